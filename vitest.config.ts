@@ -1,0 +1,31 @@
+import { ClosingLine } from '@oriel/vitest'
+import { defineConfig } from 'vitest/config'
+
+const source = { conditions: ['@oriel/source', 'module', 'node', 'development|production'] }
+
+/** One run for the whole workspace: one pool, one summary, one closing line. */
+export default defineConfig({
+  resolve: source,
+  ssr: { resolve: source },
+  test: {
+    reporters: ['default', new ClosingLine()],
+    environment: 'node',
+    // These end what hangs and measure nothing: they leave room for a machine that does other things as well.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 15_000 } },
+    projects: [
+      project('unit', ['packages/*/test/**/*.test.ts', 'tooling/*/test/**/*.test.ts']),
+      project('conformance', ['tests/conformance/**/*.test.ts']),
+      project('e2e', ['tests/e2e/**/*.test.ts'], {
+        testTimeout: 120_000,
+        hookTimeout: 120_000,
+        fileParallelism: false,
+      }),
+    ],
+  },
+})
+
+function project(name: string, include: string[], test: object = {}) {
+  return { extends: true as const, test: { name, include, exclude: ['**/node_modules/**', '**/dist/**'], ...test } }
+}
