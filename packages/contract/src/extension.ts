@@ -1,0 +1,174 @@
+/**
+ * Oriel's own extension of the API, under `/oriel/v1`: how a proxy admits and reports sessions, how people list and end
+ * them, and who of the hypervisors answers. It has no microversions: members are added, never changed. No answer carries a token or any other credential.
+ */
+import * as Type from 'typebox'
+import { type CloseReasonName, closeReasons } from './close-reasons.ts'
+import { type ConsoleType, consoleTypes, type Protocol } from './console-types.ts'
+import { type RefusalName, refusals } from './refusals.ts'
+
+/** The path below which the extension stands. */
+export const EXTENSION_PATH = '/oriel/v1'
+
+const closed = <P extends Type.TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false })
+const nullable = <S extends Type.TSchema>(schema: S) => Type.Union([schema, Type.Null()])
+const literals = <T extends string>(values: readonly T[]) =>
+  Type.Unsafe<T>(Type.Union(values.map((v) => Type.Literal(v))))
+const id = Type.String({ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9._-]+$' })
+const time = Type.String({
+  pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,9})?Z$',
+  description: 'ISO 8601, UTC.',
+})
+const bytes = Type.Integer({ minimum: 0 })
+
+const consoleType = literals<ConsoleType>(Object.keys(consoleTypes) as ConsoleType[])
+const protocol = literals<Protocol>([...new Set(Object.values(consoleTypes).map((row) => row.protocol))])
+const reason = literals<CloseReasonName>(Object.keys(closeReasons) as CloseReasonName[])
+/** Why a session is over: its close reason, or, when it was admitted and never opened, what the proxy refused it for. */
+const endReason = literals<EndReason>([
+  ...new Set([...(Object.keys(closeReasons) as CloseReasonName[]), ...(Object.keys(refusals) as RefusalName[])]),
+])
+
+/** Connect info with what Nova's own answer does not say: type, expiry, base URL, whose it is. */
+const admittedConsole = Type.Object({
+  instance_uuid: Type.String(),
+  instance_name: Type.String(),
+  project_id: Type.String(),
+  user_id: Type.String(),
+  protocol,
+  type: consoleType,
+  host: Type.String(),
+  port: nullable(Type.Integer()),
+  tls_port: nullable(Type.Integer()),
+  internal_access_path: nullable(Type.String()),
+  base_url: Type.String({ description: "The page's address; its scheme must be the Origin's." }),
+  expires_at: time,
+})
+
+const session = Type.Object({
+  id,
+  server_id: Type.String(),
+  server_name: Type.String(),
+  project_id: Type.String(),
+  user_id: Type.String(),
+  protocol,
+  type: consoleType,
+  client_address: Type.String(),
+  proxy_id: id,
+  started_at: time,
+  ended_at: nullable(time),
+  end_reason: nullable(Type.String({ description: 'A close reason or a refusal by name, or proxy_lost.' })),
+  bytes_to_client: bytes,
+  bytes_to_console: bytes,
+})
+
+const source = Type.Object({
+  kind: Type.String({ description: 'Where its servers come from, such as qemu, as configured.' }),
+  servers: Type.Integer({ minimum: 0 }),
+  answers: Type.Boolean({ description: 'Whether it can be asked now. If not, what is known is its last answer.' }),
+  unanswered: Type.Array(Type.Object({ server_id: Type.String(), since: time }), {
+    description: 'Servers that are shown as they last were, because whoever runs them has not answered since then.',
+  }),
+})
+
+const counts = { id, bytes_to_client: bytes, bytes_to_console: bytes }
+
+/** Every route of the extension. `policy` names the rule that decides who may. */
+export const extensionRoutes = {
+  admitSession: {
+    method: 'POST',
+    path: '/sessions',
+    policy: 'oriel:sessions:admit',
+    summary: 'Admit a session: what a token means, if its console is still where it was',
+    body: closed({
+      token: Type.String({ minLength: 1, maxLength: 256 }),
+      proxy_id: id,
+      client_address: Type.String({ minLength: 1, maxLength: 64 }),
+    }),
+    response: Type.Object({ session: Type.Object({ id, console: admittedConsole }) }),
+  },
+  beat: {
+    method: 'PUT',
+    path: '/proxies/{proxy_id}',
+    policy: 'oriel:sessions:admit',
+    summary: "A proxy's heartbeat: its open sessions, those that ended, and back the ones to end",
+    body: closed({
+      open: Type.Array(closed(counts), { maxItems: 100_000 }),
+      ended: Type.Array(closed({ ...counts, ended_at: time, reason: endReason }), { maxItems: 100_000 }),
+    }),
+    response: Type.Object({
+      beat_seconds: Type.Integer({ minimum: 1, description: 'When to send the next.' }),
+      end: Type.Array(Type.Object({ id, reason })),
+    }),
+  },
+  listSessions: {
+    method: 'GET',
+    path: '/sessions',
+    policy: 'oriel:sessions:list',
+    summary: 'List sessions, newest first; of the own project, or of all for those who see all',
+    query: closed({
+      project_id: Type.Optional(Type.String()),
+      server_id: Type.Optional(Type.String()),
+      user_id: Type.Optional(Type.String()),
+      state: Type.Optional(Type.Union([Type.Literal('open'), Type.Literal('ended')])),
+      limit: Type.Optional(Type.String({ pattern: '^[0-9]{1,4}$' })),
+      marker: Type.Optional(id),
+    }),
+    response: Type.Object({ sessions: Type.Array(session) }),
+  },
+  endSession: {
+    method: 'DELETE',
+    path: '/sessions/{session_id}',
+    policy: 'oriel:sessions:end',
+    summary: 'End a session; its proxy closes it within a heartbeat',
+    response: Type.Null(),
+  },
+  revokeTokens: {
+    method: 'DELETE',
+    path: '/servers/{server_id}/console-auth-tokens',
+    policy: 'oriel:console-auth-tokens:revoke',
+    summary: 'Revoke every console auth token of a server and end its sessions',
+    response: Type.Null(),
+  },
+  listSources: {
+    method: 'GET',
+    path: '/sources',
+    policy: 'oriel:sessions:list',
+    summary: 'List where servers come from, and who does not answer; for those who see all projects',
+    response: Type.Object({ sources: Type.Array(source) }),
+  },
+} as const satisfies Record<string, ExtensionRoute>
+
+/** What a route of the extension says of itself. */
+export interface ExtensionRoute {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  readonly path: string
+  readonly policy: string
+  readonly summary: string
+  readonly query?: Type.TSchema
+  readonly body?: Type.TSchema
+  /** `Null`: the answer has no body. It is 204, or 202 while a proxy has still to act. */
+  readonly response: Type.TSchema
+}
+/** Why a session is over. */
+export type EndReason = CloseReasonName | RefusalName
+export type ExtensionRoutes = typeof extensionRoutes
+export type ExtensionRouteName = keyof ExtensionRoutes
+/** The request body of a route of the extension. */
+export type ExtensionBody<Name extends ExtensionRouteName> = ExtensionRoutes[Name] extends {
+  body: infer S extends Type.TSchema
+}
+  ? Type.Static<S>
+  : never
+/** The query of a route of the extension, where it takes one. */
+export type ExtensionQuery<Name extends ExtensionRouteName> = ExtensionRoutes[Name] extends {
+  query: infer S extends Type.TSchema
+}
+  ? Type.Static<S>
+  : never
+/** The answer of a route of the extension. */
+export type ExtensionResponse<Name extends ExtensionRouteName> = Type.Static<ExtensionRoutes[Name]['response']>
+/** A session as it is listed. */
+export type Session = Type.Static<typeof session>
+/** What a proxy learns when it admits a session. */
+export type AdmittedConsole = Type.Static<typeof admittedConsole>

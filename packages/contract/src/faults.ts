@@ -1,0 +1,63 @@
+/** Faults: the one error shape of the API, `{ "<key>": { "code": <status>, "message": "<text>" } }`, at every microversion. */
+import * as Type from 'typebox'
+
+/** The member that wraps a fault, by HTTP status; every other status is a `computeFault` (Nova rule 1.2). */
+export const faultKeys = {
+  400: 'badRequest',
+  401: 'unauthorized',
+  403: 'forbidden',
+  404: 'itemNotFound',
+  405: 'badMethod',
+  409: 'conflictingRequest',
+  413: 'overLimit',
+  415: 'badMediaType',
+  429: 'overLimit',
+  501: 'notImplemented',
+  503: 'serviceUnavailable',
+} as const satisfies Record<number, string>
+
+/** The key of a fault with this HTTP status. */
+export type FaultKey = (typeof faultKeys)[keyof typeof faultKeys] | 'computeFault'
+/** What a fault says: the HTTP status again, and a sentence for people. */
+export interface FaultDetail {
+  readonly code: number
+  readonly message: string
+}
+export type FaultBody = { readonly [K in FaultKey]?: FaultDetail }
+
+/** The key under which a fault of `status` stands. */
+export const faultKey = (status: number): FaultKey =>
+  (faultKeys as Readonly<Record<number, FaultKey>>)[status] ?? 'computeFault'
+
+/** The body of a fault. */
+export const faultBody = (status: number, message: string): FaultBody => ({
+  [faultKey(status)]: { code: status, message },
+})
+
+/**
+ * What went wrong, out of an answer's body: a Nova fault, Keystone's `{ "error": … }`, or WebOb's `{ "message", "code" }`.
+ * `undefined` if the body is none of these.
+ */
+export function readFault(body: unknown): { key: string; detail: FaultDetail } | undefined {
+  if (typeof body !== 'object' || body === null) return undefined
+  for (const [key, value] of Object.entries(body)) {
+    if (isDetail(value)) return { key, detail: { code: Number(value.code), message: value.message } }
+  }
+  return isDetail(body)
+    ? { key: 'error', detail: { code: Number.parseInt(String(body.code), 10), message: body.message } }
+    : undefined
+}
+
+const isDetail = (value: unknown): value is { code: number | string; message: string } =>
+  typeof value === 'object' &&
+  value !== null &&
+  'code' in value &&
+  'message' in value &&
+  typeof value.message === 'string'
+
+const detail = (status: number) =>
+  Type.Object({ code: Type.Literal(status), message: Type.String() }, { additionalProperties: false })
+
+/** The schema of a fault of `status`. */
+export const faultSchema = (status: number) =>
+  Type.Object({ [faultKey(status)]: detail(status) }, { additionalProperties: false })

@@ -1,0 +1,75 @@
+/** The contract of Oriel: Nova's Server Consoles API at every microversion, and what proxy, pages and SDK share with it. */
+export { accessUrl, tokenOf } from './access-url.ts'
+export type {
+  BodyAt,
+  ConnectInfo,
+  NewestBody,
+  NewestResponse,
+  PathParameter,
+  RemoteConsoleAt,
+  ResponseAt,
+  RouteNameAt,
+} from './calls.ts'
+export { type CloseReasonName, closeReason, closeReasons, type Remedy } from './close-reasons.ts'
+export {
+  type ConsoleType,
+  consoleTypes,
+  isConsoleType,
+  type OpenableConsoleType,
+  type OpenableProtocol,
+  openableConsoleTypes,
+  opens,
+  type Protocol,
+  type TokenPlace,
+} from './console-types.ts'
+export {
+  type AdmittedConsole,
+  type EndReason,
+  EXTENSION_PATH,
+  type ExtensionBody,
+  type ExtensionQuery,
+  type ExtensionResponse,
+  type ExtensionRoute,
+  type ExtensionRouteName,
+  type ExtensionRoutes,
+  extensionRoutes,
+  type Session,
+} from './extension.ts'
+export {
+  type FaultBody,
+  type FaultDetail,
+  type FaultKey,
+  faultBody,
+  faultKey,
+  faultKeys,
+  faultSchema,
+  readFault,
+} from './faults.ts'
+export {
+  API_VERSION,
+  BASE_PATH,
+  EARLIEST,
+  history,
+  isMicroversion,
+  LATEST,
+  type Microversion,
+  microversions,
+  type Route,
+  type RouteName,
+  type Routes,
+  routes,
+} from './microversions.ts'
+export {
+  LEGACY_HEADER,
+  type Negotiated,
+  negotiate,
+  SERVICE_TYPE,
+  STANDARD_HEADER,
+  type VersionHeaders,
+  versionHeaders,
+} from './negotiate.ts'
+export { openapi } from './openapi.ts'
+export { project } from './project.ts'
+export { type RefusalName, refusal, refusals } from './refusals.ts'
+export { type Alive, type At, alive, at, minor, type StaticAt } from './versioned.ts'
+export { versionDocument, versionList } from './versions.ts'

@@ -1,0 +1,201 @@
+import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  accessUrl,
+  at,
+  closeReason,
+  closeReasons,
+  consoleTypes,
+  faultBody,
+  microversions,
+  openableConsoleTypes,
+  openapi,
+  opens,
+  project,
+  readFault,
+  refusals,
+  routes,
+  tokenOf,
+  versionDocument,
+  versionList,
+} from '../src/index.ts'
+
+describe('access URLs', () => {
+  const t = '9f8c5b3e-0d3e-4b0c-9d53-0c6d0a4f1f6e'
+  it.each([
+    ['novnc', 'http://h:6080/vnc_lite.html', `http://h:6080/vnc_lite.html?path=%3Ftoken%3D${t}`],
+    [
+      'novnc',
+      'http://h:6080/vnc.html?path=websockify&autoconnect=true&empty=#top',
+      `http://h:6080/vnc.html?path=websockify%3Ftoken%3D${t}&autoconnect=true#top`,
+    ],
+    ['serial', 'ws://127.0.0.1:6083/', `ws://127.0.0.1:6083/?token=${t}`],
+    ['spice-html5', 'http://h/spice_auto.html?x=1', `http://h/spice_auto.html?x=1?token=${t}`],
+    ['spice-direct', 'http://127.0.0.1:13002/nova', `http://127.0.0.1:13002/nova?token=${t}`],
+  ] as const)('of %s at %s', (type, base, url) => {
+    expect(accessUrl(type, base, t)).toBe(url)
+  })
+
+  it('give the token back, whatever the form', () => {
+    for (const type of openableConsoleTypes) expect(tokenOf(accessUrl(type, 'https://h/page', t))).toBe(t)
+    expect(tokenOf('https://h/page?path=websockify')).toBeUndefined()
+    expect(tokenOf('https://h/?token=a&token=b')).toBe('b')
+  })
+})
+
+describe('the console-type table', () => {
+  it('opens only pairs that fit and are not refused', () => {
+    const pairs = ['vnc', 'spice', 'serial', 'rdp', 'mks'].flatMap((protocol) =>
+      Object.keys(consoleTypes).flatMap((type) => (opens(protocol, type) ? [`${protocol}/${type}`] : [])),
+    )
+    expect(pairs).toEqual(['vnc/novnc', 'spice/spice-html5', 'spice/spice-direct', 'serial/serial', 'mks/webmks'])
+    expect(opens('vnc', 'toString')).toBe(false)
+  })
+})
+
+describe('projection', () => {
+  const connectInfo = {
+    console: { tls_port: 5901, host: 'h', port: 5900, instance_uuid: 'i', internal_access_path: null, base_url: 'x' },
+  }
+  it('takes away what the microversion does not have', () => {
+    const schema = (v: '2.31' | '2.99') => at(routes.showConsoleAuthToken.response, v)
+    expect(Object.keys((project(schema('2.31'), connectInfo) as typeof connectInfo).console)).toEqual([
+      'instance_uuid',
+      'host',
+      'port',
+      'internal_access_path',
+    ])
+    expect(project(schema('2.99'), connectInfo)).toMatchObject({ console: { tls_port: 5901 } })
+  })
+
+  it('chooses the living shape of a union and keeps open objects whole', () => {
+    const flavor = {
+      id: '1',
+      links: [],
+      vcpus: 1,
+      ram: 64,
+      disk: 0,
+      ephemeral: 0,
+      swap: 0,
+      original_name: 'n',
+      extra_specs: { a: '1' },
+    }
+    const show = (v: '2.46' | '2.47') => project(at(routes.showServer.response, v), { server: { flavor } })
+    expect(show('2.46')).toEqual({ server: { flavor: { id: '1', links: [] } } })
+    expect(show('2.47')).toMatchObject({ server: { flavor: { original_name: 'n', extra_specs: { a: '1' } } } })
+    expect(show('2.47')).not.toHaveProperty('server.flavor.id')
+  })
+})
+
+describe('faults', () => {
+  it.each([
+    [400, 'badRequest'],
+    [406, 'computeFault'],
+    [409, 'conflictingRequest'],
+    [413, 'overLimit'],
+    [500, 'computeFault'],
+    [503, 'serviceUnavailable'],
+  ])('of %i stand under %s', (status, key) => {
+    expect(faultBody(status, 'm')).toEqual({ [key]: { code: status, message: 'm' } })
+    expect(readFault(faultBody(status, 'm'))).toEqual({ key, detail: { code: status, message: 'm' } })
+  })
+
+  it('are read from Keystone and WebOb too, and never made up', () => {
+    expect(readFault({ error: { code: 401, title: 'Unauthorized', message: 'no' } })?.detail).toEqual({
+      code: 401,
+      message: 'no',
+    })
+    expect(readFault({ message: 'gone', code: '404 Not Found', title: 'x' })?.detail).toEqual({
+      code: 404,
+      message: 'gone',
+    })
+    for (const body of [null, 'text', [], {}, { a: 1 }, { badRequest: null }]) expect(readFault(body)).toBeUndefined()
+    fc.assert(fc.property(fc.anything(), (body) => void readFault(body)))
+  })
+})
+
+describe('version documents', () => {
+  it('say the range and where the API stands', () => {
+    expect(versionList('http://h').versions).toEqual([
+      expect.objectContaining({
+        id: 'v2.1',
+        version: '2.104',
+        min_version: '2.1',
+        links: [{ rel: 'self', href: 'http://h/v2.1/' }],
+      }),
+    ])
+    expect(versionDocument('http://h')['media-types']).toEqual([
+      { base: 'application/json', type: 'application/vnd.openstack.compute+json;version=2.1' },
+    ])
+  })
+})
+
+describe('OpenAPI', () => {
+  it('has at every microversion the operations that live there', () => {
+    for (const v of microversions) {
+      const { paths, info } = openapi(v) as { paths: Record<string, object>; info: { version: string } }
+      const minor = Number(v.slice(2))
+      expect(info.version).toBe(v)
+      expect('/servers/{server_id}/remote-consoles' in paths).toBe(minor >= 6)
+      expect('/os-console-auth-tokens/{console_token}' in paths).toBe(minor >= 31)
+      expect(JSON.stringify(paths).includes('spice-direct')).toBe(minor >= 99)
+    }
+  })
+
+  it('merges the actions of one path', () => {
+    const { paths } = openapi('2.1') as { paths: { [p: string]: { post: { requestBody: { content: object } } } } }
+    const { content } = paths['/servers/{server_id}/action']!.post.requestBody
+    expect(content).toMatchObject({ 'application/json': { schema: { oneOf: { length: 5 } } } })
+  })
+})
+
+describe('close reasons and refusals', () => {
+  it('fit into a close frame and have codes that may be sent', () => {
+    for (const { code, text } of Object.values(closeReasons)) {
+      expect(new TextEncoder().encode(text).length).toBeLessThanOrEqual(123)
+      expect([1000, 1001, 1002, 1009, 1011].includes(code) || (code >= 4000 && code < 5000)).toBe(true)
+    }
+    for (const { status } of Object.values(refusals)) expect(status).toBeGreaterThanOrEqual(400)
+  })
+
+  it('are found again by code and text', () => {
+    for (const reason of Object.values(closeReasons)) expect(closeReason(reason.code, reason.text)).toEqual(reason)
+    expect(closeReason(4321)).toBeUndefined()
+  })
+
+  it('are each in the documentation, and nothing else is', () => {
+    const page = readFileSync(new URL('../../../docs/close-reasons.md', import.meta.url), 'utf8')
+    const documented = [...page.matchAll(/^\| `([a-z_]+)` \| (\d+) \| (.*?) \|/gm)].map(([, name, code, text]) => [
+      name,
+      Number(code),
+      text,
+    ])
+    const catalogue = [
+      ...Object.entries(closeReasons).map(([name, { code, text }]) => [name, code, text]),
+      ...Object.entries(refusals).map(([name, { status, text }]) => [name, status, text]),
+    ]
+    expect(documented).toEqual(catalogue)
+  })
+})
+
+it('has version numbers in microversions.ts alone', () => {
+  const sources = [
+    'access-url',
+    'calls',
+    'close-reasons',
+    'console-types',
+    'extension',
+    'faults',
+    'negotiate',
+    'openapi',
+    'project',
+    'versioned',
+    'versions',
+  ]
+  for (const name of sources) {
+    const text = readFileSync(new URL(`../src/${name}.ts`, import.meta.url), 'utf8')
+    const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')
+    expect(code.match(/\b2\.\d+/g) ?? [], name).toEqual([])
+  }
+})

@@ -1,0 +1,43 @@
+import * as Type from 'typebox'
+import { describe, expect, expectTypeOf, it } from 'vitest'
+import {
+  type AdmittedConsole,
+  type ConsoleType,
+  type ExtensionBody,
+  extensionRoutes,
+  type Session,
+} from '../src/index.ts'
+
+describe("Oriel's extension", () => {
+  it('CVE-2025-54289, CVE-2021-41767 secrets in listings: no answer has a member for a credential', () => {
+    const members = Object.values(extensionRoutes).flatMap(({ response }) => memberNames(response))
+    expect(members).toContain('client_address')
+    expect(members.filter((name) => /token|password|secret|ticket|digest|cookie/i.test(name))).toEqual([])
+  })
+
+  it('changes state by POST, PUT and DELETE alone', () => {
+    const reading = Object.entries(extensionRoutes).filter(([, { method }]) => method === 'GET')
+    expect(reading.map(([name]) => name)).toEqual(['listSessions', 'listSources'])
+  })
+
+  it('has a policy rule for each route', () => {
+    for (const { policy } of Object.values(extensionRoutes)) expect(policy).toMatch(/^oriel:/)
+  })
+
+  it('is typed from the console types and close reasons', () => {
+    expectTypeOf<AdmittedConsole['type']>().toEqualTypeOf<ConsoleType>()
+    expectTypeOf<Session['ended_at']>().toEqualTypeOf<string | null>()
+    expectTypeOf<ExtensionBody<'admitSession'>>().toEqualTypeOf<{
+      token: string
+      proxy_id: string
+      client_address: string
+    }>()
+  })
+})
+
+function memberNames(schema: Type.TSchema): string[] {
+  if (Type.IsArray(schema)) return memberNames(schema.items)
+  if (Type.IsUnion(schema)) return schema.anyOf.flatMap(memberNames)
+  if (!Type.IsObject(schema)) return []
+  return Object.entries(schema.properties).flatMap(([name, member]) => [name, ...memberNames(member)])
+}
