@@ -1,0 +1,133 @@
+/** The admin listener: health, readiness, metrics, and whatever routes the program adds. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import * as prom from 'prom-client'
+import { parseListen } from './config/schemas.ts'
+import { listenOn } from './listen-on.ts'
+import type { Logger } from './log.ts'
+import { withProcessMetrics } from './metrics.ts'
+import { type Health, readiness } from './readiness.ts'
+
+/** Answers requests that are not the listener's own; false leaves the request to be answered with 404. */
+export type AdminRoutes = (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>
+
+export interface AdminOptions {
+  /** `host:port`; port 0 picks a free one. */
+  readonly listen: string
+  /** Asked by `/readyz`, each within `checkDeadlineMs`. */
+  readonly checks: readonly Health[]
+  /** Served by `/metrics`; metrics of the process are added. Default: a registry of its own. */
+  readonly registry?: prom.Registry | undefined
+  /** The whole text of `/metrics` in place of a registry's, where it comes from several processes. */
+  readonly metrics?: (() => Promise<string>) | undefined
+  readonly log: Logger
+  /** Further routes, for all methods. They authenticate for themselves. */
+  readonly routes?: AdminRoutes | undefined
+  /** How long one readiness check may take. Default: 2000. */
+  readonly checkDeadlineMs?: number
+}
+
+export interface AdminListener extends AsyncDisposable {
+  /** The bound `host:port`. */
+  readonly address: string
+  /** From now on `/readyz` answers 503, so that load balancers send no new work. */
+  setDraining(): void
+}
+
+interface Answer {
+  readonly status: number
+  readonly type: string
+  readonly body: string
+  readonly headers?: Record<string, string>
+}
+
+const LIMITS = { headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 5_000, maxHeaderSize: 16_384 }
+const MAX_CONNECTIONS = 256
+/** How long answers under way may take once the listener closes. */
+const CLOSE_GRACE_MS = 1_000
+
+/**
+ * Starts the listener: `/healthz` (the process lives), `/readyz` (it can work; 503 names the checks that fail and
+ * nothing more), `/metrics` (Prometheus text).
+ * @throws ListenError when the address cannot be bound.
+ */
+export async function createAdminListener(options: AdminOptions): Promise<AdminListener> {
+  const { log, routes } = options
+  let draining = false
+  const ready = readiness(options.checks, { log, deadlineMs: options.checkDeadlineMs ?? 2_000 })
+  const registry = options.registry ?? new prom.Registry()
+  if (!options.metrics) withProcessMetrics(registry)
+  const metrics = options.metrics ?? (() => registry.metrics())
+  const own: Readonly<Record<string, () => Promise<Answer> | Answer>> = {
+    '/healthz': () => json(200, { status: 'ok' }),
+    '/readyz': async () => (draining ? json(503, { status: 'draining' }) : readyAnswer(await ready())),
+    '/metrics': async () => ({ status: 200, type: registry.contentType, body: await metrics() }),
+  }
+  const server = createServer(LIMITS, (request, response) => {
+    answer(own, routes, request, response).catch((error: unknown) => fail(log, request, response, error))
+  })
+  server.maxConnections = MAX_CONNECTIONS
+  const address = await listenOn(server, parseListen(options.listen))
+  log.info({ address, listener: 'admin' }, 'admin listening')
+  return {
+    address,
+    setDraining: () => {
+      draining = true
+    },
+    [Symbol.asyncDispose]: () => close(server),
+  }
+}
+
+async function answer(
+  own: Readonly<Record<string, () => Promise<Answer> | Answer>>,
+  routes: AdminRoutes | undefined,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const path = (request.url ?? '').split('?')[0]!
+  const handler = Object.hasOwn(own, path) ? own[path] : undefined
+  if (handler) return send(request, response, isRead(request) ? await handler() : NOT_ALLOWED)
+  if (routes && (await routes(request, response))) return
+  send(request, response, isRead(request) || routes ? NOT_FOUND : NOT_ALLOWED)
+}
+
+function isRead({ method }: IncomingMessage): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+function readyAnswer({ ready, checks }: { ready: boolean; checks: object }): Answer {
+  return json(ready ? 200 : 503, { status: ready ? 'ok' : 'unready', checks })
+}
+
+function json(status: number, value: object, headers: Record<string, string> = {}): Answer {
+  return { status, type: 'application/json', body: JSON.stringify(value), headers }
+}
+
+const NOT_FOUND = json(404, { error: 'not found' })
+const NOT_ALLOWED = json(405, { error: 'method not allowed' }, { allow: 'GET, HEAD' })
+const INTERNAL = json(500, { error: 'internal error' })
+
+function send(request: IncomingMessage, response: ServerResponse, { status, type, body, headers }: Answer): void {
+  response.writeHead(status, {
+    'content-type': type,
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    ...headers,
+  })
+  response.end(request.method === 'HEAD' ? undefined : body)
+}
+
+function fail(log: Logger, request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  log.error({ err: error, method: request.method }, 'admin request failed')
+  if (response.headersSent) response.destroy()
+  else send(request, response, INTERNAL)
+}
+
+async function close(server: Server): Promise<void> {
+  if (!server.listening) return
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  server.closeIdleConnections()
+  const grace = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS)
+  await closed
+  clearTimeout(grace)
+}

@@ -1,0 +1,65 @@
+/** Configuration: a TOML file under the environment, checked against a TypeBox schema once, then frozen. */
+import { readFileSync } from 'node:fs'
+import { resolve as resolvePath } from 'node:path'
+import { parse, TomlError } from 'smol-toml'
+import type * as Type from 'typebox'
+import { environmentTree } from './config/environment.ts'
+import { ConfigError, type ConfigFault } from './config/error.ts'
+import { resolve } from './config/resolve.ts'
+import type { JsonSchema } from './config/schema-view.ts'
+import { syntaxFault } from './config/syntax.ts'
+
+export interface ConfigInput<S extends Type.TSchema = Type.TSchema> {
+  /** The file's text. Default: none, so everything comes from the environment and from defaults. */
+  readonly toml?: string | undefined
+  /** The environment; only names that start with `ORIEL_` are looked at. Default: none. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** Names of `ORIEL_` variables that are no keys and no faults. `ORIEL_LOG_LEVEL` never is one. */
+  readonly ignoreEnv?: readonly string[]
+  /** The folder from which relative names in `…_file` keys count. Default: the working folder. */
+  readonly baseDir?: string | undefined
+  /** Reads the file that a `…_file` key names, by absolute path. Default: from disk, as UTF-8. */
+  readonly readFile?: (path: string) => string
+  /** Told of each file that a key names, by absolute path, before it is read. */
+  readonly onFile?: (path: string) => void
+  /** Checks that concern several keys at once; called when each key is right by itself. */
+  readonly refine?: ((config: Type.Static<S>) => readonly ConfigFault[]) | undefined
+}
+
+/**
+ * Loads a configuration: TOML, overridden by the environment (`ORIEL_` + key path in upper case, `__` between tables),
+ * defaults filled in, secrets wrapped, everything frozen.
+ *
+ * A key `x_file` gives `x` the text of a file. The environment's `x` or `x_file` stands above the file's.
+ * @throws ConfigError with every fault found.
+ */
+export function loadConfig<S extends Type.TSchema>(schema: S, input: ConfigInput<S>): Type.Static<S> {
+  const faults: ConfigFault[] = []
+  const root = schema as unknown as JsonSchema
+  const config = resolve({ root, faults, readFile: fileReader(input) }, root, {
+    path: '',
+    value: parseToml(input.toml ?? '', root),
+    env: environmentTree(input.env ?? {}, input.ignoreEnv ?? []),
+  }) as Type.Static<S>
+  if (faults.length === 0) faults.push(...(input.refine?.(config) ?? []))
+  if (faults.length > 0) throw new ConfigError(faults)
+  return config
+}
+
+function parseToml(text: string, root: JsonSchema): unknown {
+  try {
+    return parse(text)
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error
+    // No cause: its message quotes the line, which may hold a secret.
+    throw new ConfigError([syntaxFault(error, text, root)])
+  }
+}
+
+function fileReader({ baseDir = '.', readFile = (path) => readFileSync(path, 'utf8'), onFile }: ConfigInput) {
+  return (name: string) => {
+    const path = resolvePath(baseDir, name)
+    onFile?.(path)
+    return readFile(path)
+  }
+}

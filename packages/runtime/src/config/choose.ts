@@ -1,0 +1,59 @@
+/** Choosing the member of a union that a value was meant for. */
+import { segmentOf } from './environment.ts'
+import { fault, wrongShape } from './faults.ts'
+import { keyPath } from './path.ts'
+import { field, isTable, type Place, type ResolveContext } from './place.ts'
+import type { JsonSchema } from './schema-view.ts'
+import * as Schema from './schema-view.ts'
+import { misfit, missing } from './words.ts'
+
+/** The member; a union of the plain ones when several could be meant; undefined when none fits (the fault is recorded). */
+export function choose(context: ResolveContext, schema: JsonSchema, place: Place): JsonSchema | undefined {
+  const all = Schema.members(schema)
+  const shape = shapeOfValue(all, place)
+  const fitting = all.filter((member) => Schema.shapeOf(member) === shape)
+  if (shape === 'table' && fitting.length > 1) return chooseTable(context, fitting, place)
+  if (shape === 'value' && fitting.length > 1) return { anyOf: fitting }
+  if (fitting[0]) return fitting[0]
+  return fault(context, place, place.value === undefined ? missing(schema) : wrongShape(schema, place.value))
+}
+
+function shapeOfValue(all: readonly JsonSchema[], { value, env }: Place): Schema.Shape {
+  if (Array.isArray(value)) return 'list'
+  if (isTable(value)) return 'table'
+  if (value !== undefined) return 'value'
+  const shapes = new Set(all.map(Schema.shapeOf))
+  const indexed = [...(env?.children.keys() ?? [])].every((segment) => /^\d+$/.test(segment))
+  if (env && env.children.size > 0) return shapes.has('list') && indexed ? 'list' : 'table'
+  return shapes.size === 1 && shapes.has('table') ? 'table' : 'value'
+}
+
+function chooseTable(context: ResolveContext, tables: readonly JsonSchema[], place: Place): JsonSchema | undefined {
+  const tag = Schema.discriminator(tables)
+  if (tag === undefined) return tables.toSorted((a, b) => mismatch(a, place) - mismatch(b, place))[0]
+  const said = place.env?.children.get(segmentOf(tag))?.text ?? field(place.value, tag)
+  const schemaOf = (member: JsonSchema) => Schema.property(member, tag)
+  const found = tables.find((member) =>
+    said === undefined ? schemaOf(member)?.default !== undefined : Schema.literals(schemaOf(member))?.includes(said),
+  )
+  if (found) return found
+  const known = { enum: tables.flatMap((member) => Schema.literals(schemaOf(member)) ?? []) }
+  const path = keyPath(place.path, tag)
+  return fault(
+    context,
+    { path },
+    said === undefined ? missing(known) : misfit(known, said, { keyword: 'enum', message: '' }),
+  )
+}
+
+/** How badly the keys at a place fit a table: unknown keys and missing ones. */
+function mismatch(schema: JsonSchema, { value, env }: Place): number {
+  const segments = new Set([
+    ...Object.keys(isTable(value) ? value : {}).map(segmentOf),
+    ...(env?.children.keys() ?? []),
+  ])
+  const known = new Set(Object.keys(schema.properties ?? {}).map(segmentOf))
+  const unknown = [...segments].filter((segment) => !known.has(segment) && !known.has(segment.replace(/_file$/, '')))
+  const absent = (schema.required ?? []).filter((key) => !segments.has(segmentOf(key)))
+  return unknown.length + absent.length
+}

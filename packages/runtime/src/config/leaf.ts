@@ -1,0 +1,40 @@
+/** Plain values: text, numbers, booleans, secrets. */
+import * as Value from 'typebox/value'
+import { Secret } from '../secret.ts'
+import { fault, originOf } from './faults.ts'
+import { type Place, type ResolveContext, UNREADABLE } from './place.ts'
+import type { JsonSchema } from './schema-view.ts'
+import * as Schema from './schema-view.ts'
+import { convert, Text } from './text.ts'
+import { pemText } from './value-file.ts'
+import { misfit, missing } from './words.ts'
+
+/** The value as the first member of the schema that it fits, secrets wrapped. */
+export function leaf(context: ResolveContext, schema: JsonSchema, place: Place): unknown {
+  const value = Schema.isPem(schema) ? pemText(context, place) : place.value
+  if (value === UNREADABLE) return undefined
+  if (value === undefined) return fault(context, place, missing(schema))
+  const tried = Schema.members(schema).map((member) => attempt(member, value))
+  const fit = tried.find(({ error }) => !error)
+  if (fit) return finished(fit.member, fit.value)
+  const meant = tried.filter(({ error }) => error?.keyword !== 'type' && error?.keyword !== 'const')
+  const only = tried.length === 1 ? tried[0] : meant.length === 1 ? meant[0] : undefined
+  if (only) return fault(context, place, misfit(only.member, only.value, only.error!) + originOf(value))
+  const shown = value instanceof Text ? value.text : value
+  return fault(context, place, misfit(schema, shown, { keyword: 'anyOf', message: '' }) + originOf(value))
+}
+
+function attempt(member: JsonSchema, given: unknown) {
+  const value = given instanceof Text ? convert(given.text, member) : given
+  return { member, value, error: Value.Errors(member, value)[0] }
+}
+
+function finished(member: JsonSchema, value: unknown): unknown {
+  return Schema.isSecret(member) ? Object.freeze(new Secret(String(value))) : deepFreeze(value)
+}
+
+function deepFreeze(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value
+  for (const inner of Object.values(value)) deepFreeze(inner)
+  return Object.freeze(value)
+}

@@ -1,0 +1,35 @@
+/** The known key that a mistyped one was probably meant to be. */
+import { distance } from 'fastest-levenshtein'
+import { variableName } from './environment.ts'
+import { joinPath, keyPath } from './path.ts'
+import { type JsonSchema, knownPaths } from './schema-view.ts'
+
+/** A key of another table must be this much closer than one of the same table to be named. */
+const OTHER_TABLE_COST = 2
+
+interface Candidate {
+  readonly name: string
+  readonly cost: number
+}
+
+/** The full path of the known key nearest to `key` in the table at `path`; undefined when the schema names no key. */
+export function nearestKey(root: JsonSchema, siblings: readonly string[], path: string, key: string) {
+  const here = siblings.map((name) => ({ name: keyPath(path, name), cost: distance(key, name) }))
+  // The same place under another member of a union would name the very key that was refused.
+  const refused = keyPath(path, key).replace(/\[\d+\]/g, '[]')
+  const elsewhere = knownPaths(root)
+    .map((segments) => ({ name: joinPath(segments), cost: distance(key, segments.at(-1)!) + OTHER_TABLE_COST }))
+    .filter(({ name }) => name !== refused)
+  return nearest([...here, ...elsewhere])
+}
+
+/** The variable nearest to `name`, and the key that it sets. */
+export function nearestVariable(root: JsonSchema, name: string): { variable: string; path: string } | undefined {
+  const known = knownPaths(root).map((segments) => ({ variable: variableName(segments), path: joinPath(segments) }))
+  const found = nearest(known.map(({ variable }) => ({ name: variable, cost: distance(name, variable) })))
+  return known.find(({ variable }) => variable === found)
+}
+
+function nearest(candidates: readonly Candidate[]): string | undefined {
+  return candidates.toSorted((a, b) => a.cost - b.cost)[0]?.name
+}

@@ -1,0 +1,129 @@
+/**
+ * One walk over schema, file and environment together. It gives the configuration with defaults filled in, secrets
+ * wrapped and everything frozen, and collects a fault wherever the three do not agree.
+ */
+import { choose } from './choose.ts'
+import { type EnvironmentNode, segmentOf } from './environment.ts'
+import { fault, unknownKey, unknownVariables, wrongShape } from './faults.ts'
+import { leaf } from './leaf.ts'
+import { elementPath, keyPath } from './path.ts'
+import { isTable, type Place, type ResolveContext, type Table, UNREADABLE } from './place.ts'
+import type { JsonSchema } from './schema-view.ts'
+import * as Schema from './schema-view.ts'
+import { parseInline, Text } from './text.ts'
+import { readFiles } from './value-file.ts'
+import { refined } from './whole.ts'
+
+/** The value at a place, checked against its schema; undefined when there is a fault (which is then recorded). */
+export function resolve(context: ResolveContext, schema: JsonSchema, place: Place): unknown {
+  const value = expand(schema, given(schema, place))
+  if (value === UNREADABLE) return undefined
+  const member = choose(context, schema, { ...place, value })
+  if (!member) return undefined
+  const at = { ...place, value }
+  if (Schema.shapeOf(member) === 'table') return table(context, member, at)
+  if (Schema.shapeOf(member) === 'list') return list(context, member, at)
+  return leaf(context, member, at)
+}
+
+/** The environment's word over the file's, the file's over the default. */
+function given(schema: JsonSchema, { value, env }: Place): unknown {
+  if (env?.text !== undefined) return new Text(env.text, env.name)
+  return value === undefined ? structuredClone(schema.default) : value
+}
+
+/** Text for a key that takes no plain value must be a list or table in TOML's inline form. */
+function expand(schema: JsonSchema, value: unknown): unknown {
+  if (!(value instanceof Text)) return value
+  const shapes = Schema.members(schema).map(Schema.shapeOf)
+  const structured = /^\s*[[{]/.test(value.text) && shapes.some((shape) => shape !== 'value')
+  return structured ? (parseInline(value.text) ?? value) : value
+}
+
+// Tables
+
+function table(context: ResolveContext, schema: JsonSchema, place: Place): unknown {
+  const { value = {}, env, path } = place
+  if (!isTable(value)) return fault(context, place, wrongShape(schema, value))
+  const entries = new Map<string, Place>()
+  for (const key of Object.keys(value)) entries.set(key, { path: keyPath(path, key), value: value[key] })
+  for (const [segment, node] of env?.children ?? []) addVariable(context, schema, path, entries, segment, node)
+  readFiles(context, schema, path, entries)
+  const result = { ...named(context, schema, path, entries), ...others(context, schema, path, entries) }
+  return refined(context, schema, place, Object.freeze(result))
+}
+
+function named(context: ResolveContext, schema: JsonSchema, path: string, entries: Map<string, Place>): Table {
+  const result: [string, unknown][] = []
+  for (const [key, inner] of Object.entries(schema.properties ?? {})) {
+    const entry = entries.get(key)
+    const needed = schema.required?.includes(key) || inner.default !== undefined
+    if (!entry && !needed) continue
+    const value = resolve(context, inner, entry ?? { path: keyPath(path, key), value: undefined })
+    if (value !== undefined) result.push([key, value])
+  }
+  return Object.fromEntries(result)
+}
+
+/** Keys that the table does not name: entries of a record, or faults. */
+function others(context: ResolveContext, schema: JsonSchema, path: string, entries: Map<string, Place>): Table {
+  const result: [string, unknown][] = []
+  for (const [key, entry] of entries) {
+    if (Schema.property(schema, key)) continue
+    const inner = Schema.freeKey(schema, key)
+    if (inner) result.push([key, resolve(context, inner, entry)])
+    else unknownKey(context, schema, path, key)
+  }
+  return Object.fromEntries(result)
+}
+
+function addVariable(
+  context: ResolveContext,
+  schema: JsonSchema,
+  path: string,
+  entries: Map<string, Place>,
+  segment: string,
+  env: EnvironmentNode,
+): void {
+  const key = keyFor(schema, entries, segment)
+  if (key === undefined) unknownVariables(context, env)
+  else entries.set(key, { path: keyPath(path, key), value: entries.get(key)?.value, env })
+}
+
+/** The key that a step of a variable's name means: one the table names, one the file has, or, in a record, a new one. */
+function keyFor(schema: JsonSchema, entries: Map<string, Place>, segment: string): string | undefined {
+  const names = Object.keys(schema.properties ?? {})
+  const known = [...names, ...entries.keys(), ...names.map((name) => `${name}_file`)]
+  const found = known.find((key) => segmentOf(key) === segment)
+  return found ?? (Schema.freeKey(schema, segment) ? segment : undefined)
+}
+
+// Lists
+
+function list(context: ResolveContext, schema: JsonSchema, place: Place): unknown {
+  const { value = [], env, path } = place
+  if (!Array.isArray(value)) return fault(context, place, wrongShape(schema, value))
+  const children = [...(env?.children ?? [])].sort(([a], [b]) => Number(a) - Number(b))
+  const elements: Place[] = value.map((element, index) => ({ path: elementPath(path, index), value: element }))
+  for (const [segment, node] of children) addElement(context, path, elements, segment, node)
+  const items = schema.items ?? {}
+  const result = elements.map((element) => resolve(context, items, element))
+  return refined(context, schema, place, Object.freeze(result))
+}
+
+function addElement(
+  context: ResolveContext,
+  path: string,
+  elements: Place[],
+  segment: string,
+  env: EnvironmentNode,
+): void {
+  const index = Number(segment)
+  if (!/^\d+$/.test(segment)) unknownVariables(context, env)
+  else if (index > elements.length) fault(context, { path: env.name }, gap(elementPath(path, elements.length)))
+  else elements[index] = { path: elementPath(path, index), value: elements[index]?.value, env }
+}
+
+function gap(path: string): string {
+  return `${path} is missing, number the elements without gaps`
+}

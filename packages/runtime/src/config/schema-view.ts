@@ -1,0 +1,109 @@
+/** A configuration schema seen as plain JSON Schema: the few questions that loading asks of it. */
+import { PEM_MARK, SECRET_MARK } from './schemas.ts'
+
+/** The keywords that configuration schemas use. */
+export interface JsonSchema {
+  readonly type?: string
+  readonly const?: unknown
+  readonly enum?: readonly unknown[]
+  readonly anyOf?: readonly JsonSchema[]
+  readonly allOf?: readonly JsonSchema[]
+  readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly required?: readonly string[]
+  readonly patternProperties?: Readonly<Record<string, JsonSchema>>
+  readonly additionalProperties?: boolean | JsonSchema
+  readonly items?: JsonSchema
+  readonly default?: unknown
+  readonly [keyword: string]: unknown
+}
+
+export type Shape = 'table' | 'list' | 'value'
+
+/** The alternatives of a union, nested unions opened, intersections merged; any other schema is its own only member. */
+export function members(schema: JsonSchema): readonly JsonSchema[] {
+  return schema.anyOf ? schema.anyOf.flatMap(members) : [merged(schema)]
+}
+
+/** What a schema describes; for a union ask each of its members. */
+export function shapeOf(schema: JsonSchema): Shape {
+  if (schema.type === 'object' || schema.properties || schema.patternProperties) return 'table'
+  return schema.type === 'array' ? 'list' : 'value'
+}
+
+export function isSecret(schema: JsonSchema): boolean {
+  return schema[SECRET_MARK] === true
+}
+
+/** Whether the value may be given as the name of a PEM file. */
+export function isPem(schema: JsonSchema): boolean {
+  return schema[PEM_MARK] === true
+}
+
+/** Whether a secret stands anywhere at or below this schema, so that a fault must not quote what was written. */
+export function holdsSecret(schema: JsonSchema): boolean {
+  return isSecret(schema) || below(schema).some(holdsSecret)
+}
+
+/** The values a schema allows when it lists them (literal, enum, or a union of these). */
+export function literals(schema: JsonSchema | undefined): readonly unknown[] | undefined {
+  if (!schema) return undefined
+  if (schema.const !== undefined) return [schema.const]
+  if (schema.enum) return schema.enum
+  const lists = schema.anyOf?.map(literals)
+  return lists?.every((list) => list !== undefined) ? lists.flat() : undefined
+}
+
+/** The key by whose literal the tables of a union are told apart, such as `kind`. */
+export function discriminator(tables: readonly JsonSchema[]): string | undefined {
+  const keys = Object.keys(tables[0]?.properties ?? {})
+  return keys.find((key) => {
+    const values = tables.map((table) => literals(property(table, key)))
+    return values.every((list) => list !== undefined) && new Set(values.flat()).size === values.flat().length
+  })
+}
+
+/** The schema of a key that the table names. */
+export function property(table: JsonSchema, key: string): JsonSchema | undefined {
+  return table.properties && Object.hasOwn(table.properties, key) ? table.properties[key] : undefined
+}
+
+/** The schema of a key that the table does not name but lets in (records); undefined when the key is unknown. */
+export function freeKey(table: JsonSchema, key: string): JsonSchema | undefined {
+  const pattern = Object.entries(table.patternProperties ?? {}).find(([source]) => new RegExp(source, 'u').test(key))
+  if (pattern) return pattern[1]
+  if (table.additionalProperties === true) return {}
+  return table.additionalProperties || undefined
+}
+
+/** Whether any key may stand in this table. */
+export function isRecord(table: JsonSchema): boolean {
+  return table.patternProperties !== undefined || Boolean(table.additionalProperties)
+}
+
+/** Every key path that the schema names, as segments; a list's element is the segment `0`. */
+export function knownPaths(schema: JsonSchema, prefix: readonly string[] = []): readonly (readonly string[])[] {
+  return members(schema).flatMap((member) => {
+    const named = Object.entries(member.properties ?? {}).flatMap(([key, inner]) => {
+      const path = [...prefix, key]
+      return [path, ...knownPaths(inner, path)]
+    })
+    return member.items ? [...named, ...knownPaths(member.items, [...prefix, '0'])] : named
+  })
+}
+
+function below(schema: JsonSchema): readonly JsonSchema[] {
+  const extra = typeof schema.additionalProperties === 'object' ? [schema.additionalProperties] : []
+  const tables = [...Object.values(schema.properties ?? {}), ...Object.values(schema.patternProperties ?? {}), ...extra]
+  return [...tables, ...(schema.anyOf ?? []), ...(schema.allOf ?? []), ...(schema.items ? [schema.items] : [])]
+}
+
+function merged(schema: JsonSchema): JsonSchema {
+  if (!schema.allOf) return schema
+  const parts = [schema, ...schema.allOf.map(merged)]
+  return {
+    ...schema,
+    type: 'object',
+    properties: Object.assign({}, ...parts.map((part) => part.properties)),
+    required: parts.flatMap((part) => part.required ?? []),
+  }
+}

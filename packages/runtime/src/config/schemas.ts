@@ -1,0 +1,58 @@
+/** Schemas that only configuration needs: secrets and listen addresses. */
+import * as Type from 'typebox'
+import type { Secret } from '../secret.ts'
+
+/** Where a listener binds. `host` carries no brackets, `port` 0 picks a free port. */
+export interface ListenAddress {
+  readonly host: string
+  readonly port: number
+}
+
+/** Marks a schema whose value the loader wraps. */
+export const SECRET_MARK = 'x-oriel-secret'
+/** Says in a fault what to write; for schemas whose pattern is no answer to a person. */
+export const REMEDY_MARK = 'x-remedy'
+
+/** Marks text that may also be given as the name of a PEM file. */
+export const PEM_MARK = 'x-oriel-pem'
+
+const PORT = '(?:6553[0-5]|655[0-2]\\d|65[0-4]\\d{2}|6[0-4]\\d{3}|[1-5]\\d{4}|\\d{1,4})'
+const LISTEN = `^(?:\\[([0-9a-fA-F:.]+(?:%[\\w.-]+)?)\\]|([\\w.-]+)):(${PORT})$`
+const LISTEN_MEANING = 'Where to listen, as host:port; port 0 picks a free one.'
+const LISTEN_REMEDY = 'host:port with a port from 0 to 65535, such as 127.0.0.1:6080 or [::1]:6080'
+
+/** Text that becomes a `Secret` in the loaded configuration. Options are those of a string, such as `minLength`. */
+export function secretString(options: Type.TStringOptions = {}): Type.TUnsafe<Secret> {
+  return Type.Unsafe<Secret>({ minLength: 1, ...options, type: 'string', [SECRET_MARK]: true })
+}
+
+/** Certificates as PEM text, or the name of a file with it; the loaded configuration has the text. */
+export function pem(options: Type.TStringOptions = {}): Type.TString {
+  return Type.String({ minLength: 1, ...options, [PEM_MARK]: true })
+}
+
+/** A private key as PEM text, or the name of a file with it; the loaded configuration has the text, as a `Secret`. */
+export function secretPem(options: Type.TStringOptions = {}): Type.TUnsafe<Secret> {
+  return secretString({ ...options, [PEM_MARK]: true })
+}
+
+/** `host:port` to listen on; an IPv6 host stands in brackets. Required when no default is given. */
+export function listenAddress(defaultAddress?: string): Type.TString {
+  const options = { pattern: LISTEN, [REMEDY_MARK]: LISTEN_REMEDY, description: LISTEN_MEANING }
+  return Type.String(defaultAddress === undefined ? options : { ...options, default: defaultAddress })
+}
+
+/**
+ * Takes a listen address apart.
+ * @throws TypeError when the text is no `host:port`.
+ */
+export function parseListen(text: string): ListenAddress {
+  const found = new RegExp(LISTEN).exec(text)
+  if (!found) throw new TypeError(`${JSON.stringify(text)} is no listen address, give ${LISTEN_REMEDY}`)
+  return { host: (found[1] ?? found[2])!, port: Number(found[3]) }
+}
+
+/** The text form of an address: the inverse of `parseListen`. */
+export function formatListen({ host, port }: ListenAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}

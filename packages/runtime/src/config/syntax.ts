@@ -1,0 +1,84 @@
+/** What is wrong where text is no TOML: the place, the line with a caret, and what to look for. */
+import type { TomlError } from 'smol-toml'
+import { maskTokens } from '../mask.ts'
+import type { ConfigFault } from './error.ts'
+import { holdsSecret, type JsonSchema, members } from './schema-view.ts'
+
+/** The fault of a file's text; `root` tells which keys hold secrets, whose lines are not quoted. */
+export function syntaxFault({ message, line, column }: TomlError, toml: string, root: JsonSchema): ConfigFault {
+  const text = (toml.split(/\r?\n/)[line - 1] ?? '').trimEnd()
+  const reason = message.split('\n')[0]!.replace('Invalid TOML document: ', '')
+  const quoted = isHarmless(text, secrecyOf(root)) ? quotation(text, line, column) : ''
+  return { path: '', message: `line ${line}, column ${column}: ${remedyOf(reason, text)}${quoted}` }
+}
+
+const QUOTED_CHARACTERS = 160
+
+function quotation(text: string, line: number, column: number): string {
+  if (text.length > QUOTED_CHARACTERS || maskTokens(text) !== text) return ''
+  const margin = ' '.repeat(String(line).length)
+  // A tab is as wide in one row as in the other.
+  const before = text.slice(0, column - 1).replaceAll(/[^\t]/g, ' ')
+  return `\n  ${line} | ${text}\n  ${margin} | ${before}^`
+}
+
+/** smol-toml's reasons, and what a person looks for. Others stand as they are. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  'control characters are not allowed in strings':
+    'this text has no closing quote, or a control character in it; give it both quotes on one line',
+  'unfinished string': 'the quote that begins here has no partner; close it',
+  'illegal character in numeric literal': 'this is no number; text stands in quotes: key = "text"',
+  'invalid value': 'this is no value; text stands in quotes: key = "text", and true and false are written small',
+  'illegal character in key': 'this is no key; a line is key = value or [table]',
+  'unexpected end of key': 'a key is missing; a line is key = value or [table]',
+  'expected comma or end of structure':
+    'a comma or the closing bracket is missing, here or in the line above; or a quote is',
+  'each key-value declaration must be followed by an end-of-line':
+    'something follows the value; give each key = value a line of its own, and close each quote',
+  'trying to redefine an already defined table or value': 'this key or table stands further up already; keep one',
+  'unrecognised escape sequence': "a backslash must be doubled, or the text stand in single quotes: 'a\\b'",
+}
+
+function remedyOf(reason: string, text: string): string {
+  if (reason === 'illegal character in key' && /^\s*\[[^\]]*$/.test(text)) {
+    return 'the closing bracket of this table is missing'
+  }
+  return REMEDIES[reason] ?? reason
+}
+
+// What may be quoted: lines that begin with keys or tables of the schema, where none holds a secret. All others may be
+// part of one, such as a line of a private key.
+
+const WORD = /[\w-]+/g
+const STEP = '(?:[\\w-]+|"[\\w:-]+")'
+const PATH = `${STEP}(?:\\s*\\.\\s*${STEP})*`
+const TABLE = new RegExp(`^\\s*\\[{1,2}\\s*(${PATH})[\\]\\s]*$`)
+const ASSIGNMENT = new RegExp(`^\\s*(${PATH})\\s*=(.*)$`)
+
+function isHarmless(text: string, secrecy: ReadonlyMap<string, boolean>): boolean {
+  const table = TABLE.exec(text)
+  if (table) return stepsOf(table[1]!).every((step) => secrecy.has(step))
+  const [, path, value] = ASSIGNMENT.exec(text) ?? []
+  if (path === undefined || value === undefined) return false
+  const others = value.match(WORD) ?? []
+  return stepsOf(path).every((step) => isOpen(step, secrecy)) && !others.some((word) => secrecy.get(word))
+}
+
+const stepsOf = (path: string) => path.split(/\s*\.\s*/).map((step) => step.replaceAll('"', ''))
+
+/** Whether this key is known and what stands there is no secret; the name of a file that holds one is none. */
+const isOpen = (key: string, secrecy: ReadonlyMap<string, boolean>) =>
+  secrecy.get(key) === false || (key.endsWith('_file') && secrecy.has(key.slice(0, -'_file'.length)))
+
+/** Every key that the schema names anywhere, and whether a secret stands at it or below. */
+function secrecyOf(schema: JsonSchema, found = new Map<string, boolean>()): ReadonlyMap<string, boolean> {
+  for (const member of members(schema)) {
+    for (const [key, inner] of Object.entries(member.properties ?? {})) {
+      found.set(key, holdsSecret(inner) || found.get(key) === true)
+      secrecyOf(inner, found)
+    }
+    if (member.items) secrecyOf(member.items, found)
+    for (const inner of Object.values(member.patternProperties ?? {})) secrecyOf(inner, found)
+  }
+  return found
+}

@@ -1,0 +1,17 @@
+/** What must hold for a list or table as a whole. */
+import * as Value from 'typebox/value'
+import { fault } from './faults.ts'
+import type { Place, ResolveContext } from './place.ts'
+import type { JsonSchema } from './schema-view.ts'
+import { misfit } from './words.ts'
+
+/** Checks sizes, uniqueness, a schema's own refinements. */
+export function refined(context: ResolveContext, schema: JsonSchema, place: Place, value: object): unknown {
+  const { type, minItems, maxItems, uniqueItems, minProperties, maxProperties } = schema
+  const whole = { type, minItems, maxItems, uniqueItems, minProperties, maxProperties, '~refine': schema['~refine'] }
+  const keywords = Object.fromEntries(Object.entries(whole).filter(([, keyword]) => keyword !== undefined))
+  const error = Value.Errors(keywords, value)[0]
+  if (error?.keyword === '~refine') fault(context, place, error.message)
+  else if (error) fault(context, place, misfit(schema, value, error))
+  return value
+}

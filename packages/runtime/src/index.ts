@@ -1,0 +1,37 @@
+/** What every Oriel program needs before it does its own work. */
+export {
+  type AdminListener,
+  type AdminOptions,
+  type AdminRoutes,
+  createAdminListener,
+} from './admin.ts'
+export { ConfigError, type ConfigFault, faultLine } from './config/error.ts'
+export {
+  formatListen,
+  type ListenAddress,
+  listenAddress,
+  parseListen,
+  pem,
+  secretPem,
+  secretString,
+} from './config/schemas.ts'
+export { type ListenKey, sharedAddresses } from './config/shared-addresses.ts'
+export { type ConfigInput, loadConfig } from './config.ts'
+export { type Deadline, deadline, isTimeUp, within } from './deadline.ts'
+export {
+  EXIT,
+  type ExitCode,
+  type ProgramOptions,
+  type ProgramWorld,
+  runProgram,
+  type StartContext,
+  type Started,
+  type TextSink,
+} from './lifecycle.ts'
+export { boundAddress, ListenError, listenOn } from './listen-on.ts'
+export { createLogger, type Logger, type LoggerOptions, logLevel, silentLogger } from './log.ts'
+export { maskTokens, maskValue, redactUrl } from './mask.ts'
+export { withProcessMetrics } from './metrics.ts'
+export { type CheckState, type Health, type Readiness, type ReadinessOptions, readiness } from './readiness.ts'
+export { matchesSha256, Secret, sha256Hex } from './secret.ts'
+export type { SignalSource } from './signals.ts'

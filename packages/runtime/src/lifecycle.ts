@@ -1,0 +1,336 @@
+/** A program's life: arguments, configuration, start, signals, stop, exit code. */
+import { readFileSync } from 'node:fs'
+import { dirname, resolve as resolvePath } from 'node:path'
+import type * as Type from 'typebox'
+import { changedKeys, isBelow } from './config/changed-keys.ts'
+import { hasVariables } from './config/environment.ts'
+import { ConfigError, type ConfigFault, faultLine } from './config/error.ts'
+import { loadConfig } from './config.ts'
+import { createLogger, type Logger, logLevel } from './log.ts'
+import { maskTokens } from './mask.ts'
+import { type FlagHelp, helpText, type ProgramArguments, programArguments } from './program-arguments.ts'
+import { type Reread, type Stamps, stampOf, watchReloads } from './reload.ts'
+import { type Endings, type SignalSource, watchEndings } from './signals.ts'
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+/** Clean stop, anything else, bad configuration, arguments that do not make sense. */
+export const EXIT = { clean: 0, failed: 1, badConfig: 2, usage: 2 } as const
+
+export interface StartContext {
+  readonly log: Logger
+  /** The program's own flags by name. */
+  readonly flags: Readonly<Record<string, boolean>>
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Aborts when the program is told to stop, also while it is still starting. */
+  readonly signal: AbortSignal
+  /** What is put here is closed in reverse order at the stop, and also when `start` fails half-way. */
+  readonly scope: AsyncDisposableStack
+  /** Whether the program only checks its configuration. `start` is not called then, so it reads false. */
+  readonly check?: boolean
+}
+
+/** Where a program meets the world; everything defaults to the real process. */
+export interface ProgramWorld {
+  /** Arguments after the program's name. */
+  readonly argv?: readonly string[]
+  readonly env?: Readonly<Record<string, string | undefined>>
+  readonly stdout?: TextSink
+  readonly stderr?: TextSink
+  /** Ends the process. A substitute may return. */
+  readonly exit?: (code: number) => void
+  readonly signals?: SignalSource
+}
+
+export interface TextSink {
+  write(text: string): unknown
+}
+
+/** What a start gives. */
+export interface Started<S extends Type.TSchema> extends AsyncDisposable {
+  /**
+   * Puts to use what may change while the program runs. Called with the configuration read anew after SIGHUP, and when a
+   * file changed that it names, such as a certificate. What it throws is logged, and nothing else happens. Without it,
+   * SIGHUP is one line in the log.
+   */
+  reload?(config: Type.Static<S>): void | Promise<void>
+}
+
+export interface ProgramOptions<S extends Type.TSchema> extends ProgramWorld {
+  /** The program's name, in help and in every log line. */
+  readonly name: string
+  /** Printed by `--version`. Default: `0.0.0`. */
+  readonly version?: string
+  readonly schema: S
+  /** Starts the program; resolves when it accepts work. What it returns is closed at the stop. */
+  start(config: Type.Static<S>, context: StartContext): Promise<Started<S>>
+  /** Checks that concern several keys at once. */
+  refine?(config: Type.Static<S>): readonly ConfigFault[]
+  /** Flags of its own: name to a line of help. */
+  readonly flags?: FlagHelp
+  /** TOML to use when no `--config` is given, for flags that need no file, such as `--demo`. */
+  builtInConfig?(flags: Readonly<Record<string, boolean>>): string | undefined
+  /**
+   * Paths of the keys that `reload` puts to use, with all below them; `[]` stands for every element of a list, as in
+   * `listen[].tls.cert`. A change of any other is logged as waiting for a restart. Default: none.
+   */
+  readonly reloadable?: readonly string[]
+  /** `ORIEL_` variables that are no configuration keys. */
+  readonly ignoreEnv?: readonly string[]
+  /** How long the stop may take before the process ends anyway, milliseconds. Default: 45000. */
+  readonly stopDeadlineMs?: number | ((config: Type.Static<S>) => number)
+}
+
+const STOP_DEADLINE_MS = 45_000
+
+/**
+ * Runs a program to its end and exits: 0 after a clean stop, 2 when arguments or configuration are bad (each fault a line
+ * on stderr), 1 otherwise. Why it could not start is on stderr, and where the log is JSON in one `fatal` record too. SIGTERM or SIGINT stops it once; a second one ends it at once.
+ */
+export async function runProgram<S extends Type.TSchema>(options: ProgramOptions<S>): Promise<void> {
+  const exit = options.exit ?? ((code: number) => process.exit(code))
+  exit(await run(options))
+}
+
+/** One run without the exit. */
+async function run<S extends Type.TSchema>(options: ProgramOptions<S>): Promise<ExitCode> {
+  const { stdout, stderr } = { stdout: process.stdout, stderr: process.stderr, ...options }
+  const args = argumentsOf(options, stderr)
+  if (!args) return EXIT.usage
+  if (args.help) return say(stdout, helpText(options.name, options.flags))
+  if (args.version) return say(stdout, `${options.name} ${options.version ?? '0.0.0'}\n`)
+  try {
+    const loaded = configOf(options, args)
+    const log = loggerOf(options)
+    if (args.checkConfig) return say(stdout, 'config ok\n')
+    return await live(options, loaded.config, args, log, loaded.files)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    return refuse(options, args, error)
+  }
+}
+
+// Before the start
+
+function argumentsOf(options: ProgramOptions<Type.TSchema>, stderr: TextSink): ProgramArguments | undefined {
+  try {
+    return programArguments(options.argv ?? process.argv.slice(2), options.flags)
+  } catch (error) {
+    // Node says what is wrong in its first sentence; what follows is advice that does not fit here.
+    stderr.write(usageLine(options.name, (error as Error).message.split(/\.\s/)[0]!))
+    return undefined
+  }
+}
+
+/** One line: what is wrong, and what to do. */
+const usageLine = (name: string, wrong: string) =>
+  `${name}: ${wrong}; give --config FILE, and see --help for the rest\n`
+
+/** Whether the configuration lacks keys because there is none at all: neither a file nor a variable. */
+function isUnconfigured(
+  options: ProgramOptions<Type.TSchema>,
+  args: ProgramArguments,
+  { faults }: ConfigError,
+): boolean {
+  const { env = process.env, ignoreEnv = [] } = options
+  if (args.config !== undefined || options.builtInConfig?.(args.flags) !== undefined) return false
+  return !hasVariables(env, ignoreEnv) && faults.every(({ message }) => message.startsWith('missing'))
+}
+
+/** Says what is wrong where people look and, unless somebody only asked, where logs are collected. */
+function refuse(options: ProgramOptions<Type.TSchema>, args: ProgramArguments, error: ConfigError): ExitCode {
+  const { name, stderr = process.stderr } = options
+  if (isUnconfigured(options, args, error)) {
+    stderr.write(usageLine(name, 'no configuration is given'))
+    return EXIT.usage
+  }
+  const faults = error.faults.map((fault) => maskTokens(faultLine(fault, args.config ?? 'configuration')))
+  stderr.write(faults.map((fault) => `${fault}\n`).join(''))
+  if (!args.checkConfig && isLogJson(options)) plainLogger(options).fatal({ faults }, `cannot start: ${faults[0]}`)
+  return EXIT.badConfig
+}
+
+/** The configuration, and the files that it names. */
+function configOf<S extends Type.TSchema>(
+  options: ProgramOptions<S>,
+  args: ProgramArguments,
+): { readonly config: Type.Static<S>; readonly files: Stamps } {
+  const files = new Map<string, string>()
+  const config = loadConfig(options.schema, {
+    toml: args.config === undefined ? options.builtInConfig?.(args.flags) : readConfigFile(args.config),
+    env: options.env ?? process.env,
+    ignoreEnv: options.ignoreEnv ?? [],
+    baseDir: args.config === undefined ? undefined : dirname(resolvePath(args.config)),
+    refine: (config) => options.refine?.(config) ?? [],
+    onFile: (path) => void files.set(path, stampOf(path)),
+  })
+  return { config, files }
+}
+
+function readConfigFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? ''
+    const message = `cannot read this file: ${FILE_REASONS[code] ?? `${code}, give a file that this user may read`}`
+    throw new ConfigError([{ path: '', message }], { cause })
+  }
+}
+
+const FILE_REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'it does not exist, give the name of an existing one to --config',
+  EACCES: 'this user may not, change its owner or mode',
+  EISDIR: 'it is a folder, give the file in it to --config',
+}
+
+function loggerOf(options: ProgramOptions<Type.TSchema>): Logger {
+  return loggerAt(logLevel(options.env ?? process.env), options)
+}
+
+/** A logger for when the level itself may be what is wrong. */
+const plainLogger = (options: ProgramOptions<Type.TSchema>) => loggerAt('info', options)
+
+function loggerAt(level: string, { name, stdout }: ProgramOptions<Type.TSchema>): Logger {
+  return createLogger(stdout ? { name, level, destination: { write: (line) => stdout.write(line) } } : { name, level })
+}
+
+/** On a terminal the log is for people, who are told by stderr already. */
+function isLogJson({ stdout }: ProgramOptions<Type.TSchema>): boolean {
+  return stdout !== undefined || !process.stdout.isTTY
+}
+
+function say(sink: TextSink, text: string): ExitCode {
+  sink.write(text)
+  return EXIT.clean
+}
+
+// From start to stop
+
+async function live<S extends Type.TSchema>(
+  options: ProgramOptions<S>,
+  config: Type.Static<S>,
+  args: ProgramArguments,
+  log: Logger,
+  files: Stamps,
+): Promise<ExitCode> {
+  const signals = options.signals ?? process
+  using endings = watchEndings(signals)
+  using reloads = watchReloads({ signals, log })
+  const scope = new AsyncDisposableStack()
+  const stopping = new AbortController()
+  const env = options.env ?? process.env
+  const context = { log, flags: args.flags, env, signal: stopping.signal, scope, check: false }
+  const starting = begin(options, config, context).then((started) => {
+    if (!stopping.signal.aborted) reloads.begin(files, rereading(options, args, config, started))
+  })
+  const first = await Promise.race([ended(endings), startFailure(starting)])
+  stopping.abort(new Error('the program was told to stop'))
+  if (first.kind === 'crash') return crashed(log, first.error)
+  announce(options, log, first)
+  const closing = starting.catch(() => {}).then(() => scope.disposeAsync())
+  const code = await Promise.race([
+    closed(log, closing),
+    tooLate(log, deadlineOf(options, config)),
+    hurried(log, endings),
+    endings.crash.then((error) => crashed(log, error)),
+  ])
+  if (first.kind === 'stop') {
+    if (code === EXIT.clean) log.info('stopped')
+    return code
+  }
+  if (first.error instanceof ConfigError) throw first.error
+  return EXIT.failed
+}
+
+type Ending = { kind: 'stop'; signal: string } | { kind: 'crash'; error: unknown }
+type StartFailure = { kind: 'start failed'; error: unknown }
+
+function ended({ stop, crash }: Endings): Promise<Ending> {
+  return Promise.race([
+    stop.then((signal): Ending => ({ kind: 'stop', signal })),
+    crash.then((error): Ending => ({ kind: 'crash', error })),
+  ])
+}
+
+/** Resolves only when the start fails. */
+function startFailure(starting: Promise<void>): Promise<StartFailure> {
+  return new Promise((resolve) => {
+    starting.catch((error: unknown) => resolve({ kind: 'start failed', error }))
+  })
+}
+
+/** A fault of the configuration is told when what had started is closed. */
+function announce(options: ProgramOptions<Type.TSchema>, log: Logger, first: Ending | StartFailure): void {
+  if (first.kind === 'stop') log.info({ signal: first.signal }, 'stopping')
+  else if (!(first.error instanceof ConfigError)) tellFailure(options, log, first.error)
+}
+
+function tellFailure(options: ProgramOptions<Type.TSchema>, log: Logger, error: unknown): void {
+  const { name, stderr = process.stderr } = options
+  const message = messageOf(error)
+  log.fatal({ err: error }, message)
+  if (isLogJson(options)) stderr.write(`${name}: ${maskTokens(message)}\n`)
+}
+
+async function begin<S extends Type.TSchema>(
+  options: ProgramOptions<S>,
+  config: Type.Static<S>,
+  context: StartContext,
+): Promise<Started<S>> {
+  const started = await options.start(config, context)
+  return started === context.scope ? started : context.scope.use(started)
+}
+
+/** Reads the configuration from the same places again and gives it to the program; undefined where it takes none. */
+function rereading<S extends Type.TSchema>(
+  options: ProgramOptions<S>,
+  args: ProgramArguments,
+  inUse: Type.Static<S>,
+  started: Started<S>,
+): (() => Promise<Reread>) | undefined {
+  if (!started.reload) return undefined
+  let last = inUse
+  return async () => {
+    const { config, files } = configOf(options, args)
+    await started.reload?.(config)
+    const changed = changedKeys(last, config)
+    last = config
+    const waiting = changedKeys(inUse, config).filter((path) => !isBelow(path, options.reloadable ?? []))
+    return { files, changed, waiting }
+  }
+}
+
+/** State may be broken after an error that nobody caught, so nothing more is run. */
+function crashed(log: Logger, error: unknown): ExitCode {
+  log.fatal({ err: error }, 'an error that nobody caught ends the program')
+  return EXIT.failed
+}
+
+async function closed(log: Logger, closing: Promise<void>): Promise<ExitCode> {
+  try {
+    await closing
+    return EXIT.clean
+  } catch (error) {
+    log.error({ err: error }, 'the stop failed')
+    return EXIT.failed
+  }
+}
+
+async function tooLate(log: Logger, deadlineMs: number): Promise<ExitCode> {
+  await new Promise((resolve) => setTimeout(resolve, deadlineMs).unref())
+  log.error({ deadlineMs }, 'the stop took too long, ending anyway')
+  return EXIT.failed
+}
+
+async function hurried(log: Logger, { hurry }: Endings): Promise<ExitCode> {
+  const signal = await hurry
+  log.warn({ signal }, 'second signal, ending at once')
+  return EXIT.failed
+}
+
+function deadlineOf<S extends Type.TSchema>({ stopDeadlineMs }: ProgramOptions<S>, config: Type.Static<S>): number {
+  return typeof stopDeadlineMs === 'function' ? stopDeadlineMs(config) : (stopDeadlineMs ?? STOP_DEADLINE_MS)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,55 @@
+/** Binding a server to an address, with errors that an operator can act on. */
+import type { AddressInfo, Server } from 'node:net'
+import { formatListen, type ListenAddress } from './config/schemas.ts'
+
+/** An address could not be bound. The message names the address, the reason and the remedy. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError'
+  /** `host:port` as asked for. */
+  readonly address: string
+  /** Node's error code, such as `EADDRINUSE`. */
+  readonly code: string
+
+  constructor(address: string, cause: NodeJS.ErrnoException) {
+    const code = cause.code ?? 'UNKNOWN'
+    super(`cannot listen on ${address}: ${REASONS[code] ?? `${cause.message}; choose another address`}`, { cause })
+    this.address = address
+    this.code = code
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program uses this port; stop it, or configure another port (0 picks a free one)',
+  EACCES: 'this user may not bind this port; choose one of 1024 or more, or grant CAP_NET_BIND_SERVICE',
+  EADDRNOTAVAIL: 'no network interface of this machine has this address; configure one that has, or 127.0.0.1',
+  ENOTFOUND: 'this host name is not known; configure an IP address or a name that resolves',
+  EAI_AGAIN: 'the name server did not answer; configure an IP address, or try later',
+  EAFNOSUPPORT: 'this machine has no such address family (IPv6 may be off); configure an IPv4 address',
+  ERR_SOCKET_BAD_PORT: 'there is no such port; give one from 0 to 65535',
+}
+
+/**
+ * Starts a TCP, TLS or HTTP server on an address.
+ * @returns the bound `host:port`, with the port that the system picked when 0 was asked for.
+ * @throws ListenError when the address cannot be bound.
+ */
+export async function listenOn(server: Server, address: ListenAddress): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const failed = (error: NodeJS.ErrnoException) => reject(new ListenError(formatListen(address), error))
+  server.once('error', failed)
+  try {
+    server.listen({ host: address.host, port: address.port }, resolve)
+    await promise
+  } catch (error) {
+    throw error instanceof ListenError ? error : new ListenError(formatListen(address), error as NodeJS.ErrnoException)
+  } finally {
+    server.off('error', failed)
+  }
+  return boundAddress(server)
+}
+
+/** The `host:port` that a listening server is bound to. */
+export function boundAddress(server: Server): string {
+  const { address, port } = server.address() as AddressInfo
+  return formatListen({ host: address, port })
+}

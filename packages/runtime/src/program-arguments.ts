@@ -1,0 +1,49 @@
+/** The command line that all programs share. */
+import { parseArgs } from 'node:util'
+
+export interface ProgramArguments {
+  /** The file named by `--config`. */
+  readonly config?: string
+  readonly checkConfig: boolean
+  readonly help: boolean
+  readonly version: boolean
+  /** The program's own flags by name; false when absent. */
+  readonly flags: Readonly<Record<string, boolean>>
+}
+
+/** Flags that a program adds: name (without dashes) to a line of help. */
+export type FlagHelp = Readonly<Record<string, string>>
+
+const COMMON: FlagHelp = {
+  'config FILE': 'read the configuration from FILE (TOML)',
+  'check-config': 'check the configuration, print every fault, start nothing',
+  help: 'print this text',
+  version: 'print the version',
+}
+
+/**
+ * Reads the arguments after the program's name.
+ * @throws TypeError for an argument that the program does not know.
+ */
+export function programArguments(argv: readonly string[], flags: FlagHelp = {}): ProgramArguments {
+  const flag = { type: 'boolean', default: false } as const
+  const own = Object.fromEntries(Object.keys(flags).map((name) => [name, flag]))
+  const common = { config: { type: 'string' }, 'check-config': flag, help: flag, version: flag } as const
+  const { values } = parseArgs({ args: [...argv], options: { ...own, ...common }, strict: true })
+  return {
+    ...(values.config === undefined ? {} : { config: String(values.config) }),
+    checkConfig: values['check-config'] === true,
+    help: values.help === true,
+    version: values.version === true,
+    flags: Object.fromEntries(
+      Object.keys(flags).map((name) => [name, (values as Record<string, unknown>)[name] === true]),
+    ),
+  }
+}
+
+/** What `--help` prints. */
+export function helpText(name: string, flags: FlagHelp = {}): string {
+  const rows = Object.entries({ ...COMMON, ...flags }).map(([flag, help]) => `  --${flag.padEnd(14)} ${help}\n`)
+  const environment = 'Every key of the file can be set as ORIEL_KEY or ORIEL_TABLE__KEY in the environment.\n'
+  return `Usage: ${name} [options]\n\n${rows.join('')}\n${environment}`
+}

@@ -1,0 +1,110 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { listenOn } from '../src/index.ts'
+
+const fixture = fileURLToPath(new URL('fixtures/program.ts', import.meta.url))
+
+function launch(env: Record<string, string> = {}, ...args: string[]) {
+  const child = spawn(process.execPath, [fixture, ...args], { env: { PATH: process.env.PATH, ...env }, stdio: 'pipe' })
+  const ended = once(child, 'close') as Promise<[number | null, string | null]>
+  return { child, ended, stderr: text(child.stderr), [Symbol.dispose]: () => void child.kill('SIGKILL') }
+}
+
+/** Whether somebody listens. */
+async function isAnswered(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1')
+  const answered = await once(socket, 'connect').then(
+    () => true,
+    () => false,
+  )
+  socket.on('error', () => {}).destroy()
+  return answered
+}
+
+/** The first log line with this message. */
+async function logged(child: ChildProcess, message: string): Promise<Record<string, unknown>> {
+  for await (const line of createInterface({ input: child.stdout! })) {
+    const entry = JSON.parse(line)
+    if (entry.msg === message) return entry
+  }
+  throw new Error(`the program ended without saying ${message}`)
+}
+
+test.each(['SIGTERM', 'SIGINT'] as const)(
+  'a real process says where it listens and ends on %s with 0',
+  async (signal) => {
+    using it = launch({ ORIEL_LISTEN: '127.0.0.1:0' })
+    const { address, name, level } = await logged(it.child, 'listening')
+    expect([name, level]).toEqual(['oriel-fixture', 'info'])
+    expect(address).toMatch(/^127\.0\.0\.1:[1-9]\d*$/)
+    it.child.kill(signal)
+    expect(await it.ended).toEqual([0, null])
+    expect(await it.stderr).toBe('')
+  },
+)
+
+test('SIGHUP does not end a real process, though it can reload nothing', async () => {
+  using it = launch({ ORIEL_LISTEN: '127.0.0.1:0' })
+  const lines = createInterface({ input: it.child.stdout })[Symbol.asyncIterator]()
+  const next = async () => JSON.parse(String((await lines.next()).value))
+  expect(await next()).toMatchObject({ msg: 'listening' })
+  it.child.kill('SIGHUP')
+  expect(await next()).toMatchObject({ why: 'SIGHUP', msg: expect.stringContaining('waits for a restart') })
+  it.child.kill('SIGTERM')
+  expect(await it.ended).toEqual([0, null])
+})
+
+const terminals = existsSync('/usr/bin/script') ? '' : ' (skipped without script: install bsdutils)'
+
+test.skipIf(terminals !== '')(`a terminal that closes ends it, for nobody is left to do so${terminals}`, async () => {
+  const command = `exec ${process.execPath} ${fixture}`
+  const env = { PATH: process.env.PATH, ORIEL_LISTEN: '127.0.0.1:0' }
+  const terminal = spawn('script', ['-qfc', command, '/dev/null'], { env, stdio: ['ignore', 'pipe', 'ignore'] })
+  let shown = ''
+  for await (const piece of terminal.stdout.setEncoding('utf8')) {
+    shown += piece
+    if (shown.includes('listening')) break
+  }
+  const address = /127\.0\.0\.1:\d+/.exec(shown)![0]
+  terminal.kill('SIGKILL')
+  const { port } = new URL(`http://${address}`)
+  const answers = () => isAnswered(Number(port))
+  await expect.poll(answers).toBe(false)
+})
+
+test('a bad configuration ends it with 2, a fault a line', async () => {
+  using it = launch({ ORIEL_LISTEN: 'nowhere', ORIEL_LISTN: 'x' })
+  it.child.stdout.resume()
+  expect(await it.ended).toEqual([2, null])
+  expect((await it.stderr).trimEnd().split('\n')).toEqual([
+    expect.stringMatching(/^ORIEL_LISTN: .*ORIEL_LISTEN for listen$/),
+    expect.stringMatching(/^listen: "nowhere" does not fit, .* \(from ORIEL_LISTEN\)$/),
+  ])
+})
+
+test('a port in use ends it with 1, and the log names address and remedy', async () => {
+  await using taken = createServer()
+  const address = await listenOn(taken, { host: '127.0.0.1', port: 0 })
+  using it = launch({ ORIEL_LISTEN: address })
+  const [first, ...others] = (await text(it.child.stdout)).trimEnd().split('\n')
+  const entry = JSON.parse(first!)
+  expect(others).toEqual([])
+  expect(entry).toMatchObject({ level: 'fatal', err: { code: 'EADDRINUSE', address } })
+  expect(entry.msg).toMatch(`cannot listen on ${address}: another program uses this port`)
+  expect(await it.stderr).toBe(`oriel-fixture: ${entry.msg}\n`)
+  expect(await it.ended).toEqual([1, null])
+})
+
+test('an unhandled rejection ends it with 1 and is logged without the token', async () => {
+  using it = launch({}, '--reject')
+  const out = await text(it.child.stdout)
+  expect(await it.ended).toEqual([1, null])
+  expect(out).toContain('nobody waits for /?token=***')
+  expect(out + (await it.stderr)).not.toContain('hunter2')
+})

@@ -1,0 +1,29 @@
+import { expect, test } from 'vitest'
+import { sharedAddresses } from '../src/index.ts'
+
+const faultsOf = (...addresses: string[]) =>
+  sharedAddresses(addresses.map((address, i) => ({ path: `listen[${i}]`, address })))
+
+test('an address twice is a fault that names both keys', () => {
+  expect(faultsOf('127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:1')).toEqual([
+    { path: 'listen[2]', message: '127.0.0.1:1 is taken by listen[0], give each a port of its own' },
+  ])
+})
+
+test.each([
+  ['0.0.0.0:1', '127.0.0.1:1'],
+  ['10.0.0.5:1', '0.0.0.0:1'],
+  ['[::]:1', '127.0.0.1:1'],
+  ['[::]:1', '0.0.0.0:1'],
+  ['[::1]:1', '[::]:1'],
+])('%s and %s cannot both be listened on', (first, second) => {
+  const message = `${second} is taken by listen[0] as ${first}, give each a port of its own`
+  expect(faultsOf(first, second)).toEqual([{ path: 'listen[1]', message }])
+})
+
+test.each([
+  ['127.0.0.1:0', '127.0.0.1:0'],
+  ['127.0.0.1:1', '127.0.0.2:1'],
+  ['0.0.0.0:1', '[::1]:1'],
+  ['0.0.0.0:1', '127.0.0.1:2'],
+])('%s and %s do not meet', (first, second) => expect(faultsOf(first, second)).toEqual([]))
