@@ -1,0 +1,152 @@
+/** One HTTP exchange over `fetch`: with a deadline, a limit to the answer, no redirects, and errors without addresses. */
+import { type Deadline, within } from './deadline.ts'
+import { AnswerError, ConnectionError, circumstances, faultOf, masked, type Reply } from './errors.ts'
+
+/** The part of the platform's `fetch` that is needed, so that another one can stand in for it. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>
+
+/** How exchanges are made: given once, when a client or a sign-in is set up. */
+export interface Transport {
+  readonly fetch: Fetch
+  readonly maxResponseBytes: number
+  readonly userAgent: string | undefined
+}
+
+/** How exchanges are made, as people give it. */
+export interface TransportOptions {
+  /** In place of the platform's `fetch`. */
+  readonly fetch?: Fetch | undefined
+  /** Deadline of a call, sign-in included, in milliseconds. Default: 30,000. */
+  readonly timeoutMs?: number | undefined
+  /** Longest answer that is read, in bytes. Default: 8 MiB. */
+  readonly maxResponseBytes?: number | undefined
+  /** `User-Agent`. Default: the platform's own; browsers keep theirs. */
+  readonly userAgent?: string | undefined
+}
+
+export interface Request {
+  readonly operation: string
+  readonly method: string
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: unknown
+  readonly secrets: readonly string[]
+}
+
+export const DEFAULT_TIMEOUT_MS = 30_000
+
+/** A transport with the defaults filled in. The platform's `fetch` is looked up at each call, as pages may replace it. */
+export const transport = ({ fetch, maxResponseBytes, userAgent }: TransportOptions): Transport => ({
+  fetch: fetch ?? ((url, init) => globalThis.fetch(url, init)),
+  maxResponseBytes: maxResponseBytes ?? 8 * 1024 * 1024,
+  userAgent,
+})
+
+/**
+ * The answer to `request`, whatever its status.
+ * @throws ConnectionError if there is none, AnswerError if it is too long or leads elsewhere, the caller's abort reason
+ */
+export async function exchange(via: Transport, request: Request, limit: Deadline): Promise<Reply> {
+  const { origin } = new URL(request.url)
+  const response = await within(limit, origin, reach(origin, request, send(via, request, limit)))
+  const base = { operation: request.operation, secrets: request.secrets }
+  const reply = { ...base, status: response.status, headers: response.headers, text: '' }
+  if (leadsElsewhere(response)) throw new AnswerError('the API answered with a redirect', circumstances(reply))
+  const reading = reach(origin, request, readText(response, via.maxResponseBytes, reply))
+  return { ...reply, text: await within(limit, origin, reading) }
+}
+
+/**
+ * The JSON of a good answer.
+ * @throws FaultError for a status of 400 or more, AnswerError for any other than 2xx and for what is not JSON
+ */
+export function jsonOf(reply: Reply): unknown {
+  if (reply.status >= 400) throw faultOf(reply)
+  if (reply.status < 200 || reply.status > 299) {
+    throw new AnswerError(`the API answered ${reply.status}`, circumstances(reply))
+  }
+  try {
+    return JSON.parse(reply.text)
+  } catch {
+    // The parser's own message quotes the answer, which may hold a token.
+    throw new AnswerError('the answer is not JSON', circumstances(reply))
+  }
+}
+
+/** A server may close a kept connection just when it is used again; what changes nothing is then asked once more. */
+async function send(via: Transport, request: Request, limit: Deadline): Promise<Response> {
+  const ask = () => via.fetch(request.url, init(via, request, limit))
+  if (request.method !== 'GET') return ask()
+  try {
+    return await ask()
+  } catch (error) {
+    if (limit.signal.aborted || !wasClosed(error)) throw error
+    return ask()
+  }
+}
+
+/** Node's `fetch` has the code in its cause, Bun's in the error itself; browsers ask again by themselves. */
+const wasClosed = (error: unknown): boolean => {
+  const { code, cause } = error as Partial<NodeFault>
+  return CLOSED.has(code ?? (cause as Partial<NodeFault> | undefined)?.code ?? '')
+}
+const CLOSED = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
+
+function init({ userAgent }: Transport, { method, headers, body }: Request, { signal }: Deadline): RequestInit {
+  return {
+    method,
+    signal,
+    redirect: 'manual', // following one would carry the token to whatever host it names
+    headers: {
+      Accept: 'application/json',
+      ...(body !== undefined && { 'Content-Type': 'application/json' }),
+      ...(userAgent !== undefined && { 'User-Agent': userAgent }),
+      ...headers,
+    },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  }
+}
+
+// A browser shows a redirect that is not followed as status 0.
+const leadsElsewhere = ({ status, type }: Response) =>
+  type === 'opaqueredirect' || [301, 302, 303, 307, 308].includes(status)
+
+async function reach<T>(origin: string, request: Request, work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (error instanceof AnswerError) throw error
+    const cause = withoutAddress(error, request)
+    throw new ConnectionError('network', `${origin} cannot be reached: ${reasonOf(cause)}`, { cause })
+  }
+}
+
+const reasonOf = (error: Error): string => (error.cause instanceof Error ? reasonOf(error.cause) : error.message)
+
+// Deno and Bun put the whole address into their errors, and with it the console auth token.
+function withoutAddress(error: unknown, request: Request, depth = 0): Error {
+  const { name = 'Error', message = String(error), code, cause } = (error ?? {}) as Partial<NodeFault>
+  const { origin } = new URL(request.url)
+  const copy = new Error(masked(message.replaceAll(request.url, origin), request.secrets))
+  const more = cause !== undefined && depth < 4 ? { cause: withoutAddress(cause, request, depth + 1) } : {}
+  return Object.assign(copy, { name, ...(code !== undefined && { code }), ...more })
+}
+type NodeFault = Error & { readonly code: string }
+
+async function readText(response: Response, maxBytes: number, reply: Reply): Promise<string> {
+  const reader = response.body?.getReader()
+  if (reader === undefined) return ''
+  const decoder = new TextDecoder()
+  let text = ''
+  let bytes = 0
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) return text + decoder.decode()
+    bytes += value.byteLength
+    if (bytes > maxBytes) {
+      reader.cancel().catch(() => {}) // nobody waits for the rest
+      throw new AnswerError(`the answer is longer than ${maxBytes} bytes`, circumstances(reply))
+    }
+    text += decoder.decode(value, { stream: true })
+  }
+}

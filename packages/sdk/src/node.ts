@@ -1,0 +1,7 @@
+/**
+ * Settings as every OpenStack client finds them: `clouds.yaml`, `secure.yaml` and `OS_*` variables. For Node, Deno and
+ * Bun; the main entry reads no files.
+ */
+export type { Environment } from './node/folders.ts'
+export { type CloudsOptions, fromClouds, fromEnvironment } from './node/settings.ts'
+export { type Trust, trustingFetch } from './node/trusting-fetch.ts'
