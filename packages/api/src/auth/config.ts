@@ -1,0 +1,56 @@
+/** How callers are authenticated, as configuration. A method `x` with settings has them in the table `auth.x`. */
+import * as Type from 'typebox'
+import { JwtConfig } from './jwt-config.ts'
+import { KeystoneConfig } from './keystone-config.ts'
+
+const closed = <P extends Type.TProperties>(properties: P, options: Type.TObjectOptions = {}) =>
+  Type.Object(properties, { ...options, additionalProperties: false })
+
+export const staticAuthConfig = closed({
+  tokens: Type.Array(
+    closed({
+      sha256: Type.String({
+        pattern: '^[0-9a-fA-F]{64}$',
+        description: "The token's SHA-256 digest.",
+        'x-remedy': "64 hexadecimal digits: printf %s 'the token' | sha256sum",
+      }),
+      user_id: Type.String({ minLength: 1, description: 'Whom the token belongs to, in logs and audit.' }),
+      project_id: Type.Optional(
+        Type.String({
+          minLength: 1,
+          description: 'Absent: a token without a project, which only the role service can use.',
+        }),
+      ),
+      roles: Type.Array(Type.String({ minLength: 1 }), { description: 'admin, member, reader, service.' }),
+    }),
+    { description: 'Tokens that callers may send.' },
+  ),
+  www_authenticate_uri: Type.Optional(
+    Type.String({
+      pattern: '^[hH][tT][tT][pP][sS]?://[^\\s"]+$',
+      description: 'Where a 401 sends clients for a token. Default: public_url, else the address listened on.',
+      'x-remedy': 'a URL, such as https://portal.example/tokens',
+    }),
+  ),
+})
+export type StaticAuthConfig = Type.Static<typeof staticAuthConfig>
+
+const tables = closed({
+  method: Type.Union([Type.Literal('none'), Type.Literal('static'), Type.Literal('keystone'), Type.Literal('jwt')], {
+    description:
+      'none takes everybody for an administrator and binds to loopback only. Each other method needs the table of its name.',
+  }),
+  static: Type.Optional(staticAuthConfig),
+  keystone: Type.Optional(KeystoneConfig),
+  jwt: Type.Optional(JwtConfig),
+})
+
+/** Every method has a literal here, a factory in `auth/create.ts` and, if it has settings, an optional table here. */
+export const authConfig: typeof tables = Type.Refine(
+  tables,
+  ({ method, keystone, jwt }) =>
+    (method !== 'keystone' || keystone !== undefined) && (method !== 'jwt' || jwt !== undefined),
+  ({ method }) => `method ${method} needs its settings, give the table auth.${method}`,
+)
+export type AuthConfig = Type.Static<typeof tables>
+export type AuthMethod = AuthConfig['method']

@@ -1,0 +1,29 @@
+/** From configuration to the authenticator. */
+import type { Logger } from '@oriel/runtime'
+import type { Authenticator } from './authenticator.ts'
+import type { AuthConfig, AuthMethod } from './config.ts'
+import { createJwtAuthenticator } from './jwt.ts'
+import { createKeystoneAuthenticator } from './keystone.ts'
+import { createNoAuthenticator } from './none.ts'
+import { createStaticAuthenticator } from './static.ts'
+
+export interface AuthContext {
+  readonly log: Logger
+  /** Where clients find the API. */
+  readonly publicUrl?: string
+}
+
+type Factory = (config: AuthConfig, context: AuthContext) => Authenticator | Promise<Authenticator>
+
+const factories = {
+  none: () => createNoAuthenticator(),
+  static: (config, { publicUrl }) => createStaticAuthenticator(config.static ?? { tokens: [] }, publicUrl),
+  keystone: ({ keystone }) => createKeystoneAuthenticator(keystone!),
+  jwt: ({ jwt }) => createJwtAuthenticator(jwt!),
+} as const satisfies Record<AuthMethod, Factory>
+
+/** The authenticator that `config.method` names, with its settings. */
+export async function createAuthenticator(config: AuthConfig, context: AuthContext): Promise<Authenticator> {
+  const factory: Factory = factories[config.method]
+  return factory(config, context)
+}

@@ -1,0 +1,71 @@
+/** The table `auth.jwt`: who issues tokens, for whom, and where in a token Oriel finds user, project and roles. */
+import * as Type from 'typebox'
+import { MAX_TIMER_SECONDS } from '../time-spans.ts'
+
+/** Signatures that a public key proves. Shared secrets (HS…) and `none` cannot be configured. */
+const algorithms = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+] as const
+
+/** Whoever can change the keys under way is the issuer: so TLS, except on this machine. */
+export const keyUrlPattern =
+  '^(?:https://[^\\s"]+|http://(?:localhost|127(?:\\.\\d{1,3}){3}|\\[::1\\])(?::\\d+)?(?:/[^\\s"]*)?)$'
+const url = { pattern: keyUrlPattern, 'x-remedy': 'an https URL (http only on loopback), such as https://id.example' }
+const claim = (defaultClaim: string, description: string) =>
+  Type.String({ default: defaultClaim, minLength: 1, description })
+
+const keys = Type.Object(
+  {
+    issuer: Type.String({ minLength: 1, description: 'What the claim iss must say, letter by letter.' }),
+    audience: Type.String({ minLength: 1, description: 'What the claim aud must say or contain.' }),
+    jwks_url: Type.Optional(
+      Type.String({ ...url, description: "The issuer's public keys. Default: as its OpenID configuration says." }),
+    ),
+    algorithms: Type.Array(Type.Enum([...algorithms]), {
+      default: ['RS256', 'PS256', 'ES256', 'EdDSA'],
+      minItems: 1,
+      description: 'Signatures that count.',
+    }),
+    clock_skew_seconds: Type.Integer({ default: 30, minimum: 0, maximum: 600, description: 'For exp, nbf and iat.' }),
+    user_claim: claim('sub', 'Who it is.'),
+    project_claim: claim('project_id', 'The project; a token without this claim has no project.'),
+    roles_claim: claim('roles', 'A list, or names parted by blanks. realm_access.roles means roles in realm_access.'),
+    keys_cooldown_seconds: Type.Integer({
+      default: 30,
+      minimum: 0,
+      maximum: MAX_TIMER_SECONDS,
+      description: 'Least time between two fetches of the keys because of a key that is not known.',
+    }),
+    keys_cache_seconds: Type.Integer({
+      default: 600,
+      minimum: 1,
+      maximum: MAX_TIMER_SECONDS,
+      description: 'How long fetched keys are believed.',
+    }),
+    timeout_ms: Type.Integer({ default: 5000, minimum: 1, maximum: 60_000, description: 'To fetch the keys.' }),
+    cafile: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'PEM file with the CAs that may have signed the certificate. Default: those of Node.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+/** Without `jwks_url` the keys are found through the issuer, which then has to be a URL. */
+export const JwtConfig: typeof keys = Type.Refine(
+  keys,
+  ({ jwks_url, issuer }) => jwks_url !== undefined || new RegExp(keyUrlPattern).test(issuer),
+  () => 'the issuer is no https URL (http only on loopback), so give jwks_url',
+)
+export type JwtConfig = Type.Static<typeof keys>

@@ -1,0 +1,177 @@
+/**
+ * Keystone's tokens (Identity API v3). Each token is looked up at Keystone with a token of our own; answers are
+ * remembered by the token's SHA-256 digest for `cache_seconds` and never beyond the token's own end.
+ *
+ * A token restricted by access rules is refused: Keystone tells of it only those who say that they enforce such rules.
+ */
+import { readFileSync } from 'node:fs'
+import { deadline, sha256Hex, within } from '@oriel/runtime'
+import * as Type from 'typebox'
+import * as Value from 'typebox/value'
+import { type Authenticator, AuthUnavailable, type Identity, Unauthenticated } from './authenticator.ts'
+import { ExpiringMap } from './expiring-map.ts'
+import type { KeystoneConfig } from './keystone-config.ts'
+import { createSession } from './keystone-session.ts'
+import { type JsonAnswer, type JsonRequest, jsonClient } from './request-json.ts'
+
+export interface KeystoneDeps {
+  /** Milliseconds since the epoch. Default: `Date.now`. */
+  readonly now?: () => number
+}
+
+/** The parts of Keystone's description of a token that say who it is; `project` is absent in every other scope. */
+const Described = Type.Object({
+  token: Type.Object({
+    expires_at: Type.String(),
+    user: Type.Object({ id: Type.String({ minLength: 1 }) }),
+    project: Type.Optional(Type.Object({ id: Type.String({ minLength: 1 }) })),
+    roles: Type.Optional(Type.Array(Type.Object({ name: Type.String() }))),
+  }),
+})
+
+/** What a header can carry; anything else was issued by nobody. */
+const tokenCharacters = /^[\x21-\x7e]+$/
+/** How long a refusal is remembered: long enough to spare Keystone a client that insists. */
+const refusalSeconds = 10
+const maxRemembered = 10_000
+const maxLookups = 1000
+
+/**
+ * Opens nothing yet: the first request signs in.
+ * @throws the system's error when `cafile` cannot be read.
+ * @see https://docs.openstack.org/api-ref/identity/v3/#validate-and-show-information-for-token
+ */
+export function createKeystoneAuthenticator(
+  config: KeystoneConfig,
+  { now = Date.now }: KeystoneDeps = {},
+): Authenticator {
+  const base = baseUrl(config.auth_url)
+  const client = jsonClient({ ca: config.cafile === undefined ? undefined : readFileSync(config.cafile, 'utf8') })
+  const closing = new AbortController()
+  const session = createSession(config, signIn, now)
+  const known = new ExpiringMap<Identity>(maxRemembered)
+  const refused = new ExpiringMap<true>(maxRemembered)
+  const lookups = new Map<string, Promise<Identity>>()
+
+  async function ask(path: string, request: JsonRequest): Promise<JsonAnswer> {
+    try {
+      const answer = await client.ask(base + path, request)
+      if (answer.status === 429 || answer.status >= 500) throw unavailable(answer)
+      return answer
+    } catch (cause) {
+      throw unanswered(cause)
+    }
+  }
+
+  const ownDeadline = () => deadline(config.timeout_ms, closing.signal)
+
+  async function signIn(body: unknown): Promise<JsonAnswer> {
+    using limit = ownDeadline()
+    return await ask('/auth/tokens?nocatalog', { method: 'POST', body, signal: limit.signal })
+  }
+
+  /** Who has this token. All who ask at the same moment share one look-up. */
+  function identify(token: string, allowExpired: boolean): Promise<Identity> {
+    if (!tokenCharacters.test(token)) throw new Unauthenticated('The token has characters that no token has')
+    const key = `${sha256Hex(token)}${allowExpired ? ' even if expired' : ''}`
+    const remembered = known.get(key, now())
+    if (remembered) return Promise.resolve(remembered)
+    if (refused.get(key, now())) throw new Unauthenticated('Keystone refused this token a moment ago')
+    const running = lookups.get(key)
+    if (running) return running
+    if (lookups.size >= maxLookups) throw new AuthUnavailable(`${maxLookups} look-ups are under way already`, 1)
+    const lookup = lookUp(token, key, allowExpired).finally(() => lookups.delete(key))
+    lookups.set(key, lookup)
+    return lookup
+  }
+
+  async function lookUp(token: string, key: string, allowExpired: boolean): Promise<Identity> {
+    const answer = await describeToken(token, allowExpired)
+    if (answer.status === 404) {
+      refused.set(key, true, now() + 1000 * Math.min(refusalSeconds, config.cache_seconds), now())
+      throw new Unauthenticated('Keystone does not know the token')
+    }
+    if (answer.status !== 200) throw unavailable(answer)
+    if (!Value.Check(Described, answer.body))
+      throw new AuthUnavailable('Keystone describes the token in an unknown form')
+    const { token: described } = answer.body
+    const identity = identityOf(described)
+    const cacheEndMs = now() + 1000 * config.cache_seconds
+    const expiresAtMs = Date.parse(described.expires_at)
+    known.set(key, identity, allowExpired ? cacheEndMs : Math.min(cacheEndMs, expiresAtMs || 0), now())
+    return identity
+  }
+
+  /** Our own token may end or be revoked at any moment: when Keystone refuses it, one other is tried. */
+  async function describeToken(token: string, allowExpired: boolean): Promise<JsonAnswer> {
+    using limit = ownDeadline()
+    const { signal } = limit
+    const path = `/auth/tokens?nocatalog${allowExpired ? '&allow_expired=1' : ''}`
+    const describe = async () => {
+      const own = await abandonable(session.token(), signal)
+      const answer = await ask(path, { headers: { 'X-Auth-Token': own, 'X-Subject-Token': token }, signal })
+      if (answer.status === 401) session.refused(own)
+      return answer
+    }
+    const first = await describe()
+    return first.status === 401 ? await describe() : first
+  }
+
+  return {
+    wwwAuthenticate: `Keystone uri="${config.www_authenticate_uri ?? base.replace(/\/v3$/, '')}"`,
+    async authenticate({ token, serviceToken, signal }) {
+      if (!token) throw new Unauthenticated('No token')
+      const service = serviceToken ? await abandonable(identify(serviceToken, false), signal) : undefined
+      const allowExpired = service?.roles.some((role) => config.service_token_roles.includes(role)) ?? false
+      return abandonable(identify(token, allowExpired), signal)
+    },
+    async check(signal) {
+      using limit = ownDeadline()
+      await abandonable(session.token(), signal)
+      await abandonable(ask('', { signal: limit.signal }), signal)
+    },
+    async [Symbol.asyncDispose]() {
+      closing.abort(new AuthUnavailable('The API is about to stop'))
+      client[Symbol.dispose]()
+    },
+  }
+}
+
+/** Policy compares role names in lower case, as oslo.policy does. */
+function identityOf({ user, project, roles = [] }: Type.Static<typeof Described>['token']): Identity {
+  const who = { userId: user.id, roles: roles.map(({ name }) => name.toLowerCase()) }
+  return Object.freeze(project ? { ...who, projectId: project.id } : who)
+}
+
+function baseUrl(authUrl: string): string {
+  const trimmed = authUrl.replace(/\/+$/, '')
+  return trimmed.endsWith('/v3') ? trimmed : `${trimmed}/v3`
+}
+
+/** 403 means that our own user may not look tokens up. */
+function unavailable({ status, headers }: JsonAnswer): AuthUnavailable {
+  const hint = status === 403 ? ': our user needs the role service or admin' : ''
+  const seconds = Number(headers['retry-after'])
+  const retryAfterSeconds = seconds >= 1 && seconds <= 300 ? Math.ceil(seconds) : undefined
+  return new AuthUnavailable(`Keystone answers ${status}${hint}`, retryAfterSeconds)
+}
+
+function reason(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause)
+  return cause.message || ((cause as NodeJS.ErrnoException).code ?? cause.name)
+}
+
+/** `promise`, or the signal's reason as soon as it is aborted; the work behind `promise` goes on for others. */
+async function abandonable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise
+  try {
+    return await within(signal, promise)
+  } catch (cause) {
+    throw cause === signal.reason ? unanswered(cause) : cause
+  }
+}
+
+function unanswered(cause: unknown): AuthUnavailable {
+  if (cause instanceof AuthUnavailable) return cause
+  return new AuthUnavailable(`Keystone does not answer: ${reason(cause)}`, undefined, { cause })
+}

@@ -1,0 +1,84 @@
+/**
+ * JSON over HTTP to an identity service, with what `fetch` has no options for: a CA of the operator's own. Certificates
+ * are always checked, and variables such as HTTPS_PROXY or NODE_TLS_REJECT_UNAUTHORIZED change nothing.
+ */
+import { type IncomingHttpHeaders, type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http'
+import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
+
+export interface JsonRequest {
+  readonly method?: 'GET' | 'POST'
+  readonly headers?: Readonly<Record<string, string>>
+  /** Sent as JSON. Default: no body. */
+  readonly body?: unknown
+  /** The deadline, from connecting to the last byte of the answer. */
+  readonly signal: AbortSignal
+}
+
+export interface JsonAnswer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  /** Undefined when the answer is no JSON. */
+  readonly body: unknown
+}
+
+export interface JsonClient extends Disposable {
+  /** Follows no redirect. @throws the system's error, or the signal's reason. */
+  ask(url: string, request: JsonRequest): Promise<JsonAnswer>
+}
+
+/** Answers are a few kilobytes; a service that sends more than this is not believed to be one. */
+export const maxAnswerBytes = 1024 * 1024
+const maxConnections = 64
+
+/** A connection for each request: answers are cached, so requests are few, and none can meet a connection just closed. */
+export function jsonClient(options: { readonly ca?: string | undefined } = {}): JsonClient {
+  const ca = options.ca === undefined ? {} : { ca: options.ca }
+  const plain = new PlainAgent({ maxSockets: maxConnections })
+  const tls = new TlsAgent({ maxSockets: maxConnections, rejectUnauthorized: true, ...ca })
+  return {
+    async ask(url, { method = 'GET', headers = {}, body, signal }) {
+      const payload = body === undefined ? undefined : JSON.stringify(body)
+      const sent = { method, headers: { ...headersFor(payload), ...headers }, signal }
+      const secure = new URL(url).protocol === 'https:'
+      const request = secure ? tlsRequest(url, { ...sent, agent: tls }) : plainRequest(url, { ...sent, agent: plain })
+      const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+      request.on('response', resolve).on('error', reject).end(payload)
+      try {
+        return await answerOf(await promise)
+      } catch (cause) {
+        throw signal.aborted ? signal.reason : cause
+      } finally {
+        request.destroy()
+      }
+    },
+    [Symbol.dispose]() {
+      plain.destroy()
+      tls.destroy()
+    },
+  }
+}
+
+function headersFor(payload: string | undefined): Record<string, string> {
+  const accept = { Accept: 'application/json', 'User-Agent': 'oriel-api' }
+  if (payload === undefined) return accept
+  return { ...accept, 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(payload)) }
+}
+
+async function answerOf(response: IncomingMessage): Promise<JsonAnswer> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > maxAnswerBytes) throw new Error(`The answer is longer than ${maxAnswerBytes} bytes`)
+    chunks.push(chunk)
+  }
+  return { status: response.statusCode ?? 0, headers: response.headers, body: parsed(Buffer.concat(chunks)) }
+}
+
+function parsed(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch {
+    return undefined
+  }
+}

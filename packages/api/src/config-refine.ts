@@ -1,0 +1,109 @@
+/** What the API's configuration must satisfy as a whole, beyond each key by itself. */
+import type { ConfigFault } from '@oriel/runtime'
+import { parseListen } from '@oriel/runtime'
+import { keystoneFaults } from './auth/keystone-config.ts'
+import type { ApiConfig } from './config.ts'
+import { storeNameFault } from './console-auth-tokens/open.ts'
+import type { StaticServerConfig } from './servers/config.ts'
+
+/** Every fault that concerns several keys, or a key's meaning. Empty if there is none. */
+export function refineApiConfig(config: ApiConfig): readonly ConfigFault[] {
+  return [
+    ...authFaults(config),
+    ...urlFaults(config),
+    ...originFaults(config),
+    ...storeFaults(config),
+    ...sourceFaults(config),
+    ...serverFaults(staticServers(config)),
+  ]
+}
+
+function* authFaults({ auth, listen }: ApiConfig): Iterable<ConfigFault> {
+  if (auth.method === 'static' && auth.static === undefined) {
+    yield { path: 'auth.static', message: 'missing, list the tokens as [[auth.static.tokens]]' }
+  }
+  if (auth.method === 'keystone' && auth.keystone !== undefined) {
+    for (const message of keystoneFaults(auth.keystone)) yield { path: 'auth.keystone', message }
+  }
+  if (auth.method === 'none' && !isLoopback(parseListen(listen).host)) {
+    const message = `binds to ${listen}, but auth.method = "none" takes everybody for an administrator; listen on 127.0.0.1 or choose another method`
+    yield { path: 'listen', message }
+  }
+}
+
+function* urlFaults({ public_url: publicUrl, consoles }: ApiConfig): Iterable<ConfigFault> {
+  if (publicUrl !== undefined && !isUrl(publicUrl, ['http:', 'https:'])) {
+    yield { path: 'public_url', message: `${JSON.stringify(publicUrl)} is no http or https URL` }
+  }
+  for (const [type, { base_url: baseUrl }] of Object.entries(consoles)) {
+    const schemes = schemesOf(type)
+    if (isUrl(baseUrl, schemes)) continue
+    const message = `${JSON.stringify(baseUrl)} cannot be opened, give a URL that starts with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`
+    yield { path: `consoles.${type}.base_url`, message }
+  }
+}
+
+/** Clients of serial consoles dial the socket itself; people open pages. */
+const schemesOf = (type: string) => (type === 'serial' ? ['ws:', 'wss:', 'http:', 'https:'] : ['http:', 'https:'])
+
+function* originFaults({ cors }: ApiConfig): Iterable<ConfigFault> {
+  for (const [index, origin] of cors.allowed_origins.entries()) {
+    if (URL.parse(origin)?.origin === origin) continue
+    const message = `${JSON.stringify(origin)} is no origin, give scheme, host and port alone, such as https://portal.example`
+    yield { path: `cors.allowed_origins[${index}]`, message }
+  }
+}
+
+function* storeFaults({ tokens }: ApiConfig): Iterable<ConfigFault> {
+  const message = storeNameFault(tokens.store)
+  if (message !== undefined) yield { path: 'tokens.store', message }
+}
+
+function* sourceFaults({ sources }: ApiConfig): Iterable<ConfigFault> {
+  for (const [index, source] of sources.entries()) {
+    if (source.kind !== 'static' || source.file !== undefined || source.servers.length > 0) continue
+    yield {
+      path: `sources[${index}]`,
+      message: 'has no servers, list them as [[sources.servers]] or name a file of them',
+    }
+  }
+}
+
+interface PlacedServer {
+  /** Its key path. */
+  readonly path: string
+  readonly server: StaticServerConfig
+}
+
+/** What is wrong with servers that somebody has listed, beyond each key by itself. */
+export function serverFaults(servers: readonly PlacedServer[]): readonly ConfigFault[] {
+  return [...duplicateFaults(servers), ...spiceFaults(servers)]
+}
+
+function* duplicateFaults(servers: readonly PlacedServer[]): Iterable<ConfigFault> {
+  const seen = new Map<string, string>()
+  for (const { path, server } of servers) {
+    const first = seen.get(server.id)
+    if (first === undefined) seen.set(server.id, path)
+    else yield { path: `${path}.id`, message: `${server.id} is the id of ${first} too, give each server its own` }
+  }
+}
+
+function* spiceFaults(servers: readonly PlacedServer[]): Iterable<ConfigFault> {
+  for (const { path, server } of servers) {
+    const { spice } = server.consoles
+    if (spice === undefined || spice.port !== undefined || spice.tls_port !== undefined) continue
+    yield { path: `${path}.consoles.spice`, message: 'has no port, give port, tls_port or both' }
+  }
+}
+
+function staticServers({ sources }: ApiConfig) {
+  return sources.flatMap((source, i) =>
+    source.kind === 'static'
+      ? source.servers.map((server, j) => ({ path: `sources[${i}].servers[${j}]`, server }))
+      : [],
+  )
+}
+
+const isUrl = (text: string, protocols: readonly string[]) => protocols.includes(URL.parse(text)?.protocol ?? '')
+const isLoopback = (host: string) => host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)

@@ -1,0 +1,102 @@
+/** The tables of the API, and how they came to be. One migration for each change; never edit an older one. */
+import {
+  type CreateIndexNode,
+  type CreateTableNode,
+  type Kysely,
+  type KyselyPlugin,
+  OperationNodeTransformer,
+  type QueryId,
+  RawNode,
+} from 'kysely'
+import { type Migration, Migrator } from 'kysely/migration'
+import { type SessionTables, sessionMigrations } from '../sessions/tables.ts'
+
+/** Times are milliseconds since the epoch. */
+export interface ConsoleAuthTokenRow {
+  /** The token's SHA-256 digest in hexadecimal: the token itself is nowhere. */
+  token_sha256: string
+  server_id: string
+  project_id: string
+  user_id: string
+  protocol: string
+  type: string
+  host: string
+  port: number | null
+  tls_port: number | null
+  internal_access_path: string | null
+  access_url_base: string
+  created_at: number
+  expires_at: number
+}
+
+export interface Database extends SessionTables {
+  console_auth_tokens: ConsoleAuthTokenRow
+}
+
+const migrations: Readonly<Record<string, Migration>> = {
+  '001-console-auth-tokens': {
+    async up(db) {
+      await db.schema
+        .createTable('console_auth_tokens')
+        .addColumn('token_sha256', 'char(64)', (column) => column.primaryKey())
+        .addColumn('server_id', 'varchar(255)', (column) => column.notNull())
+        .addColumn('project_id', 'varchar(255)', (column) => column.notNull())
+        .addColumn('user_id', 'varchar(255)', (column) => column.notNull())
+        .addColumn('protocol', 'varchar(16)', (column) => column.notNull())
+        .addColumn('type', 'varchar(32)', (column) => column.notNull())
+        .addColumn('host', 'varchar(255)', (column) => column.notNull())
+        .addColumn('port', 'integer')
+        .addColumn('tls_port', 'integer')
+        .addColumn('internal_access_path', 'varchar(255)')
+        .addColumn('access_url_base', 'text', (column) => column.notNull())
+        .addColumn('created_at', 'bigint', (column) => column.notNull())
+        .addColumn('expires_at', 'bigint', (column) => column.notNull())
+        .execute()
+      await index(db, 'server_id')
+      await index(db, 'expires_at')
+    },
+  },
+  ...sessionMigrations,
+}
+
+/**
+ * Brings the tables up to date. Replicas that start at once wait for each other.
+ * @param tableOptions ends the definition of each table.
+ * @throws the first migration's error.
+ */
+export async function migrate(db: Kysely<Database>, tableOptions?: string): Promise<void> {
+  const repeatable = db.withPlugin(new RepeatableDefinitions(tableOptions))
+  const migrator = new Migrator({ db: repeatable, provider: { getMigrations: async () => ({ ...migrations }) } })
+  const { error } = await migrator.migrateToLatest()
+  if (error !== undefined) throw error
+}
+
+/**
+ * Where definitions are no part of transactions (MariaDB), a program that is killed leaves half a migration behind. So
+ * whatever a migration creates, it creates unless it is there.
+ */
+class RepeatableDefinitions extends OperationNodeTransformer implements KyselyPlugin {
+  readonly #endModifiers: readonly RawNode[]
+
+  constructor(tableOptions?: string) {
+    super()
+    this.#endModifiers = tableOptions === undefined ? [] : [RawNode.createWithSql(tableOptions)]
+  }
+
+  transformQuery: KyselyPlugin['transformQuery'] = ({ node, queryId }) => this.transformNode(node, queryId)
+  transformResult: KyselyPlugin['transformResult'] = async ({ result }) => result
+
+  protected override transformCreateTable(node: CreateTableNode, queryId?: QueryId): CreateTableNode {
+    const { endModifiers = [], ...rest } = super.transformCreateTable(node, queryId)
+    return { ...rest, ifNotExists: true, endModifiers: [...endModifiers, ...this.#endModifiers] }
+  }
+
+  protected override transformCreateIndex(node: CreateIndexNode, queryId?: QueryId): CreateIndexNode {
+    return { ...super.transformCreateIndex(node, queryId), ifNotExists: true }
+  }
+}
+
+function index(db: Kysely<unknown>, column: string): Promise<void> {
+  const name = `console_auth_tokens_${column}`
+  return db.schema.createIndex(name).on('console_auth_tokens').column(column).execute()
+}

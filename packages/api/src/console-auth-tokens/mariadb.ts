@@ -1,0 +1,141 @@
+/** MariaDB for Kysely's MySQL dialect: a pool whose connections have deadlines, and are dropped when they miss one. */
+import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { MysqlDialect, type MysqlPool, type MysqlPoolConnection } from 'kysely'
+import { createPool as createMysqlPool, type Pool, type PoolConnection, type QueryError } from 'mysql2'
+import { type DatabaseAddress, parseDatabaseUrl, showAddress, type UrlWords } from './database-url.ts'
+import {
+  ANSWER_GRACE_MS,
+  atMost,
+  CLOSE_TIMEOUT_MS,
+  CONNECT_TIMEOUT_MS,
+  codeOf,
+  isNetworkError,
+  type PoolOptions,
+  type StorePlace,
+} from './place.ts'
+
+/** As MySQL's clients call them. */
+const WORDS: UrlWords = {
+  defaultPort: 3306,
+  socket: 'socket',
+  cafile: 'ssl-ca',
+  tls: { key: 'ssl-mode', off: 'DISABLED', on: 'VERIFY_IDENTITY' },
+}
+
+/**
+ * `mysql://USER:PASSWORD@HOST:PORT/DATABASE?ssl-mode=…&ssl-ca=FILE`.
+ * @throws TypeError with what is wrong with it.
+ */
+export function mariadbPlace(url: string): StorePlace {
+  const address = parseDatabaseUrl(url, WORDS)
+  // The driver would hold the certificate against the name localhost.
+  if (address.tls && isIP(address.host))
+    throw new TypeError('has an address and TLS, give the host name of the certificate')
+  return {
+    shown: `MariaDB database ${showAddress(address)}`,
+    dialect: (options) => new MysqlDialect({ pool: lend(createPool(address, options), options) }),
+    isAway,
+    remedy: 'give the URL of a MariaDB database in which this user may create tables',
+    // Texts are equal only if they are the same: no case folded, no blank at the end ignored.
+    tableOptions: 'character set utf8mb4 collate utf8mb4_nopad_bin',
+  }
+}
+
+function createPool(address: DatabaseAddress, { poolMax }: PoolOptions): Pool {
+  const { host, port, socket, user, password, database, tls } = address
+  return createMysqlPool({
+    ...(socket === undefined ? { host, port } : { socketPath: socket }),
+    ...{ user, database, ...(password && { password: password.reveal() }) },
+    ...(tls && {
+      ssl: {
+        ...{ rejectUnauthorized: true, verifyIdentity: true },
+        ...(tls.cafile && { ca: readFileSync(tls.cafile, 'utf8') }),
+      },
+    }),
+    connectionLimit: poolMax,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    charset: 'utf8mb4',
+  })
+}
+
+function lend(pool: Pool, { statementTimeoutMs }: PoolOptions): MysqlPool {
+  const prepared = new WeakSet<PoolConnection>()
+  const prepare = async () => {
+    const connection = await acquire(pool)
+    const lent = lease(connection, statementTimeoutMs + ANSWER_GRACE_MS)
+    try {
+      if (!prepared.has(connection)) await prepareSession(lent, statementTimeoutMs)
+    } catch (error) {
+      connection.destroy()
+      throw error
+    }
+    prepared.add(connection)
+    return lent
+  }
+  return {
+    getConnection: (done) =>
+      void prepare().then(
+        (connection) => done(undefined, connection),
+        (error) => done(error, undefined as never),
+      ),
+    end: (done) => void atMost(CLOSE_TIMEOUT_MS, pool.promise().end()).then(() => done(undefined), done),
+  }
+}
+
+/** A connection within the deadline; one that comes later goes back. */
+async function acquire(pool: Pool): Promise<PoolConnection> {
+  const { promise, resolve, reject } = Promise.withResolvers<PoolConnection>()
+  let isLate = false
+  const timer = setTimeout(() => {
+    isLate = true
+    reject(Object.assign(new Error('no connection came free in time'), { code: 'ETIMEDOUT' }))
+  }, CONNECT_TIMEOUT_MS)
+  pool.getConnection((error, connection) => {
+    clearTimeout(timer)
+    if (error) reject(error)
+    else if (isLate) connection.release()
+    else resolve(connection)
+  })
+  return promise
+}
+
+/**
+ * Strict, so that nothing is cut off silently; and without NO_BACKSLASH_ESCAPES, since values are escaped by backslashes.
+ * A statement that takes too long is ended by the server.
+ */
+function prepareSession(connection: MysqlPoolConnection, statementTimeoutMs: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const sql = `set session sql_mode = 'STRICT_ALL_TABLES', max_statement_time = ${statementTimeoutMs / 1000}`
+  connection.query(sql, [], (error) => (error ? reject(error) : resolve()))
+  return promise
+}
+
+/** A connection on which anything but the server's own answer came is not used again: nobody knows what is still due on it. */
+function lease(connection: PoolConnection, timeoutMs: number): MysqlPoolConnection {
+  let isBroken = false
+  const query: MysqlPoolConnection['query'] = (sql, values, done) =>
+    connection.query({ sql, values, timeout: timeoutMs }, (error: QueryError | null, result: unknown) => {
+      isBroken ||= error !== null && !isAnswer(error)
+      done?.(error, result as never)
+    }) as never
+  return {
+    query,
+    config: connection.config,
+    threadId: connection.threadId,
+    connect: () => {},
+    destroy: () => connection.destroy(),
+    release: () => (isBroken ? connection.destroy() : connection.release()),
+  }
+}
+
+const isAnswer = ({ sqlState, fatal }: QueryError & { sqlState?: string }) => sqlState !== undefined && !fatal
+
+/** What the server says while it starts, stops or has no room, and where it ended a statement for its time. */
+const AWAY_CODES = new Set([
+  ...['ER_CON_COUNT_ERROR', 'ER_SERVER_SHUTDOWN', 'ER_NORMAL_SHUTDOWN', 'ER_STATEMENT_TIMEOUT', 'ER_QUERY_INTERRUPTED'],
+  ...['ER_LOCK_WAIT_TIMEOUT', 'ER_LOCK_DEADLOCK', 'ER_DISK_FULL', 'ER_RECORD_FILE_FULL'],
+])
+
+const isAway = (error: unknown) =>
+  isNetworkError(error) || codeOf(error).startsWith('PROTOCOL_') || AWAY_CODES.has(codeOf(error))

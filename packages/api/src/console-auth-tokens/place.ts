@@ -1,0 +1,51 @@
+/** What a name of a store leads to: how it is reached, and how its failures are told apart. */
+import type { Logger } from '@oriel/runtime'
+import type { Dialect } from 'kysely'
+
+export interface PoolOptions {
+  /** Connections at once. */
+  readonly poolMax: number
+  /** How long the database may take for a statement; what takes longer is ended there, and here a second later. */
+  readonly statementTimeoutMs: number
+  readonly log: Logger
+}
+
+/** How long a request waits for a connection, whether a free one or a new one. */
+export const CONNECT_TIMEOUT_MS = 5_000
+/** How much later than the database we give a statement up: then the database itself no longer answers. */
+export const ANSWER_GRACE_MS = 1_000
+/** How long connections may take to end in good order. */
+export const CLOSE_TIMEOUT_MS = 2_000
+
+export interface StorePlace {
+  /** What errors and the log call it; has no user and no password. */
+  readonly shown: string
+  /** @throws if it cannot be opened; servers are connected to only when they are needed. */
+  readonly dialect: (options: PoolOptions) => Dialect
+  /** Whether the error means that the database is away for now, so that trying again makes sense. */
+  readonly isAway: (error: unknown) => boolean
+  /** What to do about any other error at the start. */
+  readonly remedy: string
+  /** What ends the definition of each table. */
+  readonly tableOptions?: string
+}
+
+/** What the system says when there is nobody, or nobody any more, at an address. */
+const NETWORK_CODES = new Set([
+  ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN'],
+  ...['ENOTFOUND', 'EAI_AGAIN', 'ENOENT'],
+])
+
+export const codeOf = (error: unknown) => String((error as { code?: unknown } | undefined)?.code ?? '')
+export const isNetworkError = (error: unknown) => NETWORK_CODES.has(codeOf(error))
+
+/** Waits for `promise`, but not for longer than `timeoutMs`; what it becomes after that is nobody's business. */
+export async function atMost(timeoutMs: number, promise: Promise<unknown>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, timeoutMs)
+  try {
+    await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,53 @@
+/** Revoking: whoever holds a token of a server that stops, goes or moves must not reach whatever listens there next. */
+import type { Logger } from '@oriel/runtime'
+import type { ServerChange, Source } from '../servers/source.ts'
+import type { ConsoleAuthTokenStore } from './store.ts'
+
+/** How soon a store that was away is asked again. */
+const RETRY_AFTER_MS = 1000
+
+/** Revokes the tokens of each server that `source` tells of, until disposed of; then waits for what is under way. */
+export function startRevoker(
+  source: Source,
+  tokens: Pick<ConsoleAuthTokenStore, 'revokeServer'>,
+  { log }: { readonly log: Logger },
+): AsyncDisposable {
+  const owed = new Map<string, ServerChange>()
+  let running: Promise<void> | undefined
+  const run = () => {
+    running ??= revokeAll(owed, tokens, log).finally(() => {
+      running = undefined
+    })
+  }
+  const subscription = source.subscribe?.((change) => {
+    owed.set(change.serverId, change)
+    run()
+  })
+  const timer = setInterval(() => void (owed.size > 0 && run()), RETRY_AFTER_MS).unref()
+  return {
+    async [Symbol.asyncDispose]() {
+      subscription?.[Symbol.dispose]()
+      clearInterval(timer)
+      await running
+    },
+  }
+}
+
+/** What fails stays owed. */
+async function revokeAll(
+  owed: Map<string, ServerChange>,
+  tokens: Pick<ConsoleAuthTokenStore, 'revokeServer'>,
+  log: Logger,
+): Promise<void> {
+  for (const [serverId, change] of owed) {
+    owed.delete(serverId)
+    try {
+      const revoked = await tokens.revokeServer(serverId)
+      log.info({ serverId, change: change.kind, revoked }, 'console tokens revoked')
+    } catch (err) {
+      log.error({ err, serverId, change: change.kind }, 'console tokens could not be revoked, they will be')
+      owed.set(serverId, change)
+      return
+    }
+  }
+}

@@ -1,0 +1,48 @@
+/** GET /os-console-auth-tokens/{console_token}. */
+import type { NewestResponse } from '@oriel/contract'
+import type { ApiSettings } from '../config.ts'
+import { HttpFault } from '../http/faults.ts'
+import type { Call, Operation } from '../http/mount.ts'
+import { enforce } from '../policy/enforce.ts'
+import { answered } from '../servers/answered.ts'
+import type { Source } from '../servers/source.ts'
+import type { ConsoleAuthToken, ConsoleAuthTokenStore } from './store.ts'
+
+const RULE = 'os_compute_api:os-console-auth-tokens'
+type Response = NewestResponse<'showConsoleAuthToken'>
+
+/**
+ * Shows where a token leads, to those who may see that of any server. A token goes with its server: by the time another
+ * server has the port, nobody may be led there.
+ */
+export function showConsoleAuthToken(deps: {
+  readonly config: ApiSettings
+  readonly source: Source
+  readonly tokens: ConsoleAuthTokenStore
+}): Operation<unknown, Response> {
+  return {
+    async handle(call: Call) {
+      enforce(deps.config.policy, RULE, call.identity)
+      const found = await deps.tokens.find(call.params.console_token!)
+      if (!found || !(await lives(deps.source, found.serverId, call.signal)))
+        throw new HttpFault(404, 'Token not found')
+      return { console: connectInfo(found) }
+    },
+  }
+}
+
+async function lives(source: Source, id: string, signal: AbortSignal): Promise<boolean> {
+  const server = await answered(signal, source.find(id, { signal }))
+  return server !== undefined && server.vmState !== 'deleted'
+}
+
+/** Only a native SPICE client dials by itself, so only its type has the TLS port, and no path. */
+function connectInfo(token: ConsoleAuthToken): Response['console'] {
+  return {
+    instance_uuid: token.serverId,
+    host: token.host,
+    port: token.port,
+    internal_access_path: token.internalAccessPath,
+    ...(token.type === 'spice-direct' && { tls_port: token.tlsPort }),
+  }
+}

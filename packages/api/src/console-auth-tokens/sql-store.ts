@@ -1,0 +1,94 @@
+/** The token store over SQL: the one module with queries, for every dialect. */
+import { randomUUID } from 'node:crypto'
+import { sha256Hex } from '@oriel/runtime'
+import type { Kysely, Selectable } from 'kysely'
+import type { ConsoleAuthTokenRow, Database } from './database.ts'
+import { type ConsoleAuthToken, type ConsoleAuthTokenStore, type ConsoleGrant, StoreUnavailable } from './store.ts'
+
+/** How far the clocks of replicas may be apart. A token from beyond that was made before the clock was set back. */
+const MAX_CLOCK_SKEW_MS = 60_000
+
+/** A store in `db`, whose tables are up to date; disposing of it closes `db`. `now` is in milliseconds since the epoch. */
+export function createSqlStore(db: Kysely<Database>, now: () => number = Date.now): ConsoleAuthTokenStore {
+  return {
+    async authorize(grant) {
+      const token = randomUUID()
+      const row = toRow(token, grant, now())
+      await reach(db.insertInto('console_auth_tokens').values(row).execute())
+      return { token, expiresAt: row.expires_at }
+    },
+    async find(token) {
+      const time = now()
+      const row = await reach(
+        db
+          .selectFrom('console_auth_tokens')
+          .selectAll()
+          .where('token_sha256', '=', sha256Hex(token))
+          .where('expires_at', '>', time)
+          .where('created_at', '<=', time + MAX_CLOCK_SKEW_MS)
+          .executeTakeFirst(),
+      )
+      return row && fromRow(row)
+    },
+    async revoke(token) {
+      const query = db.deleteFrom('console_auth_tokens').where('token_sha256', '=', sha256Hex(token))
+      return (await reach(query.executeTakeFirst())).numDeletedRows > 0n
+    },
+    async revokeServer(serverId) {
+      const query = db.deleteFrom('console_auth_tokens').where('server_id', '=', serverId)
+      return Number((await reach(query.executeTakeFirst())).numDeletedRows)
+    },
+    async sweep() {
+      const query = db.deleteFrom('console_auth_tokens').where('expires_at', '<=', now())
+      return Number((await reach(query.executeTakeFirst())).numDeletedRows)
+    },
+    async check() {
+      await reach(db.selectFrom('console_auth_tokens').select('token_sha256').limit(1).execute())
+    },
+    [Symbol.asyncDispose]: () => db.destroy(),
+  }
+}
+
+// Whatever the driver throws, the store is away for the caller; the cause is for the log.
+async function reach<T>(query: Promise<T>): Promise<T> {
+  try {
+    return await query
+  } catch (cause) {
+    throw new StoreUnavailable('the store of console tokens does not answer', { cause })
+  }
+}
+
+function toRow(token: string, grant: ConsoleGrant, now: number): ConsoleAuthTokenRow {
+  return {
+    token_sha256: sha256Hex(token),
+    server_id: grant.serverId,
+    project_id: grant.projectId,
+    user_id: grant.userId,
+    protocol: grant.protocol,
+    type: grant.type,
+    host: grant.host,
+    port: grant.port,
+    tls_port: grant.tlsPort ?? null,
+    internal_access_path: grant.internalAccessPath ?? null,
+    access_url_base: grant.accessUrlBase,
+    created_at: now,
+    expires_at: now + grant.ttlSeconds * 1000,
+  }
+}
+
+function fromRow(row: Selectable<ConsoleAuthTokenRow>): ConsoleAuthToken {
+  return {
+    serverId: row.server_id,
+    projectId: row.project_id,
+    userId: row.user_id,
+    protocol: row.protocol as ConsoleAuthToken['protocol'],
+    type: row.type as ConsoleAuthToken['type'],
+    host: row.host,
+    port: row.port,
+    tlsPort: row.tls_port,
+    internalAccessPath: row.internal_access_path,
+    accessUrlBase: row.access_url_base,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+  }
+}

@@ -1,0 +1,73 @@
+/** SQLite, built into Node, for Kysely's own dialect. */
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { type Dialect, SqliteAdapter, type SqliteDatabase, SqliteDialect, type SqliteStatement } from 'kysely'
+import type { StorePlace } from './place.ts'
+
+/** How long a query waits for another process that writes. */
+const BUSY_TIMEOUT_MS = 5_000
+/** Prepared statements that are kept; the store has fewer. */
+const MAX_STATEMENTS = 100
+
+/** `sqlite:FILE` or `sqlite::memory:`. */
+export function sqlitePlace(name: string): StorePlace {
+  const file = name.slice('sqlite:'.length)
+  return {
+    shown: file,
+    dialect: () => sqliteDialect(file),
+    isAway: () => false,
+    remedy: 'give a file that this user may write, in a folder that this user may write',
+  }
+}
+
+/**
+ * The dialect of the database in `file`, or in memory for `:memory:`. Several processes may share a file.
+ * @throws if the file cannot be opened or written.
+ */
+function sqliteDialect(file: string): Dialect {
+  const db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS })
+  try {
+    // A token that was answered, or a revocation, must outlive the power too.
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+  } catch (error) {
+    db.close()
+    throw error
+  }
+  return new TransactionalDialect({ database: adapt(db) })
+}
+
+/** Kysely migrates outside of transactions on SQLite, so that two programs at their first start get in each other's way. */
+class TransactionalDialect extends SqliteDialect {
+  override createAdapter() {
+    return new TransactionalAdapter()
+  }
+}
+
+class TransactionalAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl() {
+    return true
+  }
+}
+
+function adapt(db: DatabaseSync): SqliteDatabase {
+  const statements = new Map<string, SqliteStatement>()
+  return {
+    close: () => db.close(),
+    prepare(query) {
+      // A transaction takes the lock at once: whoever waits for it, such as for a migration, then sees what was done.
+      const sql = query === 'begin' ? 'begin immediate' : query
+      const found = statements.get(sql) ?? statement(db.prepare(sql))
+      if (statements.size < MAX_STATEMENTS) statements.set(sql, found)
+      return found
+    },
+  }
+}
+
+function statement(prepared: StatementSync): SqliteStatement {
+  const values = (parameters: readonly unknown[]) => parameters as SQLInputValue[]
+  return {
+    reader: prepared.columns().length > 0,
+    all: (parameters) => prepared.all(...values(parameters)),
+    run: (parameters) => prepared.run(...values(parameters)),
+    iterate: (parameters) => prepared.iterate(...values(parameters)),
+  }
+}

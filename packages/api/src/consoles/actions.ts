@@ -1,0 +1,37 @@
+/** The legacy console actions: one for each protocol. */
+import type { ConsoleType, Protocol } from '@oriel/contract'
+import type { Call, Operation } from '../http/mount.ts'
+import { enforce } from '../policy/enforce.ts'
+import { lookUp } from '../servers/look-up.ts'
+import type { Asked } from './driver-faults.ts'
+import { unavailable } from './drivers.ts'
+import { type ConsoleDeps, openConsole } from './open.ts'
+
+const RULE = 'os_compute_api:os-remote-consoles'
+/** Every action's body: its own name, and in it the type. */
+type Body<T extends ConsoleType> = { readonly [action: string]: { readonly type: T } }
+type Answer<T extends ConsoleType> = { readonly console: { readonly type: T; readonly url: string } }
+
+/** Creates a console of `protocol`. Policy is asked before the server is looked up, the other way round from later. */
+export function consoleAction<T extends ConsoleType>(
+  deps: ConsoleDeps,
+  protocol: Protocol,
+  asked: Asked = 'action',
+): Operation<Body<T>, Answer<T>> {
+  return {
+    async handle(call: Call<Body<T>>) {
+      const { type } = Object.values(call.body)[0]!
+      enforce(deps.config.policy, RULE, call.identity)
+      const server = await lookUp(deps.source, call.identity, call.params.server_id!, call.signal)
+      return { console: { type, url: await openConsole(deps, { server, protocol, type, asked }, call) } }
+    },
+  }
+}
+
+/** The action of a protocol that is gone: refused whatever the body, the server and the caller's roles. */
+export function goneAction(protocol: Protocol): Operation {
+  const refuse = () => {
+    throw unavailable(protocol)
+  }
+  return { refuse, handle: async () => refuse() }
+}

@@ -1,0 +1,24 @@
+/** POST /servers/{server_id}/remote-consoles. */
+import type { NewestBody, NewestResponse } from '@oriel/contract'
+import type { Call, Operation } from '../http/mount.ts'
+import { enforce, requireProject } from '../policy/enforce.ts'
+import { lookUp } from '../servers/look-up.ts'
+import { type ConsoleDeps, openConsole } from './open.ts'
+
+const RULE = 'os_compute_api:os-remote-consoles'
+type Body = NewestBody<'createRemoteConsole'>
+type Response = NewestResponse<'createRemoteConsole'>
+
+/** Creates a console of any type. The server is looked up before policy is asked. */
+export function createRemoteConsole(deps: ConsoleDeps): Operation<Body, Response> {
+  return {
+    async handle(call: Call<Body>) {
+      const { protocol, type } = call.body.remote_console
+      requireProject(RULE, call.identity)
+      const server = await lookUp(deps.source, call.identity, call.params.server_id!, call.signal)
+      enforce(deps.config.policy, RULE, call.identity)
+      const url = await openConsole(deps, { server, protocol, type, asked: 'remote-consoles' }, call)
+      return { remote_console: { ...call.body.remote_console, url } }
+    },
+  }
+}

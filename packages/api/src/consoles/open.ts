@@ -1,0 +1,95 @@
+/** Opening a console: every check, then the address, then the token, then the access URL. */
+import { accessUrl, type ConsoleType, type Protocol } from '@oriel/contract'
+import type { Identity } from '../auth/authenticator.ts'
+import type { ApiSettings } from '../config.ts'
+import type { ConsoleAuthTokenStore } from '../console-auth-tokens/store.ts'
+import { HttpFault } from '../http/faults.ts'
+import type { Call } from '../http/mount.ts'
+import { answered } from '../servers/answered.ts'
+import type { Server } from '../servers/server.ts'
+import type { ConsoleAddress, Source } from '../servers/source.ts'
+import { watchServer } from '../servers/watch-server.ts'
+import { type Asked, driverFault, notReady } from './driver-faults.ts'
+import { drivers, openable, refuseGone } from './drivers.ts'
+
+export interface ConsoleDeps {
+  readonly config: ApiSettings
+  readonly source: Source
+  readonly tokens: ConsoleAuthTokenStore
+}
+
+/** A console that a caller who may has asked for. */
+export interface Wanted {
+  readonly server: Server
+  readonly protocol: Protocol
+  readonly type: ConsoleType
+  readonly asked: Asked
+}
+
+/**
+ * Opens a console and says where.
+ * @throws HttpFault 400, 404, 409 or 501.
+ */
+export async function openConsole(deps: ConsoleDeps, wanted: Wanted, call: Call): Promise<string> {
+  const { server, protocol } = wanted
+  refuseGone(protocol)
+  requireHost(server)
+  requireRest(server, protocol)
+  const type = openable(protocol, wanted.type, deps.config.consoles)
+  const address = await addressOf(deps.source, { ...wanted, type }, call.signal)
+  using watch = watchServer(deps.source, server.id)
+  const baseUrl = deps.config.consoles[type].base_url
+  const { token } = await deps.tokens.authorize({
+    ...ownerOf(server, call.identity),
+    ...addressFields(address),
+    protocol,
+    type,
+    accessUrlBase: baseUrl,
+    ttlSeconds: deps.config.tokens.ttl_seconds,
+  })
+  if (watch.changed) await takeBack(deps.tokens, server)
+  call.log.info({ serverId: server.id, protocol, type, userId: call.identity.userId }, 'console created')
+  return accessUrl(type, baseUrl, token)
+}
+
+/** @throws HttpFault 409 while the server is on no host. */
+export function requireHost(server: Server): void {
+  if (server.host === null) throw notReady(server.id)
+}
+
+/** States of a server in which its console is about to go away. */
+const RESTLESS = new Set(['deleting', 'migrating'])
+
+function requireRest(server: Server, protocol: Protocol): void {
+  if (!RESTLESS.has(server.taskState ?? '')) return
+  const message = `Cannot '${drivers[protocol].operation}' instance ${server.id} while it is in task_state ${server.taskState}`
+  throw new HttpFault(409, message)
+}
+
+// What changed after the source gave the address has voided the server's tokens, maybe before this one was stored.
+async function takeBack(tokens: ConsoleAuthTokenStore, { id }: Server): Promise<never> {
+  await tokens.revokeServer(id)
+  throw notReady(id)
+}
+
+async function addressOf(source: Source, wanted: Wanted, signal: AbortSignal): Promise<ConsoleAddress> {
+  const { server, protocol, type } = wanted
+  try {
+    return await answered(signal, source.console(server, protocol, type, { signal }))
+  } catch (error) {
+    throw driverFault(error, wanted)
+  }
+}
+
+const ownerOf = (server: Server, identity: Identity) => ({
+  serverId: server.id,
+  projectId: server.projectId,
+  userId: identity.userId,
+})
+
+const addressFields = ({ host, port, tlsPort, internalAccessPath }: ConsoleAddress) => ({
+  host,
+  port,
+  tlsPort: tlsPort ?? null,
+  internalAccessPath: internalAccessPath ?? null,
+})

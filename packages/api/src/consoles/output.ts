@@ -1,0 +1,71 @@
+/** The action os-getConsoleOutput: what a server's console has printed. */
+import type { NewestBody, NewestResponse } from '@oriel/contract'
+import { HttpFault } from '../http/faults.ts'
+import type { Call, Operation } from '../http/mount.ts'
+import { enforce, requireProject } from '../policy/enforce.ts'
+import { answered } from '../servers/answered.ts'
+import { SourceError } from '../servers/errors.ts'
+import { lookUp } from '../servers/look-up.ts'
+import type { Server } from '../servers/server.ts'
+import type { Source } from '../servers/source.ts'
+import { driverFault } from './driver-faults.ts'
+import { type ConsoleDeps, requireHost } from './open.ts'
+
+const RULE = 'os_compute_api:os-console-output'
+type Body = NewestBody<'getConsoleOutput'>
+
+/** Shows the last lines, or all of them, as text that can be shown. */
+export function getConsoleOutput(deps: ConsoleDeps): Operation<Body, NewestResponse<'getConsoleOutput'>> {
+  return {
+    async handle(call: Call<Body>) {
+      const lines = lineCount(call.body['os-getConsoleOutput'].length)
+      requireProject(RULE, call.identity)
+      const server = await lookUp(deps.source, call.identity, call.params.server_id!, call.signal)
+      enforce(deps.config.policy, RULE, call.identity)
+      requireHost(server)
+      return { output: showable(lastLines(await printed(deps.source, server, call.signal), lines)) }
+    },
+  }
+}
+
+/**
+ * How many lines from the end; `undefined` for all, which absent, null and -1 mean.
+ * @throws HttpFault 400 for less than -1, which a digit string may say although the schema lets it through.
+ */
+export function lineCount(length: string | number | null | undefined): number | undefined {
+  const count = Number(length ?? -1)
+  if (count < -1) throw new HttpFault(400, 'Invalid input for os-getConsoleOutput.length: must not be less than -1')
+  return count === -1 ? undefined : count
+}
+
+/** The last lines of a log. What follows the last newline counts as a line even if it is empty. */
+export function lastLines(log: Uint8Array, count: number | undefined): Uint8Array {
+  if (count === undefined) return log
+  if (count === 0) return new Uint8Array()
+  let start = log.length
+  for (let newlines = 0; start > 0; start -= 1) {
+    if (log[start - 1] === NEWLINE) newlines += 1
+    if (newlines === count) break
+  }
+  return log.subarray(start)
+}
+
+/** Bytes beyond ASCII become U+FFFD each; control characters go, but for tab and newline. */
+export function showable(log: Uint8Array): string {
+  const ascii = Buffer.from(log)
+    .toString('latin1')
+    .replace(/[\x80-\xff]/g, '\ufffd')
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  return ascii.replace(/[\x00-\x08\x0b-\x1f]/g, '')
+}
+
+const NEWLINE = 0x0a
+
+async function printed(source: Source, server: Server, signal: AbortSignal): Promise<Uint8Array> {
+  try {
+    if (!source.output) throw new SourceError('NotImplemented')
+    return Buffer.from(await answered(signal, source.output(server, { signal })))
+  } catch (error) {
+    throw driverFault(error, { asked: 'output', server })
+  }
+}

@@ -1,0 +1,56 @@
+/** Media types: which bodies are taken, and which of two names the answer's JSON goes by. */
+import { SERVICE_TYPE } from '@oriel/contract'
+import type { ApiContext, ApiMiddleware } from './context.ts'
+import { HttpFault } from './faults.ts'
+
+export const JSON_TYPE = 'application/json'
+const VENDOR_TYPE = `application/vnd.openstack.${SERVICE_TYPE}+json`
+/** `text/plain` is what some clients say of a body that they did not name. */
+const TAKEN = new Set([JSON_TYPE, VENDOR_TYPE, 'text/plain', ''])
+
+/** Refuses other bodies than JSON with 415, even where no body is expected, as Nova does. */
+export function contentType(): ApiMiddleware {
+  return async function contentType(c, next) {
+    checkContentType(c)
+    await next()
+  }
+}
+
+/**
+ * Of several header lines, which arrive joined by commas, the first counts.
+ * @throws HttpFault 415.
+ */
+export function checkContentType(c: ApiContext): void {
+  const [mediaType = ''] = (c.req.header('Content-Type') ?? '').split(/[;,]/)
+  if (!TAKEN.has(mediaType.trim().toLowerCase())) throw new HttpFault(415, 'Unsupported Content-Type')
+}
+
+/** The answer's media type: the vendor's name for JSON if the client prefers it, else plain JSON, whatever is asked for. */
+export function acceptedType(c: ApiContext): string {
+  const ranges = (c.req.header('Accept') ?? '').split(',').map(parseRange)
+  return quality(VENDOR_TYPE, ranges) > quality(JSON_TYPE, ranges) ? VENDOR_TYPE : JSON_TYPE
+}
+
+/** Whether a media type in `Accept` or `Content-Type` has this parameter, such as `version=2.1`. */
+export function hasParameter(c: ApiContext, name: string, value: string): boolean {
+  const headers = [c.req.header('Content-Type'), c.req.header('Accept')]
+  const parameters = headers.flatMap((header) => (header ?? '').split(/[;,]/).slice(1))
+  return parameters.some((parameter) => parameter.replace(/[\s"]/g, '') === `${name}=${value}`)
+}
+
+interface Range {
+  readonly type: string
+  readonly q: number
+}
+
+function parseRange(text: string): Range {
+  const [type = '', ...parameters] = text.split(';').map((part) => part.trim().toLowerCase())
+  const q = Number(parameters.find((parameter) => parameter.startsWith('q='))?.slice(2) ?? 1)
+  return { type, q: Number.isNaN(q) ? 0 : q }
+}
+
+function quality(type: string, ranges: readonly Range[]): number {
+  const wildcards = [type, `${type.split('/')[0]}/*`, '*/*']
+  const found = wildcards.flatMap((name) => ranges.filter((range) => range.type === name))
+  return found[0]?.q ?? 0
+}

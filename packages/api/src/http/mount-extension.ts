@@ -1,0 +1,98 @@
+/** The flow of a request for Oriel's own extension: the same steps as for Nova's API, but for microversions. */
+import {
+  EXTENSION_PATH,
+  type ExtensionBody,
+  type ExtensionResponse,
+  type ExtensionRoute,
+  type ExtensionRouteName,
+  extensionRoutes,
+  LATEST,
+  project,
+} from '@oriel/contract'
+import type { Logger } from '@oriel/runtime'
+import type { Hono } from 'hono'
+import type { Identity } from '../auth/authenticator.ts'
+import { enforce } from '../policy/enforce.ts'
+import type { Policy } from '../policy/rules.ts'
+import { MAX_BODY_BYTES, parseJson, readBody } from './body.ts'
+import { type ApiContext, type ApiEnv, rawQuery } from './context.ts'
+import { contentType } from './media-type.ts'
+import { exactMethod, sourceDeadline } from './mount.ts'
+import { parseQuery } from './query.ts'
+import { validation } from './validate.ts'
+
+/** What a handler is given: the caller may, and body and query are as the contract wants them. */
+export interface ExtensionCall<Name extends ExtensionRouteName = ExtensionRouteName> {
+  readonly params: Readonly<Record<string, string>>
+  readonly body: ExtensionBody<Name>
+  readonly query: ReadonlyMap<string, string>
+  readonly identity: Identity
+  /** Aborted when the client has gone or the source's deadline has passed. */
+  readonly signal: AbortSignal
+  /** Every line has the request id. */
+  readonly log: Logger
+}
+
+/** What answers a route without a body: whether a proxy has still to act (202) or all is done (204). */
+export interface Done {
+  readonly pending: boolean
+}
+type Answer<Name extends ExtensionRouteName> = ExtensionResponse<Name> extends null ? Done : ExtensionResponse<Name>
+
+/** How every route of the extension is answered. */
+export type ExtensionOperations = {
+  readonly [Name in ExtensionRouteName]: (call: ExtensionCall<Name>) => Promise<Answer<Name>>
+}
+
+export interface ExtensionOptions {
+  readonly operations: ExtensionOperations
+  readonly policy: Policy
+  readonly sourceTimeoutMs: number
+  readonly log: Logger
+}
+
+/** A proxy with a hundred thousand sessions tells of all of them at once. Only who may admit sessions can send so much. */
+export const MAX_BEAT_BYTES = 32 * 1024 * 1024
+
+/** Mounts every route of the extension. */
+export function mountExtension(app: Hono<ApiEnv>, options: ExtensionOptions): void {
+  const validate = validation()
+  for (const [name, route] of Object.entries<ExtensionRoute>(extensionRoutes)) {
+    const path = `${EXTENSION_PATH}${route.path.replace(/\{(\w+)\}/g, ':$1')}`
+    const { method } = route
+    app.on(method, path, exactMethod(method), contentType(), (c) =>
+      answer(c, name as ExtensionRouteName, options, validate),
+    )
+  }
+}
+
+async function answer(
+  c: ApiContext,
+  name: ExtensionRouteName,
+  options: ExtensionOptions,
+  validate: ReturnType<typeof validation>,
+): Promise<Response> {
+  const route: ExtensionRoute = extensionRoutes[name]
+  enforce(options.policy, extensionRoutes[name].policy, c.get('identity')!)
+  const query = parseQuery(rawQuery(c))
+  if (route.query) validate(route.query, LATEST, Object.fromEntries(query))
+  const body = route.body && (await bodyFor(c, name))
+  if (route.body) validate(route.body, LATEST, body)
+  const operation = options.operations[name] as (call: ExtensionCall<never>) => Promise<object>
+  using limit = sourceDeadline(c, options.sourceTimeoutMs)
+  const response = await operation({ ...callOf(c, options), body: body as never, query, signal: limit.signal })
+  if ('pending' in response) return c.body(null, response.pending ? 202 : 204)
+  return c.body(JSON.stringify(project(route.response, response)), 200, { 'Content-Type': 'application/json' })
+}
+
+async function bodyFor(c: ApiContext, name: ExtensionRouteName): Promise<unknown> {
+  const bytes = await readBody(c, name === 'beat' ? MAX_BEAT_BYTES : MAX_BODY_BYTES)
+  return bytes.length === 0 ? null : parseJson(bytes)
+}
+
+/** What every call has that its route says nothing of. */
+const callOf = (c: ApiContext, { log }: ExtensionOptions) => ({
+  params: c.req.param() as Record<string, string>,
+  identity: c.get('identity')!,
+  log: log.child({ requestId: c.get('requestId') }),
+})

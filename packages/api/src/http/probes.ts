@@ -1,0 +1,45 @@
+/** What operators and tools ask of any API: is it alive, is it ready, what does it look like. */
+import { isMicroversion, LATEST, openapi } from '@oriel/contract'
+import { type Health, type Logger, readiness } from '@oriel/runtime'
+import type { Hono } from 'hono'
+import type { ApiEnv } from './context.ts'
+import { notFound } from './faults.ts'
+
+export interface ProbeOptions {
+  /** Without one of these the API cannot work. */
+  readonly checks: readonly Health[]
+  /** Places that servers come from: the API works for those that answer. */
+  readonly sources: readonly Health[]
+  /** True once the program is about to stop. */
+  readonly draining: () => boolean
+  readonly log: Logger
+}
+
+/**
+ * `/healthz`: the process lives. `/readyz`: it can work; 503 while it cannot or is about to stop. One that works for some
+ * servers alone is ready, and degraded: every replica has the same sources, so none would serve the others better.
+ */
+export function mountProbes(app: Hono<ApiEnv>, { checks, sources, draining, log }: ProbeOptions): void {
+  const ready = readiness(checks, { log })
+  const whole = readiness(sources, { log })
+  app.get('/healthz', (c) => c.json({ status: 'ok' }))
+  app.get('/readyz', async (c) => {
+    if (draining()) return c.json({ status: 'draining' }, 503)
+    const [state, parts] = await Promise.all([ready(), whole()])
+    const status = state.ready ? (parts.ready ? 'ok' : 'degraded') : 'failing'
+    return c.json({ status, checks: state.checks, sources: parts.checks }, state.ready ? 200 : 503)
+  })
+}
+
+/** `/openapi/{microversion}.json`, `latest` included. */
+export function mountOpenApi(app: Hono<ApiEnv>): void {
+  const documents = new Map<string, string>()
+  app.get('/openapi/:file', (c) => {
+    const asked = /^(.+)\.json$/.exec(c.req.param('file'))?.[1]
+    const version = asked === 'latest' ? LATEST : asked
+    if (version === undefined || !isMicroversion(version)) throw notFound()
+    const document = documents.get(version) ?? JSON.stringify(openapi(version))
+    documents.set(version, document)
+    return c.body(document, 200, { 'Content-Type': 'application/json' })
+  })
+}

@@ -1,0 +1,56 @@
+/** The version documents: served to everybody, by every method, before anything asks who calls. */
+import { API_VERSION, at, BASE_PATH, project, routes, versionDocument, versionList } from '@oriel/contract'
+import type { Hono } from 'hono'
+import { parseJson, readBody } from './body.ts'
+import { type ApiContext, type ApiEnv, rawQuery } from './context.ts'
+import { notFound } from './faults.ts'
+import { publicBase } from './host.ts'
+import { checkContentType, hasParameter } from './media-type.ts'
+import { answerJson, checkProject } from './mount.ts'
+import { chooseMicroversion } from './negotiate.ts'
+import { parseQuery } from './query.ts'
+import { tellRequestId } from './request-id.ts'
+
+/** The list at `/`, and the API's own document at its root. */
+export function mountVersions(app: Hono<ApiEnv>, publicUrl: string | undefined): void {
+  const own = (c: ApiContext) => answerOwn(c, publicUrl)
+  app.all('/', (c) => {
+    if (!asksForOwn(c)) return answerList(c, publicUrl)
+    tellRequestId(c)
+    return own(c)
+  })
+  app.all(BASE_PATH, own)
+  app.all(`${BASE_PATH}/`, own)
+}
+
+/** The same document below a project's id, for those who are authenticated. */
+export function mountProjectVersion(app: Hono<ApiEnv>, publicUrl: string | undefined): void {
+  app.all(`${BASE_PATH}/:project_id{[0-9a-f-]+}/`, async (c) => {
+    if (c.req.method !== 'GET') throw notFound()
+    return answerOwn(c, publicUrl)
+  })
+}
+
+// A media type's parameter `version` chooses the document, as Nova's versioned media types do.
+const asksForOwn = (c: ApiContext) => hasParameter(c, 'version', API_VERSION.slice(1))
+
+async function answerOwn(c: ApiContext, publicUrl: string | undefined): Promise<Response> {
+  chooseMicroversion(c)
+  await checkRequest(c)
+  const document = { version: versionDocument(publicBase(c, publicUrl)) }
+  return answerJson(c, project(at(routes.showVersion.response, c.get('microversion')!), document))
+}
+
+async function answerList(c: ApiContext, publicUrl: string | undefined): Promise<Response> {
+  await checkRequest(c)
+  return answerJson(c, versionList(publicBase(c, publicUrl)))
+}
+
+// Bodies and queries count for nothing here, and are checked all the same.
+async function checkRequest(c: ApiContext): Promise<void> {
+  checkContentType(c)
+  const body = await readBody(c)
+  if (body.length > 0) parseJson(body)
+  checkProject(c)
+  parseQuery(rawQuery(c))
+}

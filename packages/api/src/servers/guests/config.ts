@@ -1,0 +1,39 @@
+/** Configuration keys that sources of a hypervisor's guests have in common. */
+import * as Type from 'typebox'
+
+/** Whose the guests of a source are: `project_id`, but for those whose name fits a row of `projects`. */
+export const ownerKeys = {
+  project_id: Type.String({ minLength: 1, description: 'The project that owns the guests of this source.' }),
+  projects: Type.Array(
+    Type.Object(
+      {
+        name: Type.String({
+          minLength: 1,
+          description: 'A guest name; * stands for any run of characters, ? for one.',
+        }),
+        project_id: Type.String({ minLength: 1, description: 'The project that owns them.' }),
+      },
+      { additionalProperties: false },
+    ),
+    { default: [], description: 'Guests that belong to other projects. The first row that fits counts.' },
+  ),
+}
+
+export interface Owners {
+  readonly project_id: string
+  readonly projects: readonly { readonly name: string; readonly project_id: string }[]
+}
+
+/** The project of the guest with this name. */
+export function projectOf(name: string, { project_id, projects }: Owners): string {
+  return projects.find((row) => fits(name, row.name))?.project_id ?? project_id
+}
+
+function fits(name: string, pattern: string): boolean {
+  const parts = [...pattern].map(
+    (character) => wildcards[character] ?? character.replace(/[\\^$.*+?()[\]{}|/]/, '\\$&'),
+  )
+  return new RegExp(`^${parts.join('')}$`, 'su').test(name)
+}
+
+const wildcards: Readonly<Record<string, string>> = { '*': '.*', '?': '.' }

@@ -1,0 +1,46 @@
+/** The `libvirt` kind of `[[sources]]`. */
+import * as Type from 'typebox'
+import { MAX_TIMER_MS, MAX_TIMER_SECONDS } from '../../time-spans.ts'
+import { ownerKeys } from '../guests/config.ts'
+
+const uri = Type.String({
+  pattern: '^[a-z][a-z0-9+.-]*://[^\\s]*$',
+  description: 'A libvirt connection URI, such as qemu:///system or qemu+tls://compute-1.example/system.',
+})
+
+export const libvirtSourceConfig = Type.Object(
+  {
+    kind: Type.Literal('libvirt', { description: 'Where the servers come from.' }),
+    uri: Type.Union([uri, Type.Array(uri, { minItems: 1 })], {
+      description: 'One libvirt connection URI or several, such as qemu:///system.',
+    }),
+    host: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: "The hypervisor as seen from the proxy. Absent: the URI's own host, or 127.0.0.1 for a local URI.",
+      }),
+    ),
+    ...ownerKeys,
+    poll_seconds: Type.Number({
+      default: 5,
+      minimum: 0.1,
+      maximum: MAX_TIMER_SECONDS,
+      description: 'How often domains are looked at besides events.',
+    }),
+    answer_timeout_ms: Type.Integer({
+      default: 5000,
+      minimum: 1,
+      maximum: MAX_TIMER_MS,
+      description: 'For each call of virsh.',
+    }),
+  },
+  { additionalProperties: false },
+)
+export type LibvirtSourceConfig = Type.Static<typeof libvirtSourceConfig>
+
+/** The hypervisor behind `uri`, as the proxy sees it. */
+export function hostOf(uri: string, { host }: LibvirtSourceConfig): string {
+  if (host !== undefined) return host
+  const named = /^[^:]+:\/\/(?:[^@/]*@)?(\[[^\]]+\]|[^:/?]*)/.exec(uri)?.[1]?.replace(/^\[(.*)\]$/, '$1')
+  return named || '127.0.0.1'
+}

@@ -1,0 +1,253 @@
+/** One libvirt connection: its domains, followed by events and, for what events miss, by looking again and again. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Protocol } from '@oriel/contract'
+import type { Logger } from '@oriel/runtime'
+import { SourceError } from '../errors.ts'
+import { projectOf } from '../guests/config.ts'
+import { type Consoles, type Guest, shownName } from '../guests/guest.ts'
+import type { Place, Roster } from '../guests/roster.ts'
+import type { ConsoleAddress } from '../source.ts'
+import { hostOf, type LibvirtSourceConfig } from './config.ts'
+import { domainState } from './domain-states.ts'
+import { type DomainXml, readDomainXml } from './domain-xml.ts'
+import {
+  domainXml,
+  type LifecycleEvent,
+  type ListedDomain,
+  type ListedState,
+  listDomains,
+  listenForEvents,
+  listStates,
+  NoSuchDomain,
+  type VirshOptions,
+} from './virsh.ts'
+
+export interface ConnectionOptions {
+  readonly uri: string
+  readonly config: LibvirtSourceConfig
+  readonly roster: Roster
+  readonly log: Logger
+  /** Default: `virsh`. */
+  readonly program?: string
+}
+
+/** Events after which tokens are void at once, whatever the next look finds. */
+const ENDING = new Set(['Stopped', 'Shutdown', 'Crashed', 'Undefined'])
+/** Calls of virsh for domain XML at a time. */
+const MAX_CALLS = 4
+
+interface Domain {
+  readonly listed: ListedDomain
+  readonly createdAt: number
+  readonly changedAt: number
+  readonly meaning: ReturnType<typeof domainState>
+  /** Of the run with the same `runId`, for as long as that lasts. */
+  readonly consoles: Consoles
+}
+
+export class Connection implements AsyncDisposable {
+  readonly #options: ConnectionOptions
+  readonly #virsh: VirshOptions
+  readonly #host: string
+  readonly #end = new AbortController()
+  readonly #domains = new Map<string, Domain>()
+  #looking: Promise<void> = Promise.resolve()
+  #next: Promise<void> | undefined
+  #failure: Error | undefined
+  #unansweredSince: number | undefined
+  readonly #timer: NodeJS.Timeout
+  readonly #listening: Promise<void>
+
+  constructor(options: ConnectionOptions) {
+    const { uri, config, program } = options
+    this.#options = options
+    this.#virsh = { uri, timeoutMs: config.answer_timeout_ms, ...(program !== undefined && { program }) }
+    this.#host = hostOf(uri, config)
+    this.#timer = setInterval(() => void this.look(), config.poll_seconds * 1000)
+    this.#listening = this.#listen()
+  }
+
+  /** Why libvirt gave no answer the last time; absent while it answers. */
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+
+  /** Looks at all domains, after a look that is under way. Never fails: `failure` tells. */
+  look(): Promise<void> {
+    this.#next ??= this.#looking.then(() => {
+      this.#next = undefined
+      this.#looking = this.#look()
+      return this.#looking
+    })
+    return this.#next
+  }
+
+  /** Whether a place of the roster is of this connection. */
+  owns(place: Place): boolean {
+    return place.startsWith(`${this.#options.uri} `)
+  }
+
+  /**
+   * Where a console is now, from the domain's XML of now.
+   * @throws SourceError, or SourceUnavailable when libvirt does not answer.
+   */
+  async console(id: string, protocol: Protocol, signal?: AbortSignal): Promise<ConsoleAddress> {
+    const xml = await this.#ask(id, signal)
+    const known = this.#domains.get(id)
+    if (known && xml.running) this.#put({ ...known, consoles: xml.consoles })
+    else void this.look()
+    const address = xml.running ? xml.consoles[protocol] : undefined
+    if (address) return address
+    const why = xml.running ? (xml.unreachable[protocol] ?? 'the domain has none') : 'the domain is not running'
+    this.#options.log.warn({ serverId: id, protocol, why }, 'console is not available')
+    throw new SourceError('ConsoleTypeUnavailable')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer)
+    this.#end.abort()
+    await Promise.all([this.#listening, this.#next, this.#looking])
+  }
+
+  async #ask(id: string, signal: AbortSignal = this.#end.signal): Promise<DomainXml> {
+    try {
+      const xml = readDomainXml(await domainXml(this.#virsh, id, signal), this.#host)
+      if (xml.uuid === id) return xml
+    } catch (cause) {
+      if (!(cause instanceof NoSuchDomain)) throw cause
+    }
+    void this.look()
+    throw new SourceError('InstanceNotFound')
+  }
+
+  async #look(): Promise<void> {
+    const { signal } = this.#end
+    if (signal.aborted) return
+    try {
+      const listed = await listDomains(this.#virsh, signal)
+      await this.#take(listed, await listStates(this.#virsh, signal))
+      this.#answers()
+    } catch (error) {
+      if (!signal.aborted) this.#isSilent(error as Error)
+    }
+  }
+
+  async #take(listed: readonly ListedDomain[], states: ReadonlyMap<string, ListedState>): Promise<void> {
+    const there = new Set(listed.map(({ uuid }) => uuid))
+    for (const uuid of this.#domains.keys()) if (!there.has(uuid)) this.#forget(uuid)
+    const rest = listed.values()
+    const worker = async () => {
+      for (const domain of rest) await this.#follow(domain, states.get(domain.name))
+    }
+    await Promise.all(Array.from({ length: MAX_CALLS }, worker))
+  }
+
+  async #follow(listed: ListedDomain, state: ListedState | undefined): Promise<void> {
+    if (!state) return // it has come or gone between the two calls; an event or the next look tells
+    const before = this.#domains.get(listed.uuid)
+    const meaning = domainState(state.state, state.reason)
+    const same = before?.meaning.reason === meaning.reason && before.listed.runId === listed.runId
+    const now = Date.now()
+    const consoles = before && same ? before.consoles : await this.#consolesOf(listed, meaning.live)
+    if (this.#end.signal.aborted) return
+    const { createdAt = now } = before ?? {}
+    this.#put({ listed, meaning, consoles, createdAt, changedAt: same ? before!.changedAt : now })
+    if (!same) this.#tell(listed, before ? 'domain changed its state' : 'domain found', meaning.reason)
+  }
+
+  async #consolesOf({ uuid }: ListedDomain, live: boolean): Promise<Consoles> {
+    if (!live) return {}
+    try {
+      const xml = await this.#ask(uuid)
+      return xml.running ? xml.consoles : {}
+    } catch (error) {
+      if (error instanceof SourceError) return {}
+      throw error
+    }
+  }
+
+  #put(domain: Domain): void {
+    this.#domains.set(domain.listed.uuid, domain)
+    this.#options.roster.set(this.#placeOf(domain.listed.uuid), this.#guest(domain))
+  }
+
+  #forget(uuid: string): void {
+    this.#options.log.info({ serverId: uuid, server: this.#domains.get(uuid)?.listed.name }, 'domain gone')
+    this.#domains.delete(uuid)
+    this.#options.roster.set(this.#placeOf(uuid), undefined)
+  }
+
+  #guest({ listed, meaning, consoles, createdAt, changedAt }: Domain): Guest {
+    const name = shownName(listed.name, listed.uuid)
+    return {
+      server: {
+        id: listed.uuid,
+        name,
+        projectId: projectOf(name, this.#options.config),
+        vmState: meaning.vmState,
+        taskState: meaning.taskState,
+        host: this.#host,
+        createdAt,
+        updatedAt: changedAt,
+        ...(this.#unansweredSince !== undefined && { unansweredSince: this.#unansweredSince }),
+      },
+      live: meaning.live,
+      consoles,
+    }
+  }
+
+  readonly #placeOf = (uuid: string): Place => `${this.#options.uri} ${uuid}`
+
+  #answers(): void {
+    if (this.#failure) this.#options.log.info('libvirt answers again')
+    this.#failure = undefined
+    this.#mark(undefined)
+  }
+
+  /** The last answer stands, and says how old it is. */
+  #isSilent(error: Error): void {
+    if (this.#failure?.message !== error.message) {
+      this.#options.log.warn(
+        { reason: error.message },
+        'libvirt does not answer, what is known of it is its last answer',
+      )
+    }
+    this.#failure = error
+    this.#mark(this.#unansweredSince ?? Date.now())
+  }
+
+  #mark(unansweredSince: number | undefined): void {
+    if (this.#unansweredSince === unansweredSince) return
+    this.#unansweredSince = unansweredSince
+    for (const domain of this.#domains.values()) this.#put(domain)
+  }
+
+  /** Starts the listener again whenever it ends, as it does with the daemon. */
+  async #listen(): Promise<void> {
+    const { signal } = this.#end
+    while (!signal.aborted) {
+      const reason = await listenForEvents(this.#virsh, (event) => this.#heard(event), signal)
+      if (signal.aborted) return
+      this.#options.log.debug({ reason }, 'the listener for libvirt events has ended, and is started again')
+      await this.#pause()
+      void this.look()
+    }
+  }
+
+  /** As long as between two looks: a daemon that is away is not asked more often than that. */
+  #pause(): Promise<void> {
+    const { signal } = this.#end
+    return sleep(this.#options.config.poll_seconds * 1000, undefined, { signal }).catch(() => {})
+  }
+
+  #heard({ domain: name, event }: LifecycleEvent): void {
+    for (const { listed, meaning } of this.#domains.values()) {
+      if (listed.name === name && meaning.live && ENDING.has(event)) this.#options.roster.stopped(listed.uuid)
+    }
+    void this.look()
+  }
+
+  #tell({ uuid, name }: ListedDomain, message: string, reason: string): void {
+    this.#options.log.info({ serverId: uuid, server: name, reason }, message)
+  }
+}

@@ -1,0 +1,85 @@
+/** What libvirt's domain states mean for a server: numbers and names of `include/libvirt/libvirt-domain.h`. */
+import type { VmState } from '../server.ts'
+
+export interface DomainStateMeaning {
+  readonly vmState: VmState
+  readonly taskState: string | null
+  /** Whether a process runs the domain. */
+  readonly live: boolean
+  readonly reason: string
+}
+
+const active = { vmState: 'active', taskState: null, live: true } as const
+const paused = { vmState: 'paused', taskState: null, live: true } as const
+const stopped = { vmState: 'stopped', taskState: null, live: false } as const
+
+/** virDomainState, and `unknown` for those of a later libvirt. */
+export const domainStates = {
+  nostate: { vmState: 'building', taskState: null, live: false, reason: 'The hypervisor does not say.' },
+  running: { ...active, reason: 'The guest runs.' },
+  blocked: { ...active, reason: 'The guest waits for a resource.' },
+  paused: { ...paused, reason: 'Paused.' },
+  shutdown: { vmState: 'active', taskState: 'powering-off', live: true, reason: 'The guest is being shut down.' },
+  shutoff: { ...stopped, reason: 'The guest is off.' },
+  crashed: { vmState: 'error', taskState: null, live: false, reason: 'The guest has crashed.' },
+  pmsuspended: { vmState: 'suspended', taskState: null, live: true, reason: 'The guest sleeps (S3).' },
+  unknown: {
+    vmState: 'error',
+    taskState: null,
+    live: false,
+    reason: 'A state that this version of Oriel does not know.',
+  },
+} as const satisfies Record<string, DomainStateMeaning>
+
+type DomainState = keyof typeof domainStates
+
+const numbers: readonly DomainState[] = [
+  'nostate',
+  'running',
+  'blocked',
+  'paused',
+  'shutdown',
+  'shutoff',
+  'crashed',
+  'pmsuspended',
+]
+
+/** virDomainPausedReason, by number. */
+export const pausedReasons = [
+  { ...paused, reason: 'Paused, nobody says why.' },
+  { ...paused, reason: 'Paused by somebody.' },
+  { ...paused, vmState: 'active', taskState: 'migrating', reason: 'Paused for a migration.' },
+  { ...paused, vmState: 'active', taskState: 'suspending', reason: 'Paused while it is saved.' },
+  { ...paused, reason: 'Paused while its memory is dumped.' },
+  { ...paused, reason: 'A disk failed, and that pauses it.' },
+  { ...paused, reason: 'Its watchdog ran out, and that pauses it.' },
+  { ...paused, reason: 'Paused after a snapshot was restored.' },
+  { ...paused, taskState: 'powering-off', reason: 'Paused while it shuts down.' },
+  { ...paused, reason: 'Paused while a snapshot is made.' },
+  { ...paused, vmState: 'error', reason: 'The guest has panicked.' },
+  { ...paused, vmState: 'building', reason: 'The domain is starting.' },
+  { ...paused, vmState: 'active', taskState: 'migrating', reason: 'Paused for a post-copy migration.' },
+  { ...paused, vmState: 'error', reason: 'A post-copy migration has failed.' },
+  { ...paused, reason: 'Paused, because a call to the hypervisor failed.' },
+] as const satisfies readonly DomainStateMeaning[]
+
+/** virDomainShutoffReason, by number. */
+export const shutoffReasons = [
+  { ...stopped, reason: 'Off, nobody says why.' },
+  { ...stopped, reason: 'Shut down.' },
+  { ...stopped, reason: 'Destroyed.' },
+  { ...stopped, reason: 'Off after a crash.' },
+  { ...stopped, reason: 'Has left by migration.' },
+  { ...stopped, vmState: 'suspended', reason: 'Saved to a file.' },
+  { ...stopped, reason: 'Did not start.' },
+  { ...stopped, reason: 'Off after a snapshot was restored.' },
+  { ...stopped, reason: 'Stopped by the libvirt daemon.' },
+] as const satisfies readonly DomainStateMeaning[]
+
+/** What a state and its reason mean, both as `virsh domstats --state` gives them. */
+export function domainState(state: number, reason: number): DomainStateMeaning {
+  const name = numbers[state] ?? 'unknown'
+  if (name === 'paused') return pausedReasons[reason] ?? domainStates.paused
+  if (name === 'shutoff') return shutoffReasons[reason] ?? domainStates.shutoff
+  return domainStates[name]
+}

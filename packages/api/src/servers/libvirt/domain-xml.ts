@@ -1,0 +1,128 @@
+/** Where a domain's consoles are, from its XML (https://libvirt.org/formatdomain.html). */
+import { XMLParser } from 'fast-xml-parser'
+import { type Consoles, dialableHost, dialablePort } from '../guests/guest.ts'
+import type { ConsoleAddress } from '../source.ts'
+
+export interface DomainXml {
+  /** In lower case. */
+  readonly uuid: string
+  /** Only a running domain has one. */
+  readonly running: boolean
+  readonly consoles: Consoles
+  /** Consoles that are there, but where no proxy can dial them; and why. */
+  readonly unreachable: Readonly<Record<string, string>>
+}
+
+/** Longer documents are none of libvirt's. */
+export const MAX_XML_CHARACTERS = 1024 * 1024
+
+/**
+ * Reads a domain's XML. `host` is the hypervisor as the proxy sees it.
+ * @throws Error for what is no domain, and for any document type: libvirt writes none, and entities are declared there.
+ */
+export function readDomainXml(xml: string, host: string): DomainXml {
+  if (xml.length > MAX_XML_CHARACTERS) throw new Error('the domain XML is too long')
+  if (/<!(DOCTYPE|ENTITY)/i.test(xml)) throw new Error('the domain XML has a document type')
+  const domain = first(record(parser.parse(xml)).domain)
+  const uuid = textOf(first(domain.uuid)).toLowerCase()
+  if (uuid === '') throw new Error('the domain XML names no domain')
+  const devices = first(domain.devices)
+  const found = [
+    ['vnc', graphics(devices, 'vnc', host)],
+    ['spice', graphics(devices, 'spice', host)],
+    ['serial', serial(devices, host)],
+  ] as const
+  return {
+    uuid,
+    running: attribute(domain, 'id') !== '',
+    consoles: Object.fromEntries(found.flatMap(([protocol, { address }]) => (address ? [[protocol, address]] : []))),
+    unreachable: Object.fromEntries(
+      found.flatMap(([protocol, { address, why }]) => (address || why === undefined ? [] : [[protocol, why]])),
+    ),
+  }
+}
+
+/** Either the address, or why there is none; nothing for a device that is not there. */
+interface Outcome {
+  readonly address?: ConsoleAddress
+  readonly why?: string
+}
+
+/** Of several devices the first that can be dialled counts. */
+const firstReachable = (outcomes: readonly Outcome[]): Outcome =>
+  outcomes.find(({ address }) => address) ?? outcomes[0] ?? {}
+
+function graphics(devices: Node, type: 'vnc' | 'spice', host: string): Outcome {
+  const ofType = all(devices.graphics).filter((device) => attribute(device, 'type') === type)
+  return firstReachable(ofType.map((device) => graphicsAddress(device, type, host)))
+}
+
+function graphicsAddress(device: Node, type: 'vnc' | 'spice', host: string): Outcome {
+  const port = dialablePort(attribute(device, 'port'))
+  const tlsPort = type === 'spice' ? dialablePort(attribute(device, 'tlsPort')) : undefined
+  const listens = all(device.listen)
+  const outcomes = (listens.length > 0 ? listens : [device]).map((listen) => listenHost(listen, device, host))
+  const dialable = outcomes.find((outcome) => outcome.host !== undefined)
+  if (dialable?.host === undefined) return { why: outcomes[0]?.why ?? 'it listens nowhere' }
+  if (port === undefined && tlsPort === undefined) return { why: 'it has no port' }
+  return { address: { host: dialable.host, port: port ?? null, ...(tlsPort !== undefined && { tlsPort }) } }
+}
+
+/** `listen` is a `<listen>` element; before libvirt 0.9.4 the graphics element itself said where. */
+function listenHost(listen: Node, device: Node, host: string): { readonly host?: string; readonly why?: string } {
+  const type = listen === device ? 'address' : attribute(listen, 'type')
+  if (type !== 'address' && type !== 'network')
+    return { why: `it listens on a ${type === 'socket' ? 'Unix socket' : type}` }
+  const address = attribute(listen, 'address') || attribute(device, 'listen')
+  if (type === 'network' && address === '') return { why: `libvirt does not say which address of its network` }
+  const dialable = dialableHost(address || LIBVIRT_DEFAULT_LISTEN, host)
+  return dialable === undefined ? { why: `it listens on ${address.slice(0, 256)}` } : { host: dialable }
+}
+
+/** What QEMU is told when the domain does not say, unless qemu.conf says otherwise. */
+const LIBVIRT_DEFAULT_LISTEN = '127.0.0.1'
+
+/** Serial ports come first; the first console element only repeats the first of them. */
+function serial(devices: Node, host: string): Outcome {
+  const overTcp = [...all(devices.serial), ...all(devices.console)].filter(
+    (device) => attribute(device, 'type') === 'tcp',
+  )
+  return firstReachable(overTcp.map((device) => serialAddress(device, host)))
+}
+
+function serialAddress(device: Node, host: string): Outcome {
+  const source = all(device.source).find((each) => attribute(each, 'mode') === 'bind')
+  if (!source) return { why: 'it connects out instead of listening' }
+  const protocol = attribute(first(device.protocol), 'type') || 'raw'
+  if (protocol !== 'raw') return { why: `it speaks ${protocol}` }
+  if (attribute(source, 'tls') === 'yes') return { why: 'it speaks TLS' }
+  const port = dialablePort(attribute(source, 'service'))
+  const dialable = dialableHost(attribute(source, 'host'), host)
+  if (port === undefined || dialable === undefined) return { why: 'it has no address' }
+  return { address: { host: dialable, port } }
+}
+
+type Node = Readonly<Record<string, unknown>>
+
+const ATTRIBUTE = '@'
+/** Numbers stay text: a name may be 007. Nobody needs metadata, in which anybody may write anything. */
+const parser = new XMLParser({
+  ignoreAttributes: false,
+  attributeNamePrefix: ATTRIBUTE,
+  parseTagValue: false,
+  parseAttributeValue: false,
+  processEntities: false,
+  ignoreDeclaration: true,
+  stopNodes: ['domain.metadata', 'domain.description'],
+})
+
+const record = (value: unknown): Node => (typeof value === 'object' && value !== null ? (value as Node) : {})
+/** The elements of one name: the parser gives one as itself, several as a list. */
+const all = (value: unknown): readonly Node[] =>
+  (value === undefined ? [] : Array.isArray(value) ? value : [value]).map((each) =>
+    typeof each === 'string' ? { '#text': each } : record(each),
+  )
+const first = (value: unknown): Node => all(value)[0] ?? {}
+const attribute = (node: Node, name: string): string => text(node[ATTRIBUTE + name])
+const textOf = (node: Node): string => text(node['#text'])
+const text = (value: unknown): string => (typeof value === 'string' ? value : '')

@@ -1,0 +1,60 @@
+/** Domains of one or several libvirt connections. */
+import type { Protocol } from '@oriel/contract'
+import type { Logger } from '@oriel/runtime'
+import { SourceError, SourcePartlyUnavailable } from '../errors.ts'
+import { Roster } from '../guests/roster.ts'
+import type { CallOptions, Source } from '../source.ts'
+import type { LibvirtSourceConfig } from './config.ts'
+import { Connection } from './connection.ts'
+
+export interface LibvirtContext {
+  readonly log: Logger
+  /** The program to call. Default: `virsh`, looked up on the PATH. */
+  readonly program?: string
+}
+
+/**
+ * A source of the domains behind `config.uri`. It listens for lifecycle events, looks at all domains now and then, and
+ * reads a domain's XML again whenever its console is wanted. Resolves after the first look, with or without an answer:
+ * `check` tells.
+ */
+export async function createLibvirtSource(config: LibvirtSourceConfig, context: LibvirtContext): Promise<Source> {
+  const roster = new Roster()
+  const uris = [config.uri].flat()
+  const connections = uris.map(
+    (uri) => new Connection({ ...context, uri, config, roster, log: context.log.child({ source: 'libvirt', uri }) }),
+  )
+  await Promise.all(connections.map((connection) => connection.look()))
+  return {
+    name: 'libvirt',
+    list: async () => roster.list().map(({ guest }) => guest.server),
+    find: async (id) => roster.find(id)?.guest.server,
+    console: ({ id }, protocol, _type, options) => consoleOf(id, protocol, roster, connections, options),
+    check: async () => checkAll(connections),
+    subscribe: (listener) => roster.subscribe(listener),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(connections.map((connection) => connection[Symbol.asyncDispose]()))
+    },
+  }
+}
+
+function checkAll(connections: readonly Connection[]): void {
+  const silent = connections.filter(({ failure }) => failure)
+  const cause = silent[0]?.failure
+  if (!cause) return
+  if (silent.length === connections.length) throw new Error('libvirt does not answer', { cause })
+  throw new SourcePartlyUnavailable(`${silent.length} of ${connections.length} connections do not answer`, { cause })
+}
+
+async function consoleOf(
+  id: string,
+  protocol: Protocol,
+  roster: Roster,
+  connections: readonly Connection[],
+  options: CallOptions = {},
+) {
+  const place = roster.find(id)?.place
+  const connection = connections.find((each) => place !== undefined && each.owns(place))
+  if (!connection) throw new SourceError('InstanceNotFound')
+  return connection.console(id, protocol, options.signal)
+}

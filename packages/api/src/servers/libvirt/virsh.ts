@@ -1,0 +1,165 @@
+/**
+ * The `virsh` program as the way to libvirt: always a read-only connection, a fixed list of arguments, no shell. Of all
+ * that a request carries only a UUID can become an argument, and only if it is nothing else.
+ */
+import { execFile, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { Transform } from 'node:stream'
+import { SourceUnavailable } from '../errors.ts'
+
+export interface VirshOptions {
+  readonly uri: string
+  /** For each call; the process is killed after it. */
+  readonly timeoutMs: number
+  /** Default: `virsh`, looked up on the PATH. */
+  readonly program?: string
+}
+
+/** A domain as `virsh list` shows it. */
+export interface ListedDomain {
+  readonly uuid: string
+  readonly name: string
+  /** Another one after each start; absent while it is off. */
+  readonly runId: string | undefined
+}
+
+/** virDomainState and its reason, by number. */
+export interface ListedState {
+  readonly state: number
+  readonly reason: number
+}
+
+/** A domain that libvirt does not know, or not any more. */
+export class NoSuchDomain extends Error {
+  override readonly name = 'NoSuchDomain'
+}
+
+const MAX_OUTPUT_BYTES = 16 * 1024 * 1024
+const MAX_EVENT_LINE_CHARACTERS = 4096
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+/** @throws SourceUnavailable when libvirt does not answer. */
+export async function listDomains(options: VirshOptions, signal?: AbortSignal): Promise<readonly ListedDomain[]> {
+  const output = await virsh(options, ['list', '--all', '--uuid', '--name', '--id'], signal)
+  return output.split('\n').flatMap((line) => {
+    const { uuid, id, name } = /^(?<uuid>\S{36}) +(?<id>-|\d+) +(?<name>.+)$/.exec(line)?.groups ?? {}
+    if (uuid === undefined || name === undefined || !UUID.test(uuid)) return []
+    return [{ uuid, name, runId: id === '-' ? undefined : id }]
+  })
+}
+
+/** States by domain name. @throws SourceUnavailable when libvirt does not answer. */
+export async function listStates(
+  options: VirshOptions,
+  signal?: AbortSignal,
+): Promise<ReadonlyMap<string, ListedState>> {
+  const output = await virsh(options, ['domstats', '--state', '--raw'], signal)
+  const pattern = /^Domain: '(.*)'\n {2}state\.state=(\d+)\n(?: {2}state\.reason=(\d+)\n)?/gm
+  return new Map(
+    [...output.matchAll(pattern)].map(([, name, state, reason]) => [
+      name!,
+      { state: Number(state), reason: Number(reason ?? 0) },
+    ]),
+  )
+}
+
+/** @throws NoSuchDomain, TypeError for what is no UUID, SourceUnavailable when libvirt does not answer. */
+export async function domainXml(options: VirshOptions, uuid: string, signal?: AbortSignal): Promise<string> {
+  if (!UUID.test(uuid)) throw new TypeError('a domain is asked for by its UUID alone')
+  try {
+    return await virsh(options, ['dumpxml', '--domain', uuid], signal)
+  } catch (cause) {
+    const unknown = cause instanceof Error && /failed to get domain|Domain not found/.test(cause.message)
+    throw unknown ? new NoSuchDomain(uuid, { cause }) : cause
+  }
+}
+
+/** Something that happened to a domain, such as `Stopped` with the detail `Destroyed`. */
+export interface LifecycleEvent {
+  readonly domain: string
+  readonly event: string
+}
+
+/** Calls `onEvent` at each lifecycle event, until `signal` aborts. Resolves when virsh has ended, with what it said last. */
+export async function listenForEvents(
+  options: VirshOptions,
+  onEvent: (event: LifecycleEvent) => void,
+  signal: AbortSignal,
+): Promise<string> {
+  const child = spawn(program(options), commandLine(options, ['event', '--event', 'lifecycle', '--loop']), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: environment(),
+    signal,
+    killSignal: 'SIGKILL',
+  })
+  let complaint = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint = (complaint + text).slice(-1000)
+  })
+  const ended = new Promise<string>((resolve) => {
+    child.on('error', (error) => resolve(error.message))
+    child.on('close', () => resolve(complaint.trim()))
+  })
+  const lines = createInterface({ input: child.stdout.pipe(shortLines()) })
+  lines.on('line', (line) => {
+    const { domain, event } = EVENT.exec(line)?.groups ?? {}
+    if (domain !== undefined && event !== undefined) onEvent({ domain, event })
+  })
+  return ended
+}
+
+const EVENT = /^event 'lifecycle' for domain '(?<domain>.*)': (?<event>[A-Za-z]+)(?: [^']*)?$/
+
+async function virsh(options: VirshOptions, args: readonly string[], signal?: AbortSignal): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  execFile(
+    program(options),
+    commandLine(options, args),
+    {
+      env: environment(),
+      timeout: options.timeoutMs,
+      killSignal: 'SIGKILL',
+      maxBuffer: MAX_OUTPUT_BYTES,
+      encoding: 'utf8',
+      ...(signal && { signal }),
+    },
+    (cause, stdout, stderr) => (cause ? reject(failure(args[0]!, stderr, cause, options)) : resolve(stdout)),
+  ).stdin?.end()
+  return promise
+}
+
+function failure(command: string, stderr: string, cause: Error & { killed?: boolean }, { timeoutMs }: VirshOptions) {
+  if (cause.name === 'AbortError') return cause
+  const why = cause.killed ? `no answer within ${timeoutMs} ms` : stderr.trim().slice(0, 1000) || cause.message
+  return new SourceUnavailable(`virsh ${command}: ${why}`, { cause })
+}
+
+const program = (options: VirshOptions) => options.program ?? 'virsh'
+
+/** `--connect=` and the URI are one argument, so that no URI can be taken for an option. */
+function commandLine({ uri }: VirshOptions, args: readonly string[]): readonly string[] {
+  return [`--connect=${uri}`, '--readonly', '--quiet', ...args]
+}
+
+/** What libvirt's client, and the ssh that it may start, need; none of this program's own secrets. English, for it is read. */
+function environment(): NodeJS.ProcessEnv {
+  const passed = Object.entries(process.env).filter(([name]) => PASSED.test(name))
+  return { ...Object.fromEntries(passed), LC_ALL: 'C' }
+}
+
+const PASSED = /^(PATH|HOME|USER|LOGNAME|TMPDIR|XDG_[A-Z_]+|SSH_AUTH_SOCK|KRB5CCNAME|KRB5_CONFIG|LIBVIRT_[A-Z_]+)$/
+
+/** Cuts lines, so that an endless one fills no memory. */
+export function shortLines(): Transform {
+  let length = 0
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      const kept: number[] = []
+      for (const byte of chunk) {
+        length = byte === 0x0a ? 0 : length + 1
+        if (length <= MAX_EVENT_LINE_CHARACTERS) kept.push(byte)
+      }
+      done(null, Buffer.from(kept))
+    },
+  })
+}

@@ -1,0 +1,19 @@
+/** Looking up a server for a caller. */
+import type { Identity } from '../auth/authenticator.ts'
+import { HttpFault } from '../http/faults.ts'
+import { sees } from '../policy/enforce.ts'
+import { answered } from './answered.ts'
+import type { Server } from './server.ts'
+import type { Source } from './source.ts'
+
+export const instanceNotFound = (id: string) => new HttpFault(404, `Instance ${id} could not be found.`)
+
+/**
+ * The server with exactly this id, if the caller may see it.
+ * @throws HttpFault 404, the same for servers of others as for servers that do not exist.
+ */
+export async function lookUp(source: Source, identity: Identity, id: string, signal: AbortSignal): Promise<Server> {
+  const server = await answered(signal, source.find(id, { signal }))
+  if (!server || server.vmState === 'deleted' || !sees(identity, server.projectId)) throw instanceNotFound(id)
+  return server
+}

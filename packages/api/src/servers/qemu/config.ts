@@ -1,0 +1,33 @@
+/** The `qemu` kind of `[[sources]]`. */
+import * as Type from 'typebox'
+import { MAX_TIMER_MS, MAX_TIMER_SECONDS } from '../../time-spans.ts'
+import { ownerKeys } from '../guests/config.ts'
+
+export const qemuSourceConfig = Type.Object(
+  {
+    kind: Type.Literal('qemu', { description: 'Where the servers come from.' }),
+    qmp: Type.String({ minLength: 1, description: 'A glob of QMP sockets, such as /run/oriel/*.qmp; one a guest.' }),
+    host: Type.String({ minLength: 1, description: 'The name or address of this host, as seen from the proxy.' }),
+    ...ownerKeys,
+    serial_chardev: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: 'Label of the serial chardev. Absent: the first serial device on TCP.',
+      }),
+    ),
+    poll_seconds: Type.Number({
+      default: 1,
+      minimum: 0.1,
+      maximum: MAX_TIMER_SECONDS,
+      description: 'How often sockets and guests are looked at.',
+    }),
+    answer_timeout_ms: Type.Integer({
+      default: 2000,
+      minimum: 1,
+      maximum: MAX_TIMER_MS,
+      description: 'For QEMU to answer a question.',
+    }),
+  },
+  { additionalProperties: false },
+)
+export type QemuSourceConfig = Type.Static<typeof qemuSourceConfig>

@@ -1,0 +1,160 @@
+/** One QMP socket and the guest behind it, from the first answer to the end of the connection. */
+import type { Logger } from '@oriel/runtime'
+import { projectOf } from '../guests/config.ts'
+import type { Guest } from '../guests/guest.ts'
+import type { QemuSourceConfig } from './config.ts'
+import { QmpConnection, QmpSilence } from './qmp.ts'
+import { askCondition, askIdentity, type Condition, type Identity } from './questions.ts'
+import { type RunStateMeaning, runStates } from './run-states.ts'
+
+export interface MonitorOptions {
+  readonly path: string
+  readonly config: QemuSourceConfig
+  readonly log: Logger
+  /** Called with what is known after each answer, and with `undefined` when the connection has ended. */
+  readonly onGuest: (guest: Guest | undefined) => void
+}
+
+/** Events after which the guest is asked again at once; anything else is found at the next look. */
+const TELLING = new Set([
+  'STOP',
+  'RESUME',
+  'SHUTDOWN',
+  'RESET',
+  'SUSPEND',
+  'SUSPEND_DISK',
+  'WAKEUP',
+  'POWERDOWN',
+  'WATCHDOG',
+  'BLOCK_IO_ERROR',
+  'GUEST_PANICKED',
+  'GUEST_CRASHLOADED',
+  'MIGRATION',
+])
+
+export class Monitor implements Disposable {
+  readonly #options: MonitorOptions
+  readonly #qmp: QmpConnection
+  readonly #identity: Identity
+  readonly #foundAt = Date.now()
+  #condition: Condition | undefined
+  #changedAt = this.#foundAt
+  #unansweredSince: number | undefined
+  #asking: Promise<void> = Promise.resolve()
+  #next: Promise<void> | undefined
+
+  private constructor(options: MonitorOptions, qmp: QmpConnection, identity: Identity) {
+    this.#options = options
+    this.#qmp = qmp
+    this.#identity = identity
+    qmp.ended.then((reason) => {
+      const { id, name } = identity
+      this.#options.log.info({ serverId: id, server: name, path: options.path, reason: reason?.message }, 'guest gone')
+      this.#options.onGuest(undefined)
+    })
+  }
+
+  /** Connects and asks everything once. @throws what `QmpConnection` throws, and Error for a guest without a UUID. */
+  static async open(options: MonitorOptions): Promise<Monitor> {
+    const { path, config } = options
+    // Events may come while the first questions are still open: they are answered in order anyway.
+    let monitor: Monitor | undefined
+    const onEvent = (event: string) => void (TELLING.has(event) && monitor?.fresh().catch(() => {}))
+    const qmp = await QmpConnection.open(path, { timeoutMs: config.answer_timeout_ms }, onEvent)
+    try {
+      const identity = await askIdentity(qmp, config.serial_chardev)
+      monitor = new Monitor(options, qmp, identity)
+      await monitor.fresh()
+      return monitor
+    } catch (cause) {
+      qmp[Symbol.dispose]()
+      throw cause
+    }
+  }
+
+  /** Resolves when the connection has ended. */
+  get ended(): Promise<unknown> {
+    return this.#qmp.ended
+  }
+
+  /** Consoles that listen where no proxy can dial, and where that is. */
+  get unreachable(): Readonly<Record<string, string>> {
+    return this.#condition?.unreachable ?? {}
+  }
+
+  /**
+   * Asks QEMU again: with questions put after this call, not with answers that were on their way already.
+   * @throws QmpSilence while QEMU does not answer, Error when the connection is over.
+   */
+  fresh(): Promise<void> {
+    this.#next ??= this.#asking.then(() => {
+      this.#next = undefined
+      const asked = this.#ask()
+      this.#asking = asked.catch(() => {})
+      return asked
+    })
+    return this.#next
+  }
+
+  [Symbol.dispose](): void {
+    this.#qmp[Symbol.dispose]()
+  }
+
+  async #ask(): Promise<void> {
+    try {
+      this.#take(await askCondition(this.#qmp, this.#identity, this.#options.config.host))
+    } catch (cause) {
+      if (cause instanceof QmpSilence) this.#takeSilence()
+      else this.#qmp[Symbol.dispose]() // no QEMU, or none any more
+      throw cause
+    }
+  }
+
+  #take(condition: Condition): void {
+    const before = this.#condition
+    if (this.#unansweredSince !== undefined) this.#log('info', 'guest answers again')
+    this.#unansweredSince = undefined
+    this.#condition = condition
+    if (before?.stateName !== condition.stateName) {
+      this.#changedAt = Date.now()
+      const { reason } = runStates[condition.state]
+      this.#log('info', before ? 'guest changed its state' : 'guest found', { state: condition.stateName, reason })
+    }
+    this.#options.onGuest(this.#guest(condition))
+  }
+
+  /** The last answer stands, and says how old it is. */
+  #takeSilence(): void {
+    if (this.#unansweredSince !== undefined || !this.#condition) return
+    this.#unansweredSince = Date.now()
+    this.#log('warn', 'guest does not answer, what is known of it is its last answer')
+    this.#options.onGuest(this.#guest(this.#condition))
+  }
+
+  #guest({ state, consoles }: Condition): Guest {
+    const { id, name } = this.#identity
+    const { config } = this.#options
+    const { vmState, taskState, standIn }: RunStateMeaning = runStates[state]
+    return {
+      server: {
+        id,
+        name,
+        projectId: projectOf(name, config),
+        vmState,
+        taskState,
+        host: config.host,
+        createdAt: this.#foundAt,
+        updatedAt: this.#changedAt,
+        ...(this.#unansweredSince !== undefined && { unansweredSince: this.#unansweredSince }),
+      },
+      live: vmState !== 'stopped',
+      consoles,
+      ...(standIn !== undefined && { standIn }),
+    }
+  }
+
+  #log(level: 'info' | 'warn', message: string, fields: object = {}): void {
+    const { log, path } = this.#options
+    log[level]({ serverId: this.#identity.id, server: this.#identity.name, path, ...fields }, message)
+  }
+}

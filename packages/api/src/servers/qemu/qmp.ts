@@ -1,0 +1,170 @@
+/** A connection to a QEMU monitor: the QEMU Machine Protocol (docs/interop/qmp-spec), as a client that trusts nothing. */
+import { connect, type Socket } from 'node:net'
+
+export interface QmpLimits {
+  /** For connecting, for the greeting, and for each answer. */
+  readonly timeoutMs: number
+}
+
+/** QEMU refused a command; `kind` is its own class of the error. */
+export class QmpRefusal extends Error {
+  override readonly name = 'QmpRefusal'
+  readonly kind: string
+
+  constructor(command: string, kind: string, description: string) {
+    super(`${command}: ${description}`)
+    this.kind = kind
+  }
+}
+
+/** No answer within the deadline. The connection stands: whoever hangs may come back. */
+export class QmpSilence extends Error {
+  override readonly name = 'QmpSilence'
+}
+
+/** Longer lines end the connection: no answer that is asked for here comes near. */
+export const MAX_LINE_CHARACTERS = 1024 * 1024
+/** Commands that QEMU may owe an answer at a time. */
+const MAX_OWED = 32
+
+interface Owed {
+  readonly command: string
+  readonly resolve: (value: unknown) => void
+  readonly reject: (cause: Error) => void
+}
+
+export class QmpConnection implements Disposable {
+  readonly #socket: Socket
+  readonly #timeoutMs: number
+  readonly #owed = new Map<number, Owed>()
+  /** Commands whose deadline has passed. While there are any, QEMU is asked nothing more. */
+  readonly #late = new Set<number>()
+  readonly #greeted = Promise.withResolvers<void>()
+  readonly #ended = Promise.withResolvers<Error | undefined>()
+  #onEvent: (event: string) => void
+  #unread = ''
+  #lastId = 0
+  #end: Error | undefined
+
+  private constructor(socket: Socket, { timeoutMs }: QmpLimits, onEvent: (event: string) => void) {
+    this.#socket = socket
+    this.#timeoutMs = timeoutMs
+    this.#onEvent = onEvent
+    this.#greeted.promise.catch(() => {})
+    socket.setEncoding('utf8')
+    socket.on('data', (text: string) => this.#read(text))
+    socket.on('error', (cause) => this.#finish(cause))
+    socket.on('close', () => this.#finish(new Error('QEMU closed its monitor')))
+  }
+
+  /**
+   * Connects, takes the greeting and negotiates no capabilities.
+   * @param onEvent called with the name of each event.
+   * @throws Error with the system's `code` when nobody listens, QmpSilence when nobody answers.
+   */
+  static async open(path: string, limits: QmpLimits, onEvent: (event: string) => void): Promise<QmpConnection> {
+    const connection = new QmpConnection(connect({ path }), limits, onEvent)
+    try {
+      await connection.#within(connection.#greeted.promise, 'greeting')
+      await connection.execute('qmp_capabilities')
+      return connection
+    } catch (cause) {
+      connection[Symbol.dispose]()
+      throw cause
+    }
+  }
+
+  /** Resolves when the connection is over, with the reason. */
+  get ended(): Promise<Error | undefined> {
+    return this.#ended.promise
+  }
+
+  /**
+   * Runs one command and resolves with what it returned.
+   * @throws QmpRefusal, QmpSilence, or Error when the connection is over.
+   */
+  async execute(command: string, args: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
+    if (this.#end) throw this.#end
+    if (this.#late.size > 0 || this.#owed.size >= MAX_OWED) throw new QmpSilence(`QEMU still owes an earlier answer`)
+    const id = ++this.#lastId
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    this.#owed.set(id, { command, resolve, reject })
+    this.#socket.write(`${JSON.stringify({ execute: command, arguments: args, id })}\n`)
+    try {
+      return await this.#within(promise, command)
+    } catch (cause) {
+      if (this.#owed.has(id)) this.#late.add(id)
+      throw cause
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#finish(undefined)
+  }
+
+  async #within<T>(promise: Promise<T>, awaited: string): Promise<T> {
+    const { promise: late, reject } = Promise.withResolvers<never>()
+    const say = () => reject(new QmpSilence(`no answer to ${awaited} within ${this.#timeoutMs} ms`))
+    const timer = setTimeout(say, this.#timeoutMs)
+    try {
+      return await Promise.race([promise, late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #read(text: string): void {
+    const lines = text.split('\n')
+    lines[0] = this.#unread + lines[0]!
+    this.#unread = lines.pop()!
+    if ([...lines, this.#unread].some(({ length }) => length > MAX_LINE_CHARACTERS)) {
+      this.#finish(new Error('QEMU sent an endless line'))
+    } else {
+      for (const line of lines) if (line.trim() !== '') this.#take(line)
+    }
+  }
+
+  #take(line: string): void {
+    const message = parsed(line)
+    if (!message) this.#finish(new Error('QEMU sent what is no QMP'))
+    else if ('QMP' in message) this.#greeted.resolve()
+    else if (typeof message.event === 'string') this.#onEvent(message.event)
+    else if (typeof message.id === 'number') this.#answer(message.id, message)
+  }
+
+  #answer(id: number, message: Readonly<Record<string, unknown>>): void {
+    const owed = this.#owed.get(id)
+    this.#owed.delete(id)
+    this.#late.delete(id)
+    if (!owed) return
+    if ('return' in message) owed.resolve(message.return)
+    else owed.reject(refusal(owed.command, message.error))
+  }
+
+  #finish(reason: Error | undefined): void {
+    if (this.#end) return
+    this.#end = reason ?? new Error('the connection was closed')
+    this.#onEvent = () => {}
+    this.#socket.destroy()
+    this.#greeted.reject(this.#end)
+    for (const { reject } of this.#owed.values()) reject(this.#end)
+    this.#owed.clear()
+    this.#ended.resolve(reason)
+  }
+}
+
+function parsed(line: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(line)
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function refusal(command: string, error: unknown): QmpRefusal {
+  const { class: kind, desc } = (error ?? {}) as { class?: unknown; desc?: unknown }
+  return new QmpRefusal(command, String(kind), String(desc).slice(0, 1000))
+}

@@ -1,0 +1,196 @@
+/** What is asked of QEMU, and what its answers mean. Each answer is checked before it is used. */
+import * as Type from 'typebox'
+import { Compile } from 'typebox/compile'
+import { type Consoles, dialableHost, dialablePort, shownName } from '../guests/guest.ts'
+import type { ConsoleAddress } from '../source.ts'
+import type { QmpConnection } from './qmp.ts'
+import { QmpRefusal } from './qmp.ts'
+import { type RunState, runState } from './run-states.ts'
+
+/** What stays the same for as long as the process runs. */
+export interface Identity {
+  /** A UUID in lower case. */
+  readonly id: string
+  readonly name: string
+  /** Labels of the chardevs behind serial devices, the first serial port first. */
+  readonly serialLabels: readonly string[]
+}
+
+/** What changes. */
+export interface Condition {
+  readonly state: RunState
+  /** As `query-status` says, for a state that is not known. */
+  readonly stateName: string
+  readonly consoles: Consoles
+  /** Consoles that are there, but where no proxy can dial them. */
+  readonly unreachable: Readonly<Record<string, string>>
+}
+
+/** QEMU's UUID when it was given none. */
+const NO_UUID = '00000000-0000-0000-0000-000000000000'
+
+/** @throws Error when QEMU has no UUID, or answers what it never would. */
+export async function askIdentity(qmp: QmpConnection, serialLabel: string | undefined): Promise<Identity> {
+  const uuid = answers.uuid(await qmp.execute('query-uuid')).UUID.toLowerCase()
+  if (uuid === NO_UUID) throw new Error('the guest has no UUID: start QEMU with -uuid')
+  const { name } = answers.name(await qmp.execute('query-name'))
+  const serialLabels = serialLabel === undefined ? await askSerialLabels(qmp) : [serialLabel]
+  return { id: uuid, name: shownName(name, uuid), serialLabels }
+}
+
+/** `host` is the hypervisor as the proxy sees it. */
+export async function askCondition(qmp: QmpConnection, identity: Identity, host: string): Promise<Condition> {
+  const { status } = answers.status(await qmp.execute('query-status'))
+  const listening = [
+    ['vnc', vncListening(answers.vnc(await ifBuiltIn(qmp, 'query-vnc')))],
+    ['spice', spiceListening(answers.spice(await ifBuiltIn(qmp, 'query-spice')))],
+    ['serial', serialListening(answers.chardevs(await qmp.execute('query-chardev')), identity.serialLabels)],
+  ] as const
+  const found = listening.flatMap(([protocol, at]) => (at ? [{ protocol, at, address: addressOf(at, host) }] : []))
+  return {
+    state: runState(status),
+    stateName: status,
+    consoles: Object.fromEntries(found.flatMap(({ protocol, address }) => (address ? [[protocol, address]] : []))),
+    unreachable: Object.fromEntries(
+      found.flatMap(({ protocol, at, address }) => (address ? [] : [[protocol, at.listen.slice(0, 256)]])),
+    ),
+  }
+}
+
+/** Where QEMU says that it listens: an address, or the path of a Unix socket, for which there is no port. */
+interface Listening {
+  readonly listen: string
+  readonly port: number | undefined
+  readonly tlsPort?: number | undefined
+}
+
+function addressOf({ listen, port, tlsPort }: Listening, host: string): ConsoleAddress | undefined {
+  const dialable = dialableHost(listen, host)
+  if (dialable === undefined || (port === undefined && tlsPort === undefined)) return undefined
+  return { host: dialable, port: port ?? null, ...(tlsPort !== undefined && { tlsPort }) }
+}
+
+function vncListening({ enabled, family, host, service }: Answer<'vnc'>): Listening | undefined {
+  if (!enabled || service === undefined) return undefined
+  if (family === 'unix') return { listen: service, port: undefined }
+  return { listen: host ?? '', port: dialablePort(service) }
+}
+
+function spiceListening({ enabled, host, port, 'tls-port': tlsPort }: Answer<'spice'>): Listening | undefined {
+  if (!enabled) return undefined
+  return { listen: host ?? '', port: dialablePort(port), tlsPort: dialablePort(tlsPort) }
+}
+
+function serialListening(chardevs: Answer<'chardevs'>, labels: readonly string[]): Listening | undefined {
+  const all = labels.flatMap((label) => chardevs.filter((chardev) => chardev.label === label).slice(0, 1))
+  return all.map(({ filename }) => chardevListening(filename)).find((listening) => listening?.port !== undefined)
+}
+
+/** As QEMU's `chardev/char-socket.c` writes it; a telnet or WebSocket server speaks more than the serial port's bytes. */
+const TCP_SERVER = /^(?:disconnected:)?tcp:(?<host>[^,]*):(?<port>\d+),server(?:=on)?(?: <-> .*)?$/
+
+function chardevListening(filename: string): Listening | undefined {
+  const { host = '', port } = TCP_SERVER.exec(filename)?.groups ?? {}
+  return port === undefined ? undefined : { listen: host, port: dialablePort(port) }
+}
+
+/**
+ * Only a chardev behind a serial device is a serial console: others are monitors, debuggers and agents, and whoever
+ * reaches those has the hypervisor. So the labels come from the devices, not from the names of chardevs.
+ */
+async function askSerialLabels(qmp: QmpConnection): Promise<readonly string[]> {
+  const devices: { path: string; order: number; name: string }[] = []
+  for (const folder of DEVICE_FOLDERS) {
+    const children = answers.children(await qmp.execute('qom-list', { path: folder }))
+    for (const { name, type } of children) {
+      const order = SERIAL_DEVICES.indexOf(/^child<(.*)>$/.exec(type)?.[1] ?? '')
+      if (order >= 0) devices.push({ path: `${folder}/${name}`, order, name })
+    }
+  }
+  devices.sort((a, b) => a.order - b.order || a.name.localeCompare(b.name, 'en', { numeric: true }))
+  const labels: string[] = []
+  for (const { path } of devices.slice(0, MAX_SERIAL_DEVICES)) labels.push(await askChardev(qmp, path))
+  return labels.filter((label) => label !== '')
+}
+
+async function askChardev(qmp: QmpConnection, path: string): Promise<string> {
+  try {
+    return answers.label(await qmp.execute('qom-get', { path, property: 'chardev' }))
+  } catch (error) {
+    // A device of a multi-port card may have no such property; the others still count.
+    if (error instanceof QmpRefusal) return ''
+    throw error
+  }
+}
+
+const DEVICE_FOLDERS = ['/machine/unattached', '/machine/peripheral', '/machine/peripheral-anon']
+const MAX_SERIAL_DEVICES = 16
+/** Serial devices of QEMU's machines; those of the firmware first, consoles of virtio last. */
+const SERIAL_DEVICES = [
+  'isa-serial',
+  'serial-mm',
+  'pl011',
+  'pl011_luminary',
+  'spapr-vty',
+  'sclpconsole',
+  'sclplmconsole',
+  'cadence_uart',
+  'imx.serial',
+  'stm32f2xx-usart',
+  'exynos4210.uart',
+  'riscv.sifive.uart',
+  'xlnx.xps-uartlite',
+  'pci-serial',
+  'pci-serial-2x',
+  'pci-serial-4x',
+  'usb-serial',
+  'virtconsole',
+]
+
+/** What a QEMU that was built without VNC or SPICE lacks, its guests have not either. */
+async function ifBuiltIn(qmp: QmpConnection, command: string): Promise<unknown> {
+  try {
+    return await qmp.execute(command)
+  } catch (error) {
+    if (error instanceof QmpRefusal && error.kind === 'CommandNotFound') return { enabled: false }
+    throw error
+  }
+}
+
+const text = Type.String({ maxLength: 4096 })
+const schemas = {
+  uuid: Type.Object({
+    UUID: Type.String({ pattern: '^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$' }),
+  }),
+  name: Type.Object({ name: Type.Optional(Type.String()) }),
+  status: Type.Object({ status: Type.String({ maxLength: 64 }) }),
+  vnc: Type.Object({
+    enabled: Type.Boolean(),
+    family: Type.Optional(text),
+    host: Type.Optional(text),
+    service: Type.Optional(text),
+  }),
+  spice: Type.Object({
+    enabled: Type.Boolean(),
+    host: Type.Optional(text),
+    port: Type.Optional(Type.Integer()),
+    'tls-port': Type.Optional(Type.Integer()),
+  }),
+  chardevs: Type.Array(Type.Object({ label: text, filename: text })),
+  children: Type.Array(Type.Object({ name: text, type: text })),
+  label: text,
+} as const
+type Answers = { [Name in keyof typeof schemas]: Type.Static<(typeof schemas)[Name]> }
+type Answer<Name extends keyof Answers> = Answers[Name]
+
+const answers = Object.fromEntries(
+  Object.entries(schemas).map(([name, schema]) => [name, checker(name, schema)]),
+) as unknown as { [Name in keyof Answers]: (value: unknown) => Answers[Name] }
+
+function checker(name: string, schema: Type.TSchema) {
+  const validator = Compile(schema)
+  return (value: unknown) => {
+    if (validator.Check(value)) return value
+    throw new Error(`QEMU's answer for ${name} is not what QEMU answers`)
+  }
+}

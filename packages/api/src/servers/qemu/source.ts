@@ -1,0 +1,145 @@
+/** Guests of plain QEMU: every QMP socket that a glob finds is one, and QEMU itself says where its consoles are. */
+import { access, constants } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { Protocol } from '@oriel/contract'
+import type { Logger } from '@oriel/runtime'
+import { SourceError, SourceUnavailable } from '../errors.ts'
+import { Roster } from '../guests/roster.ts'
+import type { Server } from '../server.ts'
+import type { CallOptions, ConsoleAddress, Source } from '../source.ts'
+import type { QemuSourceConfig } from './config.ts'
+import { Monitor } from './monitor.ts'
+import { QmpSilence } from './qmp.ts'
+import { folderOf, type SocketWatch, watchSockets } from './sockets.ts'
+
+/**
+ * A source of the guests whose monitors `config.qmp` finds. It holds one connection to each monitor, follows sockets and
+ * guests as they come and go, and asks QEMU again whenever a console is wanted. Resolves after the first look.
+ */
+export async function createQemuSource(config: QemuSourceConfig, { log }: { readonly log: Logger }): Promise<Source> {
+  const source = new QemuSource(config, log.child({ source: 'qemu', qmp: config.qmp }))
+  await source.firstLook()
+  return source
+}
+
+type Opening = Promise<Monitor | undefined>
+
+class QemuSource implements Source {
+  readonly name = 'qemu'
+  readonly subscribe
+  readonly #config: QemuSourceConfig
+  readonly #log: Logger
+  readonly #roster = new Roster()
+  readonly #monitors = new Map<string, Opening>()
+  /** Sockets whose last failure has been told, so that the log says it once. */
+  readonly #told = new Map<string, string>()
+  readonly #sockets: SocketWatch
+  #over = false
+
+  constructor(config: QemuSourceConfig, log: Logger) {
+    this.#config = config
+    this.#log = log
+    this.subscribe = this.#roster.subscribe.bind(this.#roster)
+    this.#sockets = watchSockets({
+      pattern: config.qmp,
+      intervalMs: config.poll_seconds * 1000,
+      log,
+      onLook: (sockets) => this.#follow(sockets),
+    })
+  }
+
+  async firstLook(): Promise<void> {
+    await this.#sockets.look()
+    await Promise.all(this.#monitors.values())
+  }
+
+  async list(): Promise<readonly Server[]> {
+    return this.#roster.list().map(({ guest }) => guest.server)
+  }
+
+  async find(id: string): Promise<Server | undefined> {
+    return this.#roster.find(id)?.guest.server
+  }
+
+  async console({ id }: Server, protocol: Protocol, _type: unknown, _options?: CallOptions): Promise<ConsoleAddress> {
+    await this.#askAgain(id)
+    const found = this.#roster.find(id)
+    if (!found) throw new SourceError('InstanceNotFound')
+    const address = found.guest.live ? found.guest.consoles[protocol] : undefined
+    if (address) return address
+    const listen = (await this.#monitors.get(found.place))?.unreachable[protocol]
+    const message = listen === undefined ? 'guest has no such console' : 'console listens where no proxy can dial it'
+    this.#log.warn({ serverId: id, protocol, state: found.guest.server.vmState, listen }, message)
+    throw new SourceError('ConsoleTypeUnavailable')
+  }
+
+  async check(): Promise<void> {
+    await access(folderOf(resolve(this.#config.qmp)), constants.R_OK | constants.X_OK)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#over = true
+    this.#sockets[Symbol.dispose]()
+    const openings = [...this.#monitors.values()]
+    await Promise.all(openings.map(async (opening) => (await opening)?.[Symbol.dispose]()))
+  }
+
+  /** @throws SourceUnavailable when a copy of the guest does not answer: it may be the one in charge. */
+  async #askAgain(id: string): Promise<void> {
+    const places = this.#roster.placesOf(id)
+    if (places.length === 0) throw new SourceError('InstanceNotFound')
+    const asked = await Promise.allSettled(places.map(async (place) => (await this.#monitors.get(place))?.fresh()))
+    const silent = asked.find((each) => each.status === 'rejected' && each.reason instanceof QmpSilence)
+    if (silent?.status === 'rejected') throw new SourceUnavailable(silent.reason.message, { cause: silent.reason })
+  }
+
+  #follow(sockets: ReadonlyMap<string, string>): void {
+    for (const [path, identity] of sockets) {
+      const place = `${path} ${identity}`
+      const opening = this.#monitors.get(place)
+      if (opening) void opening.then((monitor) => monitor?.fresh()).catch(() => {})
+      else this.#monitors.set(place, this.#open(path, place))
+    }
+    for (const path of this.#told.keys()) if (!sockets.has(path)) this.#told.delete(path)
+  }
+
+  async #open(path: string, place: string): Opening {
+    const forget = () => this.#monitors.delete(place)
+    try {
+      const monitor = await Monitor.open({
+        path,
+        config: this.#config,
+        log: this.#log,
+        // The end of this source says nothing about its guests.
+        onGuest: (guest) => void (this.#over || this.#roster.set(place, guest)),
+      })
+      if (this.#over) monitor[Symbol.dispose]()
+      void monitor.ended.then(forget)
+      this.#told.delete(path)
+      this.#warnOfTwins(place)
+      return monitor
+    } catch (cause) {
+      forget()
+      this.#tell(path, cause)
+      return undefined
+    }
+  }
+
+  #tell(path: string, cause: unknown): void {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    if (this.#told.get(path) === reason) return
+    this.#told.set(path, reason)
+    const hint = cause instanceof QmpSilence ? 'QEMU hangs, or another program holds this monitor' : undefined
+    const stale = ['ECONNREFUSED', 'ENOENT'].includes((cause as NodeJS.ErrnoException).code ?? '')
+    this.#log[stale ? 'debug' : 'warn']({ path, reason, hint }, 'QMP socket gives no guest')
+  }
+
+  #warnOfTwins(place: string): void {
+    const guest = this.#roster.get(place)
+    if (!guest) return
+    const { id, name } = guest.server
+    const twins = this.#roster.placesOf(id).filter((other) => other !== place && !this.#roster.get(other)?.standIn)
+    if (twins.length === 0 || guest.standIn) return
+    this.#log.warn({ serverId: id, server: name, places: [place, ...twins] }, 'two guests have the same UUID')
+  }
+}

@@ -1,0 +1,125 @@
+/** POST /oriel/v1/sessions: a proxy shows a token and is told where its console is, if it is still there. */
+import type { AdmittedConsole } from '@oriel/contract'
+import type { ConsoleAuthToken } from '../console-auth-tokens/store.ts'
+import { HttpFault } from '../http/faults.ts'
+import type { ExtensionCall, ExtensionOperations } from '../http/mount-extension.ts'
+import { answered } from '../servers/answered.ts'
+import { SourceError } from '../servers/errors.ts'
+import type { Server } from '../servers/server.ts'
+import type { ConsoleAddress, Source } from '../servers/source.ts'
+import { auditTo } from './audit.ts'
+import type { SessionDeps } from './deps.ts'
+import type { SessionRecord } from './store.ts'
+
+type Call = ExtensionCall<'admitSession'>
+
+const tokenNotFound = () => new HttpFault(404, 'Token not found')
+const consoleMoved = () => new HttpFault(409, 'The console is not where this token leads.')
+
+/**
+ * Admits a session. What a token leads to was true when it was made; since then its server may have gone, and another
+ * have taken its port. So the source is asked again, and a token that leads elsewhere is revoked.
+ */
+export function admitSession(deps: SessionDeps): ExtensionOperations['admitSession'] {
+  return async function admitSession(call) {
+    const found = await findToken(deps, call)
+    const server = await requireSamePlace(deps, call, found)
+    const session = await register(deps, call, found, server)
+    auditTo(call.log).admitted(session)
+    return { session: { id: session.id, console: consoleOf(found, server) } }
+  }
+}
+
+async function findToken({ tokens }: SessionDeps, call: Call): Promise<ConsoleAuthToken> {
+  const found = await tokens.find(call.body.token)
+  if (found) return found
+  auditTo(call.log).refused(clientOf(call), 'unknown_token')
+  throw tokenNotFound()
+}
+
+async function requireSamePlace(deps: SessionDeps, call: Call, token: ConsoleAuthToken): Promise<Server> {
+  const { server, difference } = await compare(deps.source, token, call.signal)
+  if (difference === undefined) return server!
+  await deps.tokens.revoke(call.body.token)
+  auditTo(call.log).refused({ ...clientOf(call), ...partiesOf(token) }, 'console_moved', difference)
+  throw consoleMoved()
+}
+
+interface Comparison {
+  readonly server?: Server
+  /** What is not as it was when the token was made. */
+  readonly difference?: string
+}
+
+async function compare(source: Source, token: ConsoleAuthToken, signal: AbortSignal): Promise<Comparison> {
+  const server = await answered(signal, source.find(token.serverId, { signal }))
+  if (!server || server.vmState === 'deleted') return { difference: 'the server is gone' }
+  if (server.projectId !== token.projectId) return { difference: 'the server has another owner' }
+  const address = await addressNow(source, server, token, signal)
+  if (!address) return { difference: 'the server has no such console any more' }
+  return isSame(address, token) ? { server } : { difference: 'the console has another address' }
+}
+
+/** A driver's plain no. One that cannot tell at the moment throws something else, and no token is lost for that. */
+const NO_CONSOLE: ReadonlySet<string> = new Set([
+  'ConsoleTypeUnavailable',
+  'ConsoleNotAvailable',
+  'InstanceNotFound',
+] satisfies SourceError['code'][])
+
+async function addressNow(
+  source: Source,
+  server: Server,
+  { protocol, type }: ConsoleAuthToken,
+  signal: AbortSignal,
+): Promise<ConsoleAddress | undefined> {
+  try {
+    return await answered(signal, source.console(server, protocol, type, { signal }))
+  } catch (error) {
+    if (error instanceof SourceError && NO_CONSOLE.has(error.code)) return undefined
+    throw error
+  }
+}
+
+const isSame = (now: ConsoleAddress, then: ConsoleAuthToken) =>
+  now.host === then.host &&
+  now.port === then.port &&
+  (now.tlsPort ?? null) === then.tlsPort &&
+  (now.internalAccessPath ?? null) === then.internalAccessPath
+
+/** The token is looked for once more: one that was revoked meanwhile has ended all sessions but this, which came too late. */
+async function register(
+  { sessions, tokens }: SessionDeps,
+  call: Call,
+  token: ConsoleAuthToken,
+  server: Server,
+): Promise<SessionRecord> {
+  const session = await sessions.add({ ...clientOf(call), ...partiesOf(token), serverName: server.name })
+  if (await tokens.find(call.body.token)) return session
+  await sessions.end(session.id, 'revoked')
+  auditTo(call.log).refused({ ...clientOf(call), ...partiesOf(token) }, 'unknown_token', 'revoked meanwhile')
+  throw tokenNotFound()
+}
+
+const clientOf = ({ body }: Call) => ({ proxyId: body.proxy_id, clientAddress: body.client_address })
+
+const partiesOf = ({ serverId, projectId, userId, protocol, type }: ConsoleAuthToken) => ({
+  ...{ serverId, projectId, userId, protocol, type },
+})
+
+function consoleOf(token: ConsoleAuthToken, server: Server): AdmittedConsole {
+  return {
+    instance_uuid: token.serverId,
+    instance_name: server.name,
+    project_id: token.projectId,
+    user_id: token.userId,
+    protocol: token.protocol,
+    type: token.type,
+    host: token.host,
+    port: token.port,
+    tls_port: token.tlsPort,
+    internal_access_path: token.internalAccessPath,
+    base_url: token.accessUrlBase,
+    expires_at: new Date(token.expiresAt).toISOString(),
+  }
+}

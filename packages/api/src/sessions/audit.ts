@@ -1,0 +1,53 @@
+/**
+ * The audit trail: one log record when a session is admitted, refused and ended, and when somebody has one ended. Each has
+ * a field `audit` by which to pick them out of the log; none has a credential.
+ */
+import type { Logger } from '@oriel/runtime'
+import type { SessionRecord } from './store.ts'
+
+/** What is known of a connect that is refused: of an unknown token, nothing but who came. */
+export interface RefusedConnect {
+  readonly proxyId: string
+  readonly clientAddress: string
+  readonly serverId?: string
+  readonly projectId?: string
+  readonly userId?: string
+  readonly type?: string
+}
+
+/** Writes audit records to `log`. */
+export function auditTo(log: Logger) {
+  return {
+    admitted: (session: SessionRecord) => log.info({ audit: 'admitted', ...partiesOf(session) }, 'session admitted'),
+    refused: (connect: RefusedConnect, reason: string, detail?: string) =>
+      log.info({ audit: 'refused', ...connect, reason, detail }, 'session refused'),
+    ended: (session: SessionRecord) =>
+      log.info({ audit: 'ended', ...partiesOf(session), ...endOf(session) }, 'session ended'),
+    /** Its proxy had been lost, and reports the session as open: the record of its end was premature. */
+    returned: (session: SessionRecord) => log.info({ audit: 'returned', ...partiesOf(session) }, 'session returned'),
+    endWanted: (session: SessionRecord, by: string, reason: string) =>
+      log.info({ audit: 'end-wanted', ...partiesOf(session), by, reason }, 'session is to end'),
+    revoked: (serverId: string, by: string, counts: { readonly revoked: number; readonly ending: number }) =>
+      log.info({ audit: 'revoked', serverId, by, ...counts }, 'console tokens revoked'),
+  }
+}
+
+const partiesOf = (session: SessionRecord) => ({
+  session: session.id,
+  userId: session.userId,
+  projectId: session.projectId,
+  serverId: session.serverId,
+  serverName: session.serverName,
+  protocol: session.protocol,
+  type: session.type,
+  clientAddress: session.clientAddress,
+  proxyId: session.proxyId,
+})
+
+// Two clocks may disagree by a little, and no session was shorter than nothing.
+const endOf = ({ startedAt, endedAt, endReason, bytesToClient, bytesToConsole }: SessionRecord) => ({
+  reason: endReason,
+  durationMs: Math.max(0, (endedAt ?? startedAt) - startedAt),
+  bytesToClient,
+  bytesToConsole,
+})

@@ -1,0 +1,47 @@
+/** PUT /oriel/v1/proxies/{proxy_id}: a proxy tells of its sessions and hears which to end. */
+import type { ExtensionBody } from '@oriel/contract'
+import { HttpFault } from '../http/faults.ts'
+import type { ExtensionOperations } from '../http/mount-extension.ts'
+import { auditTo } from './audit.ts'
+import type { SessionDeps } from './deps.ts'
+import { lostAfterMs } from './keeper.ts'
+import type { Beat, EndedSession } from './store.ts'
+
+type Told = ExtensionBody<'beat'>
+
+/** Takes a beat. The same beat may come twice: each session ends once, and is in the audit trail once. */
+export function beat({ config, sessions }: SessionDeps): ExtensionOperations['beat'] {
+  return async function beat(call) {
+    const { beat_seconds } = config.sessions
+    const told = toBeat(call.body)
+    const { end, ended, returned } = await sessions.beat(proxyIdOf(call.params), told, lostAfterMs(beat_seconds))
+    const audit = auditTo(call.log)
+    for (const session of returned) audit.returned(session)
+    for (const session of ended) audit.ended(session)
+    return { beat_seconds, end: [...end] }
+  }
+}
+
+/** The contract's pattern for ids, which paths are not checked against. */
+const ID = /^[A-Za-z0-9._-]{1,64}$/
+
+function proxyIdOf({ proxy_id: id = '' }: Readonly<Record<string, string>>): string {
+  if (!ID.test(id)) throw new HttpFault(400, `Invalid input for proxy_id: must match ${ID.source}`)
+  return id
+}
+
+const toBeat = ({ open, ended }: Told): Beat => ({
+  open: open.map((session) => ({ id: session.id, ...countsOf(session) })),
+  ended: ended.map(toEnded),
+})
+
+function toEnded(told: Told['ended'][number]): EndedSession {
+  const endedAt = Date.parse(told.ended_at)
+  if (Number.isNaN(endedAt)) throw new HttpFault(400, 'Invalid input for ended_at: must be a time')
+  return { id: told.id, endedAt, reason: told.reason, ...countsOf(told) }
+}
+
+const countsOf = ({ bytes_to_client, bytes_to_console }: Told['open'][number]) => ({
+  bytesToClient: bytes_to_client,
+  bytesToConsole: bytes_to_console,
+})

@@ -1,0 +1,18 @@
+/** DELETE /oriel/v1/sessions/{session_id}. */
+import { HttpFault } from '../http/faults.ts'
+import type { ExtensionOperations } from '../http/mount-extension.ts'
+import { sees } from '../policy/enforce.ts'
+import { auditTo } from './audit.ts'
+import type { SessionDeps } from './deps.ts'
+
+/** Has a session ended: pending until its proxy did, done if it was over. Sessions of others are as unknown as none. */
+export function endSession({ sessions }: SessionDeps): ExtensionOperations['endSession'] {
+  return async function endSession({ params, identity, log }) {
+    const id = params.session_id!
+    const session = await sessions.find(id)
+    if (!session || !sees(identity, session.projectId)) throw new HttpFault(404, `Session ${id} could not be found.`)
+    const pending = await sessions.wantEnd(id, 'ended')
+    if (pending) auditTo(log).endWanted(session, identity.userId, 'ended')
+    return { pending }
+  }
+}

@@ -1,0 +1,74 @@
+/** The keeper: ends the sessions of proxies that fell silent, and forgets what ended long ago. */
+import type { Logger } from '@oriel/runtime'
+import { auditTo } from './audit.ts'
+import type { SessionStore } from './store.ts'
+
+export interface KeeperOptions {
+  readonly beatSeconds: number
+  readonly retentionDays: number
+  readonly log: Logger
+  /** Milliseconds since any moment. Default: the monotonic clock. */
+  readonly now?: () => number
+}
+
+/** Beats that may stay away before a proxy counts as lost. */
+const MISSED_BEATS = 3
+const DAY_MS = 86_400_000
+/** What ended is forgotten in days; an hour more does not matter. */
+const FORGET_EVERY_MS = 3_600_000
+
+/** How long a proxy may be silent, in milliseconds. */
+export const lostAfterMs = (beatSeconds: number) => MISSED_BEATS * beatSeconds * 1000
+
+/** Looks now and at every beat. It keeps no program alive; disposing of it waits for a look under way. */
+export function startKeeper(sessions: SessionStore, options: KeeperOptions): AsyncDisposable {
+  const look = createKeeper(sessions, options)
+  let running: Promise<void> | undefined
+  const run = () => {
+    running ??= look().finally(() => {
+      running = undefined
+    })
+  }
+  const timer = setInterval(run, options.beatSeconds * 1000).unref()
+  run()
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer)
+      await running
+    },
+  }
+}
+
+/**
+ * One look of the keeper. Silence counts only from when it could have heard: while the API or its database was away no
+ * proxy could speak, and none is lost for that.
+ */
+export function createKeeper(sessions: SessionStore, options: KeeperOptions): () => Promise<void> {
+  const { beatSeconds, retentionDays, log, now = () => performance.now() } = options
+  const graceMs = lostAfterMs(beatSeconds)
+  let listeningSince = now()
+  let lookedAt = listeningSince
+  let forgottenAt = Number.NEGATIVE_INFINITY
+  return async function look() {
+    if (now() - lookedAt > graceMs) listeningSince = now()
+    lookedAt = now()
+    try {
+      await endLost()
+      if (now() - forgottenAt >= FORGET_EVERY_MS) await forget()
+    } catch (err) {
+      listeningSince = now()
+      log.warn({ err }, 'lost sessions could not be looked for')
+    }
+  }
+
+  async function endLost(): Promise<void> {
+    if (now() - listeningSince < graceMs) return sessions.check()
+    const lost = await sessions.endLost(graceMs)
+    for (const session of lost) auditTo(log).ended(session)
+  }
+
+  async function forget(): Promise<void> {
+    await sessions.forget(retentionDays * DAY_MS)
+    forgottenAt = now()
+  }
+}

@@ -1,0 +1,17 @@
+/** What answers the routes of Oriel's own extension that are about sessions. */
+import type { ExtensionOperations } from '../http/mount-extension.ts'
+import { admitSession } from './admit.ts'
+import { beat } from './beat.ts'
+import type { SessionDeps } from './deps.ts'
+import { endSession } from './end.ts'
+import { listSessions } from './list.ts'
+import { revokeTokens } from './revoke.ts'
+
+export const sessionOperations = (deps: SessionDeps) =>
+  ({
+    admitSession: admitSession(deps),
+    beat: beat(deps),
+    listSessions: listSessions(deps),
+    endSession: endSession(deps),
+    revokeTokens: revokeTokens(deps),
+  }) satisfies Partial<ExtensionOperations>

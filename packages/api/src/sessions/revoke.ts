@@ -1,0 +1,31 @@
+/** DELETE /oriel/v1/servers/{server_id}/console-auth-tokens. */
+import type { ConsoleAuthTokenStore } from '../console-auth-tokens/store.ts'
+import type { ExtensionOperations } from '../http/mount-extension.ts'
+import { isAdmin } from '../policy/enforce.ts'
+import { lookUp } from '../servers/look-up.ts'
+import { auditTo } from './audit.ts'
+import type { SessionDeps } from './deps.ts'
+import type { SessionStore } from './store.ts'
+
+/**
+ * Revokes every token of a server and has its sessions ended: pending until their proxies did. The server must be the
+ * caller's; those who see all may name one that is gone, since its tokens may not be.
+ */
+export function revokeTokens(deps: SessionDeps): ExtensionOperations['revokeTokens'] {
+  return async function revokeTokens({ params, identity, signal, log }) {
+    const serverId = params.server_id!
+    if (!isAdmin(identity)) await lookUp(deps.source, identity, serverId, signal)
+    const counts = await revokeServer(deps, serverId)
+    auditTo(log).revoked(serverId, identity.userId, counts)
+    return { pending: counts.ending > 0 }
+  }
+}
+
+/** Tokens first: whoever is admitted between the two finds its token gone. */
+export async function revokeServer(
+  { tokens, sessions }: { readonly tokens: ConsoleAuthTokenStore; readonly sessions: SessionStore },
+  serverId: string,
+): Promise<{ readonly revoked: number; readonly ending: number }> {
+  const revoked = await tokens.revokeServer(serverId)
+  return { revoked, ending: await sessions.wantServerEnd(serverId, 'revoked') }
+}

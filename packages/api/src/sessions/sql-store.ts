@@ -1,0 +1,305 @@
+/** The session store over SQL: the one module with its queries, for every dialect. */
+import { randomUUID } from 'node:crypto'
+import type { Kysely, Selectable } from 'kysely'
+import type { Database } from '../console-auth-tokens/database.ts'
+import { StoreUnavailable } from '../console-auth-tokens/store.ts'
+import {
+  type Beat,
+  type BeatOutcome,
+  type ByteCounts,
+  type EndedSession,
+  type NewSession,
+  PROXY_LOST,
+  type SessionFilter,
+  type SessionRecord,
+  type SessionStore,
+} from './store.ts'
+import type { SessionRow } from './tables.ts'
+
+/** Ids in one query: databases limit their parameters. */
+const IDS_AT_ONCE = 500
+/** As long as the column; a name is only shown. */
+const MAX_NAME_LENGTH = 255
+
+type Db = Kysely<Database>
+
+/** A store in `db`, whose tables are up to date. `now` is in milliseconds since the epoch. */
+export function createSqlSessionStore(db: Db, now: () => number = Date.now): SessionStore {
+  return {
+    add: (session) => reach(add(db, session, now())),
+    find: (id) => reach(find(db, id)),
+    list: (filter) => reach(list(db, filter)),
+    beat: (proxyId, beat, unnamedMs) => reach(takeBeat(db, { proxyId, beat, unnamedMs, now: now() })),
+    end: (id, reason) => reach(endOne(db, id, { endedAt: now(), reason })),
+    wantEnd: async (id, reason) => (await reach(wantEnd(db, 'id', id, reason))) > 0,
+    wantServerEnd: (serverId, reason) => reach(wantEnd(db, 'server_id', serverId, reason)),
+    endLost: (silentMs) => reach(endLost(db, now() - silentMs, now())),
+    forget: (ageMs) => reach(forget(db, now() - ageMs)),
+    check: async () => void (await reach(find(db, ''))),
+  }
+}
+
+async function add(db: Db, session: NewSession, now: number): Promise<SessionRecord> {
+  const row = toRow(session, now)
+  await noteProxy(db, session.proxyId, now)
+  await db.insertInto('sessions').values(row).execute()
+  return fromRow(row)
+}
+
+async function find(db: Db, id: string): Promise<SessionRecord | undefined> {
+  const row = await db.selectFrom('sessions').selectAll().where('id', '=', id).executeTakeFirst()
+  return row && fromRow(row)
+}
+
+async function list(db: Db, filter: SessionFilter): Promise<readonly SessionRecord[]> {
+  const { projectId, serverId, userId, state, after, limit } = filter
+  let query = db.selectFrom('sessions').selectAll().orderBy('started_at', 'desc').orderBy('id', 'desc').limit(limit)
+  if (projectId !== undefined) query = query.where('project_id', '=', projectId)
+  if (serverId !== undefined) query = query.where('server_id', '=', serverId)
+  if (userId !== undefined) query = query.where('user_id', '=', userId)
+  if (state !== undefined) query = query.where('ended_at', state === 'open' ? 'is' : 'is not', null)
+  if (after !== undefined) {
+    query = query.where(({ and, or, eb }) =>
+      or([
+        eb('started_at', '<', after.startedAt),
+        and([eb('started_at', '=', after.startedAt), eb('id', '<', after.id)]),
+      ]),
+    )
+  }
+  return (await query.execute()).map(fromRow)
+}
+
+interface BeatInput {
+  readonly proxyId: string
+  readonly beat: Beat
+  readonly unnamedMs: number
+  readonly now: number
+}
+
+async function takeBeat(db: Db, { proxyId, beat, unnamedMs, now }: BeatInput): Promise<BeatOutcome> {
+  await noteProxy(db, proxyId, now)
+  const ended = await endTold(db, proxyId, beat.ended)
+  const known = await ofProxy(db, proxyId)
+  const named = new Map(beat.open.map((each) => [each.id, each]))
+  const returned = await bringBack(db, known, named)
+  await count(db, known, named)
+  const open = known.filter(({ endedAt }) => endedAt === null)
+  const unnamed = open.filter(({ id, startedAt }) => !named.has(id) && startedAt < now - unnamedMs)
+  const lost = await endAll(db, unnamed, () => ({ endedAt: now, reason: PROXY_LOST }))
+  const wanted = known.filter(({ id, endWanted }) => endWanted !== null && named.has(id))
+  return {
+    end: wanted.map(({ id, endWanted }) => ({ id, reason: endWanted! })),
+    ended: [...ended, ...lost],
+    returned,
+  }
+}
+
+/** Not one upsert, which each database writes differently. Two beats at once may both insert; the second then updates. */
+async function noteProxy(db: Db, proxyId: string, now: number): Promise<void> {
+  const update = async () => {
+    const query = db.updateTable('proxies').set({ last_beat_at: now }).where('proxy_id', '=', proxyId)
+    return (await query.executeTakeFirst()).numUpdatedRows > 0n
+  }
+  if (await update()) return
+  try {
+    await db.insertInto('proxies').values({ proxy_id: proxyId, last_beat_at: now }).execute()
+  } catch (error) {
+    if (!(await update())) throw error
+  }
+}
+
+async function endTold(db: Db, proxyId: string, told: readonly EndedSession[]): Promise<readonly SessionRecord[]> {
+  const known = await byIds(db, told)
+  const news = told.filter(({ id }) => {
+    const session = known.get(id)
+    return session?.proxyId === proxyId && isOpenOrLost(session)
+  })
+  return endAll(db, news, ({ endedAt, reason, ...counts }) => ({ endedAt, reason, counts, evenLost: true }))
+}
+
+async function byIds(db: Db, wanted: readonly { readonly id: string }[]): Promise<Map<string, SessionRecord>> {
+  const found = new Map<string, SessionRecord>()
+  for (let start = 0; start < wanted.length; start += IDS_AT_ONCE) {
+    const ids = wanted.slice(start, start + IDS_AT_ONCE).map(({ id }) => id)
+    const rows = await db.selectFrom('sessions').selectAll().where('id', 'in', ids).execute()
+    for (const row of rows) found.set(row.id, fromRow(row))
+  }
+  return found
+}
+
+const isOpenOrLost = ({ endedAt, endReason }: SessionRecord) => endedAt === null || endReason === PROXY_LOST
+
+async function ofProxy(db: Db, proxyId: string): Promise<readonly SessionRecord[]> {
+  const query = db
+    .selectFrom('sessions')
+    .selectAll()
+    .where('proxy_id', '=', proxyId)
+    .where(({ or, eb }) => or([eb('ended_at', 'is', null), eb('end_reason', '=', PROXY_LOST)]))
+    .orderBy('id')
+  return (await query.execute()).map(fromRow)
+}
+
+type Named = ReadonlyMap<string, ByteCounts>
+
+/** The proxy was silent for long, and its sessions went on: the list says again that they are open. */
+async function bringBack(db: Db, known: readonly SessionRecord[], named: Named): Promise<readonly SessionRecord[]> {
+  const returned: SessionRecord[] = []
+  for (const session of known.filter(({ id, endedAt }) => endedAt !== null && named.has(id))) {
+    const query = db
+      .updateTable('sessions')
+      .set({ ended_at: null, end_reason: null })
+      .where('id', '=', session.id)
+      .where('end_reason', '=', PROXY_LOST)
+    const { numUpdatedRows } = await query.executeTakeFirst()
+    if (numUpdatedRows > 0n) returned.push({ ...session, endedAt: null, endReason: null })
+  }
+  return returned
+}
+
+/** Most consoles are still: only counts that changed are written, all at once. */
+async function count(db: Db, known: readonly SessionRecord[], named: Named): Promise<void> {
+  const changed = known.filter((session) => {
+    const told = named.get(session.id) ?? session
+    return told.bytesToClient !== session.bytesToClient || told.bytesToConsole !== session.bytesToConsole
+  })
+  if (changed.length === 0) return
+  await db.transaction().execute(async (transaction) => {
+    for (const { id } of changed) {
+      await transaction
+        .updateTable('sessions')
+        .set(countColumns(named.get(id)!))
+        .where('id', '=', id)
+        .execute()
+    }
+  })
+}
+
+interface End {
+  readonly endedAt: number
+  readonly reason: string
+  readonly counts?: ByteCounts
+  /** Whether one that counts as lost is ended anew, with what its proxy says. */
+  readonly evenLost?: boolean
+}
+
+/** The session as it ended, unless somebody else had ended it: whoever gets it writes the audit record. */
+async function endOne(
+  db: Db,
+  id: string,
+  { endedAt, reason, counts, evenLost }: End,
+): Promise<SessionRecord | undefined> {
+  const query = db
+    .updateTable('sessions')
+    .set({ ended_at: endedAt, end_reason: reason, ...(counts && countColumns(counts)) })
+    .where('id', '=', id)
+    .where(({ or, eb }) => or([eb('ended_at', 'is', null), ...(evenLost ? [eb('end_reason', '=', PROXY_LOST)] : [])]))
+  const { numUpdatedRows } = await query.executeTakeFirst()
+  return numUpdatedRows > 0n ? find(db, id) : undefined
+}
+
+/** In the order of their ids, so that two replicas that end the same ones wait for each other and not in a circle. */
+async function endAll<S extends { readonly id: string }>(
+  db: Db,
+  sessions: readonly S[],
+  endOf: (session: S) => End,
+): Promise<readonly SessionRecord[]> {
+  if (sessions.length === 0) return []
+  const inOrder = sessions.toSorted((one, other) => (one.id < other.id ? -1 : 1))
+  return db.transaction().execute(async (transaction) => {
+    const ended: SessionRecord[] = []
+    for (const session of inOrder) {
+      const record = await endOne(transaction, session.id, endOf(session))
+      if (record) ended.push(record)
+    }
+    return ended
+  })
+}
+
+/** One that counts as lost may come back, and must then end too. */
+async function wantEnd(db: Db, column: 'id' | 'server_id', value: string, reason: string): Promise<number> {
+  const query = db
+    .updateTable('sessions')
+    .set({ end_wanted: reason })
+    .where(column, '=', value)
+    .where(({ or, eb }) => or([eb('ended_at', 'is', null), eb('end_reason', '=', PROXY_LOST)]))
+  await query.execute()
+  const { open } = await db
+    .selectFrom('sessions')
+    .select(({ fn }) => fn.countAll().as('open'))
+    .where(column, '=', value)
+    .where('ended_at', 'is', null)
+    .executeTakeFirstOrThrow()
+  return Number(open)
+}
+
+async function endLost(db: Db, silentSince: number, now: number): Promise<readonly SessionRecord[]> {
+  const silent = await db
+    .selectFrom('sessions')
+    .innerJoin('proxies', 'proxies.proxy_id', 'sessions.proxy_id')
+    .select('sessions.id')
+    .where('sessions.ended_at', 'is', null)
+    .where('proxies.last_beat_at', '<', silentSince)
+    .execute()
+  return endAll(db, silent, () => ({ endedAt: now, reason: PROXY_LOST }))
+}
+
+async function forget(db: Db, endedBefore: number): Promise<number> {
+  const { numDeletedRows } = await db.deleteFrom('sessions').where('ended_at', '<', endedBefore).executeTakeFirst()
+  await db.deleteFrom('proxies').where('last_beat_at', '<', endedBefore).execute()
+  return Number(numDeletedRows)
+}
+
+// Whatever the driver throws, the store is away for the caller; the cause is for the log.
+async function reach<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (cause) {
+    throw new StoreUnavailable('the store of sessions does not answer', { cause })
+  }
+}
+
+const countColumns = ({ bytesToClient, bytesToConsole }: ByteCounts) => ({
+  bytes_to_client: bytesToClient,
+  bytes_to_console: bytesToConsole,
+})
+
+function toRow(session: NewSession, now: number): SessionRow {
+  return {
+    id: randomUUID(),
+    server_id: session.serverId,
+    server_name: session.serverName.slice(0, MAX_NAME_LENGTH),
+    project_id: session.projectId,
+    user_id: session.userId,
+    protocol: session.protocol,
+    type: session.type,
+    client_address: session.clientAddress,
+    proxy_id: session.proxyId,
+    started_at: now,
+    ended_at: null,
+    end_reason: null,
+    end_wanted: null,
+    bytes_to_client: 0,
+    bytes_to_console: 0,
+  }
+}
+
+// Drivers differ in how they give a bigint: as a number, or as its digits.
+function fromRow(row: Selectable<SessionRow>): SessionRecord {
+  return {
+    id: row.id,
+    serverId: row.server_id,
+    serverName: row.server_name,
+    projectId: row.project_id,
+    userId: row.user_id,
+    protocol: row.protocol as SessionRecord['protocol'],
+    type: row.type as SessionRecord['type'],
+    clientAddress: row.client_address,
+    proxyId: row.proxy_id,
+    startedAt: Number(row.started_at),
+    endedAt: row.ended_at === null ? null : Number(row.ended_at),
+    endReason: row.end_reason as SessionRecord['endReason'],
+    endWanted: row.end_wanted as SessionRecord['endWanted'],
+    bytesToClient: Number(row.bytes_to_client),
+    bytesToConsole: Number(row.bytes_to_console),
+  }
+}

@@ -1,0 +1,71 @@
+/** The tables of the session store: their rows, and the migration that makes them. */
+import type { Migration } from 'kysely/migration'
+
+/** Times are milliseconds since the epoch. There is no credential in any column. */
+export interface SessionRow {
+  id: string
+  server_id: string
+  server_name: string
+  project_id: string
+  user_id: string
+  protocol: string
+  type: string
+  client_address: string
+  proxy_id: string
+  started_at: number
+  /** Null while the session is open. */
+  ended_at: number | null
+  end_reason: string | null
+  /** Why the proxy is to end it, once somebody wants that. */
+  end_wanted: string | null
+  bytes_to_client: number
+  bytes_to_console: number
+}
+
+/** A proxy, and when it last gave a sign of life. */
+export interface ProxyRow {
+  proxy_id: string
+  last_beat_at: number
+}
+
+export interface SessionTables {
+  sessions: SessionRow
+  proxies: ProxyRow
+}
+
+export const sessionMigrations: Readonly<Record<string, Migration>> = {
+  '002-sessions': {
+    async up(db) {
+      await db.schema
+        .createTable('sessions')
+        .addColumn('id', 'varchar(64)', (column) => column.primaryKey())
+        .addColumn('server_id', 'varchar(255)', (column) => column.notNull())
+        .addColumn('server_name', 'varchar(255)', (column) => column.notNull())
+        .addColumn('project_id', 'varchar(255)', (column) => column.notNull())
+        .addColumn('user_id', 'varchar(255)', (column) => column.notNull())
+        .addColumn('protocol', 'varchar(16)', (column) => column.notNull())
+        .addColumn('type', 'varchar(32)', (column) => column.notNull())
+        .addColumn('client_address', 'varchar(64)', (column) => column.notNull())
+        .addColumn('proxy_id', 'varchar(64)', (column) => column.notNull())
+        .addColumn('started_at', 'bigint', (column) => column.notNull())
+        .addColumn('ended_at', 'bigint')
+        .addColumn('end_reason', 'varchar(32)')
+        .addColumn('end_wanted', 'varchar(32)')
+        .addColumn('bytes_to_client', 'bigint', (column) => column.notNull())
+        .addColumn('bytes_to_console', 'bigint', (column) => column.notNull())
+        .execute()
+      const index = (name: string, columns: string[]) =>
+        db.schema.createIndex(`sessions_${name}`).on('sessions').columns(columns).execute()
+      await index('newest', ['started_at', 'id'])
+      await index('project', ['project_id', 'started_at'])
+      await index('server', ['server_id'])
+      await index('proxy', ['proxy_id', 'ended_at'])
+      await index('ended_at', ['ended_at'])
+      await db.schema
+        .createTable('proxies')
+        .addColumn('proxy_id', 'varchar(64)', (column) => column.primaryKey())
+        .addColumn('last_beat_at', 'bigint', (column) => column.notNull())
+        .execute()
+    },
+  },
+}

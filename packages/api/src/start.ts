@@ -1,0 +1,91 @@
+/** The API as a running service: adapters from the configuration, a listener, and an orderly end. */
+import type { Logger, Secret } from '@oriel/runtime'
+import { createApi } from './app.ts'
+import { createAuthenticator } from './auth/create.ts'
+import { withInternalCaller } from './auth/internal.ts'
+import type { ApiConfig } from './config.ts'
+import { openStores, type StoreOptions } from './console-auth-tokens/open.ts'
+import { startRevoker } from './console-auth-tokens/revoker.ts'
+import { startSweeper } from './console-auth-tokens/sweeper.ts'
+import { listen } from './listen.ts'
+import { createSources, reloadableSourceKeys } from './servers/create.ts'
+import { startKeeper } from './sessions/keeper.ts'
+import { revokeServer } from './sessions/revoke.ts'
+
+export interface ApiContext {
+  readonly log: Logger
+  /** A token that the proxy in the same process shows; made for this process, and known to nobody else. */
+  readonly internal?: Secret
+  /** Ends a start that still waits for its database. */
+  readonly signal?: AbortSignal
+}
+
+export interface RunningApi extends AsyncDisposable {
+  /** Where it listens, such as `127.0.0.1:8774`. */
+  readonly address: string
+  /** The same as an origin, such as `http://127.0.0.1:8774`. */
+  readonly origin: string
+  /** From now on `/readyz` says 503. Disposing does this too, and then stops listening. */
+  setDraining(): void
+  /** Puts to use what `reloadableApiKeys` names; nothing else of `config` is looked at. */
+  reload(config: Pick<ApiConfig, 'sources'>): void
+}
+
+/** The keys that may change while the API runs, as `runProgram` wants them. */
+export const reloadableApiKeys: readonly string[] = reloadableSourceKeys
+
+/**
+ * Starts the API: opens its adapters, listens, and logs `listening` with the address.
+ *
+ * Disposing of it makes `/readyz` say 503, stops listening, lets requests under way finish until `limits.drain_seconds`,
+ * and closes the adapters.
+ * @throws ConfigError when an adapter cannot work as configured, StoreUnavailable when its database does not answer in
+ * time, ListenError when the address cannot be bound.
+ */
+export async function startApi(config: ApiConfig, { log, internal, signal }: ApiContext): Promise<RunningApi> {
+  await using stack = new AsyncDisposableStack()
+  const configured = stack.use(await createAuthenticator(config.auth, { log, publicUrl: publicUrl(config) }))
+  const authenticator = internal ? withInternalCaller(configured, internal) : configured
+  const sources = stack.use(await createSources(config.sources, { log }))
+  const { source } = sources
+  const { tokens, sessions } = stack.use(await openStores(config.tokens.store, storeOptions(config, log, signal)))
+  stack.use(startSweeper(tokens, { intervalSeconds: config.tokens.sweep_seconds, log }))
+  const revoker = { revokeServer: async (id: string) => (await revokeServer({ tokens, sessions }, id)).revoked }
+  stack.use(startRevoker(source, revoker, { log }))
+  stack.use(startKeeper(sessions, keeperOptions(config, log)))
+  let draining = false
+  const api = createApi({ config, authenticator, source, tokens, sessions, log, draining: () => draining })
+  const { address } = stack.use(await listen(api.fetch, listenOptions(config, log)))
+  log.info({ address }, 'listening')
+  const setDraining = () => {
+    draining = true
+  }
+  stack.defer(setDraining)
+  const adapters = stack.move()
+  return {
+    ...{ address, origin: `http://${address}`, setDraining },
+    reload: (next) => sources.reload(next.sources),
+    [Symbol.asyncDispose]: () => adapters.disposeAsync(),
+  }
+}
+
+const publicUrl = ({ public_url, listen }: ApiConfig) => public_url ?? `http://${listen}`
+
+const keeperOptions = ({ sessions }: ApiConfig, log: Logger) => ({
+  beatSeconds: sessions.beat_seconds,
+  retentionDays: sessions.retention_days,
+  log,
+})
+
+const storeOptions = ({ tokens }: ApiConfig, log: Logger, signal?: AbortSignal): StoreOptions => ({
+  ...{ poolMax: tokens.pool_max, statementTimeoutMs: tokens.statement_timeout_ms, log },
+  ...(signal && { signal }),
+})
+
+const listenOptions = ({ listen, limits }: ApiConfig, log: Logger) => ({
+  listen,
+  headerTimeoutMs: limits.header_timeout_seconds * 1000,
+  requestTimeoutMs: limits.request_timeout_seconds * 1000,
+  drainMs: limits.drain_seconds * 1000,
+  log,
+})

@@ -1,0 +1,255 @@
+import { extensionRoutes, routes } from '@oriel/contract'
+import { ConfigError, type ConfigFault, loadConfig, sha256Hex } from '@oriel/runtime'
+import { describe, expect, test } from 'vitest'
+import {
+  ApiConfig,
+  createNoAuthenticator,
+  createStaticAuthenticator,
+  refineApiConfig,
+  Unauthenticated,
+} from '../src/index.ts'
+import { policyDefaults } from '../src/policy/rules.ts'
+import { authenticatorSuite } from './authenticator.suite.ts'
+
+const load = (toml: string, env = {}) => loadConfig(ApiConfig, { toml, env, refine: refineApiConfig })
+const NONE = 'auth.method = "none"\n'
+
+function faults(toml: string): readonly ConfigFault[] {
+  try {
+    load(toml)
+    return []
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+}
+
+describe('configuration', () => {
+  test('a method of authentication is enough', () => {
+    const config = load(NONE)
+    expect(config).toMatchObject({
+      listen: '127.0.0.1:8774',
+      policy: policyDefaults,
+      tokens: { pool_max: 10, statement_timeout_ms: 5000, ttl_seconds: 600 },
+      cors: { allowed_origins: [] },
+      sources: [],
+    })
+    expect(
+      Object.entries(config.consoles)
+        .filter(([, { enabled }]) => !enabled)
+        .map(([type]) => type),
+    ).toEqual(['webmks'])
+    expect(config.tokens.store.reveal()).toBe('sqlite:oriel.db')
+    expect(config.consoles.novnc.base_url).toBe('http://127.0.0.1:6080/vnc_lite.html')
+  })
+
+  test('every rule that a route names can be given to roles', () => {
+    const named = Object.values({ ...routes, ...extensionRoutes }).flatMap((route) =>
+      'policy' in route ? [route.policy] : [],
+    )
+    expect(new Set(named)).toEqual(new Set(Object.keys(policyDefaults)))
+  })
+
+  test('the environment stands above the file', () => {
+    expect(load(`${NONE}tokens.ttl_seconds = 5`, { ORIEL_TOKENS__TTL_SECONDS: '60' }).tokens.ttl_seconds).toBe(60)
+  })
+
+  const server = (id: string) => `[[sources.servers]]\nid = "${id}"\nname = "n"\nproject_id = "p"\n`
+  const STATIC = '[[sources]]\nkind = "static"\n'
+
+  test.each([
+    ['no method', '', 'auth.method', ''],
+    ['static without tokens', 'auth.method = "static"', 'auth.static', '[[auth.static.tokens]]'],
+    ['none beyond loopback', `listen = "0.0.0.0:8774"\n${NONE}`, 'listen', '127.0.0.1'],
+    [
+      'a rule that is misspelt',
+      `${NONE}[policy]\n"os_compute_api:os-remote-console" = []`,
+      'policy."os_compute_api:os-remote-console"',
+      'os_compute_api:os-remote-consoles',
+    ],
+    [
+      'a base URL without a scheme',
+      `${NONE}consoles.novnc.base_url = "h/vnc.html"`,
+      'consoles.novnc.base_url',
+      'http://',
+    ],
+    [
+      'a base URL that runs code',
+      `${NONE}consoles.serial.base_url = "javascript:alert(1)"`,
+      'consoles.serial.base_url',
+      'ws://',
+    ],
+    [
+      'a page’s address that is no page',
+      `${NONE}consoles.novnc.base_url = "wss://c.example/vnc.html"`,
+      'consoles.novnc.base_url',
+      'https://',
+    ],
+    ['a static source of nothing', `${NONE}${STATIC}`, 'sources[0]', '[[sources.servers]]'],
+    [
+      'one id twice in a source',
+      `${NONE}${STATIC}${server('a')}${server('a')}`,
+      'sources[0].servers[1].id',
+      'sources[0].servers[0]',
+    ],
+    ['a public URL that is none', `public_url = "api"\n${NONE}`, 'public_url', 'http'],
+    [
+      'an origin with a path',
+      `${NONE}cors.allowed_origins = ["https://a.example/"]`,
+      'cors.allowed_origins[0]',
+      'https://portal.example',
+    ],
+    ['every origin', `${NONE}cors.allowed_origins = ["*"]`, 'cors.allowed_origins[0]', ''],
+    ['a store of another kind', `${NONE}tokens.store = "redis://h"`, 'tokens.store', 'sqlite:FILE'],
+    [
+      'a digest that is a token',
+      'auth.method = "static"\n[[auth.static.tokens]]\nsha256 = "secret"\nuser_id = "u"\nroles = []',
+      'auth.static.tokens[0].sha256',
+      'sha256sum',
+    ],
+    [
+      'one id twice',
+      `${NONE}${STATIC}${server('a')}${STATIC}${server('b')}${server('a')}`,
+      'sources[1].servers[1].id',
+      'sources[0].servers[0]',
+    ],
+    [
+      'SPICE without a port',
+      `${NONE}${STATIC}${server('a')}consoles.spice = { host = "h" }`,
+      'sources[0].servers[0].consoles.spice',
+      'tls_port',
+    ],
+    ['an unknown status', `${NONE}${STATIC}${server('a')}status = "RUNNING"`, 'sources[0].servers[0].status', 'ACTIVE'],
+    ['an unknown key', `${NONE}tokens.ttl_second = 5`, 'tokens.ttl_second', 'ttl_seconds'],
+  ])('%s: the fault names the key and the remedy', (_, toml, path, remedy) => {
+    const [fault, ...others] = faults(toml)
+    expect(fault?.path).toBe(path)
+    expect(fault?.message).toContain(remedy)
+    expect(others).toEqual([])
+  })
+
+  test('a serial console opens at its socket, or at the page for it', () => {
+    for (const url of ['wss://c.example/', 'https://c.example/serial.html']) {
+      expect(faults(`${NONE}consoles.serial.base_url = "${url}"`)).toEqual([])
+    }
+  })
+
+  test('loopback by any name is loopback', () => {
+    for (const listen of ['127.0.0.1:0', '127.1.2.3:0', '[::1]:0', 'localhost:0']) {
+      expect(faults(`listen = "${listen}"\n${NONE}`)).toEqual([])
+    }
+    expect(faults(`listen = "127.0.0.1.example:0"\n${NONE}`)).toHaveLength(1)
+  })
+})
+
+authenticatorSuite('static', async () => {
+  const entry = (token: string) => ({ sha256: sha256Hex(token), user_id: 'alice', roles: ['member'] })
+  const authenticator = createStaticAuthenticator({
+    tokens: [{ ...entry('open sesame'), project_id: 'p' }, entry('no project')],
+  })
+  return {
+    authenticator,
+    known: { token: 'open sesame', identity: { userId: 'alice', projectId: 'p', roles: ['member'] } },
+    withoutProject: 'no project',
+    unknown: 'open barley',
+    [Symbol.asyncDispose]: () => authenticator[Symbol.asyncDispose](),
+  }
+})
+
+describe('authenticators', () => {
+  const headers = new Headers()
+  const member = {
+    sha256: sha256Hex('open sesame').toUpperCase(),
+    user_id: 'alice',
+    project_id: 'p',
+    roles: ['member'],
+  }
+  const lonely = { sha256: sha256Hex('no project'), user_id: 'una', roles: [] }
+
+  test('static knows tokens by their digests, in either case', async () => {
+    await using authenticator = createStaticAuthenticator({ tokens: [lonely, member] })
+    expect(await authenticator.authenticate({ token: 'open sesame', headers })).toEqual({
+      userId: 'alice',
+      projectId: 'p',
+      roles: ['member'],
+    })
+    expect(await authenticator.authenticate({ token: 'no project', headers })).toEqual({ userId: 'una', roles: [] })
+  })
+
+  test.each([
+    ['no token', {}],
+    ['an empty token', { token: '' }],
+    ['another token', { token: 'open sesame ' }],
+    ['the digest itself', { token: member.sha256 }],
+    ['a bad service token beside a good token', { token: 'open sesame', serviceToken: 'x' }],
+    ['an empty service token beside a good token', { token: 'open sesame', serviceToken: '' }],
+    ['a service token alone', { serviceToken: 'open sesame' }],
+  ])('static refuses %s', async (_, tokens) => {
+    await using authenticator = createStaticAuthenticator({ tokens: [member] })
+    await expect(authenticator.authenticate({ ...tokens, headers })).rejects.toThrow(Unauthenticated)
+  })
+
+  test.each([
+    ['the address it is told', {}, 'http://h:8774'],
+    ['what is configured', { www_authenticate_uri: 'https://id.example' }, 'https://id.example'],
+  ])('static challenges with %s', async (_, options, uri) => {
+    await using authenticator = createStaticAuthenticator({ tokens: [member], ...options }, 'http://h:8774')
+    expect(authenticator.wwwAuthenticate).toBe(`Keystone uri="${uri}"`)
+  })
+
+  test('none takes everybody for the same administrator', async () => {
+    await using authenticator = createNoAuthenticator()
+    const somebody = await authenticator.authenticate({ headers })
+    expect(somebody.roles).toContain('admin')
+    expect(await authenticator.authenticate({ token: 'x', headers })).toBe(somebody)
+  })
+})
+
+describe('tables of methods that are not chosen', () => {
+  test('may stand unfinished beside the one that is', () => {
+    const toml = `
+[auth]
+method = "static"
+[[auth.static.tokens]]
+sha256 = "${'0'.repeat(64)}"
+user_id = "alice"
+project_id = "p"
+roles = ["member"]
+[auth.keystone]
+auth_url = "https://keystone.example/v3"`
+    expect(() => loadConfig(ApiConfig, { toml, refine: refineApiConfig })).not.toThrow()
+    const chosen = toml.replace('"static"', '"keystone"')
+    expect(() => loadConfig(ApiConfig, { toml: chosen, refine: refineApiConfig })).toThrow(
+      /auth\.keystone: no credential/,
+    )
+  })
+})
+
+describe('time spans', () => {
+  /** Not waited for, but compared with the clock. */
+  const UNTIMED = ['ttl_seconds']
+
+  test('are no longer than a timer can be: a longer one would end at once', () => {
+    const spans = timeSpans(ApiConfig as SchemaView)
+    expect(spans.length).toBeGreaterThan(15)
+    const tooLong = spans.filter(({ key, maximum = Number.POSITIVE_INFINITY }) => {
+      const milliseconds = maximum * (key.endsWith('_ms') ? 1 : 1000)
+      return !UNTIMED.includes(key) && milliseconds > 2 ** 31 - 1
+    })
+    expect(tooLong).toEqual([])
+  })
+})
+
+interface SchemaView {
+  readonly maximum?: number
+  readonly properties?: Readonly<Record<string, SchemaView>>
+  readonly items?: SchemaView
+  readonly anyOf?: readonly SchemaView[]
+}
+
+/** Every key of a schema, at any depth, that holds a time span. */
+function timeSpans({ properties = {}, items, anyOf = [] }: SchemaView): readonly { key: string; maximum?: number }[] {
+  const below = [...Object.values(properties), ...(items ? [items] : []), ...anyOf].flatMap(timeSpans)
+  const own = Object.entries(properties).filter(([key]) => /_(seconds|ms)$/.test(key))
+  return [...own.map(([key, { maximum }]) => ({ key, ...(maximum !== undefined && { maximum }) })), ...below]
+}

@@ -1,0 +1,130 @@
+import { expect, test } from 'vitest'
+import type { ServerChange } from '../src/index.ts'
+import type { Guest } from '../src/servers/guests/guest.ts'
+import { Roster } from '../src/servers/guests/roster.ts'
+import { SERVER_ID, server } from './support.ts'
+
+const VNC = { host: '10.0.0.5', port: 5901 }
+const guest = (changes: Partial<Guest> = {}): Guest => ({
+  server: server(),
+  live: true,
+  consoles: { vnc: VNC },
+  ...changes,
+})
+const off = guest({ live: false, consoles: {} })
+
+/** Puts guests into places, one after another, and says what that told after the first. */
+function told(
+  ...steps: readonly (readonly [place: string, guest: Guest | undefined])[]
+): readonly ServerChange['kind'][] {
+  const roster = new Roster()
+  const [first, ...rest] = steps
+  roster.set(...first!)
+  const kinds: ServerChange['kind'][] = []
+  using _ = roster.subscribe(({ serverId, kind }) => {
+    expect(serverId).toBe(SERVER_ID)
+    kinds.push(kind)
+  })
+  for (const step of rest) roster.set(...step)
+  return kinds
+}
+
+const other = guest({ server: server({ projectId: 'another' }) })
+const elsewhere = guest({ consoles: { vnc: { ...VNC, port: 5902 } } })
+const more = guest({ consoles: { vnc: VNC, serial: VNC } })
+test.each([
+  [
+    'nothing, while all stays',
+    [
+      ['a', guest()],
+      ['a', guest()],
+    ],
+    [],
+  ],
+  [
+    'nothing, when a console is added',
+    [
+      ['a', guest()],
+      ['a', more],
+    ],
+    [],
+  ],
+  [
+    'moved, when a console is taken away',
+    [
+      ['a', more],
+      ['a', guest()],
+    ],
+    ['moved'],
+  ],
+  [
+    'moved, at another address',
+    [
+      ['a', guest()],
+      ['a', elsewhere],
+    ],
+    ['moved'],
+  ],
+  [
+    'moved, to another owner',
+    [
+      ['a', guest()],
+      ['a', other],
+    ],
+    ['moved'],
+  ],
+  [
+    'moved, when a copy elsewhere takes over, even at the same address',
+    [
+      ['a', guest()],
+      ['b', guest()],
+      ['a', undefined],
+    ],
+    ['moved'],
+  ],
+  [
+    'stopped, and nothing when it is gone thereafter',
+    [
+      ['a', guest()],
+      ['a', off],
+      ['a', undefined],
+    ],
+    ['stopped'],
+  ],
+  [
+    'gone',
+    [
+      ['a', guest()],
+      ['a', undefined],
+    ],
+    ['gone'],
+  ],
+  [
+    'gone, when another guest is in its place',
+    [
+      ['a', guest()],
+      ['a', guest({ server: server({ id: 'x' }) })],
+    ],
+    ['gone'],
+  ],
+  [
+    'nothing of a copy that stands in',
+    [
+      ['a', guest()],
+      ['b', guest({ standIn: true })],
+      ['b', undefined],
+    ],
+    [],
+  ],
+  [
+    'nothing of a copy that is off',
+    [
+      ['a', guest()],
+      ['b', off],
+      ['b', undefined],
+    ],
+    [],
+  ],
+] as const)('tells %s', (_, steps, kinds) => {
+  expect(told(...steps)).toEqual(kinds)
+})

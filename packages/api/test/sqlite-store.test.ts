@@ -1,0 +1,103 @@
+import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { mkdtempDisposable, readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { promisify } from 'node:util'
+import { ConfigError, sha256Hex } from '@oriel/runtime'
+import { afterAll, describe, expect, test } from 'vitest'
+import { openTokenStore, StoreUnavailable } from '../src/index.ts'
+import { consoleAuthTokenStoreSuite, grant } from './console-auth-token-store.suite.ts'
+
+const folder = await mkdtempDisposable(join(tmpdir(), 'oriel-store-'))
+afterAll(() => folder[Symbol.asyncDispose]())
+const freshFile = () => join(folder.path, `${randomUUID()}.db`)
+
+consoleAuthTokenStoreSuite('SQLite in memory', (now) => openTokenStore('sqlite::memory:', { now }))
+consoleAuthTokenStoreSuite('SQLite in a file', (now) => openTokenStore(`sqlite:${freshFile()}`, { now }))
+
+describe('SQLite in a file', () => {
+  test('tokens outlive the process that made them', async () => {
+    const file = freshFile()
+    const { token } = await within(file, (store) => store.authorize(grant()))
+    expect(await within(file, (store) => store.find(token))).toMatchObject({ userId: 'alice' })
+  })
+
+  test('two that are open at once see each other’s tokens', async () => {
+    const file = freshFile()
+    await using one = await openTokenStore(`sqlite:${file}`)
+    await using other = await openTokenStore(`sqlite:${file}`)
+    const { token } = await one.authorize(grant())
+    expect(await other.find(token)).toBeDefined()
+    expect(await other.revokeServer('server-1')).toBe(1)
+    expect(await one.find(token)).toBeUndefined()
+  })
+
+  test('several programs that start at once on a new file all get to work', async () => {
+    const file = freshFile()
+    const program = `
+      const { openTokenStore } = await import(${JSON.stringify(import.meta.resolve('../src/index.ts'))})
+      await using store = await openTokenStore(${JSON.stringify(`sqlite:${file}`)})
+      await store.check()`
+    const options = ['--conditions=@oriel/source', '--input-type=module', '--eval', program]
+    const run = () => promisify(execFile)(process.execPath, options)
+    expect(await Promise.all([run(), run(), run(), run()])).toHaveLength(4)
+  })
+
+  test('secrets at rest: the file holds digests, never a token', async () => {
+    const file = freshFile()
+    await using store = await openTokenStore(`sqlite:${file}`)
+    const { token } = await store.authorize(grant())
+    const bytes = Buffer.concat([await readFile(file), await readFile(`${file}-wal`)])
+    expect(bytes.includes(token)).toBe(false)
+    expect(bytes.includes(token.replaceAll('-', ''))).toBe(false)
+    expect(bytes.includes(sha256Hex(token))).toBe(true)
+  })
+
+  test('it is in write-ahead mode, so readers do not wait for writers', async () => {
+    const file = freshFile()
+    await using _store = await openTokenStore(`sqlite:${file}`)
+    const raw = new DatabaseSync(file)
+    expect(raw.prepare('PRAGMA journal_mode').get()).toMatchObject({ journal_mode: 'wal' })
+    raw.close()
+  })
+
+  test('a table that is gone makes the store unavailable, with the cause', async () => {
+    const file = freshFile()
+    await using store = await openTokenStore(`sqlite:${file}`)
+    const raw = new DatabaseSync(file)
+    raw.exec('DROP TABLE console_auth_tokens')
+    raw.close()
+    for (const call of [store.check(), store.find('x'), store.sweep(), store.authorize(grant())]) {
+      await expect(call).rejects.toThrow(StoreUnavailable)
+    }
+  })
+})
+
+describe('a store that cannot be opened', () => {
+  test.each([
+    ['a folder that is not there', () => join(folder.path, 'none', 'oriel.db')],
+    ['a folder', () => folder.path],
+    ['a file that is no database', () => import.meta.filename],
+  ])('%s: the message names the file and what to do', async (_, file) => {
+    const error = await openTokenStore(`sqlite:${file()}`).catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(ConfigError)
+    const [fault] = (error as ConfigError).faults
+    expect(fault?.path).toBe('tokens.store')
+    expect(fault?.message).toContain(file())
+    expect(fault?.message).toContain('give a file that this user may write')
+  })
+
+  test.each(['oriel.db', 'sqlite:', 'redis://h', 'toString:x'])('%s is no name of a store', async (name) => {
+    await expect(openTokenStore(name)).rejects.toThrow('names no store')
+  })
+})
+
+async function within<T>(
+  file: string,
+  use: (store: Awaited<ReturnType<typeof openTokenStore>>) => Promise<T>,
+): Promise<T> {
+  await using store = await openTokenStore(`sqlite:${file}`)
+  return await use(store)
+}
