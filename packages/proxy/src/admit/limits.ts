@@ -1,0 +1,98 @@
+/** How many sessions there may be at once: in all, by token, by instance and by client address. */
+import { Refused } from '../refused.ts'
+import { SingleUse, type Use } from './single-use.ts'
+
+export interface SessionLimits {
+  readonly maxTotal: number
+  readonly maxPerToken: number
+  readonly maxPerInstance: number
+  readonly maxPerClient: number
+  /** Whether a token opens one console and no second one. Default: false. */
+  readonly singleUse?: boolean
+}
+
+/** Whom a session is counted for. */
+export interface SessionParties {
+  readonly tokenDigest: string
+  readonly instance: string
+  readonly client: string
+}
+
+/** A session that is about to open, and of which type. */
+export interface Entrant extends SessionParties {
+  readonly type: string
+  /** Whose session ends as soon as this one has its place: that one's place counts as free. */
+  readonly replaces?: SessionParties
+}
+
+/** A place for one session, given back on disposal. */
+export type Place = Use
+
+/** Where sessions get their places: in this process, or from one that counts for several. */
+export interface Places {
+  /**
+   * Takes a place.
+   * @throws Refused `too_many`, which names the limit in the log; `unknown_token` for a token that was used up
+   */
+  enter(entrant: Entrant): Place | Promise<Place>
+}
+
+const UNLIMITED: Use = { opened: () => {}, [Symbol.dispose]: () => {} }
+
+export class Limits implements Places {
+  readonly #counts = new Map<string, number>()
+  readonly #limits: SessionLimits
+  readonly #singleUse: SingleUse | undefined
+
+  constructor(limits: SessionLimits) {
+    this.#limits = limits
+    this.#singleUse = limits.singleUse ? new SingleUse() : undefined
+  }
+
+  /** As of {@link Places}. A ticket for native SPICE is what became of a token: that was used when its file was given. */
+  enter(entrant: Entrant): Place {
+    const places = this.#places(entrant)
+    const freed = new Set(entrant.replaces && this.#places(entrant.replaces).map(({ key }) => key))
+    const full = places.find(({ key, max }) => this.#count(key) - (freed.has(key) ? 1 : 0) >= max)
+    if (full) throw new Refused('too_many', `${full.limit} is ${full.max}`)
+    const use = entrant.type === 'spice-direct' ? UNLIMITED : this.use(entrant)
+    for (const { key } of places) this.#counts.set(key, this.#count(key) + 1)
+    let held = true
+    return {
+      opened: () => use.opened(),
+      [Symbol.dispose]: () => {
+        if (held) for (const { key } of places) this.#leave(key)
+        held = false
+        use[Symbol.dispose]()
+      },
+    }
+  }
+
+  /**
+   * Uses a token without taking a place.
+   * @throws Refused `unknown_token` when it was used up
+   */
+  use(user: Omit<Entrant, 'instance'>): Use {
+    return this.#singleUse?.take(user) ?? UNLIMITED
+  }
+
+  #places({ tokenDigest, instance, client }: SessionParties) {
+    const { maxTotal, maxPerToken, maxPerInstance, maxPerClient } = this.#limits
+    return [
+      { limit: 'max_total', key: 'total', max: maxTotal },
+      { limit: 'max_per_token', key: `token ${tokenDigest}`, max: maxPerToken },
+      { limit: 'max_per_instance', key: `instance ${instance}`, max: maxPerInstance },
+      { limit: 'max_per_client', key: `client ${client}`, max: maxPerClient },
+    ]
+  }
+
+  #count(key: string): number {
+    return this.#counts.get(key) ?? 0
+  }
+
+  #leave(key: string): void {
+    const left = this.#count(key) - 1
+    if (left > 0) this.#counts.set(key, left)
+    else this.#counts.delete(key)
+  }
+}

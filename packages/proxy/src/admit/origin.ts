@@ -1,0 +1,68 @@
+/**
+ * Which pages may open consoles (CVE-2015-0259): those of the host that the client itself addressed, and those
+ * configured. Ports are ignored, as in Nova; a client without Origin is no browser and has no page to be wary of.
+ */
+import { Refused } from '../refused.ts'
+import { normalName, type Site } from './site.ts'
+
+/** A configured origin: a host name, with a scheme when the entry has one. Never changes after start. */
+export interface AllowedOrigin {
+  readonly scheme?: string
+  readonly hostName: string
+}
+
+/**
+ * An entry of `origin.allowed`: `portal.example` or `https://portal.example`.
+ * @throws TypeError when it is neither
+ */
+export function allowedOrigin(entry: string): AllowedOrigin {
+  const parsed = entry.includes('://') ? parseOrigin(entry) : parseOrigin(`http://${entry}`)
+  if (!parsed) throw new TypeError(`${JSON.stringify(entry)} is neither a host name nor an origin`)
+  return entry.includes('://') ? parsed : { hostName: parsed.hostName }
+}
+
+/** An entry of `origin.allowed` as a source of a Content-Security-Policy, whose ports count unless told otherwise. */
+export function anyPort(entry: string): string {
+  const { scheme, hostName } = allowedOrigin(entry)
+  return `${scheme === undefined ? '' : `${scheme}://`}${hostName}:*`
+}
+
+/** The Origin of a request, after it was allowed; `undefined` for a client that is no browser. */
+export type Origin = { readonly scheme: string; readonly hostName: string } | undefined
+
+/**
+ * The request's Origin, when it may open consoles here.
+ * @throws Refused `foreign_origin`
+ */
+export function admitOrigin(rawHeaders: readonly string[], site: Site, allowed: readonly AllowedOrigin[]): Origin {
+  const values = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === 'origin')
+  if (values.length === 0) return undefined
+  const origin = values.length === 1 ? parseOrigin(values[0]!) : undefined
+  if (!origin) throw new Refused('foreign_origin', `Origin is ${JSON.stringify(values.join(', ').slice(0, 200))}`)
+  if (origin.hostName === site.hostName || allowed.some((entry) => matches(entry, origin))) return origin
+  throw new Refused('foreign_origin', `Origin ${origin.hostName} is neither Host ${site.hostName} nor allowed`)
+}
+
+/**
+ * Refuses a page whose scheme is not that of the console's base URL (Nova's rule): a page that was loaded in clear must
+ * not open a console meant for TLS. Ends early where the authority names no base URL.
+ * @throws Refused `foreign_origin`
+ */
+export function admitScheme(origin: Origin, site: Site, baseUrl: string | undefined): void {
+  if (!origin || baseUrl === undefined) return
+  const scheme = site.forwardedScheme ?? origin.scheme
+  const wanted = webScheme(new URL(baseUrl).protocol.slice(0, -1))
+  if (scheme !== wanted) throw new Refused('foreign_origin', `the page came by ${scheme}, the console is for ${wanted}`)
+}
+
+const matches = (entry: AllowedOrigin, origin: NonNullable<Origin>) =>
+  entry.hostName === origin.hostName && (entry.scheme === undefined || entry.scheme === origin.scheme)
+
+const webScheme = (scheme: string) => ({ ws: 'http', wss: 'https' })[scheme] ?? scheme
+
+/** An Origin as RFC 6454 section 7 writes it: scheme, host, port and nothing else. `null` is none. */
+function parseOrigin(text: string): { scheme: string; hostName: string } | undefined {
+  const found = /^(https?):\/\/(\[[0-9a-f:.]+\]|[\w-]+(?:\.[\w-]+)*\.?)(?::\d{1,5})?$/i.exec(text)
+  if (!found || !URL.canParse(text)) return undefined
+  return { scheme: found[1]!.toLowerCase(), hostName: normalName(found[2]!.replace(/^\[|\]$/g, '')) }
+}

@@ -1,0 +1,127 @@
+/** Where a request came from and what the client typed: read from the connection, and from a trusted proxy's headers. */
+import type { IncomingHttpHeaders } from 'node:http'
+import { BlockList, isIP } from 'node:net'
+import { Refused } from '../refused.ts'
+
+export interface Site {
+  /** The name in Host, lower case, without port, brackets and trailing dot. */
+  readonly hostName: string
+  /** The scheme that a trusted proxy says the client used. */
+  readonly forwardedScheme?: 'http' | 'https'
+  /** The client's address, behind however many trusted proxies. */
+  readonly client: string
+}
+
+/** The parts of a request that say where it came from. */
+export interface SiteRequest {
+  readonly headers: IncomingHttpHeaders
+  /** As `IncomingMessage` has them: names and values in turn. */
+  readonly rawHeaders: readonly string[]
+  readonly peerAddress: string | undefined
+}
+
+/**
+ * Reads `request`, believing `X-Forwarded-*` only from `trustedProxies`.
+ * @throws Refused `bad_request` for a Host that is missing, doubled or malformed
+ */
+export function readSite(request: SiteRequest, trustedProxies: AddressSet): Site {
+  const peer = plainAddress(request.peerAddress ?? '')
+  const trusted = trustedProxies.has(peer)
+  const forwarded = (name: string) => (trusted ? header(request.headers, name) : undefined)
+  const scheme = forwarded('x-forwarded-proto')?.split(',')[0]?.trim().toLowerCase()
+  return {
+    hostName: hostName(forwarded('x-forwarded-host')?.split(',')[0]?.trim() ?? onlyHost(request.rawHeaders)),
+    ...(scheme === 'http' || scheme === 'https' ? { forwardedScheme: scheme } : {}),
+    client: clientAddress(peer, forwarded('x-forwarded-for'), trustedProxies),
+  }
+}
+
+/** Whether the Host of a request is one that nobody would type: several, or none of the form `host[:port]`. */
+export function hasBadHost({ headers, rawHeaders }: Pick<SiteRequest, 'headers' | 'rawHeaders'>): boolean {
+  // HTTP/1.0, as health checks speak it, has none.
+  if (headers.host === undefined) return false
+  try {
+    hostName(onlyHost(rawHeaders))
+    return false
+  } catch {
+    return true
+  }
+}
+
+/** The name in a `host[:port]`, in the one form in which names are compared. @throws Refused `bad_request` */
+export function hostName(host: string): string {
+  const found = /^(?:\[([0-9a-fA-F:.]+)\]|([\w-]+(?:\.[\w-]+)*)\.?)(?::\d{0,5})?$/.exec(host)
+  const name = found?.[2] ?? (found?.[1] && isIP(found[1]) === 6 ? found[1] : undefined)
+  if (name === undefined) throw new Refused('bad_request', `Host is ${JSON.stringify(host.slice(0, 80))}`)
+  return normalName(name)
+}
+
+/** Addresses and networks, as configured. */
+export interface AddressSet {
+  has(address: string): boolean
+}
+
+/**
+ * A set of addresses and CIDRs, such as `10.0.0.1` and `fd00::/8`.
+ * @throws TypeError that names the first entry that is neither
+ */
+export function addressSet(entries: readonly string[]): AddressSet {
+  const list = new BlockList()
+  for (const entry of entries) addEntry(list, entry)
+  return { has: (address) => isIP(address) !== 0 && list.check(address, family(address)) }
+}
+
+/** `url.hostname` folds an IPv6 address into its shortest form; a bare one is folded the same way. */
+export function normalName(name: string): string {
+  const lower = name.toLowerCase().replace(/\.$/, '')
+  return isIP(lower) === 6 ? new URL(`http://[${lower}]`).hostname.slice(1, -1) : lower
+}
+
+function addEntry(list: BlockList, entry: string): void {
+  const [address = '', prefix, ...more] = entry.split('/')
+  const bits = Number(prefix ?? (isIP(address) === 6 ? 128 : 32))
+  const max = isIP(address) === 6 ? 128 : 32
+  const right = isIP(address) !== 0 && more.length === 0 && /^\d{1,3}$/.test(prefix ?? '0') && bits <= max
+  if (!right) throw new TypeError(`${JSON.stringify(entry)} is neither an address nor a CIDR`)
+  list.addSubnet(address, bits, family(address))
+}
+
+const family = (address: string) => (isIP(address) === 6 ? 'ipv6' : 'ipv4')
+
+/** An IPv4 client of a dual-stack listener comes as `::ffff:192.0.2.1`. */
+export const plainAddress = (address: string) => address.replace(/^::ffff:(?=\d+\.)/i, '')
+
+/** Whom to count an address for: of IPv4 itself, of IPv6 its /64, which is the least that one customer gets. */
+export function networkOf(address: string): string {
+  const plain = plainAddress(address).replace(/%.*$/, '')
+  if (isIP(plain) !== 6) return plain
+  const [head = '', tail] = normalName(plain).split('::')
+  const [left, right] = [head, tail ?? ''].map((groups) => (groups === '' ? [] : groups.split(':'))) as [
+    string[],
+    string[],
+  ]
+  const zeros = Array.from({ length: 8 - left.length - right.length }, () => '0')
+  return `${[...left, ...zeros, ...right].slice(0, 4).join(':')}::/64`
+}
+
+function onlyHost(rawHeaders: readonly string[]): string {
+  const hosts = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === 'host')
+  if (hosts.length !== 1) throw new Refused('bad_request', `the request has ${hosts.length} Host headers`)
+  return hosts[0]!
+}
+
+function header(headers: IncomingHttpHeaders, name: string): string | undefined {
+  const value = headers[name]
+  return Array.isArray(value) ? value.join(',') : value
+}
+
+/** From the right, the first address that no trusted proxy has: whatever stands left of it is only claimed. */
+function clientAddress(peer: string, forwardedFor: string | undefined, trusted: AddressSet): string {
+  let client = peer
+  const hops = (forwardedFor ?? '').split(',').map((hop) => plainAddress(hop.trim().replace(/^\[(.*)\](:\d+)?$/, '$1')))
+  for (const hop of hops.reverse()) {
+    if (!trusted.has(client) || isIP(hop) === 0) break
+    client = hop
+  }
+  return client
+}

@@ -1,0 +1,78 @@
+/**
+ * What clients may cost who have not shown a token that is good: places for connections that wait, and questions to the
+ * authority. Both are counted by address; a balancer that is trusted is never counted itself, only whom it names.
+ */
+import type { Socket } from 'node:net'
+import { Waiting } from '../listen/waiting.ts'
+import { Refused } from '../refused.ts'
+import { RateLimit } from './rate-limit.ts'
+import { type AddressSet, networkOf, plainAddress } from './site.ts'
+
+export interface StrangerBounds {
+  readonly maxWaitingPerClient: number
+  readonly unknownTokensPerMinute: number
+  readonly trustedProxies: AddressSet
+  /** Told, at most once a minute for one address, of connections that are dropped. */
+  readonly onFull: (client: string) => void
+}
+
+/** Of the places that a client's other connections leave. */
+const RETRY_AFTER_SECONDS = 5
+
+export class Strangers {
+  readonly #waiting: Waiting
+  readonly #unknown: RateLimit
+  readonly #trusted: AddressSet
+
+  constructor({ maxWaitingPerClient, unknownTokensPerMinute, trustedProxies, onFull }: StrangerBounds) {
+    const told = new RateLimit({ perMinute: 1 })
+    this.#waiting = new Waiting({
+      maxWaitingPerClient,
+      onFull: (client) => {
+        if (!told.take(networkOf(client))) onFull(client)
+      },
+    })
+    this.#unknown = new RateLimit({ perMinute: unknownTokensPerMinute })
+    this.#trusted = trustedProxies
+  }
+
+  /** A connection arrived. One too many of its client is dropped. */
+  arrive(socket: Socket): void {
+    if (!this.#trusted.has(plainAddress(socket.remoteAddress ?? ''))) this.#waiting.arrive(socket)
+  }
+
+  /** The client of a connection has a console. */
+  admitted(socket: Socket): void {
+    this.#waiting.placeOf(socket)?.settled()
+  }
+
+  /**
+   * Counts a connect, until disposal, for the client that a trusted balancer names; others were counted as they arrived.
+   * @throws Refused `too_many`
+   */
+  connecting(socket: Socket, client: string): Disposable {
+    const counted = this.#trusted.has(client) || this.#waiting.placeOf(socket) !== undefined
+    const leave = counted ? () => {} : this.#waiting.enter(client)
+    if (!leave) throw tooMany('sessions.max_waiting_per_client is reached', RETRY_AFTER_SECONDS)
+    return { [Symbol.dispose]: leave }
+  }
+
+  /**
+   * Runs the look-up of a token. One that finds none counts.
+   * @throws Refused `too_many` when the client's last ones found none; what `lookUp` throws
+   */
+  async ask<T>(client: string, lookUp: () => Promise<T>): Promise<T> {
+    if (this.#trusted.has(client)) return lookUp()
+    const full = this.#unknown.wait(networkOf(client))
+    if (full) throw tooMany('sessions.unknown_tokens_per_minute is reached', full.retryAfterSeconds)
+    try {
+      return await lookUp()
+    } catch (error) {
+      if (error instanceof Refused && error.refusal === 'unknown_token') this.#unknown.take(networkOf(client))
+      throw error
+    }
+  }
+}
+
+const tooMany = (detail: string, seconds: number) =>
+  new Refused('too_many', detail, { headers: { 'Retry-After': String(seconds) } })

@@ -1,0 +1,39 @@
+/** The console auth token of an Upgrade request: in the query, inside noVNC's `path`, or in a cookie. */
+
+/** What Nova and Oriel mint, and room for other mints: URL-safe, no dots alone, since it becomes a path segment. */
+const TOKEN = /^(?!\.{1,2}$)[\w.~-]{1,255}$/
+
+/** Whether `text` may be a token at all; what cannot be one is not worth a question to the authority. */
+export const isToken = (text: string): boolean => TOKEN.test(text)
+
+/**
+ * The token that a request carries, or `undefined`. Nova's rule: the last non-empty `token` of the query, else the
+ * cookie `token`. Between the two stands a `path` parameter, for a client that dials its page's own address.
+ * @param target the request target, such as `/?token=…`
+ * @param cookie the `Cookie` header
+ */
+export function requestToken(target: string, cookie?: string): string | undefined {
+  const query = queryOf(target)
+  return lastToken(query) ?? tokenInPath(query) ?? cookieToken(cookie ?? '')
+}
+
+/** The query of a request target, such as `/?token=…`. */
+export function queryOf(target: string): URLSearchParams {
+  const mark = target.indexOf('?')
+  return new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1))
+}
+
+function lastToken(query: URLSearchParams): string | undefined {
+  return query.getAll('token').findLast((value) => value !== '')
+}
+
+function tokenInPath(query: URLSearchParams): string | undefined {
+  const path = query.getAll('path').at(-1)
+  return path === undefined ? undefined : lastToken(queryOf(path))
+}
+
+function cookieToken(header: string): string | undefined {
+  const values = header.split(';').map((pair) => /^\s*token=(.*?)\s*$/.exec(pair)?.[1])
+  const last = values.findLast((value) => value !== undefined && value !== '')
+  return last?.replace(/^"(.*)"$/, '$1')
+}

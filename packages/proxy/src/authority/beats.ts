@@ -1,0 +1,58 @@
+/** The heartbeat: tells the authority of the ledger every few seconds, and ends what it wants to be ended. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ExtensionResponse } from '@oriel/contract'
+import type { Logger } from '@oriel/runtime'
+import type { Ledger, LedgerReport } from './ledger.ts'
+
+export interface BeatOptions {
+  readonly ledger: Ledger
+  /** Tells the authority; rejects when it does not answer. */
+  readonly send: (report: LedgerReport, signal: AbortSignal) => Promise<ExtensionResponse<'beat'>>
+  /** How long the last beat may take, when the proxy stops. */
+  readonly lastBeatTimeoutMs: number
+  readonly log: Logger
+}
+
+/** Until the authority says how often it wants to hear. */
+const FIRST_BEAT_MS = 5_000
+/** Each wait is shorter by up to this share, so that many proxies do not beat as one. */
+const JITTER = 0.2
+
+/** Beats now and from then on. Disposal beats once more, for what ended since, and gives that up after its deadline. */
+export function startBeats({ ledger, send, lastBeatTimeoutMs, log }: BeatOptions): AsyncDisposable {
+  const stopping = new AbortController()
+  let beatMs = FIRST_BEAT_MS
+  let silentSince: Date | undefined
+  const running = run()
+  return {
+    async [Symbol.asyncDispose]() {
+      stopping.abort()
+      await running
+      await beat(AbortSignal.timeout(lastBeatTimeoutMs))
+    },
+  }
+
+  async function run(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      await beat(stopping.signal)
+      await delay(beatMs * (1 - JITTER * Math.random()), undefined, { signal: stopping.signal }).catch(() => {})
+    }
+  }
+
+  // An authority that is away ends nothing: consoles go on, and what ended meanwhile is told when it is back.
+  async function beat(signal: AbortSignal): Promise<void> {
+    const report = ledger.report()
+    try {
+      const answer = await send(report, signal)
+      ledger.acknowledge(report)
+      ledger.end(answer.end)
+      beatMs = answer.beat_seconds * 1000
+      if (silentSince) log.info({ silentSince, ended: report.ended.length }, 'the authority hears of sessions again')
+      silentSince = undefined
+    } catch (err) {
+      if (signal === stopping.signal && signal.aborted) return
+      if (!silentSince) log.warn({ err, open: report.open.length }, 'the authority does not hear of sessions')
+      silentSince ??= new Date()
+    }
+  }
+}

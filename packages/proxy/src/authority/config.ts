@@ -1,0 +1,30 @@
+/** What can be wrong with `[authority]` though each key is right by itself. */
+import type { ConfigFault } from '@oriel/runtime'
+import type { AuthorityConfig } from '../config.ts'
+import { parseCertificates } from '../consoles/vnc-config.ts'
+
+export const authorityFaults = (config: AuthorityConfig): ConfigFault[] => [
+  ...wrongEndpoint(config),
+  ...unusableCafile(config),
+]
+
+/** The endpoint is given, or chosen from the catalogue that a sign-in brings. */
+function wrongEndpoint({ endpoint, region, interface: face, auth }: AuthorityConfig): ConfigFault[] {
+  if (endpoint !== undefined) {
+    const choices = Object.entries({ region, interface: face }).filter(([, value]) => value !== undefined)
+    const message = 'chooses from the catalogue, which authority.endpoint does without; leave one of them out'
+    return choices.map(([key]) => ({ path: `authority.${key}`, message }))
+  }
+  if (auth.method !== 'none' && auth.method !== 'token') return []
+  const why = `authority.auth.method "${auth.method}" has no catalogue to find it in`
+  return [{ path: 'authority.endpoint', message: `missing, ${why}; give it, or sign in at Keystone` }]
+}
+
+function unusableCafile({ cafile }: AuthorityConfig): ConfigFault[] {
+  try {
+    if (cafile !== undefined) parseCertificates(cafile)
+    return []
+  } catch (error) {
+    return [{ path: 'authority.cafile', message: `cannot be used: ${(error as Error).message}` }]
+  }
+}

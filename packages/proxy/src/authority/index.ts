@@ -1,0 +1,86 @@
+/** The authorities that can be configured, by their kind. */
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { Logger } from '@oriel/runtime'
+import {
+  type Auth,
+  applicationCredential,
+  type KeystoneOptions,
+  keystonePassword,
+  noAuth,
+  staticToken,
+} from '@oriel/sdk'
+import type { Authority } from '../admit/authority.ts'
+import type { AuthorityConfig, ProxyConfig } from '../config.ts'
+import { novaAuthority } from './nova.ts'
+import { orielAuthority } from './oriel.ts'
+import { authorityFetch } from './trust.ts'
+
+/** What makes an authority of each kind out of its configuration. */
+const makers = {
+  nova: ({ authority, hypervisor }: Config) =>
+    novaAuthority({ ...reachOf(authority), needsNames: hypervisor.identity === 'enforce' }),
+  oriel: ({ authority }, log) =>
+    orielAuthority({ ...reachOf(authority), proxyId: authority.proxy_id ?? newProxyId(), log }),
+} as const satisfies Record<string, (config: Config, log: Logger) => Authority>
+
+/** The part of the configuration that bears on the authority. */
+type Config = Pick<ProxyConfig, 'authority' | 'hypervisor'>
+
+/** A kind that has a file here. */
+export type AuthorityKind = keyof typeof makers
+
+export const authorityKinds = Object.keys(makers) as AuthorityKind[]
+
+/** The configured authority. `refineProxyConfig` has refused kinds that have no maker. */
+export function createAuthority(config: Config, log: Logger): Authority {
+  return makers[config.authority.kind as AuthorityKind](config, log)
+}
+
+/** The host's name, for people, and something by which its proxies and their restarts are told apart. */
+const newProxyId = () =>
+  `${hostname()
+    .replace(/[^A-Za-z0-9.-]/g, '-')
+    .slice(0, 50)}-${randomBytes(4).toString('hex')}`
+
+/** How an authority is reached, and how the proxy signs in for it. */
+function reachOf({ endpoint, region, interface: face, timeout_ms, cafile, auth }: AuthorityConfig) {
+  const shared = { timeoutMs: timeout_ms, fetch: authorityFetch(cafile) }
+  return { ...shared, endpoint, auth: authOf(auth, { ...shared, region, interface: face }) }
+}
+
+type AuthConfig = AuthorityConfig['auth']
+
+function authOf(auth: AuthConfig, via: Omit<KeystoneOptions, 'authUrl'>): Auth {
+  switch (auth.method) {
+    case 'none':
+      return noAuth()
+    case 'token':
+      return staticToken(auth.token.reveal())
+    case 'password':
+      return keystonePassword({ ...via, ...userOf(auth), ...projectOf(auth), password: auth.password.reveal() })
+    case 'application_credential':
+      return applicationCredential({
+        ...via,
+        ...userOf(auth),
+        id: auth.application_credential_id,
+        name: auth.application_credential_name,
+        secret: auth.application_credential_secret.reveal(),
+      })
+  }
+}
+
+const userOf = (auth: Extract<AuthConfig, { auth_url: string }>) => ({
+  authUrl: auth.auth_url,
+  userId: auth.user_id,
+  username: auth.username,
+  userDomainId: auth.user_domain_id,
+  userDomainName: auth.user_domain_name,
+})
+
+const projectOf = (auth: Extract<AuthConfig, { method: 'password' }>) => ({
+  projectId: auth.project_id,
+  projectName: auth.project_name,
+  projectDomainId: auth.project_domain_id,
+  projectDomainName: auth.project_domain_name,
+})

@@ -1,0 +1,103 @@
+/**
+ * The ledger of sessions that an authority admitted: which are open, and which ended since the authority last heard of
+ * it. An end stays in the ledger until it was acknowledged, so that none is lost while nobody listens.
+ */
+import type { CloseReasonName, EndReason, ExtensionBody, ExtensionResponse } from '@oriel/contract'
+import type { SessionRecord } from '../admit/authority.ts'
+import type { OpenSession } from '../sessions.ts'
+
+/** What is told of the sessions, as the contract wants it. */
+export type LedgerReport = ExtensionBody<'beat'>
+type Ended = LedgerReport['ended'][number]
+
+export interface LedgerOptions {
+  /** Ends that wait to be acknowledged; beyond it the oldest are dropped. Default: 100,000. */
+  readonly maxEnded?: number
+  /** Ends in one report. Default: 10,000. */
+  readonly maxEndedAtOnce?: number
+  /** Told of each end that was dropped. */
+  readonly dropped?: (ended: Ended) => void
+}
+
+const MAX_ENDED = 100_000
+const MAX_ENDED_AT_ONCE = 10_000
+
+interface Entry {
+  readonly id: string
+  session?: Pick<OpenSession, 'view' | 'end'>
+  /** Bytes of earlier connections of the same session. */
+  toClient: number
+  toConsole: number
+  /** Why it is to end, as soon as it is open. */
+  wanted?: CloseReasonName
+}
+
+export class Ledger {
+  readonly #open = new Map<string, Entry>()
+  /** The oldest first. */
+  readonly #ended = new Map<string, Ended>()
+  readonly #options: LedgerOptions
+
+  constructor(options: LedgerOptions = {}) {
+    this.#options = options
+  }
+
+  /** Sessions that are open or about to open. */
+  get size(): number {
+    return this.#open.size
+  }
+
+  /** Enters a session that was admitted. */
+  admitted(id: string): SessionRecord {
+    const entry: Entry = { id, toClient: 0, toConsole: 0 }
+    this.#open.set(id, entry)
+    return {
+      id,
+      opened: (session) => opened(entry, session),
+      ended: (reason, at = new Date()) => this.#end(entry, reason, at),
+    }
+  }
+
+  /** All that is open, and what ended and is not acknowledged yet. */
+  report(): LedgerReport {
+    const ended = [...this.#ended.values()].slice(0, this.#options.maxEndedAtOnce ?? MAX_ENDED_AT_ONCE)
+    return { open: [...this.#open.values()].map(countsOf), ended }
+  }
+
+  /** The authority has heard this. */
+  acknowledge({ ended }: LedgerReport): void {
+    for (const { id } of ended) this.#ended.delete(id)
+  }
+
+  /** Ends what the authority wants to be ended. What is not open yet ends as soon as it is. */
+  end(wanted: ExtensionResponse<'beat'>['end']): void {
+    for (const { id, reason } of wanted) {
+      const entry = this.#open.get(id)
+      if (!entry) continue
+      entry.wanted = reason
+      entry.session?.end({ reason, detail: 'the authority wants it' })
+    }
+  }
+
+  #end(entry: Entry, reason: EndReason, at: Date): void {
+    if (!this.#open.delete(entry.id)) return
+    this.#ended.set(entry.id, { ...countsOf(entry), ended_at: at.toISOString(), reason })
+    const [oldest] = this.#ended.values()
+    if (this.#ended.size <= (this.#options.maxEnded ?? MAX_ENDED) || !oldest) return
+    this.#ended.delete(oldest.id)
+    this.#options.dropped?.(oldest)
+  }
+}
+
+function opened(entry: Entry, session: Pick<OpenSession, 'view' | 'end'>): void {
+  const { bytes_to_client, bytes_to_console } = countsOf(entry)
+  entry.toClient = bytes_to_client
+  entry.toConsole = bytes_to_console
+  entry.session = session
+  if (entry.wanted) session.end({ reason: entry.wanted, detail: 'the authority wanted it before it was open' })
+}
+
+function countsOf({ id, session, toClient, toConsole }: Entry): LedgerReport['open'][number] {
+  const { bytesToClient = 0, bytesToConsole = 0 } = session?.view ?? {}
+  return { id, bytes_to_client: toClient + bytesToClient, bytes_to_console: toConsole + bytesToConsole }
+}

@@ -1,0 +1,120 @@
+/**
+ * The authority `oriel`: Oriel's own API admits each session, after it asked again whether the console is still where the
+ * token leads. It says type, expiry and base URL as well, keeps a list of sessions, and may have one ended.
+ */
+import { type AdmittedConsole, isConsoleType, opens } from '@oriel/contract'
+import type { Logger, Secret } from '@oriel/runtime'
+import { type Auth, Conflict, createClient, type Fetch, Forbidden, NotFound, Unauthorized } from '@oriel/sdk'
+import {
+  type Admission,
+  type Authority,
+  admissionOf,
+  type SessionRecord,
+  UnusableConnectInfo,
+} from '../admit/authority.ts'
+import { Breaker, type BreakerOptions } from '../admit/breaker.ts'
+import { Refused } from '../refused.ts'
+import { startBeats } from './beats.ts'
+import { Ledger } from './ledger.ts'
+import { raceSignal } from './race-signal.ts'
+
+export interface OrielAuthorityOptions {
+  /**
+   * The API, such as `http://127.0.0.1:8774`; its compute endpoint below that will do as well. Default: what the catalogue
+   * of `auth` says.
+   */
+  readonly endpoint?: string | undefined
+  /** A service's credentials, which may admit sessions. */
+  readonly auth: Auth
+  /** Deadline of one admission and of one beat. */
+  readonly timeoutMs: number
+  /** By which the API knows this proxy; no two that run at once may have the same. */
+  readonly proxyId: string
+  readonly log: Logger
+  /** In place of the platform's `fetch`. */
+  readonly fetch?: Fetch
+  readonly breaker?: BreakerOptions
+}
+
+/** Beats from now on. Disposal reports what ended since the last beat. */
+export function orielAuthority(options: OrielAuthorityOptions): Authority {
+  const { timeoutMs, proxyId, log } = options
+  const { oriel } = createClient(options)
+  const breaker = new Breaker(options.breaker)
+  const ledger = new Ledger({
+    dropped: ({ id, reason }) => log.error({ session: id, reason }, 'an end was never told'),
+  })
+  const closing = new AbortController()
+  const beats = startBeats({
+    ledger,
+    send: (body, signal) => oriel.beat({ proxy_id: proxyId, body }, { signal }),
+    lastBeatTimeoutMs: timeoutMs,
+    log,
+  })
+  log.info({ proxyId }, 'sessions will be reported')
+
+  return {
+    health: { name: 'authority', check: () => breaker.check() },
+    breaker,
+    admit: async (token, client, signal) => {
+      const admitting = breaker.run(() => admit(token, client.address), isNoAnswer)
+      try {
+        return await raceSignal(admitting, signal)
+      } catch (cause) {
+        if (!signal.aborted) throw refusalOf(cause)
+        admitting.then(({ record }) => record.ended('client_lost')).catch(() => {})
+        throw signal.reason
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      closing.abort(new Error('the proxy is closing'))
+      await beats[Symbol.asyncDispose]()
+    },
+  }
+
+  async function admit(token: Secret, address: string): Promise<Admission & { readonly record: SessionRecord }> {
+    const body = { token: token.reveal(), proxy_id: proxyId, client_address: address }
+    const { session } = await oriel.admitSession({ body }, { signal: closing.signal })
+    const record = ledger.admitted(session.id)
+    try {
+      return { ...admissionOfConsole(session.console), record }
+    } catch (error) {
+      record.ended('authority_unavailable')
+      throw error
+    }
+  }
+}
+
+/** @throws UnusableConnectInfo */
+function admissionOfConsole(console: AdmittedConsole): Admission {
+  const { instance_uuid, instance_name, host, port, internal_access_path, tls_port } = console
+  const { protocol, type, base_url, expires_at } = console
+  if (!isConsoleType(type) || !opens(protocol, type)) throw new UnusableConnectInfo(`the type is ${type}`)
+  if (!URL.canParse(base_url)) throw new UnusableConnectInfo('the base_url is no URL')
+  const native = type === 'spice-direct' ? { tls_port } : {}
+  return {
+    ...admissionOf({ instance_uuid, host, port, internal_access_path, ...native }),
+    instanceName: instance_name,
+    type,
+    baseUrl: base_url,
+    expiresAt: new Date(expires_at),
+  }
+}
+
+/** Whether the API failed to answer the question; a plain no is an answer. */
+const isNoAnswer = (error: unknown) => !isUnknown(error) && !isMoved(error)
+
+/** Without the API's fault in it, a 404 or 409 comes from something else at that address. */
+const isUnknown = (error: unknown) => error instanceof NotFound && error.key === 'itemNotFound'
+const isMoved = (error: unknown) => error instanceof Conflict && error.key === 'conflictingRequest'
+
+function refusalOf(cause: unknown): Refused {
+  if (isUnknown(cause)) return new Refused('unknown_token', 'the API knows no such token', { cause })
+  if (isMoved(cause)) return new Refused('console_moved', 'the console is not where the token leads', { cause })
+  if (isOwnCredential(cause)) return new Refused('authority_unavailable', OWN_CREDENTIAL, { cause })
+  return new Refused('authority_unavailable', 'the API did not say what the token means', { cause })
+}
+
+const isOwnCredential = (error: unknown) => error instanceof Unauthorized || error instanceof Forbidden
+const OWN_CREDENTIAL =
+  "the API refused the proxy's own credential: it must be valid, and its role one that oriel:sessions:admit lets through"

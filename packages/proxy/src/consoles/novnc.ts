@@ -1,0 +1,122 @@
+/**
+ * Console type `novnc`: RFB in binary WebSocket frames. The proxy ends the RFB handshake on both sides, so that the
+ * browser needs no secret of the hypervisor; from ClientInit on the two talk to each other.
+ */
+import { type Deadline, deadline } from '@oriel/runtime'
+import type { RawData, WebSocket } from 'ws'
+import type { HypervisorSocket } from '../hypervisor-socket.ts'
+import { Refused } from '../refused.ts'
+import { ClientProtocolError, shakeClient } from '../rfb/client-handshake.ts'
+import { NotRfb, SecurityFailed, shakeHypervisor } from '../rfb/hypervisor-handshake.ts'
+import { type InstanceNames, nameObjection } from '../rfb/identity.ts'
+import { guardIdentity, watchDesktopName } from '../rfb/identity-guard.ts'
+import { LegStream } from '../rfb/leg-stream.ts'
+import { ByteReader, TooManyBytes } from '../rfb/reader.ts'
+import { type SecurityScheme, securitySchemes } from '../rfb/security/index.ts'
+import { NameTooLong } from '../rfb/server-init.ts'
+import type { LegTls } from '../tls-leg.ts'
+import { ClientFault, type Console, type HandshakeLimits, type Opening, type Secured, type Shaken } from './console.ts'
+
+export interface VncSettings {
+  /** How the leg to the hypervisor may be secured, the preferred scheme first. */
+  readonly schemes: readonly SecurityScheme[]
+  /** What TLS of `vencrypt` needs, whatever the host. */
+  readonly tls?: Omit<LegTls, 'host'> | undefined
+  /** Whether the guest must be the instance, and what happens when it is not. */
+  readonly identity: 'off' | 'warn' | 'enforce'
+}
+
+/** ProtocolVersion, security type, and room for a client that sends its ClientInit and more along. */
+const MAX_CLIENT_BYTES = 512
+
+export function novnc({ schemes, tls, identity }: VncSettings): Console {
+  const accepted = schemes.map((scheme) => securitySchemes[scheme])
+  return {
+    subprotocols: ['binary'],
+    pages: { '/vnc_lite.html': 'vnc.html', '/vnc.html': 'vnc.html', '/vnc_auto.html': 'vnc.html' },
+    acceptsText: false,
+    asksNames: identity !== 'off',
+    secure: async (dialled, limits, opening) => {
+      using limit = deadline(limits.timeoutMs, limits.signal)
+      const { signal } = limit
+      const stream = new LegStream(dialled, { signal, tls: tls && { ...tls, host: opening.admission.host } })
+      try {
+        await shakeHypervisor(stream, accepted)
+      } catch (cause) {
+        if (limits.signal.aborted) throw limits.signal.reason
+        throw refusalOf(cause, limit, limits)
+      }
+      return identified[identity](stream.leg, stream.rest(), opening, limits)
+    },
+    greet,
+  }
+}
+
+type Identify = (
+  leg: HypervisorSocket,
+  rest: Buffer,
+  opening: Opening,
+  limits: HandshakeLimits,
+) => Secured | Promise<Secured>
+
+/** What each setting of `hypervisor.identity` makes of a leg. */
+const identified = {
+  off: (leg, rest) => ({ hypervisor: leg, rest }),
+  warn: (leg, rest, opening) => ({
+    hypervisor: watchDesktopName(leg, rest, (name) => warnOfName(name, opening)),
+    rest,
+  }),
+  enforce: async (leg, rest, opening, { timeoutMs }) => ({
+    hypervisor: guardIdentity(leg, rest, { names: await requireNames(opening), timeoutMs }),
+    rest: Buffer.alloc(0),
+  }),
+} as const satisfies Record<VncSettings['identity'], Identify>
+
+async function requireNames({ names }: Opening): Promise<InstanceNames> {
+  const learnt = await names!
+  if ('refused' in learnt) throw learnt.refused
+  return learnt.known
+}
+
+async function warnOfName(desktopName: string | NameTooLong, { names, log }: Opening): Promise<void> {
+  const learnt = await names!.catch(() => undefined)
+  if (learnt === undefined) return
+  if ('refused' in learnt) {
+    const { message: detail, cause: err } = learnt.refused
+    return log.warn({ detail, err }, 'nobody could say whether this guest is the instance')
+  }
+  const objection = desktopName instanceof NameTooLong ? desktopName.message : nameObjection(desktopName, learnt.known)
+  if (objection !== undefined) log.warn({ detail: objection }, 'this guest may not be the instance')
+}
+
+function refusalOf(cause: unknown, { passed }: Deadline, { timeoutMs }: HandshakeLimits): Refused {
+  if (passed) return new Refused('console_timeout', `no RFB handshake within ${timeoutMs} ms`, { cause })
+  const atFault = cause instanceof SecurityFailed || cause instanceof TooManyBytes
+  if (atFault) return new Refused('security_failed', `RFB security: ${cause.message}`, { cause })
+  const detail = cause instanceof NotRfb ? cause.message : 'the connection broke in the RFB handshake'
+  return new Refused('console_unreachable', detail, { cause })
+}
+
+async function greet(client: WebSocket, limits: HandshakeLimits): Promise<Shaken> {
+  using limit = deadline(limits.timeoutMs, limits.signal)
+  const reader = new ByteReader({ maxBytes: MAX_CLIENT_BYTES, signal: limit.signal })
+  const message = (data: RawData, isBinary: boolean) => {
+    if (isBinary) reader.push(data as Buffer)
+    else reader.fail(new ClientProtocolError('it sends text frames'))
+  }
+  client.on('message', message)
+  try {
+    await shakeClient({ reader, write: (bytes) => client.send(bytes) })
+    return { rest: reader.rest() }
+  } catch (cause) {
+    if (limits.signal.aborted) throw limits.signal.reason
+    throw faultOf(cause, limit)
+  } finally {
+    client.off('message', message)
+  }
+}
+
+function faultOf(cause: unknown, { passed }: Deadline): ClientFault {
+  if (passed) return new ClientFault('client_lost', 'the client did not finish the RFB handshake', { cause })
+  return new ClientFault('protocol_error', `RFB with the client: ${(cause as Error).message}`, { cause })
+}

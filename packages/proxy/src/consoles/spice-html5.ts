@@ -1,0 +1,14 @@
+/**
+ * Console type `spice-html5`: SPICE in binary WebSocket frames, one WebSocket for each channel, all with one token. The
+ * SPICE link is between the browser and the hypervisor; nothing of it is ended here, so a SPICE server must trust the
+ * proxy's network, or be used through `spice-direct`.
+ */
+import { type Console, nothingToShake } from './console.ts'
+
+export const spiceHtml5: Console = {
+  subprotocols: ['binary'],
+  pages: { '/spice_auto.html': 'spice_auto.html' },
+  acceptsText: false,
+  secure: nothingToShake,
+  greet: nothingToShake,
+}

@@ -1,0 +1,121 @@
+/** Questions between the primary and a worker, over the channel that node:cluster puts between them. */
+
+/** What one side answers, by name. */
+export type Answers = Readonly<Record<string, (...args: never[]) => unknown>>
+
+/** The other side is gone, or did not answer in time. */
+export class NoAnswer extends Error {
+  override readonly name = 'NoAnswer'
+}
+
+interface Waiting {
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: Error) => void
+  readonly timer: NodeJS.Timeout
+}
+
+/** What the other side answers to a question. */
+type AnswerTo<Theirs extends Answers, K extends keyof Theirs> = Awaited<ReturnType<Theirs[K]>>
+
+type Message =
+  | { readonly call: number; readonly name: string; readonly args: readonly unknown[] }
+  | { readonly answer: number; readonly value?: unknown; readonly fault?: string }
+
+/** How long the other side may take: what is asked is in its memory. */
+const DEADLINE_MS = 2_000
+
+/** One end of the channel. `Theirs` is what the other end answers. Values must be such as JSON can carry. */
+export class Calls<Theirs extends Answers> {
+  readonly #send: (message: object) => void
+  readonly #mine: Answers
+  readonly #waiting = new Map<number, Waiting>()
+  /** Who takes the answers that come after their deadline. */
+  readonly #late = new Map<number, (value: never) => void>()
+  #lastId = 0
+
+  /** @param send puts a message on the channel; it may throw when the channel is closed */
+  constructor(send: (message: object) => void, mine: Answers) {
+    this.#send = send
+    this.#mine = mine
+  }
+
+  /** Asks, and waits for the answer. @throws NoAnswer, or an Error with the other side's message */
+  ask<K extends keyof Theirs & string>(name: K, ...args: Parameters<Theirs[K]>): Promise<AnswerTo<Theirs, K>> {
+    return this.#ask(name, args)
+  }
+
+  /**
+   * Asks for something that the other side keeps for us.
+   * @param late takes the answer that comes when whoever asked has given up
+   * @throws NoAnswer, or an Error with the other side's message
+   */
+  askFor<K extends keyof Theirs & string>(
+    late: (value: AnswerTo<Theirs, K>) => void,
+    name: K,
+    ...args: Parameters<Theirs[K]>
+  ): Promise<AnswerTo<Theirs, K>> {
+    return this.#ask(name, args, late)
+  }
+
+  /** Takes a message from the channel. What is none of ours is passed over. */
+  take(message: unknown): void {
+    const { call, answer } = (message ?? {}) as { call?: unknown; answer?: unknown }
+    if (typeof call === 'number') void this.#answer(message as Extract<Message, { call: number }>)
+    if (typeof answer === 'number') this.#heard(message as Extract<Message, { answer: number }>)
+  }
+
+  /** Nobody will answer any more. */
+  close(): void {
+    this.#late.clear()
+    for (const id of this.#waiting.keys()) this.#settle(id)?.reject(new NoAnswer('the other process is gone'))
+  }
+
+  #ask<K extends keyof Theirs & string>(
+    name: K,
+    args: readonly unknown[],
+    late?: (value: AnswerTo<Theirs, K>) => void,
+  ): Promise<AnswerTo<Theirs, K>> {
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    this.#lastId += 1
+    const id = this.#lastId
+    const timer = setTimeout(() => {
+      if (late) this.#late.set(id, late)
+      this.#settle(id)?.reject(new NoAnswer(`no answer to ${name}`))
+    }, DEADLINE_MS)
+    this.#waiting.set(id, { resolve, reject, timer })
+    this.#post({ call: id, name, args })
+    return promise as Promise<AnswerTo<Theirs, K>>
+  }
+
+  async #answer({ call, name, args }: Extract<Message, { call: number }>): Promise<void> {
+    try {
+      const answer = Object.hasOwn(this.#mine, name) ? this.#mine[name] : undefined
+      if (!answer) throw new Error(`nothing is called ${name}`)
+      this.#post({ answer: call, value: await answer(...(args as never[])) })
+    } catch (error) {
+      this.#post({ answer: call, fault: (error as Error).message })
+    }
+  }
+
+  #heard({ answer, value, fault }: Extract<Message, { answer: number }>): void {
+    const waiting = this.#settle(answer)
+    const late = this.#late.get(answer)
+    this.#late.delete(answer)
+    if (fault === undefined) (waiting?.resolve ?? late)?.(value as never)
+    else waiting?.reject(new Error(fault))
+  }
+
+  #settle(id: number): Waiting | undefined {
+    const waiting = this.#waiting.get(id)
+    this.#waiting.delete(id)
+    clearTimeout(waiting?.timer)
+    return waiting
+  }
+
+  /** Whoever waits for an answer hears of a closed channel by `close` or by the deadline. */
+  #post(message: Message): void {
+    try {
+      this.#send(message)
+    } catch {}
+  }
+}

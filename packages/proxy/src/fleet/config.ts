@@ -1,0 +1,24 @@
+/** What a worker does differently from a proxy that is alone. */
+import { randomBytes } from 'node:crypto'
+import { isNative, type ProxyConfig } from '../config.ts'
+
+/**
+ * The configuration of worker `index`: no admin listener, which is the primary's; native SPICE in the first one alone; and
+ * a name of its own towards oriel-api, since what one process said of its sessions must not pass for another's.
+ */
+export function workerConfig({ admin: _, ...config }: ProxyConfig, index: number): ProxyConfig {
+  const { authority, listen } = config
+  const id = authority.proxy_id
+  return {
+    ...config,
+    listen: index === 0 ? listen : listen.filter((entry) => !isNative(entry)),
+    authority: id === undefined ? authority : { ...authority, proxy_id: nameOf(id, index) },
+  }
+}
+
+const MAX_NAME = 64
+
+const nameOf = (id: string, index: number) => {
+  const end = `-${index}-${randomBytes(2).toString('hex')}`
+  return `${id.slice(0, MAX_NAME - end.length)}${end}`
+}

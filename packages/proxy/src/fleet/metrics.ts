@@ -1,0 +1,16 @@
+/** What the primary counts itself. */
+import * as prom from 'prom-client'
+
+/** Registers the fleet's own metrics; gives the count of workers that died. */
+export function fleetMetrics(registry: prom.Registry, running: () => number): prom.Counter {
+  const registers = [registry]
+  new prom.Gauge({
+    name: 'oriel_proxy_workers',
+    help: 'Workers that accept connections.',
+    registers,
+    collect() {
+      this.set(running())
+    },
+  })
+  return new prom.Counter({ name: 'oriel_proxy_worker_deaths_total', help: 'Workers that died.', registers })
+}

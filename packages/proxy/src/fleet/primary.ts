@@ -1,0 +1,222 @@
+/**
+ * The first of several processes: it has no console, but starts those that have, replaces what dies, counts the limits
+ * for all of them, and answers on the admin listener in their name.
+ */
+import cluster, { type Worker } from 'node:cluster'
+import { once } from 'node:events'
+import { createAdminListener, type Health, type Logger, type Started } from '@oriel/runtime'
+import * as prom from 'prom-client'
+import { type SessionControl, sessionRoutes } from '../admin/sessions.ts'
+import { type Entrant, Limits, type Place } from '../admit/limits.ts'
+import type { ProxyConfig, proxyConfig } from '../config.ts'
+import { sessionLimits } from '../proxy.ts'
+import { Refused } from '../refused.ts'
+import { Calls } from './calls.ts'
+import type { Figures, PlaceAnswer, PrimaryAnswers, WorkerAnswers } from './contract.ts'
+import { FleetFigures } from './figures.ts'
+import { fleetMetrics } from './metrics.ts'
+import { WORKER_VARIABLE } from './worker.ts'
+
+/** A worker that runs longer than this is started again at once when it dies; else each time it waits twice as long. */
+const STEADY_MS = 30_000
+const FIRST_BACKOFF_MS = 250
+const MAX_BACKOFF_MS = 30_000
+
+/**
+ * Starts `sessions.workers` processes and resolves when all accept connections.
+ * @throws Error when one of them ends before
+ */
+export async function startPrimary(config: ProxyConfig, log: Logger): Promise<Started<typeof proxyConfig>> {
+  await using opened = new AsyncDisposableStack()
+  const fleet = new Fleet(config, log)
+  const admin = config.admin && opened.use(await startAdmin(config.admin, fleet, log))
+  opened.defer(() => {
+    admin?.setDraining()
+    return fleet.stop()
+  })
+  await fleet.start()
+  log.info({ workers: config.sessions.workers }, 'all workers accept connections')
+  const close = opened.move()
+  return { reload: () => fleet.reload(), [Symbol.asyncDispose]: () => close.disposeAsync() }
+}
+
+function startAdmin({ listen, token_sha256 }: NonNullable<ProxyConfig['admin']>, fleet: Fleet, log: Logger) {
+  const routes = sessionRoutes({ sessions: fleet, tokenSha256: token_sha256 })
+  return createAdminListener({ listen, checks: fleet.checks, metrics: () => fleet.metrics(), routes, log })
+}
+
+interface Member {
+  readonly index: number
+  readonly process: Worker
+  readonly calls: Calls<WorkerAnswers>
+  readonly places: Map<number, Place>
+  readonly startedMs: number
+  /** Accepts connections. */
+  ready: boolean
+}
+
+class Fleet implements SessionControl {
+  readonly checks: readonly Health[] = [
+    { name: 'workers', check: () => this.#checkWorkers() },
+    { name: 'authority', check: () => this.#checkAuthority() },
+  ]
+  readonly #config: ProxyConfig
+  readonly #log: Logger
+  readonly #limits: Limits
+  readonly #members = new Map<number, Member>()
+  readonly #backoffs = new Map<number, number>()
+  readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #figures = new FleetFigures()
+  readonly #own = new prom.Registry()
+  readonly #deaths: prom.Counter
+  #lastPlace = 0
+  #stopping = false
+
+  constructor(config: ProxyConfig, log: Logger) {
+    this.#config = config
+    this.#log = log
+    this.#limits = new Limits(sessionLimits(config))
+    this.#deaths = fleetMetrics(this.#own, () => this.#ready.length)
+    // In turn, since consoles stay where they are for hours. Of 400 connections over four workers each got 100; where the
+    // kernel chose, from 83 to 117, in no less time.
+    cluster.schedulingPolicy = cluster.SCHED_RR
+  }
+
+  async start(): Promise<void> {
+    const { workers } = this.#config.sessions
+    await Promise.all(Array.from({ length: workers }, (_, index) => this.#launch(index)))
+  }
+
+  /** Tells every worker to close its sessions, and waits until all are gone. @throws Error when one ended badly */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    for (const timer of this.#timers) clearTimeout(timer)
+    const codes = await Promise.all([...this.#members.values()].map((member) => this.#end(member)))
+    const bad = codes.filter((code) => code !== 0)
+    if (bad.length > 0) throw new Error(`workers ended with ${bad.join(', ')}`)
+  }
+
+  async reload(): Promise<void> {
+    await this.#askAll('reload')
+  }
+
+  async list() {
+    return (await this.#askAll('sessions')).flatMap(({ value }) => value)
+  }
+
+  async end(id: string): Promise<boolean> {
+    return (await this.#askAll('end', id)).some(({ value }) => value)
+  }
+
+  async metrics(): Promise<string> {
+    for (const { index, value } of await this.#askAll('figures')) this.#figures.note(index, value)
+    return this.#figures.text((await this.#own.getMetricsAsJSON()) as unknown as Figures)
+  }
+
+  // Workers' lives
+
+  async #launch(index: number): Promise<void> {
+    const process = cluster.fork({ [WORKER_VARIABLE]: String(index) })
+    const ready = Promise.withResolvers<void>()
+    const places = new Map<number, Place>()
+    const calls: Calls<WorkerAnswers> = new Calls((message) => void process.send(message), {
+      ready: () => ready.resolve(),
+      ...this.#placesFor(places),
+    } satisfies PrimaryAnswers)
+    const member: Member = { index, process, calls, places, startedMs: performance.now(), ready: false }
+    this.#members.set(index, member)
+    process.on('message', (message) => calls.take(message))
+    process.on('error', (error) => this.#log.warn({ worker: index, err: error }, 'trouble with a worker'))
+    process.once('exit', (code, signal) => {
+      ready.reject(new Error(`worker ${index} ended with ${signal ?? code} before it accepted connections`))
+      this.#gone(member, signal ?? code)
+    })
+    await ready.promise
+    member.ready = true
+  }
+
+  #gone(member: Member, how: number | string): void {
+    const { index, calls, places, startedMs, ready } = member
+    calls.close()
+    for (const place of places.values()) place[Symbol.dispose]()
+    this.#members.delete(index)
+    void this.#figures.retire(index)
+    if (this.#stopping) return
+    this.#deaths.inc()
+    const lost = places.size
+    const backoffMs = this.#backoff(index, ready && performance.now() - startedMs > STEADY_MS)
+    this.#log.error({ worker: index, how, lost, backoffMs }, 'a worker died and is replaced')
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      // Its end is logged and answered by the next attempt.
+      this.#launch(index).catch(() => {})
+    }, backoffMs)
+    this.#timers.add(timer)
+  }
+
+  #backoff(index: number, wasSteady: boolean): number {
+    const backoffMs = wasSteady ? FIRST_BACKOFF_MS : (this.#backoffs.get(index) ?? FIRST_BACKOFF_MS)
+    this.#backoffs.set(index, Math.min(backoffMs * 2, MAX_BACKOFF_MS))
+    return backoffMs
+  }
+
+  async #end({ process, calls }: Member): Promise<number | string> {
+    const exit = once(process, 'exit')
+    calls.ask('stop').catch(() => {})
+    const [code, signal] = await exit
+    return signal ?? code
+  }
+
+  // What workers are asked
+
+  get #ready(): readonly Member[] {
+    return [...this.#members.values()].filter(({ ready }) => ready)
+  }
+
+  /** The answers of those that gave one; the others are logged. */
+  async #askAll<K extends keyof WorkerAnswers>(name: K, ...args: Parameters<WorkerAnswers[K]>) {
+    const asked = this.#ready.map(async ({ index, calls }) => {
+      try {
+        return [{ index, value: await calls.ask(name, ...args) }]
+      } catch (error) {
+        this.#log.warn({ worker: index, asked: name, err: error }, 'a worker gave no answer')
+        return []
+      }
+    })
+    return (await Promise.all(asked)).flat()
+  }
+
+  #checkWorkers(): void {
+    if (this.#ready.length === 0) throw new Error('no worker accepts connections')
+  }
+
+  async #checkAuthority(): Promise<void> {
+    const answers = await this.#askAll('health')
+    const failing = answers.map(({ value }) => value).filter((value) => value !== null)
+    if (failing.length === answers.length) throw new Error(failing[0] ?? 'no worker answers')
+  }
+
+  // What they ask
+
+  #placesFor(places: Map<number, Place>): Omit<PrimaryAnswers, 'ready'> {
+    return {
+      enter: (entrant) => this.#enter(places, entrant),
+      opened: (place) => places.get(place)?.opened(),
+      leave: (place) => {
+        places.get(place)?.[Symbol.dispose]()
+        places.delete(place)
+      },
+    }
+  }
+
+  #enter(places: Map<number, Place>, entrant: Entrant): PlaceAnswer {
+    try {
+      this.#lastPlace += 1
+      places.set(this.#lastPlace, this.#limits.enter(entrant))
+      return { place: this.#lastPlace }
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error
+      return { refusal: error.refusal, detail: error.message }
+    }
+  }
+}

@@ -1,0 +1,112 @@
+/** One of several processes that share the listeners: a proxy without an admin listener, whose limits the primary counts. */
+import { EventEmitter } from 'node:events'
+import { type SignalSource, withProcessMetrics } from '@oriel/runtime'
+import type { Entrant, Place, Places } from '../admit/limits.ts'
+import { createAuthority } from '../authority/index.ts'
+import type { ProxyConfig } from '../config.ts'
+import { createProxy, type ProxyDeps, type RunningProxy } from '../proxy.ts'
+import { Refused } from '../refused.ts'
+import { Calls } from './calls.ts'
+import { workerConfig } from './config.ts'
+import type { Figures, PlaceAnswer, PrimaryAnswers, WorkerAnswers } from './contract.ts'
+
+/** Tells a worker which of them it is, from 0. */
+export const WORKER_VARIABLE = 'PROXY_WORKER'
+
+/** Starts the proxy of a worker, and tells the primary. */
+export async function startWorker(
+  config: ProxyConfig,
+  { log, pages }: Pick<ProxyDeps, 'log' | 'pages'>,
+  signals: WorkerSignals,
+): Promise<RunningProxy> {
+  const index = Number(process.env[WORKER_VARIABLE])
+  const own = workerConfig(config, index)
+  const workerLog = log.child({ worker: index, pid: process.pid })
+  let proxy: RunningProxy | undefined
+  const calls: Calls<PrimaryAnswers> = new Calls((message) => process.send!(message), {
+    sessions: () => proxy!.inside.sessions.list(),
+    end: (id: string) => proxy!.inside.sessions.end(id),
+    figures: async () => (await proxy!.inside.registry.getMetricsAsJSON()) as unknown as Figures,
+    health: async () => why(() => proxy!.inside.health.check(AbortSignal.timeout(1_000))),
+    stop: () => signals.stop(),
+    reload: () => signals.reload(),
+  } satisfies WorkerAnswers)
+  process.on('message', (message) => calls.take(message))
+  const authority = createAuthority(own, workerLog)
+  proxy = await createProxy({ config: own, authority, log: workerLog, pages, places: remotePlaces(calls) })
+  withProcessMetrics(proxy.inside.registry)
+  await calls.ask('ready')
+  const { reload } = proxy
+  return { ...proxy, reload: (next) => reload(workerConfig(next, index)) }
+}
+
+/** Places that the primary counts. */
+export function remotePlaces(calls: Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>): Places {
+  const tell = (name: 'opened' | 'leave', place: number) => void calls.ask(name, place).catch(() => {})
+  const giveBack = (late: PlaceAnswer) => {
+    if ('place' in late) tell('leave', late.place)
+  }
+  return {
+    enter: async ({ tokenDigest, instance, client, type, replaces }: Entrant): Promise<Place> => {
+      const entrant = { tokenDigest, instance, client, type, ...(replaces ? { replaces } : {}) }
+      const answer = await calls.askFor(giveBack, 'enter', entrant)
+      if ('refusal' in answer) throw new Refused(answer.refusal, answer.detail)
+      let held = true
+      return {
+        opened: () => tell('opened', answer.place),
+        [Symbol.dispose]: () => {
+          if (held) tell('leave', answer.place)
+          held = false
+        },
+      }
+    },
+  }
+}
+
+/**
+ * The signals of a worker. A service manager and a terminal signal every process at once, and the primary says the same
+ * again over its channel: all of them together are one request to stop, and never the second one that means "at once".
+ */
+export class WorkerSignals implements SignalSource {
+  readonly #own = new EventEmitter()
+  #stopped = false
+
+  constructor() {
+    // The launcher in front of the program lets go of the channel, but addresses are bound through it.
+    process.channel?.ref()
+    process.on('SIGTERM', () => this.stop())
+    process.on('SIGINT', () => this.stop())
+    // The primary says when to reload, so that each does so once.
+    process.on('SIGHUP', () => {})
+  }
+
+  stop(): void {
+    if (this.#stopped) return
+    this.#stopped = true
+    this.#own.emit('SIGTERM')
+  }
+
+  reload(): void {
+    this.#own.emit('SIGHUP')
+  }
+
+  on(event: string, listener: (...values: unknown[]) => void): void {
+    if (!event.startsWith('SIG')) process.on(event, listener)
+    else this.#own.on(event, listener)
+    if (event === 'SIGTERM' && this.#stopped) listener()
+  }
+
+  off(event: string, listener: (...values: unknown[]) => void): void {
+    if (!event.startsWith('SIG')) process.off(event, listener)
+    else this.#own.off(event, listener)
+  }
+}
+
+async function why(check: () => unknown): Promise<string | null> {
+  try {
+    await check()
+    return null
+  } catch (error) {
+    return (error as Error).message
+  }
+}

@@ -1,0 +1,38 @@
+/** The Upgrade request itself (RFC 6455 section 4.2.1), judged before anybody is asked about its token. */
+import type { IncomingMessage } from 'node:http'
+import { Refused } from '../refused.ts'
+
+/** The version of RFC 6455, which every browser sends. */
+const VERSION = '13'
+/** Browsers send about fifteen, proxies add a few. */
+const MAX_HEADERS = 100
+
+/** RFC 9110 section 5.6.2. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+/** @throws Refused `bad_request` */
+export function checkUpgrade({ method, headers, rawHeaders }: IncomingMessage): void {
+  if (rawHeaders.length / 2 > MAX_HEADERS) throw bad(`${rawHeaders.length / 2} headers`)
+  if (method !== 'GET') throw bad(`method ${method}`)
+  if (headers.upgrade?.toLowerCase() !== 'websocket') throw bad('an Upgrade to something else')
+  if (!/^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key'] ?? '')) throw bad('Sec-WebSocket-Key')
+  if (headers['sec-websocket-version'] !== VERSION) {
+    throw bad('Sec-WebSocket-Version', { 'Sec-WebSocket-Version': VERSION })
+  }
+}
+
+/**
+ * The subprotocol to answer with: the first of `served` that is offered, or none when none is offered.
+ * @throws Refused `bad_request` when only others are offered, or the header is not as RFC 6455 has it: names, each once
+ */
+export function chooseSubprotocol(offered: string | undefined, served: readonly string[]): string | undefined {
+  if (offered === undefined) return undefined
+  const names = offered.split(',').map((name) => name.replace(/^[ \t]+|[ \t]+$/g, ''))
+  if (!names.every((name) => TOKEN.test(name))) throw bad('a subprotocol that is no name')
+  if (new Set(names).size < names.length) throw bad('a subprotocol is offered twice')
+  const chosen = served.find((name) => names.includes(name))
+  if (chosen === undefined) throw bad(`only the subprotocols ${JSON.stringify(names.slice(0, 8))} are offered`)
+  return chosen
+}
+
+const bad = (detail: string, headers: Record<string, string> = {}) => new Refused('bad_request', detail, { headers })

@@ -1,0 +1,159 @@
+/** What Prometheus learns: counts and spans only. No label names a token, a user, an instance or an address. */
+import type { RefusalName } from '@oriel/contract'
+import * as prom from 'prom-client'
+import type { Authority } from './admit/authority.ts'
+import type { Breaker } from './admit/breaker.ts'
+import { Refused } from './refused.ts'
+import type { OpenSession } from './sessions.ts'
+
+/** What waits for somebody else on the way to a console. */
+export type TimedStep = 'authority' | 'names' | 'dial' | 'handshake'
+
+/** Told of every piece that is relayed. */
+export interface ByteCount {
+  toClient(bytes: number): void
+  toConsole(bytes: number): void
+}
+
+export interface ProxyMetrics {
+  readonly registry: prom.Registry
+  /** A connect was admitted, or refused and why. */
+  admission(result: RefusalName | 'admitted'): void
+  sessionOpened(type: string): void
+  sessionEnded(type: string, reason: string): void
+  /** Counts the bytes of one console type; ask once for each session. */
+  counter(type: string): ByteCount
+  /** Runs `work` and records how long it took, and how it ended. */
+  timed<T>(step: TimedStep, type: string, work: () => Promise<T>): Promise<T>
+}
+
+/** Where figures are read when somebody asks for them. */
+export interface MetricSources {
+  /** The sessions that are open. */
+  readonly sessions: () => readonly OpenSession[]
+  readonly breaker?: Authority['breaker']
+  readonly namesBreaker?: Authority['namesBreaker']
+}
+
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+export function createMetrics(sources: MetricSources): ProxyMetrics {
+  const registry = new prom.Registry()
+  const registers = [registry]
+  const open = new prom.Gauge({ name: 'oriel_proxy_sessions', help: 'Open sessions.', labelNames: ['type'], registers })
+  const ended = new prom.Counter({
+    name: 'oriel_proxy_sessions_ended_total',
+    help: 'Sessions that ended, by close reason.',
+    labelNames: ['type', 'reason'],
+    registers,
+  })
+  const admissions = new prom.Counter({
+    name: 'oriel_proxy_admissions_total',
+    help: 'Connects, by result: admitted, or the name of the refusal.',
+    labelNames: ['result'],
+    registers,
+  })
+  bufferedGauge(registers, sources)
+  if (sources.breaker) breakerGauge(registers, 'authority', sources.breaker)
+  if (sources.namesBreaker) breakerGauge(registers, 'names', sources.namesBreaker)
+  return {
+    registry,
+    admission: (result) => admissions.inc({ result }),
+    sessionOpened: (type) => open.inc({ type }),
+    sessionEnded: (type, reason) => {
+      open.dec({ type })
+      ended.inc({ type, reason })
+    },
+    counter: byteCounters(registers),
+    timed: stopwatches(registers),
+  }
+}
+
+function stopwatches(registers: prom.Registry[]): ProxyMetrics['timed'] {
+  const histogram = (step: TimedStep, help: string) =>
+    new prom.Histogram({
+      name: `oriel_proxy_${step}_seconds`,
+      help,
+      labelNames: ['type', 'result'],
+      buckets: SECONDS,
+      registers,
+    })
+  const histograms = {
+    authority: histogram('authority', 'What a token means: how long the authority took to say so.'),
+    names: histogram('names', 'What the instance is called: how long the authority took to say so.'),
+    dial: histogram('dial', 'Connecting to the hypervisor.'),
+    handshake: histogram('handshake', "The hypervisor's handshake, before the client hears anything."),
+  } satisfies Record<TimedStep, unknown>
+  return async (step, type, work) => {
+    const stop = histograms[step].startTimer({ type })
+    try {
+      const result = await work()
+      stop({ result: 'ok' })
+      return result
+    } catch (error) {
+      // What is no refusal is a connect that was called off.
+      stop({ result: error instanceof Refused ? error.refusal : 'left' })
+      throw error
+    }
+  }
+}
+
+/** Plain sums, which become a metric only when somebody reads it: the relay counts every piece. */
+function byteCounters(registers: prom.Registry[]): ProxyMetrics['counter'] {
+  const totals = new Map<string, { to_client: number; to_console: number }>()
+  new prom.Counter({
+    name: 'oriel_proxy_relayed_bytes_total',
+    help: 'Bytes of console protocols, without WebSocket framing.',
+    labelNames: ['type', 'direction'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [type, sums] of totals) {
+        for (const [direction, sum] of Object.entries(sums)) this.inc({ type, direction }, sum)
+      }
+    },
+  })
+  return (type) => {
+    const sums = totals.get(type) ?? { to_client: 0, to_console: 0 }
+    totals.set(type, sums)
+    return {
+      toClient: (bytes) => {
+        sums.to_client += bytes
+      },
+      toConsole: (bytes) => {
+        sums.to_console += bytes
+      },
+    }
+  }
+}
+
+function bufferedGauge(registers: prom.Registry[], { sessions }: MetricSources): void {
+  new prom.Gauge({
+    name: 'oriel_proxy_buffered_bytes',
+    help: 'Memory that bytes occupy on their way to clients.',
+    labelNames: ['type'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { view, bufferedBytes } of sessions()) this.inc({ type: view.type }, bufferedBytes ?? 0)
+    },
+  })
+}
+
+const STATES = ['closed', 'open', 'trial'] as const
+const breakers = {
+  authority: 'The circuit breaker before the authority: 1 for its present state. Open: connects are refused unasked.',
+  names: "The circuit breaker before instances' names: 1 for its present state. Open: nobody is asked for them.",
+} as const
+
+function breakerGauge(registers: prom.Registry[], of: keyof typeof breakers, breaker: Pick<Breaker, 'state'>): void {
+  new prom.Gauge({
+    name: `oriel_proxy_${of}_breaker`,
+    help: breakers[of],
+    labelNames: ['state'],
+    registers,
+    collect() {
+      for (const state of STATES) this.set({ state }, breaker.state === state ? 1 : 0)
+    },
+  })
+}

@@ -1,0 +1,118 @@
+/**
+ * The console pages: built files, loaded once at start. Only what was there then is served, looked up by the exact path,
+ * so no path can lead out of the folder and none is ever redirected (CVE-2021-3654, CVE-2024-23340).
+ */
+import { createHash } from 'node:crypto'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { extname, join, relative, sep } from 'node:path'
+
+/** A file, ready to be sent. */
+export interface Page {
+  readonly body: Buffer
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** Pages by their paths, such as `/assets/vnc-1a2b3c.js`. */
+export type Pages = ReadonlyMap<string, Page>
+
+export interface PageOptions {
+  /** Origins besides the page's own that may frame it. Default: none. */
+  readonly frameAncestors?: readonly string[]
+  /** The API that the home page talks to; may be relative to the page. Default: none. */
+  readonly apiUrl?: string | undefined
+  /** The console types that the home page offers. Default: none. */
+  readonly consoles?: readonly string[]
+}
+
+/** A folder larger than this holds something else than console pages. */
+const MAX_FOLDER_BYTES = 64 * 1024 * 1024
+
+/** What may be served, by extension. Files of other kinds are left out. */
+const contentTypes: Readonly<Record<string, string>> = {
+  '.css': 'text/css; charset=utf-8',
+  '.html': 'text/html; charset=utf-8',
+  '.ico': 'image/x-icon',
+  '.js': 'text/javascript; charset=utf-8',
+  '.json': 'application/json',
+  '.mp3': 'audio/mpeg',
+  '.oga': 'audio/ogg',
+  '.png': 'image/png',
+  '.svg': 'image/svg+xml',
+  '.txt': 'text/plain; charset=utf-8',
+  '.wasm': 'application/wasm',
+  '.woff2': 'font/woff2',
+}
+
+/**
+ * Loads the files of `folder`, with `/` for `index.html` and `/oriel.json` for what the home page must know.
+ * @throws Error when the folder cannot be read, or is too large for one of pages
+ */
+export async function loadPages(folder: string | undefined, options: PageOptions = {}): Promise<Pages> {
+  const security = securityHeaders(options)
+  const settings = Buffer.from(JSON.stringify({ api_url: options.apiUrl ?? null, consoles: options.consoles ?? [] }))
+  const pages = new Map([['/oriel.json', page('/oriel.json', settings, security)]])
+  if (folder === undefined) return pages
+  for (const file of await filesOf(folder)) {
+    const path = `/${relative(folder, file).split(sep).join('/')}`
+    if (extname(path) in contentTypes && isWanted(path, options.consoles))
+      pages.set(path, page(path, await readFile(file), security))
+  }
+  const home = pages.get('/index.html')
+  if (home) pages.set('/', home)
+  return pages
+}
+
+/** What others made for one console type is there only where that type is served. */
+function isWanted(path: string, consoles: readonly string[] = []): boolean {
+  const type = /^\/third-party\/([^/]+)\//.exec(path)?.[1]
+  return type === undefined || consoles.includes(type)
+}
+
+async function filesOf(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+  const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size))
+  const bytes = sizes.reduce((sum, size) => sum + size, 0)
+  if (bytes > MAX_FOLDER_BYTES) throw new Error(`${folder} has ${bytes} bytes, too many for console pages`)
+  return files
+}
+
+function page(path: string, body: Buffer, security: Readonly<Record<string, string>>): Page {
+  return {
+    body,
+    headers: {
+      ...security,
+      'Content-Type': contentTypes[extname(path)]!,
+      'Content-Length': String(body.length),
+      'Cache-Control': cacheControl(path),
+      ETag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`,
+    },
+  }
+}
+
+/** Names of built assets change with their content; whatever carries no digest is asked for again. */
+function cacheControl(path: string): string {
+  return /^\/assets\/.*[-.][\w-]{8,}\.\w+$/.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache'
+}
+
+function securityHeaders({ frameAncestors = [], apiUrl }: PageOptions): Record<string, string> {
+  const api = apiUrl === undefined || !URL.canParse(apiUrl) ? [] : [new URL(apiUrl).origin]
+  const policy = [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data: blob:",
+    // Sound and video of SPICE, from memory.
+    "media-src 'self' blob:",
+    ["connect-src 'self' ws: wss:", ...api].join(' '),
+    "font-src 'self'",
+    "form-action 'none'",
+    "base-uri 'none'",
+    ["frame-ancestors 'self'", ...frameAncestors].join(' '),
+  ]
+  return {
+    'Content-Security-Policy': policy.join('; '),
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+  }
+}

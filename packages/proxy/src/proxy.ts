@@ -1,0 +1,251 @@
+/** The proxy as a whole: put together here, opened in order, closed in order. */
+import { X509Certificate } from 'node:crypto'
+import { type AdminListener, createAdminListener, type Health, type Logger } from '@oriel/runtime'
+import type * as prom from 'prom-client'
+import { type SessionControl, sessionRecord, sessionRoutes } from './admin/sessions.ts'
+import type { Authority } from './admit/authority.ts'
+import { Limits, type Places, type SessionLimits } from './admit/limits.ts'
+import { allowedOrigin, anyPort } from './admit/origin.ts'
+import { addressSet } from './admit/site.ts'
+import { Strangers } from './admit/strangers.ts'
+import { createAuthority } from './authority/index.ts'
+import { type ListenerConfig, type ProxyConfig, servedTypes } from './config.ts'
+import { createConsoles, type ServedConsoleType } from './consoles/index.ts'
+import { vncSettings } from './consoles/vnc-config.ts'
+import { type Listener, type ListenerOptions, type ListenerTls, startListener } from './listen/http.ts'
+import type { ConnectContext } from './listen/websocket.ts'
+import { createMetrics } from './metrics.ts'
+import { loadPages } from './pages.ts'
+import type { SessionView } from './session.ts'
+import { Sessions } from './sessions.ts'
+import { type SpiceBounds, type SpiceFront, startSpiceFront } from './spice/front.ts'
+import { type Timing, timingOf } from './timing.ts'
+
+export interface ProxyDeps {
+  /** Checked by the schema and by `refineProxyConfig`. */
+  readonly config: ProxyConfig
+  /** Who says what a token means. The proxy closes it. */
+  readonly authority: Authority
+  readonly log: Logger
+  /** The folder of built console pages. Default: none, and no page is served. */
+  readonly pages?: string | undefined
+  /** Who counts sessions, where that is not this process alone. Default: it is. */
+  readonly places?: Places | undefined
+  /** Time spans other than those of the configuration, such as short ones for tests. */
+  readonly timing?: Partial<Timing>
+  /** Bounds of native SPICE, for tests as well. */
+  readonly spiceBounds?: Partial<SpiceBounds>
+}
+
+export interface RunningProxy extends AsyncDisposable {
+  /** The listeners, in the order of the configuration, each with its bound `host:port`. */
+  readonly listeners: readonly { readonly address: string; readonly consoles: readonly ServedConsoleType[] }[]
+  /** The bound `host:port`s for native SPICE, when `spice-direct` is served. */
+  readonly spice?: { readonly address?: string; readonly tlsAddress?: string }
+  /** The bound `host:port` of the admin listener, when one is configured. */
+  readonly admin?: string
+  /**
+   * Takes the certificates of a configuration that was read anew; open sessions stay. Whatever else differs in it waits
+   * for the next start.
+   */
+  reload(config: ProxyConfig): void
+  /** What is open at the moment. No entry carries a credential. */
+  sessions(): readonly SessionView[]
+  /** What an admin listener shows, for one that is elsewhere. */
+  readonly inside: { readonly sessions: SessionControl; readonly registry: prom.Registry; readonly health: Health }
+}
+
+/** Connections that a listener takes besides consoles: pages, and Upgrades that are not through yet. */
+const SPARE_CONNECTIONS = 1024
+
+/**
+ * Starts a proxy with the authority of its configuration.
+ * @throws ListenError when an address cannot be bound; nothing stays open then
+ */
+export function startProxy(
+  config: ProxyConfig,
+  { log, pages }: Pick<ProxyDeps, 'log' | 'pages'>,
+): Promise<RunningProxy> {
+  return createProxy({ config, log, pages, authority: createAuthority(config, log) })
+}
+
+/**
+ * Starts a proxy with the authority that is given. Disposal stops it: `/readyz` answers 503, nothing listens any more,
+ * sessions are closed as `draining` within `drain_seconds`, what remains is dropped.
+ * @throws ListenError when an address cannot be bound; nothing stays open then
+ */
+export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
+  const { config, authority, log } = deps
+  await using opened = new AsyncDisposableStack()
+  opened.use(authority)
+  const timing = timingOf(config, deps.timing)
+  const stopping = { draining: false, closing: new AbortController() }
+  const shared = contextOf(deps, timing, stopping)
+  const pages = await loadPages(deps.pages, {
+    apiUrl: config.home.api_url,
+    frameAncestors: config.origin.allowed.map(anyPort),
+    consoles: [...new Set(config.listen.flatMap(servedTypes))],
+  })
+  const listeners: Listener[] = []
+  opened.defer(() => Promise.all(listeners.map((listener) => listener.close())).then(() => {}))
+  const admin = config.admin && (await startAdmin(config.admin, shared))
+  if (admin) opened.use(admin)
+  const spice = servesSpice(config) ? opened.use(await startSpiceFront(shared, config, deps.spiceBounds)) : undefined
+  const context: ConnectContext = { ...shared, spice }
+  opened.defer(() => stop(context, stopping, spice ? [...listeners, spice] : listeners, admin))
+  for (const listen of config.listen) {
+    const maxConnections = config.sessions.max_total + SPARE_CONNECTIONS
+    listeners.push(await startListener(context, pages, listenerOptions(listen), maxConnections))
+  }
+  log.debug({ pages: pages.size }, 'console pages loaded')
+  warnOfUnchecked(config, log)
+  const close = opened.move()
+  return {
+    listeners: listeners.map(({ address, consoles }) => ({ address, consoles })),
+    ...(admin ? { admin: admin.address } : {}),
+    ...(spice ? { spice: addressesOf(spice) } : {}),
+    reload: (next) => {
+      reloadCertificates(listeners, next, log)
+      spice?.reload(next)
+    },
+    sessions: () => context.sessions.list(),
+    inside: {
+      sessions: controlOf(context.sessions),
+      registry: context.metrics.registry,
+      health: authority.health,
+    },
+    [Symbol.asyncDispose]: () => close.disposeAsync(),
+  }
+}
+
+/** Nobody should believe that a check is made where the protocol does not say which guest it is. */
+function warnOfUnchecked({ hypervisor, listen }: ProxyConfig, log: Logger): void {
+  const served = new Set(listen.flatMap(servedTypes))
+  const consoles = [...served].filter((type) => type !== 'novnc' && type !== 'spice-direct')
+  if (hypervisor.identity !== 'enforce' || consoles.length === 0) return
+  log.warn({ consoles }, 'hypervisor.identity is not enforced for these consoles: they do not tell the guest')
+}
+
+const servesSpice = ({ spice, listen }: ProxyConfig) =>
+  spice !== undefined && listen.flatMap(servedTypes).includes('spice-direct')
+
+const addressesOf = ({ address, tlsAddress }: SpiceFront) => ({
+  ...(address === undefined ? {} : { address }),
+  ...(tlsAddress === undefined ? {} : { tlsAddress }),
+})
+
+interface Stopping {
+  draining: boolean
+  readonly closing: AbortController
+}
+
+function contextOf({ config, authority, log, places }: ProxyDeps, timing: Timing, stopping: Stopping): ConnectContext {
+  const { sessions, origin, hypervisor, consoles } = config
+  const open = new Sessions()
+  const limits = new Limits(sessionLimits(config))
+  const trustedProxies = addressSet(origin.trusted_proxies)
+  return {
+    consoles: createConsoles({
+      vnc: vncSettings(hypervisor),
+      serialReplay: { maxBytes: consoles.serial.replay_bytes, keepMs: consoles.serial.replay_seconds * 1000 },
+    }),
+    authority,
+    limits,
+    places: places ?? limits,
+    sessions: open,
+    allowedOrigins: Object.freeze(origin.allowed.map(allowedOrigin)),
+    trustedProxies,
+    strangers: new Strangers({
+      maxWaitingPerClient: sessions.max_waiting_per_client,
+      unknownTokensPerMinute: sessions.unknown_tokens_per_minute,
+      trustedProxies,
+      onFull: (client) => log.warn({ client, limit: 'max_waiting_per_client' }, 'connections of a client are dropped'),
+    }),
+    enforceTokenExpiry: sessions.enforce_token_expiry,
+    timing,
+    metrics: createMetrics({
+      sessions: () => open.open(),
+      breaker: authority.breaker,
+      namesBreaker: authority.namesBreaker,
+    }),
+    log,
+    draining: () => stopping.draining,
+    closing: stopping.closing.signal,
+  }
+}
+
+/** The limits of the configuration. */
+export const sessionLimits = ({ sessions }: ProxyConfig): SessionLimits => ({
+  maxTotal: sessions.max_total,
+  maxPerToken: sessions.max_per_token,
+  maxPerInstance: sessions.max_per_instance,
+  maxPerClient: sessions.max_per_client,
+  singleUse: sessions.single_use,
+})
+
+function startAdmin(
+  { listen, token_sha256 }: NonNullable<ProxyConfig['admin']>,
+  { authority, metrics, sessions, log }: ConnectContext,
+): Promise<AdminListener> {
+  const checks: Health[] = [authority.health]
+  const routes = sessionRoutes({ sessions: controlOf(sessions), tokenSha256: token_sha256 })
+  return createAdminListener({ listen, checks, registry: metrics.registry, routes, log })
+}
+
+/** The sessions of this process. */
+function controlOf(sessions: Sessions): SessionControl {
+  return {
+    list: async () => sessions.open().map(sessionRecord),
+    end: async (id) => sessions.end(id, { reason: 'ended' }),
+  }
+}
+
+/** In this order: refuse, stop listening, close sessions, call off what is not through yet. */
+async function stop(
+  context: ConnectContext,
+  stopping: Stopping,
+  listeners: readonly { stop(): void }[],
+  admin?: AdminListener,
+) {
+  stopping.draining = true
+  admin?.setDraining()
+  for (const listener of listeners) listener.stop()
+  await context.sessions.drain(context.timing.drainMs)
+  stopping.closing.abort(new Error('the proxy is stopping'))
+}
+
+function listenerOptions(listen: ListenerConfig): ListenerOptions {
+  const { address, tls, proxy_protocol: proxyProtocol } = listen
+  return { address, consoles: servedTypes(listen), tls: tls && listenerTls(tls), proxyProtocol }
+}
+
+const listenerTls = ({ cert, key, min_version, ciphers }: NonNullable<ListenerConfig['tls']>): ListenerTls => ({
+  ...{ cert, key: key.reveal(), minVersion: min_version, ciphers },
+})
+
+/**
+ * Certificates are all that changes of listeners while the proxy runs. A pair that is unusable leaves the old one where it
+ * is, and so does a listener whose address the configuration has no more, or not as often as before.
+ */
+function reloadCertificates(listeners: readonly Listener[], { listen }: ProxyConfig, log: Logger): void {
+  for (const [configured, same] of Map.groupBy(listeners, (listener) => listener.configured)) {
+    const tables = listen.filter(({ address }) => address === configured)
+    if (tables.length === same.length) {
+      for (const [i, listener] of same.entries()) reloadCertificate(listener, tables[i]!, log)
+    } else {
+      log.warn({ listener: configured }, 'which certificate is for this listener is unclear, the old one stays')
+    }
+  }
+}
+
+function reloadCertificate(listener: Listener, { tls }: ListenerConfig, log: Logger): void {
+  if (!tls) return
+  const facts = { listener: listener.address }
+  try {
+    const changed = listener.secure(listenerTls(tls))
+    const { subject, validTo } = new X509Certificate(tls.cert)
+    if (changed) log.info({ ...facts, subject, validTo }, 'certificate replaced')
+  } catch (error) {
+    log.error({ ...facts, err: error }, 'the new certificate is unusable, the old one stays')
+  }
+}

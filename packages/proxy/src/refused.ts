@@ -1,0 +1,24 @@
+/** The one way in which a connect is refused before 101: a catalogue entry for the client, an exact cause for the log. */
+import type { RefusalName } from '@oriel/contract'
+
+export class Refused extends Error {
+  override readonly name = 'Refused'
+  readonly refusal: RefusalName
+  /** HTTP headers that the refusal carries besides the usual ones. */
+  readonly headers: Readonly<Record<string, string>>
+
+  /**
+   * @param refusal what the client hears
+   * @param detail what the log says; it may name addresses, never a token
+   */
+  constructor(refusal: RefusalName, detail: string, options: RefusedOptions = {}) {
+    super(detail, 'cause' in options ? { cause: options.cause } : undefined)
+    this.refusal = refusal
+    this.headers = options.headers ?? {}
+  }
+}
+
+export interface RefusedOptions {
+  readonly cause?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}

@@ -1,0 +1,81 @@
+/** A handshake on a leg to a VNC server: read with a bounded reader, in clear at first and within TLS once that began. */
+import type { HypervisorSocket, PlainLeg } from '../hypervisor-socket.ts'
+import { tlsFailure } from '../server-certificate.ts'
+import type { LegTls } from '../tls-leg.ts'
+import { SecurityFailed } from './hypervisor-handshake.ts'
+import { ByteReader } from './reader.ts'
+import type { HypervisorStream } from './security/index.ts'
+
+/** A hypervisor may give a long reason for its refusal, or a long list; beyond that nothing of a handshake is long. */
+const MAX_BYTES = 4096
+
+export interface LegStreamOptions {
+  /** How TLS is begun, where it may be. */
+  readonly tls?: LegTls | undefined
+  /** Ends every wait. */
+  readonly signal: AbortSignal
+}
+
+export class LegStream implements HypervisorStream {
+  readonly #dialled: PlainLeg
+  readonly #options: LegStreamOptions
+  #leg: HypervisorSocket
+  #reader: ByteReader
+
+  constructor(dialled: PlainLeg, options: LegStreamOptions) {
+    this.#dialled = dialled
+    this.#options = options
+    this.#leg = dialled
+    this.#reader = readerOf(dialled, options.signal, (cause) => cause ?? new Error('it ended the connection'))
+  }
+
+  get reader(): ByteReader {
+    return this.#reader
+  }
+
+  /** The leg as it stands: the one that was dialled, or TLS around it. */
+  get leg(): HypervisorSocket {
+    return this.#leg
+  }
+
+  readonly write = (bytes: Uint8Array): void => void this.#leg.write(bytes)
+
+  /** Bytes that came before TLS was there are an attempt to slip something in. */
+  async startTls(): Promise<void> {
+    const { tls, signal } = this.#options
+    if (!tls) throw new TypeError('TLS was agreed on without being configured')
+    if (this.rest().length > 0) throw new SecurityFailed('it sends bytes before TLS begins')
+    this.#leg = await this.#dialled.startTls(tls, signal).catch((cause: Error) => {
+      throw signal.aborted ? signal.reason : new SecurityFailed(tlsFailure(cause), { cause })
+    })
+    this.#reader = readerOf(this.#leg, signal, (cause) => endedAfterTls(tls, cause))
+  }
+
+  /** Pauses the leg, and gives what the hypervisor sent beyond what was read. */
+  rest(): Buffer {
+    this.#leg.pause()
+    return this.#reader.rest()
+  }
+}
+
+function readerOf(leg: HypervisorSocket, signal: AbortSignal, failure: (cause?: Error) => Error): ByteReader {
+  const reader = new ByteReader({ maxBytes: MAX_BYTES, signal })
+  leg.take((bytes) => {
+    reader.push(bytes)
+    leg.giveBack(bytes)
+    return true
+  })
+  leg.ended.then((cause) => reader.fail(failure(cause)))
+  return reader
+}
+
+/** In TLS 1.3 a server judges the client's certificate when the client is through already; QEMU then just ends. */
+function endedAfterTls({ hasCertificate }: LegTls, cause?: Error): SecurityFailed {
+  if (cause && 'code' in cause && String(cause.code).startsWith('ERR_SSL_')) {
+    return new SecurityFailed(tlsFailure(cause), { cause })
+  }
+  const guess = hasCertificate
+    ? 'does it trust who signed the certificate in hypervisor.vnc.cert?'
+    : 'does it want a client certificate? Then set hypervisor.vnc.cert and key'
+  return new SecurityFailed(`it ended the connection right after TLS began: ${guess}`, { cause })
+}

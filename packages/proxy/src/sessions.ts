@@ -1,0 +1,61 @@
+/** The sessions that are open now. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Ending } from './relay.ts'
+import type { SessionView } from './session.ts'
+
+/** A session of any console type, as far as it is listed and ended. */
+export interface OpenSession {
+  readonly id: string
+  readonly view: SessionView
+  /** When the client last sent something, on the monotonic clock. */
+  readonly lastInputMs: number
+  /** Memory that its bytes occupy on their way to the client, where that is known. */
+  readonly bufferedBytes?: number
+  /** Ends it. The first reason counts. */
+  end(ending: Ending): void
+  /** Drops the client's connections at once. */
+  terminate(): void
+}
+
+export class Sessions {
+  readonly #open = new Map<string, { readonly session: OpenSession; readonly closed: Promise<void> }>()
+
+  /** Keeps `session` until `closed` settles. */
+  add(session: OpenSession, closed: Promise<void>): void {
+    this.#open.set(session.id, { session, closed })
+    closed.finally(() => this.#open.delete(session.id))
+  }
+
+  get size(): number {
+    return this.#open.size
+  }
+
+  list(): readonly SessionView[] {
+    return [...this.#open.values()].map(({ session }) => session.view)
+  }
+
+  /** Those that are open, themselves. */
+  open(): readonly OpenSession[] {
+    return [...this.#open.values()].map(({ session }) => session)
+  }
+
+  /** Ends the session with that id. False: there is none. */
+  end(id: string, ending: Ending): boolean {
+    const found = this.#open.get(id)
+    found?.session.end(ending)
+    return found !== undefined
+  }
+
+  /** Ends every session as `draining`, waits up to `deadlineMs` for their clients, drops those that remain. */
+  async drain(deadlineMs: number): Promise<void> {
+    const open = [...this.#open.values()]
+    for (const { session } of open) session.end({ reason: 'draining' })
+    const closed = Promise.all(open.map((entry) => entry.closed))
+    const late = new AbortController()
+    const deadline = delay(deadlineMs, undefined, { signal: late.signal }).catch(() => {})
+    await Promise.race([closed, deadline])
+    late.abort()
+    for (const { session } of this.#open.values()) session.terminate()
+    await closed
+  }
+}

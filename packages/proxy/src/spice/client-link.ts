@@ -1,0 +1,60 @@
+/** The client's side of a link: what it asks for, and the ticket that it shows. */
+import { commonForClient, has, serverCapabilities } from './capabilities.ts'
+import {
+  buildLinkReply,
+  ENCRYPTED_TICKET_BYTES,
+  HEADER_BYTES,
+  LinkFault,
+  type LinkMessage,
+  parseClientHeader,
+  parseLinkMessage,
+} from './link.ts'
+import { type ChannelName, channelName, commonCapabilities, MAGIC, MECHANISM_SPICE } from './protocol.ts'
+import type { SocketReader } from './socket-reader.ts'
+import type { TicketKey } from './ticket-keys.ts'
+
+/** A link for a channel that exists. */
+export interface ClientLink extends LinkMessage {
+  readonly name: ChannelName
+}
+
+/** A browser, or something else that speaks HTTP, found the port. */
+export class SpeaksHttp extends Error {
+  override readonly name = 'SpeaksHttp'
+}
+
+/** @throws LinkFault, SpeaksHttp, SocketEnded */
+export async function readLink(reader: SocketReader): Promise<ClientLink> {
+  const start = await reader.read(MAGIC.length)
+  if (/^(GET|HEAD|POST|PUT|OPTI|CONN|DELE|PATC) ?$/.test(start.toString('latin1')))
+    throw new SpeaksHttp('it speaks HTTP')
+  // Judged before more is awaited: who sends something else may send nothing more.
+  if (!start.equals(MAGIC)) throw new LinkFault('invalid_magic', `begins with ${start.toString('hex')}`)
+  const header = Buffer.concat([start, await reader.read(HEADER_BYTES - MAGIC.length)])
+  const message = parseLinkMessage(await reader.read(parseClientHeader(header)))
+  const name = channelName(message.channelType)
+  if (name === undefined) throw new LinkFault('channel_not_available', `channel type ${message.channelType}`)
+  return { ...message, name }
+}
+
+/** The reply that lets the client go on to its ticket. */
+export function replyTo({ common, name }: ClientLink, key: TicketKey): Buffer {
+  return buildLinkReply({
+    publicKey: key.publicKey,
+    common: commonForClient(common),
+    channel: serverCapabilities[name],
+  })
+}
+
+/** The ticket that the client sends, or `undefined` for what is none. @throws LinkFault, SocketEnded */
+export async function readTicket(
+  reader: SocketReader,
+  { common }: ClientLink,
+  key: TicketKey,
+): Promise<string | undefined> {
+  if (has(common, commonCapabilities.authSelection)) {
+    const mechanism = (await reader.read(4)).readUInt32LE()
+    if (mechanism !== MECHANISM_SPICE) throw new LinkFault('invalid_data', `authentication mechanism ${mechanism}`)
+  }
+  return key.decrypt(await reader.read(ENCRYPTED_TICKET_BYTES))
+}

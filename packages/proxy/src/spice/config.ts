@@ -1,0 +1,142 @@
+/** The parts of `proxy.toml` that concern native SPICE, and what can be wrong with them together. */
+import { type ConfigFault, listenAddress, pem, secretPem, secretString } from '@oriel/runtime'
+import * as Type from 'typebox'
+import { channelNames } from './protocol.ts'
+import { allowedHosts } from './target.ts'
+
+const table = <P extends Type.TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false })
+const text = (description: string) => Type.Optional(Type.String({ minLength: 1, description }))
+const texts = (description: string) => Type.Array(Type.String({ minLength: 1 }), { default: [], description })
+const port = (description: string) => Type.Optional(Type.Integer({ minimum: 1, maximum: 65535, description }))
+const seconds = (value: number, description: string, minimum = 0) =>
+  Type.Integer({ default: value, minimum, maximum: 2_147_483, description })
+const oneOf = <const V extends readonly string[]>(values: V, value: V[number], description: string) =>
+  Type.Unsafe<V[number]>({ enum: values, default: value, description })
+
+/** Depends on another key, so the schema itself has no default. */
+const address = (description: string) =>
+  Object.assign(listenAddress(), { description: `${description} host:port; port 0 picks a free one.` })
+
+/** Where viewers connect unless it is told. */
+export const DEFAULT_LISTEN = '127.0.0.1:5900'
+export const DEFAULT_TLS_LISTEN = '127.0.0.1:5901'
+
+/** `[spice]`: the side of viewers. */
+export const spiceTable = table({
+  listen: Type.Optional(
+    address(
+      `Where viewers connect in clear. Default: ${DEFAULT_LISTEN}; with spice.tls, nowhere, and one that is named only sends viewers to TLS.`,
+    ),
+  ),
+  tls_listen: Type.Optional(address(`Where viewers connect over TLS. Default: ${DEFAULT_TLS_LISTEN} with spice.tls.`)),
+  public_host: text('What .vv files name. Default: the name by which the file was asked for.'),
+  public_port: port('The port in clear that .vv files name. Default: as bound.'),
+  public_tls_port: port('The TLS port that .vv files name. Default: as bound.'),
+  tls: Type.Optional(
+    table({
+      cert: pem({ description: 'What viewers are shown: PEM, or the name of a file with it.' }),
+      key: secretPem({ description: 'Its private key.' }),
+      ca: Type.Optional(
+        pem({ description: 'Goes into the .vv, for viewers that do not trust the certificate anyway.' }),
+      ),
+    }),
+  ),
+  proxy_protocol: Type.Boolean({
+    default: false,
+    description:
+      'Whether every connection begins with a PROXY header (version 1 or 2) from an address in origin.trusted_proxies.',
+  }),
+  first_use_seconds: seconds(60, "From the file's download to the viewer's first connection.", 1),
+  reconnect_grace_seconds: seconds(30, 'Within which a viewer that lost its session may come back.'),
+  in_use: oneOf(
+    ['take_over', 'refuse'],
+    'take_over',
+    'What a second viewer of one console does to the first, or hears.',
+  ),
+  policy: oneOf(['enforce', 'watch'], 'enforce', 'Whether messages that no viewer needs are refused, or only logged.'),
+  hidden_channels: texts('Channels that viewers are not told of, such as usbredir and webdav.'),
+  migration_hosts: texts('Names and CIDRs that a live migration may lead to; none: it is refused.'),
+  files_per_minute: Type.Integer({
+    default: 60,
+    minimum: 1,
+    maximum: 100_000,
+    description: '.vv files for one address.',
+  }),
+})
+
+/** `[hypervisor.spice]`: the side of hypervisors. */
+export const spiceHypervisorTable = table({
+  ca: Type.Optional(pem({ description: "Who signed the hypervisors' certificates. Default: those that Node knows." })),
+  subject: text("The subject of a certificate that does not name its host; {host} stands for the host's name."),
+  allow_plaintext: Type.Optional(
+    Type.Boolean({
+      description: 'Whether a hypervisor may be dialled in clear. Default: only on this machine itself.',
+    }),
+  ),
+  password: Type.Optional(
+    secretString({ description: "The ticket of every hypervisor, such as libvirt's spice_password." }),
+  ),
+})
+
+/** The parts of the configuration that {@link spiceFaults} holds together. */
+export interface SpiceConfigParts {
+  readonly spice?: Type.Static<typeof spiceTable> | undefined
+  readonly hypervisor: { readonly spice?: Type.Static<typeof spiceHypervisorTable> | undefined }
+  readonly origin: { readonly trusted_proxies: readonly string[] }
+}
+
+/** What is wrong though each key is right by itself. */
+export function spiceFaults({ spice, hypervisor, origin }: SpiceConfigParts, isServed: boolean): ConfigFault[] {
+  const missing = { path: 'spice', message: 'a listener serves spice-direct: add the table [spice]' }
+  return [
+    ...(isServed && !spice ? [missing] : []),
+    ...(spice ? [...tlsFaults(spice), ...channelFaults(spice), ...hostFaults(spice)] : []),
+    ...(spice ? balancerFaults(spice, origin.trusted_proxies) : []),
+    ...pemFault('hypervisor.spice.ca', hypervisor.spice?.ca),
+  ]
+}
+
+function balancerFaults({ proxy_protocol }: Type.Static<typeof spiceTable>, trusted: readonly string[]): ConfigFault[] {
+  if (!proxy_protocol || trusted.length > 0) return []
+  const message = 'nobody may send its header, name the balancers in origin.trusted_proxies'
+  return [{ path: 'spice.proxy_protocol', message }]
+}
+
+function tlsFaults({ tls, tls_listen }: Type.Static<typeof spiceTable>): ConfigFault[] {
+  const without = { path: 'spice.tls_listen', message: 'needs spice.tls with a certificate and its key' }
+  if (!tls) return tls_listen === undefined ? [] : [without]
+  return [
+    ...pemFault('spice.tls.cert', tls.cert),
+    ...pemFault('spice.tls.key', tls.key.reveal()),
+    ...pemFault('spice.tls.ca', tls.ca),
+  ]
+}
+
+function pemFault(path: string, pem: string | undefined): ConfigFault[] {
+  const key = path.split('.').at(-1)
+  if (pem === undefined || pem.includes('-----BEGIN ')) return []
+  return [{ path, message: `no PEM text, name a file in ${key}_file` }]
+}
+
+function channelFaults({ hidden_channels }: Type.Static<typeof spiceTable>): ConfigFault[] {
+  const hideable = channelNames.filter((name) => name !== 'main')
+  const wrong = hidden_channels
+    .map((name, i) => ({ name, i }))
+    .filter(({ name }) => !hideable.some((known) => known === name))
+  return wrong.map(({ i }) => ({
+    path: `spice.hidden_channels[${i}]`,
+    message: `must be one of ${hideable.join(', ')}`,
+  }))
+}
+
+function hostFaults({ migration_hosts }: Type.Static<typeof spiceTable>): ConfigFault[] {
+  return migration_hosts.flatMap((entry, i) => {
+    try {
+      allowedHosts([entry])
+      return []
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error
+      return [{ path: `spice.migration_hosts[${i}]`, message: error.message }]
+    }
+  })
+}

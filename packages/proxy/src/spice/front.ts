@@ -1,0 +1,223 @@
+/** The native SPICE front as a whole: its ports, its keys and tickets, and the address that hands out `.vv` files. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { parseListen } from '@oriel/runtime'
+import { RateLimit } from '../admit/rate-limit.ts'
+import type { ProxyConfig } from '../config.ts'
+import { DEFAULT_LISTEN, DEFAULT_TLS_LISTEN } from './config.ts'
+import type { SpiceContext, SpiceSettings } from './context.ts'
+import { type NativeListener, startNativeListener } from './native-listener.ts'
+import type { ChannelName } from './protocol.ts'
+import type { SpiceSession } from './session.ts'
+import { allowedHosts } from './target.ts'
+import { createTicketKeys } from './ticket-keys.ts'
+import { Tickets } from './tickets.ts'
+import { answerVv, VV_PATHS, type VvOptions } from './vv-endpoint.ts'
+
+/** What the front shares with the rest of the proxy. */
+export type SharedContext = Pick<
+  SpiceContext,
+  | 'authority'
+  | 'limits'
+  | 'places'
+  | 'sessions'
+  | 'trustedProxies'
+  | 'timing'
+  | 'metrics'
+  | 'log'
+  | 'draining'
+  | 'closing'
+>
+
+/** The parts of the configuration that the front reads. */
+export type SpiceParts = Pick<ProxyConfig, 'spice' | 'hypervisor' | 'sessions'>
+
+/** The `[spice]` table, with its defaults. */
+export type SpiceConfig = NonNullable<ProxyConfig['spice']>
+
+export interface SpiceFront extends AsyncDisposable {
+  /** The bound `host:port` of the ports for SPICE clients. */
+  readonly address?: string
+  readonly tlsAddress?: string
+  /** Answers a request when its path is that of `.vv` files. @param path below the listener's prefix */
+  answer(listener: string, path: string, request: IncomingMessage, response: ServerResponse): boolean
+  /**
+   * Takes certificates, authorities and the hypervisors' ticket from a configuration that was read anew, for whatever opens
+   * from now on. A certificate that is unusable leaves the old one where it is.
+   */
+  reload(config: SpiceParts): void
+  /** Stops listening. Sessions that are open stay. */
+  stop(): void
+}
+
+/** Spans and bounds that no operator was ever in need of. */
+export interface SpiceBounds {
+  readonly handshakeTimeoutMs: number
+  readonly legTimeoutMs: number
+  readonly probeTimeoutMs: number
+  readonly wrongTicketDelayMs: number
+  readonly flushTimeoutMs: number
+  readonly maxWaiting: number
+  readonly maxWaitingPerClient: number
+  readonly maxChannels: number
+  readonly maxTickets: number
+  readonly maxTicketsPerToken: number
+}
+
+/** Those of every proxy; tests choose their own. */
+export const spiceBounds: SpiceBounds = {
+  handshakeTimeoutMs: 10_000,
+  legTimeoutMs: 20_000,
+  probeTimeoutMs: 10_000,
+  wrongTicketDelayMs: 1_000,
+  flushTimeoutMs: 2_000,
+  maxWaiting: 1024,
+  maxWaitingPerClient: 32,
+  maxChannels: 64,
+  maxTickets: 20_000,
+  // A person who opens the link again gets another file. One token may be for as many sessions.
+  maxTicketsPerToken: 32,
+}
+
+/**
+ * Starts the front. Disposal drops what is still open.
+ * @throws ListenError when an address cannot be bound; Error when the host makes no RSA keys of 1024 bits
+ */
+export async function startSpiceFront(
+  shared: SharedContext,
+  config: SpiceParts,
+  overrides: Partial<SpiceBounds> = {},
+): Promise<SpiceFront> {
+  const spice = config.spice!
+  const bounds = { ...spiceBounds, ...overrides }
+  await using opened = new AsyncDisposableStack()
+  const keys = opened.use(
+    await createTicketKeys((cause) =>
+      shared.log.error({ err: cause }, 'no new key for SPICE tickets; the old one stays'),
+    ),
+  )
+  const tickets = opened.use(
+    new Tickets({
+      firstUseMs: spice.first_use_seconds * 1000,
+      max: bounds.maxTickets,
+      maxPerToken: bounds.maxTicketsPerToken,
+    }),
+  )
+  const byInstance = new Map<string, SpiceSession>()
+  let settings = settingsOf(config, bounds)
+  let ca = spice.tls?.ca
+  const context: SpiceContext = {
+    ...{ ...shared, keys, tickets, byInstance },
+    get settings() {
+      return settings
+    },
+  }
+  const listeners = await startListeners(context, spice, bounds, opened)
+  const vv = vvOptions(spice, listeners, bounds, () => ca)
+  const close = opened.move()
+  return {
+    ...(listeners.clear ? { address: listeners.clear.address } : {}),
+    ...(listeners.secure ? { tlsAddress: listeners.secure.address } : {}),
+    answer: (listener, path, request, response) => {
+      if (!VV_PATHS.includes(path)) return false
+      void answerVv(context, vv, listener, request, response)
+      return true
+    },
+    reload: (next) => {
+      settings = { ...settings, security: securityOf(next.hypervisor) }
+      // Without the table, what is shown stays: no listener is closed before the next start.
+      if (next.spice) ca = next.spice.tls?.ca
+      replaceCertificate(listeners.secure, next, shared.log)
+    },
+    stop: () => stopAll(listeners),
+    [Symbol.asyncDispose]: () => close.disposeAsync(),
+  }
+}
+
+interface Listeners {
+  readonly clear?: NativeListener
+  readonly secure?: NativeListener
+}
+
+/** With TLS, a port in clear is opened only when it is asked for, and only sends clients to the other one. */
+async function startListeners(
+  context: SpiceContext,
+  { listen, tls_listen, tls, proxy_protocol: proxyProtocol }: SpiceConfig,
+  bounds: SpiceBounds,
+  opened: AsyncDisposableStack,
+): Promise<Listeners> {
+  const start = async (options: { address: string; tls?: { cert: string; key: string }; onlyRefers?: boolean }) => {
+    const listener = await startNativeListener(context, { ...bounds, ...options, proxyProtocol })
+    opened.defer(() => {
+      listener.stop()
+      return listener.close()
+    })
+    return listener
+  }
+  if (!tls) {
+    const clear = await start({ address: listen ?? DEFAULT_LISTEN })
+    context.log.warn({ address: clear.address }, 'native SPICE is served in clear: configure spice.tls')
+    return { clear }
+  }
+  const secure = await start({
+    address: tls_listen ?? DEFAULT_TLS_LISTEN,
+    tls: { cert: tls.cert, key: tls.key.reveal() },
+  })
+  return listen === undefined ? { secure } : { secure, clear: await start({ address: listen, onlyRefers: true }) }
+}
+
+function replaceCertificate(
+  listener: NativeListener | undefined,
+  { spice }: SpiceParts,
+  log: SharedContext['log'],
+): void {
+  if (!listener || !spice?.tls) return
+  const { cert, key } = spice.tls
+  try {
+    listener.secure({ cert, key: key.reveal() })
+  } catch (err) {
+    log.error({ listener: listener.address, err }, 'the new certificate is unusable, the old one stays')
+  }
+}
+
+function stopAll({ clear, secure }: Listeners): void {
+  clear?.stop()
+  secure?.stop()
+}
+
+function settingsOf({ spice, hypervisor, sessions }: SpiceParts, bounds: SpiceBounds): SpiceSettings {
+  const { in_use, policy, hidden_channels, migration_hosts, reconnect_grace_seconds } = spice!
+  return {
+    ...bounds,
+    policy,
+    inUse: in_use,
+    graceMs: reconnect_grace_seconds * 1000,
+    hidden: new Set(hidden_channels as ChannelName[]),
+    migrationHosts: allowedHosts(migration_hosts),
+    identity: hypervisor.identity,
+    enforceTokenExpiry: sessions.enforce_token_expiry,
+    security: securityOf(hypervisor),
+  }
+}
+
+function securityOf({ spice, hosts }: SpiceParts['hypervisor']): SpiceSettings['security'] {
+  const { ca, subject, allow_plaintext, password } = spice ?? {}
+  return { ca, subject, hosts, allowPlaintext: allow_plaintext, password }
+}
+
+/** With TLS the file names that port alone. */
+function vvOptions(
+  spice: SpiceConfig,
+  { clear, secure }: Listeners,
+  { probeTimeoutMs }: SpiceBounds,
+  ca: () => string | undefined,
+): VvOptions {
+  const { public_host: host, public_port, public_tls_port, files_per_minute } = spice
+  const portOf = ({ address }: NativeListener) => parseListen(address).port
+  const ports = secure ? { tlsPort: public_tls_port ?? portOf(secure) } : { port: public_port ?? portOf(clear!) }
+  return {
+    rateLimit: new RateLimit({ perMinute: files_per_minute }),
+    endpoint: () => ({ host, ...ports }),
+    ca,
+    probeTimeoutMs,
+  }
+}

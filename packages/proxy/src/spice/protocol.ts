@@ -1,0 +1,88 @@
+/** Names and numbers of the SPICE protocol (spice-protocol 0.14, major version 2), as far as a proxy must know them. */
+
+/** `REDQ`: the first four bytes of every link header. */
+export const MAGIC = Buffer.from('REDQ')
+export const MAJOR_VERSION = 2
+export const MINOR_VERSION = 2
+
+/** Channel types by name. A tunnel (7) has no use any more and is refused. */
+export const channelTypes = {
+  main: 1,
+  display: 2,
+  inputs: 3,
+  cursor: 4,
+  playback: 5,
+  record: 6,
+  smartcard: 8,
+  usbredir: 9,
+  port: 10,
+  webdav: 11,
+} as const
+
+export type ChannelName = keyof typeof channelTypes
+export const channelNames = Object.keys(channelTypes) as ChannelName[]
+
+const namesByType = new Map<number, ChannelName>(channelNames.map((name) => [channelTypes[name], name]))
+
+/** The name of a channel type, or `undefined` for one that is refused. */
+export const channelName = (type: number): ChannelName | undefined => namesByType.get(type)
+
+/** `SpiceLinkErr`: in a link reply, and as the result after the ticket. */
+export const linkErrors = {
+  ok: 0,
+  error: 1,
+  invalid_magic: 2,
+  invalid_data: 3,
+  version_mismatch: 4,
+  need_secured: 5,
+  need_unsecured: 6,
+  permission_denied: 7,
+  bad_connection_id: 8,
+  channel_not_available: 9,
+} as const
+
+export type LinkErrorName = keyof typeof linkErrors
+
+/** A link error for people who read logs. */
+export function linkErrorText(code: number): string {
+  const name = Object.entries(linkErrors).find(([, number]) => number === code)?.[0]
+  return name === undefined ? `link error ${code}` : `link error ${code} (${name})`
+}
+
+/** Bits of the first word of common capabilities. */
+export const commonCapabilities = {
+  authSelection: 1 << 0,
+  authSpice: 1 << 1,
+  authSasl: 1 << 2,
+  miniHeader: 1 << 3,
+} as const
+
+/** Bits of the first word of the main channel's capabilities. */
+export const mainCapabilities = {
+  semiSeamlessMigration: 1 << 0,
+  nameAndUuid: 1 << 1,
+  seamlessMigration: 1 << 3,
+} as const
+
+/** The authentication mechanism after `AUTH_SELECTION`: a ticket. */
+export const MECHANISM_SPICE = 1
+
+/** Message types of the hypervisor that a proxy reads. */
+export const serverMessages = {
+  /** On every channel: the session moves to the migration's target. */
+  migrate: 1,
+  main: {
+    migrateBegin: 101,
+    migrateCancel: 102,
+    init: 103,
+    channelsList: 104,
+    migrateSwitchHost: 111,
+    migrateEnd: 112,
+    name: 113,
+    uuid: 114,
+    migrateBeginSeamless: 116,
+  },
+} as const
+
+/** How messages are framed: 6 bytes, or 18 with a serial number and a list of sub-messages. */
+export type HeaderFormat = 'mini' | 'full'

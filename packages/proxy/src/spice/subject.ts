@@ -1,0 +1,38 @@
+/**
+ * A certificate's subject against the text that SPICE tools write, such as `C=AU,O=Cloud,CN=compute-1`: all entries, in
+ * the certificate's order. `\,` and `\\` are the only escapes; case and inner blanks do not count, as in X509_NAME_cmp.
+ */
+
+type Entry = readonly [key: string, value: string]
+
+/**
+ * @param wanted as SPICE tools write it
+ * @param subject as `X509Certificate.subject` of `node:crypto` gives it: one entry a line, escaped as in RFC 2253
+ */
+export function subjectMatches(wanted: string, subject: string): boolean {
+  const [a, b] = [wantedEntries(wanted), certificateEntries(subject)]
+  return a.length > 0 && a.length === b.length && a.every((entry, i) => sameEntry(entry, b[i]!))
+}
+
+function wantedEntries(text: string): Entry[] {
+  const parts = text.match(/(?:\\[\\,]|[^,\\])+/g) ?? []
+  return parts.map((part) => entryOf(part.trimStart(), (value) => value.replace(/\\([\\,])/g, '$1')))
+}
+
+function certificateEntries(subject: string): Entry[] {
+  return subject.split('\n').map((line) => entryOf(line, unescaped2253))
+}
+
+function entryOf(text: string, plain: (value: string) => string): Entry {
+  const mark = text.indexOf('=')
+  return mark < 0 ? [text, ''] : [text.slice(0, mark), plain(text.slice(mark + 1))]
+}
+
+const unescaped2253 = (value: string) =>
+  value.replace(/\\(?:([0-9A-Fa-f]{2})|(.))/g, (_, code: string | undefined, character: string) =>
+    code === undefined ? character : String.fromCharCode(Number.parseInt(code, 16)),
+  )
+
+const sameEntry = (a: Entry, b: Entry) => a[0].toUpperCase() === b[0].toUpperCase() && folded(a[1]) === folded(b[1])
+
+const folded = (value: string) => value.trim().replace(/\s+/g, ' ').toLowerCase()

@@ -1,0 +1,89 @@
+/**
+ * Tickets under RSA: the proxy's own keys, and the encryption for a hypervisor. The protocol fixes 1024 bits and OAEP
+ * with SHA-1; under TLS nothing rests on it.
+ */
+import { constants, createPublicKey, generateKeyPair, type KeyObject, privateDecrypt, publicEncrypt } from 'node:crypto'
+import { promisify } from 'node:util'
+import { PUBLIC_KEY_BYTES } from './link.ts'
+
+/** One key: its public half as a link reply carries it. */
+export interface TicketKey {
+  readonly publicKey: Buffer
+  /** The ticket, or `undefined` for whatever is none: not under this key, without its NUL, not 1..60 printable ASCII. */
+  decrypt(encrypted: Buffer): string | undefined
+}
+
+export interface TicketKeys extends Disposable {
+  /** The present key. Whoever began a link with an older one keeps it until the link is through. */
+  readonly current: TicketKey
+}
+
+const MODULUS_BITS = 1024
+const RENEW_AFTER_MS = 3_600_000
+/** What spice-gtk takes. */
+const TICKET = /^[\x20-\x7e]{1,60}$/
+const OAEP = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' } as const
+
+/**
+ * Makes the first key, and another one every hour. Keys are neither logged nor stored.
+ * @param failed told when a later key could not be made; the present one stays
+ * @throws Error when this host makes no such keys, as in FIPS mode
+ */
+export async function createTicketKeys(
+  failed: (cause: unknown) => void,
+  renewAfterMs = RENEW_AFTER_MS,
+): Promise<TicketKeys> {
+  let current = await firstKey()
+  const renew = async () => {
+    current = await makeKey()
+  }
+  const timer = setInterval(() => renew().catch(failed), renewAfterMs).unref()
+  return {
+    get current() {
+      return current
+    },
+    [Symbol.dispose]: () => clearInterval(timer),
+  }
+}
+
+/**
+ * A ticket as a hypervisor expects it.
+ * @param publicKey the 162 bytes of its link reply
+ * @param ticket at most 85 ASCII characters; empty where ticketing is off
+ * @throws Error for a key that is none
+ */
+export function encryptTicket(publicKey: Buffer, ticket: string): Buffer {
+  const key = createPublicKey({ key: publicKey, format: 'der', type: 'spki' })
+  return publicEncrypt({ key, ...OAEP }, Buffer.from(`${ticket}\0`, 'latin1'))
+}
+
+async function firstKey(): Promise<TicketKey> {
+  try {
+    return await makeKey()
+  } catch (cause) {
+    throw new Error('Native SPICE needs RSA keys of 1024 bits, which this host does not make (FIPS mode?)', { cause })
+  }
+}
+
+async function makeKey(): Promise<TicketKey> {
+  const pair = await promisify(generateKeyPair)('rsa', { modulusLength: MODULUS_BITS, publicExponent: 0x10001 })
+  const publicKey = pair.publicKey.export({ type: 'spki', format: 'der' })
+  if (publicKey.length !== PUBLIC_KEY_BYTES) throw new Error(`the RSA key has ${publicKey.length} bytes`)
+  return { publicKey, decrypt: (encrypted) => ticketOf(decrypted(pair.privateKey, encrypted)) }
+}
+
+function decrypted(key: KeyObject, encrypted: Buffer): Buffer | undefined {
+  try {
+    return privateDecrypt({ key, ...OAEP }, encrypted)
+  } catch {
+    // Not told apart from a wrong ticket, to nobody.
+    return undefined
+  }
+}
+
+/** spice-server compares C strings: what stands before the first NUL counts. */
+function ticketOf(plain: Buffer | undefined): string | undefined {
+  const end = plain?.indexOf(0) ?? -1
+  const text = end < 0 ? '' : plain!.toString('latin1', 0, end)
+  return TICKET.test(text) ? text : undefined
+}

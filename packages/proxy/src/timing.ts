@@ -1,0 +1,37 @@
+/** Every time span of the proxy, in milliseconds, in one place: from the configuration, or a constant with its reason. */
+import type { ProxyConfig } from './config.ts'
+
+export interface Timing {
+  readonly dialTimeoutMs: number
+  /** The hypervisor's handshake, once it is connected. */
+  readonly hypervisorHandshakeMs: number
+  /** The client's, of TLS as of RFB: a browser may be far away and busy. */
+  readonly clientHandshakeMs: number
+  /** 0: never ping. */
+  readonly pingIntervalMs: number
+  /** Without input from the client; 0: for ever. */
+  readonly idleTimeoutMs: number
+  /** From the opening; 0: for ever. */
+  readonly maxSessionMs: number
+  /** How long a side may take nothing while something waits for it: longer than a phone needs to change networks. */
+  readonly stalledAfterMs: number
+  /** How long the client may take to answer a close frame. */
+  readonly closeTimeoutMs: number
+  /** How long sessions may take to close when the proxy stops. */
+  readonly drainMs: number
+}
+
+export function timingOf({ hypervisor, sessions }: ProxyConfig, overrides: Partial<Timing> = {}): Timing {
+  return {
+    dialTimeoutMs: hypervisor.dial_timeout_ms,
+    hypervisorHandshakeMs: hypervisor.handshake_timeout_ms,
+    clientHandshakeMs: 10_000,
+    pingIntervalMs: sessions.ping_interval_seconds * 1000,
+    idleTimeoutMs: sessions.idle_timeout_seconds * 1000,
+    maxSessionMs: sessions.max_seconds * 1000,
+    stalledAfterMs: 60_000,
+    closeTimeoutMs: 5_000,
+    drainMs: sessions.drain_seconds * 1000,
+    ...overrides,
+  }
+}

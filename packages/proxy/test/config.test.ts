@@ -1,0 +1,141 @@
+import { type ConfigError, type ConfigFault, ListenError, loadConfig, silentLogger } from '@oriel/runtime'
+import { describe, expect, it } from 'vitest'
+import { proxyConfig, refineProxyConfig, startProxy, stopDeadlineMs } from '../src/index.ts'
+import { routeOf } from '../src/listen/route.ts'
+import { timingOf } from '../src/timing.ts'
+import { capture, configOf, running } from './fixture.ts'
+
+const least = (more = '', consoles = '["novnc"]', authority = '') => `
+  [authority]
+  endpoint = "http://127.0.0.1:8774/v2.1"
+  ${authority}
+  [[listen]]
+  address = "127.0.0.1:6080"
+  consoles = ${consoles}
+  ${more}`
+const load = (toml: string) => loadConfig(proxyConfig, { toml, refine: refineProxyConfig })
+const faults = (toml: string): readonly ConfigFault[] => {
+  try {
+    load(toml)
+    return []
+  } catch (error) {
+    return (error as ConfigError).faults
+  }
+}
+
+const vencrypt = (more: string) => `[hypervisor]\nvnc = { auth_schemes = ["vencrypt", "none"], ${more} }`
+
+describe('proxy.toml', () => {
+  it('has the documented defaults', () => {
+    const config = load(least())
+    expect(config).toMatchObject({
+      authority: { kind: 'nova', timeout_ms: 5000, auth: { method: 'none' } },
+      origin: { allowed: [], trusted_proxies: [] },
+      hypervisor: { dial_timeout_ms: 5000, handshake_timeout_ms: 10_000, identity: 'warn' },
+      sessions: {
+        max_total: 10_000,
+        max_per_token: 32,
+        max_per_instance: 16,
+        max_per_client: 64,
+        idle_timeout_seconds: 0,
+        max_seconds: 0,
+        enforce_token_expiry: false,
+        ping_interval_seconds: 25,
+        drain_seconds: 30,
+        workers: 1,
+      },
+    })
+    expect(config.admin).toBeUndefined()
+    expect(timingOf(config)).toMatchObject({
+      pingIntervalMs: 25_000,
+      drainMs: 30_000,
+      idleTimeoutMs: 0,
+      maxSessionMs: 0,
+    })
+    expect(load(least('[admin]')).admin).toEqual({ listen: '127.0.0.1:6079' })
+  })
+
+  it.each([
+    ['origin.allowed[1]', least('[origin]\nallowed = ["h.example", "https://h/x"]')],
+    ['origin.trusted_proxies[0]', least('[origin]\ntrusted_proxies = ["proxy.example"]')],
+    ['listen[0].tls.cert', least('[listen.tls]\ncert = "/etc/cert.pem"\nkey = "-----BEGIN PRIVATE KEY-----"')],
+    ['sessions.max_totl', least('[sessions]\nmax_totl = 1')],
+    ['authority.endpoint', least().replace('http://', 'ftp://')],
+    ['listen[0].consoles[0]', least('', '["vnc"]')],
+    ['spice', least('', '["spice-direct"]')],
+    ['spice.tls_listen', least('[spice]\ntls_listen = "127.0.0.1:5901"')],
+    ['spice.tls.cert', least('[spice.tls]\ncert = "/etc/cert.pem"\nkey = "-----BEGIN PRIVATE KEY-----"')],
+    ['spice.hidden_channels[1]', least('[spice]\nhidden_channels = ["usbredir", "main"]')],
+    ['spice.migration_hosts[0]', least('[spice]\nmigration_hosts = ["10.0.0.0/33"]')],
+    ['hypervisor.vnc.ca', least('[hypervisor]\nvnc = { ca = "-----BEGIN x" }')],
+    ['hypervisor.vnc.ca', least(vencrypt('ca = "-----BEGIN CERTIFICATE-----\\nx\\n-----END CERTIFICATE-----"'))],
+    ['hypervisor.vnc.cert', least(vencrypt('key = "-----BEGIN PRIVATE KEY-----"'))],
+    ['hypervisor.vnc.key', least(vencrypt('cert = "-----BEGIN CERTIFICATE-----"'))],
+    ['spice.proxy_protocol', least('[spice]\nproxy_protocol = true')],
+    ['hypervisor.spice.ca', least('[hypervisor.spice]\nca = "/etc/ca.pem"')],
+    ['listen[0].consoles', least('', '[]')],
+    ['admin.token_sha256', least('[admin]\nlisten = "0.0.0.0:6079"')],
+    ['listen[0].proxy_protocol', least('proxy_protocol = true')],
+    ['sessions.workers', least('[spice]\npublic_host = "h"\n[sessions]\nworkers = 2', '["spice-direct"]')],
+    ['admin.token_sha256', least('[admin]\ntoken_sha256 = "secret"')],
+    ['listen', '[authority]\nendpoint = "http://h"\nlisten = []'.replace('listen = []', '')],
+    ['sessions.idle_timeout_seconds', least('[sessions]\nidle_timeout_seconds = 31536000')],
+    ['sessions.max_seconds', least('[sessions]\nmax_seconds = 2147484')],
+    ['sessions.drain_seconds', least('[sessions]\ndrain_seconds = 2147484')],
+  ])('refuses a wrong %s', (path, toml) => {
+    expect(faults(toml).map((fault) => fault.path)).toContain(path)
+  })
+
+  it('refuses spans that are longer than a timer takes, and says how long one may be', () => {
+    const [fault] = faults(least('[sessions]\nping_interval_seconds = 2147484'))
+    expect(fault).toMatchObject({ path: 'sessions.ping_interval_seconds', message: expect.stringContaining('2147483') })
+    const longest = load(least('[sessions]\ndrain_seconds = 2147483'))
+    expect(stopDeadlineMs(longest)).toBeLessThan(2 ** 31)
+  })
+
+  it.each([
+    ['listen[1].address', least('[[listen]]\naddress = "127.0.0.1:6080"\nconsoles = ["serial"]')],
+    ['admin.listen', least('[admin]\nlisten = "127.0.0.1:6080"')],
+    [
+      'spice.listen',
+      least('[spice]\npublic_host = "h"\nlisten = "127.0.0.1:6080"\n[hypervisor.spice]', '["spice-direct"]'),
+    ],
+  ])('refuses a %s that a listener has already, naming both keys', (path, toml) => {
+    const message = '127.0.0.1:6080 is taken by listen[0].address, give each a port of its own'
+    expect(faults(toml)).toEqual([{ path, message }])
+  })
+})
+
+describe('startProxy', () => {
+  it('starts what is configured and says where', async () => {
+    await using proxy = await startProxy(configOf('http://127.0.0.1:1/v2.1', '[admin]\nlisten = "127.0.0.1:0"'), {
+      log: silentLogger(),
+    })
+    expect(proxy.listeners).toEqual([{ address: expect.stringMatching(/^127\.0\.0\.1:\d+$/), consoles: ['novnc'] }])
+    expect((await fetch(`http://${proxy.admin}/healthz`)).status).toBe(200)
+  })
+
+  it('says which port is in use, and leaves nothing open', async () => {
+    await using taken = await running()
+    const first = '[[listen]]\naddress = "127.0.0.1:0"\nconsoles = ["novnc"]'
+    const config = configOf(taken.nova.url, `[[listen]]\naddress = "${taken.address}"\nconsoles = ["novnc"]\n${first}`)
+    const log = capture()
+    const starting = startProxy(config, { log: log.logger })
+    await expect(starting).rejects.toThrow(ListenError)
+    await expect(starting).rejects.toThrow(`cannot listen on ${taken.address}`)
+    const [opened] = log.records('listening')
+    await expect(fetch(`http://${opened!.address}/`)).rejects.toThrow('fetch failed')
+  })
+})
+
+it.each([
+  [['novnc'], '/?token=x', { type: 'novnc', path: '/' }],
+  [['novnc'], '/novnc/x', { type: 'novnc', path: '/novnc/x' }],
+  [['novnc', 'serial'], '/novnc/vnc.html?x=/serial/', { type: 'novnc', path: '/vnc.html' }],
+  [['novnc', 'serial'], '/serial/', { type: 'serial', path: '/' }],
+  [['novnc', 'serial'], '/', undefined],
+  [['novnc', 'serial'], '/novnc', undefined],
+  [['novnc', 'serial'], '/novncx/', undefined],
+] as const)('a listener for %j takes %s as %j', (consoles, target, route) => {
+  expect(routeOf(consoles as Parameters<typeof routeOf>[0], target)).toEqual(route)
+})

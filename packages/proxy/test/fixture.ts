@@ -1,0 +1,233 @@
+/** A running proxy on loopback with a Nova stub behind it, and clients for it: what the tests of this package share. */
+import { once } from 'node:events'
+import { createLogger, loadConfig, parseListen, type Secret } from '@oriel/runtime'
+import {
+  connectPeer,
+  defaultTimeoutMs,
+  type NovaStub,
+  type Peer,
+  type ScriptedServer,
+  scriptedServer,
+  startNovaStub,
+  within,
+} from '@oriel/testkit'
+import { WebSocket } from 'ws'
+import { novaAuthority } from '../src/authority/nova.ts'
+import {
+  createProxy,
+  type ProxyConfig,
+  proxyConfig,
+  type RunningProxy,
+  refineProxyConfig,
+  type Timing,
+} from '../src/index.ts'
+
+export const TOKEN = 'f9906a48-b71e-4f18-baca-c987da3ebdb3'
+export const OTHER_TOKEN = '0b7a3c11-5b7c-4d6e-9a39-7f1f9f1f0e55'
+export const INSTANCE = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
+export const ADMIN_TOKEN = 'service-credential-of-the-proxy'
+
+export interface Captured {
+  readonly lines: string[]
+  readonly text: () => string
+  /** The records whose message is `msg`. */
+  records(msg: string): Record<string, unknown>[]
+}
+
+export interface Running extends AsyncDisposable {
+  readonly proxy: RunningProxy
+  readonly nova: NovaStub
+  readonly hypervisor: ScriptedServer
+  /** `host:port` of the first listener. */
+  readonly address: string
+  readonly log: Captured
+}
+
+export interface RunOptions {
+  /** Plays the hypervisor after its RFB handshake. Default: waits for the end. */
+  readonly guest?: (peer: Peer) => Promise<void>
+  /** Plays the hypervisor from its first byte. */
+  readonly hypervisor?: (peer: Peer) => Promise<void>
+  /** The types of the first listener. Default: noVNC alone. */
+  readonly consoles?: readonly string[]
+  /** What Nova says of both tokens besides where they lead. */
+  readonly connectInfo?: { readonly port?: number; readonly internal_access_path?: string }
+  /** TOML beside `[authority]` and `[[listen]]`. */
+  readonly toml?: string
+  readonly timing?: Partial<Timing>
+  readonly pages?: string
+  /** The newest microversion of the Nova stub. Default: the stub's own. */
+  readonly maxMicroversion?: string
+  /** Deadline of a look-up. Default: 2000. */
+  readonly timeoutMs?: number
+}
+
+/** Starts everything; `TOKEN` and `OTHER_TOKEN` lead to the scripted hypervisor. */
+export async function running(options: RunOptions = {}): Promise<Running> {
+  await using opened = new AsyncDisposableStack()
+  const guest = options.guest ?? ((peer: Peer) => peer.closed({ timeoutMs: 60_000 }))
+  const hypervisor = opened.use(await scriptedServer(options.hypervisor ?? (async (peer) => shakeThen(peer, guest))))
+  const { host, port } = hypervisor
+  const console = { instance_uuid: INSTANCE, host, port, ...options.connectInfo }
+  const tokens = { [TOKEN]: console, [OTHER_TOKEN]: console }
+  const newest = options.maxMicroversion === undefined ? {} : { maxMicroversion: options.maxMicroversion }
+  const nova = opened.use(await startNovaStub({ tokens, adminToken: ADMIN_TOKEN, ...newest }))
+  const log = capture()
+  const config = configOf(nova.url, options.toml, '127.0.0.1:0', options.consoles)
+  const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
+  const authority = novaAuthority({ endpoint: nova.url, auth, timeoutMs: options.timeoutMs ?? 2000 })
+  const { pages, timing = {} } = options
+  const proxy = opened.use(await createProxy({ config, authority, log: log.logger, pages, timing }))
+  const close = opened.move()
+  return {
+    proxy,
+    nova,
+    hypervisor,
+    address: proxy.listeners[0]!.address,
+    log,
+    [Symbol.asyncDispose]: () => close.disposeAsync(),
+  }
+}
+
+/** A checked configuration with one listener, on a free port unless said otherwise. */
+export function configOf(
+  endpoint: string,
+  toml = '',
+  listen = '127.0.0.1:0',
+  consoles: readonly string[] = ['novnc'],
+): ProxyConfig {
+  const text = `
+    [authority]
+    endpoint = "${endpoint}"
+    auth = { method = "token", token = "${ADMIN_TOKEN}" }
+    [[listen]]
+    address = "${listen}"
+    consoles = ${JSON.stringify(consoles)}
+    ${toml}`
+  return loadConfig(proxyConfig, { toml: text, refine: refineProxyConfig })
+}
+
+export function capture() {
+  const lines: string[] = []
+  const logger = createLogger({ name: 'test', level: 'trace', destination: { write: (line) => void lines.push(line) } })
+  const records = (msg: string) =>
+    lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter((record) => record.msg === msg)
+  return { logger, lines, text: () => lines.join(''), records }
+}
+
+/** RFB 3.8 with security type None, as QEMU does it; then `guest`. */
+export async function shakeThen(peer: Peer, guest: (peer: Peer) => Promise<void>): Promise<void> {
+  await peer.send(Buffer.from('RFB 003.008\n'))
+  await peer.expect(Buffer.from('RFB 003.008\n'))
+  await peer.send(Buffer.of(1, 1))
+  await peer.expect(Buffer.of(1))
+  await peer.send(Buffer.of(0, 0, 0, 0))
+  await guest(peer)
+}
+
+/** A WebSocket client whose messages can be read like a stream. */
+export interface Client extends Disposable {
+  readonly ws: WebSocket
+  read(length: number): Promise<Buffer>
+  closed(): Promise<{ code: number; text: string }>
+}
+
+export interface DialOptions {
+  readonly path?: string
+  readonly headers?: Record<string, string>
+  readonly protocols?: string[]
+  readonly autoPong?: boolean
+  /** Where the client is. Default: 127.0.0.1. */
+  readonly localAddress?: string
+}
+
+/** Opens a console; rejects with the status when it is refused. */
+export async function dial(address: string, options: DialOptions = {}): Promise<Client> {
+  const { path = `/?token=${TOKEN}`, headers = {}, protocols = ['binary'], autoPong = true, ...more } = options
+  const ws = new WebSocket(`ws://${address}${path}`, protocols, {
+    ...more,
+    headers,
+    autoPong,
+    perMessageDeflate: false,
+  })
+  const client = clientOf(ws)
+  ws.on('unexpected-response', (_, response) => ws.emit('error', new Error(`status ${response.statusCode}`)))
+  await within(once(ws, 'open'), defaultTimeoutMs, () => 'the WebSocket did not open')
+  return client
+}
+
+/** The client's side of the RFB handshake, after which the relay begins. */
+export async function open(address: string, options: DialOptions = {}): Promise<Client> {
+  const client = await dial(address, options)
+  await client.read(12)
+  client.ws.send(Buffer.from('RFB 003.008\n'))
+  await client.read(2)
+  client.ws.send(Buffer.of(1))
+  await client.read(4)
+  return client
+}
+
+function clientOf(ws: WebSocket): Client {
+  let held = Buffer.alloc(0)
+  let news = Promise.withResolvers<void>()
+  const note = () => {
+    news.resolve()
+    news = Promise.withResolvers()
+  }
+  ws.on('message', (data: Buffer) => {
+    held = Buffer.concat([held, data])
+    note()
+  })
+  const closed = new Promise<{ code: number; text: string }>((resolve) =>
+    ws.on('close', (code, text) => resolve({ code, text: text.toString() })),
+  )
+  ws.on('error', () => {})
+  return {
+    ws,
+    read: async (length) => {
+      const enough = async () => {
+        while (held.length < length) await news.promise
+      }
+      await within(enough(), defaultTimeoutMs, () => `wanted ${length} bytes, have ${held.length}`)
+      const bytes = held.subarray(0, length)
+      held = held.subarray(length)
+      return bytes
+    },
+    closed: () => within(closed, defaultTimeoutMs, () => 'the WebSocket is still open'),
+    [Symbol.dispose]: () => ws.terminate(),
+  }
+}
+
+export interface RawAnswer {
+  readonly status: number
+  readonly head: string
+  readonly body: string
+}
+
+/** What a plain TCP client hears: for headers that no WebSocket client would send. */
+export async function raw(address: string, lines: readonly string[], body = ''): Promise<RawAnswer> {
+  using peer = await connectPeer(parseListen(address))
+  await peer.send(Buffer.from(`${lines.join('\r\n')}\r\n\r\n${body}`))
+  const text = (await peer.readToEnd()).toString('latin1')
+  const [head = '', ...rest] = text.split('\r\n\r\n')
+  return { status: Number(head.split(' ')[1]), head, body: rest.join('\r\n\r\n') }
+}
+
+export const UPGRADE = [
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  'Sec-WebSocket-Version: 13',
+] as const
+
+/** An Upgrade request by hand. */
+export function upgrade(
+  address: string,
+  target = `/?token=${TOKEN}`,
+  headers: readonly string[] = [],
+): Promise<RawAnswer> {
+  const host = headers.some((line) => /^host:/i.test(line)) ? [] : [`Host: ${address}`]
+  return raw(address, [`GET ${target} HTTP/1.1`, ...host, ...UPGRADE, ...headers])
+}
+
+export type { Secret }

@@ -1,0 +1,23 @@
+/** docs/operations.md names the metrics that there are, each with its labels. */
+import { readFile } from 'node:fs/promises'
+import * as prom from 'prom-client'
+import { expect, it } from 'vitest'
+import { fleetMetrics } from '../src/fleet/metrics.ts'
+import { createMetrics } from '../src/metrics.ts'
+
+it('docs/operations.md lists every metric with its labels, and no other', async () => {
+  const text = await readFile(new URL('../../../docs/operations.md', import.meta.url), 'utf8')
+  const rows = [...text.matchAll(/^\| (`oriel_proxy_[^|]*)\|([^|]*)\|/gm)]
+  const documented = rows.flatMap(([, names = '', labels = '']) =>
+    [...names.matchAll(/`(\w+)`/g)].map(([, name]) => `${name} ${labels.trim()}`.trim()),
+  )
+  const fleet = new prom.Registry()
+  fleetMetrics(fleet, () => 0)
+  const breaker = { state: 'closed' } as const
+  const own = createMetrics({ sessions: () => [], breaker, namesBreaker: breaker }).registry
+  const known = [...own.getMetricsAsArray(), ...fleet.getMetricsAsArray()].map((metric) => {
+    const { name, labelNames = [] } = metric as unknown as { name: string; labelNames?: string[] }
+    return `${name} ${labelNames.join(', ')}`.trim()
+  })
+  expect(documented.sort()).toEqual(known.sort())
+})

@@ -1,0 +1,133 @@
+/** What a flood of requests leaves behind in a running proxy: nothing that grows with their number. */
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseListen } from '@oriel/runtime'
+import { type RunningProgram, startNovaStub, startProgram, temporaryFolder } from '@oriel/testkit'
+import { describe, expect, it } from 'vitest'
+import { ADMIN_TOKEN, UPGRADE } from './fixture.ts'
+
+const file = fileURLToPath(new URL('fixtures/measured-program.ts', import.meta.url))
+const CONNECTIONS = 32
+/** A tenth of what one retained request would cost, times 10,000. */
+const ALLOWED_BYTES = 3 * 1024 * 1024
+
+/** A proxy in a process of its own, whose heap can be asked for. */
+async function measured() {
+  await using opened = new AsyncDisposableStack()
+  const nova = opened.use(await startNovaStub({ tokens: {}, adminToken: ADMIN_TOKEN }))
+  const folder = opened.use(await temporaryFolder())
+  const config = join(folder.path, 'proxy.toml')
+  await writeFile(config, toml(nova.url))
+  const nodeArgs = ['--conditions=@oriel/source', '--expose-gc']
+  const program = opened.use(await startProgram({ file, nodeArgs, args: ['--config', config] }))
+  const { address } = await program.waitForLog(({ msg }) => msg === 'listening', { timeoutMs: 60_000 })
+  const close = opened.move()
+  return {
+    ...{ program, address: String(address) },
+    heapBytes: () => heapBytes(program),
+    [Symbol.asyncDispose]: () => close.disposeAsync(),
+  }
+}
+
+const toml = (endpoint: string) => `
+  [authority]
+  endpoint = "${endpoint}"
+  auth = { method = "token", token = "${ADMIN_TOKEN}" }
+  [[listen]]
+  address = "127.0.0.1:0"
+  consoles = ["novnc"]
+  [origin]
+  allowed = ["portal.example"]
+  trusted_proxies = ["127.0.0.1"]`
+
+async function heapBytes(program: RunningProgram): Promise<number> {
+  const before = program.records.filter(({ msg }) => msg === 'heap').length
+  process.kill(program.pid, 'SIGUSR2')
+  const later = ({ msg }: { msg?: unknown }) =>
+    msg === 'heap' && program.records.filter((record) => record.msg === 'heap').length > before
+  await program.waitForLog(later, { timeoutMs: 30_000 })
+  return Number(program.records.filter(({ msg }) => msg === 'heap').at(-1)!.bytes)
+}
+
+/** Sends `count` requests over as many connections, some at a time; gives the statuses that came back. */
+async function flood(address: string, count: number, text: (i: number) => string): Promise<Map<string, number>> {
+  const statuses = new Map<string, number>()
+  let next = 0
+  const worker = async () => {
+    while (next < count) {
+      const i = next
+      next += 1
+      const status = await statusOf(address, text(i))
+      statuses.set(status, (statuses.get(status) ?? 0) + 1)
+    }
+  }
+  await Promise.all(Array.from({ length: CONNECTIONS }, worker))
+  return statuses
+}
+
+/** The status of the answer, or `cut` when the request is one that is broken off. */
+async function statusOf(address: string, text: string): Promise<string> {
+  const socket = connect(parseListen(address))
+  const heard: Buffer[] = []
+  socket.on('data', (data) => heard.push(data)).on('error', () => {})
+  socket.write(text)
+  if (!text.endsWith('\r\n\r\n')) socket.end()
+  await once(socket, 'close')
+  return Buffer.concat(heard).toString('latin1').split(' ')[1] ?? 'cut'
+}
+
+/** Timers of look-ups hold what belongs to them until they are over; after that, it must be gone. */
+async function expectFlat(it: { heapBytes(): Promise<number> }, before: number): Promise<void> {
+  const grown = async () => (await it.heapBytes()) - before
+  await expect.poll(grown, { timeout: 30_000, interval: 1_000 }).toBeLessThan(ALLOWED_BYTES)
+}
+
+const upgradeText = (target: string, headers: readonly string[]) =>
+  [`GET ${target} HTTP/1.1`, ...headers, ...UPGRADE, '', ''].join('\r\n')
+
+describe('the heap of a running proxy', { timeout: 300_000 }, () => {
+  it('allowed-origin poisoning: 10,000 requests with random Hosts leave list and heap as they were', async () => {
+    await using it = await measured()
+    const poison = (i: number) => {
+      const host = `${randomBytes(12).toString('hex')}.example`
+      const forwarded = i % 2 === 0 ? [`X-Forwarded-Host: ${host}`] : []
+      return upgradeText('/', [`Host: ${host}`, ...forwarded, `Origin: http://${host}`])
+    }
+    await flood(it.address, 1_000, poison)
+    const before = await it.heapBytes()
+    expect(await flood(it.address, 10_000, poison)).toEqual(new Map([['401', 10_000]]))
+    await expectFlat(it, before)
+    const evil = upgradeText('/?token=x', ['Host: h.example', 'Origin: http://evil.example'])
+    await statusOf(it.address, upgradeText('/?token=x', ['Host: evil.example', 'Origin: http://evil.example']))
+    expect(await statusOf(it.address, evil)).toBe('403')
+  })
+
+  it('CVE-2026-73565: 100,000 bad upgrades of every kind leave the heap as it was', async () => {
+    await using it = await measured()
+    const host = 'Host: h'
+    const bad = [
+      upgradeText('/', [host]),
+      upgradeText('/?token=of-nobody', [host]),
+      upgradeText('/?token=..', [host]),
+      upgradeText('/?token=x', [host, 'Origin: http://evil.example']),
+      upgradeText('/', [host, 'Sec-WebSocket-Protocol: base64']),
+      upgradeText('/', ['Host: a/b']),
+      upgradeText('/', [host]).replace('Version: 13', 'Version: 7'),
+      upgradeText('/', [host]).replace('websocket', 'h2c'),
+      // Broken off in the middle, and before the answer.
+      upgradeText('/?token=x', [host]).slice(0, 60),
+      `${upgradeText('/?token=x', [host])}rest`,
+    ]
+    const one = (i: number) => bad[i % bad.length]!
+    await flood(it.address, 1_000, one)
+    const before = await it.heapBytes()
+    const statuses = await flood(it.address, 100_000, one)
+    expect([...statuses.keys()].sort()).not.toContain('101')
+    expect(statuses.get('401')).toBeGreaterThanOrEqual(10_000)
+    await expectFlat(it, before)
+  })
+})

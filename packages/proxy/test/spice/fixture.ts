@@ -1,0 +1,208 @@
+/** Both ends of native SPICE by hand: a hypervisor that a script plays, and a viewer, around a running proxy. */
+import { constants, createPublicKey, publicEncrypt } from 'node:crypto'
+import { loadConfig, parseListen } from '@oriel/runtime'
+import {
+  connectPeer,
+  hex,
+  type NovaStub,
+  type Peer,
+  type ScriptedServer,
+  scriptedServer,
+  startNovaStub,
+} from '@oriel/testkit'
+import type { Authority, SessionRecord } from '../../src/admit/authority.ts'
+import { novaAuthority } from '../../src/authority/nova.ts'
+import { createProxy, proxyConfig, type RunningProxy, refineProxyConfig } from '../../src/index.ts'
+import type { SpiceBounds } from '../../src/spice/front.ts'
+import {
+  buildLinkErrorReply,
+  buildLinkMessage,
+  buildLinkReply,
+  buildResult,
+  type LinkMessage,
+  type LinkReply,
+  parseLinkMessage,
+  parseLinkReply,
+  u32,
+} from '../../src/spice/link.ts'
+import { type ChannelName, channelTypes, type LinkErrorName } from '../../src/spice/protocol.ts'
+import { createTicketKeys, type TicketKey } from '../../src/spice/ticket-keys.ts'
+import type { Timing } from '../../src/timing.ts'
+import { ADMIN_TOKEN, type Captured, capture, INSTANCE, OTHER_TOKEN, TOKEN } from '../fixture.ts'
+
+/** The id that the scripted hypervisor gives its session. */
+export const CONNECTION_ID = 0x71d499b7
+
+/** A message with a header of 6 bytes. */
+export function message(type: number, body: Buffer = Buffer.alloc(0)): Buffer {
+  const header = Buffer.alloc(6)
+  header.writeUInt16LE(type)
+  header.writeUInt32LE(body.length, 2)
+  return Buffer.concat([header, body])
+}
+
+export const INIT = message(103, Buffer.concat([u32(CONNECTION_ID), Buffer.alloc(28)]))
+export const uuidMessage = (uuid: string) => message(114, hex(uuid.replaceAll('-', '')))
+export const NAME = message(113, Buffer.concat([u32(6), Buffer.from('web-1\0')]))
+/** main, display, inputs, and two usbredirs. */
+export const CHANNELS = message(104, hex('05000000 0100 0200 0300 0900 0901'))
+
+/** What a hypervisor knows of one connection once its link is through. */
+export interface ServedLink extends LinkMessage {
+  /** What the proxy sent as its ticket. */
+  readonly password: string | undefined
+}
+
+export interface HypervisorScript {
+  /** Plays a channel after the result. Default: that of {@link asQemu}. */
+  readonly channel?: (peer: Peer, link: ServedLink) => Promise<void>
+  readonly common?: number
+  readonly reply?: LinkErrorName
+  readonly result?: LinkErrorName
+}
+
+/** What QEMU says on main by itself; other channels wait for their end. */
+export async function asQemu(peer: Peer, { channelType }: ServedLink, uuid = INSTANCE): Promise<void> {
+  if (channelType === channelTypes.main) await peer.send(Buffer.concat([INIT, NAME, uuidMessage(uuid), CHANNELS]))
+  await peer.closed({ timeoutMs: 60_000 })
+}
+
+/** Plays the server's part of a link. A trial ends before its ticket. */
+export async function serveLink(peer: Peer, key: TicketKey, script: HypervisorScript): Promise<void> {
+  const header = await peer.read(16)
+  const link = parseLinkMessage(await peer.read(header.readUInt32LE(12)))
+  if (script.reply) return peer.send(buildLinkErrorReply(script.reply))
+  await peer.send(buildLinkReply({ publicKey: key.publicKey, common: [script.common ?? 0x0b], channel: [0x0f] }))
+  const ticket = await peer.read(((link.common[0] ?? 0) & 1) === 1 ? 132 : 128).catch(() => undefined)
+  if (!ticket) return
+  const password = key.decrypt(ticket.subarray(-128))
+  await peer.send(buildResult(script.result ?? 'ok'))
+  if (!script.result) await (script.channel ?? asQemu)(peer, { ...link, password })
+}
+
+export interface SpiceRun extends AsyncDisposable {
+  readonly proxy: RunningProxy
+  readonly nova: NovaStub
+  readonly hypervisor: ScriptedServer
+  readonly log: Captured
+  /** Asks for a `.vv` file. */
+  file(token?: string, init?: RequestInit): Promise<Response>
+  /** The ticket of a new file. */
+  ticket(token?: string): Promise<string>
+  /** A viewer's connection. */
+  connect(): Promise<Peer>
+}
+
+export interface SpiceRunOptions {
+  readonly script?: HypervisorScript
+  /** Plays the hypervisor from its first byte. */
+  readonly hypervisor?: (peer: Peer) => Promise<void>
+  /** Lines of `[spice]`, then other tables. */
+  readonly toml?: string
+  readonly bounds?: Partial<SpiceBounds>
+  readonly timing?: Partial<Timing>
+  /** The record that the authority keeps of each admission. */
+  readonly record?: SessionRecord | undefined
+  /** When the authority says that tokens end. */
+  readonly expiresAt?: Date | undefined
+}
+
+/** Everything in clear on loopback; `TOKEN` and `OTHER_TOKEN` lead to the scripted hypervisor. */
+export async function runningSpice(options: SpiceRunOptions = {}): Promise<SpiceRun> {
+  await using opened = new AsyncDisposableStack()
+  const keys = opened.use(await createTicketKeys(() => {}))
+  const play = (peer: Peer) => serveLink(peer, keys.current, options.script ?? {})
+  const hypervisor = opened.use(await scriptedServer(options.hypervisor ?? play))
+  const console = { instance_uuid: INSTANCE, host: hypervisor.host, port: hypervisor.port, tls_port: null }
+  const tokens = { [TOKEN]: console, [OTHER_TOKEN]: console }
+  const nova = opened.use(await startNovaStub({ tokens, adminToken: ADMIN_TOKEN }))
+  const log = capture()
+  const toml = `
+    [authority]
+    endpoint = "${nova.url}"
+    [[listen]]
+    address = "127.0.0.1:0"
+    consoles = ["spice-direct"]
+    [spice]
+    listen = "127.0.0.1:0"
+    ${options.toml ?? ''}`
+  const config = loadConfig(proxyConfig, { toml, refine: refineProxyConfig })
+  const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
+  const authority = novaAuthority({ endpoint: nova.url, auth, timeoutMs: 2000 })
+  const { bounds, record, expiresAt, timing = {} } = options
+  const spiceBounds = { wrongTicketDelayMs: 0, ...bounds }
+  const proxy = opened.use(
+    await createProxy({
+      config,
+      authority: adding(authority, { record, expiresAt }),
+      log: log.logger,
+      timing,
+      spiceBounds,
+    }),
+  )
+  const file = (token = TOKEN, init?: RequestInit) =>
+    fetch(`http://${proxy.listeners[0]!.address}/nova?token=${token}`, init)
+  const close = opened.move()
+  return {
+    ...{ proxy, nova, hypervisor, log, file },
+    ticket: async (token) => passwordOf(await (await file(token)).text()),
+    connect: () => connectPeer(parseListen(proxy.spice!.address!)),
+    [Symbol.asyncDispose]: () => close.disposeAsync(),
+  }
+}
+
+function adding(authority: Authority, more: Pick<SpiceRunOptions, 'record' | 'expiresAt'>): Authority {
+  const said = Object.fromEntries(Object.entries(more).filter(([, value]) => value !== undefined))
+  const admit: Authority['admit'] = async (...asked) => ({ ...(await authority.admit(...asked)), ...said })
+  return { ...authority, admit, [Symbol.asyncDispose]: () => authority[Symbol.asyncDispose]() }
+}
+
+/** The ticket in a `.vv` file. */
+export const passwordOf = (file: string) => /^password=(.*)$/m.exec(file)![1]!
+
+export interface ViewerLink {
+  readonly name?: ChannelName
+  readonly channelId?: number
+  readonly connectionId?: number
+  readonly common?: number
+  readonly channel?: readonly number[]
+}
+
+/** As remote-viewer sends it. */
+export const linkOf = ({
+  name = 'main',
+  channelId = 0,
+  connectionId = 0,
+  common = 0x0d,
+  channel = [0x0f],
+}: ViewerLink = {}) =>
+  buildLinkMessage({ connectionId, channelType: channelTypes[name], channelId, common: [common], channel })
+
+/** The proxy's link reply. */
+export async function readReply(peer: Peer): Promise<LinkReply> {
+  const header = await peer.read(16)
+  return parseLinkReply(await peer.read(header.readUInt32LE(12)))
+}
+
+/** The ticket as a viewer sends it, with the mechanism before it. */
+export function ticketBytes({ publicKey }: LinkReply, ticket: string, mechanism = 1): Buffer {
+  const key = createPublicKey({ key: publicKey, format: 'der', type: 'spki' })
+  const padding = constants.RSA_PKCS1_OAEP_PADDING
+  return Buffer.concat([u32(mechanism), publicEncrypt({ key, padding, oaepHash: 'sha1' }, Buffer.from(`${ticket}\0`))])
+}
+
+/** In the place of a result: the proxy closed without one. */
+export const CLOSED = -1
+
+/** Opens a channel as a viewer does. Gives the peer and the result; 0 means that messages may pass. */
+export async function view(
+  run: SpiceRun,
+  ticket: string,
+  link: ViewerLink = {},
+): Promise<{ peer: Peer; result: number }> {
+  const peer = await run.connect()
+  await peer.send(linkOf(link))
+  await peer.send(ticketBytes(await readReply(peer), ticket))
+  const answer = await peer.read(4).catch(() => undefined)
+  return { peer, result: answer?.readUInt32LE() ?? CLOSED }
+}

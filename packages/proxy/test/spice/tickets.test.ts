@@ -1,0 +1,48 @@
+/** Tickets by the clock: how many there may be, and when they make room. */
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { SessionRecord } from '../../src/admit/authority.ts'
+import { type Grant, Tickets } from '../../src/spice/tickets.ts'
+import { INSTANCE } from '../fixture.ts'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+const grant = (tokenDigest: string, record?: SessionRecord): Grant => ({
+  ...{ instance: INSTANCE, target: { host: 'compute-1', port: 5900 }, tokenDigest, record },
+  ...{ client: '192.0.2.7', listener: '127.0.0.1:13002', endpoint: { host: 'console.example', tlsPort: 5901 } },
+})
+
+describe('tickets', () => {
+  it('are so many at most, those of one token fewer', () => {
+    using tickets = new Tickets({ firstUseMs: 1_000, max: 3, maxPerToken: 2 })
+    tickets.mint(grant('a'))
+    tickets.mint(grant('a'))
+    expect(() => tickets.mint(grant('a'))).toThrow('one token has 2')
+    tickets.mint(grant('b'))
+    expect(() => tickets.mint(grant('c'))).toThrow('3 SPICE tickets')
+    expect(tickets.size).toBe(3)
+  })
+
+  it('make room once their time to be used is over', () => {
+    using tickets = new Tickets({ firstUseMs: 1_000, max: 9, maxPerToken: 1 })
+    for (let i = 0; i < 3; i += 1) {
+      const text = tickets.mint(grant('a')).reveal()
+      expect(tickets.find(text)?.mayOpen).toBe(true)
+      vi.advanceTimersByTime(999)
+      expect(() => tickets.mint(grant('a'))).toThrow('one token')
+      vi.advanceTimersByTime(1)
+      expect(tickets.find(text)?.mayOpen).toBe(false)
+    }
+  })
+
+  it('are forgotten by the clock, and their record hears that nobody came', () => {
+    const ended: string[] = []
+    const record = { id: 'record-1', opened: () => {}, ended: (reason: string) => void ended.push(reason) }
+    using tickets = new Tickets({ firstUseMs: 1_000, max: 9, maxPerToken: 9 })
+    tickets.mint(grant('a', record))
+    vi.advanceTimersByTime(9_999)
+    expect([tickets.size, ended]).toEqual([1, []])
+    vi.advanceTimersByTime(1)
+    expect([tickets.size, ended]).toEqual([0, ['client_lost']])
+  })
+})

@@ -1,0 +1,53 @@
+/** What a stop finds open besides consoles. */
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseListen } from '@oriel/runtime'
+import { connectPeer, startProgram, temporaryFolder, temporaryPki } from '@oriel/testkit'
+import { describe, expect, it } from 'vitest'
+import { running } from './fixture.ts'
+
+const file = fileURLToPath(new URL('fixtures/proxy-program.ts', import.meta.url))
+const TRUSTED = '[origin]\ntrusted_proxies = ["127.0.0.1"]'
+
+describe('a stop', { timeout: 60_000 }, () => {
+  it.each<[string, (pki: { path: string }) => string]>([
+    ['before TLS', tlsOf],
+    ['before a PROXY header', () => `proxy_protocol = true\n${TRUSTED}`],
+    ['before HTTP', () => ''],
+  ])('does not wait for a client that is silent %s, and the program ends with 0', async (_, listen) => {
+    await using pki = await temporaryPki()
+    await using folder = await temporaryFolder()
+    await writeFile(
+      join(folder.path, 'proxy.toml'),
+      `[authority]\nendpoint = "http://127.0.0.1:1"\n[[listen]]\naddress = "127.0.0.1:0"\nconsoles = ["novnc"]\n${listen(pki)}\n[sessions]\ndrain_seconds = 1`,
+    )
+    await using program = await startProgram({
+      file,
+      nodeArgs: ['--conditions=@oriel/source'],
+      args: ['--config', join(folder.path, 'proxy.toml')],
+    })
+    const { address } = await program.waitForLog(({ msg }) => msg === 'listening', { timeoutMs: 60_000 })
+    const client = connect(parseListen(address as string))
+    client.on('error', () => {})
+    await once(client, 'connect')
+    process.kill(program.pid, 'SIGTERM')
+    expect(await program.exited).toEqual({ code: 0, signal: null })
+    client.destroy()
+  })
+})
+
+describe('a handshake of TLS', () => {
+  it('has a deadline, as headers have', async () => {
+    await using pki = await temporaryPki()
+    await using proxy = await running({ toml: tlsOf(pki), timing: { clientHandshakeMs: 100 } })
+    using peer = await connectPeer(parseListen(proxy.address))
+    await peer.closed({ timeoutMs: 60_000 })
+  })
+})
+
+function tlsOf({ path }: { path: string }): string {
+  return `tls = { cert_file = "${path}/server-cert.pem", key_file = "${path}/server-key.pem" }`
+}

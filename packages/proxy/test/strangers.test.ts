@@ -1,0 +1,207 @@
+/** What clients without a good token can take from those who have one, tried on a running proxy. */
+import { connect, type Socket } from 'node:net'
+import { parseListen } from '@oriel/runtime'
+import { type Peer, temporaryPki, within } from '@oriel/testkit'
+import { describe, expect, it } from 'vitest'
+import { networkOf } from '../src/admit/site.ts'
+import { OTHER_TOKEN, open, type Running, running, TOKEN, UPGRADE } from './fixture.ts'
+
+const TRUSTED = '[origin]\ntrusted_proxies = ["127.0.0.1"]'
+const DROPPED = 'connections of a client are dropped'
+const upgradeText = (token: string, ...headers: string[]) =>
+  [`GET /?token=${token} HTTP/1.1`, 'Host: h', ...UPGRADE, ...headers, '', ''].join('\r\n')
+
+/** Connections that are dropped with the test. */
+class Crowd {
+  readonly #sockets: Socket[] = []
+
+  /** A connection that says `text` and no more. */
+  come(address: string, text = '', localAddress = '127.0.0.1'): Socket {
+    const socket = connect({ ...parseListen(address), localAddress })
+    socket.on('error', () => {})
+    if (text !== '') socket.write(text)
+    this.#sockets.push(socket)
+    return socket
+  }
+
+  get closed(): number {
+    return this.#sockets.filter(({ closed, readableEnded }) => closed || readableEnded).length
+  }
+
+  [Symbol.dispose](): void {
+    for (const socket of this.#sockets.splice(0)) socket.destroy()
+  }
+}
+
+/** The head of what is answered, or nothing when the connection was dropped. */
+function answer(socket: Socket): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>()
+  let text = ''
+  socket.once('close', () => resolve(text))
+  socket.on('data', (data) => {
+    text += data.toString('latin1')
+    if (text.includes('\r\n\r\n')) resolve(text)
+  })
+  return within(promise, 20_000, () => 'no answer')
+}
+
+const PAGE = 'GET /oriel.json HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n'
+
+describe('connections of one client that wait', () => {
+  it.each([
+    ['in clear', async () => ({ toml: '', [Symbol.asyncDispose]: async () => {} })],
+    ['before TLS', secured],
+  ])('%s are bounded, and others are served', async (_, listener) => {
+    await using listen = await listener()
+    await using proxy = await running({ toml: `${listen.toml}\n[sessions]\nmax_waiting_per_client = 8` })
+    using crowd = new Crowd()
+    for (let i = 0; i < 20; i += 1) crowd.come(proxy.address).resume()
+    await expect.poll(() => crowd.closed).toBe(12)
+    expect(proxy.log.records(DROPPED)).toMatchObject([{ client: '127.0.0.1', level: 'warn' }])
+    using neighbour = new Crowd()
+    for (let i = 0; i < 8; i += 1) neighbour.come(proxy.address, '', '127.0.0.2').resume()
+    if (listen.toml === '') {
+      neighbour[Symbol.dispose]()
+      await expect.poll(() => answer(neighbour.come(proxy.address, PAGE, '127.0.0.2'))).toContain(' 200 ')
+      crowd[Symbol.dispose]()
+      await expect.poll(() => answer(crowd.come(proxy.address, PAGE))).toContain(' 200 ')
+    } else expect(neighbour.closed).toBe(0)
+  })
+
+  it('are not those that have a console', async () => {
+    await using proxy = await running({ toml: '[sessions]\nmax_waiting_per_client = 1' })
+    const clients = []
+    for (let i = 0; i < 4; i += 1) clients.push(await open(proxy.address))
+    for (const client of clients) client[Symbol.dispose]()
+    expect(proxy.log.records(DROPPED)).toEqual([])
+  })
+
+  it('through a trusted balancer are those of whom it names', async () => {
+    const silent = { hypervisor: (peer: { closed(): Promise<void> }) => peer.closed() }
+    await using proxy = await running({ ...silent, toml: `${TRUSTED}\n[sessions]\nmax_waiting_per_client = 2` })
+    using crowd = new Crowd()
+    const come = (client: string) => crowd.come(proxy.address, upgradeText(TOKEN, `X-Forwarded-For: ${client}`))
+    for (let i = 0; i < 5; i += 1) crowd.come(proxy.address)
+    for (let i = 0; i < 2; i += 1) come('192.0.2.7')
+    await expect.poll(() => proxy.hypervisor.connections).toBe(2)
+    const refused = await answer(come('192.0.2.7'))
+    expect(refused).toContain(' 429 ')
+    expect(refused).toMatch(/\r\nRetry-After: \d+\r\n/)
+    come('192.0.2.8')
+    await expect.poll(() => proxy.hypervisor.connections).toBe(3)
+    expect(proxy.log.records(DROPPED)).toMatchObject([{ client: '192.0.2.7' }])
+  })
+
+  it('behind a PROXY header are those of whom it names', async () => {
+    await using proxy = await running({
+      toml: `proxy_protocol = true\n${TRUSTED}\n[sessions]\nmax_waiting_per_client = 2`,
+    })
+    using crowd = new Crowd()
+    const header = (client: string) => `PROXY TCP4 ${client} 192.0.2.1 1024 443\r\n`
+    for (let i = 0; i < 5; i += 1) crowd.come(proxy.address, header('192.0.2.7')).resume()
+    await expect.poll(() => crowd.closed).toBe(3)
+    expect(await answer(crowd.come(proxy.address, header('192.0.2.8') + PAGE))).toContain(' 200 ')
+  })
+
+  it.each([
+    ['192.0.2.7', '192.0.2.7'],
+    ['::ffff:192.0.2.7', '192.0.2.7'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:DB8::7', '2001:db8:0:0::/64'],
+    ['2001:db8:0:0:8::', '2001:db8:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['', ''],
+  ])('are counted for %j as %j', (address, network) => expect(networkOf(address)).toBe(network))
+})
+
+const secured = async () => {
+  const { path, ...pki } = await temporaryPki()
+  return { ...pki, toml: `tls = { cert_file = "${path}/server-cert.pem", key_file = "${path}/server-key.pem" }` }
+}
+
+describe('tokens that nobody knows', () => {
+  const lookUps = ({ nova }: Running) =>
+    nova.requests.filter(({ url }) => url.includes('os-console-auth-tokens')).length
+
+  it('cost the authority so many questions and no more; other addresses, and who asked rightly, are served', async () => {
+    await using proxy = await running({ toml: '[sessions]\nunknown_tokens_per_minute = 3' })
+    using crowd = new Crowd()
+    const ask = (token: string, from = '127.0.0.1') => answer(crowd.come(proxy.address, upgradeText(token), from))
+    for (let i = 0; i < 8; i += 1) (await open(proxy.address))[Symbol.dispose]()
+    const asked = lookUps(proxy)
+    for (let i = 0; i < 3; i += 1) expect(await ask(`stranger-${i}`)).toContain(' 403 ')
+    const refused = await ask('stranger-4')
+    expect(refused).toContain(' 429 ')
+    expect(refused).toMatch(/\r\nRetry-After: \d+\r\n/)
+    expect(lookUps(proxy) - asked).toBe(3)
+    expect(await ask(TOKEN, '127.0.0.2')).toContain(' 101 ')
+  })
+
+  it('through a trusted balancer are counted for whom it names', async () => {
+    await using proxy = await running({ toml: `${TRUSTED}\n[sessions]\nunknown_tokens_per_minute = 1` })
+    using crowd = new Crowd()
+    const ask = (token: string, client: string) =>
+      answer(crowd.come(proxy.address, upgradeText(token, `X-Forwarded-For: ${client}`)))
+    expect(await ask('stranger-1', '192.0.2.7')).toContain(' 403 ')
+    expect(await ask('stranger-2', '192.0.2.7')).toContain(' 429 ')
+    expect(await ask('stranger-3', '192.0.2.8')).toContain(' 403 ')
+    expect(await ask(TOKEN, '192.0.2.9')).toContain(' 101 ')
+  })
+})
+
+describe('unlimited sessions per token', () => {
+  it('a flood with one token takes its own sessions alone; other tenants keep their service under that flood', async () => {
+    await using proxy = await running({
+      guest: echo,
+      toml: '[sessions]\nmax_per_token = 4\nmax_waiting_per_client = 64',
+    })
+    const flood = startFlood(proxy.address)
+    await expect.poll(flood.refused).toBeGreaterThan(50)
+    for (let i = 0; i < 10; i += 1) {
+      const before = flood.refused()
+      using other = await open(proxy.address, { path: `/?token=${OTHER_TOKEN}`, localAddress: '127.0.0.2' })
+      other.ws.send(Buffer.from('echo'))
+      expect(String(await other.read(4))).toBe('echo')
+      await expect.poll(flood.refused).toBeGreaterThan(before)
+    }
+    const { statuses } = await flood.stop()
+    expect(Object.fromEntries(statuses)).toEqual({ 101: 4, 429: expect.any(Number) })
+    await expect.poll(() => proxy.proxy.sessions()).toEqual([])
+  })
+})
+
+/** A guest that answers with what it is sent, until the console is closed. */
+async function echo(guest: Peer): Promise<void> {
+  for (let open = true; open; ) {
+    const bytes = await guest.read(4, { timeoutMs: 60_000 }).catch(() => undefined)
+    if (bytes) await guest.send(bytes)
+    else open = false
+  }
+}
+
+/** Forty connections that are silent, and sixteen that want a console with one token, over and over. */
+function startFlood(address: string) {
+  const crowd = new Crowd()
+  for (let i = 0; i < 40; i += 1) crowd.come(address)
+  const statuses = new Map<string, number>()
+  let flooding = true
+  const one = async () => {
+    while (flooding) {
+      const socket = crowd.come(address, upgradeText(TOKEN))
+      const status = (await answer(socket)).split(' ')[1] ?? 'dropped'
+      statuses.set(status, (statuses.get(status) ?? 0) + 1)
+      if (status !== '101') socket.destroy()
+    }
+  }
+  const all = Promise.all(Array.from({ length: 16 }, one))
+  return {
+    refused: () => statuses.get('429') ?? 0,
+    stop: async () => {
+      flooding = false
+      await all
+      crowd[Symbol.dispose]()
+      return { statuses }
+    },
+  }
+}
