@@ -1,0 +1,119 @@
+/**
+ * Builds the console pages into `dist/pages`: bundles each page's script, names every asset after its content, and
+ * points the HTML at them relatively, so that the pages also work below a path prefix.
+ */
+import { createHash } from 'node:crypto'
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type OutputChunk, rolldown } from 'rolldown'
+
+const source = fileURLToPath(new URL('src/pages/', import.meta.url))
+const target = fileURLToPath(new URL('dist/pages/', import.meta.url))
+const pages = ['index', 'vnc', 'serial', 'spice_auto', 'webmks']
+const scripted = pages.filter((page) => existsSync(join(source, `${page}.ts`)))
+const notice = '/*! Licences of what is bundled here: THIRD-PARTY-NOTICES.txt, in this folder. */'
+
+rmSync(target, { recursive: true, force: true })
+mkdirSync(join(target, 'assets'), { recursive: true })
+const chunks = await bundleScripts()
+for (const page of pages) writeFileSync(join(target, `${page}.html`), buildPage(page, chunks))
+writeFileSync(join(target, 'assets/THIRD-PARTY-NOTICES.txt'), thirdPartyNotices(chunks))
+copySpiceHtml5(join(target, 'third-party/spice-html5'))
+
+async function bundleScripts(): Promise<OutputChunk[]> {
+  const build = await rolldown({
+    input: Object.fromEntries(scripted.map((page) => [page, join(source, `${page}.ts`)])),
+    platform: 'browser',
+    resolve: { conditionNames: ['@oriel/source', 'import', 'browser', 'default'] },
+    logLevel: 'warn',
+  })
+  const { output } = await build.write({
+    dir: join(target, 'assets'),
+    format: 'esm',
+    entryFileNames: '[name]-[hash].js',
+    chunkFileNames: 'shared-[hash].js',
+    minify: true,
+    postBanner: notice,
+  })
+  return output.filter((file) => file.type === 'chunk')
+}
+
+/** The page's HTML, with every `href` and `src` to a file beside it replaced by that of the built asset. */
+function buildPage(page: string, chunks: readonly OutputChunk[]): string {
+  const script = chunks.find((chunk) => chunk.isEntry && chunk.name === page)
+  const preloads = (script?.imports ?? [])
+    .map((file) => `  <link rel="modulepreload" href="assets/${file}">\n`)
+    .join('')
+  return readFileSync(join(source, `${page}.html`), 'utf8')
+    .replace('</head>', `${preloads}</head>`)
+    .replace(/(href|src)="([\w-]+\.(?:css|svg|ts))"/g, (_, attribute: string, file: string) => {
+      const name = file === `${page}.ts` ? script!.fileName : writeAsset(file)
+      return `${attribute}="assets/${name}"`
+    })
+}
+
+function writeAsset(file: string): string {
+  const content = readFileSync(join(source, file))
+  const hash = createHash('sha256').update(content).digest('base64url').slice(0, 8)
+  const name = file.replace(/\.(\w+)$/, `-${hash}.$1`)
+  writeFileSync(join(target, 'assets', name), content)
+  return name
+}
+
+/** The licence of every package that ended up in the bundles, and where to get the source of those that ask for it. */
+function thirdPartyNotices(chunks: readonly OutputChunk[]): string {
+  const modules = chunks.flatMap((chunk) => Object.keys(chunk.modules)).filter((id) => id.includes('/node_modules/'))
+  const folders = new Set(modules.map(packageFolder))
+  return [...folders]
+    .sort()
+    .map(noticeOf)
+    .join(`\n${'-'.repeat(80)}\n\n`)
+}
+
+function packageFolder(module: string): string {
+  const match = /^(.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(module)
+  if (match === null) throw new Error(`${module} is in no package`)
+  return match[1]!
+}
+
+function noticeOf(folder: string): string {
+  const { name, version, license, repository } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  const texts = licenceFiles(folder).map((file) => readFileSync(file, 'utf8').trim())
+  if (texts.length === 0) throw new Error(`${name} has no licence file`)
+  const url = String(repository?.url ?? repository)
+    .replace(/^git\+/, '')
+    .replace(/\.git$/, '')
+  return `${name} ${version}\nLicence: ${license}\nSource: ${url}, tag v${version}; bundled unmodified.\n\n${texts.join('\n\n')}\n`
+}
+
+// noVNC keeps the full text of its licence apart, and brings pako along.
+function licenceFiles(folder: string): string[] {
+  const inside = readdirSync(folder).filter((file) => /^licen[cs]e/i.test(file))
+  const apart = ['docs/LICENSE.MPL-2.0', 'vendor/pako/LICENSE'].filter((file) => existsSync(join(folder, file)))
+  return [...inside, ...apart].map((file) => join(folder, file))
+}
+
+/**
+ * Puts spice-html5 beside the pages. It is under the LGPL: never bundled, not changed by a byte, in files that whoever
+ * runs the pages can replace, with both texts of its licence. What it has for browsers without modules is left out.
+ */
+function copySpiceHtml5(to: string): void {
+  const from = packageFolder(fileURLToPath(import.meta.resolve('@spice-project/spice-html5')))
+  const { name, version, license } = JSON.parse(readFileSync(join(from, 'package.json'), 'utf8'))
+  cpSync(join(from, 'src'), join(to, 'src'), {
+    recursive: true,
+    dereference: true,
+    filter: (file) => !file.includes('browser-es-module-loader'),
+  })
+  for (const text of ['COPYING', 'COPYING.LESSER']) copyFileSync(join(from, text), join(to, `${text}.txt`))
+  writeFileSync(
+    join(to, 'README.txt'),
+    [
+      `The screen of spice_auto.html is drawn by ${name} ${version}, Copyright (C) by its authors.`,
+      `It is free software under ${license}: see COPYING.LESSER.txt and COPYING.txt beside this file.`,
+      'Its source is the files in src/, unmodified. To use another version, replace them.',
+      'https://gitlab.freedesktop.org/spice/spice-html5\n',
+    ].join('\n'),
+  )
+}

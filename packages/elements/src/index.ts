@@ -1,0 +1,7 @@
+/** Custom elements for the consoles of machines. Importing this defines them; it needs a browser. */
+export type { ConsoleState } from './console-element.ts'
+export { type ConsoleEnd, plainLine } from './console-end.ts'
+export { OrielSerial, type OrielSerialEventMap, type SerialState } from './oriel-serial.ts'
+export { OrielVnc, type OrielVncEventMap, type Scale, type VncState } from './oriel-vnc.ts'
+export type { NamedKey } from './vnc/keystrokes.ts'
+export type { TypeOptions } from './vnc/typist.ts'

@@ -1,0 +1,26 @@
+/** The part of noVNC's RFB class that the elements use: noVNC 1.7, `docs/API.md`. */
+declare module '@novnc/novnc' {
+  export interface RfbEventMap {
+    connect: CustomEvent<Record<string, never>>
+    disconnect: CustomEvent<{ clean: boolean }>
+    credentialsrequired: CustomEvent<{ types: readonly string[] }>
+    securityfailure: CustomEvent<{ status: number; reason?: string }>
+    desktopname: CustomEvent<{ name: string }>
+    clipboard: CustomEvent<{ text: string }>
+  }
+
+  export default class RFB extends EventTarget {
+    constructor(target: Element, channel: WebSocket, options?: { shared?: boolean })
+    viewOnly: boolean
+    scaleViewport: boolean
+    resizeSession: boolean
+    background: string
+    focus(options?: FocusOptions): void
+    blur(): void
+    disconnect(): void
+    sendCtrlAltDel(): void
+    sendKey(keysym: number, code: string | null, down?: boolean): void
+    clipboardPasteFrom(text: string): void
+    addEventListener<K extends keyof RfbEventMap>(type: K, listener: (event: RfbEventMap[K]) => void): void
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * `<oriel-serial>`: the serial port of a machine as a terminal, in a page.
+ *
+ * It needs a browser: import this on the client side only.
+ */
+import { ConsoleElement, type ConsoleEventMap, type ConsoleState, type SessionEvents } from './console-element.ts'
+import { plainLine } from './console-end.ts'
+import { openSerialSession, type SerialSession } from './serial/session.ts'
+import { createSerialTerminal, type SerialTerminal } from './serial/terminal.ts'
+
+export type SerialState = ConsoleState
+
+/** The events of `<oriel-serial>`. None of them bubbles. */
+export interface OrielSerialEventMap extends ConsoleEventMap {
+  /** The machine named its terminal, as shells do. */
+  titlechange: CustomEvent<{ title: string }>
+  /** The terminal has another number of columns or rows. A serial port cannot tell the machine. */
+  sizechange: CustomEvent<{ columns: number; rows: number }>
+}
+
+/**
+ * A serial console. It dials when it is in a document and has an address, and again whenever the address changes.
+ *
+ * | attribute | property | |
+ * |---|---|---|
+ * | `url` | `url` | the access URL as the API returns it, or a `ws:`/`wss:` URL |
+ * | `path` | `path` | instead of `url`: a WebSocket path on the page's own host, such as `?token=…` |
+ * | `view-only` | `viewOnly` | sends nothing |
+ * | `reconnect` | `reconnect` | dials again by itself when the connection is lost, for about two minutes |
+ *
+ * It fits as many columns and rows as it has room for, keeps 10,000 lines, copies with Ctrl+Shift+C and needs no
+ * `'unsafe-inline'` in a Content-Security-Policy.
+ *
+ * Style: custom properties as of `<oriel-vnc>`; parts `overlay`, `card`, `action`.
+ *
+ * @example
+ * ```html
+ * <oriel-serial url="wss://console.example/?token=…" reconnect></oriel-serial>
+ * ```
+ */
+export class OrielSerial extends ConsoleElement<SerialSession> {
+  static override readonly observedAttributes = [...ConsoleElement.observedAttributes, 'view-only']
+
+  readonly #stage = document.createElement('div')
+  readonly #resized = new ResizeObserver(() => this.#fit())
+  #terminal: SerialTerminal | undefined
+  #title = ''
+  /** Whether something of this address is on the terminal. */
+  #shown = ''
+
+  constructor() {
+    super()
+    this.#stage.className = 'stage'
+    this.root.prepend(this.#stage)
+  }
+
+  /** What the machine calls its terminal, in one line; empty until it says. */
+  get terminalTitle(): string {
+    return this.#title
+  }
+
+  get columns(): number {
+    return this.#terminal?.terminal.cols ?? 80
+  }
+  get rows(): number {
+    return this.#terminal?.terminal.rows ?? 24
+  }
+
+  /** The text that is selected, or else all that the terminal still has. */
+  get text(): string {
+    const terminal = this.#terminal?.terminal
+    if (terminal === undefined) return ''
+    if (terminal.hasSelection()) return terminal.getSelection()
+    const { active } = terminal.buffer
+    const lines = Array.from({ length: active.length }, (_, i) => active.getLine(i)?.translateToString(true) ?? '')
+    return lines.join('\n').trimEnd()
+  }
+
+  override addEventListener<K extends keyof AllEvents>(
+    type: K,
+    listener: (event: AllEvents[K]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void
+  override addEventListener(type: string, listener: Listener, options?: boolean | AddEventListenerOptions): void
+  override addEventListener(type: string, listener: unknown, options?: boolean | AddEventListenerOptions): void {
+    super.addEventListener(type, listener as EventListener, options)
+  }
+
+  override connectedCallback(): void {
+    // Only here, since a terminal measures its font, which takes a document.
+    this.#terminal ??= this.#createTerminal()
+    this.#resized.observe(this.#stage)
+    this.#fit()
+    super.connectedCallback()
+  }
+
+  override disconnectedCallback(): void {
+    this.#resized.disconnect()
+    super.disconnectedCallback()
+  }
+
+  override focus(options?: FocusOptions): void {
+    if (this.state === 'connected') this.#terminal?.terminal.textarea?.focus(options)
+    else super.focus(options)
+  }
+
+  /** Types `text` as it is: no line end is changed, and Enter is `\r`. */
+  send(text: string): void {
+    this.#send(new TextEncoder().encode(text))
+  }
+
+  /** Pastes `text`: line ends become Enter, and a shell that asked for it is told that this is a paste. */
+  paste(text: string): void {
+    this.#terminal?.terminal.paste(text)
+  }
+
+  /** Forgets all output but the line with the cursor. */
+  clear(): void {
+    this.#terminal?.terminal.clear()
+  }
+
+  protected override openSession(address: URL, events: SessionEvents): SerialSession {
+    const dialled = new URL(address)
+    // What is on the terminal already need not be shown again by a proxy that remembers it.
+    if (this.#shown === address.href) dialled.searchParams.set('replay', '0')
+    else this.#terminal?.terminal.reset()
+    return openSerialSession(dialled, {
+      ...events,
+      output: (bytes) => {
+        this.#shown = address.href
+        this.#terminal?.write(bytes)
+      },
+    })
+  }
+
+  protected override leave(): void {
+    this.#terminal?.terminal.blur()
+  }
+
+  protected override applySettings(): void {
+    if (this.#terminal) this.#terminal.terminal.options.disableStdin = this.viewOnly
+  }
+
+  #createTerminal(): SerialTerminal {
+    const created = createSerialTerminal(this.root, this.#stage, {
+      input: (bytes) => this.#send(bytes),
+      title: (text) => {
+        this.#title = plainLine(text)
+        this.emit('titlechange', { title: this.#title })
+      },
+    })
+    const { terminal } = created
+    terminal.onResize(({ cols, rows }) => this.emit('sizechange', { columns: cols, rows }))
+    terminal.textarea?.setAttribute('aria-label', 'Terminal of the machine. Ctrl+Alt+Shift leaves it.')
+    return created
+  }
+
+  #send(bytes: Uint8Array): void {
+    if (!this.viewOnly) this.session?.send(bytes)
+  }
+
+  #fit(): void {
+    if (this.#stage.clientWidth > 0 && this.#stage.clientHeight > 0) this.#terminal?.fit()
+  }
+}
+
+type AllEvents = Omit<HTMLElementEventMap, keyof OrielSerialEventMap> & OrielSerialEventMap
+type Listener = EventListenerOrEventListenerObject
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'oriel-serial': OrielSerial
+  }
+}
+
+if (customElements.get('oriel-serial') === undefined) customElements.define('oriel-serial', OrielSerial)

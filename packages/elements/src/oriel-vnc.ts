@@ -1,0 +1,172 @@
+/**
+ * `<oriel-vnc>`: the screen, keyboard and mouse of a machine, in a page.
+ *
+ * It needs a browser: noVNC touches the document when it is loaded, so import this on the client side only.
+ */
+import { ConsoleElement, type ConsoleEventMap, type ConsoleState, type SessionEvents } from './console-element.ts'
+import { plainLine } from './console-end.ts'
+import { stillOf } from './overlay.ts'
+import { keystrokes, type NamedKey, namedKeys } from './vnc/keystrokes.ts'
+import { openVncSession, type VncSession } from './vnc/session.ts'
+import { press, type TypeOptions, type } from './vnc/typist.ts'
+
+/** `fit` shrinks or grows the picture to the element, `none` shows it pixel by pixel, `remote` asks the machine to change its resolution. */
+export type Scale = 'fit' | 'none' | 'remote'
+export type VncState = ConsoleState
+
+/** The events of `<oriel-vnc>`. None of them bubbles. */
+export interface OrielVncEventMap extends ConsoleEventMap {
+  desktopname: CustomEvent<{ name: string }>
+  clipboard: CustomEvent<{ text: string }>
+}
+
+/**
+ * A VNC console. It dials when it is in a document and has an address, and again whenever the address changes.
+ *
+ * | attribute | property | |
+ * |---|---|---|
+ * | `url` | `url` | the access URL as the API returns it, or a `ws:`/`wss:` URL |
+ * | `path` | `path` | instead of `url`: a WebSocket path on the page's own host, such as `websockify?token=…` |
+ * | `view-only` | `viewOnly` | sends neither keys nor mouse |
+ * | `scale` | `scale` | {@link Scale}. Default: `fit` |
+ * | `reconnect` | `reconnect` | dials again by itself when the connection is lost, for about two minutes |
+ *
+ * Style: custom properties `--oriel-accent`, `--oriel-surface`, `--oriel-ink`, `--oriel-muted`, `--oriel-line`,
+ * `--oriel-scrim`, `--oriel-font`; parts `overlay`, `card`, `action`.
+ *
+ * @example
+ * ```html
+ * <oriel-vnc url="https://console.example/vnc_lite.html?path=%3Ftoken%3D…" reconnect></oriel-vnc>
+ * ```
+ */
+export class OrielVnc extends ConsoleElement<VncSession> {
+  static override readonly observedAttributes = [...ConsoleElement.observedAttributes, 'view-only', 'scale']
+
+  readonly #stage = document.createElement('div')
+  #typing: Promise<void> = Promise.resolve()
+  #name = ''
+
+  get scale(): Scale {
+    const scale = this.getAttribute('scale')
+    return scale === 'none' || scale === 'remote' ? scale : 'fit'
+  }
+  set scale(scale: Scale) {
+    this.setAttribute('scale', scale)
+  }
+
+  /** The machine's own name for its desktop, in one line; empty until it is known. */
+  get desktopName(): string {
+    return this.#name
+  }
+
+  override addEventListener<K extends keyof AllEvents>(
+    type: K,
+    listener: (event: AllEvents[K]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void
+  override addEventListener(type: string, listener: Listener, options?: boolean | AddEventListenerOptions): void
+  override addEventListener(type: string, listener: unknown, options?: boolean | AddEventListenerOptions): void {
+    super.addEventListener(type, listener as EventListener, options)
+  }
+
+  override connectedCallback(): void {
+    if (this.#stage.parentNode !== this) this.append(this.#stage)
+    super.connectedCallback()
+  }
+
+  override focus(options?: FocusOptions): void {
+    if (this.state === 'connected') this.session?.rfb.focus(options)
+    else super.focus(options)
+  }
+
+  sendCtrlAltDel(): void {
+    this.session?.rfb.sendCtrlAltDel()
+  }
+
+  /** Presses and releases a key that is no character. */
+  pressKey(key: NamedKey): void {
+    if (this.session !== undefined) press(namedKeys[key], this.session)
+  }
+
+  /** Offers `text` to the machine's clipboard. It takes an agent in the machine to make something of it. */
+  sendClipboard(text: string): void {
+    this.session?.rfb.clipboardPasteFrom(text)
+  }
+
+  /**
+   * Types `text` as key events, about 60 a second. Several calls type one after the other.
+   * @throws the reason of `options.signal`; Error when the console is not connected, or is lost meanwhile
+   */
+  typeText(text: string, options: TypeOptions = {}): Promise<void> {
+    const typed = this.#typing.then(() => this.#type(text, options))
+    this.#typing = typed.catch(() => undefined)
+    return typed
+  }
+
+  async #type(text: string, options: TypeOptions): Promise<void> {
+    const session = this.session
+    if (session === undefined || this.state !== 'connected') throw new Error('The console is not connected.')
+    await type(keystrokes(text), session, (ms) => this.#pauseWith(session, ms), options)
+  }
+
+  async #pauseWith(session: VncSession, ms: number): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, ms))
+    if (this.session !== session) throw new Error('The console was lost while typing.')
+  }
+
+  protected override openSession(address: URL, events: SessionEvents): VncSession {
+    return openVncSession(this.#stage, address, {
+      ...events,
+      desktopName: (name) => this.#named(name),
+      clipboard: (text) => this.emit('clipboard', { text }),
+    })
+  }
+
+  protected override leave(): void {
+    this.session?.rfb.blur()
+  }
+
+  protected override applySettings(): void {
+    const rfb = this.session?.rfb
+    if (rfb === undefined) return
+    rfb.viewOnly = this.viewOnly
+    rfb.scaleViewport = this.scale === 'fit'
+    rfb.resizeSession = this.scale === 'remote'
+    this.#labelScreen()
+  }
+
+  protected override still(): HTMLCanvasElement | undefined {
+    const screen = this.#screen()
+    return screen === null ? undefined : stillOf(screen)
+  }
+
+  #named(name: string): void {
+    this.#name = plainLine(name)
+    this.#labelScreen()
+    this.emit('desktopname', { name: this.#name })
+  }
+
+  #screen(): HTMLCanvasElement | null {
+    return this.#stage.querySelector('canvas')
+  }
+
+  // noVNC takes the screen out of the tab order and gives it no name.
+  #labelScreen(): void {
+    const screen = this.#screen()
+    if (screen === null) return
+    screen.tabIndex = 0
+    screen.setAttribute('role', 'application')
+    screen.setAttribute('aria-label', `Screen of ${this.#name || 'the machine'}. Ctrl+Alt+Shift leaves it.`)
+  }
+}
+
+type AllEvents = Omit<HTMLElementEventMap, keyof OrielVncEventMap> & OrielVncEventMap
+type Listener = EventListenerOrEventListenerObject
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'oriel-vnc': OrielVnc
+  }
+}
+
+if (customElements.get('oriel-vnc') === undefined) customElements.define('oriel-vnc', OrielVnc)

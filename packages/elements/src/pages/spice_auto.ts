@@ -1,0 +1,19 @@
+/** The console page of SPICE consoles: `spice_auto.html`. */
+import { OrielSpice } from '../oriel-spice.ts'
+import { dial, followState, offerFullScreen, offerScale, onClick, showName } from './console-page.ts'
+import { byId } from './dom.ts'
+import { readPageQuery } from './page-query.ts'
+
+const screen = byId('console', OrielSpice)
+const query = readPageQuery(location.href)
+
+showName(query)
+onClick('ctrl-alt-del', () => {
+  screen.sendCtrlAltDel()
+  screen.focus()
+})
+offerScale(screen, 'fit')
+offerFullScreen(screen)
+followState(screen, query)
+screen.scale = query.scale === 'none' ? 'none' : 'fit'
+dial(screen, query)

@@ -1,0 +1,50 @@
+/** When to dial again after a console was lost: soon at first, then more slowly, and not for ever. */
+import { closeReasons } from '@oriel/contract'
+import type { ConsoleEnd } from './console-end.ts'
+
+/** Pause before the first retry; it doubles from one retry to the next. */
+export const firstPauseMs = 1_000
+export const longestPauseMs = 15_000
+/** About two minutes of trying: a console auth token lives for minutes, so more would be in vain. */
+export const maxAttempts = 10
+/** A connection that stood this long counts as good, and the next loss starts from the first pause again. */
+export const stableAfterMs = 10_000
+
+export interface Loss {
+  readonly end: ConsoleEnd
+  /** How long the console had been connected; 0 if it never was. */
+  readonly connectedMs: number
+}
+
+/** One console's attempts. `random` gives the spread (0 to 1), so that a thousand consoles do not dial at one moment. */
+export class ReconnectPlan {
+  readonly #random: () => number
+  #attempts = 0
+  #wasConnected = false
+
+  constructor(random: () => number = Math.random) {
+    this.#random = random
+  }
+
+  /** How many retries were made since the console last stood. */
+  get attempts(): number {
+    return this.#attempts
+  }
+
+  /** The pause before the next attempt, or `undefined` when a person should decide. */
+  next({ end, connectedMs }: Loss): number | undefined {
+    if (connectedMs > 0) this.#wasConnected = true
+    if (connectedMs >= stableAfterMs) this.#attempts = 0
+    if (!this.#worthRetrying(end) || this.#attempts >= maxAttempts) return undefined
+    const pauseMs = Math.min(firstPauseMs * 2 ** this.#attempts, longestPauseMs)
+    this.#attempts += 1
+    return Math.round(pauseMs * (0.75 + this.#random() / 2))
+  }
+
+  // Once the console had stood, a failure to open may be a restarting proxy. An idle limit means nobody is there, so
+  // dialling again by itself would defeat it.
+  #worthRetrying({ code, remedy }: ConsoleEnd): boolean {
+    if (code === closeReasons.idle.code) return false
+    return remedy === 'reconnect' || (code === 1006 && this.#wasConnected)
+  }
+}

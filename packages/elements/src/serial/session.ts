@@ -1,0 +1,63 @@
+/** One connection to a serial port, from dialling to its end. */
+import type { ConsoleSession, SessionEvents } from '../console-element.ts'
+import { type ConsoleEnd, closedByPerson, describeEnd, localEnd } from '../console-end.ts'
+
+/** How long dialling may take. */
+export const openTimeoutMs = 20_000
+/** One frame of input; the proxy takes no message of more than 1 MiB. */
+export const maxFrameBytes = 64 * 1024
+/** Input waits in the browser while the machine does not take it; beyond this it is lost. */
+export const maxBufferedBytes = 4 * 1024 * 1024
+
+export interface SerialSessionEvents extends SessionEvents {
+  output(bytes: Uint8Array | string): void
+}
+
+export interface SerialSession extends ConsoleSession {
+  /** Sends input; lost before the console is connected, and while too much waits. */
+  send(bytes: Uint8Array): void
+}
+
+/**
+ * Dials `address`.
+ * @throws SyntaxError or SecurityError for an address that the browser refuses to dial
+ */
+export function openSerialSession(address: URL, events: SerialSessionEvents): SerialSession {
+  const socket = new WebSocket(address, ['binary'])
+  socket.binaryType = 'arraybuffer'
+  let connectedAt: number | undefined
+  let ended = false
+  const end = (how: ConsoleEnd) => {
+    if (ended) return
+    ended = true
+    clearTimeout(deadline)
+    events.end(how)
+  }
+  const hangUp = (how: ConsoleEnd) => {
+    end(how)
+    socket.close()
+  }
+  const deadline = setTimeout(() => hangUp(localEnd('no_answer')), openTimeoutMs)
+  socket.addEventListener('open', () => {
+    if (ended) return
+    clearTimeout(deadline)
+    connectedAt = performance.now()
+    events.connect()
+  })
+  socket.addEventListener('message', ({ data }: MessageEvent<ArrayBuffer | string>) => {
+    if (!ended) events.output(typeof data === 'string' ? data : new Uint8Array(data))
+  })
+  socket.addEventListener('close', ({ code, reason, wasClean }) =>
+    end(describeEnd({ code, reason, wasClean, opened: connectedAt !== undefined })),
+  )
+  return {
+    connectedMs: () => (connectedAt === undefined ? 0 : Math.max(1, performance.now() - connectedAt)),
+    close: () => hangUp(closedByPerson()),
+    send(bytes) {
+      if (socket.readyState !== socket.OPEN) return
+      for (let from = 0; from < bytes.length && socket.bufferedAmount < maxBufferedBytes; from += maxFrameBytes) {
+        socket.send(bytes.slice(from, from + maxFrameBytes))
+      }
+    },
+  }
+}

@@ -1,0 +1,80 @@
+/** One connection of noVNC to one console, from dialling to its end. The WebSocket is ours, so that its close event is too. */
+import RFB from '@novnc/novnc'
+import type { ConsoleSession, SessionEvents } from '../console-element.ts'
+import { type ConsoleEnd, closedByPerson, describeEnd, localEnd } from '../console-end.ts'
+import type { KeySink } from './typist.ts'
+
+/** How long dialling, the security handshake and the first picture may take together. */
+export const openTimeoutMs = 20_000
+/** A machine may put this much on the clipboard; the rest is cut off. In UTF-16 units. */
+export const maxClipboardLength = 1_048_576
+
+export interface VncSessionEvents extends SessionEvents {
+  desktopName(name: string): void
+  clipboard(text: string): void
+}
+
+export interface VncSession extends ConsoleSession, KeySink {
+  readonly rfb: RFB
+}
+
+/**
+ * Dials `address` and draws the console into `target`.
+ * @throws SyntaxError or SecurityError for an address that the browser refuses to dial
+ */
+export function openVncSession(target: HTMLElement, address: URL, events: VncSessionEvents): VncSession {
+  const socket = new WebSocket(address)
+  let opened = false
+  let connectedAt: number | undefined
+  let ended = false
+  const end = (how: ConsoleEnd) => {
+    if (ended) return
+    ended = true
+    clearTimeout(deadline)
+    events.end(how)
+  }
+  const hangUp = (how: ConsoleEnd) => {
+    if (ended) return
+    end(how)
+    rfb.disconnect()
+  }
+
+  // Before noVNC sets its own handlers, so that the reason is known when noVNC tears its side down.
+  socket.addEventListener('open', () => {
+    opened = true
+  })
+  socket.addEventListener('close', ({ code, reason, wasClean }) => end(describeEnd({ code, reason, wasClean, opened })))
+
+  const rfb = attach(target, socket)
+  const deadline = setTimeout(() => hangUp(localEnd('no_answer')), openTimeoutMs)
+  rfb.addEventListener('connect', () => {
+    clearTimeout(deadline)
+    connectedAt = performance.now()
+    if (!ended) events.connect()
+  })
+  rfb.addEventListener('desktopname', ({ detail }) => events.desktopName(detail.name))
+  rfb.addEventListener('clipboard', ({ detail }) => events.clipboard(detail.text.slice(0, maxClipboardLength)))
+  rfb.addEventListener('credentialsrequired', () => hangUp(localEnd('needs_password')))
+  rfb.addEventListener('disconnect', () => end(localEnd('not_understood')))
+
+  return {
+    rfb,
+    get bufferedBytes() {
+      return socket.bufferedAmount
+    },
+    sendKey: (keysym, code, down) => rfb.sendKey(keysym, code, down),
+    connectedMs: () => (connectedAt === undefined ? 0 : Math.max(1, performance.now() - connectedAt)),
+    close: () => hangUp(closedByPerson()),
+  }
+}
+
+function attach(target: HTMLElement, socket: WebSocket): RFB {
+  try {
+    const rfb = new RFB(target, socket, { shared: true })
+    rfb.background = 'transparent'
+    return rfb
+  } catch (cause) {
+    socket.close()
+    throw cause
+  }
+}

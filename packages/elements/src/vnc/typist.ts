@@ -1,0 +1,54 @@
+/** Types keystrokes at a pace that a machine keeps up with: a virtual keyboard drops what its 16-byte queue cannot hold. */
+import { type Keystroke, namedKeys } from './keystrokes.ts'
+
+/** Pause between two keystrokes. */
+export const keyPauseMs = 15
+/** Pause after Enter, when a shell or a boot loader has something to do. */
+export const linePauseMs = 120
+/** Keys wait while more than this is on its way to the proxy. */
+export const maxBufferedBytes = 4_096
+
+/** Where keys go: one open console. */
+export interface KeySink {
+  readonly bufferedBytes: number
+  sendKey(keysym: number, code: string | null, down: boolean): void
+}
+
+export interface TypeOptions {
+  /** Stops before the next keystroke. */
+  readonly signal?: AbortSignal
+  /** Called after each keystroke. */
+  readonly onProgress?: (typed: number, total: number) => void
+}
+
+/**
+ * Sends `strokes` one after the other.
+ * @param pause resolves after so many milliseconds
+ * @throws the reason of `signal` when it is aborted
+ */
+export async function type(
+  strokes: readonly Keystroke[],
+  sink: KeySink,
+  pause: (ms: number) => Promise<void>,
+  { signal, onProgress }: TypeOptions = {},
+): Promise<void> {
+  for (const [i, stroke] of strokes.entries()) {
+    while (sink.bufferedBytes > maxBufferedBytes) {
+      signal?.throwIfAborted()
+      await pause(keyPauseMs)
+    }
+    signal?.throwIfAborted()
+    press(stroke, sink)
+    onProgress?.(i + 1, strokes.length)
+    await pause(stroke.keysym === namedKeys.Enter.keysym ? linePauseMs : keyPauseMs)
+  }
+}
+
+/** Presses and releases one key, with Shift around it if it needs Shift. */
+export function press({ keysym, code, shift }: Keystroke, sink: KeySink): void {
+  const { keysym: shiftKeysym, code: shiftCode } = namedKeys.ShiftLeft
+  if (shift) sink.sendKey(shiftKeysym, shiftCode, true)
+  sink.sendKey(keysym, code, true)
+  sink.sendKey(keysym, code, false)
+  if (shift) sink.sendKey(shiftKeysym, shiftCode, false)
+}

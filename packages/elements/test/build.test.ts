@@ -1,0 +1,36 @@
+/** The pages' sources, held to what their Content-Security-Policy allows and to the rule that texts are never markup. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+
+const folder = new URL('../src/', import.meta.url)
+const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+const read = (file: string) => readFileSync(new URL(file, folder), 'utf8')
+
+describe.each(files.filter((file) => file.endsWith('.html')))('%s', (file) => {
+  const html = read(file)
+
+  it('has no inline script, style or handler', () => {
+    expect(html).not.toMatch(/<style|\sstyle=|\son\w+=|javascript:/i)
+    for (const [script] of html.matchAll(/<script[^>]*>[^<]*<\/script>/g))
+      expect(script).toMatch(/ src="[\w-]+\.ts"><\/script>$/)
+  })
+
+  it('loads nothing from elsewhere', () => {
+    expect(html).not.toMatch(/(src|href)="(https?:)?\/\//)
+  })
+})
+
+it.each(files.filter((file) => file.endsWith('.ts')))(
+  '%s writes texts as text only (CVE-2012-2094, CVE-2017-18635)',
+  (file) => {
+    expect(read(file)).not.toMatch(
+      /innerHTML|outerHTML|insertAdjacentHTML|document\.write|setHTML|createContextualFragment/,
+    )
+  },
+)
+
+it('bundles a noVNC without CVE-2017-18635', () => {
+  const manifest = new URL('../package.json', import.meta.resolve('@novnc/novnc'))
+  const [major, minor] = JSON.parse(readFileSync(manifest, 'utf8')).version.split('.').map(Number)
+  expect(major * 1_000 + minor).toBeGreaterThanOrEqual(1_007)
+})

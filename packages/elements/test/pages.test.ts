@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest'
+import { consolePage } from '../src/pages/console-link.ts'
+import { readPageQuery } from '../src/pages/page-query.ts'
+import { settingsOf } from '../src/pages/settings.ts'
+
+describe('readPageQuery', () => {
+  it('fits, reconnects and takes input when the address says nothing', () => {
+    expect(readPageQuery('http://h/vnc.html')).toEqual({
+      name: '',
+      detail: '',
+      viewOnly: false,
+      scale: 'fit',
+      reconnect: true,
+    })
+  })
+
+  it("takes Horizon's title apart", () => {
+    const id = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
+    expect(readPageQuery(`http://h/?title=web (blue)(${id})`)).toMatchObject({ name: 'web (blue)', detail: id })
+    expect(readPageQuery('http://h/?title=web (blue)')).toMatchObject({ name: 'web (blue)', detail: '' })
+  })
+
+  it.each([
+    ['view_only=true&resize=off&reconnect=0', { viewOnly: true, scale: 'none', reconnect: false }],
+    ['view_only=1&resize=remote&reconnect=true', { viewOnly: true, scale: 'remote', reconnect: true }],
+    ['view_only=false&resize=scale&reconnect=', { viewOnly: false, scale: 'fit', reconnect: true }],
+    ['view_only=0&resize=toString', { viewOnly: false, scale: 'fit' }],
+  ])('reads %s', (query, expected) => {
+    expect(readPageQuery(`http://h/vnc.html?${query}`)).toMatchObject(expected)
+  })
+})
+
+describe('consolePage', () => {
+  it.each([
+    ['https://h/vnc_lite.html?path=%3Ftoken%3Dt', 'https://h/vnc_lite.html?path=%3Ftoken%3Dt'],
+    ['ws://h:6083/?token=t', 'http://h:6083/serial.html?token=t'],
+    ['wss://h/serial/?token=t', 'https://h/serial/serial.html?token=t'],
+  ])('opens %s at %s', (accessUrl, page) => {
+    expect(consolePage(accessUrl)?.href).toBe(page)
+  })
+
+  it.each(['javascript:alert(1)', 'data:text/html,x', 'file:///etc/passwd', 'vnc.html', ''])(
+    'does not open %j',
+    (url) => {
+      expect(consolePage(url)).toBeUndefined()
+    },
+  )
+})
+
+describe('settingsOf', () => {
+  const page = 'http://h:6080/console/'
+
+  it('knows a proxy without an API of its own', () => {
+    expect(settingsOf({ api_url: null }, page)).toEqual({ apiUrl: null, consoles: ['novnc'] })
+  })
+
+  it('offers the console types that can be opened, noVNC first', () => {
+    const consoles = ['serial', 'xvpvnc', 'spice-direct', 'novnc', 'rdp-html5', 'telepathy']
+    expect(settingsOf({ api_url: 'http://h:8774', consoles }, page)).toEqual({
+      apiUrl: 'http://h:8774',
+      consoles: ['novnc', 'spice-direct', 'serial'],
+    })
+  })
+
+  it('takes an API address relative to the page', () => {
+    expect(settingsOf({ api_url: './' }, page).apiUrl).toBe('http://h:6080/console')
+    expect(settingsOf({ api_url: '/' }, page).apiUrl).toBe('http://h:6080')
+  })
+})

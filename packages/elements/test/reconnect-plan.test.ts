@@ -1,0 +1,60 @@
+import { closeReasons } from '@oriel/contract'
+import { describe, expect, it } from 'vitest'
+import { localEnd } from '../src/console-end.ts'
+import { firstPauseMs, longestPauseMs, maxAttempts, ReconnectPlan, stableAfterMs } from '../src/reconnect-plan.ts'
+
+const middle = () => 0.5
+const lost = { ...closeReasons.console_lost, clean: true }
+const refused = localEnd('did_not_open')
+
+describe('ReconnectPlan', () => {
+  it('waits longer each time, up to a limit, and then leaves it to the person', () => {
+    const plan = new ReconnectPlan(middle)
+    const pauses = Array.from({ length: maxAttempts + 1 }, () => plan.next({ end: lost, connectedMs: 0 }))
+    expect(pauses.slice(0, 5)).toEqual([1_000, 2_000, 4_000, 8_000, longestPauseMs])
+    expect(pauses.at(-2)).toBe(longestPauseMs)
+    expect(pauses.at(-1)).toBeUndefined()
+  })
+
+  it('does not start over for a connection that breaks as soon as it stands', () => {
+    const plan = new ReconnectPlan(middle)
+    const pauses = Array.from({ length: maxAttempts + 1 }, () => plan.next({ end: lost, connectedMs: 200 }))
+    expect(pauses.at(-1)).toBeUndefined()
+  })
+
+  it('starts over after a connection that stood', () => {
+    const plan = new ReconnectPlan(middle)
+    for (let i = 0; i < 4; i += 1) plan.next({ end: lost, connectedMs: 0 })
+    expect(plan.next({ end: lost, connectedMs: stableAfterMs })).toBe(firstPauseMs)
+    expect(plan.attempts).toBe(1)
+  })
+
+  it('spreads the pauses by a quarter to either side', () => {
+    expect(new ReconnectPlan(() => 0).next({ end: lost, connectedMs: 1 })).toBe(750)
+    expect(new ReconnectPlan(() => 1).next({ end: lost, connectedMs: 1 })).toBe(1_250)
+  })
+
+  it.each([
+    'client_closed',
+    'idle',
+    'time_limit',
+    'token_expired',
+    'revoked',
+    'ended',
+    'wrong_instance',
+    'taken_over',
+  ] as const)('leaves %s to the person', (name) => {
+    const plan = new ReconnectPlan(middle)
+    expect(plan.next({ end: { ...closeReasons[name], clean: true }, connectedMs: 60_000 })).toBeUndefined()
+  })
+
+  it('does not try again when the first opening is refused', () => {
+    expect(new ReconnectPlan(middle).next({ end: refused, connectedMs: 0 })).toBeUndefined()
+  })
+
+  it('tries on when an opening is refused after the console had stood, as while the proxy restarts', () => {
+    const plan = new ReconnectPlan(middle)
+    plan.next({ end: lost, connectedMs: 60_000 })
+    expect(plan.next({ end: refused, connectedMs: 0 })).toBe(2_000)
+  })
+})
