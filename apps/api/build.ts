@@ -1,0 +1,3 @@
+import { bundleApp } from '@oriel/bundle'
+
+await bundleApp({ app: new URL('./', import.meta.url) })

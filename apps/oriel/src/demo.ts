@@ -1,0 +1,74 @@
+/** `--demo`: guests on loopback that need no hypervisor, and the configuration that shows them. */
+import type { ApiConfig } from '@oriel/api'
+import type { Logger } from '@oriel/runtime'
+import { hasQemu, startQemu } from '@oriel/testkit'
+import { startDemoGuest, startDemoSerial } from '@oriel/testkit/demo'
+
+/** Used when no file is given: everybody on this machine may do everything, and nothing is kept. */
+export const demoConfig = `
+[api]
+auth.method = "none"
+tokens.store = "sqlite::memory:"
+consoles.spice-html5.enabled = false
+consoles.spice-direct.enabled = false
+[proxy]
+# The drawn guest is no QEMU, whose name would tell which guest it is.
+hypervisor.identity = "off"
+[[proxy.listen]]
+address = "127.0.0.1:6080"
+consoles = ["novnc", "serial"]
+`
+
+type SourceConfig = ApiConfig['sources'][number]
+type ServerConfig = Extract<SourceConfig, { kind: 'static' }>['servers'][number]
+
+export interface Demo extends AsyncDisposable {
+  /** The demo guests, as one more source of servers. */
+  readonly source: SourceConfig
+}
+
+/** Starts the demo guest, and beside it a real diskless QEMU guest where QEMU is installed. */
+export async function startDemo(log: Logger): Promise<Demo> {
+  await using scope = new AsyncDisposableStack()
+  const drawn = await startDrawnGuest(scope)
+  const real = hasQemu() ? await startRealGuest(scope, log) : []
+  const rest = scope.move()
+  return { source: { kind: 'static', servers: [drawn, ...real] }, [Symbol.asyncDispose]: () => rest.disposeAsync() }
+}
+
+async function startDrawnGuest(scope: AsyncDisposableStack): Promise<ServerConfig> {
+  const place = { name: 'demo', host: '127.0.0.1', port: 0 }
+  const { host, port } = scope.use(await startDemoGuest(place))
+  const serial = scope.use(await startDemoSerial(place))
+  return {
+    ...common('5b6f2c7e-90a4-4c0e-8a57-6d1f7f1f0001', place.name),
+    description: 'Drawn by Oriel itself, without a hypervisor.',
+    consoles: { vnc: { host, port }, serial: { host, port: serial.port } },
+  }
+}
+
+/** One server, or none where QEMU cannot be started. Firmware that finds nothing to boot begins again. */
+async function startRealGuest(scope: AsyncDisposableStack, log: Logger): Promise<readonly ServerConfig[]> {
+  try {
+    const uuid = '5b6f2c7e-90a4-4c0e-8a57-6d1f7f1f0002'
+    const args = ['-boot', 'reboot-timeout=10000']
+    const { name, host, vncPort, serialPort } = scope.use(
+      await startQemu({ name: 'qemu', uuid, serial: true, firmware: 'serial', args }),
+    )
+    const description = 'A QEMU guest without a disk: ESC opens the boot menu of its firmware.'
+    return [{ ...common(uuid, name), description, consoles: { vnc: at(host, vncPort), serial: at(host, serialPort) } }]
+  } catch (err) {
+    log.warn({ err }, 'QEMU is installed and did not start; the demo goes on without it')
+    return []
+  }
+}
+
+/** That of every caller under `auth.method = "none"`, so that a plain list of servers shows the guests. */
+const DEMO_PROJECT = 'local'
+
+const common = (id: string, name: string) => ({
+  ...{ id, name, project_id: DEMO_PROJECT, locked: false, tags: [] },
+  status: 'ACTIVE' as const,
+})
+
+const at = (host: string, port: number | undefined) => ({ host, port: port! })

@@ -1,0 +1,94 @@
+/** Console addresses that follow the proxy's listeners, so that a port is written once. */
+import { createServer } from 'node:net'
+import { ApiConfig } from '@oriel/api'
+import type { ProxyConfig } from '@oriel/proxy'
+import { formatListen, listenOn, parseListen } from '@oriel/runtime'
+import * as Type from 'typebox'
+
+type ListenerConfig = ProxyConfig['listen'][number]
+type Consoles = ApiConfig['consoles']
+type ConsoleName = keyof Consoles
+const consoles = ApiConfig.properties.consoles.properties
+const names = Object.keys(consoles) as ConsoleName[]
+
+type Following = Type.TObject<{ enabled: Type.TBoolean; base_url: Type.TOptional<Type.TString> }>
+
+/** The table `consoles` of the api, in which an absent `base_url` stays absent. */
+export const followingConsoles = Type.Object(
+  Object.fromEntries(names.map((name) => [name, following(name)])) as Record<ConsoleName, Following>,
+  { additionalProperties: false, default: {} },
+)
+
+function following(name: ConsoleName): Following {
+  const { enabled } = consoles[name].properties
+  const properties = { enabled, base_url: Type.Optional(Type.String()) }
+  return Type.Object(properties, { additionalProperties: false, default: {} })
+}
+
+/**
+ * Each console's address: the one that is given, else the one at the first listener that serves the console, else the
+ * api's default, for a proxy elsewhere.
+ */
+export function followListeners(
+  given: Type.Static<typeof followingConsoles>,
+  listeners: readonly ListenerConfig[],
+): Consoles {
+  const entries = names.map((name) => [name, { base_url: addressOf(name, listeners), ...given[name] }])
+  return Object.fromEntries(entries) as Consoles
+}
+
+function addressOf(name: ConsoleName, listeners: readonly ListenerConfig[]): string {
+  const usual = new URL((consoles[name].properties.base_url as { default?: string }).default!)
+  const listener = listeners.find(({ consoles }) => consoles.some((served: string) => served === name))
+  if (!listener) return usual.href
+  const origin = originOf(listener).replace(/^http/, usual.protocol === 'ws:' ? 'ws' : 'http')
+  // A listener of several types serves each below its own prefix.
+  const prefix = listener.consoles.length > 1 ? `/${name}` : ''
+  return `${origin}${prefix}${usual.pathname}`
+}
+
+/** The origin of a listener's pages. One that listens on every address is named by the loopback address. */
+export function originOf({ address, tls }: ListenerConfig): string {
+  const { host, port } = parseListen(address)
+  const named = ANY_ADDRESS[host] ?? host
+  return new URL(`${tls === undefined ? 'http' : 'https'}://${formatListen({ host: named, port })}`).origin
+}
+
+const ANY_ADDRESS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
+
+/** The origins by which people reach a listener's pages: on loopback also `localhost`. */
+export function originsOf(listener: ListenerConfig): readonly string[] {
+  const origin = originOf(listener)
+  const local = new URL(origin)
+  if (!['127.0.0.1', '[::1]'].includes(local.hostname)) return [origin]
+  local.hostname = 'localhost'
+  return [origin, local.origin]
+}
+
+/** The listeners, with a free port in place of each port 0: console addresses are settled before the proxy listens. */
+export async function withPorts(listeners: readonly ListenerConfig[]): Promise<ListenerConfig[]> {
+  await using held = new AsyncDisposableStack()
+  return await Promise.all(
+    listeners.map(async (listener) => ({ ...listener, address: await withPort(listener.address, held) })),
+  )
+}
+
+/** Listeners read anew, each with the address at which the one of the same address listens since the start. */
+export function withPortsOf(
+  before: readonly ListenerConfig[],
+  settled: readonly ListenerConfig[],
+  next: readonly ListenerConfig[],
+): ListenerConfig[] {
+  const places = Map.groupBy(settled.keys(), (i) => before[i]!.address)
+  return next.map((listener) => {
+    const place = places.get(listener.address)?.shift()
+    return place === undefined ? listener : { ...listener, address: settled[place]!.address }
+  })
+}
+
+async function withPort(address: string, held: AsyncDisposableStack): Promise<string> {
+  const { host, port } = parseListen(address)
+  if (port !== 0) return address
+  const bound = await listenOn(held.use(createServer()), { host, port })
+  return formatListen({ host, port: parseListen(bound).port })
+}

@@ -1,0 +1,46 @@
+/** `oriel`: api and proxy in one process. */
+import { randomUUID } from 'node:crypto'
+import { reloadableApiKeys, startApi } from '@oriel/api'
+import { reloadableProxyKeys, startProxy } from '@oriel/proxy'
+import { runProgram, Secret, type StartContext, type Started } from '@oriel/runtime'
+import { apiPart, OrielConfig, proxyPart, refineOrielConfig } from './config.ts'
+import { demoConfig, startDemo } from './demo.ts'
+import { originOf, withPorts, withPortsOf } from './follow.ts'
+import { pages } from './pages.ts'
+
+await runProgram({
+  name: 'oriel',
+  schema: OrielConfig,
+  refine: refineOrielConfig,
+  reloadable: [...reloadableApiKeys.map((key) => `api.${key}`), ...reloadableProxyKeys.map((key) => `proxy.${key}`)],
+  flags: { demo: 'add demo guests on loopback; needs no --config' },
+  builtInConfig: (flags) => (flags.demo ? demoConfig : undefined),
+  start,
+})
+
+async function start(
+  config: OrielConfig,
+  { log, flags, scope, signal }: StartContext,
+): Promise<Started<typeof OrielConfig>> {
+  const listen = await withPorts(config.proxy.listen)
+  const settled = { ...config, proxy: { ...config.proxy, listen } }
+  const demo = flags.demo ? [scope.use(await startDemo(log)).source] : []
+  const internal = new Secret(randomUUID())
+  const api = scope.use(await startApi(apiPart(settled, demo), { log: log.child({ part: 'api' }), internal, signal }))
+  const proxy = scope.use(
+    await startProxy(proxyPart(settled, api.origin, internal), { log: log.child({ part: 'proxy' }), pages }),
+  )
+  for (const listener of listen) log.info({ address: listener.address }, `open ${originOf(listener)}/`)
+  return {
+    reload: (read) => {
+      const next = {
+        ...read,
+        proxy: { ...read.proxy, listen: withPortsOf(config.proxy.listen, listen, read.proxy.listen) },
+      }
+      api.reload(apiPart(next, demo))
+      proxy.reload(proxyPart(next, api.origin, internal))
+    },
+    // Everything that was opened is in the scope.
+    [Symbol.asyncDispose]: async () => {},
+  }
+}

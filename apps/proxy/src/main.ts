@@ -1,0 +1,21 @@
+/** `oriel-proxy`: the proxy alone, with the console pages beside the program. */
+import {
+  fleetSignals,
+  proxyConfig,
+  refineProxyConfig,
+  reloadableProxyKeys,
+  startFleet,
+  stopDeadlineMs,
+} from '@oriel/proxy'
+import { runProgram } from '@oriel/runtime'
+import { pages } from './pages.ts'
+
+await runProgram({
+  name: 'oriel-proxy',
+  schema: proxyConfig,
+  refine: refineProxyConfig,
+  reloadable: reloadableProxyKeys,
+  signals: fleetSignals(),
+  stopDeadlineMs,
+  start: (config, { log }) => startFleet(config, { log, pages }),
+})
