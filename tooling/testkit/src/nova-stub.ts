@@ -1,0 +1,382 @@
+/**
+ * A Nova that a proxy can ask, answering as the real one does: version discovery, console auth tokens, servers.
+ *
+ * It adds no field, header or shortcut of its own to what goes over the wire; whatever a test steers, it steers from
+ * outside through the returned object.
+ */
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { defaultTimeoutMs, type WaitOptions, within } from './deadline.ts'
+
+/** What Nova stores with a console auth token. A `tls_port`, null included, makes it a token of type spice-direct. */
+export interface NovaConsole {
+  readonly instance_uuid: string
+  readonly host: string
+  readonly port: number
+  readonly tls_port?: number | null
+  readonly internal_access_path?: string | null
+}
+
+/** What Nova knows of an instance besides. */
+export interface NovaServer {
+  readonly name: string
+  /** What libvirt calls it; administrators alone see it. Default: not shown to anybody. */
+  readonly instanceName?: string
+}
+
+export interface NovaStubOptions {
+  /** Console auth tokens and what they stand for. */
+  readonly tokens: Readonly<Record<string, NovaConsole>>
+  /** The Keystone token of a caller who may read console auth tokens. */
+  readonly adminToken: string
+  /** The Keystone token of a caller who is known but may not: 403. */
+  readonly memberToken?: string
+  /** Instances by their ids. Default: one of some name for each that a token is for. */
+  readonly servers?: Readonly<Record<string, NovaServer>>
+  /** The newest microversion that this Nova speaks. Default: 2.104. */
+  readonly maxMicroversion?: string
+}
+
+/** How to treat requests: as Nova does, never answer, drop the connection, or answer with a fault of that status. */
+export type NovaBehaviour = 'answer' | 'hang' | 'reset' | 404 | 500 | 503
+
+export interface NovaRequest {
+  readonly method: string
+  /** Path and query, as they came. */
+  readonly url: string
+  readonly headers: IncomingMessage['headers']
+}
+
+export interface NovaStub extends AsyncDisposable {
+  /** `http://127.0.0.1:PORT/v2.1`, as a service catalogue would name it. */
+  readonly url: string
+  readonly host: string
+  readonly port: number
+  /** Every request so far, oldest first. */
+  readonly requests: readonly NovaRequest[]
+  /** The tokens that are valid now: add, change and delete at will. */
+  readonly tokens: Map<string, NovaConsole>
+  /** The instances that there are now, likewise. */
+  readonly servers: Map<string, NovaServer>
+  /** How requests under `/v2.1/` are treated from now on; discovery stays well unless `discovery` is set too. */
+  behave(behaviour: NovaBehaviour, options?: { discovery?: boolean }): void
+  /** Resolves when at least `count` requests have come. */
+  requested(count: number, options?: WaitOptions): Promise<void>
+}
+
+/** Starts the stub on a free port of 127.0.0.1. Disposing it drops open and hanging connections. */
+export async function startNovaStub(options: NovaStubOptions): Promise<NovaStub> {
+  const nova = new Nova(options)
+  const server = createServer((request, response) => nova.handle(request, response))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}/v2.1`,
+    host: '127.0.0.1',
+    port,
+    requests: nova.requests,
+    tokens: nova.tokens,
+    servers: nova.servers,
+    behave: (behaviour, { discovery = false } = {}) => nova.behave(behaviour, discovery),
+    requested: (count, wait) => nova.requested(count, wait),
+    async [Symbol.asyncDispose]() {
+      const closed = once(server, 'close')
+      server.close()
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+const minMicroversion = '2.1'
+const faultKeys: Record<number, string> = {
+  400: 'badRequest',
+  403: 'forbidden',
+  404: 'itemNotFound',
+  503: 'serviceUnavailable',
+}
+const faultTexts = {
+  404: 'Token not found',
+  500:
+    'Unexpected API Error. Please report this at http://bugs.launchpad.net/nova/ and attach the Nova API log if ' +
+    "possible.\n<class 'oslo_messaging.exceptions.MessagingTimeout'>",
+  503: 'Service is unavailable at this time',
+} satisfies Record<Extract<NovaBehaviour, number>, string>
+const malformed = 'The server could not comply with the request since it is either malformed or otherwise incorrect.'
+
+interface Answer {
+  readonly status: number
+  readonly body: unknown
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>
+}
+
+class Nova {
+  readonly requests: NovaRequest[] = []
+  readonly tokens: Map<string, NovaConsole>
+  readonly servers: Map<string, NovaServer>
+  readonly #options: Required<Pick<NovaStubOptions, 'adminToken' | 'maxMicroversion'>>
+  readonly #memberToken: string | undefined
+  #behaviour: NovaBehaviour = 'answer'
+  #discoveryToo = false
+  #news = Promise.withResolvers<void>()
+
+  constructor({ tokens, servers, adminToken, memberToken, maxMicroversion = '2.104' }: NovaStubOptions) {
+    this.tokens = new Map(Object.entries(tokens))
+    this.servers = new Map(Object.entries(servers ?? serversOf(tokens)))
+    this.#options = { adminToken, maxMicroversion }
+    this.#memberToken = memberToken
+  }
+
+  behave(behaviour: NovaBehaviour, discoveryToo: boolean): void {
+    this.#behaviour = behaviour
+    this.#discoveryToo = discoveryToo
+  }
+
+  async requested(count: number, { timeoutMs = defaultTimeoutMs }: WaitOptions = {}): Promise<void> {
+    const enough = async () => {
+      while (this.requests.length < count) await this.#news.promise
+    }
+    await within(enough(), timeoutMs, () => `${this.requests.length} requests instead of ${count}`)
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    const { method = '', url = '/', headers } = request
+    this.requests.push({ method, url, headers })
+    this.#news.resolve()
+    this.#news = Promise.withResolvers()
+    request.resume()
+    const path = url.split('?')[0]!
+    const behaviour = !isDiscovery(path) || this.#discoveryToo ? this.#behaviour : 'answer'
+    if (behaviour === 'hang') return
+    if (behaviour === 'reset') request.socket.resetAndDestroy()
+    else send(response, path, typeof behaviour === 'number' ? this.#faulty(request, behaviour) : this.#answer(request))
+  }
+
+  /** The steps in the order in which Nova takes them. */
+  #answer(request: IncomingMessage): Answer {
+    const [path, query = ''] = (request.url ?? '/').split('?') as [string, string?]
+    const base = `http://${request.headers.host}`
+    if (path === '/') return { status: 200, body: versions(base, this.#options.maxMicroversion) }
+    if (isDiscovery(path)) return this.#versioned(request, () => this.#version(base))
+    if (!path.startsWith('/v2.1/')) return choices(base, path)
+    const user = this.#user(request)
+    if (!user) return unauthorized(base)
+    const [, resource, id] = /^\/v2\.1\/(os-console-auth-tokens|servers)\/([^/]+)$/.exec(path) ?? []
+    if (request.method !== 'GET' || resource === undefined || id === undefined) return notFoundPage()
+    return this.#versioned(request, (version) =>
+      resource === 'servers'
+        ? this.#server(user, base, decoded(id), version)
+        : this.#token(user, decoded(id), query, version),
+    )
+  }
+
+  #faulty(request: IncomingMessage, status: Extract<NovaBehaviour, number>): Answer {
+    return this.#versioned(request, () => fault(status, faultTexts[status]))
+  }
+
+  #user(request: IncomingMessage): 'admin' | 'member' | undefined {
+    const token = request.headers['x-auth-token']
+    if (token === this.#options.adminToken) return 'admin'
+    return token !== undefined && token === this.#memberToken ? 'member' : undefined
+  }
+
+  #versioned(request: IncomingMessage, act: (version: string) => Answer): Answer {
+    const asked = requestedVersion(request)
+    const max = this.#options.maxMicroversion
+    const version = asked === 'latest' ? max : asked
+    if (!/^[1-9]\d*\.([1-9]\d*|0)$/.test(version)) {
+      return fault(400, `API Version String ${asked} is of invalid format. Must be of format MajorNum.MinorNum.`)
+    }
+    const inside = version.startsWith('2.') && minor(version) >= minor(minMicroversion) && minor(version) <= minor(max)
+    const range = `Minimum is ${minMicroversion} and maximum is ${max}.`
+    const answer = inside ? act(version) : fault(406, `Version ${version} is not supported by the API. ${range}`)
+    return { ...answer, headers: { ...answer.headers, ...versionHeaders(version) } }
+  }
+
+  #version(base: string): Answer {
+    return { status: 200, body: { version: { ...current(base, this.#options.maxMicroversion, true) } } }
+  }
+
+  #token(user: 'admin' | 'member', token: string, query: string, version: string): Answer {
+    const unexpected = minor(version) >= 99 ? [...new Set(new URLSearchParams(query).keys())].sort() : []
+    if (unexpected.length > 0) return fault(400, additionalProperties(unexpected))
+    if (minor(version) < 31) return fault(400, malformed)
+    if (user !== 'admin') {
+      return fault(403, "Policy doesn't allow os_compute_api:os-console-auth-tokens to be performed.")
+    }
+    const console = this.tokens.get(token)
+    return console ? { status: 200, body: { console: shown(console, version) } } : fault(404, faultTexts[404])
+  }
+
+  #server(user: 'admin' | 'member', base: string, id: string, version: string): Answer {
+    const server = this.servers.get(id)
+    if (!server) return fault(404, `Instance ${id} could not be found.`)
+    const { name, instanceName } = server
+    const secret = user === 'admin' && instanceName !== undefined
+    const attributes = secret ? { 'OS-EXT-SRV-ATTR:instance_name': instanceName } : {}
+    return { status: 200, body: { server: { ...details(base, id, version), id, name, ...attributes } } }
+  }
+}
+
+function serversOf(tokens: NovaStubOptions['tokens']): Record<string, NovaServer> {
+  const ids = Object.values(tokens).map(({ instance_uuid }) => instance_uuid)
+  return Object.fromEntries(ids.map((id) => [id, { name: `server-${id.slice(0, 8)}` }]))
+}
+
+/** What every server has, of the same kind everywhere. */
+function details(base: string, id: string, version: string) {
+  const links = (kind: string, of: string) => [
+    { rel: 'self', href: `${base}/v2.1/${kind}/${of}` },
+    { rel: 'bookmark', href: `${base}/${kind}/${of}` },
+  ]
+  const size = { vcpus: 1, ram: 64, disk: 0, ephemeral: 0, swap: 0, original_name: 'm1.nano', extra_specs: {} }
+  return {
+    ...{ status: 'ACTIVE', tenant_id: 'project', user_id: 'user', metadata: {}, hostId: 'a'.repeat(56), image: '' },
+    flavor: minor(version) >= 47 ? size : { id: '42', links: links('flavors', '42') },
+    ...{ created: '2026-11-22T02:00:00Z', updated: '2026-11-22T02:00:00Z' },
+    ...{ addresses: {}, accessIPv4: '', accessIPv6: '', links: links('servers', id), key_name: null, config_drive: '' },
+    ...{ 'OS-DCF:diskConfig': 'AUTO', 'OS-EXT-AZ:availability_zone': 'nova' },
+    ...{ 'OS-SRV-USG:launched_at': '2026-11-22T02:00:00.000000', 'OS-SRV-USG:terminated_at': null },
+    'os-extended-volumes:volumes_attached': [],
+    ...{ 'OS-EXT-STS:task_state': null, 'OS-EXT-STS:vm_state': 'active', 'OS-EXT-STS:power_state': 1 },
+    ...(minor(version) >= 9 ? { locked: false } : {}),
+    ...(minor(version) >= 19 ? { description: null } : {}),
+    ...(minor(version) >= 26 ? { tags: [] } : {}),
+    ...(minor(version) >= 73 ? { locked_reason: null } : {}),
+  }
+}
+
+function isDiscovery(path: string): boolean {
+  return path === '/' || path === '/v2.1' || path === '/v2.1/'
+}
+
+/** The last usable entry of the standard header, or the last of the legacy one, or the oldest version. */
+function requestedVersion({ headers }: IncomingMessage): string {
+  const entries = String(headers['openstack-api-version'] ?? '')
+    .split(',')
+    .map((entry) => entry.trim())
+  const mine = entries.map((entry) => /^compute\s+(.+)$/i.exec(entry)?.[1]).findLast((version) => version !== undefined)
+  const legacy = headers['x-openstack-nova-api-version']
+  return mine ?? (legacy === undefined ? minMicroversion : String(legacy).split(',').at(-1)!.trim())
+}
+
+function minor(version: string): number {
+  return Number(version.split('.')[1])
+}
+
+function versionHeaders(version: string): Record<string, string | readonly string[]> {
+  return {
+    'OpenStack-API-Version': `compute ${version}`,
+    'X-OpenStack-Nova-API-Version': version,
+    Vary: ['OpenStack-API-Version', 'X-OpenStack-Nova-API-Version'],
+  }
+}
+
+function shown({ instance_uuid, host, port, tls_port, internal_access_path = null }: NovaConsole, version: string) {
+  const known = { instance_uuid, host, port, internal_access_path }
+  return tls_port !== undefined && minor(version) >= 99 ? { ...known, tls_port } : known
+}
+
+function fault(code: number, message: string): Answer {
+  const headers = { 'Content-Type': 'application/json; charset=UTF-8' }
+  return { status: code, headers, body: { [faultKeys[code] ?? 'computeFault']: { code, message } } }
+}
+
+function additionalProperties(names: readonly string[]): string {
+  const quoted = names.map((name) => `'${name}'`).join(', ')
+  return `Additional properties are not allowed (${quoted} ${names.length === 1 ? 'was' : 'were'} unexpected)`
+}
+
+/** Keystone's middleware stands before Nova and has a form of its own. */
+function unauthorized(base: string): Answer {
+  const message = 'The request you have made requires authentication.'
+  return {
+    status: 401,
+    headers: { 'WWW-Authenticate': `Keystone uri="${base}/identity"` },
+    body: { error: { code: 401, title: 'Unauthorized', message } },
+  }
+}
+
+/** An unknown route is answered before any version is negotiated. */
+function notFoundPage(): Answer {
+  const headers = { 'Content-Type': 'text/plain; charset=UTF-8' }
+  return { status: 404, headers, body: '404 Not Found\n\nThe resource could not be found.\n\n   ' }
+}
+
+function versions(base: string, max: string): unknown {
+  const legacy = {
+    id: 'v2.0',
+    status: 'DEPRECATED',
+    version: '',
+    min_version: '',
+    updated: '2025-07-04T12:00:00Z',
+    links: [{ rel: 'self', href: `${base}/v2/` }],
+  }
+  return { versions: [legacy, current(base, max, false)] }
+}
+
+function current(base: string, max: string, whole: boolean): Record<string, unknown> {
+  const self = { rel: 'self', href: `${base}/v2.1/` }
+  const described = { rel: 'describedby', type: 'text/html', href: 'http://docs.openstack.org/' }
+  return {
+    id: 'v2.1',
+    status: 'CURRENT',
+    version: max,
+    min_version: minMicroversion,
+    updated: '2013-07-23T11:33:21Z',
+    links: whole ? [self, described] : [self],
+    ...(whole ? { 'media-types': mediaTypes('2.1') } : {}),
+  }
+}
+
+function choices(base: string, path: string): Answer {
+  const choice = (id: string, status: string, folder: string, version: string) => ({
+    id,
+    status,
+    links: [{ rel: 'self', href: `${base}/${folder}${path}` }],
+    'media-types': mediaTypes(version),
+  })
+  const body = { choices: [choice('v2.0', 'DEPRECATED', 'v2', '2'), choice('v2.1', 'CURRENT', 'v2.1', '2.1')] }
+  return { status: 300, body }
+}
+
+function mediaTypes(version: string): unknown {
+  return [{ base: 'application/json', type: `application/vnd.openstack.compute+json;version=${version}` }]
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+function send(response: ServerResponse, path: string, { status, body, headers = {} }: Answer): void {
+  response.statusCode = status
+  for (const [name, value] of Object.entries({ 'Content-Type': 'application/json', ...headers })) {
+    response.setHeader(name, value)
+  }
+  if (path.startsWith('/v2.1')) {
+    const id = `req-${randomUUID()}`
+    response.setHeader('X-OpenStack-Request-ID', id)
+    response.setHeader('X-Compute-Request-ID', id)
+  }
+  response.end(typeof body === 'string' ? body : pythonJson(body))
+}
+
+/** JSON with blanks after commas and colons and nothing but ASCII, as Python's `json.dumps` writes it. */
+function pythonJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`
+  if (typeof value === 'object' && value !== null) {
+    return `{${Object.entries(value)
+      .map(([key, member]) => `${pythonJson(key)}: ${pythonJson(member)}`)
+      .join(', ')}}`
+  }
+  return JSON.stringify(value).replaceAll(
+    /[\u0080-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}

@@ -1,0 +1,67 @@
+/** A certificate authority for one test, with a server's and a client's certificate, made by the openssl command. */
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { defaultTimeoutMs } from './deadline.ts'
+import { type TemporaryFolder, temporaryFolder } from './temporary-folder.ts'
+
+export interface TemporaryPkiOptions {
+  /** Addresses that the server's certificate is for. Default: 127.0.0.1. */
+  readonly addresses?: readonly string[]
+  /** Host names that it is for. Default: localhost. */
+  readonly names?: readonly string[]
+  /** Whether its time is over already. Default: no. */
+  readonly expired?: boolean
+}
+
+/**
+ * A folder with `ca-cert.pem`, `ca-key.pem`, `server-cert.pem`, `server-key.pem`, `client-cert.pem` and
+ * `client-key.pem`, as QEMU's VNC and SPICE expect it; the certificates are valid for two days.
+ *
+ * @throws the error of the openssl command.
+ */
+export async function temporaryPki(options: TemporaryPkiOptions = {}): Promise<TemporaryFolder> {
+  const { addresses = ['127.0.0.1'], names = ['localhost'], expired = false } = options
+  await using scope = new AsyncDisposableStack()
+  const folder = scope.use(await temporaryFolder())
+  const subjects = [...addresses.map((address) => `IP:${address}`), ...names.map((name) => `DNS:${name}`)].join(',')
+  await issue(folder.path, 'ca', ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign'])
+  await issue(folder.path, 'server', [...leaf, 'extendedKeyUsage=serverAuth', `subjectAltName=${subjects}`])
+  if (expired) await expire(folder.path)
+  await issue(folder.path, 'client', [...leaf, 'extendedKeyUsage=clientAuth'])
+  const rest = scope.move()
+  return { path: folder.path, [Symbol.asyncDispose]: () => rest.disposeAsync() }
+}
+
+/** RSA keys would take seconds on a busy machine. */
+const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
+const leaf = ['basicConstraints=critical,CA:FALSE', 'keyUsage=critical,digitalSignature']
+
+/** Whatever is not the authority itself is signed by it. */
+async function issue(folder: string, role: 'ca' | 'server' | 'client', extensions: readonly string[]): Promise<void> {
+  const file = (name: string) => join(folder, name)
+  const signer = role === 'ca' ? [] : ['-CA', file('ca-cert.pem'), '-CAkey', file('ca-key.pem')]
+  const request = ['req', '-x509', ...newKey, '-nodes', '-days', '2', '-config', '-', '-extensions', 'none']
+  const names = ['-subj', `/CN=testkit ${role}`, '-keyout', file(`${role}-key.pem`), '-out', file(`${role}-cert.pem`)]
+  const running = run(
+    'openssl',
+    [...request, ...signer, ...names, ...extensions.flatMap((line) => ['-addext', line])],
+    timely,
+  )
+  // A configuration of our own, since the system's one adds extensions that contradict these.
+  running.child.stdin?.end('[req]\ndistinguished_name=name\n[name]\n[none]\n')
+  await running
+}
+
+/** Signs the server's certificate anew, with an end that has passed. */
+async function expire(folder: string): Promise<void> {
+  const file = (name: string) => join(folder, name)
+  const [cert, request] = [file('server-cert.pem'), file('server.csr')]
+  const authority = ['-CA', file('ca-cert.pem'), '-CAkey', file('ca-key.pem')]
+  const x509 = (...args: string[]) => run('openssl', ['x509', '-copy_extensions', 'copy', ...args], timely)
+  await x509('-x509toreq', '-in', cert, '-signkey', file('server-key.pem'), '-out', request)
+  await x509('-req', '-in', request, '-days', '-1', '-out', cert, ...authority)
+}
+
+const timely = { timeout: defaultTimeoutMs }
+const run = promisify(execFile)

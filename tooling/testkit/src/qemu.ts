@@ -1,0 +1,223 @@
+/** Real guests: QEMU without a disk, whose firmware draws a text screen and reacts to keys. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from './bytes.ts'
+import { type Exit, exitOf, stopChild } from './child.ts'
+import { type WaitOptions, within } from './deadline.ts'
+import { parsePpm, type RgbPicture } from './pictures.ts'
+import { connectQmp, type QmpClient } from './qmp.ts'
+import { type TemporaryFolder, temporaryFolder } from './temporary-folder.ts'
+
+/** A folder with `ca-cert.pem`, `server-cert.pem` and `server-key.pem`. */
+export interface QemuTls {
+  readonly folder: string
+  /** Whether viewers must show a certificate of that CA. Default: true. */
+  readonly verifyPeer?: boolean
+  /** Whether QEMU looks at its own certificate first, and does not start with one that has expired. Default: true. */
+  readonly sanityCheck?: boolean
+}
+
+export interface QemuOptions {
+  readonly name: string
+  readonly uuid?: string
+  /** Default: VNC without TLS, on a port that is free. `false`: no VNC at all. */
+  readonly vnc?: { readonly tls?: QemuTls; readonly port?: number } | false
+  /** A serial port on TCP. */
+  readonly serial?: boolean
+  /** Where the firmware shows its menu: on the screen (default), or on the serial port. */
+  readonly firmware?: 'screen' | 'serial'
+  /** Waits for `qmp('cont')` before its first instruction, so that a serial port can be heard from the first byte. */
+  readonly paused?: boolean
+  /** `tls`: a folder with `ca-cert.pem`, `server-cert.pem` and `server-key.pem`. `ticket`: a password of QEMU's own. */
+  readonly spice?: { readonly tls?: { readonly folder: string }; readonly ticket?: string }
+  /** More arguments, after all others. */
+  readonly args?: readonly string[]
+}
+
+/** Ports of 127.0.0.1, as QEMU itself reports them. */
+export interface QemuGuest extends QmpClient, AsyncDisposable {
+  readonly name: string
+  readonly uuid: string
+  readonly host: '127.0.0.1'
+  readonly pid: number
+  readonly vncPort: number | undefined
+  readonly serialPort: number | undefined
+  readonly spicePort: number | undefined
+  readonly spiceTlsPort: number | undefined
+  /** A second QMP monitor, a Unix socket for the program under test; it serves one client at a time. */
+  readonly qmpSocket: string
+  readonly exited: Promise<Exit>
+  /** The picture on the guest's screen. @throws QmpError */
+  screendump(): Promise<RgbPicture>
+  /** The first picture that `predicate` accepts; QEMU has no event for a changed picture, so this looks again and again. */
+  untilPicture(predicate: (picture: RgbPicture) => boolean, options?: WaitOptions): Promise<RgbPicture>
+  /** Presses keys together and releases them; names as in QEMU's QKeyCode: `sendKey('ctrl', 'alt', 'delete')`. */
+  sendKey(...keys: string[]): Promise<void>
+}
+
+const host = '127.0.0.1'
+/** Display numbers of VNC count from here. */
+const VNC_BASE_PORT = 5900
+const lookAgainAfterMs = 50
+const pictureTimeoutMs = 30_000
+/** Starting means to emulate, often beside other guests. */
+const startTimeoutMs = 30_000
+
+/** Starts a guest and resolves when QEMU answers on its monitor; the firmware needs seconds more to draw. */
+export async function startQemu(options: QemuOptions): Promise<QemuGuest> {
+  await using scope = new AsyncDisposableStack()
+  const folder = scope.use(await temporaryFolder())
+  const ports = await chooseSpicePorts(options)
+  const child = spawn('qemu-system-x86_64', commandLine(options, folder.path, ports), {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+  })
+  const exited = exitOf(child)
+  scope.defer(() => stopQuietly(child, exited))
+  const client = await monitor(child, exited)
+  const guest = await describe(options, client, child, exited, folder, ports)
+  const rest = scope.move()
+  return { ...guest, [Symbol.asyncDispose]: () => rest.disposeAsync() }
+}
+
+type SpicePorts = Pick<QemuGuest, 'spicePort' | 'spiceTlsPort'>
+
+/** Unlike VNC, SPICE cannot look for a port itself. */
+async function chooseSpicePorts({ spice }: QemuOptions): Promise<SpicePorts> {
+  return {
+    spicePort: spice ? await freePort() : undefined,
+    spiceTlsPort: spice?.tls ? await freePort() : undefined,
+  }
+}
+
+function commandLine(options: QemuOptions, folder: string, ports: SpicePorts): string[] {
+  return [
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-m', '64', '-vga', 'std'],
+    ...['-machine', `pc,accel=tcg${options.firmware === 'serial' ? ',graphics=off' : ''}`],
+    ...['-boot', 'menu=on,splash-time=60000'],
+    ...['-name', escaped(options.name), ...(options.uuid ? ['-uuid', options.uuid] : [])],
+    // A socket pair from parent to child: nothing to wait for, and nobody else can connect.
+    ...['-chardev', 'socket,id=testkit,fd=3', '-mon', 'chardev=testkit,mode=control'],
+    ...['-qmp', `unix:${escaped(join(folder, 'qmp'))},server=on,wait=off`],
+    ...(options.paused ? ['-S'] : []),
+    ...vncArguments(options.vnc),
+    ...(options.serial ? ['-chardev', `socket,id=serial0,host=${host},port=0,server=on,wait=off`] : []),
+    ...(options.serial ? ['-serial', 'chardev:serial0'] : []),
+    ...spiceArguments(options.spice, ports),
+    ...(options.args ?? []),
+  ]
+}
+
+function vncArguments(vnc: QemuOptions['vnc'] = {}): string[] {
+  if (vnc === false) return []
+  const display = vnc.port === undefined ? `${host}:0,to=9999` : `${host}:${vnc.port - VNC_BASE_PORT}`
+  if (!vnc.tls) return ['-vnc', display]
+  const { folder, verifyPeer = true, sanityCheck = true } = vnc.tls
+  const checks = `verify-peer=${onOff(verifyPeer)},sanity-check=${onOff(sanityCheck)}`
+  const credentials = `tls-creds-x509,id=vnctls,dir=${escaped(folder)},endpoint=server,${checks}`
+  return ['-object', credentials, '-vnc', `${display},tls-creds=vnctls`]
+}
+
+function spiceArguments(spice: QemuOptions['spice'], { spicePort, spiceTlsPort }: SpicePorts): string[] {
+  if (!spice) return []
+  const secret = spice.ticket === undefined ? [] : ['-object', `secret,id=ticket,data=${escaped(spice.ticket)}`]
+  const ticket = spice.ticket === undefined ? 'disable-ticketing=on' : 'password-secret=ticket'
+  const tls = spice.tls ? `,tls-port=${spiceTlsPort},x509-dir=${escaped(spice.tls.folder)}` : ''
+  return [...secret, '-spice', `addr=${host},port=${spicePort}${tls},${ticket}`]
+}
+
+const onOff = (value: boolean) => (value ? 'on' : 'off')
+
+/** QEMU splits values at commas; a doubled one stands for itself. */
+function escaped(value: string): string {
+  return value.replaceAll(',', ',,')
+}
+
+/** The monitor, or why there is none: QEMU tells on stderr before it ends. */
+async function monitor(child: ChildProcess, exited: Promise<Exit>): Promise<QmpClient> {
+  let stderr = ''
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-4096)
+  })
+  const ended = exited.then(({ code, signal }) => {
+    throw new Error(`QEMU ended with ${signal ?? code}: ${stderr}`)
+  })
+  const connected = connectQmp(child.stdio[3] as Duplex, { timeoutMs: startTimeoutMs })
+  connected.catch(() => {})
+  try {
+    return await Promise.race([connected, ended])
+  } catch (cause) {
+    // The monitor closes a moment before the process is gone, but only the latter knows the reason.
+    return await within(ended, startTimeoutMs, () => String(cause))
+  }
+}
+
+async function describe(
+  options: QemuOptions,
+  client: QmpClient,
+  child: ChildProcess,
+  exited: Promise<Exit>,
+  folder: TemporaryFolder,
+  ports: SpicePorts,
+): Promise<Omit<QemuGuest, typeof Symbol.asyncDispose>> {
+  const { UUID: uuid } = (await client.qmp('query-uuid')) as { UUID: string }
+  const screendump = () => takePicture(client, join(folder.path, 'screen.ppm'))
+  return {
+    name: options.name,
+    uuid,
+    host,
+    pid: child.pid!,
+    vncPort: options.vnc === false ? undefined : await vncPort(client),
+    serialPort: options.serial ? await serialPort(client) : undefined,
+    ...ports,
+    qmpSocket: join(folder.path, 'qmp'),
+    exited,
+    qmp: (command, args, wait) => client.qmp(command, args, wait),
+    events: client.events,
+    screendump,
+    untilPicture: (predicate, wait) => untilPicture(screendump, predicate, wait),
+    async sendKey(...keys) {
+      await client.qmp('send-key', { keys: keys.map((data) => ({ type: 'qcode', data })) })
+    },
+  }
+}
+
+async function vncPort(client: QmpClient): Promise<number> {
+  const { service } = (await client.qmp('query-vnc')) as { service: string }
+  return Number(service)
+}
+
+async function serialPort(client: QmpClient): Promise<number> {
+  const devices = (await client.qmp('query-chardev')) as { label: string; filename: string }[]
+  const port = /:(\d+),/.exec(devices.find(({ label }) => label === 'serial0')?.filename ?? '')?.[1]
+  if (port === undefined) throw new Error(`No port of the serial device: ${JSON.stringify(devices)}`)
+  return Number(port)
+}
+
+async function takePicture(client: QmpClient, filename: string): Promise<RgbPicture> {
+  await client.qmp('screendump', { filename })
+  const picture = parsePpm(await readFile(filename))
+  await rm(filename)
+  return picture
+}
+
+async function untilPicture(
+  screendump: () => Promise<RgbPicture>,
+  predicate: (picture: RgbPicture) => boolean,
+  { timeoutMs = pictureTimeoutMs }: WaitOptions = {},
+): Promise<RgbPicture> {
+  const deadline = performance.now() + timeoutMs
+  for (;;) {
+    const picture = await screendump()
+    if (predicate(picture)) return picture
+    if (performance.now() > deadline) throw new Error(`After ${timeoutMs} ms: no such picture on the screen`)
+    await delay(lookAgainAfterMs)
+  }
+}
+
+async function stopQuietly(child: ChildProcess, exited: Promise<Exit>): Promise<void> {
+  // When QEMU could not even be started, startQemu has thrown that already.
+  if (child.pid !== undefined) await stopChild(child, exited)
+}

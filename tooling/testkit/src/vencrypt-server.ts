@@ -1,0 +1,94 @@
+/** A VNC server that speaks VeNCrypt and nothing else: for guests that a real one does not play, and for impostors. */
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { TLSSocket, type TLSSocketOptions } from 'node:tls'
+
+export interface VencryptServerOptions {
+  /** A folder with `server-cert.pem` and `server-key.pem`. */
+  readonly folder: string
+  /** What its TLS does otherwise. */
+  readonly tls?: Pick<TLSSocketOptions, 'secureContext' | 'requestCert'>
+  /** Plays the guest, from ClientInit on. Default: says nothing. */
+  readonly guest?: (socket: TLSSocket) => void
+}
+
+export interface VencryptServer extends AsyncDisposable {
+  readonly host: '127.0.0.1'
+  readonly port: number
+  /** What became of the first connection that got as far as TLS. */
+  readonly firstTls: Promise<'secured' | 'refused'>
+}
+
+/** What the server says in clear, and how many bytes the answer has: RFB 3.8, VeNCrypt 0.2, X509None. */
+const dialogue = [
+  [Buffer.from('RFB 003.008\n'), 12],
+  [Buffer.of(1, 19), 1],
+  [Buffer.of(0, 2), 2],
+  [Buffer.of(0, 1, 0, 0, 1, 4), 4],
+] as const
+const SUBTYPE_ACCEPTED = Buffer.of(1)
+const SECURITY_OK = Buffer.alloc(4)
+
+/** Listens on a free port of 127.0.0.1. Disposing drops every connection. */
+export async function vencryptServer({
+  folder,
+  tls,
+  guest = () => {},
+}: VencryptServerOptions): Promise<VencryptServer> {
+  const certificate = await serverCertificate(folder)
+  const { promise: firstTls, resolve } = Promise.withResolvers<'secured' | 'refused'>()
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    // A viewer that vanishes is no fault of this server.
+    serve(socket.on('error', () => {})).catch(() => socket.destroy())
+  })
+  async function serve(socket: Socket) {
+    for (const [said, length] of dialogue) {
+      socket.write(said)
+      await skip(socket, length)
+    }
+    socket.write(SUBTYPE_ACCEPTED)
+    const secure = new TLSSocket(socket, { isServer: true, ...certificate, ...tls })
+    secure.on('error', () => {}).on('close', () => resolve('refused'))
+    // In TLS 1.3 the server is through before the client has looked at its certificate: its first bytes tell.
+    secure.once('readable', () => {
+      if (secure.readableLength === 0) return resolve('refused')
+      resolve('secured')
+      guest(secure)
+    })
+    secure.write(SECURITY_OK)
+  }
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return {
+    host: '127.0.0.1',
+    port: (server.address() as AddressInfo).port,
+    firstTls,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      await once(server.close(), 'close')
+    },
+  }
+}
+
+/** The key and certificate of a folder that `temporaryPki` made. */
+export async function serverCertificate(folder: string): Promise<{ key: Buffer; cert: Buffer }> {
+  const [key, cert] = await Promise.all(['key', 'cert'].map((kind) => readFile(join(folder, `server-${kind}.pem`))))
+  return { key: key!, cert: cert! }
+}
+
+/** Reads `length` bytes and none beyond them: what follows is for TLS. */
+async function skip(socket: Socket, length: number): Promise<void> {
+  while (length > 0) {
+    const piece = socket.read(Math.min(length, socket.readableLength)) as Buffer | null
+    if (piece?.length) length -= piece.length
+    else await Promise.race([once(socket, 'readable'), ended(socket)])
+  }
+}
+
+async function ended(socket: Socket): Promise<never> {
+  await once(socket, 'close')
+  throw new Error('the viewer is gone')
+}
