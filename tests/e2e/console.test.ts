@@ -1,0 +1,72 @@
+/** From a token to a real guest's pixels, in a real browser: api and proxy as two processes. */
+import { type QemuGuest, requires, startQemu } from '@oriel/testkit'
+import { startChromium } from '@oriel/testkit/chromium'
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Pair, startPair } from './parts/oriel.ts'
+import { canvasOf, untilShows } from './parts/page.ts'
+import { samePicture, settled } from './parts/pictures.ts'
+
+const { skip, reason } = requires('qemu', 'chromium')
+
+describe.skipIf(skip)(`noVNC to a real QEMU guest in Chromium${reason}`, () => {
+  const id = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
+  const parts = new AsyncDisposableStack()
+  let guest: QemuGuest
+  let browser: Browser
+  let oriel: Pair
+
+  beforeAll(async () => {
+    guest = parts.use(await startQemu({ name: 'web-1', uuid: id }))
+    browser = parts.use(await startChromium())
+    const consoles = { vnc: { host: guest.host, port: guest.vncPort } }
+    oriel = parts.use(await startPair({ servers: [{ id, name: 'web-1', consoles }] }))
+  })
+  afterAll(() => parts.disposeAsync())
+
+  it('shows the text screen as the guest draws it, and ESC opens the boot menu', async () => {
+    const page = await browser.newPage()
+    await page.goto(await mint())
+    await settled(guest)
+    const screen = await untilShows(page, guest)
+
+    await canvasOf(page).click()
+    await page.keyboard.press('Escape')
+    await untilShows(page, guest, (picture) => !samePicture(picture, screen))
+    await page.close()
+  })
+
+  it('frees everything within a second of the tab being closed', async () => {
+    const delaysMs = [await msToFree(), await msToFree(), await msToFree()]
+    // Of three, since a single one may be the machine's fault.
+    expect(Math.min(...delaysMs)).toBeLessThan(1000)
+  })
+
+  /** How long after a tab is closed its session is over, and the hypervisor without a viewer. */
+  async function msToFree(): Promise<number> {
+    const sessions = () =>
+      oriel.proxy.records.filter(({ msg }) => msg === 'session opened').map(({ session }) => session)
+    const earlier = sessions()
+    const page = await browser.newPage()
+    await page.goto(await mint())
+    await canvasOf(page).waitFor()
+    const session = sessions().find((id) => !earlier.includes(id))
+    expect(session).toBeDefined()
+    const closed = performance.now()
+    await page.close()
+    await oriel.proxy.waitForLog((record) => record.msg === 'session ended' && record.session === session)
+    await viewersGone(guest)
+    return performance.now() - closed
+  }
+
+  const mint = async () => {
+    const body = { remote_console: { protocol: 'vnc', type: 'novnc' } } as const
+    return (await oriel.client.at('2.6').createRemoteConsole({ server_id: id, body })).remote_console.url
+  }
+})
+
+/** Resolves when QEMU itself counts no viewer; it has no event that names the last one. */
+async function viewersGone(guest: QemuGuest): Promise<void> {
+  const { clients } = (await guest.qmp('query-vnc')) as { clients?: unknown[] }
+  if (clients?.length) return viewersGone(guest)
+}

@@ -1,0 +1,311 @@
+/** Real database servers of a test's own: in a temporary folder, on a free port of loopback, ended by their ids. */
+import { execFile, execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { chmod, copyFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { freePort, type RunningProgram, startProgram, temporaryFolder, within } from '@oriel/testkit'
+import { createConnection } from 'mysql2/promise'
+import pg from 'pg'
+
+export interface DatabaseServerOptions {
+  /** The folder of `temporaryPki` whose server certificate it shows. Default: no TLS. */
+  readonly tls?: string
+  /** Where its data is, in place of a temporary folder: an empty folder, such as a small disk. */
+  readonly folder?: string
+}
+
+export interface DatabaseServer extends AsyncDisposable {
+  readonly port: number
+  /** Where its files are. */
+  readonly folder: string
+  /** The URL of a new, empty database, for a user with a password who owns it. */
+  createDatabase(): Promise<string>
+  /** What the administrator gets for `sql` in the database of `url`. */
+  query(url: string, sql: string): Promise<readonly Record<string, unknown>[]>
+  /** Connections of the user of `createDatabase` to the database of `url`. */
+  connections(url: string): Promise<number>
+  /** Starts it again after an end. */
+  start(): Promise<void>
+  /** Ends it in good order; clients are cut off. */
+  stop(): Promise<void>
+  /** SIGKILL. */
+  kill(): Promise<void>
+}
+
+/** The URL of the same database elsewhere. */
+export const moved = (url: string, changes: { host?: string; port?: number; password?: string; search?: string }) => {
+  const to = new URL(url)
+  if (changes.host !== undefined) to.hostname = changes.host
+  if (changes.port !== undefined) to.port = String(changes.port)
+  if (changes.password !== undefined) to.password = changes.password
+  if (changes.search !== undefined) to.search = changes.search
+  return to.href
+}
+
+const USER = { name: 'oriel', password: 'p@ss:w/rd#?' } as const
+const ADMIN_PASSWORD = 'password-of-the-administrator'
+const setUpTimeoutMs = 60_000
+const startTimeoutMs = 30_000
+const stopTimeoutMs = 30_000
+const runsAsRoot = process.getuid?.() === 0
+
+/** A private PostgreSQL, of the newest version that is installed. */
+export async function startPostgres(options: DatabaseServerOptions = {}): Promise<DatabaseServer> {
+  const bin = await postgresFolder()
+  const asUser = (program: string, args: string[]) => as('postgres', join(bin, program), args)
+  const port = await freePort()
+  return startServer(options, {
+    account: 'postgres',
+    port,
+    stopSignal: 'SIGINT',
+    async setUp(data) {
+      const secret = join(data, 'password')
+      await writeFile(secret, ADMIN_PASSWORD, { mode: 0o644 })
+      const initdb = asUser('initdb', [
+        ...['-D', join(data, 'cluster'), '-U', 'postgres', '-E', 'UTF8', '--locale=C.UTF-8', '--wal-segsize=1'],
+        ...['-A', 'scram-sha-256', `--pwfile=${secret}`],
+      ])
+      await run(initdb.command, initdb.args, { timeout: setUpTimeoutMs })
+    },
+    command: (data, tls) =>
+      asUser('postgres', [
+        ...['-D', join(data, 'cluster'), '-p', String(port), '-h', '127.0.0.1', '-k', data],
+        ...['max_connections=50', 'min_wal_size=2MB', 'max_wal_size=4MB'].flatMap((setting) => ['-c', setting]),
+        ...(tls
+          ? ['ssl=on', `ssl_cert_file=${tls}/server-cert.pem`, `ssl_key_file=${tls}/server-key.pem`].flatMap((s) => [
+              '-c',
+              s,
+            ])
+          : []),
+      ]),
+    query: (database, sql) => queryPostgres({ port, database: database || 'postgres' }, sql),
+    prepare: `create role ${USER.name} login password '${USER.password}'`,
+    create: (name) => [`create database ${name} owner ${USER.name}`],
+    count: (name) =>
+      `select count(*)::int as n from pg_stat_activity where datname = '${name}' and usename = '${USER.name}'`,
+    scheme: 'postgres',
+  })
+}
+
+/** A private MariaDB. */
+export async function startMariadb(options: DatabaseServerOptions = {}): Promise<DatabaseServer> {
+  const port = await freePort()
+  let socketPath = ''
+  return startServer(options, {
+    account: 'mysql',
+    port,
+    stopSignal: 'SIGTERM',
+    async setUp(data) {
+      const user = runsAsRoot ? ['--user=mysql'] : []
+      const where = ['--no-defaults', `--datadir=${join(data, 'data')}`, ...user]
+      const how = ['--auth-root-authentication-method=normal', '--skip-test-db', '--innodb-log-file-size=4M']
+      await run('mariadb-install-db', [...where, ...how], { timeout: setUpTimeoutMs })
+    },
+    command(data, tls) {
+      socketPath = join(data, 'socket')
+      return {
+        command: '/usr/sbin/mariadbd',
+        args: [
+          ...['--no-defaults', `--datadir=${join(data, 'data')}`, `--socket=${socketPath}`, `--port=${port}`],
+          ...['--bind-address=127.0.0.1', '--skip-name-resolve', `--pid-file=${join(data, 'pid')}`],
+          ...['--innodb-log-file-size=4M', '--innodb-buffer-pool-size=32M', '--max-connections=50'],
+          ...(runsAsRoot ? ['--user=mysql'] : []),
+          ...(tls
+            ? [`--ssl-ca=${tls}/ca-cert.pem`, `--ssl-cert=${tls}/server-cert.pem`, `--ssl-key=${tls}/server-key.pem`]
+            : []),
+        ],
+      }
+    },
+    query: (database, sql) => queryMariadb({ socketPath, database }, sql),
+    prepare: `create user ${USER.name}@'%' identified by '${USER.password}'`,
+    create: (name) => [`create database ${name}`, `grant all on ${name}.* to ${USER.name}@'%'`],
+    count: (name) =>
+      `select count(*) as n from information_schema.processlist where db = '${name}' and user = '${USER.name}'`,
+    scheme: 'mysql',
+  })
+}
+
+interface Kind {
+  /** The account of the system that it runs as when the test runs as root. */
+  readonly account: string
+  readonly port: number
+  /** Ends it without waiting for its clients. */
+  readonly stopSignal: NodeJS.Signals
+  setUp(data: string): Promise<void>
+  command(data: string, tls: string | undefined): { command: string; args: string[] }
+  query(database: string, sql: string): Promise<Record<string, unknown>[]>
+  readonly prepare: string
+  create(name: string): readonly string[]
+  count(name: string): string
+  readonly scheme: string
+}
+
+async function startServer({ tls, folder }: DatabaseServerOptions, kind: Kind): Promise<DatabaseServer> {
+  await using scope = new AsyncDisposableStack()
+  const home = folder ?? scope.use(await temporaryFolder()).path
+  await chmod(home, 0o711)
+  const data = join(home, 'server')
+  await mkdir(data)
+  await give(data, kind.account)
+  await kind.setUp(data)
+  const certificates = tls === undefined ? undefined : await takeCertificates(tls, join(data, 'tls'), kind.account)
+  let program: RunningProgram | undefined
+  const end = async (signal: NodeJS.Signals) => {
+    if (!program) return
+    const { pid, exited } = program
+    program = undefined
+    process.kill(pid, signal)
+    await within(exited, stopTimeoutMs, () => `${kind.scheme} is still there after ${signal}`)
+  }
+  const start = async () => {
+    program = await answering(kind, () => startProgram(kind.command(data, certificates)))
+  }
+  scope.defer(() => end(kind.stopSignal))
+  await start()
+  await kind.query('', kind.prepare)
+  const rest = scope.move()
+  return {
+    ...{ port: kind.port, folder: home, start },
+    stop: () => end(kind.stopSignal),
+    kill: () => end('SIGKILL'),
+    async createDatabase() {
+      const name = `oriel_${randomBytes(6).toString('hex')}`
+      for (const sql of kind.create(name)) await kind.query('', sql)
+      const user = `${USER.name}:${encodeURIComponent(USER.password)}`
+      return `${kind.scheme}://${user}@127.0.0.1:${kind.port}/${name}`
+    },
+    query: (url, sql) => kind.query(nameIn(url), sql),
+    connections: async (url) => Number((await kind.query('', kind.count(nameIn(url))))[0]!.n),
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  }
+}
+
+const nameIn = (url: string) => new URL(url).pathname.slice(1)
+
+/** Starts it until it answers: after a kill, what is left of the one before may stand in the way for a moment. */
+async function answering(kind: Kind, begin: () => Promise<RunningProgram>): Promise<RunningProgram> {
+  const deadline = performance.now() + startTimeoutMs
+  let program = await begin()
+  let hasEnded = watchEnd(program)
+  for (;;) {
+    const failure = await kind.query('', 'select 1').then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    if (failure === undefined) return program
+    if (performance.now() > deadline) {
+      await program.stop()
+      throw new Error(`${kind.scheme} did not start: ${program.stderr}`, { cause: failure })
+    }
+    await sleep(50)
+    if (!hasEnded()) continue
+    program = await begin()
+    hasEnded = watchEnd(program)
+  }
+}
+
+function watchEnd(program: RunningProgram): () => boolean {
+  let hasEnded = false
+  program.exited.then(() => {
+    hasEnded = true
+  })
+  return () => hasEnded
+}
+
+// Queries
+
+async function queryPostgres(
+  where: { port: number; database: string },
+  sql: string,
+): Promise<Record<string, unknown>[]> {
+  const options = { host: '127.0.0.1', user: 'postgres', password: ADMIN_PASSWORD, connectionTimeoutMillis: 5_000 }
+  const client = new pg.Client({ ...options, ...where, ssl: false })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    return (await client.query(sql)).rows
+  } finally {
+    await client.end()
+  }
+}
+
+async function queryMariadb(
+  where: { socketPath: string; database: string },
+  sql: string,
+): Promise<Record<string, unknown>[]> {
+  const client = await createConnection({ ...where, user: 'root', connectTimeout: 5_000, multipleStatements: true })
+  try {
+    return (await client.query(sql))[0] as Record<string, unknown>[]
+  } finally {
+    client.destroy()
+  }
+}
+
+// The system
+
+const run = promisify(execFile)
+
+/** A command as another account, with an id of its own that ends it; as whoever we are, unless that is root. */
+function as(account: string, command: string, args: string[]): { command: string; args: string[] } {
+  if (!runsAsRoot) return { command, args }
+  return { command: 'setpriv', args: [`--reuid=${account}`, `--regid=${account}`, '--clear-groups', command, ...args] }
+}
+
+async function give(path: string, account: string): Promise<void> {
+  if (runsAsRoot) await run('chown', ['-R', `${account}:${account}`, path])
+}
+
+async function takeCertificates(from: string, to: string, account: string): Promise<string> {
+  await mkdir(to)
+  for (const name of ['ca-cert.pem', 'server-cert.pem', 'server-key.pem']) {
+    await copyFile(join(from, name), join(to, name))
+    await chmod(join(to, name), 0o600)
+  }
+  await give(to, account)
+  return to
+}
+
+async function postgresFolder(): Promise<string> {
+  const debian = '/usr/lib/postgresql'
+  const versions = (await readdir(debian)).filter((name) => /^\d+$/.test(name)).sort((a, b) => Number(a) - Number(b))
+  return join(debian, versions.at(-1)!, 'bin')
+}
+
+export interface SmallDisk extends AsyncDisposable {
+  readonly path: string
+  /** Takes all the room that is left. */
+  fill(): Promise<void>
+  /** Gives it back. */
+  free(): Promise<void>
+}
+
+/** A disk of this size, in memory. Needs root. */
+export async function smallDisk(megabytes: number): Promise<SmallDisk> {
+  const folder = await temporaryFolder()
+  await chmod(folder.path, 0o711)
+  const path = join(folder.path, 'disk')
+  await mkdir(path)
+  await run('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m,mode=711`, 'tmpfs', path])
+  const filler = join(path, 'filler')
+  return {
+    path,
+    fill: () => run('dd', ['if=/dev/zero', `of=${filler}`, 'bs=4096']).then(undefined, () => undefined),
+    free: () => rm(filler),
+    async [Symbol.asyncDispose]() {
+      await run('umount', ['--lazy', path])
+      await folder[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** Whether this process may mount a disk. */
+export function canMount(): boolean {
+  try {
+    execFileSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,76 @@
+/** A relay between a program and its database that a test can close: answers then stay inside. */
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { defaultTimeoutMs, within } from '@oriel/testkit'
+
+export interface Gate extends AsyncDisposable {
+  readonly port: number
+  /** From now on the answers of the server are held back; requests still reach it. */
+  close(): void
+  /** Resolves when an answer is held back. */
+  held(): Promise<void>
+  /** From now on a request with such text in it, and all after it, stays outside; resolves when there is one. */
+  refuse(text: RegExp): Promise<void>
+  /** Lets go what was held back, and everything after it. */
+  open(): void
+}
+
+/** Relays from a free port of 127.0.0.1 to `port` there. */
+export async function startGate(port: number): Promise<Gate> {
+  const sockets = new Set<Socket>()
+  const kept: (() => void)[] = []
+  let isClosed = false
+  let news = Promise.withResolvers<void>()
+  let refused: { text: RegExp; found: boolean; seen: PromiseWithResolvers<void> } | undefined
+  const admits = (chunk: Buffer) => {
+    if (!refused) return true
+    if (refused.text.test(chunk.toString('latin1'))) {
+      refused.found = true
+      refused.seen.resolve()
+    }
+    return !refused.found
+  }
+  const pass = (send: () => void) => {
+    if (!isClosed) return send()
+    kept.push(send)
+    news.resolve()
+  }
+  const gate = createServer({ noDelay: true }, (client) => {
+    const server = connect({ port, host: '127.0.0.1', noDelay: true })
+    for (const [one, other] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      sockets.add(one)
+      one.on('error', () => other.destroy())
+      one.on('close', () => {
+        sockets.delete(one)
+        other.destroy()
+      })
+    }
+    client.on('data', (chunk) => void (admits(chunk) && server.write(chunk)))
+    server.on('data', (chunk) => pass(() => client.write(chunk)))
+  })
+  await once(gate.listen(0, '127.0.0.1'), 'listening')
+  return {
+    port: (gate.address() as AddressInfo).port,
+    close() {
+      isClosed = true
+      news = Promise.withResolvers()
+    },
+    held: () => within(news.promise, defaultTimeoutMs, () => 'the database answered nothing'),
+    refuse(text) {
+      refused = { text, found: false, seen: Promise.withResolvers() }
+      return within(refused.seen.promise, defaultTimeoutMs, () => `nobody asked for ${text}`)
+    },
+    open() {
+      isClosed = false
+      for (const send of kept.splice(0)) send()
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      gate.close()
+      await once(gate, 'close')
+    },
+  }
+}

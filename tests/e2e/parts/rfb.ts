@@ -1,0 +1,63 @@
+/** Both ends of an RFB connection, as small as the tests need them; after the handshake the hypervisor echoes. */
+import { once } from 'node:events'
+import type { Peer } from '@oriel/testkit'
+import type { WebSocket } from 'ws'
+
+const VERSION = Buffer.from('RFB 003.008\n')
+const [NONE, OK] = [1, Buffer.alloc(4)]
+
+/** A hypervisor that offers security type None and then sends back whatever it gets. */
+export async function serveRfb(peer: Peer): Promise<void> {
+  await peer.send(VERSION)
+  await peer.expect(VERSION)
+  await peer.send(Buffer.from([1, NONE]))
+  await peer.expect(Buffer.from([NONE]))
+  await peer.send(OK)
+  peer.socket.on('error', () => {}) // a viewer that vanishes is no fault of this hypervisor
+  peer.socket.pipe(peer.socket)
+  await peer.closed({ timeoutMs: 600_000 })
+}
+
+export interface Viewer {
+  /** Sends `bytes` and gives as many back as came in answer. */
+  echo(bytes: Uint8Array): Promise<Buffer>
+}
+
+/** Does the client's part of the handshake on a WebSocket that is connecting. */
+export async function asViewer(socket: WebSocket): Promise<Viewer> {
+  const received = collect(socket)
+  await once(socket, 'open')
+  await received.next(VERSION.length)
+  socket.send(VERSION)
+  const [, offered] = await received.next(2)
+  socket.send(Buffer.from([offered!]))
+  await received.next(OK.length)
+  return {
+    async echo(bytes) {
+      socket.send(bytes)
+      return received.next(bytes.length)
+    },
+  }
+}
+
+function collect(socket: WebSocket) {
+  let bytes = Buffer.alloc(0)
+  let news = Promise.withResolvers<void>()
+  socket.on('message', (data: Buffer) => {
+    bytes = Buffer.concat([bytes, data])
+    news.resolve()
+    news = Promise.withResolvers()
+  })
+  const closed = once(socket, 'close').then(([code, text]) => {
+    throw new Error(`closed with ${code}: ${text}`)
+  })
+  closed.catch(() => {})
+  return {
+    async next(count: number): Promise<Buffer> {
+      while (bytes.length < count) await Promise.race([news.promise, closed])
+      const taken = bytes.subarray(0, count)
+      bytes = bytes.subarray(count)
+      return taken
+    },
+  }
+}

@@ -1,0 +1,90 @@
+/** api and proxy that talk of sessions, and consoles opened through them. */
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { type Client, createClient, type Session, staticToken } from '@oriel/sdk'
+import type { ScriptedServer } from '@oriel/testkit'
+import { WebSocket } from 'ws'
+import { type PairOptions, SERVICE_TOKEN, type ServerEntry } from './oriel.ts'
+import { asViewer, type Viewer } from './rfb.ts'
+
+/** Short beats: what takes fifteen seconds in production takes three here. */
+export const BEAT_SECONDS = 1
+export const LOST_AFTER_MS = 3 * BEAT_SECONDS * 1000
+
+type Toml = Record<string, unknown>
+
+/** The tables of api.toml and proxy.toml for an api on `apiPort`. */
+export const sessionTables = (apiPort: number, proxyId?: string): Required<Pick<PairOptions, 'api' | 'proxy'>> => ({
+  api: { sessions: { beat_seconds: BEAT_SECONDS } },
+  proxy: { authority: orielAuthority(apiPort, proxyId) },
+})
+
+export const orielAuthority = (apiPort: number, proxyId?: string): Toml => ({
+  kind: 'oriel',
+  endpoint: `http://127.0.0.1:${apiPort}`,
+  timeout_ms: 2000,
+  auth: { method: 'token', token: SERVICE_TOKEN },
+  ...(proxyId !== undefined && { proxy_id: proxyId }),
+})
+
+export const clientOf = (apiPort: number, token: string): Client =>
+  createClient({ endpoint: `http://127.0.0.1:${apiPort}/v2.1`, auth: staticToken(token) })
+
+export const serverAt = (id: string, { host, port }: Pick<ScriptedServer, 'host' | 'port'>): ServerEntry => ({
+  ...{ id, name: `name of ${id.slice(-2)}` },
+  consoles: { vnc: { host, port } },
+})
+
+export interface OpenConsole extends Disposable {
+  readonly token: string
+  readonly viewer: Viewer
+  readonly closed: Promise<{ readonly code: number; readonly text: string }>
+  /** Closes it as a person does, and waits until that is done. */
+  close(): Promise<void>
+}
+
+/** The path of a fresh console of a server, with its token. */
+export async function mint(client: Client, serverId: string): Promise<string> {
+  const { url } = await client.createConsole(serverId, 'novnc')
+  return new URL(url).searchParams.get('path')!
+}
+
+export const tokenIn = (path: string) => new URLSearchParams(path.slice(path.indexOf('?'))).get('token')!
+
+/** Opens the console at `path` through the proxy at `port`, as far as its first picture. */
+export async function open(port: number, path: string): Promise<OpenConsole> {
+  const socket = dial(port, path)
+  const closed = once(socket, 'close').then(([code, text]) => ({ code, text: String(text) }))
+  closed.catch(() => {}) // told by the handshake
+  const viewer = await asViewer(socket)
+  return {
+    ...{ token: tokenIn(path), viewer, closed },
+    async close() {
+      socket.close(1000)
+      await closed
+    },
+    [Symbol.dispose]: () => socket.terminate(),
+  }
+}
+
+/** The status with which the proxy refuses the console at `path`. */
+export async function refused(port: number, path: string): Promise<number | undefined> {
+  const socket = dial(port, path)
+  const [request, response] = (await once(socket, 'unexpected-response')) as [{ destroy(): void }, IncomingMessage]
+  request.destroy()
+  return response.statusCode
+}
+
+const dial = (port: number, path: string) => new WebSocket(`ws://127.0.0.1:${port}/${path}`, ['binary'])
+
+/** The sessions that `fits` accepts, as soon as there are some: lists are behind by up to a heartbeat. */
+export async function sessionsOnce(
+  list: () => Promise<readonly Session[]>,
+  fits: (sessions: readonly Session[]) => boolean,
+): Promise<readonly Session[]> {
+  for (;;) {
+    const sessions = await list()
+    if (fits(sessions)) return sessions
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}

@@ -1,0 +1,236 @@
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import type { Session } from '@oriel/sdk'
+import {
+  freePort,
+  type LogRecord,
+  type RunningProgram,
+  requires,
+  type ScriptedServer,
+  scriptedServer,
+  startProgram,
+} from '@oriel/testkit'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type BeatGate, startBeatGate, withinOneBeat } from './parts/beat-gate.ts'
+import { startPostgres } from './parts/databases.ts'
+import { startHaproxy } from './parts/haproxy.ts'
+import { listening, MEMBER_TOKEN, programFile, SERVICE_TOKEN, sha256 } from './parts/oriel.ts'
+import { serveRfb } from './parts/rfb.ts'
+import { BEAT_SECONDS, clientOf, mint, type OpenConsole, open, sessionsOnce } from './parts/sessions.ts'
+
+/** That of deploy/api.toml. */
+const SERVER = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
+const NAMES = ['proxy-one', 'proxy-two'] as const
+type Name = (typeof NAMES)[number]
+const { skip, reason } = requires('haproxy', 'postgres')
+
+describe.skipIf(skip)(`two apis on one PostgreSQL, two proxies behind HAProxy${reason}`, () => {
+  const parts = new AsyncDisposableStack()
+  let hypervisor: ScriptedServer
+  let site: Site
+
+  beforeAll(async () => {
+    hypervisor = parts.use(await scriptedServer(serveRfb))
+    site = parts.use(await startSite(hypervisor))
+  })
+  afterAll(() => parts.disposeAsync())
+
+  const member = (api: 0 | 1) => clientOf(site.apis[api].port, MEMBER_TOKEN)
+  const openAt = async (api: 0 | 1) => (await member(api).oriel.listSessions({ query: { state: 'open' } })).sessions
+  const openOf = (sessions: readonly Session[], name: Name) => sessions.find(({ proxy_id }) => proxy_id === name)
+
+  /** A console through each proxy, by one token of the first api; each proxy asks an api of its own. */
+  async function openThroughBoth(): Promise<Record<Name, OpenConsole> & Disposable> {
+    const path = await mint(member(0), SERVER)
+    const known = new Set((await openAt(0)).map(({ id }) => id))
+    const consoles: Partial<Record<Name, OpenConsole>> = {}
+    using scope = new DisposableStack()
+    while (NAMES.some((name) => !consoles[name])) {
+      const console = scope.use(await open(site.publicPort, path))
+      const fresh = await sessionsOnce(
+        async () => (await openAt(1)).filter(({ id }) => !known.has(id)),
+        ({ length }) => length === 1,
+      )
+      known.add(fresh[0]!.id)
+      consoles[fresh[0]!.proxy_id as Name] ??= console
+    }
+    const kept = scope.move()
+    return { ...(consoles as Record<Name, OpenConsole>), [Symbol.dispose]: () => kept.dispose() }
+  }
+
+  it('admit at one api what was minted at the other, through either proxy', async () => {
+    using consoles = await openThroughBoth()
+    for (const name of NAMES) {
+      expect(await consoles[name].viewer.echo(Buffer.from(name))).toEqual(Buffer.from(name))
+    }
+    for (const [i, name] of NAMES.entries()) {
+      await site.apis[i]!.program.waitForLog(({ audit, proxyId }) => audit === 'admitted' && proxyId === name)
+    }
+    expect((await openAt(0)).map(({ id }) => id)).toEqual((await openAt(1)).map(({ id }) => id))
+  })
+
+  it('close within a heartbeat what is ended at the api that the proxy does not ask', async () => {
+    using consoles = await openThroughBoth()
+    const sessions = await openAt(0)
+    for (const [name, api] of [
+      ['proxy-one', 1],
+      ['proxy-two', 0],
+    ] as const) {
+      const end = () => member(api).oriel.endSession({ session_id: openOf(sessions, name)!.id })
+      const { code } = await withinOneBeat(site.beats[NAMES.indexOf(name)]!, end, consoles[name].closed)
+      expect(code).toBe(4008)
+    }
+  })
+
+  it('withdraw at either api what the other gave', async () => {
+    using consoles = await openThroughBoth()
+    await member(1).oriel.revokeTokens({ server_id: SERVER })
+    for (const name of NAMES) expect((await consoles[name].closed).code).toBe(4007)
+    const path = `?token=${consoles['proxy-one'].token}`
+    await expect(open(site.publicPort, path)).rejects.toThrow('403')
+  })
+
+  it('go on when the api that a proxy was asking is killed', async () => {
+    const { apiPort } = site
+    const proxyPort = await freePort()
+    await using _proxy = await startProxy({ apiPort, port: proxyPort, name: 'behind-haproxy' })
+    using console = await open(proxyPort, await mint(member(0), SERVER))
+    process.kill(site.apis[0].program.pid, 'SIGKILL')
+    await site.apis[0].program.exited
+    const [session] = await sessionsOnce(
+      async () => (await openAt(1)).filter(({ proxy_id }) => proxy_id === 'behind-haproxy'),
+      ({ length }) => length === 1,
+    )
+    expect(await console.viewer.echo(Buffer.from('still here'))).toEqual(Buffer.from('still here'))
+    await member(1).oriel.endSession({ session_id: session!.id })
+    expect((await console.closed).code).toBe(4008)
+    site.apis[0].program = await site.startApi(0)
+  })
+
+  it('list no session of a proxy that was killed, three beats later, and say so once', async () => {
+    using consoles = await openThroughBoth()
+    const before = await openAt(0)
+    const { id: lost } = openOf(before, 'proxy-two')!
+    const { id: kept } = openOf(before, 'proxy-one')!
+    process.kill(site.proxies[1]!.pid, 'SIGKILL')
+    await site.proxies[1]!.exited
+    const after = await sessionsOnce(
+      () => openAt(0),
+      (sessions) => !openOf(sessions, 'proxy-two'),
+    )
+    expect(after.map(({ id }) => id)).toContain(kept)
+    const [ended] = (await member(1).oriel.listSessions({ query: { state: 'ended' } })).sessions.filter(
+      ({ id }) => id === lost,
+    )
+    expect(ended).toMatchObject({ end_reason: 'proxy_lost', ended_at: expect.any(String) })
+    const isEnd = ({ audit, session }: LogRecord) => audit === 'ended' && session === lost
+    await Promise.any(site.apis.map(({ program }) => program.waitForLog(isEnd)))
+    expect(site.apis.flatMap(({ program }) => program.records.filter(isEnd))).toHaveLength(1)
+    expect(await consoles['proxy-one'].viewer.echo(Buffer.from('alive'))).toEqual(Buffer.from('alive'))
+  })
+})
+
+interface Api {
+  readonly port: number
+  program: RunningProgram
+}
+
+interface Site extends AsyncDisposable {
+  readonly apis: readonly [Api, Api]
+  readonly proxies: readonly RunningProgram[]
+  /** Between each proxy and the api that it asks. */
+  readonly beats: readonly BeatGate[]
+  /** HAProxy's: of consoles, and of the apis. */
+  readonly publicPort: number
+  readonly apiPort: number
+  startApi(index: number): Promise<RunningProgram>
+}
+
+async function startSite(hypervisor: ScriptedServer): Promise<Site> {
+  await using scope = new AsyncDisposableStack()
+  const database = scope.use(await startPostgres())
+  const store = await database.createDatabase()
+  const [publicPort, apiPort, ...rest] = await Promise.all(Array.from({ length: 6 }, freePort))
+  const [apiPorts, proxyPorts] = [rest.slice(0, 2), rest.slice(2)]
+  const programs = scope.use(new AsyncDisposableStack())
+  const startApi = async (index: number) =>
+    programs.use(await startDeployedApi({ store, port: apiPorts[index]!, publicPort: publicPort!, hypervisor }))
+  const apis = await Promise.all([0, 1].map(async (i) => ({ port: apiPorts[i]!, program: await startApi(i) })))
+  const beats: BeatGate[] = []
+  const proxies: RunningProgram[] = []
+  for (const [i, name] of NAMES.entries()) {
+    beats.push(scope.use(await startBeatGate(apiPorts[i]!)))
+    proxies.push(scope.use(await startProxy({ apiPort: beats[i]!.port, port: proxyPorts[i]!, name })))
+  }
+  scope.use(await startBalancer({ publicPort: publicPort!, apiPort: apiPort!, apiPorts, proxyPorts }))
+  const all = scope.move()
+  return {
+    ...{ apis: apis as unknown as [Api, Api], proxies, beats, publicPort: publicPort!, apiPort: apiPort!, startApi },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  }
+}
+
+const deployed = (file: string) => fileURLToPath(new URL(`../../deploy/${file}`, import.meta.url))
+
+/** A program with its file of deploy/ as it stands, and what an operator lays over it by the environment. */
+async function startDeployed(app: 'api' | 'proxy', env: Record<string, string>): Promise<RunningProgram> {
+  const args = ['--config', deployed(`${app}.toml`)]
+  const program = await startProgram({ file: programFile(app), args, env })
+  await listening(program)
+  return program
+}
+
+interface ApiPlace {
+  readonly store: string
+  readonly port: number
+  readonly publicPort: number
+  readonly hypervisor: ScriptedServer
+}
+
+const startDeployedApi = ({ store, port, publicPort, hypervisor }: ApiPlace) =>
+  startDeployed('api', {
+    ORIEL_LISTEN: `127.0.0.1:${port}`,
+    ORIEL_PUBLIC_URL: `http://127.0.0.1:${port}`,
+    ORIEL_TOKENS__STORE: store,
+    ORIEL_SESSIONS__BEAT_SECONDS: String(BEAT_SECONDS),
+    ORIEL_AUTH__STATIC__TOKENS__0__SHA256: sha256(MEMBER_TOKEN),
+    ORIEL_AUTH__STATIC__TOKENS__1__SHA256: sha256(SERVICE_TOKEN),
+    ORIEL_CONSOLES__NOVNC__BASE_URL: `http://127.0.0.1:${publicPort}/vnc_lite.html`,
+    ORIEL_SOURCES__0__SERVERS__0__CONSOLES__VNC__HOST: hypervisor.host,
+    ORIEL_SOURCES__0__SERVERS__0__CONSOLES__VNC__PORT: String(hypervisor.port),
+  })
+
+const startProxy = ({ apiPort, port, name }: { apiPort: number; port: number; name: string }) =>
+  startDeployed('proxy', {
+    ORIEL_AUTHORITY__ENDPOINT: `http://127.0.0.1:${apiPort}/v2.1`,
+    ORIEL_AUTHORITY__TIMEOUT_MS: '2000',
+    ORIEL_AUTHORITY__PROXY_ID: name,
+    ORIEL_AUTHORITY__AUTH__TOKEN: SERVICE_TOKEN,
+    ORIEL_LISTEN__0__ADDRESS: `127.0.0.1:${port}`,
+    ORIEL_ADMIN__LISTEN: '127.0.0.1:0',
+  })
+
+interface Ports {
+  readonly publicPort: number
+  readonly apiPort: number
+  readonly apiPorts: readonly number[]
+  readonly proxyPorts: readonly number[]
+}
+
+/** HAProxy with the file of deploy/, but for its ports. */
+async function startBalancer({ publicPort, apiPort, apiPorts, proxyPorts }: Ports): Promise<AsyncDisposable> {
+  let config = await readFile(new URL('../../deploy/haproxy.cfg', import.meta.url), 'utf8')
+  const places = {
+    '127.0.0.1:8443': publicPort,
+    '127.0.0.1:8775': apiPort,
+    '127.0.0.1:6080': proxyPorts[0],
+    '127.0.0.2:6080': proxyPorts[1],
+    '127.0.0.1:8774': apiPorts[0],
+    '127.0.0.2:8774': apiPorts[1],
+  }
+  for (const [place, port] of Object.entries(places)) {
+    expect(config).toContain(place)
+    config = config.replace(place, `127.0.0.1:${port}`)
+  }
+  return startHaproxy(config, publicPort, apiPort)
+}

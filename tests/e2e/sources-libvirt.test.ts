@@ -1,0 +1,102 @@
+/** The API follows the domains of a real libvirt daemon (qemu:///session, emulated guests). */
+import { requires } from '@oriel/testkit'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { domain, type Libvirt, startLibvirt } from './parts/libvirt.ts'
+import { following, type SourcedApi, startSourcedApi } from './parts/real-source.ts'
+
+const SOON = { interval: 50 }
+const A = '6695eb01-f6a4-8304-79aa-97f2502e193a'
+const B = '6695eb01-f6a4-8304-79aa-97f2502e193b'
+const VNC = "<graphics type='vnc' autoport='yes'><listen type='address' address='127.0.0.1'/></graphics>"
+const { skip, reason } = requires('libvirt', 'qemu')
+
+describe.skipIf(skip)(`real libvirt domains as servers${reason}`, () => {
+  const parts = new AsyncDisposableStack()
+  let libvirt: Libvirt
+  let api: SourcedApi
+
+  beforeAll(async () => {
+    libvirt = parts.use(await startLibvirt())
+    // Looks are rare here, so that what is seen was told by events.
+    api = parts.use(await startSourcedApi({ kind: 'libvirt', uri: libvirt.uri, poll_seconds: 60 }))
+  })
+  afterAll(() => parts.disposeAsync())
+
+  const port = async (id: string, protocol: 'vnc' | 'spice' | 'serial') =>
+    (await api.connectInfo(await api.mint(id, protocol)))?.port
+  const fromXml = async (name: string, pattern: RegExp) =>
+    Number(pattern.exec(await libvirt.virsh('dumpxml', name))?.[1])
+
+  it('lists them as they are made, started, paused, run on, stopped and unmade, within two seconds', async () => {
+    const list = following(api)
+    await libvirt.define(domain({ uuid: A, name: 'web-1', devices: VNC }))
+    await list.becomes({ 'web-1': 'SHUTOFF' })
+    await expect(api.mint(A, 'vnc')).rejects.toMatchObject({ status: 400 })
+    await libvirt.virsh('start', 'web-1')
+    await list.becomes({ 'web-1': 'ACTIVE' })
+    await libvirt.virsh('suspend', 'web-1')
+    await list.becomes({ 'web-1': 'PAUSED' })
+    await libvirt.virsh('resume', 'web-1')
+    await list.becomes({ 'web-1': 'ACTIVE' })
+    await libvirt.virsh('managedsave', 'web-1')
+    await list.becomes({ 'web-1': 'SUSPENDED' })
+    await libvirt.virsh('managedsave-remove', 'web-1')
+    await libvirt.virsh('undefine', 'web-1')
+    await list.becomes({})
+    expect(list.usualDelayMs()).toBeLessThan(2000)
+  })
+
+  it('knows where VNC, SPICE and serial listen, of several graphics devices', async () => {
+    const socket = "<graphics type='vnc'><listen type='socket'/></graphics>"
+    const spice = "<graphics type='spice' autoport='yes'><listen type='address' address='0.0.0.0'/></graphics>"
+    const serial =
+      "<serial type='tcp'><source mode='bind' host='127.0.0.1' service='18555'/><protocol type='raw'/></serial>"
+    await libvirt.create(domain({ uuid: A, name: 'web-1', devices: VNC + spice + serial }))
+    await libvirt.create(domain({ uuid: B, name: 'db-1', devices: socket }))
+    await expect.poll(api.statuses, SOON).toEqual({ 'web-1': 'ACTIVE', 'db-1': 'ACTIVE' })
+    expect(await port(A, 'vnc')).toBe(await fromXml('web-1', /type='vnc' port='(\d+)'/))
+    expect(await port(A, 'spice')).toBe(await fromXml('web-1', /type='spice' port='(\d+)'/))
+    expect(await port(A, 'serial')).toBe(18555)
+    for (const protocol of ['vnc', 'spice', 'serial'] as const) {
+      await expect(api.mint(B, protocol)).rejects.toMatchObject({ status: 400 })
+    }
+    await api.program.waitForLog(({ serverId, why }) => serverId === B && why === 'it listens on a Unix socket')
+    await libvirt.virsh('destroy', 'web-1')
+    await libvirt.virsh('destroy', 'db-1')
+    await expect.poll(api.statuses, SOON).toEqual({})
+  })
+
+  it('voids the tokens of a domain that stops before another listens on its port (CVE-2013-0335)', async () => {
+    await libvirt.create(domain({ uuid: A, name: 'web-1', devices: VNC }))
+    await expect.poll(api.statuses, SOON).toEqual({ 'web-1': 'ACTIVE' })
+    const token = await api.mint(A, 'vnc')
+    const freed = await port(A, 'vnc')
+    expect(await api.connectInfo(token)).toMatchObject({ host: '127.0.0.1', port: freed })
+    await libvirt.virsh('destroy', 'web-1')
+    await expect.poll(() => api.connectInfo(token), SOON).toBeUndefined()
+    await libvirt.create(domain({ uuid: B, name: 'db-1', devices: VNC }))
+    await expect.poll(api.statuses, SOON).toEqual({ 'db-1': 'ACTIVE' })
+    expect(await port(B, 'vnc')).toBe(freed)
+    expect(await api.connectInfo(token)).toBeUndefined()
+    await libvirt.virsh('destroy', 'db-1')
+    await expect.poll(api.statuses, SOON).toEqual({})
+  })
+
+  it('outlives the daemon: domains keep their place and their tokens while it is away', async () => {
+    await using impatient = await startSourcedApi({ kind: 'libvirt', uri: libvirt.uri, poll_seconds: 0.2 })
+    await libvirt.create(domain({ uuid: A, name: 'web-1', devices: VNC }))
+    await expect.poll(impatient.statuses, SOON).toEqual({ 'web-1': 'ACTIVE' })
+    const token = await impatient.mint(A, 'vnc')
+    await libvirt.stopDaemon()
+    await impatient.program.waitForLog(
+      ({ msg }) => typeof msg === 'string' && msg.startsWith('libvirt does not answer'),
+    )
+    expect(await impatient.statuses()).toEqual({ 'web-1': 'ACTIVE' })
+    await expect(impatient.mint(A, 'vnc')).rejects.toMatchObject({ status: 503 })
+    expect(await impatient.connectInfo(token)).toBeDefined()
+    await libvirt.startDaemon()
+    await impatient.program.waitForLog(({ msg }) => msg === 'libvirt answers again')
+    await libvirt.virsh('destroy', 'web-1')
+    await expect.poll(() => impatient.connectInfo(token), SOON).toBeUndefined()
+  })
+})

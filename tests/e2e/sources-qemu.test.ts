@@ -1,0 +1,183 @@
+/** The API follows real QEMU guests that start, pause, hang, move and end. */
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { freePort, type QemuOptions, requires, startQemu, temporaryFolder } from '@oriel/testkit'
+import { describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
+import { listening, merge, proxyConfig, startApp } from './parts/oriel.ts'
+import { following, type SourcedApi, startSourcedApi } from './parts/real-source.ts'
+
+const SOON = { interval: 50 }
+const A = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
+const B = 'b2b2e44e-e561-464c-88f3-2fc6a1ecea2b'
+const { skip, reason } = requires('qemu')
+
+describe.skipIf(skip)(`real QEMU guests as servers${reason}`, () => {
+  /** A folder of sockets, an API that watches it, and a way to start guests there. */
+  async function bench() {
+    const folder = await temporaryFolder()
+    const api = await startSourcedApi({ kind: 'qemu', qmp: join(folder.path, '*.qmp') })
+    const start = (options: QemuOptions) =>
+      startQemu({
+        ...options,
+        args: ['-qmp', `unix:${join(folder.path, options.name)}.qmp,server=on,wait=off`, ...(options.args ?? [])],
+      })
+    return {
+      api,
+      start,
+      async [Symbol.asyncDispose]() {
+        await api[Symbol.asyncDispose]()
+        await folder[Symbol.asyncDispose]()
+      },
+    }
+  }
+
+  it('lists them as they start, pause, run on, leave and end, within two seconds', async () => {
+    await using one = await bench()
+    const list = following(one.api)
+    expect(await one.api.statuses()).toEqual({})
+    await using guest = await one.start({ name: 'web-1', uuid: A })
+    await list.becomes({ 'web-1': 'ACTIVE' })
+    await guest.qmp('stop')
+    await list.becomes({ 'web-1': 'PAUSED' })
+    await guest.qmp('cont')
+    await list.becomes({ 'web-1': 'ACTIVE' })
+    await using other = await one.start({ name: 'db-1', uuid: B, paused: true })
+    await list.becomes({ 'web-1': 'ACTIVE', 'db-1': 'PAUSED' })
+    await guest.qmp('migrate', { uri: 'exec:cat >/dev/null' })
+    await expect.poll(one.api.statuses, SOON).toMatchObject({ 'web-1': 'SHUTOFF' })
+    await other[Symbol.asyncDispose]()
+    await list.becomes({ 'web-1': 'SHUTOFF' })
+    expect(list.usualDelayMs()).toBeLessThan(2000)
+  })
+
+  it('knows where VNC, SPICE and serial listen: as QEMU itself says, and never its monitor', async () => {
+    await using one = await bench()
+    const args = ['-monitor', `tcp:127.0.0.1:${await freePort()},server=on,wait=off`]
+    await using guest = await one.start({ name: 'web-1', uuid: A, serial: true, spice: {}, args })
+    await listed(one.api)
+    const port = async (protocol: 'vnc' | 'spice' | 'serial') =>
+      (await one.api.connectInfo(await one.api.mint(A, protocol)))?.port
+    expect(await port('vnc')).toBe(guest.vncPort)
+    expect(await port('spice')).toBe(guest.spicePort)
+    expect(await port('serial')).toBe(guest.serialPort)
+
+    await using mute = await one.start({
+      name: 'db-1',
+      uuid: B,
+      vnc: false,
+      args: ['-monitor', `tcp:127.0.0.1:${await freePort()},server=on,wait=off`],
+    })
+    await listed(one.api, 'db-1')
+    for (const protocol of ['vnc', 'spice', 'serial'] as const) {
+      await expect(one.api.mint(mute.uuid, protocol)).rejects.toMatchObject({ status: 400 })
+    }
+  })
+
+  it('voids the tokens of a guest that ends before another listens on its port (CVE-2013-0335)', async () => {
+    await using one = await bench()
+    const vnc = ['-vnc', `127.0.0.1:${(await freePort()) - 5900}`]
+    const guest = await one.start({ name: 'web-1', uuid: A, vnc: false, args: vnc })
+    await listed(one.api)
+    const token = await one.api.mint(A, 'vnc')
+    expect(await one.api.connectInfo(token)).toMatchObject({ host: '127.0.0.1' })
+    await guest[Symbol.asyncDispose]()
+    await expect.poll(() => one.api.connectInfo(token), SOON).toBeUndefined()
+
+    await using _ = await one.start({ name: 'db-1', uuid: B, vnc: false, args: vnc })
+    await listed(one.api, 'db-1')
+    expect(await one.api.connectInfo(token)).toBeUndefined()
+    await expect(one.api.mint(A, 'vnc')).rejects.toMatchObject({ status: 404 })
+    expect(await one.api.connectInfo(await one.api.mint(B, 'vnc'))).toMatchObject({ host: '127.0.0.1' })
+  })
+
+  it.each(['nova', 'oriel'])(
+    'CVE-2013-0335 port reuse: through the proxy with the authority %s, not a byte of B, which took A’s port at once',
+    async (kind) => {
+      await using one = await bench()
+      await using proxy = await startProxy(one.api, kind)
+      const vnc = ['-vnc', `127.0.0.1:${(await freePort()) - 5900}`]
+      const guest = await one.start({ name: 'web-1', uuid: A, vnc: false, args: vnc })
+      await listed(one.api)
+      const token = await one.api.mint(A, 'vnc')
+      const viewer = proxy.open(token)
+      await once(viewer, 'open')
+      process.kill(guest.pid, 'SIGKILL')
+      await once(viewer, 'close')
+
+      await using other = await one.start({ name: 'db-1', uuid: B, vnc: false, args: vnc })
+      const [, answer] = (await once(proxy.open(token), 'unexpected-response')) as [unknown, { statusCode: number }]
+      expect(answer.statusCode).toBe(403)
+      expect(await other.qmp('query-vnc')).toMatchObject({ clients: [] })
+      expect(proxy.program.records.filter(({ msg }) => msg === 'session opened')).toHaveLength(1)
+      await guest[Symbol.asyncDispose]()
+    },
+  )
+
+  it('a guest that comes back at another port is answered with that one', async () => {
+    await using one = await bench()
+    const first = await one.start({ name: 'web-1', uuid: A })
+    await listed(one.api)
+    const token = await one.api.mint(A, 'vnc')
+    const blocker = await one.start({ name: 'other', uuid: B })
+    await first[Symbol.asyncDispose]()
+    await expect.poll(() => one.api.connectInfo(token), SOON).toBeUndefined()
+    await blocker[Symbol.asyncDispose]()
+    await using second = await one.start({
+      name: 'web-1',
+      uuid: A,
+      vnc: false,
+      args: ['-vnc', `127.0.0.1:${(await freePort()) - 5900}`],
+    })
+    await listed(one.api)
+    const { service } = (await second.qmp('query-vnc')) as { service: string }
+    expect(Number(service)).not.toBe(first.vncPort)
+    expect(await one.api.connectInfo(await one.api.mint(A, 'vnc'))).toMatchObject({ port: Number(service) })
+  })
+
+  it('a console that moves while the guest runs on is asked for anew, and old tokens are void', async () => {
+    await using one = await bench()
+    await using guest = await one.start({ name: 'web-1', uuid: A })
+    await listed(one.api)
+    const token = await one.api.mint(A, 'vnc')
+    const port = await freePort()
+    const addresses = [{ type: 'inet', host: '127.0.0.1', port: String(port) }]
+    await guest.qmp('display-update', { type: 'vnc', addresses })
+    expect(await one.api.connectInfo(await one.api.mint(A, 'vnc'))).toMatchObject({ port })
+    await expect.poll(() => one.api.connectInfo(token), SOON).toBeUndefined()
+  })
+
+  it('a guest that hangs keeps its place, fails alone and in time, and is back when it wakes', async () => {
+    await using one = await bench()
+    await using guest = await one.start({ name: 'web-1', uuid: A })
+    await using _ = await one.start({ name: 'db-1', uuid: B })
+    await listed(one.api)
+    await listed(one.api, 'db-1')
+    process.kill(guest.pid, 'SIGSTOP')
+    try {
+      await one.api.program.waitForLog(({ msg }) => typeof msg === 'string' && msg.startsWith('guest does not answer'))
+      expect(await one.api.statuses()).toEqual({ 'web-1': 'ACTIVE', 'db-1': 'ACTIVE' })
+      await expect(one.api.mint(A, 'vnc')).rejects.toMatchObject({ status: 503 })
+      await one.api.mint(B, 'vnc')
+    } finally {
+      process.kill(guest.pid, 'SIGCONT')
+    }
+    await one.api.program.waitForLog(({ msg }) => msg === 'guest answers again')
+    await one.api.mint(A, 'vnc')
+  })
+
+  async function startProxy(api: SourcedApi, kind: string) {
+    const { port } = new URL(api.endpoint)
+    const config = merge(proxyConfig(Number(port), 0), { authority: { kind } })
+    const program = await startApp('proxy', config)
+    const { address } = await listening(program)
+    return {
+      program,
+      open: (token: string) => new WebSocket(`ws://${address}/?token=${token}`, ['binary']).on('error', () => {}),
+      [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
+    }
+  }
+
+  const listed = (api: SourcedApi, name = 'web-1') =>
+    expect.poll(api.statuses, SOON).toMatchObject({ [name]: 'ACTIVE' })
+})

@@ -1,0 +1,63 @@
+/** The API reads a file of servers again, and says what is wrong with it. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createClient, staticToken } from '@oriel/sdk'
+import { temporaryFolder } from '@oriel/testkit'
+import { stringify } from 'smol-toml'
+import { describe, expect, it } from 'vitest'
+import { apiConfig, listening, MEMBER_TOKEN, merge, PROJECT, startApp } from './parts/oriel.ts'
+
+const entry = (name: string) =>
+  `[[servers]]\nid = "52b2e44e-e561-464c-88f3-2fc6a1ecea2b"\nname = "${name}"\nproject_id = "${PROJECT}"\n`
+
+describe('a file of servers, behind the program', () => {
+  it('is read again at SIGHUP and when it changes; a faulty one changes nothing and is named', async () => {
+    await using folder = await temporaryFolder()
+    const file = join(folder.path, 'servers.toml')
+    await writeFile(file, entry('web-1'))
+    const config = merge(apiConfig(0, 6080, []), { sources: [{ kind: 'static', file }] })
+    await using program = await startApp('api', config)
+    const { address } = await listening(program)
+    const client = createClient({ endpoint: `http://${address}/v2.1`, auth: staticToken(MEMBER_TOKEN) }).at('2.99')
+    const names = async () => (await client.listServers()).servers.map(({ name }) => name)
+    expect(await names()).toEqual(['web-1'])
+
+    await writeFile(file, entry('web-one'))
+    await expect.poll(names).toEqual(['web-one'])
+
+    await writeFile(file, `${entry('web-two')}nam = "x"\n`)
+    process.kill(program.pid, 'SIGHUP')
+    const { faults } = await program.waitForLog(
+      ({ msg }) => msg === 'servers were not read again, those of before stay',
+    )
+    expect(faults).toEqual([expect.stringContaining('servers[0].nam')])
+    expect(await names()).toEqual(['web-one'])
+  })
+})
+
+describe('servers that stand in api.toml', () => {
+  it('are read again at SIGHUP; what else has changed there is named and waits, and a faulty file changes nothing', async () => {
+    const id = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
+    const config = (name: string, over = {}) => merge(apiConfig(0, 6080, [{ id, name, project_id: PROJECT }]), over)
+    await using program = await startApp('api', config('web-1'))
+    const { address } = await listening(program)
+    const client = createClient({ endpoint: `http://${address}/v2.1`, auth: staticToken(MEMBER_TOKEN) }).at('2.99')
+    const names = async () => (await client.listServers()).servers.map(({ name }) => name)
+    const write = (toml: Record<string, unknown>) => writeFile(join(program.folder, 'api.toml'), stringify(toml))
+    expect(await names()).toEqual(['web-1'])
+
+    await write(config('web-one', { tokens: { ttl_seconds: 5 } }))
+    process.kill(program.pid, 'SIGHUP')
+    await expect.poll(names).toEqual(['web-one'])
+    const { keys } = await program.waitForLog(({ msg }) => String(msg).includes('wait for a restart'))
+    expect(keys).toEqual(['tokens.ttl_seconds'])
+
+    await write(config('web-two', { tokens: { ttl_second: 5 } }))
+    process.kill(program.pid, 'SIGHUP')
+    const { faults } = await program.waitForLog(({ msg }) =>
+      String(msg).startsWith('the configuration was not reloaded'),
+    )
+    expect(faults).toEqual([expect.stringContaining('tokens.ttl_second')])
+    expect(await names()).toEqual(['web-one'])
+  })
+})

@@ -1,0 +1,144 @@
+/** SPICE consoles: a real QEMU's SPICE server, drawn by spice-html5 in a real browser. */
+import { readFile } from 'node:fs/promises'
+import { freePort, type QemuGuest, requires, startQemu } from '@oriel/testkit'
+import { startChromium } from '@oriel/testkit/chromium'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Pair, startPair } from './parts/oriel.ts'
+import { canvasOf, complaintsOf, untilShows } from './parts/page.ts'
+import { samePicture, settled } from './parts/pictures.ts'
+
+const PACKAGE = new URL('../../packages/elements/node_modules/@spice-project/spice-html5/', import.meta.url)
+const { skip, reason } = requires('qemu', 'chromium')
+
+describe.skipIf(skip)(`spice-html5 to a real QEMU guest in Chromium${reason}`, () => {
+  const id = '3b0f7a58-2f0e-4d8c-8a3b-5f4c9d1e7a02'
+  const parts = new AsyncDisposableStack()
+  let guest: QemuGuest
+  let browser: Browser
+  let oriel: Pair
+
+  beforeAll(async () => {
+    guest = parts.use(await startQemu({ name: 'spice-1', uuid: id, vnc: false, spice: {} }))
+    browser = parts.use(await startChromium())
+    const port = await freePort()
+    const consoles = { spice: { host: guest.host, port: guest.spicePort } }
+    oriel = parts.use(
+      await startPair({
+        servers: [{ id, name: 'spice-1', consoles }],
+        api: { consoles: { 'spice-html5': { base_url: `http://127.0.0.1:${port}/spice_auto.html` } } },
+        proxy: { listen: [{ address: `127.0.0.1:${port}`, consoles: ['spice-html5'] }] },
+      }),
+    )
+  })
+  afterAll(() => parts.disposeAsync())
+
+  it('shows the text screen as the guest draws it, and ESC opens the boot menu', async () => {
+    const page = await browser.newPage()
+    const complaints = complaintsOf(page)
+    await page.goto(await mint())
+    await settled(guest)
+    const screen = await untilShows(page, guest)
+
+    await canvasOf(page).click()
+    await page.keyboard.press('Escape')
+    await untilShows(page, guest, (picture) => !samePicture(picture, screen))
+    expect(complaints).toEqual([])
+    await page.close()
+  })
+
+  it('opens every channel with the one token, each as a session of its own', async () => {
+    const page = await browser.newPage()
+    const earlier = sessionsOf('opened').length
+    await page.goto(await mint())
+    await canvasOf(page).waitFor()
+    await expect.poll(() => sessionsOf('opened').length - earlier).toBeGreaterThanOrEqual(4)
+    expect(
+      new Set(
+        sessionsOf('opened')
+          .slice(earlier)
+          .map(({ digest }) => digest),
+      ).size,
+    ).toBe(1)
+    const opened = sessionsOf('opened').length
+    await page.close()
+    await expect.poll(() => sessionsOf('ended').length).toBe(opened)
+  })
+
+  it('presses Ctrl+Alt+Del', async () => {
+    const page = await browser.newPage()
+    await page.goto(await mint())
+    await page.getByText('Connected', { exact: true }).waitFor()
+    await canvasOf(page).waitFor()
+    const reset = nextEvent(guest, 'RESET')
+    await page.getByRole('button', { name: 'Ctrl+Alt+Del' }).click()
+    await reset
+    await page.close()
+  })
+
+  it('takes clicks where they are, however the screen is scaled', async () => {
+    const page = await browser.newPage({ viewport: { width: 400, height: 800 } })
+    await page.goto(await mint())
+    await settled(guest)
+    await untilShows(page, guest)
+    const { shown, scaled } = await offsetsOfAClick(page)
+    expect(scaled).toBeLessThan(1)
+    expect(Math.abs(shown.x - 100)).toBeLessThanOrEqual(2)
+    expect(Math.abs(shown.y - 50)).toBeLessThanOrEqual(2)
+    await page.close()
+  })
+
+  it('says that the machine is gone', async () => {
+    const page = await browser.newPage()
+    await page.goto(`${await mint()}&reconnect=false`)
+    await canvasOf(page).waitFor()
+    await guest.qmp('quit').catch(() => {})
+    const ends = page.getByText('The machine closed the console.')
+    await ends.or(page.getByText('The connection to the machine broke.')).waitFor()
+    await page.close()
+  })
+
+  it('comes with spice-html5 unmodified, apart from what is ours, with both texts of its licence', async () => {
+    const { origin } = new URL(await mint())
+    const text = async (path: string) => (await fetch(`${origin}/third-party/spice-html5/${path}`)).text()
+    expect(await text('COPYING.LESSER.txt')).toMatch(/GNU LESSER GENERAL PUBLIC LICENSE\s+Version 3/)
+    expect(await text('COPYING.txt')).toMatch(/GNU GENERAL PUBLIC LICENSE\s+Version 3/)
+    for (const file of ['src/main.js', 'src/display.js', 'src/thirdparty/jsbn.js']) {
+      expect(await text(file)).toBe(await readFile(new URL(file, PACKAGE), 'utf8'))
+    }
+  })
+
+  const sessionsOf = (what: 'opened' | 'ended') => oriel.proxy.records.filter(({ msg }) => msg === `session ${what}`)
+
+  const mint = async () => {
+    const body = { remote_console: { protocol: 'spice', type: 'spice-html5' } } as const
+    return (await oriel.client.at('2.6').createRemoteConsole({ server_id: id, body })).remote_console.url
+  }
+})
+
+/** Clicks at (100, 50) of the canvas's own pixels, and tells where the page saw it. */
+async function offsetsOfAClick(page: Page) {
+  const canvas = canvasOf(page)
+  await canvas.evaluate((element) => {
+    const target = element as unknown as MouseTarget
+    target.addEventListener('mousedown', ({ offsetX: x, offsetY: y }) => Object.assign(target, { shown: { x, y } }))
+  })
+  const box = (await canvas.boundingBox())!
+  const scaled = box.width / Number(await canvas.getAttribute('width'))
+  await page.mouse.click(box.x + 100 * scaled, box.y + 50 * scaled)
+  const shown = await canvas.evaluate((element) => (element as unknown as MouseTarget).shown)
+  return { shown: shown ?? { x: -1, y: -1 }, scaled }
+}
+
+interface MouseTarget {
+  readonly shown?: { readonly x: number; readonly y: number }
+  addEventListener(type: 'mousedown', listener: (event: { offsetX: number; offsetY: number }) => void): void
+}
+
+/** Resolves with the next event of that name from now on. */
+async function nextEvent(guest: QemuGuest, name: string): Promise<void> {
+  const since = Date.now() / 1000
+  for await (const { event, timestamp } of guest.events) {
+    if (event === name && timestamp.seconds + timestamp.microseconds / 1e6 >= since) return
+  }
+}

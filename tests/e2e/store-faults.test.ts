@@ -1,0 +1,335 @@
+/**
+ * What goes wrong with a store, on the real ones. No token that was answered with 200 is lost before its expiry, none lives
+ * after it; while the store is away the API says 503, and it needs no restart when the store is back.
+ */
+import { existsSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openTokenStore } from '@oriel/api'
+import { grant } from '@oriel/api/test/token-store-suite'
+import { type Requirement, requirement, requires, temporaryFolder } from '@oriel/testkit'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  canMount,
+  type DatabaseServer,
+  type DatabaseServerOptions,
+  moved,
+  smallDisk,
+  startMariadb,
+  startPostgres,
+} from './parts/databases.ts'
+import { startGate } from './parts/gate.ts'
+import { type Minted, type Replica, startReplica } from './parts/replica.ts'
+import { STANDS_STILL, sqliteHold } from './parts/sqlite-hold.ts'
+
+const clients = 20
+const mount = () => requirement('a disk of its own', canMount(), 'run as root where disks may be mounted')
+const fakeTimeLibrary = ['x86_64', 'aarch64']
+  .map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketimeMT.so.1`)
+  .find(existsSync)
+
+describeServer('postgres', startPostgres, {
+  lock: 'begin; lock table console_auth_tokens in access exclusive mode; select pg_sleep(3); commit',
+})
+describeServer('mariadb', startMariadb, {
+  lock: 'lock tables console_auth_tokens write; select sleep(3); unlock tables',
+})
+
+interface Sql {
+  /** Holds the tokens' table for some seconds. */
+  readonly lock: string
+}
+
+function describeServer(
+  part: 'postgres' | 'mariadb',
+  startServer: (options?: DatabaseServerOptions) => Promise<DatabaseServer>,
+  sql: Sql,
+): void {
+  const { skip, reason } = requires(part)
+  describe.skipIf(skip)(`a real ${part}${reason}`, () => {
+    const parts = new AsyncDisposableStack()
+    let server: DatabaseServer
+    beforeAll(async () => {
+      server = parts.use(await startServer())
+    })
+    afterAll(() => parts.disposeAsync())
+
+    const count = async (url: string) =>
+      Number((await server.query(url, 'select count(*) as n from console_auth_tokens'))[0]!.n)
+
+    it('survives a SIGKILL of the API between the token and the answer: what was answered lives, the rest expires', async () => {
+      const url = await server.createDatabase()
+      await using gate = await startGate(server.port)
+      await using first = await startReplica({ store: moved(url, { port: gate.port }), tokens: { ttl_seconds: 3600 } })
+      const answered = await minted(first)
+      gate.close()
+      const unanswered = first.mint().catch(() => undefined)
+      await expect.poll(() => count(url)).toBe(2)
+      await gate.held()
+      await first.kill()
+      expect(await unanswered).toBeUndefined()
+      await using second = await startReplica({ store: url })
+      expect(await second.use(answered)).toBe(200)
+      await using later = await openTokenStore(url, { now: () => Date.now() + 3_601_000 })
+      expect(await later.sweep()).toBe(2)
+    })
+
+    it.for([
+      ['is restarted', 'stop'],
+      ['is killed', 'kill'],
+    ] as const)('loses no answered token when the server %s under load, and goes on by itself', async ([, end]) => {
+      const url = await server.createDatabase()
+      await using api = await startReplica({ store: url })
+      await using load = startLoad(api)
+      await load.untilMinted(100)
+      await server[end]()
+      await expect.poll(() => api.ready()).toBe(503)
+      await load.untilRefused(clients)
+      await server.start()
+      await load.untilMinted(load.tokens.length + 100)
+      await load.stop()
+      expect(load.refusals.filter(({ status, retryAfter }) => status !== 503 || !Number(retryAfter))).toEqual([])
+      for (const token of load.tokens) expect(await api.use(token)).toBe(200)
+      expect(await api.ready()).toBe(200)
+      expect(await server.connections(url)).toBeLessThanOrEqual(10)
+    })
+
+    it('answers 503 within its deadlines when the server falls silent, and goes on when it speaks again', async () => {
+      const url = await server.createDatabase()
+      await using gate = await startGate(server.port)
+      const tokens = { statement_timeout_ms: 1000, pool_max: 2 }
+      await using api = await startReplica({ store: moved(url, { port: gate.port }), tokens })
+      const token = await minted(api)
+      gate.close()
+      const refused = await Promise.all(Array.from({ length: 6 }, () => api.mint()))
+      expect(refused.map(({ status }) => status)).toEqual(Array(6).fill(503))
+      expect(await api.ready()).toBe(503)
+      gate.open()
+      await expect.poll(() => api.use(token)).toBe(200)
+      await minted(api)
+    })
+
+    it('gives a statement up at its deadline, and keeps its connections', async () => {
+      const url = await server.createDatabase()
+      await using store = await openTokenStore(url, { statementTimeoutMs: 1000, poolMax: 3 })
+      const { token } = await store.authorize(grant())
+      const locked = server.query(url, sql.lock)
+      await expect
+        .poll(() =>
+          store.find(token).then(
+            () => 'found',
+            () => 'refused',
+          ),
+        )
+        .toBe('refused')
+      await locked
+      await expect
+        .poll(() =>
+          store.find(token).then(
+            (found) => found?.userId,
+            () => 'refused',
+          ),
+        )
+        .toBe('alice')
+      expect(await server.connections(url)).toBeLessThanOrEqual(3)
+    })
+
+    it('starts before its database does, and listens when that has come', async () => {
+      const url = await server.createDatabase()
+      await server.stop()
+      await using api = await startReplica({ store: url, unready: true })
+      const { store } = await api.program.waitForLog(({ msg }) => msg === 'waiting for the database')
+      expect(store).toMatch(/database oriel_\w+ at 127\.0\.0\.1:\d+$/)
+      await server.start()
+      await api.program.waitForLog(({ msg }) => msg === 'listening')
+      await minted(api)
+    })
+
+    it('stops at once when it is told to while it still waits for its database', async () => {
+      const url = await server.createDatabase()
+      await server.stop()
+      await using api = await startReplica({ store: url, unready: true })
+      await api.program.waitForLog(({ msg }) => msg === 'waiting for the database')
+      expect(await api.program.stop()).toEqual({ code: 0, signal: null })
+      await server.start()
+    })
+  })
+
+  const needs = skip ? { skip, reason } : mount()
+  describe.skipIf(needs.skip)(`a real ${part} on a small disk${needs.reason}`, () => {
+    it('answers 503 while the disk is full, loses nothing, and goes on when there is room', async () => {
+      await using disk = await smallDisk(200)
+      await using server = await startServer({ folder: disk.path })
+      const url = await server.createDatabase()
+      await using api = await startReplica({ store: url, tokens: { statement_timeout_ms: 1000 } })
+      await fullDisk(api, disk, async () => {
+        // Some servers end themselves where they cannot write their log: then they are the operator's to start.
+        if ((await api.ready()) !== 200) await server.stop().then(server.start)
+      })
+    })
+  })
+}
+
+describe('SQLite', () => {
+  it('survives a SIGKILL of the API under load: every token that was answered is there', async () => {
+    await using folder = await temporaryFolder()
+    const store = `sqlite:${join(folder.path, 'oriel.db')}`
+    await using first = await startReplica({ store })
+    await using load = startLoad(first)
+    await load.untilMinted(200)
+    await first.kill()
+    await load.stop()
+    await using second = await startReplica({ store })
+    for (const token of load.tokens) expect(await second.use(token)).toBe(200)
+  })
+
+  it('survives a SIGKILL of the API between the token and the answer: what was answered lives, the rest expires', async () => {
+    await using folder = await temporaryFolder()
+    const file = join(folder.path, 'oriel.db')
+    const store = `sqlite:${file}`
+    const hold = sqliteHold(folder.path)
+    await using first = await startReplica({ store, tokens: { ttl_seconds: 3600 }, env: hold.env })
+    const answered = await minted(first)
+    await hold.at('after', /insert into .console_auth_tokens/)
+    const unanswered = first.mint().catch(() => undefined)
+    await first.program.waitForLog(({ msg }) => msg === STANDS_STILL)
+    await first.kill()
+    expect(await unanswered).toBeUndefined()
+    await using second = await startReplica({ store })
+    expect(await second.use(answered)).toBe(200)
+    await using later = await openTokenStore(store, { now: () => Date.now() + 3_601_000 })
+    expect(await later.sweep()).toBe(2)
+  })
+
+  const { skip, reason } = mount()
+  it.skipIf(skip)(
+    `answers 503 while the disk is full, loses nothing, and goes on when there is room${reason}`,
+    async () => {
+      await using disk = await smallDisk(20)
+      await using api = await startReplica({ store: `sqlite:${join(disk.path, 'oriel.db')}` })
+      await fullDisk(api, disk)
+    },
+  )
+})
+
+const clockFaker: Requirement = requirement(
+  'faketime',
+  fakeTimeLibrary !== undefined,
+  'run tests/install-debian-packages',
+)
+describe.skipIf(clockFaker.skip)(`a clock that is set back${clockFaker.reason}`, () => {
+  it('lets no token of SQLite live longer, and none that is alive die', async () => {
+    await using folder = await temporaryFolder()
+    await setClockBack(`sqlite:${join(folder.path, 'oriel.db')}`)
+  })
+
+  for (const [part, startServer] of [
+    ['postgres', startPostgres],
+    ['mariadb', startMariadb],
+  ] as const) {
+    const { skip, reason } = requires(part)
+    it.skipIf(skip)(`lets no token of ${part} live longer, and none that is alive die${reason}`, async () => {
+      await using server = await startServer()
+      await setClockBack(await server.createDatabase())
+    })
+  }
+
+  /** The clock of the API goes back by an hour while tokens live in `store`. */
+  async function setClockBack(store: string): Promise<void> {
+    await using folder = await temporaryFolder()
+    const clock = join(folder.path, 'clock')
+    await writeFile(clock, '+0')
+    const ttlSeconds = 5
+    const replica = () =>
+      startReplica({
+        store,
+        tokens: { ttl_seconds: ttlSeconds },
+        env: {
+          LD_PRELOAD: fakeTimeLibrary,
+          FAKETIME_TIMESTAMP_FILE: clock,
+          FAKETIME_NO_CACHE: '1',
+          // What the system promises never to go back does not.
+          FAKETIME_DONT_FAKE_MONOTONIC: '1',
+        },
+      })
+    await using first = await replica()
+    const bornBefore = performance.now()
+    const before = await minted(first)
+    await writeFile(clock, '-3600')
+    expect(await first.use(before)).toBe(200)
+    const bornAfter = performance.now()
+    const after = await minted(first)
+    expect(await first.use(after)).toBe(200)
+    // An hour later would be too late, and sooner than its time a loss.
+    await expect.poll(() => first.use(before), { timeout: 60_000 }).toBe(404)
+    expect(performance.now() - bornBefore).toBeGreaterThan(ttlSeconds * 1000 - 10)
+    await expect.poll(() => first.use(after), { timeout: 60_000 }).toBe(404)
+    expect(performance.now() - bornAfter).toBeGreaterThan(ttlSeconds * 1000 - 10)
+    const last = await minted(first)
+    await first.kill()
+    await using second = await replica()
+    expect(await second.use(last)).toBe(404)
+    expect((await readFile(clock, 'utf8')).trim()).toBe('-3600')
+    expect(await second.use(await minted(second))).toBe(200)
+  }
+})
+
+/** Fills the disk of the API's store under load, and looks that it recovers. */
+async function fullDisk(api: Replica, disk: { fill(): Promise<void>; free(): Promise<void> }, repair = async () => {}) {
+  const first = await minted(api)
+  await using load = startLoad(api)
+  await load.untilMinted(50)
+  await disk.fill()
+  await load.untilRefused(clients)
+  await load.stop()
+  expect(load.refusals.filter(({ status, retryAfter }) => status !== 503 || !Number(retryAfter))).toEqual([])
+  await disk.free()
+  await repair()
+  await expect.poll(async () => (await api.mint()).status, { timeout: 30_000 }).toBe(200)
+  for (const token of [first, ...load.tokens]) expect(await api.use(token)).toBe(200)
+}
+
+async function minted(api: Replica): Promise<string> {
+  const { status, token } = await api.mint()
+  expect(status).toBe(200)
+  return token!
+}
+
+interface Load extends AsyncDisposable {
+  /** Those that were answered with 200. */
+  readonly tokens: readonly string[]
+  readonly refusals: readonly Minted[]
+  untilMinted(tokens: number): Promise<void>
+  untilRefused(times: number): Promise<void>
+  /** Resolves when every request under way has its answer, or its API is dead. */
+  stop(): Promise<void>
+}
+
+/** Clients that mint tokens all the time. A refused one waits for a moment, as it is told to. */
+function startLoad(api: Replica): Load {
+  const tokens: string[] = []
+  const refusals: Minted[] = []
+  let isOver = false
+  const client = async () => {
+    while (!isOver) {
+      const answer = await api.mint().catch(() => undefined)
+      if (!answer) return
+      if (answer.status === 200) tokens.push(answer.token!)
+      else refusals.push(answer)
+      if (answer.status !== 200) await sleep(50)
+    }
+  }
+  const running = Promise.all(Array.from({ length: clients }, client))
+  const stop = async () => {
+    isOver = true
+    await running
+  }
+  const waiting = { timeout: 60_000 }
+  return {
+    ...{ tokens, refusals, stop },
+    untilMinted: (count) => expect.poll(() => tokens.length, waiting).toBeGreaterThanOrEqual(count),
+    untilRefused: (count) => expect.poll(() => refusals.length, waiting).toBeGreaterThanOrEqual(count),
+    [Symbol.asyncDispose]: stop,
+  }
+}

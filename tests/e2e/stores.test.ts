@@ -1,0 +1,206 @@
+/** The stores on real PostgreSQL and MariaDB servers: the shared suite, starts at once, refusals, TLS. */
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { openStores, openTokenStore } from '@oriel/api'
+import { sessionStoreSuite } from '@oriel/api/test/session-store-suite'
+import { consoleAuthTokenStoreSuite, grant } from '@oriel/api/test/token-store-suite'
+import { ConfigError } from '@oriel/runtime'
+import { requires, temporaryFolder, temporaryPki } from '@oriel/testkit'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  type DatabaseServer,
+  type DatabaseServerOptions,
+  moved,
+  startMariadb,
+  startPostgres,
+} from './parts/databases.ts'
+import { startGate } from './parts/gate.ts'
+import { startReplica } from './parts/replica.ts'
+import { STANDS_STILL, sqliteHold } from './parts/sqlite-hold.ts'
+
+/** Statements of the migrations, and which tables and indexes of ours stand before each. */
+const halfWays = [
+  { statement: /create table [^(]*.console_auth_tokens\W/, left: [] },
+  {
+    statement: /create index [^(]*.console_auth_tokens_expires_at\W/,
+    left: ['console_auth_tokens', 'console_auth_tokens_server_id'],
+  },
+  {
+    statement: /insert into .kysely_migration\W/,
+    left: ['console_auth_tokens', 'console_auth_tokens_expires_at', 'console_auth_tokens_server_id'],
+  },
+  {
+    statement: /create index [^(]*.sessions_server\W/,
+    left: [
+      ...['console_auth_tokens', 'console_auth_tokens_expires_at', 'console_auth_tokens_server_id'],
+      ...['sessions', 'sessions_newest', 'sessions_project'],
+    ],
+  },
+  {
+    statement: /create table [^(]*.proxies\W/,
+    left: [
+      ...['console_auth_tokens', 'console_auth_tokens_expires_at', 'console_auth_tokens_server_id'],
+      ...['sessions', 'sessions_ended_at', 'sessions_newest', 'sessions_project', 'sessions_proxy', 'sessions_server'],
+    ],
+  },
+]
+
+/** Without what the migrator and the database themselves put there. */
+const ours = (names: readonly string[]) => names.filter((name) => !/^kysely|^PRIMARY$|_pkey$|^sqlite_/.test(name))
+
+describeStores('postgres', startPostgres, {
+  ...{ off: 'sslmode=disable', ca: 'sslrootcert', transactional: true },
+  definitions: "select relname as name from pg_class where relnamespace = 'public'::regnamespace",
+})
+describeStores('mariadb', startMariadb, {
+  ...{ off: 'ssl-mode=DISABLED', ca: 'ssl-ca', transactional: false },
+  definitions: `select distinct name from (
+    select table_name as name from information_schema.tables where table_schema = database() union all
+    select index_name from information_schema.statistics where table_schema = database()) as both_kinds`,
+})
+
+interface Words {
+  readonly off: string
+  readonly ca: string
+  /** Lists the names of tables and indexes. */
+  readonly definitions: string
+  /** Whether a migration that is killed leaves nothing. */
+  readonly transactional: boolean
+}
+
+describe('SQLite', () => {
+  it.for(halfWays)('finishes a migration that was killed before $statement', async ({ statement }) => {
+    await using folder = await temporaryFolder()
+    const file = join(folder.path, 'oriel.db')
+    const hold = sqliteHold(folder.path)
+    await hold.at('before', statement)
+    await using killed = await startReplica({ store: `sqlite:${file}`, env: hold.env, unready: true })
+    await killed.program.waitForLog(({ msg }) => msg === STANDS_STILL)
+    await killed.kill()
+    const whole = join(folder.path, 'whole.db')
+    await using _whole = await openStores(`sqlite:${whole}`)
+    expect(ours(definitionsIn(file))).toEqual([])
+    await using again = await openStores(`sqlite:${file}`)
+    await again.tokens.authorize(grant())
+    expect(await again.sessions.find('none')).toBeUndefined()
+    expect(definitionsIn(file)).toEqual(definitionsIn(whole))
+  })
+})
+
+function definitionsIn(file: string): readonly string[] {
+  using db = new DatabaseSync(file)
+  return db
+    .prepare('select name from sqlite_schema order by 1')
+    .all()
+    .map(({ name }) => String(name))
+}
+
+function describeStores(
+  part: 'postgres' | 'mariadb',
+  startServer: (options?: DatabaseServerOptions) => Promise<DatabaseServer>,
+  words: Words,
+): void {
+  const { skip, reason } = requires(part)
+  describe.skipIf(skip)(`a real ${part}${reason}`, () => {
+    const parts = new AsyncDisposableStack()
+    let server: DatabaseServer
+    beforeAll(async () => {
+      server = parts.use(await startServer())
+    })
+    afterAll(() => parts.disposeAsync())
+
+    consoleAuthTokenStoreSuite(part, async (now) => openTokenStore(await server.createDatabase(), { now }))
+    sessionStoreSuite(part, async (now) => openStores(await server.createDatabase(), { now }))
+
+    it('lets eight that start at once on an empty database all get to work', async () => {
+      const url = await server.createDatabase()
+      const opened = await Promise.all(Array.from({ length: 8 }, () => openStores(url)))
+      await using scope = new AsyncDisposableStack()
+      for (const stores of opened) scope.use(stores)
+      const { token } = await opened[0]!.tokens.authorize(grant())
+      for (const { tokens } of opened) expect(await tokens.find(token)).toMatchObject({ userId: 'alice' })
+    })
+
+    it.for(halfWays)('finishes a migration that was killed before $statement', async ({ statement, left }) => {
+      const whole = await server.createDatabase()
+      await using _whole = await openStores(whole)
+      const url = await server.createDatabase()
+      await using gate = await startGate(server.port)
+      const asked = gate.refuse(statement)
+      await using killed = await startReplica({ store: moved(url, { port: gate.port }), unready: true })
+      await asked
+      await killed.kill()
+      await expect.poll(() => server.connections(url)).toBe(0)
+      const names = async (url: string) =>
+        (await server.query(url, words.definitions)).map(({ name }) => String(name)).toSorted()
+      expect(ours(await names(url))).toEqual(words.transactional ? [] : left)
+      await using again = await openStores(url)
+      await again.tokens.authorize(grant())
+      expect(await again.sessions.find('none')).toBeUndefined()
+      expect(await names(url)).toEqual(await names(whole))
+    })
+
+    it('keeps no token, but its digest', async () => {
+      const url = await server.createDatabase()
+      await using store = await openTokenStore(url)
+      const { token } = await store.authorize(grant())
+      const rows = JSON.stringify(await server.query(url, 'select * from console_auth_tokens'))
+      expect(rows).toContain('alice')
+      expect(rows).not.toContain(token)
+    })
+
+    it('leaves no connection behind when it is closed', async () => {
+      const url = await server.createDatabase()
+      {
+        await using store = await openTokenStore(url, { poolMax: 4 })
+        await Promise.all(Array.from({ length: 50 }, () => store.authorize(grant())))
+        expect(await server.connections(url)).toBe(4)
+      }
+      await expect.poll(() => server.connections(url)).toBe(0)
+    })
+
+    it('refuses to start with a wrong password, at once and without saying any', async () => {
+      const url = moved(await server.createDatabase(), { password: 'wrong-password' })
+      await using api = await startReplica({ store: url, unready: true })
+      expect(await api.program.exited).toEqual({ code: 2, signal: null })
+      expect(api.program.stderr).toMatch(/tokens\.store: cannot use \w+ database oriel_\w+ at 127\.0\.0\.1:\d+ \(/)
+      expect(api.program.stderr + JSON.stringify(api.program.records)).not.toContain('wrong-password')
+    })
+
+    it('is told when the database is none', async () => {
+      const url = `${await server.createDatabase()}x`
+      await expect(openTokenStore(url)).rejects.toThrow(/tokens\.store: cannot use/)
+    })
+
+    it('does without TLS only where the URL says so', async () => {
+      const url = moved(await server.createDatabase(), { host: 'localhost' })
+      await using pki = await temporaryPki()
+      const demanding = moved(url, { search: `${words.ca}=${pki.path}/ca-cert.pem` })
+      await expect(openTokenStore(demanding, { startTimeoutMs: 0 })).rejects.toThrow(/TLS|SSL|secure connection/i)
+      await using store = await openTokenStore(moved(url, { search: words.off }))
+      await store.check()
+    })
+  })
+
+  describe.skipIf(skip)(`a real ${part} with TLS${reason}`, () => {
+    it('is taken for the one meant by its CA and its name alone', async () => {
+      await using pki = await temporaryPki({ addresses: [], names: ['localhost'] })
+      await using other = await temporaryPki()
+      await using server = await startServer({ tls: pki.path })
+      const url = moved(await server.createDatabase(), { host: 'localhost' })
+      const trusting = (folder: string) => moved(url, { search: `${words.ca}=${folder}/ca-cert.pem` })
+      await using store = await openTokenStore(trusting(pki.path))
+      expect(await store.find((await store.authorize(grant())).token)).toBeDefined()
+      await expect(openTokenStore(trusting(other.path))).rejects.toThrow(ConfigError)
+      await expect(openTokenStore(moved(trusting(pki.path), { host: '127.0.0.1' }))).rejects.toThrow(ConfigError)
+    })
+
+    it('is refused under a name that is not in its certificate', async () => {
+      await using pki = await temporaryPki({ addresses: [], names: ['db.example'] })
+      await using server = await startServer({ tls: pki.path })
+      const search = `${words.ca}=${pki.path}/ca-cert.pem`
+      const url = moved(await server.createDatabase(), { host: 'localhost', search })
+      await expect(openTokenStore(url)).rejects.toThrow(/localhost/)
+    })
+  })
+}

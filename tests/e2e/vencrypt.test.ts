@@ -1,0 +1,350 @@
+/** TLS to the hypervisor, and whether the guest behind it is the right one: the proxy program before real QEMU guests. */
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import {
+  freePort,
+  type NovaServer,
+  type QemuGuest,
+  type QemuTls,
+  type RunningProgram,
+  requires,
+  serverCertificate,
+  startNovaStub,
+  startQemu,
+  type TemporaryPkiOptions,
+  temporaryPki,
+  vencryptServer,
+} from '@oriel/testkit'
+import { startChromium } from '@oriel/testkit/chromium'
+import { describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
+import { listening, merge, proxyConfig, startApp } from './parts/oriel.ts'
+import { canvasOf, untilShows } from './parts/page.ts'
+import { settled } from './parts/pictures.ts'
+
+const INSTANCE = '8a1fd3c2-4d0e-4b52-9d3a-0a6b1f1f7c01'
+const NAME = 'instance-0000002a'
+const TOKEN = randomUUID()
+const SECURITY_FAILED = 'The machine and the console proxy could not agree on security.'
+const { skip, reason } = requires('qemu')
+const browser = requires('qemu', 'chromium')
+
+describe.skipIf(skip)(`VeNCrypt to a real QEMU guest${reason}`, () => {
+  it.skipIf(browser.skip)(`shows the guest’s pixels in Chromium${browser.reason}`, async () => {
+    await using pki = await temporaryPki()
+    await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: true } })
+    await using world = await startWorld({ guest, vnc: { ...vencrypt(pki.path), ...clientCertificate(pki.path) } })
+    await using chromium = await startChromium()
+    const page = await chromium.newPage()
+    await page.goto(`http://127.0.0.1:${world.port}/vnc_lite.html?path=${encodeURIComponent(`?token=${TOKEN}`)}`)
+    await settled(guest)
+    await canvasOf(page).waitFor()
+    await untilShows(page, guest)
+    expect((await viewers(guest))[0]).toMatchObject({ x509_dname: expect.stringContaining('testkit client') })
+  })
+
+  it('takes TLS where the hypervisor offers it and None where it does not, in the operator’s order', async () => {
+    await using pki = await temporaryPki()
+    await using secured = await startGuest({ tls: { folder: pki.path, verifyPeer: false } })
+    await using plain = await startGuest({})
+    const vnc = { ...vencrypt(pki.path), auth_schemes: ['vencrypt', 'none'] }
+    for (const guest of [secured, plain]) {
+      await using world = await startWorld({ guest, vnc })
+      using viewer = await world.open()
+      expect(await viewer.desktopName()).toBe(`QEMU (${NAME})`)
+    }
+  })
+
+  it('refuses a hypervisor without TLS where VeNCrypt alone is allowed', async () => {
+    await using pki = await temporaryPki()
+    await using guest = await startGuest({})
+    await using world = await startWorld({ guest, vnc: vencrypt(pki.path) })
+    await world.refusedFor('it offers None (1); configured are VeNCrypt (19)')
+  })
+
+  it('refuses TLS where None alone is allowed', async () => {
+    await using pki = await temporaryPki()
+    await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: false } })
+    await using world = await startWorld({ guest, vnc: { auth_schemes: ['none'] } })
+    await world.refusedFor('it offers VeNCrypt (19); configured are None (1)')
+  })
+
+  it('refuses a certificate of another authority', async () => {
+    await using pki = await temporaryPki()
+    await using other = await temporaryPki()
+    await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: false } })
+    await using world = await startWorld({ guest, vnc: vencrypt(other.path) })
+    await world.refusedFor('its certificate is not from an authority in hypervisor.vnc.ca')
+  })
+
+  it('refuses a certificate that has expired', async () => {
+    await using pki = await temporaryPki({ expired: true })
+    await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: false, sanityCheck: false } })
+    await using world = await startWorld({ guest, vnc: vencrypt(pki.path) })
+    await world.refusedFor('its certificate has expired')
+  })
+
+  it('says that the hypervisor may want a client certificate, when there is none to show', async () => {
+    await using pki = await temporaryPki()
+    await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: true } })
+    await using world = await startWorld({ guest, vnc: vencrypt(pki.path) })
+    await world.refusedFor('does it want a client certificate? Then set hypervisor.vnc.cert and key')
+  })
+
+  it('says that the hypervisor may not trust the client certificate that it was shown', async () => {
+    await using pki = await temporaryPki()
+    await using other = await temporaryPki()
+    await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: true } })
+    await using world = await startWorld({ guest, vnc: { ...vencrypt(pki.path), ...clientCertificate(other.path) } })
+    await world.refusedFor('does it trust who signed the certificate in hypervisor.vnc.cert?')
+  })
+
+  describe('VeNCrypt host name', () => {
+    const elsewhere: TemporaryPkiOptions = { addresses: ['192.0.2.7'], names: ['compute-7.example'] }
+
+    it('refuses a certificate for another host', async () => {
+      await using pki = await temporaryPki(elsewhere)
+      await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: false } })
+      await using world = await startWorld({ guest, vnc: vencrypt(pki.path) })
+      await world.refusedFor("IP: 127.0.0.1 is not in the cert's list: 192.0.2.7")
+    })
+
+    it.each([
+      ['the name', { name: 'compute-7.example' }],
+      ['the subject', { subject: 'CN=testkit server' }],
+    ])('takes it where the configuration says %s for that address', async (_, host) => {
+      await using pki = await temporaryPki(elsewhere)
+      await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: false } })
+      await using world = await startWorld({ guest, vnc: vencrypt(pki.path), hosts: { '127.0.0.1': host } })
+      using viewer = await world.open()
+      expect(await viewer.desktopName()).toBe(`QEMU (${NAME})`)
+    })
+
+    it('refuses it where the configuration says another name', async () => {
+      await using pki = await temporaryPki()
+      await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: false } })
+      const hosts = { '127.0.0.1': { name: 'compute-8.example' } }
+      await using world = await startWorld({ guest, vnc: vencrypt(pki.path), hosts })
+      await world.refusedFor('compute-8.example')
+    })
+  })
+})
+
+describe('verification off', () => {
+  it('refuses a man in the middle of the leg to the hypervisor', async () => {
+    await using pki = await temporaryPki()
+    await using attackers = await temporaryPki()
+    await using attacker = await vencryptServer({ folder: attackers.path })
+    const guest = { host: attacker.host, vncPort: attacker.port }
+    await using world = await startWorld({ guest, vnc: vencrypt(pki.path) })
+    await world.refusedFor('its certificate is not from an authority in hypervisor.vnc.ca')
+    expect(await attacker.firstTls).toBe('refused')
+  })
+
+  it('refuses a man in the middle of the leg to the authority', async () => {
+    await using attackers = await temporaryPki()
+    const asked: string[] = []
+    await using attacker = await interceptNova(attackers.path, asked)
+    await using world = await startWorld({ guest: { host: '127.0.0.1', vncPort: 1 }, endpoint: attacker.url })
+    expect(await world.refusal()).toMatchObject({ status: 503 })
+    await world.proxy.waitForLog(({ refusal }) => refusal === 'authority_unavailable')
+    expect(asked).toEqual([])
+  })
+
+  it('does not start under Node’s variable that would switch verification off', async () => {
+    const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0' }
+    await using proxy = await startApp('proxy', proxyConfig(1, 0), env)
+    expect((await proxy.exited).code).toBe(2)
+    expect(said(proxy)).toContain('NODE_TLS_REJECT_UNAUTHORIZED')
+  })
+
+  it.each(['verify', 'insecure', 'skip_verify', 'reject_unauthorized', 'verify_host'])('has no key %s', async (key) => {
+    const vnc = { auth_schemes: ['vencrypt'], [key]: false }
+    await using proxy = await startApp('proxy', merge(proxyConfig(1, 0), { hypervisor: { vnc } }))
+    expect((await proxy.exited).code).toBe(2)
+    expect(said(proxy)).toContain(`hypervisor.vnc.${key}`)
+  })
+})
+
+describe.skipIf(skip)(`the guest behind the port${reason}`, () => {
+  it('CVE-2013-0335 port reuse: a token for A is refused before a byte of B, which took A’s port', async () => {
+    const port = await freePort()
+    await using world = await startWorld({ guest: { host: '127.0.0.1', vncPort: port }, identity: 'enforce' })
+    {
+      await using _a = await startGuest({ port })
+      using viewer = await world.open()
+      expect(await viewer.desktopName()).toBe(`QEMU (${NAME})`)
+    }
+    await using b = await startGuest({ port, name: 'instance-0000002b', uuid: randomUUID() })
+    using viewer = await world.open()
+    viewer.send(Buffer.of(1))
+    expect(await viewer.closed()).toEqual({ code: 4009, text: 'Another machine answered in place of yours.' })
+    expect(viewer.received()).toHaveLength(0)
+    const ended = await world.proxy.waitForLog(({ reason }) => reason === 'wrong_instance')
+    expect(ended).toMatchObject({ bytesToClient: 0, detail: expect.stringContaining(`the guest is "${b.name}"`) })
+  })
+
+  it('CVE-2013-0335 port reuse: once Nova has forgotten A, the token is refused before 101', async () => {
+    await using guest = await startGuest({ name: 'instance-0000002b', uuid: randomUUID() })
+    await using world = await startWorld({ guest, identity: 'enforce' })
+    world.nova.servers.delete(INSTANCE)
+    expect(await world.refusal()).toMatchObject({ status: 409 })
+    await world.proxy.waitForLog(({ refusal }) => refusal === 'console_moved')
+  })
+
+  it.each([
+    ['what libvirt calls it', NAME],
+    ['its display name', 'web-1'],
+    ['its UUID', INSTANCE],
+  ])('takes a guest that has %s', async (_, name) => {
+    await using guest = await startGuest({ name })
+    await using world = await startWorld({ guest, identity: 'enforce' })
+    using viewer = await world.open()
+    expect(await viewer.desktopName()).toBe(`QEMU (${name})`)
+  })
+
+  it('names the role that is missing, when Nova hides what libvirt calls the instance', async () => {
+    await using guest = await startGuest({})
+    await using world = await startWorld({ guest, identity: 'enforce', server: { name: 'web-1' } })
+    using viewer = await world.open()
+    viewer.send(Buffer.of(1))
+    expect(await viewer.closed()).toMatchObject({ code: 4009 })
+    const ended = await world.proxy.waitForLog(({ reason }) => reason === 'wrong_instance')
+    expect(ended.detail).toContain('OS-EXT-SRV-ATTR:instance_name, which takes the role admin')
+  })
+
+  it('only says so where the identity is not enforced', async () => {
+    await using guest = await startGuest({ name: 'other' })
+    await using world = await startWorld({ guest, identity: 'warn' })
+    using viewer = await world.open()
+    expect(await viewer.desktopName()).toBe('QEMU (other)')
+    const warning = await world.proxy.waitForLog(({ msg }) => msg === 'this guest may not be the instance')
+    expect(warning).toMatchObject({ instance: INSTANCE, detail: expect.stringContaining('the guest is "other"') })
+  })
+
+  it('asks nothing where the identity does not matter', async () => {
+    await using guest = await startGuest({ name: 'other' })
+    await using world = await startWorld({ guest, identity: 'off' })
+    using viewer = await world.open()
+    expect(await viewer.desktopName()).toBe('QEMU (other)')
+    expect(world.nova.requests.filter(({ url }) => url.includes('/servers/'))).toEqual([])
+  })
+})
+
+const said = ({ records, otherLines, stderr }: RunningProgram) => JSON.stringify([records, otherLines, stderr])
+
+interface GuestOptions {
+  readonly tls?: QemuTls
+  readonly port?: number
+  readonly name?: string
+  readonly uuid?: string
+}
+
+function startGuest({ tls, port, name = NAME, uuid = INSTANCE }: GuestOptions): Promise<QemuGuest> {
+  return startQemu({ name, uuid, vnc: { ...(tls ? { tls } : {}), ...(port === undefined ? {} : { port }) } })
+}
+
+const viewers = async (guest: QemuGuest) => ((await guest.qmp('query-vnc')) as { clients: object[] }).clients
+
+const vencrypt = (folder: string) => ({ auth_schemes: ['vencrypt'], ca_file: join(folder, 'ca-cert.pem') })
+const clientCertificate = (folder: string) => ({
+  cert_file: join(folder, 'client-cert.pem'),
+  key_file: join(folder, 'client-key.pem'),
+})
+
+interface WorldOptions {
+  readonly guest: { readonly host: string; readonly vncPort: number | undefined }
+  readonly vnc?: Record<string, unknown>
+  readonly hosts?: Record<string, Record<string, string>>
+  readonly identity?: 'off' | 'warn' | 'enforce'
+  readonly server?: NovaServer
+  /** Default: the Nova stub's. */
+  readonly endpoint?: string
+}
+
+/** The proxy program before `guest`, with a Nova that knows `TOKEN` and the instance. */
+async function startWorld({ guest, vnc = {}, hosts = {}, identity = 'warn', server, endpoint }: WorldOptions) {
+  await using scope = new AsyncDisposableStack()
+  const console = { instance_uuid: INSTANCE, host: guest.host, port: guest.vncPort! }
+  const servers = { [INSTANCE]: server ?? { name: 'web-1', instanceName: NAME } }
+  const nova = scope.use(await startNovaStub({ tokens: { [TOKEN]: console }, servers, adminToken: 'service-secret' }))
+  const port = await freePort()
+  const authority = { endpoint: endpoint ?? nova.url, auth: { token: 'service-secret' } }
+  const config = merge(proxyConfig(nova.port, port), { authority, hypervisor: { vnc, hosts, identity } })
+  const proxy: RunningProgram = scope.use(await startApp('proxy', config))
+  await listening(proxy)
+  const dial = () => new WebSocket(`ws://127.0.0.1:${port}/?token=${TOKEN}`, ['binary'])
+  const rest = scope.move()
+  return {
+    ...{ nova, proxy, port },
+    open: () => openViewer(dial()),
+    refusal: () => refusalOf(dial()),
+    /** The client hears the general reason, the log the exact one. */
+    async refusedFor(detail: string) {
+      expect(await refusalOf(dial())).toEqual({ status: 502, message: SECURITY_FAILED })
+      const record = await proxy.waitForLog(({ refusal }) => refusal === 'security_failed')
+      expect(record.detail).toContain(detail)
+    },
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  }
+}
+
+async function refusalOf(socket: WebSocket) {
+  const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]
+  const fault = JSON.parse(Buffer.concat(await response.toArray()).toString())
+  return { status: response.statusCode, message: Object.values<{ message: string }>(fault)[0]!.message }
+}
+
+/** A client after its handshake with the proxy: from here on whatever it gets is the guest's. */
+async function openViewer(socket: WebSocket) {
+  let received = Buffer.alloc(0)
+  let news = Promise.withResolvers<void>()
+  socket.on('message', (data: Buffer) => {
+    received = Buffer.concat([received, data])
+    news.resolve()
+    news = Promise.withResolvers()
+  })
+  const closed = once(socket, 'close').then(([code, text]) => ({ code, text: String(text) }))
+  const take = async (count: number) => {
+    while (received.length < count) await news.promise
+    const taken = received.subarray(0, count)
+    received = received.subarray(count)
+    return taken
+  }
+  await once(socket, 'open')
+  await take(12)
+  socket.send(Buffer.from('RFB 003.008\n'))
+  await take(2)
+  socket.send(Buffer.of(1))
+  await take(4)
+  return {
+    send: (bytes: Uint8Array) => socket.send(bytes),
+    closed: () => closed,
+    received: () => received,
+    async desktopName() {
+      socket.send(Buffer.of(1))
+      const header = await take(24)
+      return (await take(header.readUInt32BE(20))).toString()
+    },
+    [Symbol.dispose]: () => socket.terminate(),
+  }
+}
+
+async function interceptNova(folder: string, asked: string[]) {
+  const server = createServer(await serverCertificate(folder), (request, response) => {
+    asked.push(request.url!)
+    response.end('{}')
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return {
+    url: `https://127.0.0.1:${(server.address() as AddressInfo).port}/v2.1`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      await once(server.close(), 'close')
+    },
+  }
+}
