@@ -1,0 +1,136 @@
+/** What is measured side by side: Oriel's proxy, its peers where they are installed, and a relay that does nothing else. */
+import { accessSync, constants } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { freePort } from '@oriel/testkit'
+import type { Target } from './console-client.ts'
+import { startPart } from './fork.ts'
+import type { Guest, Lab } from './lab.ts'
+import { builtApp, startServer } from './server.ts'
+
+export interface Candidate extends AsyncDisposable {
+  /** The root of its process tree. */
+  readonly pid: number
+  readonly target: Target
+  /** What it wrote, where it is a program of its own. */
+  readonly logFile?: string
+}
+
+export interface CandidateKind {
+  /** What stands for it in tables. */
+  readonly title: string
+  /** The program that must be on the PATH. */
+  readonly needs?: string
+  /**
+   * Starts it in front of consoles of one kind. `nodeArgs` are for those that run on Node; `patient` raises the deadlines
+   * of Oriel's proxy.
+   */
+  start(lab: Lab, guest: Guest, nodeArgs: readonly string[], patient: boolean): Promise<Candidate>
+}
+
+export const candidates = {
+  oriel: { title: 'oriel-proxy', start: startOriel },
+  websockify: { title: 'websockify', needs: 'websockify', start: startWebsockify },
+  haproxy: { title: 'HAProxy, TCP mode', needs: 'haproxy', start: startHaproxy },
+  bare: { title: 'bare TCP relay in Node', start: startBareRelay },
+} as const satisfies Record<string, CandidateKind>
+
+export type CandidateName = keyof typeof candidates
+
+/** Those of `names` that can be started here. */
+export function installed(names: readonly CandidateName[]): CandidateName[] {
+  return names.filter((name) => {
+    const { needs }: CandidateKind = candidates[name]
+    return needs === undefined || isOnPath(needs)
+  })
+}
+
+/** The proxy with Nova's REST as its authority, as an operator runs it; only the counts that limit are out of the way. */
+async function startOriel(lab: Lab, guest: Guest, nodeArgs: readonly string[], patient = false): Promise<Candidate> {
+  const port = await freePort()
+  const file = join(lab.folder, `proxy-${port}.toml`)
+  await writeFile(file, proxyToml(lab.authority.ports.http!, port, patient ? PATIENT : SHIPPED))
+  const server = await startServer({
+    command: process.execPath,
+    args: [...nodeArgs, builtApp('proxy'), '--config', file],
+    port,
+    logFile: orielLog(lab, port),
+  })
+  const consolePort = lab.hypervisor.ports[`rfb-${guest}`]
+  return { ...server, target: { port, path: (session) => `/?token=${consolePort}.${session}`, rfb: true } }
+}
+
+/** Where the proxy that listens at `port` logs. */
+export const orielLog = ({ folder }: Lab, port: number): string => join(folder, `proxy-${port}.log`)
+
+/** What is shipped, and what lets a slow machine open thousands: deadlines of look-up and dial, and rarer pings. */
+const SHIPPED = { deadlineMs: 5_000, pingSeconds: 25 }
+const PATIENT = { deadlineMs: 30_000, pingSeconds: 600 }
+
+const proxyToml = (authorityPort: number, port: number, { deadlineMs, pingSeconds }: typeof SHIPPED) => `
+[authority]
+endpoint = "http://127.0.0.1:${authorityPort}/v2.1"
+timeout_ms = ${deadlineMs}
+auth = { method = "token", token = "bench" }
+[[listen]]
+address = "127.0.0.1:${port}"
+consoles = ["novnc"]
+[hypervisor]
+dial_timeout_ms = ${deadlineMs}
+[sessions]
+ping_interval_seconds = ${pingSeconds}
+max_total = 20000
+max_per_client = 20000
+max_per_instance = 20000
+max_per_token = 20000
+`
+
+/** websockify relays RFB as it is, so its consoles are plain: no handshake is counted that it does not make. */
+async function startWebsockify(lab: Lab, guest: Guest): Promise<Candidate> {
+  const port = await freePort()
+  const source = `http://127.0.0.1:${lab.authority.ports.http}/flat/%s`
+  const server = await startServer({
+    command: 'websockify',
+    args: ['--token-plugin', 'JSONTokenApi', '--token-source', source, `127.0.0.1:${port}`],
+    port,
+    logFile: join(lab.folder, `websockify-${port}.log`),
+  })
+  const consolePort = lab.hypervisor.ports[guest]
+  return { ...server, target: { port, path: (session) => `/?token=${consolePort}.${session}`, rfb: false } }
+}
+
+async function startHaproxy(lab: Lab, guest: Guest): Promise<Candidate> {
+  const port = await freePort()
+  const file = join(lab.folder, `haproxy-${port}.cfg`)
+  await writeFile(file, haproxyCfg(port, lab.hypervisor.ports[guest]!))
+  const logFile = join(lab.folder, `haproxy-${port}.log`)
+  const server = await startServer({ command: 'haproxy', args: ['-db', '-f', file], port, logFile })
+  return { ...server, target: { port, rfb: false } }
+}
+
+const haproxyCfg = (port: number, consolePort: number) => `
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 10m
+  timeout server 10m
+listen consoles
+  bind 127.0.0.1:${port}
+  server hypervisor 127.0.0.1:${consolePort}
+`
+
+async function startBareRelay(lab: Lab, guest: Guest, nodeArgs: readonly string[]): Promise<Candidate> {
+  const part = await startPart('relay', [String(lab.hypervisor.ports[guest])], nodeArgs)
+  return { ...part, target: { port: part.ports.tcp!, rfb: false } }
+}
+
+function isOnPath(program: string): boolean {
+  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}

@@ -1,0 +1,18 @@
+/** Asks a Node program to collect its garbage, through its inspector (Chrome DevTools Protocol, HeapProfiler). */
+import { once } from 'node:events'
+
+/** Resolves when it has, twice: pages that the first collection empties go back to the system with the second. @throws when no inspector answers at that port */
+export async function collectGarbage(inspectorPort: number): Promise<void> {
+  const answer = await fetch(`http://127.0.0.1:${inspectorPort}/json/list`)
+  const [page] = (await answer.json()) as { webSocketDebuggerUrl: string }[]
+  const inspector = new WebSocket(page!.webSocketDebuggerUrl)
+  await once(inspector, 'open')
+  const closed = once(inspector, 'close')
+  for (const id of [1, 2]) {
+    const collected = once(inspector, 'message')
+    inspector.send(JSON.stringify({ id, method: 'HeapProfiler.collectGarbage' }))
+    await collected
+  }
+  inspector.close()
+  await closed
+}

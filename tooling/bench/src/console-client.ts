@@ -1,0 +1,167 @@
+/** A client of any candidate, as cheap as can be, so that what is measured is the candidate. */
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { within } from '@oriel/testkit'
+import { clientFrame, FrameReader, opcodes } from './frames.ts'
+
+/** Where and how a console is opened. */
+export interface Target {
+  readonly port: number
+  /** The request target of the WebSocket; absent: plain TCP. */
+  readonly path?: (session: number) => string
+  /** Whether the candidate shakes hands in RFB with its client. */
+  readonly rfb: boolean
+}
+
+const TIMEOUT_MS = 30_000
+/** One for all clients: what was read is taken at once. */
+const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024)
+/** Loopback addresses that clients come from: each has ports of its own. */
+const SOURCES = 100
+const NORMAL_CLOSURE = Buffer.of(0x03, 0xe8)
+
+export class ConsoleClient implements Disposable {
+  /** Resolves when the connection is closed, whoever closed it. */
+  readonly ended: Promise<void>
+  readonly #target: Target
+  readonly #session: number
+  readonly #socket: Socket
+  #held = Buffer.alloc(0)
+  #news = () => {}
+  #take = (payload: Buffer) => this.#hold(payload)
+  #push = (bytes: Buffer) => this.#take(bytes)
+
+  /** Opens a console, up to and with ServerInit where it speaks RFB. @throws when that fails or takes too long */
+  static async open(target: Target, session = 0): Promise<ConsoleClient> {
+    const client = new ConsoleClient(target, session)
+    try {
+      await within(client.#shake(), TIMEOUT_MS, () => `session ${session} did not open`)
+      return client
+    } catch (cause) {
+      client[Symbol.dispose]()
+      throw cause
+    }
+  }
+
+  private constructor(target: Target, session: number) {
+    this.#target = target
+    this.#session = session
+    this.#socket = connect({
+      host: '127.0.0.1',
+      port: target.port,
+      localAddress: `127.0.0.${2 + (session % SOURCES)}`,
+      noDelay: true,
+      onread: { buffer: READ_BUFFER, callback: (length, buffer) => this.#read(buffer as Buffer, length) },
+    })
+    this.#socket.on('error', () => {})
+    this.ended = new Promise((resolve) => this.#socket.once('close', () => resolve()))
+    this.ended.then(() => this.#news())
+  }
+
+  get isOpen(): boolean {
+    return !this.#socket.destroyed
+  }
+
+  /** Takes payload from now on; each piece is valid during the call only. */
+  take(bytes: (payload: Buffer) => void): void {
+    this.#take = bytes
+  }
+
+  send(payload: Uint8Array): void {
+    this.#socket.write(this.#target.path ? clientFrame(opcodes.binary, payload) : payload)
+  }
+
+  /** The next `length` bytes. One reader at a time. */
+  async read(length: number): Promise<Buffer> {
+    await this.#until(() => this.#held.length >= length)
+    const bytes = this.#held.subarray(0, length)
+    this.#held = this.#held.subarray(length)
+    return bytes
+  }
+
+  /** From now on nothing is read. */
+  stall(): void {
+    this.#socket.pause()
+  }
+
+  /** Ends as a client should: with a close frame and its answer, or with the end of the stream. */
+  async close(): Promise<void> {
+    if (this.#target.path) this.#socket.write(clientFrame(opcodes.close, NORMAL_CLOSURE))
+    else this.#socket.end()
+    await within(this.ended, TIMEOUT_MS, () => `session ${this.#session} did not close`)
+  }
+
+  /** Vanishes. */
+  [Symbol.dispose](): void {
+    this.#socket.destroy()
+  }
+
+  async #shake(): Promise<void> {
+    const { path, rfb } = this.#target
+    await once(this.#socket, 'connect')
+    if (path) await this.#upgrade(path(this.#session))
+    if (rfb) await this.#shakeRfb()
+  }
+
+  async #upgrade(path: string): Promise<void> {
+    const lines = [
+      `GET ${path} HTTP/1.1`,
+      `Host: 127.0.0.1:${this.#target.port}`,
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Protocol: binary',
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    ]
+    this.#socket.write(`${lines.join('\r\n')}\r\n\r\n`)
+    await this.#until(() => this.#held.includes('\r\n\r\n'))
+    const head = await this.read(this.#held.indexOf('\r\n\r\n') + 4)
+    if (!head.subarray(0, 13).equals(SWITCHING)) throw new Error(`refused: ${head.toString('latin1').split('\r\n', 1)}`)
+    this.#readFrames()
+  }
+
+  #readFrames(): void {
+    const early = this.#held
+    this.#held = Buffer.alloc(0)
+    const frames = new FrameReader({
+      data: (payload) => this.#take(payload),
+      control: (opcode, payload) => {
+        if (opcode === opcodes.ping) this.#socket.write(clientFrame(opcodes.pong, payload))
+      },
+    })
+    this.#push = (bytes) => frames.push(bytes)
+    this.#push(early)
+  }
+
+  /** RFC 6143 sections 7.1 and 7.3, version 3.8 with security type None. */
+  async #shakeRfb(): Promise<void> {
+    this.send(await this.read(12))
+    await this.read(2)
+    this.send(Buffer.of(1))
+    await this.read(4)
+    this.send(Buffer.of(1))
+    const serverInit = await this.read(24)
+    await this.read(serverInit.readUInt32BE(20))
+  }
+
+  #read(buffer: Buffer, length: number): boolean {
+    this.#push(buffer.subarray(0, length))
+    return true
+  }
+
+  #hold(payload: Buffer): void {
+    this.#held = Buffer.concat([this.#held, payload])
+    this.#news()
+  }
+
+  async #until(enough: () => boolean): Promise<void> {
+    while (!enough()) {
+      if (!this.isOpen) throw new Error(`session ${this.#session} ended too early`)
+      await new Promise<void>((resolve) => {
+        this.#news = resolve
+      })
+    }
+  }
+}
+
+const SWITCHING = Buffer.from('HTTP/1.1 101 ')

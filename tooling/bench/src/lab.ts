@@ -1,0 +1,60 @@
+/** What every measurement of the proxy needs around it: consoles to lead to, and somebody who knows where they are. */
+import { freePort, temporaryFolder } from '@oriel/testkit'
+import { type Candidate, type CandidateName, candidates, installed } from './candidates.ts'
+import { type Part, startPart } from './fork.ts'
+
+/** What the consoles do once a client is there; see `parts/hypervisor.ts`. */
+export type Guest = 'silent' | 'echo' | 'stream' | 'offer' | 'hang'
+
+export interface Lab extends AsyncDisposable {
+  readonly authority: Part
+  readonly hypervisor: Part
+  /** For configurations and logs. */
+  readonly folder: string
+}
+
+export async function openLab(): Promise<Lab> {
+  await using opened = new AsyncDisposableStack()
+  const { path: folder } = opened.use(await temporaryFolder())
+  const authority = opened.use(await startPart('authority'))
+  const hypervisor = opened.use(await startPart('hypervisor'))
+  const close = opened.move()
+  return { authority, hypervisor, folder, [Symbol.asyncDispose]: () => close.disposeAsync() }
+}
+
+/** Candidates in front of one lab, all running at once. */
+export interface Contest extends AsyncDisposable {
+  readonly lab: Lab
+  readonly entrants: readonly Entrant[]
+}
+
+export interface Entrant extends Candidate {
+  readonly name: CandidateName
+  /** Where its inspector listens, if it was asked for. */
+  readonly inspectorPort: number
+}
+
+export interface ContestOptions {
+  /** Lets garbage be collected on demand where a candidate runs on Node. */
+  readonly inspected?: boolean
+  /** Raises the deadlines of Oriel's proxy, for a machine that is slow to open many consoles at once. */
+  readonly patient?: boolean
+}
+
+/** Starts those of `names` that are installed. */
+export async function openContest(
+  names: readonly CandidateName[],
+  guest: Guest,
+  { inspected = false, patient = false }: ContestOptions = {},
+): Promise<Contest> {
+  await using opened = new AsyncDisposableStack()
+  const lab = opened.use(await openLab())
+  const entrants: Entrant[] = []
+  for (const name of installed(names)) {
+    const inspectorPort = await freePort()
+    const nodeArgs = inspected ? [`--inspect=127.0.0.1:${inspectorPort}`] : []
+    entrants.push({ ...opened.use(await candidates[name].start(lab, guest, nodeArgs, patient)), name, inspectorPort })
+  }
+  const close = opened.move()
+  return { lab, entrants, [Symbol.asyncDispose]: () => close.disposeAsync() }
+}

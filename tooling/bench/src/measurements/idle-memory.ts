@@ -1,0 +1,111 @@
+/** What an open console costs while nobody types. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { CandidateName } from '../candidates.ts'
+import { collectGarbage } from '../collect-garbage.ts'
+import { ConsoleClient, type Target } from '../console-client.ts'
+import { type Entrant, openContest } from '../lab.ts'
+import { type Measurement, type Outcome, type Scale, settlingMs, titleOf } from '../measurement.ts'
+import { digits, KIB } from '../numbers.ts'
+import { memoryBytes, processCount } from '../process-tree.ts'
+import { settled } from '../settled.ts'
+
+const GOAL_KIB = 32
+const CONTESTANTS: readonly CandidateName[] = ['oriel', 'bare', 'websockify']
+const RUNS_ON_NODE: readonly CandidateName[] = ['oriel', 'bare']
+/** Longer than any deadline of a handshake, whose timers keep what they are for. */
+const REST_MS = 12_000
+/** websockify forks a process for each, so fewer are enough to know what one costs. */
+const FEWER = { websockify: 10 } as const
+
+export const idleMemory: Measurement = {
+  title: 'Memory of an idle session',
+  method:
+    'Consoles are opened and left alone until their handshakes are long past; what the memory of the process tree (PSS without files) ' +
+    'grew is divided by their number. Node collects no garbage while it idles, so it is asked to, before and after; the ' +
+    'last column is what stands without that, with whatever the opening left behind.',
+  async run(scale) {
+    const sessions = scale === 'full' ? 2000 : 20
+    await using contest = await openContest(CONTESTANTS, 'silent', { inspected: true })
+    const found: Found[] = []
+    for (const entrant of contest.entrants) found.push(await grow(entrant, sessions, scale))
+    return outcome(found, scale === 'full')
+  },
+}
+
+interface Found {
+  readonly name: CandidateName
+  readonly sessions: number
+  readonly eachKib: number
+  readonly uncollectedKib: number
+  readonly processes: number
+}
+
+async function grow(entrant: Entrant, most: number, scale: Scale): Promise<Found> {
+  const { name, pid, target } = entrant
+  const sessions = name === 'websockify' ? most / FEWER.websockify : most
+  // What the first sessions make a process load is not the cost of the others.
+  for (let i = 0; i < 10; i += 1) await (await ConsoleClient.open(target, i)).close()
+  const before = await collected(entrant, scale)
+  using clients = await openMany(target, sessions)
+  if (scale === 'full') await delay(REST_MS)
+  const uncollected = memoryBytes(pid)
+  const after = await collected(entrant, scale)
+  clients.checkOpen()
+  const [eachKib, uncollectedKib] = [after, uncollected].map((bytes) => (bytes - before) / sessions / KIB) as [
+    number,
+    number,
+  ]
+  return { name, sessions, eachKib, uncollectedKib, processes: processCount(pid) }
+}
+
+/** Memory without garbage. */
+async function collected({ name, pid, inspectorPort }: Entrant, scale: Scale): Promise<number> {
+  if (RUNS_ON_NODE.includes(name)) await collectGarbage(inspectorPort)
+  return settled(() => memoryBytes(pid), settlingMs[scale])
+}
+
+/** Opens consoles, some at a time. */
+export async function openMany(
+  target: Target,
+  count: number,
+  atATime = 32,
+): Promise<Disposable & { checkOpen(): void }> {
+  const clients: ConsoleClient[] = []
+  let next = 0
+  const lane = async () => {
+    for (let session = next++; session < count; session = next++) {
+      const client = await ConsoleClient.open(target, session)
+      client.send(Buffer.of(1))
+      clients.push(client)
+    }
+  }
+  await Promise.all(Array.from({ length: atATime }, lane))
+  return {
+    checkOpen: () => {
+      const open = clients.filter((client) => client.isOpen).length
+      if (open < count) throw new Error(`${open} of ${count} sessions are still open`)
+    },
+    [Symbol.dispose]: () => {
+      for (const client of clients) client[Symbol.dispose]()
+    },
+  }
+}
+
+function outcome(found: readonly Found[], isFull: boolean): Outcome {
+  const rows = found.map(({ name, sessions, eachKib, uncollectedKib, processes }) => [
+    titleOf(name),
+    String(sessions),
+    String(processes),
+    digits(eachKib),
+    digits(uncollectedKib),
+  ])
+  const { eachKib, sessions } = found[0]!
+  const goal = `at most ${GOAL_KIB} KiB each`
+  return {
+    columns: ['sessions', 'processes', 'KiB each', 'KiB each, with garbage'],
+    rows,
+    verdicts: [
+      { goal, found: `${digits(eachKib)} KiB over ${sessions} sessions`, ...(isFull && { met: eachKib <= GOAL_KIB }) },
+    ],
+  }
+}

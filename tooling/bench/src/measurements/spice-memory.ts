@@ -1,0 +1,69 @@
+/** What an open channel of native SPICE costs while nothing happens on it. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { collectGarbage } from '../collect-garbage.ts'
+import { type Measurement, type Outcome, type Scale, settlingMs } from '../measurement.ts'
+import { digits, KIB } from '../numbers.ts'
+import { memoryBytes } from '../process-tree.ts'
+import { settled } from '../settled.ts'
+import { SpiceClient } from '../spice/client.ts'
+import { openSpiceContest, type SpiceEntrant, titles } from '../spice/contest.ts'
+
+const OTHERS = ['display', 'inputs', 'cursor'] as const
+const CHANNELS_EACH = 1 + OTHERS.length
+/** Longer than any deadline of a handshake, whose timers keep what they are for. */
+const REST_MS = 12_000
+
+export const spiceMemory: Measurement = {
+  title: 'Memory of an idle channel of native SPICE',
+  method:
+    'Sessions of four channels each, main, display, inputs and cursor, are opened over TLS and left alone; the hypervisor ' +
+    'is dialled in clear. What the memory of the process tree (PSS without files) grew is divided by the number of channels. Where a ' +
+    'candidate runs on Node, garbage is collected before and after; the last column is what stands without that.',
+  async run(scale) {
+    const sessions = scale === 'full' ? 125 : 3
+    await using contest = await openSpiceContest({ inspected: true })
+    const found: Found[] = []
+    for (const entrant of contest.entrants) found.push(await grow(entrant, sessions, scale))
+    return outcome(found)
+  },
+}
+
+interface Found {
+  readonly name: SpiceEntrant['name']
+  readonly channels: number
+  readonly eachKib: number
+  readonly uncollectedKib: number
+}
+
+async function grow(entrant: SpiceEntrant, sessions: number, scale: Scale): Promise<Found> {
+  // What the first sessions make a process load is not the cost of the others.
+  for (let i = 0; i < 10; i += 1) await (await SpiceClient.open(await entrant.next(), OTHERS)).close()
+  const before = await collected(entrant, scale)
+  using clients = new DisposableStack()
+  const opened: SpiceClient[] = []
+  for (let i = 0; i < sessions; i += 1) opened.push(clients.use(await SpiceClient.open(await entrant.next(), OTHERS)))
+  for (const client of opened) client.idle()
+  if (scale === 'full') await delay(REST_MS)
+  const uncollected = memoryBytes(entrant.pid)
+  const after = await collected(entrant, scale)
+  const channels = opened.reduce((sum, { openChannels }) => sum + openChannels, 0)
+  if (channels < sessions * CHANNELS_EACH) throw new Error(`${channels} channels are still open`)
+  const each = (bytes: number) => (bytes - before) / channels / KIB
+  return { name: entrant.name, channels, eachKib: each(after), uncollectedKib: each(uncollected) }
+}
+
+/** Memory without garbage. */
+async function collected({ name, pid, inspectorPort }: SpiceEntrant, scale: Scale): Promise<number> {
+  if (name !== 'haproxy') await collectGarbage(inspectorPort)
+  return settled(() => memoryBytes(pid), settlingMs[scale])
+}
+
+function outcome(found: readonly Found[]): Outcome {
+  const rows = found.map(({ name, channels, eachKib, uncollectedKib }) => [
+    titles[name],
+    String(channels),
+    digits(eachKib),
+    digits(uncollectedKib),
+  ])
+  return { columns: ['channels', 'KiB each', 'KiB each, with garbage'], rows, verdicts: [] }
+}

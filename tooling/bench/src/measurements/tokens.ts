@@ -1,0 +1,152 @@
+/** Consoles created and tokens looked up, over HTTP, with each database that is at hand. */
+import { createHash } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { freePort, temporaryFolder } from '@oriel/testkit'
+import { type HttpLane, openLane, requestText } from '../http-lane.ts'
+import type { Measurement } from '../measurement.ts'
+import { digits, median, quantile } from '../numbers.ts'
+import { cpuSeconds } from '../process-tree.ts'
+import { builtApp, startServer } from '../server.ts'
+
+/** Names a store for an API whose files are in `folder`; nothing where there is no such database. */
+type Store = (folder: string) => string | undefined
+
+/** By what stands for them in tables. Servers are named by whoever runs the bench: the URL of a database of its own. */
+const stores = {
+  'SQLite, a file': (folder) => `sqlite:${join(folder, 'bench.db')}`,
+  PostgreSQL: () => process.env.BENCH_POSTGRES,
+  MariaDB: () => process.env.BENCH_MARIADB,
+} as const satisfies Record<string, Store>
+
+const SERVER = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
+const PROJECT = '6f70656e737461636b206d6174746572'
+const HEADERS = { 'OpenStack-API-Version': 'compute 2.99', 'X-Auth-Token': 'bench' }
+const CONCURRENCY = [1, 16]
+/** Every so many requests the kinds of work alternate, so that each round meets the same machine. */
+const ROUNDS = { full: 5, quick: 1 } as const
+
+export const tokens: Measurement = {
+  title: 'Tokens',
+  method:
+    'The built oriel-api; kept-alive connections, each with one request under way. A creation is POST remote-consoles ' +
+    'by a member, a look-up GET os-console-auth-tokens of one of the tokens just created.',
+  async run(scale) {
+    const rows: string[][] = []
+    for (const [title, store] of Object.entries(stores)) {
+      for (const lanes of CONCURRENCY) rows.push(...(await measure(title, store, lanes, scale)))
+    }
+    return {
+      columns: ['at a time', 'per second', 'p50, ms', 'p99, ms', 'per CPU-second of the API'],
+      rows,
+      verdicts: [],
+    }
+  },
+}
+
+interface Load {
+  readonly perSecond: number
+  readonly perCpuSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+}
+
+async function measure(title: string, storeIn: Store, count: number, scale: keyof typeof ROUNDS): Promise<string[][]> {
+  await using folder = await temporaryFolder()
+  const store = storeIn(folder.path)
+  if (store === undefined) return []
+  const port = await freePort()
+  await using api = await startApi(folder.path, port, store)
+  using lanes = new DisposableStack()
+  const open = await Promise.all(Array.from({ length: count }, async () => lanes.use(await openLane(port))))
+  const seconds = scale === 'full' ? 3 : 0.2
+  const found = { created: [] as Load[], 'looked up': [] as Load[] }
+  for (let round = 0; round <= ROUNDS[scale]; round += 1) {
+    const minted: string[] = []
+    const created = await load(api.pid, open, seconds, (lane) => create(lane, port, minted))
+    const lookedUp = await load(api.pid, open, seconds, (lane, n) => lookUp(lane, port, minted[n % minted.length]!))
+    if (round > 0) {
+      found.created.push(created)
+      found['looked up'].push(lookedUp)
+    }
+  }
+  return Object.entries(found).map(([kind, loads]) => [`${title}: ${kind}`, String(count), ...summary(loads)])
+}
+
+const summary = (loads: readonly Load[]) =>
+  (['perSecond', 'p50Ms', 'p99Ms', 'perCpuSecond'] as const).map((key) => digits(median(loads.map((one) => one[key]))))
+
+async function create(lane: HttpLane, port: number, minted: string[]): Promise<void> {
+  const { status, body } = await lane.send(
+    requestText({
+      method: 'POST',
+      path: `/v2.1/servers/${SERVER}/remote-consoles`,
+      port,
+      headers: HEADERS,
+      body: { remote_console: { protocol: 'vnc', type: 'novnc' } },
+    }),
+  )
+  const token = /token%3D([\w-]+)/.exec(body)?.[1]
+  if (status !== 200 || token === undefined) throw new Error(`${status} ${body}`)
+  minted.push(token)
+}
+
+async function lookUp(lane: HttpLane, port: number, token: string): Promise<void> {
+  const path = `/v2.1/os-console-auth-tokens/${token}`
+  const { status, body } = await lane.send(requestText({ method: 'GET', path, port, headers: HEADERS }))
+  if (status !== 200 || !body.includes(SERVER)) throw new Error(`${status} ${body}`)
+}
+
+async function load(
+  pid: number,
+  lanes: readonly HttpLane[],
+  seconds: number,
+  request: (lane: HttpLane, n: number) => Promise<void>,
+): Promise<Load> {
+  const tookMs: number[] = []
+  const [cpuBefore, startedMs] = [cpuSeconds(pid), performance.now()]
+  const run = async (lane: HttpLane) => {
+    let nowMs = performance.now()
+    while (nowMs - startedMs < seconds * 1000) {
+      await request(lane, tookMs.length)
+      const doneMs = performance.now()
+      tookMs.push(doneMs - nowMs)
+      nowMs = doneMs
+    }
+  }
+  await Promise.all(lanes.map(run))
+  return {
+    perSecond: tookMs.length / ((performance.now() - startedMs) / 1000),
+    perCpuSecond: tookMs.length / Math.max(cpuSeconds(pid) - cpuBefore, 0.01),
+    p50Ms: median(tookMs),
+    p99Ms: quantile(tookMs, 0.99),
+  }
+}
+
+async function startApi(folder: string, port: number, store: string) {
+  const file = join(folder, 'api.toml')
+  await writeFile(file, apiToml(port, store))
+  const args = [builtApp('api'), '--config', file]
+  return startServer({ command: process.execPath, args, port, logFile: join(folder, 'api.log') })
+}
+
+const apiToml = (port: number, store: string) => `
+listen = "127.0.0.1:${port}"
+[auth]
+method = "static"
+[[auth.static.tokens]]
+sha256 = "${createHash('sha256').update(HEADERS['X-Auth-Token']).digest('hex')}"
+user_id = "bench"
+project_id = "${PROJECT}"
+roles = ["member", "service"]
+[tokens]
+store = "${store}"
+[[sources]]
+kind = "static"
+[[sources.servers]]
+id = "${SERVER}"
+name = "bench"
+project_id = "${PROJECT}"
+status = "ACTIVE"
+consoles.vnc = { host = "127.0.0.1", port = 5901 }
+`

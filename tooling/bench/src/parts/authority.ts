@@ -1,0 +1,79 @@
+/**
+ * Says what tokens mean. `/v2.1` answers as Nova does; `/flat/TOKEN` in the one shape that websockify's JSONTokenApi
+ * reads. A token is `PORT.SESSION`, so both look-ups cost this process the same, and it keeps nothing.
+ */
+import { once } from 'node:events'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { endWithParent, listening } from './part.ts'
+
+const VERSION = {
+  version: {
+    id: 'v2.1',
+    status: 'CURRENT',
+    version: '2.104',
+    min_version: '2.1',
+    updated: '2013-07-23T11:33:21Z',
+    links: [],
+    'media-types': [],
+  },
+}
+
+/** What Nova shows of a server, whatever its id. */
+const SERVER = {
+  name: 'bench',
+  status: 'ACTIVE',
+  tenant_id: '6f70656e737461636b206d6174746572',
+  user_id: 'admin',
+  metadata: {},
+  hostId: '',
+  image: '',
+  flavor: { vcpus: 1, ram: 512, disk: 1, ephemeral: 0, swap: 0, original_name: 'm1.tiny', extra_specs: {} },
+  created: '2026-01-01T00:00:00Z',
+  updated: '2026-01-01T00:00:00Z',
+  addresses: {},
+  accessIPv4: '',
+  accessIPv6: '',
+  links: [],
+  key_name: null,
+  config_drive: '',
+  'OS-DCF:diskConfig': 'AUTO',
+  'OS-EXT-AZ:availability_zone': 'nova',
+  'OS-EXT-SRV-ATTR:instance_name': 'instance-00000001',
+  'OS-SRV-USG:launched_at': null,
+  'OS-SRV-USG:terminated_at': null,
+  'os-extended-volumes:volumes_attached': [],
+  'OS-EXT-STS:task_state': null,
+  'OS-EXT-STS:vm_state': 'active',
+  'OS-EXT-STS:power_state': 1,
+  locked: false,
+  description: null,
+  tags: [],
+  locked_reason: null,
+}
+
+const http = createServer((request, response) => {
+  const [root, resource = '', token = ''] = (request.url ?? '').slice(1).split('/')
+  const [port, session = '0'] = (root === 'flat' ? resource : token).split('.')
+  const console = { host: '127.0.0.1', port: Number(port), instance_uuid: uuid(session) }
+  if (root === 'flat') answer(response, console)
+  else if (resource === 'servers') answer(response, server(token))
+  else if (token === '') answer(response, VERSION)
+  else answer(response, { console: { ...console, internal_access_path: null } })
+})
+http.keepAliveTimeout = 5_000
+await once(http.listen(0, '127.0.0.1'), 'listening')
+endWithParent()
+listening({ http: (http.address() as AddressInfo).port })
+
+function answer(response: ServerResponse, body: object): void {
+  const text = JSON.stringify(body)
+  response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }).end(text)
+}
+
+const server = (id: string) => ({ server: { ...SERVER, id } })
+
+/** A UUID of its own for every session, so that limits per instance count as in earnest. */
+function uuid(session: string): string {
+  return `00000000-0000-4000-8000-${session.padStart(12, '0')}`
+}

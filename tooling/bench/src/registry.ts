@@ -1,0 +1,27 @@
+/** Every measurement by the name under which it is asked for, in the order in which they run and stand in the page. */
+import type { Measurement } from './measurement.ts'
+import { idleMemory } from './measurements/idle-memory.ts'
+import { manySessions } from './measurements/many-sessions.ts'
+import { openClose } from './measurements/open-close.ts'
+import { roundTrip } from './measurements/round-trip.ts'
+import { spiceMemory } from './measurements/spice-memory.ts'
+import { spiceThroughput } from './measurements/spice-throughput.ts'
+import { stalledClient } from './measurements/stalled-client.ts'
+import { throughput } from './measurements/throughput.ts'
+import { tokens } from './measurements/tokens.ts'
+
+export const measurements = {
+  tokens,
+  throughput,
+  'open-close': openClose,
+  'round-trip': roundTrip,
+  'idle-memory': idleMemory,
+  'stalled-client': stalledClient,
+  'many-sessions': manySessions,
+  'spice-throughput': spiceThroughput,
+  'spice-memory': spiceMemory,
+} as const satisfies Record<string, Measurement>
+
+export type MeasurementName = keyof typeof measurements
+
+export const isMeasurement = (name: string): name is MeasurementName => Object.hasOwn(measurements, name)

@@ -1,0 +1,128 @@
+/**
+ * Mixed load for as long as one likes: people who open, type, watch and leave, clients that vanish or stall, hypervisors
+ * that hang or are not there. Then: did memory or handles grow, and did every session end for a reason?
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from '@oriel/testkit'
+import { candidates } from './candidates.ts'
+import { collectGarbage } from './collect-garbage.ts'
+import { openLab } from './lab.ts'
+import type { Outcome, Verdict } from './measurement.ts'
+import { digits, MIB, median } from './numbers.ts'
+import { memoryBytes, openHandles } from './process-tree.ts'
+import { type Acted, actUntil } from './soak-acts.ts'
+import { type LoggedSessions, loggedSessions } from './soak-log.ts'
+
+export interface Soaked {
+  readonly title: string
+  readonly method: string
+  readonly outcome: Outcome
+}
+
+export interface SoakOptions {
+  readonly minutes: number
+  /** Told of each sample. */
+  readonly say: (line: string) => void
+  /** How long to wait at the end for what has a deadline: handshakes, close frames, kept-alive connections. Default: 20 s. */
+  readonly restMs?: number
+}
+
+const LANES = 24
+const SAMPLES = 60
+/** How much more memory the last quarter may show than the second: a heap is never twice of one size. */
+const TOLERANCE = 1.1
+/** Handles more than before the first session, of which the authority's kept-alive connections may be some. */
+const SPARE_HANDLES = 4
+
+/** Runs the load, and judges it. */
+export async function soak({ minutes, say, restMs = 20_000 }: SoakOptions): Promise<Soaked> {
+  await using lab = await openLab()
+  const inspectorPort = await freePort()
+  await using proxy = await candidates.oriel.start(lab, 'echo', [`--inspect=127.0.0.1:${inspectorPort}`])
+  const sample = async (): Promise<Sample> => {
+    await collectGarbage(inspectorPort)
+    return { memoryMib: memoryBytes(proxy.pid) / MIB, handles: openHandles(proxy.pid) }
+  }
+  const before = await sample()
+  const untilMs = performance.now() + minutes * 60_000
+  const acting = actUntil(untilMs, LANES, lab, proxy.target)
+  const samples: Sample[] = []
+  while (performance.now() < untilMs) {
+    await delay((minutes * 60_000) / SAMPLES)
+    samples.push(await sample())
+    say(shown(samples.at(-1)!))
+  }
+  const acted = await acting
+  await delay(restMs)
+  const after = await sample()
+  const sessions = loggedSessions(proxy.logFile!)
+  return { title: 'Mixed load', method: METHOD, outcome: outcome({ minutes, before, samples, after, acted, sessions }) }
+}
+
+const METHOD =
+  `${LANES} clients open consoles without a pause, and type, watch, idle, stall or vanish in them; some consoles hang in ` +
+  'their handshake and some are not there. Memory is that of the process tree (PSS without files) after a collection of garbage.'
+
+interface Sample {
+  readonly memoryMib: number
+  readonly handles: number
+}
+
+interface Results {
+  readonly minutes: number
+  readonly before: Sample
+  readonly samples: readonly Sample[]
+  readonly after: Sample
+  readonly acted: Acted
+  readonly sessions: LoggedSessions
+}
+
+const shown = ({ memoryMib, handles }: Sample) => `${digits(memoryMib)} MiB, ${handles} handles`
+
+function outcome(results: Results): Outcome {
+  const { minutes, before, after, acted, sessions } = results
+  const [early, late] = quarters(results.samples)
+  const counts = (map: Readonly<Record<string, number>>) =>
+    Object.entries(map)
+      .map(([name, count]) => `${name} ${count}`)
+      .join(', ')
+  return {
+    columns: ['figure'],
+    rows: [
+      ['minutes', String(minutes)],
+      ['what clients did', counts(acted.done)],
+      ['sessions opened', String(sessions.opened)],
+      ['how they ended', counts(sessions.reasons)],
+      ['connects refused', counts(sessions.refusals)],
+      ['before the first session', shown(before)],
+      ['second quarter, medians', shown(early)],
+      ['last quarter, medians', shown(late)],
+      ['after the last session', shown(after)],
+    ],
+    verdicts: verdicts(results, early, late),
+  }
+}
+
+function quarters(samples: readonly Sample[]): [Sample, Sample] {
+  const quarter = Math.floor(samples.length / 4)
+  const middle = (part: readonly Sample[]) => ({
+    memoryMib: median(part.map(({ memoryMib }) => memoryMib)),
+    handles: median(part.map(({ handles }) => handles)),
+  })
+  return [middle(samples.slice(quarter, quarter * 2)), middle(samples.slice(-quarter))]
+}
+
+function verdicts({ before, after, acted, sessions }: Results, early: Sample, late: Sample): Verdict[] {
+  const growth = late.memoryMib / early.memoryMib
+  const left = after.handles - before.handles
+  return [
+    { goal: 'no growth of memory', found: `${digits(growth)} of the second quarter`, met: growth <= TOLERANCE },
+    { goal: 'no growth of handles', found: `${left} more at the end than before`, met: left <= SPARE_HANDLES },
+    { goal: 'no session without a reason', found: String(sessions.withoutReason), met: sessions.withoutReason === 0 },
+    {
+      goal: 'nothing unforeseen',
+      found: acted.surprises.slice(0, 3).join('; ') || 'nothing',
+      met: acted.surprises.length === 0,
+    },
+  ]
+}

@@ -1,0 +1,41 @@
+/** Reads a socket in lengths, one read at a time, until it is told to stop. */
+import type { Socket } from 'node:net'
+
+export class ByteReader {
+  readonly #socket: Socket
+  #held: Buffer = Buffer.alloc(0)
+  #ended = false
+  #news = () => {}
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    socket.on('data', this.#take).once('close', () => {
+      this.#ended = true
+      this.#news()
+    })
+  }
+
+  /** The next `length` bytes. @throws when the connection ends before */
+  async read(length: number): Promise<Buffer> {
+    while (this.#held.length < length) {
+      if (this.#ended) throw new Error(`the connection ended where ${length} bytes were awaited`)
+      await new Promise<void>((resolve) => {
+        this.#news = resolve
+      })
+    }
+    const bytes = this.#held.subarray(0, length)
+    this.#held = this.#held.subarray(length)
+    return bytes
+  }
+
+  /** What comes from now on goes to `take`, or nowhere. */
+  stop(take: (bytes: Buffer) => void = () => {}): void {
+    this.#socket.on('data', take).off('data', this.#take)
+    this.#held = Buffer.alloc(0)
+  }
+
+  #take = (bytes: Buffer): void => {
+    this.#held = this.#held.length > 0 ? Buffer.concat([this.#held, bytes]) : bytes
+    this.#news()
+  }
+}

@@ -1,0 +1,138 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { requirement } from '@oriel/testkit'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { clientFrame, FrameReader, opcodes } from '../src/frames.ts'
+import { digits, median, quantile } from '../src/numbers.ts'
+import { cpuSeconds, memoryBytes, openHandles, processCount } from '../src/process-tree.ts'
+import { isMeasurement, measurements } from '../src/registry.ts'
+import { replaceSection, section, table } from '../src/report.ts'
+import { soak } from '../src/soak.ts'
+
+const apps = ['api', 'proxy'].map((name) => new URL(`../../../apps/${name}/dist/main.js`, import.meta.url))
+const { skip, reason } = requirement('the built programs', apps.every(existsSync), 'npm run build')
+const TIMEOUT_MS = 120_000
+
+describe.skipIf(skip)(`each measurement runs${reason}`, () => {
+  it.each(Object.keys(measurements).filter(isMeasurement))(
+    '%s',
+    async (name) => {
+      const { columns, rows } = await measurements[name].run('quick')
+      expect(rows.length).toBeGreaterThan(0)
+      for (const row of rows) expect(row).toHaveLength(columns.length + 1)
+      expect(rows.flat().filter((cell) => /NaN|undefined|Infinity/.test(cell))).toEqual([])
+    },
+    TIMEOUT_MS,
+  )
+
+  it(
+    'the soak: every session ends with a reason, and no client is surprised',
+    async () => {
+      const { outcome } = await soak({ minutes: 0.05, say: () => {}, restMs: 0 })
+      const found = Object.fromEntries(outcome.verdicts.map(({ goal, found }) => [goal, found]))
+      expect(found).toMatchObject({ 'no session without a reason': '0', 'nothing unforeseen': 'nothing' })
+      expect(Object.fromEntries(outcome.rows.map(([name, value]) => [name, value]))).toMatchObject({
+        'how they ended': expect.stringMatching(/client_closed \d+/),
+        'connects refused': expect.stringContaining('console_unreachable'),
+      })
+    },
+    TIMEOUT_MS,
+  )
+})
+
+describe('the page', () => {
+  it('has a place for each measurement and for the soak', async () => {
+    const page = await readFile(new URL('../../../docs/performance.md', import.meta.url), 'utf8')
+    const names = [...Object.keys(measurements), 'soak']
+    expect(names.filter((name) => !page.includes(`<!-- bench:${name} -->`))).toEqual([])
+  })
+
+  it('keeps what stands around a section', () => {
+    const page = 'before\n<!-- bench:a -->\nold\n<!-- /bench:a -->\nafter\n'
+    expect(replaceSection(page, 'a', 'new')).toBe('before\n<!-- bench:a -->\nnew\n<!-- /bench:a -->\nafter\n')
+    expect(() => replaceSection(page, 'b', 'new')).toThrow('<!-- bench:b -->')
+  })
+
+  it('says what was found, whether it is enough, and how to find it again', () => {
+    const verdicts = [
+      { goal: 'at most 1', found: '2', met: false },
+      { goal: 'many', found: 'few' },
+    ]
+    const text = section('Title', 'Method.', { columns: ['n'], rows: [['a', '2']], verdicts }, 'npm run bench')
+    expect(text).toContain(table(['', 'n'], [['a', '2']]))
+    expect(text).toContain('| at most 1 | 2 | no |\n| many | few | not tried |')
+    expect(text).toContain('`npm run bench`')
+  })
+
+  it('says where it was found, if that was a guest', () => {
+    onTestFinished(() => void vi.unstubAllEnvs())
+    const text = () => section('Title', 'Method.', { columns: [], rows: [], verdicts: [] }, 'npm run bench')
+    expect(text()).toMatch(/, Node v[\d.]+\.$/)
+    vi.stubEnv('BENCH_PLACE', 'in a QEMU guest of 8G')
+    expect(text()).toMatch(/, Node v[\d.]+, in a QEMU guest of 8G\.$/)
+  })
+})
+
+describe('figures', () => {
+  it('are quantiles of what was measured', () => {
+    expect(median([3, 1, 2])).toBe(2)
+    expect(quantile([1, 2, 3, 4], 0.99)).toBe(4)
+    expect(() => median([])).toThrow(RangeError)
+  })
+
+  it.each([
+    [0, '0'],
+    [0.012345, '0.0123'],
+    [1.5, '1.50'],
+    [123.4, '123'],
+    [12_345, '12,345'],
+  ])('%d is written %s', (value, text) => {
+    expect(digits(value)).toBe(text)
+  })
+
+  it('of a process are those of the system', () => {
+    expect(cpuSeconds(process.pid)).toBeGreaterThan(0)
+    expect(memoryBytes(process.pid)).toBeGreaterThan(1024 * 1024)
+    expect(openHandles(process.pid)).toBeGreaterThan(2)
+    expect(processCount(process.pid)).toBeGreaterThan(0)
+  })
+})
+
+describe('frames', () => {
+  const payloads = [Buffer.alloc(5, 1), Buffer.alloc(300, 2), Buffer.alloc(70_000, 3)]
+  const wire = Buffer.concat([
+    ...payloads.map((payload) => Buffer.concat([head(payload.length), payload])),
+    Buffer.of(0x89, 2, 7, 8),
+    Buffer.of(0x88, 0),
+  ])
+
+  it.each([1, 7, 65_536])('are read in pieces of %d bytes', (size) => {
+    const data: Buffer[] = []
+    const controls: [number, string][] = []
+    const reader = new FrameReader({
+      data: (payload) => void data.push(Buffer.from(payload)),
+      control: (opcode, payload) => void controls.push([opcode, payload.toString('hex')]),
+    })
+    for (let at = 0; at < wire.length; at += size) reader.push(wire.subarray(at, at + size))
+    expect(Buffer.concat(data).equals(Buffer.concat(payloads))).toBe(true)
+    expect(controls).toEqual([
+      [opcodes.ping, '0708'],
+      [opcodes.close, ''],
+    ])
+  })
+
+  it('of the client are masked', () => {
+    expect(clientFrame(opcodes.binary, Buffer.of(0, 0, 0, 0, 0)).toString('hex')).toBe('828537fa213d37fa213d37')
+    expect(() => clientFrame(opcodes.binary, Buffer.alloc(126))).toThrow(RangeError)
+  })
+})
+
+/** RFC 6455 section 5.2. */
+function head(length: number): Buffer {
+  if (length < 126) return Buffer.of(0x82, length)
+  if (length < 65_536) return Buffer.of(0x82, 126, length >> 8, length & 0xff)
+  return Buffer.concat([
+    Buffer.of(0x82, 127, 0, 0, 0, 0),
+    Buffer.of(length >>> 24, length >>> 16, length >>> 8, length),
+  ])
+}
