@@ -1,0 +1,110 @@
+/**
+ * Are the published packages good for somebody who has nothing of this workspace? Packs `@oriel/contract` and
+ * `@oriel/sdk`, lints the tarballs, and installs them into each fixture beside this file, copied to a temporary folder:
+ * there they must compile with library checks on, and run. Ends with 1 and the first fault otherwise.
+ */
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+const root = join(import.meta.dirname, '../..')
+const published = ['contract', 'sdk']
+const TIMEOUT_MS = 180_000
+
+const folder = mkdtempSync(join(tmpdir(), 'oriel-consumers-'))
+try {
+  const tarballs = published.map(packed)
+  for (const tarball of tarballs) lint(tarball)
+  await compileAndRun('nodenext', tarballs, [`@types/node@${versionOf('@types/node')}`], (out) =>
+    run(process.execPath, [out]),
+  )
+  await compileAndRun('bundler', tarballs, [], async (out) => run(process.execPath, [await bundle(out)]))
+  say('The published packages compile and run outside the workspace.')
+} catch (error) {
+  say((error as Error).message)
+  process.exitCode = 1
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+
+/** Builds and packs a package; gives the tarball. */
+function packed(name: string): string {
+  const source = join(root, 'packages', name)
+  run(bin('tsc'), ['-p', join(source, 'tsconfig.build.json')])
+  refuseLeftovers(source)
+  run('npx', ['--prefer-offline', '-y', packageManager(), 'pack', '--pack-destination', folder], source)
+  const file = readdirSync(folder).find((entry) => entry.startsWith(`oriel-${name}-`) && entry.endsWith('.tgz'))
+  if (file === undefined) throw new Error(`pnpm pack made no tarball of ${name}`)
+  return join(folder, file)
+}
+
+function lint(tarball: string): void {
+  run(bin('publint'), [tarball, '--strict'])
+  run(bin('attw'), [tarball, '--profile', 'esm-only'])
+  const files = run('tar', ['-tzf', tarball]).split('\n')
+  for (const needed of ['README.md', 'LICENSE']) {
+    if (!files.includes(`package/${needed}`)) throw new Error(`${basename(tarball)} has no ${needed}`)
+  }
+  const manifest = run('tar', ['-xzOf', tarball, 'package/package.json'])
+  const local = /"(workspace|catalog):|@oriel\/source/.exec(manifest)
+  if (local) throw new Error(`The manifest in ${basename(tarball)} holds ${local[0]}, which means something only here`)
+}
+
+async function compileAndRun(name: string, tarballs: string[], more: string[], start: (out: string) => unknown) {
+  const consumer = join(folder, name)
+  cpSync(join(import.meta.dirname, name), consumer, { recursive: true })
+  const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock']
+  run('npm', ['install', ...quiet, ...tarballs, ...more], consumer)
+  run(bin('tsc'), ['-p', 'tsconfig.json'], consumer)
+  await start(join(consumer, 'out/main.js'))
+  say(`${name}: compiles and runs`)
+}
+
+/** One file for browsers out of `entry`, which Node then runs, since it needs nothing but the web's own objects. */
+async function bundle(entry: string): Promise<string> {
+  const { resolve } = createRequire(join(root, 'packages/sdk/package.json'))
+  const { rolldown } = await import(pathToFileURL(resolve('rolldown')).href)
+  const file = join(folder, 'bundle.mjs')
+  const made = await rolldown({ input: entry, platform: 'browser' })
+  await made.write({ file, format: 'esm', minify: true })
+  await made.close()
+  return file
+}
+
+// `tsc` does not take away what an earlier build left, and `dist` is published whole.
+function refuseLeftovers(source: string): void {
+  const built = readdirSync(join(source, 'dist'), { recursive: true, encoding: 'utf8' })
+  const stale = built.filter(
+    (file) => file.endsWith('.js') && !existsSync(join(source, 'src', file.replace(/js$/, 'ts'))),
+  )
+  if (stale.length > 0)
+    throw new Error(`${join(source, 'dist')} holds what has no source any more: ${stale.join(', ')}`)
+}
+
+/** The output of a command; its failure is an error with all that it said. */
+function run(command: string, args: string[], cwd = root): string {
+  const { status, error, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: TIMEOUT_MS })
+  if (status === 0) return stdout
+  throw new Error(
+    `${basename(command)} ${args.join(' ')}\nfailed in ${cwd}: ${error ?? `exit ${status}`}\n${stdout}${stderr}`,
+  )
+}
+
+function packageManager(): string {
+  return JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).packageManager
+}
+
+function versionOf(name: string): string {
+  return JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')).version
+}
+
+function bin(name: string): string {
+  return join(root, 'node_modules/.bin', name)
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
+}

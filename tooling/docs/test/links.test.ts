@@ -1,0 +1,14 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { expect, it } from 'vitest'
+
+const root = new URL('../../../', import.meta.url)
+const pages = [
+  ...['README.md', 'CONTRIBUTING.md', 'tests/conformance/README.md', 'packages/sdk/README.md'],
+  ...readdirSync(new URL('docs/', root)).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : [])),
+]
+
+it.each(pages)('the links of %s lead somewhere', (page) => {
+  const at = new URL(page, root)
+  const links = [...readFileSync(at, 'utf8').matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, target]) => target!)
+  expect(links.filter((target) => !existsSync(new URL(target, at)))).toEqual([])
+})
