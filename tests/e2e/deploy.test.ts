@@ -17,6 +17,7 @@ describe('the files in deploy/', () => {
   it.each([
     ['api', 'api.toml'],
     ['proxy', 'proxy.toml'],
+    ['proxy', 'proxy-nova.toml'],
     ['oriel', 'oriel.toml'],
   ] as const)('oriel-%s accepts %s', async (app, file) => {
     await using program = await startProgram({
