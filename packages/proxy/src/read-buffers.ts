@@ -6,7 +6,7 @@
 import { allocatePayload, HEADROOM_BYTES } from './frame.ts'
 
 export const MIN_READ_BYTES = 2 * 1024
-export const MAX_READ_BYTES = 256 * 1024
+export const MAX_READ_BYTES = 512 * 1024
 /** Buffers kept for the next reads: as many as the relay has under way. */
 const MAX_SPARES = 2
 

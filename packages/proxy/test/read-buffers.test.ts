@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { MAX_READ_BYTES, MIN_READ_BYTES, ReadBuffers } from '../src/read-buffers.ts'
 
 describe('the read buffers of a socket', () => {
-  it('grow while reads fill them, up to 256 KiB, and shrink again', () => {
+  it('grow while reads fill them, up to 512 KiB, and shrink again', () => {
     const buffers = new ReadBuffers()
     const sizes = []
     for (const share of [1, 1, 1, 1, 0.5, 0.1, 0.1, 0.1]) {
@@ -11,7 +11,7 @@ describe('the read buffers of a socket', () => {
       sizes.push(buffer.length / 1024)
       buffers.giveBack(buffers.lend(buffer, buffer.length * share))
     }
-    expect(sizes).toEqual([2, 8, 32, 128, 256, 256, 64, 16])
+    expect(sizes).toEqual([2, 8, 32, 128, 512, 512, 128, 32])
   })
 
   it('never hand out a buffer that is lent, and count what is lent by its capacity', () => {
