@@ -4,6 +4,7 @@
  */
 import type { ConsoleSession, SessionEvents } from '../console-element.ts'
 import { type ConsoleEnd, closedByPerson, describeEnd, localEnd } from '../console-end.ts'
+import { sendWholeTickets } from './tickets.ts'
 
 /** How long loading the library, dialling and the SPICE link may take together. */
 export const openTimeoutMs = 20_000
@@ -11,14 +12,18 @@ const lookAgainAfterMs = 20
 
 /** The part of spice-html5's `main.js` that is used: version 0.2.1. */
 export interface SpiceLibrary {
-  readonly SpiceMainConn: new (options: {
-    readonly uri: string
-    /** The id of the element in the document that gets the screen. */
-    readonly screen_id: string
-    readonly password: string
-    readonly onsuccess: () => void
-    readonly onerror: (error: unknown) => void
-  }) => SpiceMain
+  readonly SpiceMainConn: {
+    new (options: {
+      readonly uri: string
+      /** The id of the element in the document that gets the screen. */
+      readonly screen_id: string
+      readonly password: string
+      readonly onsuccess: () => void
+      readonly onerror: (error: unknown) => void
+    }): SpiceMain
+    /** Inherits from what all channels inherit from. */
+    readonly prototype: SpiceMain
+  }
 }
 
 interface SpiceMain {
@@ -71,6 +76,7 @@ export function openSpiceSession(
 
   function start({ SpiceMainConn }: SpiceLibrary): void {
     if (ended) return
+    sendWholeTickets(Object.getPrototypeOf(SpiceMainConn.prototype))
     main = new SpiceMainConn({
       uri: address.href,
       screen_id: stage.id,
