@@ -28,6 +28,7 @@ export const refusals = {
     text: 'The machine is no longer where this console address leads. Ask for a new console.',
   },
   too_many: { status: 429, text: 'Too many consoles are open. Close one and try again.' },
+  too_many_attempts: { status: 429, text: 'Too many attempts came from your address. Wait a moment and try again.' },
   console_unreachable: { status: 502, text: 'The console of this machine cannot be reached. Is the machine running?' },
   security_failed: { status: 502, text: 'The machine and the console proxy could not agree on security.' },
   authority_unavailable: {

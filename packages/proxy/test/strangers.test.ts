@@ -1,5 +1,6 @@
 /** What clients without a good token can take from those who have one, tried on a running proxy. */
 import { connect, type Socket } from 'node:net'
+import { refusals } from '@oriel/contract'
 import { parseListen } from '@oriel/runtime'
 import { type Peer, temporaryPki, within } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
@@ -133,6 +134,7 @@ describe('tokens that nobody knows', () => {
     for (let i = 0; i < 3; i += 1) expect(await ask(`stranger-${i}`)).toContain(' 403 ')
     const refused = await ask('stranger-4')
     expect(refused).toContain(' 429 ')
+    expect(refused).toContain(refusals.too_many_attempts.text)
     expect(refused).toMatch(/\r\nRetry-After: \d+\r\n/)
     expect(lookUps(proxy) - asked).toBe(3)
     expect(await ask(TOKEN, '127.0.0.2')).toContain(' 101 ')

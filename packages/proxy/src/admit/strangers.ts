@@ -48,23 +48,23 @@ export class Strangers {
 
   /**
    * Counts a connect, until disposal, for the client that a trusted balancer names; others were counted as they arrived.
-   * @throws Refused `too_many`
+   * @throws Refused `too_many_attempts`
    */
   connecting(socket: Socket, client: string): Disposable {
     const counted = this.#trusted.has(client) || this.#waiting.placeOf(socket) !== undefined
     const leave = counted ? () => {} : this.#waiting.enter(client)
-    if (!leave) throw tooMany('sessions.max_waiting_per_client is reached', RETRY_AFTER_SECONDS)
+    if (!leave) throw tooManyAttempts('sessions.max_waiting_per_client is reached', RETRY_AFTER_SECONDS)
     return { [Symbol.dispose]: leave }
   }
 
   /**
    * Runs the look-up of a token. One that finds none counts.
-   * @throws Refused `too_many` when the client's last ones found none; what `lookUp` throws
+   * @throws Refused `too_many_attempts` when the client's last ones found none; what `lookUp` throws
    */
   async ask<T>(client: string, lookUp: () => Promise<T>): Promise<T> {
     if (this.#trusted.has(client)) return lookUp()
     const full = this.#unknown.wait(networkOf(client))
-    if (full) throw tooMany('sessions.unknown_tokens_per_minute is reached', full.retryAfterSeconds)
+    if (full) throw tooManyAttempts('sessions.unknown_tokens_per_minute is reached', full.retryAfterSeconds)
     try {
       return await lookUp()
     } catch (error) {
@@ -74,5 +74,5 @@ export class Strangers {
   }
 }
 
-const tooMany = (detail: string, seconds: number) =>
-  new Refused('too_many', detail, { headers: { 'Retry-After': String(seconds) } })
+const tooManyAttempts = (detail: string, seconds: number) =>
+  new Refused('too_many_attempts', detail, { headers: { 'Retry-After': String(seconds) } })
