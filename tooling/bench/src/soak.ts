@@ -29,6 +29,8 @@ export interface SoakOptions {
 
 const LANES = 24
 const SAMPLES = 60
+/** Each has a median, so each must have a sample, however long those take. */
+const QUARTERS = 4
 /** How much more memory the last quarter may show than the second: a heap is never twice of one size. */
 const TOLERANCE = 1.1
 /** Handles more than before the first session, of which the authority's kept-alive connections may be some. */
@@ -47,7 +49,7 @@ export async function soak({ minutes, say, restMs = 20_000 }: SoakOptions): Prom
   const untilMs = performance.now() + minutes * 60_000
   const acting = actUntil(untilMs, LANES, lab, proxy.target)
   const samples: Sample[] = []
-  while (performance.now() < untilMs) {
+  while (performance.now() < untilMs || samples.length < QUARTERS) {
     await delay((minutes * 60_000) / SAMPLES)
     samples.push(await sample())
     say(shown(samples.at(-1)!))
@@ -104,7 +106,7 @@ function outcome(results: Results): Outcome {
 }
 
 function quarters(samples: readonly Sample[]): [Sample, Sample] {
-  const quarter = Math.floor(samples.length / 4)
+  const quarter = Math.floor(samples.length / QUARTERS)
   const middle = (part: readonly Sample[]) => ({
     memoryMib: median(part.map(({ memoryMib }) => memoryMib)),
     handles: median(part.map(({ handles }) => handles)),
