@@ -67,14 +67,15 @@ test.skipIf(terminals !== '')(`a terminal that closes ends it, for nobody is lef
   const env = { PATH: process.env.PATH, ORIEL_LISTEN: '127.0.0.1:0' }
   const terminal = spawn('script', ['-qfc', command, '/dev/null'], { env, stdio: ['ignore', 'pipe', 'ignore'] })
   let shown = ''
+  // The message and its address stand on lines of their own, and a terminal may show one before the other.
+  const said = /listening[\s\S]*127\.0\.0\.1:(\d+)\D/
   for await (const piece of terminal.stdout.setEncoding('utf8')) {
     shown += piece
-    if (shown.includes('listening')) break
+    if (said.test(shown)) break
   }
-  const address = /127\.0\.0\.1:\d+/.exec(shown)![0]
+  const port = Number(said.exec(shown)![1])
   terminal.kill('SIGKILL')
-  const { port } = new URL(`http://${address}`)
-  const answers = () => isAnswered(Number(port))
+  const answers = () => isAnswered(port)
   await expect.poll(answers).toBe(false)
 })
 
