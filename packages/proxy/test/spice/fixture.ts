@@ -3,6 +3,7 @@ import { constants, createPublicKey, publicEncrypt } from 'node:crypto'
 import { loadConfig, parseListen } from '@oriel/runtime'
 import {
   connectPeer,
+  defaultTimeoutMs,
   hex,
   type NovaStub,
   type Peer,
@@ -128,7 +129,7 @@ export async function runningSpice(options: SpiceRunOptions = {}): Promise<Spice
     ${options.toml ?? ''}`
   const config = loadConfig(proxyConfig, { toml, refine: refineProxyConfig })
   const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
-  const authority = novaAuthority({ endpoint: nova.url, auth, timeoutMs: 2000 })
+  const authority = novaAuthority({ endpoint: nova.url, auth, timeoutMs: defaultTimeoutMs })
   const { bounds, record, expiresAt, timing = {} } = options
   const spiceBounds = { wrongTicketDelayMs: 0, ...bounds }
   const proxy = opened.use(
