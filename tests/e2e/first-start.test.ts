@@ -60,7 +60,8 @@ const pathWithoutThisWorkspace = () =>
     .join(':')
 
 async function answers(): Promise<boolean> {
-  const args = ['ping', '--fetch-retries=0', '--fetch-timeout=20000']
+  // One lost packet says nothing of the registry.
+  const args = ['ping', '--fetch-retries=3', '--fetch-retry-mintimeout=1000', '--fetch-timeout=20000']
   return run('npm', args).then(
     () => true,
     () => false,
