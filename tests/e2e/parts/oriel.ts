@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Client, createClient, staticToken } from '@oriel/sdk'
-import { freePort, type RunningProgram, startProgram, temporaryFolder } from '@oriel/testkit'
+import { freePort, type LogRecord, type RunningProgram, startProgram, temporaryFolder } from '@oriel/testkit'
 import { stringify } from 'smol-toml'
 
 export const PROJECT = '6f70656e737461636b206d6174746572'
@@ -66,8 +66,9 @@ export async function startPair({ servers, api = {}, proxy = {}, publicPort }: P
   const [apiPort, proxyPort] = [await freePort(), await freePort()]
   const apiProgram = scope.use(await startApp('api', merge(apiConfig(apiPort, publicPort ?? proxyPort, servers), api)))
   await listening(apiProgram)
-  const proxyProgram = scope.use(await startApp('proxy', merge(proxyConfig(apiPort, proxyPort), proxy)))
-  await listening(proxyProgram)
+  const proxyToml = merge(proxyConfig(apiPort, proxyPort), proxy)
+  const proxyProgram = scope.use(await startApp('proxy', proxyToml))
+  await listening(proxyProgram, (proxyToml.listen as unknown[]).length)
   const client = createClient({ endpoint: `http://127.0.0.1:${apiPort}/v2.1`, auth: staticToken(MEMBER_TOKEN) })
   const rest = scope.move()
   return {
@@ -76,8 +77,11 @@ export async function startPair({ servers, api = {}, proxy = {}, publicPort }: P
   }
 }
 
-export const listening = (program: RunningProgram) =>
-  program.waitForLog((record) => record.msg === 'listening' && record.listener !== 'admin')
+/** Resolves with the record of the last of `count` listeners: they come up one after another. */
+export function listening(program: RunningProgram, count = 1): Promise<LogRecord> {
+  const listeners = () => program.records.filter(({ msg, listener }) => msg === 'listening' && listener !== 'admin')
+  return program.waitForLog((record) => record === listeners()[count - 1])
+}
 
 export const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
