@@ -5,6 +5,9 @@ import type { StorePlace } from './place.ts'
 
 /** How long a query waits for another process that writes. */
 const BUSY_TIMEOUT_MS = 5_000
+/** As SQLite calls it: another process holds a lock. */
+const SQLITE_BUSY = 5
+const BUSY_RETRY_MS = 10
 /** Prepared statements that are kept; the store has fewer. */
 const MAX_STATEMENTS = 100
 
@@ -26,13 +29,28 @@ export function sqlitePlace(name: string): StorePlace {
 function sqliteDialect(file: string): Dialect {
   const db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS })
   try {
+    writeAhead(db)
     // A token that was answered, or a revocation, must outlive the power too.
-    db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+    db.exec('PRAGMA synchronous = FULL')
   } catch (error) {
     db.close()
     throw error
   }
   return new TransactionalDialect({ database: adapt(db) })
+}
+
+/** Of programs that start at once on a new file one changes its mode; SQLite refuses the others at once, without the timeout. */
+function writeAhead(db: DatabaseSync): void {
+  const deadline = performance.now() + BUSY_TIMEOUT_MS
+  for (;;) {
+    try {
+      db.exec('PRAGMA journal_mode = WAL')
+      return
+    } catch (error) {
+      if ((error as { errcode?: number }).errcode !== SQLITE_BUSY || performance.now() >= deadline) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_RETRY_MS)
+    }
+  }
 }
 
 /** Kysely migrates outside of transactions on SQLite, so that two programs at their first start get in each other's way. */
