@@ -69,12 +69,15 @@ export async function fakeQemu(path: string, options: FakeQemuOptions = {}): Pro
     socket.on('close', () => sockets.delete(socket)).on('error', () => {})
     const write = writer(socket, options)
     write(greeting)
-    createInterface({ input: socket }).on('line', (line) => {
-      const { execute, id, arguments: args } = JSON.parse(line)
-      const command = args.path === undefined ? execute : `${execute} ${args.path}`
-      asked.push(command)
-      write(replyTo(command, id, answers))
-    })
+    createInterface({ input: socket })
+      .on('line', (line) => {
+        const { execute, id, arguments: args } = JSON.parse(line)
+        const command = args.path === undefined ? execute : `${execute} ${args.path}`
+        asked.push(command)
+        write(replyTo(command, id, answers))
+      })
+      // It passes the socket's errors on, such as that of an answer to whoever has hung up.
+      .on('error', () => {})
   })
   await listening(server, path)
   return {
