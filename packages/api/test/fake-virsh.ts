@@ -1,5 +1,5 @@
 /** A `virsh` that says what a test wants, from files that the test may change at any time. */
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -41,17 +41,19 @@ export async function fakeVirsh(): Promise<FakeVirsh> {
   await writeFile(file('virsh'), script(path), { mode: 0o755 })
   for (const name of ['list', 'domstats', 'events', 'calls']) await writeFile(file(name), '')
   const rest = stack.move()
+  // A call may come at any moment: it reads the file as it was or as it will be, and never an empty one.
+  const put = async (name: string, text: string) => {
+    await writeFile(file('next'), text)
+    await rename(file('next'), file(name))
+  }
   const toggle = (name: string, text: string | undefined) =>
-    text === undefined ? rm(file(name), { force: true }) : writeFile(file(name), text)
+    text === undefined ? rm(file(name), { force: true }) : put(name, text)
   return {
     program: file('virsh'),
     async domains(...domains) {
-      for (const { uuid, xml } of domains) if (xml !== undefined) await writeFile(file(`${uuid}.xml`), xml)
-      await writeFile(file('domstats'), domains.map(statsOf).join(''))
-      await writeFile(
-        file('list'),
-        domains.map(({ uuid, name, runId }) => `${uuid} ${runId ?? '-'} ${name}\n`).join(''),
-      )
+      for (const { uuid, xml } of domains) if (xml !== undefined) await put(`${uuid}.xml`, xml)
+      await put('domstats', domains.map(statsOf).join(''))
+      await put('list', domains.map(({ uuid, name, runId }) => `${uuid} ${runId ?? '-'} ${name}\n`).join(''))
     },
     event: (line) => appendFile(file('events'), `${line}\n`),
     hang: (on) => toggle('hang', on ? '' : undefined),
@@ -59,7 +61,7 @@ export async function fakeVirsh(): Promise<FakeVirsh> {
     away: (uri) => toggle('away', uri),
     calls: async () => (await readFile(file('calls'), 'utf8')).split('\n').slice(0, -1),
     environment: async () => (await readFile(file('env'), 'utf8')).split('\n').map((line) => line.split('=')[0]!),
-    print: (name, text) => writeFile(file(name), text),
+    print: put,
     [Symbol.asyncDispose]: async () => rest.disposeAsync(),
   }
 }
