@@ -23,27 +23,32 @@ interface Bench extends AsyncDisposable {
   readonly changes: readonly ServerChange[]
 }
 
-const libvirtConfig = (keys = 'poll_seconds = 0.1'): LibvirtSourceConfig =>
+/** An answer may take its time, unless a test is about one that stays away. */
+const libvirtConfig = (keys = 'poll_seconds = 0.1', answerTimeoutMs = 30_000): LibvirtSourceConfig =>
   configOf(`
     [[sources]]
     kind = "libvirt"
     uri = "${URI}"
     host = "${HOST}"
     project_id = "p"
+    answer_timeout_ms = ${answerTimeoutMs}
     ${keys}`).sources[0] as LibvirtSourceConfig
 
 async function bench({
   domains = [RUNNING],
   keys,
+  answerTimeoutMs,
 }: {
   domains?: readonly FakeDomain[]
   keys?: string
+  answerTimeoutMs?: number
 } = {}): Promise<Bench> {
   await using stack = new AsyncDisposableStack()
   const virsh = stack.use(await fakeVirsh())
   await virsh.domains(...domains)
   const { program } = virsh
-  const source = stack.use(await createLibvirtSource(libvirtConfig(keys), { log: silentLogger(), program }))
+  const config = libvirtConfig(keys, answerTimeoutMs)
+  const source = stack.use(await createLibvirtSource(config, { log: silentLogger(), program }))
   const changes: ServerChange[] = []
   source.subscribe?.((change) => changes.push(change))
   const rest = stack.move()
@@ -205,17 +210,18 @@ describe('following domains', () => {
 })
 
 describe('a libvirt that does not answer', () => {
-  const keys = 'poll_seconds = 0.1\nanswer_timeout_ms = 2000'
+  /** Long enough for the calls that are answered. */
+  const answerTimeoutMs = 5000
 
   test.each([
-    ['hangs', (virsh: FakeVirsh, on: boolean) => virsh.hang(on), 'no answer within 2000 ms'],
+    ['hangs', (virsh: FakeVirsh, on: boolean) => virsh.hang(on), 'no answer within 5000 ms'],
     [
       'is away',
       (virsh: FakeVirsh, on: boolean) => virsh.fail(on ? 'error: failed to connect to the hypervisor' : undefined),
       'failed to connect',
     ],
   ])('%s: the last answer stands and says so, consoles fail, and it is over when it answers', async (_, set, why) => {
-    await using one = await bench({ keys })
+    await using one = await bench({ answerTimeoutMs })
     await set(one.virsh, true)
     await expect.poll(async () => (await one.source.list())[0]?.unansweredSince).toEqual(expect.any(Number))
     await expect(one.source.check?.()).rejects.toThrow('libvirt does not answer')
@@ -231,7 +237,7 @@ describe('a libvirt that does not answer', () => {
     const other = 'qemu+tls://compute-2.example/system'
     await using virsh = await fakeVirsh()
     await virsh.domains(RUNNING)
-    const config = { ...libvirtConfig(keys), uri: [other, URI] }
+    const config = { ...libvirtConfig(), uri: [other, URI] }
     await using source = await createLibvirtSource(config, { log: silentLogger(), program: virsh.program })
     await source.check!()
     await virsh.away(other)

@@ -30,25 +30,30 @@ interface Bench extends AsyncDisposable {
   readonly changes: readonly ServerChange[]
 }
 
-const qemuConfig = (folder: string, keys = 'poll_seconds = 0.1'): QemuSourceConfig =>
+/** An answer may take its time, unless a test is about one that stays away. */
+const qemuConfig = (folder: string, keys = 'poll_seconds = 0.1', answerTimeoutMs = 30_000): QemuSourceConfig =>
   configOf(`
     [[sources]]
     kind = "qemu"
     qmp = "${folder}/*.qmp"
     host = "${HOST}"
     project_id = "p"
+    answer_timeout_ms = ${answerTimeoutMs}
     ${keys}`).sources[0] as QemuSourceConfig
 
 /** A source of one fake guest, `web-1.qmp`. */
 async function bench(
-  options: FakeQemuOptions & { keys?: string; log?: ReturnType<typeof silentLogger> } = {},
+  options: FakeQemuOptions & {
+    keys?: string
+    answerTimeoutMs?: number
+    log?: ReturnType<typeof silentLogger>
+  } = {},
 ): Promise<Bench> {
   await using stack = new AsyncDisposableStack()
   const folder = stack.use(await socketFolder()).path
   const qemu = stack.use(await fakeQemu(join(folder, 'web-1.qmp'), options))
-  const source = stack.use(
-    await createQemuSource(qemuConfig(folder, options.keys), { log: options.log ?? silentLogger() }),
-  )
+  const config = qemuConfig(folder, options.keys, options.answerTimeoutMs)
+  const source = stack.use(await createQemuSource(config, { log: options.log ?? silentLogger() }))
   const changes: ServerChange[] = []
   source.subscribe?.((change) => changes.push(change))
   const rest = stack.move()
@@ -267,10 +272,9 @@ describe('following guests', () => {
 })
 
 describe('a QEMU that does what QEMU never does', () => {
-  const fast = 'answer_timeout_ms = 1000\npoll_seconds = 0.1'
-
   test('silence: the last answer stands and says so, nobody waits long, and it is over when QEMU speaks', async () => {
-    await using one = await bench({ keys: fast })
+    // Long enough for the questions that are answered.
+    await using one = await bench({ answerTimeoutMs: 5000 })
     const { ...answers } = one.qemu.answers
     one.qemu.answers['query-status'] = SILENCE
     await expect(consoleOf(one.source, 'vnc')).rejects.toThrow(/no answer|owes/)
@@ -296,7 +300,7 @@ describe('a QEMU that does what QEMU never does', () => {
   })
 
   test('silence from the beginning: no guest, and the source starts all the same', async () => {
-    await using one = await bench({ greeting: '', keys: fast })
+    await using one = await bench({ greeting: '', answerTimeoutMs: 1000 })
     expect(await one.source.list()).toEqual([])
   })
 
@@ -306,7 +310,7 @@ describe('a QEMU that does what QEMU never does', () => {
     ['an endless line', `{"QMP": "${'x'.repeat(MAX_LINE_CHARACTERS)}`],
     ['a deep line', `${'['.repeat(100_000)}\r\n`],
   ])('%s as greeting: no guest', async (_, greeting) => {
-    await using one = await bench({ greeting, keys: fast })
+    await using one = await bench({ greeting })
     expect(await one.source.list()).toEqual([])
   })
 
@@ -327,7 +331,7 @@ describe('a QEMU that does what QEMU never does', () => {
     ['null for everything', Object.fromEntries(Object.keys(guestAnswers()).map((command) => [command, null]))],
     ['a list of chardevs that is none', { 'query-chardev': { label: 'c' } }],
   ])('%s: no guest', async (_, answers) => {
-    await using one = await bench({ answers: guestAnswers(answers), keys: fast })
+    await using one = await bench({ answers: guestAnswers(answers) })
     expect(await one.source.list()).toEqual([])
   })
 

@@ -43,8 +43,9 @@ function expectAway(answer: Answer): void {
   expect(answer.headers.get('Retry-After')).toBe('5')
 }
 
+/** Answers have long enough to come, where any come. */
 function sourceConfig<Kind extends SourceConfig['kind']>(kind: Kind, keys: string) {
-  const common = `project_id = "${PROJECT}"\npoll_seconds = 3600\nanswer_timeout_ms = 1000`
+  const common = `project_id = "${PROJECT}"\npoll_seconds = 3600\nanswer_timeout_ms = 5000`
   const [config] = configOf(`[[sources]]\nkind = "${kind}"\n${common}\n${keys}`).sources
   return config as Extract<SourceConfig, { kind: Kind }>
 }
@@ -71,7 +72,7 @@ test.each([
   const graphics = "<graphics type='vnc' port='5900' listen='0.0.0.0'/>"
   const domain = { uuid: SERVER_ID, name: 'a', runId: 1, state: 1, xml: domainXmlOf(SERVER_ID, graphics) }
   await virsh.domains(domain)
-  const config = { ...sourceConfig('libvirt', 'uri = "qemu:///system"'), answer_timeout_ms: 10_000 }
+  const config = { ...sourceConfig('libvirt', 'uri = "qemu:///system"'), answer_timeout_ms: 30_000 }
   await using source = await createLibvirtSource(config, { log, program: virsh.program })
   const limits = { ...configOf().limits, source_timeout_seconds: 1 }
   await using api = await testApi({ source, config: { ...configOf(), limits } })
