@@ -569,6 +569,7 @@ async function fakeKeystone(options: FakeOptions = {}): Promise<FakeKeystone> {
   const config = loaded({
     auth_url: server.origin + (options.authPath ?? '/v3'),
     cafile: withCa ? certificateFile('ca.pem') : undefined,
+    timeout_ms: 60_000, // unless a test is about it, a busy machine is no outage
     ...options.config,
   })
   const authenticator = createKeystoneAuthenticator(config, { now: () => nowMs })

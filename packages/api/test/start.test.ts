@@ -175,7 +175,7 @@ describe('the end', () => {
       },
     })
     await using api = await testApi({ source })
-    const listener = await listen(createApi(api.deps).fetch, limits(5_000))
+    const listener = await listen(createApi(api.deps).fetch, limits(60_000))
     const origin = `http://${listener.address}`
     const answer = post(origin, { headers: { ...headers, 'X-Auth-Token': 'member' } })
     await asked.promise
@@ -291,8 +291,8 @@ describe('the sweeper', () => {
 
 const limits = (drainMs: number) => ({
   listen: '127.0.0.1:0',
-  headerTimeoutMs: 5_000,
-  requestTimeoutMs: 5_000,
+  headerTimeoutMs: 60_000,
+  requestTimeoutMs: 60_000,
   drainMs,
   log: silentLogger(),
 })
