@@ -48,6 +48,12 @@ async function withFile(text = entry()) {
   return { source, file, records, changes, [Symbol.asyncDispose]: async () => rest.disposeAsync() }
 }
 
+/** Another file takes its place: while it is written where it is, it is empty for a moment, and the source may look then. */
+async function replace(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.new`, text)
+  await rename(`${file}.new`, file)
+}
+
 sourceSuite('static, from a file', async () => {
   const { source, file, ...rest } = await withFile()
   return {
@@ -67,10 +73,10 @@ describe('a file of servers', () => {
 
   test('is read again when it is written, and when another takes its place', async () => {
     await using one = await withFile()
-    await writeFile(one.file, entry().replace('web-1', 'web-one'))
+    // It becomes longer, so nothing empties it first.
+    await writeFile(one.file, entry().replace('web-1', 'web-one'), { flag: 'r+' })
     await expect.poll(() => nameOf(one.source)).toBe('web-one')
-    await writeFile(`${one.file}.new`, entry().replace('web-1', 'web-two'))
-    await rename(`${one.file}.new`, one.file)
+    await replace(one.file, entry().replace('web-1', 'web-two'))
     await expect.poll(() => nameOf(one.source)).toBe('web-two')
     expect(one.changes).toEqual([])
   })
@@ -97,7 +103,7 @@ describe('a file of servers', () => {
     ['moved', entry().replace('"p"', '"q"')],
   ])('tells what has %s', async (kind, text) => {
     await using one = await withFile()
-    await writeFile(one.file, text)
+    await replace(one.file, text)
     one.source.reload([])
     expect(one.changes).toEqual([{ serverId: ID, kind }])
   })
@@ -114,7 +120,7 @@ describe('a file of servers', () => {
     ],
   ])('that %s changes nothing, and the log says where', async (_, text, fault) => {
     await using one = await withFile()
-    await writeFile(one.file, text)
+    await replace(one.file, text)
     one.source.reload([])
     expect(one.records.at(-1)).toMatchObject({ level: 'error', faults: [expect.stringMatching(fault)] })
     expect(await nameOf(one.source)).toBe('web-1')
