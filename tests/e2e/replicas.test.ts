@@ -52,7 +52,8 @@ describe.skipIf(skip)(`two apis on one PostgreSQL, two proxies behind HAProxy${r
         ({ length }) => length === 1,
       )
       known.add(fresh[0]!.id)
-      consoles[fresh[0]!.proxy_id as Name] ??= console
+      // The latest of each, as the list of sessions has it first.
+      consoles[fresh[0]!.proxy_id as Name] = console
     }
     const kept = scope.move()
     return { ...(consoles as Record<Name, OpenConsole>), [Symbol.dispose]: () => kept.dispose() }
@@ -203,7 +204,7 @@ const startDeployedApi = ({ store, port, publicPort, hypervisor }: ApiPlace) =>
 const startProxy = ({ apiPort, port, name }: { apiPort: number; port: number; name: string }) =>
   startDeployed('proxy', {
     ORIEL_AUTHORITY__ENDPOINT: `http://127.0.0.1:${apiPort}/v2.1`,
-    ORIEL_AUTHORITY__TIMEOUT_MS: '2000',
+    ORIEL_AUTHORITY__TIMEOUT_MS: '20000',
     ORIEL_AUTHORITY__PROXY_ID: name,
     ORIEL_AUTHORITY__AUTH__TOKEN: SERVICE_TOKEN,
     ORIEL_LISTEN__0__ADDRESS: `127.0.0.1:${port}`,

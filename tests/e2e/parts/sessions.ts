@@ -7,8 +7,8 @@ import { WebSocket } from 'ws'
 import { type PairOptions, SERVICE_TOKEN, type ServerEntry } from './oriel.ts'
 import { asViewer, type Viewer } from './rfb.ts'
 
-/** Short beats: what takes fifteen seconds in production takes three here. */
-export const BEAT_SECONDS = 1
+/** Short beats: what takes fifteen seconds in production takes six here. Any less, and a busy machine loses a proxy. */
+export const BEAT_SECONDS = 2
 export const LOST_AFTER_MS = 3 * BEAT_SECONDS * 1000
 
 type Toml = Record<string, unknown>
@@ -22,7 +22,7 @@ export const sessionTables = (apiPort: number, proxyId?: string): Required<Pick<
 export const orielAuthority = (apiPort: number, proxyId?: string): Toml => ({
   kind: 'oriel',
   endpoint: `http://127.0.0.1:${apiPort}`,
-  timeout_ms: 2000,
+  timeout_ms: 20_000,
   auth: { method: 'token', token: SERVICE_TOKEN },
   ...(proxyId !== undefined && { proxy_id: proxyId }),
 })
