@@ -10,6 +10,8 @@ import { asViewer, serveRfb } from './parts/rfb.ts'
 
 const { skip, reason } = requires('keystone')
 const id = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
+/** Keystone serves one request after the other, each in its time. */
+const PATIENCE_MS = 30_000
 
 describe.skipIf(skip)(`Oriel with a real Keystone${reason}`, () => {
   const parts = new AsyncDisposableStack()
@@ -85,7 +87,7 @@ describe.skipIf(skip)(`Oriel with a real Keystone${reason}`, () => {
     async ([, place]) => {
       const port = await freePort()
       const auth = { method: 'password', ...cloud.credentials(cloud.service, 'service') }
-      const authority = { ...place(), auth }
+      const authority = { ...place(), auth, timeout_ms: PATIENCE_MS }
       const { listen, admin } = proxyConfig(0, port)
       await using proxy = await startApp('proxy', { authority: { kind: 'nova', ...authority }, listen, admin })
       await listening(proxy)
@@ -99,7 +101,9 @@ describe.skipIf(skip)(`Oriel with a real Keystone${reason}`, () => {
 
   it('never says a password or token in its log', async () => {
     const token = await cloud.keystone.token(cloud.member, cloud.project)
-    await cloud.create(token)
+    const { headers } = await cloud.create(token)
+    const requestId = headers.get('x-openstack-request-id')
+    await cloud.api.waitForLog((record) => record.requestId === requestId && record.msg === 'request')
     const log = JSON.stringify(cloud.api.records) + cloud.api.otherLines.join() + cloud.api.stderr
     expect(log).toContain('/remote-consoles')
     expect(log).not.toContain(token)
@@ -121,7 +125,8 @@ describe.skipIf(skip)(`Oriel with a real Keystone${reason}`, () => {
 })
 
 describe.skipIf(skip)(`Oriel with a Keystone whose tokens live for seconds${reason}`, () => {
-  const tokenSeconds = 4
+  /** Longer than a busy machine takes to ask for a token and use it. */
+  const tokenSeconds = 15
   const parts = new AsyncDisposableStack()
   let cloud: Cloud
 
@@ -175,7 +180,7 @@ async function startCloud({ tokenSeconds = 3600, console = { host: '127.0.0.1', 
     project_name: projectName,
     project_domain_name: 'Default',
   })
-  const auth = { method: 'keystone', keystone: credentials(people.service, 'service') }
+  const auth = { method: 'keystone', keystone: { ...credentials(people.service, 'service'), timeout_ms: PATIENCE_MS } }
   await keystone.registerCompute(`${origin}/v2.1`)
   const api = scope.use(await startApp('api', { ...apiConfig(port, 6080, [server]), auth }))
   await listening(api)

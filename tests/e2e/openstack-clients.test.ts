@@ -211,7 +211,11 @@ async function startWorld() {
   const { authUrl: auth_url } = keystone
   const auth = {
     method: 'keystone',
-    keystone: { auth_url, username: service.name, password: service.password, project_name: 'service' },
+    keystone: {
+      ...{ auth_url, username: service.name, password: service.password, project_name: 'service' },
+      // Keystone serves one request after the other, and the clients beside it take all of the processor.
+      timeout_ms: 30_000,
+    },
   }
   const api = scope.use(
     await startApp('api', { ...apiConfig(port, 6080, [await serverIn(home.path, project)]), auth, consoles }),
