@@ -24,6 +24,8 @@ export interface DatabaseServer extends AsyncDisposable {
   createDatabase(): Promise<string>
   /** What the administrator gets for `sql` in the database of `url`. */
   query(url: string, sql: string): Promise<readonly Record<string, unknown>[]>
+  /** Keeps everybody else from a table in the database of `url`, until disposal. */
+  lock(url: string, table: string): Promise<AsyncDisposable>
   /** Connections of the user of `createDatabase` to the database of `url`. */
   connections(url: string): Promise<number>
   /** Starts it again after an end. */
@@ -65,14 +67,15 @@ export async function startPostgres(options: DatabaseServerOptions = {}): Promis
       await writeFile(secret, ADMIN_PASSWORD, { mode: 0o644 })
       const initdb = asUser('initdb', [
         ...['-D', join(data, 'cluster'), '-U', 'postgres', '-E', 'UTF8', '--locale=C.UTF-8', '--wal-segsize=1'],
-        ...['-A', 'scram-sha-256', `--pwfile=${secret}`],
+        ...['-A', 'scram-sha-256', `--pwfile=${secret}`, '--no-sync'],
       ])
       await run(initdb.command, initdb.args, { timeout: setUpTimeoutMs })
     },
     command: (data, tls) =>
       asUser('postgres', [
         ...['-D', join(data, 'cluster'), '-p', String(port), '-h', '127.0.0.1', '-k', data],
-        ...['max_connections=50', 'min_wal_size=2MB', 'max_wal_size=4MB'].flatMap((setting) => ['-c', setting]),
+        // Nothing here outlives the machine. What a server has written outlives the server without it too.
+        ...['max_connections=50', 'min_wal_size=2MB', 'max_wal_size=4MB', 'fsync=off'].flatMap((s) => ['-c', s]),
         ...(tls
           ? ['ssl=on', `ssl_cert_file=${tls}/server-cert.pem`, `ssl_key_file=${tls}/server-key.pem`].flatMap((s) => [
               '-c',
@@ -81,6 +84,7 @@ export async function startPostgres(options: DatabaseServerOptions = {}): Promis
           : []),
       ]),
     query: (database, sql) => queryPostgres({ port, database: database || 'postgres' }, sql),
+    lock: (database, table) => lockPostgres({ port, database }, table),
     prepare: `create role ${USER.name} login password '${USER.password}'`,
     create: (name) => [`create database ${name} owner ${USER.name}`],
     count: (name) =>
@@ -111,6 +115,8 @@ export async function startMariadb(options: DatabaseServerOptions = {}): Promise
           ...['--no-defaults', `--datadir=${join(data, 'data')}`, `--socket=${socketPath}`, `--port=${port}`],
           ...['--bind-address=127.0.0.1', '--skip-name-resolve', `--pid-file=${join(data, 'pid')}`],
           ...['--innodb-log-file-size=4M', '--innodb-buffer-pool-size=32M', '--max-connections=50'],
+          // As PostgreSQL's `fsync=off` above.
+          ...['--innodb-flush-method=nosync', '--debug-no-sync'],
           ...(runsAsRoot ? ['--user=mysql'] : []),
           ...(tls
             ? [`--ssl-ca=${tls}/ca-cert.pem`, `--ssl-cert=${tls}/server-cert.pem`, `--ssl-key=${tls}/server-key.pem`]
@@ -119,6 +125,7 @@ export async function startMariadb(options: DatabaseServerOptions = {}): Promise
       }
     },
     query: (database, sql) => queryMariadb({ socketPath, database }, sql),
+    lock: (database, table) => lockMariadb({ socketPath, database }, table),
     prepare: `create user ${USER.name}@'%' identified by '${USER.password}'`,
     create: (name) => [`create database ${name}`, `grant all on ${name}.* to ${USER.name}@'%'`],
     count: (name) =>
@@ -136,6 +143,7 @@ interface Kind {
   setUp(data: string): Promise<void>
   command(data: string, tls: string | undefined): { command: string; args: string[] }
   query(database: string, sql: string): Promise<Record<string, unknown>[]>
+  lock(database: string, table: string): Promise<AsyncDisposable>
   readonly prepare: string
   create(name: string): readonly string[]
   count(name: string): string
@@ -156,7 +164,12 @@ async function startServer({ tls, folder }: DatabaseServerOptions, kind: Kind): 
     if (!program) return
     const { pid, exited } = program
     program = undefined
-    process.kill(pid, signal)
+    try {
+      process.kill(pid, signal)
+    } catch (error) {
+      // It has ended by itself, as it may when its disk is full.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
     await within(exited, stopTimeoutMs, () => `${kind.scheme} is still there after ${signal}`)
   }
   const start = async () => {
@@ -177,6 +190,7 @@ async function startServer({ tls, folder }: DatabaseServerOptions, kind: Kind): 
       return `${kind.scheme}://${user}@127.0.0.1:${kind.port}/${name}`
     },
     query: (url, sql) => kind.query(nameIn(url), sql),
+    lock: (url, table) => kind.lock(nameIn(url), table),
     connections: async (url) => Number((await kind.query('', kind.count(nameIn(url))))[0]!.n),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   }
@@ -216,14 +230,21 @@ function watchEnd(program: RunningProgram): () => boolean {
 
 // Queries
 
-async function queryPostgres(
-  where: { port: number; database: string },
-  sql: string,
-): Promise<Record<string, unknown>[]> {
+interface PostgresPlace {
+  readonly port: number
+  readonly database: string
+}
+
+async function connectPostgres(where: PostgresPlace): Promise<pg.Client> {
   const options = { host: '127.0.0.1', user: 'postgres', password: ADMIN_PASSWORD, connectionTimeoutMillis: 5_000 }
   const client = new pg.Client({ ...options, ...where, ssl: false })
   client.on('error', () => {})
   await client.connect()
+  return client
+}
+
+async function queryPostgres(where: PostgresPlace, sql: string): Promise<Record<string, unknown>[]> {
+  const client = await connectPostgres(where)
   try {
     return (await client.query(sql)).rows
   } finally {
@@ -231,15 +252,42 @@ async function queryPostgres(
   }
 }
 
-async function queryMariadb(
-  where: { socketPath: string; database: string },
-  sql: string,
-): Promise<Record<string, unknown>[]> {
-  const client = await createConnection({ ...where, user: 'root', connectTimeout: 5_000, multipleStatements: true })
+async function lockPostgres(where: PostgresPlace, table: string): Promise<AsyncDisposable> {
+  const client = await connectPostgres(where)
+  await client.query(`begin; lock table ${table} in access exclusive mode`)
+  return {
+    async [Symbol.asyncDispose]() {
+      await client.query('rollback')
+      await client.end()
+    },
+  }
+}
+
+interface MariadbPlace {
+  readonly socketPath: string
+  readonly database: string
+}
+
+const connectMariadb = (where: MariadbPlace) =>
+  createConnection({ ...where, user: 'root', connectTimeout: 5_000, multipleStatements: true })
+
+async function queryMariadb(where: MariadbPlace, sql: string): Promise<Record<string, unknown>[]> {
+  const client = await connectMariadb(where)
   try {
     return (await client.query(sql))[0] as Record<string, unknown>[]
   } finally {
     client.destroy()
+  }
+}
+
+async function lockMariadb(where: MariadbPlace, table: string): Promise<AsyncDisposable> {
+  const client = await connectMariadb(where)
+  await client.query(`lock tables ${table} write`)
+  return {
+    async [Symbol.asyncDispose]() {
+      await client.query('unlock tables')
+      client.destroy()
+    },
   }
 }
 
