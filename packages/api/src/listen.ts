@@ -92,8 +92,13 @@ function rawStatus({ code = '', rawPacket }: ParserError): number {
   return rawStatuses[code] ?? 400
 }
 
+/** How the parser's own errors begin; others are of the connection, or of its time. */
+const UNREADABLE = /^HPE_/
+
 /** Node's parser gave up, so the answer is written by hand. */
 function refuseRaw(error: ParserError, socket: Socket, log: Logger): void {
+  // The rest of what is refused already. To close before it has come would take the answer from a client that still sends.
+  if (socket.writableEnded && UNREADABLE.test(error.code ?? '')) return
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
   // Bytes behind the last request of a connection: that request gets its own answer, after which the connection closes.
   if (error.code === 'HPE_CLOSED_CONNECTION') return

@@ -103,6 +103,7 @@ describe('what is no request', () => {
     ['a negative length', 'POST /v2.1 HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n', 400],
     ['no HTTP at all', 'hello\r\n\r\n', 400],
     ['headers without end', `GET /v2.1 HTTP/1.1\r\nHost: h\r\nX: ${'x'.repeat(70_000)}`, 431],
+    ['headers that go on after the answer', `GET /v2.1 HTTP/1.1\r\nHost: h\r\nX: ${'x'.repeat(700_000)}`, 431],
   ])('%s', async (_, bytes, status) => {
     await using api = await startApi(config(), { log: silentLogger() })
     const answer = await raw(api.address, bytes)
