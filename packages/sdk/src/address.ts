@@ -1,4 +1,5 @@
 /** Addresses that people give or catalogues name. */
+import { API_VERSION } from '@oriel/contract'
 import { SettingsError } from './errors.ts'
 
 /**
@@ -13,4 +14,13 @@ export function httpAddress(what: string, text: string): string {
     throw new SettingsError(`${what} must be without user name, password, query and fragment`)
   }
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '')
+}
+
+/** An endpoint without what follows the segment of the API's version, and without that segment too if it is not `kept`. */
+export function versionRoot(endpoint: string, kept: boolean): string {
+  const { origin, pathname } = new URL(endpoint)
+  const segments = pathname.split('/')
+  const version = segments.lastIndexOf(API_VERSION)
+  const root = version < 0 ? segments : segments.slice(0, version + Number(kept))
+  return origin + root.join('/').replace(/\/$/, '')
 }

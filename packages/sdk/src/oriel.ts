@@ -1,6 +1,5 @@
 /** Oriel's own extension of the API: sessions, for proxies that open them and people who list and end them. */
 import {
-  API_VERSION,
   EXTENSION_PATH,
   type ExtensionBody,
   type ExtensionQuery,
@@ -11,6 +10,7 @@ import {
   extensionRoutes,
   type PathParameter,
 } from '@oriel/contract'
+import { versionRoot } from './address.ts'
 import type { AnyInput, CallOptions } from './client-at.ts'
 
 /** The operations of the extension, by the names of the contract's routes. An API that is not Oriel answers 404. */
@@ -41,9 +41,4 @@ export function orielOperations(
 }
 
 /** Where the extension stands: beside the compute API, at whose endpoint the client was given. */
-export function extensionUrl(endpoint: string): string {
-  const { origin, pathname } = new URL(endpoint)
-  const before = pathname.split('/')
-  const api = before.lastIndexOf(API_VERSION)
-  return `${origin}${(api < 0 ? before : before.slice(0, api)).join('/').replace(/\/$/, '')}${EXTENSION_PATH}`
-}
+export const extensionUrl = (endpoint: string): string => versionRoot(endpoint, false) + EXTENSION_PATH

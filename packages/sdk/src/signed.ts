@@ -1,0 +1,72 @@
+/** Calls that say who is asking: at the endpoint that was given or found, and once more where the sign-in had ended. */
+import type { ExtensionRoute, Route } from '@oriel/contract'
+import { httpAddress } from './address.ts'
+import type { Auth } from './auth.ts'
+import type { AnyInput, QueryParameters } from './client-at.ts'
+import { type Deadline, withDeadline, within } from './deadline.ts'
+import { type Reply, SettingsError } from './errors.ts'
+import { exchange, type Request, type Transport } from './exchange.ts'
+
+/** A request as its route and its input make it. */
+export type Unsigned = Omit<Request, 'url'> & {
+  readonly path: string
+  /** From the endpoint to what `path` is below. Default: the endpoint itself. */
+  readonly base?: (endpoint: string) => string
+}
+
+/** Where the API is, which a sign-in may have to tell first. */
+export type EndpointOf = (limit: Deadline) => Promise<string>
+
+/** Gives the answer to a call, whatever its status. */
+export type SendSigned = (unsigned: Unsigned, signal: AbortSignal | undefined) => Promise<Reply>
+
+const identity = <T>(limit: Deadline, work: Promise<T>): Promise<T> => within(limit, 'The identity service', work)
+
+/** Sends calls, each under one deadline with its sign-in. A 401 is asked again, where `auth` can sign in anew. */
+export function signing(via: Transport, auth: Auth, endpointOf: EndpointOf, timeoutMs: number): SendSigned {
+  return (unsigned, signal) =>
+    withDeadline(timeoutMs, signal, async (limit) => {
+      const headers = await identity(limit, auth.headers(limit.signal))
+      const reply = await send(unsigned, headers, limit)
+      if (reply.status !== 401 || auth.rejected === undefined) return reply
+      auth.rejected(headers)
+      return send(unsigned, await identity(limit, auth.headers(limit.signal)), limit)
+    })
+
+  async function send({ path, base, ...rest }: Unsigned, headers: Record<string, string>, limit: Deadline) {
+    const given = await endpointOf(limit)
+    const secrets = [...rest.secrets, ...Object.values(headers)]
+    const url = (base?.(given) ?? given) + path
+    return exchange(via, { ...rest, url, headers: { ...rest.headers, ...headers }, secrets }, limit)
+  }
+}
+
+/** The endpoint that was given, or the one in the catalogue of `auth`. @throws SettingsError where there is neither */
+export function endpointSource(endpoint: string | undefined, auth: Auth): EndpointOf {
+  if (endpoint !== undefined) {
+    const given = httpAddress('The endpoint', endpoint)
+    return async () => given
+  }
+  if (auth.endpoint === undefined) throw new SettingsError('Give an endpoint, or an auth that has a catalogue')
+  return async (limit) => httpAddress('The endpoint', await identity(limit, auth.endpoint!(limit.signal)))
+}
+
+/** The method, the path with its query, and the body that a route makes of an input. @throws TypeError for what is no id */
+export function prepare({ method, path, body }: Route | ExtensionRoute, input: AnyInput) {
+  return { method, path: filled(path, input) + queryString(input.query), ...(body && { body: input.body }) }
+}
+
+const filled = (path: string, input: AnyInput) =>
+  path.replace(/\{(\w+)\}/g, (_, name: string) => pathSegment(name, input[name]))
+
+// `.` and `..` would lead to another route, and nothing to the list above it.
+function pathSegment(name: string, value: unknown): string {
+  if (typeof value !== 'string' || /^\.{0,2}$/.test(value)) throw new TypeError(`${name} must be an id`)
+  return encodeURIComponent(value)
+}
+
+function queryString(query: QueryParameters = {}): string {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined)
+  const text = new URLSearchParams(given.map(([name, value]): [string, string] => [name, String(value)])).toString()
+  return text && `?${text}`
+}
