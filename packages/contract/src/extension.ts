@@ -5,7 +5,7 @@
 import * as Type from 'typebox'
 import { type CloseReasonName, closeReasons } from './close-reasons.ts'
 import { type ConsoleType, consoleTypes, type Protocol } from './console-types.ts'
-import { type RefusalName, refusals } from './refusals.ts'
+import { type RefusalName, refusalNames } from './refusals.ts'
 
 /** The path below which the extension stands. */
 export const EXTENSION_PATH = '/oriel/v1'
@@ -26,7 +26,7 @@ const protocol = literals<Protocol>([...new Set(Object.values(consoleTypes).map(
 const reason = literals<CloseReasonName>(Object.keys(closeReasons) as CloseReasonName[])
 /** Why a session is over: its close reason, or, when it was admitted and never opened, what the proxy refused it for. */
 const endReason = literals<EndReason>([
-  ...new Set([...(Object.keys(closeReasons) as CloseReasonName[]), ...(Object.keys(refusals) as RefusalName[])]),
+  ...new Set([...(Object.keys(closeReasons) as CloseReasonName[]), ...refusalNames]),
 ])
 
 /** Connect info with what Nova's own answer does not say: type, expiry, base URL, whose it is. */

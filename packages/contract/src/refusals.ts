@@ -10,6 +10,26 @@ interface Refusal {
   readonly retryAfterSeconds?: number
 }
 
+/** A refusal by its name, as in logs and metrics. */
+export type RefusalName = (typeof refusalNames)[number]
+/** Without the sentences, which no client needs to carry: it gets them with the refusal. */
+export const refusalNames = [
+  'bad_request',
+  'missing_token',
+  'unknown_token',
+  'foreign_origin',
+  'wrong_console_type',
+  'not_found',
+  'console_moved',
+  'too_many',
+  'too_many_attempts',
+  'console_unreachable',
+  'security_failed',
+  'authority_unavailable',
+  'draining',
+  'console_timeout',
+] as const
+
 export const refusals = {
   bad_request: {
     status: 400,
@@ -28,7 +48,7 @@ export const refusals = {
     text: 'The machine is no longer where this console address leads. Ask for a new console.',
   },
   too_many: { status: 429, text: 'Too many consoles are open. Close one and try again.' },
-  too_many_attempts: { status: 429, text: 'Too many attempts came from your address. Wait a moment and try again.' },
+  too_many_attempts: { status: 429, text: 'Too many attempts from your address. Try again in a moment.' },
   console_unreachable: { status: 502, text: 'The console of this machine cannot be reached. Is the machine running?' },
   security_failed: { status: 502, text: 'The machine and the console proxy could not agree on security.' },
   authority_unavailable: {
@@ -38,10 +58,7 @@ export const refusals = {
   },
   draining: { status: 503, text: 'The console proxy is restarting. Try again in a moment.', retryAfterSeconds: 2 },
   console_timeout: { status: 504, text: 'The console of this machine did not answer in time. Is the machine running?' },
-} as const satisfies Record<string, Refusal>
+} as const satisfies Record<RefusalName, Refusal>
 
 /** The refusal of that name, with all that it may have. */
 export const refusal = (name: RefusalName): Refusal => refusals[name]
-
-/** A refusal by its name, as in logs and metrics. */
-export type RefusalName = keyof typeof refusals
