@@ -53,6 +53,8 @@ export class Desktop implements Disposable {
   #input = ''
   #viewers = 0
   #pointer = { x: 0, y: 0, buttons: 0 }
+  /** Since the epoch. */
+  #shownSecond = 0
   #tick: NodeJS.Timeout | undefined
 
   constructor({ name, now }: DesktopOptions) {
@@ -148,14 +150,15 @@ export class Desktop implements Disposable {
     this.#drawStatus()
   }
 
-  /** Wakes at the next full second of the guest's clock, so that no second is skipped or shown late. */
+  /** Wakes when the second that is shown has ended on the guest's clock, so that none is skipped or shown late. */
   #armClock(): void {
-    const untilNextMs = 1000 - (this.#now().getTime() % 1000)
-    this.#tick = setTimeout(() => {
-      this.#drawTitle()
-      this.#drawView()
+    const untilNextMs = (this.#shownSecond + 1) * 1000 - this.#now().getTime()
+    const tick = () => {
+      // Timers count whole milliseconds, so that one may wake just before the second has ended.
+      if (secondOf(this.#now()) !== this.#shownSecond) this.#drawTime()
       this.#armClock()
-    }, untilNextMs).unref()
+    }
+    this.#tick = setTimeout(tick, Math.min(untilNextMs, 1000)).unref()
   }
 
   #drawAll(): void {
@@ -163,24 +166,30 @@ export class Desktop implements Disposable {
     this.picture.text(16, 58, 'This guest draws itself: no disk,', colours.text)
     this.picture.text(16, 80, 'no hypervisor, only RFB.', colours.text)
     this.picture.text(16, 106, 'Type, or hold a button and paint.', colours.dim)
-    this.#drawTitle()
-    this.#drawView()
+    this.#drawTime()
     this.#drawTerminal()
     this.#drawStatus()
   }
 
-  #drawTitle(): void {
+  #drawTime(): void {
+    const now = this.#now()
+    this.#shownSecond = secondOf(now)
+    this.#drawTitle(now)
+    this.#drawView(now)
+  }
+
+  #drawTitle(now: Date): void {
     const { picture } = this
     picture.fill(titleArea, colours.bar)
     picture.fill({ ...titleArea, y: titleArea.height - 1, height: 1 }, colours.edge)
     picture.text(16, 12, 'Oriel demo guest', colours.text)
     picture.text(16 + 17 * 12, 12, shortened(this.name, 24), colours.accent)
-    picture.text(desktopWidth - 16 - 8 * 12, 12, clockText(this.#now()), colours.prompt)
+    picture.text(desktopWidth - 16 - 8 * 12, 12, clockText(now), colours.prompt)
     picture.changed(titleArea)
   }
 
-  #drawView(): void {
-    drawWindow(this.picture, this.#now(), colours.wall)
+  #drawView(now: Date): void {
+    drawWindow(this.picture, now, colours.wall)
     this.picture.changed(windowArea)
   }
 
@@ -220,6 +229,10 @@ export class Desktop implements Disposable {
 }
 
 const modifiers = new Set<number>([keysym.shiftLeft, keysym.shiftRight, keysym.controlLeft, keysym.controlRight])
+
+function secondOf(time: Date): number {
+  return Math.floor(time.getTime() / 1000)
+}
 
 function clockText(time: Date): string {
   return [time.getHours(), time.getMinutes(), time.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':')
