@@ -176,6 +176,8 @@ test('all viewers share one desktop', async () => {
   using typist = await viewer(guest)
   using watcher = await viewer(guest)
   const before = await picture(watcher, typed)
+  // What stands at the area's edge is news as yet. Once that is told, only a key can bring an answer.
+  await update(watcher, true, typed)
   await watcher.send(updateRequest(true, typed))
   await typist.send(key(0x5a))
   expect((await readUpdate(watcher)).length).toBeGreaterThan(0)
