@@ -19,8 +19,17 @@ describe.skipIf(skip)(`real libvirt domains as servers${reason}`, () => {
     libvirt = parts.use(await startLibvirt())
     // Looks are rare here, so that what is seen was told by events.
     api = parts.use(await startSourcedApi({ kind: 'libvirt', uri: libvirt.uri, poll_seconds: 60 }))
+    await untilItListens()
   })
   afterAll(() => parts.disposeAsync())
+
+  /** virsh does not say when it has begun to listen for events: the first one that is heard tells. */
+  async function untilItListens() {
+    const isListed = async () => 'heard' in (await api.statuses())
+    while (!(await isListed())) await libvirt.define(domain({ uuid: A, name: 'heard', devices: '' }))
+    await libvirt.virsh('undefine', 'heard')
+    while (await isListed()) await new Promise((resolve) => setTimeout(resolve, 50))
+  }
 
   const port = async (id: string, protocol: 'vnc' | 'spice' | 'serial') =>
     (await api.connectInfo(await api.mint(id, protocol)))?.port
