@@ -115,10 +115,11 @@ describe.skipIf(skip)(`native SPICE through api and proxy${qemu.reason}${viewers
     })
 
     it('finds the ports of a guest by its monitor, where nobody wrote them down', async () => {
-      const source = { kind: 'qemu', project_id: PROJECT, host: guest.host, qmp: guest.qmpSocket }
+      const patience = { answer_timeout_ms: 15_000 }
+      const source = { kind: 'qemu', project_id: PROJECT, host: guest.host, qmp: guest.qmpSocket, ...patience }
       await using pair = await startPair({ authority, source })
       await expect
-        .poll(async () => (await pair.alice.at('2.99').listServersDetail()).servers, { timeout: 10_000 })
+        .poll(async () => (await pair.alice.at('2.99').listServersDetail()).servers)
         .toMatchObject([{ id: ID, status: 'ACTIVE' }])
       const link = await mint(pair.alice)
       expect(await connectInfo(pair, link)).toMatchObject({ port: guest.spicePort, tls_port: guest.spiceTlsPort })

@@ -19,7 +19,7 @@ describe('the proxy with an unmodified Nova as its authority', () => {
     const console = { instance_uuid: randomUUID(), host, port: consolePort, internal_access_path: null }
     nova = parts.use(await startNovaStub({ tokens: { [token]: console }, adminToken: 'service-secret' }))
     port = await freePort()
-    const authority = { endpoint: nova.url, timeout_ms: 3000, auth: { token: 'service-secret' } }
+    const authority = { endpoint: nova.url, auth: { token: 'service-secret' } }
     proxy = parts.use(await startApp('proxy', merge(proxyConfig(nova.port, port), { authority })))
     await listening(proxy)
   })
