@@ -1,15 +1,15 @@
 /** From a console URL of type spice-direct to a real guest's screen, in the viewers that people use. */
 import { existsSync, readFileSync } from 'node:fs'
-import { differingShare, type QemuGuest, requires, type TemporaryFolder, temporaryPki } from '@oriel/testkit'
+import { differingShare, requires, type TemporaryFolder, temporaryPki } from '@oriel/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   bestMatch,
   consoleOf,
   type Display,
-  isSteady,
   requiresViewers,
   type SpiceStand,
   type SpiceStandOptions,
+  type StillGuest,
   screenshot,
   startDisplay,
   startGuest,
@@ -30,7 +30,7 @@ const [ALICE, BOB] = ['a11ce000-0000-4000-8000-000000000001', 'b0b00000-0000-400
 describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.reason}`, () => {
   const parts = new AsyncDisposableStack()
   let cloud: TemporaryFolder
-  let guest: QemuGuest
+  let guest: StillGuest
 
   beforeAll(async () => {
     cloud = parts.use(await temporaryPki())
@@ -108,13 +108,12 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
     using display = await linked(oriel, file, { channelType: 2, connectionId })
     display.send(101, Buffer.alloc(14))
     // A screen that is drawn anew is hundreds of messages, which QEMU sends in few segments.
-    await guest.qmp('system_reset')
+    await guest.restart()
     await until(
       () => display.messages().length,
       (count) => count > 30,
     )
     expect(main.messages().length).toBeGreaterThanOrEqual(4)
-    await guest.untilPicture(isSteady())
   })
 
   it('lets one console be used by one person: the second takes it over, and the log names both', async () => {

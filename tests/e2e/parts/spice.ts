@@ -133,17 +133,49 @@ export const consoleOf = ({ uuid, host, spicePort, spiceTlsPort }: QemuGuest): N
   tls_port: spiceTlsPort ?? null,
 })
 
-/** A guest with SPICE alone, whose firmware has drawn its screen. */
-export async function startGuest(options: Omit<QemuOptions, 'vnc'>): Promise<QemuGuest> {
+/** A guest whose screen stays as it is until a key is pressed. */
+export interface StillGuest extends QemuGuest {
+  /** Resets the machine, and resolves when its screen is the same again. */
+  restart(): Promise<void>
+}
+
+/**
+ * A guest with SPICE alone, in the menu of its firmware: whatever else that shows, it replaces by itself within a minute.
+ * The firmware says on its debug port what it shows.
+ */
+export async function startGuest(options: Omit<QemuOptions, 'vnc'>): Promise<StillGuest> {
   await using opened = new AsyncDisposableStack()
-  const guest = opened.use(await startQemu({ ...options, vnc: false }))
-  await guest.untilPicture(isSteady())
-  opened.move()
-  return guest
+  const folder = opened.use(await temporaryFolder())
+  const debugPort = join(folder.path, 'firmware')
+  const args = [...(options.args ?? []), '-debugcon', `file:${debugPort}`, '-global', 'isa-debugcon.iobase=0x402']
+  const guest = opened.use(await startQemu({ ...options, args, vnc: false }))
+  let starts = 0
+  const says = (words: string) =>
+    until(
+      () => readFile(debugPort, 'utf8'),
+      (all) => all.split(words).length > starts,
+    )
+  const openMenu = async () => {
+    starts += 1
+    await says('Press ESC for boot menu')
+    await guest.sendKey('esc')
+    await says('Select boot device')
+    await guest.untilPicture(isSteady())
+  }
+  await openMenu()
+  const close = opened.move()
+  return {
+    ...guest,
+    restart: async () => {
+      await guest.qmp('system_reset')
+      await openMenu()
+    },
+    [Symbol.asyncDispose]: () => close.disposeAsync(),
+  }
 }
 
 /** Accepts a picture of a text screen once it stays as it is, its cursor apart. */
-export function isSteady(looks = 10): (picture: RgbPicture) => boolean {
+function isSteady(looks = 10): (picture: RgbPicture) => boolean {
   let last: RgbPicture | undefined
   let same = 0
   return (picture) => {
@@ -220,7 +252,12 @@ export async function startDisplay(): Promise<Display> {
       await xdotool('windowfocus', '--sync', window)
       for (const key of keys) await xdotool('key', '--window', '0', key).catch(() => xdotool('key', key))
     },
-    titles: async () => Promise.all((await windows()).map(async (id) => (await xdotool('getwindowname', id)).trim())),
+    titles: async () => {
+      // A window may close between the two questions.
+      const titleOf = (id: string) => xdotool('getwindowname', id).catch(() => '')
+      const titles = await Promise.all((await windows()).map(titleOf))
+      return titles.map((title) => title.trim()).filter((title) => title !== '')
+    },
     [Symbol.asyncDispose]: () => ended(child),
   }
 }
@@ -253,7 +290,9 @@ export async function startViewer(display: Display, file: string): Promise<Viewe
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
   opened.defer(() => ended(child))
   const close = opened.move()
-  return { log: () => text, exited, [Symbol.asyncDispose]: () => close.disposeAsync() }
+  // Its own number is in each line, and may be that of a port.
+  const log = () => text.replaceAll(`(remote-viewer:${child.pid}): `, '')
+  return { log, exited, [Symbol.asyncDispose]: () => close.disposeAsync() }
 }
 
 async function ended(child: ChildProcess): Promise<void> {
