@@ -72,7 +72,7 @@ describe.skipIf(qemu.skip || viewers.skip)(
       expect(oriel.proxy.sessions()).toHaveLength(1)
       expect(oriel.logged('session opened')).toHaveLength(how === 'switch-host' ? 2 : 1)
       // The viewer knows the proxy, and never heard of the hypervisor's ports.
-      expect(viewer.log()).not.toContain(`:${target.spiceTlsPort}`)
+      expect(viewer.log()).not.toMatch(numeral(target.spiceTlsPort!))
     })
 
     it('ends the session where it may not be followed, and the target hears of nobody', async () => {
@@ -88,7 +88,7 @@ describe.skipIf(qemu.skip || viewers.skip)(
       await viewer.exited
       expect(oriel.logged('live migration is not followed').length).toBeGreaterThan(0)
       expect(await viewersOf(target)).toBe(0)
-      expect(viewer.log()).not.toContain(String(target.spiceTlsPort))
+      expect(viewer.log()).not.toMatch(numeral(target.spiceTlsPort!))
     })
 
     /** Two QEMUs for one machine; the second waits for its state. */
@@ -122,6 +122,9 @@ describe.skipIf(qemu.skip || viewers.skip)(
         ...subject,
       })
     }
+
+    /** A number by itself: its digits may well be part of an address in memory. */
+    const numeral = (value: number) => new RegExp(`\\b${value}\\b`)
 
     const viewersOf = async (guest: QemuGuest) =>
       ((await guest.qmp('query-spice')) as { channels: unknown[] }).channels.length
