@@ -58,7 +58,7 @@ export interface RunOptions {
   readonly pages?: string
   /** The newest microversion of the Nova stub. Default: the stub's own. */
   readonly maxMicroversion?: string
-  /** Deadline of a look-up. Default: 2000. */
+  /** Deadline of a look-up. Default: one that only ends what hangs. */
   readonly timeoutMs?: number
 }
 
@@ -75,7 +75,7 @@ export async function running(options: RunOptions = {}): Promise<Running> {
   const log = capture()
   const config = configOf(nova.url, options.toml, '127.0.0.1:0', options.consoles)
   const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
-  const authority = novaAuthority({ endpoint: nova.url, auth, timeoutMs: options.timeoutMs ?? 2000 })
+  const authority = novaAuthority({ endpoint: nova.url, auth, timeoutMs: options.timeoutMs ?? defaultTimeoutMs })
   const { pages, timing = {} } = options
   const proxy = opened.use(await createProxy({ config, authority, log: log.logger, pages, timing }))
   const close = opened.move()
@@ -128,6 +128,8 @@ export async function shakeThen(peer: Peer, guest: (peer: Peer) => Promise<void>
 /** A WebSocket client whose messages can be read like a stream. */
 export interface Client extends Disposable {
   readonly ws: WebSocket
+  /** How many pings have come, the first one included, which may come along with the answer to the Upgrade. */
+  readonly pings: number
   read(length: number): Promise<Buffer>
   closed(): Promise<{ code: number; text: string }>
 }
@@ -168,15 +170,21 @@ export async function open(address: string, options: DialOptions = {}): Promise<
 }
 
 function clientOf(ws: WebSocket): Client {
-  let held = Buffer.alloc(0)
+  const held: Buffer[] = []
+  let length = 0
+  let pings = 0
   let news = Promise.withResolvers<void>()
   const note = () => {
     news.resolve()
     news = Promise.withResolvers()
   }
   ws.on('message', (data: Buffer) => {
-    held = Buffer.concat([held, data])
+    held.push(data)
+    length += data.length
     note()
+  })
+  ws.on('ping', () => {
+    pings += 1
   })
   const closed = new Promise<{ code: number; text: string }>((resolve) =>
     ws.on('close', (code, text) => resolve({ code, text: text.toString() })),
@@ -184,14 +192,18 @@ function clientOf(ws: WebSocket): Client {
   ws.on('error', () => {})
   return {
     ws,
-    read: async (length) => {
+    get pings() {
+      return pings
+    },
+    read: async (wanted) => {
       const enough = async () => {
-        while (held.length < length) await news.promise
+        while (length < wanted) await news.promise
       }
-      await within(enough(), defaultTimeoutMs, () => `wanted ${length} bytes, have ${held.length}`)
-      const bytes = held.subarray(0, length)
-      held = held.subarray(length)
-      return bytes
+      await within(enough(), defaultTimeoutMs, () => `wanted ${wanted} bytes, have ${length}`)
+      const all = Buffer.concat(held.splice(0))
+      held.push(all.subarray(wanted))
+      length -= wanted
+      return all.subarray(0, wanted)
     },
     closed: () => within(closed, defaultTimeoutMs, () => 'the WebSocket is still open'),
     [Symbol.dispose]: () => ws.terminate(),

@@ -180,7 +180,7 @@ describe('what is refused before 101', () => {
   it.each(['max_total', 'max_per_instance', 'max_per_client'])(
     '%s is kept, and given back by a refused connect',
     async (limit) => {
-      await using proxy = await running({ toml: `[sessions]\n${limit} = 1`, timing: { dialTimeoutMs: 500 } })
+      await using proxy = await running({ toml: `[sessions]\n${limit} = 1` })
       const { port } = proxy.hypervisor
       proxy.nova.tokens.set(TOKEN, { instance_uuid: INSTANCE, host: '127.0.0.1', port: await freePort() })
       expectRefusal(await upgrade(proxy.address), 'console_unreachable')
@@ -201,7 +201,7 @@ describe('what is refused before 101', () => {
   })
 
   it('a client that leaves while Nova is asked is forgotten', async () => {
-    await using proxy = await running({ timeoutMs: 5_000 })
+    await using proxy = await running()
     proxy.nova.behave('hang')
     const peer = await connectPeer(parseListen(proxy.address))
     await peer.send(Buffer.from([`GET /?token=${TOKEN} HTTP/1.1`, 'Host: h', ...UPGRADE, '', ''].join('\r\n')))
