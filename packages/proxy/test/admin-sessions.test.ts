@@ -1,5 +1,5 @@
 import { sha256Hex } from '@oriel/runtime'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type DialOptions, INSTANCE, OTHER_TOKEN, open, raw, running, TOKEN } from './fixture.ts'
 
 const ADMIN = '[admin]\nlisten = "127.0.0.1:0"'
@@ -15,7 +15,11 @@ async function withAdmin(toml = ADMIN) {
 }
 
 describe('/sessions', () => {
+  afterEach(() => void vi.useRealTimers())
+
   it('lists what is open: who, where, since when, how much, and how long without input', async () => {
+    // Time passes only when it is told to.
+    vi.useFakeTimers({ toFake: ['performance'] })
     await using it = await withAdmin()
     expect(await it.list()).toEqual([])
     using client = await it.opened()
@@ -33,6 +37,8 @@ describe('/sessions', () => {
         idle_seconds: 0,
       },
     ])
+    vi.advanceTimersByTime(2_500)
+    expect(await it.list()).toMatchObject([{ idle_seconds: 2 }])
     const [first] = await it.list()
     const one = await it.ask(`/sessions/${first!.id}`)
     expect([one.status, await one.json()]).toEqual([200, { session: expect.objectContaining({ id: first!.id }) }])
