@@ -6,7 +6,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseListen } from '@oriel/runtime'
-import { type RunningProgram, startNovaStub, startProgram, temporaryFolder } from '@oriel/testkit'
+import { type LogRecord, type RunningProgram, startNovaStub, startProgram, temporaryFolder } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import { ADMIN_TOKEN, UPGRADE } from './fixture.ts'
 
@@ -26,9 +26,13 @@ async function measured() {
   const program = opened.use(await startProgram({ file, nodeArgs, args: ['--config', config] }))
   const { address } = await program.waitForLog(({ msg }) => msg === 'listening', { timeoutMs: 60_000 })
   const close = opened.move()
+  let asked = 0
   return {
     ...{ program, address: String(address) },
-    heapBytes: () => heapBytes(program),
+    heapBytes: () => {
+      asked += 1
+      return heapBytes(program, asked)
+    },
     [Symbol.asyncDispose]: () => close.disposeAsync(),
   }
 }
@@ -44,13 +48,11 @@ const toml = (endpoint: string) => `
   allowed = ["portal.example"]
   trusted_proxies = ["127.0.0.1"]`
 
-async function heapBytes(program: RunningProgram): Promise<number> {
-  const before = program.records.filter(({ msg }) => msg === 'heap').length
+/** The answer to the question of that number: of earlier ones, the log may have been forgotten meanwhile. */
+async function heapBytes(program: RunningProgram, number: number): Promise<number> {
   process.kill(program.pid, 'SIGUSR2')
-  const later = ({ msg }: { msg?: unknown }) =>
-    msg === 'heap' && program.records.filter((record) => record.msg === 'heap').length > before
-  await program.waitForLog(later, { timeoutMs: 30_000 })
-  return Number(program.records.filter(({ msg }) => msg === 'heap').at(-1)!.bytes)
+  const answer = ({ msg, asked }: LogRecord) => msg === 'heap' && asked === number
+  return Number((await program.waitForLog(answer, { timeoutMs: 30_000 })).bytes)
 }
 
 /** Sends `count` requests over as many connections, some at a time; gives the statuses that came back. */
