@@ -172,7 +172,7 @@ describe('a leg over TLS', () => {
   it('CVE-2023-3354 disconnect in handshake: cut anywhere within TLS', async () => {
     await using server = await vencryptServer({ folder: pki.path })
     const whole = await handshakeBytes(server)
-    for (let limit = 0; limit < whole; limit += 1 + Math.floor(whole / 150)) {
+    for (let limit = 0; limit < whole - SPREAD_BYTES; limit += 1 + Math.floor(whole / 150)) {
       await using cut = await cutAfter(server.port, limit)
       const error = await secured({ host: '127.0.0.1', port: cut.port }).catch((e: Error) => e)
       expect(error, `after ${limit} bytes`).toBeInstanceOf(Error)
@@ -264,6 +264,9 @@ async function scripted(more: Buffer, answer?: Buffer) {
 
 /** ProtocolVersion, security type, VeNCrypt's version and subtype; more than that is TLS. */
 const VENCRYPT_ANSWER_BYTES = 12 + 1 + 2 + 4
+
+/** By how much one handshake may be shorter than another: DER drops the zeros at the beginning of ECDSA's numbers. */
+const SPREAD_BYTES = 8
 
 /** How much a server says up to the end of SecurityResult. */
 async function handshakeBytes({ port }: VencryptServer): Promise<number> {
