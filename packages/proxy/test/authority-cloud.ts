@@ -46,7 +46,8 @@ export async function startCloud({ tls = false, names = ['localhost'] } = {}): P
   const nova = opened.use(await startNovaStub({ tokens: { [TOKEN]: CONSOLE }, adminToken: 'unused' }))
   const pki = tls ? opened.use(await temporaryPki({ names })) : undefined
   const pem = (name: string) => readFile(join(pki!.path, name), 'utf8')
-  const handler: RequestListener = (request, response) => void answer(request, response)
+  // Whoever asked may be gone meanwhile, and so may Nova.
+  const handler: RequestListener = (request, response) => void answer(request, response).catch(() => response.destroy())
   const server = pki
     ? createSecureServer({ cert: await pem('server-cert.pem'), key: await pem('server-key.pem') }, handler)
     : createServer(handler)

@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import { parseListen } from '@oriel/runtime'
-import { temporaryPki, within } from '@oriel/testkit'
+import { defaultTimeoutMs, temporaryPki, within } from '@oriel/testkit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { MalformedHeader, parseProxyHeader } from '../src/listen/proxy-protocol.ts'
@@ -106,7 +106,7 @@ async function answered(address: string, pieces: readonly Buffer[]): Promise<str
   }
   const { promise, resolve } = Promise.withResolvers<string>()
   socket.once('data', (data) => resolve(data.toString('latin1'))).once('close', () => resolve(''))
-  const text = await within(promise, 5_000, () => 'neither an answer nor an end')
+  const text = await within(promise, defaultTimeoutMs, () => 'neither an answer nor an end')
   socket.destroy()
   return text
 }
