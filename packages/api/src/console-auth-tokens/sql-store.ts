@@ -7,6 +7,8 @@ import { type ConsoleAuthToken, type ConsoleAuthTokenStore, type ConsoleGrant, S
 
 /** How far the clocks of replicas may be apart. A token from beyond that was made before the clock was set back. */
 const MAX_CLOCK_SKEW_MS = 60_000
+/** Tokens in one query: databases limit their parameters. */
+const TOKENS_AT_ONCE = 500
 
 /** A store in `db`, whose tables are up to date; disposing of it closes `db`. `now` is in milliseconds since the epoch. */
 export function createSqlStore(db: Kysely<Database>, now: () => number = Date.now): ConsoleAuthTokenStore {
@@ -38,14 +40,31 @@ export function createSqlStore(db: Kysely<Database>, now: () => number = Date.no
       const query = db.deleteFrom('console_auth_tokens').where('server_id', '=', serverId)
       return Number((await reach(query.executeTakeFirst())).numDeletedRows)
     },
-    async sweep() {
-      const query = db.deleteFrom('console_auth_tokens').where('expires_at', '<=', now())
-      return Number((await reach(query.executeTakeFirst())).numDeletedRows)
-    },
+    sweep: () => reach(sweep(db, now())),
     async check() {
       await reach(db.selectFrom('console_auth_tokens').select('token_sha256').limit(1).execute())
     },
     [Symbol.asyncDispose]: () => db.destroy(),
+  }
+}
+
+/**
+ * By the tokens, in their order, since replicas may sweep at the same moment. By expiry the database is free to take one way
+ * to the rows for the one and another for the other, and each may then hold what the other waits for.
+ */
+async function sweep(db: Kysely<Database>, now: number): Promise<number> {
+  let removed = 0
+  for (;;) {
+    const expired = await db
+      .selectFrom('console_auth_tokens')
+      .select('token_sha256')
+      .where('expires_at', '<=', now)
+      .limit(TOKENS_AT_ONCE)
+      .execute()
+    const tokens = expired.map(({ token_sha256 }) => token_sha256).toSorted()
+    if (tokens.length === 0) return removed
+    const query = db.deleteFrom('console_auth_tokens').where('token_sha256', 'in', tokens)
+    removed += Number((await query.executeTakeFirst()).numDeletedRows)
   }
 }
 
