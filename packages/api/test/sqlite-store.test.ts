@@ -34,7 +34,7 @@ describe('SQLite in a file', () => {
     expect(await one.find(token)).toBeUndefined()
   })
 
-  test('several programs that start at once on a new file all get to work', async () => {
+  test('several programs that start at once on a new file all get to work', { timeout: 300_000 }, async () => {
     const file = freshFile()
     const program = `
       const { openTokenStore } = await import(${JSON.stringify(import.meta.resolve('../src/index.ts'))})
