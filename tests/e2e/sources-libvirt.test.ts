@@ -1,5 +1,5 @@
 /** The API follows the domains of a real libvirt daemon (qemu:///session, emulated guests). */
-import { requires } from '@oriel/testkit'
+import { freePort, requires } from '@oriel/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { domain, type Libvirt, startLibvirt } from './parts/libvirt.ts'
 import { following, type SourcedApi, startSourcedApi } from './parts/real-source.ts'
@@ -7,7 +7,8 @@ import { following, type SourcedApi, startSourcedApi } from './parts/real-source
 const SOON = { interval: 50 }
 const A = '6695eb01-f6a4-8304-79aa-97f2502e193a'
 const B = '6695eb01-f6a4-8304-79aa-97f2502e193b'
-const VNC = "<graphics type='vnc' autoport='yes'><listen type='address' address='127.0.0.1'/></graphics>"
+const LOOPBACK = "<listen type='address' address='127.0.0.1'/>"
+const VNC = `<graphics type='vnc' autoport='yes'>${LOOPBACK}</graphics>`
 const { skip, reason } = requires('libvirt', 'qemu')
 
 describe.skipIf(skip)(`real libvirt domains as servers${reason}`, () => {
@@ -76,14 +77,16 @@ describe.skipIf(skip)(`real libvirt domains as servers${reason}`, () => {
   })
 
   it('voids the tokens of a domain that stops before another listens on its port (CVE-2013-0335)', async () => {
-    await libvirt.create(domain({ uuid: A, name: 'web-1', devices: VNC }))
+    // libvirt's own choice is the least port that is free, and somebody else may free a lesser one meanwhile.
+    const freed = await freePort()
+    const devices = `<graphics type='vnc' port='${freed}' autoport='no'>${LOOPBACK}</graphics>`
+    await libvirt.create(domain({ uuid: A, name: 'web-1', devices }))
     await expect.poll(api.statuses, SOON).toEqual({ 'web-1': 'ACTIVE' })
     const token = await api.mint(A, 'vnc')
-    const freed = await port(A, 'vnc')
     expect(await api.connectInfo(token)).toMatchObject({ host: '127.0.0.1', port: freed })
     await libvirt.virsh('destroy', 'web-1')
     await expect.poll(() => api.connectInfo(token), SOON).toBeUndefined()
-    await libvirt.create(domain({ uuid: B, name: 'db-1', devices: VNC }))
+    await libvirt.create(domain({ uuid: B, name: 'db-1', devices }))
     await expect.poll(api.statuses, SOON).toEqual({ 'db-1': 'ACTIVE' })
     expect(await port(B, 'vnc')).toBe(freed)
     expect(await api.connectInfo(token)).toBeUndefined()
