@@ -64,6 +64,16 @@ export const domain = ({ uuid, name, devices }: DomainOptions) => `
     <seclabel type='none'/>
   </domain>`
 
+/**
+ * With another handler it wants another daemon, for logs. Its ports are neither those where a QEMU of the testkit listens
+ * nor the testkit's free ones: libvirt picks one before its own QEMU takes it.
+ */
+const QEMU_CONF = `
+stdio_handler = "file"
+remote_display_port_min = 18600
+remote_display_port_max = 19999
+`
+
 type SessionEnvironment = Record<'HOME' | `XDG_${'RUNTIME_DIR' | 'CONFIG_HOME' | 'CACHE_HOME' | 'DATA_HOME'}`, string>
 
 async function sessionFolders(root: string): Promise<SessionEnvironment> {
@@ -75,8 +85,7 @@ async function sessionFolders(root: string): Promise<SessionEnvironment> {
     XDG_DATA_HOME: join(root, 'data'),
   }
   for (const folder of [...Object.values(env), join(env.XDG_CONFIG_HOME, 'libvirt')]) await owned(folder)
-  // Otherwise it wants another daemon, for logs.
-  await writeFile(join(env.XDG_CONFIG_HOME, 'libvirt', 'qemu.conf'), 'stdio_handler = "file"\n')
+  await writeFile(join(env.XDG_CONFIG_HOME, 'libvirt', 'qemu.conf'), QEMU_CONF)
   if (isRoot) await chmod(root, 0o755)
   return env
 }
