@@ -91,7 +91,7 @@ async function expectFlat(it: { heapBytes(): Promise<number> }, before: number):
 const upgradeText = (target: string, headers: readonly string[]) =>
   [`GET ${target} HTTP/1.1`, ...headers, ...UPGRADE, '', ''].join('\r\n')
 
-describe('the heap of a running proxy', { timeout: 300_000 }, () => {
+describe('the heap of a running proxy', { timeout: 600_000 }, () => {
   it('allowed-origin poisoning: 10,000 requests with random Hosts leave list and heap as they were', async () => {
     await using it = await measured()
     const poison = (i: number) => {
