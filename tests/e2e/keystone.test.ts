@@ -4,7 +4,7 @@ import { createClient, keystonePassword, Unauthorized } from '@oriel/sdk'
 import { freePort, requires, type ScriptedServer, scriptedServer } from '@oriel/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
-import { type Keystone, type KeystoneUser, startKeystone } from './parts/keystone.ts'
+import { KEYSTONE_HOOK_MS, type Keystone, type KeystoneUser, startKeystone } from './parts/keystone.ts'
 import { apiConfig, listening, proxyConfig, startApp } from './parts/oriel.ts'
 import { asViewer, serveRfb } from './parts/rfb.ts'
 
@@ -21,7 +21,7 @@ describe.skipIf(skip)(`Oriel with a real Keystone${reason}`, () => {
   beforeAll(async () => {
     hypervisor = parts.use(await scriptedServer(serveRfb))
     cloud = parts.use(await startCloud({ console: hypervisor }))
-  })
+  }, KEYSTONE_HOOK_MS)
   afterAll(() => parts.disposeAsync())
 
   it('gives a member a console of its project', async () => {
@@ -132,7 +132,7 @@ describe.skipIf(skip)(`Oriel with a Keystone whose tokens live for seconds${reas
 
   beforeAll(async () => {
     cloud = parts.use(await startCloud({ tokenSeconds }))
-  })
+  }, KEYSTONE_HOOK_MS)
   afterAll(() => parts.disposeAsync())
 
   it('refuses an expired token, though it knew it, but not beside the token of a service', async () => {

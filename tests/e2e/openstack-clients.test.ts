@@ -11,7 +11,7 @@ import type { AddressInfo } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { freePort, requirement, requires, temporaryFolder } from '@oriel/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startKeystone } from './parts/keystone.ts'
+import { KEYSTONE_HOOK_MS, startKeystone } from './parts/keystone.ts'
 import { apiConfig, listening, startApp } from './parts/oriel.ts'
 
 interface Flow {
@@ -34,15 +34,17 @@ const flows = (JSON.parse(await readFile(recordings, 'utf8')) as Flow[]).map(asO
 const id = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
 const unknownId = '00000000-0000-4000-8000-000000000000'
 const log = 'FAKE CONSOLE OUTPUT\nANOTHER\nLAST LINE'
-const commandTimeoutMs = 60_000
+const commandTimeoutMs = 120_000
+/** A test waits for the commands of others, too. */
+const testTimeoutMs = 5 * commandTimeoutMs
 
-describe.skipIf(skip)(`OpenStack's clients${reason}`, { concurrent: true }, () => {
+describe.skipIf(skip)(`OpenStack's clients${reason}`, { concurrent: true, timeout: testTimeoutMs }, () => {
   const parts = new AsyncDisposableStack()
   let world: World
 
   beforeAll(async () => {
     world = parts.use(await startWorld())
-  })
+  }, KEYSTONE_HOOK_MS)
   afterAll(() => parts.disposeAsync())
 
   it.for(openstackFlows())('%s prints what it prints against Nova', async ([, flow, args]) => {
