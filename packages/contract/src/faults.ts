@@ -52,6 +52,7 @@ const isDetail = (value: unknown): value is { code: number | string; message: st
   typeof value === 'object' &&
   value !== null &&
   'code' in value &&
+  /^(number|string)$/.test(typeof value.code) &&
   'message' in value &&
   typeof value.message === 'string'
 

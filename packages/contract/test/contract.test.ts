@@ -110,7 +110,9 @@ describe('faults', () => {
       code: 404,
       message: 'gone',
     })
-    for (const body of [null, 'text', [], {}, { a: 1 }, { badRequest: null }]) expect(readFault(body)).toBeUndefined()
+    const odd = { code: { valueOf: 0, toString: 0 }, message: 'no number can be made of it' }
+    const bodies = [null, 'text', [], {}, { a: 1 }, { badRequest: null }, odd, { badRequest: odd }]
+    for (const body of bodies) expect(readFault(body)).toBeUndefined()
     fc.assert(
       fc.property(fc.anything(), (body) => void readFault(body)),
       { numRuns: 1000, seed: 7 },
