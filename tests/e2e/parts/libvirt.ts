@@ -107,6 +107,8 @@ function daemon(env: SessionEnvironment, virsh: (...args: string[]) => Promise<s
       const program = await startProgram({ ...options, env: { ...env, PATH } })
       running = program
       await untilAnswering(virsh, program.exited)
+      // It answers while it still takes up domains that run; the figures of each come after that.
+      await virsh('domstats', '--balloon')
     },
     async stopDaemon() {
       await running?.stop()
