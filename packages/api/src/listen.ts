@@ -92,6 +92,8 @@ function rawStatus({ code = '', rawPacket }: ParserError): number {
   return rawStatuses[code] ?? 400
 }
 
+/** How long a client may go on sending what is refused already. */
+const LINGER_MS = 5_000
 /** How the parser's own errors begin; others are of the connection, or of its time. */
 const UNREADABLE = /^HPE_/
 
@@ -114,6 +116,8 @@ function refuseRaw(error: ParserError, socket: Socket, log: Logger): void {
     'Connection: close',
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+  const patience = setTimeout(() => socket.destroy(), LINGER_MS)
+  socket.once('close', () => clearTimeout(patience))
 }
 
 async function close(server: Server, { drainMs, log }: ListenOptions): Promise<void> {

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { request } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -108,6 +109,19 @@ describe('what is no request', () => {
     await using api = await startApi(config(), { log: silentLogger() })
     const answer = await raw(api.address, bytes)
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+  })
+
+  test('who was refused and sends on for ever is cut off, whatever time a request may take', async () => {
+    await using listener = await listen(async () => new Response(), limits(60_000))
+    const { hostname, port } = new URL(`http://${listener.address}`)
+    const client = connect({ host: hostname, port: Number(port), allowHalfOpen: true })
+    const closed = new Promise((resolve) => client.on('error', () => {}).once('close', resolve))
+    const answer = once(client, 'data')
+    client.write('hello\r\n\r\n')
+    expect(String(await answer)).toMatch(/^HTTP\/1.1 400 /)
+    const more = setInterval(() => client.write('more'), 100)
+    await closed
+    clearInterval(more)
   })
 
   test('HTTP/1.0 without Host is a request, such as a load balancer makes', async () => {
