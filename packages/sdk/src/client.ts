@@ -23,9 +23,10 @@ import { type Console, createConsole } from './console.ts'
 import { AnswerError, circumstances, type Reply } from './errors.ts'
 import { DEFAULT_TIMEOUT_MS, jsonOf, type TransportOptions, transport } from './exchange.ts'
 import { extensionUrl, type OrielOperations, orielOperations } from './oriel.ts'
+import { prepare } from './prepare.ts'
 import { type ServedVersions, servedVersions } from './served-versions.ts'
 import { misfit } from './shape.ts'
-import { endpointSource, prepare, type SendSigned, signing } from './signed.ts'
+import { endpointSource, type SendSigned, signing } from './signed.ts'
 
 export interface ClientOptions extends TransportOptions {
   /** The compute endpoint, such as `https://cloud.example:8774/v2.1`. Default: what the catalogue of `auth` says. */

@@ -1,8 +1,6 @@
 /** Calls that say who is asking: at the endpoint that was given or found, and once more where the sign-in had ended. */
-import type { ExtensionRoute, Route } from '@oriel/contract'
 import { httpAddress } from './address.ts'
 import type { Auth } from './auth.ts'
-import type { AnyInput, QueryParameters } from './client-at.ts'
 import { type Deadline, withDeadline, within } from './deadline.ts'
 import { type Reply, SettingsError } from './errors.ts'
 import { exchange, type Request, type Transport } from './exchange.ts'
@@ -49,24 +47,4 @@ export function endpointSource(endpoint: string | undefined, auth: Auth): Endpoi
   }
   if (auth.endpoint === undefined) throw new SettingsError('Give an endpoint, or an auth that has a catalogue')
   return async (limit) => httpAddress('The endpoint', await identity(limit, auth.endpoint!(limit.signal)))
-}
-
-/** The method, the path with its query, and the body that a route makes of an input. @throws TypeError for what is no id */
-export function prepare({ method, path, body }: Route | ExtensionRoute, input: AnyInput) {
-  return { method, path: filled(path, input) + queryString(input.query), ...(body && { body: input.body }) }
-}
-
-const filled = (path: string, input: AnyInput) =>
-  path.replace(/\{(\w+)\}/g, (_, name: string) => pathSegment(name, input[name]))
-
-// `.` and `..` would lead to another route, and nothing to the list above it.
-function pathSegment(name: string, value: unknown): string {
-  if (typeof value !== 'string' || /^\.{0,2}$/.test(value)) throw new TypeError(`${name} must be an id`)
-  return encodeURIComponent(value)
-}
-
-function queryString(query: QueryParameters = {}): string {
-  const given = Object.entries(query).filter(([, value]) => value !== undefined)
-  const text = new URLSearchParams(given.map(([name, value]): [string, string] => [name, String(value)])).toString()
-  return text && `?${text}`
 }
