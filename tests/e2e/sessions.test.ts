@@ -164,6 +164,19 @@ describe('sessions', () => {
     expect(oriel.api.records.find(audit('end-wanted', session!.id))).toMatchObject({ by: 'alice' })
   })
 
+  it('of a proxy cannot be ended in the records by another service, and still end when somebody wants it', async () => {
+    using console = await open(oriel.proxyPort, await mint(member, MINE))
+    const [session] = await sessionsOnce(() => listed({ state: 'open' }), isOpen)
+    const counts = { id: session!.id, bytes_to_client: 1, bytes_to_console: 1 }
+    const ended = [{ ...counts, ended_at: '1970-01-01T00:00:00Z', reason: 'idle' as const }]
+    const other = oriel.as(ADMIN_TOKEN).oriel
+    await expect(other.beat({ proxy_id: 'proxy-1', body: { open: [], ended } })).rejects.toThrow(Forbidden)
+    expect(await listed({ state: 'open' })).toMatchObject([{ id: session!.id, end_reason: null }])
+    const end = () => member.oriel.endSession({ session_id: session!.id })
+    expect(await withinOneBeat(oriel.beats, end, console.closed)).toEqual(ENDED)
+    expect(await oriel.api.waitForLog(audit('ended', session!.id))).toMatchObject({ reason: 'ended' })
+  })
+
   it('reused after revocation: a revoked token ends what it opened and opens nothing more', async () => {
     const path = await mint(member, MINE)
     const unused = await mint(member, MINE)

@@ -87,8 +87,10 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
     })
 
     test('an end is taken once, however often it is told', async () => {
-      await using stores = await open(() => BORN)
+      let now = BORN
+      await using stores = await open(() => now)
       const session = await stores.sessions.add(newSession())
+      now += 1_000
       const beat = { open: [], ended: [over(session)] }
       const first = await stores.sessions.beat('proxy-1', beat, OLD_MS)
       expect(first.ended).toEqual([
@@ -111,6 +113,81 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       )
       expect(ended).toEqual([])
       expect(await stores.sessions.find(session.id)).toEqual(session)
+    })
+
+    test('keeps a proxy id for its first owner until the proxy is silent and has no open session', async () => {
+      let now = BORN
+      await using stores = await open(() => now)
+      const claim = (owner: string) => stores.sessions.claimProxy('proxy-1', owner.repeat(64), OLD_MS)
+      expect([await claim('a'), await claim('b'), await claim('a')]).toEqual([true, false, true])
+      await stores.sessions.add(newSession())
+      now += OLD_MS + 1
+      expect(await claim('b')).toBe(false)
+      expect(await stores.sessions.endLost(OLD_MS)).toHaveLength(1)
+      expect([await claim('b'), await claim('a')]).toEqual([true, false])
+      expect(await stores.sessions.claimProxy('PROXY-1', 'c'.repeat(64), OLD_MS)).toBe(true)
+    })
+
+    test('gives a proxy id to one of several owners that claim it at once', async () => {
+      let now = BORN
+      await using stores = await open(() => now)
+      const race = (owners: string) =>
+        Promise.all([...owners].map((owner) => stores.sessions.claimProxy('proxy-1', owner.repeat(64), OLD_MS)))
+      expect((await race('abcd')).filter((isOwner) => isOwner)).toHaveLength(1)
+      now += OLD_MS + 1
+      expect((await race('efgh')).filter((isOwner) => isOwner)).toHaveLength(1)
+    })
+
+    test('forgets the owner of a proxy together with the proxy', async () => {
+      let now = BORN
+      await using stores = await open(() => now)
+      await stores.sessions.claimProxy('proxy-1', 'a'.repeat(64), 100 * OLD_MS)
+      now += 2
+      await stores.sessions.forget(1)
+      expect(await stores.sessions.claimProxy('proxy-1', 'b'.repeat(64), 100 * OLD_MS)).toBe(true)
+    })
+
+    test.each([
+      ['before the session started', Date.UTC(1970, 0, 1), BORN],
+      ['in the future', BORN + 999_999, BORN + 5_000],
+    ])('clamps an end that a proxy reports %s', async (_, told, kept) => {
+      let now = BORN
+      await using stores = await open(() => now)
+      const session = await stores.sessions.add(newSession())
+      now += 5_000
+      await stores.sessions.beat('proxy-1', { open: [], ended: [over(session, told)] }, OLD_MS)
+      expect(await stores.sessions.find(session.id)).toMatchObject({ endedAt: kept })
+    })
+
+    test('never lowers a byte count', async () => {
+      await using stores = await open(() => BORN + 1_000)
+      const session = await stores.sessions.add(newSession())
+      for (const [toClient, toConsole] of [
+        [100, 1],
+        [1, 100],
+      ] as const) {
+        await stores.sessions.beat('proxy-1', { open: [named(session, toClient, toConsole)], ended: [] }, OLD_MS)
+      }
+      expect(await stores.sessions.find(session.id)).toMatchObject(counts(100, 100))
+      await stores.sessions.beat('proxy-1', { open: [], ended: [over(session)] }, OLD_MS)
+      expect(await stores.sessions.find(session.id)).toMatchObject(counts(100, 100))
+    })
+
+    test('has a session ended that the proxy names as open and the records call over', async () => {
+      await using stores = await open(() => BORN)
+      const [ended, revoked] = [await stores.sessions.add(newSession()), await stores.sessions.add(newSession())]
+      await stores.sessions.end(ended.id, 'client_closed')
+      await stores.sessions.wantEnd(revoked.id, 'revoked')
+      await stores.sessions.end(revoked.id, 'revoked')
+      const open_ = [named(ended), named(revoked), { id: 'never-heard-of', ...counts(0, 0) }]
+      const { end } = await stores.sessions.beat('proxy-1', { open: open_, ended: [] }, OLD_MS)
+      expect(new Map(end.map(({ id, reason }) => [id, reason]))).toEqual(
+        new Map([
+          [ended.id, 'ended'],
+          [revoked.id, 'revoked'],
+        ]),
+      )
+      expect((await stores.sessions.beat('proxy-2', { open: open_, ended: [] }, OLD_MS)).end).toEqual([])
     })
 
     test('whoever is to be ended is named until its proxy has done it', async () => {

@@ -224,6 +224,45 @@ describe('beats', () => {
   })
 })
 
+describe('the id of a proxy', () => {
+  const forged = (id: string) => ({
+    ...{ id, bytes_to_client: 1e300, bytes_to_console: 5 },
+    ...{ ended_at: '1970-01-01T00:00:00Z', reason: 'idle' },
+  })
+
+  test('belongs to the credential that admitted through it: another service neither beats nor admits for it', async () => {
+    const { log, audits } = capture()
+    await using api = await testApi({ log })
+    const id = await admitted(api)
+    const body = { open: [], ended: [forged(id)] }
+    const refusal = { status: 403, fault: { key: 'forbidden', message: expect.stringContaining('authority.proxy_id') } }
+    expect(await api.call('PUT', proxyPath(), { as: 'otherService', body })).toMatchObject(refusal)
+    expect(await admit(api, await minted(api), 'otherService')).toMatchObject(refusal)
+    expect(await api.deps.sessions.find(id)).toMatchObject({ endedAt: null, bytesToConsole: 0 })
+    expect(audits().map(({ audit }) => audit)).toEqual(['admitted'])
+    expect((await beat(api)).status).toBe(200)
+    expect((await api.call('PUT', proxyPath('proxy-2'), { as: 'otherService', body })).status).toBe(200)
+    expect(await api.deps.sessions.find(id)).toMatchObject({ endedAt: null })
+  })
+
+  test('lets the proxy report any end, and the API keeps a possible time and count', async () => {
+    await using api = await testApi()
+    const id = await admitted(api)
+    expect((await beat(api, { open: [], ended: [forged(id)] })).status).toBe(200)
+    const session = (await api.deps.sessions.find(id))!
+    expect(session).toMatchObject({ endReason: 'idle', bytesToClient: Number.MAX_SAFE_INTEGER, bytesToConsole: 5 })
+    expect(session.endedAt).toBe(session.startedAt)
+  })
+
+  test('a session that its proxy still names after its recorded end is to be ended by the next beat', async () => {
+    await using api = await testApi()
+    const id = await admitted(api)
+    await api.deps.sessions.end(id, 'client_closed')
+    const { body } = await beat(api, { open: [{ id, bytes_to_client: 0, bytes_to_console: 0 }], ended: [] })
+    expect(body).toMatchObject({ end: [{ id, reason: 'ended' }] })
+  })
+})
+
 describe('policy', () => {
   const everybody = ['member', 'reader', 'norole', 'admin', 'service', 'stranger', 'unscoped'] as const
   type Statuses = Record<(typeof everybody)[number], number>
@@ -232,10 +271,17 @@ describe('policy', () => {
     (api: TestApi, as: Caller, session: string) => Promise<{ status: number }>,
     Statuses,
   ][] = [
-    ['admit', async (api, as) => admit(api, await minted(api), as), { ...all(403), admin: 200, service: 200 }],
+    [
+      'admit',
+      async (api, as) => {
+        const body = { ...connect(await minted(api)), proxy_id: `of-${as}` }
+        return api.call('POST', SESSIONS, { as, body })
+      },
+      { ...all(403), admin: 200, service: 200 },
+    ],
     [
       'beat',
-      (api, as) => api.call('PUT', proxyPath(), { as, body: { open: [], ended: [] } }),
+      (api, as) => api.call('PUT', proxyPath(`of-${as}`), { as, body: { open: [], ended: [] } }),
       { ...all(403), admin: 200, service: 200 },
     ],
     ['list', (api, as) => api.call('GET', SESSIONS, { as }), { ...all(200), norole: 403, service: 403, unscoped: 403 }],

@@ -25,6 +25,7 @@ export const callers = {
   norole: { userId: 'nora', projectId: PROJECT, roles: [] },
   admin: { userId: 'adam', projectId: OTHER_PROJECT, roles: ['admin', 'member', 'reader'] },
   service: { userId: 'proxy', projectId: OTHER_PROJECT, roles: ['service'] },
+  otherService: { userId: 'other-proxy', projectId: OTHER_PROJECT, roles: ['service'] },
   stranger: { userId: 'sam', projectId: OTHER_PROJECT, roles: ['member', 'reader'] },
   unscoped: { userId: 'una', roles: ['member', 'admin'] },
 } as const satisfies Record<string, Identity>

@@ -9,6 +9,7 @@ import type { Server } from '../servers/server.ts'
 import type { ConsoleAddress, Source } from '../servers/source.ts'
 import { auditTo } from './audit.ts'
 import type { SessionDeps } from './deps.ts'
+import { requireOwnProxy } from './proxy-owner.ts'
 import type { SessionRecord } from './store.ts'
 
 type Call = ExtensionCall<'admitSession'>
@@ -22,6 +23,7 @@ const consoleMoved = () => new HttpFault(409, 'The console is not where this tok
  */
 export function admitSession(deps: SessionDeps): ExtensionOperations['admitSession'] {
   return async function admitSession(call) {
+    await requireOwnProxy(deps, call.body.proxy_id, call.identity)
     const found = await findToken(deps, call)
     const server = await requireSamePlace(deps, call, found)
     const session = await register(deps, call, found, server)

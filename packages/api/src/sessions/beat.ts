@@ -5,6 +5,7 @@ import type { ExtensionOperations } from '../http/mount-extension.ts'
 import { auditTo } from './audit.ts'
 import type { SessionDeps } from './deps.ts'
 import { lostAfterMs } from './keeper.ts'
+import { requireOwnProxy } from './proxy-owner.ts'
 import type { Beat, EndedSession } from './store.ts'
 
 type Told = ExtensionBody<'beat'>
@@ -13,8 +14,10 @@ type Told = ExtensionBody<'beat'>
 export function beat({ config, sessions }: SessionDeps): ExtensionOperations['beat'] {
   return async function beat(call) {
     const { beat_seconds } = config.sessions
+    const proxyId = proxyIdOf(call.params)
     const told = toBeat(call.body)
-    const { end, ended, returned } = await sessions.beat(proxyIdOf(call.params), told, lostAfterMs(beat_seconds))
+    await requireOwnProxy({ config, sessions }, proxyId, call.identity)
+    const { end, ended, returned } = await sessions.beat(proxyId, told, lostAfterMs(beat_seconds))
     const audit = auditTo(call.log)
     for (const session of returned) audit.returned(session)
     for (const session of ended) audit.ended(session)
@@ -41,7 +44,8 @@ function toEnded(told: Told['ended'][number]): EndedSession {
   return { id: told.id, endedAt, reason: told.reason, ...countsOf(told) }
 }
 
+/** JSON has integers that no database keeps, such as 1e300. */
 const countsOf = ({ bytes_to_client, bytes_to_console }: Told['open'][number]) => ({
-  bytesToClient: bytes_to_client,
-  bytesToConsole: bytes_to_console,
+  bytesToClient: Math.min(bytes_to_client, Number.MAX_SAFE_INTEGER),
+  bytesToConsole: Math.min(bytes_to_console, Number.MAX_SAFE_INTEGER),
 })

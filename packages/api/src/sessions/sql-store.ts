@@ -26,6 +26,8 @@ type Db = Kysely<Database>
 /** A store in `db`, whose tables are up to date. `now` is in milliseconds since the epoch. */
 export function createSqlSessionStore(db: Db, now: () => number = Date.now): SessionStore {
   return {
+    claimProxy: (proxyId, owner, silentMs) =>
+      reach(claimProxy(db, { proxyId, owner, now: now(), silentSince: now() - silentMs })),
     add: (session) => reach(add(db, session, now())),
     find: (id) => reach(find(db, id)),
     list: (filter) => reach(list(db, filter)),
@@ -44,6 +46,54 @@ async function add(db: Db, session: NewSession, now: number): Promise<SessionRec
   await noteProxy(db, session.proxyId, now)
   await db.insertInto('sessions').values(row).execute()
   return fromRow(row)
+}
+
+interface Claim {
+  readonly proxyId: string
+  readonly owner: string
+  readonly now: number
+  readonly silentSince: number
+}
+
+async function claimProxy(db: Db, claim: Claim): Promise<boolean> {
+  const current = await ownerOf(db, claim.proxyId)
+  if (current === claim.owner) return true
+  if (current === undefined) return claimUnowned(db, claim)
+  if (!(await isAbandoned(db, claim))) return false
+  // Compared once more: of two that claim at once, one succeeds.
+  const query = db
+    .updateTable('proxy_owners')
+    .set({ owner: claim.owner })
+    .where('proxy_id', '=', claim.proxyId)
+    .where('owner', '=', current)
+  if ((await query.executeTakeFirst()).numUpdatedRows === 0n) return (await ownerOf(db, claim.proxyId)) === claim.owner
+  await noteProxy(db, claim.proxyId, claim.now)
+  return true
+}
+
+/** Notes the proxy first, so that the new owner's id never looks abandoned. */
+async function claimUnowned(db: Db, { proxyId, owner, now }: Claim): Promise<boolean> {
+  await noteProxy(db, proxyId, now)
+  try {
+    await db.insertInto('proxy_owners').values({ proxy_id: proxyId, owner }).execute()
+    return true
+  } catch (error) {
+    const winner = await ownerOf(db, proxyId)
+    if (winner === undefined) throw error
+    return winner === owner
+  }
+}
+
+async function ownerOf(db: Db, proxyId: string): Promise<string | undefined> {
+  const query = db.selectFrom('proxy_owners').select('owner').where('proxy_id', '=', proxyId)
+  return (await query.executeTakeFirst())?.owner
+}
+
+async function isAbandoned(db: Db, { proxyId, silentSince }: Claim): Promise<boolean> {
+  const heard = db.selectFrom('proxies').select('proxy_id').where('proxy_id', '=', proxyId)
+  if (await heard.where('last_beat_at', '>=', silentSince).executeTakeFirst()) return false
+  const open = db.selectFrom('sessions').select('id').where('proxy_id', '=', proxyId).where('ended_at', 'is', null)
+  return (await open.limit(1).executeTakeFirst()) === undefined
 }
 
 async function find(db: Db, id: string): Promise<SessionRecord | undefined> {
@@ -78,7 +128,7 @@ interface BeatInput {
 
 async function takeBeat(db: Db, { proxyId, beat, unnamedMs, now }: BeatInput): Promise<BeatOutcome> {
   await noteProxy(db, proxyId, now)
-  const ended = await endTold(db, proxyId, beat.ended)
+  const ended = await endTold(db, { proxyId, told: beat.ended, now })
   const known = await ofProxy(db, proxyId)
   const named = new Map(beat.open.map((each) => [each.id, each]))
   const returned = await bringBack(db, known, named)
@@ -87,11 +137,28 @@ async function takeBeat(db: Db, { proxyId, beat, unnamedMs, now }: BeatInput): P
   const unnamed = open.filter(({ id, startedAt }) => !named.has(id) && startedAt < now - unnamedMs)
   const lost = await endAll(db, unnamed, () => ({ endedAt: now, reason: PROXY_LOST }))
   const wanted = known.filter(({ id, endWanted }) => endWanted !== null && named.has(id))
+  const over = await overInRecords(db, { proxyId, beat, known })
   return {
-    end: wanted.map(({ id, endWanted }) => ({ id, reason: endWanted! })),
+    end: [...wanted, ...over].map(({ id, endWanted }) => ({ id, reason: endWanted ?? 'ended' })),
     ended: [...ended, ...lost],
     returned,
   }
+}
+
+/**
+ * Sessions that the proxy names as open and the records call over. Nobody could end them any more: to the records there is
+ * nothing left to end. Sessions that the records never had go on, since a lost database must not close consoles.
+ */
+async function overInRecords(
+  db: Db,
+  { proxyId, beat, known }: Pick<BeatInput, 'proxyId' | 'beat'> & { readonly known: readonly SessionRecord[] },
+): Promise<readonly SessionRecord[]> {
+  const ids = new Set(known.map(({ id }) => id))
+  const found = await byIds(
+    db,
+    beat.open.filter(({ id }) => !ids.has(id)),
+  )
+  return [...found.values()].filter((session) => session.proxyId === proxyId && session.endedAt !== null)
 }
 
 /** Not one upsert, which each database writes differently. Two beats at once may both insert; the second then updates. */
@@ -108,13 +175,21 @@ async function noteProxy(db: Db, proxyId: string, now: number): Promise<void> {
   }
 }
 
-async function endTold(db: Db, proxyId: string, told: readonly EndedSession[]): Promise<readonly SessionRecord[]> {
+async function endTold(
+  db: Db,
+  { proxyId, told, now }: { readonly proxyId: string; readonly told: readonly EndedSession[]; readonly now: number },
+): Promise<readonly SessionRecord[]> {
   const known = await byIds(db, told)
   const news = told.filter(({ id }) => {
     const session = known.get(id)
     return session?.proxyId === proxyId && isOpenOrLost(session)
   })
-  return endAll(db, news, ({ endedAt, reason, ...counts }) => ({ endedAt, reason, counts, evenLost: true }))
+  return endAll(db, news, ({ id, endedAt, reason, ...counts }) => {
+    const session = known.get(id)!
+    // A proxy's clock may be wrong, and a proxy may lie.
+    const at = Math.max(session.startedAt, Math.min(endedAt, now))
+    return { endedAt: at, reason, counts: noLess(session, counts), evenLost: true }
+  })
 }
 
 async function byIds(db: Db, wanted: readonly { readonly id: string }[]): Promise<Map<string, SessionRecord>> {
@@ -158,18 +233,15 @@ async function bringBack(db: Db, known: readonly SessionRecord[], named: Named):
 
 /** Most consoles are still: only counts that changed are written, all at once. */
 async function count(db: Db, known: readonly SessionRecord[], named: Named): Promise<void> {
-  const changed = known.filter((session) => {
-    const told = named.get(session.id) ?? session
-    return told.bytesToClient !== session.bytesToClient || told.bytesToConsole !== session.bytesToConsole
+  const changed = known.flatMap((session) => {
+    const told = noLess(session, named.get(session.id) ?? session)
+    const differs = told.bytesToClient !== session.bytesToClient || told.bytesToConsole !== session.bytesToConsole
+    return differs ? [{ id: session.id, told }] : []
   })
   if (changed.length === 0) return
   await db.transaction().execute(async (transaction) => {
-    for (const { id } of changed) {
-      await transaction
-        .updateTable('sessions')
-        .set(countColumns(named.get(id)!))
-        .where('id', '=', id)
-        .execute()
+    for (const { id, told } of changed) {
+      await transaction.updateTable('sessions').set(countColumns(told)).where('id', '=', id).execute()
     }
   })
 }
@@ -246,6 +318,12 @@ async function endLost(db: Db, silentSince: number, now: number): Promise<readon
 async function forget(db: Db, endedBefore: number): Promise<number> {
   const { numDeletedRows } = await db.deleteFrom('sessions').where('ended_at', '<', endedBefore).executeTakeFirst()
   await db.deleteFrom('proxies').where('last_beat_at', '<', endedBefore).execute()
+  await db
+    .deleteFrom('proxy_owners')
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom('proxies').select('proxy_id').whereRef('proxies.proxy_id', '=', 'proxy_owners.proxy_id'))),
+    )
+    .execute()
   return Number(numDeletedRows)
 }
 
@@ -257,6 +335,11 @@ async function reach<T>(work: Promise<T>): Promise<T> {
     throw new StoreUnavailable('the store of sessions does not answer', { cause })
   }
 }
+
+const noLess = (kept: ByteCounts, told: ByteCounts): ByteCounts => ({
+  bytesToClient: Math.max(kept.bytesToClient, told.bytesToClient),
+  bytesToConsole: Math.max(kept.bytesToConsole, told.bytesToConsole),
+})
 
 const countColumns = ({ bytesToClient, bytesToConsole }: ByteCounts) => ({
   bytes_to_client: bytesToClient,

@@ -47,7 +47,7 @@ export interface EndedSession extends ByteCounts {
 
 /** What a beat changed. */
 export interface BeatOutcome {
-  /** What the proxy is to end, and why. */
+  /** What the proxy is to end, and why: sessions that somebody wants ended, and those that are over in the records. */
   readonly end: readonly { readonly id: string; readonly reason: CloseReasonName }[]
   /** Sessions that were open until this beat. */
   readonly ended: readonly SessionRecord[]
@@ -68,6 +68,11 @@ export interface SessionFilter {
 
 /** Every method throws `StoreUnavailable` while the database does not answer. */
 export interface SessionStore {
+  /**
+   * Binds a proxy's id to the credential that uses it, and returns whether `owner` may speak for the proxy. The first owner
+   * keeps the id until the proxy is lost: it was silent for longer than `silentMs` and has no open session.
+   */
+  claimProxy(proxyId: string, owner: string, silentMs: number): Promise<boolean>
   /** Keeps a new session under a new id; a sign of life of its proxy. */
   add(session: NewSession): Promise<SessionRecord>
   /** The session with exactly this id, open or ended. */
@@ -76,7 +81,8 @@ export interface SessionStore {
   list(filter: SessionFilter): Promise<readonly SessionRecord[]>
   /**
    * Keeps what a proxy tells. A session that ended stays as it first ended, so the same beat may come twice. Sessions of
-   * the proxy that it does not name count as lost once they are older than `unnamedMs`.
+   * the proxy that it does not name count as lost once they are older than `unnamedMs`. Reported ends are clamped to the
+   * time between the session's start and now, and byte counts never go down.
    */
   beat(proxyId: string, beat: Beat, unnamedMs: number): Promise<BeatOutcome>
   /** Ends one open session now, whatever its proxy knows. `undefined` if it had ended. */

@@ -28,9 +28,20 @@ export interface ProxyRow {
   last_beat_at: number
 }
 
+/**
+ * Whose credential speaks for a proxy. A table of its own, and no column of `proxies`: an older API that runs beside this one
+ * goes on writing `proxies`, and MariaDB cannot undo half a column.
+ */
+export interface ProxyOwnerRow {
+  proxy_id: string
+  /** A SHA-256 digest in hexadecimal of user and project. */
+  owner: string
+}
+
 export interface SessionTables {
   sessions: SessionRow
   proxies: ProxyRow
+  proxy_owners: ProxyOwnerRow
 }
 
 export const sessionMigrations: Readonly<Record<string, Migration>> = {
@@ -65,6 +76,15 @@ export const sessionMigrations: Readonly<Record<string, Migration>> = {
         .createTable('proxies')
         .addColumn('proxy_id', 'varchar(64)', (column) => column.primaryKey())
         .addColumn('last_beat_at', 'bigint', (column) => column.notNull())
+        .execute()
+    },
+  },
+  '003-proxy-owners': {
+    async up(db) {
+      await db.schema
+        .createTable('proxy_owners')
+        .addColumn('proxy_id', 'varchar(64)', (column) => column.primaryKey())
+        .addColumn('owner', 'char(64)', (column) => column.notNull())
         .execute()
     },
   },

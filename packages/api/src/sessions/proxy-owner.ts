@@ -1,0 +1,24 @@
+/** Whose a proxy is: its id belongs to the credential that used it first. */
+import { sha256Hex } from '@oriel/runtime'
+import type { Identity } from '../auth/authenticator.ts'
+import { HttpFault } from '../http/faults.ts'
+import type { SessionDeps } from './deps.ts'
+import { lostAfterMs } from './keeper.ts'
+
+/**
+ * Requires that the caller may speak for the proxy, and binds the proxy's id to the caller if nobody has it. A credential
+ * that was rotated is of the same user and project, so it stays the owner. Another user may take the id over once the proxy
+ * counts as lost.
+ * @throws HttpFault 403
+ */
+export async function requireOwnProxy(
+  { config, sessions }: Pick<SessionDeps, 'config' | 'sessions'>,
+  proxyId: string,
+  identity: Identity,
+): Promise<void> {
+  if (await sessions.claimProxy(proxyId, ownerOf(identity), lostAfterMs(config.sessions.beat_seconds))) return
+  const remedy = 'give each proxy an authority.proxy_id of its own'
+  throw new HttpFault(403, `The proxy_id ${proxyId} belongs to another user's credential; ${remedy}.`)
+}
+
+const ownerOf = ({ userId, projectId }: Identity) => sha256Hex(JSON.stringify([userId, projectId ?? null]))
