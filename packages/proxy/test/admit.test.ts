@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { admissionOf } from '../src/admit/authority.ts'
-import { Breaker } from '../src/admit/breaker.ts'
+import { Breaker, type Evidence } from '../src/admit/breaker.ts'
 import { Limits } from '../src/admit/limits.ts'
 import { type AllowedOrigin, admitOrigin, admitScheme, allowedOrigin } from '../src/admit/origin.ts'
 import { SingleUse } from '../src/admit/single-use.ts'
@@ -263,7 +263,7 @@ describe('the circuit breaker', () => {
     const fail = () =>
       breaker.run(
         () => Promise.reject(new Error('sick')),
-        () => true,
+        () => 'fault',
       )
     await expect(fail()).rejects.toThrow('sick')
     expect(breaker.state).toBe('closed')
@@ -275,7 +275,7 @@ describe('the circuit breaker', () => {
     const trial = Promise.withResolvers<string>()
     const running = breaker.run(
       () => trial.promise,
-      () => true,
+      () => 'fault',
     )
     await expect(fail()).rejects.toThrow('the last 2 calls failed')
     trial.resolve('well')
@@ -288,9 +288,44 @@ describe('the circuit breaker', () => {
     await expect(
       breaker.run(
         () => Promise.reject(new Error('404')),
-        () => false,
+        () => 'answer',
       ),
     ).rejects.toThrow('404')
+    expect(breaker.state).toBe('closed')
+  })
+
+  const fails = (breaker: Breaker, evidence: Evidence, subject?: string) =>
+    expect(
+      breaker.run(
+        () => Promise.reject(new Error('sick')),
+        () => evidence,
+        subject,
+      ),
+    ).rejects.toThrow('sick')
+
+  it('counts failures about one subject once', async () => {
+    const breaker = new Breaker({ threshold: 2 })
+    for (let i = 0; i < 5; i += 1) await fails(breaker, 'fault', 'one')
+    expect(breaker.state).toBe('closed')
+    await fails(breaker, 'fault', 'another')
+    expect(breaker.state).toBe('open')
+  })
+
+  it('neither counts nor forgives on a failure that proves nothing, and gives its trial to the next call', async () => {
+    let now = 0
+    const breaker = new Breaker({ threshold: 2, restMs: 100, now: () => now })
+    await fails(breaker, 'fault')
+    for (let i = 0; i < 3; i += 1) await fails(breaker, 'none')
+    expect(breaker.state).toBe('closed')
+    await fails(breaker, 'fault')
+    expect(breaker.state).toBe('open')
+    now = 100
+    await fails(breaker, 'none')
+    expect(breaker.state).toBe('trial')
+    await breaker.run(
+      () => Promise.resolve(),
+      () => 'fault',
+    )
     expect(breaker.state).toBe('closed')
   })
 })

@@ -5,7 +5,7 @@ import { scriptedServer, startNovaStub } from '@oriel/testkit'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createAuthority } from '../src/authority/index.ts'
 import { createProxy, novaAuthority } from '../src/index.ts'
-import { ADMIN_TOKEN, capture, configOf, INSTANCE, shakeThen, TOKEN, upgrade } from './fixture.ts'
+import { ADMIN_TOKEN, capture, configOf, INSTANCE, OTHER_TOKEN, shakeThen, TOKEN, upgrade } from './fixture.ts'
 
 const never = new AbortController().signal
 const INFO = { instance_uuid: INSTANCE, host: '127.0.0.1', port: 5900 }
@@ -29,6 +29,7 @@ async function started(more: object = {}) {
     [Symbol.asyncDispose]: () => close.disposeAsync(),
   }
 }
+const OTHER_INSTANCE = '0d1f7a52-0d42-4bb5-8b8e-2c9a0f6e7d11'
 /** A Nova whose policy does not let the proxy see servers. */
 const forbidding: Fetch = async (url, init) =>
   url.includes('/servers/')
@@ -65,8 +66,8 @@ describe('the names of an instance', () => {
   it('are left alone after failures in a row, however well Nova says what tokens mean, and tried again later', async () => {
     await using it = await started()
     it.nova.behave(500)
-    for (let i = 0; i < 2; i += 1) {
-      await expect(it.names()).rejects.toEqual(unavailable)
+    for (const instance of [INSTANCE, OTHER_INSTANCE]) {
+      await expect(it.names(instance)).rejects.toEqual(unavailable)
       it.nova.behave('answer')
       await it.authority.admit(new Secret(TOKEN), { address: 'c' }, never)
       it.nova.behave(500)
@@ -92,6 +93,65 @@ describe('the names of an instance', () => {
   })
 })
 
+/** A Nova that answers every question about a server so. */
+const ofServers =
+  (answer: () => Response): Fetch =>
+  async (url, init) =>
+    url.includes('/servers/') ? answer() : globalThis.fetch(url, init)
+const fault = (status: number, key: string) => () =>
+  Response.json({ [key]: { code: status, message: 'No.' } }, { status })
+
+describe('a failed question for the names of instances', () => {
+  // `status` and little more is what Nova shows of a server whose cell is down.
+  const inCellThatIsDown = () => Response.json({ server: { id: INSTANCE, status: 'UNKNOWN', links: [] } })
+  it.each([
+    ['404 with a fault', fault(404, 'itemNotFound'), 'console_moved', 'closed'],
+    ['403, which a policy may say of one project', fault(403, 'forbidden'), 'authority_unavailable', 'closed'],
+    ['a server of a cell that is down', inCellThatIsDown, 'console_unreachable', 'closed'],
+    ['429', fault(429, 'overLimit'), 'authority_unavailable', 'closed'],
+    ['401', fault(401, 'unauthorized'), 'authority_unavailable', 'open'],
+    ['404 without a fault', () => new Response('Not Found', { status: 404 }), 'authority_unavailable', 'open'],
+    ['500', fault(500, 'computeFault'), 'authority_unavailable', 'open'],
+    ['503', fault(503, 'serviceUnavailable'), 'authority_unavailable', 'open'],
+    ['no JSON', () => new Response('<html>'), 'authority_unavailable', 'open'],
+    ['JSON of another kind', () => Response.json({ console: {} }), 'authority_unavailable', 'open'],
+  ] as const)('answered with $0: the client hears $2, and the breaker is $3', async (_, answer, refusal, state) => {
+    await using it = await started({ fetch: ofServers(answer) })
+    for (const instance of [INSTANCE, OTHER_INSTANCE]) {
+      await expect(it.names(instance)).rejects.toMatchObject({ name: 'Refused', refusal })
+    }
+    expect(it.authority.namesBreaker!.state).toBe(state)
+    expect(it.authority.breaker!.state).toBe('closed')
+  })
+
+  it('counts one instance once, which a fault of its own may keep from being shown', async () => {
+    await using it = await started({ fetch: ofServers(fault(500, 'computeFault')) })
+    for (let i = 0; i < 5; i += 1) await expect(it.names()).rejects.toEqual(unavailable)
+    expect(it.authority.namesBreaker!.state).toBe('closed')
+  })
+})
+
+describe('a token that Nova cannot have minted', () => {
+  // It is part of the path of the question, where a router or a web application firewall may object to it.
+  const odd = '..env.php'
+  it.each([
+    ['400', { status: 400 }, 'unknown_token'],
+    ['403 of a firewall', { status: 403 }, 'unknown_token'],
+    ['404 of a router', { status: 404 }, 'unknown_token'],
+    ['405', { status: 405 }, 'unknown_token'],
+    ['500', { status: 500 }, 'authority_unavailable'],
+  ] as const)('answered with %s leaves the breaker closed', async (_, init, refusal) => {
+    const fetch: Fetch = async (url, request) =>
+      url.endsWith(odd) ? new Response('No.', init) : globalThis.fetch(url, request)
+    await using it = await started({ fetch })
+    for (let i = 0; i < 5; i += 1) {
+      const asked = it.authority.admit(new Secret(odd), { address: 'c' }, never)
+      await expect(asked).rejects.toMatchObject({ name: 'Refused', refusal })
+    }
+    expect(it.authority.breaker!.state).toBe('closed')
+  })
+})
+
 describe('a proxy whose Nova does not say what instances are called', () => {
   afterEach(() => void vi.useRealTimers())
 
@@ -100,7 +160,8 @@ describe('a proxy whose Nova does not say what instances are called', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     await using opened = new AsyncDisposableStack()
     const hypervisor = opened.use(await scriptedServer((peer) => shakeThen(peer, () => peer.closed())))
-    const tokens = { [TOKEN]: { ...INFO, port: hypervisor.port } }
+    const at = { ...INFO, port: hypervisor.port }
+    const tokens = { [TOKEN]: at, [OTHER_TOKEN]: { ...at, instance_uuid: OTHER_INSTANCE } }
     const nova = opened.use(await startNovaStub({ tokens, adminToken: ADMIN_TOKEN }))
     let asked = 0
     const fetch: Fetch = (url, init) => {
@@ -116,7 +177,9 @@ describe('a proxy whose Nova does not say what instances are called', () => {
     const { address } = proxy.listeners[0]!
     const ready = async () => (await globalThis.fetch(`http://${proxy.admin}/readyz`)).status
     expect(await ready()).toBe(200)
-    for (let i = 0; i < 3; i += 1) expect((await upgrade(address)).status).toBe(503)
+    for (const token of [TOKEN, OTHER_TOKEN, TOKEN]) {
+      expect((await upgrade(address, `/?token=${token}`)).status).toBe(503)
+    }
     vi.useRealTimers()
     expect(asked).toBe(2)
     expect(await ready()).toBe(503)
@@ -136,7 +199,9 @@ describe('a proxy whose Nova does not say what instances are called', () => {
     await using authority = createAuthority(config, capture().logger)
     await authority.names!(INSTANCE, never)
     nova.behave(500)
-    for (let i = 0; i < 5; i += 1) await expect(authority.names!(INSTANCE, never)).rejects.toEqual(unavailable)
+    for (let i = 0; i < 5; i += 1) {
+      await expect(authority.names!(`instance-${i}`, never)).rejects.toEqual(unavailable)
+    }
     expect(authority.namesBreaker!.state).toBe('open')
     const check = async () => authority.health.check(never)
     if (readiness === 'is not ready') await expect(check()).rejects.toThrow('the last 5 calls failed')

@@ -4,10 +4,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { inspect } from 'node:util'
+import type { RefusalName } from '@oriel/contract'
 import { Secret } from '@oriel/runtime'
 import type { Auth } from '@oriel/sdk'
 import { describe, expect, test } from 'vitest'
-import type { BreakerOptions } from '../src/admit/breaker.ts'
+import type { BreakerOptions, Evidence } from '../src/admit/breaker.ts'
 import type { Authority } from '../src/index.ts'
 import type { OpenSession } from '../src/sessions.ts'
 import { INSTANCE, OTHER_TOKEN, TOKEN } from './fixture.ts'
@@ -61,6 +62,11 @@ export interface AuthorityCase {
 }
 
 type Behaviour = 'answer' | 'hang' | 'reset' | 'cut' | ServiceAnswer
+
+const faultOf = (status: number, key: string): ServiceAnswer => ({
+  status,
+  body: { [key]: { code: status, message: 'No.' } },
+})
 
 const SERVICE_TOKEN = 'service-credential-of-the-suite'
 const LONG_MS = 60_000
@@ -135,7 +141,6 @@ export function authoritySuite(name: string, { service, open, sessions }: Author
       ['answers with nothing', { body: '' }],
       ['leads elsewhere', { status: 302, headers: { Location: 'http://127.0.0.1:1/' }, body: '' }],
       ['answers without an end', { body: ' '.repeat(9 * 1024 * 1024) }],
-      ...service.unusable.map(([wrong, answer]): [string, Behaviour] => [`says ${wrong}`, answer]),
     ])('is unavailable when its service %s', async (_, behaviour) => {
       await using world = await started({ threshold: 1 })
       await world.admit()
@@ -145,6 +150,47 @@ export function authoritySuite(name: string, { service, open, sessions }: Author
       const shown = inspect(refused, { depth: 9, showHidden: true })
       for (const secret of [TOKEN, SERVICE_TOKEN]) expect(shown).not.toContain(secret)
       await expect(check(world)).rejects.toThrow('the last 1 calls failed')
+    })
+
+    // Tenants choose the tokens: what one of them can bring about must not open the breaker for all others.
+    test.each<[string, ServiceAnswer, RefusalName, Evidence]>([
+      ...service.unusable.map(([wrong, answer]): [string, ServiceAnswer, RefusalName, Evidence] => [
+        `names a console with ${wrong}`,
+        answer,
+        'console_unreachable',
+        'answer',
+      ]),
+      ['knows no such token', service.unknown, 'unknown_token', 'answer'],
+      ['finds the token malformed', faultOf(400, 'badRequest'), 'unknown_token', 'answer'],
+      ['says that the console has moved', faultOf(409, 'conflictingRequest'), 'console_moved', 'answer'],
+      ['wants fewer requests', faultOf(429, 'overLimit'), 'authority_unavailable', 'answer'],
+      ['answers 429 through a load balancer', { status: 429, body: 'slow down' }, 'authority_unavailable', 'answer'],
+      ['refuses the credential', faultOf(401, 'unauthorized'), 'authority_unavailable', 'fault'],
+      ['refuses the credential’s role', faultOf(403, 'forbidden'), 'authority_unavailable', 'fault'],
+      ['answers 400 without a fault', { status: 400, body: 'Bad Request' }, 'authority_unavailable', 'fault'],
+      ['answers 404 without a fault', { status: 404, body: 'Not Found' }, 'authority_unavailable', 'fault'],
+      ['answers 409 without a fault', { status: 409, body: 'Conflict' }, 'authority_unavailable', 'fault'],
+      ['fails', faultOf(500, 'computeFault'), 'authority_unavailable', 'fault'],
+      ['is in maintenance', faultOf(503, 'serviceUnavailable'), 'authority_unavailable', 'fault'],
+      ['answers without the member that holds it all', { body: { server: {} } }, 'authority_unavailable', 'fault'],
+    ])(
+      'when its service %s, it refuses with $2, which the breaker takes as: $3',
+      async (_, answer, refusal, evidence) => {
+        await using world = await started({ threshold: 3 })
+        world.behave(answer)
+        for (let i = 0; i < 4; i += 1) await expect(world.admit()).rejects.toMatchObject({ name: 'Refused', refusal })
+        expect(world.authority.breaker?.state).toBe(evidence === 'fault' ? 'open' : 'closed')
+        if (evidence === 'fault') return
+        await check(world)
+        world.behave('answer')
+        expect(await world.admit()).toMatchObject({ instance: INSTANCE })
+      },
+    )
+
+    test('passes on when a service that wants fewer requests is to be asked again', async () => {
+      await using world = await started()
+      world.behave({ ...faultOf(429, 'overLimit'), headers: { 'Retry-After': '17' } })
+      expect(await failure(world)).toMatchObject({ headers: { 'Retry-After': '17' } })
     })
 
     test('is unavailable when nobody listens', async () => {

@@ -3,7 +3,13 @@ import { novaAuthority, orielAuthority } from '../src/index.ts'
 import { authoritySuite, type ServiceAnswer, type ServiceRequest } from './authority.suite.ts'
 import { capture, INSTANCE } from './fixture.ts'
 
-const NOWHERE = [{ host: 'http://evil/' }, { host: null }, { port: 0 }, { port: 'five' }, { instance_uuid: '' }]
+/** `port: -1` is what a real Nova says of a machine that is stopped, or whose console its host cannot tell yet. */
+const NOWHERE = [
+  ...[{ port: -1 }, { port: 0 }, { port: null }, { port: 'five' }, { port: 65536 }],
+  ...[{ host: 'http://evil/' }, { host: null }, { host: '' }, { instance_uuid: '' }, { internal_access_path: 5 }],
+]
+/** Nova alone tells a console of type spice-direct by this key. */
+const NO_TLS_PORT = [{ tls_port: 'x' }, { tls_port: 70000 }, { port: -1, tls_port: -1 }, { port: null, tls_port: null }]
 const unknown = { status: 404, body: { itemNotFound: { code: 404, message: 'Token not found' } } }
 
 const NOVA_TOKENS = '/v2.1/os-console-auth-tokens/'
@@ -24,7 +30,10 @@ authoritySuite('nova', {
     tokenOf: ({ url }) => url.slice(NOVA_TOKENS.length),
     known: { body: { console: info } },
     unknown,
-    unusable: NOWHERE.map((fault) => [JSON.stringify(fault), { body: { console: { ...info, ...fault } } }]),
+    unusable: [...NOWHERE, ...NO_TLS_PORT].map((fault) => [
+      JSON.stringify(fault),
+      { body: { console: { ...info, ...fault } } },
+    ]),
     other: () => ({ body: { version } }),
   },
 })

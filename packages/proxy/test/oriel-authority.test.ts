@@ -145,9 +145,9 @@ describe('admitting', () => {
   ])('dials nothing that it cannot be meant to dial, and says so: %j', async (changes) => {
     await using api = await playApi(consoleAt(changes))
     await using authority = authorityOf(api)
-    await expect(admit(authority)).rejects.toMatchObject({ refusal: 'authority_unavailable' })
+    await expect(admit(authority)).rejects.toMatchObject({ refusal: 'console_unreachable' })
     await authority[Symbol.asyncDispose]()
-    expect(endedIn(api)).toMatchObject({ open: [], ended: [{ id: 's1', reason: 'authority_unavailable' }] })
+    expect(endedIn(api)).toMatchObject({ open: [], ended: [{ id: 's1', reason: 'console_unreachable' }] })
   })
 
   it('reports a session whose client left while the API was asked', async () => {

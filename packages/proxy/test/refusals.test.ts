@@ -4,7 +4,7 @@ import { faultBody, type RefusalName, refusals } from '@oriel/contract'
 import { parseListen } from '@oriel/runtime'
 import { connectPeer, freePort } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
-import { INSTANCE, open, raw, running, TOKEN, UPGRADE, upgrade } from './fixture.ts'
+import { INSTANCE, OTHER_TOKEN, open, raw, running, TOKEN, UPGRADE, upgrade } from './fixture.ts'
 
 /** The answer, checked against the catalogue: status, fault, and that the connection ends. */
 function expectRefusal(answer: { status: number; head: string; body: string }, name: RefusalName) {
@@ -102,11 +102,19 @@ describe('what is refused before 101', () => {
     expect(JSON.stringify(proxy.log.records('refused')[0]?.err)).toContain('Nova speaks 2.30')
   })
 
-  it('authority_unavailable: connect info that cannot be dialled', async () => {
-    await using proxy = await running()
-    proxy.nova.tokens.set(TOKEN, { instance_uuid: INSTANCE, host: 'not a host', port: 5900 })
-    expectRefusal(await upgrade(proxy.address), 'authority_unavailable')
-  })
+  it.each([{ port: -1 }, { host: 'not a host' }])(
+    'console_unreachable: connect info %j, which closes the proxy to no other tenant',
+    async (fault) => {
+      await using proxy = await running({ toml: '[admin]\nlisten = "127.0.0.1:0"' })
+      // A real Nova says port -1 in a token of a stopped machine.
+      proxy.nova.tokens.set(OTHER_TOKEN, { instance_uuid: INSTANCE, host: '10.0.0.5', port: 5900, ...fault })
+      for (let i = 0; i < 7; i += 1) {
+        expectRefusal(await upgrade(proxy.address, `/?token=${OTHER_TOKEN}`), 'console_unreachable')
+      }
+      expect((await fetch(`http://${proxy.proxy.admin}/readyz`)).status).toBe(200)
+      using _other = await open(proxy.address)
+    },
+  )
 
   it('authority_unavailable at once, and shown by /readyz, after Nova failed several times', async () => {
     await using proxy = await running({ toml: '[admin]\nlisten = "127.0.0.1:0"' })

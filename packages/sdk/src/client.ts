@@ -146,5 +146,5 @@ function checkVersion(reply: Reply, microversion: Microversion): void {
 
 function checkShape(reply: Reply, schema: Parameters<typeof misfit>[0], answer: unknown): void {
   const missing = misfit(schema, answer)
-  if (missing !== undefined) throw new AnswerError(`the answer lacks ${missing}`, circumstances(reply))
+  if (missing !== undefined) throw new AnswerError(`the answer lacks ${missing}`, { ...circumstances(reply), missing })
 }

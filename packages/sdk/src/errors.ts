@@ -39,14 +39,21 @@ interface Circumstances {
   readonly requestId: string | undefined
 }
 
+interface UnusableAnswer extends Circumstances {
+  readonly missing?: string | undefined
+}
+
 /** An answer that cannot be used: no JSON, too large, a redirect, another microversion, or a member is missing. */
 export class AnswerError extends OrielError implements Circumstances {
   override readonly name: string = 'AnswerError'
   readonly status: number
   readonly operation: string
   readonly requestId: string | undefined
-  constructor(message: string, { status, operation, requestId }: Circumstances, options?: ErrorOptions) {
+  /** Path of the first member that is missing or of another kind, such as `console.host`, if that is what is wrong. */
+  readonly missing: string | undefined
+  constructor(message: string, { status, operation, requestId, missing }: UnusableAnswer, options?: ErrorOptions) {
     super(`${operation}: ${message}`, options)
+    this.missing = missing
     this.status = status
     this.operation = operation
     this.requestId = requestId

@@ -9,6 +9,11 @@ export interface BreakerOptions {
   readonly now?: () => number
 }
 
+/**
+ * What a failed call proves: that the part failed (`fault`), that it works and said no (`answer`), or neither (`none`).
+ */
+export type Evidence = 'fault' | 'answer' | 'none'
+
 /** Thrown in place of a call while the breaker is open. */
 export class BreakerOpen extends Error {
   override readonly name = 'BreakerOpen'
@@ -18,7 +23,8 @@ export class Breaker {
   readonly #threshold: number
   readonly #restMs: number
   readonly #now: () => number
-  #failures = 0
+  /** Subjects of the failures in a row, at most as many as open the breaker. */
+  readonly #failed = new Set<unknown>()
   #openUntil: number | undefined
   #last: unknown
 
@@ -36,11 +42,21 @@ export class Breaker {
 
   /** @throws BreakerOpen with the failure that opened it as its cause, unless calls may pass */
   check(): void {
-    if (this.state === 'open') throw new BreakerOpen(`the last ${this.#failures} calls failed`, { cause: this.#last })
+    if (this.state === 'open')
+      throw new BreakerOpen(`the last ${this.#failed.size} calls failed`, { cause: this.#last })
   }
 
-  /** Runs `call`, or throws BreakerOpen. Failures that `counts` denies are answers: the part works. */
-  async run<T>(call: () => Promise<T>, counts: (error: unknown) => boolean): Promise<T> {
+  /**
+   * Runs `call`, or throws BreakerOpen.
+   * @param evidenceOf judges what `call` throws
+   * @param subject what the call is about: failures about one and the same subject count once, so that a single broken
+   *   one cannot open the breaker for all others. Default: each call counts.
+   */
+  async run<T>(
+    call: () => Promise<T>,
+    evidenceOf: (error: unknown) => Evidence,
+    subject: unknown = Symbol('call'),
+  ): Promise<T> {
     this.check()
     // One call at a time tries whether the part is well again; the others go on failing at once.
     if (this.#openUntil !== undefined) this.#openUntil = this.#now() + this.#restMs
@@ -49,20 +65,23 @@ export class Breaker {
       this.#close()
       return result
     } catch (error) {
-      if (counts(error)) this.#fail(error)
-      else this.#close()
+      const evidence = evidenceOf(error)
+      if (evidence === 'fault') this.#fail(error, subject)
+      else if (evidence === 'answer') this.#close()
+      // A trial that proved nothing leaves its place to the next call.
+      else if (this.#openUntil !== undefined) this.#openUntil = this.#now()
       throw error
     }
   }
 
   #close(): void {
-    this.#failures = 0
+    this.#failed.clear()
     this.#openUntil = undefined
   }
 
-  #fail(error: unknown): void {
-    this.#failures += 1
+  #fail(error: unknown, subject: unknown): void {
+    if (this.#failed.size < this.#threshold) this.#failed.add(subject)
     this.#last = error
-    if (this.#failures >= this.#threshold) this.#openUntil = this.#now() + this.#restMs
+    if (this.#failed.size >= this.#threshold) this.#openUntil = this.#now() + this.#restMs
   }
 }

@@ -1,7 +1,8 @@
 /** The names that Nova knows an instance by. */
-import { type Client, Forbidden, NotFound } from '@oriel/sdk'
+import { type Client, Forbidden } from '@oriel/sdk'
 import { Refused } from '../refused.ts'
 import type { InstanceNames } from '../rfb/identity.ts'
+import { isUnknown, judgeService, unusableAnswer, type Verdict } from './verdict.ts'
 
 /** What libvirt calls the guest, such as `instance-0000002a`. Nova shows it to administrators alone. */
 const INSTANCE_NAME = 'OS-EXT-SRV-ATTR:instance_name'
@@ -15,21 +16,24 @@ export async function novaNames(client: Client, instance: string, signal: AbortS
   return { names, missing: `Nova does not tell the proxy ${INSTANCE_NAME}, which takes the role admin` }
 }
 
-/** Whether Nova failed to answer: that there is no such server is an answer, and so is that it may not be seen. */
-export const isNoAnswerOfNames = (error: unknown) => !isUnknown(error) && !(error instanceof Forbidden)
-
-/** What a failure means for the connect that needs the names. */
-export function namesRefusalOf(cause: unknown): Refused {
+/** Judges why Nova did not say what an instance is called. */
+export function judgeNames(cause: unknown): Verdict {
   if (isUnknown(cause)) {
     const detail = 'Nova shows the proxy no such server: it is gone, or the credential needs the role admin to see it'
-    return new Refused('console_moved', detail, { cause })
+    return { refused: new Refused('console_moved', detail, { cause }), evidence: 'answer' }
   }
+  // Policy may differ from project to project, so this says nothing of other instances.
   if (cause instanceof Forbidden) {
     const detail = 'Nova does not let the proxy see servers: its credential needs the role admin'
-    return new Refused('authority_unavailable', detail, { cause })
+    return { refused: new Refused('authority_unavailable', detail, { cause }), evidence: 'answer' }
   }
-  return new Refused('authority_unavailable', 'Nova did not say what the instance is called', { cause })
+  // Of an instance in a cell that is down, Nova shows little more than the id (API guide, "Handling Down Cells").
+  const unusable = unusableAnswer(cause)
+  if (unusable) {
+    const detail = `Nova does not say what the instance is called: ${unusable}`
+    return { refused: new Refused('console_unreachable', detail, { cause }), evidence: 'answer' }
+  }
+  return judgeService(cause, NAMES, 'did not say what the instance is called')
 }
 
-/** A 404 without Nova's fault in it comes from something else at that address. */
-const isUnknown = (error: unknown) => error instanceof NotFound && error.key === 'itemNotFound'
+const NAMES = { service: 'Nova', credentialRemedy: 'it must be valid, and have the role admin to see servers' }

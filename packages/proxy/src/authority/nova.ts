@@ -4,13 +4,13 @@
  */
 import type { ConnectInfo } from '@oriel/contract'
 import { deadline, type Secret, sha256Hex } from '@oriel/runtime'
-import { type Auth, createClient, type Fetch, Forbidden, NotFound, Unauthorized } from '@oriel/sdk'
+import { type Auth, createClient, type Fetch } from '@oriel/sdk'
 import { type Admission, type Authority, admissionOf } from '../admit/authority.ts'
 import { Breaker, type BreakerOptions } from '../admit/breaker.ts'
-import { Refused } from '../refused.ts'
 import type { InstanceNames } from '../rfb/identity.ts'
-import { isNoAnswerOfNames, namesRefusalOf, novaNames } from './nova-names.ts'
+import { judgeNames, novaNames } from './nova-names.ts'
 import { raceSignal } from './race-signal.ts'
+import { judgeToken, type Verdict } from './verdict.ts'
 
 export interface NovaAuthorityOptions {
   /** The compute endpoint, such as `http://127.0.0.1:8774/v2.1`. Default: what the catalogue of `auth` says. */
@@ -43,12 +43,13 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
     breaker,
     namesBreaker,
     admit: async (token, _client, signal) => {
-      const asked = shareLookUps(sha256Hex(token.reveal()), () => breaker.run(() => lookUp(token), isNoAnswer))
-      return await answered(asked, signal, refusalOf)
+      const judge = (cause: unknown) => judgeToken(cause, { ...NOVA, minted: isMinted(token) })
+      const ask = () => breaker.run(() => lookUp(token), evidenceBy(judge))
+      return await answered(shareLookUps(sha256Hex(token.reveal()), ask), signal, judge)
     },
     names: async (instance, signal) => {
-      const asked = shareNames(instance, () => namesBreaker.run(() => lookUpNames(instance), isNoAnswerOfNames))
-      return await answered(asked, signal, namesRefusalOf)
+      const ask = () => namesBreaker.run(() => lookUpNames(instance), evidenceBy(judgeNames), instance)
+      return await answered(shareNames(instance, ask), signal, judgeNames)
     },
     [Symbol.asyncDispose]: async () => closing.abort(new Error('the proxy is closing')),
   }
@@ -73,13 +74,25 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
   }
 }
 
-/** What was asked for, as long as the client is there; then the signal's reason. */
-async function answered<T>(asked: Promise<T>, signal: AbortSignal, refusalOf: (cause: unknown) => Refused): Promise<T> {
+const NOVA = {
+  service: 'Nova',
+  credentialRemedy: 'it must be valid, and its role one that os-console-auth-tokens lets through',
+}
+
+/** Nova mints UUIDs (nova/compute/manager.py, `uuidutils.generate_uuid()`). */
+const isMinted = (token: Secret) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(token.reveal())
+
+type Judge = (cause: unknown) => Verdict
+
+const evidenceBy = (judge: Judge) => (error: unknown) => judge(error).evidence
+
+/** Waits for an answer as long as the client is there. @throws Refused, or the signal's reason once it aborts */
+async function answered<T>(asked: Promise<T>, signal: AbortSignal, judge: Judge): Promise<T> {
   try {
     return await raceSignal(asked, signal)
   } catch (cause) {
     if (signal.aborted) throw signal.reason
-    throw refusalOf(cause)
+    throw judge(cause).refused
   }
 }
 
@@ -92,19 +105,3 @@ function shareFlights<T>(): (key: string, ask: () => Promise<T>) => Promise<T> {
     return flight
   }
 }
-
-/** Whether Nova failed to answer the question; that it knows no such token is an answer. */
-const isNoAnswer = (error: unknown) => !isUnknown(error)
-
-/** A 404 without Nova's fault in it comes from something else at that address. */
-const isUnknown = (error: unknown) => error instanceof NotFound && error.key === 'itemNotFound'
-
-function refusalOf(cause: unknown): Refused {
-  if (isUnknown(cause)) return new Refused('unknown_token', 'Nova knows no such token', { cause })
-  if (isOwnCredential(cause)) return new Refused('authority_unavailable', OWN_CREDENTIAL, { cause })
-  return new Refused('authority_unavailable', 'Nova did not say what the token means', { cause })
-}
-
-const isOwnCredential = (error: unknown) => error instanceof Unauthorized || error instanceof Forbidden
-const OWN_CREDENTIAL =
-  "Nova refused the proxy's own credential: it must be valid, and its role one that os-console-auth-tokens lets through"

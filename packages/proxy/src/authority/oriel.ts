@@ -4,7 +4,7 @@
  */
 import { type AdmittedConsole, isConsoleType, opens } from '@oriel/contract'
 import type { Logger, Secret } from '@oriel/runtime'
-import { type Auth, Conflict, createClient, type Fetch, Forbidden, NotFound, Unauthorized } from '@oriel/sdk'
+import { type Auth, createClient, type Fetch } from '@oriel/sdk'
 import {
   type Admission,
   type Authority,
@@ -13,10 +13,10 @@ import {
   UnusableConnectInfo,
 } from '../admit/authority.ts'
 import { Breaker, type BreakerOptions } from '../admit/breaker.ts'
-import { Refused } from '../refused.ts'
 import { startBeats } from './beats.ts'
 import { Ledger } from './ledger.ts'
 import { raceSignal } from './race-signal.ts'
+import { judgeToken } from './verdict.ts'
 
 export interface OrielAuthorityOptions {
   /**
@@ -57,11 +57,14 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
     health: { name: 'authority', check: () => breaker.check() },
     breaker,
     admit: async (token, client, signal) => {
-      const admitting = breaker.run(() => admit(token, client.address), isNoAnswer)
+      const admitting = breaker.run(
+        () => admit(token, client.address),
+        (error) => judge(error).evidence,
+      )
       try {
         return await raceSignal(admitting, signal)
       } catch (cause) {
-        if (!signal.aborted) throw refusalOf(cause)
+        if (!signal.aborted) throw judge(cause).refused
         admitting.then(({ record }) => record.ended('client_lost')).catch(() => {})
         throw signal.reason
       }
@@ -79,7 +82,7 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
     try {
       return { ...admissionOfConsole(session.console), record }
     } catch (error) {
-      record.ended('authority_unavailable')
+      record.ended('console_unreachable')
       throw error
     }
   }
@@ -101,20 +104,10 @@ function admissionOfConsole(console: AdmittedConsole): Admission {
   }
 }
 
-/** Whether the API failed to answer the question; a plain no is an answer. */
-const isNoAnswer = (error: unknown) => !isUnknown(error) && !isMoved(error)
-
-/** Without the API's fault in it, a 404 or 409 comes from something else at that address. */
-const isUnknown = (error: unknown) => error instanceof NotFound && error.key === 'itemNotFound'
-const isMoved = (error: unknown) => error instanceof Conflict && error.key === 'conflictingRequest'
-
-function refusalOf(cause: unknown): Refused {
-  if (isUnknown(cause)) return new Refused('unknown_token', 'the API knows no such token', { cause })
-  if (isMoved(cause)) return new Refused('console_moved', 'the console is not where the token leads', { cause })
-  if (isOwnCredential(cause)) return new Refused('authority_unavailable', OWN_CREDENTIAL, { cause })
-  return new Refused('authority_unavailable', 'the API did not say what the token means', { cause })
-}
-
-const isOwnCredential = (error: unknown) => error instanceof Unauthorized || error instanceof Forbidden
-const OWN_CREDENTIAL =
-  "the API refused the proxy's own credential: it must be valid, and its role one that oriel:sessions:admit lets through"
+/** The token stands in the body of the request, so no router or firewall judges it by its form. */
+const judge = (cause: unknown) =>
+  judgeToken(cause, {
+    service: 'the API',
+    credentialRemedy: 'it must be valid, and its role one that oriel:sessions:admit lets through',
+    minted: true,
+  })

@@ -1,0 +1,94 @@
+/**
+ * Judges a question to an authority that failed: how the client is refused, and whether the failure speaks of the
+ * authority itself. Tenants choose the questions, so a failure that a tenant can bring about must never count against
+ * the authority: its circuit breaker would then refuse everybody else.
+ */
+import { AnswerError, BadRequest, Conflict, FaultError, Forbidden, NotFound, Unauthorized } from '@oriel/sdk'
+import { UnusableConnectInfo } from '../admit/authority.ts'
+import type { Evidence } from '../admit/breaker.ts'
+import { Refused } from '../refused.ts'
+
+export interface Verdict {
+  /** What the client hears and the log says. */
+  readonly refused: Refused
+  /** What the failure proves of the authority. */
+  readonly evidence: Evidence
+}
+
+/** How one kind of authority is asked. */
+export interface Asked {
+  /** The service, as a sentence begins with it: `Nova`. */
+  readonly service: string
+  /** What to do when the service refuses the proxy's own credential. */
+  readonly credentialRemedy: string
+  /**
+   * Whether the token has the form of those that the service mints. Any other is a client's invention, and stands in the
+   * path of the request: what a router or a web application firewall makes of it proves nothing.
+   */
+  readonly minted: boolean
+}
+
+/** Judges why the service did not say where a token leads. */
+export function judgeToken(cause: unknown, asked: Asked): Verdict {
+  const { service } = asked
+  if (isUnknown(cause)) return answer('unknown_token', `${service} knows no such token`, cause)
+  if (isMoved(cause)) return answer('console_moved', 'the console is not where the token leads', cause)
+  if (isMalformed(cause)) return answer('unknown_token', `${service} finds the token malformed`, cause)
+  const unusable = unusableAnswer(cause)
+  if (unusable)
+    return answer('console_unreachable', `${service} names no console that can be dialled: ${unusable}`, cause)
+  if (!asked.minted && isClientError(cause)) {
+    return { refused: refused('unknown_token', `${service} mints no such tokens`, cause), evidence: 'none' }
+  }
+  const verdict = judgeService(cause, asked, 'did not say what the token means')
+  return asked.minted || isCredential(cause) ? verdict : { ...verdict, evidence: 'none' }
+}
+
+/** Judges a failure that has nothing to do with what was asked for. */
+export function judgeService(cause: unknown, asked: Pick<Asked, 'service' | 'credentialRemedy'>, did: string): Verdict {
+  const { service, credentialRemedy } = asked
+  const limited = tooMany(cause)
+  if (limited) return { refused: limited(`${service} answers 429: too many requests`), evidence: 'answer' }
+  const detail = isCredential(cause)
+    ? `${service} refused the proxy's own credential: ${credentialRemedy}`
+    : `${service} ${did}`
+  return { refused: refused('authority_unavailable', detail, cause), evidence: 'fault' }
+}
+
+/** Whether the service said in its own words that there is no such thing. A 404 without them comes from something else. */
+export const isUnknown = (error: unknown) => error instanceof NotFound && error.key === 'itemNotFound'
+
+/** Whether the service refused the credential of the proxy itself. */
+export const isCredential = (error: unknown) => error instanceof Unauthorized || error instanceof Forbidden
+
+/** What is wrong with an answer that is the service's own, about this one thing alone. */
+export function unusableAnswer(cause: unknown): string | undefined {
+  if (cause instanceof UnusableConnectInfo) return cause.message
+  // `console.host` is a member of an answer of the right kind; `console` alone would be another service's answer.
+  return cause instanceof AnswerError && cause.missing?.includes('.') ? cause.message : undefined
+}
+
+const isMoved = (error: unknown) => error instanceof Conflict && error.key === 'conflictingRequest'
+const isMalformed = (error: unknown) => error instanceof BadRequest && error.key === 'badRequest'
+
+/** A status from 400 to 499, except what speaks of the caller: 401, 429, and a 403 in the service's own words. */
+function isClientError(error: unknown): boolean {
+  if (!(error instanceof FaultError) || error.status >= 500) return false
+  return error.status !== 401 && error.status !== 429 && !(error.status === 403 && error.key !== undefined)
+}
+
+/** Makes the refusal for a service that wants fewer requests, with the time that it wants to be left alone. */
+function tooMany(cause: unknown): ((detail: string) => Refused) | undefined {
+  if (!(cause instanceof FaultError) || cause.status !== 429) return undefined
+  const { retryAfterSeconds } = cause
+  const headers = retryAfterSeconds === undefined ? {} : { 'Retry-After': String(retryAfterSeconds) }
+  return (detail) => new Refused('authority_unavailable', detail, { cause, headers })
+}
+
+const answer = (name: ConstructorParameters<typeof Refused>[0], detail: string, cause: unknown): Verdict => ({
+  refused: refused(name, detail, cause),
+  evidence: 'answer',
+})
+
+const refused = (name: ConstructorParameters<typeof Refused>[0], detail: string, cause: unknown) =>
+  new Refused(name, detail, { cause })
