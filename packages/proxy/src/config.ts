@@ -10,6 +10,7 @@ import {
   pem,
   secretPem,
   secretString,
+  sha256Digest,
   sharedAddresses,
 } from '@oriel/runtime'
 import * as Type from 'typebox'
@@ -47,6 +48,11 @@ const listenerTls = table({
   ciphers: optionalText("OpenSSL's list of ciphers. Default: Node's."),
 })
 
+/** `fetch` throws at any other character, with the header's value in its message. */
+const headerValue = {
+  pattern: '^[!-~](?:[ -~]*[!-~])?$',
+  'x-remedy': 'the token alone, as printable ASCII characters in one line',
+}
 const userKeys = {
   auth_url: webUrl('Keystone v3, with or without /v3. This and the next keys as in clouds.yaml.'),
   user_id: optionalText('The service user by id, instead of username.'),
@@ -60,7 +66,7 @@ const method = <const M extends string>(name: M) =>
 const authorityAuth = Type.Union(
   [
     table({ method: method('none') }),
-    table({ method: method('token'), token: secretString({ description: 'Sent as X-Auth-Token.' }) }),
+    table({ method: method('token'), token: secretString({ ...headerValue, description: 'Sent as X-Auth-Token.' }) }),
     table({
       method: method('password'),
       ...userKeys,
@@ -253,9 +259,7 @@ export const proxyConfig = table({
         description:
           'Where /healthz, /readyz, /metrics and /sessions are answered, as host:port; without a table [admin], nowhere.',
       }),
-      token_sha256: Type.Optional(
-        Type.String({ pattern: '^[0-9a-fA-F]{64}$', description: 'SHA-256 of the token for /sessions.' }),
-      ),
+      token_sha256: Type.Optional(sha256Digest({ description: 'SHA-256 of the token for /sessions.' })),
     }),
   ),
 })

@@ -14,6 +14,7 @@ export {
   pem,
   secretPem,
   secretString,
+  sha256Digest,
 } from './config/schemas.ts'
 export { type ListenKey, sharedAddresses } from './config/shared-addresses.ts'
 export { type ConfigInput, loadConfig } from './config.ts'

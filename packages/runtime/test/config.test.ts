@@ -149,10 +149,10 @@ describe('faults', () => {
     ],
     [
       'a file that is named',
-      '[authority]\ntoken_file = "/run/x\n',
+      '[tokens]\nstore_file = "/run/x\n',
       [
         'line 2, column 21: this text has no closing quote',
-        '  2 | token_file = "/run/x',
+        '  2 | store_file = "/run/x',
         '    |                     ^',
       ],
     ],
@@ -168,6 +168,7 @@ describe('faults', () => {
   })
 
   test.each([
+    ['of a file that is named for a secret', '[authority]\ntoken_file = "hunter2\n', 'line 2, column 22: '],
     ['of a secret', '[authority]\ntoken = hunter2-secret\n', 'line 2, column 9: this is no value'],
     ['of a table with a secret', 'authority = { endpoint = "x", token = "hunter2\n', 'line 1, column 47: '],
     ['with a secret further on', 'listen = "h:1" token = "hunter2"', 'line 1, column 16: something follows the value'],

@@ -151,7 +151,10 @@ describe('keys that name a file', () => {
 
   test('that cannot be read are one fault', () => {
     expect(faultsOf({ toml: `${authority}token_file = "gone"`, readFile, baseDir })).toEqual([
-      'authority.token_file: cannot read "gone" (ENOENT), give a file that this user may read',
+      'authority.token_file: cannot read the file that is named here (ENOENT; the name is not shown, in case it is the value itself), give the name of a file that this user may read',
+    ])
+    expect(faultsOf({ toml: '[tokens]\nstore_file = "/run/gone.txt"', readFile, baseDir })).toEqual([
+      'tokens.store_file: cannot read "/run/gone.txt" (ENOENT), give a file that this user may read',
     ])
     expect(faultsOf({ toml: `${authority}token_file = 5`, readFile, baseDir })).toEqual([
       'authority.token_file: give the name of a file, as text',

@@ -1,4 +1,5 @@
 /** How callers are authenticated, as configuration. A method `x` with settings has them in the table `auth.x`. */
+import { sha256Digest } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { JwtConfig } from './jwt-config.ts'
 import { KeystoneConfig } from './keystone-config.ts'
@@ -9,11 +10,7 @@ const closed = <P extends Type.TProperties>(properties: P, options: Type.TObject
 export const staticAuthConfig = closed({
   tokens: Type.Array(
     closed({
-      sha256: Type.String({
-        pattern: '^[0-9a-fA-F]{64}$',
-        description: "The token's SHA-256 digest.",
-        'x-remedy': "64 hexadecimal digits: printf %s 'the token' | sha256sum",
-      }),
+      sha256: sha256Digest({ description: "The token's SHA-256 digest." }),
       user_id: Type.String({ minLength: 1, description: 'Whom the token belongs to, in logs and audit.' }),
       project_id: Type.Optional(
         Type.String({

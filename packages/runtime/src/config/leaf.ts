@@ -11,7 +11,7 @@ import { misfit, missing } from './words.ts'
 
 /** The value as the first member of the schema that it fits, secrets wrapped. */
 export function leaf(context: ResolveContext, schema: JsonSchema, place: Place): unknown {
-  const value = Schema.isPem(schema) ? pemText(context, place) : place.value
+  const value = Schema.isPem(schema) ? pemText(context, schema, place) : place.value
   if (value === UNREADABLE) return undefined
   if (value === undefined) return fault(context, place, missing(schema))
   const tried = Schema.members(schema).map((member) => attempt(member, value))

@@ -1,5 +1,5 @@
 /** A configuration schema seen as plain JSON Schema: the few questions that loading asks of it. */
-import { PEM_MARK, SECRET_MARK } from './schemas.ts'
+import { PEM_MARK, SECRET_MARK, UNQUOTED_MARK } from './schemas.ts'
 
 /** The keywords that configuration schemas use. */
 export interface JsonSchema {
@@ -41,7 +41,7 @@ export function isPem(schema: JsonSchema): boolean {
 
 /** Whether a secret stands anywhere at or below this schema, so that a fault must not quote what was written. */
 export function holdsSecret(schema: JsonSchema): boolean {
-  return isSecret(schema) || below(schema).some(holdsSecret)
+  return isSecret(schema) || schema[UNQUOTED_MARK] === true || below(schema).some(holdsSecret)
 }
 
 /** The values a schema allows when it lists them (literal, enum, or a union of these). */

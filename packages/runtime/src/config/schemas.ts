@@ -1,4 +1,4 @@
-/** Schemas that only configuration needs: secrets and listen addresses. */
+/** Schemas that only configuration needs: secrets, digests of secrets and listen addresses. */
 import * as Type from 'typebox'
 import type { Secret } from '../secret.ts'
 
@@ -10,6 +10,8 @@ export interface ListenAddress {
 
 /** Marks a schema whose value the loader wraps. */
 export const SECRET_MARK = 'x-oriel-secret'
+/** Marks a schema whose value no message quotes, though it is not wrapped: people paste the secret itself there. */
+export const UNQUOTED_MARK = 'x-oriel-unquoted'
 /** Says in a fault what to write; for schemas whose pattern is no answer to a person. */
 export const REMEDY_MARK = 'x-remedy'
 
@@ -24,6 +26,19 @@ const LISTEN_REMEDY = 'host:port with a port from 0 to 65535, such as 127.0.0.1:
 /** Text that becomes a `Secret` in the loaded configuration. Options are those of a string, such as `minLength`. */
 export function secretString(options: Type.TStringOptions = {}): Type.TUnsafe<Secret> {
   return Type.Unsafe<Secret>({ minLength: 1, ...options, type: 'string', [SECRET_MARK]: true })
+}
+
+/**
+ * The SHA-256 digest of a token, as 64 hexadecimal digits. No message quotes the value, because a token that is pasted in
+ * place of its digest does not fit and would be printed.
+ */
+export function sha256Digest(options: Type.TStringOptions = {}): Type.TString {
+  return Type.String({
+    pattern: '^[0-9a-fA-F]{64}$',
+    [REMEDY_MARK]: "64 hexadecimal digits: printf %s 'the token' | sha256sum",
+    ...options,
+    [UNQUOTED_MARK]: true,
+  })
 }
 
 /** Certificates as PEM text, or the name of a file with it; the loaded configuration has the text. */

@@ -66,9 +66,9 @@ function isHarmless(text: string, secrecy: ReadonlyMap<string, boolean>): boolea
 
 const stepsOf = (path: string) => path.split(/\s*\.\s*/).map((step) => step.replaceAll('"', ''))
 
-/** Whether this key is known and what stands there is no secret; the name of a file that holds one is none. */
+/** Whether the key is known and its value is no secret. A `…_file` key of a secret may hold the secret by mistake. */
 const isOpen = (key: string, secrecy: ReadonlyMap<string, boolean>) =>
-  secrecy.get(key) === false || (key.endsWith('_file') && secrecy.has(key.slice(0, -'_file'.length)))
+  secrecy.get(key) === false || secrecy.get(key.replace(/_file$/, '')) === false
 
 /** Every key that the schema names anywhere, and whether a secret stands at it or below. */
 function secrecyOf(schema: JsonSchema, found = new Map<string, boolean>()): ReadonlyMap<string, boolean> {

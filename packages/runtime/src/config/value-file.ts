@@ -22,32 +22,50 @@ export function readFiles(
     if (plain && Boolean(plain.env) === Boolean(file.env)) {
       fault(context, file, `${key} is given too, give one of ${key} and ${fileKey}`)
     } else if (!plain?.env) {
-      entries.set(key, { path: keyPath(path, key), value: fileText(context, file) })
+      const inner = Schema.property(schema, key)!
+      entries.set(key, { path: keyPath(path, key), value: fileText(context, inner, file) })
     }
   }
 }
 
 /** What a key for PEM says: the text itself, or that of the file which it names. */
-export function pemText(context: ResolveContext, place: Place): unknown {
+export function pemText(context: ResolveContext, schema: JsonSchema, place: Place): unknown {
   const { value } = place
   const text = value instanceof Text ? value.text : value
   if (typeof text !== 'string' || text === '' || text.includes('-----BEGIN ')) return value
-  return fileText(context, { path: place.path, value: text })
+  return fileText(context, schema, { path: place.path, value: text })
 }
 
-function fileText(context: ResolveContext, { path, value, env }: Place): unknown {
+function fileText(context: ResolveContext, schema: JsonSchema, { path, value, env }: Place): unknown {
   const name = env?.text ?? value
   if (typeof name !== 'string' || name === '') {
     fault(context, { path }, 'give the name of a file, as text')
     return UNREADABLE
   }
+  const isQuotable = !Schema.holdsSecret(schema) && isEvidentlyPath(name)
   try {
-    return new Text(context.readFile(name).replace(/[\r\n]+$/, ''), name)
+    return new Text(context.readFile(name).replace(/[\r\n]+$/, ''), isQuotable ? name : `the file of ${path}`)
   } catch (error) {
-    fault(context, { path }, `cannot read ${quote(name)} (${reasonOf(error)}), give a file that this user may read`)
+    fault(context, { path }, unreadable(schema, isQuotable ? name : undefined, reasonOf(error)))
     return UNREADABLE
   }
 }
+
+/** A name that is not shown may be the value itself, pasted where its file's name belongs. */
+function unreadable(schema: JsonSchema, name: string | undefined, reason: string): string {
+  if (name !== undefined) return `cannot read ${quote(name)} (${reason}), give a file that this user may read`
+  const remedy = Schema.isPem(schema)
+    ? 'give the name of a file that this user may read, or PEM with its line -----BEGIN …'
+    : 'give the name of a file that this user may read'
+  return `cannot read the file that is named here (${reason}; the name is not shown, in case it is the value itself), ${remedy}`
+}
+
+/** Base64 has slashes too, but no dot: a name has an ending, or says where it starts. */
+function isEvidentlyPath(name: string): boolean {
+  return name.length <= MAX_NAME_LENGTH && /^(?:\.{0,2}\/)?[\w@%+~. /-]*\.\w{1,8}$|^\.{0,2}\/[\w@%~./-]+$/.test(name)
+}
+
+const MAX_NAME_LENGTH = 255
 
 function reasonOf(error: unknown): string {
   const code = (error as { code?: unknown }).code
