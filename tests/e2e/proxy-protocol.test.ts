@@ -63,6 +63,21 @@ describe.skipIf(skip)(`behind HAProxy in TCP mode${reason}`, () => {
     for (const socket of [first, other]) socket.terminate()
   })
 
+  it('counts IPv4 clients of a dual-stack bind each by itself', async () => {
+    await using it = await behindHaproxy(hypervisor, 'send-proxy-v2', {}, { max_per_client: 1 }, ':::{port} v4v6')
+    const from = (localAddress: string) =>
+      new WebSocket(`ws://127.0.0.1:${it.publicPort}/?token=${TOKEN}`, ['binary'], { localAddress })
+    const first = from(CLIENT)
+    await once(first, 'open')
+    const other = from('127.0.0.43')
+    await once(other, 'open')
+    const clients = (await it.sessions()).map((session) => (session as { client: string }).client)
+    expect(clients.sort()).toEqual([CLIENT, '127.0.0.43'])
+    const [, response] = await once(from(CLIENT), 'unexpected-response')
+    expect(response.statusCode).toBe(429)
+    for (const socket of [first, other]) socket.terminate()
+  })
+
   it('HAProxy that sends no header is dropped, and the log says why', async () => {
     await using it = await behindHaproxy(hypervisor, '')
     const socket = new WebSocket(`ws://127.0.0.1:${it.publicPort}/?token=${TOKEN}`, ['binary'])
@@ -79,6 +94,7 @@ async function behindHaproxy(
   option: string,
   listener: Table = {},
   sessions: Table = {},
+  bind = '127.0.0.1:{port}',
 ) {
   await using scope = new AsyncDisposableStack()
   const console = { instance_uuid: '52b2e44e-e561-464c-88f3-2fc6a1ecea2b', host, port }
@@ -94,7 +110,7 @@ async function behindHaproxy(
   const proxy = scope.use(await startApp('proxy', config))
   await listening(proxy)
   const admin = (await proxy.waitForLog(({ listener: which }) => which === 'admin')).address
-  const haproxy = scope.use(await startBalancer(publicPort, proxyPort, option))
+  const haproxy = scope.use(await startBalancer(publicPort, proxyPort, option, bind))
   const rest = scope.move()
   return {
     ...{ proxy, publicPort, haproxy },
@@ -103,8 +119,9 @@ async function behindHaproxy(
   }
 }
 
-async function startBalancer(publicPort: number, proxyPort: number, option: string) {
-  const program = await startHaproxy(haproxyConfig(publicPort, proxyPort, option), publicPort)
+async function startBalancer(publicPort: number, proxyPort: number, option: string, bind: string) {
+  const config = haproxyConfig(bind.replace('{port}', String(publicPort)), proxyPort, option)
+  const program = await startHaproxy(config, publicPort)
   const waitForLine = async (pattern: RegExp) => {
     const lines = () => [...program.otherLines, ...program.stderr.split('\n')].join('\n')
     await expect.poll(lines).toMatch(pattern)
@@ -112,7 +129,7 @@ async function startBalancer(publicPort: number, proxyPort: number, option: stri
   return { waitForLine, [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() }
 }
 
-const haproxyConfig = (publicPort: number, proxyPort: number, option: string) => `
+const haproxyConfig = (bind: string, proxyPort: number, option: string) => `
 global
   log stderr format raw local0 info
 defaults
@@ -123,7 +140,7 @@ defaults
   timeout client 60s
   timeout server 60s
 frontend consoles
-  bind 127.0.0.1:${publicPort}
+  bind ${bind}
   default_backend proxies
 backend proxies
   server one 127.0.0.1:${proxyPort} ${option} check inter 500ms

@@ -1,6 +1,6 @@
 /** What the API's configuration must satisfy as a whole, beyond each key by itself. */
 import type { ConfigFault } from '@oriel/runtime'
-import { parseListen } from '@oriel/runtime'
+import { isLoopback, parseListen } from '@oriel/runtime'
 import { keystoneFaults } from './auth/keystone-config.ts'
 import type { ApiConfig } from './config.ts'
 import { storeNameFault } from './console-auth-tokens/open.ts'
@@ -106,4 +106,3 @@ function staticServers({ sources }: ApiConfig) {
 }
 
 const isUrl = (text: string, protocols: readonly string[]) => protocols.includes(URL.parse(text)?.protocol ?? '')
-const isLoopback = (host: string) => host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)

@@ -4,9 +4,12 @@
  */
 import { isConsoleType, openableConsoleTypes } from '@oriel/contract'
 import {
+  addressSet,
   type ConfigFault,
+  isLoopback,
   type ListenKey,
   listenAddress,
+  parseListen,
   pem,
   secretPem,
   secretString,
@@ -14,9 +17,7 @@ import {
   sharedAddresses,
 } from '@oriel/runtime'
 import * as Type from 'typebox'
-import { isLoopback } from './admin/sessions.ts'
 import { allowedOrigin } from './admit/origin.ts'
-import { addressSet } from './admit/site.ts'
 import { authorityFaults } from './authority/config.ts'
 import { authorityKinds } from './authority/index.ts'
 import { servedConsoleTypes } from './consoles/index.ts'
@@ -183,7 +184,7 @@ const sessions = table(
     max_total: count(10_000, 'Consoles open at once.'),
     max_per_token: count(32, 'With one token; SPICE in a browser opens about ten.'),
     max_per_instance: count(16, 'To one machine.'),
-    max_per_client: count(64, 'From one address.'),
+    max_per_client: count(64, 'From one address; of IPv6, from one /64.'),
     max_waiting_per_client: count(
       256,
       'Connections from one address (of IPv6, from one /64) that have no console yet; a worker counts its own.',
@@ -336,7 +337,7 @@ function faultOf(path: string, parse: () => unknown): ConfigFault[] {
 
 /** Without a token, only this machine may see who has which console open. */
 function wrongAdmin({ admin }: ProxyConfig): ConfigFault[] {
-  if (!admin || admin.token_sha256 !== undefined || isLoopback(admin.listen)) return []
+  if (!admin || admin.token_sha256 !== undefined || isLoopback(parseListen(admin.listen).host)) return []
   const message = 'missing, give the SHA-256 of a token for /sessions, or let admin.listen be on loopback'
   return [{ path: 'admin.token_sha256', message }]
 }

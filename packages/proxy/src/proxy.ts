@@ -1,12 +1,11 @@
 /** The proxy as a whole: put together here, opened in order, closed in order. */
 import { X509Certificate } from 'node:crypto'
-import { type AdminListener, createAdminListener, type Health, type Logger } from '@oriel/runtime'
+import { type AdminListener, addressSet, createAdminListener, type Health, type Logger } from '@oriel/runtime'
 import type * as prom from 'prom-client'
 import { type SessionControl, sessionRecord, sessionRoutes } from './admin/sessions.ts'
 import type { Authority } from './admit/authority.ts'
 import { Limits, type Places, type SessionLimits } from './admit/limits.ts'
 import { allowedOrigin, anyPort } from './admit/origin.ts'
-import { addressSet } from './admit/site.ts'
 import { Strangers } from './admit/strangers.ts'
 import { createAuthority } from './authority/index.ts'
 import { type ListenerConfig, type ProxyConfig, servedTypes } from './config.ts'

@@ -1,10 +1,11 @@
+import { addressSet } from '@oriel/runtime'
 import { describe, expect, it } from 'vitest'
 import { admissionOf } from '../src/admit/authority.ts'
 import { Breaker, type Evidence } from '../src/admit/breaker.ts'
 import { Limits } from '../src/admit/limits.ts'
 import { type AllowedOrigin, admitOrigin, admitScheme, allowedOrigin } from '../src/admit/origin.ts'
 import { SingleUse } from '../src/admit/single-use.ts'
-import { addressSet, readSite } from '../src/admit/site.ts'
+import { readSite } from '../src/admit/site.ts'
 import { isToken, requestToken } from '../src/admit/token.ts'
 
 const A = 'aaaaaaaa'
@@ -139,6 +140,10 @@ describe('where a request came from', () => {
     ['a stranger is not believed', '203.0.113.5', '198.51.100.1', '203.0.113.5'],
     ['a trusted proxy is', '10.1.2.3', '198.51.100.1', '198.51.100.1'],
     ['also when it comes as IPv6', '::ffff:10.1.2.3', '198.51.100.1', '198.51.100.1'],
+    ['also as IPv6 in hex', '::FFFF:0a01:203', '198.51.100.1', '198.51.100.1'],
+    ['a client is named in its shortest form', '10.1.2.3', '2001:DBA:0:0::0001', '2001:dba::1'],
+    ['an IPv4-mapped client is named as IPv4', '10.1.2.3', '::ffff:c633:6401', '198.51.100.1'],
+    ['a zone index makes no other client', '10.1.2.3', 'fe80::7%eth0', 'fe80::7'],
     ['what stands left of the client is only claimed', '10.1.2.3', '1.1.1.1, 198.51.100.1', '198.51.100.1'],
     ['trusted proxies in between are passed', '10.1.2.3', '198.51.100.1, 192.0.2.9, 10.9.9.9', '198.51.100.1'],
     ['nonsense ends the search', '10.1.2.3', '198.51.100.1, unknown', '10.1.2.3'],
@@ -179,6 +184,16 @@ describe('limits', () => {
     place[Symbol.dispose]()
     limits.enter({ ...next, type: 'novnc' })
     expect(() => limits.enter({ ...next, type: 'novnc' })).toThrow(detail)
+  })
+
+  it('max_per_client counts one /64 of IPv6, and IPv4 in every spelling, as one client', () => {
+    const limits = new Limits({ ...wide, maxPerClient: 1 })
+    limits.enter({ ...parties, client: '2001:db8::1' })
+    expect(() => limits.enter({ ...parties, client: '2001:db8::ffff:2' })).toThrow('max_per_client')
+    limits.enter({ ...parties, client: '2001:db8:0:1::1' })
+    limits.enter({ ...parties, client: '::ffff:192.0.2.7' })
+    limits.enter({ ...parties, client: '::ffff:192.0.2.8' })
+    expect(() => limits.enter({ ...parties, client: '192.0.2.7' })).toThrow('max_per_client')
   })
 
   it('a refusal takes no place', () => {

@@ -18,6 +18,9 @@ const v2 = (command: number, family: number, body: Buffer, length = body.length)
 }
 const V4 = Buffer.from('c0000207c0000201dc04192a', 'hex')
 const V6 = Buffer.from('20010db800000000000000000000000720010db8000000000000000000000001dc0401bb', 'hex')
+const mapped = (v4: string) => Buffer.from(`00000000000000000000ffff${v4}`, 'hex')
+/** 203.0.113.66 to 192.0.2.1, as HAProxy names an IPv4 client of `bind :::443 v4v6`. */
+const MAPPED = Buffer.concat([mapped('cb007142'), mapped('c0000201'), Buffer.from('dc0401bb', 'hex')])
 /** A TLV of type PP2_TYPE_UNIQUE_ID, as HAProxy can add. */
 const TLV = Buffer.from('0500036f6e65', 'hex')
 
@@ -29,6 +32,10 @@ const right: [string, Buffer, string | undefined][] = [
   ['version 2, IPv4', v2(0x21, 0x11, V4), '192.0.2.7'],
   ['version 2, IPv4 with a TLV', v2(0x21, 0x11, Buffer.concat([V4, TLV])), '192.0.2.7'],
   ['version 2, IPv6', v2(0x21, 0x21, V6), '2001:db8::7'],
+  ['version 1, IPv4-mapped', Buffer.from('PROXY TCP6 ::ffff:203.0.113.66 ::1 56324 443\r\n'), '203.0.113.66'],
+  ['version 1, IPv4-mapped in hex', Buffer.from('PROXY TCP6 ::FFFF:cb00:7142 ::1 56324 443\r\n'), '203.0.113.66'],
+  ['version 1, IPv6 not compressed', Buffer.from('PROXY TCP6 2001:0DB8:0:0::0007 ::1 56324 443\r\n'), '2001:db8::7'],
+  ['version 2, IPv4-mapped', v2(0x21, 0x21, MAPPED), '203.0.113.66'],
   ['version 2, LOCAL', v2(0x20, 0x00, Buffer.alloc(0)), undefined],
   ['version 2, LOCAL with addresses', v2(0x20, 0x11, V4), undefined],
   ['version 2, unspecified', v2(0x21, 0x00, TLV), undefined],

@@ -1,10 +1,9 @@
 /** What clients without a good token can take from those who have one, tried on a running proxy. */
 import { connect, type Socket } from 'node:net'
 import { refusals } from '@oriel/contract'
-import { parseListen } from '@oriel/runtime'
+import { networkOf, parseListen } from '@oriel/runtime'
 import { type Peer, temporaryPki, within } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
-import { networkOf } from '../src/admit/site.ts'
 import { OTHER_TOKEN, open, type Running, running, TOKEN, UPGRADE } from './fixture.ts'
 
 const TRUSTED = '[origin]\ntrusted_proxies = ["127.0.0.1"]'
@@ -107,6 +106,7 @@ describe('connections of one client that wait', () => {
   it.each([
     ['192.0.2.7', '192.0.2.7'],
     ['::ffff:192.0.2.7', '192.0.2.7'],
+    ['::FFFF:c000:207', '192.0.2.7'],
     ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
     ['2001:DB8::7', '2001:db8:0:0::/64'],
     ['2001:db8:0:0:8::', '2001:db8:0:0::/64'],

@@ -1,4 +1,5 @@
 /** What every Oriel program needs before it does its own work. */
+export { type AddressSet, addressSet, canonicalAddress, isLoopback, networkOf } from './addresses.ts'
 export {
   type AdminListener,
   type AdminOptions,

@@ -16,6 +16,9 @@ test.each([
   ['[::]:1', '127.0.0.1:1'],
   ['[::]:1', '0.0.0.0:1'],
   ['[::1]:1', '[::]:1'],
+  ['[0:0:0:0:0:0:0:1]:1', '[::1]:1'],
+  ['127.0.0.1:1', '[::ffff:127.0.0.1]:1'],
+  ['[::ffff:7f00:1]:1', '0.0.0.0:1'],
 ])('%s and %s cannot both be listened on', (first, second) => {
   const message = `${second} is taken by listen[0] as ${first}, give each a port of its own`
   expect(faultsOf(first, second)).toEqual([{ path: 'listen[1]', message }])

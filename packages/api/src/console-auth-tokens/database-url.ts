@@ -1,6 +1,6 @@
 /** Names of database servers as URLs: taken apart, with TLS decided, and shown without their secrets. */
 import { isIP } from 'node:net'
-import { Secret } from '@oriel/runtime'
+import { isLoopback, Secret } from '@oriel/runtime'
 
 /** Where a database is and who we are there. */
 export interface DatabaseAddress {
@@ -78,5 +78,3 @@ function decode(text: string, part: string): string {
     throw new TypeError(`has a % in its ${part} that starts no code, write %25`)
   }
 }
-
-const isLoopback = (host: string) => host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)

@@ -1,5 +1,6 @@
 /** POST /oriel/v1/sessions: a proxy shows a token and is told where its console is, if it is still there. */
 import type { AdmittedConsole } from '@oriel/contract'
+import { canonicalAddress } from '@oriel/runtime'
 import type { ConsoleAuthToken } from '../console-auth-tokens/store.ts'
 import { HttpFault } from '../http/faults.ts'
 import type { ExtensionCall, ExtensionOperations } from '../http/mount-extension.ts'
@@ -103,7 +104,10 @@ async function register(
   throw tokenNotFound()
 }
 
-const clientOf = ({ body }: Call) => ({ proxyId: body.proxy_id, clientAddress: body.client_address })
+const clientOf = ({ body: { proxy_id, client_address } }: Call) => ({
+  proxyId: proxy_id,
+  clientAddress: canonicalAddress(client_address) ?? client_address,
+})
 
 const partiesOf = ({ serverId, projectId, userId, protocol, type }: ConsoleAuthToken) => ({
   ...{ serverId, projectId, userId, protocol, type },

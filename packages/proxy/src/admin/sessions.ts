@@ -3,8 +3,7 @@
  * clients, never a credential (CVE-2025-54289); only DELETE changes something.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type AdminRoutes, matchesSha256, parseListen } from '@oriel/runtime'
-import { addressSet } from '../admit/site.ts'
+import { type AdminRoutes, isLoopback, matchesSha256 } from '@oriel/runtime'
 import type { OpenSession } from '../sessions.ts'
 
 /** One open session, as it is shown. */
@@ -63,19 +62,11 @@ export function sessionRecord({ view, lastInputMs }: OpenSession): SessionRecord
   }
 }
 
-/** Whether a listen address is one that only this machine reaches. */
-export function isLoopback(listen: string): boolean {
-  const { host } = parseListen(listen)
-  return host === 'localhost' || loopback.has(host)
-}
-
 interface Answer {
   readonly status: number
   readonly body?: object
   readonly headers?: Readonly<Record<string, string>>
 }
-
-const loopback = addressSet(['127.0.0.0/8', '::1'])
 
 async function answer(sessions: SessionControl, method: string, id: string | undefined): Promise<Answer> {
   const read = method === 'GET' || method === 'HEAD'
@@ -98,7 +89,7 @@ function refusalOf({ headers }: IncomingMessage, tokenSha256: string | undefined
 function isLocalProgram({ host = '', origin }: IncomingMessage['headers']): boolean {
   const found = /^(?:\[([\da-f:.]+)\]|([\w.-]+))(?::\d+)?$/i.exec(host)
   const name = found?.[1] ?? found?.[2] ?? ''
-  return origin === undefined && (name === 'localhost' || loopback.has(name))
+  return origin === undefined && isLoopback(name)
 }
 
 function tokenOf({ authorization, 'x-auth-token': header }: IncomingMessage['headers']): string | undefined {

@@ -1,4 +1,5 @@
-/** How many sessions there may be at once: in all, by token, by instance and by client address. */
+/** How many sessions there may be at once: in all, by token, by instance and by client address (of IPv6, by /64). */
+import { networkOf } from '@oriel/runtime'
 import { Refused } from '../refused.ts'
 import { SingleUse, type Use } from './single-use.ts'
 
@@ -82,7 +83,7 @@ export class Limits implements Places {
       { limit: 'max_total', key: 'total', max: maxTotal },
       { limit: 'max_per_token', key: `token ${tokenDigest}`, max: maxPerToken },
       { limit: 'max_per_instance', key: `instance ${instance}`, max: maxPerInstance },
-      { limit: 'max_per_client', key: `client ${client}`, max: maxPerClient },
+      { limit: 'max_per_client', key: `client ${networkOf(client)}`, max: maxPerClient },
     ]
   }
 

@@ -1,6 +1,7 @@
 /** Where a request came from and what the client typed: read from the connection, and from a trusted proxy's headers. */
 import type { IncomingHttpHeaders } from 'node:http'
-import { BlockList, isIP } from 'node:net'
+import { isIP } from 'node:net'
+import { type AddressSet, canonicalAddress } from '@oriel/runtime'
 import { Refused } from '../refused.ts'
 
 export interface Site {
@@ -25,7 +26,7 @@ export interface SiteRequest {
  * @throws Refused `bad_request` for a Host that is missing, doubled or malformed
  */
 export function readSite(request: SiteRequest, trustedProxies: AddressSet): Site {
-  const peer = plainAddress(request.peerAddress ?? '')
+  const peer = plainAddress(request.peerAddress)
   const trusted = trustedProxies.has(peer)
   const forwarded = (name: string) => (trusted ? header(request.headers, name) : undefined)
   const scheme = forwarded('x-forwarded-proto')?.split(',')[0]?.trim().toLowerCase()
@@ -56,53 +57,14 @@ export function hostName(host: string): string {
   return normalName(name)
 }
 
-/** Addresses and networks, as configured. */
-export interface AddressSet {
-  has(address: string): boolean
-}
-
-/**
- * A set of addresses and CIDRs, such as `10.0.0.1` and `fd00::/8`.
- * @throws TypeError that names the first entry that is neither
- */
-export function addressSet(entries: readonly string[]): AddressSet {
-  const list = new BlockList()
-  for (const entry of entries) addEntry(list, entry)
-  return { has: (address) => isIP(address) !== 0 && list.check(address, family(address)) }
-}
-
-/** `url.hostname` folds an IPv6 address into its shortest form; a bare one is folded the same way. */
+/** A host name or address in the one form in which names are compared. */
 export function normalName(name: string): string {
   const lower = name.toLowerCase().replace(/\.$/, '')
-  return isIP(lower) === 6 ? new URL(`http://[${lower}]`).hostname.slice(1, -1) : lower
+  return canonicalAddress(lower) ?? lower
 }
 
-function addEntry(list: BlockList, entry: string): void {
-  const [address = '', prefix, ...more] = entry.split('/')
-  const bits = Number(prefix ?? (isIP(address) === 6 ? 128 : 32))
-  const max = isIP(address) === 6 ? 128 : 32
-  const right = isIP(address) !== 0 && more.length === 0 && /^\d{1,3}$/.test(prefix ?? '0') && bits <= max
-  if (!right) throw new TypeError(`${JSON.stringify(entry)} is neither an address nor a CIDR`)
-  list.addSubnet(address, bits, family(address))
-}
-
-const family = (address: string) => (isIP(address) === 6 ? 'ipv6' : 'ipv4')
-
-/** An IPv4 client of a dual-stack listener comes as `::ffff:192.0.2.1`. */
-export const plainAddress = (address: string) => address.replace(/^::ffff:(?=\d+\.)/i, '')
-
-/** Whom to count an address for: of IPv4 itself, of IPv6 its /64, which is the least that one customer gets. */
-export function networkOf(address: string): string {
-  const plain = plainAddress(address).replace(/%.*$/, '')
-  if (isIP(plain) !== 6) return plain
-  const [head = '', tail] = normalName(plain).split('::')
-  const [left, right] = [head, tail ?? ''].map((groups) => (groups === '' ? [] : groups.split(':'))) as [
-    string[],
-    string[],
-  ]
-  const zeros = Array.from({ length: 8 - left.length - right.length }, () => '0')
-  return `${[...left, ...zeros, ...right].slice(0, 4).join(':')}::/64`
-}
+/** The canonical form of an address, or text that is not an address as it is. */
+export const plainAddress = (address: string | undefined) => canonicalAddress(address ?? '') ?? address ?? ''
 
 function onlyHost(rawHeaders: readonly string[]): string {
   const hosts = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === 'host')

@@ -3,10 +3,11 @@
  * authority. Both are counted by address; a balancer that is trusted is never counted itself, only whom it names.
  */
 import type { Socket } from 'node:net'
+import { type AddressSet, networkOf } from '@oriel/runtime'
 import { Waiting } from '../listen/waiting.ts'
 import { Refused } from '../refused.ts'
 import { RateLimit } from './rate-limit.ts'
-import { type AddressSet, networkOf, plainAddress } from './site.ts'
+import { plainAddress } from './site.ts'
 
 export interface StrangerBounds {
   readonly maxWaitingPerClient: number
@@ -38,7 +39,7 @@ export class Strangers {
 
   /** A connection arrived. One too many of its client is dropped. */
   arrive(socket: Socket): void {
-    if (!this.#trusted.has(plainAddress(socket.remoteAddress ?? ''))) this.#waiting.arrive(socket)
+    if (!this.#trusted.has(plainAddress(socket.remoteAddress))) this.#waiting.arrive(socket)
   }
 
   /** The client of a connection has a console. */

@@ -3,8 +3,8 @@
  * passes TCP on says whose connection it is. It is read from the balancers that are trusted, and from nobody else.
  */
 import { isIPv4, isIPv6, type Server, Socket } from 'node:net'
-import type { Logger } from '@oriel/runtime'
-import { type AddressSet, plainAddress } from '../admit/site.ts'
+import type { AddressSet, Logger } from '@oriel/runtime'
+import { plainAddress } from '../admit/site.ts'
 
 /** What stands before the bytes of the connection itself. */
 export interface ProxyHeader {
@@ -56,7 +56,10 @@ export function requireProxyHeader(server: Server, options: ProxyProtocolOptions
         for (const listener of deliver) listener.call(server, socket)
       },
       (error: Error) => {
-        options.log.warn({ peer: remoteAddress, detail: error.message }, 'connection without a PROXY header dropped')
+        options.log.warn(
+          { peer: plainAddress(remoteAddress), detail: error.message },
+          'connection without a PROXY header dropped',
+        )
         socket.destroy()
       },
     )
@@ -94,7 +97,7 @@ function parseV1(bytes: Buffer): ProxyHeader | undefined {
   const isAddress = family === 'TCP4' ? isIPv4 : family === 'TCP6' ? isIPv6 : () => false
   const right = isAddress(source) && isAddress(destination) && ports.length === 2 && ports.every(isPort)
   if (!right) throw new MalformedHeader('version 1 with wrong addresses')
-  return { client: source, bytes: end + 2 }
+  return { client: plainAddress(source), bytes: end + 2 }
 }
 
 const isPort = (text: string) => /^(0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65_535
@@ -122,12 +125,13 @@ function v2Family(byte: number): keyof typeof V2_ADDRESS_BYTES | undefined {
 function v2Source(bytes: Buffer, family: keyof typeof V2_ADDRESS_BYTES): string {
   if (family === 'ipv4') return [...bytes.subarray(16, 20)].join('.')
   const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(16 + 2 * i).toString(16))
-  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1)
+  // A dual-stack HAProxy names IPv4 clients by IPv4-mapped addresses.
+  return plainAddress(groups.join(':'))
 }
 
 /** Reads the header and puts back what follows it. Gives the client's address. */
 async function readHeader(socket: Socket, { trusted, timeoutMs = TIMEOUT_MS }: ProxyProtocolOptions): Promise<string> {
-  const peer = plainAddress(socket.remoteAddress ?? '')
+  const peer = plainAddress(socket.remoteAddress)
   if (!trusted.has(peer)) throw new MalformedHeader('it comes from an address that is not in origin.trusted_proxies')
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   let held = Buffer.alloc(0)

@@ -1,6 +1,7 @@
 /** Connections that have no console yet: how many there may be, in all and of one client. */
 import type { Socket } from 'node:net'
-import { networkOf, plainAddress } from '../admit/site.ts'
+import { networkOf } from '@oriel/runtime'
+import { plainAddress } from '../admit/site.ts'
 import { peerOf } from './proxy-protocol.ts'
 
 export interface WaitingBounds {
@@ -34,7 +35,7 @@ export class Waiting {
 
   /** Gives a connection its place, until it is settled or closed. Where there is none, it is dropped. */
   arrive(socket: Socket): void {
-    const client = plainAddress(socket.remoteAddress ?? '')
+    const client = plainAddress(socket.remoteAddress)
     const leave = this.#places.size >= (this.#bounds.maxWaiting ?? Infinity) ? undefined : this.enter(client)
     if (!leave) return void socket.destroy()
     const key = peerOf(socket)

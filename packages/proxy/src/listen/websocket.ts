@@ -2,13 +2,13 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { OpenableConsoleType } from '@oriel/contract'
-import { type Logger, Secret, sha256Hex } from '@oriel/runtime'
+import { type AddressSet, type Logger, Secret, sha256Hex } from '@oriel/runtime'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Admission, Authority, SessionRecord } from '../admit/authority.ts'
 import { learnNames } from '../admit/instance-names.ts'
 import type { Limits, Places, SessionParties } from '../admit/limits.ts'
 import { type AllowedOrigin, admitOrigin, admitScheme } from '../admit/origin.ts'
-import { type AddressSet, readSite } from '../admit/site.ts'
+import { plainAddress, readSite } from '../admit/site.ts'
 import type { Strangers } from '../admit/strangers.ts'
 import { isToken, queryOf, requestToken } from '../admit/token.ts'
 import { ClientFault, type Console } from '../consoles/console.ts'
@@ -75,7 +75,7 @@ export async function handleUpgrade(
   upgrade: UpgradeRequest,
 ): Promise<void> {
   const { socket } = upgrade
-  const client: Connecting = { address: upgrade.request.socket.remoteAddress ?? '' }
+  const client: Connecting = { address: plainAddress(upgrade.request.socket.remoteAddress) }
   using gone = watchClient(socket)
   try {
     await connect(context, listener, upgrade, AbortSignal.any([gone.signal, context.closing]), client)

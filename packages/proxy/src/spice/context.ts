@@ -1,8 +1,7 @@
 /** What the connections of all SPICE clients share. */
-import type { Logger } from '@oriel/runtime'
+import type { AddressSet, Logger } from '@oriel/runtime'
 import type { Authority } from '../admit/authority.ts'
 import type { Limits, Places } from '../admit/limits.ts'
-import type { AddressSet } from '../admit/site.ts'
 import type { ProxyMetrics } from '../metrics.ts'
 import type { Sessions } from '../sessions.ts'
 import type { Timing } from '../timing.ts'

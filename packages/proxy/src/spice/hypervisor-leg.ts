@@ -5,7 +5,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
-import { deadline, type Secret } from '@oriel/runtime'
+import { deadline, isLoopback, type Secret } from '@oriel/runtime'
 import { Refused } from '../refused.ts'
 import { checkIdentity, type ExpectedIdentity, serverName } from '../server-certificate.ts'
 import { has } from './capabilities.ts'
@@ -21,7 +21,7 @@ import {
 } from './link.ts'
 import { channelTypes, commonCapabilities, linkErrors, linkErrorText, MAGIC, MECHANISM_SPICE } from './protocol.ts'
 import { SocketReader } from './socket-reader.ts'
-import { isLoopback, type SpiceTarget, targetText } from './target.ts'
+import { type SpiceTarget, targetText } from './target.ts'
 import { encryptTicket } from './ticket-keys.ts'
 
 /** How legs to SPICE servers are protected. Certificates are always verified. */

@@ -74,7 +74,7 @@ export async function startNativeListener(
     server.on('secureConnection', accept)
     server.on('tlsClientError', (error: Error, socket: Socket) => {
       context.log.debug(
-        { listener: bound, client: socket.remoteAddress, detail: error.message },
+        { listener: bound, client: plainAddress(socket.remoteAddress), detail: error.message },
         'no TLS with a client',
       )
     })
@@ -114,7 +114,7 @@ async function takeIn(
   const place = waiting.placeOf(socket)
   if (!place) return void socket.destroy()
   const { signal, settled } = place
-  const client = plainAddress(socket.remoteAddress ?? '')
+  const client = plainAddress(socket.remoteAddress)
   const giveUp = AbortSignal.any([signal, context.closing])
   if (onlyRefers) await refer(socket, giveUp, context.settings.flushTimeoutMs)
   else await handleConnection(context, { socket, client, listener, signal: giveUp, settled })

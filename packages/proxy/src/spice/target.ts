@@ -1,6 +1,6 @@
 /** Where a SPICE server listens, and to whom the proxy may go. */
 import { isIP } from 'node:net'
-import { type AddressSet, addressSet } from '../admit/site.ts'
+import { addressSet } from '@oriel/runtime'
 
 /** A machine's console. At least one of the ports is there. */
 export interface SpiceTarget {
@@ -32,10 +32,5 @@ export function allowedHosts(entries: readonly string[]): AllowedHosts {
   const names = new Set(entries.filter((entry) => !isAddress(entry)).map(normalName))
   return { any: entries.length > 0, has: (host) => names.has(normalName(host)) || addresses.has(host) }
 }
-
-/** Whether `host` is this machine itself, so that what is sent there in clear is seen by nobody else. */
-export const isLoopback = (host: string) => host === 'localhost' || loopback.has(host)
-
-const loopback: AddressSet = addressSet(['127.0.0.0/8', '::1'])
 
 const normalName = (name: string) => name.toLowerCase().replace(/\.$/, '')

@@ -4,10 +4,10 @@
  * tried, so that what would end as a viewer with nothing to see ends as a page that says why.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Secret, sha256Hex } from '@oriel/runtime'
+import { networkOf, Secret, sha256Hex } from '@oriel/runtime'
 import type { Admission, SessionRecord } from '../admit/authority.ts'
 import type { RateLimit } from '../admit/rate-limit.ts'
-import { networkOf, readSite, type Site } from '../admit/site.ts'
+import { plainAddress, readSite, type Site } from '../admit/site.ts'
 import { isToken, requestToken } from '../admit/token.ts'
 import { Refused } from '../refused.ts'
 import type { SpiceContext } from './context.ts'
@@ -49,7 +49,7 @@ export async function answerVv(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const client: Asking = { address: request.socket.remoteAddress ?? '' }
+  const client: Asking = { address: plainAddress(request.socket.remoteAddress) }
   const gone = new AbortController()
   response.once('close', () => gone.abort(new Error('the client left')))
   try {

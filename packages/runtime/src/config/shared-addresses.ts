@@ -1,4 +1,6 @@
 /** Listeners that would take each other's address: the start would blame another program for it. */
+import { isIPv4 } from 'node:net'
+import { canonicalAddress } from '../addresses.ts'
 import type { ConfigFault } from './error.ts'
 import { type ListenAddress, parseListen } from './schemas.ts'
 
@@ -28,9 +30,12 @@ function collide(a: ListenAddress, b: ListenAddress): boolean {
   return a.port === b.port && a.port !== 0 && (sameHost(a, b) || covers(a, b) || covers(b, a))
 }
 
-const sameHost = (a: ListenAddress, b: ListenAddress) => a.host.toLowerCase() === b.host.toLowerCase()
+const sameHost = (a: ListenAddress, b: ListenAddress) => canonicalHost(a) === canonicalHost(b)
+
+const canonicalHost = ({ host }: ListenAddress) => canonicalAddress(host) ?? host.toLowerCase()
 
 /** `::` takes IPv4 too. */
-function covers({ host: all }: ListenAddress, { host }: ListenAddress): boolean {
-  return all === '::' || (all === '0.0.0.0' && /^[\d.]+$/.test(host))
+function covers(all: ListenAddress, { host }: ListenAddress): boolean {
+  const wide = canonicalHost(all)
+  return wide === '::' || (wide === '0.0.0.0' && isIPv4(canonicalAddress(host) ?? ''))
 }

@@ -1,6 +1,7 @@
 /** A guest of a hypervisor, as a source last heard of it. */
 import { isIP } from 'node:net'
 import type { Protocol } from '@oriel/contract'
+import { canonicalAddress, isLoopback } from '@oriel/runtime'
 import type { Server } from '../server.ts'
 import type { ConsoleAddress } from '../source.ts'
 
@@ -31,7 +32,7 @@ const MAX_NAME_LENGTH = 255
  */
 export function dialableHost(listen: string, host: string): string | undefined {
   const bare = listen.replace(/^\[(.*)\]$/, '$1').toLowerCase()
-  if (EVERYWHERE.has(bare)) return host
+  if (EVERYWHERE.has(canonicalAddress(bare) ?? bare)) return host
   if (isLoopback(bare)) return isLoopback(host) ? bare : host
   return isIP(bare) !== 0 || HOST_NAME.test(bare) ? bare : undefined
 }
@@ -42,9 +43,5 @@ export function dialablePort(port: unknown): number | undefined {
   return typeof number === 'number' && Number.isInteger(number) && number >= 1 && number <= 65535 ? number : undefined
 }
 
-const EVERYWHERE = new Set(['', '*', '0.0.0.0', '::', '::0'])
+const EVERYWHERE = new Set(['', '*', '0.0.0.0', '::'])
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*$/
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host) || host.startsWith('::ffff:127.')
-}
