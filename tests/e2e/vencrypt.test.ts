@@ -198,13 +198,23 @@ describe.skipIf(skip)(`the guest behind the port${reason}`, () => {
 
   it.each([
     ['what libvirt calls it', NAME],
-    ['its display name', 'web-1'],
     ['its UUID', INSTANCE],
   ])('takes a guest that has %s', async (_, name) => {
     await using guest = await startGuest({ name })
     await using world = await startWorld({ guest, identity: 'enforce' })
     using viewer = await world.open()
     expect(await viewer.desktopName()).toBe(`QEMU (${name})`)
+  })
+
+  it('refuses a guest whose libvirt name is the display name that the tenant chose', async () => {
+    const other = 'instance-0000002b'
+    await using guest = await startGuest({ name: other, uuid: randomUUID() })
+    const server = { name: other, instanceName: NAME }
+    await using world = await startWorld({ guest, identity: 'enforce', server })
+    using viewer = await world.open()
+    viewer.send(Buffer.of(1))
+    expect(await viewer.closed()).toMatchObject({ code: 4009 })
+    expect(viewer.received()).toHaveLength(0)
   })
 
   it('names the role that is missing, when Nova hides what libvirt calls the instance', async () => {

@@ -366,6 +366,19 @@ describe('CVE-2020-11997: who may do what', () => {
     ]).toEqual(matrix[as])
   })
 
+  test('the hypervisor’s name of a server is shown to admin and service alone', async () => {
+    await using api = await testApi()
+    const shown = async (as: Caller) => {
+      const { body } = await api.call('GET', `/v2.1/servers/${SERVER_ID}`, { as })
+      return (body as { server: Record<string, unknown> }).server['OS-EXT-SRV-ATTR:instance_name']
+    }
+    expect(await Promise.all((['admin', 'service'] as const).map(shown))).toEqual([
+      expect.any(String),
+      expect.any(String),
+    ])
+    expect(await Promise.all((['member', 'reader'] as const).map(shown))).toEqual([undefined, undefined])
+  })
+
   test('403 names the rule, and nothing about the server', async () => {
     await using api = await testApi()
     expect((await create(api, 'vnc', 'novnc', 'reader')).fault).toEqual({

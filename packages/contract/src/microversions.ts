@@ -140,6 +140,9 @@ const server = Type.Object({
   'OS-EXT-STS:task_state': nullable(Type.String()),
   'OS-EXT-STS:vm_state': Type.String(),
   'OS-EXT-STS:power_state': Type.Integer(),
+  'OS-EXT-SRV-ATTR:instance_name': Type.Optional(
+    Type.String({ description: 'What the hypervisor calls the server. Shown to administrators alone.' }),
+  ),
   locked: since('2.9', Type.Boolean()),
   description: since('2.19', nullable(Type.String())),
   tags: since('2.26', Type.Array(Type.String())),

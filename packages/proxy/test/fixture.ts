@@ -4,6 +4,7 @@ import { createLogger, loadConfig, parseListen, type Secret } from '@oriel/runti
 import {
   connectPeer,
   defaultTimeoutMs,
+  type NovaServer,
   type NovaStub,
   type Peer,
   type ScriptedServer,
@@ -52,6 +53,8 @@ export interface RunOptions {
   readonly consoles?: readonly string[]
   /** What Nova says of both tokens besides where they lead. */
   readonly connectInfo?: { readonly port?: number; readonly internal_access_path?: string }
+  /** What Nova says of the instance. Default: the stub's own. */
+  readonly server?: NovaServer | undefined
   /** TOML beside `[authority]` and `[[listen]]`. */
   readonly toml?: string
   readonly timing?: Partial<Timing>
@@ -70,8 +73,9 @@ export async function running(options: RunOptions = {}): Promise<Running> {
   const { host, port } = hypervisor
   const console = { instance_uuid: INSTANCE, host, port, ...options.connectInfo }
   const tokens = { [TOKEN]: console, [OTHER_TOKEN]: console }
+  const servers = options.server === undefined ? {} : { servers: { [INSTANCE]: options.server } }
   const newest = options.maxMicroversion === undefined ? {} : { maxMicroversion: options.maxMicroversion }
-  const nova = opened.use(await startNovaStub({ tokens, adminToken: ADMIN_TOKEN, ...newest }))
+  const nova = opened.use(await startNovaStub({ tokens, ...servers, adminToken: ADMIN_TOKEN, ...newest }))
   const log = capture()
   const config = configOf(nova.url, options.toml, '127.0.0.1:0', options.consoles)
   const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }

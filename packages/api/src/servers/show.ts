@@ -6,6 +6,7 @@ import { allows, enforce, requireProject } from '../policy/enforce.ts'
 import { ADMIN_ROLE } from '../policy/rules.ts'
 import type { ServerDeps } from './list.ts'
 import { lookUp } from './look-up.ts'
+import type { Server } from './server.ts'
 import { documentOf } from './view.ts'
 
 const RULE = 'os_compute_api:servers:show'
@@ -15,18 +16,21 @@ export function showServer(deps: ServerDeps): Operation<unknown, NewestResponse<
   return {
     async handle(call: Call) {
       requireProject(RULE, call.identity)
-      const server = await lookUp(deps.source, asSeen(deps, call.identity), call.params.server_id!, call.signal)
+      const everywhere = allows(deps.config.policy, 'os_compute_api:os-console-auth-tokens', call.identity)
+      const server = await lookUp(deps.source, asSeen(everywhere, call.identity), call.params.server_id!, call.signal)
       enforce(deps.config.policy, RULE, call.identity)
-      return { server: documentOf(server, call.base) }
+      return { server: { ...documentOf(server, call.base), ...(everywhere ? hypervisorNameOf(server) : {}) } }
     },
   }
 }
 
 /**
- * Whoever may ask where any token leads sees any server: a proxy does, to check the name of the guest that it reached.
- * Nova's own answer to a service is 404, so there a proxy that checks names needs the role admin.
+ * A caller who may read console auth tokens sees any server: a proxy does, to check the name of the guest that it reached.
+ * Nova answers 404 to a service, so there a proxy that checks names needs the role admin.
  */
-function asSeen({ config }: ServerDeps, identity: Identity): Identity {
-  const everywhere = allows(config.policy, 'os_compute_api:os-console-auth-tokens', identity)
+function asSeen(everywhere: boolean, identity: Identity): Identity {
   return everywhere ? { ...identity, roles: [...identity.roles, ADMIN_ROLE] } : identity
 }
+
+/** A server's name comes from its hypervisor or from the operator's configuration, and its tenant cannot change it. */
+const hypervisorNameOf = ({ name }: Server) => ({ 'OS-EXT-SRV-ATTR:instance_name': name })

@@ -1,4 +1,4 @@
-/** The names that Nova knows an instance by. */
+/** The names of an instance that its tenant cannot choose: a display name may be that of another tenant's guest. */
 import { type Client, Forbidden } from '@oriel/sdk'
 import { Refused } from '../refused.ts'
 import type { InstanceNames } from '../rfb/identity.ts'
@@ -10,16 +10,17 @@ const INSTANCE_NAME = 'OS-EXT-SRV-ATTR:instance_name'
 /** Asks Nova for the server. @throws what the client throws */
 export async function novaNames(client: Client, instance: string, signal: AbortSignal): Promise<InstanceNames> {
   const { server } = await (await client.negotiate({ signal })).showServer({ server_id: instance }, { signal })
-  const libvirtName = (server as Readonly<Record<string, unknown>>)[INSTANCE_NAME]
-  const names = [server.name, server.id]
-  if (typeof libvirtName === 'string') return { names: [libvirtName, ...names] }
-  return { names, missing: `Nova does not tell the proxy ${INSTANCE_NAME}, which takes the role admin` }
+  const libvirtName = server[INSTANCE_NAME]
+  if (libvirtName !== undefined) return { names: [libvirtName, server.id] }
+  const remedy = 'the role admin, or one that os_compute_api:os-extended-server-attributes names'
+  return { names: [server.id], missing: `Nova does not tell the proxy ${INSTANCE_NAME}, which takes ${remedy}` }
 }
 
 /** Judges why Nova did not say what an instance is called. */
 export function judgeNames(cause: unknown): Verdict {
   if (isUnknown(cause)) {
-    const detail = 'Nova shows the proxy no such server: it is gone, or the credential needs the role admin to see it'
+    const detail =
+      'Nova shows the proxy no such server: it is gone, or the credential needs the role admin, or one that context_is_admin names, to see it'
     return { refused: new Refused('console_moved', detail, { cause }), evidence: 'answer' }
   }
   // Policy may differ from project to project, so this says nothing of other instances.
