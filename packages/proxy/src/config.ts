@@ -243,7 +243,7 @@ export const proxyConfig = table({
   origin: table(
     {
       allowed: texts('Host names, or origins such as https://portal.example, whose pages may open consoles here.'),
-      trusted_proxies: texts('Addresses and CIDRs whose X-Forwarded-* count.'),
+      trusted_proxies: texts('Addresses and CIDRs whose X-Forwarded-*, or else Forwarded, count.'),
     },
     { default: {} },
   ),

@@ -1,7 +1,9 @@
 import { addressSet } from '@oriel/runtime'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { admissionOf } from '../src/admit/authority.ts'
 import { Breaker, type Evidence } from '../src/admit/breaker.ts'
+import { readForwarded } from '../src/admit/forwarded.ts'
 import { Limits } from '../src/admit/limits.ts'
 import { type AllowedOrigin, admitOrigin, admitScheme, allowedOrigin } from '../src/admit/origin.ts'
 import { SingleUse } from '../src/admit/single-use.ts'
@@ -146,11 +148,85 @@ describe('where a request came from', () => {
     ['a zone index makes no other client', '10.1.2.3', 'fe80::7%eth0', 'fe80::7'],
     ['what stands left of the client is only claimed', '10.1.2.3', '1.1.1.1, 198.51.100.1', '198.51.100.1'],
     ['trusted proxies in between are passed', '10.1.2.3', '198.51.100.1, 192.0.2.9, 10.9.9.9', '198.51.100.1'],
-    ['nonsense ends the search', '10.1.2.3', '198.51.100.1, unknown', '10.1.2.3'],
+    ['a name ends the search, and is the client', '10.1.2.3', '198.51.100.1, unknown', 'unknown'],
+    ['IPv4 with a port', '10.1.2.3', '203.0.113.8:51234', '203.0.113.8'],
+    ['IPv4 with another port', '10.1.2.3', '203.0.113.8:51235', '203.0.113.8'],
+    ['IPv4-mapped with a port', '10.1.2.3', '[::ffff:203.0.113.8]:51234', '203.0.113.8'],
+    ['a port of a trusted proxy in between', '10.1.2.3', '198.51.100.1:9, 10.9.9.9:443', '198.51.100.1'],
     ['IPv6 with brackets and port', '2001:db8::5', '[2001:dba::1]:443', '2001:dba::1'],
+    ['IPv6 with brackets alone', '2001:db8::5', '[2001:DBA::1]', '2001:dba::1'],
+    ['IPv6 with a port and no brackets', '10.1.2.3', '2001:dba:0:0:0:0:0:1:443', '2001:dba::1'],
+    ['empty elements are passed over', '10.1.2.3', '198.51.100.1, , 10.9.9.9,', '198.51.100.1'],
+    ['nonsense is a client of its own', '10.1.2.3', 'a b', expect.stringMatching(/^unparsed-[0-9a-f]{16}$/)],
+    ['long nonsense has a short name', '10.1.2.3', 'x'.repeat(5000), expect.stringMatching(/^unparsed-[0-9a-f]{16}$/)],
     ['no header', '10.1.2.3', '', '10.1.2.3'],
   ])('%s', (_, peer, forwarded, client) => {
-    expect(site(peer, { 'x-forwarded-for': forwarded }).client).toBe(client)
+    expect(site(peer, { 'x-forwarded-for': forwarded }).client).toEqual(client)
+  })
+
+  it.each([
+    ['a token', '10.1.2.3', 'for=198.51.100.1', '198.51.100.1'],
+    ['in any case, beside others', '10.1.2.3', 'By=10.1.2.3;FOR=198.51.100.1;proto=https', '198.51.100.1'],
+    ['IPv4 with a port', '10.1.2.3', 'for="198.51.100.1:51234"', '198.51.100.1'],
+    ['quoted IPv6 with a port', '10.1.2.3', 'for="[2001:dba::1]:4711"', '2001:dba::1'],
+    ['IPv6 without the quotes that it needs', '10.1.2.3', 'for=[2001:dba::1]:4711', '2001:dba::1'],
+    ['an obfuscated port', '10.1.2.3', 'for="198.51.100.1:_p1"', '198.51.100.1'],
+    ['an escape in a quoted string', '10.1.2.3', 'for="198.51\\.100.1"', '198.51.100.1'],
+    ['a hidden name', '10.1.2.3', 'for=_hidden', '_hidden'],
+    ['unknown', '10.1.2.3', 'for=unknown', 'unknown'],
+    [
+      'the last that is not trusted',
+      '10.1.2.3',
+      'for=1.1.1.1, for=198.51.100.1;by=10.9.9.9, for=10.9.9.9',
+      '198.51.100.1',
+    ],
+    ['a comma in a quoted string', '10.1.2.3', 'for=1.1.1.1, for=198.51.100.1;ext="a, for=10.9.9.9"', '198.51.100.1'],
+    ['nothing', '10.1.2.3', 'proto=https', '10.1.2.3'],
+    ['empty elements', '10.1.2.3', 'for=198.51.100.1, ,;', '10.1.2.3'],
+    ['a stranger is not believed', '203.0.113.5', 'for=198.51.100.1', '203.0.113.5'],
+    ['an open quote on the left spoils nothing', '10.1.2.3', 'for="1.1.1.1, for=198.51.100.1', '198.51.100.1'],
+    ['nonsense on the left spoils nothing', '10.1.2.3', '=;"";;for=, for=198.51.100.1', '198.51.100.1'],
+    ['nonsense is a client of its own', '10.1.2.3', 'for=', expect.stringMatching(/^unparsed-[0-9a-f]{16}$/)],
+    ['an open quote is a client of its own', '10.1.2.3', 'for="10.9.9.9', expect.stringMatching(/^unparsed-/)],
+  ])('Forwarded names %s', (_, peer, forwarded, client) => {
+    expect(site(peer, { forwarded }).client).toEqual(client)
+  })
+
+  it('takes scheme and host of Forwarded from the outermost trusted proxy that says them', () => {
+    const forwarded =
+      'for=1.1.1.1;proto=http;host=evil.example, for=198.51.100.1;proto=https;host="portal.example:8443", for=10.9.9.9;proto=http'
+    expect(site('10.1.2.3', { forwarded })).toEqual({
+      ...{ hostName: 'portal.example', forwardedScheme: 'https', client: '198.51.100.1' },
+    })
+  })
+
+  it.each([
+    ['x-forwarded-for', '198.51.100.1', { client: '198.51.100.1', hostName: 'h.example' }],
+    ['x-forwarded-proto', 'http', { client: '10.1.2.3', forwardedScheme: 'http', hostName: 'h.example' }],
+    ['x-forwarded-host', 'portal.example', { client: '10.1.2.3', hostName: 'portal.example' }],
+  ])('ignores Forwarded beside %s', (name, value, wanted) => {
+    const headers = { [name]: value, forwarded: 'for=1.1.1.1;proto=https;host=evil.example' }
+    expect(site('10.1.2.3', headers)).toEqual(wanted)
+  })
+
+  it('names every client in at most 64 characters, whatever a proxy writes', () => {
+    const header = fc.oneof(fc.string(), fc.stringMatching(/^[\w ,;="\\[\].:-]*$/), fc.string({ minLength: 60 }))
+    fc.assert(
+      fc.property(header, fc.constantFrom('x-forwarded-for', 'forwarded'), (value, name) => {
+        const { client } = readForwarded({ [name]: value }, '10.1.2.3', trusted)
+        expect(client.length).toBeGreaterThan(0)
+        expect(client.length).toBeLessThanOrEqual(64)
+        expect(readForwarded({ [name]: value }, '203.0.113.5', trusted)).toEqual({ client: '203.0.113.5' })
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  it('reads 16 KiB of each header in linear time', () => {
+    for (const piece of [',', ';', '"', '\\"', ' ', 'for=1.1.1.1,', 'for="', '[', ':', 'a:']) {
+      const value = piece.repeat(16_384 / piece.length)
+      for (const name of ['x-forwarded-for', 'forwarded']) readForwarded({ [name]: value }, '10.1.2.3', trusted)
+    }
   })
 
   it('takes scheme and host from a trusted proxy alone', () => {

@@ -152,6 +152,23 @@ describe('tokens that nobody knows', () => {
   })
 })
 
+describe('a client that a trusted balancer names in an uncommon way', () => {
+  it.each([
+    ['with a port', 'X-Forwarded-For: 192.0.2.7:51234', 'X-Forwarded-For: 192.0.2.7:51235'],
+    ['with brackets and a port', 'X-Forwarded-For: [2001:dba::1]:1', 'X-Forwarded-For: [2001:dba::1]:2'],
+    ['by Forwarded', 'Forwarded: for="[2001:dba::1]:1"', 'Forwarded: for="[2001:dba::2]:2"'],
+    ['by a hidden name', 'Forwarded: for=_gazonk', 'Forwarded: for=_gazonk'],
+    ['by no address', 'X-Forwarded-For: some where', 'X-Forwarded-For: some where'],
+  ])('%s is limited by itself', async (_, first, second) => {
+    await using proxy = await running({ toml: `${TRUSTED}\n[sessions]\nunknown_tokens_per_minute = 1` })
+    using crowd = new Crowd()
+    const ask = (token: string, header: string) => answer(crowd.come(proxy.address, upgradeText(token, header)))
+    expect(await ask('stranger-1', first)).toContain(' 403 ')
+    expect(await ask('stranger-2', second)).toContain(' 429 ')
+    expect(await ask('stranger-3', 'X-Forwarded-For: 192.0.2.8')).toContain(' 403 ')
+  })
+})
+
 describe('unlimited sessions per token', () => {
   it('a flood with one token takes its own sessions alone; other tenants keep their service under that flood', async () => {
     await using proxy = await running({

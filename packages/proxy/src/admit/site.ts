@@ -3,13 +3,14 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { isIP } from 'node:net'
 import { type AddressSet, canonicalAddress } from '@oriel/runtime'
 import { Refused } from '../refused.ts'
+import { readForwarded } from './forwarded.ts'
 
 export interface Site {
   /** The name in Host, lower case, without port, brackets and trailing dot. */
   readonly hostName: string
   /** The scheme that a trusted proxy says the client used. */
   readonly forwardedScheme?: 'http' | 'https'
-  /** The client's address, behind however many trusted proxies. */
+  /** The client, behind however many trusted proxies: its address, or what the last of them calls it. */
   readonly client: string
 }
 
@@ -22,18 +23,16 @@ export interface SiteRequest {
 }
 
 /**
- * Reads `request`, believing `X-Forwarded-*` only from `trustedProxies`.
+ * Reads `request`, believing `X-Forwarded-*` and `Forwarded` only from `trustedProxies`.
  * @throws Refused `bad_request` for a Host that is missing, doubled or malformed
  */
-export function readSite(request: SiteRequest, trustedProxies: AddressSet): Site {
-  const peer = plainAddress(request.peerAddress)
-  const trusted = trustedProxies.has(peer)
-  const forwarded = (name: string) => (trusted ? header(request.headers, name) : undefined)
-  const scheme = forwarded('x-forwarded-proto')?.split(',')[0]?.trim().toLowerCase()
+export function readSite({ headers, rawHeaders, peerAddress }: SiteRequest, trustedProxies: AddressSet): Site {
+  const { client, scheme, host } = readForwarded(headers, plainAddress(peerAddress), trustedProxies)
+  const forwardedScheme = scheme?.toLowerCase()
   return {
-    hostName: hostName(forwarded('x-forwarded-host')?.split(',')[0]?.trim() ?? onlyHost(request.rawHeaders)),
-    ...(scheme === 'http' || scheme === 'https' ? { forwardedScheme: scheme } : {}),
-    client: clientAddress(peer, forwarded('x-forwarded-for'), trustedProxies),
+    hostName: hostName(host ?? onlyHost(rawHeaders)),
+    ...(forwardedScheme === 'http' || forwardedScheme === 'https' ? { forwardedScheme } : {}),
+    client,
   }
 }
 
@@ -70,20 +69,4 @@ function onlyHost(rawHeaders: readonly string[]): string {
   const hosts = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === 'host')
   if (hosts.length !== 1) throw new Refused('bad_request', `the request has ${hosts.length} Host headers`)
   return hosts[0]!
-}
-
-function header(headers: IncomingHttpHeaders, name: string): string | undefined {
-  const value = headers[name]
-  return Array.isArray(value) ? value.join(',') : value
-}
-
-/** From the right, the first address that no trusted proxy has: whatever stands left of it is only claimed. */
-function clientAddress(peer: string, forwardedFor: string | undefined, trusted: AddressSet): string {
-  let client = peer
-  const hops = (forwardedFor ?? '').split(',').map((hop) => plainAddress(hop.trim().replace(/^\[(.*)\](:\d+)?$/, '$1')))
-  for (const hop of hops.reverse()) {
-    if (!trusted.has(client) || isIP(hop) === 0) break
-    client = hop
-  }
-  return client
 }

@@ -1,0 +1,103 @@
+/**
+ * Reads what trusted proxies say of a request in `X-Forwarded-*`, or else in `Forwarded` (RFC 7239): whose it is, and
+ * which scheme and host the client used.
+ */
+import type { IncomingHttpHeaders } from 'node:http'
+import { type AddressSet, canonicalAddress, sha256Hex } from '@oriel/runtime'
+
+export interface Forwarded {
+  /**
+   * The client: its address in canonical form. Where a proxy names something else, such as `unknown` or `_hidden`, that
+   * name, at most 64 characters long.
+   */
+  readonly client: string
+  /** As the outermost trusted proxy says it; not checked. */
+  readonly scheme?: string | undefined
+  readonly host?: string | undefined
+}
+
+/**
+ * Walks from `peer` towards the client, from right to left, through the proxies that are trusted: what stands left of
+ * the first that is not is only claimed. `Forwarded` is not read where an `X-Forwarded-*` header is there: proxies that
+ * write those pass a `Forwarded` on as it came, so anybody could have written it.
+ * @param peer the other end of the connection, in canonical form
+ */
+export function readForwarded(headers: IncomingHttpHeaders, peer: string, trusted: AddressSet): Forwarded {
+  if (!trusted.has(peer)) return { client: peer }
+  const [hops, proto, hosts] = ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'].map((name) =>
+    textOf(headers[name]),
+  )
+  if (hops === undefined && proto === undefined && hosts === undefined) {
+    return walk(peer, elements(textOf(headers.forwarded) ?? ''), trusted)
+  }
+  const { client } = walk(peer, xForwardedElements(hops ?? ''), trusted)
+  return { client, scheme: first(proto), host: first(hosts) }
+}
+
+const textOf = (value: string | string[] | undefined) => (Array.isArray(value) ? value.join(',') : value)
+const first = (list: string | undefined) => list?.split(',', 1)[0]?.trim()
+
+/** What one proxy said. */
+interface Element {
+  readonly for?: string | undefined
+  readonly proto?: string | undefined
+  readonly host?: string | undefined
+}
+
+function walk(peer: string, said: Iterable<Element>, trusted: AddressSet): Forwarded {
+  let at: Forwarded = { client: peer }
+  for (const element of said) {
+    if (!trusted.has(at.client)) break
+    const { for: node, proto = at.scheme, host = at.host } = element
+    at = { client: node === undefined ? at.client : clientOf(node), scheme: proto, host }
+    if (node === undefined) break
+  }
+  return at
+}
+
+/** Empty elements of a list are passed over (RFC 9110 section 5.6.1.2). */
+function* xForwardedElements(header: string): Iterable<Element> {
+  for (const hop of header.split(',').reverse()) if (hop.trim() !== '') yield { for: hop.trim() }
+}
+
+/** The elements of `Forwarded`, the last one first: a malformed one on the left, which anybody can send, spoils no other. */
+function* elements(header: string): Iterable<Element> {
+  let end = header.length
+  let quoted = false
+  for (let i = end - 1; i >= -1; i -= 1) {
+    if (header[i] === '"' && header[i - 1] !== '\\') quoted = !quoted
+    if (i >= 0 && (quoted || header[i] !== ',')) continue
+    const element = header.slice(i + 1, end).trim()
+    if (element !== '') yield parseElement(element)
+    end = i
+  }
+}
+
+/** One `name=value`, or nothing between two semicolons. Values that should be quoted are taken without quotes too. */
+const PAIR = /\s*([!#$%&'*+.^_`|~\da-z-]+)=(?:([^\s";,]+)|"((?:[^"\\]|\\.)*)")\s*(?:;|$)|\s*(?:;|$)/iy
+
+/** An element that is malformed is a hop by its whole text: it must not pass for the proxy that wrote it. */
+function parseElement(text: string): Element {
+  const pairs = new Map<string, string>()
+  PAIR.lastIndex = 0
+  while (PAIR.lastIndex < text.length) {
+    const found = PAIR.exec(text)
+    if (!found) return { for: text }
+    const [, name, plain, quoted] = found
+    if (name !== undefined) pairs.set(name.toLowerCase(), plain ?? quoted!.replace(/\\(.)/g, '$1'))
+  }
+  return { for: pairs.get('for'), proto: pairs.get('proto'), host: pairs.get('host') }
+}
+
+/** What clients are called that are not named by an address; the contract takes no longer names. */
+const NAME = /^[\w.-]{1,64}$/
+
+/** The client that a proxy names: `192.0.2.7`, `192.0.2.7:51234`, `[2001:db8::1]:443`, `2001:db8::1`, `unknown`, `_hidden`. */
+function clientOf(node: string): string {
+  const bracketed = /^\[([^\]]*)\](?::[\w.-]*)?$/.exec(node)?.[1]
+  const withoutPort = node.replace(/:[\w.-]*$/, '')
+  const address = canonicalAddress(bracketed ?? node) ?? canonicalAddress(withoutPort)
+  if (address !== undefined) return address
+  const name = withoutPort.toLowerCase()
+  return NAME.test(name) ? name : `unparsed-${sha256Hex(name).slice(0, 16)}`
+}
