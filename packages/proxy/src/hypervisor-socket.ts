@@ -36,6 +36,24 @@ export interface PlainLeg extends HypervisorSocket {
   startTls(tls: LegTls, signal: AbortSignal): Promise<HypervisorSocket>
 }
 
+/** Makes a leg that behaves as `leg` does, except for `changes`. */
+export function legLike(leg: HypervisorSocket, changes: Partial<HypervisorSocket>): HypervisorSocket {
+  return {
+    take: (taker) => leg.take(taker),
+    giveBack: (bytes) => leg.giveBack(bytes),
+    get lentBytes() {
+      return leg.lentBytes
+    },
+    pause: () => leg.pause(),
+    resume: () => leg.resume(),
+    write: (bytes) => leg.write(bytes),
+    onDrain: (drained) => leg.onDrain(drained),
+    ended: leg.ended,
+    [Symbol.dispose]: () => leg[Symbol.dispose](),
+    ...changes,
+  }
+}
+
 /** An end of a leg that is not just a broken connection: the session ends for this reason. */
 export class LegFault extends Error {
   override readonly name = 'LegFault'

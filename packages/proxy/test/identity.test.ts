@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { learnNames } from '../src/admit/instance-names.ts'
-import type { HypervisorSocket, TakeBytes } from '../src/hypervisor-socket.ts'
 import { Refused } from '../src/index.ts'
 import { guestName, nameObjection } from '../src/rfb/identity.ts'
 import { guardIdentity, watchDesktopName } from '../src/rfb/identity-guard.ts'
 import { MAX_NAME_BYTES, NameTooLong, ServerInitReader } from '../src/rfb/server-init.ts'
+import { cut, scriptedLeg, viewerOf } from './scripted-leg.ts'
 
 const NONE = Buffer.alloc(0)
 const names = { names: ['instance-0000002a', 'web-1'] }
@@ -185,56 +185,3 @@ describe('learning an instance’s names', () => {
     expect(await learnNames({ names: () => Promise.reject(refused) }, admission, signal)).toEqual({ refused })
   })
 })
-
-/** A leg whose other side is a test. Its bytes are lent, as those of a socket are. */
-function scriptedLeg() {
-  const { promise: ended, resolve: end } = Promise.withResolvers<Error | undefined>()
-  const written: Buffer[] = []
-  let taker: TakeBytes = () => false
-  let lentBytes = 0
-  const leg: HypervisorSocket = {
-    take: (bytes) => {
-      taker = bytes
-    },
-    giveBack: (bytes) => {
-      lentBytes -= bytes.length
-    },
-    get lentBytes() {
-      return lentBytes
-    },
-    pause: () => {},
-    resume: () => {},
-    write: (bytes) => {
-      written.push(Buffer.from(bytes))
-      return true
-    },
-    onDrain: () => {},
-    ended,
-    [Symbol.dispose]: () => end(undefined),
-  }
-  const say = (bytes: Buffer) => {
-    lentBytes += bytes.length
-    taker(bytes)
-  }
-  return { leg, say, end, heard: () => Buffer.concat(written), lent: () => lentBytes }
-}
-
-/** What a relay would take from `leg`, giving each piece back at once. */
-function viewerOf(leg: HypervisorSocket) {
-  let seen = NONE
-  let drains = 0
-  leg.onDrain(() => {
-    drains += 1
-  })
-  leg.take((bytes) => {
-    seen = Buffer.concat([seen, bytes])
-    leg.giveBack(bytes)
-    return true
-  })
-  return { seen: () => seen, drains: () => drains, write: (bytes: Uint8Array) => leg.write(bytes), ended: leg.ended }
-}
-
-function cut(bytes: Buffer, cuts: readonly number[]): Buffer[] {
-  const ends = [...cuts.map((at) => at % (bytes.length + 1)), bytes.length].sort((a, b) => a - b)
-  return ends.map((end, i) => bytes.subarray(ends[i - 1] ?? 0, end))
-}

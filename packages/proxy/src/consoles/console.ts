@@ -6,6 +6,9 @@ import type { Admission } from '../admit/authority.ts'
 import type { LearntNames } from '../admit/instance-names.ts'
 import type { HypervisorSocket, PlainLeg } from '../hypervisor-socket.ts'
 
+/** Whether the guest must be the instance, and what happens when it is not. The key `hypervisor.identity`. */
+export type IdentitySetting = 'off' | 'warn' | 'enforce'
+
 /** How long the handshakes of one side may take, and what calls them off. */
 export interface HandshakeLimits {
   readonly timeoutMs: number

@@ -23,9 +23,9 @@ export interface ConsoleSettings {
 export const createConsoles = (settings: ConsoleSettings) =>
   ({
     novnc: novnc(settings.vnc),
-    'spice-html5': spiceHtml5,
-    serial: serial(settings.serialReplay),
-    webmks,
+    'spice-html5': spiceHtml5(settings.vnc.identity),
+    serial: serial(settings.serialReplay, settings.vnc.identity),
+    webmks: webmks(settings.vnc.identity),
   }) as const satisfies Partial<Record<OpenableConsoleType, Console>>
 
 /** The served types by name, for the configuration. */

@@ -15,15 +15,22 @@ import { ByteReader, TooManyBytes } from '../rfb/reader.ts'
 import { type SecurityScheme, securitySchemes } from '../rfb/security/index.ts'
 import { NameTooLong } from '../rfb/server-init.ts'
 import type { LegTls } from '../tls-leg.ts'
-import { ClientFault, type Console, type HandshakeLimits, type Opening, type Secured, type Shaken } from './console.ts'
+import {
+  ClientFault,
+  type Console,
+  type HandshakeLimits,
+  type IdentitySetting,
+  type Opening,
+  type Secured,
+  type Shaken,
+} from './console.ts'
 
 export interface VncSettings {
   /** How the leg to the hypervisor may be secured, the preferred scheme first. */
   readonly schemes: readonly SecurityScheme[]
   /** What TLS of `vencrypt` needs, whatever the host. */
   readonly tls?: Omit<LegTls, 'host'> | undefined
-  /** Whether the guest must be the instance, and what happens when it is not. */
-  readonly identity: 'off' | 'warn' | 'enforce'
+  readonly identity: IdentitySetting
 }
 
 /** ProtocolVersion, security type, and room for a client that sends its ClientInit and more along. */

@@ -3,7 +3,7 @@
  * process alone, while a session of that port is open and for a while after; nobody is shown the output of a port for
  * which their own token was not admitted.
  */
-import type { HypervisorSocket } from '../hypervisor-socket.ts'
+import { type HypervisorSocket, legLike } from '../hypervisor-socket.ts'
 
 export interface ReplaySettings {
   /** Output kept of each port; 0: none. */
@@ -132,21 +132,11 @@ const MAX_PIECES = 1024
 
 /** The same leg; `tap` sees what it brings before whoever takes it. */
 function tapped(hypervisor: HypervisorSocket, tap: (bytes: Buffer) => void): HypervisorSocket {
-  return {
+  return legLike(hypervisor, {
     take: (taker) =>
       hypervisor.take((bytes) => {
         tap(bytes)
         return taker(bytes)
       }),
-    giveBack: (bytes) => hypervisor.giveBack(bytes),
-    get lentBytes() {
-      return hypervisor.lentBytes
-    },
-    pause: () => hypervisor.pause(),
-    resume: () => hypervisor.resume(),
-    write: (bytes) => hypervisor.write(bytes),
-    onDrain: (drained) => hypervisor.onDrain(drained),
-    ended: hypervisor.ended,
-    [Symbol.dispose]: () => hypervisor[Symbol.dispose](),
-  }
+  })
 }

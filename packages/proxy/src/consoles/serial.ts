@@ -3,18 +3,20 @@
  * kinds count, a text frame as its UTF-8 bytes. No byte is changed on the way: line ends are the business of the guest
  * and of the terminal, so Enter is a carriage return, as on a real terminal.
  */
-import { type Console, nothingToShake, type Opening } from './console.ts'
+import { type Console, type IdentitySetting, nothingToShake, type Opening } from './console.ts'
+import { carryingOnly, NONE_THAT_IDENTIFIES } from './protocol-guard.ts'
 import { type ReplaySettings, Replays } from './replay.ts'
 
 /** @param replay how much earlier output a new session is shown */
-export function serial(replay: ReplaySettings): Console {
+export function serial(replay: ReplaySettings, identity: IdentitySetting): Console {
   const replays = new Replays(replay)
   return {
     subprotocols: ['binary'],
     pages: { '/serial.html': 'serial.html' },
     acceptsText: true,
-    secure: async (hypervisor, _limits, { admission, query }) => {
-      if (replay.maxBytes === 0) return nothingToShake()
+    secure: async (dialled, _limits, { admission, query, log }) => {
+      const hypervisor = carryingOnly(NONE_THAT_IDENTIFIES, dialled, identity, log)
+      if (replay.maxBytes === 0) return { hypervisor, rest: Buffer.alloc(0) }
       const joined = replays.join(placeOf(admission), hypervisor)
       // A terminal that dials again still shows what it had.
       return { hypervisor: joined.hypervisor, rest: query.get('replay') === '0' ? Buffer.alloc(0) : joined.earlier }

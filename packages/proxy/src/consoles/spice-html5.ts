@@ -3,12 +3,16 @@
  * SPICE link is between the browser and the hypervisor; nothing of it is ended here, so a SPICE server must trust the
  * proxy's network, or be used through `spice-direct`.
  */
-import { type Console, nothingToShake } from './console.ts'
+import { type Console, type IdentitySetting, nothingToShake } from './console.ts'
+import { carryingOnly, identifying } from './protocol-guard.ts'
 
-export const spiceHtml5: Console = {
+export const spiceHtml5 = (identity: IdentitySetting): Console => ({
   subprotocols: ['binary'],
   pages: { '/spice_auto.html': 'spice_auto.html' },
   acceptsText: false,
-  secure: nothingToShake,
+  secure: async (dialled, _limits, { log }) => ({
+    hypervisor: carryingOnly({ only: identifying.spice }, dialled, identity, log),
+    rest: Buffer.alloc(0),
+  }),
   greet: nothingToShake,
-}
+})

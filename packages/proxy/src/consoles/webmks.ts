@@ -5,25 +5,29 @@
  */
 import type { HypervisorSocket } from '../hypervisor-socket.ts'
 import { Refused } from '../refused.ts'
-import { type Console, type HandshakeLimits, nothingToShake, type Shaken } from './console.ts'
+import { type Console, type HandshakeLimits, type IdentitySetting, nothingToShake, type Shaken } from './console.ts'
+import { carryingOnly, NONE_THAT_IDENTIFIES } from './protocol-guard.ts'
 
 /** The answer's status line and header together; hosts send a few hundred bytes. */
 const MAX_HEADER_BYTES = 8192
 const HEADER_END = '\r\n\r\n'
 
-export const webmks: Console = {
+export const webmks = (identity: IdentitySetting): Console => ({
   subprotocols: ['binary'],
   pages: { '/webmks.html': 'webmks.html' },
   acceptsText: false,
-  secure: async (hypervisor, limits, { admission: { internalAccessPath } }) => {
-    if (internalAccessPath === undefined) return nothingToShake()
+  secure: async (hypervisor, limits, { admission: { internalAccessPath }, log }) => {
+    // The answer to CONNECT tells an MKS host from a VNC server; without one, MKS itself would begin as RFB does.
+    if (internalAccessPath === undefined) {
+      return { hypervisor: carryingOnly(NONE_THAT_IDENTIFIES, hypervisor, identity, log), rest: Buffer.alloc(0) }
+    }
     const request = connectRequest(internalAccessPath)
     const answer = readAnswer(hypervisor, limits)
     hypervisor.write(request)
     return answer
   },
   greet: nothingToShake,
-}
+})
 
 /**
  * Nova's request, byte for byte: the path is the host's own text, often JSON with blanks in it, so it is not encoded.

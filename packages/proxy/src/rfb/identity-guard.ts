@@ -2,7 +2,7 @@
  * A leg to a VNC server between SecurityResult and ServerInit: it looks at the desktop's name. Where that must be right,
  * nothing of ServerInit passes before, and of what the client sends only ClientInit, without which there is no ServerInit.
  */
-import { type HypervisorSocket, LegFault, type TakeBytes } from '../hypervisor-socket.ts'
+import { type HypervisorSocket, LegFault, legLike, type TakeBytes } from '../hypervisor-socket.ts'
 import { type InstanceNames, nameObjection } from './identity.ts'
 import { NameTooLong, ServerInitReader } from './server-init.ts'
 
@@ -33,7 +33,7 @@ export function watchDesktopName(
     tell(name)
   }
   watch(early)
-  return over(leg, {
+  return legLike(leg, {
     take: (taker) =>
       leg.take((bytes) => {
         watch(bytes)
@@ -63,7 +63,7 @@ export interface GuardOptions {
  */
 export function guardIdentity(leg: HypervisorSocket, early: Buffer, options: GuardOptions): HypervisorSocket {
   const guard = new IdentityGuard(leg, early, options)
-  return over(leg, {
+  return legLike(leg, {
     take: (taker) => guard.take(taker),
     giveBack: (bytes) => guard.giveBack(bytes),
     resume: () => guard.resume(),
@@ -167,23 +167,5 @@ class IdentityGuard {
     clearTimeout(this.#timer)
     if (this.#state === 'held') this.#state = 'ended'
     this.#end.resolve(cause)
-  }
-}
-
-/** A leg like `leg` but for `changes`. */
-function over(leg: HypervisorSocket, changes: Partial<HypervisorSocket>): HypervisorSocket {
-  return {
-    take: (taker) => leg.take(taker),
-    giveBack: (bytes) => leg.giveBack(bytes),
-    get lentBytes() {
-      return leg.lentBytes
-    },
-    pause: () => leg.pause(),
-    resume: () => leg.resume(),
-    write: (bytes) => leg.write(bytes),
-    onDrain: (drained) => leg.onDrain(drained),
-    ended: leg.ended,
-    [Symbol.dispose]: () => leg[Symbol.dispose](),
-    ...changes,
   }
 }

@@ -1,0 +1,223 @@
+/**
+ * Keeps a console type whose bytes are relayed unread from carrying a protocol that says whose guest it is. Nova does not
+ * say of which type a token is, so a VNC token can be presented at the address of serial consoles; the client could then
+ * speak RFB through it, and no desktop name would ever be compared. Ports are reused besides.
+ *
+ * A protocol is known by the first bytes of each side: a VNC server greets with `RFB `, a SPICE server answers the client's
+ * `REDQ` with its own, TLS begins with a handshake record.
+ */
+import type { Logger } from '@oriel/runtime'
+import { type HypervisorSocket, LegFault, legLike, type TakeBytes } from '../hypervisor-socket.ts'
+import type { IdentitySetting } from './console.ts'
+
+interface Protocol {
+  readonly name: string
+  /** How a server begins. */
+  readonly server: Buffer
+  /** How a client begins. */
+  readonly client: Buffer
+}
+
+/** The protocols in which a guest, or whoever stands before it, says who it is. */
+export const identifying = {
+  // QEMU reads the client's version with sscanf, whose blank matches nothing as well.
+  rfb: { name: 'RFB', server: Buffer.from('RFB '), client: Buffer.from('RFB') },
+  spice: { name: 'SPICE', server: Buffer.from('REDQ'), client: Buffer.from('REDQ') },
+  /** The record layer (RFC 8446 section 5.1); inside may be either of the others. */
+  tls: { name: 'TLS', server: Buffer.of(0x16, 3), client: Buffer.of(0x16, 3) },
+} as const satisfies Record<string, Protocol>
+
+/** Which protocols a console type may carry: one alone, or all but some. */
+export type ProtocolRule = { readonly only: Protocol } | { readonly never: readonly Protocol[] }
+
+/** For a type without a protocol of its own, such as serial. */
+export const NONE_THAT_IDENTIFIES: ProtocolRule = { never: Object.values(identifying) }
+
+/** Makes of a leg what the setting `hypervisor.identity` asks for. */
+export function carryingOnly(
+  rule: ProtocolRule,
+  leg: HypervisorSocket,
+  identity: IdentitySetting,
+  log: Logger,
+): HypervisorSocket {
+  if (identity === 'off') return leg
+  if (identity === 'enforce') return guardProtocol(leg, rule)
+  return watchProtocol(leg, rule, (detail) => log.warn({ detail }, 'this guest may not be the instance'))
+}
+
+type Side = 'server' | 'client'
+type Verdict = 'undecided' | 'fits' | { readonly foreign: string }
+
+/** Judges the first bytes of one side. */
+export function judgeProtocol(rule: ProtocolRule, side: Side, first: Buffer): Verdict {
+  if ('only' in rule) {
+    const begins = beginning(rule.only[side], first)
+    if (begins === 'other') return { foreign: `the ${side} does not speak ${rule.only.name}` }
+    return begins === 'whole' ? 'fits' : 'undecided'
+  }
+  const found = rule.never.map((protocol) => ({ protocol, begins: beginning(protocol[side], first) }))
+  const foreign = found.find(({ begins }) => begins === 'whole')
+  if (foreign) return { foreign: `the ${side} speaks ${foreign.protocol.name}` }
+  return found.some(({ begins }) => begins === 'part') ? 'undecided' : 'fits'
+}
+
+/** Whether `first` has all of `signature`, may still become it, or is something else. */
+function beginning(signature: Buffer, first: Buffer): 'whole' | 'part' | 'other' {
+  const length = Math.min(signature.length, first.length)
+  if (signature.compare(first, 0, length, 0, length) !== 0) return 'other'
+  return length === signature.length ? 'whole' : 'part'
+}
+
+/** No signature is longer. */
+const LONGEST = 4
+/**
+ * How long a beginning that may still become a signature is held back. A serial console that prints `R` and waits shows
+ * it after this time.
+ */
+const HOLD_MS = 100
+const NOTHING: Buffer = Buffer.alloc(0)
+
+/**
+ * Ends the leg as `wrong_instance` when the server begins with a protocol that `rule` forbids, before a byte of it passes;
+ * or as `protocol_error` when the client does, while the server has said nothing that rules that protocol out.
+ *
+ * Bytes that are held back pass after {@link HOLD_MS}, so a server that sends its greeting one byte a minute gets all but
+ * the signature's last byte through. These are at most three known letters, the same from every guest; the byte that
+ * completes them ends the session.
+ */
+export function guardProtocol(leg: HypervisorSocket, rule: ProtocolRule): HypervisorSocket {
+  const guard = new ProtocolGuard(leg, rule)
+  return legLike(leg, {
+    take: (taker) => guard.take(taker),
+    giveBack: (bytes) => guard.giveBack(bytes),
+    write: (bytes) => guard.write(bytes),
+    ended: guard.ended,
+  })
+}
+
+/** Relays everything, and calls `onForeign` once if either side begins with a protocol that `rule` forbids. */
+export function watchProtocol(
+  leg: HypervisorSocket,
+  rule: ProtocolRule,
+  onForeign: (detail: string) => void,
+): HypervisorSocket {
+  let first: Buffer | undefined = NOTHING
+  const watch = (bytes: Buffer) => {
+    if (first === undefined) return
+    first = Buffer.concat([first, bytes.subarray(0, LONGEST)])
+    const verdict = judgeProtocol(rule, 'server', first)
+    if (verdict === 'undecided') return
+    first = undefined
+    if (verdict !== 'fits') onForeign(verdict.foreign)
+  }
+  return legLike(leg, {
+    take: (taker) =>
+      leg.take((bytes) => {
+        watch(bytes)
+        return taker(bytes)
+      }),
+  })
+}
+
+class ProtocolGuard {
+  readonly #leg: HypervisorSocket
+  readonly #rule: ProtocolRule
+  readonly #end = Promise.withResolvers<Error | undefined>()
+  #state: 'undecided' | 'open' | 'ended' = 'undecided'
+  /** The first bytes of each side, as far as they are judged. */
+  #fromServer = NOTHING
+  #fromClient: Buffer | undefined = NOTHING
+  /** Copies of what the server sent and the client has not got yet. */
+  #held = NOTHING
+  /** What was handed on and is not the leg's own. */
+  readonly #copies = new Set<Buffer>()
+  #timer: NodeJS.Timeout | undefined
+  #overdue = false
+  #taker: TakeBytes = () => false
+
+  constructor(leg: HypervisorSocket, rule: ProtocolRule) {
+    this.#leg = leg
+    this.#rule = rule
+    leg.ended.then((cause) => {
+      this.#release()
+      this.#endWith(cause)
+    })
+  }
+
+  get ended(): Promise<Error | undefined> {
+    return this.#end.promise
+  }
+
+  take(taker: TakeBytes): void {
+    this.#taker = taker
+    this.#leg.take(this.#state === 'open' ? taker : (bytes) => this.#judge(bytes))
+  }
+
+  giveBack(bytes: Buffer): void {
+    if (!this.#copies.delete(bytes)) this.#leg.giveBack(bytes)
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (this.#state === 'ended') return true
+    if (this.#state === 'undecided' && this.#fromClient && !this.#mayPass(this.#fromClient, bytes)) return true
+    return this.#leg.write(bytes)
+  }
+
+  /** @returns whether what the client sends may pass */
+  #mayPass(before: Buffer, bytes: Uint8Array): boolean {
+    const first = Buffer.concat([before, bytes.subarray(0, LONGEST)])
+    const verdict = judgeProtocol(this.#rule, 'client', first)
+    this.#fromClient = verdict === 'undecided' ? first : undefined
+    if (typeof verdict === 'string') return true
+    this.#endWith(new LegFault('protocol_error', verdict.foreign))
+    return false
+  }
+
+  /** @returns whether to go on reading */
+  #judge(bytes: Buffer): boolean {
+    if (this.#state === 'ended') {
+      this.#leg.giveBack(bytes)
+      return false
+    }
+    this.#fromServer = Buffer.concat([this.#fromServer, bytes.subarray(0, LONGEST)])
+    const verdict = judgeProtocol(this.#rule, 'server', this.#fromServer)
+    if (verdict === 'undecided') return this.#hold(bytes)
+    if (verdict === 'fits') return this.#open(bytes)
+    this.#leg.giveBack(bytes)
+    this.#endWith(new LegFault('wrong_instance', verdict.foreign))
+    return false
+  }
+
+  #hold(bytes: Buffer): boolean {
+    if (this.#overdue) return this.#taker(bytes)
+    this.#held = Buffer.concat([this.#held, bytes])
+    this.#leg.giveBack(bytes)
+    this.#timer ??= setTimeout(() => this.#release(), HOLD_MS)
+    return true
+  }
+
+  #release(): void {
+    clearTimeout(this.#timer)
+    this.#overdue = true
+    const held = this.#held
+    if (held.length === 0 || this.#state === 'ended') return
+    this.#held = NOTHING
+    this.#copies.add(held)
+    this.#taker(held)
+  }
+
+  #open(bytes: Buffer): boolean {
+    this.#release()
+    this.#state = 'open'
+    this.#fromClient = undefined
+    this.#leg.take(this.#taker)
+    return this.#taker(bytes)
+  }
+
+  #endWith(cause: Error | undefined): void {
+    clearTimeout(this.#timer)
+    if (this.#state === 'undecided') this.#state = 'ended'
+    this.#held = NOTHING
+    this.#end.resolve(cause)
+  }
+}
