@@ -71,4 +71,4 @@ export function proxyPart({ api, proxy }: OrielConfig, origin: string, token: Se
 }
 
 const under = (table: string, faults: readonly ConfigFault[]) =>
-  faults.map(({ path, message }) => ({ path: `${table}.${path}`, message }))
+  faults.map((fault) => ({ ...fault, path: `${table}.${fault.path}` }))

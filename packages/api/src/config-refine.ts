@@ -1,6 +1,6 @@
 /** What the API's configuration must satisfy as a whole, beyond each key by itself. */
-import type { ConfigFault } from '@oriel/runtime'
-import { isLoopback, parseListen } from '@oriel/runtime'
+import { readFileSync } from 'node:fs'
+import { type ConfigFault, caFaults, isLoopback, parseListen } from '@oriel/runtime'
 import { keystoneFaults } from './auth/keystone-config.ts'
 import type { ApiConfig } from './config.ts'
 import { storeNameFault } from './console-auth-tokens/open.ts'
@@ -25,9 +25,23 @@ function* authFaults({ auth, listen }: ApiConfig): Iterable<ConfigFault> {
   if (auth.method === 'keystone' && auth.keystone !== undefined) {
     for (const message of keystoneFaults(auth.keystone)) yield { path: 'auth.keystone', message }
   }
+  if (auth.method === 'keystone') yield* cafileFaults('auth.keystone.cafile', auth.keystone?.cafile)
+  if (auth.method === 'jwt') yield* cafileFaults('auth.jwt.cafile', auth.jwt?.cafile)
   if (auth.method === 'none' && !isLoopback(parseListen(listen).host)) {
     const message = `binds to ${listen}, but auth.method = "none" takes everybody for an administrator; listen on 127.0.0.1 or choose another method`
     yield { path: 'listen', message }
+  }
+}
+
+/** The file is read here as at the start: a file that cannot be read then would be a stack trace in place of a fault. */
+function cafileFaults(path: string, file: string | undefined): readonly ConfigFault[] {
+  if (file === undefined) return []
+  try {
+    return caFaults(path, readFileSync(file, 'utf8'))
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    const message = `cannot read ${JSON.stringify(file.slice(0, 120))} (${code}), give a PEM file that this user may read`
+    return [{ path, message }]
   }
 }
 

@@ -108,6 +108,18 @@ describe('configuration', () => {
       'sha256sum',
     ],
     [
+      'a file of CAs for Keystone that is not there',
+      `auth.method = "keystone"\n[auth.keystone]\nauth_url = "https://k"\nusername = "u"\npassword = "p"\nproject_id = "p"\ncafile = "/no/such/ca.pem"`,
+      'auth.keystone.cafile',
+      'ENOENT), give a PEM file',
+    ],
+    [
+      'a file of CAs for JWT without a certificate',
+      `auth.method = "jwt"\n[auth.jwt]\nissuer = "https://id.example"\naudience = "oriel"\ncafile = "/dev/null"`,
+      'auth.jwt.cafile',
+      'there is no certificate in it',
+    ],
+    [
       'one id twice',
       `${NONE}${STATIC}${server('a')}${STATIC}${server('b')}${server('a')}`,
       'sources[1].servers[1].id',

@@ -6,6 +6,7 @@ import { isConsoleType, openableConsoleTypes } from '@oriel/contract'
 import {
   addressSet,
   type ConfigFault,
+  certificateFaults,
   isLoopback,
   type ListenKey,
   listenAddress,
@@ -360,16 +361,8 @@ function wrongWorkers({ listen, sessions }: ProxyConfig): ConfigFault[] {
 /** Whether a listener must be served by one process: a ticket for native SPICE is in the memory of who gave it. */
 export const isNative = (listen: ListenerConfig) => servedTypes(listen).includes('spice-direct')
 
-function wrongTls({ listen }: ProxyConfig): ConfigFault[] {
-  return listen.flatMap(({ tls }, i) => {
-    if (!tls) return []
-    const wrong = (key: string, text: string) =>
-      text.includes('-----BEGIN ')
-        ? []
-        : [{ path: `listen[${i}].tls.${key}`, message: `no PEM text, name a file in ${key}_file` }]
-    return [...wrong('cert', tls.cert), ...wrong('key', tls.key.reveal())]
-  })
-}
+const wrongTls = ({ listen }: ProxyConfig): ConfigFault[] =>
+  listen.flatMap(({ tls }, i) => (tls ? certificateFaults(`listen[${i}].tls`, tls) : []))
 
 /** A console type of the configuration that this version serves. */
 export function servedTypes({ consoles }: ListenerConfig) {

@@ -120,8 +120,11 @@ describe('certificates', { timeout: 120_000 }, () => {
     await using it = await program()
     const [first, second] = it.pkis
     await it.install(second, ['key'])
-    const mismatch = await it.running.waitForLog(({ msg }) => /unusable/.test(String(msg)))
-    expect(mismatch).toMatchObject({ level: 'error', listener: it.address })
+    const mismatch = await it.running.waitForLog(({ msg }) => /was not reloaded/.test(String(msg)))
+    expect(mismatch).toMatchObject({
+      level: 'error',
+      faults: [expect.stringContaining('listen[0].tls.key: belongs to another certificate')],
+    })
     expect(await shown(it.address)).toBe(await fingerprint(first))
     await it.install(second, ['cert'])
     await expect.poll(() => shown(it.address)).toBe(await fingerprint(second))

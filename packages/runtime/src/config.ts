@@ -24,6 +24,8 @@ export interface ConfigInput<S extends Type.TSchema = Type.TSchema> {
   readonly onFile?: (path: string) => void
   /** Checks that concern several keys at once; called when each key is right by itself. */
   readonly refine?: ((config: Type.Static<S>) => readonly ConfigFault[]) | undefined
+  /** Called for each warning that `refine` returns. Default: warnings are dropped. */
+  readonly onWarning?: ((warning: ConfigFault) => void) | undefined
 }
 
 /**
@@ -41,10 +43,14 @@ export function loadConfig<S extends Type.TSchema>(schema: S, input: ConfigInput
     value: parseToml(input.toml ?? '', root),
     env: environmentTree(input.env ?? {}, input.ignoreEnv ?? []),
   }) as Type.Static<S>
-  if (faults.length === 0) faults.push(...(input.refine?.(config) ?? []))
+  const found = faults.length === 0 ? (input.refine?.(config) ?? []) : []
+  for (const warning of found.filter(isWarning)) input.onWarning?.(warning)
+  faults.push(...found.filter((fault) => !isWarning(fault)))
   if (faults.length > 0) throw new ConfigError(faults)
   return config
 }
+
+const isWarning = ({ severity }: ConfigFault) => severity === 'warning'
 
 function parseToml(text: string, root: JsonSchema): unknown {
   try {

@@ -6,6 +6,7 @@ export {
   type AdminRoutes,
   createAdminListener,
 } from './admin.ts'
+export { type CertificateTable, caFaults, certificateFaults, parseCertificates } from './certificates.ts'
 export { ConfigError, type ConfigFault, faultLine } from './config/error.ts'
 export {
   formatListen,

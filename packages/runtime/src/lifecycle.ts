@@ -101,7 +101,11 @@ async function run<S extends Type.TSchema>(options: ProgramOptions<S>): Promise<
   try {
     const loaded = configOf(options, args)
     const log = loggerOf(options)
-    if (args.checkConfig) return say(stdout, 'config ok\n')
+    if (args.checkConfig) {
+      stderr.write(loaded.warnings.map((warning) => `warning: ${warningLine(warning)}\n`).join(''))
+      return say(stdout, 'config ok\n')
+    }
+    reportWarnings(log, loaded.warnings)
     return await live(options, loaded.config, args, log, loaded.files)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
@@ -149,21 +153,33 @@ function refuse(options: ProgramOptions<Type.TSchema>, args: ProgramArguments, e
   return EXIT.badConfig
 }
 
-/** The configuration, and the files that it names. */
-function configOf<S extends Type.TSchema>(
-  options: ProgramOptions<S>,
-  args: ProgramArguments,
-): { readonly config: Type.Static<S>; readonly files: Stamps } {
+const warningLine = (warning: ConfigFault) => maskTokens(faultLine(warning, 'configuration'))
+
+function reportWarnings(log: Logger, warnings: readonly ConfigFault[]): void {
+  for (const warning of warnings) log.warn({ key: warning.path }, warningLine(warning))
+}
+
+interface LoadedConfig<S extends Type.TSchema> {
+  readonly config: Type.Static<S>
+  /** The files that it names. */
+  readonly files: Stamps
+  readonly warnings: readonly ConfigFault[]
+}
+
+/** The configuration, read from where the arguments say. @throws ConfigError */
+function configOf<S extends Type.TSchema>(options: ProgramOptions<S>, args: ProgramArguments): LoadedConfig<S> {
   const files = new Map<string, string>()
+  const warnings: ConfigFault[] = []
   const config = loadConfig(options.schema, {
     toml: args.config === undefined ? options.builtInConfig?.(args.flags) : readConfigFile(args.config),
     env: options.env ?? process.env,
     ignoreEnv: options.ignoreEnv ?? [],
     baseDir: args.config === undefined ? undefined : dirname(resolvePath(args.config)),
     refine: (config) => options.refine?.(config) ?? [],
+    onWarning: (warning) => void warnings.push(warning),
     onFile: (path) => void files.set(path, stampOf(path)),
   })
-  return { config, files }
+  return { config, files, warnings }
 }
 
 function readConfigFile(file: string): string {
@@ -220,7 +236,7 @@ async function live<S extends Type.TSchema>(
   const env = options.env ?? process.env
   const context = { log, flags: args.flags, env, signal: stopping.signal, scope, check: false }
   const starting = begin(options, config, context).then((started) => {
-    if (!stopping.signal.aborted) reloads.begin(files, rereading(options, args, config, started))
+    if (!stopping.signal.aborted) reloads.begin(files, rereading(options, args, config, started, log))
   })
   const first = await Promise.race([ended(endings), startFailure(starting)])
   stopping.abort(new Error('the program was told to stop'))
@@ -286,11 +302,13 @@ function rereading<S extends Type.TSchema>(
   args: ProgramArguments,
   inUse: Type.Static<S>,
   started: Started<S>,
+  log: Logger,
 ): (() => Promise<Reread>) | undefined {
   if (!started.reload) return undefined
   let last = inUse
   return async () => {
-    const { config, files } = configOf(options, args)
+    const { config, files, warnings } = configOf(options, args)
+    reportWarnings(log, warnings)
     await started.reload?.(config)
     const changed = changedKeys(last, config)
     last = config

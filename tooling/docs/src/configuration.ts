@@ -128,6 +128,7 @@ TOML. This page is made of the programs' own schemas by \`npm run docs\`.
   \`ORIEL_TOKENS__TTL_SECONDS=60\`, \`ORIEL_LISTEN__0__ADDRESS=0.0.0.0:6080\`. The environment wins over the file.
 - A key with \`_file\` at its end reads its value from that file: \`token_file = "/run/secrets/token"\`.
 - An unknown key is an error that names the nearest known one. \`--check-config\` prints every fault and exits 0 or 2.
+  A warning, such as for a certificate that expires within 14 days, leaves it at 0; the start logs it.
 - \`ORIEL_LOG_LEVEL\` is \`info\` unless set: \`trace\`, \`debug\`, \`info\`, \`warn\`, \`error\` or \`fatal\`.
 - *Required* says what has no default: \`yes\` always, \`with\` a table or list as soon as you write that one. The keys that
   only one \`kind\` or \`method\` has stand in a table of their own, below the others; \`yes\` there is for that kind.

@@ -16,7 +16,7 @@ export interface TemporaryPkiOptions {
 
 /**
  * A folder with `ca-cert.pem`, `ca-key.pem`, `server-cert.pem`, `server-key.pem`, `client-cert.pem` and
- * `client-key.pem`, as QEMU's VNC and SPICE expect it; the certificates are valid for two days.
+ * `client-key.pem`, as QEMU's VNC and SPICE expect it; the certificates are valid for thirty days.
  *
  * @throws the error of the openssl command.
  */
@@ -41,7 +41,7 @@ const leaf = ['basicConstraints=critical,CA:FALSE', 'keyUsage=critical,digitalSi
 async function issue(folder: string, role: 'ca' | 'server' | 'client', extensions: readonly string[]): Promise<void> {
   const file = (name: string) => join(folder, name)
   const signer = role === 'ca' ? [] : ['-CA', file('ca-cert.pem'), '-CAkey', file('ca-key.pem')]
-  const request = ['req', '-x509', ...newKey, '-nodes', '-days', '2', '-config', '-', '-extensions', 'none']
+  const request = ['req', '-x509', ...newKey, '-nodes', '-days', '30', '-config', '-', '-extensions', 'none']
   const names = ['-subj', `/CN=testkit ${role}`, '-keyout', file(`${role}-key.pem`), '-out', file(`${role}-cert.pem`)]
   const running = run(
     'openssl',

@@ -1,7 +1,6 @@
 /** What can be wrong with `[authority]` though each key is right by itself. */
-import type { ConfigFault } from '@oriel/runtime'
+import { type ConfigFault, caFaults } from '@oriel/runtime'
 import type { AuthorityConfig } from '../config.ts'
-import { parseCertificates } from '../consoles/vnc-config.ts'
 
 export const authorityFaults = (config: AuthorityConfig): ConfigFault[] => [
   ...wrongEndpoint(config),
@@ -20,11 +19,5 @@ function wrongEndpoint({ endpoint, region, interface: face, auth }: AuthorityCon
   return [{ path: 'authority.endpoint', message: `missing, ${why}; give it, or sign in at Keystone` }]
 }
 
-function unusableCafile({ cafile }: AuthorityConfig): ConfigFault[] {
-  try {
-    if (cafile !== undefined) parseCertificates(cafile)
-    return []
-  } catch (error) {
-    return [{ path: 'authority.cafile', message: `cannot be used: ${(error as Error).message}` }]
-  }
-}
+const unusableCafile = ({ cafile }: AuthorityConfig): readonly ConfigFault[] =>
+  cafile === undefined ? [] : caFaults('authority.cafile', cafile)

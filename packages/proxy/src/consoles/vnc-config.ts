@@ -1,7 +1,6 @@
 /** The parts of `proxy.toml` that concern the leg to VNC servers: what they come to, and what can be wrong with them. */
-import { X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
-import type { ConfigFault } from '@oriel/runtime'
+import { type ConfigFault, caFaults, certificateFaults } from '@oriel/runtime'
 import type { ProxyConfig } from '../config.ts'
 import type { VncSettings } from './novnc.ts'
 
@@ -25,21 +24,10 @@ export function vncFaults({ vnc }: HypervisorConfig): ConfigFault[] {
   }
   if (cert === undefined && key !== undefined) return [fault('cert', 'is missing, key is its private key')]
   if (cert !== undefined && key === undefined) return [fault('key', 'is missing, the private key of cert')]
-  const unusable = (name: string, use: () => unknown) => {
-    const error = errorOf(use)
-    return error === undefined ? [] : [fault(name, `cannot be used: ${error}`)]
-  }
   return [
-    ...unusable('ca', () => ca === undefined || parseCertificates(ca)),
-    ...unusable('cert', () => contextOf({ cert, key })),
+    ...(ca === undefined ? [] : caFaults('hypervisor.vnc.ca', ca)),
+    ...(cert === undefined || key === undefined ? [] : certificateFaults('hypervisor.vnc', { cert, key })),
   ]
-}
-
-/** `createSecureContext` passes over authorities that it cannot read, upon which nobody would be trusted. */
-export function parseCertificates(pem: string): void {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? []
-  if (blocks.length === 0) throw new TypeError('there is no certificate in it')
-  for (const block of blocks) new X509Certificate(block)
 }
 
 type Pems = { readonly [Name in 'ca' | 'cert' | 'key']?: VncConfig[Name] | undefined }
@@ -50,13 +38,4 @@ function contextOf({ ca, cert, key }: Pems) {
     ...(cert === undefined || key === undefined ? {} : { cert, key: key.reveal() }),
     minVersion: 'TLSv1.2',
   })
-}
-
-function errorOf(use: () => unknown): string | undefined {
-  try {
-    use()
-    return undefined
-  } catch (error) {
-    return (error as Error).message
-  }
 }

@@ -1,5 +1,13 @@
 /** The parts of `proxy.toml` that concern native SPICE, and what can be wrong with them together. */
-import { type ConfigFault, listenAddress, pem, secretPem, secretString } from '@oriel/runtime'
+import {
+  type ConfigFault,
+  caFaults,
+  certificateFaults,
+  listenAddress,
+  pem,
+  secretPem,
+  secretString,
+} from '@oriel/runtime'
 import * as Type from 'typebox'
 import { channelNames } from './protocol.ts'
 import { allowedHosts } from './target.ts'
@@ -87,12 +95,13 @@ export interface SpiceConfigParts {
 
 /** What is wrong though each key is right by itself. */
 export function spiceFaults({ spice, hypervisor, origin }: SpiceConfigParts, isServed: boolean): ConfigFault[] {
+  const { ca } = hypervisor.spice ?? {}
   const missing = { path: 'spice', message: 'a listener serves spice-direct: add the table [spice]' }
   return [
     ...(isServed && !spice ? [missing] : []),
     ...(spice ? [...tlsFaults(spice), ...channelFaults(spice), ...hostFaults(spice)] : []),
     ...(spice ? balancerFaults(spice, origin.trusted_proxies) : []),
-    ...pemFault('hypervisor.spice.ca', hypervisor.spice?.ca),
+    ...(ca === undefined ? [] : caFaults('hypervisor.spice.ca', ca)),
   ]
 }
 
@@ -105,17 +114,7 @@ function balancerFaults({ proxy_protocol }: Type.Static<typeof spiceTable>, trus
 function tlsFaults({ tls, tls_listen }: Type.Static<typeof spiceTable>): ConfigFault[] {
   const without = { path: 'spice.tls_listen', message: 'needs spice.tls with a certificate and its key' }
   if (!tls) return tls_listen === undefined ? [] : [without]
-  return [
-    ...pemFault('spice.tls.cert', tls.cert),
-    ...pemFault('spice.tls.key', tls.key.reveal()),
-    ...pemFault('spice.tls.ca', tls.ca),
-  ]
-}
-
-function pemFault(path: string, pem: string | undefined): ConfigFault[] {
-  const key = path.split('.').at(-1)
-  if (pem === undefined || pem.includes('-----BEGIN ')) return []
-  return [{ path, message: `no PEM text, name a file in ${key}_file` }]
+  return [...certificateFaults('spice.tls', tls), ...(tls.ca === undefined ? [] : caFaults('spice.tls.ca', tls.ca))]
 }
 
 function channelFaults({ hidden_channels }: Type.Static<typeof spiceTable>): ConfigFault[] {

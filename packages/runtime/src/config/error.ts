@@ -6,6 +6,8 @@ export interface ConfigFault {
   readonly path: string
   /** What is wrong and what to write instead, in plain words. */
   readonly message: string
+  /** A warning does not keep the program from starting. Default: it does. */
+  readonly severity?: 'warning'
 }
 
 /** Thrown by `loadConfig` with everything that it found wrong, not only the first fault. */
