@@ -1,9 +1,11 @@
 /** What clients without a good token can take from those who have one, tried on a running proxy. */
 import { connect, type Socket } from 'node:net'
 import { refusals } from '@oriel/contract'
-import { networkOf, parseListen } from '@oriel/runtime'
+import { addressSet, networkOf, parseListen } from '@oriel/runtime'
 import { type Peer, temporaryPki, within } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
+import { Strangers } from '../src/admit/strangers.ts'
+import { Refused } from '../src/refused.ts'
 import { OTHER_TOKEN, open, type Running, running, TOKEN, UPGRADE } from './fixture.ts'
 
 const TRUSTED = '[origin]\ntrusted_proxies = ["127.0.0.1"]'
@@ -140,6 +142,18 @@ describe('tokens that nobody knows', () => {
     expect(await ask(TOKEN, '127.0.0.2')).toContain(' 101 ')
   })
 
+  it('that come all at once cost the authority no more questions than those in a row', async () => {
+    await using proxy = await running({ toml: '[sessions]\nunknown_tokens_per_minute = 3' })
+    using crowd = new Crowd()
+    const guesses = Array.from({ length: 60 }, (_, i) =>
+      answer(crowd.come(proxy.address, upgradeText(`stranger-${i}`))),
+    )
+    const statuses = (await Promise.all(guesses)).map((text) => text.split(' ')[1])
+    expect(statuses.filter((status) => status === '403')).toHaveLength(3)
+    expect(statuses.filter((status) => status === '429')).toHaveLength(57)
+    expect(lookUps(proxy)).toBe(3)
+  })
+
   it('through a trusted balancer are counted for whom it names', async () => {
     await using proxy = await running({ toml: `${TRUSTED}\n[sessions]\nunknown_tokens_per_minute = 1` })
     using crowd = new Crowd()
@@ -149,6 +163,89 @@ describe('tokens that nobody knows', () => {
     expect(await ask('stranger-2', '192.0.2.7')).toContain(' 429 ')
     expect(await ask('stranger-3', '192.0.2.8')).toContain(' 403 ')
     expect(await ask(TOKEN, '192.0.2.9')).toContain(' 101 ')
+  })
+})
+
+describe('the limit of look-ups', () => {
+  const unknown = () => new Refused('unknown_token', 'no such token')
+  const crowdOf = (count: number, perMinute: number) => {
+    const limits = new Strangers({
+      maxWaitingPerClient: 1,
+      unknownTokensPerMinute: perMinute,
+      trustedProxies: addressSet([]),
+      onFull: () => {},
+    })
+    const pending: PromiseWithResolvers<string>[] = []
+    const lookUp = () => {
+      const one = Promise.withResolvers<string>()
+      pending.push(one)
+      return one.promise
+    }
+    const asked = Array.from({ length: count }, () => limits.ask('192.0.2.7', lookUp))
+    const outcomes = Promise.allSettled(asked).then((all) =>
+      all.map((one) => (one.status === 'fulfilled' ? one.value : (one.reason as Refused).refusal)),
+    )
+    return { limits, pending, lookUp, outcomes }
+  }
+  const settled = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+  it('holds while answers are pending: of 500 at once never more than the limit reach the authority', async () => {
+    const { pending, outcomes } = crowdOf(500, 4)
+    await settled()
+    expect(pending).toHaveLength(4)
+    for (const one of pending) one.reject(unknown())
+    const all = await outcomes
+    expect(all.filter((outcome) => outcome === 'unknown_token')).toHaveLength(4)
+    expect(all.filter((outcome) => outcome === 'too_many_attempts')).toHaveLength(496)
+    expect(pending).toHaveLength(4)
+  })
+
+  it('refuses nobody of 500 at once whose tokens are good, though no more than the limit are asked for at a time', async () => {
+    const { pending, outcomes } = crowdOf(500, 4)
+    for (let answered = 0; answered < 500; answered += 1) {
+      await settled()
+      expect(pending.length - answered).toBeLessThanOrEqual(4)
+      pending[answered]!.resolve('found')
+    }
+    expect(new Set(await outcomes)).toEqual(new Set(['found']))
+  })
+
+  it('does not count a failure of the authority', async () => {
+    const { limits, pending, lookUp, outcomes } = crowdOf(4, 4)
+    await settled()
+    for (const one of pending) one.reject(new Refused('authority_unavailable', 'no answer'))
+    await outcomes
+    const next = limits.ask('192.0.2.7', lookUp)
+    await settled()
+    pending.at(-1)!.resolve('found')
+    expect(await next).toBe('found')
+  })
+
+  it('counts a look-up whose client left before the answer', async () => {
+    const { limits, pending, lookUp, outcomes } = crowdOf(4, 4)
+    await settled()
+    for (const one of pending) one.reject(new Error('the client left'))
+    await outcomes
+    await expect(limits.ask('192.0.2.7', lookUp)).rejects.toMatchObject({ refusal: 'too_many_attempts' })
+  })
+
+  it('asks nothing for a client that left while it waited for its turn', async () => {
+    const { limits, pending, lookUp, outcomes } = crowdOf(4, 4)
+    await settled()
+    const left = new AbortController()
+    const late = expect(limits.ask('192.0.2.7', lookUp, left.signal)).rejects.toThrow('the client left')
+    left.abort(new Error('the client left'))
+    for (const one of pending) one.resolve('found')
+    await outcomes
+    await late
+    expect(pending).toHaveLength(4)
+  })
+
+  it('counts each network for itself', async () => {
+    const { limits, lookUp, pending } = crowdOf(5, 4)
+    void limits.ask('2001:db8::1', lookUp)
+    await settled()
+    expect(pending).toHaveLength(5)
   })
 })
 

@@ -24,6 +24,7 @@ export class Strangers {
   readonly #waiting: Waiting
   readonly #unknown: RateLimit
   readonly #trusted: AddressSet
+  readonly #lookUps = new Map<string, LookUps>()
 
   constructor({ maxWaitingPerClient, unknownTokensPerMinute, trustedProxies, onFull }: StrangerBounds) {
     const told = new RateLimit({ perMinute: 1 })
@@ -59,20 +60,55 @@ export class Strangers {
   }
 
   /**
-   * Runs the look-up of a token. One that finds none counts.
-   * @throws Refused `too_many_attempts` when the client's last ones found none; what `lookUp` throws
+   * Runs the look-up of a token. Each counts from its beginning, so that many at once are no more than the limit; one that
+   * finds a token, or fails by the authority's fault, does not count after all. Beyond the limit, a look-up waits for
+   * those of the same client that are under way, since their outcome decides whether it is refused.
+   * @throws Refused `too_many_attempts` when the client's last ones found none; what `lookUp` throws; the signal's reason
    */
-  async ask<T>(client: string, lookUp: () => Promise<T>): Promise<T> {
+  async ask<T>(client: string, lookUp: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.#trusted.has(client)) return lookUp()
-    const full = this.#unknown.wait(networkOf(client))
-    if (full) throw tooManyAttempts('sessions.unknown_tokens_per_minute is reached', full.retryAfterSeconds)
+    const network = networkOf(client)
+    await this.#reserve(network, signal)
+    let counts = true
     try {
-      return await lookUp()
+      const found = await lookUp()
+      counts = false
+      return found
     } catch (error) {
-      if (error instanceof Refused && error.refusal === 'unknown_token') this.#unknown.take(networkOf(client))
+      // A client that leaves early has cost the look-up all the same.
+      counts = !(error instanceof Refused) || error.refusal === 'unknown_token'
       throw error
+    } finally {
+      if (!counts) this.#unknown.giveBack(network)
+      this.#settled(network)
     }
   }
+
+  async #reserve(network: string, signal?: AbortSignal): Promise<void> {
+    for (let full = this.#unknown.take(network); full; full = this.#unknown.take(network)) {
+      const underWay = this.#lookUps.get(network)
+      if (!underWay) throw tooManyAttempts('sessions.unknown_tokens_per_minute is reached', full.retryAfterSeconds)
+      await underWay.oneSettled.promise
+      signal?.throwIfAborted()
+    }
+    const underWay = this.#lookUps.get(network) ?? { count: 0, oneSettled: Promise.withResolvers<void>() }
+    underWay.count += 1
+    this.#lookUps.set(network, underWay)
+  }
+
+  #settled(network: string): void {
+    const underWay = this.#lookUps.get(network)!
+    underWay.count -= 1
+    underWay.oneSettled.resolve()
+    underWay.oneSettled = Promise.withResolvers()
+    if (underWay.count === 0) this.#lookUps.delete(network)
+  }
+}
+
+/** The look-ups of one network that the authority has not answered yet. */
+interface LookUps {
+  count: number
+  oneSettled: PromiseWithResolvers<void>
 }
 
 const tooManyAttempts = (detail: string, seconds: number) =>

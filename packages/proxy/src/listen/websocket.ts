@@ -119,8 +119,10 @@ async function connect(
   using _waiting = context.strangers.connecting(request.socket, site.client)
   const token = requireToken(request)
   const origin = admitOrigin(request.rawHeaders, site, context.allowedOrigins)
-  const admission = await context.strangers.ask(site.client, () =>
-    metrics.timed('authority', type, () => authority.admit(token, client, signal)),
+  const admission = await context.strangers.ask(
+    site.client,
+    () => metrics.timed('authority', type, () => authority.admit(token, client, signal)),
+    signal,
   )
   client.record = admission.record
   requireSameType(admission, type)
