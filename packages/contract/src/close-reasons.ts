@@ -2,16 +2,24 @@
  * Why a console closes: one catalogue of WebSocket close codes and sentences, shared by the proxy that sends them, the
  * pages and the SDK that read them, and `docs/close-reasons.md`, which a test holds to this file.
  */
+import { type RefusalName, readRefusal } from './refusals.ts'
 
 /** What the person at the console should do next: nothing, open the same URL again, or ask for a new console. */
 export type Remedy = 'none' | 'reconnect' | 'new-console'
 
-interface CloseReason {
+/** What a WebSocket's close event means. */
+export interface CloseReason {
   /** WebSocket close code: RFC 6455 section 7.4.1, or 4000–4999 for Oriel's own. */
   readonly code: number
   /** For people; at most 123 bytes of UTF-8, since it travels in the close frame. */
   readonly text: string
   readonly remedy: Remedy
+  /** The refusal's name, for a console that was not opened; only clients that offer `oriel.refusals` get these. */
+  readonly refusal?: RefusalName
+  /** How long to wait before the same address is opened again, where the proxy says so. */
+  readonly retryAfterSeconds?: number
+  /** For `foreign_origin`: the client's origin, which the proxy would have to list in `origin.allowed`. */
+  readonly allow?: string
 }
 
 export const closeReasons = {
@@ -41,8 +49,11 @@ export const closeReasons = {
 /** A close reason by its name, as in logs and audit. */
 export type CloseReasonName = keyof typeof closeReasons
 
-/** The reason that a close event's code and text mean, or `undefined` for a code that is none of ours. */
+/**
+ * The reason that a close event's code and text mean, or `undefined` for a code that is none of ours. The sentence of a
+ * refusal is the server's own: show it as text, never as markup.
+ */
 export function closeReason(code: number, text?: string): CloseReason | undefined {
   const sameCode = Object.values<CloseReason>(closeReasons).filter((reason) => reason.code === code)
-  return sameCode.find((reason) => reason.text === text) ?? sameCode[0]
+  return sameCode.find((reason) => reason.text === text) ?? sameCode[0] ?? readRefusal(code, text)
 }

@@ -10,7 +10,7 @@ export type {
   ResponseAt,
   RouteNameAt,
 } from './calls.ts'
-export { type CloseReasonName, closeReason, closeReasons, type Remedy } from './close-reasons.ts'
+export { type CloseReason, type CloseReasonName, closeReason, closeReasons, type Remedy } from './close-reasons.ts'
 export {
   type ConsoleType,
   consoleTypes,
@@ -70,6 +70,14 @@ export {
 } from './negotiate.ts'
 export { openapi } from './openapi.ts'
 export { project } from './project.ts'
-export { type RefusalName, refusal, refusals } from './refusals.ts'
+export {
+  REFUSALS_SUBPROTOCOL,
+  type RefusalDetail,
+  type RefusalName,
+  readRefusal,
+  refusal,
+  refusalClose,
+  refusals,
+} from './refusals.ts'
 export { type Alive, type At, alive, at, minor, type StaticAt } from './versioned.ts'
 export { versionDocument, versionList } from './versions.ts'

@@ -1,7 +1,20 @@
 /**
- * Why a console is not opened: one catalogue of HTTP statuses and sentences with which the proxy refuses an Upgrade
- * before it answers 101. The client hears the sentence, the log has the exact cause.
+ * Why a console is not opened: one catalogue of HTTP statuses and sentences with which the proxy refuses an Upgrade. A
+ * client that offers {@link REFUSALS_SUBPROTOCOL} gets the same as a close code and a close reason, since a browser does
+ * not show a page the status of an Upgrade that failed. The log has the exact cause.
  */
+import type { CloseReason, Remedy } from './close-reasons.ts'
+
+/**
+ * The WebSocket subprotocol with which a client asks for refusals as close events. Offer it beside `binary`: the proxy
+ * selects `binary` for a console, and this one for an opening that it refuses, which it closes at once.
+ */
+export const REFUSALS_SUBPROTOCOL = 'oriel.refusals'
+
+/** The close code of a refusal is this plus its HTTP status: 4400 to 4599. */
+const FIRST_CLOSE_CODE = 4000
+/** RFC 6455 section 5.5: a control frame carries 125 bytes, and the close code takes two of them. */
+const MAX_REASON_BYTES = 123
 
 interface Refusal {
   readonly status: number
@@ -10,25 +23,38 @@ interface Refusal {
   readonly retryAfterSeconds?: number
 }
 
+/** What a refusal says beyond its sentence. */
+export interface RefusalDetail {
+  /** How long to wait before the same address is tried again. */
+  readonly retryAfterSeconds?: number | undefined
+  /** The client's own origin, such as `https://portal.example`, which the proxy does not list in `origin.allowed`. */
+  readonly allow?: string | undefined
+}
+
 /** A refusal by its name, as in logs and metrics. */
-export type RefusalName = (typeof refusalNames)[number]
-/** Without the sentences, which no client needs to carry: it gets them with the refusal. */
-export const refusalNames = [
-  'bad_request',
-  'missing_token',
-  'unknown_token',
-  'foreign_origin',
-  'wrong_console_type',
-  'not_found',
-  'console_moved',
-  'too_many',
-  'too_many_attempts',
-  'console_unreachable',
-  'security_failed',
-  'authority_unavailable',
-  'draining',
-  'console_timeout',
-] as const
+export type RefusalName = keyof typeof remedies
+/**
+ * What to do after each refusal: a page tries again by itself after those with `reconnect`, and after no others. Kept
+ * apart from the sentences, which reach clients with the refusal and need not be in their bundles.
+ */
+const remedies = {
+  bad_request: 'none',
+  missing_token: 'new-console',
+  unknown_token: 'new-console',
+  foreign_origin: 'none',
+  wrong_console_type: 'new-console',
+  not_found: 'new-console',
+  console_moved: 'new-console',
+  too_many: 'reconnect',
+  too_many_attempts: 'reconnect',
+  console_unreachable: 'reconnect',
+  security_failed: 'none',
+  authority_unavailable: 'reconnect',
+  draining: 'reconnect',
+  console_timeout: 'reconnect',
+} as const satisfies Record<string, Remedy>
+
+export const refusalNames = Object.keys(remedies) as RefusalName[]
 
 export const refusals = {
   bad_request: {
@@ -61,4 +87,46 @@ export const refusals = {
 } as const satisfies Record<RefusalName, Refusal>
 
 /** The refusal of that name, with all that it may have. */
-export const refusal = (name: RefusalName): Refusal => refusals[name]
+export const refusal = (name: RefusalName): Refusal & { readonly remedy: Remedy } => ({
+  ...refusals[name],
+  remedy: remedies[name],
+})
+
+/**
+ * Writes a refusal as a close frame has it: the code, and as its reason the name, the details and the sentence, such as
+ * `too_many_attempts retry=12: Too many attempts from your address. Try again in a moment.` An origin that does not fit
+ * into a close frame is left out.
+ */
+export function refusalClose(name: RefusalName, detail: RefusalDetail = {}): { code: number; reason: string } {
+  const { status, text, retryAfterSeconds } = refusal(name)
+  const seconds = detail.retryAfterSeconds ?? retryAfterSeconds
+  const begin = `${name}${seconds === undefined ? '' : ` retry=${seconds}`}`
+  const full = `${begin} allow=${detail.allow}: ${text}`
+  const fits = detail.allow !== undefined && new TextEncoder().encode(full).byteLength <= MAX_REASON_BYTES
+  return { code: FIRST_CLOSE_CODE + status, reason: fits ? full : `${begin}: ${text}` }
+}
+
+/** Reads what {@link refusalClose} wrote. Returns `undefined` if `code` is not that of a refusal. */
+export function readRefusal(code: number, reason = ''): CloseReason | undefined {
+  const status = code - FIRST_CLOSE_CODE
+  if (status < 400 || status > 599) return undefined
+  const [, name = '', details = '', text = reason] = /^([a-z_]+)((?: [a-z]+=[^ ]*)*): (.*)$/su.exec(reason) ?? []
+  const detail = new Map(details.split(' ').map((pair) => pair.split('=', 2) as [string, string]))
+  const known = Object.hasOwn(remedies, name) ? (name as RefusalName) : undefined
+  const retry = /^\d{1,5}$/.exec(detail.get('retry') ?? '')?.[0]
+  const allow = /^https?:\/\/[\w.:[\]-]+$/.exec(detail.get('allow') ?? '')?.[0]
+  return {
+    code,
+    text,
+    // A newer proxy may refuse by a name that is not known here.
+    remedy: known === undefined ? remedyOfStatus(status) : remedies[known],
+    ...(known === undefined ? {} : { refusal: known }),
+    ...(retry === undefined ? {} : { retryAfterSeconds: Number(retry) }),
+    ...(allow === undefined ? {} : { allow }),
+  }
+}
+
+function remedyOfStatus(status: number): Remedy {
+  if (status === 429 || status >= 502) return 'reconnect'
+  return [401, 403, 404, 409, 410].includes(status) ? 'new-console' : 'none'
+}

@@ -13,7 +13,11 @@ import {
   openapi,
   opens,
   project,
+  REFUSALS_SUBPROTOCOL,
+  type RefusalName,
   readFault,
+  refusal,
+  refusalClose,
   refusals,
   routes,
   tokenOf,
@@ -161,7 +165,59 @@ describe('close reasons and refusals', () => {
       expect(new TextEncoder().encode(text).length).toBeLessThanOrEqual(123)
       expect([1000, 1001, 1002, 1009, 1011].includes(code) || (code >= 4000 && code < 5000)).toBe(true)
     }
-    for (const { status } of Object.values(refusals)) expect(status).toBeGreaterThanOrEqual(400)
+    for (const [name, { status, text }] of Object.entries(refusals)) {
+      const { code, reason } = refusalClose(name as RefusalName, { retryAfterSeconds: 86_400 })
+      expect(code).toBe(4000 + status)
+      expect(reason).toBe(`${name} retry=86400: ${text}`)
+      expect(new TextEncoder().encode(reason).length).toBeLessThanOrEqual(123)
+    }
+  })
+
+  it('has no close code twice for a close reason and a refusal', () => {
+    const own = new Set<number>(Object.values(closeReasons).map(({ code }) => code))
+    for (const { status } of Object.values(refusals)) expect(own).not.toContain(4000 + status)
+  })
+
+  it('reads every refusal from its close event, with its remedy', () => {
+    for (const name of Object.keys(refusals) as RefusalName[]) {
+      const { code, reason } = refusalClose(name)
+      const { text, remedy, retryAfterSeconds } = refusal(name)
+      expect(closeReason(code, reason)).toEqual({
+        ...{ code, text, remedy, refusal: name },
+        ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+      })
+    }
+  })
+
+  it('carries the wait and the origin of a refusal, and leaves out an origin that does not fit', () => {
+    const late = refusalClose('too_many_attempts', { retryAfterSeconds: 12 })
+    expect(closeReason(late.code, late.reason)).toMatchObject({ refusal: 'too_many_attempts', retryAfterSeconds: 12 })
+    const foreign = refusalClose('foreign_origin', { allow: 'https://portal.example' })
+    expect(closeReason(foreign.code, foreign.reason)).toMatchObject({ allow: 'https://portal.example' })
+    const long = refusalClose('foreign_origin', { allow: `https://${'a'.repeat(100)}.example` })
+    expect(long.reason).toBe(`foreign_origin: ${refusals.foreign_origin.text}`)
+  })
+
+  it.each([
+    ['a name of a newer proxy', 4409, 'newer_name: Something new.', { text: 'Something new.', remedy: 'new-console' }],
+    ['another server', 4503, 'Go away', { text: 'Go away', remedy: 'reconnect' }],
+    ['no reason', 4400, '', { text: '', remedy: 'none' }],
+    ['markup as an origin', 4403, 'foreign_origin allow=https://<b>: No.', { text: 'No.', remedy: 'none' }],
+    ['a member of every object', 4403, 'constructor: No.', { text: 'No.', remedy: 'new-console' }],
+  ] as const)('reads a refusal with %s', (_, code, reason, meaning) => {
+    expect(closeReason(code, reason)).toEqual({
+      code,
+      ...meaning,
+      ...(reason.startsWith('foreign') ? { refusal: 'foreign_origin' } : {}),
+    })
+  })
+
+  it('never throws for a close event that anybody sends', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 4999 }), fc.string({ unit: 'binary' }), (code, reason) => {
+        expect([undefined, code]).toContain(closeReason(code, reason)?.code)
+      }),
+    )
   })
 
   it('are found again by code and text', () => {
@@ -171,16 +227,19 @@ describe('close reasons and refusals', () => {
 
   it('are each in the documentation, and nothing else is', () => {
     const page = readFileSync(new URL('../../../docs/close-reasons.md', import.meta.url), 'utf8')
-    const documented = [...page.matchAll(/^\| `([a-z_]+)` \| (\d+) \| (.*?) \|/gm)].map(([, name, code, text]) => [
-      name,
-      Number(code),
-      text,
-    ])
+    const cells = (line: string) => line.split('|').map((cell) => cell.trim())
+    const rows = [...page.matchAll(/^\| `[a-z_]+` \|.*$/gm)].map(([line]) => cells(line).slice(1))
+    const words = { none: 'nothing', reconnect: 'open the same address again', 'new-console': 'ask for a new console' }
     const catalogue = [
-      ...Object.entries(closeReasons).map(([name, { code, text }]) => [name, code, text]),
-      ...Object.entries(refusals).map(([name, { status, text }]) => [name, status, text]),
+      ...Object.entries(closeReasons).map(([name, { code, text, remedy }]) => [name, code, text, words[remedy]]),
+      ...(Object.keys(refusals) as RefusalName[]).map((name) => {
+        const { status, text, remedy } = refusal(name)
+        return [name, status, refusalClose(name).code, text, words[remedy]]
+      }),
     ]
-    expect(documented).toEqual(catalogue)
+    const documented = rows.map(([name, ...more]) => [name!.replaceAll('`', ''), ...more.slice(0, -2)])
+    expect(documented).toEqual(catalogue.map((row) => row.map(String)))
+    expect(page).toContain(`\`${REFUSALS_SUBPROTOCOL}\``)
   })
 })
 
@@ -195,6 +254,7 @@ it('has version numbers in microversions.ts alone', () => {
     'negotiate',
     'openapi',
     'project',
+    'refusals',
     'versioned',
     'versions',
   ]

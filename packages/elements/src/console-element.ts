@@ -1,6 +1,6 @@
 /** What all console elements do alike: when they dial, what they say while they do, and when they dial again. */
 import { pathAddress, socketAddress } from './address.ts'
-import { advice, type ConsoleEnd, localEnd } from './console-end.ts'
+import { type ConsoleEnd, finalWords, localEnd, waitingWords } from './console-end.ts'
 import { createOverlay, type Overlay } from './overlay.ts'
 import { ReconnectPlan } from './reconnect-plan.ts'
 
@@ -15,6 +15,9 @@ export interface ConsoleEventMap {
   /** The person pressed Ctrl+Alt+Shift to leave the console; nobody has the focus then, unless a listener moves it. */
   release: CustomEvent<null>
 }
+
+/** After this long the element says that it still waits: the proxy may be waiting for a slow cloud. */
+const slowAfterMs = 4_000
 
 /** One connection to one console, from dialling to its end. */
 export interface ConsoleSession {
@@ -44,6 +47,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   #state: ConsoleState = 'idle'
   #session: S | undefined
   #retry: ReturnType<typeof setTimeout> | undefined
+  #slow: ReturnType<typeof setTimeout> | undefined
   #dialling = false
   #lastEnd: ConsoleEnd | undefined
 
@@ -169,7 +173,11 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
 
   #open(address: URL): void {
     this.#become('connecting')
-    this.#overlay.show({ tone: 'busy', text: this.#plan.attempts > 0 ? 'Reconnecting…' : 'Opening the console…' })
+    const text = this.#plan.wasConnected ? 'Reconnecting…' : 'Opening the console…'
+    this.#overlay.show({ tone: 'busy', text })
+    this.#slow = setTimeout(() => {
+      this.#overlay.show({ tone: 'busy', text, advice: 'This takes longer than usual. Still waiting for an answer…' })
+    }, slowAfterMs)
     try {
       const session: S = this.openSession(address, {
         connect: () => this.#connected(),
@@ -187,6 +195,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   }
 
   #connected(): void {
+    clearTimeout(this.#slow)
     this.#overlay.hide()
     this.#overlay.showStill(undefined)
     this.#become('connected')
@@ -194,6 +203,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   }
 
   #ended(end: ConsoleEnd, connectedMs: number): void {
+    clearTimeout(this.#slow)
     this.#lastEnd = end
     const pauseMs = this.reconnect ? this.#plan.next({ end, connectedMs }) : undefined
     if (pauseMs === undefined) this.#rest(end)
@@ -203,22 +213,21 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
 
   #rest(end: ConsoleEnd): void {
     this.#overlay.showStill(undefined)
-    // The sentence of a failed opening says what to do already.
-    const said = end.text === localEnd('did_not_open').text
     this.#overlay.show({
       tone: 'ended',
-      text: end.text,
+      ...finalWords(end),
       action: end.remedy === 'new-console' ? 'Try again' : 'Reconnect',
-      ...(said ? {} : { advice: advice[end.remedy] }),
     })
     this.#become('ended')
   }
 
   #wait(end: ConsoleEnd, pauseMs: number): void {
-    const text = end.remedy === 'reconnect' ? end.text : 'The console does not answer yet.'
+    const words = waitingWords(end, this.#plan.wasConnected)
+    const text = end.remedy === 'reconnect' ? words.text : 'The console does not answer yet.'
     // The screen still stands, but is about to be taken away.
     if (this.#state === 'connected') this.#overlay.showStill(this.still())
-    this.#overlay.show({ tone: 'waiting', text, advice: 'Reconnecting…', action: 'Reconnect now' })
+    const action = this.#plan.wasConnected ? 'Reconnect now' : 'Try now'
+    this.#overlay.show({ tone: 'waiting', ...words, text, action })
     this.#become('waiting')
     this.#retry = setTimeout(() => this.#dial(), pauseMs)
   }
@@ -230,6 +239,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   // Leaves quietly whatever there is: the session's end is no longer ours to tell.
   #drop(): void {
     clearTimeout(this.#retry)
+    clearTimeout(this.#slow)
     const session = this.#session
     this.#session = undefined
     session?.close()

@@ -1,5 +1,12 @@
 /** Why a console ended, in words for the person in front of it. */
-import { closeReason, closeReasons, type Remedy } from '@oriel/contract'
+import {
+  closeReason,
+  closeReasons,
+  REFUSALS_SUBPROTOCOL,
+  type RefusalName,
+  type Remedy,
+  readRefusal,
+} from '@oriel/contract'
 
 /** How one connection to a console ended: the detail of the element's `disconnect` event. */
 export interface ConsoleEnd {
@@ -11,9 +18,21 @@ export interface ConsoleEnd {
   readonly remedy: Remedy
   /** Whether the other side, or the person, closed it in good order. */
   readonly clean: boolean
+  /** Why the proxy did not open the console, by its name in `docs/close-reasons.md`; absent for every other end. */
+  readonly refusal?: RefusalName
+  /** How many seconds to wait before the same address is opened again, where the proxy says so. */
+  readonly retryAfterSeconds?: number
+  /** For `foreign_origin`: the page's origin, as it would have to be listed in the proxy's `origin.allowed`. */
+  readonly allow?: string
 }
 
-/** What the browser tells about a WebSocket that closed; `opened` is whether the server had answered 101. */
+/** The WebSocket subprotocols that every console offers: that of the console, and that of refusals. */
+export const subprotocols: readonly string[] = ['binary', REFUSALS_SUBPROTOCOL]
+
+/** Whether an open WebSocket carries a console. The proxy also opens one to say why there is none, and closes it at once. */
+export const carriesConsole = ({ protocol }: Pick<WebSocket, 'protocol'>): boolean => protocol !== REFUSALS_SUBPROTOCOL
+
+/** What the browser tells about a WebSocket that closed; `opened` is whether it had carried a console. */
 export interface SocketEnd {
   readonly code: number
   readonly reason: string
@@ -21,11 +40,11 @@ export interface SocketEnd {
   readonly opened: boolean
 }
 
-/** Ends that only the page sees. A browser does not say why a WebSocket failed to open, so neither can the page. */
+/** Ends that only the page sees. A browser does not say why a WebSocket failed to open, nor do proxies without refusals. */
 export const localEnds = {
   did_not_open: {
     code: 1006,
-    text: 'The console did not open: the address may have expired. Ask for a new one.',
+    text: 'The console did not open: the proxy cannot be reached, or the address has expired.',
     remedy: 'new-console',
   },
   no_answer: { code: 1006, text: 'The console did not answer in time.', remedy: 'reconnect' },
@@ -50,6 +69,36 @@ export const advice = {
   'new-console': 'Go back to where you opened it and open a new console.',
 } as const satisfies Record<Remedy, string>
 
+/** What a card says of an end: what happened, and what to do next. */
+export interface Words {
+  readonly text: string
+  readonly advice: string
+}
+
+/** The words for an end that is left to the person. */
+export function finalWords(end: ConsoleEnd): Words {
+  const { text, rest } = sentences(end)
+  if (end.allow !== undefined) return { text, advice: allowAdvice(end.allow) }
+  // The proxy's own next step is for clients of every kind; what to do in a page is said better here.
+  return { text, advice: end.remedy === 'new-console' ? advice['new-console'] : rest || advice[end.remedy] }
+}
+
+/** The words for an end after which the console is dialled again. `before`: whether it was connected before. */
+export function waitingWords(end: ConsoleEnd, before: boolean): Words {
+  const { text, rest } = sentences(end)
+  const again = before ? 'Reconnecting…' : 'Trying again…'
+  return { text, advice: rest.endsWith('?') ? `${rest} ${again}` : again }
+}
+
+/** A refusal's sentences say what happened, and then what to do. Other ends say only the first. */
+function sentences({ text, refusal }: ConsoleEnd): { text: string; rest: string } {
+  const end = refusal === undefined ? -1 : text.indexOf('. ')
+  return end < 0 ? { text, rest: '' } : { text: text.slice(0, end + 1), rest: text.slice(end + 2) }
+}
+
+const allowAdvice = (origin: string) =>
+  `If this page should show consoles, the operator of the console proxy allows it with origin.allowed = ["${origin}"]`
+
 /** A local end by its name. */
 export const localEnd = (name: keyof typeof localEnds): ConsoleEnd => ({ ...localEnds[name], clean: false })
 
@@ -58,12 +107,17 @@ export const closedByPerson = (): ConsoleEnd => ({ ...closeReasons.client_closed
 
 /** Says a WebSocket's close event in words: ours from the catalogue, the server's own text for a code that is not ours. */
 export function describeEnd({ code, reason, wasClean, opened }: SocketEnd): ConsoleEnd {
-  if (!opened) return localEnd('did_not_open')
+  if (!opened) return refusedEnd(code, reason) ?? localEnd('did_not_open')
   // The server closed it, so of the two reasons with code 1000 only the machine's can be meant. 1005: no code was sent.
   const known = code === 1000 || code === 1005 ? closeReasons.console_closed : closeReason(code, reason)
   if (known !== undefined) return { code, text: known.text, remedy: known.remedy, clean: wasClean }
   if (reason !== '') return { code, text: plainLine(reason), remedy: 'reconnect', clean: wasClean }
   return { ...localEnds.connection_broke, code, clean: wasClean }
+}
+
+function refusedEnd(code: number, reason: string): ConsoleEnd | undefined {
+  const refused = readRefusal(code, reason)
+  return refused && { ...refused, text: plainLine(refused.text) || localEnds.did_not_open.text, clean: true }
 }
 
 /**

@@ -5,6 +5,8 @@ import type { ConsoleEnd } from './console-end.ts'
 /** Pause before the first retry; it doubles from one retry to the next. */
 export const firstPauseMs = 1_000
 export const longestPauseMs = 15_000
+/** The longest wait that a proxy can ask for. In seconds. */
+export const longestWaitSeconds = 120
 /** About two minutes of trying: a console auth token lives for minutes, so more would be in vain. */
 export const maxAttempts = 10
 /** A connection that stood this long counts as good, and the next loss starts from the first pause again. */
@@ -26,23 +28,32 @@ export class ReconnectPlan {
     this.#random = random
   }
 
-  /** How many retries were made since the console last stood. */
+  /** How many retries were made since the console was last connected. */
   get attempts(): number {
     return this.#attempts
   }
 
-  /** The pause before the next attempt, or `undefined` when a person should decide. */
+  /** Whether the console was connected at least once. */
+  get wasConnected(): boolean {
+    return this.#wasConnected
+  }
+
+  /**
+   * Returns the pause before the next attempt, milliseconds, or `undefined` when a person should decide. The pause is at
+   * least as long as the proxy asked for, up to {@link longestWaitSeconds}.
+   */
   next({ end, connectedMs }: Loss): number | undefined {
     if (connectedMs > 0) this.#wasConnected = true
     if (connectedMs >= stableAfterMs) this.#attempts = 0
     if (!this.#worthRetrying(end) || this.#attempts >= maxAttempts) return undefined
     const pauseMs = Math.min(firstPauseMs * 2 ** this.#attempts, longestPauseMs)
     this.#attempts += 1
-    return Math.round(pauseMs * (0.75 + this.#random() / 2))
+    const spreadMs = Math.round(pauseMs * (0.75 + this.#random() / 2))
+    return Math.max(spreadMs, 1_000 * Math.min(end.retryAfterSeconds ?? 0, longestWaitSeconds))
   }
 
-  // Once the console had stood, a failure to open may be a restarting proxy. An idle limit means nobody is there, so
-  // dialling again by itself would defeat it.
+  // Once the console was connected, a failure to open may be a restarting proxy. An idle limit means that nobody is there,
+  // so dialling again would defeat it.
   #worthRetrying({ code, remedy }: ConsoleEnd): boolean {
     if (code === closeReasons.idle.code) return false
     return remedy === 'reconnect' || (code === 1006 && this.#wasConnected)

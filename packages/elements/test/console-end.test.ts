@@ -1,6 +1,6 @@
-import { closeReasons } from '@oriel/contract'
+import { closeReasons, type RefusalName, refusal, refusalClose, refusals } from '@oriel/contract'
 import { describe, expect, it } from 'vitest'
-import { advice, describeEnd, plainLine } from '../src/console-end.ts'
+import { advice, type ConsoleEnd, describeEnd, finalWords, plainLine, waitingWords } from '../src/console-end.ts'
 
 const closed = (code: number, reason = '', opened = true) =>
   describeEnd({ code, reason, wasClean: code !== 1006, opened })
@@ -37,7 +37,63 @@ describe('describeEnd', () => {
 
   it('asks for a new console when the address did not open, whatever the code', () => {
     expect(closed(1006, '', false).remedy).toBe('new-console')
-    expect(closed(1006, '', false).text).toContain('may have expired')
+    expect(closed(1006, '', false).text).toContain('the address has expired')
+  })
+
+  it.each(Object.keys(refusals) as RefusalName[])('gives the sentence and the remedy of the refusal %s', (name) => {
+    const { code, reason } = refusalClose(name)
+    const { text, remedy } = refusal(name)
+    expect(closed(code, reason, false)).toMatchObject({ code, text, remedy, refusal: name, clean: true })
+  })
+
+  it('takes control characters out of a refusal that another server made up', () => {
+    expect(closed(4403, 'unknown_token: \u202e<b>\u0000Gone.', false).text).toBe('<b> Gone.')
+    expect(closed(4403, 'unknown_token: ', false).text).toContain('did not open')
+  })
+})
+
+describe('the words of a card', () => {
+  const refused = (name: RefusalName, allow?: string): ConsoleEnd => {
+    const { code, reason } = refusalClose(name, { allow })
+    return closed(code, reason, false)
+  }
+
+  it('say what happened, and then what to do', () => {
+    expect(finalWords(refused('console_unreachable'))).toEqual({
+      text: 'The console of this machine cannot be reached.',
+      advice: 'Is the machine running?',
+    })
+    expect(finalWords(refused('too_many'))).toEqual({
+      text: 'Too many consoles are open.',
+      advice: 'Close one and try again.',
+    })
+    expect(finalWords(refused('security_failed')).advice).toBe('')
+  })
+
+  it('say where to get a new console when the address is of no use any more', () => {
+    for (const name of ['unknown_token', 'console_moved', 'missing_token', 'wrong_console_type'] as const)
+      expect(finalWords(refused(name)).advice).toBe(advice['new-console'])
+    expect(finalWords(refused('unknown_token')).text).toBe('This console address is not valid or not valid any more.')
+  })
+
+  it('say which origin the operator has to allow', () => {
+    const words = finalWords(refused('foreign_origin', 'https://portal.example'))
+    expect(words.text).toBe('This page may not open consoles here.')
+    expect(words.advice).toContain('origin.allowed = ["https://portal.example"]')
+    expect(finalWords(refused('foreign_origin')).advice).toBe('')
+  })
+
+  it('say that the console is tried again, and ask whether the machine runs', () => {
+    expect(waitingWords(refused('authority_unavailable'), false)).toEqual({
+      text: 'The service that knows this console does not answer.',
+      advice: 'Trying again…',
+    })
+    expect(waitingWords(refused('console_unreachable'), true).advice).toBe('Is the machine running? Reconnecting…')
+  })
+
+  it('leave the sentence of another end whole', () => {
+    const end = closed(1011)
+    expect(finalWords(end)).toEqual({ text: closeReasons.proxy_error.text, advice: advice.reconnect })
   })
 })
 

@@ -1,4 +1,4 @@
-import { closeReasons } from '@oriel/contract'
+import { closeReasons, type RefusalName, refusal, refusals } from '@oriel/contract'
 import { describe, expect, it } from 'vitest'
 import { localEnd } from '../src/console-end.ts'
 import { firstPauseMs, longestPauseMs, maxAttempts, ReconnectPlan, stableAfterMs } from '../src/reconnect-plan.ts'
@@ -56,5 +56,43 @@ describe('ReconnectPlan', () => {
     const plan = new ReconnectPlan(middle)
     plan.next({ end: lost, connectedMs: 60_000 })
     expect(plan.next({ end: refused, connectedMs: 0 })).toBe(2_000)
+  })
+
+  describe('after a refusal', () => {
+    const names = Object.keys(refusals) as RefusalName[]
+    const endOf = (name: RefusalName) => ({
+      code: 4000 + refusals[name].status,
+      clean: true,
+      refusal: name,
+      ...refusal(name),
+    })
+    const again = [
+      ...['too_many', 'too_many_attempts', 'console_unreachable'],
+      ...['authority_unavailable', 'draining', 'console_timeout'],
+    ]
+
+    it.each(names.filter((name) => again.includes(name)))('tries again after %s, even of the first opening', (name) => {
+      expect(new ReconnectPlan(middle).next({ end: endOf(name), connectedMs: 0 })).toBeGreaterThanOrEqual(firstPauseMs)
+    })
+
+    it.each(names.filter((name) => !again.includes(name)))('stops at once after %s, even of a lost console', (name) => {
+      const plan = new ReconnectPlan(middle)
+      plan.next({ end: lost, connectedMs: 60_000 })
+      expect(plan.next({ end: endOf(name), connectedMs: 0 })).toBeUndefined()
+    })
+
+    it('waits at least as long as the proxy asks for', () => {
+      const end = { ...endOf('too_many_attempts'), retryAfterSeconds: 30 }
+      expect(new ReconnectPlan(middle).next({ end, connectedMs: 0 })).toBe(30_000)
+      const tooLong = { ...end, retryAfterSeconds: 86_400 }
+      expect(new ReconnectPlan(middle).next({ end: tooLong, connectedMs: 0 })).toBe(120_000)
+    })
+
+    it('leaves a refusal to the person after as many attempts as a lost connection', () => {
+      const plan = new ReconnectPlan(middle)
+      const end = endOf('console_unreachable')
+      for (let i = 0; i < maxAttempts; i += 1) expect(plan.next({ end, connectedMs: 0 })).toBeDefined()
+      expect(plan.next({ end, connectedMs: 0 })).toBeUndefined()
+    })
   })
 })

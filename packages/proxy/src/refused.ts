@@ -6,6 +6,8 @@ export class Refused extends Error {
   readonly refusal: RefusalName
   /** HTTP headers that the refusal carries besides the usual ones. */
   readonly headers: Readonly<Record<string, string>>
+  /** The origin that `origin.allowed` would have to list for the request to be admitted. */
+  readonly allow: string | undefined
 
   /**
    * @param refusal what the client hears
@@ -15,10 +17,12 @@ export class Refused extends Error {
     super(detail, 'cause' in options ? { cause: options.cause } : undefined)
     this.refusal = refusal
     this.headers = options.headers ?? {}
+    this.allow = options.allow
   }
 }
 
 export interface RefusedOptions {
   readonly cause?: unknown
   readonly headers?: Readonly<Record<string, string>>
+  readonly allow?: string
 }

@@ -61,3 +61,19 @@ function collect(socket: WebSocket) {
     },
   }
 }
+
+/** A hypervisor that shows a dark screen of 64 by 48 pixels called `web-1`, and takes whatever the viewer sends. */
+export async function serveScreen(peer: Peer): Promise<void> {
+  await peer.send(VERSION)
+  await peer.expect(VERSION)
+  await peer.send(Buffer.from([1, NONE]))
+  await peer.expect(Buffer.from([NONE]))
+  await peer.send(OK)
+  await peer.read(1)
+  peer.socket.on('error', () => {})
+  // RFC 6143 section 7.3.2: width, height, pixel format, and the name with its length.
+  await peer.send(Buffer.from('0040003020180001 00ff00ff00ff 100800 000000 00000005'.replaceAll(' ', ''), 'hex'))
+  await peer.send(Buffer.from('web-1'))
+  peer.socket.resume()
+  await peer.closed({ timeoutMs: 600_000 })
+}

@@ -32,7 +32,7 @@ export function followState(screen: Console, { viewOnly }: PageQuery): void {
     idle: 'No console',
     connecting: 'Opening…',
     connected: viewOnly ? 'Connected, view only' : 'Connected',
-    waiting: 'Reconnecting…',
+    waiting: 'Trying again…',
     ended: 'Not connected',
   } as const satisfies Record<ConsoleState, string>
   const follow = () => {

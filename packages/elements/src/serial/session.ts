@@ -1,6 +1,6 @@
 /** One connection to a serial port, from dialling to its end. */
 import type { ConsoleSession, SessionEvents } from '../console-element.ts'
-import { type ConsoleEnd, closedByPerson, describeEnd, localEnd } from '../console-end.ts'
+import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
 
 /** How long dialling may take. */
 export const openTimeoutMs = 20_000
@@ -23,7 +23,7 @@ export interface SerialSession extends ConsoleSession {
  * @throws SyntaxError or SecurityError for an address that the browser refuses to dial
  */
 export function openSerialSession(address: URL, events: SerialSessionEvents): SerialSession {
-  const socket = new WebSocket(address, ['binary'])
+  const socket = new WebSocket(address, [...subprotocols])
   socket.binaryType = 'arraybuffer'
   let connectedAt: number | undefined
   let ended = false
@@ -39,7 +39,7 @@ export function openSerialSession(address: URL, events: SerialSessionEvents): Se
   }
   const deadline = setTimeout(() => hangUp(localEnd('no_answer')), openTimeoutMs)
   socket.addEventListener('open', () => {
-    if (ended) return
+    if (ended || !carriesConsole(socket)) return
     clearTimeout(deadline)
     connectedAt = performance.now()
     events.connect()
@@ -54,7 +54,7 @@ export function openSerialSession(address: URL, events: SerialSessionEvents): Se
     connectedMs: () => (connectedAt === undefined ? 0 : Math.max(1, performance.now() - connectedAt)),
     close: () => hangUp(closedByPerson()),
     send(bytes) {
-      if (socket.readyState !== socket.OPEN) return
+      if (connectedAt === undefined || socket.readyState !== socket.OPEN) return
       for (let from = 0; from < bytes.length && socket.bufferedAmount < maxBufferedBytes; from += maxFrameBytes) {
         socket.send(bytes.slice(from, from + maxFrameBytes))
       }

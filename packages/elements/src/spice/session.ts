@@ -3,7 +3,7 @@
  * any bundle: it is loaded at run time, unmodified, from files of its own that can be replaced.
  */
 import type { ConsoleSession, SessionEvents } from '../console-element.ts'
-import { type ConsoleEnd, closedByPerson, describeEnd, localEnd } from '../console-end.ts'
+import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
 import { sendWholeTickets } from './tickets.ts'
 
 /** How long loading the library, dialling and the SPICE link may take together. */
@@ -77,7 +77,17 @@ export function openSpiceSession(
   function start({ SpiceMainConn }: SpiceLibrary): void {
     if (ended) return
     sendWholeTickets(Object.getPrototypeOf(SpiceMainConn.prototype))
-    main = new SpiceMainConn({
+    main = offeringRefusals(() => dial(SpiceMainConn))
+    main.ws?.addEventListener('open', ({ target }) => {
+      opened = carriesConsole(target as WebSocket)
+    })
+    main.ws?.addEventListener('close', ({ code, reason, wasClean }) =>
+      end(describeEnd({ code, reason, wasClean, opened })),
+    )
+  }
+
+  function dial(SpiceMainConn: SpiceLibrary['SpiceMainConn']): SpiceMain {
+    return new SpiceMainConn({
       uri: address.href,
       screen_id: stage.id,
       password: '',
@@ -89,12 +99,24 @@ export function openSpiceSession(
         if (how) end(how)
       },
     })
-    main.ws?.addEventListener('open', () => {
-      opened = true
-    })
-    main.ws?.addEventListener('close', ({ code, reason, wasClean }) =>
-      end(describeEnd({ code, reason, wasClean, opened })),
-    )
+  }
+}
+
+/**
+ * Lets the WebSocket that `open` makes offer refusals too: the library, which stays unmodified, names its one subprotocol
+ * itself. It dials the main channel at once, and the others only when that one is open.
+ */
+function offeringRefusals<T>(open: () => T): T {
+  const Plain = globalThis.WebSocket
+  globalThis.WebSocket = class extends Plain {
+    constructor(url: string | URL) {
+      super(url, [...subprotocols])
+    }
+  }
+  try {
+    return open()
+  } finally {
+    globalThis.WebSocket = Plain
   }
 }
 

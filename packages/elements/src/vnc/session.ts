@@ -1,7 +1,7 @@
 /** One connection of noVNC to one console, from dialling to its end. The WebSocket is ours, so that its close event is too. */
 import RFB from '@novnc/novnc'
 import type { ConsoleSession, SessionEvents } from '../console-element.ts'
-import { type ConsoleEnd, closedByPerson, describeEnd, localEnd } from '../console-end.ts'
+import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
 import type { KeySink } from './typist.ts'
 
 /** How long dialling, the security handshake and the first picture may take together. */
@@ -23,7 +23,7 @@ export interface VncSession extends ConsoleSession, KeySink {
  * @throws SyntaxError or SecurityError for an address that the browser refuses to dial
  */
 export function openVncSession(target: HTMLElement, address: URL, events: VncSessionEvents): VncSession {
-  const socket = new WebSocket(address)
+  const socket = new WebSocket(address, [...subprotocols])
   let opened = false
   let connectedAt: number | undefined
   let ended = false
@@ -41,7 +41,7 @@ export function openVncSession(target: HTMLElement, address: URL, events: VncSes
 
   // Before noVNC sets its own handlers, so that the reason is known when noVNC tears its side down.
   socket.addEventListener('open', () => {
-    opened = true
+    opened = carriesConsole(socket)
   })
   socket.addEventListener('close', ({ code, reason, wasClean }) => end(describeEnd({ code, reason, wasClean, opened })))
 

@@ -40,8 +40,14 @@ export function admitOrigin(rawHeaders: readonly string[], site: Site, allowed: 
   const origin = values.length === 1 ? parseOrigin(values[0]!) : undefined
   if (!origin) throw new Refused('foreign_origin', `Origin is ${JSON.stringify(values.join(', ').slice(0, 200))}`)
   if (origin.hostName === site.hostName || allowed.some((entry) => matches(entry, origin))) return origin
-  throw new Refused('foreign_origin', `Origin ${origin.hostName} is neither Host ${site.hostName} nor allowed`)
+  throw new Refused('foreign_origin', `Origin ${origin.hostName} is neither Host ${site.hostName} nor allowed`, {
+    allow: originEntry(origin),
+  })
 }
+
+/** An origin as an entry of `origin.allowed`, where ports do not count. */
+export const originEntry = ({ scheme, hostName }: NonNullable<Origin>) =>
+  `${scheme}://${hostName.includes(':') ? `[${hostName}]` : hostName}`
 
 /**
  * Refuses a page whose scheme is not that of the console's base URL (Nova's rule): a page that was loaded in clear must

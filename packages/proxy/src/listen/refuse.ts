@@ -1,24 +1,66 @@
-/** Answers an Upgrade that is not granted: a status and a JSON fault, written on the bare socket. */
-import { STATUS_CODES } from 'node:http'
+/**
+ * Answers an Upgrade that is refused: with a status and a JSON fault, or, for a client that offers it, with a WebSocket
+ * that is closed at once, since a browser shows a page only the close event.
+ */
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { faultBody, refusal as refusalOf } from '@oriel/contract'
+import { faultBody, REFUSALS_SUBPROTOCOL, refusalClose, refusal as refusalOf } from '@oriel/contract'
+import { WebSocketServer } from 'ws'
 import type { Refused } from '../refused.ts'
+import { offersRefusals } from './upgrade.ts'
 
-/** How long the client may take to read the answer. */
+/** An Upgrade as `node:http` hands it over. */
+export interface UpgradeRequest {
+  readonly request: IncomingMessage
+  readonly socket: Duplex
+  readonly head: Buffer
+}
+
+/** How long the client may take to read the answer, and to answer a close frame. */
 const FLUSH_TIMEOUT_MS = 2_000
 
-/** Sends the refusal and closes. The client hears the catalogue's sentence, never the exact cause. */
-export function refuse(socket: Duplex, { refusal, headers }: Refused): void {
+/** Sends the refusal and closes. The client gets the catalogue's sentence, never the exact cause. */
+export function refuse(upgrade: UpgradeRequest, refused: Refused): void {
+  const { request, socket } = upgrade
   if (socket.destroyed) return
-  const { status, text, retryAfterSeconds } = refusalOf(refusal)
-  const retry = retryAfterSeconds === undefined ? undefined : { 'Retry-After': String(retryAfterSeconds) }
   const timer = setTimeout(() => socket.destroy(), FLUSH_TIMEOUT_MS)
   socket.once('close', () => clearTimeout(timer))
+  // A bad request may not be one that a WebSocket server can accept.
+  if (refused.refusal !== 'bad_request' && offersRefusals(request)) closeWebSocket(upgrade, refused)
+  else sendStatus(socket, refused)
+}
+
+function sendStatus(socket: Duplex, { refusal, headers }: Refused): void {
+  const { status, text, retryAfterSeconds } = refusalOf(refusal)
+  const retry = retryAfterSeconds === undefined ? undefined : { 'Retry-After': String(retryAfterSeconds) }
   socket.once('finish', () => socket.destroy())
   // Whatever else the client sent is read and dropped: unread bytes would turn the close into a reset.
   socket.resume()
   socket.end(httpAnswer(status, { ...retry, ...headers }, JSON.stringify(faultBody(status, text))))
 }
+
+/** Accepts the WebSocket only to close it. What the client sends is dropped; no message above 125 bytes is parsed. */
+function closeWebSocket({ request, socket, head }: UpgradeRequest, { refusal, headers, allow }: Refused): void {
+  const seconds = Number.parseInt(headers['Retry-After'] ?? '', 10)
+  const retryAfterSeconds = Number.isNaN(seconds) ? undefined : seconds
+  const { code, reason } = refusalClose(refusal, { allow, retryAfterSeconds })
+  refuser.handleUpgrade(request, socket, head, (client) => {
+    client.on('error', unheard)
+    client.close(code, reason)
+  })
+}
+
+const refuser = new WebSocketServer({
+  noServer: true,
+  clientTracking: false,
+  perMessageDeflate: false,
+  autoPong: false,
+  maxPayload: 125,
+  handleProtocols: () => REFUSALS_SUBPROTOCOL,
+})
+
+/** Without a listener, the error of a client that breaks the protocol would end the process. */
+const unheard = () => {}
 
 function httpAnswer(status: number, headers: Readonly<Record<string, string>>, body: string): string {
   const lines = Object.entries({

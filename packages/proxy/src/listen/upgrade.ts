@@ -1,5 +1,6 @@
 /** The Upgrade request itself (RFC 6455 section 4.2.1), judged before anybody is asked about its token. */
 import type { IncomingMessage } from 'node:http'
+import { REFUSALS_SUBPROTOCOL } from '@oriel/contract'
 import { Refused } from '../refused.ts'
 
 /** The version of RFC 6455, which every browser sends. */
@@ -22,17 +23,38 @@ export function checkUpgrade({ method, headers, rawHeaders }: IncomingMessage): 
 }
 
 /**
- * The subprotocol to answer with: the first of `served` that is offered, or none when none is offered.
- * @throws Refused `bad_request` when only others are offered, or the header is not as RFC 6455 has it: names, each once
+ * Chooses the subprotocol of a console: the first of `served` that is offered. Returns `undefined` if none is offered
+ * besides {@link REFUSALS_SUBPROTOCOL}, which is for refusals.
+ * @throws Refused `bad_request` when only others are offered, or the header is malformed
  */
 export function chooseSubprotocol(offered: string | undefined, served: readonly string[]): string | undefined {
-  if (offered === undefined) return undefined
-  const names = offered.split(',').map((name) => name.replace(/^[ \t]+|[ \t]+$/g, ''))
-  if (!names.every((name) => TOKEN.test(name))) throw bad('a subprotocol that is no name')
-  if (new Set(names).size < names.length) throw bad('a subprotocol is offered twice')
+  const names = subprotocolsOf(offered).filter((name) => name !== REFUSALS_SUBPROTOCOL)
+  if (names.length === 0) return undefined
   const chosen = served.find((name) => names.includes(name))
   if (chosen === undefined) throw bad(`only the subprotocols ${JSON.stringify(names.slice(0, 8))} are offered`)
   return chosen
+}
+
+/** Whether a client asks for refusals as close events, in an Upgrade that a WebSocket server can answer with 101. */
+export function offersRefusals(request: IncomingMessage): boolean {
+  try {
+    checkUpgrade(request)
+    return subprotocolsOf(request.headers['sec-websocket-protocol']).includes(REFUSALS_SUBPROTOCOL)
+  } catch {
+    return false
+  }
+}
+
+/**
+ * The names in Sec-WebSocket-Protocol (RFC 6455 section 4.1): each once.
+ * @throws Refused `bad_request`
+ */
+function subprotocolsOf(offered: string | undefined): readonly string[] {
+  if (offered === undefined) return []
+  const names = offered.split(',').map((name) => name.replace(/^[ \t]+|[ \t]+$/g, ''))
+  if (!names.every((name) => TOKEN.test(name))) throw bad('a subprotocol is malformed')
+  if (new Set(names).size < names.length) throw bad('a subprotocol is offered twice')
+  return names
 }
 
 const bad = (detail: string, headers: Record<string, string> = {}) => new Refused('bad_request', detail, { headers })

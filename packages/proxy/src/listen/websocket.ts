@@ -23,7 +23,7 @@ import { startSessionTimers } from '../session-timers.ts'
 import type { Sessions } from '../sessions.ts'
 import type { SpiceFront } from '../spice/front.ts'
 import type { Timing } from '../timing.ts'
-import { refuse } from './refuse.ts'
+import { refuse, type UpgradeRequest } from './refuse.ts'
 import { routeOf } from './route.ts'
 import { checkUpgrade, chooseSubprotocol } from './upgrade.ts'
 
@@ -58,13 +58,6 @@ export interface ListenerFacts {
   readonly consoles: readonly ServedConsoleType[]
 }
 
-/** An Upgrade as `node:http` hands it over. */
-export interface UpgradeRequest {
-  readonly request: IncomingMessage
-  readonly socket: Duplex
-  readonly head: Buffer
-}
-
 /** The largest message of a client: keys and pointer moves are tiny, a pasted text is not. */
 const MAX_MESSAGE_BYTES = 1024 * 1024
 
@@ -90,7 +83,7 @@ export async function handleUpgrade(
     context.metrics.admission(refused.refusal)
     const level = refused.cause === undefined ? 'info' : 'warn'
     context.log[level]({ ...facts, refusal: refused.refusal, detail: refused.message, err: refused.cause }, 'refused')
-    refuse(socket, refused)
+    refuse(upgrade, refused)
   }
 }
 

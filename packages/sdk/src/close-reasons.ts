@@ -1,0 +1,11 @@
+/**
+ * Why the WebSocket of a console closed, or why the proxy did not open it: for clients that dial a console's address
+ * themselves. An entry of its own, so that clients of the API need not carry it.
+ */
+export {
+  type CloseReason,
+  closeReason,
+  REFUSALS_SUBPROTOCOL,
+  type RefusalName,
+  type Remedy,
+} from '@oriel/contract'

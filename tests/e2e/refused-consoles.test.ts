@@ -1,0 +1,233 @@
+/** What a person sees of a console that does not open: real pages in a real browser, with a Nova and machines that fail. */
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import {
+  freePort,
+  type NovaStub,
+  type RunningProgram,
+  requires,
+  type ScriptedServer,
+  scriptedServer,
+  startNovaStub,
+} from '@oriel/testkit'
+import { startChromium } from '@oriel/testkit/chromium'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { listening, merge, proxyConfig, startApp } from './parts/oriel.ts'
+import { serveScreen } from './parts/rfb.ts'
+
+const NOVNC = new URL('../../packages/elements/node_modules/@novnc/novnc/', import.meta.url)
+const { skip, reason } = requires('chromium')
+
+describe.skipIf(skip)(`a console that does not open, in Chromium${reason}`, () => {
+  const parts = new AsyncDisposableStack()
+  const ports: Record<'novnc' | 'spice' | 'serial', number> = { novnc: 0, spice: 0, serial: 0 }
+  let browser: Browser
+  let nova: NovaStub
+  let machine: ScriptedServer
+  let proxy: RunningProgram
+  let page: Page
+  let token: string
+
+  beforeAll(async () => {
+    browser = parts.use(await startChromium())
+    machine = parts.use(await scriptedServer(serveScreen))
+    nova = parts.use(await startNovaStub({ tokens: {}, adminToken: 'service-secret' }))
+    Object.assign(ports, { novnc: await freePort(), spice: await freePort(), serial: await freePort() })
+    proxy = await startProxy()
+  })
+  afterAll(async () => {
+    await proxy.stop()
+    await parts.disposeAsync()
+  })
+  beforeEach(async () => {
+    token = randomUUID()
+    nova.behave('answer')
+    runs()
+    page = await browser.newPage()
+  })
+  afterEach(() => page.close())
+
+  async function startProxy(): Promise<RunningProgram> {
+    const program = await startApp(
+      'proxy',
+      merge(proxyConfig(nova.port, ports.novnc), {
+        authority: { auth: { token: 'service-secret' }, timeout_ms: 5_500 },
+        hypervisor: { identity: 'off' },
+        sessions: { drain_seconds: 1 },
+        listen: [
+          { address: `127.0.0.1:${ports.novnc}`, consoles: ['novnc'] },
+          { address: `127.0.0.1:${ports.spice}`, consoles: ['spice-html5'] },
+          { address: `127.0.0.1:${ports.serial}`, consoles: ['serial'] },
+        ],
+      }),
+    )
+    await listening(program, 3)
+    return program
+  }
+
+  /** The token leads to the machine; the other way, to a port where no machine listens. */
+  const runs = () => nova.tokens.set(token, { instance_uuid: token, host: machine.host, port: machine.port })
+  const stops = async () => nova.tokens.set(token, { instance_uuid: token, host: '127.0.0.1', port: await freePort() })
+
+  const address = (port = ports.novnc) => `http://127.0.0.1:${port}/vnc_lite.html?path=%3Ftoken%3D${token}`
+  const card = (tone: 'busy' | 'waiting' | 'ended') => page.locator(`.overlay[data-tone="${tone}"]`)
+  const connected = () => page.getByText('Connected', { exact: true }).waitFor()
+  const refusedAs = (refusal: string) =>
+    proxy.records.filter((record) => record.msg === 'refused' && record.refusal === refusal).length
+
+  it('of a stopped machine is said to be unreachable, and opens once the machine runs', async () => {
+    await stops()
+    await page.goto(address())
+    await card('waiting').getByText('The console of this machine cannot be reached.').waitFor()
+    await card('waiting').getByText('Is the machine running? Trying again…').waitFor()
+    runs()
+    await connected()
+  })
+
+  it.each([
+    ['novnc', 'vnc.html'],
+    ['spice', 'spice_auto.html'],
+    ['serial', 'serial.html'],
+  ] as const)('with an unknown token ends at once, for %s', async (type, file) => {
+    const earlier = refusedAs('unknown_token')
+    await page.goto(`http://127.0.0.1:${ports[type]}/${file}?token=${randomUUID()}`)
+    await card('ended').getByText('This console address is not valid or not valid any more.').waitFor()
+    await card('ended').getByText('Go back to where you opened it and open a new console.').waitFor()
+    await page.getByRole('button', { name: 'Try again' }).waitFor()
+    expect(refusedAs('unknown_token') - earlier).toBe(1)
+  })
+
+  it('for a slow cloud is waited for, retried, and opens once the cloud answers', async () => {
+    nova.behave('hang')
+    await page.goto(address())
+    await card('busy').getByText('This takes longer than usual.').waitFor()
+    await card('waiting').getByText('The service that knows this console does not answer.').waitFor()
+    nova.behave('answer')
+    await connected()
+  })
+
+  it('behind a balancer that changes Host says which origin to allow', async () => {
+    await using balancer = await hostChangingBalancer(ports.novnc)
+    await page.goto(address(balancer.port))
+    await card('ended').getByText('This page may not open consoles here.').waitFor()
+    await card('ended').getByText('origin.allowed = ["http://127.0.0.1"]').waitFor()
+  })
+
+  it('while the proxy restarts is retried, and opens at the new process', async () => {
+    nova.behave('hang')
+    const asked = nova.requests.length
+    await page.goto(address())
+    await nova.requested(asked + 1)
+    const stopped = proxy.stop()
+    await card('waiting').getByText('The console proxy is restarting.').waitFor()
+    await stopped
+    nova.behave('answer')
+    proxy = await startProxy()
+    await connected()
+  })
+
+  it('any more, since the machine was deleted while it was open, ends at once', async () => {
+    await using doomed = await scriptedServer(serveScreen)
+    nova.tokens.set(token, { instance_uuid: token, host: doomed.host, port: doomed.port })
+    await page.goto(address())
+    await connected()
+    nova.tokens.delete(token)
+    await doomed[Symbol.asyncDispose]()
+    await card('ended').getByText('This console address is not valid or not valid any more.').waitFor()
+    await card('ended').getByText('Go back to where you opened it and open a new console.').waitFor()
+  })
+
+  it('again after the machine moved to another port, opens by itself', async () => {
+    await using doomed = await scriptedServer(serveScreen)
+    nova.tokens.set(token, { instance_uuid: token, host: doomed.host, port: doomed.port })
+    await page.goto(address())
+    await connected()
+    await stops()
+    await doomed[Symbol.asyncDispose]()
+    await card('waiting').getByText('The console of this machine cannot be reached.').waitFor()
+    runs()
+    await connected()
+  })
+
+  it('in stock noVNC fails as before, with a status, and opens with a valid token', async () => {
+    await using site = await novncSite()
+    await page.goto(`http://127.0.0.1:${site.port}/`)
+    const connectTo = (path: string) =>
+      page.evaluate(
+        ([url]) =>
+          new Promise((resolve) => {
+            const { RFB, document } = globalThis as unknown as NovncWindow
+            const rfb = new RFB(document.body, url!, {})
+            rfb.addEventListener('connect', () => resolve('connected'))
+            rfb.addEventListener('disconnect', ({ detail }) => resolve(detail.clean))
+          }),
+        [`ws://127.0.0.1:${ports.novnc}${path}`],
+      )
+    await page.waitForFunction('globalThis.RFB !== undefined')
+    expect(await connectTo(`/?token=${token}`)).toBe('connected')
+    const failed = new Promise<string>((resolve) =>
+      page.on('console', (message) => {
+        if (/Unexpected response code/.test(message.text())) resolve(message.text())
+      }),
+    )
+    expect(await connectTo(`/?token=${randomUUID()}`)).toBe(false)
+    expect(await failed).toContain('Unexpected response code: 403')
+  })
+})
+
+interface NovncWindow {
+  readonly RFB: new (
+    target: unknown,
+    url: string,
+    options: object,
+  ) => { addEventListener(type: string, listener: (event: { detail: { clean: boolean } }) => void): void }
+  readonly document: { readonly body: unknown }
+}
+
+/** noVNC as it is published, and a page that makes its RFB class global. */
+async function novncSite() {
+  const server = createServer(async ({ url = '/' }, response) => {
+    if (url === '/') {
+      response.writeHead(200, { 'Content-Type': 'text/html' })
+      return response.end('<script type="module">import RFB from "./core/rfb.js"; globalThis.RFB = RFB</script>')
+    }
+    const body = await readFile(new URL(`.${url}`, NOVNC)).catch(() => undefined)
+    return response.writeHead(body ? 200 : 404, { 'Content-Type': 'text/javascript' }).end(body)
+  }).listen(0, '127.0.0.1')
+  return serving(server)
+}
+
+/** A balancer that passes everything on to `port`, with a Host of its own: as nginx does unless told otherwise. */
+async function hostChangingBalancer(port: number) {
+  const server = createServer(async ({ url = '/' }, response) => {
+    const answer = await fetch(`http://127.0.0.1:${port}${url}`)
+    const headers = ['content-type', 'content-security-policy'].map((name) => [name, answer.headers.get(name) ?? ''])
+    response.writeHead(answer.status, Object.fromEntries(headers)).end(Buffer.from(await answer.arrayBuffer()))
+  }).listen(0, '127.0.0.1')
+  server.on('upgrade', ({ method, url, rawHeaders }, socket) => {
+    const lines = rawHeaders.flatMap((name, i) => {
+      if (i % 2 === 1) return []
+      return [`${name}: ${name.toLowerCase() === 'host' ? 'backend.internal' : rawHeaders[i + 1]}`]
+    })
+    const backend = connect({ port, host: '127.0.0.1' })
+    backend.write([`${method} ${url} HTTP/1.1`, ...lines, '', ''].join('\r\n'))
+    for (const end of [socket, backend]) end.on('error', () => {})
+    socket.pipe(backend).pipe(socket)
+  })
+  return serving(server)
+}
+
+async function serving(server: ReturnType<typeof createServer>) {
+  await once(server, 'listening')
+  return {
+    port: (server.address() as AddressInfo).port,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections()
+      await server[Symbol.asyncDispose]()
+    },
+  }
+}
