@@ -36,6 +36,15 @@ export const guestAnswers = (changes: Answers = {}): Answers => ({
 export const NOT_FOUND = Symbol('CommandNotFound')
 /** No answer at all. */
 export const SILENCE = Symbol('silence')
+/** An answer, or an error, whose content is this text. */
+export class Raw {
+  readonly member: 'return' | 'error'
+  readonly json: string
+  constructor(member: 'return' | 'error', json: string) {
+    this.member = member
+    this.json = json
+  }
+}
 
 export interface FakeQemu extends AsyncDisposable {
   /** What it answers, by command; for those with a path, `command path`. May be changed at any time. */
@@ -55,13 +64,15 @@ export interface FakeQemuOptions {
   readonly byteLimit?: number
   /** Each byte by itself. */
   readonly byteByByte?: boolean
+  /** Blanks by which answers are indented, as with `-qmp-pretty`. Default: none, one line an answer. */
+  readonly indent?: number
 }
 
 /** A folder for sockets, whose path is short enough for one. */
 export const socketFolder = () => mkdtempDisposable(join(tmpdir(), 'qmp-'))
 
 export async function fakeQemu(path: string, options: FakeQemuOptions = {}): Promise<FakeQemu> {
-  const { answers = guestAnswers(), greeting = GREETING } = options
+  const { answers = guestAnswers(), greeting = GREETING, indent = 0 } = options
   const sockets = new Set<Socket>()
   const asked: string[] = []
   const server = createServer((socket) => {
@@ -74,7 +85,7 @@ export async function fakeQemu(path: string, options: FakeQemuOptions = {}): Pro
         const { execute, id, arguments: args } = JSON.parse(line)
         const command = args.path === undefined ? execute : `${execute} ${args.path}`
         asked.push(command)
-        write(replyTo(command, id, answers))
+        write(replyTo(command, id, answers, indent))
       })
       // It passes the socket's errors on, such as that of an answer to whoever has hung up.
       .on('error', () => {})
@@ -98,13 +109,14 @@ export async function fakeQemu(path: string, options: FakeQemuOptions = {}): Pro
   }
 }
 
-function replyTo(command: string, id: number, answers: Answers): string {
+function replyTo(command: string, id: number, answers: Answers, space: number): string {
   const answer = Object.hasOwn(answers, command) ? answers[command] : NOT_FOUND
   if (answer === SILENCE) return ''
   if (answer === NOT_FOUND) {
     return `${JSON.stringify({ id, error: { class: 'CommandNotFound', desc: `The command ${command} has not been found` } })}\r\n`
   }
-  return `${JSON.stringify({ return: answer, id })}\r\n`
+  if (answer instanceof Raw) return `{"id": ${id}, "${answer.member}": ${answer.json}}\r\n`
+  return `${JSON.stringify({ return: answer, id }, null, space)}\r\n`
 }
 
 function writer(socket: Socket, { byteLimit = Number.POSITIVE_INFINITY, byteByByte = false }: FakeQemuOptions) {

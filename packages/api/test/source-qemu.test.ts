@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import type { ServerChange, Source } from '../src/index.ts'
 import { createQemuSource } from '../src/index.ts'
 import type { QemuSourceConfig } from '../src/servers/qemu/config.ts'
-import { MAX_LINE_CHARACTERS, QmpConnection } from '../src/servers/qemu/qmp.ts'
+import { MAX_MESSAGE_CHARACTERS, QmpConnection } from '../src/servers/qemu/qmp.ts'
 import { runState, runStates } from '../src/servers/qemu/run-states.ts'
 import {
   type FakeQemu,
@@ -294,9 +294,9 @@ describe('a QEMU that does what QEMU never does', () => {
   test('an endless line is ended at its limit, without waiting for its end', async () => {
     await using folder = await socketFolder()
     const path = join(folder.path, 'a.qmp')
-    await using _ = await fakeQemu(path, { greeting: `{"QMP": "${'x'.repeat(MAX_LINE_CHARACTERS)}` })
+    await using _ = await fakeQemu(path, { greeting: `{"QMP": "${'x'.repeat(MAX_MESSAGE_CHARACTERS)}` })
     const opened = QmpConnection.open(path, { timeoutMs: 3_600_000 }, () => {})
-    await expect(opened).rejects.toThrow('endless line')
+    await expect(opened).rejects.toThrow('more than')
   })
 
   test('silence from the beginning: no guest, and the source starts all the same', async () => {
@@ -307,7 +307,7 @@ describe('a QEMU that does what QEMU never does', () => {
   test.each([
     ['garbage', '\0\x01\xff nonsense\r\n'],
     ['a list', '[]\r\n'],
-    ['an endless line', `{"QMP": "${'x'.repeat(MAX_LINE_CHARACTERS)}`],
+    ['an endless line', `{"QMP": "${'x'.repeat(MAX_MESSAGE_CHARACTERS)}`],
     ['a deep line', `${'['.repeat(100_000)}\r\n`],
   ])('%s as greeting: no guest', async (_, greeting) => {
     await using one = await bench({ greeting })
@@ -316,7 +316,7 @@ describe('a QEMU that does what QEMU never does', () => {
 
   test.each([
     ['garbage', 'nonsense', undefined],
-    ['an endless line', '{'.repeat(MAX_LINE_CHARACTERS + 1), ''],
+    ['an endless line', '{'.repeat(MAX_MESSAGE_CHARACTERS + 1), ''],
   ])('%s later on: the connection ends, tokens are void, and the guest is found again', async (_, text, ending) => {
     await using one = await bench()
     one.qemu.send(text, ending)
@@ -359,6 +359,17 @@ describe('a QEMU that does what QEMU never does', () => {
     expect(await consoleOf(one.source, 'vnc')).toEqual({ host: HOST, port: 5911 })
   })
 
+  test('a monitor that writes many lines an answer (-qmp-pretty) is understood', async () => {
+    const greeting = `${JSON.stringify(JSON.parse(GREETING), null, 4)}\r\n`
+    for (const byteByByte of [false, true]) {
+      await using one = await bench({ greeting, indent: 4, byteByByte })
+      expect(await consoleOf(one.source, 'vnc')).toEqual({ host: HOST, port: 5911 })
+      one.qemu.answers['query-status'] = { status: 'paused' }
+      one.qemu.send(JSON.stringify(JSON.parse(event('STOP')), null, 4))
+      await expect.poll(() => states(one.source)).toEqual(['paused'])
+    }
+  })
+
   test('closed after any byte before its description is whole: no guest, and no error that nobody handles', async () => {
     await using folder = await socketFolder()
     const whole = await bytesOfDescription()
@@ -375,7 +386,7 @@ describe('a QEMU that does what QEMU never does', () => {
   })
 })
 
-/** How many bytes a fake guest sends until it is described: the fewest after which it is listed. */
+/** How many bytes a fake guest sends until it is listed: all but the line break after its last answer. */
 async function bytesOfDescription(): Promise<number> {
   const answers = guestAnswers()
   await using one = await bench({ answers, keys: 'poll_seconds = 3600' })
@@ -384,5 +395,5 @@ async function bytesOfDescription(): Promise<number> {
     const answer = answers[command]
     return JSON.stringify({ return: answer, id: index + 1 }).length + 2
   })
-  return GREETING.length + replies.reduce((sum, length) => sum + length, 0)
+  return GREETING.length + replies.reduce((sum, length) => sum + length, 0) - 2
 }

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type { CloseReasonName } from '@oriel/contract'
+import { guardPeer } from '@oriel/runtime'
 import { ReadBuffers } from './read-buffers.ts'
 import { type LegTls, startTls } from './tls-leg.ts'
 
@@ -88,7 +89,13 @@ export async function connectHypervisor(address: HypervisorAddress, signal: Abor
     keepAliveInitialDelay: KEEP_ALIVE_MS,
     onread: {
       buffer: () => buffers.next(),
-      callback: (length, buffer) => taker?.(buffers.lend(buffer, length)) ?? false,
+      callback: guardPeer(
+        (length, buffer) => taker?.(buffers.lend(buffer, length)) ?? false,
+        (cause) => {
+          socket.destroy(cause)
+          return false
+        },
+      ),
     },
   })
   // Before it connects, so that not one byte is read until somebody takes it.

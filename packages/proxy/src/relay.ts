@@ -7,6 +7,7 @@
  */
 import type { Writable } from 'node:stream'
 import type { CloseReasonName } from '@oriel/contract'
+import { guardPeer } from '@oriel/runtime'
 import type { RawData, WebSocket } from 'ws'
 import { framed } from './frame.ts'
 import { type HypervisorSocket, LegFault } from './hypervisor-socket.ts'
@@ -129,10 +130,13 @@ export class Relay {
     this.#hypervisor.resume()
   }
 
-  readonly #fromClient = (data: RawData, isBinary: boolean): void => {
-    if (isBinary || this.#options.acceptsText) this.#toConsole(data as Buffer)
-    else this.#end({ reason: 'protocol_error', detail: 'a text frame' })
-  }
+  readonly #fromClient = guardPeer(
+    (data: RawData, isBinary: boolean): void => {
+      if (isBinary || this.#options.acceptsText) this.#toConsole(data as Buffer)
+      else this.#end({ reason: 'protocol_error', detail: 'a text frame' })
+    },
+    (cause) => this.#end({ reason: 'proxy_error', detail: cause.message, cause }),
+  )
 
   #toConsole(bytes: Buffer): void {
     this.bytesToConsole += bytes.length

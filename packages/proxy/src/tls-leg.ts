@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { connect, type SecureContext, type TLSSocket } from 'node:tls'
+import { guardPeer } from '@oriel/runtime'
 import { endOf, type HypervisorSocket, type TakeBytes } from './hypervisor-socket.ts'
 import { ReadBuffers } from './read-buffers.ts'
 import { checkIdentity, type ExpectedIdentity, serverName } from './server-certificate.ts'
@@ -74,10 +75,16 @@ class GatheredPieces {
   #buffer: Buffer | undefined
   #length = 0
   #due: NodeJS.Immediate | undefined
+  readonly #flush: () => void
 
   constructor(socket: TLSSocket) {
     this.#socket = socket
-    socket.on('data', (piece: Buffer) => this.#gather(piece))
+    const drop = (cause: Error) => void socket.destroy(cause)
+    this.#flush = guardPeer(() => this.#handOver(), drop)
+    socket.on(
+      'data',
+      guardPeer((piece: Buffer) => this.#gather(piece), drop),
+    )
     // Whoever hears of the end must have had all that came before.
     for (const event of ['end', 'error', 'close']) socket.on(event, () => this.#flush())
     // To listen for data is to read.
@@ -129,7 +136,7 @@ class GatheredPieces {
     if (this.#length > 0) this.#due ??= setImmediate(() => this.#flush())
   }
 
-  #flush(): void {
+  #handOver(): void {
     clearImmediate(this.#due)
     this.#due = undefined
     if (this.#paused || this.#buffer === undefined) return

@@ -21,6 +21,7 @@ export {
 export { type ListenKey, sharedAddresses } from './config/shared-addresses.ts'
 export { type ConfigInput, loadConfig } from './config.ts'
 export { type Deadline, deadline, isTimeUp, within } from './deadline.ts'
+export { guardPeer } from './guard-peer.ts'
 export {
   EXIT,
   type ExitCode,

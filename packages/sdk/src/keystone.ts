@@ -75,11 +75,7 @@ const OPERATION = 'signIn'
 interface Session {
   readonly token: string
   readonly renewAtMs: number
-  readonly catalog: readonly Service[] | undefined
-}
-interface Service {
-  readonly type?: string
-  readonly endpoints?: readonly Endpoint[]
+  readonly catalog: readonly unknown[] | undefined
 }
 interface Endpoint {
   readonly interface?: string
@@ -144,7 +140,7 @@ function sessionOf(reply: Reply): Session {
   const token = reply.headers.get('x-subject-token')
   const missing = misfit(answerSchema, answer) ?? (token ? undefined : 'X-Subject-Token')
   if (missing !== undefined) throw new AnswerError(`the answer lacks ${missing}`, circumstances(reply))
-  const { token: body } = answer as { token: { expires_at: string; issued_at?: string; catalog?: Service[] } }
+  const { token: body } = answer as { token: { expires_at: string; issued_at?: string; catalog?: unknown[] } }
   return { token: token!, renewAtMs: renewAtMs(body.expires_at, body.issued_at), catalog: body.catalog }
 }
 
@@ -156,15 +152,15 @@ function renewAtMs(expiresAt: string, issuedAt: string | undefined): number {
 }
 
 function computeEndpoint(
-  catalog: readonly Service[] | undefined,
+  catalog: readonly unknown[] | undefined,
   { region, interface: face }: KeystoneOptions,
 ): string {
   if (catalog === undefined) throw new SettingsError('The token has no catalogue: give a project or an endpoint')
-  const endpoints = catalog.filter(({ type }) => type === 'compute').flatMap((service) => service.endpoints ?? [])
+  const endpoints = catalog.filter(isComputeService).flatMap((service) => service.endpoints.filter(isEndpoint))
   const ofInterface = endpoints.filter((endpoint) => endpoint.interface === (face ?? 'public'))
   const chosen = ofInterface.find((endpoint) => region === undefined || regionOf(endpoint) === region)
-  if (chosen?.url === undefined) throw noEndpoint(endpoints, region, face)
-  return chosen.url
+  if (!chosen?.url) throw noEndpoint(endpoints, region, face)
+  return httpAddress('The compute endpoint of the catalogue', chosen.url)
 }
 
 function noEndpoint(endpoints: readonly Endpoint[], region = '(any)', face = 'public'): SettingsError {
@@ -173,6 +169,19 @@ function noEndpoint(endpoints: readonly Endpoint[], region = '(any)', face = 'pu
     `The catalogue has no compute endpoint of region ${region} and interface ${face}; it has: ${known.join(', ') || 'none'}`,
   )
 }
+
+// `misfit` looks at no items of lists.
+const isComputeService = (service: unknown): service is { readonly endpoints: readonly unknown[] } =>
+  isRecord(service) && service.type === 'compute' && Array.isArray(service.endpoints)
+
+const isEndpoint = (endpoint: unknown): endpoint is Endpoint =>
+  isRecord(endpoint) &&
+  [endpoint.interface, endpoint.region, endpoint.region_id, endpoint.url].every(
+    (member) => member === undefined || member === null || typeof member === 'string',
+  )
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null
 
 const regionOf = ({ region_id, region }: Endpoint) => region_id ?? region
 

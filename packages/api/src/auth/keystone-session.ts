@@ -1,4 +1,6 @@
 /** Our own token at Keystone, with which we ask about everybody else's. */
+import * as Type from 'typebox'
+import { Compile } from 'typebox/compile'
 import { AuthUnavailable } from './authenticator.ts'
 import { isApplicationCredential, type KeystoneConfig } from './keystone-config.ts'
 import type { JsonAnswer } from './request-json.ts'
@@ -53,10 +55,13 @@ function refusal(): AuthUnavailable {
   return new AuthUnavailable('Keystone refuses our own credential: check [auth.keystone]', refusalSeconds)
 }
 
+const lifeSchema = Compile(Type.Object({ token: Type.Object({ issued_at: Type.String(), expires_at: Type.String() }) }))
+
 /** By Keystone's own clock, so that ours may differ. An answer that does not say counts for a minute. */
 function lifeMs(body: unknown): number {
-  const { issued_at, expires_at } = (body as { token?: Record<string, unknown> } | undefined)?.token ?? {}
-  const life = Date.parse(String(expires_at)) - Date.parse(String(issued_at))
+  const life = lifeSchema.Check(body)
+    ? Date.parse(body.token.expires_at) - Date.parse(body.token.issued_at)
+    : Number.NaN
   return Number.isFinite(life) ? Math.max(life, 0) : 60_000
 }
 

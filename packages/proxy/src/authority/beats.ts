@@ -15,6 +15,9 @@ export interface BeatOptions {
 
 /** Until the authority says how often it wants to hear. */
 const FIRST_BEAT_MS = 5_000
+/** However often the authority wants to hear: a wait of 0, or one longer than a timer can be, would beat without a pause. */
+const MIN_BEAT_MS = 1_000
+const MAX_BEAT_MS = 3_600_000
 /** Each wait is shorter by up to this share, so that many proxies do not beat as one. */
 const JITTER = 0.2
 
@@ -46,7 +49,7 @@ export function startBeats({ ledger, send, lastBeatTimeoutMs, log }: BeatOptions
       const answer = await send(report, signal)
       ledger.acknowledge(report)
       ledger.end(answer.end)
-      beatMs = answer.beat_seconds * 1000
+      beatMs = Math.min(Math.max(answer.beat_seconds * 1000, MIN_BEAT_MS), MAX_BEAT_MS)
       if (silentSince) log.info({ silentSince, ended: report.ended.length }, 'the authority hears of sessions again')
       silentSince = undefined
     } catch (err) {

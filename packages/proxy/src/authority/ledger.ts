@@ -2,7 +2,13 @@
  * The ledger of sessions that an authority admitted: which are open, and which ended since the authority last heard of
  * it. An end stays in the ledger until it was acknowledged, so that none is lost while nobody listens.
  */
-import type { CloseReasonName, EndReason, ExtensionBody, ExtensionResponse } from '@oriel/contract'
+import {
+  type CloseReasonName,
+  closeReasons,
+  type EndReason,
+  type ExtensionBody,
+  type ExtensionResponse,
+} from '@oriel/contract'
 import type { SessionRecord } from '../admit/authority.ts'
 import type { OpenSession } from '../sessions.ts'
 
@@ -69,11 +75,15 @@ export class Ledger {
     for (const { id } of ended) this.#ended.delete(id)
   }
 
-  /** Ends what the authority wants to be ended. What is not open yet ends as soon as it is. */
+  /**
+   * Ends what the authority wants to be ended. What is not open yet ends as soon as it is. Members that are malformed, as
+   * only a broken authority has them, are passed over: the client looks at no items of lists.
+   */
   end(wanted: ExtensionResponse<'beat'>['end']): void {
-    for (const { id, reason } of wanted) {
-      const entry = this.#open.get(id)
-      if (!entry) continue
+    for (const each of wanted) {
+      const entry = this.#open.get(each?.id)
+      if (!entry || !isCloseReason(each.reason)) continue
+      const { reason } = each
       entry.wanted = reason
       entry.session?.end({ reason, detail: 'the authority wants it' })
     }
@@ -88,6 +98,8 @@ export class Ledger {
     this.#options.dropped?.(oldest)
   }
 }
+
+const isCloseReason = (reason: unknown) => typeof reason === 'string' && Object.hasOwn(closeReasons, reason)
 
 function opened(entry: Entry, session: Pick<OpenSession, 'view' | 'end'>): void {
   const { bytes_to_client, bytes_to_console } = countsOf(entry)

@@ -94,6 +94,7 @@ function admissionOfConsole(console: AdmittedConsole): Admission {
   const { protocol, type, base_url, expires_at } = console
   if (!isConsoleType(type) || !opens(protocol, type)) throw new UnusableConnectInfo(`the type is ${type}`)
   if (!URL.canParse(base_url)) throw new UnusableConnectInfo('the base_url is no URL')
+  if (Number.isNaN(Date.parse(expires_at))) throw new UnusableConnectInfo('the expires_at is no time')
   const native = type === 'spice-direct' ? { tls_port } : {}
   return {
     ...admissionOf({ instance_uuid, host, port, internal_access_path, ...native }),

@@ -2,7 +2,7 @@
  * Console type `novnc`: RFB in binary WebSocket frames. The proxy ends the RFB handshake on both sides, so that the
  * browser needs no secret of the hypervisor; from ClientInit on the two talk to each other.
  */
-import { type Deadline, deadline } from '@oriel/runtime'
+import { type Deadline, deadline, guardPeer } from '@oriel/runtime'
 import type { RawData, WebSocket } from 'ws'
 import type { HypervisorSocket } from '../hypervisor-socket.ts'
 import { Refused } from '../refused.ts'
@@ -107,10 +107,13 @@ function refusalOf(cause: unknown, { passed }: Deadline, { timeoutMs }: Handshak
 async function greet(client: WebSocket, limits: HandshakeLimits): Promise<Shaken> {
   using limit = deadline(limits.timeoutMs, limits.signal)
   const reader = new ByteReader({ maxBytes: MAX_CLIENT_BYTES, signal: limit.signal })
-  const message = (data: RawData, isBinary: boolean) => {
-    if (isBinary) reader.push(data as Buffer)
-    else reader.fail(new ClientProtocolError('it sends text frames'))
-  }
+  const message = guardPeer(
+    (data: RawData, isBinary: boolean) => {
+      if (isBinary) reader.push(data as Buffer)
+      else reader.fail(new ClientProtocolError('it sends text frames'))
+    },
+    (cause) => reader.fail(cause),
+  )
   client.on('message', message)
   try {
     await shakeClient({ reader, write: (bytes) => client.send(bytes) })

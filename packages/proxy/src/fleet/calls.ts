@@ -1,4 +1,9 @@
-/** Questions between the primary and a worker, over the channel that node:cluster puts between them. */
+/**
+ * Questions between the primary and a worker, over the channel that node:cluster puts between them. Either side may be
+ * broken or taken over, so each message is checked before it is used, and none makes the other process throw.
+ */
+import * as Type from 'typebox'
+import { Compile } from 'typebox/compile'
 
 /** What one side answers, by name. */
 export type Answers = Readonly<Record<string, (...args: never[]) => unknown>>
@@ -17,9 +22,15 @@ interface Waiting {
 /** What the other side answers to a question. */
 type AnswerTo<Theirs extends Answers, K extends keyof Theirs> = Awaited<ReturnType<Theirs[K]>>
 
-type Message =
-  | { readonly call: number; readonly name: string; readonly args: readonly unknown[] }
-  | { readonly answer: number; readonly value?: unknown; readonly fault?: string }
+const callSchema = Type.Object({ call: Type.Integer(), name: Type.String(), args: Type.Array(Type.Unknown()) })
+const answerSchema = Type.Object({
+  answer: Type.Integer(),
+  value: Type.Optional(Type.Unknown()),
+  fault: Type.Optional(Type.String()),
+})
+type Call = Type.Static<typeof callSchema>
+type Answer = Type.Static<typeof answerSchema>
+const [callCheck, answerCheck] = [Compile(callSchema), Compile(answerSchema)]
 
 /** How long the other side may take: what is asked is in its memory. */
 const DEADLINE_MS = 2_000
@@ -59,9 +70,8 @@ export class Calls<Theirs extends Answers> {
 
   /** Takes a message from the channel. What is none of ours is passed over. */
   take(message: unknown): void {
-    const { call, answer } = (message ?? {}) as { call?: unknown; answer?: unknown }
-    if (typeof call === 'number') void this.#answer(message as Extract<Message, { call: number }>)
-    if (typeof answer === 'number') this.#heard(message as Extract<Message, { answer: number }>)
+    if (callCheck.Check(message)) void this.#answer(message)
+    else if (answerCheck.Check(message)) this.#heard(message)
   }
 
   /** Nobody will answer any more. */
@@ -83,21 +93,21 @@ export class Calls<Theirs extends Answers> {
       this.#settle(id)?.reject(new NoAnswer(`no answer to ${name}`))
     }, DEADLINE_MS)
     this.#waiting.set(id, { resolve, reject, timer })
-    this.#post({ call: id, name, args })
+    this.#post({ call: id, name, args: [...args] })
     return promise as Promise<AnswerTo<Theirs, K>>
   }
 
-  async #answer({ call, name, args }: Extract<Message, { call: number }>): Promise<void> {
+  async #answer({ call, name, args }: Call): Promise<void> {
     try {
       const answer = Object.hasOwn(this.#mine, name) ? this.#mine[name] : undefined
       if (!answer) throw new Error(`nothing is called ${name}`)
       this.#post({ answer: call, value: await answer(...(args as never[])) })
     } catch (error) {
-      this.#post({ answer: call, fault: (error as Error).message })
+      this.#post({ answer: call, fault: error instanceof Error ? error.message : 'it failed' })
     }
   }
 
-  #heard({ answer, value, fault }: Extract<Message, { answer: number }>): void {
+  #heard({ answer, value, fault }: Answer): void {
     const waiting = this.#settle(answer)
     const late = this.#late.get(answer)
     this.#late.delete(answer)
@@ -113,7 +123,7 @@ export class Calls<Theirs extends Answers> {
   }
 
   /** Whoever waits for an answer hears of a closed channel by `close` or by the deadline. */
-  #post(message: Message): void {
+  #post(message: Call | Answer): void {
     try {
       this.#send(message)
     } catch {}

@@ -1,5 +1,7 @@
 /** What the primary and its workers ask each other. */
-import type { RefusalName } from '@oriel/contract'
+import { type RefusalName, refusals } from '@oriel/contract'
+import * as Type from 'typebox'
+import { Compile } from 'typebox/compile'
 import type { SessionRecord } from '../admin/sessions.ts'
 import type { Entrant } from '../admit/limits.ts'
 
@@ -20,6 +22,16 @@ export type WorkerAnswers = {
 
 /** The number of a place that was taken, or why there is none. */
 export type PlaceAnswer = { readonly place: number } | { readonly refusal: RefusalName; readonly detail: string }
+
+const placeAnswer = Compile(
+  Type.Union([
+    Type.Object({ place: Type.Integer() }),
+    Type.Object({ refusal: Type.Enum(Object.keys(refusals) as RefusalName[]), detail: Type.String() }),
+  ]),
+)
+
+/** Whether the other process answered as {@link PlaceAnswer} promises. */
+export const isPlaceAnswer = (value: unknown): value is PlaceAnswer => placeAnswer.Check(value)
 
 /** The primary answers these. */
 export type PrimaryAnswers = {

@@ -10,9 +10,15 @@ export class FleetFigures {
   readonly #latest = new Map<number, Figures>()
   #gone: Figures = []
 
-  /** A worker answered. */
-  note(worker: number, figures: Figures): void {
+  /** Takes the answer of a worker. Gives whether it is of use: one that is not must not spoil the figures of all others. */
+  async note(worker: number, figures: Figures): Promise<boolean> {
+    try {
+      await joined([figures]).metrics()
+    } catch {
+      return false
+    }
     this.#latest.set(worker, figures)
+    return true
   }
 
   /** A worker is gone; what it counted stays. */

@@ -4,7 +4,7 @@
  */
 import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
-import { createAdminListener, type Health, type Logger, type Started } from '@oriel/runtime'
+import { createAdminListener, guardPeer, type Health, type Logger, type Started } from '@oriel/runtime'
 import * as prom from 'prom-client'
 import { type SessionControl, sessionRoutes } from '../admin/sessions.ts'
 import { type Entrant, Limits, type Place } from '../admit/limits.ts'
@@ -101,15 +101,17 @@ class Fleet implements SessionControl {
   }
 
   async list() {
-    return (await this.#askAll('sessions')).flatMap(({ value }) => value)
+    return (await this.#askAll('sessions')).flatMap(({ value }) => (Array.isArray(value) ? value : []))
   }
 
   async end(id: string): Promise<boolean> {
-    return (await this.#askAll('end', id)).some(({ value }) => value)
+    return (await this.#askAll('end', id)).some(({ value }) => value === true)
   }
 
   async metrics(): Promise<string> {
-    for (const { index, value } of await this.#askAll('figures')) this.#figures.note(index, value)
+    for (const { index, value } of await this.#askAll('figures')) {
+      if (!(await this.#figures.note(index, value))) this.#log.warn({ worker: index }, 'malformed metrics of a worker')
+    }
     return this.#figures.text((await this.#own.getMetricsAsJSON()) as unknown as Figures)
   }
 
@@ -125,7 +127,13 @@ class Fleet implements SessionControl {
     } satisfies PrimaryAnswers)
     const member: Member = { index, process, calls, places, startedMs: performance.now(), ready: false }
     this.#members.set(index, member)
-    process.on('message', (message) => calls.take(message))
+    process.on(
+      'message',
+      guardPeer(
+        (message: unknown) => calls.take(message),
+        (err) => this.#log.error({ worker: index, err }, 'a message of a worker was dropped'),
+      ),
+    )
     process.on('error', (error) => this.#log.warn({ worker: index, err: error }, 'trouble with a worker'))
     process.once('exit', (code, signal) => {
       ready.reject(new Error(`worker ${index} ended with ${signal ?? code} before it accepted connections`))

@@ -1,6 +1,6 @@
 /** One of several processes that share the listeners: a proxy without an admin listener, whose limits the primary counts. */
 import { EventEmitter } from 'node:events'
-import { type SignalSource, withProcessMetrics } from '@oriel/runtime'
+import { guardPeer, type SignalSource, withProcessMetrics } from '@oriel/runtime'
 import type { Entrant, Place, Places } from '../admit/limits.ts'
 import { createAuthority } from '../authority/index.ts'
 import type { ProxyConfig } from '../config.ts'
@@ -8,7 +8,7 @@ import { createProxy, type ProxyDeps, type RunningProxy } from '../proxy.ts'
 import { Refused } from '../refused.ts'
 import { Calls } from './calls.ts'
 import { workerConfig } from './config.ts'
-import type { Figures, PlaceAnswer, PrimaryAnswers, WorkerAnswers } from './contract.ts'
+import { type Figures, isPlaceAnswer, type PlaceAnswer, type PrimaryAnswers, type WorkerAnswers } from './contract.ts'
 
 /** Tells a worker which of them it is, from 0. */
 export const WORKER_VARIABLE = 'PROXY_WORKER'
@@ -31,7 +31,13 @@ export async function startWorker(
     stop: () => signals.stop(),
     reload: () => signals.reload(),
   } satisfies WorkerAnswers)
-  process.on('message', (message) => calls.take(message))
+  process.on(
+    'message',
+    guardPeer(
+      (message: unknown) => calls.take(message),
+      (err) => workerLog.error({ err }, 'a message of the primary was dropped'),
+    ),
+  )
   const authority = createAuthority(own, workerLog)
   proxy = await createProxy({ config: own, authority, log: workerLog, pages, places: remotePlaces(calls) })
   withProcessMetrics(proxy.inside.registry)
@@ -44,12 +50,13 @@ export async function startWorker(
 export function remotePlaces(calls: Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>): Places {
   const tell = (name: 'opened' | 'leave', place: number) => void calls.ask(name, place).catch(() => {})
   const giveBack = (late: PlaceAnswer) => {
-    if ('place' in late) tell('leave', late.place)
+    if (isPlaceAnswer(late) && 'place' in late) tell('leave', late.place)
   }
   return {
     enter: async ({ tokenDigest, instance, client, type, replaces }: Entrant): Promise<Place> => {
       const entrant = { tokenDigest, instance, client, type, ...(replaces ? { replaces } : {}) }
       const answer = await calls.askFor(giveBack, 'enter', entrant)
+      if (!isPlaceAnswer(answer)) throw new Error('the primary gave a malformed answer to enter')
       if ('refusal' in answer) throw new Refused(answer.refusal, answer.detail)
       let held = true
       return {

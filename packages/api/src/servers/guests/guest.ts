@@ -19,7 +19,11 @@ export interface Guest {
 
 /** A name as it can be shown: one line, no control characters, at most 255 characters, and not empty. */
 export function shownName(name: string | undefined, id: string): string {
-  const shown = (name ?? '').replace(/\p{C}/gu, '').slice(0, MAX_NAME_LENGTH)
+  const shown = (name ?? '')
+    .replace(/\p{C}/gu, '')
+    .slice(0, MAX_NAME_LENGTH)
+    // The cut may have left half of a character.
+    .replace(/\p{Cs}/gu, '')
   return shown === '' ? id : shown
 }
 

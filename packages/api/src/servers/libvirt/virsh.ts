@@ -5,6 +5,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { Transform } from 'node:stream'
+import { guardPeer } from '@oriel/runtime'
 import { SourceUnavailable } from '../errors.ts'
 
 export interface VirshOptions {
@@ -96,15 +97,20 @@ export async function listenForEvents(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(-1000)
   })
-  const ended = new Promise<string>((resolve) => {
-    child.on('error', (error) => resolve(error.message))
-    child.on('close', () => resolve(complaint.trim()))
-  })
-  const lines = createInterface({ input: child.stdout.pipe(shortLines()) })
-  lines.on('line', (line) => {
-    const { domain, event } = EVENT.exec(line)?.groups ?? {}
-    if (domain !== undefined && event !== undefined) onEvent({ domain, event })
-  })
+  const { promise: ended, resolve: end } = Promise.withResolvers<string>()
+  child.on('error', (error) => end(startFailure(error)?.message ?? error.message))
+  child.on('close', () => end(complaint.trim()))
+  const onLine = guardPeer(
+    (line: string) => {
+      const { domain, event } = EVENT.exec(line)?.groups ?? {}
+      if (domain !== undefined && event !== undefined) onEvent({ domain, event })
+    },
+    (cause) => {
+      end(cause.message)
+      child.kill('SIGKILL')
+    },
+  )
+  createInterface({ input: child.stdout.pipe(shortLines()) }).on('line', onLine)
   return ended
 }
 
@@ -130,8 +136,22 @@ async function virsh(options: VirshOptions, args: readonly string[], signal?: Ab
 
 function failure(command: string, stderr: string, cause: Error & { killed?: boolean }, { timeoutMs }: VirshOptions) {
   if (cause.name === 'AbortError') return cause
+  const notStarted = startFailure(cause)
+  if (notStarted) return new SourceUnavailable(notStarted.message, { cause })
   const why = cause.killed ? `no answer within ${timeoutMs} ms` : stderr.trim().slice(0, 1000) || cause.message
   return new SourceUnavailable(`virsh ${command}: ${why}`, { cause })
+}
+
+/** What to do about a `virsh` that could not be started; `undefined` when it was. */
+function startFailure(cause: Error): Error | undefined {
+  const { code, path = 'virsh' } = cause as NodeJS.ErrnoException
+  const remedy = START_REMEDIES[code ?? '']
+  return remedy === undefined ? undefined : new Error(`${path} cannot be started (${code}): ${remedy}`)
+}
+
+const START_REMEDIES: Readonly<Record<string, string>> = {
+  ENOENT: 'install libvirt-clients (Fedora: libvirt-client), or put its folder on the PATH of this service',
+  EACCES: 'the user of this service may not execute it',
 }
 
 const program = (options: VirshOptions) => options.program ?? 'virsh'

@@ -1,5 +1,9 @@
 /** A connection to a QEMU monitor: the QEMU Machine Protocol (docs/interop/qmp-spec), as a client that trusts nothing. */
 import { connect, type Socket } from 'node:net'
+import { guardPeer } from '@oriel/runtime'
+import * as Type from 'typebox'
+import { Compile } from 'typebox/compile'
+import { JsonStream } from './json-stream.ts'
 
 export interface QmpLimits {
   /** For connecting, for the greeting, and for each answer. */
@@ -22,8 +26,12 @@ export class QmpSilence extends Error {
   override readonly name = 'QmpSilence'
 }
 
-/** Longer lines end the connection: no answer that is asked for here comes near. */
-export const MAX_LINE_CHARACTERS = 1024 * 1024
+/** Longer messages end the connection: the answers that Oriel asks for are a few kilobytes. */
+export const MAX_MESSAGE_CHARACTERS = 1024 * 1024
+/** QEMU's answers nest three or four levels. */
+const MAX_MESSAGE_DEPTH = 64
+/** Of QEMU's description of an error. */
+const MAX_DESCRIPTION_CHARACTERS = 1000
 /** Commands that QEMU may owe an answer at a time. */
 const MAX_OWED = 32
 
@@ -42,7 +50,7 @@ export class QmpConnection implements Disposable {
   readonly #greeted = Promise.withResolvers<void>()
   readonly #ended = Promise.withResolvers<Error | undefined>()
   #onEvent: (event: string) => void
-  #unread = ''
+  readonly #messages = new JsonStream({ maxCharacters: MAX_MESSAGE_CHARACTERS, maxDepth: MAX_MESSAGE_DEPTH })
   #lastId = 0
   #end: Error | undefined
 
@@ -52,7 +60,11 @@ export class QmpConnection implements Disposable {
     this.#onEvent = onEvent
     this.#greeted.promise.catch(() => {})
     socket.setEncoding('utf8')
-    socket.on('data', (text: string) => this.#read(text))
+    const read = guardPeer(
+      (text: string) => this.#read(text),
+      (cause) => this.#finish(new Error(`QEMU sent a malformed message: ${cause.message}`, { cause })),
+    )
+    socket.on('data', read)
     socket.on('error', (cause) => this.#finish(cause))
     socket.on('close', () => this.#finish(new Error('QEMU closed its monitor')))
   }
@@ -114,20 +126,11 @@ export class QmpConnection implements Disposable {
   }
 
   #read(text: string): void {
-    const lines = text.split('\n')
-    lines[0] = this.#unread + lines[0]!
-    this.#unread = lines.pop()!
-    if ([...lines, this.#unread].some(({ length }) => length > MAX_LINE_CHARACTERS)) {
-      this.#finish(new Error('QEMU sent an endless line'))
-    } else {
-      for (const line of lines) if (line.trim() !== '') this.#take(line)
-    }
+    for (const message of this.#messages.push(text)) this.#take(JSON.parse(message))
   }
 
-  #take(line: string): void {
-    const message = parsed(line)
-    if (!message) this.#finish(new Error('QEMU sent what is no QMP'))
-    else if ('QMP' in message) this.#greeted.resolve()
+  #take(message: Readonly<Record<string, unknown>>): void {
+    if (Object.hasOwn(message, 'QMP')) this.#greeted.resolve()
     else if (typeof message.event === 'string') this.#onEvent(message.event)
     else if (typeof message.id === 'number') this.#answer(message.id, message)
   }
@@ -137,7 +140,7 @@ export class QmpConnection implements Disposable {
     this.#owed.delete(id)
     this.#late.delete(id)
     if (!owed) return
-    if ('return' in message) owed.resolve(message.return)
+    if (Object.hasOwn(message, 'return')) owed.resolve(message.return)
     else owed.reject(refusal(owed.command, message.error))
   }
 
@@ -153,18 +156,9 @@ export class QmpConnection implements Disposable {
   }
 }
 
-function parsed(line: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(line)
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined
-  } catch {
-    return undefined
-  }
-}
+const errorSchema = Compile(Type.Object({ class: Type.String(), desc: Type.String() }))
 
 function refusal(command: string, error: unknown): QmpRefusal {
-  const { class: kind, desc } = (error ?? {}) as { class?: unknown; desc?: unknown }
-  return new QmpRefusal(command, String(kind), String(desc).slice(0, 1000))
+  if (!errorSchema.Check(error)) return new QmpRefusal(command, 'GenericError', 'QEMU gave a malformed error')
+  return new QmpRefusal(command, error.class, error.desc.slice(0, MAX_DESCRIPTION_CHARACTERS))
 }

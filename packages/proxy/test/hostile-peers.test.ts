@@ -1,0 +1,272 @@
+/** Whatever a hypervisor, an authority or another process of the fleet sends, it harms at most its own connection. */
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Secret } from '@oriel/runtime'
+import { noAuth } from '@oriel/sdk'
+import { scriptedServer } from '@oriel/testkit'
+import * as fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { startBeats } from '../src/authority/beats.ts'
+import { Ledger } from '../src/authority/ledger.ts'
+import { AnswerHeader } from '../src/consoles/webmks.ts'
+import { Calls } from '../src/fleet/calls.ts'
+import type { PrimaryAnswers } from '../src/fleet/contract.ts'
+import { FleetFigures } from '../src/fleet/figures.ts'
+import { remotePlaces } from '../src/fleet/worker.ts'
+import { connectHypervisor } from '../src/hypervisor-socket.ts'
+import { novaAuthority, orielAuthority } from '../src/index.ts'
+import { Refused } from '../src/refused.ts'
+import { capture, INSTANCE } from './fixture.ts'
+import { anyJson, hostileValues, spoilt } from './hostile-json.ts'
+
+const uncaught: unknown[] = []
+const note = (error: unknown) => void uncaught.push(error)
+beforeEach(() => {
+  uncaught.length = 0
+  process.on('uncaughtException', note).on('unhandledRejection', note)
+})
+afterEach(async () => {
+  await delay(0)
+  process.off('uncaughtException', note).off('unhandledRejection', note)
+  expect(uncaught).toEqual([])
+  expect(({} as { polluted?: unknown }).polluted).toBeUndefined()
+})
+
+const never = new AbortController().signal
+
+describe('a leg to a hypervisor', () => {
+  it('ends with the error of a handler that throws, and other legs go on', async () => {
+    await using hypervisor = await scriptedServer(async (peer) => {
+      await peer.send(Buffer.from('hello'))
+      await peer.closed({ timeoutMs: 60_000 })
+    })
+    using bad = await connectHypervisor(hypervisor, never)
+    using good = await connectHypervisor(hypervisor, never)
+    const fault = new Error('a reader that trips over what came')
+    bad.take(() => {
+      throw fault
+    })
+    expect(await bad.ended).toBe(fault)
+    const { promise, resolve } = Promise.withResolvers<string>()
+    good.take((bytes) => {
+      resolve(String(bytes))
+      good.giveBack(bytes)
+      return true
+    })
+    expect(await promise).toBe('hello')
+  })
+
+  it('of MKS refuses any answer to CONNECT that is not a good one', () => {
+    const piece = fc.oneof(
+      fc.uint8Array({ maxLength: 40 }),
+      fc.constantFrom('HTTP/1.1 200 OK\r\n', '\r\n\r\n', 'HTTP/1.0 ', '200').map((text) => Buffer.from(text)),
+    )
+    const property = fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+      const header = new AnswerHeader()
+      try {
+        for (const each of pieces) if (header.push(each)) return
+      } catch (error) {
+        expect(error).toBeInstanceOf(Refused)
+      }
+    })
+    fc.assert(property)
+  })
+})
+
+/** A `fetch` that answers with `bodyOf(url)` as JSON. */
+const answering = (bodyOf: (url: string) => string) => async (url: string) =>
+  new Response(bodyOf(url), { status: 200, headers: { 'Content-Type': 'application/json' } })
+
+/** What an authority makes of a token: an admission whose parts can be dialled, or a refusal. */
+async function judged(admitting: Promise<{ host: string; port: number; expiresAt?: Date }>): Promise<void> {
+  try {
+    const { host, port, expiresAt } = await admitting
+    expect(host).toMatch(/^[\w.:%-]+$/)
+    expect(port).toBeGreaterThanOrEqual(0)
+    expect(port).toBeLessThanOrEqual(65535)
+    if (expiresAt) expect(expiresAt.getTime()).not.toBeNaN()
+  } catch (error) {
+    expect(error).toBeInstanceOf(Refused)
+  }
+}
+
+describe('an authority', () => {
+  const version = {
+    id: 'v2.1',
+    status: 'CURRENT',
+    version: '2.99',
+    min_version: '2.1',
+    links: [],
+    updated: '2013-07-23T11:33:21Z',
+  }
+  const console_ = { instance_uuid: INSTANCE, host: '10.0.0.5', port: 5901, internal_access_path: null, tls_port: null }
+
+  it('nova may answer anything', async () => {
+    const answer = fc.record({
+      versions: fc.oneof(
+        fc.constant(JSON.stringify({ version })),
+        spoilt({ version }, 'version', 'version.version', 'version.min_version'),
+        anyJson,
+      ),
+      console: fc.oneof(
+        spoilt({ console: console_ }, 'console', ...Object.keys(console_).map((key) => `console.${key}`)),
+        anyJson,
+      ),
+      server: fc.oneof(
+        spoilt(
+          { server: { id: INSTANCE, name: 'web' } },
+          'server',
+          'server.id',
+          'server.name',
+          'server.OS-EXT-SRV-ATTR:instance_name',
+        ),
+        anyJson,
+      ),
+    })
+    const property = fc.asyncProperty(answer, async ({ versions, console, server }) => {
+      const fetch = answering((url) =>
+        url.includes('/os-console') ? console : url.includes('/servers/') ? server : versions,
+      )
+      await using nova = novaAuthority({ endpoint: 'http://nova.example/v2.1', auth: noAuth(), timeoutMs: 5000, fetch })
+      await judged(nova.admit(new Secret('a-token'), { address: '192.0.2.1' }, never))
+      await nova.names!(INSTANCE, never).catch((error: unknown) => expect(error).toBeInstanceOf(Refused))
+    })
+    await fc.assert(property, { numRuns: 150 })
+  })
+
+  it('oriel may answer anything to an admission', async () => {
+    const honest = {
+      session: {
+        id: 's1',
+        console: {
+          ...{ ...console_, instance_name: 'web', project_id: 'p', user_id: 'u', protocol: 'vnc', type: 'novnc' },
+          ...{ base_url: 'http://127.0.0.1:6080/vnc_lite.html', expires_at: '2099-01-01T00:00:00.000Z' },
+        },
+      },
+    }
+    const paths = [
+      'session',
+      'session.id',
+      ...Object.keys(honest.session.console).map((key) => `session.console.${key}`),
+    ]
+    const property = fc.asyncProperty(fc.oneof(spoilt(honest, ...paths), anyJson), async (answer) => {
+      const fetch = answering((url) => (url.endsWith('/sessions') ? answer : '{"beat_seconds":3600,"end":[]}'))
+      const options = { endpoint: 'http://oriel.example', auth: noAuth(), timeoutMs: 5000, proxyId: 'one', fetch }
+      await using oriel = orielAuthority({ ...options, log: capture().logger })
+      await judged(oriel.admit(new Secret('a-token'), { address: '192.0.2.1' }, never))
+    })
+    await fc.assert(property, { numRuns: 150 })
+  })
+
+  it('oriel may name anything to be ended: only open sessions end, for a reason that there is', () => {
+    const each = fc.oneof(spoilt({ id: 's1', reason: 'revoked' }, 'id', 'reason'), anyJson)
+    const property = fc.property(fc.array(each, { maxLength: 4 }), (wanted) => {
+      const ledger = new Ledger()
+      const reasons: string[] = []
+      ledger.admitted('s1').opened({ view: {} as never, end: ({ reason }) => void reasons.push(reason) })
+      ledger.end(JSON.parse(`[${[...wanted, '{"id":"s1","reason":"revoked"}'].join(',')}]`))
+      expect(reasons).toContain('revoked')
+      expect(reasons.every((reason) => /^[a-z_]+$/.test(reason))).toBe(true)
+    })
+    fc.assert(property)
+  })
+
+  it.each([0, -5, 1e12])(
+    'oriel that wants to hear every %s seconds is not asked without a pause',
+    async (beat_seconds) => {
+      let beats = 0
+      const send = async () => {
+        beats += 1
+        return { beat_seconds, end: [] }
+      }
+      vi.useFakeTimers()
+      try {
+        await using _beating = startBeats({ ledger: new Ledger(), send, lastBeatTimeoutMs: 100, log: capture().logger })
+        await vi.advanceTimersByTimeAsync(500)
+        expect(beats).toBe(1)
+      } finally {
+        vi.useRealTimers()
+      }
+    },
+  )
+})
+
+describe('another process of the fleet', () => {
+  it.each(hostileValues.map((json) => [json.slice(0, 40), json]))(
+    'may send %s in any place of a message',
+    async (_, json) => {
+      const value: unknown = JSON.parse(json)
+      const calls = new Calls<PrimaryAnswers>(() => {}, { enter: (name: string) => name.length, leave: () => {} })
+      const asked = calls.ask('enter', {} as never).catch(() => {})
+      const late = Promise.withResolvers<unknown>()
+      const askedFor = calls.askFor(late.resolve, 'enter', {} as never).catch(() => {})
+      for (const message of [
+        value,
+        { call: value, name: 'enter', args: [] },
+        { call: 1, name: value, args: [] },
+        { call: 1, name: 'enter', args: value },
+        { call: 1, name: 'enter', args: [value] },
+        { answer: value },
+        { answer: 1, fault: value },
+        { answer: 2, value },
+        { answer: 3, value, fault: value },
+      ]) {
+        calls.take(message)
+      }
+      calls.close()
+      await Promise.all([asked, askedFor])
+    },
+  )
+
+  it('may answer anything where a place is asked for', async () => {
+    const answer = fc.oneof(
+      spoilt({ place: 1 }, 'place'),
+      spoilt({ refusal: 'too_many', detail: 'x' }, 'refusal', 'detail'),
+      anyJson,
+    )
+    const property = fc.asyncProperty(answer, async (json) => {
+      const told: unknown[] = []
+      const places = remotePlaces({
+        ask: async (...args) => void told.push(args),
+        askFor: async (late) => {
+          late(JSON.parse(json) as never)
+          return JSON.parse(json)
+        },
+      } as Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>)
+      const entrant = { tokenDigest: 't', instance: 'i', client: 'c', type: 'novnc' }
+      const place = await Promise.resolve(places.enter(entrant)).catch((error: unknown) => error)
+      if (place instanceof Error) expect(place.message).toBeTypeOf('string')
+      else (place as Disposable)[Symbol.dispose]()
+    })
+    await fc.assert(property)
+  })
+
+  it('may answer anything where figures are asked for, and those of the others are shown', async () => {
+    const good = [{ name: 'up', help: 'h', type: 'gauge', aggregator: 'sum', values: [{ value: 1, labels: {} }] }]
+    for (const json of hostileValues) {
+      for (const text of [
+        json,
+        `[${json}]`,
+        `[{"name":${json}}]`,
+        `[{"name":"up","aggregator":${json}}]`,
+        `[{"name":"x","aggregator":"sum","values":${json}}]`,
+      ]) {
+        const figures = new FleetFigures()
+        expect(await figures.note(0, good)).toBe(true)
+        await figures.note(1, JSON.parse(text))
+        expect(await figures.text([])).toContain('up 1')
+        await figures.retire(1)
+      }
+    }
+  })
+})
+
+it('a server that resets at once is an error of that dial alone', async () => {
+  const server = createServer((socket) => socket.resetAndDestroy()).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  const leg = await connectHypervisor({ host: '127.0.0.1', port }, never).catch((error: Error) => error)
+  if (!(leg instanceof Error)) expect(await leg.ended).toBeInstanceOf(Error)
+  server.close()
+})
