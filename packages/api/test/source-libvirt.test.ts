@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { silentLogger } from '@oriel/runtime'
+import { createLogger, silentLogger } from '@oriel/runtime'
 import { describe, expect, test, vi } from 'vitest'
 import { createLibvirtSource, type ServerChange, type Source, SourcePartlyUnavailable } from '../src/index.ts'
 import { hostOf, type LibvirtSourceConfig } from '../src/servers/libvirt/config.ts'
@@ -249,9 +249,14 @@ describe('a libvirt that does not answer', () => {
 
   test('or is not even installed: no domains, not ready, and the source starts and ends all the same', async () => {
     const program = '/nonexistent/virsh'
-    await using source = await createLibvirtSource(libvirtConfig(), { log: silentLogger(), program })
+    const lines: string[] = []
+    const log = createLogger({ name: 'test', level: 'warn', destination: { write: (line) => void lines.push(line) } })
+    await using source = await createLibvirtSource(libvirtConfig(), { log, program })
     expect(await source.list()).toEqual([])
     await expect(source.check?.()).rejects.toThrow('libvirt does not answer')
+    const reason =
+      '/nonexistent/virsh cannot be started (ENOENT): install libvirt-clients (Fedora: libvirt-client), or put its folder on the PATH of this service'
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ reason }])
   })
 })
 
