@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openTokenStore } from '@oriel/api'
 import { grant } from '@oriel/api/test/token-store-suite'
-import { type Requirement, requirement, requires, temporaryFolder } from '@oriel/testkit'
+import { type LogRecord, type Requirement, requirement, requires, temporaryFolder } from '@oriel/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   canMount,
@@ -113,6 +113,24 @@ function describeServer(
       await expect.poll(() => server.connections(url)).toBeLessThanOrEqual(3)
     })
 
+    it('is unready on a server that became read-only, and finds the new primary by itself', async () => {
+      await using former = await startServer()
+      await using primary = await startServer()
+      const url = await former.createDatabase('oriel')
+      await using _migrated = await openTokenStore(await primary.createDatabase('oriel'))
+      await using gate = await startGate(former.port)
+      await using api = await startReplica({ store: moved(url, { port: gate.port }) })
+      await Promise.all(Array.from({ length: 30 }, () => minted(api)))
+      await former.becomeReadOnly()
+      await expect.poll(() => api.ready()).toBe(503)
+      await api.program.waitForLog(isUnready(/the database is read-only/))
+      expect(await api.mint()).toMatchObject({ status: 503, retryAfter: expect.any(String) })
+      gate.lead(primary.port)
+      await expect.poll(() => api.ready()).toBe(200)
+      // All ten connections of before led to the former primary; the first error was enough to drop them all.
+      await Promise.all(Array.from({ length: 30 }, () => minted(api)))
+    })
+
     it('starts before its database does, and listens when that has come', async () => {
       const url = await server.createDatabase()
       await server.stop()
@@ -141,9 +159,11 @@ function describeServer(
       await using server = await startServer({ folder: disk.path })
       const url = await server.createDatabase()
       await using api = await startReplica({ store: url, tokens: { statement_timeout_ms: 1000 } })
-      await fullDisk(api, disk, async () => {
+      await fullDisk(api, disk, {
         // Some servers end themselves where they cannot write their log: then they are the operator's to start.
-        if ((await api.ready()) !== 200) await server.stop().then(server.start)
+        repair: async () => {
+          if ((await api.ready()) !== 200) await server.stop().then(server.start)
+        },
       })
     })
   })
@@ -186,7 +206,13 @@ describe('SQLite', () => {
     async () => {
       await using disk = await smallDisk(20)
       await using api = await startReplica({ store: `sqlite:${join(disk.path, 'oriel.db')}` })
-      await fullDisk(api, disk)
+      await fullDisk(api, disk, {
+        whileFull: async () => {
+          await expect.poll(() => api.ready()).toBe(503)
+          await api.program.waitForLog(isUnready(/the database's disk is full/))
+        },
+      })
+      await expect.poll(() => api.ready()).toBe(200)
     },
   )
 })
@@ -254,7 +280,11 @@ describe.skipIf(clockFaker.skip)(`a clock that is set back${clockFaker.reason}`,
 })
 
 /** Fills the disk of the API's store under load, and looks that it recovers. */
-async function fullDisk(api: Replica, disk: { fill(): Promise<void>; free(): Promise<void> }, repair = async () => {}) {
+async function fullDisk(
+  api: Replica,
+  disk: { fill(): Promise<void>; free(): Promise<void> },
+  { whileFull = async () => {}, repair = async () => {} },
+) {
   const first = await minted(api)
   await using load = startLoad(api)
   await load.untilMinted(50)
@@ -262,11 +292,15 @@ async function fullDisk(api: Replica, disk: { fill(): Promise<void>; free(): Pro
   await load.untilRefused(clients)
   await load.stop()
   expect(load.refusals.filter(({ status, retryAfter }) => status !== 503 || !Number(retryAfter))).toEqual([])
+  await whileFull()
   await disk.free()
   await repair()
   await expect.poll(async () => (await api.mint()).status, { timeout: 30_000 }).toBe(200)
   for (const token of [first, ...load.tokens]) expect(await api.use(token)).toBe(200)
 }
+
+const isUnready = (why: RegExp) => (record: LogRecord) =>
+  record.msg === 'readiness check fails' && record.check === 'tokens' && why.test(JSON.stringify(record.err))
 
 async function minted(api: Replica): Promise<string> {
   const { status, token } = await api.mint()

@@ -63,6 +63,15 @@ describe('SQLite in a file', () => {
     raw.close()
   })
 
+  test('readiness fails while the database can be read and not be written', async () => {
+    const file = freshFile()
+    await using store = await openTokenStore(`sqlite:${file}`)
+    using raw = new DatabaseSync(file)
+    raw.exec(`CREATE TRIGGER refuse BEFORE INSERT ON write_probes BEGIN SELECT raise(abort, 'no writes'); END`)
+    expect(await store.find('x')).toBeUndefined()
+    await expect(store.check()).rejects.toThrow(StoreUnavailable)
+  })
+
   test('a table that is gone makes the store unavailable, with the cause', async () => {
     const file = freshFile()
     await using store = await openTokenStore(`sqlite:${file}`)

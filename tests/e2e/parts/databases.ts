@@ -20,8 +20,10 @@ export interface DatabaseServer extends AsyncDisposable {
   readonly port: number
   /** Where its files are. */
   readonly folder: string
-  /** The URL of a new, empty database, for a user with a password who owns it. */
-  createDatabase(): Promise<string>
+  /** The URL of a new, empty database, for a user with a password who owns it. Default name: a random one. */
+  createDatabase(name?: string): Promise<string>
+  /** From now on it takes no writes of that user, as a primary that became a replica. */
+  becomeReadOnly(): Promise<void>
   /** What the administrator gets for `sql` in the database of `url`. */
   query(url: string, sql: string): Promise<readonly Record<string, unknown>[]>
   /** Keeps everybody else from a table in the database of `url`, until disposal. */
@@ -89,6 +91,7 @@ export async function startPostgres(options: DatabaseServerOptions = {}): Promis
     create: (name) => [`create database ${name} owner ${USER.name}`],
     count: (name) =>
       `select count(*)::int as n from pg_stat_activity where datname = '${name}' and usename = '${USER.name}'`,
+    readOnly: ['alter system set default_transaction_read_only = on', 'select pg_reload_conf()'],
     scheme: 'postgres',
   })
 }
@@ -130,6 +133,7 @@ export async function startMariadb(options: DatabaseServerOptions = {}): Promise
     create: (name) => [`create database ${name}`, `grant all on ${name}.* to ${USER.name}@'%'`],
     count: (name) =>
       `select count(*) as n from information_schema.processlist where db = '${name}' and user = '${USER.name}'`,
+    readOnly: ['set global read_only = 1'],
     scheme: 'mysql',
   })
 }
@@ -147,6 +151,7 @@ interface Kind {
   readonly prepare: string
   create(name: string): readonly string[]
   count(name: string): string
+  readonly readOnly: readonly string[]
   readonly scheme: string
 }
 
@@ -183,8 +188,10 @@ async function startServer({ tls, folder }: DatabaseServerOptions, kind: Kind): 
     ...{ port: kind.port, folder: home, start },
     stop: () => end(kind.stopSignal),
     kill: () => end('SIGKILL'),
-    async createDatabase() {
-      const name = `oriel_${randomBytes(6).toString('hex')}`
+    async becomeReadOnly() {
+      for (const sql of kind.readOnly) await kind.query('', sql)
+    },
+    async createDatabase(name = `oriel_${randomBytes(6).toString('hex')}`) {
       for (const sql of kind.create(name)) await kind.query('', sql)
       const user = `${USER.name}:${encodeURIComponent(USER.password)}`
       return `${kind.scheme}://${user}@127.0.0.1:${kind.port}/${name}`

@@ -13,10 +13,13 @@ export interface Gate extends AsyncDisposable {
   refuse(text: RegExp): Promise<void>
   /** Lets go what was held back, and everything after it. */
   open(): void
+  /** Leads new connections to another port, as after a failover; those that are open stay where they are. */
+  lead(port: number): void
 }
 
 /** Relays from a free port of 127.0.0.1 to `port` there. */
 export async function startGate(port: number): Promise<Gate> {
+  let target = port
   const sockets = new Set<Socket>()
   const kept: (() => void)[] = []
   let isClosed = false
@@ -36,7 +39,7 @@ export async function startGate(port: number): Promise<Gate> {
     news.resolve()
   }
   const gate = createServer({ noDelay: true }, (client) => {
-    const server = connect({ port, host: '127.0.0.1', noDelay: true })
+    const server = connect({ port: target, host: '127.0.0.1', noDelay: true })
     for (const [one, other] of [
       [client, server],
       [server, client],
@@ -66,6 +69,9 @@ export async function startGate(port: number): Promise<Gate> {
     open() {
       isClosed = false
       for (const send of kept.splice(0)) send()
+    },
+    lead(other) {
+      target = other
     },
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy()

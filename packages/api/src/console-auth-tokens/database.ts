@@ -29,8 +29,15 @@ export interface ConsoleAuthTokenRow {
   expires_at: number
 }
 
+/** A row that a replica writes to prove that the database takes writes. */
+export interface WriteProbeRow {
+  id: string
+  written_at: number
+}
+
 export interface Database extends SessionTables {
   console_auth_tokens: ConsoleAuthTokenRow
+  write_probes: WriteProbeRow
 }
 
 const migrations: Readonly<Record<string, Migration>> = {
@@ -57,6 +64,15 @@ const migrations: Readonly<Record<string, Migration>> = {
     },
   },
   ...sessionMigrations,
+  '004-write-probes': {
+    async up(db) {
+      await db.schema
+        .createTable('write_probes')
+        .addColumn('id', 'varchar(64)', (column) => column.primaryKey())
+        .addColumn('written_at', 'bigint', (column) => column.notNull())
+        .execute()
+    },
+  },
 }
 
 /**

@@ -4,12 +4,14 @@ import { isIP } from 'node:net'
 import { MysqlDialect, type MysqlPool, type MysqlPoolConnection } from 'kysely'
 import { createPool as createMysqlPool, type Pool, type PoolConnection, type QueryError } from 'mysql2'
 import { type DatabaseAddress, parseDatabaseUrl, showAddress, type UrlWords } from './database-url.ts'
+import { failureOf } from './failure.ts'
 import {
   ANSWER_GRACE_MS,
   atMost,
   CLOSE_TIMEOUT_MS,
   CONNECT_TIMEOUT_MS,
   codeOf,
+  Generations,
   isNetworkError,
   type PoolOptions,
   type StorePlace,
@@ -36,7 +38,7 @@ export function mariadbPlace(url: string): StorePlace {
     shown: `MariaDB database ${showAddress(address)}`,
     dialect: (options) => new MysqlDialect({ pool: lend(createPool(address, options), options) }),
     isAway,
-    remedy: 'give the URL of a MariaDB database in which this user may create tables',
+    remedy: () => 'give the URL of a MariaDB database in which this user may create tables',
     // Texts are equal only if they are the same: no case folded, no blank at the end ignored.
     tableOptions: 'character set utf8mb4 collate utf8mb4_nopad_bin',
   }
@@ -61,9 +63,10 @@ function createPool(address: DatabaseAddress, { poolMax }: PoolOptions): Pool {
 
 function lend(pool: Pool, { statementTimeoutMs }: PoolOptions): MysqlPool {
   const prepared = new WeakSet<PoolConnection>()
+  const generations = new Generations<PoolConnection>()
   const prepare = async () => {
-    const connection = await acquire(pool)
-    const lent = lease(connection, statementTimeoutMs + ANSWER_GRACE_MS)
+    const connection = await acquireCurrent(pool, generations)
+    const lent = lease(connection, generations, statementTimeoutMs + ANSWER_GRACE_MS)
     try {
       if (!prepared.has(connection)) await prepareSession(lent, statementTimeoutMs)
     } catch (error) {
@@ -80,6 +83,14 @@ function lend(pool: Pool, { statementTimeoutMs }: PoolOptions): MysqlPool {
         (error) => done(error, undefined as never),
       ),
     end: (done) => void atMost(CLOSE_TIMEOUT_MS, pool.promise().end()).then(() => done(undefined), done),
+  }
+}
+
+async function acquireCurrent(pool: Pool, generations: Generations<PoolConnection>): Promise<PoolConnection> {
+  for (;;) {
+    const connection = await acquire(pool)
+    if (!generations.isOutdated(connection)) return connection
+    connection.destroy()
   }
 }
 
@@ -111,11 +122,19 @@ function prepareSession(connection: MysqlPoolConnection, statementTimeoutMs: num
   return promise
 }
 
-/** A connection on which anything but the server's own answer came is not used again: nobody knows what is still due on it. */
-function lease(connection: PoolConnection, timeoutMs: number): MysqlPoolConnection {
+/**
+ * Discards the connection after any error that did not come from the server, since the protocol state is then unknown, and
+ * after the server said that it is read-only, or not part of its cluster: the next connection may reach another server.
+ */
+function lease(
+  connection: PoolConnection,
+  generations: Generations<PoolConnection>,
+  timeoutMs: number,
+): MysqlPoolConnection {
   let isBroken = false
   const query: MysqlPoolConnection['query'] = (sql, values, done) =>
     connection.query({ sql, values, timeout: timeoutMs }, (error: QueryError | null, result: unknown) => {
+      if (error && isWrongServer(error)) generations.outdate(connection)
       isBroken ||= error !== null && !isAnswer(error)
       done?.(error, result as never)
     }) as never
@@ -125,17 +144,33 @@ function lease(connection: PoolConnection, timeoutMs: number): MysqlPoolConnecti
     threadId: connection.threadId,
     connect: () => {},
     destroy: () => connection.destroy(),
-    release: () => (isBroken ? connection.destroy() : connection.release()),
+    release: () => (isBroken || generations.isOutdated(connection) ? connection.destroy() : connection.release()),
   }
 }
 
 const isAnswer = ({ sqlState, fatal }: QueryError & { sqlState?: string }) => sqlState !== undefined && !fatal
 
+/** WSREP has not yet prepared node for application use: a Galera node that is not, or no longer, in the primary component. */
+const ER_UNKNOWN_COM_ERROR = 1047
+/** Whether the server can be reached, and is the wrong one to ask. */
+const isWrongServer = (error: unknown) =>
+  failureOf(error) === 'read-only' || (error as { errno?: unknown }).errno === ER_UNKNOWN_COM_ERROR
+
 /** What the server says while it starts, stops or has no room, and where it ended a statement for its time. */
 const AWAY_CODES = new Set([
   ...['ER_CON_COUNT_ERROR', 'ER_SERVER_SHUTDOWN', 'ER_NORMAL_SHUTDOWN', 'ER_STATEMENT_TIMEOUT', 'ER_QUERY_INTERRUPTED'],
-  ...['ER_LOCK_WAIT_TIMEOUT', 'ER_LOCK_DEADLOCK', 'ER_DISK_FULL', 'ER_RECORD_FILE_FULL'],
+  ...['ER_CONNECTION_KILLED', 'ER_LOCK_WAIT_TIMEOUT', 'ER_LOCK_DEADLOCK', 'ER_DISK_FULL', 'ER_RECORD_FILE_FULL'],
 ])
 
-const isAway = (error: unknown) =>
-  isNetworkError(error) || codeOf(error).startsWith('PROTOCOL_') || AWAY_CODES.has(codeOf(error))
+function isAway(error: unknown): boolean {
+  if (isNetworkError(error) || isWrongServer(error) || isCutOff(error)) return true
+  return codeOf(error).startsWith('PROTOCOL_') || AWAY_CODES.has(codeOf(error))
+}
+
+const ER_HANDSHAKE_ERROR = 1043
+
+/** Whether the connection failed, as SQLSTATE 08S01 says. A failed handshake has the same state and is for good. */
+function isCutOff(error: unknown): boolean {
+  const { sqlState, errno } = error as { sqlState?: unknown; errno?: unknown }
+  return sqlState === '08S01' && errno !== ER_HANDSHAKE_ERROR
+}

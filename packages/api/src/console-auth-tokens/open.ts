@@ -12,13 +12,14 @@ import { postgresPlace } from './postgres.ts'
 import { createSqlStore } from './sql-store.ts'
 import { sqlitePlace } from './sqlite.ts'
 import { type ConsoleAuthTokenStore, StoreUnavailable } from './store.ts'
+import { createWriteProbe } from './write-probe.ts'
 
 export interface StoreOptions {
   /** Connections at once to a database server. Default: 10. */
   readonly poolMax?: number
   /** How long a database server may take for a statement. Default: 5000. */
   readonly statementTimeoutMs?: number
-  /** How long to wait for a database server that is away at the start. Default: 30000. */
+  /** How long to wait at the start for a database server that is away or takes no writes yet. Default: 60000. */
   readonly startTimeoutMs?: number
   /** Milliseconds since the epoch. Default: the system's clock, which cannot be set back under a running process. */
   readonly now?: () => number
@@ -55,9 +56,10 @@ export interface Stores extends AsyncDisposable {
 export async function openStores(name: string | Secret, options: StoreOptions = {}): Promise<Stores> {
   const { now = steadyClock() } = options
   const db = await openDatabase(placeOf(textOf(name)), options)
+  const proveWrites = createWriteProbe(db, now)
   return {
-    tokens: createSqlStore(db, now),
-    sessions: createSqlSessionStore(db, now),
+    tokens: createSqlStore(db, now, proveWrites),
+    sessions: createSqlSessionStore(db, now, proveWrites),
     [Symbol.asyncDispose]: () => db.destroy(),
   }
 }
@@ -67,7 +69,9 @@ export async function openTokenStore(
   name: string | Secret,
   options: StoreOptions = {},
 ): Promise<ConsoleAuthTokenStore> {
-  return createSqlStore(await openDatabase(placeOf(textOf(name)), options), options.now ?? steadyClock())
+  const { now = steadyClock() } = options
+  const db = await openDatabase(placeOf(textOf(name)), options)
+  return createSqlStore(db, now, createWriteProbe(db, now))
 }
 
 async function openDatabase(place: StorePlace, options: StoreOptions): Promise<Kysely<Database>> {
@@ -80,7 +84,7 @@ async function openDatabase(place: StorePlace, options: StoreOptions): Promise<K
   } catch (cause) {
     await db?.destroy()
     if (cause instanceof StoreUnavailable || options.signal?.aborted) throw cause
-    const message = `cannot use ${place.shown} (${reasonOf(cause)}), ${place.remedy}`
+    const message = `cannot use ${place.shown} (${reasonOf(cause)}), ${place.remedy(cause)}`
     throw new ConfigError([{ path: PATH, message }], { cause })
   }
 }
@@ -103,9 +107,12 @@ function placeOf(name: string): StorePlace {
   return places[name.slice(0, name.indexOf(':'))]!(name)
 }
 
-/** Migrates; while the database is away, again and again until the deadline: programs often start together with theirs. */
+/**
+ * Migrates the tables. While the database is away it tries again until the deadline: programs often start together with their
+ * database, and a node of a cluster answers before it may be used.
+ */
 async function migrateOnceThere(db: Kysely<Database>, place: StorePlace, options: StoreOptions): Promise<void> {
-  const { startTimeoutMs = 30_000, log, signal } = options
+  const { startTimeoutMs = 60_000, log, signal } = options
   const deadline = performance.now() + startTimeoutMs
   for (let tries = 1; ; tries += 1) {
     try {
@@ -114,13 +121,14 @@ async function migrateOnceThere(db: Kysely<Database>, place: StorePlace, options
       if (!place.isAway(err)) throw err
       if (performance.now() >= deadline) throw neverCame(place, startTimeoutMs, err)
       if (tries === 1) log?.warn({ err, store: place.shown, startTimeoutMs }, 'waiting for the database')
+      else log?.debug({ err, store: place.shown, tries }, 'still waiting for the database')
       await sleep(RETRY_AFTER_MS, undefined, signal && { signal })
     }
   }
 }
 
 const neverCame = ({ shown }: StorePlace, startTimeoutMs: number, cause: unknown) =>
-  new StoreUnavailable(`${shown} did not answer within ${startTimeoutMs} ms (${reasonOf(cause)})`, { cause })
+  new StoreUnavailable(`${shown} could not be used within ${startTimeoutMs} ms (${reasonOf(cause)})`, { cause })
 
 const textOf = (name: string | Secret) => (typeof name === 'string' ? name : name.reveal())
 

@@ -25,9 +25,30 @@ export interface StorePlace {
   /** Whether the error means that the database is away for now, so that trying again makes sense. */
   readonly isAway: (error: unknown) => boolean
   /** What to do about any other error at the start. */
-  readonly remedy: string
+  readonly remedy: (error: unknown) => string
   /** What ends the definition of each table. */
   readonly tableOptions?: string
+}
+
+/**
+ * Tells connections from before a failover from later ones. When a connection reports that its server is read-only, all the
+ * pool's connections lead to the former primary: they are dropped as they come up, so that new ones find the new primary.
+ */
+export class Generations<Connection extends object> {
+  readonly #born = new WeakMap<Connection, number>()
+  #current = 0
+
+  /** Whether the connection is older than the latest failover. One that is seen for the first time is new. */
+  isOutdated(connection: Connection): boolean {
+    const born = this.#born.get(connection) ?? this.#current
+    this.#born.set(connection, born)
+    return born < this.#current
+  }
+
+  /** Outdates this connection and all others of its age; later ones stay. */
+  outdate(connection: Connection): void {
+    if (!this.isOutdated(connection)) this.#current += 1
+  }
 }
 
 /** What the system says when there is nobody, or nobody any more, at an address. */

@@ -3,12 +3,14 @@ import { readFileSync } from 'node:fs'
 import { PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
 import { type DatabaseAddress, parseDatabaseUrl, showAddress, type UrlWords } from './database-url.ts'
+import { failureOf } from './failure.ts'
 import {
   ANSWER_GRACE_MS,
   atMost,
   CLOSE_TIMEOUT_MS,
   CONNECT_TIMEOUT_MS,
   codeOf,
+  Generations,
   isNetworkError,
   type PoolOptions,
   type StorePlace,
@@ -32,7 +34,7 @@ export function postgresPlace(url: string): StorePlace {
     shown: `PostgreSQL database ${showAddress(address)}`,
     dialect: (options) => new PostgresDialect({ pool: lend(createPool(address, options)) }),
     isAway,
-    remedy: 'give the URL of a database in which this user may create tables',
+    remedy,
   }
 }
 
@@ -62,35 +64,67 @@ const getTypeParser: typeof pg.types.getTypeParser = (oid: number, format?: unkn
   oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format as 'text')
 
 function lend(pool: pg.Pool): PostgresPool {
+  const generations = new Generations<pg.PoolClient>()
   return {
     options: pool.options,
-    connect: async () => lease(await pool.connect()),
+    connect: async () => lease(await acquireCurrent(pool, generations), generations),
     end: () => atMost(CLOSE_TIMEOUT_MS, pool.end()),
   }
 }
 
-/** A connection on which anything but the server's own answer came is not used again: nobody knows what is still due on it. */
-function lease(client: pg.PoolClient): PostgresPoolClient {
+async function acquireCurrent(pool: pg.Pool, generations: Generations<pg.PoolClient>): Promise<pg.PoolClient> {
+  for (;;) {
+    const client = await pool.connect()
+    if (!generations.isOutdated(client)) return client
+    client.release(true)
+  }
+}
+
+/**
+ * Discards the connection after any error that did not come from the server, since the protocol state is then unknown; after
+ * the server said that it is read-only, since the next connection may reach another server; and when it was left inside a
+ * failed transaction.
+ */
+function lease(client: pg.PoolClient, generations: Generations<pg.PoolClient>): PostgresPoolClient {
   let isBroken = false
   const query = async (sql: string, parameters: readonly unknown[]) => {
     try {
       return await client.query(sql, [...parameters])
     } catch (error) {
-      isBroken ||= !(error instanceof pg.DatabaseError)
+      if (failureOf(error) === 'read-only') generations.outdate(client)
+      isBroken ||= !(error instanceof pg.DatabaseError) || error.code === IN_FAILED_TRANSACTION
       throw error
     }
   }
   return {
     query: query as unknown as PostgresPoolClient['query'],
-    release: (destroy) => client.release(destroy || isBroken),
+    release: (destroy) => client.release(destroy || isBroken || generations.isOutdated(client)),
   }
 }
+
+const IN_FAILED_TRANSACTION = '25P02'
+
+/** What PgBouncer says of a start-up parameter that it neither knows nor ignores. */
+const REFUSED_PARAMETER = /unsupported startup parameter: (\w+)/
+
+function remedy(error: unknown): string {
+  const refused = REFUSED_PARAMETER.exec((error as Error).message)?.[1]
+  if (refused === undefined) return 'give the URL of a database in which this user may create tables'
+  const all = [...new Set([refused, 'statement_timeout', 'idle_in_transaction_session_timeout'])].join(', ')
+  return `the pooler refuses ${refused}: set ignore_startup_parameters = ${all} in pgbouncer.ini`
+}
+
+/** The state of nearly every error of PgBouncer: the message tells a wrong configuration from a pooler that is busy. */
+const POOLER_STATE = '08P01'
+const POOLER_REFUSALS = /unsupported startup parameter|no such (database|user)|authentication failed|not allowed/i
 
 /** Connection exceptions, exhausted resources, intervention of an operator; lock not available. */
 const AWAY_STATES = /^(08|53|57)...$|^55P03$/
 const AWAY_MESSAGES = /^(Connection terminated|Query read timeout|timeout exceeded|timeout expired)/
 
 function isAway(error: unknown): boolean {
+  if (failureOf(error) === 'read-only') return true
+  if (codeOf(error) === POOLER_STATE) return !POOLER_REFUSALS.test((error as Error).message)
   if (error instanceof pg.DatabaseError) return AWAY_STATES.test(codeOf(error))
   return isNetworkError(error) || AWAY_MESSAGES.test((error as Error).message)
 }

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { sha256Hex } from '@oriel/runtime'
 import type { Kysely, Selectable } from 'kysely'
 import type { ConsoleAuthTokenRow, Database } from './database.ts'
+import { describeFailure } from './failure.ts'
 import { type ConsoleAuthToken, type ConsoleAuthTokenStore, type ConsoleGrant, StoreUnavailable } from './store.ts'
 
 /** How far the clocks of replicas may be apart. A token from beyond that was made before the clock was set back. */
@@ -10,8 +11,16 @@ const MAX_CLOCK_SKEW_MS = 60_000
 /** Tokens in one query: databases limit their parameters. */
 const TOKENS_AT_ONCE = 500
 
-/** A store in `db`, whose tables are up to date; disposing of it closes `db`. `now` is in milliseconds since the epoch. */
-export function createSqlStore(db: Kysely<Database>, now: () => number = Date.now): ConsoleAuthTokenStore {
+/**
+ * A store in `db`, whose tables are up to date; disposing of it closes `db`.
+ * @param now in milliseconds since the epoch.
+ * @param proveWrites rejects while the database takes no writes.
+ */
+export function createSqlStore(
+  db: Kysely<Database>,
+  now: () => number,
+  proveWrites: () => Promise<void>,
+): ConsoleAuthTokenStore {
   return {
     async authorize(grant) {
       const token = randomUUID()
@@ -43,6 +52,7 @@ export function createSqlStore(db: Kysely<Database>, now: () => number = Date.no
     sweep: () => reach(sweep(db, now())),
     async check() {
       await reach(db.selectFrom('console_auth_tokens').select('token_sha256').limit(1).execute())
+      await reach(proveWrites())
     },
     [Symbol.asyncDispose]: () => db.destroy(),
   }
@@ -68,12 +78,12 @@ async function sweep(db: Kysely<Database>, now: number): Promise<number> {
   }
 }
 
-// Whatever the driver throws, the store is away for the caller; the cause is for the log.
+// Whatever the driver throws, the store is unavailable for the caller; the cause is for the log.
 async function reach<T>(query: Promise<T>): Promise<T> {
   try {
     return await query
   } catch (cause) {
-    throw new StoreUnavailable('the store of console tokens does not answer', { cause })
+    throw new StoreUnavailable(describeFailure('the store of console tokens', cause), { cause })
   }
 }
 

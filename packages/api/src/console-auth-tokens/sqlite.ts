@@ -18,7 +18,7 @@ export function sqlitePlace(name: string): StorePlace {
     shown: file,
     dialect: () => sqliteDialect(file),
     isAway: () => false,
-    remedy: 'give a file that this user may write, in a folder that this user may write',
+    remedy: () => 'give a file that this user may write, in a folder that this user may write',
   }
 }
 

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Kysely, Selectable } from 'kysely'
 import type { Database } from '../console-auth-tokens/database.ts'
+import { describeFailure } from '../console-auth-tokens/failure.ts'
 import { StoreUnavailable } from '../console-auth-tokens/store.ts'
 import {
   type Beat,
@@ -23,8 +24,12 @@ const MAX_NAME_LENGTH = 255
 
 type Db = Kysely<Database>
 
-/** A store in `db`, whose tables are up to date. `now` is in milliseconds since the epoch. */
-export function createSqlSessionStore(db: Db, now: () => number = Date.now): SessionStore {
+/**
+ * A store in `db`, whose tables are up to date.
+ * @param now in milliseconds since the epoch.
+ * @param proveWrites rejects while the database takes no writes.
+ */
+export function createSqlSessionStore(db: Db, now: () => number, proveWrites: () => Promise<void>): SessionStore {
   return {
     claimProxy: (proxyId, owner, silentMs) =>
       reach(claimProxy(db, { proxyId, owner, now: now(), silentSince: now() - silentMs })),
@@ -37,7 +42,10 @@ export function createSqlSessionStore(db: Db, now: () => number = Date.now): Ses
     wantServerEnd: (serverId, reason) => reach(wantEnd(db, 'server_id', serverId, reason)),
     endLost: (silentMs) => reach(endLost(db, now() - silentMs, now())),
     forget: (ageMs) => reach(forget(db, now() - ageMs)),
-    check: async () => void (await reach(find(db, ''))),
+    check: async () => {
+      await reach(find(db, ''))
+      await reach(proveWrites())
+    },
   }
 }
 
@@ -327,12 +335,12 @@ async function forget(db: Db, endedBefore: number): Promise<number> {
   return Number(numDeletedRows)
 }
 
-// Whatever the driver throws, the store is away for the caller; the cause is for the log.
+// Whatever the driver throws, the store is unavailable for the caller; the cause is for the log.
 async function reach<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
   } catch (cause) {
-    throw new StoreUnavailable('the store of sessions does not answer', { cause })
+    throw new StoreUnavailable(describeFailure('the store of sessions', cause), { cause })
   }
 }
 

@@ -95,6 +95,6 @@ export interface SessionStore {
   endLost(silentMs: number): Promise<readonly SessionRecord[]>
   /** Forgets sessions that ended, and proxies that fell silent, longer ago than this; says how many sessions. */
   forget(ageMs: number): Promise<number>
-  /** Throws while the store cannot answer. */
+  /** Throws while the store cannot answer or takes no writes. An answer may be a second old. */
   check(): Promise<void>
 }

@@ -1,0 +1,50 @@
+/** Why a database fails, told from the errors of the three drivers. */
+
+/** `read-only`: it takes no writes, as after a failover. `full`: its disk is. `locked`: another process has it. */
+export type Failure = 'read-only' | 'full' | 'locked'
+
+/** By MariaDB's error number. The names that its driver gives are MySQL's, and not there for all. */
+const MARIADB: Readonly<Record<number, Failure>> = {
+  1021: 'full',
+  1114: 'full',
+  1205: 'locked',
+  1290: 'read-only',
+  1792: 'read-only',
+  1836: 'read-only',
+}
+/** By PostgreSQL's SQLSTATE. */
+const POSTGRES: Readonly<Record<string, Failure>> = {
+  '25006': 'read-only',
+  '53100': 'full',
+  '55P03': 'locked',
+}
+/** By SQLite's primary result code: https://sqlite.org/rescode.html */
+const SQLITE: Readonly<Record<number, Failure>> = { 5: 'locked', 6: 'locked', 8: 'read-only', 13: 'full' }
+
+interface DriverError {
+  readonly errno?: unknown
+  readonly code?: unknown
+  readonly errcode?: unknown
+}
+
+/** The kind of an error that a driver threw, or `undefined` for all others. */
+export function failureOf(error: unknown): Failure | undefined {
+  if (typeof error !== 'object' || error === null) return undefined
+  const { errno, code, errcode } = error as DriverError
+  // The upper bytes of SQLite's code are details.
+  if (typeof errcode === 'number') return SQLITE[errcode & 0xff]
+  if (typeof code === 'string' && Object.hasOwn(POSTGRES, code)) return POSTGRES[code]
+  return typeof errno === 'number' ? MARIADB[errno] : undefined
+}
+
+const SENTENCES: Readonly<Record<Failure, string>> = {
+  'read-only': 'the database is read-only, so it takes no writes',
+  full: "the database's disk is full",
+  locked: 'another process keeps the database locked',
+}
+
+/** What to log about a failed query: the kind of failure where it is known. */
+export function describeFailure(store: string, error: unknown): string {
+  const failure = failureOf(error)
+  return failure ? `${store} does not work: ${SENTENCES[failure]}` : `${store} does not answer`
+}
