@@ -90,17 +90,43 @@ describe.skipIf(skip)(`pages in Chromium${reason}`, () => {
     await page.close()
   })
 
-  it('are shown in a frame of a page that is allowed, whatever its port, and of no other', async () => {
+  it('are shown in a frame of a page that is allowed, whatever its port', async () => {
     const page = await browser.newPage()
     const complaints = complaintsOf(page)
     await using portal = await portalAround(await mint('vnc'))
-    const console = page.frameLocator('iframe').locator('canvas').first()
     await page.goto(`http://localhost:${portal.port}/`)
-    await console.waitFor()
+    await page.frameLocator('iframe').locator('canvas').first().waitFor()
     expect(complaints.join()).not.toMatch(/Content Security Policy/)
+    await page.close()
+  })
+
+  it('are not shown in a frame of another page, which says which origin to allow and opens a tab instead', async () => {
+    const page = await browser.newPage()
+    const complaints = complaintsOf(page)
+    await using portal = await portalAround(await mint('vnc'))
+    await page.goto(`http://127.0.0.1:${portal.port}/`)
+    const frame = page.frameLocator('iframe')
+    await frame.getByText('This console proxy may not be shown inside http://127.0.0.1').waitFor()
+    await frame.getByText('origin.allowed = ["http://127.0.0.1"]').waitFor()
+    expect(await frame.locator('canvas, script').count()).toBe(0)
+    const opened = page.waitForEvent('popup')
+    await frame.getByRole('link', { name: 'in a tab of its own' }).click()
+    const tab = await opened
+    await canvasOf(tab).waitFor()
+    await tab.close()
+    expect(complaints.join()).not.toMatch(/Content Security Policy/)
+    const line = 'origin.allowed = ["localhost", "http://127.0.0.1"]'
+    await oriel.proxy.waitForLog((record) => record.level === 'warn' && record.line === line)
+    await page.close()
+  })
+
+  it('are not shown in a frame of a page that the browser does not name', async () => {
+    const page = await browser.newPage()
+    const complaints = complaintsOf(page)
+    await using portal = await portalAround(await mint('vnc'), { 'Referrer-Policy': 'same-origin' })
     await page.goto(`http://127.0.0.1:${portal.port}/`)
     await expect.poll(() => complaints.join()).toMatch(/Content Security Policy.*frame-ancestors/)
-    expect(await console.count()).toBe(0)
+    expect(await page.frameLocator('iframe').locator('canvas').count()).toBe(0)
     await page.close()
   })
 
@@ -215,9 +241,9 @@ async function hostileTerminal(peer: Peer): Promise<void> {
 }
 
 /** A portal's page with nothing but a console in a frame. */
-async function portalAround(url: string) {
+async function portalAround(url: string, headers: Record<string, string> = {}) {
   const server = createServer((_, response) => {
-    response.writeHead(200, { 'Content-Type': 'text/html' }).end(`<iframe src="${url}"></iframe>`)
+    response.writeHead(200, { 'Content-Type': 'text/html', ...headers }).end(`<iframe src="${url}"></iframe>`)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {

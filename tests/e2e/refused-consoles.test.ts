@@ -115,6 +115,8 @@ describe.skipIf(skip)(`a console that does not open, in Chromium${reason}`, () =
     await page.goto(address(balancer.port))
     await card('ended').getByText('This page may not open consoles here.').waitFor()
     await card('ended').getByText('origin.allowed = ["http://127.0.0.1"]').waitFor()
+    const line = 'origin.allowed = ["http://127.0.0.1"]'
+    await proxy.waitForLog((record) => record.level === 'warn' && record.line === line)
   })
 
   it('while the proxy restarts is retried, and opens at the new process', async () => {

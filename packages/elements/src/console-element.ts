@@ -216,7 +216,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     this.#overlay.show({
       tone: 'ended',
       ...finalWords(end),
-      action: end.remedy === 'new-console' ? 'Try again' : 'Reconnect',
+      action: end.remedy === 'new-console' || end.refusal !== undefined ? 'Try again' : 'Reconnect',
     })
     this.#become('ended')
   }

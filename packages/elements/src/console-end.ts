@@ -73,12 +73,14 @@ export const advice = {
 export interface Words {
   readonly text: string
   readonly advice: string
+  /** A line to copy. */
+  readonly code?: string
 }
 
 /** The words for an end that is left to the person. */
 export function finalWords(end: ConsoleEnd): Words {
   const { text, rest } = sentences(end)
-  if (end.allow !== undefined) return { text, advice: allowAdvice(end.allow) }
+  if (end.allow !== undefined) return { text, advice: allowAdvice, code: `origin.allowed = ["${end.allow}"]` }
   // The proxy's own next step is for clients of every kind; what to do in a page is said better here.
   return { text, advice: end.remedy === 'new-console' ? advice['new-console'] : rest || advice[end.remedy] }
 }
@@ -96,8 +98,7 @@ function sentences({ text, refusal }: ConsoleEnd): { text: string; rest: string 
   return end < 0 ? { text, rest: '' } : { text: text.slice(0, end + 1), rest: text.slice(end + 2) }
 }
 
-const allowAdvice = (origin: string) =>
-  `If this page should show consoles, the operator of the console proxy allows it with origin.allowed = ["${origin}"]`
+const allowAdvice = 'If it should, the operator of the console proxy adds its origin to the configuration:'
 
 /** A local end by its name. */
 export const localEnd = (name: keyof typeof localEnds): ConsoleEnd => ({ ...localEnds[name], clean: false })

@@ -4,6 +4,8 @@ export interface OverlayText {
   readonly tone: 'busy' | 'waiting' | 'ended'
   readonly text: string
   readonly advice?: string
+  /** A line to copy, below the advice. */
+  readonly code?: string
   /** The button's label; without one there is no button. */
   readonly action?: string
 }
@@ -20,11 +22,12 @@ export function createOverlay(root: ShadowRoot, onAction: () => void): Overlay {
   root.adoptedStyleSheets.push(styles())
   const text = element('p', 'text')
   const advice = element('p', 'advice')
+  const code = element('code', 'code')
   const button = element('button', 'action')
   button.type = 'button'
   button.part.add('action')
   button.addEventListener('click', onAction)
-  const card = element('div', 'card', element('div', 'mark'), element('div', 'words', text, advice), button)
+  const card = element('div', 'card', element('div', 'mark'), element('div', 'words', text, advice, code), button)
   card.part.add('card')
   const overlay = element('div', 'overlay', card)
   overlay.part.add('overlay')
@@ -37,6 +40,7 @@ export function createOverlay(root: ShadowRoot, onAction: () => void): Overlay {
       overlay.dataset.tone = what.tone
       setText(text, what.text)
       setText(advice, what.advice ?? '')
+      setText(code, what.code ?? '')
       setText(button, what.action ?? '')
       overlay.hidden = false
     },
@@ -132,9 +136,18 @@ const css = `
   animation: rise .16s ease-out;
 }
 .words { display: grid; gap: .25rem; min-width: 0 }
-p { margin: 0; overflow-wrap: anywhere }
+p { margin: 0 }
+p, .code { overflow-wrap: anywhere }
 .text { font-size: 1rem; line-height: 1.4; font-weight: 600 }
 .advice { font-size: .9rem; line-height: 1.45; color: var(--_muted) }
+.code {
+  margin-top: .25rem;
+  padding: .5rem .65rem;
+  border: 1px solid var(--_line);
+  border-radius: .4rem;
+  font: .85rem/1.4 ui-monospace, monospace;
+  user-select: all;
+}
 .mark {
   box-sizing: border-box;
   width: 1.25rem;

@@ -79,7 +79,7 @@ describe('the words of a card', () => {
   it('say which origin the operator has to allow', () => {
     const words = finalWords(refused('foreign_origin', 'https://portal.example'))
     expect(words.text).toBe('This page may not open consoles here.')
-    expect(words.advice).toContain('origin.allowed = ["https://portal.example"]')
+    expect(words.code).toBe('origin.allowed = ["https://portal.example"]')
     expect(finalWords(refused('foreign_origin')).advice).toBe('')
   })
 

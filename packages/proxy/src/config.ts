@@ -243,7 +243,9 @@ export const proxyConfig = table({
   spice: Type.Optional(spiceTable),
   origin: table(
     {
-      allowed: texts('Host names, or origins such as https://portal.example, whose pages may open consoles here.'),
+      allowed: texts(
+        'Host names, or origins such as https://horizon.example, whose pages may open consoles here and show them in frames.',
+      ),
       trusted_proxies: texts('Addresses and CIDRs whose X-Forwarded-*, or else Forwarded, count.'),
     },
     { default: {} },

@@ -6,6 +6,7 @@ import { type SessionControl, sessionRecord, sessionRoutes } from './admin/sessi
 import type { Authority } from './admit/authority.ts'
 import { Limits, type Places, type SessionLimits } from './admit/limits.ts'
 import { allowedOrigin, anyPort } from './admit/origin.ts'
+import { RefusedOrigins } from './admit/refused-origins.ts'
 import { Strangers } from './admit/strangers.ts'
 import { createAuthority } from './authority/index.ts'
 import { type ListenerConfig, type ProxyConfig, servedTypes } from './config.ts'
@@ -153,6 +154,7 @@ function contextOf({ config, authority, log, places }: ProxyDeps, timing: Timing
     places: places ?? limits,
     sessions: open,
     allowedOrigins: Object.freeze(origin.allowed.map(allowedOrigin)),
+    refusedOrigins: new RefusedOrigins({ log, allowed: origin.allowed }),
     trustedProxies,
     strangers: new Strangers({
       maxWaitingPerClient: sessions.max_waiting_per_client,

@@ -21,7 +21,8 @@ async function withPages(toml = '') {
   const close = opened.move()
   const get = (path: string, method = 'GET', headers: string[] = []) =>
     raw(proxy.address, [`${method} ${path} HTTP/1.1`, 'Host: h', 'Connection: close', ...headers])
-  return { get, [Symbol.asyncDispose]: () => close.disposeAsync() }
+  const reported = () => proxy.log.lines.map((line) => JSON.parse(line)).filter((record) => 'line' in record)
+  return { get, reported, [Symbol.asyncDispose]: () => close.disposeAsync() }
 }
 
 describe('the pages', () => {
@@ -116,5 +117,70 @@ describe('the pages', () => {
     expect(await raw(proxy.address, ['GET /vnc.html HTTP/1.1', 'Host: h', 'Connection: close'])).toMatchObject({
       status: 404,
     })
+  })
+})
+
+describe('a console page in a frame', () => {
+  const framed = (site: string, ...more: string[]) => ['Sec-Fetch-Dest: iframe', `Sec-Fetch-Site: ${site}`, ...more]
+  const HORIZON = 'Referer: https://horizon.example:8443/project/instances/1/?tab=console'
+
+  it.each(['cross-site', 'same-site'])(
+    'of a %s page that is not allowed says which origin is missing',
+    async (from) => {
+      await using site = await withPages()
+      const { status, head, body } = await site.get(
+        '/vnc_lite.html?path=%3Ftoken%3Dsecret',
+        'GET',
+        framed(from, HORIZON),
+      )
+      expect(status).toBe(403)
+      expect(body).toContain('may not be shown inside https://horizon.example<')
+      expect(body).toContain('origin.allowed = ["https://horizon.example"]')
+      expect(body).not.toMatch(/script|secret|8443/)
+      expect(head).toMatch(
+        /Content-Security-Policy: default-src 'none'; style-src 'sha256-[^']+'; .*frame-ancestors \*\r\n/,
+      )
+      expect(head).toContain('\r\nX-Content-Type-Options: nosniff\r\n')
+      expect(head).toContain('\r\nCache-Control: no-store\r\n')
+    },
+  )
+
+  it('is logged once for each origin, with the line that adds it to the configured ones', async () => {
+    await using site = await withPages('[origin]\nallowed = ["https://portal.example"]')
+    for (let i = 0; i < 3; i += 1) await site.get('/vnc.html', 'GET', framed('cross-site', HORIZON))
+    expect(site.reported()).toMatchObject([
+      {
+        level: 'warn',
+        origin: 'https://horizon.example',
+        line: 'origin.allowed = ["https://portal.example", "https://horizon.example"]',
+      },
+    ])
+  })
+
+  it.each([
+    ['an allowed page', framed('cross-site', 'Referer: https://portal.example/')],
+    ['the proxy itself', framed('same-origin', 'Referer: http://h/')],
+    ['a page that is not named, since it may be the allowed one', framed('cross-site')],
+    ['any page, after a link in it was followed', framed('cross-site', HORIZON, 'Sec-Fetch-User: ?1')],
+    ['no page, but in a tab', ['Sec-Fetch-Dest: document', 'Sec-Fetch-Site: cross-site', HORIZON]],
+    ['a page of another host without Fetch Metadata', [HORIZON]],
+  ])('of %s is left to frame-ancestors', async (_, headers) => {
+    await using site = await withPages('[origin]\nallowed = ["portal.example"]')
+    expect(await site.get('/vnc.html', 'GET', headers)).toMatchObject({ status: 200, body: '<title>vnc</title>' })
+  })
+
+  it('of a page that is not named says so when none is allowed', async () => {
+    await using site = await withPages()
+    const { status, body } = await site.get('/vnc.html', 'GET', framed('cross-site', 'Referer: https://<b>/"'))
+    expect(status).toBe(403)
+    expect(body).toContain('may not be shown inside a page of another site<')
+    expect(site.reported()).toEqual([])
+  })
+
+  it('may be one for all that a browser says over plain http, which is logged as a hint', async () => {
+    await using site = await withPages()
+    await site.get('/vnc.html', 'GET', [HORIZON])
+    await site.get('/vnc.html', 'GET', ['Referer: http://h:8080/'])
+    expect(site.reported()).toMatchObject([{ level: 'info', origin: 'https://horizon.example' }])
   })
 })

@@ -39,7 +39,7 @@ export function admitOrigin(rawHeaders: readonly string[], site: Site, allowed: 
   if (values.length === 0) return undefined
   const origin = values.length === 1 ? parseOrigin(values[0]!) : undefined
   if (!origin) throw new Refused('foreign_origin', `Origin is ${JSON.stringify(values.join(', ').slice(0, 200))}`)
-  if (origin.hostName === site.hostName || allowed.some((entry) => matches(entry, origin))) return origin
+  if (origin.hostName === site.hostName || isListed(origin, allowed)) return origin
   throw new Refused('foreign_origin', `Origin ${origin.hostName} is neither Host ${site.hostName} nor allowed`, {
     allow: originEntry(origin),
   })
@@ -61,13 +61,17 @@ export function admitScheme(origin: Origin, site: Site, baseUrl: string | undefi
   if (scheme !== wanted) throw new Refused('foreign_origin', `the page came by ${scheme}, the console is for ${wanted}`)
 }
 
+/** Whether `origin.allowed` lists an origin. */
+export const isListed = (origin: NonNullable<Origin>, allowed: readonly AllowedOrigin[]) =>
+  allowed.some((entry) => matches(entry, origin))
+
 const matches = (entry: AllowedOrigin, origin: NonNullable<Origin>) =>
   entry.hostName === origin.hostName && (entry.scheme === undefined || entry.scheme === origin.scheme)
 
 const webScheme = (scheme: string) => ({ ws: 'http', wss: 'https' })[scheme] ?? scheme
 
-/** An Origin as RFC 6454 section 7 writes it: scheme, host, port and nothing else. `null` is none. */
-function parseOrigin(text: string): { scheme: string; hostName: string } | undefined {
+/** Parses an Origin (RFC 6454 section 7): scheme, host, port and nothing else. Returns `undefined` for others, and for `null`. */
+export function parseOrigin(text: string): Origin {
   const found = /^(https?):\/\/(\[[0-9a-f:.]+\]|[\w-]+(?:\.[\w-]+)*\.?)(?::\d{1,5})?$/i.exec(text)
   if (!found || !URL.canParse(text)) return undefined
   return { scheme: found[1]!.toLowerCase(), hostName: normalName(found[2]!.replace(/^\[|\]$/g, '')) }

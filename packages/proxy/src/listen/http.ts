@@ -6,9 +6,10 @@ import { createSecureContext, type SecureContextOptions, type SecureVersion } fr
 import { isDeepStrictEqual } from 'node:util'
 import { faultBody } from '@oriel/contract'
 import { listenOn, parseListen } from '@oriel/runtime'
-import { hasBadHost } from '../admit/site.ts'
+import { hasBadHost, readSite } from '../admit/site.ts'
 import type { ServedConsoleType } from '../consoles/index.ts'
 import type { Page, Pages } from '../pages.ts'
+import { foreignFrame, foreignReferrer, sendFrameNotice } from './framing.ts'
 import { peerOf, requireProxyHeader } from './proxy-protocol.ts'
 import { routeOf } from './route.ts'
 import { type ConnectContext, handleUpgrade, type ListenerFacts } from './websocket.ts'
@@ -137,18 +138,20 @@ function closers(server: Server, sockets: ReadonlyMap<string, Socket>): Pick<Lis
 }
 
 function answer(
-  { consoles, spice }: ConnectContext,
+  context: ConnectContext,
   pages: Pages,
   listener: ListenerFacts,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
+  const { consoles, spice } = context
   const { method, url = '' } = request
   const route = routeOf(listener.consoles, url)
   if (route?.type === 'spice-direct' && spice?.answer(listener.address, route.path, request, response)) return
   const page = pageAt(consoles, pages, listener, url)
   if (hasBadHost(request)) fault(response, 400, 'This Host is none.')
   else if (method !== 'GET' && method !== 'HEAD') fault(response, 405, 'Only GET and HEAD are answered here.', ALLOW)
+  else if (page && isDocument(page)) sendDocument(context, request, response, page)
   else if (page) send(request, response, page)
   else fault(response, 404, 'There is nothing here.')
 }
@@ -164,6 +167,29 @@ const ALLOW = { Allow: 'GET, HEAD' }
 
 const own = (pages: Readonly<Record<string, string>>, path: string) =>
   Object.hasOwn(pages, path) ? pages[path] : undefined
+
+const isDocument = ({ headers }: Page) => headers['Content-Type']!.startsWith('text/html')
+
+/** Sends a page that may be shown in a frame, or one that says why this frame may not show it. */
+function sendDocument(context: ConnectContext, request: IncomingMessage, response: ServerResponse, page: Page): void {
+  const { allowedOrigins, refusedOrigins } = context
+  const frame = foreignFrame(request.headers, allowedOrigins)
+  const site = siteOf(request, context)
+  const referrer = site && foreignReferrer(request.headers, site, allowedOrigins)
+  if (frame?.origin !== undefined) refusedOrigins.report(frame.origin, 'frame')
+  else if (referrer !== undefined) refusedOrigins.report(referrer, 'link')
+  if (frame) sendFrameNotice(response, frame)
+  else send(request, response, page)
+}
+
+/** The site of a request for a page, or `undefined` if it names none: health checks that speak HTTP/1.0 do not. */
+function siteOf({ headers, rawHeaders, socket }: IncomingMessage, { trustedProxies }: ConnectContext) {
+  try {
+    return readSite({ headers, rawHeaders, peerAddress: socket.remoteAddress }, trustedProxies)
+  } catch {
+    return undefined
+  }
+}
 
 function send({ method, headers }: IncomingMessage, response: ServerResponse, { body, headers: given }: Page): void {
   if (headers['if-none-match'] === given.ETag) {

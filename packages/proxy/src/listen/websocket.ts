@@ -8,6 +8,7 @@ import type { Admission, Authority, SessionRecord } from '../admit/authority.ts'
 import { learnNames } from '../admit/instance-names.ts'
 import type { Limits, Places, SessionParties } from '../admit/limits.ts'
 import { type AllowedOrigin, admitOrigin, admitScheme } from '../admit/origin.ts'
+import type { RefusedOrigins } from '../admit/refused-origins.ts'
 import { plainAddress, readSite } from '../admit/site.ts'
 import type { Strangers } from '../admit/strangers.ts'
 import { isToken, queryOf, requestToken } from '../admit/token.ts'
@@ -39,6 +40,7 @@ export interface ConnectContext {
   /** Hands out `.vv` files, where `spice-direct` is served. */
   readonly spice?: Pick<SpiceFront, 'answer'> | undefined
   readonly allowedOrigins: readonly AllowedOrigin[]
+  readonly refusedOrigins: RefusedOrigins
   readonly trustedProxies: AddressSet
   /** Bounds what clients without a console may cost. */
   readonly strangers: Strangers
@@ -83,6 +85,7 @@ export async function handleUpgrade(
     context.metrics.admission(refused.refusal)
     const level = refused.cause === undefined ? 'info' : 'warn'
     context.log[level]({ ...facts, refusal: refused.refusal, detail: refused.message, err: refused.cause }, 'refused')
+    if (refused.allow !== undefined) context.refusedOrigins.report(refused.allow, 'console')
     refuse(upgrade, refused)
   }
 }
