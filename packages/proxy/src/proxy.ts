@@ -78,6 +78,7 @@ export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
   const { config, authority, log } = deps
   await using opened = new AsyncDisposableStack()
   opened.use(authority)
+  authority.watch?.(log)
   const timing = timingOf(config, deps.timing)
   const stopping = { draining: false, closing: new AbortController() }
   const shared = contextOf(deps, timing, stopping)

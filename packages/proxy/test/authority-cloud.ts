@@ -29,10 +29,12 @@ export interface Cloud extends AsyncDisposable {
   catalog: CatalogEntry[]
   /** The paths at which Nova was asked, oldest first. */
   readonly asked: readonly string[]
-  /** How often somebody signed in. */
+  /** How often somebody signed in. Below `/refusing`, every credential is refused. */
   readonly signIns: () => number
   /** Makes the tokens that Keystone gave worthless. */
   revoke(): void
+  /** The same, and Keystone refuses the password from now on. */
+  forget(): void
   /** PEM of whoever signed the certificate, with `tls`. */
   readonly ca: string
   readonly caFile: string
@@ -43,6 +45,7 @@ export async function startCloud({ tls = false, names = ['localhost'] } = {}): P
   await using opened = new AsyncDisposableStack()
   let given = 0
   let valid = ''
+  let password: string | undefined = PASSWORD
   const nova = opened.use(await startNovaStub({ tokens: { [TOKEN]: CONSOLE }, adminToken: 'unused' }))
   const pki = tls ? opened.use(await temporaryPki({ names })) : undefined
   const pem = (name: string) => readFile(join(pki!.path, name), 'utf8')
@@ -66,6 +69,10 @@ export async function startCloud({ tls = false, names = ['localhost'] } = {}): P
     revoke: () => {
       valid = ''
     },
+    forget: () => {
+      valid = ''
+      password = undefined
+    },
     ca: pki ? await pem('ca-cert.pem') : '',
     caFile: pki ? join(pki.path, 'ca-cert.pem') : '',
   }
@@ -73,6 +80,7 @@ export async function startCloud({ tls = false, names = ['localhost'] } = {}): P
   return Object.assign(cloud, { [Symbol.asyncDispose]: () => close.disposeAsync() })
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.url!.startsWith('/refusing/')) return void response.writeHead(401).end('{}')
     if (request.url === '/v3/auth/tokens') return signIn(response, JSON.stringify(await json(request)))
     const path = request.url!.replace(/^\/region-two/, '')
     const token = request.headers['x-auth-token']
@@ -86,7 +94,7 @@ export async function startCloud({ tls = false, names = ['localhost'] } = {}): P
   }
 
   function signIn(response: ServerResponse, body: string): void {
-    if (!body.includes(PASSWORD)) return void response.writeHead(401).end('{}')
+    if (password === undefined || !body.includes(password)) return void response.writeHead(401).end('{}')
     given += 1
     valid = `keystone-token-${given}`
     const catalog = [{ type: 'compute', endpoints: cloud.catalog }]

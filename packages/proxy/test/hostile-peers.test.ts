@@ -182,7 +182,9 @@ describe('an authority', () => {
       }
       vi.useFakeTimers()
       try {
-        await using _beating = startBeats({ ledger: new Ledger(), send, lastBeatTimeoutMs: 100, log: capture().logger })
+        const diagnose = () => ({ path: 'authority.endpoint', message: 'unused', isRefusal: false })
+        const [ledger, log] = [new Ledger(), capture().logger]
+        await using _beating = startBeats({ ledger, send, lastBeatTimeoutMs: 100, diagnose, log })
         await vi.advanceTimersByTimeAsync(500)
         expect(beats).toBe(1)
       } finally {

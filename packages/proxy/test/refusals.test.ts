@@ -213,7 +213,7 @@ describe('what is refused before 101', () => {
     proxy.nova.behave('hang')
     const peer = await connectPeer(parseListen(proxy.address))
     await peer.send(Buffer.from([`GET /?token=${TOKEN} HTTP/1.1`, 'Host: h', ...UPGRADE, '', ''].join('\r\n')))
-    await proxy.nova.requested(2)
+    await proxy.nova.requested(1)
     peer.socket.resetAndDestroy()
     await expect.poll(() => proxy.log.records('client left before its console opened')).toHaveLength(1)
     expect(proxy.hypervisor.connections).toBe(0)

@@ -1,6 +1,6 @@
 /** The port through which the proxy learns what a token means. Adapters stand in `authority/`, one file each. */
 import type { ConnectInfo, EndReason, OpenableConsoleType } from '@oriel/contract'
-import type { Health, Secret } from '@oriel/runtime'
+import type { Health, Logger, Secret } from '@oriel/runtime'
 import type { InstanceNames } from '../rfb/identity.ts'
 import type { OpenSession } from '../sessions.ts'
 import type { Breaker } from './breaker.ts'
@@ -36,6 +36,16 @@ export interface SessionRecord {
 }
 
 export interface Authority extends AsyncDisposable {
+  /**
+   * Begins to ask by itself whether the authority can be used, and to tell `health`. Called once, when the proxy starts.
+   * Absent: it does so from the beginning.
+   */
+  watch?(log: Logger): void
+  /**
+   * Signs in and asks a question that changes nothing.
+   * @throws ConfigError that names the key to change, if the authority cannot be used; the signal's reason once it aborts
+   */
+  verify?(signal: AbortSignal): Promise<void>
   /** Shown by `/readyz`. */
   readonly health: Health
   /** What keeps an authority that fails from being asked, where there is such a thing. Shown by `/metrics`. */

@@ -62,19 +62,20 @@ export class Breaker {
     if (this.#openUntil !== undefined) this.#openUntil = this.#now() + this.#restMs
     try {
       const result = await call()
-      this.#close()
+      this.close()
       return result
     } catch (error) {
       const evidence = evidenceOf(error)
       if (evidence === 'fault') this.#fail(error, subject)
-      else if (evidence === 'answer') this.#close()
+      else if (evidence === 'answer') this.close()
       // A trial that proved nothing leaves its place to the next call.
       else if (this.#openUntil !== undefined) this.#openUntil = this.#now()
       throw error
     }
   }
 
-  #close(): void {
+  /** Lets calls pass again: the part was found well by other means. */
+  close(): void {
     this.#failed.clear()
     this.#openUntil = undefined
   }

@@ -1,7 +1,8 @@
 /** The heartbeat: tells the authority of the ledger every few seconds, and ends what it wants to be ended. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ExtensionResponse } from '@oriel/contract'
-import type { Logger } from '@oriel/runtime'
+import { ConfigError, type Logger, within } from '@oriel/runtime'
+import type { Diagnose, Diagnosis } from './diagnose.ts'
 import type { Ledger, LedgerReport } from './ledger.ts'
 
 export interface BeatOptions {
@@ -10,7 +11,13 @@ export interface BeatOptions {
   readonly send: (report: LedgerReport, signal: AbortSignal) => Promise<ExtensionResponse<'beat'>>
   /** How long the last beat may take, when the proxy stops. */
   readonly lastBeatTimeoutMs: number
+  readonly diagnose: Diagnose
   readonly log: Logger
+}
+
+export interface Beats extends AsyncDisposable {
+  /** @throws ConfigError that names the key, if the last beat failed; the signal's reason once it aborts */
+  check(signal?: AbortSignal): Promise<void>
 }
 
 /** Until the authority says how often it wants to hear. */
@@ -22,12 +29,18 @@ const MAX_BEAT_MS = 3_600_000
 const JITTER = 0.2
 
 /** Beats now and from then on. Disposal beats once more, for what ended since, and gives that up after its deadline. */
-export function startBeats({ ledger, send, lastBeatTimeoutMs, log }: BeatOptions): AsyncDisposable {
+export function startBeats({ ledger, send, lastBeatTimeoutMs, diagnose, log }: BeatOptions): Beats {
   const stopping = new AbortController()
   let beatMs = FIRST_BEAT_MS
   let silentSince: Date | undefined
+  let fault: { readonly diagnosis: Diagnosis; readonly cause: unknown } | undefined
+  const first = Promise.withResolvers<void>()
   const running = run()
   return {
+    async check(signal) {
+      await (signal ? within(signal, first.promise) : first.promise)
+      if (fault) throw new ConfigError([fault.diagnosis], { cause: fault.cause })
+    },
     async [Symbol.asyncDispose]() {
       stopping.abort()
       await running
@@ -52,10 +65,20 @@ export function startBeats({ ledger, send, lastBeatTimeoutMs, log }: BeatOptions
       beatMs = Math.min(Math.max(answer.beat_seconds * 1000, MIN_BEAT_MS), MAX_BEAT_MS)
       if (silentSince) log.info({ silentSince, ended: report.ended.length }, 'the authority hears of sessions again')
       silentSince = undefined
+      fault = undefined
     } catch (err) {
       if (signal === stopping.signal && signal.aborted) return
-      if (!silentSince) log.warn({ err, open: report.open.length }, 'the authority does not hear of sessions')
+      const diagnosis = diagnose(err)
+      if (fault?.diagnosis.message !== diagnosis.message) warn(diagnosis, err, report.open.length)
+      fault = { diagnosis, cause: err }
       silentSince ??= new Date()
+    } finally {
+      first.resolve()
     }
+  }
+
+  function warn({ path: key, message, isRefusal }: Diagnosis, err: unknown, open: number): void {
+    if (isRefusal) log.error({ key, err, open }, `the authority cannot be used: ${key}: ${message}`)
+    else log.warn({ key, err, open }, 'the authority does not hear of sessions')
   }
 }

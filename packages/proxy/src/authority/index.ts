@@ -12,6 +12,7 @@ import {
 } from '@oriel/sdk'
 import type { Authority } from '../admit/authority.ts'
 import type { AuthorityConfig, ProxyConfig } from '../config.ts'
+import { authorityKeys } from './diagnose.ts'
 import { novaAuthority } from './nova.ts'
 import { orielAuthority } from './oriel.ts'
 import { authorityFetch } from './trust.ts'
@@ -44,9 +45,15 @@ const newProxyId = () =>
     .slice(0, 50)}-${randomBytes(4).toString('hex')}`
 
 /** How an authority is reached, and how the proxy signs in for it. */
-function reachOf({ endpoint, region, interface: face, timeout_ms, cafile, auth }: AuthorityConfig) {
+function reachOf(authority: AuthorityConfig) {
+  const { endpoint, region, interface: face, timeout_ms, cafile, auth } = authority
   const shared = { timeoutMs: timeout_ms, fetch: authorityFetch(cafile) }
-  return { ...shared, endpoint, auth: authOf(auth, { ...shared, region, interface: face }) }
+  return {
+    ...shared,
+    endpoint,
+    keys: authorityKeys(authority),
+    auth: authOf(auth, { ...shared, region, interface: face }),
+  }
 }
 
 type AuthConfig = AuthorityConfig['auth']

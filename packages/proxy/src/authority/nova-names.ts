@@ -2,6 +2,7 @@
 import { type Client, Forbidden } from '@oriel/sdk'
 import { Refused } from '../refused.ts'
 import type { InstanceNames } from '../rfb/identity.ts'
+import type { Diagnose } from './diagnose.ts'
 import { isUnknown, judgeService, unusableAnswer, type Verdict } from './verdict.ts'
 
 /** What libvirt calls the guest, such as `instance-0000002a`. Nova shows it to administrators alone. */
@@ -17,7 +18,7 @@ export async function novaNames(client: Client, instance: string, signal: AbortS
 }
 
 /** Judges why Nova did not say what an instance is called. */
-export function judgeNames(cause: unknown): Verdict {
+export function judgeNames(cause: unknown, diagnose: Diagnose): Verdict {
   if (isUnknown(cause)) {
     const detail =
       'Nova shows the proxy no such server: it is gone, or the credential needs the role admin, or one that context_is_admin names, to see it'
@@ -34,7 +35,5 @@ export function judgeNames(cause: unknown): Verdict {
     const detail = `Nova does not say what the instance is called: ${unusable}`
     return { refused: new Refused('console_unreachable', detail, { cause }), evidence: 'answer' }
   }
-  return judgeService(cause, NAMES, 'did not say what the instance is called')
+  return judgeService(cause, diagnose, 'Nova did not say what the instance is called')
 }
-
-const NAMES = { service: 'Nova', credentialRemedy: 'it must be valid, and have the role admin to see servers' }

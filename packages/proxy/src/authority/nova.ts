@@ -2,15 +2,18 @@
  * The authority `nova`: connect info from `GET /os-console-auth-tokens/{token}` of an unmodified Nova, at the highest
  * microversion that both sides know. Nova says neither type nor expiry nor base URL.
  */
+import { randomUUID } from 'node:crypto'
 import type { ConnectInfo } from '@oriel/contract'
-import { deadline, type Secret, sha256Hex } from '@oriel/runtime'
+import { ConfigError, deadline, Secret, sha256Hex } from '@oriel/runtime'
 import { type Auth, createClient, type Fetch } from '@oriel/sdk'
 import { type Admission, type Authority, admissionOf } from '../admit/authority.ts'
 import { Breaker, type BreakerOptions } from '../admit/breaker.ts'
 import type { InstanceNames } from '../rfb/identity.ts'
+import { type AuthorityKeys, DEFAULT_KEYS, diagnosing, followSignIn } from './diagnose.ts'
 import { judgeNames, novaNames } from './nova-names.ts'
 import { raceSignal } from './race-signal.ts'
 import { judgeToken, type Verdict } from './verdict.ts'
+import { Watch, type WatchTimes } from './watch.ts'
 
 export interface NovaAuthorityOptions {
   /** The compute endpoint, such as `http://127.0.0.1:8774/v2.1`. Default: what the catalogue of `auth` says. */
@@ -24,17 +27,24 @@ export interface NovaAuthorityOptions {
   /** Whether a console cannot open while Nova does not say what instances are called. Default: true. */
   readonly needsNames?: boolean
   readonly breaker?: BreakerOptions
+  /** How often the authority asks by itself, once it is watched. */
+  readonly watch?: WatchTimes
+  /** What messages call the settings that a failure may come from. Default: names as in `proxy.toml`. */
+  readonly keys?: AuthorityKeys
 }
 
 /** Opens nothing until the first look-up; disposal ends look-ups under way. */
 export function novaAuthority(options: NovaAuthorityOptions): Authority {
   const { timeoutMs, needsNames = true } = options
-  const client = createClient(options)
+  const signIn = followSignIn(options.auth)
+  const client = createClient({ ...options, auth: signIn.auth })
   const breaker = new Breaker(options.breaker)
   // One of its own: while Nova says what tokens mean, the other one would count nothing in a row.
   const namesBreaker = new Breaker(options.breaker)
   // Closing the proxy ends look-ups under way.
   const closing = new AbortController()
+  const diagnose = diagnosing({ service: 'Nova', rule: RULE, keys: options.keys ?? DEFAULT_KEYS, signIn })
+  const watch = new Watch({ ...options.watch, verify, diagnose, onWell: () => breaker.close() })
   const shareLookUps = shareFlights<Admission>()
   const shareNames = shareFlights<InstanceNames>()
 
@@ -43,24 +53,67 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
     breaker,
     namesBreaker,
     admit: async (token, _client, signal) => {
-      const judge = (cause: unknown) => judgeToken(cause, { ...NOVA, minted: isMinted(token) })
-      const ask = () => breaker.run(() => lookUp(token), evidenceBy(judge))
+      const judge = (cause: unknown) => judgeToken(cause, { service: 'Nova', diagnose, minted: isMinted(token) })
+      const ask = () =>
+        breaker.run(
+          watched(() => lookUp(token), judge),
+          evidenceBy(judge),
+        )
       return await answered(shareLookUps(sha256Hex(token.reveal()), ask), signal, judge)
     },
     names: async (instance, signal) => {
-      const ask = () => namesBreaker.run(() => lookUpNames(instance), evidenceBy(judgeNames), instance)
-      return await answered(shareNames(instance, ask), signal, judgeNames)
+      const judge = (cause: unknown) => judgeNames(cause, diagnose)
+      const ask = () => namesBreaker.run(() => lookUpNames(instance), evidenceBy(judge), instance)
+      return await answered(shareNames(instance, ask), signal, judge)
     },
-    [Symbol.asyncDispose]: async () => closing.abort(new Error('the proxy is closing')),
+    watch: (log) => watch.start(log),
+    verify: async (signal) => {
+      try {
+        await verify(signal)
+      } catch (cause) {
+        throw signal.aborted ? signal.reason : new ConfigError([diagnose(cause)], { cause })
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      closing.abort(new Error('the proxy is closing'))
+      await watch[Symbol.asyncDispose]()
+    },
   }
 
-  function check(): void {
+  async function check(signal?: AbortSignal): Promise<void> {
+    await watch.check(signal)
     breaker.check()
     if (needsNames) namesBreaker.check()
   }
 
-  async function lookUp(token: Secret): Promise<Admission> {
-    using limit = deadline(timeoutMs, closing.signal)
+  /** Looks up a token that cannot exist, which proves the sign-in, the endpoint and the role. */
+  async function verify(signal: AbortSignal): Promise<void> {
+    try {
+      await lookUp(new Secret(randomUUID()), signal)
+    } catch (cause) {
+      const { evidence } = judgeToken(cause, { service: 'Nova', diagnose, minted: true })
+      if (evidence !== 'answer') throw cause
+    }
+  }
+
+  /** A question of a client's that also tells the watch how the authority is. */
+  function watched<T>(ask: () => Promise<T>, judge: Judge): () => Promise<T> {
+    return async () => {
+      try {
+        const answer = await ask()
+        watch.answered()
+        return answer
+      } catch (cause) {
+        const { evidence, isRefusal } = judge(cause)
+        if (evidence === 'answer') watch.answered()
+        if (isRefusal) watch.failed(cause)
+        throw cause
+      }
+    }
+  }
+
+  async function lookUp(token: Secret, ...ends: AbortSignal[]): Promise<Admission> {
+    using limit = deadline(timeoutMs, closing.signal, ...ends)
     const { signal } = limit
     const api = await client.negotiate({ signal })
     if (!('showConsoleAuthToken' in api)) throw new Error(`Nova speaks ${api.microversion}, which has no connect info`)
@@ -74,10 +127,8 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
   }
 }
 
-const NOVA = {
-  service: 'Nova',
-  credentialRemedy: 'it must be valid, and its role one that os-console-auth-tokens lets through',
-}
+/** Nova's policy rule for the look-up. */
+const RULE = 'os_compute_api:os-console-auth-tokens'
 
 /** Nova mints UUIDs (nova/compute/manager.py, `uuidutils.generate_uuid()`). */
 const isMinted = (token: Secret) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(token.reveal())

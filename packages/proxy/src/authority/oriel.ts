@@ -14,9 +14,10 @@ import {
 } from '../admit/authority.ts'
 import { Breaker, type BreakerOptions } from '../admit/breaker.ts'
 import { startBeats } from './beats.ts'
+import { type AuthorityKeys, DEFAULT_KEYS, diagnosing, followSignIn } from './diagnose.ts'
 import { Ledger } from './ledger.ts'
 import { raceSignal } from './race-signal.ts'
-import { judgeToken } from './verdict.ts'
+import { judgeToken, type Verdict } from './verdict.ts'
 
 export interface OrielAuthorityOptions {
   /**
@@ -34,12 +35,16 @@ export interface OrielAuthorityOptions {
   /** In place of the platform's `fetch`. */
   readonly fetch?: Fetch
   readonly breaker?: BreakerOptions
+  /** What messages call the settings that a failure may come from. Default: names as in `proxy.toml`. */
+  readonly keys?: AuthorityKeys
 }
 
 /** Beats from now on. Disposal reports what ended since the last beat. */
 export function orielAuthority(options: OrielAuthorityOptions): Authority {
   const { timeoutMs, proxyId, log } = options
-  const { oriel } = createClient(options)
+  const signIn = followSignIn(options.auth)
+  const { oriel } = createClient({ ...options, auth: signIn.auth })
+  const diagnose = diagnosing({ service: 'The API', rule: RULE, keys: options.keys ?? DEFAULT_KEYS, signIn })
   const breaker = new Breaker(options.breaker)
   const ledger = new Ledger({
     dropped: ({ id, reason }) => log.error({ session: id, reason }, 'an end was never told'),
@@ -49,12 +54,13 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
     ledger,
     send: (body, signal) => oriel.beat({ proxy_id: proxyId, body }, { signal }),
     lastBeatTimeoutMs: timeoutMs,
+    diagnose,
     log,
   })
   log.info({ proxyId }, 'sessions will be reported')
 
   return {
-    health: { name: 'authority', check: () => breaker.check() },
+    health: { name: 'authority', check },
     breaker,
     admit: async (token, client, signal) => {
       const admitting = breaker.run(
@@ -73,6 +79,16 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
       closing.abort(new Error('the proxy is closing'))
       await beats[Symbol.asyncDispose]()
     },
+  }
+
+  async function check(signal?: AbortSignal): Promise<void> {
+    await beats.check(signal)
+    breaker.check()
+  }
+
+  /** The token stands in the body of the request, so no router or firewall judges it by its form. */
+  function judge(cause: unknown): Verdict {
+    return judgeToken(cause, { service: 'The API', diagnose, minted: true })
   }
 
   async function admit(token: Secret, address: string): Promise<Admission & { readonly record: SessionRecord }> {
@@ -105,10 +121,5 @@ function admissionOfConsole(console: AdmittedConsole): Admission {
   }
 }
 
-/** The token stands in the body of the request, so no router or firewall judges it by its form. */
-const judge = (cause: unknown) =>
-  judgeToken(cause, {
-    service: 'the API',
-    credentialRemedy: 'it must be valid, and its role one that oriel:sessions:admit lets through',
-    minted: true,
-  })
+/** The API's policy rule for admissions and beats. */
+const RULE = 'oriel:sessions:admit'

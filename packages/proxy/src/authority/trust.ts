@@ -33,7 +33,8 @@ const UNTRUSTED: ReadonlySet<string | undefined> = new Set([
   'CERT_SIGNATURE_FAILURE',
   'CERT_UNTRUSTED',
 ])
-const isUntrusted = (error: unknown) => UNTRUSTED.has(codeOf(error))
+/** Whether another CA in `authority.cafile` would mend it. */
+export const isUntrusted = (error: unknown) => UNTRUSTED.has(codeOf(error))
 
 /** The code of the innermost cause: the platform's `fetch` wraps what TLS says. */
 function codeOf(error: unknown): string | undefined {

@@ -3,24 +3,28 @@
  * authority itself. Tenants choose the questions, so a failure that a tenant can bring about must never count against
  * the authority: its circuit breaker would then refuse everybody else.
  */
-import { AnswerError, BadRequest, Conflict, FaultError, Forbidden, NotFound, Unauthorized } from '@oriel/sdk'
+
+import { faultLine } from '@oriel/runtime'
+import { AnswerError, BadRequest, Conflict, FaultError, NotFound } from '@oriel/sdk'
 import { UnusableConnectInfo } from '../admit/authority.ts'
 import type { Evidence } from '../admit/breaker.ts'
 import { Refused } from '../refused.ts'
+import type { Diagnose } from './diagnose.ts'
 
 export interface Verdict {
   /** What the client hears and the log says. */
   readonly refused: Refused
   /** What the failure proves of the authority. */
   readonly evidence: Evidence
+  /** Whether the authority refused the proxy's own credential, so that no console can open. */
+  readonly isRefusal?: boolean
 }
 
 /** How one kind of authority is asked. */
 export interface Asked {
   /** The service, as a sentence begins with it: `Nova`. */
   readonly service: string
-  /** What to do when the service refuses the proxy's own credential. */
-  readonly credentialRemedy: string
+  readonly diagnose: Diagnose
   /**
    * Whether the token has the form of those that the service mints. Any other is a client's invention, and stands in the
    * path of the request: what a router or a web application firewall makes of it proves nothing.
@@ -40,26 +44,24 @@ export function judgeToken(cause: unknown, asked: Asked): Verdict {
   if (!asked.minted && isClientError(cause)) {
     return { refused: refused('unknown_token', `${service} mints no such tokens`, cause), evidence: 'none' }
   }
-  const verdict = judgeService(cause, asked, 'did not say what the token means')
-  return asked.minted || isCredential(cause) ? verdict : { ...verdict, evidence: 'none' }
+  const verdict = judgeService(cause, asked.diagnose, `${service} did not say what the token means`)
+  return asked.minted || verdict.isRefusal ? verdict : { ...verdict, evidence: 'none' }
 }
 
-/** Judges a failure that has nothing to do with what was asked for. */
-export function judgeService(cause: unknown, asked: Pick<Asked, 'service' | 'credentialRemedy'>, did: string): Verdict {
-  const { service, credentialRemedy } = asked
+/**
+ * Judges a failure that has nothing to do with what was asked for.
+ * @param did the failure in the log's words, such as `Nova did not say what the token means`
+ */
+export function judgeService(cause: unknown, diagnose: Diagnose, did: string): Verdict {
   const limited = tooMany(cause)
-  if (limited) return { refused: limited(`${service} answers 429: too many requests`), evidence: 'answer' }
-  const detail = isCredential(cause)
-    ? `${service} refused the proxy's own credential: ${credentialRemedy}`
-    : `${service} ${did}`
-  return { refused: refused('authority_unavailable', detail, cause), evidence: 'fault' }
+  if (limited) return { refused: limited(`${did}: it wants fewer requests (429)`), evidence: 'answer' }
+  const diagnosis = diagnose(cause)
+  const detail = `${did}: ${faultLine(diagnosis)}`
+  return { refused: refused('authority_unavailable', detail, cause), evidence: 'fault', isRefusal: diagnosis.isRefusal }
 }
 
 /** Whether the service said in its own words that there is no such thing. A 404 without them comes from something else. */
 export const isUnknown = (error: unknown) => error instanceof NotFound && error.key === 'itemNotFound'
-
-/** Whether the service refused the credential of the proxy itself. */
-export const isCredential = (error: unknown) => error instanceof Unauthorized || error instanceof Forbidden
 
 /** What is wrong with an answer that is the service's own, about this one thing alone. */
 export function unusableAnswer(cause: unknown): string | undefined {

@@ -121,7 +121,7 @@ describe('the .vv endpoint', () => {
       expect((await run.file()).status).toBe(200)
     }
     run.nova.tokens.set(TOKEN, { ...console, port: 0, tls_port: -1 })
-    expect((await run.file()).status).toBe(503)
+    expect((await run.file()).status).toBe(502)
   })
 
   it('is given once for a token that may be used once, if it was given at all', async () => {

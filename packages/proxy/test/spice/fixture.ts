@@ -29,7 +29,7 @@ import {
 import { type ChannelName, channelTypes, type LinkErrorName } from '../../src/spice/protocol.ts'
 import { createTicketKeys, type TicketKey } from '../../src/spice/ticket-keys.ts'
 import type { Timing } from '../../src/timing.ts'
-import { ADMIN_TOKEN, type Captured, capture, INSTANCE, OTHER_TOKEN, TOKEN } from '../fixture.ts'
+import { ADMIN_TOKEN, type Captured, capture, forgetOwnQuestions, INSTANCE, OTHER_TOKEN, TOKEN } from '../fixture.ts'
 
 /** The id that the scripted hypervisor gives its session. */
 export const CONNECTION_ID = 0x71d499b7
@@ -141,6 +141,7 @@ export async function runningSpice(options: SpiceRunOptions = {}): Promise<Spice
       spiceBounds,
     }),
   )
+  await forgetOwnQuestions(authority, nova)
   const file = (token = TOKEN, init?: RequestInit) =>
     fetch(`http://${proxy.listeners[0]!.address}/nova?token=${token}`, init)
   const close = opened.move()

@@ -1,0 +1,105 @@
+/**
+ * Asks the authority by itself: at the start, after a minute without an answer, and every few seconds while it cannot be
+ * used. A credential that is wrong would otherwise show only when people fail to open consoles.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { ConfigError, type Logger, within } from '@oriel/runtime'
+import type { Diagnose, Diagnosis } from './diagnose.ts'
+
+export interface WatchTimes {
+  /** How long the authority may go without an answer before it is asked, milliseconds. Default: 60,000. */
+  readonly idleMs?: number
+  /** How soon it is asked again while it cannot be used, milliseconds. Default: 5,000. */
+  readonly retryMs?: number
+}
+
+export interface WatchOptions extends WatchTimes {
+  /** Signs in and asks a question whose answer is known. Rejects if the authority cannot be used. */
+  readonly verify: (signal: AbortSignal) => Promise<void>
+  readonly diagnose: Diagnose
+  /** Called after a good answer. */
+  readonly onWell?: () => void
+}
+
+export class Watch implements AsyncDisposable {
+  readonly #options: Required<WatchOptions>
+  readonly #stopping = new AbortController()
+  #log: Logger | undefined
+  #running: Promise<void> | undefined
+  readonly #first = Promise.withResolvers<void>()
+  /** When the authority last gave an answer that proves it well, or was last asked. */
+  #asOf = performance.now()
+  #fault: { readonly diagnosis: Diagnosis; readonly cause: unknown } | undefined
+  #wake = Promise.withResolvers<void>()
+
+  constructor({ idleMs = 60_000, retryMs = 5_000, onWell = () => {}, ...options }: WatchOptions) {
+    this.#options = { idleMs, retryMs, onWell, ...options }
+  }
+
+  /** Asks now, and from now on. Until then the authority is taken to be well. */
+  start(log: Logger): void {
+    this.#log = log
+    this.#running ??= this.#run()
+  }
+
+  /** The authority answered a question of a client's, and so is well. */
+  answered(): void {
+    this.#asOf = performance.now()
+    if (this.#fault) this.#log?.info('the authority can be used again')
+    this.#fault = undefined
+  }
+
+  /** The authority cannot be used, whoever asks. Ignored until the start. */
+  failed(cause: unknown): void {
+    if (!this.#running) return
+    const diagnosis = this.#options.diagnose(cause)
+    const isNews = this.#fault?.diagnosis.message !== diagnosis.message
+    this.#asOf = performance.now()
+    this.#fault = { diagnosis, cause }
+    const { path: key, message } = diagnosis
+    if (isNews) this.#log?.error({ key, err: cause }, `the authority cannot be used: ${key}: ${message}`)
+    this.#wake.resolve()
+  }
+
+  /** @throws ConfigError that names the key, while the authority cannot be used; the signal's reason once it aborts */
+  async check(signal?: AbortSignal): Promise<void> {
+    if (this.#running) await (signal ? within(signal, this.#first.promise) : this.#first.promise)
+    if (this.#fault) throw new ConfigError([this.#fault.diagnosis], { cause: this.#fault.cause })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort(new Error('the proxy is closing'))
+    this.#first.resolve()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      await this.#ask(signal)
+      this.#first.resolve()
+      await this.#untilDue(signal)
+    }
+  }
+
+  async #ask(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#options.verify(signal)
+      this.answered()
+      this.#options.onWell()
+    } catch (cause) {
+      if (!signal.aborted) this.failed(cause)
+    }
+  }
+
+  async #untilDue(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const { idleMs, retryMs } = this.#options
+      const restMs = this.#asOf + (this.#fault ? retryMs : idleMs) - performance.now()
+      if (restMs <= 0 || signal.aborted) return
+      // A failure that a client meets first brings the next question forward.
+      this.#wake = Promise.withResolvers()
+      await Promise.race([delay(restMs, undefined, { signal, ref: false }).catch(() => {}), this.#wake.promise])
+    }
+  }
+}

@@ -1,0 +1,177 @@
+/** The proxy asks its authority by itself, so that a setting that is wrong shows before people fail to open consoles. */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { staticToken } from '@oriel/sdk'
+import { freePort, startNovaStub } from '@oriel/testkit'
+import { describe, expect, it } from 'vitest'
+import { type Authority, createProxy, novaAuthority } from '../src/index.ts'
+import { admit, authorityOf, type Cloud, PASSWORD, signInAt, startCloud } from './authority-cloud.ts'
+import { ADMIN_TOKEN, capture, configOf } from './fixture.ts'
+
+/** A proxy with this authority, and how it says that it is. */
+async function proxyOf(authority: Authority) {
+  const log = capture()
+  const config = configOf('http://127.0.0.1:1/v2.1', '[admin]\nlisten = "127.0.0.1:0"')
+  const proxy = await createProxy({ config, authority, log: log.logger })
+  const ready = async () => {
+    const answer = await fetch(`http://${proxy.admin}/readyz`)
+    return { status: answer.status, body: await answer.json() }
+  }
+  /** The keys that errors named, each with its message. */
+  const errors = () =>
+    log.lines.map((line) => JSON.parse(line)).filter(({ level }) => level === 'error' || level === 'warn')
+  return { ready, log, errors, [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose]() }
+}
+const READY = { status: 200, body: { status: 'ok', checks: { authority: 'ok' } } }
+const UNREADY = { status: 503, body: { status: 'unready', checks: { authority: 'failing' } } }
+
+const novaAt = (cloud: Cloud) => `endpoint = "${cloud.origin}/v2.1"`
+
+describe('a proxy that starts with a setting that is wrong', () => {
+  it.each<[wrong: string, key: string, says: RegExp, toml: (cloud: Cloud) => string]>([
+    [
+      'the password',
+      'authority.auth.password',
+      /Keystone refuses this credential/,
+      (cloud) => `${novaAt(cloud)}\n${signInAt(cloud.origin).replace(PASSWORD, 'another')}`,
+    ],
+    [
+      'the secret of an application credential',
+      'authority.auth.application_credential_secret',
+      /Keystone refuses this credential/,
+      (cloud) =>
+        `${novaAt(cloud)}\nauth = { method = "application_credential", auth_url = "${cloud.origin}", application_credential_id = "c", application_credential_secret = "another" }`,
+    ],
+    [
+      'the address of Keystone, where nothing listens',
+      'authority.auth.auth_url',
+      /Keystone does not answer: .*cannot be reached/,
+      (cloud) => `${novaAt(cloud)}\n${signInAt('http://127.0.0.1:1')}`,
+    ],
+    [
+      'the address of Keystone, where another service answers',
+      'authority.auth.auth_url',
+      /no Keystone answers there/,
+      (cloud) => `${novaAt(cloud)}\n${signInAt(`${cloud.origin}/elsewhere`)}`,
+    ],
+    [
+      'the endpoint, where nothing listens',
+      'authority.endpoint',
+      /Nova does not answer: .*cannot be reached/,
+      (cloud) => `endpoint = "http://127.0.0.1:1/v2.1"\n${signInAt(cloud.origin)}`,
+    ],
+    [
+      'the endpoint, where another service answers',
+      'authority.endpoint',
+      /Nova does not answer there/,
+      (cloud) => `endpoint = "${cloud.origin}/elsewhere"\n${signInAt(cloud.origin)}`,
+    ],
+    [
+      'the region',
+      'authority.region',
+      /no compute endpoint of region nowhere/,
+      (cloud) => `region = "nowhere"\n${signInAt(cloud.origin)}`,
+    ],
+    [
+      'a token',
+      'authority.auth.token',
+      /Nova refuses this credential/,
+      (cloud) => `${novaAt(cloud)}\nauth = { method = "token", token = "another" }`,
+    ],
+    [
+      'a token of oriel-api',
+      'authority.auth.token',
+      /The API refuses this credential/,
+      (cloud) =>
+        `kind = "oriel"\nendpoint = "${cloud.origin}/refusing"\nauth = { method = "token", token = "another" }`,
+    ],
+  ])('is not ready before the first client comes, and names the key: %s, %s', async (_, key, says, toml) => {
+    await using cloud = await startCloud()
+    const authority = authorityOf(toml(cloud))
+    await using proxy = await proxyOf(authority)
+    expect(await proxy.ready()).toEqual(UNREADY)
+    const said = [...proxy.errors(), ...authority.log.lines.map((line) => JSON.parse(line))]
+    const [first] = said.filter((line) => line.key === key)
+    expect(first).toMatchObject({ level: 'error', msg: expect.stringContaining(`${key}: `) })
+    expect(first.msg).toMatch(says)
+    expect(JSON.stringify(said)).not.toContain(PASSWORD)
+  })
+
+  it('is not ready if its role may not look up tokens', async () => {
+    await using nova = await startNovaStub({ tokens: {}, adminToken: 'admin', memberToken: 'member' })
+    const authority = novaAuthority({ endpoint: nova.url, auth: staticToken('member'), timeoutMs: 60_000 })
+    await using proxy = await proxyOf(authority)
+    expect(await proxy.ready()).toEqual(UNREADY)
+    const message = 'its role is not one that os_compute_api:os-console-auth-tokens lets through'
+    expect(proxy.errors()[0]).toMatchObject({ key: 'authority.auth', msg: expect.stringContaining(message) })
+  })
+
+  it('is ready if all is well, and says nothing', async () => {
+    await using cloud = await startCloud()
+    await using proxy = await proxyOf(authorityOf(`${novaAt(cloud)}\n${signInAt(cloud.origin)}`))
+    expect(await proxy.ready()).toEqual(READY)
+    expect(proxy.errors()).toEqual([])
+    expect(cloud.signIns()).toBe(1)
+  })
+})
+
+describe('a proxy whose authority fails later', () => {
+  it('is not ready from the first refusal that a client meets', async () => {
+    await using cloud = await startCloud()
+    const authority = authorityOf(`${novaAt(cloud)}\n${signInAt(cloud.origin)}`)
+    await using proxy = await proxyOf(authority)
+    expect(await proxy.ready()).toEqual(READY)
+    cloud.forget()
+    await expect(admit(authority)).rejects.toMatchObject({
+      refusal: 'authority_unavailable',
+      message: expect.stringMatching(/authority\.auth\.password: Keystone refuses this credential/),
+    })
+    expect(await proxy.ready()).toEqual(UNREADY)
+  })
+
+  it('asks again by itself, and is ready once the authority is back', async () => {
+    const port = await freePort()
+    const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
+    const watch = { retryMs: 20 }
+    const endpoint = `http://127.0.0.1:${port}/v2.1`
+    await using proxy = await proxyOf(novaAuthority({ endpoint, auth, timeoutMs: 60_000, watch }))
+    expect(await proxy.ready()).toEqual(UNREADY)
+    await using nova = await startNovaStub({ tokens: {}, adminToken: ADMIN_TOKEN })
+    const forward = createServer((request, response) => {
+      const headers = request.headers as Record<string, string>
+      void fetch(`http://127.0.0.1:${nova.port}${request.url}`, { headers }).then(async (answer) => {
+        for (const name of ['openstack-api-version', 'x-openstack-nova-api-version']) {
+          if (answer.headers.has(name)) response.setHeader(name, answer.headers.get(name)!)
+        }
+        response.writeHead(answer.status, { 'Content-Type': 'application/json' }).end(await answer.text())
+      })
+    }).listen(port, '127.0.0.1')
+    await once(forward, 'listening')
+    expect((forward.address() as AddressInfo).port).toBe(port)
+    await expect.poll(proxy.ready).toEqual(READY)
+    expect(proxy.log.records('the authority can be used again')).toHaveLength(1)
+    forward.closeAllConnections()
+    forward.close()
+  })
+
+  it('asks by itself while no client does', async () => {
+    await using nova = await startNovaStub({ tokens: {}, adminToken: ADMIN_TOKEN })
+    const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
+    await using proxy = await proxyOf(
+      novaAuthority({ endpoint: nova.url, auth, timeoutMs: 60_000, watch: { idleMs: 20 } }),
+    )
+    await nova.requested(5)
+    nova.behave(500)
+    await expect.poll(proxy.ready).toEqual(UNREADY)
+  })
+
+  it('is ready while a front end limits its requests, which another client of the cloud may have used up', async () => {
+    await using nova = await startNovaStub({ tokens: {}, adminToken: ADMIN_TOKEN })
+    const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
+    const fetch = async (url: string, init: RequestInit) =>
+      url.includes('os-console') ? new Response('', { status: 429 }) : globalThis.fetch(url, init)
+    await using proxy = await proxyOf(novaAuthority({ endpoint: nova.url, auth, timeoutMs: 60_000, fetch }))
+    expect(await proxy.ready()).toEqual(READY)
+  })
+})
