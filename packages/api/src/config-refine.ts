@@ -1,6 +1,6 @@
 /** What the API's configuration must satisfy as a whole, beyond each key by itself. */
 import { readFileSync } from 'node:fs'
-import { type ConfigFault, caFaults, isLoopback, parseListen } from '@oriel/runtime'
+import { type ConfigFault, caFaults, isLoopback, originProblem, parseListen } from '@oriel/runtime'
 import { keystoneFaults } from './auth/keystone-config.ts'
 import type { ApiConfig } from './config.ts'
 import { storeNameFault } from './console-auth-tokens/open.ts'
@@ -63,7 +63,7 @@ const schemesOf = (type: string) => (type === 'serial' ? ['ws:', 'wss:', 'http:'
 function* originFaults({ cors }: ApiConfig): Iterable<ConfigFault> {
   for (const [index, origin] of cors.allowed_origins.entries()) {
     if (URL.parse(origin)?.origin === origin) continue
-    const message = `${JSON.stringify(origin)} is no origin, give scheme, host and port alone, such as https://portal.example`
+    const message = `${JSON.stringify(origin)} ${originProblem(origin)}`
     yield { path: `cors.allowed_origins[${index}]`, message }
   }
 }

@@ -94,11 +94,37 @@ describe('configuration', () => {
     ],
     ['a public URL that is none', `public_url = "api"\n${NONE}`, 'public_url', 'http'],
     [
-      'an origin with a path',
+      'an origin with a slash',
       `${NONE}cors.allowed_origins = ["https://a.example/"]`,
       'cors.allowed_origins[0]',
-      'https://portal.example',
+      'drop the slash: "https://a.example"',
     ],
+    [
+      'an origin with a path',
+      `${NONE}cors.allowed_origins = ["https://a.example/portal"]`,
+      'cors.allowed_origins[0]',
+      'give scheme, host and port alone: "https://a.example"',
+    ],
+    ...['http://10.0.0.5', '10.0.0.5:5901', 'two words', 'a..b'].flatMap((host) => [
+      [
+        `a console at ${host}`,
+        `${NONE}${STATIC}${server('a')}consoles.vnc = { host = "${host}", port = 5900 }`,
+        'sources[0].servers[0].consoles.vnc.host',
+        host.startsWith('http') || host.endsWith('5901') ? 'give the host alone: "10.0.0.5"' : 'compute-1.example',
+      ],
+      [
+        `a libvirt source at ${host}`,
+        `${NONE}[[sources]]\nkind = "libvirt"\nuri = "qemu:///system"\nproject_id = "p"\nhost = "${host}"`,
+        'sources[0].host',
+        '',
+      ],
+      [
+        `a QEMU source at ${host}`,
+        `${NONE}[[sources]]\nkind = "qemu"\nqmp = "/run/*.qmp"\nproject_id = "p"\nhost = "${host}"`,
+        'sources[0].host',
+        '',
+      ],
+    ]),
     ['every origin', `${NONE}cors.allowed_origins = ["*"]`, 'cors.allowed_origins[0]', ''],
     ['a store of another kind', `${NONE}tokens.store = "redis://h"`, 'tokens.store', 'sqlite:FILE'],
     [
@@ -138,6 +164,11 @@ describe('configuration', () => {
     expect(fault?.path).toBe(path)
     expect(fault?.message).toContain(remedy)
     expect(others).toEqual([])
+  })
+
+  test('a console’s IPv6 host may stand in brackets, and leaves them', () => {
+    const { sources } = load(`${NONE}${STATIC}${server('a')}consoles.vnc = { host = "[::1]", port = 5900 }`)
+    expect(sources).toMatchObject([{ servers: [{ consoles: { vnc: { host: '::1' } } }] }])
   })
 
   test('a serial console opens at its socket, or at the page for it', () => {

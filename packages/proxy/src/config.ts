@@ -4,18 +4,21 @@
  */
 import { isConsoleType, openableConsoleTypes } from '@oriel/contract'
 import {
-  addressSet,
   type ConfigFault,
   certificateFaults,
+  host,
+  hostRecord,
   isLoopback,
   type ListenKey,
   listenAddress,
+  network,
   parseListen,
   pem,
   secretPem,
   secretString,
   sha256Digest,
   sharedAddresses,
+  webUrl,
 } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { allowedOrigin } from './admit/origin.ts'
@@ -37,8 +40,6 @@ const seconds = (value: number, description: string, minimum = 0) =>
   Type.Integer({ default: value, minimum, maximum: 2_147_483, description })
 const milliseconds = (value: number, description: string) =>
   Type.Integer({ default: value, minimum: 1, maximum: 120_000, description })
-const webUrl = (description: string) =>
-  Type.String({ pattern: '^https?://', 'x-remedy': 'an address that starts with http:// or https://', description })
 
 const listenerTls = table({
   cert: pem({ description: 'The certificate and its chain: PEM, or the name of a file with it.' }),
@@ -56,7 +57,7 @@ const headerValue = {
   'x-remedy': 'the token alone, as printable ASCII characters in one line',
 }
 const userKeys = {
-  auth_url: webUrl('Keystone v3, with or without /v3. This and the next keys as in clouds.yaml.'),
+  auth_url: webUrl({ description: 'Keystone v3, with or without /v3. This and the next keys as in clouds.yaml.' }),
   user_id: optionalText('The service user by id, instead of username.'),
   username: optionalText('The service user by name; give its domain too.'),
   user_domain_id: optionalText("The user's domain."),
@@ -96,9 +97,10 @@ const authority = table({
       'Who says what a token means: GET /os-console-auth-tokens of any Nova, or the fuller exchange with oriel-api.',
   }),
   endpoint: Type.Optional(
-    webUrl(
-      "The compute endpoint, such as http://controller:8774/v2.1. Without it the proxy takes the one of the service compute in Keystone's catalogue, which takes auth.method password or application_credential.",
-    ),
+    webUrl({
+      description:
+        "The compute endpoint, such as http://controller:8774/v2.1. Without it the proxy takes the one of the service compute in Keystone's catalogue, which takes auth.method password or application_credential.",
+    }),
   ),
   region: optionalText('Whose endpoint is taken from the catalogue. Default: the first that the catalogue names.'),
   interface: Type.Optional(
@@ -163,10 +165,9 @@ const hypervisor = table(
       { default: {} },
     ),
     spice: Type.Optional(spiceHypervisorTable),
-    hosts: Type.Record(
-      Type.String(),
+    hosts: hostRecord(
       table({
-        name: optionalText('Whom the certificate of the hypervisor at this address must name.'),
+        name: Type.Optional(host({ description: 'Whom the certificate of the hypervisor at this address must name.' })),
         subject: optionalText('The subject of its certificate, where that names no host (SPICE).'),
       }),
       { default: {} },
@@ -246,7 +247,10 @@ export const proxyConfig = table({
       allowed: texts(
         'Host names, or origins such as https://horizon.example, whose pages may open consoles here and show them in frames.',
       ),
-      trusted_proxies: texts('Addresses and CIDRs whose X-Forwarded-*, or else Forwarded, count.'),
+      trusted_proxies: Type.Array(network(), {
+        default: [],
+        description: 'Addresses and CIDRs whose X-Forwarded-*, or else Forwarded, count.',
+      }),
     },
     { default: {} },
   ),
@@ -321,12 +325,8 @@ const absent = (path: string, feature: string): ConfigFault => ({
   message: `${feature} is not available in this version, leave it out`,
 })
 
-function wrongOrigins({ origin }: ProxyConfig): ConfigFault[] {
-  return [
-    ...origin.allowed.flatMap((entry, i) => faultOf(`origin.allowed[${i}]`, () => allowedOrigin(entry))),
-    ...origin.trusted_proxies.flatMap((entry, i) => faultOf(`origin.trusted_proxies[${i}]`, () => addressSet([entry]))),
-  ]
-}
+const wrongOrigins = ({ origin }: ProxyConfig): ConfigFault[] =>
+  origin.allowed.flatMap((entry, i) => faultOf(`origin.allowed[${i}]`, () => allowedOrigin(entry)))
 
 function faultOf(path: string, parse: () => unknown): ConfigFault[] {
   try {

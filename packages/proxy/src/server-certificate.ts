@@ -2,9 +2,10 @@
 import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
+import { canonicalHost } from '@oriel/runtime'
 import { subjectMatches } from './spice/subject.ts'
 
-/** `[hypervisor.hosts]`: by address, whom the certificate must name instead. */
+/** `[hypervisor.hosts]`: by address or name as `canonicalHost` writes it, whom the certificate must name instead. */
 export type HypervisorHosts = Readonly<
   Record<string, { readonly name?: string | undefined; readonly subject?: string | undefined }>
 >
@@ -24,7 +25,7 @@ export function checkIdentity(
   certificate: Pick<PeerCertificate, 'raw'>,
   { hosts, subject: template }: ExpectedIdentity,
 ): Error | undefined {
-  const entry = Object.hasOwn(hosts, host) ? hosts[host]! : {}
+  const entry = entryOf(hosts, host)
   const parsed = new X509Certificate(certificate.raw)
   if (entry.subject !== undefined) return subjectError(entry.subject, parsed.subject)
   const error = checkServerIdentity(entry.name ?? host, parsed.toLegacyObject())
@@ -34,8 +35,13 @@ export function checkIdentity(
 
 /** The name for TLS's own server name indication; an address has none (RFC 6066 section 3). */
 export function serverName(host: string, hosts: HypervisorHosts): string {
-  const name = (Object.hasOwn(hosts, host) ? hosts[host]!.name : undefined) ?? host
+  const name = entryOf(hosts, host).name ?? host
   return isIP(name) === 0 ? name : ''
+}
+
+function entryOf(hosts: HypervisorHosts, host: string): HypervisorHosts[string] {
+  const key = canonicalHost(host)
+  return Object.hasOwn(hosts, key) ? hosts[key]! : {}
 }
 
 /** Why TLS with a hypervisor failed: the reason itself, and which key of the configuration bears on it. */

@@ -86,6 +86,33 @@ describe('proxy.toml', () => {
     expect(faults(toml).map((fault) => fault.path)).toContain(path)
   })
 
+  it.each([
+    [
+      'origin.allowed[0]',
+      '[origin]\nallowed = ["https://portal.example/"]',
+      'drop the slash: "https://portal.example"',
+    ],
+    ['origin.allowed[0]', '[origin]\nallowed = ["https://portal.example/x"]', 'alone: "https://portal.example"'],
+    ['origin.allowed[0]', '[origin]\nallowed = ["portal.example/"]', 'give the host name alone: "portal.example"'],
+    ['origin.trusted_proxies[0]', '[origin]\ntrusted_proxies = ["10.0.0.0/33"]', 'at most /32'],
+    ['spice.migration_hosts[0]', '[spice]\nmigration_hosts = ["10.0.0.0/33"]', 'at most /32'],
+    ['spice.migration_hosts[0]', '[spice]\nmigration_hosts = ["a b"]', 'compute-1.example'],
+    ['spice.public_host', '[spice]\npublic_host = "console.example:5900"', 'alone: "console.example"'],
+    ['spice.public_host', '[spice]\npublic_host = "https://console.example"', 'alone: "console.example"'],
+    ['hypervisor.hosts."10.0.0.5:1"', '[hypervisor.hosts."10.0.0.5:1"]\nname = "h"', 'alone: "10.0.0.5"'],
+    ['hypervisor.hosts."10.0.0.5".name', '[hypervisor.hosts."10.0.0.5"]\nname = "a..b"', 'an empty part'],
+  ])('says in the fault of %s what to write: %s', (path, toml, message) => {
+    expect(faults(least(toml))).toEqual([{ path, message: expect.stringContaining(message) }])
+  })
+
+  it('takes the brackets from IPv6 addresses', () => {
+    const { spice, hypervisor } = load(
+      least('[spice]\npublic_host = "[::1]"\nmigration_hosts = ["[::1]"]\n[hypervisor.hosts."[FD00::5]"]\nname = "h"'),
+    )
+    expect(spice).toMatchObject({ public_host: '::1', migration_hosts: ['::1'] })
+    expect(hypervisor.hosts).toEqual({ 'fd00::5': { name: 'h' } })
+  })
+
   it('refuses spans that are longer than a timer takes, and says how long one may be', () => {
     const [fault] = faults(least('[sessions]\nping_interval_seconds = 2147484'))
     expect(fault).toMatchObject({ path: 'sessions.ping_interval_seconds', message: expect.stringContaining('2147483') })

@@ -26,7 +26,7 @@ export interface AddressSet {
 
 /**
  * A set of addresses and CIDRs, such as `10.0.0.1` and `fd00::/8`. An IPv4-mapped entry means the IPv4 addresses.
- * @throws TypeError that names the first entry that is neither
+ * @throws TypeError that names the first entry that is neither, with what to write
  */
 export function addressSet(entries: readonly string[]): AddressSet {
   const list = new BlockList()
@@ -40,16 +40,29 @@ export function addressSet(entries: readonly string[]): AddressSet {
 }
 
 function addEntry(list: BlockList, entry: string): void {
-  const [text = '', prefix, ...more] = entry.split('/')
+  const problem = networkProblem(entry)
+  if (problem !== undefined) throw new TypeError(`${JSON.stringify(entry)} ${problem}`)
+  const [text = '', prefix] = entry.split('/')
   const max = isIP(text) === 6 ? 128 : 32
   const bits = Number(prefix ?? max)
-  const address = canonicalAddress(text)
-  const right = address !== undefined && more.length === 0 && /^\d{1,3}$/.test(prefix ?? '0') && bits <= max
-  if (!right) throw new TypeError(`${JSON.stringify(entry)} is neither an address nor a CIDR`)
+  const address = canonicalAddress(text)!
   const isMapped = max === 128 && familyOf(address) === 'ipv4'
   if (!isMapped) list.addSubnet(address, bits, familyOf(address))
   else if (bits >= MAPPED_BITS) list.addSubnet(address, bits - MAPPED_BITS, 'ipv4')
   else list.addSubnet(text.replace(/%.*$/s, ''), bits, 'ipv6')
+}
+
+/** Why `entry` is neither an address nor a CIDR, in words that follow the quoted entry; `undefined` when it is one. */
+export function networkProblem(entry: string): string | undefined {
+  const [address = '', prefix, ...more] = entry.split('/')
+  const family = isIP(address)
+  if (family === 0 || more.length > 0 || (prefix !== undefined && !/^\d+$/.test(prefix))) {
+    return 'is neither an address nor a CIDR, give one such as 10.0.0.1, 10.0.0.0/8 or fd00::/8'
+  }
+  const max = family === 6 ? 128 : 32
+  return prefix !== undefined && Number(prefix) > max
+    ? `ends in /${prefix}, give at most /${max} for IPv${family}`
+    : undefined
 }
 
 /** The length of the prefix `::ffff:0:0/96`. */

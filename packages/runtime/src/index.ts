@@ -8,10 +8,12 @@ export {
 } from './admin.ts'
 export { type CertificateTable, caFaults, certificateFaults, parseCertificates } from './certificates.ts'
 export { ConfigError, type ConfigFault, faultLine } from './config/error.ts'
+export { host, hostOrNetwork, hostRecord, network, webUrl } from './config/network.ts'
 export {
   formatListen,
   type ListenAddress,
   listenAddress,
+  parsedText,
   parseListen,
   pem,
   secretPem,
@@ -22,6 +24,7 @@ export { type ListenKey, sharedAddresses } from './config/shared-addresses.ts'
 export { type ConfigInput, loadConfig } from './config.ts'
 export { type Deadline, deadline, isTimeUp, within } from './deadline.ts'
 export { guardPeer } from './guard-peer.ts'
+export { canonicalHost, originProblem, parseHost } from './host.ts'
 export {
   EXIT,
   type ExitCode,

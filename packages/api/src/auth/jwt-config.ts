@@ -1,4 +1,5 @@
 /** The table `auth.jwt`: who issues tokens, for whom, and where in a token Oriel finds user, project and roles. */
+import { webUrl } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { MAX_TIMER_SECONDS } from '../time-spans.ts'
 
@@ -29,7 +30,7 @@ const keys = Type.Object(
     issuer: Type.String({ minLength: 1, description: 'What the claim iss must say, letter by letter.' }),
     audience: Type.String({ minLength: 1, description: 'What the claim aud must say or contain.' }),
     jwks_url: Type.Optional(
-      Type.String({ ...url, description: "The issuer's public keys. Default: as its OpenID configuration says." }),
+      webUrl({ ...url, description: "The issuer's public keys. Default: as its OpenID configuration says." }),
     ),
     algorithms: Type.Array(Type.Enum([...algorithms]), {
       default: ['RS256', 'PS256', 'ES256', 'EdDSA'],
@@ -65,7 +66,7 @@ const keys = Type.Object(
 /** Without `jwks_url` the keys are found through the issuer, which then has to be a URL. */
 export const JwtConfig: typeof keys = Type.Refine(
   keys,
-  ({ jwks_url, issuer }) => jwks_url !== undefined || new RegExp(keyUrlPattern).test(issuer),
+  ({ jwks_url, issuer }) => jwks_url !== undefined || (new RegExp(keyUrlPattern).test(issuer) && URL.canParse(issuer)),
   () => 'the issuer is no https URL (http only on loopback), so give jwks_url',
 )
 export type JwtConfig = Type.Static<typeof keys>

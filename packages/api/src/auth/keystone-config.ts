@@ -1,5 +1,5 @@
 /** The table `auth.keystone`: where Keystone is, and who we are there. Names of keys are those of clouds.yaml. */
-import { secretString } from '@oriel/runtime'
+import { secretString, webUrl } from '@oriel/runtime'
 import * as Type from 'typebox'
 
 const text = (description: string) => Type.Optional(Type.String({ minLength: 1, description }))
@@ -11,7 +11,7 @@ const url = {
 
 export const KeystoneConfig = Type.Object(
   {
-    auth_url: Type.String({ ...url, description: 'Keystone, with or without /v3.' }),
+    auth_url: webUrl({ ...url, description: 'Keystone, with or without /v3.' }),
     username: text('Our own user: it needs the role service or admin, so that Keystone lets it look tokens up.'),
     user_id: text('Instead of username and its domain.'),
     password: Type.Optional(secretString({ description: "Our user's password." })),
@@ -29,7 +29,7 @@ export const KeystoneConfig = Type.Object(
     application_credential_secret: Type.Optional(secretString({ description: 'Its secret.' })),
     region_name: text('Taken from clouds.yaml as it stands; nothing depends on it.'),
     www_authenticate_uri: Type.Optional(
-      Type.String({ ...url, description: 'What a 401 tells clients. Default: auth_url without /v3.' }),
+      webUrl({ ...url, description: 'What a 401 tells clients. Default: auth_url without /v3.' }),
     ),
     cafile: text('PEM file with the CAs that may have signed the certificate. Default: those of Node.'),
     cache_seconds: Type.Integer({

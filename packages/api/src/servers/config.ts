@@ -1,4 +1,5 @@
 /** Where servers come from, as configuration. A kind of source has a schema here and a factory in `servers/create.ts`. */
+import { host as hostSchema } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { libvirtSourceConfig } from './libvirt/config.ts'
 import { qemuSourceConfig } from './qemu/config.ts'
@@ -6,7 +7,7 @@ import { qemuSourceConfig } from './qemu/config.ts'
 const closed = <P extends Type.TProperties>(properties: P, options: Type.TObjectOptions = {}) =>
   Type.Object(properties, { ...options, additionalProperties: false })
 
-const host = Type.String({ minLength: 1, description: 'Name or address, as seen from the proxy.' })
+const host = hostSchema({ description: 'Name or address, as seen from the proxy.' })
 const port = Type.Integer({ minimum: 1, maximum: 65535, description: 'Where the console listens.' })
 const tlsPort = Type.Integer({ minimum: 1, maximum: 65535, description: 'Where it listens with TLS.' })
 

@@ -2,6 +2,7 @@
  * Which pages may open consoles (CVE-2015-0259): those of the host that the client itself addressed, and those
  * configured. Ports are ignored, as in Nova; a client without Origin is no browser and has no page to be wary of.
  */
+import { originProblem } from '@oriel/runtime'
 import { Refused } from '../refused.ts'
 import { normalName, type Site } from './site.ts'
 
@@ -17,7 +18,7 @@ export interface AllowedOrigin {
  */
 export function allowedOrigin(entry: string): AllowedOrigin {
   const parsed = entry.includes('://') ? parseOrigin(entry) : parseOrigin(`http://${entry}`)
-  if (!parsed) throw new TypeError(`${JSON.stringify(entry)} is neither a host name nor an origin`)
+  if (!parsed) throw new TypeError(`${JSON.stringify(entry)} ${problemOf(entry)}`)
   return entry.includes('://') ? parsed : { hostName: parsed.hostName }
 }
 
@@ -64,6 +65,15 @@ export function admitScheme(origin: Origin, site: Site, baseUrl: string | undefi
 /** Whether `origin.allowed` lists an origin. */
 export const isListed = (origin: NonNullable<Origin>, allowed: readonly AllowedOrigin[]) =>
   allowed.some((entry) => matches(entry, origin))
+
+/** An entry without a scheme is a host name, or one with a path behind it. */
+function problemOf(entry: string): string {
+  if (entry.includes('://')) return originProblem(entry)
+  const [name = ''] = entry.split('/')
+  return name !== '' && name !== entry && parseOrigin(`http://${name}`)
+    ? `has a slash in it, give the host name alone: ${JSON.stringify(name)}`
+    : 'is neither a host name nor an origin, give one such as portal.example or https://portal.example'
+}
 
 const matches = (entry: AllowedOrigin, origin: NonNullable<Origin>) =>
   entry.hostName === origin.hostName && (entry.scheme === undefined || entry.scheme === origin.scheme)

@@ -5,9 +5,10 @@ import { fault, originOf } from './faults.ts'
 import { type Place, type ResolveContext, UNREADABLE } from './place.ts'
 import type { JsonSchema } from './schema-view.ts'
 import * as Schema from './schema-view.ts'
+import { PARSER } from './schemas.ts'
 import { convert, Text } from './text.ts'
 import { pemText } from './value-file.ts'
-import { misfit, missing } from './words.ts'
+import { type KeywordError, misfit, missing } from './words.ts'
 
 /** The value as the first member of the schema that it fits, secrets wrapped. */
 export function leaf(context: ResolveContext, schema: JsonSchema, place: Place): unknown {
@@ -26,7 +27,18 @@ export function leaf(context: ResolveContext, schema: JsonSchema, place: Place):
 
 function attempt(member: JsonSchema, given: unknown) {
   const value = given instanceof Text ? convert(given.text, member) : given
-  return { member, value, error: Value.Errors(member, value)[0] }
+  const error: KeywordError | undefined = Value.Errors(member, value)[0]
+  const parse = Schema.parserOf(member)
+  return error || !parse ? { member, value, error } : { member, ...parsed(parse, value as string) }
+}
+
+function parsed(parse: (text: string) => string, value: string): { value: string; error: KeywordError | undefined } {
+  try {
+    return { value: parse(value), error: undefined }
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    return { value, error: { keyword: PARSER, message: error.message } }
+  }
 }
 
 function finished(member: JsonSchema, value: unknown): unknown {

@@ -13,6 +13,7 @@ import * as Schema from './schema-view.ts'
 import { parseInline, Text } from './text.ts'
 import { readFiles } from './value-file.ts'
 import { refined } from './whole.ts'
+import { quote } from './words.ts'
 
 /** The value at a place, checked against its schema; undefined when there is a fault (which is then recorded). */
 export function resolve(context: ResolveContext, schema: JsonSchema, place: Place): unknown {
@@ -71,10 +72,24 @@ function others(context: ResolveContext, schema: JsonSchema, path: string, entri
   for (const [key, entry] of entries) {
     if (Schema.property(schema, key)) continue
     const inner = Schema.freeKey(schema, key)
-    if (inner) result.push([key, resolve(context, inner, entry)])
+    if (inner) result.push([recordKey(context, schema, key, entry), resolve(context, inner, entry)])
     else unknownKey(context, schema, path, key)
   }
+  const twice = result.find(([key], i) => result.findIndex(([other]) => other === key) !== i)
+  if (twice) fault(context, { path }, `names ${quote(twice[0])} twice, give it once`)
   return Object.fromEntries(result)
+}
+
+/** The key as the record's parser normalises it. */
+function recordKey(context: ResolveContext, schema: JsonSchema, key: string, place: Place): string {
+  const parse = Schema.keyParserOf(schema)
+  try {
+    return parse ? parse(key) : key
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    fault(context, place, `${quote(key)} ${error.message}`)
+    return key
+  }
 }
 
 function addVariable(

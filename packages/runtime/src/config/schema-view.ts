@@ -1,5 +1,5 @@
 /** A configuration schema seen as plain JSON Schema: the few questions that loading asks of it. */
-import { PEM_MARK, SECRET_MARK, UNQUOTED_MARK } from './schemas.ts'
+import { KEY_PARSER, PARSER, PEM_MARK, SECRET_MARK, UNQUOTED_MARK } from './schemas.ts'
 
 /** The keywords that configuration schemas use. */
 export interface JsonSchema {
@@ -38,6 +38,12 @@ export function isSecret(schema: JsonSchema): boolean {
 export function isPem(schema: JsonSchema): boolean {
   return schema[PEM_MARK] === true
 }
+
+/** The function that checks and normalises the schema's text, see `parsedText`. */
+export const parserOf = (schema: JsonSchema) => schema[PARSER] as ((text: string) => string) | undefined
+
+/** The function that checks and normalises a record's keys. */
+export const keyParserOf = (schema: JsonSchema) => schema[KEY_PARSER] as ((key: string) => string) | undefined
 
 /** Whether a secret stands anywhere at or below this schema, so that a fault must not quote what was written. */
 export function holdsSecret(schema: JsonSchema): boolean {

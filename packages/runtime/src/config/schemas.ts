@@ -1,5 +1,7 @@
 /** Schemas that only configuration needs: secrets, digests of secrets and listen addresses. */
+import { isIP } from 'node:net'
 import * as Type from 'typebox'
+import { parseHost } from '../host.ts'
 import type { Secret } from '../secret.ts'
 
 /** Where a listener binds. `host` carries no brackets, `port` 0 picks a free port. */
@@ -18,10 +20,23 @@ export const REMEDY_MARK = 'x-remedy'
 /** Marks text that may also be given as the name of a PEM file. */
 export const PEM_MARK = 'x-oriel-pem'
 
+/** Marks text that a function parses: it returns the value to use, or throws a TypeError that follows the quoted text. */
+export const PARSER = 'x-oriel-parser'
+/** Marks a record whose keys are parsed in the same way. */
+export const KEY_PARSER = 'x-oriel-key-parser'
+
 const PORT = '(?:6553[0-5]|655[0-2]\\d|65[0-4]\\d{2}|6[0-4]\\d{3}|[1-5]\\d{4}|\\d{1,4})'
 const LISTEN = `^(?:\\[([0-9a-fA-F:.]+(?:%[\\w.-]+)?)\\]|([\\w.-]+)):(${PORT})$`
 const LISTEN_MEANING = 'Where to listen, as host:port; port 0 picks a free one.'
 const LISTEN_REMEDY = 'host:port with a port from 0 to 65535, such as 127.0.0.1:6080 or [::1]:6080'
+
+/**
+ * Text that `parse` checks and may normalise once all other keywords hold.
+ * @param parse throws a TypeError with what is wrong and what to write, in words that follow the quoted value
+ */
+export function parsedText(parse: (text: string) => string, options: Type.TStringOptions = {}): Type.TString {
+  return Type.String({ ...options, [PARSER]: parse })
+}
 
 /** Text that becomes a `Secret` in the loaded configuration. Options are those of a string, such as `minLength`. */
 export function secretString(options: Type.TStringOptions = {}): Type.TUnsafe<Secret> {
@@ -54,7 +69,8 @@ export function secretPem(options: Type.TStringOptions = {}): Type.TUnsafe<Secre
 /** `host:port` to listen on; an IPv6 host stands in brackets. Required when no default is given. */
 export function listenAddress(defaultAddress?: string): Type.TString {
   const options = { pattern: LISTEN, [REMEDY_MARK]: LISTEN_REMEDY, description: LISTEN_MEANING }
-  return Type.String(defaultAddress === undefined ? options : { ...options, default: defaultAddress })
+  const withDefault = defaultAddress === undefined ? options : { ...options, default: defaultAddress }
+  return parsedText(checkedListen, withDefault)
 }
 
 /**
@@ -62,9 +78,34 @@ export function listenAddress(defaultAddress?: string): Type.TString {
  * @throws TypeError when the text is no `host:port`.
  */
 export function parseListen(text: string): ListenAddress {
+  try {
+    return splitListen(text)
+  } catch (error) {
+    throw new TypeError(`${JSON.stringify(text)} ${(error as Error).message}`)
+  }
+}
+
+function checkedListen(text: string): string {
+  splitListen(text)
+  return text
+}
+
+/** @throws TypeError in words that follow the quoted text */
+function splitListen(text: string): ListenAddress {
   const found = new RegExp(LISTEN).exec(text)
-  if (!found) throw new TypeError(`${JSON.stringify(text)} is no listen address, give ${LISTEN_REMEDY}`)
-  return { host: (found[1] ?? found[2])!, port: Number(found[3]) }
+  if (!found) throw new TypeError(`is not a listen address, give ${LISTEN_REMEDY}`)
+  const { 1: address, 2: name, 3: port } = found
+  if (address !== undefined && isIP(address) !== 6)
+    throw new TypeError(`has no IPv6 address in its brackets, give ${LISTEN_REMEDY}`)
+  return { host: address ?? hostIn(name!), port: Number(port) }
+}
+
+function hostIn(text: string): string {
+  try {
+    return parseHost(text)
+  } catch (error) {
+    throw new TypeError(`cannot be listened on: ${JSON.stringify(text)} ${(error as Error).message}`)
+  }
 }
 
 /** The text form of an address: the inverse of `parseListen`. */

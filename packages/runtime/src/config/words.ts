@@ -1,7 +1,7 @@
 /** Faults and remedies in plain words. */
 import { maskTokens } from '../mask.ts'
 import { holdsSecret, type JsonSchema, literals, members, shapeOf } from './schema-view.ts'
-import { REMEDY_MARK } from './schemas.ts'
+import { PARSER, REMEDY_MARK } from './schemas.ts'
 
 const QUOTED_CHARACTERS = 60
 
@@ -22,6 +22,7 @@ export function describe(schema: JsonSchema): string {
 /** Why `value` does not fit, and what would. Quotes the value unless a secret may stand in it. */
 export function misfit(schema: JsonSchema, value: unknown, error: KeywordError): string {
   const shown = holdsSecret(schema) ? 'the value' : quote(value)
+  if (error.keyword === PARSER) return `${shown} ${error.message}`
   const reason = REASONS[error.keyword]
   if (!reason) return `${shown} does not fit: ${error.message}`
   return `${shown} ${reason(schema, value)}`

@@ -1,4 +1,5 @@
 /** The `libvirt` kind of `[[sources]]`. */
+import { host } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { MAX_TIMER_MS, MAX_TIMER_SECONDS } from '../../time-spans.ts'
 import { ownerKeys } from '../guests/config.ts'
@@ -15,8 +16,7 @@ export const libvirtSourceConfig = Type.Object(
       description: 'One libvirt connection URI or several, such as qemu:///system.',
     }),
     host: Type.Optional(
-      Type.String({
-        minLength: 1,
+      host({
         description: "The hypervisor as seen from the proxy. Absent: the URI's own host, or 127.0.0.1 for a local URI.",
       }),
     ),

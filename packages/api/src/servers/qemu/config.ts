@@ -1,4 +1,5 @@
 /** The `qemu` kind of `[[sources]]`. */
+import { host } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { MAX_TIMER_MS, MAX_TIMER_SECONDS } from '../../time-spans.ts'
 import { ownerKeys } from '../guests/config.ts'
@@ -7,7 +8,7 @@ export const qemuSourceConfig = Type.Object(
   {
     kind: Type.Literal('qemu', { description: 'Where the servers come from.' }),
     qmp: Type.String({ minLength: 1, description: 'A glob of QMP sockets, such as /run/oriel/*.qmp; one a guest.' }),
-    host: Type.String({ minLength: 1, description: 'The name or address of this host, as seen from the proxy.' }),
+    host: host({ description: 'The name or address of this host, as seen from the proxy.' }),
     ...ownerKeys,
     serial_chardev: Type.Optional(
       Type.String({

@@ -1,0 +1,37 @@
+/** Schemas of hosts, networks and web addresses. */
+import * as Type from 'typebox'
+import { networkProblem } from '../addresses.ts'
+import { canonicalHost, parseHost } from '../host.ts'
+import { KEY_PARSER, parsedText } from './schemas.ts'
+
+/** A host name or an IP address, without a port. Brackets around an IPv6 address are accepted and taken off. */
+export const host = (options: Type.TStringOptions = {}): Type.TString => parsedText(parseHost, options)
+
+/** A table whose keys are hosts. They are kept in the form of `canonicalHost`. */
+export const hostRecord = <S extends Type.TSchema>(value: S, options: Type.TObjectOptions = {}) =>
+  Type.Record(Type.String(), value, { ...options, [KEY_PARSER]: (key: string) => canonicalHost(parseHost(key)) })
+
+/** An IP address or a CIDR. */
+export const network = (options: Type.TStringOptions = {}): Type.TString => parsedText(parseNetwork, options)
+
+/** A host name, an IP address or a CIDR. */
+export const hostOrNetwork = (options: Type.TStringOptions = {}): Type.TString =>
+  parsedText((text) => (/^[^/]+\/\d+$/.test(text) ? parseNetwork(text) : parseHost(text)), options)
+
+/** A URL of http or https, without credentials: `fetch` refuses those, and quotes them in its error. */
+export const webUrl = (options: Type.TStringOptions = {}): Type.TString => parsedText(parseWebUrl, options)
+
+function parseNetwork(text: string): string {
+  const problem = networkProblem(text)
+  if (problem !== undefined) throw new TypeError(problem)
+  return text
+}
+
+function parseWebUrl(text: string): string {
+  const url = URL.parse(text)
+  const example = 'give an address that starts with http:// or https://, such as https://cloud.example:8774/v2.1'
+  if (url === null || !/^https?:\/\//i.test(text) || /\s/.test(text))
+    throw new TypeError(`is not a web address, ${example}`)
+  if (url.username || url.password) throw new TypeError('has a user or a password in it, give the address without them')
+  return text
+}
