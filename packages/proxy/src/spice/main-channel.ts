@@ -2,6 +2,7 @@
  * What the hypervisor says on the main channel, read message by message: the session's id, the guest's UUID, the list of
  * channels, and where a live migration leads. Everything else passes as it comes.
  */
+import { Gathered } from '../gathered.ts'
 import type { Ending } from '../relay.ts'
 import { headerBytes, type Piece, withBody } from './framing.ts'
 import {
@@ -61,18 +62,24 @@ export function mainFilter(
   link: MainLink,
 ): (piece: Piece) => Buffer | undefined {
   const handlers = handlersOf(session, rules, link)
-  let held: Buffer[] = []
-  return ({ message, bytes, first, last }) => {
+  const held = new Gathered()
+  return (piece) => {
+    const { message, bytes } = piece
     const handler = handlers.get(message.type)
     if (message.subList !== 0) throw fault('sub-messages on the main channel')
     if (!handler) return bytes
     if (message.size > MAX_READ_BYTES) throw fault(`message ${message.type} of ${message.size} bytes`)
-    held = first ? [bytes] : [...held, bytes]
-    if (!last) return undefined
-    const whole = Buffer.concat(held)
-    held = []
+    const whole = gathered(held, piece)
+    if (!whole) return undefined
     return read(() => handler(whole, whole.subarray(headerBytes[link.format])))
   }
+}
+
+/** The whole message once `piece` completes it. Most come in one piece, which is then not copied. */
+function gathered(held: Gathered, { bytes, first, last }: Piece): Buffer | undefined {
+  if (first && last) return bytes
+  held.append(bytes)
+  return last ? held.take() : undefined
 }
 
 function handlersOf(session: SpiceSession, rules: MainRules, link: MainLink): ReadonlyMap<number, Handler> {
