@@ -106,7 +106,7 @@ describe('deploy/prometheus-alerts.yaml', () => {
 
   it('asks only for metrics and labels that there are', async () => {
     const found = await exprs()
-    expect(found).toHaveLength(8)
+    expect(found).toHaveLength(9)
     await expectKnown(found)
   })
 

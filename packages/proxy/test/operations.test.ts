@@ -7,7 +7,7 @@ import { createMetrics } from '../src/metrics.ts'
 
 it('docs/operations.md lists every metric with its labels, and no other', async () => {
   const text = await readFile(new URL('../../../docs/operations.md', import.meta.url), 'utf8')
-  const rows = [...text.matchAll(/^\| (`oriel_proxy_[^|]*)\|([^|]*)\|/gm)]
+  const rows = [...text.matchAll(/^\| (`oriel_[^|]*)\|([^|]*)\|/gm)]
   const documented = rows.flatMap(([, names = '', labels = '']) =>
     [...names.matchAll(/`(\w+)`/g)].map(([, name]) => `${name} ${labels.trim()}`.trim()),
   )

@@ -1,6 +1,7 @@
 /** A program's life: arguments, configuration, start, signals, stop, exit code. */
 import { readFileSync } from 'node:fs'
 import { dirname, resolve as resolvePath } from 'node:path'
+import { isatty } from 'node:tty'
 import type * as Type from 'typebox'
 import { changedKeys, isBelow } from './config/changed-keys.ts'
 import { hasVariables } from './config/environment.ts'
@@ -8,6 +9,7 @@ import { ConfigError, type ConfigFault, faultLine } from './config/error.ts'
 import { loadConfig } from './config.ts'
 import { createLogger, type Logger, logLevel } from './log.ts'
 import { maskTokens } from './mask.ts'
+import { flushOutputs, standardError, standardOutput } from './output.ts'
 import { type FlagHelp, helpText, type ProgramArguments, programArguments } from './program-arguments.ts'
 import { type Reread, type Stamps, stampOf, watchReloads } from './reload.ts'
 import { type Endings, type SignalSource, watchEndings } from './signals.ts'
@@ -81,6 +83,9 @@ export interface ProgramOptions<S extends Type.TSchema> extends ProgramWorld {
 }
 
 const STOP_DEADLINE_MS = 45_000
+/** How long the last lines may wait for a reader that is behind. */
+const FLUSH_DEADLINE_MS = 1_000
+const STDOUT = 1
 
 /**
  * Runs a program to its end and exits: 0 after a clean stop, 2 when arguments or configuration are bad (each fault a line
@@ -88,12 +93,16 @@ const STOP_DEADLINE_MS = 45_000
  */
 export async function runProgram<S extends Type.TSchema>(options: ProgramOptions<S>): Promise<void> {
   const exit = options.exit ?? ((code: number) => process.exit(code))
-  exit(await run(options))
+  // Until the exit: an error that is thrown while the last lines are written must not change the code.
+  using endings = watchEndings(options.signals ?? process)
+  const code = await run(options, endings)
+  await flushOutputs(FLUSH_DEADLINE_MS)
+  exit(code)
 }
 
 /** One run without the exit. */
-async function run<S extends Type.TSchema>(options: ProgramOptions<S>): Promise<ExitCode> {
-  const { stdout, stderr } = { stdout: process.stdout, stderr: process.stderr, ...options }
+async function run<S extends Type.TSchema>(options: ProgramOptions<S>, endings: Endings): Promise<ExitCode> {
+  const { stdout = standardOutput(), stderr = standardError() } = options
   const args = argumentsOf(options, stderr)
   if (!args) return EXIT.usage
   if (args.help) return say(stdout, helpText(options.name, options.flags))
@@ -106,7 +115,7 @@ async function run<S extends Type.TSchema>(options: ProgramOptions<S>): Promise<
       return say(stdout, 'config ok\n')
     }
     reportWarnings(log, loaded.warnings)
-    return await live(options, loaded.config, args, log, loaded.files)
+    return await live(options, endings, loaded.config, args, log, loaded.files)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     return refuse(options, args, error)
@@ -142,7 +151,7 @@ function isUnconfigured(
 
 /** Says what is wrong where people look and, unless somebody only asked, where logs are collected. */
 function refuse(options: ProgramOptions<Type.TSchema>, args: ProgramArguments, error: ConfigError): ExitCode {
-  const { name, stderr = process.stderr } = options
+  const { name, stderr = standardError() } = options
   if (isUnconfigured(options, args, error)) {
     stderr.write(usageLine(name, 'no configuration is given'))
     return EXIT.usage
@@ -211,7 +220,7 @@ function loggerAt(level: string, { name, stdout }: ProgramOptions<Type.TSchema>)
 
 /** On a terminal the log is for people, who are told by stderr already. */
 function isLogJson({ stdout }: ProgramOptions<Type.TSchema>): boolean {
-  return stdout !== undefined || !process.stdout.isTTY
+  return stdout !== undefined || !isatty(STDOUT)
 }
 
 function say(sink: TextSink, text: string): ExitCode {
@@ -223,14 +232,13 @@ function say(sink: TextSink, text: string): ExitCode {
 
 async function live<S extends Type.TSchema>(
   options: ProgramOptions<S>,
+  endings: Endings,
   config: Type.Static<S>,
   args: ProgramArguments,
   log: Logger,
   files: Stamps,
 ): Promise<ExitCode> {
-  const signals = options.signals ?? process
-  using endings = watchEndings(signals)
-  using reloads = watchReloads({ signals, log })
+  using reloads = watchReloads({ signals: options.signals ?? process, log })
   const scope = new AsyncDisposableStack()
   const stopping = new AbortController()
   const env = options.env ?? process.env
@@ -247,7 +255,7 @@ async function live<S extends Type.TSchema>(
     closed(log, closing),
     tooLate(log, deadlineOf(options, config)),
     hurried(log, endings),
-    endings.crash.then((error) => crashed(log, error)),
+    endings.crash.then(({ error }) => crashed(log, error)),
   ])
   if (first.kind === 'stop') {
     if (code === EXIT.clean) log.info('stopped')
@@ -263,7 +271,7 @@ type StartFailure = { kind: 'start failed'; error: unknown }
 function ended({ stop, crash }: Endings): Promise<Ending> {
   return Promise.race([
     stop.then((signal): Ending => ({ kind: 'stop', signal })),
-    crash.then((error): Ending => ({ kind: 'crash', error })),
+    crash.then(({ error }): Ending => ({ kind: 'crash', error })),
   ])
 }
 
@@ -281,7 +289,7 @@ function announce(options: ProgramOptions<Type.TSchema>, log: Logger, first: End
 }
 
 function tellFailure(options: ProgramOptions<Type.TSchema>, log: Logger, error: unknown): void {
-  const { name, stderr = process.stderr } = options
+  const { name, stderr = standardError() } = options
   const message = messageOf(error)
   log.fatal({ err: error }, message)
   if (isLogJson(options)) stderr.write(`${name}: ${maskTokens(message)}\n`)
@@ -350,5 +358,9 @@ function deadlineOf<S extends Type.TSchema>({ stopDeadlineMs }: ProgramOptions<S
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  try {
+    return error instanceof Error ? error.message : String(error)
+  } catch {
+    return 'an error that cannot be shown as text'
+  }
 }

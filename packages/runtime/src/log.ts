@@ -1,8 +1,10 @@
 /** The log: one JSON object a line on stdout, readable lines on a terminal, and never a credential in either. */
+import { isatty } from 'node:tty'
 import { pino } from 'pino'
-import pretty from 'pino-pretty'
+import { prettyFactory } from 'pino-pretty'
 import { ConfigError } from './config/error.ts'
 import { maskTokens, maskValue } from './mask.ts'
+import { type Output, standardOutput } from './output.ts'
 
 export type Logger = pino.Logger
 
@@ -13,9 +15,12 @@ export interface LoggerOptions {
   readonly level?: string
   /** Where lines go. Default: stdout, as readable text when that is a terminal. */
   readonly destination?: pino.DestinationStream
+  /** Where lines go instead of stdout, with a line of its own once lines were lost. */
+  readonly output?: Output
 }
 
 const LEVEL_VARIABLE = 'ORIEL_LOG_LEVEL'
+const STDOUT = 1
 const LEVELS = [...Object.keys(pino.levels.values), 'silent']
 
 /**
@@ -23,17 +28,26 @@ const LEVELS = [...Object.keys(pino.levels.values), 'silent']
  * @throws ConfigError when the level is not one of pino's.
  */
 export function createLogger(options: LoggerOptions): Logger {
+  if (options.destination) return loggerTo(options.destination, options)
+  const output = options.output ?? standardOutput()
+  const log = loggerTo(destinationOf(output), options)
+  output.onRecovered = (lost) => log.warn({ lost }, 'log lines were lost because the log could not be written')
+  return log
+}
+
+function loggerTo(destination: pino.DestinationStream, { name, level }: LoggerOptions): Logger {
+  const error = readable(pino.stdSerializers.err)
   return pino(
     {
-      level: knownLevel(options.level ?? logLevel(process.env)),
+      level: knownLevel(level ?? logLevel(process.env)),
       base: {},
-      name: options.name,
+      name,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      serializers: { err: pino.stdSerializers.err, error: pino.stdSerializers.err, reason: errorOrValue },
+      serializers: { err: error, error, reason: readable(errorOrValue) },
       hooks: { streamWrite: maskLine },
     },
-    options.destination ?? standardOutput(),
+    destination,
   )
 }
 
@@ -66,9 +80,20 @@ function errorOrValue(value: unknown): unknown {
   return value instanceof Error ? pino.stdSerializers.err(value) : value
 }
 
-// Both write synchronously and in this process: the programs are bundled into one file, which has no place for the
-// worker that pino's transports start, and the last line before an exit must not be lost.
-function standardOutput(): pino.DestinationStream {
-  if (!process.stdout.isTTY) return pino.destination({ fd: 1, sync: true })
-  return pretty({ sync: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'name' })
+/** A log call must not throw: the value may come from a peer, or be the error that ends the program. */
+function readable(serialize: (value: never) => unknown): (value: unknown) => unknown {
+  return (value) => {
+    try {
+      return serialize(value as never)
+    } catch {
+      return { message: 'an error whose fields cannot be read' }
+    }
+  }
+}
+
+// In this process: the programs are bundled into one file, which has no place for the worker that pino's transports start.
+function destinationOf(output: Output): pino.DestinationStream {
+  if (!isatty(STDOUT)) return output
+  const prettify = prettyFactory({ translateTime: 'SYS:HH:MM:ss.l', ignore: 'name' })
+  return { write: (line) => output.write(prettify(line)) }
 }

@@ -12,8 +12,8 @@ export interface Endings extends Disposable {
   readonly stop: Promise<string>
   /** The second one: whoever sends it does not want to wait. */
   readonly hurry: Promise<string>
-  /** An exception or rejection that nobody caught. */
-  readonly crash: Promise<unknown>
+  /** An uncaught exception or an unhandled rejection. In an object: any value can be thrown, one with a `then` too. */
+  readonly crash: Promise<{ readonly error: unknown }>
 }
 
 /**
@@ -28,7 +28,7 @@ const STDOUT = 1
 export function watchEndings(source: SignalSource): Endings {
   const stop = Promise.withResolvers<string>()
   const hurry = Promise.withResolvers<string>()
-  const crash = Promise.withResolvers<unknown>()
+  const crash = Promise.withResolvers<{ error: unknown }>()
   const hadTerminal = isatty(STDOUT)
   let first: { signal: string; at: number } | undefined
   const signalled = (signal: string) => {
@@ -43,8 +43,8 @@ export function watchEndings(source: SignalSource): Endings {
     SIGHUP: () => {
       if (hadTerminal && !isatty(STDOUT)) signalled('SIGHUP')
     },
-    uncaughtException: (error) => crash.resolve(error),
-    unhandledRejection: (error) => crash.resolve(error),
+    uncaughtException: (error) => crash.resolve({ error }),
+    unhandledRejection: (error) => crash.resolve({ error }),
   }
   for (const [event, listener] of Object.entries(listeners)) source.on(event, listener)
   return {

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { listenOn } from '../src/index.ts'
 
 const fixture = fileURLToPath(new URL('fixtures/program.ts', import.meta.url))
@@ -108,4 +108,50 @@ test('an unhandled rejection ends it with 1 and is logged without the token', as
   expect(await it.ended).toEqual([1, null])
   expect(out).toContain('nobody waits for /?token=***')
   expect(out + (await it.stderr)).not.toContain('hunter2')
+})
+
+test.each([['--reject-unreadable'], ['--throw-promise']])(
+  'a value that cannot be logged ends it with 1 and one fatal line: %s',
+  async (flag) => {
+    using it = launch({}, flag)
+    const lines = (await text(it.child.stdout)).trimEnd().split('\n')
+    expect(await it.ended).toEqual([1, null])
+    expect(JSON.parse(lines.at(-1)!)).toMatchObject({ level: 'fatal', msg: expect.stringMatching(/ends the program$/) })
+  },
+)
+
+describe.each(['a full disk', 'a pipe without a reader'])('with %s for stdout and stderr', (kind) => {
+  /** A real process whose every write fails. */
+  function launchMute(...args: string[]) {
+    const full = openSync('/dev/full', 'w')
+    const output = kind === 'a full disk' ? full : 'pipe'
+    const env = { PATH: process.env.PATH }
+    const child = spawn(process.execPath, [fixture, ...args], { env, stdio: ['ignore', output, output, 'ipc'] })
+    closeSync(full)
+    child.stdout?.destroy()
+    child.stderr?.destroy()
+    const ended = once(child, 'exit') as Promise<[number | null, string | null]>
+    return { child, ended, [Symbol.dispose]: () => void child.kill('SIGKILL') }
+  }
+
+  test('a real process starts, and SIGTERM ends it with 0', async () => {
+    using it = launchMute()
+    await once(it.child, 'message')
+    it.child.kill('SIGTERM')
+    expect(await it.ended).toEqual([0, null])
+  })
+
+  test('an unhandled rejection ends it with 1', async () => {
+    using it = launchMute('--reject')
+    expect(await it.ended).toEqual([1, null])
+  })
+
+  test.each([
+    ['--help', 0],
+    ['--check-config', 0],
+    ['--bogus', 2],
+  ])('%s ends with its exit code', async (flag, code) => {
+    using it = launchMute(flag)
+    expect(await it.ended).toEqual([code, null])
+  })
 })

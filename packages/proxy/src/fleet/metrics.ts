@@ -1,9 +1,10 @@
 /** What the primary counts itself. */
+import { withLogMetrics } from '@oriel/runtime'
 import * as prom from 'prom-client'
 
 /** Registers the fleet's own metrics; gives the count of workers that died. */
 export function fleetMetrics(registry: prom.Registry, running: () => number): prom.Counter {
-  const registers = [registry]
+  const registers = [withLogMetrics(registry)]
   new prom.Gauge({
     name: 'oriel_proxy_workers',
     help: 'Workers that accept connections.',
