@@ -13,6 +13,8 @@ export interface FakeVirsh extends AsyncDisposable {
   hang(on: boolean): Promise<void>
   /** From now on every call but the listener's fails with this message; or answers again. */
   fail(message: string | undefined): Promise<void>
+  /** From now on `dumpxml` of this domain fails with this message. */
+  failXml(uuid: string, message: string): Promise<void>
   /** From now on every call for this URI fails; or all are answered again. */
   away(uri: string | undefined): Promise<void>
   /** Every call so far: its arguments, one a line. */
@@ -58,6 +60,7 @@ export async function fakeVirsh(): Promise<FakeVirsh> {
     event: (line) => appendFile(file('events'), `${line}\n`),
     hang: (on) => toggle('hang', on ? '' : undefined),
     fail: (message) => toggle('fail', message),
+    failXml: (uuid, message) => put(`${uuid}.fail`, message),
     away: (uri) => toggle('away', uri),
     calls: async () => (await readFile(file('calls'), 'utf8')).split('\n').slice(0, -1),
     environment: async () => (await readFile(file('env'), 'utf8')).split('\n').map((line) => line.split('=')[0]!),
@@ -80,7 +83,8 @@ if [ -e hang ]; then exec sleep 600; fi
 if [ -e fail ]; then cat fail >&2; exit 1; fi
 if [ -e away ] && [ "$uri" = "$(cat away)" ]; then echo 'error: failed to connect' >&2; exit 1; fi
 case $1 in
-  dumpxml) [ -e "$3.xml" ] && exec cat "$3.xml"; echo "error: failed to get domain '$3'" >&2; exit 1 ;;
+  dumpxml) if [ -e "$3.fail" ]; then cat "$3.fail" >&2; exit 1; fi
+    [ -e "$3.xml" ] && exec cat "$3.xml"; echo "error: failed to get domain '$3'" >&2; exit 1 ;;
   *) exec cat "$1" ;;
 esac
 `

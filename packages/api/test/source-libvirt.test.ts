@@ -260,6 +260,108 @@ describe('a libvirt that does not answer', () => {
   })
 })
 
+test('a uri that is not one is refused with an example', () => {
+  const config = (uri: string) => `[[sources]]\nkind = "libvirt"\nuri = ${uri}\nproject_id = "p"`
+  const example = 'a libvirt URI, such as qemu:///system or qemu+tls://compute-1.example/system'
+  for (const uri of ['"qemu///system"', '["qemu:///system", "compute-1"]']) {
+    expect(() => configOf(config(uri))).toThrow(example)
+    expect(() => configOf(config(uri))).not.toThrow(/\^\[|\\s/)
+  }
+})
+
+const OTHER = 'a0000000-0000-4000-8000-000000000001'
+
+describe('a domain with something wrong concerns no other domain', () => {
+  const other: FakeDomain = { uuid: OTHER, name: 'odd', runId: 2, state: 1, reason: 1 }
+  const hugeXml = domainXmlOf(OTHER, VNC).replace(
+    '<devices>',
+    `<metadata>${'x'.repeat(MAX_XML_CHARACTERS)}</metadata><devices>`,
+  )
+
+  async function benchWith(odd: FakeDomain, prepare?: (virsh: FakeVirsh) => Promise<void>) {
+    const lines: string[] = []
+    const log = createLogger({ name: 'test', level: 'warn', destination: { write: (line) => void lines.push(line) } })
+    await using stack = new AsyncDisposableStack()
+    const virsh = stack.use(await fakeVirsh())
+    await virsh.domains(odd, RUNNING)
+    await prepare?.(virsh)
+    const source = stack.use(await createLibvirtSource(libvirtConfig(), { log, program: virsh.program }))
+    const rest = stack.move()
+    return {
+      ...{ source, virsh },
+      warnings: () => lines.map((line) => JSON.parse(line) as Record<string, unknown>),
+      [Symbol.asyncDispose]: () => rest.disposeAsync(),
+    }
+  }
+
+  test.each<[string, FakeDomain, ((virsh: FakeVirsh) => Promise<void>)?]>([
+    ['XML of more than 1 MiB', { ...other, xml: hugeXml }],
+    ['a document type', { ...other, xml: `<!DOCTYPE d [<!ENTITY a "b">]>${domainXmlOf(OTHER, VNC)}` }],
+    ['XML that is cut off', { ...other, xml: domainXmlOf(OTHER, VNC).slice(0, 60) }],
+    ['no XML', { ...other, xml: '' }],
+    [
+      'XML that virsh cannot get',
+      other,
+      (virsh) => virsh.failXml(OTHER, 'error: internal error: client socket is closed'),
+    ],
+  ])('%s: it has no console, one line says why, and the source is ready', async (_, odd, prepare) => {
+    await using one = await benchWith(odd, prepare)
+    await one.source.check?.()
+    expect((await one.source.list()).map(({ id }) => id).toSorted()).toEqual([ID, OTHER])
+    expect(await vncOf(one.source)).toEqual({ host: HOST, port: 5900 })
+    const refused = one.source.console((await one.source.find(OTHER))!, 'vnc', 'novnc')
+    await expect(refused).rejects.toThrow(prepare ? 'client socket is closed' : 'unusable')
+    const calls = (await one.virsh.calls()).length
+    await expect.poll(async () => (await one.virsh.calls()).length).toBeGreaterThan(calls + 8)
+    expect(one.warnings()).toMatchObject([
+      { serverId: OTHER, server: 'odd', msg: expect.stringContaining('no console') },
+    ])
+    await one.source.check?.()
+  })
+
+  test('a document type within CDATA or a comment is text: it has its console', async () => {
+    const metadata =
+      '<metadata><a:b xmlns:a="x"><![CDATA[<!DOCTYPE x [<!ENTITY y "z">]>]]></a:b><!-- <!DOCTYPE y> --></metadata>'
+    const xml = domainXmlOf(OTHER, VNC).replace('<devices>', `${metadata}<devices>`)
+    await using one = await benchWith({ ...other, xml })
+    const odd = (await one.source.find(OTHER))!
+    expect(await one.source.console(odd, 'vnc', 'novnc')).toEqual({ host: HOST, port: 5900 })
+    expect(one.warnings()).toEqual([])
+  })
+
+  test.each([' x', 'x ', ' ', "it's", "x': y", '\u2028', 'x\ry'])('the name %j: it is listed', async (name) => {
+    await using one = await benchWith({ ...other, name, xml: domainXmlOf(OTHER, VNC) })
+    const odd = (await one.source.find(OTHER))!
+    expect(await one.source.console(odd, 'vnc', 'novnc')).toEqual({ host: HOST, port: 5900 })
+  })
+
+  test('an XML that becomes usable later gives its console at the next look', async () => {
+    await using one = await benchWith({ ...other, xml: hugeXml })
+    await one.virsh.domains({ ...other, xml: domainXmlOf(OTHER, VNC) }, RUNNING)
+    const consoleOf = async () => one.source.console((await one.source.find(OTHER))!, 'vnc', 'novnc').catch(() => null)
+    await expect.poll(consoleOf).toEqual({ host: HOST, port: 5900 })
+  })
+
+  test('a line of the list that is not understood, and a domain without a state, are each logged once', async () => {
+    await using one = await benchWith(other)
+    await one.virsh.print('list', `${ID} 1 web-1\n${OTHER} 2 nameless in domstats\nsomething else\n`)
+    await expect
+      .poll(() =>
+        one
+          .warnings()
+          .map(({ msg }) => msg)
+          .toSorted(),
+      )
+      .toEqual([
+        'virsh domstats leaves a domain out, it is not followed',
+        'virsh lists domains in lines that are not understood',
+      ])
+    const calls = (await one.virsh.calls()).length
+    await expect.poll(async () => (await one.virsh.calls()).length).toBeGreaterThan(calls + 8)
+    expect(one.warnings()).toHaveLength(2)
+  })
+})
+
 describe('domain XML', () => {
   const read = (devices: string) => readDomainXml(domainXmlOf(ID, devices), HOST)
 

@@ -6,6 +6,7 @@ import { ownerKeys } from '../guests/config.ts'
 
 const uri = Type.String({
   pattern: '^[a-z][a-z0-9+.-]*://[^\\s]*$',
+  'x-remedy': 'a libvirt URI, such as qemu:///system or qemu+tls://compute-1.example/system',
   description: 'A libvirt connection URI, such as qemu:///system or qemu+tls://compute-1.example/system.',
 })
 

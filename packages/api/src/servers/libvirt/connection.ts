@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Protocol } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
-import { SourceError } from '../errors.ts'
+import { SourceError, SourceUnavailable } from '../errors.ts'
 import { projectOf } from '../guests/config.ts'
 import { type Consoles, type Guest, shownName } from '../guests/guest.ts'
 import type { Place, Roster } from '../guests/roster.ts'
@@ -41,8 +41,31 @@ interface Domain {
   readonly createdAt: number
   readonly changedAt: number
   readonly meaning: ReturnType<typeof domainState>
-  /** Of the run with the same `runId`, for as long as that lasts. */
-  readonly consoles: Consoles
+  /** Of the run with the same `runId`, for as long as that lasts. `undefined`: its XML could not be read yet. */
+  readonly consoles: Consoles | undefined
+}
+
+/** Of a line that is not understood. */
+const MAX_SHOWN_CHARACTERS = 200
+
+/** What was logged about each domain, so that the log says it once. */
+class Complaints {
+  readonly #reasons = new Map<string, string>()
+
+  isNew(about: string, reason: string): boolean {
+    const before = this.#reasons.get(about)
+    this.#reasons.set(about, reason)
+    return before !== reason
+  }
+
+  settle(about: string): void {
+    this.#reasons.delete(about)
+  }
+
+  /** Forgets domains that are not there any more. */
+  keep(uuids: ReadonlySet<string>): void {
+    for (const about of this.#reasons.keys()) if (about !== 'list' && !uuids.has(about)) this.#reasons.delete(about)
+  }
 }
 
 export class Connection implements AsyncDisposable {
@@ -51,6 +74,9 @@ export class Connection implements AsyncDisposable {
   readonly #host: string
   readonly #end = new AbortController()
   readonly #domains = new Map<string, Domain>()
+  readonly #complaints = new Complaints()
+  /** Domains that had no state at the last look. */
+  readonly #stateless = new Set<string>()
   #looking: Promise<void> = Promise.resolve()
   #next: Promise<void> | undefined
   #failure: Error | undefined
@@ -92,7 +118,7 @@ export class Connection implements AsyncDisposable {
    * @throws SourceError, or SourceUnavailable when libvirt does not answer.
    */
   async console(id: string, protocol: Protocol, signal?: AbortSignal): Promise<ConsoleAddress> {
-    const xml = await this.#ask(id, signal)
+    const xml = await this.#askForConsole(id, signal)
     const known = this.#domains.get(id)
     if (known && xml.running) this.#put({ ...known, consoles: xml.consoles })
     else void this.look()
@@ -107,6 +133,17 @@ export class Connection implements AsyncDisposable {
     clearInterval(this.#timer)
     this.#end.abort()
     await Promise.all([this.#listening, this.#next, this.#looking])
+  }
+
+  /** A fault in a domain's XML is that domain's: it has no console, and libvirt itself is well. */
+  async #askForConsole(id: string, signal?: AbortSignal): Promise<DomainXml> {
+    try {
+      return await this.#ask(id, signal)
+    } catch (cause) {
+      if (cause instanceof SourceError || cause instanceof SourceUnavailable || signal?.aborted) throw cause
+      this.#complain(id, this.#domains.get(id)?.listed.name, cause)
+      throw new SourceError('ConsoleTypeUnavailable', 'the domain XML is unusable', { cause })
+    }
   }
 
   async #ask(id: string, signal: AbortSignal = this.#end.signal): Promise<DomainXml> {
@@ -124,8 +161,9 @@ export class Connection implements AsyncDisposable {
     const { signal } = this.#end
     if (signal.aborted) return
     try {
-      const listed = await listDomains(this.#virsh, signal)
-      await this.#take(listed, await listStates(this.#virsh, signal))
+      const { domains, oddLines } = await listDomains(this.#virsh, signal)
+      await this.#take(domains, await listStates(this.#virsh, signal))
+      this.#complainOfLines(oddLines)
       this.#answers()
     } catch (error) {
       if (!signal.aborted) this.#isSilent(error as Error)
@@ -134,6 +172,8 @@ export class Connection implements AsyncDisposable {
 
   async #take(listed: readonly ListedDomain[], states: ReadonlyMap<string, ListedState>): Promise<void> {
     const there = new Set(listed.map(({ uuid }) => uuid))
+    this.#complaints.keep(there)
+    for (const uuid of this.#stateless) if (!there.has(uuid)) this.#stateless.delete(uuid)
     for (const uuid of this.#domains.keys()) if (!there.has(uuid)) this.#forget(uuid)
     const rest = listed.values()
     const worker = async () => {
@@ -143,27 +183,60 @@ export class Connection implements AsyncDisposable {
   }
 
   async #follow(listed: ListedDomain, state: ListedState | undefined): Promise<void> {
-    if (!state) return // it has come or gone between the two calls; an event or the next look tells
+    if (!state) return this.#noState(listed)
+    this.#stateless.delete(listed.uuid)
     const before = this.#domains.get(listed.uuid)
     const meaning = domainState(state.state, state.reason)
-    const same = before?.meaning.reason === meaning.reason && before.listed.runId === listed.runId
+    const sameRun = before !== undefined && before.listed.runId === listed.runId
+    const same = sameRun && before.meaning.reason === meaning.reason
     const now = Date.now()
-    const consoles = before && same ? before.consoles : await this.#consolesOf(listed, meaning.live)
+    const read = same && before.consoles ? before.consoles : await this.#consolesOf(listed, meaning.live)
     if (this.#end.signal.aborted) return
     const { createdAt = now } = before ?? {}
-    this.#put({ listed, meaning, consoles, createdAt, changedAt: same ? before!.changedAt : now })
+    const consoles = read ?? (sameRun ? before.consoles : undefined)
+    this.#put({ listed, meaning, consoles, createdAt, changedAt: same ? before.changedAt : now })
     if (!same) this.#tell(listed, before ? 'domain changed its state' : 'domain found', meaning.reason)
   }
 
-  async #consolesOf({ uuid }: ListedDomain, live: boolean): Promise<Consoles> {
+  /**
+   * The consoles of a domain that runs; `undefined` when its XML cannot be had or read. That concerns this domain alone:
+   * whether libvirt answers is known from the list, and one domain's XML may be kept from everybody by a QEMU that hangs.
+   */
+  async #consolesOf({ uuid, name }: ListedDomain, live: boolean): Promise<Consoles | undefined> {
     if (!live) return {}
     try {
       const xml = await this.#ask(uuid)
+      this.#complaints.settle(uuid)
       return xml.running ? xml.consoles : {}
-    } catch (error) {
-      if (error instanceof SourceError) return {}
-      throw error
+    } catch (cause) {
+      if (cause instanceof SourceError) return {}
+      this.#complain(uuid, name, cause)
+      return undefined
     }
+  }
+
+  /** A domain may come or go between the two calls; an event or the next look tells. */
+  #noState({ uuid, name }: ListedDomain): void {
+    const again = this.#stateless.has(uuid)
+    this.#stateless.add(uuid)
+    if (!again || !this.#complaints.isNew(uuid, 'no state')) return
+    this.#options.log.warn({ serverId: uuid, server: name }, 'virsh domstats leaves a domain out, it is not followed')
+  }
+
+  #complain(uuid: string, name: string | undefined, cause: unknown): void {
+    const reason = cause instanceof Error ? cause.message : 'unknown'
+    if (this.#end.signal.aborted || !this.#complaints.isNew(uuid, reason)) return
+    this.#options.log.warn(
+      { serverId: uuid, server: name, reason },
+      'domain XML is unusable, the domain has no console',
+    )
+  }
+
+  #complainOfLines(lines: readonly string[]): void {
+    const [line] = lines
+    if (line === undefined || !this.#complaints.isNew('list', line)) return
+    const shown = line.slice(0, MAX_SHOWN_CHARACTERS)
+    this.#options.log.warn({ line: shown, lines: lines.length }, 'virsh lists domains in lines that are not understood')
   }
 
   #put(domain: Domain): void {
@@ -192,7 +265,7 @@ export class Connection implements AsyncDisposable {
         ...(this.#unansweredSince !== undefined && { unansweredSince: this.#unansweredSince }),
       },
       live: meaning.live,
-      consoles,
+      consoles: consoles ?? {},
     }
   }
 

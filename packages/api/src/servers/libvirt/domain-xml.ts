@@ -18,11 +18,12 @@ export const MAX_XML_CHARACTERS = 1024 * 1024
 
 /**
  * Reads a domain's XML. `host` is the hypervisor as the proxy sees it.
- * @throws Error for what is no domain, and for any document type: libvirt writes none, and entities are declared there.
+ * @throws Error for XML that describes no domain, is too long, or has a document type: libvirt writes none, and entities are
+ * declared there. The same text within a comment or CDATA, as metadata may hold it, is only text.
  */
 export function readDomainXml(xml: string, host: string): DomainXml {
   if (xml.length > MAX_XML_CHARACTERS) throw new Error('the domain XML is too long')
-  if (/<!(DOCTYPE|ENTITY)/i.test(xml)) throw new Error('the domain XML has a document type')
+  if (/<!(DOCTYPE|ENTITY)/i.test(xml.replace(CHARACTER_DATA, ''))) throw new Error('the domain XML has a document type')
   const domain = first(record(parser.parse(xml)).domain)
   const uuid = textOf(first(domain.uuid)).toLowerCase()
   if (uuid === '') throw new Error('the domain XML names no domain')
@@ -41,6 +42,9 @@ export function readDomainXml(xml: string, host: string): DomainXml {
     ),
   }
 }
+
+/** Comments and CDATA. One that is not closed reaches to the end, so that no text is looked at twice. */
+const CHARACTER_DATA = /<!--[\s\S]*?(?:-->|$)|<!\[CDATA\[[\s\S]*?(?:\]\]>|$)/g
 
 /** Either the address, or why there is none; nothing for a device that is not there. */
 interface Outcome {

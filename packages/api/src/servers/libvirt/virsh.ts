@@ -39,14 +39,27 @@ const MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 const MAX_EVENT_LINE_CHARACTERS = 4096
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
+/** What `virsh list` shows: domains, and lines that are not understood. */
+export interface Listing {
+  readonly domains: readonly ListedDomain[]
+  readonly oddLines: readonly string[]
+}
+
 /** @throws SourceUnavailable when libvirt does not answer. */
-export async function listDomains(options: VirshOptions, signal?: AbortSignal): Promise<readonly ListedDomain[]> {
+export async function listDomains(options: VirshOptions, signal?: AbortSignal): Promise<Listing> {
   const output = await virsh(options, ['list', '--all', '--uuid', '--name', '--id'], signal)
-  return output.split('\n').flatMap((line) => {
-    const { uuid, id, name } = /^(?<uuid>\S{36}) +(?<id>-|\d+) +(?<name>.+)$/.exec(line)?.groups ?? {}
-    if (uuid === undefined || name === undefined || !UUID.test(uuid)) return []
-    return [{ uuid, name, runId: id === '-' ? undefined : id }]
-  })
+  const lines = output.split('\n').filter((line) => line !== '')
+  return {
+    domains: lines.flatMap((line) => listedDomain(line) ?? []),
+    oddLines: lines.filter((line) => !listedDomain(line)),
+  }
+}
+
+/** One blank stands between the parts: further ones belong to the name, which may begin and end with blanks. */
+function listedDomain(line: string): ListedDomain | undefined {
+  const { uuid, id, name } = /^(?<uuid>\S{36}) +(?<id>-|\d+) (?<name>[^\n]+)$/.exec(line)?.groups ?? {}
+  if (uuid === undefined || name === undefined || !UUID.test(uuid)) return undefined
+  return { uuid, name, runId: id === '-' ? undefined : id }
 }
 
 /** States by domain name. @throws SourceUnavailable when libvirt does not answer. */
@@ -55,7 +68,7 @@ export async function listStates(
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, ListedState>> {
   const output = await virsh(options, ['domstats', '--state', '--raw'], signal)
-  const pattern = /^Domain: '(.*)'\n {2}state\.state=(\d+)\n(?: {2}state\.reason=(\d+)\n)?/gm
+  const pattern = /^Domain: '([^\n]*)'\n {2}state\.state=(\d+)\n(?: {2}state\.reason=(\d+)\n)?/gm
   return new Map(
     [...output.matchAll(pattern)].map(([, name, state, reason]) => [
       name!,
@@ -136,6 +149,9 @@ async function virsh(options: VirshOptions, args: readonly string[], signal?: Ab
 
 function failure(command: string, stderr: string, cause: Error & { killed?: boolean }, { timeoutMs }: VirshOptions) {
   if (cause.name === 'AbortError') return cause
+  if ('code' in cause && cause.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') {
+    return new Error(`virsh ${command}: an answer of more than ${MAX_OUTPUT_BYTES} bytes`, { cause })
+  }
   const notStarted = startFailure(cause)
   if (notStarted) return new SourceUnavailable(notStarted.message, { cause })
   const why = cause.killed ? `no answer within ${timeoutMs} ms` : stderr.trim().slice(0, 1000) || cause.message

@@ -1,0 +1,145 @@
+/** Domain XML that a tenant or a broken hypervisor chose: it is read, or refused with an Error, and nothing else happens. */
+
+import { silentLogger } from '@oriel/runtime'
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { createLibvirtSource } from '../src/index.ts'
+import type { LibvirtSourceConfig } from '../src/servers/libvirt/config.ts'
+import { readDomainXml } from '../src/servers/libvirt/domain-xml.ts'
+import { fakeVirsh } from './fake-virsh.ts'
+import { configOf } from './support.ts'
+
+const HOST = '10.0.0.5'
+const ID = '6695eb01-f6a4-8304-79aa-97f2502e193a'
+const OTHER = 'a0000000-0000-4000-8000-000000000001'
+
+/** As libvirt 9 writes that of a running guest, shortened. */
+const realXml = (uuid: string) => `<domain type='qemu' id='7'>
+  <name>web-1</name>
+  <uuid>${uuid}</uuid>
+  <metadata><nova:instance xmlns:nova="http://openstack.org/xmlns/libvirt/nova/1.1"><nova:name>a &lt;b&gt; &amp; c</nova:name><!-- note --><![CDATA[<!DOCTYPE x>]]></nova:instance></metadata>
+  <memory unit='KiB'>65536</memory>
+  <os><type arch='x86_64' machine='pc-i440fx-7.2'>hvm</type></os>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <serial type='tcp'><source mode='bind' host='0.0.0.0' service='10012' tls='no'/><protocol type='raw'/><target type='isa-serial' port='0'/><alias name='serial0'/></serial>
+    <console type='tcp'><source mode='bind' host='0.0.0.0' service='10012' tls='no'/><protocol type='raw'/><target type='serial' port='0'/></console>
+    <graphics type='vnc' port='5900' autoport='yes' listen='0.0.0.0'><listen type='address' address='0.0.0.0'/></graphics>
+    <graphics type='spice' port='5901' tlsPort='5902' autoport='yes' listen='127.0.0.1'><listen type='address' address='127.0.0.1'/></graphics>
+  </devices>
+  <seclabel type='none'/>
+</domain>
+`
+
+/** Pieces that parsers trip over. */
+const PIECES = [
+  '<![CDATA[',
+  ']]>',
+  '<!--',
+  '-->',
+  '<!DOCTYPE d [<!ENTITY a "b">]>',
+  '<!ENTITY',
+  '<?xml',
+  '?>',
+  '&a;',
+  '&#0;',
+  '&#x110000;',
+  '&lt;',
+  '</domain>',
+  '<domain>',
+  '<devices>',
+  '</devices>',
+  '<__proto__>',
+  '<constructor/>',
+  "__proto__='x'",
+  '\0',
+  '\ud800',
+  '<',
+  '>',
+  '"',
+  "'",
+  '/>',
+  '<a>'.repeat(2000),
+]
+
+/** `text` with some of its runs replaced by pieces or by any text. */
+const mutated = (text: string): fc.Arbitrary<string> =>
+  fc
+    .array(
+      fc.record({
+        at: fc.nat(text.length),
+        removed: fc.nat(40),
+        added: fc.oneof(fc.constantFrom(...PIECES), fc.string({ unit: 'binary', maxLength: 20 }), fc.constant('')),
+      }),
+      { minLength: 1, maxLength: 5 },
+    )
+    .map((changes) =>
+      changes.reduce((xml, { at, removed, added }) => xml.slice(0, at) + added + xml.slice(at + removed), text),
+    )
+
+const anyText = fc.oneof(
+  fc.string({ unit: 'binary' }),
+  fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes).toString('utf8')),
+  fc.array(fc.constantFrom(...PIECES), { maxLength: 20 }).map((pieces) => pieces.join('')),
+)
+
+describe('domain XML', () => {
+  test('of any text is read as far as its parts are valid, or refused with an Error', () => {
+    const property = fc.property(fc.oneof(anyText, mutated(realXml(ID))), (xml) => {
+      try {
+        const { uuid, consoles, unreachable } = readDomainXml(xml, HOST)
+        expect(uuid).toBeTypeOf('string')
+        for (const { host, port, tlsPort } of Object.values(consoles)) {
+          expect(host).toMatch(/^[a-z0-9_.:%-]+$/)
+          for (const each of [port, tlsPort ?? null]) if (each !== null) expect(each).toBeLessThanOrEqual(65535)
+        }
+        for (const why of Object.values(unreachable)) expect(why).toBeTypeOf('string')
+      } catch (error) {
+        expect(error).toBeInstanceOf(Error)
+        if (error instanceof Error && error.name === 'AssertionError') throw error
+      }
+      expect(({} as { x?: unknown }).x).toBeUndefined()
+    })
+    fc.assert(property, { numRuns: 2000 })
+  })
+
+  test.each([
+    ['comments that are not closed', '<!--'.repeat(200_000)],
+    ['CDATA that is not closed', '<![CDATA['.repeat(100_000)],
+    ['elements that are not closed', '<a>'.repeat(300_000)],
+    ['attributes', `<domain ${"a='b' ".repeat(150_000)}>`],
+    ['entities', `<domain>${'&amp;'.repeat(200_000)}</domain>`],
+    ['blanks', `<domain${' '.repeat(1_000_000)}`],
+  ])('of a mebibyte of %s is judged within seconds', { timeout: 20_000 }, (_, xml) => {
+    try {
+      readDomainXml(xml, HOST)
+    } catch (error) {
+      expect(error).toBeInstanceOf(Error)
+    }
+  })
+
+  test('of one domain, whatever it is, changes no other domain', { timeout: 60_000 }, async () => {
+    const config = configOf(`
+      [[sources]]
+      kind = "libvirt"
+      uri = "qemu:///system"
+      host = "${HOST}"
+      project_id = "p"
+      poll_seconds = 3600
+      answer_timeout_ms = 30000`).sources[0] as LibvirtSourceConfig
+    const running = { runId: 1, state: 1, reason: 1 }
+    await using virsh = await fakeVirsh()
+    const xmls = fc.sample(fc.oneof(anyText, mutated(realXml(OTHER))), 12)
+    for (const xml of xmls) {
+      await virsh.domains(
+        { uuid: OTHER, name: 'odd', ...running, xml },
+        { uuid: ID, name: 'web-1', ...running, xml: realXml(ID) },
+      )
+      await using source = await createLibvirtSource(config, { log: silentLogger(), program: virsh.program })
+      await source.check?.()
+      const [honest, odd] = [(await source.find(ID))!, (await source.find(OTHER))!]
+      await source.console(odd, 'vnc', 'novnc').catch((error: unknown) => expect(error).toBeInstanceOf(Error))
+      expect(await source.console(honest, 'vnc', 'novnc')).toEqual({ host: HOST, port: 5900 })
+    }
+  })
+})
