@@ -1,5 +1,6 @@
 /** A certificate authority for one test, with a server's and a client's certificate, made by the openssl command. */
 import { execFile } from 'node:child_process'
+import { appendFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { defaultTimeoutMs } from './deadline.ts'
@@ -12,6 +13,11 @@ export interface TemporaryPkiOptions {
   readonly names?: readonly string[]
   /** Whether its time is over already. Default: no. */
   readonly expired?: boolean
+  /**
+   * Whether an intermediate CA, in `intermediate-cert.pem`, signs the server's certificate; `server-cert.pem` then holds
+   * that CA's certificate too, as servers send it. Default: no.
+   */
+  readonly intermediate?: boolean
 }
 
 /**
@@ -21,12 +27,15 @@ export interface TemporaryPkiOptions {
  * @throws the error of the openssl command.
  */
 export async function temporaryPki(options: TemporaryPkiOptions = {}): Promise<TemporaryFolder> {
-  const { addresses = ['127.0.0.1'], names = ['localhost'], expired = false } = options
+  const { addresses = ['127.0.0.1'], names = ['localhost'], expired = false, intermediate = false } = options
   await using scope = new AsyncDisposableStack()
   const folder = scope.use(await temporaryFolder())
   const subjects = [...addresses.map((address) => `IP:${address}`), ...names.map((name) => `DNS:${name}`)].join(',')
-  await issue(folder.path, 'ca', ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign'])
-  await issue(folder.path, 'server', [...leaf, 'extendedKeyUsage=serverAuth', `subjectAltName=${subjects}`])
+  await issue(folder.path, 'ca', authority)
+  if (intermediate) await issue(folder.path, 'intermediate', authority)
+  const signer = intermediate ? 'intermediate' : 'ca'
+  await issue(folder.path, 'server', [...leaf, 'extendedKeyUsage=serverAuth', `subjectAltName=${subjects}`], signer)
+  if (intermediate) await appendChain(folder.path)
   if (expired) await expire(folder.path)
   await issue(folder.path, 'client', [...leaf, 'extendedKeyUsage=clientAuth'])
   const rest = scope.move()
@@ -35,12 +44,18 @@ export async function temporaryPki(options: TemporaryPkiOptions = {}): Promise<T
 
 /** RSA keys would take seconds on a busy machine. */
 const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
+const authority = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign']
 const leaf = ['basicConstraints=critical,CA:FALSE', 'keyUsage=critical,digitalSignature']
 
-/** Whatever is not the authority itself is signed by it. */
-async function issue(folder: string, role: 'ca' | 'server' | 'client', extensions: readonly string[]): Promise<void> {
+/** Signs whatever is not the root CA itself by `by`. */
+async function issue(
+  folder: string,
+  role: 'ca' | 'intermediate' | 'server' | 'client',
+  extensions: readonly string[],
+  by: 'ca' | 'intermediate' = 'ca',
+): Promise<void> {
   const file = (name: string) => join(folder, name)
-  const signer = role === 'ca' ? [] : ['-CA', file('ca-cert.pem'), '-CAkey', file('ca-key.pem')]
+  const signer = role === 'ca' ? [] : ['-CA', file(`${by}-cert.pem`), '-CAkey', file(`${by}-key.pem`)]
   const request = ['req', '-x509', ...newKey, '-nodes', '-days', '30', '-config', '-', '-extensions', 'none']
   const names = ['-subj', `/CN=testkit ${role}`, '-keyout', file(`${role}-key.pem`), '-out', file(`${role}-cert.pem`)]
   const running = run(
@@ -51,6 +66,10 @@ async function issue(folder: string, role: 'ca' | 'server' | 'client', extension
   // A configuration of our own, since the system's one adds extensions that contradict these.
   running.child.stdin?.end('[req]\ndistinguished_name=name\n[name]\n[none]\n')
   await running
+}
+
+async function appendChain(folder: string): Promise<void> {
+  await appendFile(join(folder, 'server-cert.pem'), await readFile(join(folder, 'intermediate-cert.pem')))
 }
 
 /** Signs the server's certificate anew, with an end that has passed. */

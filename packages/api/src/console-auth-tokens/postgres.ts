@@ -43,7 +43,12 @@ function createPool(address: DatabaseAddress, { poolMax, statementTimeoutMs, log
   const pool = new pg.Pool({
     ...{ host: address.socket ?? address.host, port, user, database, password: password?.reveal() },
     // Said in any case: left out, it would be for the environment to turn the verification off.
-    ssl: tls ? { rejectUnauthorized: true, ...(tls.cafile && { ca: readFileSync(tls.cafile, 'utf8') }) } : false,
+    ssl: tls
+      ? {
+          rejectUnauthorized: true,
+          ...(tls.cafile && { ca: readFileSync(tls.cafile, 'utf8'), allowPartialTrustChain: true }),
+        }
+      : false,
     max: poolMax,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: statementTimeoutMs,

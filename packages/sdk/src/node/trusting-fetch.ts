@@ -13,7 +13,7 @@ export const TRUST_INSTEAD =
 
 /** PEM files, and PEM text. */
 export interface Trust {
-  /** Certificate authorities, trusted in place of the platform's. */
+  /** Certificate authorities, trusted in place of the platform's. An intermediate one needs no root beside it. */
   readonly caFile?: string | undefined
   /** The same as text; wins over `caFile`. */
   readonly ca?: string | undefined
@@ -29,7 +29,8 @@ export interface Trust {
  * @throws SettingsError if a file cannot be read
  */
 export function trustingFetch({ caFile, ca, certFile, keyFile = certFile }: Trust): Fetch {
-  const authorities = ca === undefined ? pem('ca', caFile) : { ca }
+  // An intermediate CA is trusted without its root: the caller named it.
+  const authorities = { ...(ca === undefined ? pem('ca', caFile) : { ca }), allowPartialTrustChain: true }
   const tls = { ...authorities, ...pem('cert', certFile), ...pem('key', keyFile) }
   const secure = new Agent({ keepAlive: true, ...tls })
   const plain = new HttpAgent({ keepAlive: true })
