@@ -70,5 +70,9 @@ export function proxyPart({ api, proxy }: OrielConfig, origin: string, token: Se
   }
 }
 
+/** Whether the proxy's authority lets everybody in: without one of its own that is the api beside it. */
+export const isUnauthenticated = ({ api, proxy }: OrielConfig): boolean =>
+  (proxy.authority?.auth ?? api.auth).method === 'none'
+
 const under = (table: string, faults: readonly ConfigFault[]) =>
   faults.map((fault) => ({ ...fault, path: `${table}.${fault.path}` }))

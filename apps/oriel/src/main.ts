@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { reloadableApiKeys, startApi } from '@oriel/api'
 import { reloadableProxyKeys, startProxy } from '@oriel/proxy'
 import { runProgram, Secret, type StartContext, type Started } from '@oriel/runtime'
-import { apiPart, OrielConfig, proxyPart, refineOrielConfig } from './config.ts'
+import { apiPart, isUnauthenticated, OrielConfig, proxyPart, refineOrielConfig } from './config.ts'
 import { demoConfig, startDemo } from './demo.ts'
 import { originOf, withPorts, withPortsOf } from './follow.ts'
 import { pages } from './pages.ts'
@@ -28,7 +28,9 @@ async function start(
   const internal = new Secret(randomUUID())
   const api = scope.use(await startApi(apiPart(settled, demo), { log: log.child({ part: 'api' }), internal, signal }))
   const proxy = scope.use(
-    await startProxy(proxyPart(settled, api.origin, internal), { log: log.child({ part: 'proxy' }), pages }),
+    await startProxy(proxyPart(settled, api.origin, internal), {
+      ...{ log: log.child({ part: 'proxy' }), pages, unauthenticated: isUnauthenticated(settled) },
+    }),
   )
   for (const listener of listen) log.info({ address: listener.address }, `open ${originOf(listener)}/`)
   return {

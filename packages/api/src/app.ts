@@ -16,6 +16,7 @@ import { cors } from './http/cors.ts'
 import { answerErrors, notFound } from './http/faults.ts'
 import { mountGone } from './http/gone.ts'
 import { hostHeader } from './http/host.ts'
+import { onlyLocal } from './http/local.ts'
 import { mountRoutes, type Operations } from './http/mount.ts'
 import { MAX_BEAT_BYTES, mountExtension } from './http/mount-extension.ts'
 import { routingPath } from './http/path.ts'
@@ -57,7 +58,11 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   })
   app.use(requestId(), requestLog(log))
   for (const path of [BASE_PATH, EXTENSION_PATH]) app.use(`${path}/*`, requestIdHeaders())
-  app.use(hostHeader(), cors(config.cors.allowed_origins), bodyLimit(maxBodyBytes))
+  app.use(hostHeader())
+  if (authenticator.unauthenticated) {
+    app.use(onlyLocal({ publicUrl: config.public_url, origins: config.cors.allowed_origins }))
+  }
+  app.use(cors(config.cors.allowed_origins), bodyLimit(maxBodyBytes))
   mountProbes(app, {
     checks: checksOf(deps),
     sources: sourceChecks(deps),

@@ -42,6 +42,7 @@ const remedies = {
   missing_token: 'new-console',
   unknown_token: 'new-console',
   foreign_origin: 'none',
+  foreign_host: 'none',
   wrong_console_type: 'new-console',
   not_found: 'new-console',
   console_moved: 'new-console',
@@ -67,6 +68,10 @@ export const refusals = {
     text: 'This console address is not valid or not valid any more. Ask for a new console.',
   },
   foreign_origin: { status: 403, text: 'This page may not open consoles here.' },
+  foreign_host: {
+    status: 421,
+    text: 'Without sign-in only this machine is served: use localhost, or add the host to origin.allowed.',
+  },
   wrong_console_type: { status: 403, text: 'This console address belongs to another kind of console.' },
   not_found: { status: 404, text: 'There is nothing here.' },
   console_moved: {

@@ -64,7 +64,10 @@ const userKeys = {
   user_domain_name: optionalText("The user's domain, by name."),
 }
 const method = <const M extends string>(name: M) =>
-  Type.Literal(name, { description: 'How the proxy signs in at the authority.' })
+  Type.Literal(name, {
+    description:
+      'How the proxy signs in at the authority. With none, listeners on loopback serve only programs and pages of this machine, and hosts in origin.allowed.',
+  })
 /** The service's own credentials towards the authority, with the keys of `clouds.yaml`. */
 const authorityAuth = Type.Union(
   [

@@ -29,6 +29,8 @@ export interface ProxyDeps {
   readonly log: Logger
   /** The folder of built console pages. Default: none, and no page is served. */
   readonly pages?: string | undefined
+  /** Whether the authority lets everybody in. Default: `authority.auth` has no credentials. */
+  readonly unauthenticated?: boolean | undefined
   /** Who counts sessions, where that is not this process alone. Default: it is. */
   readonly places?: Places | undefined
   /** Time spans other than those of the configuration, such as short ones for tests. */
@@ -64,9 +66,9 @@ const SPARE_CONNECTIONS = 1024
  */
 export function startProxy(
   config: ProxyConfig,
-  { log, pages }: Pick<ProxyDeps, 'log' | 'pages'>,
+  { log, pages, unauthenticated }: Pick<ProxyDeps, 'log' | 'pages' | 'unauthenticated'>,
 ): Promise<RunningProxy> {
-  return createProxy({ config, log, pages, authority: createAuthority(config, log) })
+  return createProxy({ config, log, pages, unauthenticated, authority: createAuthority(config, log) })
 }
 
 /**
@@ -94,9 +96,10 @@ export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
   const spice = servesSpice(config) ? opened.use(await startSpiceFront(shared, config, deps.spiceBounds)) : undefined
   const context: ConnectContext = { ...shared, spice }
   opened.defer(() => stop(context, stopping, spice ? [...listeners, spice] : listeners, admin))
+  const { unauthenticated = config.authority.auth.method === 'none' } = deps
   for (const listen of config.listen) {
     const maxConnections = config.sessions.max_total + SPARE_CONNECTIONS
-    listeners.push(await startListener(context, pages, listenerOptions(listen), maxConnections))
+    listeners.push(await startListener(context, pages, { ...listenerOptions(listen), unauthenticated }, maxConnections))
   }
   log.debug({ pages: pages.size }, 'console pages loaded')
   warnOfUnchecked(config, log)
@@ -216,7 +219,7 @@ async function stop(
   stopping.closing.abort(new Error('the proxy is stopping'))
 }
 
-function listenerOptions(listen: ListenerConfig): ListenerOptions {
+function listenerOptions(listen: ListenerConfig): Omit<ListenerOptions, 'unauthenticated'> {
   const { address, tls, proxy_protocol: proxyProtocol } = listen
   return { address, consoles: servedTypes(listen), tls: tls && listenerTls(tls), proxyProtocol }
 }

@@ -63,6 +63,8 @@ export interface RunOptions {
   readonly pages?: string
   /** The newest microversion of the Nova stub. Default: the stub's own. */
   readonly maxMicroversion?: string
+  /** Whether the authority is taken for one without credentials. Default: it is not. */
+  readonly unauthenticated?: boolean
   /** Deadline of a look-up. Default: one that only ends what hangs. */
   readonly timeoutMs?: number
 }
@@ -82,8 +84,8 @@ export async function running(options: RunOptions = {}): Promise<Running> {
   const config = configOf(nova.url, options.toml, '127.0.0.1:0', options.consoles)
   const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
   const authority = novaAuthority({ endpoint: nova.url, auth, timeoutMs: options.timeoutMs ?? defaultTimeoutMs })
-  const { pages, timing = {} } = options
-  const proxy = opened.use(await createProxy({ config, authority, log: log.logger, pages, timing }))
+  const { pages, timing = {}, unauthenticated } = options
+  const proxy = opened.use(await createProxy({ config, authority, log: log.logger, pages, timing, unauthenticated }))
   await forgetOwnQuestions(authority, nova)
   const close = opened.move()
   return {

@@ -95,3 +95,18 @@ export function isLoopback(host: string): boolean {
 }
 
 const loopback = addressSet(['127.0.0.0/8', '::1'])
+
+/**
+ * Whether a Host header, `host[:port]`, names this machine itself: {@link isLoopback}, or a name below `localhost`, which
+ * browsers never look up (RFC 6761 section 6.3). A page of another site cannot have such a name, by DNS rebinding either.
+ */
+export function isLocalHost(host: string): boolean {
+  const name = /^(\[[\da-f:.]+\]|[\w.-]+)(?::\d{0,5})?$/i.exec(host)?.[1]
+  return name !== undefined && (isLoopback(name) || /\.localhost\.?$/i.test(name))
+}
+
+/** Whether an Origin header is that of a page which this machine serves itself. False for `null`. */
+export function isLocalOrigin(origin: string): boolean {
+  const found = /^https?:\/\/([^/?#@\s]+)$/i.exec(origin)
+  return found !== null && isLocalHost(found[1]!)
+}

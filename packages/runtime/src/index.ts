@@ -1,5 +1,13 @@
 /** What every Oriel program needs before it does its own work. */
-export { type AddressSet, addressSet, canonicalAddress, isLoopback, networkOf } from './addresses.ts'
+export {
+  type AddressSet,
+  addressSet,
+  canonicalAddress,
+  isLocalHost,
+  isLocalOrigin,
+  isLoopback,
+  networkOf,
+} from './addresses.ts'
 export {
   type AdminListener,
   type AdminOptions,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { addressSet, canonicalAddress, isLoopback, networkOf } from '../src/index.ts'
+import { addressSet, canonicalAddress, isLocalHost, isLocalOrigin, isLoopback, networkOf } from '../src/index.ts'
 
 describe('the canonical form of an address', () => {
   test.each([
@@ -132,3 +132,35 @@ test.each([
   ['fe80::1%eth0', 'fe80:0:0:0::/64'],
   ['unknown', 'unknown'],
 ])('limits count %s as %s', (address, network) => expect(networkOf(address)).toBe(network))
+
+test.each([
+  ['localhost', true],
+  ['localhost:8774', true],
+  ['LOCALHOST.:8774', true],
+  ['a.b.localhost:8774', true],
+  ['127.0.0.1:8774', true],
+  ['[::1]:8774', true],
+  ['[::ffff:127.0.0.1]', true],
+  ['rebind.attacker.example', false],
+  ['localhost.attacker.example', false],
+  ['notlocalhost', false],
+  ['localhost:x', false],
+  ['localhost/x', false],
+  ['user@localhost', false],
+  ['::1', false],
+  ['', false],
+])('isLocalHost(%j) is %s', (host, local) => expect(isLocalHost(host)).toBe(local))
+
+test.each([
+  ['http://localhost:6080', true],
+  ['https://127.0.0.1', true],
+  ['http://[::1]:6080', true],
+  ['http://app.localhost', true],
+  ['http://rebind.attacker.example', false],
+  ['http://localhost@attacker.example', false],
+  ['http://localhost.attacker.example', false],
+  ['http://localhost/path', false],
+  ['file://', false],
+  ['null', false],
+  ['', false],
+])('isLocalOrigin(%j) is %s', (origin, local) => expect(isLocalOrigin(origin)).toBe(local))

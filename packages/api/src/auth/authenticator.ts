@@ -23,6 +23,8 @@ export interface AuthenticationRequest {
 export interface Authenticator extends AsyncDisposable {
   /** The value of `WWW-Authenticate` on a 401, such as `Keystone uri="https://keystone.example/v3"`. */
   readonly wwwAuthenticate: string
+  /** Every caller is let in, without credentials: so only programs and pages of this machine may call. */
+  readonly unauthenticated?: true
   /**
    * @throws Unauthenticated when the tokens are missing or not valid.
    * @throws AuthUnavailable when nobody can tell at the moment.

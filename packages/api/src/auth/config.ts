@@ -35,7 +35,7 @@ export type StaticAuthConfig = Type.Static<typeof staticAuthConfig>
 const tables = closed({
   method: Type.Union([Type.Literal('none'), Type.Literal('static'), Type.Literal('keystone'), Type.Literal('jwt')], {
     description:
-      'none takes everybody for an administrator and binds to loopback only. Each other method needs the table of its name.',
+      'none takes everybody for an administrator: it binds to loopback only, and serves programs and pages of this machine alone. Each other method needs the table of its name.',
   }),
   static: Type.Optional(staticAuthConfig),
   keystone: Type.Optional(KeystoneConfig),

@@ -6,6 +6,7 @@ import type { Authenticator, Identity } from './authenticator.ts'
 export function withInternalCaller(authenticator: Authenticator, token: Secret): Authenticator {
   return {
     wwwAuthenticate: authenticator.wwwAuthenticate,
+    ...(authenticator.unauthenticated && { unauthenticated: true }),
     authenticate: async (request) =>
       request.token !== undefined && token.equals(request.token) ? internal : authenticator.authenticate(request),
     ...(authenticator.check && { check: (signal) => authenticator.check!(signal) }),

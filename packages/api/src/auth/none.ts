@@ -12,6 +12,7 @@ const EVERYBODY: Identity = {
 export function createNoAuthenticator(): Authenticator {
   return {
     wwwAuthenticate: 'None',
+    unauthenticated: true,
     authenticate: async () => EVERYBODY,
     [Symbol.asyncDispose]: async () => {},
   }

@@ -16,14 +16,18 @@ export function contentType(): ApiMiddleware {
   }
 }
 
+/** Whether the request declares its body as JSON. */
+export const isJson = (c: ApiContext): boolean => [JSON_TYPE, VENDOR_TYPE].includes(mediaTypeOf(c))
+
 /**
  * Of several header lines, which arrive joined by commas, the first counts.
  * @throws HttpFault 415.
  */
 export function checkContentType(c: ApiContext): void {
-  const [mediaType = ''] = (c.req.header('Content-Type') ?? '').split(/[;,]/)
-  if (!TAKEN.has(mediaType.trim().toLowerCase())) throw new HttpFault(415, 'Unsupported Content-Type')
+  if (!TAKEN.has(mediaTypeOf(c))) throw new HttpFault(415, 'Unsupported Content-Type')
 }
+
+const mediaTypeOf = (c: ApiContext) => (c.req.header('Content-Type') ?? '').split(/[;,]/, 1)[0]!.trim().toLowerCase()
 
 /** The answer's media type: the vendor's name for JSON if the client prefers it, else plain JSON, whatever is asked for. */
 export function acceptedType(c: ApiContext): string {

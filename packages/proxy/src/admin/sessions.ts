@@ -3,7 +3,7 @@
  * clients, never a credential (CVE-2025-54289); only DELETE changes something.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type AdminRoutes, isLoopback, matchesSha256 } from '@oriel/runtime'
+import { type AdminRoutes, isLocalHost, matchesSha256 } from '@oriel/runtime'
 import type { OpenSession } from '../sessions.ts'
 
 /** One open session, as it is shown. */
@@ -87,9 +87,7 @@ function refusalOf({ headers }: IncomingMessage, tokenSha256: string | undefined
 
 /** A page of another site has an Origin, and one whose name was pointed at this machine has that name in Host. */
 function isLocalProgram({ host = '', origin }: IncomingMessage['headers']): boolean {
-  const found = /^(?:\[([\da-f:.]+)\]|([\w.-]+))(?::\d+)?$/i.exec(host)
-  const name = found?.[1] ?? found?.[2] ?? ''
-  return origin === undefined && isLoopback(name)
+  return origin === undefined && isLocalHost(host)
 }
 
 function tokenOf({ authorization, 'x-auth-token': header }: IncomingMessage['headers']): string | undefined {

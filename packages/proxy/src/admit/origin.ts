@@ -4,7 +4,7 @@
  */
 import { originProblem } from '@oriel/runtime'
 import { Refused } from '../refused.ts'
-import { normalName, type Site } from './site.ts'
+import { headerValues, normalName, type Site } from './site.ts'
 
 /** A configured origin: a host name, with a scheme when the entry has one. Never changes after start. */
 export interface AllowedOrigin {
@@ -36,7 +36,7 @@ export type Origin = { readonly scheme: string; readonly hostName: string } | un
  * @throws Refused `foreign_origin`
  */
 export function admitOrigin(rawHeaders: readonly string[], site: Site, allowed: readonly AllowedOrigin[]): Origin {
-  const values = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === 'origin')
+  const values = headerValues(rawHeaders, 'origin')
   if (values.length === 0) return undefined
   const origin = values.length === 1 ? parseOrigin(values[0]!) : undefined
   if (!origin) throw new Refused('foreign_origin', `Origin is ${JSON.stringify(values.join(', ').slice(0, 200))}`)

@@ -65,8 +65,12 @@ export function normalName(name: string): string {
 /** The canonical form of an address, or text that is not an address as it is. */
 export const plainAddress = (address: string | undefined) => canonicalAddress(address ?? '') ?? address ?? ''
 
+/** The values of every header of that name, each as it came. @param name in lower case */
+export const headerValues = (rawHeaders: readonly string[], name: string): readonly string[] =>
+  rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === name)
+
 function onlyHost(rawHeaders: readonly string[]): string {
-  const hosts = rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === 'host')
+  const hosts = headerValues(rawHeaders, 'host')
   if (hosts.length !== 1) throw new Refused('bad_request', `the request has ${hosts.length} Host headers`)
   return hosts[0]!
 }

@@ -4,13 +4,18 @@ import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { createSecureContext, type SecureContextOptions, type SecureVersion } from 'node:tls'
 import { isDeepStrictEqual } from 'node:util'
-import { faultBody } from '@oriel/contract'
-import { listenOn, parseListen } from '@oriel/runtime'
-import { hasBadHost, readSite } from '../admit/site.ts'
+
+import { faultBody, refusal } from '@oriel/contract'
+import { isLoopback, listenOn, parseListen } from '@oriel/runtime'
+import { admitLocal } from '../admit/local.ts'
+import { hasBadHost, plainAddress, readSite } from '../admit/site.ts'
 import type { ServedConsoleType } from '../consoles/index.ts'
 import type { Page, Pages } from '../pages.ts'
+import { Refused } from '../refused.ts'
 import { foreignFrame, foreignReferrer, sendFrameNotice } from './framing.ts'
+
 import { peerOf, requireProxyHeader } from './proxy-protocol.ts'
+
 import { routeOf } from './route.ts'
 import { type ConnectContext, handleUpgrade, type ListenerFacts } from './websocket.ts'
 
@@ -21,6 +26,8 @@ export interface ListenerOptions {
   readonly tls?: ListenerTls | undefined
   /** Whether every connection begins with a header of the PROXY protocol, from a trusted balancer. */
   readonly proxyProtocol: boolean
+  /** Whether the authority takes no credentials: then a listener on loopback serves only this machine. */
+  readonly unauthenticated: boolean
 }
 
 /** PEM texts, and what is asked of the client's TLS. */
@@ -65,7 +72,7 @@ const COUNT_HEADERS_BY_SIZE = 0
 export async function startListener(
   context: ConnectContext,
   pages: Pages,
-  { address, consoles, tls, proxyProtocol }: ListenerOptions,
+  { address, consoles, tls, proxyProtocol, unauthenticated }: ListenerOptions,
   maxConnections: number,
 ): Promise<Listener> {
   const { server, secure } = createWebServer(tls, context.timing.clientHandshakeMs)
@@ -75,7 +82,8 @@ export async function startListener(
   if (proxyProtocol) requireProxyHeader(server, { trusted: context.trustedProxies, log: context.log })
   const sockets = trackSockets(server)
   const bound = await listenOn(server, parseListen(address))
-  const facts: ListenerFacts = { address: bound, consoles }
+  const onlyLocal = unauthenticated && isLoopback(parseListen(address).host)
+  const facts: ListenerFacts = { address: bound, consoles, onlyLocal }
   server.on('request', (request, response) => answer(context, pages, facts, request, response))
   server.on('upgrade', (request, socket, head) => void handleUpgrade(context, facts, { request, socket, head }))
   context.log.info({ address: bound, consoles, tls: tls !== undefined }, 'listening')
@@ -146,6 +154,8 @@ function answer(
 ): void {
   const { consoles, spice } = context
   const { method, url = '' } = request
+  const foreign = listener.onlyLocal && foreignRefusal(context, listener, request)
+  if (foreign) return void fault(response, foreign.status, foreign.text)
   const route = routeOf(listener.consoles, url)
   if (route?.type === 'spice-direct' && spice?.answer(listener.address, route.path, request, response)) return
   const page = pageAt(consoles, pages, listener, url)
@@ -154,6 +164,24 @@ function answer(
   else if (page && isDocument(page)) sendDocument(context, request, response, page)
   else if (page) send(request, response, page)
   else fault(response, 404, 'There is nothing here.')
+}
+
+/** Why a page of another site gets nothing from a listener for this machine alone. */
+function foreignRefusal(
+  { allowedOrigins, metrics, log }: ConnectContext,
+  { address }: ListenerFacts,
+  request: IncomingMessage,
+) {
+  try {
+    admitLocal(request.rawHeaders, allowedOrigins)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error
+    metrics.admission(error.refusal)
+    const client = plainAddress(request.socket.remoteAddress)
+    log.info({ listener: address, client, refusal: error.refusal, detail: error.message }, 'refused')
+    return refusal(error.refusal)
+  }
 }
 
 function pageAt(consoles: ConnectContext['consoles'], pages: Pages, listener: ListenerFacts, url: string) {

@@ -7,6 +7,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import type { Admission, Authority, SessionRecord } from '../admit/authority.ts'
 import { learnNames } from '../admit/instance-names.ts'
 import type { Limits, Places, SessionParties } from '../admit/limits.ts'
+import { admitLocal } from '../admit/local.ts'
 import { type AllowedOrigin, admitOrigin, admitScheme } from '../admit/origin.ts'
 import type { RefusedOrigins } from '../admit/refused-origins.ts'
 import { plainAddress, readSite } from '../admit/site.ts'
@@ -58,6 +59,8 @@ export interface ListenerFacts {
   /** `host:port` as bound. */
   readonly address: string
   readonly consoles: readonly ServedConsoleType[]
+  /** Whether it serves only programs and pages of this machine, as {@link admitLocal} tells them. */
+  readonly onlyLocal: boolean
 }
 
 /** The largest message of a client: keys and pointer moves are tiny, a pasted text is not. */
@@ -107,6 +110,7 @@ async function connect(
   const { request } = upgrade
   refuseWhenDraining(context)
   checkUpgrade(request)
+  if (listener.onlyLocal) admitLocal(request.rawHeaders, context.allowedOrigins)
   const type = requireType(listener, request)
   const console = context.consoles[type]
   const subprotocol = chooseSubprotocol(request.headers['sec-websocket-protocol'], console.subprotocols)

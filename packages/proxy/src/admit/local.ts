@@ -1,0 +1,26 @@
+/**
+ * Guards a listener on loopback whose authority takes no credentials. A browser on this machine shows pages of any site,
+ * and by DNS rebinding such a page reaches loopback under its own name; the Host and Origin headers give it away.
+ */
+import { isLocalHost, isLocalOrigin } from '@oriel/runtime'
+import { Refused } from '../refused.ts'
+import { type AllowedOrigin, isListed, originEntry, parseOrigin } from './origin.ts'
+import { headerValues, hostName } from './site.ts'
+
+/**
+ * Lets requests pass whose Host and Origin are this machine's, or in `origin.allowed`. The Host is read as it came: a
+ * page can send `X-Forwarded-Host`. Programs, which send no Origin, pass as well.
+ * @throws Refused `foreign_host`, `foreign_origin`, `bad_request`
+ */
+export function admitLocal(rawHeaders: readonly string[], allowed: readonly AllowedOrigin[]): void {
+  for (const host of headerValues(rawHeaders, 'host')) {
+    if (isLocalHost(host) || allowed.some((entry) => entry.hostName === hostName(host))) continue
+    throw new Refused('foreign_host', `Host ${JSON.stringify(host.slice(0, 80))} is neither this machine nor allowed`)
+  }
+  for (const text of headerValues(rawHeaders, 'origin')) {
+    const origin = parseOrigin(text)
+    if (isLocalOrigin(text) || (origin && isListed(origin, allowed))) continue
+    const detail = `Origin ${JSON.stringify(text.slice(0, 80))} is neither this machine nor allowed`
+    throw new Refused('foreign_origin', detail, origin && { allow: originEntry(origin) })
+  }
+}
