@@ -29,9 +29,10 @@ export interface Trust {
  * @throws SettingsError if a file cannot be read
  */
 export function trustingFetch({ caFile, ca, certFile, keyFile = certFile }: Trust): Fetch {
+  const authorities = ca === undefined ? pem('ca', caFile) : { ca }
   // An intermediate CA is trusted without its root: the caller named it.
-  const authorities = { ...(ca === undefined ? pem('ca', caFile) : { ca }), allowPartialTrustChain: true }
-  const tls = { ...authorities, ...pem('cert', certFile), ...pem('key', keyFile) }
+  const partial = 'ca' in authorities ? { allowPartialTrustChain: true } : {}
+  const tls = { ...authorities, ...partial, ...pem('cert', certFile), ...pem('key', keyFile) }
   const secure = new Agent({ keepAlive: true, ...tls })
   const plain = new HttpAgent({ keepAlive: true })
   return (url, init) => {
