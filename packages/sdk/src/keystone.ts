@@ -21,13 +21,18 @@ export interface KeystoneOptions extends TransportOptions {
   readonly interface?: Interface | undefined
 }
 
-/** What the token is for: a project by id, or by name and domain, or the whole system. A name's domain is `default` by default. */
+/**
+ * What the token is for: a project by id, or by name and domain; or the whole system; or a trust, which brings its own
+ * project. A name's domain is `default` by default.
+ */
 export interface Scope {
   readonly projectId?: string | undefined
   readonly projectName?: string | undefined
   readonly projectDomainId?: string | undefined
   readonly projectDomainName?: string | undefined
   readonly systemScope?: 'all' | undefined
+  /** Of Keystone's OS-TRUST extension: whose roles, in which project, the user was lent. */
+  readonly trustId?: string | undefined
 }
 
 /** A user by id, or by name and domain, which is `default` by default. */
@@ -191,7 +196,12 @@ function userOf({ userId, username, userDomainId, userDomainName }: User): objec
   return { name: username, domain: domainOf(userDomainId, userDomainName) }
 }
 
-function scopeOf({ projectId, projectName, projectDomainId, projectDomainName, systemScope }: Scope): object {
+/** @see https://docs.openstack.org/api-ref/identity/v3-ext/index.html#consuming-a-trust */
+function scopeOf({ projectId, projectName, projectDomainId, projectDomainName, systemScope, trustId }: Scope): object {
+  if (trustId) {
+    if (!projectId && !projectName && !systemScope) return { scope: { 'OS-TRUST:trust': { id: trustId } } }
+    throw new SettingsError('A trust brings its own project: leave project and system scope out beside it')
+  }
   if (systemScope) return { scope: { system: { all: true } } }
   if (projectId) return { scope: { project: { id: projectId } } }
   if (!projectName) return {}

@@ -74,6 +74,14 @@ describe('a sign-in', () => {
       },
     ],
     [
+      'password under a trust',
+      (authUrl: string) => keystonePassword({ authUrl, userId: 'u', password: PASSWORD, trustId: 't' }),
+      {
+        identity: { methods: ['password'], password: { user: { id: 'u', password: PASSWORD } } },
+        scope: { 'OS-TRUST:trust': { id: 't' } },
+      },
+    ],
+    [
       'token',
       (authUrl: string) => keystoneToken({ authUrl, token: PASSWORD, projectId: PROJECT }),
       { identity: { methods: ['token'], token: { id: PASSWORD } }, ...project },

@@ -104,6 +104,34 @@ describe('fromClouds', () => {
     expect(fromClouds({ env: home.env })).toMatchObject({ endpoint: 'http://h/v2.1' })
   })
 
+  it('signs in under the trust that trust_id names, in the file and in the environment', async () => {
+    const scope = { 'OS-TRUST:trust': { id: 't' } }
+    const fromFile = await sentBy(async (authUrl) => {
+      await using home = await homeWith({
+        'clouds.yaml': `clouds: { a: { auth: { auth_url: "${authUrl}", user_id: u, password: "${PASSWORD}", trust_id: t } } }`,
+      })
+      return fromClouds({ env: home.env })
+    })
+    expect(fromFile.scope).toEqual(scope)
+    const openrc = { OS_USER_ID: 'u', OS_PASSWORD: PASSWORD, OS_TRUST_ID: 't' }
+    const fromVariables = await sentBy((OS_AUTH_URL) => fromEnvironment({ ...openrc, OS_AUTH_URL }))
+    expect(fromVariables.scope).toEqual(scope)
+  })
+
+  it('takes the default domain for a user and a project that name none', async () => {
+    const sent = await sentBy(async (authUrl) => {
+      const names = 'username: u, project_name: p, user_domain_name: Staff, default_domain_id: d'
+      await using home = await homeWith({
+        'clouds.yaml': `clouds: { a: { auth: { auth_url: "${authUrl}", password: "${PASSWORD}", ${names} } } }`,
+      })
+      return fromClouds({ env: home.env })
+    })
+    expect(sent).toMatchObject({
+      identity: { password: { user: { domain: { name: 'Staff' } } } },
+      scope: { project: { name: 'p', domain: { id: 'd' } } },
+    })
+  })
+
   const auth = 'auth: { auth_url: "http://h", username: u, password: p }'
   it.each([
     ['clouds: { a: {}, b: {} }', /Which cloud of .*clouds.yaml\? It has: a, b$/],
@@ -115,6 +143,19 @@ describe('fromClouds', () => {
     [`clouds: { a: { ${auth}, profile: unheard } }`, /profile unheard is not in clouds-public.yaml/],
     ['clouds: { a: { auth: { auth_url: "http://h", username: u } } }', /password is missing.*OS_PASSWORD/],
     ['clouds: { a: { auth: { username: u, password: p } } }', /auth_url is missing/],
+    ...(
+      [
+        ['passcode: 1', /passcode is not supported: sign in with an application credential/],
+        ['domain_name: d', /domain_name scopes to a domain, which has no consoles: give a project/],
+        ['system_scope: some', /system_scope some is not known: give all/],
+        ['pasword: x', /auth.pasword is not supported; known are auth_url, username/],
+        ['trust_id: t, project_id: p', /A trust brings its own project/],
+        ['trust_id: t, application_credential_secret: s', /has its own scope: leave trust_id out/],
+      ] as const
+    ).map(([more, expected]): [string, RegExp] => [
+      `clouds: { a: { auth: { auth_url: "http://h", username: u, password: p, ${more} } } }`,
+      expected,
+    ]),
     [`clouds: { a: { auth: { password: "${PASSWORD} } } }`, /is not valid YAML/],
   ] as [string, RegExp, string?][])('says what is wrong with %j', async (content, expected, cloud) => {
     await using home = await homeWith({ 'clouds.yaml': content })

@@ -28,24 +28,61 @@ export function optionsOf(cloud: Cloud): ClientOptions {
     throw new SettingsError(`verify: false is not supported. ${TRUST_INSTEAD}`)
   }
   const values = { ...cloud, ...cloud.auth }
+  refuseUnsupported(values, Object.keys(cloud.auth ?? {}))
   const shared = { ...transportOf(cloud) }
   const endpoint = text(cloud, 'compute_endpoint_override') ?? text(values, 'endpoint')
   return { ...shared, ...(endpoint && { endpoint }), auth: authOf(values, { ...shared, ...placeOf(cloud) }) }
 }
 
 type Values = Readonly<Record<string, unknown>>
+
+/** Keys of `auth` that are read; of the rest, none is ignored in silence. */
+const AUTH_KEYS: ReadonlySet<string> = new Set([
+  ...['auth_url', 'username', 'user_name', 'user_id', 'password', 'token', 'endpoint', 'trust_id', 'system_scope'],
+  ...['user_domain_id', 'user_domain_name', 'project_domain_id', 'project_domain_name'],
+  ...['default_domain', 'default_domain_id', 'default_domain_name'],
+  ...['project_id', 'project_name', 'tenant_id', 'tenant_name', 'domain_id', 'domain_name'],
+  ...['application_credential_id', 'application_credential_name', 'application_credential_secret'],
+])
+
+/** What each key would change in a sign-in, were it read. An openrc file may set them too. */
+const UNSUPPORTED: Readonly<Record<string, string>> = {
+  passcode: 'passcode is not supported: sign in with an application credential instead',
+  domain_id: 'domain_id scopes to a domain, which has no consoles: give a project',
+  domain_name: 'domain_name scopes to a domain, which has no consoles: give a project',
+}
+
+function refuseUnsupported(values: Values, authKeys: readonly string[]): void {
+  const unknown = authKeys.find((key) => !AUTH_KEYS.has(key) && !Object.hasOwn(UNSUPPORTED, key))
+  if (unknown !== undefined) {
+    throw new SettingsError(`auth.${unknown} is not supported; known are ${[...AUTH_KEYS].join(', ')}`)
+  }
+  const scoped = ['project_id', 'project_name', 'tenant_id', 'tenant_name', 'trust_id', 'system_scope']
+  const hasScope = scoped.some((key) => text(values, key) !== undefined)
+  const [, message] =
+    Object.entries(UNSUPPORTED).find(
+      ([key]) => text(values, key) !== undefined && !(hasScope && key.startsWith('domain_')),
+    ) ?? []
+  if (message !== undefined) throw new SettingsError(message)
+  const system = text(values, 'system_scope')
+  if (system !== undefined && system !== 'all') throw new SettingsError(`system_scope ${system} is not known: give all`)
+}
 type Shared = Omit<KeystoneOptions, 'authUrl'>
 
 const kinds = {
   password: (values, shared) => keystonePassword({ ...keystone(values, shared), password: needed(values, 'password') }),
   token: (values, shared) => keystoneToken({ ...keystone(values, shared), token: needed(values, 'token') }),
-  applicationcredential: (values, shared) =>
-    applicationCredential({
+  applicationcredential: (values, shared) => {
+    if (text(values, 'trust_id')) {
+      throw new SettingsError('An application credential has its own scope: leave trust_id out beside it')
+    }
+    return applicationCredential({
       ...keystone(values, shared),
       id: text(values, 'application_credential_id'),
       name: text(values, 'application_credential_name'),
       secret: needed(values, 'application_credential_secret'),
-    }),
+    })
+  },
   none: () => noAuth(),
   admin_token: (values) => staticToken(needed(values, 'token')),
 } as const satisfies Record<string, (values: Values, shared: Shared) => Auth>
@@ -66,14 +103,24 @@ const keystone = (values: Values, shared: Shared) => ({
   authUrl: needed(values, 'auth_url'),
   username: text(values, 'username') ?? text(values, 'user_name'),
   userId: text(values, 'user_id'),
-  userDomainId: text(values, 'user_domain_id') ?? text(values, 'default_domain'),
-  userDomainName: text(values, 'user_domain_name'),
+  ...domain(values, 'user'),
   projectId: text(values, 'project_id') ?? text(values, 'tenant_id'),
   projectName: text(values, 'project_name') ?? text(values, 'tenant_name'),
-  projectDomainId: text(values, 'project_domain_id') ?? text(values, 'default_domain'),
-  projectDomainName: text(values, 'project_domain_name'),
+  ...domain(values, 'project'),
+  trustId: text(values, 'trust_id'),
   ...(text(values, 'system_scope') === 'all' && { systemScope: 'all' as const }),
 })
+
+/** The domain of the user or of the project. One that is named goes before the default for both. */
+function domain(values: Values, of: 'user' | 'project') {
+  const own = { id: text(values, `${of}_domain_id`), name: text(values, `${of}_domain_name`) }
+  const shared = {
+    id: text(values, 'default_domain_id') ?? text(values, 'default_domain'),
+    name: text(values, 'default_domain_name'),
+  }
+  const { id, name } = own.id === undefined && own.name === undefined ? shared : own
+  return of === 'user' ? { userDomainId: id, userDomainName: name } : { projectDomainId: id, projectDomainName: name }
+}
 
 function placeOf(cloud: Cloud): { region?: string; interface?: Interface } {
   const [first] = cloud.regions ?? []
