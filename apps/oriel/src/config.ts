@@ -1,6 +1,6 @@
 /** One file for both: an `[api]` and a `[proxy]` table, each as in a file of its own, and what follows from their being together. */
-import { ApiConfig, refineApiConfig } from '@oriel/api'
-import { listenKeys, type ProxyConfig, proxyConfig, refineProxyConfig } from '@oriel/proxy'
+import { ApiConfig, checkApiOnline, refineApiConfig } from '@oriel/api'
+import { authorityOnlineFaults, listenKeys, type ProxyConfig, proxyConfig, refineProxyConfig } from '@oriel/proxy'
 import { type ConfigFault, type Secret, sharedAddresses } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { followingConsoles, followListeners, originsOf } from './follow.ts'
@@ -28,6 +28,16 @@ export function refineOrielConfig({ api, proxy }: OrielConfig): readonly ConfigF
     ...under('proxy', [...refineProxyConfig(whole), ...workers(proxy)]),
     ...besideApi(api.listen, whole),
   ]
+}
+
+/** Reaches the store, the identity service, and an authority other than the api of this process. */
+export async function checkOrielOnline(config: OrielConfig, signal: AbortSignal): Promise<readonly ConfigFault[]> {
+  const { authority, ...proxy } = config.proxy
+  const [api, others] = await Promise.all([
+    checkApiOnline(apiPart(config, []), signal),
+    authority ? authorityOnlineFaults({ ...proxy, authority }, signal) : [],
+  ])
+  return [...under('api', api), ...under('proxy', others)]
 }
 
 /** Listeners of the proxy where the api listens already. */

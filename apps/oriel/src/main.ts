@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { reloadableApiKeys, startApi } from '@oriel/api'
 import { reloadableProxyKeys, startProxy } from '@oriel/proxy'
 import { runProgram, Secret, type StartContext, type Started } from '@oriel/runtime'
-import { apiPart, isUnauthenticated, OrielConfig, proxyPart, refineOrielConfig } from './config.ts'
+import { apiPart, checkOrielOnline, isUnauthenticated, OrielConfig, proxyPart, refineOrielConfig } from './config.ts'
 import { demoConfig, startDemo } from './demo.ts'
 import { originOf, withPorts, withPortsOf } from './follow.ts'
 import { pages } from './pages.ts'
@@ -12,6 +12,7 @@ await runProgram({
   name: 'oriel',
   schema: OrielConfig,
   refine: refineOrielConfig,
+  checkOnline: checkOrielOnline,
   reloadable: [...reloadableApiKeys.map((key) => `api.${key}`), ...reloadableProxyKeys.map((key) => `proxy.${key}`)],
   flags: { demo: 'add demo guests on loopback; needs no --config' },
   builtInConfig: (flags) => (flags.demo ? demoConfig : undefined),

@@ -1,5 +1,6 @@
 /** `oriel-proxy`: the proxy alone, with the console pages beside the program. */
 import {
+  authorityOnlineFaults,
   fleetSignals,
   proxyConfig,
   refineProxyConfig,
@@ -14,6 +15,7 @@ await runProgram({
   name: 'oriel-proxy',
   schema: proxyConfig,
   refine: refineProxyConfig,
+  checkOnline: authorityOnlineFaults,
   reloadable: reloadableProxyKeys,
   signals: fleetSignals(),
   stopDeadlineMs,

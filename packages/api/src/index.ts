@@ -9,6 +9,7 @@ export {
 } from './auth/authenticator.ts'
 export { createNoAuthenticator } from './auth/none.ts'
 export { createStaticAuthenticator } from './auth/static.ts'
+export { checkApiOnline } from './check-online.ts'
 export { ApiConfig, type ApiSettings } from './config.ts'
 export { refineApiConfig } from './config-refine.ts'
 export { openStores, openTokenStore, type StoreOptions, type Stores } from './console-auth-tokens/open.ts'

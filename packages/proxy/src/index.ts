@@ -6,6 +6,7 @@ export {
   type SessionRecord,
   UnusableConnectInfo,
 } from './admit/authority.ts'
+export { authorityOnlineFaults } from './authority/index.ts'
 export { type NovaAuthorityOptions, novaAuthority } from './authority/nova.ts'
 export { type OrielAuthorityOptions, orielAuthority } from './authority/oriel.ts'
 export { listenKeys, type ProxyConfig, proxyConfig, refineProxyConfig } from './config.ts'

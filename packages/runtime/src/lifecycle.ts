@@ -7,6 +7,7 @@ import { changedKeys, isBelow } from './config/changed-keys.ts'
 import { hasVariables } from './config/environment.ts'
 import { ConfigError, type ConfigFault, faultLine } from './config/error.ts'
 import { loadConfig } from './config.ts'
+import { deadline } from './deadline.ts'
 import { createLogger, type Logger, logLevel } from './log.ts'
 import { maskTokens } from './mask.ts'
 import { flushOutputs, standardError, standardOutput } from './output.ts'
@@ -67,6 +68,11 @@ export interface ProgramOptions<S extends Type.TSchema> extends ProgramWorld {
   start(config: Type.Static<S>, context: StartContext): Promise<Started<S>>
   /** Checks that concern several keys at once. */
   refine?(config: Type.Static<S>): readonly ConfigFault[]
+  /**
+   * For `--check-config --online`: signs in and reaches what the configuration names, and changes nothing there.
+   * @param signal aborts after a minute
+   */
+  checkOnline?(config: Type.Static<S>, signal: AbortSignal): Promise<readonly ConfigFault[]>
   /** Flags of its own: name to a line of help. */
   readonly flags?: FlagHelp
   /** TOML to use when no `--config` is given, for flags that need no file, such as `--demo`. */
@@ -111,6 +117,7 @@ async function run<S extends Type.TSchema>(options: ProgramOptions<S>, endings: 
     const loaded = configOf(options, args)
     const log = loggerOf(options)
     if (args.checkConfig) {
+      if (args.online) await checkOnline(options, loaded.config)
       stderr.write(loaded.warnings.map((warning) => `warning: ${warningLine(warning)}\n`).join(''))
       return say(stdout, 'config ok\n')
     }
@@ -123,6 +130,16 @@ async function run<S extends Type.TSchema>(options: ProgramOptions<S>, endings: 
 }
 
 // Before the start
+
+/** For all that `checkOnline` asks together; each question has a deadline of its own. */
+const ONLINE_CHECK_MS = 60_000
+
+/** @throws ConfigError with each fault that only the network shows */
+async function checkOnline<S extends Type.TSchema>(options: ProgramOptions<S>, config: Type.Static<S>): Promise<void> {
+  using limit = deadline(ONLINE_CHECK_MS)
+  const faults = (await options.checkOnline?.(config, limit.signal)) ?? []
+  if (faults.length > 0) throw new ConfigError(faults)
+}
 
 function argumentsOf(options: ProgramOptions<Type.TSchema>, stderr: TextSink): ProgramArguments | undefined {
   try {

@@ -5,6 +5,8 @@ export interface ProgramArguments {
   /** The file named by `--config`. */
   readonly config?: string
   readonly checkConfig: boolean
+  /** With `checkConfig`: whether what the configuration names is reached as well. */
+  readonly online: boolean
   readonly help: boolean
   readonly version: boolean
   /** The program's own flags by name; false when absent. */
@@ -17,6 +19,7 @@ export type FlagHelp = Readonly<Record<string, string>>
 const COMMON: FlagHelp = {
   'config FILE': 'read the configuration from FILE (TOML)',
   'check-config': 'check the configuration, print every fault, start nothing',
+  online: 'with --check-config: sign in and reach what the configuration names, too',
   help: 'print this text',
   version: 'print the version',
 }
@@ -28,11 +31,13 @@ const COMMON: FlagHelp = {
 export function programArguments(argv: readonly string[], flags: FlagHelp = {}): ProgramArguments {
   const flag = { type: 'boolean', default: false } as const
   const own = Object.fromEntries(Object.keys(flags).map((name) => [name, flag]))
-  const common = { config: { type: 'string' }, 'check-config': flag, help: flag, version: flag } as const
+  const common = { config: { type: 'string' }, 'check-config': flag, online: flag, help: flag, version: flag } as const
   const { values } = parseArgs({ args: [...argv], options: { ...own, ...common }, strict: true })
+  if (values.online && !values['check-config']) throw new TypeError('--online is only for --check-config')
   return {
     ...(values.config === undefined ? {} : { config: String(values.config) }),
     checkConfig: values['check-config'] === true,
+    online: values.online === true,
     help: values.help === true,
     version: values.version === true,
     flags: Object.fromEntries(

@@ -74,6 +74,33 @@ export async function openTokenStore(
   return createSqlStore(db, now, createWriteProbe(db, now))
 }
 
+/**
+ * Connects to the database that `name` names, and leaves it as it is: a check must not migrate what a running API uses.
+ * @throws ConfigError that says what to do, if it cannot be reached
+ */
+export async function reachStore(
+  name: string | Secret,
+  {
+    statementTimeoutMs = 5_000,
+    log = silentLogger(),
+  }: Pick<StoreOptions, 'statementTimeoutMs' | 'log' | 'signal'> = {},
+): Promise<void> {
+  const place = placeOf(textOf(name))
+  let db: Kysely<Database> | undefined
+  try {
+    if (place.isNew?.()) return
+    db = new Kysely<Database>({ dialect: place.dialect({ poolMax: 1, statementTimeoutMs, log }) })
+    await db.introspection.getTables()
+  } catch (cause) {
+    throw new ConfigError(
+      [{ path: PATH, message: `cannot use ${place.shown} (${reasonOf(cause)}), ${place.remedy(cause)}` }],
+      { cause },
+    )
+  } finally {
+    await db?.destroy()
+  }
+}
+
 async function openDatabase(place: StorePlace, options: StoreOptions): Promise<Kysely<Database>> {
   const { poolMax = 10, statementTimeoutMs = 5_000, log = silentLogger() } = options
   let db: Kysely<Database> | undefined

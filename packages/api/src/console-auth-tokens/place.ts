@@ -26,6 +26,11 @@ export interface StorePlace {
   readonly isAway: (error: unknown) => boolean
   /** What to do about any other error at the start. */
   readonly remedy: (error: unknown) => string
+  /**
+   * Whether opening would make a new database, which a check must not do.
+   * @throws if it could not be made
+   */
+  readonly isNew?: () => boolean
   /** What ends the definition of each table. */
   readonly tableOptions?: string
 }

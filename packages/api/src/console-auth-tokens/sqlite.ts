@@ -1,4 +1,6 @@
 /** SQLite, built into Node, for Kysely's own dialect. */
+import { accessSync, constants, existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { type Dialect, SqliteAdapter, type SqliteDatabase, SqliteDialect, type SqliteStatement } from 'kysely'
 import type { StorePlace } from './place.ts'
@@ -18,8 +20,17 @@ export function sqlitePlace(name: string): StorePlace {
     shown: file,
     dialect: () => sqliteDialect(file),
     isAway: () => false,
+    isNew: () => isNew(file),
     remedy: () => 'give a file that this user may write, in a folder that this user may write',
   }
+}
+
+/** @throws the system's error if the file's folder cannot be written */
+function isNew(file: string): boolean {
+  if (file === ':memory:') return true
+  if (existsSync(file)) return false
+  accessSync(dirname(file), constants.W_OK)
+  return true
 }
 
 /**

@@ -1,7 +1,7 @@
 /** The authorities that can be configured, by their kind. */
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import type { Logger } from '@oriel/runtime'
+import { ConfigError, type ConfigFault, type Logger, silentLogger } from '@oriel/runtime'
 import {
   type Auth,
   applicationCredential,
@@ -14,7 +14,7 @@ import type { Authority } from '../admit/authority.ts'
 import type { AuthorityConfig, ProxyConfig } from '../config.ts'
 import { authorityKeys } from './diagnose.ts'
 import { novaAuthority } from './nova.ts'
-import { orielAuthority } from './oriel.ts'
+import { orielAuthority, verifyOriel } from './oriel.ts'
 import { authorityFetch } from './trust.ts'
 
 /** What makes an authority of each kind out of its configuration. */
@@ -36,6 +36,28 @@ export const authorityKinds = Object.keys(makers) as AuthorityKind[]
 /** The configured authority. `refineProxyConfig` has refused kinds that have no maker. */
 export function createAuthority(config: Config, log: Logger): Authority {
   return makers[config.authority.kind as AuthorityKind](config, log)
+}
+
+/**
+ * What is wrong with the configured authority, for `--check-config --online`: signs in and asks a question that changes
+ * nothing.
+ */
+export async function authorityOnlineFaults(config: Config, signal: AbortSignal): Promise<readonly ConfigFault[]> {
+  try {
+    await verify(config, signal)
+    return []
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+}
+
+/** With a proxy_id of its own: a running proxy of the configured one must not notice. */
+async function verify(config: Config, signal: AbortSignal): Promise<void> {
+  if (config.authority.kind === 'oriel')
+    return verifyOriel({ ...reachOf(config.authority), proxyId: newProxyId() }, signal)
+  await using authority = createAuthority(config, silentLogger())
+  await authority.verify?.(signal)
 }
 
 /** The host's name, for people, and something by which its proxies and their restarts are told apart. */

@@ -2,8 +2,9 @@
  * The authority `oriel`: Oriel's own API admits each session, after it asked again whether the console is still where the
  * token leads. It says type, expiry and base URL as well, keeps a list of sessions, and may have one ended.
  */
+import { randomUUID } from 'node:crypto'
 import { type AdmittedConsole, isConsoleType, opens } from '@oriel/contract'
-import type { Logger, Secret } from '@oriel/runtime'
+import { ConfigError, type Logger, type Secret } from '@oriel/runtime'
 import { type Auth, createClient, type Fetch } from '@oriel/sdk'
 import {
   type Admission,
@@ -118,6 +119,24 @@ function admissionOfConsole(console: AdmittedConsole): Admission {
     type,
     baseUrl: base_url,
     expiresAt: new Date(expires_at),
+  }
+}
+
+/**
+ * Asks to admit a token that cannot exist, which proves sign-in, endpoint and role, and starts no heartbeat.
+ * @throws ConfigError that names the key to change, if the authority cannot be used; the signal's reason once it aborts
+ */
+export async function verifyOriel(options: Omit<OrielAuthorityOptions, 'log'>, signal: AbortSignal): Promise<void> {
+  const signIn = followSignIn(options.auth)
+  const { oriel } = createClient({ ...options, auth: signIn.auth })
+  const diagnose = diagnosing({ service: 'The API', rule: RULE, keys: options.keys ?? DEFAULT_KEYS, signIn })
+  const body = { token: randomUUID(), proxy_id: options.proxyId, client_address: '127.0.0.1' }
+  try {
+    await oriel.admitSession({ body }, { signal })
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason
+    const { evidence } = judgeToken(cause, { service: 'The API', diagnose, minted: true })
+    if (evidence !== 'answer') throw new ConfigError([diagnose(cause)], { cause })
   }
 }
 

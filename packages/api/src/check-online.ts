@@ -1,0 +1,50 @@
+/** `--check-config --online`: whether what the configuration names can be reached. Nothing is created or changed. */
+import { ConfigError, type ConfigFault, deadline, silentLogger } from '@oriel/runtime'
+import { createAuthenticator } from './auth/create.ts'
+import type { ApiConfig } from './config.ts'
+import { reachStore } from './console-auth-tokens/open.ts'
+
+/** How long Keystone or the issuer of JWTs may take in all: the sign-in and one question. */
+const AUTH_TIMEOUT_MS = 15_000
+
+/**
+ * Reaches the store, and signs in at Keystone or fetches the issuer's keys.
+ * @param signal ends the check
+ */
+export async function checkApiOnline(config: ApiConfig, signal: AbortSignal): Promise<readonly ConfigFault[]> {
+  return (await Promise.all([storeFaults(config, signal), authFaults(config, signal)])).flat()
+}
+
+async function storeFaults({ tokens }: ApiConfig, signal: AbortSignal): Promise<readonly ConfigFault[]> {
+  try {
+    await reachStore(tokens.store, { statementTimeoutMs: tokens.statement_timeout_ms, signal })
+    return []
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    return [{ path: 'tokens.store', message: messageOf(error) }]
+  }
+}
+
+async function authFaults({ auth }: ApiConfig, signal: AbortSignal): Promise<readonly ConfigFault[]> {
+  using limit = deadline(AUTH_TIMEOUT_MS, signal)
+  try {
+    await using authenticator = await createAuthenticator(auth, { log: silentLogger() })
+    await authenticator.check?.(limit.signal)
+    return []
+  } catch (error) {
+    const message = messageOf(error)
+    return [{ path: authKey({ auth }, message), message }]
+  }
+}
+
+/** The key that a failure points at: the secret if the credential was refused, else where the service is. */
+function authKey({ auth }: Pick<ApiConfig, 'auth'>, message: string): string {
+  if (auth.method === 'jwt') return auth.jwt?.jwks_url === undefined ? 'auth.jwt.issuer' : 'auth.jwt.jwks_url'
+  if (auth.method !== 'keystone') return 'auth.method'
+  if (!message.includes('our own credential')) return 'auth.keystone.auth_url'
+  const secret =
+    auth.keystone?.application_credential_secret === undefined ? 'password' : 'application_credential_secret'
+  return `auth.keystone.${secret}`
+}
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))

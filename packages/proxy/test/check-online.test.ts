@@ -1,0 +1,116 @@
+/** `--check-config --online` of the programs, as an operator runs it. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { temporaryFolder } from '@oriel/testkit'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Cloud, PASSWORD, signInAt, startCloud } from './authority-cloud.ts'
+
+type App = 'api' | 'proxy' | 'oriel'
+const programOf = (app: App) => fileURLToPath(new URL(`../../../apps/${app}/src/main.ts`, import.meta.url))
+
+const parts = new AsyncDisposableStack()
+let cloud: Cloud
+let folder: string
+/** Refuses every sign-in. */
+let refusing: string
+beforeAll(async () => {
+  cloud = parts.use(await startCloud())
+  folder = parts.use(await temporaryFolder()).path
+  const server = createServer((_, response) => void response.writeHead(401).end('{}')).listen(0, '127.0.0.1')
+  parts.defer(() => void server.close())
+  await once(server, 'listening')
+  refusing = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+})
+afterAll(() => parts.disposeAsync())
+
+async function check(app: App, toml: string, ...more: string[]) {
+  const file = join(folder, `${app}.toml`)
+  await writeFile(file, toml)
+  const args = ['--conditions=@oriel/source', programOf(app), '--config', file, '--check-config', ...more]
+  const child = spawn(process.execPath, args, { cwd: folder, env: { PATH: process.env.PATH }, stdio: 'pipe' })
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+  return { code, stdout, faults: stderr.trimEnd().split('\n').filter(Boolean) }
+}
+
+const listener = '[[listen]]\naddress = "127.0.0.1:0"\nconsoles = ["novnc"]\n'
+const proxyToml = (authority: string) => `[authority]\n${authority}\n${listener}`
+const OK = { code: 0, stdout: 'config ok\n', faults: [] }
+
+describe('oriel-proxy --check-config', () => {
+  const wrongPassword = () =>
+    `endpoint = "${cloud.origin}/v2.1"\n${signInAt(cloud.origin).replace(PASSWORD, 'another')}`
+
+  it('alone asks nobody', async () => {
+    const asked = cloud.asked.length
+    expect(await check('proxy', proxyToml(wrongPassword()))).toEqual(OK)
+    expect(cloud.asked).toHaveLength(asked)
+  })
+
+  it('--online signs in and looks up a token', async () => {
+    const toml = proxyToml(`endpoint = "${cloud.origin}/v2.1"\n${signInAt(cloud.origin)}`)
+    expect(await check('proxy', toml, '--online')).toEqual(OK)
+    expect(cloud.asked.at(-1)).toMatch('/v2.1/os-console-auth-tokens/')
+  })
+
+  it('--online names the key of a wrong password, and exits with 2', async () => {
+    const { code, faults } = await check('proxy', proxyToml(wrongPassword()), '--online')
+    expect(code).toBe(2)
+    expect(faults).toEqual([expect.stringMatching(/^authority\.auth\.password: Keystone refuses this credential/)])
+  })
+
+  it('--online names the key of a token that oriel-api refuses, and sends it no heartbeat', async () => {
+    const toml = proxyToml(`kind = "oriel"\nendpoint = "${refusing}"\nauth = { method = "token", token = "t" }`)
+    const { code, faults } = await check('proxy', toml, '--online')
+    expect(code).toBe(2)
+    expect(faults).toEqual(['authority.auth.token: The API refuses this credential'])
+  })
+})
+
+const keystoneAt = (origin: string) =>
+  `[auth]\nmethod = "keystone"\n[auth.keystone]\nauth_url = "${origin}/v3"\nusername = "oriel"\npassword = "p"\nproject_name = "s"\n`
+
+describe('oriel-api --check-config --online', () => {
+  it('reaches the store and leaves no file behind', async () => {
+    const toml = 'auth.method = "none"\ntokens.store = "sqlite:new.db"\n'
+    expect(await check('api', toml, '--online')).toEqual(OK)
+    expect(existsSync(join(folder, 'new.db'))).toBe(false)
+  })
+
+  it('names every key: a store that is away, a credential that Keystone refuses', async () => {
+    const toml = `tokens.store = "postgres://u:secret-of-u@127.0.0.1:1/x"\n${keystoneAt(refusing)}`
+    const { code, faults } = await check('api', toml, '--online')
+    expect(code).toBe(2)
+    expect(faults).toEqual([
+      expect.stringMatching(/^tokens\.store: cannot use PostgreSQL database x at 127\.0\.0\.1:1 /),
+      expect.stringMatching(/^auth\.keystone\.password: Keystone refuses our own credential/),
+    ])
+    expect(faults.join()).not.toContain('secret-of-u')
+  })
+
+  it('names where Keystone is, or the issuer of JWTs, if nothing answers there', async () => {
+    const store = 'tokens.store = "sqlite::memory:"\n'
+    const keystone = await check('api', `${store}${keystoneAt('http://127.0.0.1:1')}`, '--online')
+    expect(keystone.faults).toEqual([expect.stringMatching(/^auth\.keystone\.auth_url: /)])
+    const jwt = `${store}[auth]\nmethod = "jwt"\n[auth.jwt]\nissuer = "http://127.0.0.1:1"\naudience = "oriel"\n`
+    expect((await check('api', jwt, '--online')).faults).toEqual([expect.stringMatching(/^auth\.jwt\.issuer: /)])
+  })
+})
+
+it('oriel --check-config --online names keys as its one file has them', async () => {
+  const api = 'auth.method = "none"\ntokens.store = "sqlite:no-such-folder/x.db"\n'
+  const proxy = `[proxy.authority]\nkind = "oriel"\nendpoint = "${refusing}"\nauth = { method = "token", token = "t" }\n`
+  const { code, faults } = await check(
+    'oriel',
+    `[api]\n${api}${proxy}[[proxy.listen]]\naddress = "127.0.0.1:0"\nconsoles = ["novnc"]\n`,
+    '--online',
+  )
+  expect(code).toBe(2)
+  expect(faults.map((fault) => fault.split(': ')[0])).toEqual(['api.tokens.store', 'proxy.authority.auth.token'])
+})
