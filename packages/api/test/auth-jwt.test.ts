@@ -1,5 +1,5 @@
 /** JSON Web Tokens, against an issuer whose keys and answers are scripted. Test names begin with the security row. */
-import { loadConfig } from '@oriel/runtime'
+import { createLogger, loadConfig } from '@oriel/runtime'
 import {
   base64url,
   exportJWK,
@@ -12,7 +12,7 @@ import {
 } from 'jose'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { type Authenticator, AuthUnavailable, Unauthenticated } from '../src/auth/authenticator.ts'
-import { createJwtAuthenticator } from '../src/auth/jwt.ts'
+import { createJwtAuthenticator, type JwtDeps } from '../src/auth/jwt.ts'
 import { JwtConfig } from '../src/auth/jwt-config.ts'
 import { certificateFile, type Script, type ScriptedHttpServer, scriptedHttpServer } from './auth-scripted-server.ts'
 import { authenticatorSuite } from './authenticator.suite.ts'
@@ -347,6 +347,66 @@ describe('configuration', () => {
   })
 })
 
+describe('the log', () => {
+  async function logged(config: object = {}) {
+    const lines: Record<string, unknown>[] = []
+    const destination = { write: (line: string) => void lines.push(JSON.parse(line)) }
+    const log = createLogger({ name: 'test', level: 'info', destination })
+    let time = Date.now()
+    const issuer = await fakeIssuer({ issuer: 'https://id.example', ...config }, undefined, { log, now: () => time })
+    const refuse = async (claims: JWTPayload, options?: { key?: Key; alg?: string }) => {
+      const token = await issuer.sign({ iss: 'https://id.example', ...claims }, options)
+      await expect(issuer.identify({ token })).rejects.toThrow(Unauthenticated)
+      return token
+    }
+    return {
+      lines,
+      refuse,
+      pass: (ms: number) => {
+        time += ms
+      },
+      [Symbol.asyncDispose]: () => issuer[Symbol.asyncDispose](),
+    }
+  }
+
+  test.for([
+    [
+      'aud',
+      { aud: ['a', 'b'] },
+      { cause: 'its claim aud does not name auth.jwt.audience', expected: 'oriel', received: ['a', 'b'] },
+    ],
+    ['aud, absent', { aud: undefined }, { expected: 'oriel', received: 'none' }],
+    ['iss', { iss: 'https://id.example/' }, { expected: 'https://id.example', received: 'https://id.example/' }],
+    ['roles', { roles: undefined }, { cause: 'The token lacks the claim roles, or it is no list' }],
+    ['sub', { sub: undefined }, { cause: 'The token lacks the claim sub' }],
+    ['exp', { exp: undefined }, { cause: 'it lacks the claim exp' }],
+  ] as [string, JWTPayload, object][])('says once a minute what is wrong with %s', async ([, claims, line]) => {
+    await using it = await logged()
+    const tokens = [await it.refuse(claims), await it.refuse(claims), await it.refuse(claims)]
+    expect(it.lines).toMatchObject([{ level: 'info', ...line }])
+    it.pass(60_000)
+    await it.refuse(claims)
+    expect(it.lines[1]).toMatchObject({ ...line, omitted: 2 })
+    for (const token of tokens) expect(JSON.stringify(it.lines)).not.toContain(token)
+  })
+
+  test('says it for each cause by itself, bounded and without control characters', async () => {
+    await using it = await logged()
+    await it.refuse({ aud: 'x\n'.repeat(1000) })
+    await it.refuse({ iss: '\u001b[31mred' })
+    expect(it.lines).toHaveLength(2)
+    expect(it.lines[0]!.received).toBe('x?'.repeat(60))
+    expect(it.lines[1]!.received).toBe('?[31mred')
+  })
+
+  test('says nothing of tokens that are expired or forged', async () => {
+    await using it = await logged()
+    await it.refuse({ exp: seconds(-60) })
+    await it.refuse({}, { key: { ...keyB, kid: keyA.kid } })
+    expect(it.lines).toEqual([])
+  })
+})
+
 // Scripts
 
 type Key = GenerateKeyPairResult & { kid: string }
@@ -362,7 +422,7 @@ interface FakeIssuer extends ScriptedHttpServer {
 }
 
 /** @param config over issuer and jwks_url of the scripted server; undefined takes a key away. */
-async function fakeIssuer(config: object = {}, certificate?: string): Promise<FakeIssuer> {
+async function fakeIssuer(config: object = {}, certificate?: string, deps: JwtDeps = {}): Promise<FakeIssuer> {
   const server = await scriptedHttpServer(async ({ path }) => {
     if (path === '/keys') return { status: 200, body: { keys: await Promise.all(issuer.published.map(published)) } }
     return { status: 200, body: { issuer: server.origin, jwks_uri: `${server.origin}/keys` } }
@@ -370,6 +430,7 @@ async function fakeIssuer(config: object = {}, certificate?: string): Promise<Fa
   const { origin } = server
   const authenticator = createJwtAuthenticator(
     loaded({ issuer: origin, audience: 'oriel', jwks_url: `${origin}/keys`, timeout_ms: 60_000, ...config }),
+    deps,
   )
   const claims = () => ({
     iss: origin,

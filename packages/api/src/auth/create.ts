@@ -19,7 +19,7 @@ const factories = {
   none: () => createNoAuthenticator(),
   static: (config, { publicUrl }) => createStaticAuthenticator(config.static ?? { tokens: [] }, publicUrl),
   keystone: ({ keystone }) => createKeystoneAuthenticator(keystone!),
-  jwt: ({ jwt }) => createJwtAuthenticator(jwt!),
+  jwt: ({ jwt }, { log }) => createJwtAuthenticator(jwt!, { log }),
 } as const satisfies Record<AuthMethod, Factory>
 
 /** The authenticator that `config.method` names, with its settings. */

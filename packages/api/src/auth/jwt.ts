@@ -1,5 +1,6 @@
 /** JSON Web Tokens of an OpenID provider or any other issuer that publishes its keys as a JWK set. */
 import { readFileSync } from 'node:fs'
+import { type Logger, silentLogger } from '@oriel/runtime'
 import { createRemoteJWKSet, customFetch, errors, type JWTPayload, jwtVerify } from 'jose'
 import {
   type AuthenticationRequest,
@@ -9,11 +10,14 @@ import {
   Unauthenticated,
 } from './authenticator.ts'
 import { type JwtConfig, keyUrlPattern } from './jwt-config.ts'
+import { refusalReporter } from './jwt-refusals.ts'
 import { jsonClient } from './request-json.ts'
 
 export interface JwtDeps {
   /** Milliseconds since the epoch, for exp, nbf and iat. Default: `Date.now`. */
   readonly now?: () => number
+  /** Told of tokens that disagree with the configuration. Default: a silent one. */
+  readonly log?: Logger
 }
 
 /**
@@ -23,7 +27,11 @@ export interface JwtDeps {
  * @throws the system's error when `cafile` cannot be read.
  * @see https://www.rfc-editor.org/rfc/rfc7519 and https://www.rfc-editor.org/rfc/rfc8725
  */
-export function createJwtAuthenticator(config: JwtConfig, { now = Date.now }: JwtDeps = {}): Authenticator {
+export function createJwtAuthenticator(
+  config: JwtConfig,
+  { now = Date.now, log = silentLogger() }: JwtDeps = {},
+): Authenticator {
+  const report = refusalReporter(config, log, now)
   const fetcher = keyFetcher(config)
   const keys = createRemoteJWKSet(fetcher.url, {
     [customFetch]: fetcher.fetch,
@@ -44,6 +52,7 @@ export function createJwtAuthenticator(config: JwtConfig, { now = Date.now }: Jw
       })
       return identityOf(payload, config)
     } catch (cause) {
+      report(cause)
       throw failure(cause)
     }
   }
