@@ -316,6 +316,18 @@ describe('limits', () => {
     expect(() => uses.take(page)).toThrow('used already')
   })
 
+  it.each(['serial', 'novnc', 'webmks', 'spice-direct'])(
+    'bearer URLs: a token that %s used opens no channel of SPICE, nor the reverse',
+    (type) => {
+      const uses = new SingleUse()
+      uses.take({ ...parties, type }).opened()
+      expect(() => uses.take({ ...parties, type: 'spice-html5' })).toThrow('used already')
+      uses.take({ ...parties, tokenDigest: 'u', type: 'spice-html5' }).opened()
+      expect(() => uses.take({ ...parties, tokenDigest: 'u', type })).toThrow('used already')
+      uses.take({ ...parties, tokenDigest: 'u', type: 'spice-html5' }).opened()
+    },
+  )
+
   it('a channel that opened uses the token up, though the one before it fails afterwards', () => {
     const uses = new SingleUse()
     const page = { ...parties, type: 'spice-html5' }

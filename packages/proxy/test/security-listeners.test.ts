@@ -12,6 +12,7 @@ import { createProxy } from '../src/index.ts'
 import {
   capture,
   configOf,
+  dial,
   INSTANCE,
   OTHER_TOKEN,
   open,
@@ -257,6 +258,22 @@ describe('bearer URLs', () => {
     const both = await Promise.allSettled([open(proxy.address), open(proxy.address)])
     expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
     for (const one of both) if (one.status === 'fulfilled') one.value[Symbol.dispose]()
+  })
+
+  it('with single_use, a token that opened a serial console opens no SPICE console, nor the reverse', async () => {
+    await using proxy = await running({
+      consoles: ['serial', 'spice-html5'],
+      hypervisor: (peer) => peer.closed({ timeoutMs: 60_000 }),
+      toml: '[sessions]\nsingle_use = true',
+    })
+    const path = (type: string, token: string) => `/${type}/?token=${token}`
+    using _serial = await dial(proxy.address, { path: path('serial', TOKEN) })
+    expect((await upgrade(proxy.address, path('spice-html5', TOKEN))).status).toBe(403)
+    using _channels = new DisposableStack()
+    for (let i = 0; i < 10; i += 1) {
+      _channels.use(await dial(proxy.address, { path: path('spice-html5', OTHER_TOKEN) }))
+    }
+    expect((await upgrade(proxy.address, path('serial', OTHER_TOKEN))).status).toBe(403)
   })
 
   it('without it, a token opens again what a lost connection closed', async () => {

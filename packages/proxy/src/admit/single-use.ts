@@ -32,11 +32,17 @@ const MANY_CHANNELS = 'spice-html5'
 
 interface Used {
   readonly client: string
+  /** The type that it was used for, which alone may have further channels. */
+  readonly type: string
   readonly channelsUntilMs: number
   /** Channels on their way; with none of them, and none that opened, the token was not used. */
   pending: number
   opened: boolean
 }
+
+/** Nova does not say which type a token is for, so one that opened another console is used for SPICE too. */
+const isSamePage = (used: Used, { client, type }: Pick<User, 'client' | 'type'>) =>
+  type === MANY_CHANNELS && used.type === type && used.client === client
 
 export class SingleUse {
   readonly #used = new Map<string, Used>()
@@ -53,10 +59,10 @@ export class SingleUse {
   take({ tokenDigest, client, type }: User): Use {
     const { channelsMs, max, now } = this.#options
     const earlier = this.#used.get(tokenDigest)
-    const furtherChannel = type === MANY_CHANNELS && earlier?.client === client && now() < earlier.channelsUntilMs
-    if (earlier && !furtherChannel) throw new Refused('unknown_token', 'the token was used already')
+    if (earlier && !(isSamePage(earlier, { client, type }) && now() < earlier.channelsUntilMs))
+      throw new Refused('unknown_token', 'the token was used already')
     if (!earlier && this.#used.size >= max) this.#forgetOldest()
-    const used = earlier ?? { client, channelsUntilMs: now() + channelsMs, pending: 0, opened: false }
+    const used = earlier ?? { client, type, channelsUntilMs: now() + channelsMs, pending: 0, opened: false }
     this.#used.set(tokenDigest, used)
     return this.#use(tokenDigest, used)
   }

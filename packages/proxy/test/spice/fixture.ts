@@ -134,6 +134,7 @@ export async function runningSpice(options: SpiceRunOptions = {}): Promise<Spice
   const spiceBounds = { wrongTicketDelayMs: 0, ...bounds }
   const proxy = opened.use(
     await createProxy({
+      unauthenticated: false,
       config,
       authority: adding(authority, { record, expiresAt }),
       log: log.logger,
