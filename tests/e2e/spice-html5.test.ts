@@ -1,14 +1,18 @@
 /** SPICE consoles: a real QEMU's SPICE server, drawn by spice-html5 in a real browser. */
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { freePort, type QemuGuest, requires, startQemu } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
 import { type Pair, startPair } from './parts/oriel.ts'
 import { canvasOf, complaintsOf, untilShows } from './parts/page.ts'
 import { samePicture, settled } from './parts/pictures.ts'
 
 const PACKAGE = new URL('../../packages/elements/node_modules/@spice-project/spice-html5/', import.meta.url)
+/** The default of `sessions.max_per_instance`. */
+const MAX_PER_INSTANCE = 16
 const { skip, reason } = requires('qemu', 'chromium')
 
 describe.skipIf(skip)(`spice-html5 to a real QEMU guest in Chromium${reason}`, () => {
@@ -86,6 +90,19 @@ describe.skipIf(skip)(`spice-html5 to a real QEMU guest in Chromium${reason}`, (
     expect(scaled).toBeLessThan(1)
     expect(Math.abs(shown.x - 100)).toBeLessThanOrEqual(2)
     expect(Math.abs(shown.y - 50)).toBeLessThanOrEqual(2)
+    await page.close()
+  })
+
+  it('says that too many consoles are open when only the main channel gets a place, and connects once there are more', async () => {
+    await expect.poll(() => sessionsOf('opened').length - sessionsOf('ended').length).toBe(0)
+    const { host, search } = new URL(await mint())
+    const others = Array.from({ length: MAX_PER_INSTANCE - 1 }, () => new WebSocket(`ws://${host}/${search}`, 'binary'))
+    await Promise.all(others.map((other) => once(other, 'open')))
+    const page = await browser.newPage()
+    await page.goto(await mint())
+    await page.getByText('Too many consoles are open.').waitFor({ timeout: 60_000 })
+    for (const other of others) other.terminate()
+    await page.getByText('Connected', { exact: true }).waitFor()
     await page.close()
   })
 

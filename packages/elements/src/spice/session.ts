@@ -49,15 +49,21 @@ export function openSpiceSession(
   let connectedAt: number | undefined
   let ended = false
   let look: ReturnType<typeof setInterval> | undefined
+  /** Of a channel without which the console may work, such as sound. */
+  let refusedChannel: ConsoleEnd | undefined
   const end = (how: ConsoleEnd) => {
     if (ended) return
     ended = true
     clearTimeout(deadline)
     clearInterval(look)
+    restoreWebSocket()
     events.end(how)
     if (main) stop(main)
   }
-  const deadline = setTimeout(() => end(localEnd('no_answer')), openTimeoutMs)
+  const deadline = setTimeout(() => end(refusedChannel ?? localEnd('no_answer')), openTimeoutMs)
+  const restoreWebSocket = offerRefusals(address, (how) => {
+    refusedChannel ??= how
+  })
 
   library().then(start, () => end(localEnd('no_answer')))
   return {
@@ -77,7 +83,7 @@ export function openSpiceSession(
   function start({ SpiceMainConn }: SpiceLibrary): void {
     if (ended) return
     sendWholeTickets(Object.getPrototypeOf(SpiceMainConn.prototype))
-    main = offeringRefusals(() => dial(SpiceMainConn))
+    main = dial(SpiceMainConn)
     main.ws?.addEventListener('open', ({ target }) => {
       opened = carriesConsole(target as WebSocket)
     })
@@ -103,19 +109,23 @@ export function openSpiceSession(
 }
 
 /**
- * Lets the WebSocket that `open` makes offer refusals too: the library, which stays unmodified, names its one subprotocol
- * itself. It dials the main channel at once, and the others only when that one is open.
+ * Lets every WebSocket to `address` offer refusals too: the library, which stays unmodified, names its one subprotocol
+ * itself. Returns a function that undoes it.
+ * @param refused called for each channel that the proxy refuses
  */
-function offeringRefusals<T>(open: () => T): T {
+function offerRefusals(address: URL, refused: (how: ConsoleEnd) => void): () => void {
   const Plain = globalThis.WebSocket
   globalThis.WebSocket = class extends Plain {
-    constructor(url: string | URL) {
-      super(url, [...subprotocols])
+    constructor(url: string | URL, protocols?: string | string[]) {
+      const isChannel = String(url) === address.href
+      super(url, isChannel ? [...subprotocols] : protocols)
+      if (!isChannel) return
+      this.addEventListener('close', ({ code, reason, wasClean }) => {
+        if (!carriesConsole(this)) refused(describeEnd({ code, reason, wasClean, opened: false }))
+      })
     }
   }
-  try {
-    return open()
-  } finally {
+  return () => {
     globalThis.WebSocket = Plain
   }
 }
