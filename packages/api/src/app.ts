@@ -62,7 +62,7 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   if (authenticator.unauthenticated) {
     app.use(onlyLocal({ publicUrl: config.public_url, origins: config.cors.allowed_origins }))
   }
-  app.use(cors(config.cors.allowed_origins), bodyLimit(maxBodyBytes))
+  app.use(cors(config.cors.allowed_origins, log), bodyLimit(maxBodyBytes))
   mountProbes(app, {
     checks: checksOf(deps),
     sources: sourceChecks(deps),

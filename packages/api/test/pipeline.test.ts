@@ -433,6 +433,25 @@ describe('cross-origin calls', () => {
       expect([status, headers.get('Access-Control-Allow-Origin')]).toEqual([404, null])
     },
   )
+
+  test('a refused origin is logged once, with the line that allows it', async () => {
+    const lines: string[] = []
+    const log = createLogger({ name: 'test', destination: { write: (line) => void lines.push(line) } })
+    await using api = await testApi({ toml: allowed, log })
+    const call = (origin: string) =>
+      api.call('GET', '/v2.1/servers', { headers: { Origin: origin, Host: 'api.example' } })
+    for (const origin of ['https://home.example', 'https://home.example', 'null', 'https://portal.example'])
+      await call(origin)
+    await call('http://api.example')
+    const reported = lines.map((line) => JSON.parse(line)).filter((record) => 'line' in record)
+    expect(reported).toMatchObject([
+      {
+        level: 'warn',
+        origin: 'https://home.example',
+        line: 'cors.allowed_origins = ["https://portal.example", "https://home.example"]',
+      },
+    ])
+  })
 })
 
 describe('version documents', () => {

@@ -1,12 +1,18 @@
 /** The proxy as a whole: put together here, opened in order, closed in order. */
 import { X509Certificate } from 'node:crypto'
-import { type AdminListener, addressSet, createAdminListener, type Health, type Logger } from '@oriel/runtime'
+import {
+  type AdminListener,
+  addressSet,
+  createAdminListener,
+  type Health,
+  type Logger,
+  RefusedOrigins,
+} from '@oriel/runtime'
 import type * as prom from 'prom-client'
 import { type SessionControl, sessionRecord, sessionRoutes } from './admin/sessions.ts'
 import type { Authority } from './admit/authority.ts'
 import { Limits, type Places, type SessionLimits } from './admit/limits.ts'
 import { allowedOrigin, anyPort } from './admit/origin.ts'
-import { RefusedOrigins } from './admit/refused-origins.ts'
 import { Strangers } from './admit/strangers.ts'
 import { createAuthority } from './authority/index.ts'
 import { type ListenerConfig, type ProxyConfig, servedTypes } from './config.ts'
@@ -158,7 +164,7 @@ function contextOf({ config, authority, log, places }: ProxyDeps, timing: Timing
     places: places ?? limits,
     sessions: open,
     allowedOrigins: Object.freeze(origin.allowed.map(allowedOrigin)),
-    refusedOrigins: new RefusedOrigins({ log, allowed: origin.allowed }),
+    refusedOrigins: new RefusedOrigins({ log, key: 'origin.allowed', allowed: origin.allowed }),
     trustedProxies,
     strangers: new Strangers({
       maxWaitingPerClient: sessions.max_waiting_per_client,

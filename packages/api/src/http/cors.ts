@@ -1,12 +1,17 @@
-/** Cross-origin calls, for the configured origins alone. For all others nothing is said, and browsers refuse. */
+/** Cross-origin calls, for the configured origins alone. Browsers refuse all others, without a word to the page. */
 import { LEGACY_HEADER, STANDARD_HEADER } from '@oriel/contract'
+import { type Logger, RefusedOrigins } from '@oriel/runtime'
 import { cors as honoCors } from 'hono/cors'
 import type { ApiMiddleware } from './context.ts'
 
 const MAX_AGE_SECONDS = 600
 
-/** Answers preflights and marks answers for `origins`; with none it does nothing. */
-export function cors(origins: readonly string[]): ApiMiddleware {
+const MESSAGE =
+  'a page may not call the API: cors.allowed_origins does not list its origin; if the page is yours, add this line'
+
+/** Answers preflights and marks answers for `origins`. Other origins are logged, each once an hour. */
+export function cors(origins: readonly string[], log: Logger): ApiMiddleware {
+  const refused = new RefusedOrigins({ log, key: 'cors.allowed_origins', allowed: origins })
   const allowed = new Set(origins)
   const answer = honoCors({
     origin: [...origins],
@@ -17,7 +22,14 @@ export function cors(origins: readonly string[]): ApiMiddleware {
   })
   return async function cors(c, next) {
     const origin = c.req.header('Origin')
-    if (origin === undefined || !allowed.has(origin)) return next()
-    return answer(c, next)
+    if (origin !== undefined && allowed.has(origin)) return answer(c, next)
+    if (origin !== undefined && isForeignPage(origin, c.req.header('Host'))) refused.report(origin, MESSAGE)
+    return next()
   }
+}
+
+/** Whether `origin` is that of a page on another host or port. Browsers send their own origin with a POST too. */
+function isForeignPage(origin: string, host: string | undefined): boolean {
+  const page = URL.parse(origin)
+  return page !== null && /^https?:$/.test(page.protocol) && page.origin === origin && page.host !== host
 }

@@ -4,8 +4,8 @@
  */
 import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import { allowingLine } from '@oriel/runtime'
 import { type AllowedOrigin, isListed, originEntry, parseOrigin } from '../admit/origin.ts'
-import { allowedLine } from '../admit/refused-origins.ts'
 import type { Site } from '../admit/site.ts'
 
 /** The page around a frame that may not show consoles. */
@@ -89,7 +89,7 @@ const noticePage = (origin: string | undefined) => `<!doctype html>
 <h1>This console proxy may not be shown inside ${origin ?? 'a page of another site'}</h1>
 <p><a href="" target="_blank" rel="noopener noreferrer">Open the console in a tab of its own</a></p>
 <p>If you operate the console proxy, allow the page with this line in its configuration:</p>
-<pre><code>${allowedLine([origin ?? 'https://dashboard.example'])}</code></pre>
+<pre><code>${allowingLine('origin.allowed', [origin ?? 'https://dashboard.example'])}</code></pre>
 </main>
 </html>
 `

@@ -198,14 +198,18 @@ const own = (pages: Readonly<Record<string, string>>, path: string) =>
 
 const isDocument = ({ headers }: Page) => headers['Content-Type']!.startsWith('text/html')
 
+const REFUSED_FRAME =
+  'a page may not show consoles in frames: origin.allowed does not list its origin; if the page is yours, add this line'
+const FOREIGN_REFERRER = 'a page leads to a console page; should it show consoles in frames, add this line'
+
 /** Sends a page that may be shown in a frame, or one that says why this frame may not show it. */
 function sendDocument(context: ConnectContext, request: IncomingMessage, response: ServerResponse, page: Page): void {
   const { allowedOrigins, refusedOrigins } = context
   const frame = foreignFrame(request.headers, allowedOrigins)
   const site = siteOf(request, context)
   const referrer = site && foreignReferrer(request.headers, site, allowedOrigins)
-  if (frame?.origin !== undefined) refusedOrigins.report(frame.origin, 'frame')
-  else if (referrer !== undefined) refusedOrigins.report(referrer, 'link')
+  if (frame?.origin !== undefined) refusedOrigins.report(frame.origin, REFUSED_FRAME)
+  else if (referrer !== undefined) refusedOrigins.report(referrer, FOREIGN_REFERRER, 'info')
   if (frame) sendFrameNotice(response, frame)
   else send(request, response, page)
 }

@@ -2,14 +2,13 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { OpenableConsoleType } from '@oriel/contract'
-import { type AddressSet, type Logger, Secret, sha256Hex } from '@oriel/runtime'
+import { type AddressSet, type Logger, type RefusedOrigins, Secret, sha256Hex } from '@oriel/runtime'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Admission, Authority, SessionRecord } from '../admit/authority.ts'
 import { learnNames } from '../admit/instance-names.ts'
 import type { Limits, Places, SessionParties } from '../admit/limits.ts'
 import { admitLocal } from '../admit/local.ts'
 import { type AllowedOrigin, admitOrigin, admitScheme } from '../admit/origin.ts'
-import type { RefusedOrigins } from '../admit/refused-origins.ts'
 import { plainAddress, readSite } from '../admit/site.ts'
 import type { Strangers } from '../admit/strangers.ts'
 import { isToken, queryOf, requestToken } from '../admit/token.ts'
@@ -63,6 +62,9 @@ export interface ListenerFacts {
   readonly onlyLocal: boolean
 }
 
+const REFUSED_PAGE =
+  'a page was refused a console: origin.allowed does not list its origin; if the page is yours, add this line'
+
 /** The largest message of a client: keys and pointer moves are tiny, a pasted text is not. */
 const MAX_MESSAGE_BYTES = 1024 * 1024
 
@@ -88,7 +90,7 @@ export async function handleUpgrade(
     context.metrics.admission(refused.refusal)
     const level = refused.cause === undefined ? 'info' : 'warn'
     context.log[level]({ ...facts, refusal: refused.refusal, detail: refused.message, err: refused.cause }, 'refused')
-    if (refused.allow !== undefined) context.refusedOrigins.report(refused.allow, 'console')
+    if (refused.allow !== undefined) context.refusedOrigins.report(refused.allow, REFUSED_PAGE)
     refuse(upgrade, refused)
   }
 }
