@@ -4,6 +4,7 @@ import { type ConfigFault, caFaults, isLoopback, originProblem, parseListen } fr
 import { keystoneFaults } from './auth/keystone-config.ts'
 import type { ApiConfig } from './config.ts'
 import { storeNameFault } from './console-auth-tokens/open.ts'
+import { roleWarnings } from './policy/roles.ts'
 import type { StaticServerConfig } from './servers/config.ts'
 
 /** Every fault that concerns several keys, or a key's meaning. Empty if there is none. */
@@ -15,6 +16,7 @@ export function refineApiConfig(config: ApiConfig): readonly ConfigFault[] {
     ...storeFaults(config),
     ...sourceFaults(config),
     ...serverFaults(staticServers(config)),
+    ...roleWarnings(config),
   ]
 }
 

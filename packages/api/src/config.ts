@@ -3,6 +3,7 @@ import type { OpenableConsoleType } from '@oriel/contract'
 import { listenAddress, secretString } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { authConfig } from './auth/config.ts'
+import { role } from './policy/roles.ts'
 import { type PolicyRule, policyDefaults } from './policy/rules.ts'
 import { sourceConfig } from './servers/config.ts'
 import { MAX_TIMER_SECONDS } from './time-spans.ts'
@@ -24,7 +25,7 @@ const consoleConfig = (enabled: boolean, baseUrl: string) =>
   )
 
 const roles = (rule: PolicyRule, description: string) =>
-  Type.Array(Type.String({ minLength: 1 }), { default: [...policyDefaults[rule]], description })
+  Type.Array(role(), { default: [...policyDefaults[rule]], description })
 
 export const ApiConfig = closed({
   listen: listenAddress('127.0.0.1:8774'),

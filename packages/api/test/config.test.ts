@@ -166,6 +166,52 @@ describe('configuration', () => {
     expect(others).toEqual([])
   })
 
+  describe('roles', () => {
+    const tokens = (...roles: string[]) => `auth.method = "static"
+[[auth.static.tokens]]
+sha256 = "${'0'.repeat(64)}"
+user_id = "alice"
+roles = ${JSON.stringify(roles)}
+`
+    const warnings = (toml: string) => {
+      const found: string[] = []
+      const onWarning = ({ path, message }: ConfigFault) => void found.push(`${path}: ${message}`)
+      const config = loadConfig(ApiConfig, { toml, refine: refineApiConfig, onWarning })
+      return { config, found }
+    }
+
+    test('are compared in lower case, in tokens and in rules', () => {
+      const { config, found } = warnings(`${tokens('Service')}[policy]\n"os_compute_api:servers:show" = ["Service"]`)
+      expect(config.auth.static?.tokens[0]?.roles).toEqual(['service'])
+      expect(config.policy['os_compute_api:servers:show']).toEqual(['service'])
+      expect(found).toEqual([])
+    })
+
+    test('of a token that no rule names are a warning with those that rules name', () => {
+      expect(warnings(tokens('member', 'sevrice')).found).toEqual([
+        'auth.static.tokens[0].roles[1]: "sevrice": no rule of policy names it; rules name admin, member, reader, service',
+      ])
+    })
+
+    test('of a rule that no static token has are a warning, but for the usual ones', () => {
+      const rule = '[policy]\n"os_compute_api:servers:show" = ["reader", "operator"]'
+      expect(warnings(tokens('member') + rule).found).toEqual([
+        'policy."os_compute_api:servers:show"[1]: "operator": no token of auth.static has it',
+      ])
+      expect(warnings(tokens('Operator') + rule).found).toEqual([])
+      expect(warnings(NONE + rule).found).toEqual([])
+    })
+
+    test('with a blank around them are a fault', () => {
+      expect(faults(tokens('member '))).toEqual([
+        {
+          path: 'auth.static.tokens[0].roles[0]',
+          message: '"member " begins or ends with a blank, give the name of a role alone',
+        },
+      ])
+    })
+  })
+
   test('a console’s IPv6 host may stand in brackets, and leaves them', () => {
     const { sources } = load(`${NONE}${STATIC}${server('a')}consoles.vnc = { host = "[::1]", port = 5900 }`)
     expect(sources).toMatchObject([{ servers: [{ consoles: { vnc: { host: '::1' } } }] }])

@@ -1,6 +1,7 @@
 /** How callers are authenticated, as configuration. A method `x` with settings has them in the table `auth.x`. */
 import { sha256Digest } from '@oriel/runtime'
 import * as Type from 'typebox'
+import { role } from '../policy/roles.ts'
 import { JwtConfig } from './jwt-config.ts'
 import { KeystoneConfig } from './keystone-config.ts'
 
@@ -18,7 +19,7 @@ export const staticAuthConfig = closed({
           description: 'Absent: a token without a project, which only the role service can use.',
         }),
       ),
-      roles: Type.Array(Type.String({ minLength: 1 }), { description: 'admin, member, reader, service.' }),
+      roles: Type.Array(role(), { description: 'admin, member, reader, service.' }),
     }),
     { description: 'Tokens that callers may send.' },
   ),

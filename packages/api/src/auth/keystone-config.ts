@@ -1,6 +1,7 @@
 /** The table `auth.keystone`: where Keystone is, and who we are there. Names of keys are those of clouds.yaml. */
 import { secretString, webUrl } from '@oriel/runtime'
 import * as Type from 'typebox'
+import { role } from '../policy/roles.ts'
 
 const text = (description: string) => Type.Optional(Type.String({ minLength: 1, description }))
 
@@ -44,7 +45,7 @@ export const KeystoneConfig = Type.Object(
       maximum: 60_000,
       description: 'For one look-up as a whole.',
     }),
-    service_token_roles: Type.Array(Type.String({ minLength: 1 }), {
+    service_token_roles: Type.Array(role(), {
       default: ['service'],
       description: 'With one of these roles in X-Service-Token, an expired user token still counts.',
     }),

@@ -1,0 +1,47 @@
+/** Names of roles in the configuration. */
+import { type ConfigFault, parsedText } from '@oriel/runtime'
+import type * as Type from 'typebox'
+import type { AuthConfig } from '../auth/config.ts'
+import { ADMIN_ROLE, type Policy, policyDefaults, SERVICE_ROLE } from './rules.ts'
+
+/** A role's name. Names are compared in lower case, as Keystone and oslo.policy do, and are kept so. */
+export const role = (options: Type.TStringOptions = {}): Type.TString =>
+  parsedText(parseRole, { minLength: 1, ...options })
+
+function parseRole(text: string): string {
+  if (text.trim() !== text) throw new TypeError('begins or ends with a blank, give the name of a role alone')
+  return text.toLowerCase()
+}
+
+/**
+ * Warnings for roles that come to nothing: of a static token that no rule names, and of a rule that no static token has.
+ * Who has which roles at Keystone or at an issuer is not known here.
+ */
+export function roleWarnings({ auth, policy }: { auth: AuthConfig; policy: Policy }): readonly ConfigFault[] {
+  if (auth.method !== 'static' || auth.static === undefined) return []
+  const { tokens } = auth.static
+  const named = new Set([...Object.values(policy).flat(), ADMIN_ROLE, SERVICE_ROLE])
+  const held = new Set(tokens.flatMap(({ roles }) => roles))
+  const usual = new Set<string>(Object.values(policyDefaults).flat())
+  return [
+    ...tokens.flatMap(({ roles }, i) =>
+      warningsOf(`auth.static.tokens[${i}].roles`, roles, (name) =>
+        named.has(name) ? undefined : `no rule of policy names it; rules name ${[...named].toSorted().join(', ')}`,
+      ),
+    ),
+    ...Object.entries(policy).flatMap(([rule, roles]) =>
+      warningsOf(`policy.${JSON.stringify(rule)}`, roles, (name) =>
+        held.has(name) || usual.has(name) ? undefined : 'no token of auth.static has it',
+      ),
+    ),
+  ]
+}
+
+function warningsOf(path: string, roles: readonly string[], problemOf: (role: string) => string | undefined) {
+  return roles.flatMap((name, i): ConfigFault[] => {
+    const problem = problemOf(name)
+    return problem
+      ? [{ path: `${path}[${i}]`, message: `${JSON.stringify(name)}: ${problem}`, severity: 'warning' }]
+      : []
+  })
+}
