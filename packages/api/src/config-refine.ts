@@ -6,6 +6,7 @@ import type { ApiConfig } from './config.ts'
 import { storeNameFault } from './console-auth-tokens/open.ts'
 import { roleWarnings } from './policy/roles.ts'
 import type { StaticServerConfig } from './servers/config.ts'
+import { reachFaults } from './servers/guests/reach.ts'
 
 /** Every fault that concerns several keys, or a key's meaning. Empty if there is none. */
 export function refineApiConfig(config: ApiConfig): readonly ConfigFault[] {
@@ -77,6 +78,9 @@ function* storeFaults({ tokens }: ApiConfig): Iterable<ConfigFault> {
 
 function* sourceFaults({ sources }: ApiConfig): Iterable<ConfigFault> {
   for (const [index, source] of sources.entries()) {
+    if (source.kind !== 'static') {
+      for (const { key, message } of reachFaults(source)) yield { path: `sources[${index}].${key}`, message }
+    }
     if (source.kind !== 'static' || source.file !== undefined || source.servers.length > 0) continue
     yield {
       path: `sources[${index}]`,

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { createLogger, silentLogger } from '@oriel/runtime'
 import { describe, expect, test, vi } from 'vitest'
 import { createLibvirtSource, type ServerChange, type Source, SourcePartlyUnavailable } from '../src/index.ts'
+import { createReach } from '../src/servers/guests/reach.ts'
 import { hostOf, type LibvirtSourceConfig } from '../src/servers/libvirt/config.ts'
 import { domainState, domainStates, pausedReasons, shutoffReasons } from '../src/servers/libvirt/domain-states.ts'
 import { MAX_XML_CHARACTERS, readDomainXml } from '../src/servers/libvirt/domain-xml.ts'
@@ -363,7 +364,8 @@ describe('a domain with something wrong concerns no other domain', () => {
 })
 
 describe('domain XML', () => {
-  const read = (devices: string) => readDomainXml(domainXmlOf(ID, devices), HOST)
+  const reach = createReach(HOST, { console_hosts: ['192.0.2.7', '192.168.122.0/24'], console_ports: '5900-65535' })
+  const read = (devices: string) => readDomainXml(domainXmlOf(ID, devices), reach)
 
   test.each([
     ['everywhere', VNC, { host: HOST, port: 5900 }],
@@ -420,6 +422,23 @@ describe('domain XML', () => {
     expect(read(devices)).toMatchObject({ consoles: {}, unreachable: { vnc: why } })
   })
 
+  test.each([
+    ['the metadata service', '169.254.169.254', 5900, '169.254.169.254 is neither the host of this source'],
+    ['a name of another machine', 'db.example', 5900, 'db.example is neither the host of this source'],
+    ['an address as one number', '2852039166', 5900, '2852039166 is neither the host of this source'],
+    ['a port of another program', '0.0.0.0', 22, 'port 22 is not in console_ports (5900-65535)'],
+  ])('that names %s is not believed', (_, address, port, why) => {
+    const listen = `<listen type='address' address='${address}'/>`
+    for (const type of ['vnc', 'spice']) {
+      const graphics = `<graphics type='${type}' port='${port}'>${listen}</graphics>`
+      expect(read(graphics)).toMatchObject({ consoles: {}, unreachable: { [type]: expect.stringContaining(why) } })
+    }
+    const tls = `<graphics type='spice' port='5900' tlsPort='${port}'>${listen}</graphics>`
+    expect(read(tls)).toMatchObject({ consoles: {}, unreachable: { spice: expect.stringContaining(why) } })
+    const serial = `<serial type='tcp'><source mode='bind' host='${address}' service='${port}'/><protocol type='raw'/></serial>`
+    expect(read(serial)).toMatchObject({ consoles: {}, unreachable: { serial: expect.stringContaining(why) } })
+  })
+
   test('SPICE has its TLS port, alone or not', () => {
     const spice = (ports: string) =>
       read(`<graphics type='spice' ${ports}><listen type='address' address='0.0.0.0'/></graphics>`)
@@ -453,7 +472,7 @@ describe('domain XML', () => {
   })
 
   test('a domain without devices has no console; one without an id does not run', () => {
-    expect(readDomainXml(`<domain type='test'><uuid>${ID.toUpperCase()}</uuid></domain>`, HOST)).toEqual({
+    expect(readDomainXml(`<domain type='test'><uuid>${ID.toUpperCase()}</uuid></domain>`, reach)).toEqual({
       uuid: ID,
       running: false,
       consoles: {},
@@ -465,7 +484,7 @@ describe('domain XML', () => {
     const deep = `${'<a>'.repeat(500)}${'</a>'.repeat(500)}`
     const inside = `<metadata>${deep}<devices>${VNC}</devices></metadata><description>${VNC.replaceAll('<', '&lt;')}</description>`
     const xml = domainXmlOf(ID, '').replace('<devices>', `${inside}<devices>`)
-    expect(readDomainXml(xml, HOST).consoles).toEqual({})
+    expect(readDomainXml(xml, reach).consoles).toEqual({})
   })
 
   test.each([
@@ -476,13 +495,13 @@ describe('domain XML', () => {
     ['another document', '<pool><uuid>x</uuid></pool>'],
     ['a tower of elements', '<a>'.repeat(100_000)],
   ])('%s is refused', (_, xml) => {
-    expect(() => readDomainXml(xml, HOST)).toThrow()
+    expect(() => readDomainXml(xml, reach)).toThrow()
   })
 
   test('names of JavaScript’s own are only names', () => {
     const xml = domainXmlOf(ID, `<__proto__ polluted='yes'/><constructor/>${VNC}`)
     try {
-      expect(readDomainXml(xml, HOST).consoles).toEqual({ vnc: { host: HOST, port: 5900 } })
+      expect(readDomainXml(xml, reach).consoles).toEqual({ vnc: { host: HOST, port: 5900 } })
     } catch (error) {
       expect(error).toBeInstanceOf(Error) // refusing is right as well
     }

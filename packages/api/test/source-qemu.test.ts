@@ -1,9 +1,10 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createLogger, silentLogger } from '@oriel/runtime'
+import { createLogger, loadConfig, silentLogger } from '@oriel/runtime'
 import { describe, expect, test } from 'vitest'
+import { refineApiConfig } from '../src/config-refine.ts'
 import type { ServerChange, Source } from '../src/index.ts'
-import { createQemuSource } from '../src/index.ts'
+import { ApiConfig, createQemuSource } from '../src/index.ts'
 import type { QemuSourceConfig } from '../src/servers/qemu/config.ts'
 import { MAX_MESSAGE_CHARACTERS, QmpConnection } from '../src/servers/qemu/qmp.ts'
 import { runState, runStates } from '../src/servers/qemu/run-states.ts'
@@ -37,6 +38,7 @@ const qemuConfig = (folder: string, keys = 'poll_seconds = 0.1', answerTimeoutMs
     kind = "qemu"
     qmp = "${folder}/*.qmp"
     host = "${HOST}"
+    console_hosts = ["192.0.2.0/28", "2001:db8::/64"]
     project_id = "p"
     answer_timeout_ms = ${answerTimeoutMs}
     ${keys}`).sources[0] as QemuSourceConfig
@@ -124,6 +126,44 @@ describe('where a guest says that it listens', () => {
   ])('SPICE with %s', async (_, spice, address) => {
     await using one = await bench({ answers: guestAnswers({ 'query-spice': { enabled: true, ...spice } }) })
     expect(await consoleOf(one.source, 'spice')).toEqual(address)
+  })
+
+  test.each([
+    ['the metadata service', vnc({ host: '169.254.169.254' })],
+    ['the metadata service, as one number', vnc({ host: '2852039166' })],
+    ['another name', vnc({ host: 'db.example' })],
+    ['loopback where the source is elsewhere, mapped', vnc({ host: '::ffff:10.0.0.6', family: 'ipv6' })],
+    ['a port of another program', vnc({ service: '22' })],
+  ])('%s is not believed, and the log says which key would allow it', async (_, answers) => {
+    const lines: string[] = []
+    const log = createLogger({ name: 'test', level: 'warn', destination: { write: (line) => void lines.push(line) } })
+    await using one = await bench({ answers: guestAnswers(answers), log })
+    await expect(consoleOf(one.source, 'vnc')).rejects.toSatisfy(isSourceError('ConsoleTypeUnavailable'))
+    const why = expect.stringMatching(/console_hosts|console_ports/)
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ serverId: ID, protocol: 'vnc', why }])
+  })
+
+  test.each([
+    ['its host in another case or form', { host: 'Compute-1.example' }, vnc({ host: 'compute-1.EXAMPLE' })],
+    ['a name that is listed', { console_hosts: ['vnc.example'] }, vnc({ host: 'vnc.example' })],
+    ['a lower port that is listed', { console_ports: '4000-5000' }, vnc({ service: '4555' })],
+  ])('%s is believed', async (_, keys, answers) => {
+    await using folder = await socketFolder()
+    await using __ = await fakeQemu(join(folder.path, 'a.qmp'), { answers: guestAnswers(answers) })
+    const config = { ...qemuConfig(folder.path), ...keys }
+    await using source = await createQemuSource(config, { log: silentLogger() })
+    expect(await consoleOf(source, 'vnc')).toMatchObject({ port: expect.any(Number) })
+  })
+
+  test.each([
+    ['console_ports = "70000-80000"', 'sources[0].console_ports'],
+    ['console_ports = "6000-5900"', 'give the first and the last, such as 5900-65535'],
+    ['console_ports = "5900"', 'the first and the last port, such as 5900-65535'],
+    ['console_hosts = ["10.0.0.0/33"]', 'sources[0].console_hosts[0]'],
+    ['console_hosts = ["http://10.0.0.5"]', 'a name, an address or a CIDR'],
+  ])('%s is refused', (keys, message) => {
+    const toml = `auth.method = "none"\n[[sources]]\nkind = "qemu"\nqmp = "/run/*.qmp"\nhost = "${HOST}"\nproject_id = "p"\n${keys}`
+    expect(() => loadConfig(ApiConfig, { toml, refine: refineApiConfig })).toThrow(message)
   })
 
   const chardev = (filename: string) => ({ 'query-chardev': [{ label: 'c', filename }] })
@@ -254,6 +294,40 @@ describe('following guests', () => {
     arriving.answers['query-status'] = { status: 'running' }
     expect(['moved', 'stopped']).toContain((await told).kind)
     await expect.poll(() => consoleOf(one.source, 'vnc')).toEqual({ host: HOST, port: 5999 })
+  })
+
+  test('a second guest with the UUID of the first is refused, with one line, whatever it does, until the first ends', async () => {
+    const lines: string[] = []
+    const log = createLogger({ name: 'test', level: 'warn', destination: { write: (line) => void lines.push(line) } })
+    await using one = await bench({ log, answerTimeoutMs: 2000 })
+    const port = (service: string) => ({ 'query-vnc': { enabled: true, family: 'ipv4', service, host: '0.0.0.0' } })
+    const path = join(one.folder, 'twin.qmp')
+    await using twin = await fakeQemu(path, {
+      answers: guestAnswers({ ...port('5999'), 'query-name': { name: 'twin' } }),
+    })
+    const asked = (times: number) => () => twin.asked.filter((command) => command === 'query-chardev').length >= times
+    await expect.poll(asked(4)).toBe(true)
+    Object.assign(twin.answers, port('5998'))
+    await expect.poll(asked(8)).toBe(true)
+    expect(one.changes).toEqual([])
+    expect(await one.source.list()).toMatchObject([{ id: ID, name: 'web-1' }])
+    expect(await consoleOf(one.source, 'vnc')).toEqual({ host: HOST, port: 5911 })
+    // Not even by its silence does it keep the first one's consoles from anybody.
+    twin.answers['query-status'] = SILENCE
+    expect(await consoleOf(one.source, 'vnc')).toEqual({ host: HOST, port: 5911 })
+    delete twin.answers['query-status']
+    const refusals = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg.includes('refused'))
+    expect(refusals).toMatchObject([{ serverId: ID, server: 'web-1', second: expect.stringContaining('twin.qmp') }])
+  })
+
+  test('a second guest with the UUID of the first takes its place when the first ends', async () => {
+    await using one = await bench()
+    const answers = guestAnswers({ 'query-name': { name: 'twin' } })
+    await using _ = await fakeQemu(join(one.folder, 'twin.qmp'), { answers })
+    const told = nextChange(one.source)
+    await one.qemu[Symbol.asyncDispose]()
+    expect((await told).serverId).toBe(ID)
+    await expect.poll(async () => (await one.source.list()).map(({ name }) => name)).toEqual(['twin'])
   })
 
   test('a guest belongs to the project of the first row that its name fits', async () => {

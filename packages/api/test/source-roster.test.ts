@@ -83,6 +83,18 @@ test.each([
     ['moved'],
   ],
   [
+    'nothing, when a guest that runs has a second one beside it, whatever that does',
+    [
+      ['a', guest()],
+      ['b', elsewhere],
+      ['a', guest()],
+      ['b', other],
+      ['a', guest()],
+      ['b', undefined],
+    ],
+    [],
+  ],
+  [
     'stopped, and nothing when it is gone thereafter',
     [
       ['a', guest()],
@@ -127,4 +139,39 @@ test.each([
   ],
 ] as const)('tells %s', (_, steps, kinds) => {
   expect(told(...steps)).toEqual(kinds)
+})
+
+test('names a second guest once, again only after it was gone, and the first keeps the id', () => {
+  const twins: unknown[] = []
+  const roster = new Roster((twin) => twins.push(twin))
+  const twin = { id: SERVER_ID, first: 'a', second: 'b' }
+  for (const place of ['a', 'b', 'a', 'b', 'b', 'a']) roster.set(place, guest())
+  expect(twins).toEqual([twin])
+  expect(roster.find(SERVER_ID)?.place).toBe('a')
+  expect(roster.list()).toHaveLength(1)
+  roster.set('b', undefined)
+  roster.set('b', guest())
+  expect(twins).toEqual([twin, twin])
+})
+
+test('a guest that has taken a place keeps it when the one before it runs again', () => {
+  const roster = new Roster()
+  roster.set('a', guest())
+  roster.set('b', guest())
+  roster.set('a', off)
+  expect(roster.find(SERVER_ID)?.place).toBe('b')
+  roster.set('a', guest())
+  expect(roster.find(SERVER_ID)?.place).toBe('b')
+})
+
+test('an event of a guest that is refused is none of the first one', () => {
+  const changes: unknown[] = []
+  const roster = new Roster()
+  using _ = roster.subscribe((change) => changes.push(change))
+  roster.set('a', guest())
+  roster.set('b', guest())
+  roster.stopped('b')
+  expect(changes).toEqual([])
+  roster.stopped('a')
+  expect(changes).toEqual([{ serverId: SERVER_ID, kind: 'stopped' }])
 })

@@ -2,7 +2,7 @@ import { mkdtempDisposable, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { combineSources, createStaticSource, type Source, SourceError } from '../src/index.ts'
+import { combineSources, createStaticSource, type ServerChange, type Source, SourceError } from '../src/index.ts'
 import type { StaticServerConfig } from '../src/servers/config.ts'
 import { configOf, fakeSource, server } from './support.ts'
 
@@ -105,6 +105,74 @@ describe('several sources', () => {
     ])
     expect((await both.find('a'))?.name).toBe('first')
     expect(await both.find('d')).toBeUndefined()
+  })
+
+  describe('that know one id', () => {
+    const guest = (changes: object) => fakeSource([server({ id: 'a', ...changes })])
+    /** Two sources whose servers and changes a test chooses. */
+    function pair(first: object, second: object) {
+      const tell: ((change: ServerChange) => void)[] = []
+      const servers = [[server({ id: 'a', name: 'one', ...first })], [server({ id: 'a', name: 'two', ...second })]]
+      const sources = servers.map((_, index) =>
+        fakeSource([], {
+          name: `source-${index}`,
+          list: async () => servers[index]!,
+          find: async (id) => servers[index]!.find((each) => each.id === id),
+          subscribe: (listener) => {
+            tell[index] = listener
+            return { [Symbol.dispose]: () => {} }
+          },
+        }),
+      )
+      const twins: unknown[] = []
+      const changes: ServerChange[] = []
+      const both = combineSources(sources, (twin) => twins.push(twin))
+      both.subscribe!((change) => changes.push(change))
+      const nameOf = async () => (await both.find('a'))?.name
+      return { both, servers, tell, twins, changes, nameOf }
+    }
+
+    test('the guest that was found first stays, whatever the second does, which is named once', async () => {
+      const { both, tell, twins, changes, nameOf } = pair({ createdAt: 2000 }, { createdAt: 1000 })
+      for (const _ of [1, 2, 3]) {
+        expect(await nameOf()).toBe('two')
+        expect((await both.list()).map(({ name }) => name)).toEqual(['two'])
+      }
+      for (const kind of ['moved', 'stopped', 'gone'] as const) tell[0]!({ serverId: 'a', kind })
+      expect(changes).toEqual([])
+      tell[1]!({ serverId: 'a', kind: 'moved' })
+      expect(changes).toEqual([{ serverId: 'a', kind: 'moved' }])
+      expect(twins).toEqual([{ serverId: 'a', first: 'sources[1] source-1', second: 'sources[0] source-0' }])
+    })
+
+    test('found at once, the first source counts', async () => {
+      expect(await pair({ createdAt: 1 }, { createdAt: 1 }).nameOf()).toBe('one')
+      expect(await pair({}, {}).nameOf()).toBe('one')
+    })
+
+    test('the one that runs counts, and of a migration the side that has arrived', async () => {
+      expect(await pair({ vmState: 'stopped', createdAt: 1 }, { createdAt: 2 }).nameOf()).toBe('two')
+      const migrated = pair({ taskState: 'migrating', createdAt: 1 }, { createdAt: 2 })
+      expect(await migrated.nameOf()).toBe('two')
+      expect(migrated.twins).toEqual([])
+    })
+
+    test('when the first is gone the second takes its place, and whoever was told an address hears of it', async () => {
+      const { servers, tell, changes, nameOf } = pair({ createdAt: 1 }, { createdAt: 2 })
+      expect(await nameOf()).toBe('one')
+      servers[0] = []
+      tell[0]!({ serverId: 'a', kind: 'gone' })
+      expect(await nameOf()).toBe('two')
+      expect(changes).toEqual([
+        { serverId: 'a', kind: 'gone' },
+        { serverId: 'a', kind: 'moved' },
+      ])
+    })
+
+    test('a source that fails is not passed over in favour of another', async () => {
+      const failing = fakeSource([], { find: () => Promise.reject(new Error('away')) })
+      await expect(combineSources([failing, guest({})]).find('a')).rejects.toThrow('away')
+    })
   })
 
   test('each is asked for its own servers', async () => {

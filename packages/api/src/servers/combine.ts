@@ -1,35 +1,45 @@
 /** Several sources as one. */
 import { SourceError, SourcePartlyUnavailable } from './errors.ts'
+import { type Claim, Owners, type TwinServers } from './owners.ts'
 import type { Server } from './server.ts'
-import type { CallOptions, Source } from './source.ts'
+import type { CallOptions, ServerChange, Source } from './source.ts'
 
 /**
- * One source of all servers of `sources`. An id belongs to the first source that knows it.
+ * One source of all servers of `sources`. An id that several of them know belongs to one, as {@link Owners} says.
  * Disposing of it disposes of them.
+ * @param onTwin called once for each server that is refused because another one that runs has its id
  */
-export function combineSources(sources: readonly Source[]): Source {
+export function combineSources(sources: readonly Source[], onTwin: (twin: TwinServers) => void = () => {}): Source {
   if (sources.length === 1) return sources[0]!
-  const owners = new WeakMap<Server, Source>()
-  const owned = (server: Server, source: Source) => {
-    owners.set(server, source)
+  const placed = sources.map((source, index) => ({ source, place: `sources[${index}] ${source.name}` }))
+  const sourceOf = new WeakMap<Server, Source>()
+  const listeners = new Set<(change: ServerChange) => void>()
+  const owners = new Owners({
+    onTwin,
+    onMoved: (serverId) => {
+      for (const listener of listeners) listener({ serverId, kind: 'moved' })
+    },
+  })
+  const owned = ({ server, source }: Claim) => {
+    sourceOf.set(server, source)
     return server
   }
-  const ownerOf = (server: Server) => owners.get(server) ?? unknownServer(server)
+  const ownerOf = (server: Server) => sourceOf.get(server) ?? unknownServer(server)
   return {
     name: sources.map(({ name }) => name).join('+'),
     parts: sources,
     async list(options) {
       const lists = await Promise.all(
-        sources.map(async (source) => (await source.list(options)).map((server) => owned(server, source))),
+        placed.map(async (each) => (await each.source.list(options)).map((server) => ({ server, ...each }))),
       )
-      return firstOfEachId(lists.flat())
+      return owners.chooseEach(lists.flat()).map(owned)
     },
     async find(id, options) {
-      for (const source of sources) {
-        const server = await source.find(id, options)
-        if (server) return owned(server, source)
-      }
-      return undefined
+      const found = await Promise.all(
+        placed.map(async (each) => ({ ...each, server: await each.source.find(id, options) })),
+      )
+      const chosen = owners.choose(found.flatMap(({ server, ...each }) => (server ? [{ server, ...each }] : [])))
+      return chosen && owned(chosen)
     },
     console: (server, protocol, type, options) => ownerOf(server).console(server, protocol, type, options),
     async output(server, options) {
@@ -42,7 +52,12 @@ export function combineSources(sources: readonly Source[]): Source {
     },
     subscribe(listener) {
       const stack = new DisposableStack()
-      for (const source of sources) stack.use(source.subscribe?.(listener))
+      listeners.add(listener)
+      stack.defer(() => listeners.delete(listener))
+      for (const source of sources) {
+        const heard = (change: ServerChange) => void (owners.concerns(source, change.serverId) && listener(change))
+        stack.use(source.subscribe?.(heard))
+      }
       return stack
     },
     async [Symbol.asyncDispose]() {
@@ -68,11 +83,6 @@ export async function answersAtAll(source: Source, options?: CallOptions): Promi
   } catch (error) {
     if (!(error instanceof SourcePartlyUnavailable)) throw error
   }
-}
-
-function firstOfEachId(servers: readonly Server[]): readonly Server[] {
-  const seen = new Set<string>()
-  return servers.filter(({ id }) => !seen.has(id) && seen.add(id))
 }
 
 function unknownServer({ id }: Server): never {

@@ -46,7 +46,9 @@ export async function createSources(
   for (const config of configs) sources.push(stack.use(await factoryOf(config)(config, context)))
   const rest = stack.move()
   return {
-    source: combineSources(sources),
+    source: combineSources(sources, (twin) =>
+      context.log.warn(twin, 'a second server with this id is refused: give each guest a UUID of its own'),
+    ),
     reload: (next) => reloadListed(sources, configs, next, context.log),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   }

@@ -7,7 +7,7 @@ import { serverFaults } from '../config-refine.ts'
 import { type StaticServerConfig, type StaticSourceConfig, staticServerConfig } from './config.ts'
 import type { Consoles } from './guests/guest.ts'
 import { Roster } from './guests/roster.ts'
-import type { VmState } from './server.ts'
+import { isOff } from './server.ts'
 import type { Source } from './source.ts'
 import { consoleAddress, createStaticSource, toServer } from './static.ts'
 
@@ -109,7 +109,7 @@ function sourceOf(servers: readonly StaticServerConfig[], roster: Roster, starte
   for (const { place } of roster.list()) if (!ids.has(place)) roster.set(place, undefined)
   for (const config of servers) {
     const server = toServer(config, startedAt)
-    roster.set(config.id, { server, live: !OFF.has(server.vmState), consoles: consolesOf(config) })
+    roster.set(config.id, { server, live: !isOff(server.vmState), consoles: consolesOf(config) })
   }
   return createStaticSource({ kind: 'static', servers: [...servers] }, () => startedAt)
 }
@@ -119,9 +119,6 @@ function consolesOf(config: StaticServerConfig): Consoles {
   const given = protocols.filter((protocol) => config.consoles[protocol] !== undefined)
   return Object.fromEntries(given.map((protocol) => [protocol, consoleAddress(config, protocol)]))
 }
-
-/** States of a server that nothing runs. */
-const OFF: ReadonlySet<VmState> = new Set(['stopped', 'deleted', 'soft-delete', 'shelved', 'shelved_offloaded'])
 
 function report(log: Logger, file: string | undefined, error: unknown): void {
   const faults = error instanceof ConfigError ? error.faults.map((fault) => faultLine(fault, file)) : undefined

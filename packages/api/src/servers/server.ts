@@ -17,6 +17,10 @@ export const vmStates = [
 ] as const
 export type VmState = (typeof vmStates)[number]
 
+/** Whether nothing runs a server in this state. */
+export const isOff = (vmState: VmState): boolean => OFF.has(vmState)
+const OFF: ReadonlySet<VmState> = new Set(['stopped', 'deleted', 'soft-delete', 'shelved', 'shelved_offloaded'])
+
 /** A server as a source tells it. Times are milliseconds since the epoch. */
 export interface Server {
   /** Looked up exactly as written; usually a UUID in lower case. */

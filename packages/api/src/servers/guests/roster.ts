@@ -11,22 +11,44 @@ export interface Found {
   readonly guest: Guest
 }
 
+/** A guest that claims the id of another one. */
+export interface Twin {
+  readonly id: string
+  /** Where the guest is that has the id. */
+  readonly first: Place
+  /** Where the guest is that is refused. */
+  readonly second: Place
+}
+
 type Listener = (change: ServerChange) => void
 
-/** One id may be in two places, as in the middle of a migration: then the one in charge counts. */
+/**
+ * One id may be in two places. In the middle of a migration the guest in charge counts. Of two guests that both run, one
+ * has an id that is not its own, by mistake or to be taken for the other: the first stays, and the second is refused for as
+ * long as the first runs.
+ */
 export class Roster {
   readonly #byPlace = new Map<Place, Guest>()
   readonly #byId = new Map<string, Map<Place, Guest>>()
+  /** Which place has an id. */
+  readonly #owners = new Map<string, Place>()
+  readonly #refused = new Set<Place>()
   readonly #listeners = new Set<Listener>()
+  readonly #onTwin: (twin: Twin) => void
+
+  /** @param onTwin called once for each guest that is refused, for the log */
+  constructor(onTwin: (twin: Twin) => void = () => {}) {
+    this.#onTwin = onTwin
+  }
 
   /** What is now in a place; `undefined`: nothing any more. Tells what that changes for those who hold tokens. */
   set(place: Place, guest: Guest | undefined): void {
     const before = this.#byPlace.get(place)
     const ids = new Set([before?.server.id, guest?.server.id].filter((id) => id !== undefined))
     const changes = [...ids].map((id) => ({ id, was: this.find(id) }))
-    if (before) this.#take(place, before.server.id)
+    if (before && before.server.id !== guest?.server.id) this.#take(place, before.server.id)
     if (guest) this.#put(place, guest)
-    for (const { id, was } of changes) this.#compare(id, was, this.find(id))
+    for (const { id, was } of changes) this.#compare(id, was, this.#settle(id))
   }
 
   get(place: Place): Guest | undefined {
@@ -39,20 +61,18 @@ export class Roster {
   }
 
   find(id: string): Found | undefined {
-    let best: Found | undefined
-    for (const [place, guest] of this.#byId.get(id) ?? []) {
-      if (!best || rank(guest) > rank(best.guest)) best = { place, guest }
-    }
-    return best
+    const place = this.#owners.get(id)
+    return place === undefined ? undefined : { place, guest: this.#byPlace.get(place)! }
   }
 
   list(): readonly Found[] {
     return [...this.#byId.keys()].map((id) => this.find(id)!)
   }
 
-  /** Tells that a guest has stopped, although its place may hold it again already. */
-  stopped(serverId: string): void {
-    this.#tell({ serverId, kind: 'stopped' })
+  /** Tells that the guest in this place has stopped, although the place may hold it again already. */
+  stopped(place: Place): void {
+    const id = this.#byPlace.get(place)?.server.id
+    if (id !== undefined && this.#owners.get(id) === place) this.#tell({ serverId: id, kind: 'stopped' })
   }
 
   subscribe(listener: Listener): Disposable {
@@ -68,9 +88,32 @@ export class Roster {
 
   #take(place: Place, id: string): void {
     this.#byPlace.delete(place)
+    this.#refused.delete(place)
     const places = this.#byId.get(id)
     places?.delete(place)
     if (places?.size === 0) this.#byId.delete(id)
+  }
+
+  /** Decides which place has the id now, and names those that are refused. */
+  #settle(id: string): Found | undefined {
+    const places = [...(this.#byId.get(id) ?? [])].map(([place, guest]) => ({ place, guest }))
+    const owner = this.#owners.get(id)
+    const highest = Math.max(...places.map(({ guest }) => rank(guest)))
+    const best = places.filter(({ guest }) => rank(guest) === highest)
+    const chosen = best.find(({ place }) => place === owner) ?? best[0]
+    if (chosen) this.#owners.set(id, chosen.place)
+    else this.#owners.delete(id)
+    for (const each of places) this.#judge(each, chosen!)
+    return chosen
+  }
+
+  #judge({ place, guest }: Found, first: Found): void {
+    if (place === first.place || rank(guest) < RUNS_IN_CHARGE) {
+      this.#refused.delete(place)
+    } else if (!this.#refused.has(place)) {
+      this.#refused.add(place)
+      this.#onTwin({ id: guest.server.id, first: first.place, second: place })
+    }
   }
 
   #compare(serverId: string, was: Found | undefined, is: Found | undefined): void {
@@ -85,10 +128,11 @@ export class Roster {
   }
 }
 
-/** In charge before standing in, running before off, and then whichever was found first. */
+/** In charge before standing in, running before off. */
 const rank = ({ live, standIn }: Guest) => (live ? 2 : 0) + (standIn ? 0 : 1)
+const RUNS_IN_CHARGE = 3
 
-/** Whether somebody who was told an address, or an owner, was told what is no longer so. A new console harms nobody. */
+/** Whether an address or an owner that was published has changed. Added consoles don't count: no token leads to them yet. */
 function hasMoved(was: Found, is: Found): boolean {
   if (was.place !== is.place || was.guest.server.projectId !== is.guest.server.projectId) return true
   const known = Object.keys(was.guest.consoles) as (keyof typeof was.guest.consoles)[]

@@ -3,6 +3,7 @@ import { host } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { MAX_TIMER_MS, MAX_TIMER_SECONDS } from '../../time-spans.ts'
 import { ownerKeys } from '../guests/config.ts'
+import { reachKeys } from '../guests/reach.ts'
 
 const uri = Type.String({
   pattern: '^[a-z][a-z0-9+.-]*://[^\\s]*$',
@@ -22,6 +23,7 @@ export const libvirtSourceConfig = Type.Object(
       }),
     ),
     ...ownerKeys,
+    ...reachKeys,
     poll_seconds: Type.Number({
       default: 5,
       minimum: 0.1,

@@ -5,6 +5,7 @@ import type { Logger } from '@oriel/runtime'
 import { SourceError, SourceUnavailable } from '../errors.ts'
 import { projectOf } from '../guests/config.ts'
 import { type Consoles, type Guest, shownName } from '../guests/guest.ts'
+import { createReach, type Reach } from '../guests/reach.ts'
 import type { Place, Roster } from '../guests/roster.ts'
 import type { ConsoleAddress } from '../source.ts'
 import { hostOf, type LibvirtSourceConfig } from './config.ts'
@@ -71,7 +72,7 @@ class Complaints {
 export class Connection implements AsyncDisposable {
   readonly #options: ConnectionOptions
   readonly #virsh: VirshOptions
-  readonly #host: string
+  readonly #reach: Reach
   readonly #end = new AbortController()
   readonly #domains = new Map<string, Domain>()
   readonly #complaints = new Complaints()
@@ -88,7 +89,7 @@ export class Connection implements AsyncDisposable {
     const { uri, config, program } = options
     this.#options = options
     this.#virsh = { uri, timeoutMs: config.answer_timeout_ms, ...(program !== undefined && { program }) }
-    this.#host = hostOf(uri, config)
+    this.#reach = createReach(hostOf(uri, config), config)
     this.#timer = setInterval(() => void this.look(), config.poll_seconds * 1000)
     this.#listening = this.#listen()
   }
@@ -148,7 +149,7 @@ export class Connection implements AsyncDisposable {
 
   async #ask(id: string, signal: AbortSignal = this.#end.signal): Promise<DomainXml> {
     try {
-      const xml = readDomainXml(await domainXml(this.#virsh, id, signal), this.#host)
+      const xml = readDomainXml(await domainXml(this.#virsh, id, signal), this.#reach)
       if (xml.uuid === id) return xml
     } catch (cause) {
       if (!(cause instanceof NoSuchDomain)) throw cause
@@ -259,13 +260,15 @@ export class Connection implements AsyncDisposable {
         projectId: projectOf(name, this.#options.config),
         vmState: meaning.vmState,
         taskState: meaning.taskState,
-        host: this.#host,
+        host: this.#reach.host,
         createdAt,
         updatedAt: changedAt,
         ...(this.#unansweredSince !== undefined && { unansweredSince: this.#unansweredSince }),
       },
       live: meaning.live,
       consoles: consoles ?? {},
+      // Either side of a migration: what runs elsewhere is in charge.
+      ...(meaning.live && meaning.taskState === 'migrating' && { standIn: true }),
     }
   }
 
@@ -315,7 +318,8 @@ export class Connection implements AsyncDisposable {
 
   #heard({ domain: name, event }: LifecycleEvent): void {
     for (const { listed, meaning } of this.#domains.values()) {
-      if (listed.name === name && meaning.live && ENDING.has(event)) this.#options.roster.stopped(listed.uuid)
+      if (listed.name === name && meaning.live && ENDING.has(event))
+        this.#options.roster.stopped(this.#placeOf(listed.uuid))
     }
     void this.look()
   }

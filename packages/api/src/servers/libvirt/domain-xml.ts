@@ -1,6 +1,7 @@
 /** Where a domain's consoles are, from its XML (https://libvirt.org/formatdomain.html). */
 import { XMLParser } from 'fast-xml-parser'
 import { type Consoles, dialableHost, dialablePort } from '../guests/guest.ts'
+import type { Reach } from '../guests/reach.ts'
 import type { ConsoleAddress } from '../source.ts'
 
 export interface DomainXml {
@@ -9,7 +10,7 @@ export interface DomainXml {
   /** Only a running domain has one. */
   readonly running: boolean
   readonly consoles: Consoles
-  /** Consoles that are there, but where no proxy can dial them; and why. */
+  /** Consoles that are there, but where the proxy cannot or must not dial them; and why. */
   readonly unreachable: Readonly<Record<string, string>>
 }
 
@@ -17,11 +18,11 @@ export interface DomainXml {
 export const MAX_XML_CHARACTERS = 1024 * 1024
 
 /**
- * Reads a domain's XML. `host` is the hypervisor as the proxy sees it.
+ * Reads a domain's XML.
  * @throws Error for XML that describes no domain, is too long, or has a document type: libvirt writes none, and entities are
  * declared there. The same text within a comment or CDATA, as metadata may hold it, is only text.
  */
-export function readDomainXml(xml: string, host: string): DomainXml {
+export function readDomainXml(xml: string, reach: Reach): DomainXml {
   if (xml.length > MAX_XML_CHARACTERS) throw new Error('the domain XML is too long')
   if (/<!(DOCTYPE|ENTITY)/i.test(xml.replace(CHARACTER_DATA, ''))) throw new Error('the domain XML has a document type')
   const domain = first(record(parser.parse(xml)).domain)
@@ -29,9 +30,9 @@ export function readDomainXml(xml: string, host: string): DomainXml {
   if (uuid === '') throw new Error('the domain XML names no domain')
   const devices = first(domain.devices)
   const found = [
-    ['vnc', graphics(devices, 'vnc', host)],
-    ['spice', graphics(devices, 'spice', host)],
-    ['serial', serial(devices, host)],
+    ['vnc', graphics(devices, 'vnc', reach)],
+    ['spice', graphics(devices, 'spice', reach)],
+    ['serial', serial(devices, reach)],
   ] as const
   return {
     uuid,
@@ -56,20 +57,20 @@ interface Outcome {
 const firstReachable = (outcomes: readonly Outcome[]): Outcome =>
   outcomes.find(({ address }) => address) ?? outcomes[0] ?? {}
 
-function graphics(devices: Node, type: 'vnc' | 'spice', host: string): Outcome {
+function graphics(devices: Node, type: 'vnc' | 'spice', reach: Reach): Outcome {
   const ofType = all(devices.graphics).filter((device) => attribute(device, 'type') === type)
-  return firstReachable(ofType.map((device) => graphicsAddress(device, type, host)))
+  return firstReachable(ofType.map((device) => graphicsAddress(device, type, reach)))
 }
 
-function graphicsAddress(device: Node, type: 'vnc' | 'spice', host: string): Outcome {
+function graphicsAddress(device: Node, type: 'vnc' | 'spice', reach: Reach): Outcome {
   const port = dialablePort(attribute(device, 'port'))
   const tlsPort = type === 'spice' ? dialablePort(attribute(device, 'tlsPort')) : undefined
   const listens = all(device.listen)
-  const outcomes = (listens.length > 0 ? listens : [device]).map((listen) => listenHost(listen, device, host))
+  const outcomes = (listens.length > 0 ? listens : [device]).map((listen) => listenHost(listen, device, reach.host))
   const dialable = outcomes.find((outcome) => outcome.host !== undefined)
   if (dialable?.host === undefined) return { why: outcomes[0]?.why ?? 'it listens nowhere' }
   if (port === undefined && tlsPort === undefined) return { why: 'it has no port' }
-  return { address: { host: dialable.host, port: port ?? null, ...(tlsPort !== undefined && { tlsPort }) } }
+  return allowed({ host: dialable.host, port: port ?? null, ...(tlsPort !== undefined && { tlsPort }) }, reach)
 }
 
 /** `listen` is a `<listen>` element; before libvirt 0.9.4 the graphics element itself said where. */
@@ -87,23 +88,28 @@ function listenHost(listen: Node, device: Node, host: string): { readonly host?:
 const LIBVIRT_DEFAULT_LISTEN = '127.0.0.1'
 
 /** Serial ports come first; the first console element only repeats the first of them. */
-function serial(devices: Node, host: string): Outcome {
+function serial(devices: Node, reach: Reach): Outcome {
   const overTcp = [...all(devices.serial), ...all(devices.console)].filter(
     (device) => attribute(device, 'type') === 'tcp',
   )
-  return firstReachable(overTcp.map((device) => serialAddress(device, host)))
+  return firstReachable(overTcp.map((device) => serialAddress(device, reach)))
 }
 
-function serialAddress(device: Node, host: string): Outcome {
+function serialAddress(device: Node, reach: Reach): Outcome {
   const source = all(device.source).find((each) => attribute(each, 'mode') === 'bind')
   if (!source) return { why: 'it connects out instead of listening' }
   const protocol = attribute(first(device.protocol), 'type') || 'raw'
   if (protocol !== 'raw') return { why: `it speaks ${protocol}` }
   if (attribute(source, 'tls') === 'yes') return { why: 'it speaks TLS' }
   const port = dialablePort(attribute(source, 'service'))
-  const dialable = dialableHost(attribute(source, 'host'), host)
+  const dialable = dialableHost(attribute(source, 'host'), reach.host)
   if (port === undefined || dialable === undefined) return { why: 'it has no address' }
-  return { address: { host: dialable, port } }
+  return allowed({ host: dialable, port }, reach)
+}
+
+function allowed(address: ConsoleAddress, reach: Reach): Outcome {
+  const why = reach.objection(address)
+  return why === undefined ? { address } : { why }
 }
 
 type Node = Readonly<Record<string, unknown>>

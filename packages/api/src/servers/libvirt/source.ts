@@ -19,7 +19,9 @@ export interface LibvirtContext {
  * `check` tells.
  */
 export async function createLibvirtSource(config: LibvirtSourceConfig, context: LibvirtContext): Promise<Source> {
-  const roster = new Roster()
+  const roster = new Roster(({ id, first, second }) => {
+    context.log.warn({ serverId: id, first, second }, 'a second domain claims this UUID and is refused')
+  })
   const uris = [config.uri].flat()
   const connections = uris.map(
     (uri) => new Connection({ ...context, uri, config, roster, log: context.log.child({ source: 'libvirt', uri }) }),

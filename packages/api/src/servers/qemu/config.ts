@@ -3,6 +3,7 @@ import { host } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { MAX_TIMER_MS, MAX_TIMER_SECONDS } from '../../time-spans.ts'
 import { ownerKeys } from '../guests/config.ts'
+import { reachKeys } from '../guests/reach.ts'
 
 export const qemuSourceConfig = Type.Object(
   {
@@ -10,6 +11,7 @@ export const qemuSourceConfig = Type.Object(
     qmp: Type.String({ minLength: 1, description: 'A glob of QMP sockets, such as /run/oriel/*.qmp; one a guest.' }),
     host: host({ description: 'The name or address of this host, as seen from the proxy.' }),
     ...ownerKeys,
+    ...reachKeys,
     serial_chardev: Type.Optional(
       Type.String({
         minLength: 1,

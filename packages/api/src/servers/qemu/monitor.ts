@@ -2,6 +2,7 @@
 import type { Logger } from '@oriel/runtime'
 import { projectOf } from '../guests/config.ts'
 import type { Guest } from '../guests/guest.ts'
+import type { Reach } from '../guests/reach.ts'
 import type { QemuSourceConfig } from './config.ts'
 import { QmpConnection, QmpSilence } from './qmp.ts'
 import { askCondition, askIdentity, type Condition, type Identity } from './questions.ts'
@@ -10,6 +11,7 @@ import { type RunStateMeaning, runStates } from './run-states.ts'
 export interface MonitorOptions {
   readonly path: string
   readonly config: QemuSourceConfig
+  readonly reach: Reach
   readonly log: Logger
   /** Called with what is known after each answer, and with `undefined` when the connection has ended. */
   readonly onGuest: (guest: Guest | undefined) => void
@@ -77,7 +79,7 @@ export class Monitor implements Disposable {
     return this.#qmp.ended
   }
 
-  /** Consoles that listen where no proxy can dial, and where that is. */
+  /** Consoles that the proxy cannot or must not dial, and why. */
   get unreachable(): Readonly<Record<string, string>> {
     return this.#condition?.unreachable ?? {}
   }
@@ -102,7 +104,7 @@ export class Monitor implements Disposable {
 
   async #ask(): Promise<void> {
     try {
-      this.#take(await askCondition(this.#qmp, this.#identity, this.#options.config.host))
+      this.#take(await askCondition(this.#qmp, this.#identity, this.#options.reach))
     } catch (cause) {
       if (cause instanceof QmpSilence) this.#takeSilence()
       else this.#qmp[Symbol.dispose]() // no QEMU, or none any more

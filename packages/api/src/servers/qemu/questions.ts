@@ -2,6 +2,7 @@
 import * as Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import { type Consoles, dialableHost, dialablePort, shownName } from '../guests/guest.ts'
+import type { Reach } from '../guests/reach.ts'
 import type { ConsoleAddress } from '../source.ts'
 import type { QmpConnection } from './qmp.ts'
 import { QmpRefusal } from './qmp.ts'
@@ -22,7 +23,7 @@ export interface Condition {
   /** As `query-status` says, for a state that is not known. */
   readonly stateName: string
   readonly consoles: Consoles
-  /** Consoles that are there, but where no proxy can dial them. */
+  /** Consoles that are there, but where the proxy cannot or must not dial them; and why. */
   readonly unreachable: Readonly<Record<string, string>>
 }
 
@@ -38,22 +39,19 @@ export async function askIdentity(qmp: QmpConnection, serialLabel: string | unde
   return { id: uuid, name: shownName(name, uuid), serialLabels }
 }
 
-/** `host` is the hypervisor as the proxy sees it. */
-export async function askCondition(qmp: QmpConnection, identity: Identity, host: string): Promise<Condition> {
+export async function askCondition(qmp: QmpConnection, identity: Identity, reach: Reach): Promise<Condition> {
   const { status } = answers.status(await qmp.execute('query-status'))
   const listening = [
     ['vnc', vncListening(answers.vnc(await ifBuiltIn(qmp, 'query-vnc')))],
     ['spice', spiceListening(answers.spice(await ifBuiltIn(qmp, 'query-spice')))],
     ['serial', serialListening(answers.chardevs(await qmp.execute('query-chardev')), identity.serialLabels)],
   ] as const
-  const found = listening.flatMap(([protocol, at]) => (at ? [{ protocol, at, address: addressOf(at, host) }] : []))
+  const found = listening.flatMap(([protocol, at]) => (at ? [{ protocol, ...outcomeOf(at, reach) }] : []))
   return {
     state: runState(status),
     stateName: status,
     consoles: Object.fromEntries(found.flatMap(({ protocol, address }) => (address ? [[protocol, address]] : []))),
-    unreachable: Object.fromEntries(
-      found.flatMap(({ protocol, at, address }) => (address ? [] : [[protocol, at.listen.slice(0, 256)]])),
-    ),
+    unreachable: Object.fromEntries(found.flatMap(({ protocol, why }) => (why === undefined ? [] : [[protocol, why]]))),
   }
 }
 
@@ -64,11 +62,24 @@ interface Listening {
   readonly tlsPort?: number | undefined
 }
 
-function addressOf({ listen, port, tlsPort }: Listening, host: string): ConsoleAddress | undefined {
-  const dialable = dialableHost(listen, host)
-  if (dialable === undefined || (port === undefined && tlsPort === undefined)) return undefined
-  return { host: dialable, port: port ?? null, ...(tlsPort !== undefined && { tlsPort }) }
+/** Either the address, or why there is none. */
+interface Outcome {
+  readonly address?: ConsoleAddress
+  readonly why?: string
 }
+
+function outcomeOf({ listen, port, tlsPort }: Listening, reach: Reach): Outcome {
+  const host = dialableHost(listen, reach.host)
+  if (host === undefined || (port === undefined && tlsPort === undefined)) {
+    return { why: `it listens on ${JSON.stringify(listen.slice(0, MAX_SHOWN_CHARACTERS))}, which no proxy can dial` }
+  }
+  const address = { host, port: port ?? null, ...(tlsPort !== undefined && { tlsPort }) }
+  const why = reach.objection(address)
+  return why === undefined ? { address } : { why }
+}
+
+/** Of an address in a log message. */
+const MAX_SHOWN_CHARACTERS = 256
 
 function vncListening({ enabled, family, host, service }: Answer<'vnc'>): Listening | undefined {
   if (!enabled || service === undefined) return undefined

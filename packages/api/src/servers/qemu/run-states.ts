@@ -24,7 +24,12 @@ export const runStates = {
   'restore-vm': { vmState: 'suspended', taskState: 'resuming', reason: 'A snapshot is being loaded.' },
   'save-vm': { vmState: 'active', taskState: 'suspending', reason: 'A snapshot is being saved.' },
   inmigrate: { vmState: 'active', taskState: 'migrating', reason: 'Waiting for a migration to arrive.', standIn: true },
-  'finish-migrate': { vmState: 'active', taskState: 'migrating', reason: 'A migration is about to leave.' },
+  'finish-migrate': {
+    vmState: 'active',
+    taskState: 'migrating',
+    reason: 'A migration is about to leave.',
+    standIn: true,
+  },
   postmigrate: { vmState: 'stopped', taskState: null, reason: 'The guest has left by migration.', standIn: true },
   shutdown: { vmState: 'stopped', taskState: null, reason: 'Shut down; QEMU stays because of -no-shutdown.' },
   'guest-panicked': { vmState: 'error', taskState: null, reason: 'The guest has panicked.' },

@@ -4,7 +4,8 @@ import { resolve } from 'node:path'
 import type { Protocol } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
 import { SourceError, SourceUnavailable } from '../errors.ts'
-import { Roster } from '../guests/roster.ts'
+import { createReach, type Reach } from '../guests/reach.ts'
+import { type Place, Roster, type Twin } from '../guests/roster.ts'
 import type { Server } from '../server.ts'
 import type { CallOptions, ConsoleAddress, Source } from '../source.ts'
 import type { QemuSourceConfig } from './config.ts'
@@ -29,7 +30,8 @@ class QemuSource implements Source {
   readonly subscribe
   readonly #config: QemuSourceConfig
   readonly #log: Logger
-  readonly #roster = new Roster()
+  readonly #reach: Reach
+  readonly #roster = new Roster((twin) => this.#refuse(twin))
   readonly #monitors = new Map<string, Opening>()
   /** Sockets whose last failure has been told, so that the log says it once. */
   readonly #told = new Map<string, string>()
@@ -39,6 +41,7 @@ class QemuSource implements Source {
   constructor(config: QemuSourceConfig, log: Logger) {
     this.#config = config
     this.#log = log
+    this.#reach = createReach(config.host, config)
     this.subscribe = this.#roster.subscribe.bind(this.#roster)
     this.#sockets = watchSockets({
       pattern: config.qmp,
@@ -67,9 +70,8 @@ class QemuSource implements Source {
     if (!found) throw new SourceError('InstanceNotFound')
     const address = found.guest.live ? found.guest.consoles[protocol] : undefined
     if (address) return address
-    const listen = (await this.#monitors.get(found.place))?.unreachable[protocol]
-    const message = listen === undefined ? 'guest has no such console' : 'console listens where no proxy can dial it'
-    this.#log.warn({ serverId: id, protocol, state: found.guest.server.vmState, listen }, message)
+    const why = (await this.#monitors.get(found.place))?.unreachable[protocol] ?? 'the guest has none'
+    this.#log.warn({ serverId: id, protocol, state: found.guest.server.vmState, why }, 'console is not available')
     throw new SourceError('ConsoleTypeUnavailable')
   }
 
@@ -84,10 +86,20 @@ class QemuSource implements Source {
     await Promise.all(openings.map(async (opening) => (await opening)?.[Symbol.dispose]()))
   }
 
-  /** @throws SourceUnavailable when a copy of the guest does not answer: it may be the one in charge. */
+  /**
+   * Asks the guest that has the id. Only if it is not in charge any more are its copies asked: another guest that claims the
+   * id, and then hangs, must not keep the first one's consoles from anybody.
+   * @throws SourceUnavailable when one that may be in charge does not answer
+   */
   async #askAgain(id: string): Promise<void> {
-    const places = this.#roster.placesOf(id)
-    if (places.length === 0) throw new SourceError('InstanceNotFound')
+    const found = this.#roster.find(id)
+    if (!found) throw new SourceError('InstanceNotFound')
+    await this.#askEach([found.place])
+    const now = this.#roster.find(id)?.guest
+    if (!now?.live || now.standIn) await this.#askEach(this.#roster.placesOf(id))
+  }
+
+  async #askEach(places: readonly Place[]): Promise<void> {
     const asked = await Promise.allSettled(places.map(async (place) => (await this.#monitors.get(place))?.fresh()))
     const silent = asked.find((each) => each.status === 'rejected' && each.reason instanceof QmpSilence)
     if (silent?.status === 'rejected') throw new SourceUnavailable(silent.reason.message, { cause: silent.reason })
@@ -109,6 +121,7 @@ class QemuSource implements Source {
       const monitor = await Monitor.open({
         path,
         config: this.#config,
+        reach: this.#reach,
         log: this.#log,
         // The end of this source says nothing about its guests.
         onGuest: (guest) => void (this.#over || this.#roster.set(place, guest)),
@@ -116,7 +129,6 @@ class QemuSource implements Source {
       if (this.#over) monitor[Symbol.dispose]()
       void monitor.ended.then(forget)
       this.#told.delete(path)
-      this.#warnOfTwins(place)
       return monitor
     } catch (cause) {
       forget()
@@ -134,12 +146,8 @@ class QemuSource implements Source {
     this.#log[stale ? 'debug' : 'warn']({ path, reason, hint }, 'QMP socket gives no guest')
   }
 
-  #warnOfTwins(place: string): void {
-    const guest = this.#roster.get(place)
-    if (!guest) return
-    const { id, name } = guest.server
-    const twins = this.#roster.placesOf(id).filter((other) => other !== place && !this.#roster.get(other)?.standIn)
-    if (twins.length === 0 || guest.standIn) return
-    this.#log.warn({ serverId: id, server: name, places: [place, ...twins] }, 'two guests have the same UUID')
+  #refuse({ id, first, second }: Twin): void {
+    const fields = { serverId: id, server: this.#roster.get(first)?.server.name, first, second }
+    this.#log.warn(fields, 'a second guest claims this UUID and is refused: start each with a -uuid of its own')
   }
 }

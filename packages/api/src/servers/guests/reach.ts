@@ -1,0 +1,92 @@
+/**
+ * Which addresses the guests of a source may name as theirs. QEMU is what its guest attacks first: one that was taken over
+ * must not make the proxy dial a metadata service, or a port of another program.
+ */
+import { addressSet, canonicalAddress, isLoopback } from '@oriel/runtime'
+import * as Type from 'typebox'
+import type { ConsoleAddress } from '../source.ts'
+
+const FIRST_VNC_PORT = 5900
+const LAST_PORT = 65535
+
+/** Configuration keys of sources whose hypervisors say where consoles are. */
+export const reachKeys = {
+  console_hosts: Type.Array(
+    Type.String({
+      minLength: 1,
+      pattern: '^[A-Za-z0-9_.:-]+(/[0-9]{1,3})?$',
+      'x-remedy': 'a name, an address or a CIDR, such as 10.0.0.0/24',
+    }),
+    {
+      default: [],
+      description: 'Names, addresses and CIDRs besides the host of the source itself at which its guests may listen.',
+    },
+  ),
+  console_ports: Type.String({
+    default: `${FIRST_VNC_PORT}-${LAST_PORT}`,
+    pattern: '^[0-9]{1,5}-[0-9]{1,5}$',
+    'x-remedy': 'the first and the last port, such as 5900-65535',
+    description: 'The first and the last port on which guests may listen.',
+  }),
+}
+
+export interface ReachConfig {
+  readonly console_hosts: readonly string[]
+  readonly console_ports: string
+}
+
+/** What a hypervisor is allowed to say of its guests' consoles. */
+export interface Reach {
+  /** The hypervisor as the proxy sees it. */
+  readonly host: string
+  /** Why the proxy must not be sent to `address`; `undefined` where it may. */
+  objection(address: ConsoleAddress): string | undefined
+}
+
+/** @throws TypeError when a key has a value that the pattern of its schema cannot exclude */
+export function createReach(host: string, { console_hosts, console_ports }: ReachConfig): Reach {
+  const allowsHost = hostCheck(host, console_hosts)
+  const { first, last } = portsOf(console_ports)
+  return {
+    host,
+    objection({ host: named, port, tlsPort }) {
+      if (!allowsHost(named)) return `${named} is neither the host of this source nor in its console_hosts`
+      const outside = [port, tlsPort].find((each) => typeof each === 'number' && (each < first || each > last))
+      return outside === undefined ? undefined : `port ${outside} is not in console_ports (${console_ports})`
+    },
+  }
+}
+
+/** What is wrong with the keys beyond their patterns, each fault with its key. */
+export function* reachFaults({
+  console_hosts,
+  console_ports,
+}: ReachConfig): Iterable<{ key: string; message: string }> {
+  for (const [index, entry] of console_hosts.entries()) {
+    try {
+      hostCheck('', [entry])
+    } catch (error) {
+      yield { key: `console_hosts[${index}]`, message: `${(error as Error).message}, give one such as 10.0.0.0/24` }
+    }
+  }
+  const { first, last } = portsOf(console_ports)
+  if (first < 1 || last > LAST_PORT || first > last) {
+    const message = `${JSON.stringify(console_ports)} is not a range of ports, give the first and the last, such as 5900-65535`
+    yield { key: 'console_ports', message }
+  }
+}
+
+function portsOf(range: string): { readonly first: number; readonly last: number } {
+  const [first = 0, last = 0] = range.split('-').map(Number)
+  return { first, last }
+}
+
+/** Names are compared, never resolved: what a name leads to may be the guest's choice. */
+function hostCheck(own: string, entries: readonly string[]): (host: string) => boolean {
+  const isAddress = (entry: string) => entry.includes('/') || canonicalAddress(entry) !== undefined
+  const addresses = addressSet(entries.filter(isAddress))
+  const names = new Set([own, ...entries.filter((entry) => !isAddress(entry))].map(plain))
+  return (host) => names.has(plain(host)) || addresses.has(host) || (isLoopback(own) && isLoopback(host))
+}
+
+const plain = (host: string) => canonicalAddress(host) ?? host.toLowerCase().replace(/\.$/, '')

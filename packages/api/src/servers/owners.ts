@@ -1,0 +1,89 @@
+/** Which of several sources an id belongs to, when more than one knows it. */
+import { isOff, type Server } from './server.ts'
+import type { Source } from './source.ts'
+
+/** A server, and the source that tells of it. */
+export interface Claim {
+  readonly server: Server
+  readonly source: Source
+  /** The source for people, such as `sources[1] qemu`. */
+  readonly place: string
+}
+
+/** Two servers that run and have one id. */
+export interface TwinServers {
+  readonly serverId: string
+  readonly first: string
+  readonly second: string
+}
+
+export interface OwnersOptions {
+  /** Called once for each server that is refused, for the log. */
+  readonly onTwin: (twin: TwinServers) => void
+  /** Called when an id goes from one source to another, so that addresses of the former are not used any more. */
+  readonly onMoved: (serverId: string) => void
+}
+
+/**
+ * An id belongs to the server that runs; of several that run to the one that was found first, so that no guest takes the
+ * place of another by claiming its UUID. Of those that are found at once, as at the start, the first source counts.
+ */
+export class Owners {
+  readonly #options: OwnersOptions
+  readonly #owners = new Map<string, Source>()
+  /** Places whose server with an id is refused. */
+  readonly #refused = new Map<string, ReadonlySet<string>>()
+
+  constructor(options: OwnersOptions) {
+    this.#options = options
+  }
+
+  /** Chooses among claims of one id, in the order of their sources. */
+  choose(claims: readonly Claim[]): Claim | undefined {
+    const [first] = claims.toSorted((a, b) => rank(b.server) - rank(a.server) || foundAt(a.server) - foundAt(b.server))
+    if (!first) return undefined
+    const { id } = first.server
+    const before = this.#owners.get(id)
+    this.#owners.set(id, first.source)
+    this.#nameTwins(claims, first)
+    if (before && before !== first.source) this.#options.onMoved(id)
+    return first
+  }
+
+  /** Chooses among claims of any ids. Each id keeps the place of its first claim. */
+  chooseEach(claims: readonly Claim[]): readonly Claim[] {
+    const byId = Map.groupBy(claims, ({ server }) => server.id)
+    for (const known of [this.#owners, this.#refused]) {
+      for (const id of known.keys()) if (!byId.has(id)) known.delete(id)
+    }
+    return [...byId.values()].map((each) => this.choose(each)!)
+  }
+
+  /** Whether what befell this source's server with this id concerns those who were told an address of it. */
+  concerns(source: Source, id: string): boolean {
+    const owner = this.#owners.get(id)
+    return owner === undefined || owner === source
+  }
+
+  #nameTwins(claims: readonly Claim[], first: Claim): void {
+    const serverId = first.server.id
+    const runs = rank(first.server) === RUNS
+    const twins = claims.filter(({ server, source }) => runs && source !== first.source && rank(server) === RUNS)
+    for (const { place } of twins) {
+      if (!this.#refused.get(serverId)?.has(place))
+        this.#options.onTwin({ serverId, first: first.place, second: place })
+    }
+    if (twins.length > 0) this.#refused.set(serverId, new Set(twins.map(({ place }) => place)))
+    else this.#refused.delete(serverId)
+  }
+}
+
+const RUNS = 2
+
+/** In the middle of a migration, the side that runs counts. */
+function rank({ vmState, taskState }: Server): number {
+  if (isOff(vmState)) return 0
+  return taskState === 'migrating' ? 1 : RUNS
+}
+
+const foundAt = ({ createdAt = 0 }: Server) => createdAt
