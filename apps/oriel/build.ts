@@ -1,4 +1,5 @@
 import { bundleApp } from '@oriel/bundle'
 import { pagesFolder } from '@oriel/elements/pages'
 
-await bundleApp({ app: new URL('./', import.meta.url), copy: { pages: pagesFolder } })
+const threads = { 'sqlite-worker.js': new URL(import.meta.resolve('@oriel/api/sqlite-worker')) }
+await bundleApp({ app: new URL('./', import.meta.url), threads, copy: { pages: pagesFolder } })

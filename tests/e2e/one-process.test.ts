@@ -1,6 +1,8 @@
 /** api and proxy in one process, from one file, without a credential that anybody could steal. */
-import { appendFile, writeFile } from 'node:fs/promises'
+import { appendFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient, staticToken, Unauthorized } from '@oriel/sdk'
 import { freePort, type RunningProgram, scriptedServer, temporaryPki } from '@oriel/testkit'
 import { stringify } from 'smol-toml'
@@ -42,6 +44,38 @@ describe('oriel with one config file', () => {
     const viewer = await asViewer(socket)
     expect(await viewer.echo(Buffer.from('both in one'))).toEqual(Buffer.from('both in one'))
     socket.terminate()
+  })
+
+  it('goes on relaying while another process keeps the database locked', async () => {
+    const client = createClient({ endpoint, auth: staticToken(MEMBER_TOKEN) })
+    const { host, searchParams } = new URL((await client.createConsole(server_id, 'novnc')).url)
+    const socket = new WebSocket(`ws://${host}/${searchParams.get('path')}`)
+    const viewer = await asViewer(socket)
+    using other = new DatabaseSync(join(oriel.folder, 'oriel.db'))
+    other.exec('BEGIN IMMEDIATE')
+    let isAnswered = false
+    const created = client.createConsole(server_id, 'novnc').finally(() => {
+      isAnswered = true
+    })
+    created.catch(() => {}) // awaited below
+    // The API waits five seconds for the lock. On the relay's thread, this would be five seconds without a single echo.
+    let echoes = 0
+    while (!isAnswered && echoes < 20) {
+      const tick = Buffer.from(`tick ${echoes}`)
+      expect(await viewer.echo(tick)).toEqual(tick)
+      await sleep(50)
+      echoes += 1
+    }
+    other.exec('COMMIT')
+    expect(echoes).toBe(20)
+    expect((await created).url).toContain(host)
+    socket.terminate()
+  })
+
+  it('keeps its database for its owner alone', async () => {
+    for (const file of ['oriel.db', 'oriel.db-wal', 'oriel.db-shm']) {
+      expect((await stat(join(oriel.folder, file))).mode & 0o777).toBe(0o600)
+    }
   })
 
   it('still wants a token from everybody else', async () => {

@@ -1,6 +1,6 @@
 /**
- * Makes a program of an app: one file with everything inside, and a launcher in front of it, so that
- * `node apps/api/dist/main.js` needs nothing but Node beside it.
+ * Makes a program of an app: one file with everything inside, one for each of its threads, and a launcher in front of it, so
+ * that `node apps/api/dist/main.js` needs nothing but Node beside it.
  */
 import { cpSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -11,14 +11,17 @@ export interface BundleOptions {
   readonly app: URL
   /** Folders copied beside the program, by their name there. */
   readonly copy?: Readonly<Record<string, URL>>
+  /** Modules that the program starts as threads: each becomes a file beside it, by its name there. */
+  readonly threads?: Readonly<Record<string, URL>>
 }
 
 /** Bundles `src/main.ts` of `app` into `dist/program.js`, and puts the launcher at `dist/main.js`. */
-export async function bundleApp({ app, copy = {} }: BundleOptions): Promise<void> {
+export async function bundleApp({ app, copy = {}, threads = {} }: BundleOptions): Promise<void> {
   const inApp = (path: string) => fileURLToPath(new URL(path, app))
   rmSync(inApp('dist'), { recursive: true, force: true })
   await bundle(inApp('src/main.ts'), inApp('dist/program.js'))
   await bundle(fileURLToPath(new URL('launcher.ts', import.meta.url)), inApp('dist/main.js'))
+  for (const [name, module] of Object.entries(threads)) await bundle(fileURLToPath(module), inApp(`dist/${name}`))
   for (const [name, folder] of Object.entries(copy)) {
     cpSync(fileURLToPath(folder), inApp(`dist/${name}`), { recursive: true })
   }

@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdtempDisposable, readFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtempDisposable, readFile, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { ConfigError, sha256Hex } from '@oriel/runtime'
+import { ConfigError, createLogger, sha256Hex } from '@oriel/runtime'
 import { afterAll, describe, expect, test } from 'vitest'
 import { openTokenStore, StoreUnavailable } from '../src/index.ts'
 import { consoleAuthTokenStoreSuite, grant } from './console-auth-token-store.suite.ts'
@@ -43,6 +44,60 @@ describe('SQLite in a file', () => {
     const options = ['--conditions=@oriel/source', '--input-type=module', '--eval', program]
     const run = () => promisify(execFile)(process.execPath, options)
     expect(await Promise.all([run(), run(), run(), run()])).toHaveLength(4)
+  })
+
+  test('is created for its owner alone, with everything that SQLite puts beside it', async () => {
+    const file = freshFile()
+    await using store = await openTokenStore(`sqlite:${file}`)
+    await store.authorize(grant())
+    for (const suffix of ['', '-wal', '-shm']) expect(await modeOf(`${file}${suffix}`)).toBe('600')
+  })
+
+  test.each([
+    ['644', '600'],
+    ['666', '660'],
+    ['664', '660'],
+    ['640', '600'],
+  ])('of an earlier version with mode %s has mode %s afterwards', async (before, after) => {
+    const file = freshFile()
+    await within(file, (store) => store.authorize(grant()))
+    await writeFile(`${file}-wal`, '')
+    for (const each of [file, `${file}-wal`]) await chmod(each, Number.parseInt(before, 8))
+    await using _store = await openTokenStore(`sqlite:${file}`)
+    expect([await modeOf(file), await modeOf(`${file}-wal`)]).toEqual([after, after])
+  })
+
+  test('in a folder that others may write to gets a warning, and in another one none', async () => {
+    const open = join(folder.path, 'open')
+    await mkdir(open)
+    await chmod(open, 0o777)
+    const warnings = async (file: string) => {
+      const lines: string[] = []
+      const write = (line: string) => void lines.push(line)
+      const log = createLogger({ name: 'test', level: 'warn', destination: { write } })
+      await using _store = await openTokenStore(`sqlite:${file}`, { log })
+      return lines.map((line) => JSON.parse(line))
+    }
+    expect(await warnings(join(open, 'oriel.db'))).toMatchObject([
+      { folder: open, msg: expect.stringMatching('chmod o-w') },
+    ])
+    expect(await warnings(freshFile())).toEqual([])
+  })
+
+  test('does not stop the event loop while another process keeps it locked', async () => {
+    const file = freshFile()
+    await using store = await openTokenStore(`sqlite:${file}`)
+    using other = new DatabaseSync(file)
+    other.exec('BEGIN IMMEDIATE')
+    let hasAnswer = false
+    const authorized = store.authorize(grant()).finally(() => {
+      hasAnswer = true
+    })
+    // Were the database on this thread, it would wait for the lock before the first turn, and give up before the last.
+    for (let turns = 0; turns < 20; turns += 1) await setImmediate()
+    expect(hasAnswer).toBe(false)
+    other.exec('COMMIT')
+    expect((await authorized).token).toBeDefined()
   })
 
   test('secrets at rest: the file holds digests, never a token', async () => {
@@ -102,6 +157,8 @@ describe('a store that cannot be opened', () => {
     await expect(openTokenStore(name)).rejects.toThrow('names no store')
   })
 })
+
+const modeOf = async (file: string) => ((await stat(file)).mode & 0o777).toString(8)
 
 async function within<T>(
   file: string,

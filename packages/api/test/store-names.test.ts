@@ -101,7 +101,7 @@ describe('the password', () => {
     async (name) => {
       const error = await openTokenStore(new Secret(name), { startTimeoutMs: 0 }).catch((reason: unknown) => reason)
       expect(inspect(error, { depth: null })).toMatch(
-        /StoreUnavailable: \w+ database d at 127\.0\.0\.1:1 did not answer/,
+        /StoreUnavailable: \w+ database d at 127\.0\.0\.1:1 could not be used/,
       )
       expect(inspect(error, { depth: null, showHidden: true })).not.toContain(PASSWORD)
     },

@@ -1,25 +1,31 @@
-/** SQLite, built into Node, for Kysely's own dialect. */
+/** SQLite, built into Node, on a thread of its own, for Kysely. */
 import { accessSync, constants, existsSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
-import { type Dialect, SqliteAdapter, type SqliteDatabase, SqliteDialect, type SqliteStatement } from 'kysely'
-import type { StorePlace } from './place.ts'
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from 'kysely'
+import { failureOf } from './failure.ts'
+import { atMost, CLOSE_TIMEOUT_MS, CONNECT_TIMEOUT_MS, type StorePlace } from './place.ts'
+import { keepPrivate } from './private-files.ts'
+import { SqliteThread } from './sqlite-thread.ts'
 
-/** How long a query waits for another process that writes. */
-const BUSY_TIMEOUT_MS = 5_000
-/** As SQLite calls it: another process holds a lock. */
-const SQLITE_BUSY = 5
-const BUSY_RETRY_MS = 10
-/** Prepared statements that are kept; the store has fewer. */
-const MAX_STATEMENTS = 100
-
-/** `sqlite:FILE` or `sqlite::memory:`. */
+/** `sqlite:FILE` or `sqlite::memory:`. Several processes may share a file. */
 export function sqlitePlace(name: string): StorePlace {
   const file = name.slice('sqlite:'.length)
   return {
     shown: file,
-    dialect: () => sqliteDialect(file),
-    isAway: () => false,
+    dialect: ({ log }) => {
+      if (file !== ':memory:') keepPrivate(file, log)
+      return new SqliteThreadDialect(file)
+    },
+    isAway,
     isNew: () => isNew(file),
     remedy: () => 'give a file that this user may write, in a folder that this user may write',
   }
@@ -33,70 +39,147 @@ function isNew(file: string): boolean {
   return true
 }
 
-/**
- * The dialect of the database in `file`, or in memory for `:memory:`. Several processes may share a file.
- * @throws if the file cannot be opened or written.
- */
-function sqliteDialect(file: string): Dialect {
-  const db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS })
-  try {
-    writeAhead(db)
-    // A token that was answered, or a revocation, must outlive the power too.
-    db.exec('PRAGMA synchronous = FULL')
-  } catch (error) {
-    db.close()
-    throw error
-  }
-  return new TransactionalDialect({ database: adapt(db) })
+/** Another process has the file, or its disk is full: both pass. */
+function isAway(error: unknown): boolean {
+  const failure = failureOf(error)
+  return failure === 'locked' || failure === 'full'
 }
 
-/** Of programs that start at once on a new file one changes its mode; SQLite refuses the others at once, without the timeout. */
-function writeAhead(db: DatabaseSync): void {
-  const deadline = performance.now() + BUSY_TIMEOUT_MS
-  for (;;) {
-    try {
-      db.exec('PRAGMA journal_mode = WAL')
-      return
-    } catch (error) {
-      if ((error as { errcode?: number }).errcode !== SQLITE_BUSY || performance.now() >= deadline) throw error
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BUSY_RETRY_MS)
-    }
+class SqliteThreadDialect implements Dialect {
+  readonly #file: string
+
+  constructor(file: string) {
+    this.#file = file
   }
+
+  createDriver = () => new ThreadDriver(this.#file)
+  createQueryCompiler = () => new SqliteQueryCompiler()
+  createAdapter = () => new TransactionalAdapter()
+  createIntrospector: Dialect['createIntrospector'] = (db) => new SqliteIntrospector(db)
 }
 
 /** Kysely migrates outside of transactions on SQLite, so that two programs at their first start get in each other's way. */
-class TransactionalDialect extends SqliteDialect {
-  override createAdapter() {
-    return new TransactionalAdapter()
-  }
-}
-
 class TransactionalAdapter extends SqliteAdapter {
   override get supportsTransactionalDdl() {
     return true
   }
 }
 
-function adapt(db: DatabaseSync): SqliteDatabase {
-  const statements = new Map<string, SqliteStatement>()
-  return {
-    close: () => db.close(),
-    prepare(query) {
-      // A transaction takes the lock at once: whoever waits for it, such as for a migration, then sees what was done.
-      const sql = query === 'begin' ? 'begin immediate' : query
-      const found = statements.get(sql) ?? statement(db.prepare(sql))
-      if (statements.size < MAX_STATEMENTS) statements.set(sql, found)
-      return found
-    },
+/** One thread, lent to one query or transaction at a time. A thread that died is replaced by the next query. */
+class ThreadDriver implements Driver {
+  readonly #file: string
+  readonly #turns = new Turns()
+  #thread: SqliteThread | undefined
+
+  constructor(file: string) {
+    this.#file = file
+  }
+
+  async init(): Promise<void> {
+    await this.#open()
+  }
+
+  async acquireConnection(): Promise<ThreadConnection> {
+    await this.#turns.take(CONNECT_TIMEOUT_MS)
+    try {
+      return new ThreadConnection(await this.#open())
+    } catch (error) {
+      this.#turns.give()
+      throw error
+    }
+  }
+
+  async beginTransaction(connection: ThreadConnection): Promise<void> {
+    // Takes the lock at once: who waits for it, such as for a migration, then sees what was done.
+    await connection.thread.run('begin immediate')
+  }
+
+  async commitTransaction(connection: ThreadConnection): Promise<void> {
+    await connection.thread.run('commit')
+  }
+
+  async rollbackTransaction(connection: ThreadConnection): Promise<void> {
+    await connection.thread.run('rollback')
+  }
+
+  async releaseConnection(): Promise<void> {
+    this.#turns.give()
+  }
+
+  async destroy(): Promise<void> {
+    const thread = this.#thread
+    if (!thread) return
+    await atMost(CLOSE_TIMEOUT_MS, thread.close())
+    await thread.terminate()
+  }
+
+  async #open(): Promise<SqliteThread> {
+    if (this.#thread && !this.#thread.isDead) return this.#thread
+    const thread = new SqliteThread(this.#file)
+    try {
+      await thread.opened
+    } catch (error) {
+      await thread.terminate()
+      throw error
+    }
+    this.#thread = thread
+    return thread
   }
 }
 
-function statement(prepared: StatementSync): SqliteStatement {
-  const values = (parameters: readonly unknown[]) => parameters as SQLInputValue[]
-  return {
-    reader: prepared.columns().length > 0,
-    all: (parameters) => prepared.all(...values(parameters)),
-    run: (parameters) => prepared.run(...values(parameters)),
-    iterate: (parameters) => prepared.iterate(...values(parameters)),
+class ThreadConnection implements DatabaseConnection {
+  readonly thread: SqliteThread
+
+  constructor(thread: SqliteThread) {
+    this.thread = thread
+  }
+
+  async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
+    const { rows, changes, lastInsertRowid } = await this.thread.run(sql, parameters)
+    return {
+      rows: rows as Row[],
+      ...(changes !== undefined && { numAffectedRows: changes }),
+      ...(lastInsertRowid !== undefined && { insertId: lastInsertRowid }),
+    }
+  }
+
+  // biome-ignore lint/correctness/useYield: the interface wants a generator, and no query here streams
+  async *streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
+    throw new Error('the SQLite thread streams no rows')
+  }
+}
+
+/** Turns at something that one may use at a time, in the order of their asking. */
+class Turns {
+  readonly #waiting = new Set<() => void>()
+  #isTaken = false
+
+  /** Rejects when no turn came within `timeoutMs`. */
+  take(timeoutMs: number): Promise<void> {
+    if (!this.#isTaken) {
+      this.#isTaken = true
+      return Promise.resolve()
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const start = () => {
+      clearTimeout(timer)
+      resolve()
+    }
+    const timer = setTimeout(() => {
+      this.#waiting.delete(start)
+      reject(Object.assign(new Error('the database was busy for too long'), { code: 'ETIMEDOUT' }))
+    }, timeoutMs)
+    this.#waiting.add(start)
+    return promise
+  }
+
+  give(): void {
+    const [next] = this.#waiting
+    if (!next) {
+      this.#isTaken = false
+      return
+    }
+    this.#waiting.delete(next)
+    next()
   }
 }
