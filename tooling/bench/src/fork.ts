@@ -13,7 +13,7 @@ export interface Part extends AsyncDisposable {
 
 /** Starts `parts/NAME.ts` and waits until it listens. */
 export async function startPart(
-  name: 'authority' | 'hypervisor' | 'relay',
+  name: 'authority' | 'hypervisor' | 'keystone' | 'relay' | 'ticker',
   args: readonly string[] = [],
   nodeArgs: readonly string[] = [],
 ): Promise<Part> {
@@ -32,8 +32,9 @@ export async function startPart(
       return answered
     },
     [Symbol.asyncDispose]: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return
       const exited = once(child, 'exit')
-      child.disconnect()
+      if (child.connected) child.disconnect()
       await exited
     },
   }

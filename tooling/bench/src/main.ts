@@ -1,22 +1,31 @@
 /**
  * Runs the measurements. All of them, at full size, are written into docs/performance.md; with `--only` those that are
- * named. `--quick` runs small ones and writes nothing; `--soak MINUTES` runs mixed load instead.
+ * named. `--quick` runs small ones and writes nothing; `--soak MINUTES` runs mixed load instead, `--chaos MINUTES` faults
+ * in random order (`--seed N` for an order that was had before).
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { chaos } from './chaos/run.ts'
 import { isMeasurement, type MeasurementName, measurements } from './registry.ts'
-import { replaceSection, section } from './report.ts'
+import { type Measured, replaceSection, section } from './report.ts'
 import { soak } from './soak.ts'
 
 const PAGE = new URL('../../../docs/performance.md', import.meta.url)
 
 const { values } = parseArgs({
-  options: { quick: { type: 'boolean' }, only: { type: 'string', multiple: true }, soak: { type: 'string' } },
+  options: {
+    quick: { type: 'boolean' },
+    only: { type: 'string', multiple: true },
+    soak: { type: 'string' },
+    chaos: { type: 'string' },
+    seed: { type: 'string' },
+  },
 })
 const script = process.env.npm_lifecycle_event ?? 'bench'
 const command = ['npm run', script, ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ')
 
-if (values.soak !== undefined) await runSoak(Number(values.soak || 30))
+if (values.soak !== undefined) await runSoak(minutesOf('soak', values.soak))
+else if (values.chaos !== undefined) await runChaos(minutesOf('chaos', values.chaos), seedOf(values.seed))
 else for (const name of chosen(values.only)) await runOne(name)
 
 async function runOne(name: MeasurementName): Promise<void> {
@@ -29,12 +38,34 @@ async function runOne(name: MeasurementName): Promise<void> {
 }
 
 async function runSoak(minutes: number): Promise<void> {
-  if (!(minutes > 0)) throw new TypeError('--soak takes minutes')
-  const { title, method, outcome } = await soak({ minutes, say: (line) => void process.stdout.write(`${line}\n`) })
+  await publish('soak', await soak({ minutes, say }))
+}
+
+async function runChaos(minutes: number, seed: number): Promise<void> {
+  await publish('chaos', await chaos({ minutes, seed, say }))
+}
+
+async function publish(name: 'soak' | 'chaos', { title, method, outcome }: Measured): Promise<void> {
   const text = section(title, method, outcome, command)
   process.stdout.write(`${text}\n`)
-  await write('soak', text)
+  await write(name, text)
   if (outcome.verdicts.some(({ met }) => met === false)) process.exitCode = 1
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+function minutesOf(option: string, text: string): number {
+  const minutes = Number(text)
+  if (!(minutes > 0)) throw new TypeError(`--${option} takes minutes`)
+  return minutes
+}
+
+function seedOf(text = String(Date.now() % 2 ** 32)): number {
+  const seed = Number(text)
+  if (!Number.isInteger(seed)) throw new TypeError('--seed takes a whole number')
+  return seed
 }
 
 async function write(name: string, text: string): Promise<void> {

@@ -2,6 +2,13 @@
 import { cpus } from 'node:os'
 import type { Outcome, Verdict } from './measurement.ts'
 
+/** A run that is no measurement of the registry, as its section of the page needs it. */
+export interface Measured {
+  readonly title: string
+  readonly method: string
+  readonly outcome: Outcome
+}
+
 /** One section: what was found, and how to find it again. */
 export function section(title: string, method: string, outcome: Outcome, command: string): string {
   const { columns, rows, verdicts } = outcome

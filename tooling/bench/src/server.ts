@@ -13,6 +13,8 @@ export interface ServerOptions {
   readonly port: number
   /** Takes what it writes. */
   readonly logFile: string
+  /** In place of `logFile`, where it writes to something that cannot be read again, such as a FIFO. */
+  readonly output?: string
 }
 
 export interface RunningServer extends AsyncDisposable {
@@ -25,8 +27,8 @@ const START_TIMEOUT_MS = 120_000
 const STOP_TIMEOUT_MS = 20_000
 
 /** Starts a server and waits until it accepts connections. @throws with its output when it does not */
-export async function startServer({ command, args, port, logFile }: ServerOptions): Promise<RunningServer> {
-  const log = openSync(logFile, 'w')
+export async function startServer({ command, args, port, logFile, output }: ServerOptions): Promise<RunningServer> {
+  const log = openSync(output ?? logFile, 'a')
   const child = spawn(command, args, { stdio: ['ignore', log, log] })
   closeSync(log)
   await once(child, 'spawn')
@@ -48,7 +50,7 @@ export async function startServer({ command, args, port, logFile }: ServerOption
 }
 
 /** The built program of an app. @throws when it is not built */
-export function builtApp(name: 'api' | 'proxy'): string {
+export function builtApp(name: 'api' | 'oriel' | 'proxy'): string {
   const file = fileURLToPath(new URL(`../../../apps/${name}/dist/main.js`, import.meta.url))
   if (!existsSync(file)) throw new Error(`${file} is not built: npm run build`)
   return file

@@ -10,14 +10,9 @@ import { openLab } from './lab.ts'
 import type { Outcome, Verdict } from './measurement.ts'
 import { digits, MIB, median } from './numbers.ts'
 import { memoryBytes, openHandles } from './process-tree.ts'
+import type { Measured } from './report.ts'
 import { type Acted, actUntil } from './soak-acts.ts'
 import { type LoggedSessions, loggedSessions } from './soak-log.ts'
-
-export interface Soaked {
-  readonly title: string
-  readonly method: string
-  readonly outcome: Outcome
-}
 
 export interface SoakOptions {
   readonly minutes: number
@@ -37,7 +32,7 @@ const TOLERANCE = 1.1
 const SPARE_HANDLES = 4
 
 /** Runs the load, and judges it. */
-export async function soak({ minutes, say, restMs = 20_000 }: SoakOptions): Promise<Soaked> {
+export async function soak({ minutes, say, restMs = 20_000 }: SoakOptions): Promise<Measured> {
   await using lab = await openLab()
   const inspectorPort = await freePort()
   await using proxy = await candidates.oriel.start(lab, 'echo', [`--inspect=127.0.0.1:${inspectorPort}`])

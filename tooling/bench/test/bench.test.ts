@@ -2,6 +2,9 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { requirement } from '@oriel/testkit'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { seeded } from '../src/chaos/random.ts'
+import { chaos } from '../src/chaos/run.ts'
+import { TickReader, tickMessage } from '../src/chaos/ticks.ts'
 import { clientFrame, FrameReader, opcodes } from '../src/frames.ts'
 import { digits, median, quantile } from '../src/numbers.ts'
 import { cpuSeconds, memoryBytes, openHandles, processCount } from '../src/process-tree.ts'
@@ -38,12 +41,45 @@ describe.skipIf(skip)(`each measurement runs${reason}`, () => {
     },
     TIMEOUT_MS,
   )
+
+  it(
+    'chaos: open consoles live through every fault that is not theirs, and lose no tick',
+    async () => {
+      const said: string[] = []
+      const say = (line: string) => void said.push(line)
+      const { outcome } = await chaos({ minutes: 0.001, seed: 1, say, consoles: 15, lastsMs: [200, 400] })
+      const found = Object.fromEntries(outcome.verdicts.map(({ goal, found }) => [goal, found]))
+      expect(found, said.join('\n')).toMatchObject({
+        'nothing ends that should live': 'nothing',
+        'no tick is lost': 'nothing',
+      })
+      expect(outcome.rows.map(([title]) => title)).toEqual(
+        expect.arrayContaining(['authority: killed', 'hypervisor: killed', 'log reader stands still']),
+      )
+    },
+    TIMEOUT_MS,
+  )
+
+  it('ticks that are lost, doubled or damaged are noticed', () => {
+    const ticks = [0, 1, 2].map(tickMessage)
+    const reader = new TickReader()
+    for (const byte of Buffer.concat(ticks)) reader.push(Buffer.of(byte))
+    expect(() => new TickReader().push(ticks[1]!)).toThrow('tick 0 was expected')
+    expect(() => reader.push(ticks[2]!)).toThrow('tick 3 was expected')
+  })
+
+  it('gives the same order of faults for the same seed', () => {
+    const order = (seed: number) => seeded(seed).shuffled([1, 2, 3, 4, 5, 6, 7, 8])
+    expect(order(7)).toEqual(order(7))
+    expect(order(7)).not.toEqual(order(8))
+    expect(order(7).toSorted()).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+  })
 })
 
 describe('the page', () => {
-  it('has a place for each measurement and for the soak', async () => {
+  it('has a place for each measurement, for the soak and for the chaos', async () => {
     const page = await readFile(new URL('../../../docs/performance.md', import.meta.url), 'utf8')
-    const names = [...Object.keys(measurements), 'soak']
+    const names = [...Object.keys(measurements), 'soak', 'chaos']
     expect(names.filter((name) => !page.includes(`<!-- bench:${name} -->`))).toEqual([])
   })
 

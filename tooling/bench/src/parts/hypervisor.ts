@@ -5,15 +5,11 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { endWithParent, listening } from './part.ts'
+import { shake } from './rfb-server.ts'
 
 /** Given to the system in one piece: small for a console that is offered to a stalled client, so that it is counted finely. */
 const PIECE_BYTES = { stream: 256 * 1024, offer: 64 * 1024 }
 const OFFERED_BYTES = 512 * 1024 * 1024
-/** 800 × 600 pixels, their format and the desktop's name (RFC 6143 section 7.3.2). */
-const SERVER_INIT = Buffer.concat([
-  Buffer.from('03200258' + '20180001' + '00ff00ff00ff1008' + '00000000' + '00000018', 'hex'),
-  Buffer.from('QEMU (instance-00000001)'),
-])
 let sentBytes = 0
 
 /** Plays the guest; `early` is what came with the first byte. */
@@ -34,7 +30,9 @@ const guests = {
 const ports: Record<string, number> = {}
 for (const [name, guest] of Object.entries(guests)) {
   ports[name] = await listen((socket) => startedBy(socket, guest))
-  ports[`rfb-${name}`] = await listen((socket) => (name === 'hang' ? undefined : shake(socket, guest)))
+  ports[`rfb-${name}`] = await listen((socket) =>
+    name === 'hang' ? undefined : shake(socket, () => startedBy(socket, guest)),
+  )
 }
 process.on('message', () => process.send?.({ sentBytes }))
 endWithParent()
@@ -51,17 +49,6 @@ async function listen(serve: (socket: Socket) => void): Promise<number> {
 
 function startedBy(socket: Socket, guest: Play): void {
   socket.once('data', (bytes) => guest(socket, bytes.subarray(1)))
-}
-
-/** RFB 3.8 with security type None, as QEMU does it (RFC 6143 section 7.1). The answers come one at a time. */
-function shake(socket: Socket, guest: Play): void {
-  const answers = [Buffer.from('RFB 003.008\n'), Buffer.of(1, 1), Buffer.of(0, 0, 0, 0), SERVER_INIT]
-  const next = () => {
-    socket.write(answers.shift()!)
-    if (answers.length > 0) socket.once('data', next)
-    else startedBy(socket, guest)
-  }
-  next()
 }
 
 function pour(socket: Socket, pieceBytes: number, totalBytes: number): void {

@@ -1,0 +1,68 @@
+/** Somebody who looks at a ticking console: counts what comes, and measures how long nothing did. */
+import { once } from 'node:events'
+import { ConsoleClient, type Target } from '../console-client.ts'
+import { TickReader } from './ticks.ts'
+
+export class Watcher {
+  readonly #client: ConsoleClient
+  readonly #reader = new TickReader()
+  readonly #news = new EventTarget()
+  #lastMs = performance.now()
+  #worstGapMs = 0
+  #damage: Error | undefined
+
+  /** Opens a console. @throws when it is refused */
+  static async open(target: Target, session: number): Promise<Watcher> {
+    return new Watcher(await ConsoleClient.open(target, session))
+  }
+
+  private constructor(client: ConsoleClient) {
+    this.#client = client
+    client.take((payload) => this.#take(payload))
+  }
+
+  get isOpen(): boolean {
+    return this.#client.isOpen
+  }
+
+  /** What was wrong with the ticks, if anything was: nothing may be lost while a console is open. */
+  get damage(): Error | undefined {
+    return this.#damage
+  }
+
+  /** The longest time without a tick since this was last asked, the one that still lasts included. Milliseconds. */
+  takeWorstGapMs(): number {
+    this.#note()
+    const worst = this.#worstGapMs
+    this.#worstGapMs = 0
+    return worst
+  }
+
+  /** Resolves with the next tick, or rejects when the signal aborts. */
+  async nextTick(signal: AbortSignal): Promise<void> {
+    await once(this.#news, 'tick', { signal })
+  }
+
+  stall(): void {
+    this.#client.stall()
+  }
+
+  /** Vanishes. */
+  [Symbol.dispose](): void {
+    this.#client[Symbol.dispose]()
+  }
+
+  #take(payload: Buffer): void {
+    this.#note()
+    this.#lastMs = performance.now()
+    try {
+      if (this.#reader.push(Buffer.from(payload)) > 0) this.#news.dispatchEvent(new Event('tick'))
+    } catch (error) {
+      this.#damage ??= error as Error
+    }
+  }
+
+  #note(): void {
+    if (this.isOpen) this.#worstGapMs = Math.max(this.#worstGapMs, performance.now() - this.#lastMs)
+  }
+}
