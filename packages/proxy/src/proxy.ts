@@ -167,10 +167,13 @@ function contextOf({ config, authority, log, places }: ProxyDeps, timing: Timing
     refusedOrigins: new RefusedOrigins({ log, key: 'origin.allowed', allowed: origin.allowed }),
     trustedProxies,
     strangers: new Strangers({
+      // Below what listeners take, so that there is room for a newcomer while another makes it.
+      maxWaiting: () => sessions.max_total + SPARE_CONNECTIONS / 2 - open.size,
       maxWaitingPerClient: sessions.max_waiting_per_client,
       unknownTokensPerMinute: sessions.unknown_tokens_per_minute,
       trustedProxies,
       onFull: (client) => log.warn({ client, limit: 'max_waiting_per_client' }, 'connections of a client are dropped'),
+      onDisplaced: (client) => log.warn({ client }, 'silent connections make room for newcomers'),
     }),
     enforceTokenExpiry: sessions.enforce_token_expiry,
     timing,

@@ -78,6 +78,19 @@ describe('connections of one client that wait', () => {
     expect(proxy.log.records(DROPPED)).toEqual([])
   })
 
+  it('in silence and from many addresses keep no newcomer away: the oldest make room', async () => {
+    await using proxy = await running({ toml: '[sessions]\nmax_total = 1' })
+    using crowd = new Crowd()
+    for (let client = 1; client <= 5; client += 1) {
+      for (let i = 0; i < 256; i += 1) crowd.come(proxy.address, '', `127.0.1.${client}`).resume()
+    }
+    // Those above 1 + 512 that wait, whichever way; a listener takes 1 + 1024.
+    await expect.poll(() => crowd.closed).toBe(5 * 256 - 513)
+    expect(await answer(crowd.come(proxy.address, PAGE, '127.0.0.9'))).toContain(' 200 ')
+    expect(await answer(crowd.come(proxy.address, upgradeText(TOKEN), '127.0.0.10'))).toContain(' 101 ')
+    expect(proxy.log.records('silent connections make room for newcomers')).toMatchObject([{ client: '127.0.1.1' }])
+  })
+
   it('through a trusted balancer are those of whom it names', async () => {
     const silent = { hypervisor: (peer: { closed(): Promise<void> }) => peer.closed() }
     await using proxy = await running({ ...silent, toml: `${TRUSTED}\n[sessions]\nmax_waiting_per_client = 2` })

@@ -11,10 +11,14 @@ import { plainAddress } from './site.ts'
 
 export interface StrangerBounds {
   readonly maxWaitingPerClient: number
+  /** Connections that wait, in all, at the moment. Default: any number. */
+  readonly maxWaiting?: () => number
   readonly unknownTokensPerMinute: number
   readonly trustedProxies: AddressSet
   /** Told, at most once a minute for one address, of connections that are dropped. */
   readonly onFull: (client: string) => void
+  /** Told, at most once a minute, of a silent connection that makes room for a newcomer. */
+  readonly onDisplaced?: (client: string) => void
 }
 
 /** Of the places that a client's other connections leave. */
@@ -26,10 +30,22 @@ export class Strangers {
   readonly #trusted: AddressSet
   readonly #lookUps = new Map<string, LookUps>()
 
-  constructor({ maxWaitingPerClient, unknownTokensPerMinute, trustedProxies, onFull }: StrangerBounds) {
+  constructor({
+    maxWaiting,
+    maxWaitingPerClient,
+    unknownTokensPerMinute,
+    trustedProxies,
+    onFull,
+    onDisplaced,
+  }: StrangerBounds) {
     const told = new RateLimit({ perMinute: 1 })
+    const toldOfDisplaced = new RateLimit({ perMinute: 1 })
     this.#waiting = new Waiting({
+      ...(maxWaiting && { maxWaiting }),
       maxWaitingPerClient,
+      onDisplaced: (client) => {
+        if (!toldOfDisplaced.take('')) onDisplaced?.(client)
+      },
       onFull: (client) => {
         if (!told.take(networkOf(client))) onFull(client)
       },

@@ -5,14 +5,18 @@ import { plainAddress } from '../admit/site.ts'
 import { peerOf } from './proxy-protocol.ts'
 
 export interface WaitingBounds {
-  /** In all. Default: any number. */
-  readonly maxWaiting?: number
+  /** In all, at the moment. Beyond it a newcomer displaces one that waits. Default: any number. */
+  readonly maxWaiting?: () => number
+  /** From when on one that has said something may be displaced as well, milliseconds. Default: never. */
+  readonly displacedAfterMs?: number
   /** Of one address; of IPv6, of one /64, which is what one customer gets. */
   readonly maxWaitingPerClient: number
   /** How long one may wait. Default: whoever takes it has deadlines of its own. */
   readonly handshakeTimeoutMs?: number
   /** Told of a connection that is dropped, because its client has too many. Default: nobody is. */
   readonly onFull?: (client: string) => void
+  /** Told of a connection that a newcomer displaced. Default: nobody is. */
+  readonly onDisplaced?: (client: string) => void
 }
 
 /** A place in the queue. */
@@ -23,9 +27,22 @@ export interface WaitingPlace {
   readonly settled: () => void
 }
 
+interface Held extends WaitingPlace {
+  readonly client: string
+  readonly socket: Socket
+  drop(reason: string): void
+  /** What had been read when it got its place, such as a PROXY header. */
+  readonly bytesBefore: number
+  readonly sinceMs: number
+}
+
+/** How many of those that wait are looked at for one to displace, the oldest first. */
+const LOOKED_AT = 2_048
+
 /** Connections between their first packet and their console. TLS hands over another socket than the one that arrived. */
 export class Waiting {
-  readonly #places = new Map<string, WaitingPlace>()
+  /** The oldest first. */
+  readonly #places = new Map<string, Held>()
   readonly #byClient = new Map<string, number>()
   readonly #bounds: WaitingBounds
 
@@ -33,11 +50,19 @@ export class Waiting {
     this.#bounds = bounds
   }
 
-  /** Gives a connection its place, until it is settled or closed. Where there is none, it is dropped. */
+  /**
+   * Gives a connection its place, until it is settled or closed. Where its client has too many, it is dropped; where all
+   * have, it displaces the oldest that has said nothing, and is dropped only if there is none: silence from many
+   * addresses must not keep everybody else away.
+   */
   arrive(socket: Socket): void {
     const client = plainAddress(socket.remoteAddress)
-    const leave = this.#places.size >= (this.#bounds.maxWaiting ?? Infinity) ? undefined : this.enter(client)
+    const leave = this.enter(client)
     if (!leave) return void socket.destroy()
+    if (!this.#makeRoom()) {
+      leave()
+      return void socket.destroy()
+    }
     const key = peerOf(socket)
     const late = new AbortController()
     const settled = () => {
@@ -45,12 +70,17 @@ export class Waiting {
       leave()
       if (this.#places.get(key) === place) this.#places.delete(key)
     }
-    const place: WaitingPlace = { signal: late.signal, settled }
-    const timer = this.#limit(() => {
-      late.abort(new Error('no console in time'))
+    const drop = (reason: string) => {
+      late.abort(new Error(reason))
       socket.destroy()
       settled()
-    })
+    }
+    const { bytesRead: bytesBefore } = socket
+    const place: Held = {
+      ...{ signal: late.signal, settled, drop, client, socket, bytesBefore },
+      sinceMs: performance.now(),
+    }
+    const timer = this.#limit(() => drop('no console in time'))
     this.#places.set(key, place)
     socket.once('close', settled)
   }
@@ -72,6 +102,29 @@ export class Waiting {
     }
   }
 
+  /** Whether there is room for one more, made by displacing another where there was none. */
+  #makeRoom(): boolean {
+    const { maxWaiting, displacedAfterMs = Infinity, onDisplaced } = this.#bounds
+    if (!maxWaiting || this.#places.size < maxWaiting()) return true
+    const displaced = this.#displaceable(performance.now() - displacedAfterMs)
+    displaced?.drop('displaced by a newcomer')
+    if (displaced) onDisplaced?.(displaced.client)
+    return displaced !== undefined
+  }
+
+  /** The oldest that has said nothing, else the oldest if it came before `lateMs`. */
+  #displaceable(lateMs: number): Held | undefined {
+    let late: Held | undefined
+    let looked = 0
+    for (const place of this.#places.values()) {
+      if (isSilent(place)) return place
+      if (place.sinceMs <= lateMs) late ??= place
+      looked += 1
+      if (looked === LOOKED_AT) break
+    }
+    return late
+  }
+
   #limit(act: () => void): NodeJS.Timeout | undefined {
     const { handshakeTimeoutMs } = this.#bounds
     return handshakeTimeoutMs === undefined ? undefined : setTimeout(act, handshakeTimeoutMs)
@@ -83,3 +136,5 @@ export class Waiting {
     else this.#byClient.delete(key)
   }
 }
+
+const isSilent = ({ socket, bytesBefore }: Held) => socket.bytesRead <= bytesBefore

@@ -58,6 +58,7 @@ export interface SpiceBounds {
   readonly flushTimeoutMs: number
   readonly maxWaiting: number
   readonly maxWaitingPerClient: number
+  readonly displacedAfterMs: number
   readonly maxChannels: number
   readonly maxTickets: number
   readonly maxTicketsPerToken: number
@@ -72,6 +73,8 @@ export const spiceBounds: SpiceBounds = {
   flushTimeoutMs: 2_000,
   maxWaiting: 1024,
   maxWaitingPerClient: 32,
+  // A SPICE client sends link and ticket at once. Who takes longer makes room for others where all places are taken.
+  displacedAfterMs: 2_000,
   maxChannels: 64,
   maxTickets: 20_000,
   // A person who opens the link again gets another file. One token may be for as many sessions.

@@ -2,6 +2,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { createSecureContext, createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
 import { listenOn, parseListen } from '@oriel/runtime'
+import { RateLimit } from '../admit/rate-limit.ts'
 import { plainAddress } from '../admit/site.ts'
 import { requireProxyHeader } from '../listen/proxy-protocol.ts'
 import { Waiting } from '../listen/waiting.ts'
@@ -32,6 +33,8 @@ export interface NativeListenerOptions {
   /** How many connections may be on their way to a ticket: in all, and for one address (of IPv6, one /64). */
   readonly maxWaiting: number
   readonly maxWaitingPerClient: number
+  /** From when on a newcomer may displace one of them that has sent something, where it is full. */
+  readonly displacedAfterMs: number
 }
 
 export interface NativeListener {
@@ -57,7 +60,15 @@ export async function startNativeListener(
   options: NativeListenerOptions,
 ): Promise<NativeListener> {
   const { address, tls } = options
-  const waiting = new Waiting(options)
+  const told = new RateLimit({ perMinute: 1 })
+  const waiting = new Waiting({
+    ...options,
+    maxWaiting: () => options.maxWaiting,
+    onDisplaced: (client) => {
+      if (!told.take(''))
+        context.log.warn({ client, limit: 'waiting SPICE clients' }, 'a waiting connection was displaced')
+    },
+  })
   const tcp = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS } as const
   const { handshakeTimeoutMs: handshakeTimeout } = options
   const secured = tls && createTlsServer({ ...tcp, ...tls, ...TLS, handshakeTimeout })

@@ -99,8 +99,8 @@ describe('a link', () => {
     await expect.poll(async () => (await tryLink(run)) !== undefined).toBe(true)
   })
 
-  it('is dropped beyond all that wait', async () => {
-    await using run = await runningSpice({ bounds: { maxWaiting: 2 } })
+  it('is dropped beyond all that wait, while each of them has sent something', async () => {
+    await using run = await runningSpice({ bounds: { maxWaiting: 2, displacedAfterMs: Infinity } })
     const waiting = [await run.connect(), await run.connect()]
     for (const peer of waiting) {
       await peer.send(linkOf())
@@ -109,6 +109,18 @@ describe('a link', () => {
     expect(await tryLink(run)).toBeUndefined()
     waiting[0]!.destroy()
     await expect.poll(async () => (await tryLink(run)) !== undefined).toBe(true)
+    waiting[1]!.destroy()
+  })
+
+  it('displaces the oldest that waits where each has sent something, and that one has for long', async () => {
+    await using run = await runningSpice({ bounds: { maxWaiting: 2, displacedAfterMs: 0 } })
+    const waiting = [await run.connect(), await run.connect()]
+    for (const peer of waiting) {
+      await peer.send(linkOf())
+      await readReply(peer)
+    }
+    expect(await tryLink(run)).toBeDefined()
+    await waiting[0]!.closed()
     waiting[1]!.destroy()
   })
 

@@ -20,6 +20,7 @@ import {
   type SpiceRun,
   type SpiceRunOptions,
   ticketBytes,
+  view,
 } from './fixture.ts'
 
 let pki: Awaited<ReturnType<typeof temporaryPki>>
@@ -87,6 +88,39 @@ describe('a client that was refused, and stays', () => {
   })
 })
 
+describe('silent connections from many addresses', () => {
+  it.each([
+    ['in clear', (options: SpiceRunOptions) => runningSpice(options), (run: SpiceRun) => run.proxy.spice!.address!],
+    ['over TLS', overTls, (run: SpiceRun) => run.proxy.spice!.tlsAddress!],
+  ])('%s keep no newcomer away: the oldest that has said nothing makes room', async (_, start, addressOf) => {
+    await using run = await start({ bounds: { handshakeTimeoutMs: 60_000, displacedAfterMs: Infinity } })
+    using crowd = new DisposableStack()
+    const address = addressOf(run)
+    const silent: Socket[] = []
+    for (let client = 1; client <= 32; client += 1) {
+      const come = async () => {
+        const socket = connect({ ...parseListen(address), localAddress: `127.0.1.${client}` })
+          .on('error', () => {})
+          .resume()
+        crowd.defer(() => socket.destroy())
+        silent.push(socket)
+        await once(socket, 'connect')
+      }
+      await Promise.all(Array.from({ length: 32 }, come))
+    }
+    const ticket = await run.ticket()
+    if (address === run.proxy.spice!.address) {
+      const { peer, result } = await view(run, ticket)
+      expect(result).toBe(0)
+      peer.destroy()
+    } else {
+      expect(await viewOverTls(run, ticket, 4)).not.toEqual([])
+    }
+    await expect.poll(() => silent.filter(({ closed, readableEnded }) => closed || readableEnded).length).toBe(1)
+    expect(run.log.records('a waiting connection was displaced')).toMatchObject([{ client: '127.0.1.1' }])
+  })
+})
+
 describe('the port for TLS', () => {
   it('says nothing to a link in clear', async () => {
     await using run = await overTls()
@@ -112,27 +146,6 @@ describe('the port for TLS', () => {
   })
 
   /** What a viewer of main gets after its ticket: Node gives each record as one piece. */
-  async function viewOverTls(run: SpiceRun, ticket: string, bytes: number): Promise<Buffer[]> {
-    const socket = tlsConnect({ ...parseListen(run.proxy.spice!.tlsAddress!), ca })
-    try {
-      socket.write(linkOf())
-      const [reply] = (await once(socket, 'data')) as [Buffer]
-      const records: Buffer[] = []
-      const { promise, resolve, reject } = Promise.withResolvers<Buffer[]>()
-      let left = bytes
-      socket.on('close', () => reject(new Error(`${left} bytes are missing`)))
-      socket.on('data', (record: Buffer) => {
-        records.push(record)
-        left -= record.length
-        if (left <= 0) resolve(records)
-      })
-      socket.write(ticketBytes(parseLinkReply(reply.subarray(16)), ticket))
-      return await promise
-    } finally {
-      socket.destroy()
-    }
-  }
-
   function startsOf(pieces: readonly Buffer[]): number[] {
     let at = 0
     return pieces.map(({ length }) => {
@@ -203,4 +216,25 @@ async function hears(run: SpiceRun): Promise<boolean> {
     () => true,
     () => false,
   )
+}
+
+async function viewOverTls(run: SpiceRun, ticket: string, bytes: number): Promise<Buffer[]> {
+  const socket = tlsConnect({ ...parseListen(run.proxy.spice!.tlsAddress!), ca })
+  try {
+    socket.write(linkOf())
+    const [reply] = (await once(socket, 'data')) as [Buffer]
+    const records: Buffer[] = []
+    const { promise, resolve, reject } = Promise.withResolvers<Buffer[]>()
+    let left = bytes
+    socket.on('close', () => reject(new Error(`${left} bytes are missing`)))
+    socket.on('data', (record: Buffer) => {
+      records.push(record)
+      left -= record.length
+      if (left <= 0) resolve(records)
+    })
+    socket.write(ticketBytes(parseLinkReply(reply.subarray(16)), ticket))
+    return await promise
+  } finally {
+    socket.destroy()
+  }
 }

@@ -103,6 +103,7 @@ it('the bounds of every proxy are those that the specification of native SPICE s
     flushTimeoutMs: 2_000,
     maxWaiting: 1024,
     maxWaitingPerClient: 32,
+    displacedAfterMs: 2_000,
     maxChannels: 64,
     maxTickets: 20_000,
     maxTicketsPerToken: 32,
