@@ -81,3 +81,4 @@ export {
 } from './refusals.ts'
 export { type Alive, type At, alive, at, minor, type StaticAt } from './versioned.ts'
 export { versionDocument, versionList } from './versions.ts'
+export { type SchemeSymptoms, wrongScheme } from './wrong-scheme.ts'

@@ -2,8 +2,10 @@
  * JSON over HTTP to an identity service, with what `fetch` has no options for: a CA of the operator's own. Certificates
  * are always checked, and variables such as HTTPS_PROXY or NODE_TLS_REJECT_UNAUTHORIZED change nothing.
  */
+
 import { type IncomingHttpHeaders, type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http'
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
+import { wrongScheme } from '@oriel/contract'
 
 export interface JsonRequest {
   readonly method?: 'GET' | 'POST'
@@ -45,7 +47,7 @@ export function jsonClient(options: { readonly ca?: string | undefined } = {}): 
       const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
       request.on('response', resolve).on('error', reject).end(payload)
       try {
-        return await answerOf(await promise)
+        return await answerOf(url, await reached(url, promise))
       } catch (cause) {
         throw signal.aborted ? signal.reason : cause
       } finally {
@@ -59,13 +61,23 @@ export function jsonClient(options: { readonly ca?: string | undefined } = {}): 
   }
 }
 
+/** Says which scheme to write, where TLS would report only what it could not parse. */
+async function reached(url: string, response: Promise<IncomingMessage>): Promise<IncomingMessage> {
+  try {
+    return await response
+  } catch (cause) {
+    const wrong = wrongScheme(url, { error: cause })
+    throw wrong === undefined ? cause : new Error(wrong, { cause })
+  }
+}
+
 function headersFor(payload: string | undefined): Record<string, string> {
   const accept = { Accept: 'application/json', 'User-Agent': 'oriel-api' }
   if (payload === undefined) return accept
   return { ...accept, 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(payload)) }
 }
 
-async function answerOf(response: IncomingMessage): Promise<JsonAnswer> {
+async function answerOf(url: string, response: IncomingMessage): Promise<JsonAnswer> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
@@ -73,12 +85,16 @@ async function answerOf(response: IncomingMessage): Promise<JsonAnswer> {
     if (bytes > maxAnswerBytes) throw new Error(`The answer is longer than ${maxAnswerBytes} bytes`)
     chunks.push(chunk)
   }
-  return { status: response.statusCode ?? 0, headers: response.headers, body: parsed(Buffer.concat(chunks)) }
+  const text = Buffer.concat(chunks).toString('utf8')
+  const { statusCode: status = 0, headers } = response
+  const wrong = wrongScheme(url, { status, text })
+  if (wrong !== undefined) throw new Error(wrong)
+  return { status, headers, body: parsed(text) }
 }
 
-function parsed(bytes: Buffer): unknown {
+function parsed(text: string): unknown {
   try {
-    return JSON.parse(bytes.toString('utf8'))
+    return JSON.parse(text)
   } catch {
     return undefined
   }

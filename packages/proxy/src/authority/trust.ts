@@ -1,6 +1,6 @@
 /** Which certificates of Nova, Keystone and oriel-api are good. They are always checked. */
 import type { Fetch } from '@oriel/sdk'
-import { trustingFetch } from '@oriel/sdk/node'
+import { explainedFetch, trustingFetch } from '@oriel/sdk/node'
 
 /**
  * A `fetch` that trusts the authorities in `cafile`, or those of Node where it is not given.
@@ -8,7 +8,7 @@ import { trustingFetch } from '@oriel/sdk/node'
  * @throws (later) where a certificate is from nobody who is trusted, an Error that names that key
  */
 export function authorityFetch(cafile: string | undefined): Fetch {
-  const fetch = cafile === undefined ? globalThis.fetch : trustingFetch({ ca: cafile })
+  const fetch = explainedFetch(cafile === undefined ? globalThis.fetch : trustingFetch({ ca: cafile }))
   return async (url, init) => {
     try {
       return await fetch(url, init)

@@ -9,6 +9,7 @@ import {
   keystonePassword,
   keystoneToken,
 } from '../keystone.ts'
+import { explainedFetch } from './explained-fetch.ts'
 import { home } from './folders.ts'
 import { TRUST_INSTEAD, trustingFetch } from './trusting-fetch.ts'
 
@@ -137,7 +138,9 @@ function transportOf(cloud: Cloud): Pick<ClientOptions, 'fetch' | 'timeoutMs'> {
   const [caFile, certFile, keyFile] = ['cacert', 'cert', 'key'].map((name) => file(cloud, name))
   const timeoutMs = Number(text(cloud, 'api_timeout') ?? Number.NaN) * 1000
   return {
-    ...((caFile || certFile) && { fetch: trustingFetch({ caFile, certFile, keyFile }) }),
+    fetch: explainedFetch(
+      caFile || certFile ? trustingFetch({ caFile, certFile, keyFile }) : (url, init) => globalThis.fetch(url, init),
+    ),
     ...(timeoutMs > 0 && { timeoutMs }),
   }
 }

@@ -1,0 +1,55 @@
+/** Recognizes an address whose scheme is the wrong one of `http` and `https`, which TLS and HTTP report in words of their own. */
+
+/** How a request failed, or was answered. */
+export interface SchemeSymptoms {
+  /** The error, with its causes, if there was no answer. */
+  readonly error?: unknown
+  /** The answer's status and text, if there was one. */
+  readonly status?: number
+  readonly text?: string
+}
+
+/**
+ * Says what speaks at `url` and which scheme to write, or `undefined` if the failure does not look like a wrong scheme.
+ * @param url the address that was asked; only its host and port appear in the text
+ */
+export function wrongScheme(url: string, { error, status, text = '' }: SchemeSymptoms): string | undefined {
+  const { protocol, host } = new URL(url)
+  if (protocol === 'https:') return speaksHttp(error) ? `${host} speaks http: write http://` : undefined
+  if (status === 400 && SPEAKS_TLS.test(text)) return `${host} speaks https: write https://`
+  if (isGarbled(error)) return `${host} does not answer in http; if it speaks https, write https://`
+  if (isHangUp(error)) return `${host} closed the connection without an answer; if it speaks https, write https://`
+  return undefined
+}
+
+/** OpenSSL reads the first bytes of an HTTP answer as a TLS record of an impossible version or length. */
+const speaksHttp = (error: unknown) =>
+  causes(error).some(
+    ({ code, message }) =>
+      /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/.test(code) ||
+      /wrong version number|packet length too long/.test(message),
+  )
+
+/** nginx, HAProxy and Go, Apache. */
+const SPEAKS_TLS =
+  /plain HTTP request was sent to HTTPS port|HTTP request to an HTTPS server|plain HTTP to an SSL-enabled/i
+
+/** A TLS alert is no HTTP: llhttp's `HPE_INVALID_…`, which undici words anew. */
+const isGarbled = (error: unknown) =>
+  causes(error).some(({ code, message }) => code.startsWith('HPE_INVALID') || /does not match the HTTP/.test(message))
+
+/** Many TLS servers close at once, and so may any server: this is a hint, not a finding. */
+const isHangUp = (error: unknown) =>
+  causes(error).some(({ message }) => /socket hang up|other side closed/.test(message))
+
+const MAX_CAUSES = 5
+
+function causes(error: unknown): readonly { readonly code: string; readonly message: string }[] {
+  const found = []
+  let cause = error as { code?: unknown; message?: unknown; cause?: unknown } | undefined
+  while (cause !== undefined && cause !== null && found.length < MAX_CAUSES) {
+    found.push({ code: String(cause.code ?? ''), message: String(cause.message ?? '') })
+    cause = cause.cause as typeof cause
+  }
+  return found
+}
