@@ -22,6 +22,7 @@ export type SharedContext = Pick<
   | 'sessions'
   | 'trustedProxies'
   | 'timing'
+  | 'budget'
   | 'metrics'
   | 'log'
   | 'draining'
