@@ -56,6 +56,22 @@ describe.skipIf(skip)(`real libvirt domains as servers${reason}`, () => {
     expect(list.usualDelayMs()).toBeLessThan(2000)
   })
 
+  it('lists a domain whose name begins with a blank and whose metadata holds a document type, with its console', async () => {
+    const metadata =
+      '<metadata><note xmlns="http://example.org/note"><![CDATA[<!DOCTYPE x [<!ENTITY y "z">]>]]></note></metadata>'
+    const xml = domain({ uuid: A, name: ' odd', devices: VNC }).replace('<devices>', `${metadata}<devices>`)
+    await libvirt.create(xml)
+    try {
+      expect(await libvirt.virsh('dumpxml', A)).toContain('<![CDATA[<!DOCTYPE')
+      await expect.poll(api.statuses, SOON).toMatchObject({ ' odd': 'ACTIVE' })
+      const real = Number(/port='(\d+)' autoport/.exec(await libvirt.virsh('dumpxml', A))?.[1])
+      expect(await port(A, 'vnc')).toBe(real)
+    } finally {
+      await libvirt.virsh('destroy', A)
+    }
+    await expect.poll(api.statuses, SOON).toEqual({})
+  })
+
   it('knows where VNC, SPICE and serial listen, of several graphics devices', async () => {
     const socket = "<graphics type='vnc'><listen type='socket'/></graphics>"
     const spice = "<graphics type='spice' autoport='yes'><listen type='address' address='0.0.0.0'/></graphics>"

@@ -77,6 +77,68 @@ describe.skipIf(skip)(`real QEMU guests as servers${reason}`, () => {
     }
   })
 
+  it.each(['pci-serial-2x', 'pci-serial-4x'])(
+    'finds the serial port behind a %s, and speaks -qmp-pretty',
+    async (card) => {
+      await using folder = await temporaryFolder()
+      await using api = await startSourcedApi({
+        kind: 'qemu',
+        qmp: join(folder.path, '*.qmp'),
+        answer_timeout_ms: 15_000,
+      })
+      const port = await freePort()
+      const chardev = `socket,id=second,host=127.0.0.1,port=${port},server=on,wait=off`
+      const args = ['-chardev', chardev, '-device', `${card},chardev2=second`]
+      const monitor = ['-qmp-pretty', `unix:${join(folder.path, 'web-1.qmp')},server=on,wait=off`]
+      await using _ = await startQemu({ name: 'web-1', uuid: A, args: [...args, ...monitor] })
+      await listed(api)
+      expect(await api.connectInfo(await api.mint(A, 'serial'))).toMatchObject({ host: '127.0.0.1', port })
+    },
+  )
+
+  it('refuses a second guest with the UUID of the first, and keeps the first one’s tokens', async () => {
+    await using one = await bench()
+    await using first = await one.start({ name: 'web-1', uuid: A })
+    await listed(one.api)
+    const token = await one.api.mint(A, 'vnc')
+    await using twin = await one.start({ name: 'twin', uuid: A })
+    await one.api.program.waitForLog(({ msg }) => String(msg).includes('claims this UUID'))
+    for (const [command, state] of [
+      ['stop', 'paused'],
+      ['cont', 'running'],
+      ['stop', 'paused'],
+    ] as const) {
+      const changes = () => one.api.program.records.filter((each) => each.server === 'twin' && each.state === state)
+      const before = changes().length
+      await twin.qmp(command)
+      await expect.poll(() => changes().length, SOON).toBeGreaterThan(before)
+    }
+    expect(await one.api.statuses()).toEqual({ 'web-1': 'ACTIVE' })
+    expect(await one.api.connectInfo(token)).toMatchObject({ port: first.vncPort })
+    const logged = one.api.program.records.map(({ msg }) => String(msg))
+    expect(logged.filter((msg) => msg.includes('claims this UUID'))).toHaveLength(1)
+    expect(logged).not.toContain('console tokens revoked')
+  })
+
+  it('offers no console that listens elsewhere than the source allows', async () => {
+    await using folder = await temporaryFolder()
+    await using narrow = await startSourcedApi({
+      kind: 'qemu',
+      qmp: join(folder.path, '*.qmp'),
+      console_ports: '5900-5901',
+    })
+    const port = await freePort()
+    await using guest = await startQemu({
+      name: 'db-1',
+      uuid: B,
+      vnc: false,
+      args: ['-vnc', `127.0.0.1:${port - 5900}`, '-qmp', `unix:${join(folder.path, 'db-1.qmp')},server=on,wait=off`],
+    })
+    await listed(narrow, 'db-1')
+    await expect(narrow.mint(guest.uuid, 'vnc')).rejects.toMatchObject({ status: 400 })
+    await narrow.program.waitForLog(({ why }) => why === `port ${port} is not in console_ports (5900-5901)`)
+  })
+
   it('voids the tokens of a guest that ends before another listens on its port (CVE-2013-0335)', async () => {
     await using one = await bench()
     const vnc = ['-vnc', `127.0.0.1:${(await freePort()) - 5900}`]

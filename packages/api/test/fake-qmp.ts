@@ -47,7 +47,7 @@ export class Raw {
 }
 
 export interface FakeQemu extends AsyncDisposable {
-  /** What it answers, by command; for those with a path, `command path`. May be changed at any time. */
+  /** What it answers, by command; for those with a path, `command path`, and the property unless it is `chardev`. May be changed at any time. */
   readonly answers: Answers
   /** Commands that came, oldest first. */
   readonly asked: string[]
@@ -83,7 +83,8 @@ export async function fakeQemu(path: string, options: FakeQemuOptions = {}): Pro
     createInterface({ input: socket })
       .on('line', (line) => {
         const { execute, id, arguments: args } = JSON.parse(line)
-        const command = args.path === undefined ? execute : `${execute} ${args.path}`
+        const property = args.property === undefined || args.property === 'chardev' ? '' : ` ${args.property}`
+        const command = args.path === undefined ? execute : `${execute} ${args.path}${property}`
         asked.push(command)
         write(replyTo(command, id, answers, indent))
       })

@@ -190,6 +190,21 @@ describe('where a guest says that it listens', () => {
     await expect(consoleOf(one.source, 'serial')).rejects.toSatisfy(isSourceError('ConsoleTypeUnavailable'))
   })
 
+  test.each([
+    ['pci-serial-2x', 2],
+    ['pci-serial-4x', 3],
+  ])('a card of several ports is asked for each: %s', async (kind, port) => {
+    const path = '/machine/peripheral-anon/device[0]'
+    const answers = guestAnswers({
+      'qom-list /machine/unattached': [],
+      'qom-list /machine/peripheral-anon': [{ name: 'device[0]', type: `child<${kind}>` }],
+      ...Object.fromEntries([1, 2, 3, 4].map((each) => [`qom-get ${path} chardev${each}`, ''])),
+      [`qom-get ${path} chardev${port}`]: 'c',
+    })
+    await using one = await bench({ answers })
+    expect(await consoleOf(one.source, 'serial')).toEqual({ host: HOST, port: 10011 })
+  })
+
   test('the serial chardev can be named, and no device is asked for then', async () => {
     await using one = await bench({
       keys: 'serial_chardev = "c"',

@@ -110,25 +110,28 @@ function chardevListening(filename: string): Listening | undefined {
  * reaches those has the hypervisor. So the labels come from the devices, not from the names of chardevs.
  */
 async function askSerialLabels(qmp: QmpConnection): Promise<readonly string[]> {
-  const devices: { path: string; order: number; name: string }[] = []
+  const devices: { path: string; order: number; name: string; kind: string }[] = []
   for (const folder of DEVICE_FOLDERS) {
     const children = answers.children(await qmp.execute('qom-list', { path: folder }))
     for (const { name, type } of children) {
-      const order = SERIAL_DEVICES.indexOf(/^child<(.*)>$/.exec(type)?.[1] ?? '')
-      if (order >= 0) devices.push({ path: `${folder}/${name}`, order, name })
+      const kind = /^child<(.*)>$/.exec(type)?.[1] ?? ''
+      const order = SERIAL_DEVICES.indexOf(kind)
+      if (order >= 0) devices.push({ path: `${folder}/${name}`, order, name, kind })
     }
   }
   devices.sort((a, b) => a.order - b.order || a.name.localeCompare(b.name, 'en', { numeric: true }))
   const labels: string[] = []
-  for (const { path } of devices.slice(0, MAX_SERIAL_DEVICES)) labels.push(await askChardev(qmp, path))
+  for (const { path, kind } of devices.slice(0, MAX_SERIAL_DEVICES)) {
+    for (const property of CHARDEV_PROPERTIES[kind] ?? ['chardev']) labels.push(await askChardev(qmp, path, property))
+  }
   return labels.filter((label) => label !== '')
 }
 
-async function askChardev(qmp: QmpConnection, path: string): Promise<string> {
+async function askChardev(qmp: QmpConnection, path: string, property: string): Promise<string> {
   try {
-    return answers.label(await qmp.execute('qom-get', { path, property: 'chardev' }))
+    return answers.label(await qmp.execute('qom-get', { path, property }))
   } catch (error) {
-    // A device of a multi-port card may have no such property; the others still count.
+    // A device may have no such property in another version of QEMU; the others still count.
     if (error instanceof QmpRefusal) return ''
     throw error
   }
@@ -157,6 +160,12 @@ const SERIAL_DEVICES = [
   'usb-serial',
   'virtconsole',
 ]
+
+/** Cards of several ports have one property for each; every other device has `chardev`. */
+const CHARDEV_PROPERTIES: Readonly<Record<string, readonly string[]>> = {
+  'pci-serial-2x': ['chardev1', 'chardev2'],
+  'pci-serial-4x': ['chardev1', 'chardev2', 'chardev3', 'chardev4'],
+}
 
 /** What a QEMU that was built without VNC or SPICE lacks, its guests have not either. */
 async function ifBuiltIn(qmp: QmpConnection, command: string): Promise<unknown> {
