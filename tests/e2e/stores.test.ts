@@ -140,6 +140,15 @@ function describeStores(
       expect(await names(url)).toEqual(await names(whole))
     })
 
+    it('is reached over its Unix socket', async () => {
+      const { pathname, username, password } = new URL(await server.createDatabase())
+      const folder = join(server.folder, 'server')
+      const search = words.transactional ? `host=${folder}&port=${server.port}` : `socketPath=${join(folder, 'socket')}`
+      const scheme = words.transactional ? 'postgresql' : 'mysql'
+      await using store = await openTokenStore(`${scheme}://${username}:${password}@${pathname}?${search}`)
+      await store.check()
+    })
+
     it('keeps no token, but its digest', async () => {
       const url = await server.createDatabase()
       await using store = await openTokenStore(url)

@@ -254,6 +254,9 @@ describe('bodies', () => {
     ['text/plain', 200],
     ['text/json', 415],
     ['application/json5', 415],
+    ['application/json, text/plain', 415],
+    ['text/plain, application/json', 415],
+    ['application/json,', 415],
     ['multipart/form-data', 415],
   ])('Content-Type %s', async (type, status) => {
     await using api = await testApi()

@@ -8,6 +8,7 @@ import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { ConfigError, createLogger, sha256Hex } from '@oriel/runtime'
 import { afterAll, describe, expect, test } from 'vitest'
+import { reachStore } from '../src/console-auth-tokens/open.ts'
 import { openTokenStore, StoreUnavailable } from '../src/index.ts'
 import { consoleAuthTokenStoreSuite, grant } from './console-auth-token-store.suite.ts'
 
@@ -98,6 +99,21 @@ describe('SQLite in a file', () => {
     expect(hasAnswer).toBe(false)
     other.exec('COMMIT')
     expect((await authorized).token).toBeDefined()
+  })
+
+  test('that a newer version has migrated is refused, with what to do', async () => {
+    const file = freshFile()
+    await within(file, (store) => store.check())
+    using raw = new DatabaseSync(file)
+    raw.exec(`INSERT INTO kysely_migration VALUES ('999-of-a-newer-version', '2030-01-01T00:00:00Z')`)
+    const remedy = 'a newer oriel-api wrote this database; start that version, or use an empty database'
+    for (const open of [openTokenStore, reachStore]) {
+      const error = await Promise.resolve(open(`sqlite:${file}`)).catch((reason: unknown) => reason)
+      expect(error).toBeInstanceOf(ConfigError)
+      expect((error as ConfigError).faults).toEqual([
+        { path: 'tokens.store', message: `cannot use ${file}: ${remedy}` },
+      ])
+    }
   })
 
   test('secrets at rest: the file holds digests, never a token', async () => {

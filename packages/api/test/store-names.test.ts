@@ -1,4 +1,5 @@
 /** Names of stores: what they mean, what is wrong with them, and that no password is ever said. */
+import { userInfo } from 'node:os'
 import { inspect } from 'node:util'
 import { ConfigError, loadConfig, Secret } from '@oriel/runtime'
 import { describe, expect, test } from 'vitest'
@@ -39,6 +40,29 @@ describe('the URL of a database', () => {
     expect(parse('x://u@db.example/d?host=/run/postgresql').tls).toBeUndefined()
   })
 
+  test.each([
+    ['postgresql:///oriel?host=/run/postgresql', userInfo().username, 5432],
+    ['postgres://me@/oriel?host=/run/postgresql', 'me', 5432],
+    ['postgres://me:secret@/oriel?host=%2Frun%2Fpostgresql&port=5433', 'me', 5433],
+    ['postgresql:///oriel?host=/run/postgresql&user=me', 'me', 5432],
+    ['postgresql://%2Frun%2Fpostgresql/oriel', userInfo().username, 5432],
+    ['postgresql://me@%2Frun%2Fpostgresql:5433/oriel', 'me', 5433],
+  ])('%s is a Unix socket, as in libpq', (url, user, port) => {
+    expect(parseDatabaseUrl(url, { ...words, defaultPort: 5432, hasUserAndPort: true })).toMatchObject({
+      ...{ socket: '/run/postgresql', database: 'oriel', user, port },
+    })
+    expect(postgresPlace(url).shown).toBe('PostgreSQL database oriel at /run/postgresql')
+  })
+
+  test.each(['socket', 'socketPath'])('MariaDB takes a Unix socket as %s', (key) => {
+    const { shown } = mariadbPlace(`mysql://me:secret@/oriel?${key}=/run/mysqld/mysqld.sock`)
+    expect(shown).toBe('MariaDB database oriel at /run/mysqld/mysqld.sock')
+  })
+
+  test('the host may be a parameter in place of the URL’s', () => {
+    expect(parse('x://me@/oriel?host=db.example')).toMatchObject({ host: 'db.example', tls: {} })
+  })
+
   test.each(['require', 'prefer', 'allow', 'no-verify', 'verify-ca', ''])('sslmode=%s is refused', (mode) => {
     expect(() => postgresPlace(`postgres://u@db.example/d?sslmode=${mode}`)).toThrow('write verify-full, or disable')
   })
@@ -63,6 +87,9 @@ const wrong = [
   ['a scheme that is not there', `oracle://u:${PASSWORD}@h/d`, 'names no store'],
   ['no scheme', `u:${PASSWORD}@h/d`, 'names no store'],
   ['no host', `postgres:u:${PASSWORD}`, 'is no URL with a host'],
+  ['no host and no socket', 'postgresql:///oriel', 'is no URL with a host'],
+  ['no user for a host', 'postgresql:///oriel?host=db.example', 'names no user'],
+  ['a bad port of a socket', 'postgresql:///oriel?host=/run/postgresql&port=x', 'has a port'],
   ['a bad port', `postgres://u:${PASSWORD}@h:port/d`, 'is no URL with a host'],
   ['no database', `postgres://u:${PASSWORD}@h`, 'names no database'],
   ['a database with a slash', `mysql://u:${PASSWORD}@h/d/e`, 'names no database'],

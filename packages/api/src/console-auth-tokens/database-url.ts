@@ -1,5 +1,6 @@
 /** Names of database servers as URLs: taken apart, with TLS decided, and shown without their secrets. */
 import { isIP } from 'node:net'
+import { userInfo } from 'node:os'
 import { isLoopback, Secret } from '@oriel/runtime'
 
 /** Where a database is and who we are there. */
@@ -19,27 +20,34 @@ export interface DatabaseAddress {
 export interface UrlWords {
   readonly defaultPort: number
   readonly socket: string
+  /** Other names of `socket`. */
+  readonly socketAliases?: readonly string[]
   readonly cafile: string
+  /** Whether `user` and `port` may be parameters. */
+  readonly hasUserAndPort?: boolean
   /** The parameter for TLS and its two values. */
   readonly tls: { readonly key: string; readonly off: string; readonly on: string }
 }
 
 /**
- * Takes the URL of a database apart. Beyond loopback and Unix sockets, TLS is on unless the URL says that it is off.
+ * Takes the URL of a database apart. Beyond loopback and Unix sockets, TLS is on unless the URL says that it is off. With a Unix
+ * socket the host may be empty, as libpq has it, and the user may be left out: it is then the one that this process runs as.
  * @throws TypeError with what is wrong; never with the URL itself, since a password may stand in it.
  */
 export function parseDatabaseUrl(text: string, words: UrlWords): DatabaseAddress {
-  const url = URL.parse(text)
+  const url = URL.parse(text.replace(EMPTY_HOST, `$1${NO_HOST}`))
   if (!url?.hostname) throw new TypeError('is no URL with a host')
   const parameters = parametersOf(url, words)
+  const { host, socket } = hostOf(url, parameters.get(words.socket))
   const database = decode(url.pathname.slice(1), 'database')
   if (!database || database.includes('/')) throw new TypeError('names no database, end it with /DATABASE')
-  if (!url.username) throw new TypeError('names no user, write USER:PASSWORD@ before the host')
-  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
-  const socket = parameters.get(words.socket)
+  const user = decode(url.username, 'user') || parameters.get('user') || (socket && userInfo().username)
+  if (!user) throw new TypeError('names no user, write USER:PASSWORD@ before the host')
+  const port = Number(url.port || parameters.get('port') || words.defaultPort)
+  if (!isPort(port)) throw new TypeError('has a port that is no number from 1 to 65535')
   const tls = tlsOf(parameters, words, socket !== undefined || isLoopback(host))
   return {
-    ...{ host, port: Number(url.port || words.defaultPort), database, user: decode(url.username, 'user') },
+    ...{ host, port, database, user },
     ...(url.password && { password: new Secret(decode(url.password, 'password')) }),
     ...(socket !== undefined && { socket }),
     ...(tls && { tls }),
@@ -51,13 +59,34 @@ export function showAddress({ database, host, port, socket }: DatabaseAddress): 
   return `${database} at ${socket ?? (isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`)}`
 }
 
-function parametersOf(url: URL, { socket, cafile, tls }: UrlWords): ReadonlyMap<string, string> {
-  const known = [socket, cafile, tls.key]
+/** `scheme://` and `user@` with nothing after it, which WHATWG URLs do not have. */
+const EMPTY_HOST = /^([a-z]+:\/\/(?:[^/?#@]*@)?)(?=[/?])/
+/** Stands in for an empty host; `.invalid` is never the name of one (RFC 6761). */
+const NO_HOST = 'no-host.invalid'
+
+/** The host, or the socket that stands in place of it: as a parameter, or encoded in the place of the host. */
+function hostOf(url: URL, parameter: string | undefined): { readonly host: string; readonly socket?: string } {
+  const given = url.hostname === NO_HOST ? '' : decode(url.hostname, 'host').replace(/^\[(.*)\]$/, '$1')
+  const place = parameter ?? given
+  if (!place) throw new TypeError('is no URL with a host')
+  return place.startsWith('/') ? { host: given.startsWith('/') ? '' : given, socket: place } : { host: place }
+}
+
+const isPort = (port: number) => Number.isInteger(port) && port > 0 && port < 65_536
+
+function parametersOf(url: URL, words: UrlWords): ReadonlyMap<string, string> {
+  const { socket, socketAliases = [], cafile, tls, hasUserAndPort } = words
+  const known = [socket, ...socketAliases, cafile, tls.key, ...(hasUserAndPort ? ['user', 'port'] : [])]
   for (const key of url.searchParams.keys()) {
     if (!known.includes(key)) throw new TypeError(`has an unknown parameter ${key}, known are ${known.join(', ')}`)
   }
   if (url.hash) throw new TypeError('has a # in it, write %23')
-  return new Map(url.searchParams)
+  const parameters = new Map(url.searchParams)
+  for (const alias of socketAliases) {
+    const value = parameters.get(alias)
+    if (value !== undefined) parameters.set(socket, value)
+  }
+  return parameters
 }
 
 function tlsOf(parameters: ReadonlyMap<string, string>, { tls, cafile }: UrlWords, isLocal: boolean) {

@@ -8,7 +8,7 @@ import {
   type QueryId,
   RawNode,
 } from 'kysely'
-import { type Migration, Migrator } from 'kysely/migration'
+import { DEFAULT_MIGRATION_TABLE, type Migration, Migrator } from 'kysely/migration'
 import { type SessionTables, sessionMigrations } from '../sessions/tables.ts'
 
 /** Times are milliseconds since the epoch. */
@@ -75,12 +75,34 @@ const migrations: Readonly<Record<string, Migration>> = {
   },
 }
 
+/** A newer version of the API has migrated the tables, in a way that this one does not know. */
+export class NewerDatabase extends Error {
+  override readonly name = 'NewerDatabase'
+
+  constructor() {
+    super('a newer oriel-api wrote this database; start that version, or use an empty database')
+  }
+}
+
+/** @throws NewerDatabase if migrations were applied that this version does not have. */
+export async function requireKnownMigrations(db: Kysely<Database>): Promise<void> {
+  const tables = await db.introspection.getTables({ withInternalKyselyTables: true })
+  if (!tables.some(({ name }) => name === DEFAULT_MIGRATION_TABLE)) return
+  const applied = await db
+    .withTables<{ [DEFAULT_MIGRATION_TABLE]: { name: string } }>()
+    .selectFrom(DEFAULT_MIGRATION_TABLE)
+    .select('name')
+    .execute()
+  if (applied.some(({ name }) => !Object.hasOwn(migrations, name))) throw new NewerDatabase()
+}
+
 /**
  * Brings the tables up to date. Replicas that start at once wait for each other.
  * @param tableOptions ends the definition of each table.
- * @throws the first migration's error.
+ * @throws NewerDatabase, or the first migration's error.
  */
 export async function migrate(db: Kysely<Database>, tableOptions?: string): Promise<void> {
+  await requireKnownMigrations(db)
   const repeatable = db.withPlugin(new RepeatableDefinitions(tableOptions))
   const migrator = new Migrator({ db: repeatable, provider: { getMigrations: async () => ({ ...migrations }) } })
   const { error } = await migrator.migrateToLatest()

@@ -21,6 +21,7 @@ import {
 const WORDS: UrlWords = {
   defaultPort: 3306,
   socket: 'socket',
+  socketAliases: ['socketPath'],
   cafile: 'ssl-ca',
   tls: { key: 'ssl-mode', off: 'DISABLED', on: 'VERIFY_IDENTITY' },
 }

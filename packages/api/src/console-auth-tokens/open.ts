@@ -5,7 +5,7 @@ import { Kysely } from 'kysely'
 import { createSqlSessionStore } from '../sessions/sql-store.ts'
 import type { SessionStore } from '../sessions/store.ts'
 import { steadyClock } from './clock.ts'
-import { type Database, migrate } from './database.ts'
+import { type Database, migrate, NewerDatabase, requireKnownMigrations } from './database.ts'
 import { mariadbPlace } from './mariadb.ts'
 import type { StorePlace } from './place.ts'
 import { postgresPlace } from './postgres.ts'
@@ -90,12 +90,9 @@ export async function reachStore(
   try {
     if (place.isNew?.()) return
     db = new Kysely<Database>({ dialect: place.dialect({ poolMax: 1, statementTimeoutMs, log }) })
-    await db.introspection.getTables()
+    await requireKnownMigrations(db)
   } catch (cause) {
-    throw new ConfigError(
-      [{ path: PATH, message: `cannot use ${place.shown} (${reasonOf(cause)}), ${place.remedy(cause)}` }],
-      { cause },
-    )
+    throw unusable(place, cause)
   } finally {
     await db?.destroy()
   }
@@ -111,9 +108,13 @@ async function openDatabase(place: StorePlace, options: StoreOptions): Promise<K
   } catch (cause) {
     await db?.destroy()
     if (cause instanceof StoreUnavailable || options.signal?.aborted) throw cause
-    const message = `cannot use ${place.shown} (${reasonOf(cause)}), ${place.remedy(cause)}`
-    throw new ConfigError([{ path: PATH, message }], { cause })
+    throw unusable(place, cause)
   }
+}
+
+function unusable(place: StorePlace, cause: unknown): ConfigError {
+  const reason = cause instanceof NewerDatabase ? `: ${cause.message}` : ` (${reasonOf(cause)}), ${place.remedy(cause)}`
+  return new ConfigError([{ path: PATH, message: `cannot use ${place.shown}${reason}` }], { cause })
 }
 
 /** What is wrong with the name of a store, without opening it and without quoting it; `undefined` if nothing is. */

@@ -21,6 +21,7 @@ const WORDS: UrlWords = {
   defaultPort: 5432,
   socket: 'host',
   cafile: 'sslrootcert',
+  hasUserAndPort: true,
   tls: { key: 'sslmode', off: 'disable', on: 'verify-full' },
 }
 

@@ -19,15 +19,19 @@ export function contentType(): ApiMiddleware {
 /** Whether the request declares its body as JSON. */
 export const isJson = (c: ApiContext): boolean => [JSON_TYPE, VENDOR_TYPE].includes(mediaTypeOf(c))
 
-/**
- * Of several header lines, which arrive joined by commas, the first counts.
- * @throws HttpFault 415.
- */
+/** @throws HttpFault 415. */
 export function checkContentType(c: ApiContext): void {
   if (!TAKEN.has(mediaTypeOf(c))) throw new HttpFault(415, 'Unsupported Content-Type')
 }
 
-const mediaTypeOf = (c: ApiContext) => (c.req.header('Content-Type') ?? '').split(/[;,]/, 1)[0]!.trim().toLowerCase()
+/**
+ * The media type of the body. Of several header lines the first counts: Node's own request keeps that alone, while a `Request`
+ * joins them by commas. A single line with a comma in it is a type that nobody knows, as Nova has it.
+ */
+function mediaTypeOf(c: ApiContext): string {
+  const line = c.env?.incoming?.headers?.['content-type'] ?? c.req.header('Content-Type') ?? ''
+  return line.split(';', 1)[0]!.trim().toLowerCase()
+}
 
 /** The answer's media type: the vendor's name for JSON if the client prefers it, else plain JSON, whatever is asked for. */
 export function acceptedType(c: ApiContext): string {
