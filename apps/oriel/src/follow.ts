@@ -47,8 +47,9 @@ function addressOf(name: ConsoleName, listeners: readonly ListenerConfig[]): str
   return `${origin}${prefix}${usual.pathname}`
 }
 
-/** The origin of a listener's pages. One that listens on every address is named by the loopback address. */
-export function originOf({ address, tls }: ListenerConfig): string {
+/** The origin of a listener's pages: that of its `base_url`, if it has one. One that listens on every address is named by the loopback address. */
+export function originOf({ address, tls, base_url }: ListenerConfig): string {
+  if (base_url !== undefined) return new URL(base_url).origin
   const { host, port } = parseListen(address)
   const named = ANY_ADDRESS[host] ?? host
   return new URL(`${tls === undefined ? 'http' : 'https'}://${formatListen({ host: named, port })}`).origin

@@ -137,6 +137,14 @@ const listener = table({
     description: 'What is served here; several types are served each below its own prefix, such as /novnc/.',
   }),
   tls: Type.Optional(listenerTls),
+  base_url: Type.Optional(
+    Type.String({
+      pattern: '^https?://[^\\s/?#@]+/?$',
+      'x-remedy': 'scheme and host by which people come, such as https://console.example',
+      description:
+        'By what people reach this listener, behind a balancer that changes scheme or host and does not say so. Default: the Host of each request, and https where the listener has tls or a trusted proxy says X-Forwarded-Proto: https.',
+    }),
+  ),
   proxy_protocol: Type.Boolean({
     default: false,
     description:

@@ -234,8 +234,8 @@ async function stop(
 }
 
 function listenerOptions(listen: ListenerConfig): Omit<ListenerOptions, 'unauthenticated'> {
-  const { address, tls, proxy_protocol: proxyProtocol } = listen
-  return { address, consoles: servedTypes(listen), tls: tls && listenerTls(tls), proxyProtocol }
+  const { address, base_url: baseUrl, tls, proxy_protocol: proxyProtocol } = listen
+  return { address, baseUrl, consoles: servedTypes(listen), tls: tls && listenerTls(tls), proxyProtocol }
 }
 
 const listenerTls = ({ cert, key, min_version, ciphers }: NonNullable<ListenerConfig['tls']>): ListenerTls => ({

@@ -54,6 +54,16 @@ describe('the origin of a page', () => {
   }
 
   it.each([
+    ['http', 'foreign_origin'],
+    ['https', 'admitted'],
+  ])('at a listener with TLS may have come by %s: %s', (scheme, expected) => {
+    const headers = ['Host', 'h.example', 'Origin', `${scheme}://h.example`]
+    const admit = () => admitOrigin(headers, site('h.example'), allowed, { tls: true })
+    if (expected === 'admitted') expect(admit()).toMatchObject({ scheme })
+    else expect(admit).toThrow(expect.objectContaining({ refusal: expected }))
+  })
+
+  it.each([
     ['missing', 'h.example:6080', [], 'admitted'],
     ['of the host itself', 'h.example:6080', ['http://h.example:6080'], 'admitted'],
     ['of another port', 'h.example:6080', ['http://h.example:8080'], 'admitted'],

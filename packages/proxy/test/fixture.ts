@@ -57,6 +57,8 @@ export interface RunOptions {
   readonly connectInfo?: { readonly port?: number; readonly internal_access_path?: string }
   /** What Nova says of the instance. Default: the stub's own. */
   readonly server?: NovaServer | undefined
+  /** Further keys of the first listener, as TOML. */
+  readonly listener?: string
   /** TOML beside `[authority]` and `[[listen]]`. */
   readonly toml?: string
   readonly timing?: Partial<Timing>
@@ -81,7 +83,7 @@ export async function running(options: RunOptions = {}): Promise<Running> {
   const newest = options.maxMicroversion === undefined ? {} : { maxMicroversion: options.maxMicroversion }
   const nova = opened.use(await startNovaStub({ tokens, ...servers, adminToken: ADMIN_TOKEN, ...newest }))
   const log = capture()
-  const config = configOf(nova.url, options.toml, '127.0.0.1:0', options.consoles)
+  const config = configOf(nova.url, `${options.listener ?? ''}\n${options.toml ?? ''}`, '127.0.0.1:0', options.consoles)
   const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
   const authority = novaAuthority({ endpoint: nova.url, auth, timeoutMs: options.timeoutMs ?? defaultTimeoutMs })
   const { pages, timing = {}, unauthenticated } = options

@@ -82,7 +82,11 @@ describe('CVE-2015-0259 cross-site hijack', () => {
     ['two headers, the foreign one first', ['Origin: https://evil.example', 'Origin: https://h.example'], 403],
     ['two headers, the foreign one last', ['Origin: https://h.example', 'Origin: https://evil.example'], 403],
     ['the host as a proxy says it', ['X-Forwarded-Host: w.example', 'Origin: https://w.example'], 101],
-    ['the scheme as a proxy says it', ['X-Forwarded-Proto: https', 'Origin: http://h.example'], 101],
+    [
+      'the same host in clear, behind a proxy that says https',
+      ['X-Forwarded-Proto: https', 'Origin: http://h.example'],
+      403,
+    ],
     ['clear, as a proxy says it', ['X-Forwarded-Proto: http', 'Origin: https://h.example'], 403],
   ])('%s', async (_, headers, status) => {
     await using proxy = await withBaseUrl('https://h.example/vnc_lite.html')
@@ -102,6 +106,63 @@ describe('CVE-2015-0259 cross-site hijack', () => {
     await using proxy = await withBaseUrl('https://h.example/')
     expect(await statusOf(proxy.address, ['X-Forwarded-For: 203.0.113.9, 192.0.2.7, 127.0.0.1'])).toBe(101)
     expect(proxy.log.records('session opened')).toMatchObject([{ client: '192.0.2.7' }])
+  })
+})
+
+// Nova's REST API names no base URL, so only the listener and its balancers know by which scheme people come.
+describe('a page that was loaded in clear, with the authority nova', () => {
+  const trusted = '[origin]\ntrusted_proxies = ["127.0.0.1"]\n'
+  const [clear, secure] = ['Origin: http://h.example', 'Origin: https://h.example']
+  const https = 'X-Forwarded-Proto: https'
+  const base = (url: string) => ({ baseUrl: url })
+  it.each<[string, { toml?: string; baseUrl?: string }, string[], number]>([
+    ['and a balancer that says https', { toml: trusted }, [https, clear], 403],
+    ['and a balancer that says https first', { toml: trusted }, ['X-Forwarded-Proto: https, http', clear], 403],
+    ['and a balancer that says wss', { toml: trusted }, ['X-Forwarded-Proto: wss', clear], 403],
+    ['and a balancer that says http', { toml: trusted }, ['X-Forwarded-Proto: http', clear], 101],
+    ['and a balancer that says nothing', { toml: trusted }, [clear], 101],
+    ['and somebody who says https and is not trusted', {}, [https, clear], 101],
+    ['in truth by https, and a balancer that says https', { toml: trusted }, [https, secure], 101],
+    [
+      'in truth by https, and a balancer that says only its own http',
+      { toml: trusted },
+      ['X-Forwarded-Proto: http', secure],
+      101,
+    ],
+    ['in truth by https, and a balancer that says nothing', { toml: trusted }, [secure], 101],
+    ['and a base_url of https', base('https://h.example'), [clear], 403],
+    ['and a base_url of http', base('http://h.example'), [clear], 101],
+    [
+      'and a base_url of http, which knows better than the balancer',
+      { toml: trusted, ...base('http://h.example') },
+      [https, clear],
+      101,
+    ],
+    [
+      'of the host in base_url, which the balancer replaces',
+      base('https://public.example/'),
+      ['Origin: https://public.example'],
+      101,
+    ],
+    [
+      'of an allowed name',
+      { toml: `${trusted}allowed = ["partner.example"]` },
+      [https, 'Origin: http://partner.example'],
+      403,
+    ],
+    [
+      'of an origin that is allowed with http://',
+      { toml: `${trusted}allowed = ["http://partner.example"]` },
+      [https, 'Origin: http://partner.example'],
+      101,
+    ],
+    ['by no page at all', { toml: trusted }, [https], 101],
+  ])('%s', async (_, { toml = '', baseUrl }, headers, status) => {
+    await using proxy = await running({
+      toml,
+      ...(baseUrl === undefined ? {} : { listener: `base_url = "${baseUrl}"` }),
+    })
+    expect(await statusOf(proxy.address, headers)).toBe(status)
   })
 })
 

@@ -31,19 +31,58 @@ export function anyPort(entry: string): string {
 /** The Origin of a request, after it was allowed; `undefined` for a client that is no browser. */
 export type Origin = { readonly scheme: string; readonly hostName: string } | undefined
 
+/** How people reach a listener. */
+export interface PublicPlace {
+  /** Whether the listener itself speaks TLS. */
+  readonly tls: boolean
+  /** `listen[].base_url`: what people type, behind a balancer that says otherwise or nothing. */
+  readonly base?: NonNullable<Origin> | undefined
+}
+
+/** The public place of a listener. @param baseUrl `listen[].base_url`, checked by the schema */
+export function publicPlace(tls: boolean, baseUrl: string | undefined): PublicPlace {
+  if (baseUrl === undefined) return { tls }
+  const { protocol, hostname } = new URL(baseUrl)
+  return { tls, base: { scheme: protocol.slice(0, -1), hostName: normalName(hostname.replace(/^\[|\]$/g, '')) } }
+}
+
 /**
  * The request's Origin, when it may open consoles here.
  * @throws Refused `foreign_origin`
  */
-export function admitOrigin(rawHeaders: readonly string[], site: Site, allowed: readonly AllowedOrigin[]): Origin {
+export function admitOrigin(
+  rawHeaders: readonly string[],
+  site: Site,
+  allowed: readonly AllowedOrigin[],
+  place: PublicPlace = { tls: false },
+): Origin {
   const values = headerValues(rawHeaders, 'origin')
   if (values.length === 0) return undefined
   const origin = values.length === 1 ? parseOrigin(values[0]!) : undefined
   if (!origin) throw new Refused('foreign_origin', `Origin is ${JSON.stringify(values.join(', ').slice(0, 200))}`)
-  if (origin.hostName === site.hostName || isListed(origin, allowed)) return origin
+  const isOwn = origin.hostName === site.hostName || origin.hostName === place.base?.hostName
+  if (isOwn || isListed(origin, allowed)) return requireSecurePage(origin, site, allowed, place)
   throw new Refused('foreign_origin', `Origin ${origin.hostName} is neither Host ${site.hostName} nor allowed`, {
     allow: originEntry(origin),
   })
+}
+
+/**
+ * Refuses a page that was loaded in clear where people come by TLS: whoever can change that page would have the console.
+ * The reverse is harmless, and happens behind a balancer that reports only its own inner hop. Where neither the listener
+ * nor a trusted balancer says how the client came, nothing is known and nothing refused.
+ */
+function requireSecurePage(
+  origin: NonNullable<Origin>,
+  { forwardedScheme }: Site,
+  allowed: readonly AllowedOrigin[],
+  { tls, base }: PublicPlace,
+): Origin {
+  const scheme = base?.scheme ?? forwardedScheme ?? (tls ? 'https' : undefined)
+  if (origin.scheme === 'https' || scheme !== 'https') return origin
+  // An operator who writes http:// into origin.allowed means it.
+  if (allowed.some((entry) => entry.scheme === 'http' && matches(entry, origin))) return origin
+  throw new Refused('foreign_origin', `the page came by http, and people reach this listener by https`)
 }
 
 /** An origin as an entry of `origin.allowed`, where ports do not count. */

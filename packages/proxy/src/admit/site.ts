@@ -28,7 +28,8 @@ export interface SiteRequest {
  */
 export function readSite({ headers, rawHeaders, peerAddress }: SiteRequest, trustedProxies: AddressSet): Site {
   const { client, scheme, host } = readForwarded(headers, plainAddress(peerAddress), trustedProxies)
-  const forwardedScheme = scheme?.toLowerCase()
+  // Traefik reports the scheme of a WebSocket.
+  const forwardedScheme = scheme?.toLowerCase().replace(/^ws/, 'http')
   return {
     hostName: hostName(host ?? onlyHost(rawHeaders)),
     ...(forwardedScheme === 'http' || forwardedScheme === 'https' ? { forwardedScheme } : {}),

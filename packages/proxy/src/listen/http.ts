@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { faultBody, refusal } from '@oriel/contract'
 import { isLoopback, listenOn, parseListen } from '@oriel/runtime'
 import { admitLocal } from '../admit/local.ts'
+import { publicPlace } from '../admit/origin.ts'
 import { hasBadHost, plainAddress, readSite } from '../admit/site.ts'
 import type { ServedConsoleType } from '../consoles/index.ts'
 import type { Page, Pages } from '../pages.ts'
@@ -22,6 +23,8 @@ import { type ConnectContext, handleUpgrade, type ListenerFacts } from './websoc
 export interface ListenerOptions {
   /** `host:port`; port 0 picks a free one. */
   readonly address: string
+  /** How people reach it, if the listener and its balancer do not tell. */
+  readonly baseUrl?: string | undefined
   readonly consoles: readonly ServedConsoleType[]
   readonly tls?: ListenerTls | undefined
   /** Whether every connection begins with a header of the PROXY protocol, from a trusted balancer. */
@@ -72,7 +75,7 @@ const COUNT_HEADERS_BY_SIZE = 0
 export async function startListener(
   context: ConnectContext,
   pages: Pages,
-  { address, consoles, tls, proxyProtocol, unauthenticated }: ListenerOptions,
+  { address, baseUrl, consoles, tls, proxyProtocol, unauthenticated }: ListenerOptions,
   maxConnections: number,
 ): Promise<Listener> {
   const { server, secure } = createWebServer(tls, context.timing.clientHandshakeMs)
@@ -83,7 +86,7 @@ export async function startListener(
   const sockets = trackSockets(server)
   const bound = await listenOn(server, parseListen(address))
   const onlyLocal = unauthenticated && isLoopback(parseListen(address).host)
-  const facts: ListenerFacts = { address: bound, consoles, onlyLocal }
+  const facts: ListenerFacts = { address: bound, consoles, onlyLocal, place: publicPlace(tls !== undefined, baseUrl) }
   server.on('request', (request, response) => answer(context, pages, facts, request, response))
   server.on('upgrade', (request, socket, head) => void handleUpgrade(context, facts, { request, socket, head }))
   context.log.info({ address: bound, consoles, tls: tls !== undefined }, 'listening')

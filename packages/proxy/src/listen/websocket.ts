@@ -8,7 +8,7 @@ import type { Admission, Authority, SessionRecord } from '../admit/authority.ts'
 import { learnNames } from '../admit/instance-names.ts'
 import type { Limits, Places, SessionParties } from '../admit/limits.ts'
 import { admitLocal } from '../admit/local.ts'
-import { type AllowedOrigin, admitOrigin, admitScheme } from '../admit/origin.ts'
+import { type AllowedOrigin, admitOrigin, admitScheme, type PublicPlace } from '../admit/origin.ts'
 import { plainAddress, readSite } from '../admit/site.ts'
 import type { Strangers } from '../admit/strangers.ts'
 import { isToken, queryOf, requestToken } from '../admit/token.ts'
@@ -63,6 +63,8 @@ export interface ListenerFacts {
   readonly consoles: readonly ServedConsoleType[]
   /** Whether it serves only programs and pages of this machine, as {@link admitLocal} tells them. */
   readonly onlyLocal: boolean
+  /** How people reach it. */
+  readonly place: PublicPlace
 }
 
 const REFUSED_PAGE =
@@ -123,7 +125,7 @@ async function connect(
   client.address = site.client
   using _waiting = context.strangers.connecting(request.socket, site.client)
   const token = requireToken(request)
-  const origin = admitOrigin(request.rawHeaders, site, context.allowedOrigins)
+  const origin = admitOrigin(request.rawHeaders, site, context.allowedOrigins, listener.place)
   const admission = await context.strangers.ask(
     site.client,
     () => metrics.timed('authority', type, () => authority.admit(token, client, signal)),
