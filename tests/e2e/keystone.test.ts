@@ -88,8 +88,8 @@ describe.skipIf(skip)(`Oriel with a real Keystone${reason}`, () => {
       const port = await freePort()
       const auth = { method: 'password', ...cloud.credentials(cloud.service, 'service') }
       const authority = { ...place(), auth, timeout_ms: PATIENCE_MS }
-      const { listen, admin } = proxyConfig(0, port)
-      await using proxy = await startApp('proxy', { authority: { kind: 'nova', ...authority }, listen, admin })
+      const base = proxyConfig(0, port)
+      await using proxy = await startApp('proxy', { ...base, authority: { kind: 'nova', ...authority } })
       await listening(proxy)
       const { body } = await cloud.create(await cloud.keystone.token(cloud.member, cloud.project))
       const socket = new WebSocket(`ws://127.0.0.1:${port}/?token=${tokenIn(body)}`, ['binary'])

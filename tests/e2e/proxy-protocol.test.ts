@@ -105,6 +105,7 @@ async function behindHaproxy(
     listen: [{ address: `127.0.0.1:${proxyPort}`, consoles: ['novnc'], proxy_protocol: true, ...listener }],
     origin: { trusted_proxies: ['127.0.0.1'] },
     sessions,
+    hypervisor: { identity: 'off' },
     admin: { listen: '127.0.0.1:0' },
   }
   const proxy = scope.use(await startApp('proxy', config))

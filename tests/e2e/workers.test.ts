@@ -25,6 +25,7 @@ describe('oriel-proxy with workers', () => {
       authority: { endpoint: nova.url, auth: { method: 'token', token: SERVICE_TOKEN } },
       listen: [{ address: '127.0.0.1:0', consoles: ['novnc'] }],
       sessions: { workers: 3 },
+      hypervisor: { identity: 'off' },
     })
     await proxy.waitForLog(({ msg }) => msg === 'all workers accept connections', { timeoutMs: 60_000 })
     const { address } = await proxy.waitForLog(({ msg }) => msg === 'listening')

@@ -1,9 +1,17 @@
 /** `oriel`: api and proxy in one process. */
 import { randomUUID } from 'node:crypto'
 import { reloadableApiKeys, startApi } from '@oriel/api'
-import { reloadableProxyKeys, startProxy } from '@oriel/proxy'
+import { describeProtection, reloadableProxyKeys, startProxy } from '@oriel/proxy'
 import { runProgram, Secret, type StartContext, type Started } from '@oriel/runtime'
-import { apiPart, checkOrielOnline, isUnauthenticated, OrielConfig, proxyPart, refineOrielConfig } from './config.ts'
+import {
+  apiPart,
+  authorityAt,
+  checkOrielOnline,
+  isUnauthenticated,
+  OrielConfig,
+  proxyPart,
+  refineOrielConfig,
+} from './config.ts'
 import { demoConfig, startDemo } from './demo.ts'
 import { originOf, withPorts, withPortsOf } from './follow.ts'
 import { pages } from './pages.ts'
@@ -13,6 +21,8 @@ await runProgram({
   schema: OrielConfig,
   refine: refineOrielConfig,
   checkOnline: checkOrielOnline,
+  describe: ({ api, proxy }) =>
+    describeProtection({ ...proxy, authority: proxy.authority ?? authorityAt(`http://${api.listen}`) }),
   reloadable: [...reloadableApiKeys.map((key) => `api.${key}`), ...reloadableProxyKeys.map((key) => `proxy.${key}`)],
   flags: { demo: 'add demo guests on loopback; needs no --config' },
   builtInConfig: (flags) => (flags.demo ? demoConfig : undefined),

@@ -1,6 +1,7 @@
 /** `oriel-proxy`: the proxy alone, with the console pages beside the program. */
 import {
   authorityOnlineFaults,
+  describeProtection,
   fleetSignals,
   proxyConfig,
   refineProxyConfig,
@@ -16,6 +17,7 @@ await runProgram({
   schema: proxyConfig,
   refine: refineProxyConfig,
   checkOnline: authorityOnlineFaults,
+  describe: describeProtection,
   reloadable: reloadableProxyKeys,
   signals: fleetSignals(),
   stopDeadlineMs,

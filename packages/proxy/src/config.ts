@@ -118,6 +118,12 @@ const authority = table({
     }),
   ),
   timeout_ms: milliseconds(5000, 'Deadline of one look-up.'),
+  validate: Type.Optional(
+    oneOf(['fresh', 'state', 'off'], {
+      description:
+        "Whether a console is still the instance's, asked of Nova before a byte passes; with kind nova. fresh: by making a new console of the instance, and dialling that; state: by the server's state and host. Default: fresh where Nova lets the service user create consoles, else state.",
+    }),
+  ),
   proxy_id: Type.Optional(
     Type.String({
       pattern: '^[A-Za-z0-9._-]{1,64}$',
@@ -183,11 +189,12 @@ const hypervisor = table(
       }),
       { default: {} },
     ),
-    identity: oneOf(['off', 'warn', 'enforce'], {
-      default: 'warn',
-      description:
-        'Whether the guest behind the port must be the instance: not looked at, logged, or refused if it is not.',
-    }),
+    identity: Type.Optional(
+      oneOf(['off', 'warn', 'enforce'], {
+        description:
+          'Whether the guest behind the port must be the instance: not looked at, logged, or refused if it is not. Default: enforce with authority.kind nova, warn with oriel.',
+      }),
+    ),
   },
   { default: {} },
 )
@@ -220,10 +227,6 @@ const sessions = table(
     ping_interval_seconds: seconds(25, 'Between pings, which keep idle consoles through load balancers; 0: none.'),
     drain_seconds: seconds(30, 'How long a stop waits for clients to close.'),
     workers: count(1, 'Processes that share the listeners.'),
-    max_buffered_mib: count(
-      512,
-      'Memory for output that waits for slow clients, over all sessions and workers. Beyond it, the clients that have taken nothing for the longest are dropped.',
-    ),
   },
   { default: {} },
 )

@@ -76,16 +76,11 @@ const KEEP_ALIVE_MS = 30_000
 /**
  * Connects by TCP.
  * @param signal ends the attempt; once connected it has no effect
- * @param readLimit what one read may occupy at the moment. Default: what `ReadBuffers` allows
  * @throws the socket's error, or the signal's reason
  */
-export async function connectHypervisor(
-  address: HypervisorAddress,
-  signal: AbortSignal,
-  readLimit?: () => number,
-): Promise<PlainLeg> {
+export async function connectHypervisor(address: HypervisorAddress, signal: AbortSignal): Promise<PlainLeg> {
   signal.throwIfAborted()
-  const buffers = new ReadBuffers(readLimit)
+  const buffers = new ReadBuffers()
   let taker: TakeBytes | undefined
   const socket = connect({
     ...address,
@@ -121,7 +116,7 @@ export async function connectHypervisor(
     write: (bytes) => socket.write(bytes),
     onDrain: (drained) => void socket.on('drain', drained),
     ended,
-    startTls: (tls, signal) => startTls(socket, tls, signal, readLimit),
+    startTls: (tls, signal) => startTls(socket, tls, signal),
     [Symbol.dispose]: () => void socket.destroy(),
   }
 }

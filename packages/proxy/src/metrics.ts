@@ -3,12 +3,11 @@ import type { RefusalName } from '@oriel/contract'
 import * as prom from 'prom-client'
 import type { Authority } from './admit/authority.ts'
 import type { Breaker } from './admit/breaker.ts'
-import type { BufferBudget } from './buffer-budget.ts'
 import { Refused } from './refused.ts'
 import type { OpenSession } from './sessions.ts'
 
 /** What waits for somebody else on the way to a console. */
-export type TimedStep = 'authority' | 'names' | 'dial' | 'handshake'
+export type TimedStep = 'authority' | 'names' | 'validation' | 'dial' | 'handshake'
 
 /** Told of every piece that is relayed. */
 export interface ByteCount {
@@ -32,8 +31,6 @@ export interface ProxyMetrics {
 export interface MetricSources {
   /** The sessions that are open. */
   readonly sessions: () => readonly OpenSession[]
-  /** What waits for clients, and how much may. */
-  readonly budget?: Pick<BufferBudget, 'maxBytes'>
   readonly breaker?: Authority['breaker']
   readonly namesBreaker?: Authority['namesBreaker']
 }
@@ -57,7 +54,6 @@ export function createMetrics(sources: MetricSources): ProxyMetrics {
     registers,
   })
   bufferedGauge(registers, sources)
-  if (sources.budget) bufferedLimitGauge(registers, sources.budget)
   if (sources.breaker) breakerGauge(registers, 'authority', sources.breaker)
   if (sources.namesBreaker) breakerGauge(registers, 'names', sources.namesBreaker)
   return {
@@ -85,6 +81,7 @@ function stopwatches(registers: prom.Registry[]): ProxyMetrics['timed'] {
   const histograms = {
     authority: histogram('authority', 'What a token means: how long the authority took to say so.'),
     names: histogram('names', 'What the instance is called: how long the authority took to say so.'),
+    validation: histogram('validation', "Whether the console is still the instance's: how long the authority took."),
     dial: histogram('dial', 'Connecting to the hypervisor.'),
     handshake: histogram('handshake', "The hypervisor's handshake, before the client hears anything."),
   } satisfies Record<TimedStep, unknown>
@@ -142,11 +139,6 @@ function bufferedGauge(registers: prom.Registry[], { sessions }: MetricSources):
       for (const { view, bufferedBytes } of sessions()) this.inc({ type: view.type }, bufferedBytes ?? 0)
     },
   })
-}
-
-function bufferedLimitGauge(registers: prom.Registry[], { maxBytes }: Pick<BufferBudget, 'maxBytes'>): void {
-  const help = 'What oriel_proxy_buffered_bytes may be: sessions.max_buffered_mib.'
-  new prom.Gauge({ name: 'oriel_proxy_buffered_limit_bytes', help, registers }).set(maxBytes)
 }
 
 const STATES = ['closed', 'open', 'trial'] as const

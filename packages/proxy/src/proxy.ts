@@ -10,19 +10,20 @@ import {
 } from '@oriel/runtime'
 import type * as prom from 'prom-client'
 import { type SessionControl, sessionRecord, sessionRoutes } from './admin/sessions.ts'
-import type { Authority } from './admit/authority.ts'
+import type { Authority, Validation } from './admit/authority.ts'
 import { Limits, type Places, type SessionLimits } from './admit/limits.ts'
 import { allowedOrigin, anyPort } from './admit/origin.ts'
 import { Strangers } from './admit/strangers.ts'
 import { createAuthority } from './authority/index.ts'
-import { BufferBudget } from './buffer-budget.ts'
 import { type ListenerConfig, type ProxyConfig, servedTypes } from './config.ts'
+import { identityOf } from './consoles/identity-setting.ts'
 import { createConsoles, type ServedConsoleType } from './consoles/index.ts'
 import { vncSettings } from './consoles/vnc-config.ts'
 import { type Listener, type ListenerOptions, type ListenerTls, startListener } from './listen/http.ts'
 import type { ConnectContext } from './listen/websocket.ts'
 import { createMetrics } from './metrics.ts'
 import { loadPages } from './pages.ts'
+import { type Protection, protectionOf } from './protection.ts'
 import type { SessionView } from './session.ts'
 import { Sessions } from './sessions.ts'
 import { type SpiceBounds, type SpiceFront, startSpiceFront } from './spice/front.ts'
@@ -61,10 +62,14 @@ export interface RunningProxy extends AsyncDisposable {
   /** What is open at the moment. No entry carries a credential. */
   sessions(): readonly SessionView[]
   /** What an admin listener shows, for one that is elsewhere. */
-  readonly inside: { readonly sessions: SessionControl; readonly registry: prom.Registry; readonly health: Health }
+  readonly inside: {
+    readonly sessions: SessionControl
+    readonly registry: prom.Registry
+    readonly health: Health
+    readonly protection: () => Protection
+  }
 }
 
-const MIB = 1024 * 1024
 /** Connections that a listener takes besides consoles: pages, and Upgrades that are not through yet. */
 const SPARE_CONNECTIONS = 1024
 
@@ -99,7 +104,8 @@ export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
   })
   const listeners: Listener[] = []
   opened.defer(() => Promise.all(listeners.map((listener) => listener.close())).then(() => {}))
-  const admin = config.admin && (await startAdmin(config.admin, shared))
+  const protection = () => protectionOf(config, authority.validation ?? 'built-in')
+  const admin = config.admin && (await startAdmin(config.admin, shared, protection))
   if (admin) opened.use(admin)
   const spice = servesSpice(config) ? opened.use(await startSpiceFront(shared, config, deps.spiceBounds)) : undefined
   const context: ConnectContext = { ...shared, spice }
@@ -110,7 +116,7 @@ export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
     listeners.push(await startListener(context, pages, { ...listenerOptions(listen), unauthenticated }, maxConnections))
   }
   log.debug({ pages: pages.size }, 'console pages loaded')
-  warnOfUnchecked(config, log)
+  logProtection(protection(), authority.validation, log)
   const close = opened.move()
   return {
     listeners: listeners.map(({ address, consoles }) => ({ address, consoles })),
@@ -125,17 +131,17 @@ export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
       sessions: controlOf(context.sessions),
       registry: context.metrics.registry,
       health: authority.health,
+      protection,
     },
     [Symbol.asyncDispose]: () => close.disposeAsync(),
   }
 }
 
-/** Nobody should believe that a check is made where the protocol does not say which guest it is. */
-function warnOfUnchecked({ hypervisor, listen }: ProxyConfig, log: Logger): void {
-  const served = new Set(listen.flatMap(servedTypes))
-  const consoles = [...served].filter((type) => type !== 'novnc' && type !== 'spice-direct')
-  if (hypervisor.identity !== 'enforce' || consoles.length === 0) return
-  log.warn({ consoles }, 'hypervisor.identity is not enforced for these consoles: they do not tell the guest')
+/** An operator should not have to believe that a check is made where none is. */
+function logProtection(protection: Protection, validation: Validation | undefined, log: Logger): void {
+  if (validation === 'off')
+    log.warn({ protection }, 'a port that changes hands is noticed by the identity of guests alone')
+  else log.info({ protection }, 'protection against ports that changed hands')
 }
 
 const servesSpice = ({ spice, listen }: ProxyConfig) =>
@@ -155,18 +161,16 @@ function contextOf({ config, authority, log, places }: ProxyDeps, timing: Timing
   const { sessions, origin, hypervisor, consoles } = config
   const open = new Sessions()
   const limits = new Limits(sessionLimits(config))
-  const budget = new BufferBudget(sessions.max_buffered_mib * MIB)
   const trustedProxies = addressSet(origin.trusted_proxies)
   return {
     consoles: createConsoles({
-      vnc: vncSettings(hypervisor),
+      vnc: vncSettings(hypervisor, identityOf(config)),
       serialReplay: { maxBytes: consoles.serial.replay_bytes, keepMs: consoles.serial.replay_seconds * 1000 },
     }),
     authority,
     limits,
     places: places ?? limits,
     sessions: open,
-    budget,
     allowedOrigins: Object.freeze(origin.allowed.map(allowedOrigin)),
     refusedOrigins: new RefusedOrigins({ log, key: 'origin.allowed', allowed: origin.allowed }),
     trustedProxies,
@@ -183,7 +187,6 @@ function contextOf({ config, authority, log, places }: ProxyDeps, timing: Timing
     timing,
     metrics: createMetrics({
       sessions: () => open.open(),
-      budget,
       breaker: authority.breaker,
       namesBreaker: authority.namesBreaker,
     }),
@@ -205,10 +208,12 @@ export const sessionLimits = ({ sessions }: ProxyConfig): SessionLimits => ({
 function startAdmin(
   { listen, token_sha256 }: NonNullable<ProxyConfig['admin']>,
   { authority, metrics, sessions, log }: ConnectContext,
+  protection: () => Protection,
 ): Promise<AdminListener> {
   const checks: Health[] = [authority.health]
   const routes = sessionRoutes({ sessions: controlOf(sessions), tokenSha256: token_sha256 })
-  return createAdminListener({ listen, checks, registry: metrics.registry, routes, log })
+  const notes = () => ({ protection: protection() })
+  return createAdminListener({ listen, checks, notes, registry: metrics.registry, routes, log })
 }
 
 /** The sessions of this process. */

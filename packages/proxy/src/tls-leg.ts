@@ -21,12 +21,7 @@ export interface LegTls {
  * Puts TLS 1.2 or newer around `socket`. The certificate is always verified: there is no way around it.
  * @throws the error of TLS or of the socket; the signal's reason once it aborts
  */
-export async function startTls(
-  socket: Socket,
-  tls: LegTls,
-  signal: AbortSignal,
-  readLimit?: () => number,
-): Promise<HypervisorSocket> {
+export async function startTls(socket: Socket, tls: LegTls, signal: AbortSignal): Promise<HypervisorSocket> {
   signal.throwIfAborted()
   const secure = connect({
     socket,
@@ -39,7 +34,7 @@ export async function startTls(
   })
   const ended = endOf(secure)
   await secured(secure, signal)
-  return legOf(secure, ended, readLimit)
+  return legOf(secure, ended)
 }
 
 async function secured(secure: TLSSocket, signal: AbortSignal): Promise<void> {
@@ -51,12 +46,8 @@ async function secured(secure: TLSSocket, signal: AbortSignal): Promise<void> {
   }
 }
 
-function legOf(
-  socket: TLSSocket,
-  ended: Promise<Error | undefined>,
-  readLimit: (() => number) | undefined,
-): HypervisorSocket {
-  const pieces = new GatheredPieces(socket, readLimit)
+function legOf(socket: TLSSocket, ended: Promise<Error | undefined>): HypervisorSocket {
+  const pieces = new GatheredPieces(socket)
   return {
     take: (bytes) => pieces.take(bytes),
     giveBack: (bytes) => pieces.giveBack(bytes),
@@ -78,7 +69,7 @@ function legOf(
  */
 class GatheredPieces {
   readonly #socket: TLSSocket
-  readonly #buffers: ReadBuffers
+  readonly #buffers = new ReadBuffers()
   #taker: TakeBytes | undefined
   #paused = true
   #buffer: Buffer | undefined
@@ -86,9 +77,8 @@ class GatheredPieces {
   #due: NodeJS.Immediate | undefined
   readonly #flush: () => void
 
-  constructor(socket: TLSSocket, readLimit: (() => number) | undefined) {
+  constructor(socket: TLSSocket) {
     this.#socket = socket
-    this.#buffers = new ReadBuffers(readLimit)
     const drop = (cause: Error) => void socket.destroy(cause)
     this.#flush = guardPeer(() => this.#handOver(), drop)
     socket.on(

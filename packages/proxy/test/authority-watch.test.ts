@@ -16,7 +16,8 @@ async function proxyOf(authority: Authority) {
   const proxy = await createProxy({ config, authority, log: log.logger })
   const ready = async () => {
     const answer = await fetch(`http://${proxy.admin}/readyz`)
-    return { status: answer.status, body: await answer.json() }
+    const { protection: _, ...body } = (await answer.json()) as Record<string, unknown>
+    return { status: answer.status, body }
   }
   /** The keys that errors named, each with its message. */
   const errors = () =>

@@ -31,7 +31,7 @@ describe('proxy.toml', () => {
     expect(config).toMatchObject({
       authority: { kind: 'nova', timeout_ms: 5000, auth: { method: 'none' } },
       origin: { allowed: [], trusted_proxies: [] },
-      hypervisor: { dial_timeout_ms: 5000, handshake_timeout_ms: 10_000, identity: 'warn' },
+      hypervisor: { dial_timeout_ms: 5000, handshake_timeout_ms: 10_000 },
       sessions: {
         max_total: 10_000,
         max_per_token: 32,

@@ -74,6 +74,8 @@ const programToml = ({ url }: NovaStub, consoles: readonly string[], sessions: s
   consoles = ${JSON.stringify(consoles)}
   [admin]
   listen = "127.0.0.1:0"
+  [hypervisor]
+  identity = "off"
   [sessions]
   ${sessions}
   ${toml}`
@@ -90,7 +92,11 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     expect(await it.value('oriel_proxy_sessions{type="novnc"}')).toBe(6)
     expect(await it.value('oriel_proxy_workers')).toBe(2)
     expect(await it.value('oriel_proxy_dial_seconds_count{type="novnc",result="ok"}')).toBe(6)
-    expect(await (await it.ask('/readyz')).json()).toEqual({ status: 'ok', checks: { workers: 'ok', authority: 'ok' } })
+    expect(await (await it.ask('/readyz')).json()).toEqual({
+      status: 'ok',
+      checks: { workers: 'ok', authority: 'ok' },
+      protection: { novnc: expect.stringMatching(/^identity off: .*; validate fresh: /) },
+    })
     const [{ id } = { id: '' }] = await it.list()
     expect((await it.ask(`/sessions/${id}`, { method: 'DELETE' })).status).toBe(204)
     await expect.poll(it.list).toHaveLength(5)

@@ -68,6 +68,8 @@ const toml = (endpoint: string, workers: number) => `
   address = "127.0.0.1:0"
   consoles = ["novnc"]
   tls = { cert = "cert.pem", key = "key.pem" }
+  [hypervisor]
+  identity = "off"
   [sessions]
   workers = ${workers}`
 

@@ -44,6 +44,8 @@ const toml = (endpoint: string) => `
   [[listen]]
   address = "127.0.0.1:0"
   consoles = ["novnc"]
+  [hypervisor]
+  identity = "off"
   [origin]
   allowed = ["portal.example"]
   trusted_proxies = ["127.0.0.1"]`

@@ -19,6 +19,8 @@ export interface AdminOptions {
   readonly registry?: prom.Registry | undefined
   /** The whole text of `/metrics` in place of a registry's, where it comes from several processes. */
   readonly metrics?: (() => Promise<string>) | undefined
+  /** Shown by `/readyz` beside the checks, ready or not; names no host, path or user. */
+  readonly notes?: (() => Readonly<Record<string, unknown>> | Promise<Readonly<Record<string, unknown>>>) | undefined
   readonly log: Logger
   /** Further routes, for all methods. They authenticate for themselves. */
   readonly routes?: AdminRoutes | undefined
@@ -51,7 +53,7 @@ const CLOSE_GRACE_MS = 1_000
  * @throws ListenError when the address cannot be bound.
  */
 export async function createAdminListener(options: AdminOptions): Promise<AdminListener> {
-  const { log, routes } = options
+  const { log, routes, notes = () => ({}) } = options
   let draining = false
   const ready = readiness(options.checks, { log, deadlineMs: options.checkDeadlineMs ?? 2_000 })
   const registry = options.registry ?? new prom.Registry()
@@ -59,7 +61,7 @@ export async function createAdminListener(options: AdminOptions): Promise<AdminL
   const metrics = options.metrics ?? (() => registry.metrics())
   const own: Readonly<Record<string, () => Promise<Answer> | Answer>> = {
     '/healthz': () => json(200, { status: 'ok' }),
-    '/readyz': async () => (draining ? json(503, { status: 'draining' }) : readyAnswer(await ready())),
+    '/readyz': async () => (draining ? json(503, { status: 'draining' }) : readyAnswer(await ready(), await notes())),
     '/metrics': async () => ({ status: 200, type: registry.contentType, body: await metrics() }),
   }
   const server = createServer(LIMITS, (request, response) => {
@@ -94,8 +96,8 @@ function isRead({ method }: IncomingMessage): boolean {
   return method === 'GET' || method === 'HEAD'
 }
 
-function readyAnswer({ ready, checks }: { ready: boolean; checks: object }): Answer {
-  return json(ready ? 200 : 503, { status: ready ? 'ok' : 'unready', checks })
+function readyAnswer({ ready, checks }: { ready: boolean; checks: object }, notes: object): Answer {
+  return json(ready ? 200 : 503, { ...notes, status: ready ? 'ok' : 'unready', checks })
 }
 
 function json(status: number, value: object, headers: Record<string, string> = {}): Answer {

@@ -73,6 +73,8 @@ export interface ProgramOptions<S extends Type.TSchema> extends ProgramWorld {
    * @param signal aborts after a minute
    */
   checkOnline?(config: Type.Static<S>, signal: AbortSignal): Promise<readonly ConfigFault[]>
+  /** What `--check-config` says of a good configuration, a line each, on stderr: stdout says `config ok` alone. */
+  describe?(config: Type.Static<S>): readonly string[]
   /** Flags of its own: name to a line of help. */
   readonly flags?: FlagHelp
   /** TOML to use when no `--config` is given, for flags that need no file, such as `--demo`. */
@@ -119,6 +121,7 @@ async function run<S extends Type.TSchema>(options: ProgramOptions<S>, endings: 
     if (args.checkConfig) {
       if (args.online) await checkOnline(options, loaded.config)
       stderr.write(loaded.warnings.map((warning) => `warning: ${warningLine(warning)}\n`).join(''))
+      for (const line of options.describe?.(loaded.config) ?? []) stderr.write(`${line}\n`)
       return say(stdout, 'config ok\n')
     }
     reportWarnings(log, loaded.warnings)
@@ -197,7 +200,6 @@ function configOf<S extends Type.TSchema>(options: ProgramOptions<S>, args: Prog
   const files = new Map<string, string>()
   const warnings: ConfigFault[] = []
   const config = loadConfig(options.schema, {
-    program: options.name,
     toml: args.config === undefined ? options.builtInConfig?.(args.flags) : readConfigFile(args.config),
     env: options.env ?? process.env,
     ignoreEnv: options.ignoreEnv ?? [],

@@ -114,6 +114,8 @@ export const proxyConfig = (apiPort: number, port: number): Toml => ({
     auth: { method: 'token', token: SERVICE_TOKEN },
   },
   listen: [{ address: `127.0.0.1:${port}`, consoles: ['novnc'] }],
+  // The hypervisors that scripts play show no guest's name.
+  hypervisor: { identity: 'warn' },
   admin: { listen: '127.0.0.1:0' },
 })
 

@@ -72,11 +72,13 @@ const proxyToml = (authorityPort: number, port: number, { deadlineMs, pingSecond
 endpoint = "http://127.0.0.1:${authorityPort}/v2.1"
 timeout_ms = ${deadlineMs}
 auth = { method = "token", token = "bench" }
+validate = "off"
 [[listen]]
 address = "127.0.0.1:${port}"
 consoles = ["novnc"]
 [hypervisor]
 dial_timeout_ms = ${deadlineMs}
+identity = "warn"
 [sessions]
 ping_interval_seconds = ${pingSeconds}
 max_total = 20000

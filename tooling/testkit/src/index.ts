@@ -14,7 +14,9 @@ export { defaultTimeoutMs, type WaitOptions, within } from './deadline.ts'
 export {
   type NovaBehaviour,
   type NovaConsole,
+  type NovaPlace,
   type NovaRequest,
+  type NovaRule,
   type NovaServer,
   type NovaStub,
   type NovaStubOptions,

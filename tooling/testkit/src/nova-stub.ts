@@ -1,10 +1,11 @@
 /**
- * A Nova that a proxy can ask, answering as the real one does: version discovery, console auth tokens, servers.
+ * A Nova that a proxy can ask, answering as the real one does: version discovery, console auth tokens, servers, and new
+ * consoles of them.
  *
  * It adds no field, header or shortcut of its own to what goes over the wire; whatever a test steers, it steers from
  * outside through the returned object.
  */
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -24,7 +25,26 @@ export interface NovaServer {
   readonly name: string
   /** What libvirt calls it; administrators alone see it. Default: not shown to anybody. */
   readonly instanceName?: string
+  /** Default: active. */
+  readonly vmState?: string
+  /** Default: none. */
+  readonly taskState?: string | null
+  /** Default: 1, running. */
+  readonly powerState?: number
+  /** The compute host. Default: the same for all. The empty string: none. */
+  readonly host?: string
+  /**
+   * Where its consoles are now, by type, or the status with which Nova refuses to make one. A type that is not named is
+   * unavailable, 400. Default: every type is where a token for the instance leads.
+   */
+  readonly consoles?: Readonly<Record<string, NovaPlace | 400 | 404 | 409 | 500 | 501>>
 }
+
+/** Where a console is. A port of -1 is what libvirt says of a guest that does not run. */
+export type NovaPlace = Omit<NovaConsole, 'instance_uuid'>
+
+/** What the policy of a Nova may forbid the proxy, besides. */
+export type NovaRule = 'os-remote-consoles' | 'servers:show'
 
 export interface NovaStubOptions {
   /** Console auth tokens and what they stand for. */
@@ -33,7 +53,7 @@ export interface NovaStubOptions {
   readonly adminToken: string
   /** The Keystone token of a caller who is known but may not: 403. */
   readonly memberToken?: string
-  /** Instances by their ids. Default: one of some name for each that a token is for. */
+  /** Instances by their ids. Default: one of some name for each that a token is for; then there are as many as tokens say. */
   readonly servers?: Readonly<Record<string, NovaServer>>
   /** The newest microversion that this Nova speaks. Default: 2.104. */
   readonly maxMicroversion?: string
@@ -60,6 +80,8 @@ export interface NovaStub extends AsyncDisposable {
   readonly tokens: Map<string, NovaConsole>
   /** The instances that there are now, likewise. */
   readonly servers: Map<string, NovaServer>
+  /** What the policy forbids to everybody: 403. Add and delete at will. */
+  readonly forbidden: Set<NovaRule>
   /** How requests under `/v2.1/` are treated from now on; discovery stays well unless `discovery` is set too. */
   behave(behaviour: NovaBehaviour, options?: { discovery?: boolean }): void
   /** Resolves when at least `count` requests have come. */
@@ -79,6 +101,7 @@ export async function startNovaStub(options: NovaStubOptions): Promise<NovaStub>
     requests: nova.requests,
     tokens: nova.tokens,
     servers: nova.servers,
+    forbidden: nova.forbidden,
     behave: (behaviour, { discovery = false } = {}) => nova.behave(behaviour, discovery),
     requested: (count, wait) => nova.requested(count, wait),
     async [Symbol.asyncDispose]() {
@@ -95,6 +118,8 @@ const faultKeys: Record<number, string> = {
   400: 'badRequest',
   403: 'forbidden',
   404: 'itemNotFound',
+  409: 'conflictingRequest',
+  501: 'notImplemented',
   503: 'serviceUnavailable',
 }
 const faultTexts = {
@@ -116,6 +141,9 @@ class Nova {
   readonly requests: NovaRequest[] = []
   readonly tokens: Map<string, NovaConsole>
   readonly servers: Map<string, NovaServer>
+  readonly forbidden = new Set<NovaRule>()
+  /** Whether there is a server for each token that leads to one. */
+  readonly #invents: boolean
   readonly #options: Required<Pick<NovaStubOptions, 'adminToken' | 'maxMicroversion'>>
   readonly #memberToken: string | undefined
   #behaviour: NovaBehaviour = 'answer'
@@ -124,7 +152,8 @@ class Nova {
 
   constructor({ tokens, servers, adminToken, memberToken, maxMicroversion = '2.104' }: NovaStubOptions) {
     this.tokens = new Map(Object.entries(tokens))
-    this.servers = new Map(Object.entries(servers ?? serversOf(tokens)))
+    this.servers = new Map(Object.entries(servers ?? {}))
+    this.#invents = servers === undefined
     this.#options = { adminToken, maxMicroversion }
     this.#memberToken = memberToken
   }
@@ -146,16 +175,24 @@ class Nova {
     this.requests.push({ method, url, headers })
     this.#news.resolve()
     this.#news = Promise.withResolvers()
-    request.resume()
     const path = url.split('?')[0]!
     const behaviour = !isDiscovery(path) || this.#discoveryToo ? this.#behaviour : 'answer'
+    const body: Buffer[] = []
+    request.on('data', (piece: Buffer) => void body.push(piece))
     if (behaviour === 'hang') return
-    if (behaviour === 'reset') request.socket.resetAndDestroy()
-    else send(response, path, typeof behaviour === 'number' ? this.#faulty(request, behaviour) : this.#answer(request))
+    if (behaviour === 'reset') return void request.socket.resetAndDestroy()
+    request.once('end', () => {
+      const text = Buffer.concat(body).toString()
+      send(
+        response,
+        path,
+        typeof behaviour === 'number' ? this.#faulty(request, behaviour) : this.#answer(request, text),
+      )
+    })
   }
 
   /** The steps in the order in which Nova takes them. */
-  #answer(request: IncomingMessage): Answer {
+  #answer(request: IncomingMessage, body: string): Answer {
     const [path, query = ''] = (request.url ?? '/').split('?') as [string, string?]
     const base = `http://${request.headers.host}`
     if (path === '/') return { status: 200, body: versions(base, this.#options.maxMicroversion) }
@@ -163,6 +200,10 @@ class Nova {
     if (!path.startsWith('/v2.1/')) return choices(base, path)
     const user = this.#user(request)
     if (!user) return unauthorized(base)
+    const [, creating] = /^\/v2\.1\/servers\/([^/]+)\/remote-consoles$/.exec(path) ?? []
+    if (request.method === 'POST' && creating !== undefined) {
+      return this.#versioned(request, (version) => this.#create(user, decoded(creating), body, version))
+    }
     const [, resource, id] = /^\/v2\.1\/(os-console-auth-tokens|servers)\/([^/]+)$/.exec(path) ?? []
     if (request.method !== 'GET' || resource === undefined || id === undefined) return notFoundPage()
     return this.#versioned(request, (version) =>
@@ -204,26 +245,78 @@ class Nova {
     if (unexpected.length > 0) return fault(400, additionalProperties(unexpected))
     if (minor(version) < 31) return fault(400, malformed)
     if (user !== 'admin') {
-      return fault(403, "Policy doesn't allow os_compute_api:os-console-auth-tokens to be performed.")
+      return denied('os-console-auth-tokens')
     }
     const console = this.tokens.get(token)
     return console ? { status: 200, body: { console: shown(console, version) } } : fault(404, faultTexts[404])
   }
 
   #server(user: 'admin' | 'member', base: string, id: string, version: string): Answer {
-    const server = this.servers.get(id)
+    const server = this.#find(id)
     if (!server) return fault(404, `Instance ${id} could not be found.`)
+    if (this.forbidden.has('servers:show')) return denied('servers:show')
     const { name, instanceName } = server
     const secret = user === 'admin' && instanceName !== undefined
     const attributes = secret ? { 'OS-EXT-SRV-ATTR:instance_name': instanceName } : {}
-    return { status: 200, body: { server: { ...details(base, id, version), id, name, ...attributes } } }
+    return {
+      status: 200,
+      body: { server: { ...details(base, id, version), ...stateOf(server), id, name, ...attributes } },
+    }
+  }
+
+  /** Looks the server up before it asks the policy, as Nova does. */
+  #create(user: 'admin' | 'member', id: string, body: string, version: string): Answer {
+    if (minor(version) < 6) return notFoundPage()
+    const server = this.#find(id)
+    if (!server) return fault(404, `Instance ${id} could not be found.`)
+    if (user !== 'admin' || this.forbidden.has('os-remote-consoles')) return denied('os-remote-consoles')
+    const { protocol, type } = (JSON.parse(body) as { remote_console: { protocol: string; type: string } })
+      .remote_console
+    const place = server.consoles ? (server.consoles[type] ?? 400) : this.#placeOf(id)
+    if (typeof place === 'number') return fault(place, createFaults(id, type)[place])
+    const token = randomUUID()
+    const { tls_port = null, ...clear } = place
+    this.tokens.set(token, { instance_uuid: id, ...clear, ...(type === 'spice-direct' ? { tls_port } : {}) })
+    const query = type === 'novnc' ? `path=%3Ftoken%3D${token}` : `token=${token}`
+    const url = `http://127.0.0.1:6080/console?${query}`
+    return { status: 200, body: { remote_console: { protocol, type, url } } }
+  }
+
+  #find(id: string): NovaServer | undefined {
+    const isNamed = this.#invents && [...this.tokens.values()].some(({ instance_uuid }) => instance_uuid === id)
+    const invented = { name: `server-${id.slice(0, 8)}`, instanceName: INVENTED_NAME }
+    return this.servers.get(id) ?? (isNamed ? invented : undefined)
+  }
+
+  #placeOf(id: string): NovaPlace | 400 {
+    const found = [...this.tokens.values()].find(({ instance_uuid }) => instance_uuid === id)
+    if (!found) return 400
+    const { instance_uuid: _, ...place } = found
+    return place
   }
 }
 
-function serversOf(tokens: NovaStubOptions['tokens']): Record<string, NovaServer> {
-  const ids = Object.values(tokens).map(({ instance_uuid }) => instance_uuid)
-  return Object.fromEntries(ids.map((id) => [id, { name: `server-${id.slice(0, 8)}` }]))
+const denied = (rule: string) => fault(403, `Policy doesn't allow os_compute_api:${rule} to be performed.`)
+
+const createFaults = (id: string, type: string) => ({
+  400: `Unavailable console type ${type}.`,
+  404: `Instance ${id} could not be found.`,
+  409: `Instance ${id} is not ready`,
+  500: faultTexts[500],
+  501: 'The requested functionality is not supported.',
+})
+
+function stateOf({ vmState = 'active', taskState = null, powerState = 1, host = 'compute-1' }: NovaServer) {
+  return {
+    hostId: host === '' ? '' : createHash('sha224').update(`project${host}`).digest('hex'),
+    'OS-EXT-STS:task_state': taskState,
+    'OS-EXT-STS:vm_state': vmState,
+    'OS-EXT-STS:power_state': powerState,
+  }
 }
+
+/** What libvirt calls the guest of every instance that no test named. */
+const INVENTED_NAME = 'instance-0000002a'
 
 /** What every server has, of the same kind everywhere. */
 function details(base: string, id: string, version: string) {
@@ -233,14 +326,13 @@ function details(base: string, id: string, version: string) {
   ]
   const size = { vcpus: 1, ram: 64, disk: 0, ephemeral: 0, swap: 0, original_name: 'm1.nano', extra_specs: {} }
   return {
-    ...{ status: 'ACTIVE', tenant_id: 'project', user_id: 'user', metadata: {}, hostId: 'a'.repeat(56), image: '' },
+    ...{ status: 'ACTIVE', tenant_id: 'project', user_id: 'user', metadata: {}, image: '' },
     flavor: minor(version) >= 47 ? size : { id: '42', links: links('flavors', '42') },
     ...{ created: '2026-11-22T02:00:00Z', updated: '2026-11-22T02:00:00Z' },
     ...{ addresses: {}, accessIPv4: '', accessIPv6: '', links: links('servers', id), key_name: null, config_drive: '' },
     ...{ 'OS-DCF:diskConfig': 'AUTO', 'OS-EXT-AZ:availability_zone': 'nova' },
     ...{ 'OS-SRV-USG:launched_at': '2026-11-22T02:00:00.000000', 'OS-SRV-USG:terminated_at': null },
     'os-extended-volumes:volumes_attached': [],
-    ...{ 'OS-EXT-STS:task_state': null, 'OS-EXT-STS:vm_state': 'active', 'OS-EXT-STS:power_state': 1 },
     ...(minor(version) >= 9 ? { locked: false } : {}),
     ...(minor(version) >= 19 ? { description: null } : {}),
     ...(minor(version) >= 26 ? { tags: [] } : {}),

@@ -25,14 +25,14 @@ export interface QemuOptions {
   readonly uuid?: string
   /** Default: VNC without TLS, on a port that is free. `false`: no VNC at all. */
   readonly vnc?: { readonly tls?: QemuTls; readonly port?: number } | false
-  /** A serial port on TCP. */
-  readonly serial?: boolean
+  /** A serial port on TCP, on a port that is free unless one is given. */
+  readonly serial?: boolean | { readonly port: number }
   /** Where the firmware shows its menu: on the screen (default), or on the serial port. */
   readonly firmware?: 'screen' | 'serial'
   /** Waits for `qmp('cont')` before its first instruction, so that a serial port can be heard from the first byte. */
   readonly paused?: boolean
   /** `tls`: a folder with `ca-cert.pem`, `server-cert.pem` and `server-key.pem`. `ticket`: a password of QEMU's own. */
-  readonly spice?: { readonly tls?: { readonly folder: string }; readonly ticket?: string }
+  readonly spice?: { readonly tls?: { readonly folder: string }; readonly ticket?: string; readonly port?: number }
   /** More arguments, after all others. */
   readonly args?: readonly string[]
 }
@@ -87,7 +87,7 @@ type SpicePorts = Pick<QemuGuest, 'spicePort' | 'spiceTlsPort'>
 /** Unlike VNC, SPICE cannot look for a port itself. */
 async function chooseSpicePorts({ spice }: QemuOptions): Promise<SpicePorts> {
   return {
-    spicePort: spice ? await freePort() : undefined,
+    spicePort: spice ? (spice.port ?? (await freePort())) : undefined,
     spiceTlsPort: spice?.tls ? await freePort() : undefined,
   }
 }
@@ -103,12 +103,15 @@ function commandLine(options: QemuOptions, folder: string, ports: SpicePorts): s
     ...['-qmp', `unix:${escaped(join(folder, 'qmp'))},server=on,wait=off`],
     ...(options.paused ? ['-S'] : []),
     ...vncArguments(options.vnc),
-    ...(options.serial ? ['-chardev', `socket,id=serial0,host=${host},port=0,server=on,wait=off`] : []),
+    ...(options.serial ? ['-chardev', serialDevice(options.serial)] : []),
     ...(options.serial ? ['-serial', 'chardev:serial0'] : []),
     ...spiceArguments(options.spice, ports),
     ...(options.args ?? []),
   ]
 }
+
+const serialDevice = (serial: true | { readonly port: number }) =>
+  `socket,id=serial0,host=${host},port=${serial === true ? 0 : serial.port},server=on,wait=off`
 
 function vncArguments(vnc: QemuOptions['vnc'] = {}): string[] {
   if (vnc === false) return []

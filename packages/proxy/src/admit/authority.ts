@@ -35,6 +35,21 @@ export interface SessionRecord {
   ended(reason: EndReason, at?: Date): void
 }
 
+/** A token that is about to open a console at a listener. */
+export interface ConsoleClaim {
+  readonly admission: Admission
+  /** The console type that the listener serves. */
+  readonly type: OpenableConsoleType
+  readonly tokenDigest: string
+}
+
+/**
+ * How it is confirmed that a console is still the instance's. `fresh`: a new console of the instance says where it is;
+ * `state`: the server can have one, on the same host; `untried`: `fresh` or else `state`, which the first console shows;
+ * `built-in`: `admit` does it.
+ */
+export type Validation = 'fresh' | 'state' | 'off' | 'untried' | 'built-in'
+
 export interface Authority extends AsyncDisposable {
   /**
    * Begins to ask by itself whether the authority can be used, and to tell `health`. Called once, when the proxy starts.
@@ -62,6 +77,14 @@ export interface Authority extends AsyncDisposable {
    * @throws Refused `console_moved` or `authority_unavailable`; the signal's reason once it aborts
    */
   names?(instance: string, signal: AbortSignal): Promise<InstanceNames>
+  /** What is in force at the moment. Default: `built-in`. */
+  readonly validation?: Validation
+  /**
+   * Confirms, before a byte passes, that the console is still the instance's. Absent where `admit` has done so.
+   * @returns what to dial: the admission, or the same at the place where the console is now
+   * @throws Refused; the signal's reason once it aborts
+   */
+  validate?(claim: ConsoleClaim, signal: AbortSignal): Promise<Admission>
 }
 
 /** The fault in an answer that an authority gave, whose console cannot be dialled. */

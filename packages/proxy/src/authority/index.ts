@@ -12,6 +12,7 @@ import {
 } from '@oriel/sdk'
 import type { Authority } from '../admit/authority.ts'
 import type { AuthorityConfig, ProxyConfig } from '../config.ts'
+import { identityOf } from '../consoles/identity-setting.ts'
 import { authorityKeys } from './diagnose.ts'
 import { novaAuthority } from './nova.ts'
 import { orielAuthority, verifyOriel } from './oriel.ts'
@@ -19,8 +20,11 @@ import { authorityFetch } from './trust.ts'
 
 /** What makes an authority of each kind out of its configuration. */
 const makers = {
-  nova: ({ authority, hypervisor }: Config) =>
-    novaAuthority({ ...reachOf(authority), needsNames: hypervisor.identity === 'enforce' }),
+  nova: (config, log) => {
+    const { authority } = config
+    const needsNames = identityOf(config) === 'enforce'
+    return novaAuthority({ ...reachOf(authority), needsNames, validate: authority.validate, log })
+  },
   oriel: ({ authority }, log) =>
     orielAuthority({ ...reachOf(authority), proxyId: authority.proxy_id ?? newProxyId(), log }),
 } as const satisfies Record<string, (config: Config, log: Logger) => Authority>

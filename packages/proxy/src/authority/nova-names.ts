@@ -1,24 +1,24 @@
 /** The names of an instance that its tenant cannot choose: a display name may be that of another tenant's guest. */
-import { type Client, Forbidden } from '@oriel/sdk'
+import { Forbidden } from '@oriel/sdk'
 import { Refused } from '../refused.ts'
 import type { InstanceNames } from '../rfb/identity.ts'
 import type { Diagnose } from './diagnose.ts'
+import type { NovaServer } from './nova-state.ts'
 import { isUnknown, judgeService, unusableAnswer, type Verdict } from './verdict.ts'
 
 /** What libvirt calls the guest, such as `instance-0000002a`. Nova shows it to administrators alone. */
 const INSTANCE_NAME = 'OS-EXT-SRV-ATTR:instance_name'
 
-/** Asks Nova for the server. @throws what the client throws */
-export async function novaNames(client: Client, instance: string, signal: AbortSignal): Promise<InstanceNames> {
-  const { server } = await (await client.negotiate({ signal })).showServer({ server_id: instance }, { signal })
+/** The names in Nova's answer. */
+export function namesOf(server: NovaServer): InstanceNames {
   const libvirtName = server[INSTANCE_NAME]
   if (libvirtName !== undefined) return { names: [libvirtName, server.id] }
   const remedy = 'the role admin, or one that os_compute_api:os-extended-server-attributes names'
   return { names: [server.id], missing: `Nova does not tell the proxy ${INSTANCE_NAME}, which takes ${remedy}` }
 }
 
-/** Judges why Nova did not say what an instance is called. */
-export function judgeNames(cause: unknown, diagnose: Diagnose): Verdict {
+/** Judges why Nova did not show a server. */
+export function judgeServer(cause: unknown, diagnose: Diagnose): Verdict {
   if (isUnknown(cause)) {
     const detail =
       'Nova shows the proxy no such server: it is gone, or the credential needs the role admin, or one that context_is_admin names, to see it'
@@ -32,8 +32,8 @@ export function judgeNames(cause: unknown, diagnose: Diagnose): Verdict {
   // Of an instance in a cell that is down, Nova shows little more than the id (API guide, "Handling Down Cells").
   const unusable = unusableAnswer(cause)
   if (unusable) {
-    const detail = `Nova does not say what the instance is called: ${unusable}`
+    const detail = `Nova does not show the server: ${unusable}`
     return { refused: new Refused('console_unreachable', detail, { cause }), evidence: 'answer' }
   }
-  return judgeService(cause, diagnose, 'Nova did not say what the instance is called')
+  return judgeService(cause, diagnose, 'Nova did not show the server')
 }

@@ -3,14 +3,16 @@
  * microversion that both sides know. Nova says neither type nor expiry nor base URL.
  */
 import { randomUUID } from 'node:crypto'
-import type { ConnectInfo } from '@oriel/contract'
-import { ConfigError, deadline, Secret, sha256Hex } from '@oriel/runtime'
+import { ConfigError, deadline, type Logger, Secret, sha256Hex } from '@oriel/runtime'
 import { type Auth, createClient, type Fetch } from '@oriel/sdk'
 import { type Admission, type Authority, admissionOf } from '../admit/authority.ts'
 import { Breaker, type BreakerOptions } from '../admit/breaker.ts'
-import type { InstanceNames } from '../rfb/identity.ts'
 import { type AuthorityKeys, DEFAULT_KEYS, diagnosing, followSignIn } from './diagnose.ts'
-import { judgeNames, novaNames } from './nova-names.ts'
+import { shareFlights } from './flights.ts'
+import { novaConnectInfo } from './nova-connect-info.ts'
+import { judgeServer, namesOf } from './nova-names.ts'
+import type { NovaServer } from './nova-state.ts'
+import { NovaValidation, type ValidateSetting } from './nova-validation.ts'
 import { raceSignal } from './race-signal.ts'
 import { judgeToken, type Verdict } from './verdict.ts'
 import { Watch, type WatchTimes } from './watch.ts'
@@ -31,6 +33,10 @@ export interface NovaAuthorityOptions {
   readonly watch?: WatchTimes
   /** What messages call the settings that a failure may come from. Default: names as in `proxy.toml`. */
   readonly keys?: AuthorityKeys
+  /** How consoles are validated. Default: the strictest that the credential may. */
+  readonly validate?: ValidateSetting
+  /** Default: nothing is logged. */
+  readonly log?: Logger
 }
 
 /** Opens nothing until the first look-up; disposal ends look-ups under way. */
@@ -46,7 +52,16 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
   const diagnose = diagnosing({ service: 'Nova', rule: RULE, keys: options.keys ?? DEFAULT_KEYS, signIn })
   const watch = new Watch({ ...options.watch, verify, diagnose, onWell: () => breaker.close() })
   const shareLookUps = shareFlights<Admission>()
-  const shareNames = shareFlights<InstanceNames>()
+  const shareServers = shareFlights<NovaServer>()
+  const validation = new NovaValidation({
+    setting: options.validate,
+    client,
+    server: (instance) => serverOf(instance, closing.signal),
+    limited,
+    diagnose,
+    log: options.log,
+    now: options.breaker?.now,
+  })
 
   return {
     health: { name: 'authority', check },
@@ -61,11 +76,11 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
         )
       return await answered(shareLookUps(sha256Hex(token.reveal()), ask), signal, judge)
     },
-    names: async (instance, signal) => {
-      const judge = (cause: unknown) => judgeNames(cause, diagnose)
-      const ask = () => namesBreaker.run(() => lookUpNames(instance), evidenceBy(judge), instance)
-      return await answered(shareNames(instance, ask), signal, judge)
+    names: async (instance, signal) => namesOf(await serverOf(instance, signal)),
+    get validation() {
+      return validation.validation
     },
+    validate: (claim, signal) => raceSignal(validation.validate(claim), signal),
     watch: (log) => watch.start(log),
     verify: async (signal) => {
       try {
@@ -83,7 +98,7 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
   async function check(signal?: AbortSignal): Promise<void> {
     await watch.check(signal)
     breaker.check()
-    if (needsNames) namesBreaker.check()
+    if (needsNames || validation.needsServers) namesBreaker.check()
   }
 
   /** Looks up a token that cannot exist, which proves the sign-in, the endpoint and the role. */
@@ -114,16 +129,26 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
 
   async function lookUp(token: Secret, ...ends: AbortSignal[]): Promise<Admission> {
     using limit = deadline(timeoutMs, closing.signal, ...ends)
-    const { signal } = limit
-    const api = await client.negotiate({ signal })
-    if (!('showConsoleAuthToken' in api)) throw new Error(`Nova speaks ${api.microversion}, which has no connect info`)
-    const { console } = await api.showConsoleAuthToken({ console_token: token.reveal() }, { signal })
-    return admissionOf(console satisfies ConnectInfo)
+    return admissionOf(await novaConnectInfo(client, token.reveal(), limit.signal))
   }
 
-  async function lookUpNames(instance: string): Promise<InstanceNames> {
+  /** For its name and for its state alike: a connect that needs both asks once. */
+  async function serverOf(instance: string, signal: AbortSignal): Promise<NovaServer> {
+    const judge = (cause: unknown) => judgeServer(cause, diagnose)
+    const ask = () => namesBreaker.run(() => limited(showServer(instance)), evidenceBy(judge), instance)
+    return await answered(shareServers(instance, ask), signal, judge)
+  }
+
+  function showServer(instance: string) {
+    return async (signal: AbortSignal) => {
+      const api = await client.negotiate({ signal })
+      return (await api.showServer({ server_id: instance }, { signal })).server
+    }
+  }
+
+  async function limited<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
     using limit = deadline(timeoutMs, closing.signal)
-    return await novaNames(client, instance, limit.signal)
+    return await ask(limit.signal)
   }
 }
 
@@ -144,15 +169,5 @@ async function answered<T>(asked: Promise<T>, signal: AbortSignal, judge: Judge)
   } catch (cause) {
     if (signal.aborted) throw signal.reason
     throw judge(cause).refused
-  }
-}
-
-/** Whoever asks the same at the same time shares one question: SPICE opens about ten connections with one token at once. */
-function shareFlights<T>(): (key: string, ask: () => Promise<T>) => Promise<T> {
-  const flights = new Map<string, Promise<T>>()
-  return (key, ask) => {
-    const flight = flights.get(key) ?? ask().finally(() => flights.delete(key))
-    flights.set(key, flight)
-    return flight
   }
 }

@@ -63,6 +63,7 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
   return {
     health: { name: 'authority', check },
     breaker,
+    validation: 'built-in',
     admit: async (token, client, signal) => {
       const admitting = breaker.run(
         () => admit(token, client.address),

@@ -4,6 +4,7 @@ import * as Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { SessionRecord } from '../admin/sessions.ts'
 import type { Entrant } from '../admit/limits.ts'
+import type { Protection } from '../protection.ts'
 
 /** The figures of one process, as prom-client hands them over. */
 export type Figures = readonly { readonly name: string; readonly type: unknown }[]
@@ -15,6 +16,8 @@ export type WorkerAnswers = {
   readonly figures: () => Promise<Figures>
   /** Why it is not ready, or `null`. */
   readonly health: () => Promise<string | null>
+  /** What is in force for each console type. */
+  readonly protection: () => Promise<Protection>
   /** Closes its sessions and ends. */
   readonly stop: () => void
   readonly reload: () => void

@@ -42,7 +42,8 @@ export async function startPrimary(config: ProxyConfig, log: Logger): Promise<St
 
 function startAdmin({ listen, token_sha256 }: NonNullable<ProxyConfig['admin']>, fleet: Fleet, log: Logger) {
   const routes = sessionRoutes({ sessions: fleet, tokenSha256: token_sha256 })
-  return createAdminListener({ listen, checks: fleet.checks, metrics: () => fleet.metrics(), routes, log })
+  const notes = async () => ({ protection: await fleet.protection() })
+  return createAdminListener({ listen, checks: fleet.checks, notes, metrics: () => fleet.metrics(), routes, log })
 }
 
 interface Member {
@@ -106,6 +107,15 @@ class Fleet implements SessionControl {
 
   async end(id: string): Promise<boolean> {
     return (await this.#askAll('end', id)).some(({ value }) => value === true)
+  }
+
+  /** What the workers say. One that has seen another answer of Nova's than the others differs from them for a while. */
+  async protection(): Promise<Readonly<Record<string, string>>> {
+    const said = (await this.#askAll('protection')).flatMap(({ value }) => Object.entries(value))
+    const byType = Map.groupBy(said, ([type]) => type)
+    return Object.fromEntries(
+      [...byType].map(([type, entries]) => [type, [...new Set(entries.map(([, text]) => text))].join(' | ')]),
+    )
   }
 
   async metrics(): Promise<string> {

@@ -28,6 +28,7 @@ export async function startWorker(
     end: (id: string) => proxy!.inside.sessions.end(id),
     figures: async () => (await proxy!.inside.registry.getMetricsAsJSON()) as unknown as Figures,
     health: async () => why(() => proxy!.inside.health.check(AbortSignal.timeout(1_000))),
+    protection: async () => proxy!.inside.protection(),
     stop: () => signals.stop(),
     reload: () => signals.reload(),
   } satisfies WorkerAnswers)

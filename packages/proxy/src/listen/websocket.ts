@@ -5,6 +5,7 @@ import type { OpenableConsoleType } from '@oriel/contract'
 import { type AddressSet, type Logger, type RefusedOrigins, Secret, sha256Hex } from '@oriel/runtime'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Admission, Authority, SessionRecord } from '../admit/authority.ts'
+import { reachConfirmed } from '../admit/confirm.ts'
 import { learnNames } from '../admit/instance-names.ts'
 import type { Limits, Places, SessionParties } from '../admit/limits.ts'
 import { admitLocal } from '../admit/local.ts'
@@ -12,7 +13,6 @@ import { type AllowedOrigin, admitOrigin, admitScheme, type PublicPlace } from '
 import { plainAddress, readSite } from '../admit/site.ts'
 import type { Strangers } from '../admit/strangers.ts'
 import { isToken, queryOf, requestToken } from '../admit/token.ts'
-import type { BufferBudget } from '../buffer-budget.ts'
 import { ClientFault, type Console } from '../consoles/console.ts'
 import type { ServedConsoleType, WebSocketConsoleType } from '../consoles/index.ts'
 import { dial } from '../dial.ts'
@@ -37,8 +37,6 @@ export interface ConnectContext {
   readonly limits: Limits
   /** Of the whole fleet. */
   readonly places: Places
-  /** The memory for bytes that wait for clients. */
-  readonly budget: BufferBudget
   readonly sessions: Sessions
   /** Hands out `.vv` files, where `spice-direct` is served. */
   readonly spice?: Pick<SpiceFront, 'answer'> | undefined
@@ -137,16 +135,17 @@ async function connect(
   const parties = partiesOf(token, admission, site.client)
   using taken = new DisposableStack()
   const place = taken.use(await context.places.enter({ ...parties, type }))
+  const claim = { admission, type, tokenDigest: parties.tokenDigest }
   const names = console.asksNames ? learnNames(timedNames(context, type), admission, signal) : undefined
   // Whoever needs them hears of it; before that, the dial may have failed.
   names?.catch(() => {})
-  const { readLimit } = context.budget
-  const dialled = taken.use(
-    await metrics.timed('dial', type, () => dial(admission, timing.dialTimeoutMs, signal, readLimit)),
-  )
+  const dialIt = (to: Admission, until: AbortSignal) =>
+    metrics.timed('dial', type, () => dial(to, timing.dialTimeoutMs, until))
+  const { reached, admission: confirmed } = await reachConfirmed(timedValidation(context, type), claim, dialIt, signal)
+  const dialled = taken.use(reached)
   const limits = { timeoutMs: timing.hypervisorHandshakeMs, signal }
   const log = context.log.child({ listener: listener.address, client: site.client, instance: admission.instance })
-  const opening = { admission, query: queryOf(request.url ?? ''), names, log }
+  const opening = { admission: confirmed, query: queryOf(request.url ?? ''), names, log }
   const { rest, hypervisor = dialled } = await metrics.timed('handshake', type, () =>
     console.secure(dialled, limits, opening),
   )
@@ -163,7 +162,7 @@ async function connect(
       hypervisor,
       console,
       rest,
-      admission,
+      admission: confirmed,
       taken: taken.move(),
     })
   })
@@ -173,6 +172,14 @@ async function connect(
 function timedNames({ authority, metrics }: ConnectContext, type: string): Pick<Authority, 'names'> {
   if (!authority.names) return {}
   return { names: (instance, signal) => metrics.timed('names', type, () => authority.names!(instance, signal)) }
+}
+
+/** The authority, whose validations are timed as well. */
+function timedValidation({ authority, metrics }: ConnectContext, type: string): Pick<Authority, 'validate'> {
+  if (!authority.validate) return {}
+  return {
+    validate: (claim, signal) => metrics.timed('validation', type, () => authority.validate!(claim, signal)),
+  }
 }
 
 interface Opened {
@@ -218,11 +225,7 @@ async function runSession(context: ConnectContext, opened: Opened): Promise<void
 }
 
 /** Greets the client and relays. From the greeting's last byte to the relay's first there are no events in between. */
-async function startRelay(
-  { timing, metrics, budget }: ConnectContext,
-  session: Session,
-  opened: Opened,
-): Promise<void> {
+async function startRelay({ timing, metrics }: ConnectContext, session: Session, opened: Opened): Promise<void> {
   const { socket, hypervisor, console, rest } = opened
   try {
     const greeted = await console.greet(socket, { timeoutMs: timing.clientHandshakeMs, signal: session.signal })
@@ -230,7 +233,6 @@ async function startRelay(
       acceptsText: console.acceptsText,
       stalledAfterMs: timing.stalledAfterMs,
       stream: opened.stream,
-      budget,
       end: (ending) => session.end(ending),
       count: metrics.counter(session.facts.type),
     })

@@ -4,7 +4,6 @@ import type { Logger } from '@oriel/runtime'
 import type { Place } from '../admit/limits.ts'
 import { Refused } from '../refused.ts'
 import { judge } from './admission.ts'
-import { countBuffered } from './buffered.ts'
 import {
   commonForHypervisor,
   has,
@@ -111,7 +110,7 @@ async function openSession(context: SpiceContext, arrival: Arrival, ticket: Tick
 
 /** From now on the session is listed, counted and timed. */
 function register(
-  { metrics, sessions, timing, budget }: SpiceContext,
+  { metrics, sessions, timing }: SpiceContext,
   session: SpiceSession,
   expiresAt: Date | undefined,
 ): void {
@@ -121,7 +120,6 @@ function register(
   metrics.sessionOpened(type)
   sessions.add(session, closed)
   startTimers(session, timing, expiresAt)
-  countBuffered(session, budget)
 }
 
 /** A further channel, or the second main channel, to the target of a migration. */

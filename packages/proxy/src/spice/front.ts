@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseListen } from '@oriel/runtime'
 import { RateLimit } from '../admit/rate-limit.ts'
 import type { ProxyConfig } from '../config.ts'
+import { identityOf } from '../consoles/identity-setting.ts'
 import { DEFAULT_LISTEN, DEFAULT_TLS_LISTEN } from './config.ts'
 import type { SpiceContext, SpiceSettings } from './context.ts'
 import { type NativeListener, startNativeListener } from './native-listener.ts'
@@ -22,7 +23,6 @@ export type SharedContext = Pick<
   | 'sessions'
   | 'trustedProxies'
   | 'timing'
-  | 'budget'
   | 'metrics'
   | 'log'
   | 'draining'
@@ -30,7 +30,7 @@ export type SharedContext = Pick<
 >
 
 /** The parts of the configuration that the front reads. */
-export type SpiceParts = Pick<ProxyConfig, 'spice' | 'hypervisor' | 'sessions'>
+export type SpiceParts = Pick<ProxyConfig, 'authority' | 'spice' | 'hypervisor' | 'sessions'>
 
 /** The `[spice]` table, with its defaults. */
 export type SpiceConfig = NonNullable<ProxyConfig['spice']>
@@ -188,7 +188,8 @@ function stopAll({ clear, secure }: Listeners): void {
   secure?.stop()
 }
 
-function settingsOf({ spice, hypervisor, sessions }: SpiceParts, bounds: SpiceBounds): SpiceSettings {
+function settingsOf(config: SpiceParts, bounds: SpiceBounds): SpiceSettings {
+  const { spice, hypervisor, sessions } = config
   const { in_use, policy, hidden_channels, migration_hosts, reconnect_grace_seconds } = spice!
   return {
     ...bounds,
@@ -197,7 +198,7 @@ function settingsOf({ spice, hypervisor, sessions }: SpiceParts, bounds: SpiceBo
     graceMs: reconnect_grace_seconds * 1000,
     hidden: new Set(hidden_channels as ChannelName[]),
     migrationHosts: allowedHosts(migration_hosts),
-    identity: hypervisor.identity,
+    identity: identityOf(config),
     enforceTokenExpiry: sessions.enforce_token_expiry,
     security: securityOf(hypervisor),
   }

@@ -5,7 +5,8 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { networkOf, Secret, sha256Hex } from '@oriel/runtime'
-import type { Admission, SessionRecord } from '../admit/authority.ts'
+import type { Admission, ConsoleClaim, SessionRecord } from '../admit/authority.ts'
+import { reachConfirmed } from '../admit/confirm.ts'
 import type { RateLimit } from '../admit/rate-limit.ts'
 import { plainAddress, readSite, type Site } from '../admit/site.ts'
 import { isToken, requestToken } from '../admit/token.ts'
@@ -96,16 +97,21 @@ async function mint(
   const token = requireToken(request.url ?? '')
   const admission = await metrics.timed('authority', 'spice-direct', () => authority.admit(token, client, signal))
   client.record = admission.record
-  const target = targetOf(admission)
+  targetOf(admission)
   refuseInUse(context, admission)
   const tokenDigest = sha256Hex(token.reveal())
   using use = context.limits.use({ tokenDigest, client: site.client, type: 'spice-direct' })
-  await probe(target, settings.security, {
-    dialTimeoutMs: timing.dialTimeoutMs,
-    timeoutMs: options.probeTimeoutMs,
-    signal,
-  })
-  const { instance, instanceName, expiresAt, record } = admission
+  const limits = { dialTimeoutMs: timing.dialTimeoutMs, timeoutMs: options.probeTimeoutMs }
+  const tried = async (at: Admission, until: AbortSignal) =>
+    void (await probe(targetOf(at), settings.security, { ...limits, signal: until }))
+  const validate = authority.validate && {
+    validate: (claim: ConsoleClaim, until: AbortSignal) =>
+      metrics.timed('validation', 'spice-direct', () => authority.validate!(claim, until)),
+  }
+  const claim = { admission, type: 'spice-direct', tokenDigest } as const
+  const { admission: confirmed } = await reachConfirmed(validate ?? {}, claim, tried, signal)
+  const target = targetOf(confirmed)
+  const { instance, instanceName, expiresAt, record } = confirmed
   const endpoint = endpointOf(options, site)
   const ticket = tickets.mint({
     instance,

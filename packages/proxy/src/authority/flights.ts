@@ -1,0 +1,51 @@
+/** Questions under way: callers who ask the same at the same time share one, and its answer for a while after. */
+
+export interface FlightOptions<T> {
+  /** How long an answer is given again after it came, milliseconds. What rejects never is. Default: 0. */
+  readonly keepMs?: number
+  /** Whether to keep an answer. Default: every one. */
+  readonly keeps?: (answer: T) => boolean
+  /** The present, milliseconds. Default: the monotonic clock. */
+  readonly now?: (() => number) | undefined
+}
+
+/**
+ * Asks, or joins whoever asks for the same key. SPICE opens about ten connections with one token at once.
+ * @param anew whether an answer that was kept will not do
+ */
+export type Share<T> = (key: string, ask: () => Promise<T>, anew?: boolean) => Promise<T>
+
+export function shareFlights<T>(options: FlightOptions<T> = {}): Share<T> {
+  const { keepMs = 0, keeps = () => true, now = () => performance.now() } = options
+  const flights = new Map<string, Promise<T>>()
+  /** Answers that are kept, the oldest first. */
+  const kept = new Map<string, { readonly answer: T; readonly untilMs: number }>()
+
+  return (key, ask, anew = false) => {
+    dropOld()
+    const known = kept.get(key)
+    if (known && !anew) return Promise.resolve(known.answer)
+    const flight = flights.get(key) ?? start(key, ask)
+    flights.set(key, flight)
+    return flight
+  }
+
+  function start(key: string, ask: () => Promise<T>): Promise<T> {
+    const flight = ask().finally(() => flights.delete(key))
+    if (keepMs > 0) flight.then((answer) => keep(key, answer)).catch(() => {})
+    return flight
+  }
+
+  function keep(key: string, answer: T): void {
+    if (!keeps(answer)) return
+    kept.delete(key)
+    kept.set(key, { answer, untilMs: now() + keepMs })
+  }
+
+  function dropOld(): void {
+    for (const [key, { untilMs }] of kept) {
+      if (now() < untilMs) return
+      kept.delete(key)
+    }
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Where the console of an instance is now, by making a new one: `POST /servers/{id}/remote-consoles`, and the new token's
+ * connect info. Nova then asks the compute host, as its own proxies do for each connection (`validate_console_port`).
+ */
+import type { OpenableConsoleType } from '@oriel/contract'
+import { tokenOf } from '@oriel/contract'
+import {
+  BadRequest,
+  type Client,
+  Conflict,
+  Forbidden,
+  NotFound,
+  NotImplemented,
+  ServerFault,
+  VersionError,
+} from '@oriel/sdk'
+import { type Admission, admissionOf } from '../admit/authority.ts'
+import { Refused } from '../refused.ts'
+import type { Diagnose } from './diagnose.ts'
+import { novaConnectInfo } from './nova-connect-info.ts'
+import { judgeService, unusableAnswer } from './verdict.ts'
+
+/** What came of a question for a new console. Only `failed` says nothing of the instance. */
+export type FreshConsole =
+  | { readonly is: 'here'; readonly place: Admission }
+  /** There is none: refused so, whatever the token. */
+  | { readonly is: 'absent'; readonly refused: Refused }
+  /** The credential may not create consoles. */
+  | { readonly is: 'forbidden'; readonly cause: unknown }
+  /** A 404: no such server, none that the credential may see, none on its compute host, or no such route at that address. */
+  | { readonly is: 'unknown'; readonly cause: unknown }
+  | { readonly is: 'failed'; readonly refused: Refused }
+
+/** Makes a console and looks up where it is. The token that this mints is used for nothing else, and logged nowhere. */
+export async function freshConsole(
+  client: Client,
+  instance: string,
+  type: OpenableConsoleType,
+  diagnose: Diagnose,
+  signal: AbortSignal,
+): Promise<FreshConsole> {
+  try {
+    const { url } = await client.createConsole(instance, type, { signal })
+    const token = tokenOf(url)
+    if (token === undefined) throw new Error('Nova made a console whose address has no token')
+    const place = admissionOf(await novaConnectInfo(client, token, signal))
+    if (place.instance !== instance) throw new Error('Nova made a console of another instance')
+    return { is: 'here', place }
+  } catch (cause) {
+    return judgeFresh(cause, diagnose)
+  }
+}
+
+/** Nova's answers by the state of the server: `docs/consoles.md` lists them. */
+function judgeFresh(cause: unknown, diagnose: Diagnose): FreshConsole {
+  if (cause instanceof NotFound && cause.operation === 'showConsoleAuthToken') return failed(cause, diagnose)
+  if (cause instanceof NotFound) return { is: 'unknown', cause }
+  if (cause instanceof Forbidden && cause.key === 'forbidden') return { is: 'forbidden', cause }
+  const unusable = unusableAnswer(cause)
+  if (unusable) return absent(`Nova makes a console that cannot be dialled: ${unusable}`, cause)
+  if (isRefusal(cause)) return absent(`Nova makes no console: ${cause.message}`, cause)
+  if (cause instanceof NotImplemented && cause.key === 'notImplemented') return otherType(cause)
+  if (cause instanceof VersionError) return otherType(cause)
+  return failed(cause, diagnose)
+}
+
+/** Not ready, or without a console of this type, which is how a stopped server answers. */
+const isRefusal = (cause: unknown): cause is Conflict | BadRequest =>
+  (cause instanceof Conflict && cause.key === 'conflictingRequest') ||
+  (cause instanceof BadRequest && cause.key === 'badRequest')
+
+const absent = (detail: string, cause: unknown): FreshConsole => ({
+  is: 'absent',
+  refused: new Refused('console_unreachable', detail, { cause }),
+})
+
+const otherType = (cause: Error): FreshConsole => ({
+  is: 'absent',
+  refused: new Refused('wrong_console_type', `Nova has no console of this type: ${cause.message}`, { cause }),
+})
+
+/** A 500 is also what Nova answers for a server that is being deleted or migrated, and for a dead compute host. */
+function failed(cause: unknown, diagnose: Diagnose): FreshConsole {
+  if (cause instanceof ServerFault && cause.key !== undefined) {
+    const detail = `Nova failed to make a console: ${cause.message}`
+    return { is: 'failed', refused: new Refused('authority_unavailable', detail, { cause }) }
+  }
+  return { is: 'failed', refused: judgeService(cause, diagnose, 'Nova did not say where the console is').refused }
+}
