@@ -26,6 +26,7 @@ export class ConsoleClient implements Disposable {
   readonly #target: Target
   readonly #session: number
   readonly #socket: Socket
+  #closing = false
   #held = Buffer.alloc(0)
   #news = () => {}
   #take = (payload: Buffer) => this.#hold(payload)
@@ -86,6 +87,7 @@ export class ConsoleClient implements Disposable {
 
   /** Ends as a client should: with a close frame and its answer, or with the end of the stream. */
   async close(): Promise<void> {
+    this.#closing = true
     if (this.#target.path) this.#socket.write(clientFrame(opcodes.close, NORMAL_CLOSURE))
     else this.#socket.end()
     await within(this.ended, TIMEOUT_MS, () => `session ${this.#session} did not close`)
@@ -127,6 +129,7 @@ export class ConsoleClient implements Disposable {
       data: (payload) => this.#take(payload),
       control: (opcode, payload) => {
         if (opcode === opcodes.ping) this.#socket.write(clientFrame(opcodes.pong, payload))
+        if (opcode === opcodes.close && !this.#closing) this.#socket.end(clientFrame(opcodes.close, payload))
       },
     })
     this.#push = (bytes) => frames.push(bytes)
