@@ -179,6 +179,31 @@ describe.skipIf(skip)(`real QEMU guests as servers${reason}`, () => {
     },
   )
 
+  it.each(['nova', 'oriel'])(
+    'port reuse: with the authority %s, a guest that takes the name of A, and A’s VNC port for its serial console, is not reached',
+    async (kind) => {
+      await using one = await bench()
+      await using proxy = await startProxy(one.api, kind)
+      const guest = await one.start({ name: 'web-1', uuid: A })
+      await listed(one.api)
+      const token = await one.api.mint(A, 'vnc')
+      const port = guest.vncPort
+      process.kill(guest.pid, 'SIGKILL')
+      await guest[Symbol.asyncDispose]()
+
+      const chardev = `socket,id=taken,host=127.0.0.1,port=${port},server=on,wait=off`
+      const args = ['-chardev', chardev, '-serial', 'chardev:taken']
+      await using other = await one.start({ name: 'web-1', uuid: B, vnc: false, args })
+      const ids = async () => (await one.api.client.at('2.1').listServers()).servers.map(({ id }) => id)
+      await expect.poll(ids, SOON).toEqual([B])
+      const [, answer] = (await once(proxy.open(token), 'unexpected-response')) as [unknown, { statusCode: number }]
+      expect(answer.statusCode).toBe(403)
+      const chardevs = (await other.qmp('query-chardev')) as { label: string; filename: string }[]
+      expect(chardevs.find(({ label }) => label === 'taken')?.filename).toMatch(/^disconnected:/)
+      expect(await one.api.connectInfo(await one.api.mint(B, 'serial'))).toMatchObject({ port })
+    },
+  )
+
   it('a guest that comes back at another port is answered with that one', async () => {
     await using one = await bench()
     const first = await one.start({ name: 'web-1', uuid: A })

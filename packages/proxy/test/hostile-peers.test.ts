@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Secret } from '@oriel/runtime'
 import { noAuth } from '@oriel/sdk'
-import { scriptedServer } from '@oriel/testkit'
+import { type Peer, scriptedServer } from '@oriel/testkit'
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { startBeats } from '../src/authority/beats.ts'
@@ -17,8 +17,9 @@ import { remotePlaces } from '../src/fleet/worker.ts'
 import { connectHypervisor } from '../src/hypervisor-socket.ts'
 import { novaAuthority, orielAuthority } from '../src/index.ts'
 import { Refused } from '../src/refused.ts'
-import { capture, INSTANCE } from './fixture.ts'
+import { capture, INSTANCE, open, running, shakeThen, upgrade } from './fixture.ts'
 import { anyJson, hostileValues, spoilt } from './hostile-json.ts'
+import { runningSpice } from './spice/fixture.ts'
 
 const uncaught: unknown[] = []
 const note = (error: unknown) => void uncaught.push(error)
@@ -71,6 +72,59 @@ describe('a leg to a hypervisor', () => {
       }
     })
     fc.assert(property)
+  })
+})
+
+/** Pieces of RFB, SPICE and HTTP, whole or spoilt, and bytes of no protocol. */
+const bytesOfAny = fc
+  .array(
+    fc.oneof(
+      fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes)),
+      fc
+        .constantFrom('RFB 003.008\n', 'RFB 003.003\n', 'REDQ', 'HTTP/1.1 200 OK\r\n\r\n')
+        .map((text) => Buffer.from(text)),
+      fc
+        .constantFrom('0101', '0113', '00', '00000000', 'ffffffff', '0000', '7fffffff')
+        .map((text) => Buffer.from(text, 'hex')),
+      fc.nat(5000).map((length) => Buffer.alloc(length, 0xff)),
+    ),
+    { minLength: 1, maxLength: 8 },
+  )
+  .map((pieces) => Buffer.concat(pieces))
+
+describe('a proxy whose hypervisors send anything', () => {
+  it('ends those consoles alone: a VNC console that was open before goes on', { timeout: 60_000 }, async () => {
+    let next: Buffer | undefined
+    const play = async (peer: Peer) => {
+      const bytes = next
+      if (!bytes) return shakeThen(peer, async (guest) => guest.send(await guest.read(5)))
+      await peer.send(bytes)
+      peer.socket.end()
+    }
+    await using it = await running({ hypervisor: (peer) => play(peer).catch(() => {}) })
+    using client = await open(it.address)
+    for (const bytes of fc.sample(bytesOfAny, 150)) {
+      next = bytes
+      const { status } = await upgrade(it.address)
+      expect([101, 502, 504]).toContain(status)
+    }
+    client.ws.send(Buffer.from('still'))
+    const [echoed] = (await once(client.ws, 'message')) as [Buffer]
+    expect(String(echoed)).toBe('still')
+  })
+
+  it('answers every file of native SPICE', { timeout: 60_000 }, async () => {
+    let next = Buffer.alloc(0)
+    const play = async (peer: Peer) => {
+      await peer.send(next)
+      peer.socket.end()
+    }
+    await using it = await runningSpice({ hypervisor: (peer) => play(peer).catch(() => {}) })
+    for (const bytes of fc.sample(bytesOfAny, 60)) {
+      next = bytes
+      const { status } = await it.file()
+      expect([200, 429, 502, 503, 504]).toContain(status)
+    }
   })
 })
 

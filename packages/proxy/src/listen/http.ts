@@ -88,7 +88,12 @@ export async function startListener(
   const onlyLocal = unauthenticated && isLoopback(parseListen(address).host)
   const facts: ListenerFacts = { address: bound, consoles, onlyLocal, place: publicPlace(tls !== undefined, baseUrl) }
   server.on('request', (request, response) => answer(context, pages, facts, request, response))
-  server.on('upgrade', (request, socket, head) => void handleUpgrade(context, facts, { request, socket, head }))
+  server.on('upgrade', (request, socket, head) => {
+    handleUpgrade(context, facts, { request, socket, head }).catch((err) => {
+      context.log.error({ err }, 'an Upgrade failed by a fault of the proxy')
+      socket.destroy()
+    })
+  })
   context.log.info({ address: bound, consoles, tls: tls !== undefined }, 'listening')
   return { ...facts, configured: address, secure, ...closers(server, sockets) }
 }

@@ -123,7 +123,10 @@ export async function startSpiceFront(
     ...(listeners.secure ? { tlsAddress: listeners.secure.address } : {}),
     answer: (listener, path, request, response) => {
       if (!VV_PATHS.includes(path)) return false
-      void answerVv(context, vv, listener, request, response)
+      answerVv(context, vv, listener, request, response).catch((err) => {
+        shared.log.error({ err }, 'a .vv file failed by a fault of the proxy')
+        response.destroy()
+      })
       return true
     },
     reload: (next) => {

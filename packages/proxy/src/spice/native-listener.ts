@@ -78,7 +78,10 @@ export async function startNativeListener(
   const accept = (socket: Socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket)).on('error', () => {})
-    void takeIn(context, bound, socket, waiting, options)
+    takeIn(context, bound, socket, waiting, options).catch((err) => {
+      context.log.error({ err }, 'a SPICE connection failed by a fault of the proxy')
+      socket.destroy()
+    })
   }
   server.on('connection', (socket) => waiting.arrive(socket))
   if (tls) {
