@@ -51,11 +51,8 @@ const listenerTls = table({
   ciphers: optionalText("OpenSSL's list of ciphers. Default: Node's."),
 })
 
-/** `fetch` throws at any other character, with the header's value in its message. */
-const headerValue = {
-  pattern: '^[!-~](?:[ -~]*[!-~])?$',
-  'x-remedy': 'the token alone, as printable ASCII characters in one line',
-}
+/** `fetch` throws at a control character, with the header's value in its message. */
+const headerValue = { pattern: '^[^\\x00-\\x1f\\x7f]+$', 'x-remedy': 'the token alone, in one line' }
 const userKeys = {
   auth_url: webUrl({ description: 'Keystone v3, with or without /v3. This and the next keys as in clouds.yaml.' }),
   user_id: optionalText('The service user by id, instead of username.'),
