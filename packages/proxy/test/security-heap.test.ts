@@ -2,26 +2,35 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseListen } from '@oriel/runtime'
-import { type LogRecord, type RunningProgram, startNovaStub, startProgram, temporaryFolder } from '@oriel/testkit'
+import {
+  freePort,
+  type LogRecord,
+  type NovaConsole,
+  type RunningProgram,
+  scriptedServer,
+  startNovaStub,
+  startProgram,
+  temporaryFolder,
+} from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
-import { ADMIN_TOKEN, UPGRADE } from './fixture.ts'
+import { ADMIN_TOKEN, dial, INSTANCE, OTHER_TOKEN, TOKEN, UPGRADE } from './fixture.ts'
 
 const file = fileURLToPath(new URL('fixtures/measured-program.ts', import.meta.url))
 const CONNECTIONS = 32
 /** A tenth of what one retained request would cost, times 10,000. */
 const ALLOWED_BYTES = 3 * 1024 * 1024
 
-/** A proxy in a process of its own, whose heap can be asked for. */
-async function measured() {
+/** A proxy in a process of its own, whose heap can be asked for. @param tokens those that its Nova knows */
+async function measured(tokens: Readonly<Record<string, NovaConsole>> = {}, consoles = ['novnc']) {
   await using opened = new AsyncDisposableStack()
-  const nova = opened.use(await startNovaStub({ tokens: {}, adminToken: ADMIN_TOKEN }))
+  const nova = opened.use(await startNovaStub({ tokens, adminToken: ADMIN_TOKEN }))
   const folder = opened.use(await temporaryFolder())
   const config = join(folder.path, 'proxy.toml')
-  await writeFile(config, toml(nova.url))
+  await writeFile(config, toml(nova.url, consoles))
   const nodeArgs = ['--conditions=@oriel/source', '--expose-gc']
   const program = opened.use(await startProgram({ file, nodeArgs, args: ['--config', config] }))
   const { address } = await program.waitForLog(({ msg }) => msg === 'listening', { timeoutMs: 60_000 })
@@ -37,15 +46,18 @@ async function measured() {
   }
 }
 
-const toml = (endpoint: string) => `
+const toml = (endpoint: string, consoles: readonly string[]) => `
   [authority]
   endpoint = "${endpoint}"
   auth = { method = "token", token = "${ADMIN_TOKEN}" }
   [[listen]]
   address = "127.0.0.1:0"
-  consoles = ["novnc"]
+  consoles = ${JSON.stringify(consoles)}
   [hypervisor]
   identity = "off"
+  [sessions]
+  max_per_token = ${2 * CONNECTIONS}
+  max_per_instance = ${2 * CONNECTIONS}
   [origin]
   allowed = ["portal.example"]
   trusted_proxies = ["127.0.0.1"]`
@@ -84,6 +96,63 @@ async function statusOf(address: string, text: string): Promise<string> {
   return Buffer.concat(heard).toString('latin1').split(' ')[1] ?? 'cut'
 }
 
+/** What one flood sends, if nobody stops it. */
+const FLOOD_BYTES = 64 * 1024 * 1024
+/** What one of them may cost while it lasts: what waits for the client, and what was read from it. */
+const PENDING_BYTES = 2 * 1024 * 1024
+/** Pings with the largest payload, masked with zeros. */
+const PINGS = Buffer.concat(
+  Array<Buffer>(512).fill(Buffer.concat([Buffer.of(0x89, 0x80 | 125, 0, 0, 0, 0), Buffer.alloc(125)])),
+)
+
+/** A proxy whose serial consoles say what they hear, with one of them open. */
+async function underPings() {
+  await using opened = new AsyncDisposableStack()
+  const guest = opened.use(
+    await scriptedServer(async (peer) => {
+      peer.socket.on('error', () => {})
+      peer.socket.pipe(peer.socket)
+      await peer.closed({ timeoutMs: 600_000 })
+    }),
+  )
+  const console = { instance_uuid: INSTANCE, host: guest.host, port: guest.port }
+  const it = opened.use(await measured({ [TOKEN]: console, [OTHER_TOKEN]: console }, ['serial']))
+  const other = opened.use(await dial(it.address, { path: `/?token=${OTHER_TOKEN}` }))
+  const before = await it.heapBytes()
+  const close = opened.move()
+  return {
+    address: it.address,
+    grown: async () => (await it.heapBytes()) - before,
+    echo: async (word: string) => {
+      other.ws.send(word)
+      return String(await other.read(word.length))
+    },
+    [Symbol.asyncDispose]: () => close.disposeAsync(),
+  }
+}
+
+/** Opens a console and sends as many bytes of pings, as fast as it can. Gives how many went out before it was cut off. */
+async function pingFlood(address: string, bytes: number, listen: (socket: Socket) => void): Promise<number> {
+  const socket = connect(parseListen(address)).on('error', () => {})
+  const closed = new Promise<false>((resolve) => socket.once('close', () => resolve(false)))
+  socket.write(upgradeText(`/?token=${TOKEN}`, ['Host: h']))
+  const [answer] = (await once(socket, 'data')) as [Buffer]
+  if (!answer.includes(' 101 ')) throw new Error(`the proxy answers ${answer}`)
+  listen(socket)
+  let sent = 0
+  while (sent < bytes && (await Promise.race([written(socket), closed]))) sent += PINGS.length
+  socket.destroy()
+  return sent
+}
+
+/** Resolves once the pings left this process; a failed write is told by the socket's close. */
+const written = (socket: Socket) =>
+  new Promise<true>((resolve) => {
+    socket.write(PINGS, (error) => {
+      if (!error) resolve(true)
+    })
+  })
+
 /** Timers of look-ups hold what belongs to them until they are over; after that, it must be gone. */
 async function expectFlat(it: { heapBytes(): Promise<number> }, before: number): Promise<void> {
   const grown = async () => (await it.heapBytes()) - before
@@ -108,6 +177,52 @@ describe('the heap of a running proxy', { timeout: 600_000 }, () => {
     const evil = upgradeText('/?token=x', ['Host: h.example', 'Origin: http://evil.example'])
     await statusOf(it.address, upgradeText('/?token=x', ['Host: evil.example', 'Origin: http://evil.example']))
     expect(await statusOf(it.address, evil)).toBe('403')
+  })
+
+  it('allowed-origin poisoning: 10,000 admitted pages with a valid token leave list and heap as they were', async () => {
+    // Nothing listens there, so each connect goes all the way to the dial and ends with it.
+    await using it = await measured({ [TOKEN]: { instance_uuid: INSTANCE, host: '127.0.0.1', port: await freePort() } })
+    const target = `/?token=${TOKEN}`
+    const poison = (i: number) => {
+      const host = `${randomBytes(12).toString('hex')}.example`
+      const named = i % 2 === 0 ? [`Host: ${host}`] : ['Host: h.example', `X-Forwarded-Host: ${host}`]
+      return upgradeText(target, [...named, `Origin: https://${host}`])
+    }
+    await flood(it.address, 1_000, poison)
+    const before = await it.heapBytes()
+    expect(await flood(it.address, 10_000, poison)).toEqual(new Map([['502', 10_000]]))
+    await expectFlat(it, before)
+    const origin = 'Origin: http://evil.example'
+    expect(await statusOf(it.address, upgradeText(target, ['Host: evil.example', origin]))).toBe('502')
+    expect(await statusOf(it.address, upgradeText(target, ['Host: h.example', origin]))).toBe('403')
+    expect(await statusOf(it.address, upgradeText(target, ['Host: h.example', 'Origin: http://portal.example']))).toBe(
+      '502',
+    )
+  })
+
+  it('ping flood: clients that read no pong are cut off, memory stays, and other consoles answer', async () => {
+    await using it = await underPings()
+    const floods = Array.from({ length: 8 }, () => pingFlood(it.address, FLOOD_BYTES, (socket) => socket.pause()))
+    for (let i = 10; i < 30; i += 1) {
+      expect(await it.echo(`echo ${i}`)).toBe(`echo ${i}`)
+      expect(await it.grown()).toBeLessThan(8 * PENDING_BYTES)
+    }
+    // Each is cut off before it could send what a buffer without bounds would take.
+    expect(Math.max(...(await Promise.all(floods)))).toBeLessThan(FLOOD_BYTES)
+    await expect.poll(it.grown, { timeout: 30_000, interval: 1_000 }).toBeLessThan(ALLOWED_BYTES)
+    expect(await it.echo('echo 30')).toBe('echo 30')
+  })
+
+  it('ping flood: clients that read every pong take neither memory nor the turn of other consoles', async () => {
+    await using it = await underPings()
+    const bytes = 64 * PINGS.length
+    const floods = Array.from({ length: 4 }, () => pingFlood(it.address, bytes, (socket) => socket.resume()))
+    for (let i = 10; i < 20; i += 1) {
+      expect(await it.echo(`echo ${i}`)).toBe(`echo ${i}`)
+      expect(await it.grown()).toBeLessThan(4 * PENDING_BYTES)
+    }
+    await Promise.all(floods)
+    await expect.poll(it.grown, { timeout: 30_000, interval: 1_000 }).toBeLessThan(ALLOWED_BYTES)
   })
 
   it('CVE-2026-73565: 100,000 bad upgrades of every kind leave the heap as it was', async () => {
