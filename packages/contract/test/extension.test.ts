@@ -5,6 +5,7 @@ import {
   type ConsoleType,
   type ExtensionBody,
   extensionRoutes,
+  routes,
   type Session,
 } from '../src/index.ts'
 
@@ -13,6 +14,18 @@ describe("Oriel's extension", () => {
     const members = Object.values(extensionRoutes).flatMap(({ response }) => memberNames(response))
     expect(members).toContain('client_address')
     expect(members.filter((name) => /token|password|secret|ticket|digest|cookie/i.test(name))).toEqual([])
+  })
+
+  it("answers of Nova's routes have a member for a credential only in the URL of a console that the caller asked for", () => {
+    const suspicious = Object.entries<{ readonly response: Type.TSchema }>(routes).flatMap(([route, { response }]) =>
+      memberNames(response)
+        .filter((name) => /token|password|secret|ticket|digest|cookie|admin_?pass|^url$|user_?data/i.test(name))
+        .map((name) => `${route}: ${name}`),
+    )
+    expect(suspicious).toEqual([
+      ...['getVncConsole: url', 'getSpiceConsole: url', 'getSerialConsole: url', 'getRdpConsole: url'],
+      'createRemoteConsole: url',
+    ])
   })
 
   it('changes state by POST, PUT and DELETE alone', () => {

@@ -93,8 +93,17 @@ export async function requireKnownMigrations(db: Kysely<Database>): Promise<void
     .selectFrom(DEFAULT_MIGRATION_TABLE)
     .select('name')
     .execute()
+    .catch(noneIfElsewhere)
   if (applied.some(({ name }) => !Object.hasOwn(migrations, name))) throw new NewerDatabase()
 }
+
+/** PostgreSQL lists the tables of all schemas: another program may keep its migrations in one that is not searched. */
+function noneIfElsewhere(error: unknown): [] {
+  if ((error as { code?: unknown }).code === UNDEFINED_TABLE) return []
+  throw error
+}
+
+const UNDEFINED_TABLE = '42P01'
 
 /**
  * Brings the tables up to date. Replicas that start at once wait for each other.
