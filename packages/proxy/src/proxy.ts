@@ -224,7 +224,10 @@ function controlOf(sessions: Sessions): SessionControl {
   }
 }
 
-/** In this order: refuse, stop listening, close sessions, call off what is not through yet. */
+/**
+ * In this order: refuse, stop listening, close sessions, call off what is not through yet. The admin listener goes with
+ * the others, so that a successor can start while sessions still close: its `/readyz` is then the one to ask.
+ */
 async function stop(
   context: ConnectContext,
   stopping: Stopping,
@@ -234,6 +237,7 @@ async function stop(
   stopping.draining = true
   admin?.setDraining()
   for (const listener of listeners) listener.stop()
+  admin?.release()
   await context.sessions.drain(context.timing.drainMs)
   stopping.closing.abort(new Error('the proxy is stopping'))
 }

@@ -5,9 +5,17 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseListen } from '@oriel/runtime'
-import { connectPeer, startProgram, temporaryFolder, temporaryPki } from '@oriel/testkit'
+import {
+  connectPeer,
+  freePort,
+  scriptedServer,
+  startNovaStub,
+  startProgram,
+  temporaryFolder,
+  temporaryPki,
+} from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
-import { running } from './fixture.ts'
+import { ADMIN_TOKEN, INSTANCE, open, running, shakeThen, TOKEN } from './fixture.ts'
 
 const file = fileURLToPath(new URL('fixtures/proxy-program.ts', import.meta.url))
 const TRUSTED = '[origin]\ntrusted_proxies = ["127.0.0.1"]'
@@ -36,6 +44,45 @@ describe('a stop', { timeout: 60_000 }, () => {
     process.kill(program.pid, 'SIGTERM')
     expect(await program.exited).toEqual({ code: 0, signal: null })
     client.destroy()
+  })
+})
+
+describe('a proxy that drains', { timeout: 60_000 }, () => {
+  it.each([1, 2])('with %i worker(s) leaves its ports to the next process, which is ready at once', async (workers) => {
+    await using parts = new AsyncDisposableStack()
+    const folder = parts.use(await temporaryFolder()).path
+    const guest = parts.use(await scriptedServer((peer) => shakeThen(peer, () => peer.closed({ timeoutMs: 60_000 }))))
+    const place = { instance_uuid: INSTANCE, host: guest.host, port: guest.port }
+    const nova = parts.use(await startNovaStub({ tokens: { [TOKEN]: place }, adminToken: ADMIN_TOKEN }))
+    const [listen, admin] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
+    await writeFile(
+      join(folder, 'proxy.toml'),
+      `[authority]\nendpoint = "${nova.url}"\nauth = { method = "token", token = "${ADMIN_TOKEN}" }
+      [[listen]]\naddress = "${listen}"\nconsoles = ["novnc"]
+      [admin]\nlisten = "${admin}"
+      [hypervisor]\nidentity = "off"
+      [sessions]\ndrain_seconds = 50\nworkers = ${workers}`,
+    )
+    const start = async () => {
+      const args = ['--config', join(folder, 'proxy.toml')]
+      return parts.use(await startProgram({ file, nodeArgs: ['--conditions=@oriel/source'], args }))
+    }
+    const ready = async () => (await fetch(`http://${admin}/readyz`)).status
+    const old = await start()
+    await old.waitForLog(({ msg }) => msg === 'listening', { timeoutMs: 60_000 })
+    await expect.poll(() => ready().catch(() => undefined)).toBe(200)
+    // The drain waits for its answer to the close frame.
+    using client = await open(listen)
+    client.ws.pause()
+    process.kill(old.pid, 'SIGTERM')
+    await old.waitForLog(({ msg }) => msg === 'stopping', { timeoutMs: 60_000 })
+    const next = await start()
+    await next.waitForLog(({ msg }) => msg === 'admin listening', { timeoutMs: 60_000 })
+    await expect.poll(() => ready().catch(() => undefined)).toBe(200)
+    using _other = await open(listen)
+    client.ws.resume()
+    expect(await old.exited).toEqual({ code: 0, signal: null })
+    expect(await ready()).toBe(200)
   })
 })
 

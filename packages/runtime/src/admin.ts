@@ -33,6 +33,11 @@ export interface AdminListener extends AsyncDisposable {
   readonly address: string
   /** From now on `/readyz` answers 503, so that load balancers send no new work. */
   setDraining(): void
+  /**
+   * Stops listening at once, so that the program's successor can bind the address while this one still drains. Answers
+   * under way are finished; connections that wait for nothing are closed.
+   */
+  release(): void
 }
 
 interface Answer {
@@ -55,6 +60,7 @@ const CLOSE_GRACE_MS = 1_000
 export async function createAdminListener(options: AdminOptions): Promise<AdminListener> {
   const { log, routes, notes = () => ({}) } = options
   let draining = false
+  let released: Promise<void> | undefined
   const ready = readiness(options.checks, { log, deadlineMs: options.checkDeadlineMs ?? 2_000 })
   const registry = options.registry ?? new prom.Registry()
   if (!options.metrics) withProcessMetrics(registry)
@@ -75,7 +81,13 @@ export async function createAdminListener(options: AdminOptions): Promise<AdminL
     setDraining: () => {
       draining = true
     },
-    [Symbol.asyncDispose]: () => close(server),
+    release: () => {
+      released ??= stopListening(server)
+    },
+    [Symbol.asyncDispose]: () => {
+      released ??= stopListening(server)
+      return close(server, released)
+    },
   }
 }
 
@@ -125,10 +137,14 @@ function fail(log: Logger, request: IncomingMessage, response: ServerResponse, e
   else send(request, response, INTERNAL)
 }
 
-async function close(server: Server): Promise<void> {
-  if (!server.listening) return
+/** Resolves when the last connection is closed. */
+function stopListening(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   server.closeIdleConnections()
+  return closed
+}
+
+async function close(server: Server, closed: Promise<void>): Promise<void> {
   const grace = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS)
   await closed
   clearTimeout(grace)

@@ -32,6 +32,7 @@ export async function startPrimary(config: ProxyConfig, log: Logger): Promise<St
   const admin = config.admin && opened.use(await startAdmin(config.admin, fleet, log))
   opened.defer(() => {
     admin?.setDraining()
+    admin?.release()
     return fleet.stop()
   })
   await fleet.start()
