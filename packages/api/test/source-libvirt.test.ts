@@ -261,6 +261,28 @@ describe('a libvirt that does not answer', () => {
   })
 })
 
+test('a domain that runs on two connections is that of the first, the second is refused with one line', async () => {
+  const lines: string[] = []
+  const log = createLogger({ name: 'test', level: 'warn', destination: { write: (line) => void lines.push(line) } })
+  await using virsh = await fakeVirsh()
+  await virsh.domains(RUNNING)
+  const config = { ...libvirtConfig(), uri: [URI, 'qemu+tls://compute-2.example/system'] }
+  await using source = await createLibvirtSource(config, { log, program: virsh.program })
+  const changes: ServerChange[] = []
+  source.subscribe!((change) => changes.push(change))
+  const calls = (await virsh.calls()).length
+  await expect.poll(async () => (await virsh.calls()).length).toBeGreaterThan(calls + 12)
+  expect((await source.list()).map(({ id }) => id)).toEqual([ID])
+  expect(changes).toEqual([])
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    { serverId: ID, msg: 'a second domain claims this UUID and is refused' },
+  ])
+  // While it migrates, both connections have it, and that is no mistake.
+  await virsh.domains({ ...RUNNING, state: 3, reason: 2 })
+  await expect.poll(async () => (await source.list())[0]?.taskState).toBe('migrating')
+  expect(lines).toHaveLength(1)
+})
+
 test('a uri that is not one is refused with an example', () => {
   const config = (uri: string) => `[[sources]]\nkind = "libvirt"\nuri = ${uri}\nproject_id = "p"`
   const example = 'a libvirt URI, such as qemu:///system or qemu+tls://compute-1.example/system'

@@ -47,7 +47,11 @@ export interface Listing {
 
 /** @throws SourceUnavailable when libvirt does not answer. */
 export async function listDomains(options: VirshOptions, signal?: AbortSignal): Promise<Listing> {
-  const output = await virsh(options, ['list', '--all', '--uuid', '--name', '--id'], signal)
+  return parseListing(await virsh(options, ['list', '--all', '--uuid', '--name', '--id'], signal))
+}
+
+/** Reads what `virsh list --uuid --name --id` printed. */
+export function parseListing(output: string): Listing {
   const lines = output.split('\n').filter((line) => line !== '')
   return {
     domains: lines.flatMap((line) => listedDomain(line) ?? []),
@@ -67,7 +71,11 @@ export async function listStates(
   options: VirshOptions,
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, ListedState>> {
-  const output = await virsh(options, ['domstats', '--state', '--raw'], signal)
+  return parseStates(await virsh(options, ['domstats', '--state', '--raw'], signal))
+}
+
+/** Reads what `virsh domstats --state --raw` printed. */
+export function parseStates(output: string): ReadonlyMap<string, ListedState> {
   const pattern = /^Domain: '([^\n]*)'\n {2}state\.state=(\d+)\n(?: {2}state\.reason=(\d+)\n)?/gm
   return new Map(
     [...output.matchAll(pattern)].map(([, name, state, reason]) => [
@@ -115,8 +123,8 @@ export async function listenForEvents(
   child.on('close', () => end(complaint.trim()))
   const onLine = guardPeer(
     (line: string) => {
-      const { domain, event } = EVENT.exec(line)?.groups ?? {}
-      if (domain !== undefined && event !== undefined) onEvent({ domain, event })
+      const event = parseEvent(line)
+      if (event) onEvent(event)
     },
     (cause) => {
       end(cause.message)
@@ -125,6 +133,12 @@ export async function listenForEvents(
   )
   createInterface({ input: child.stdout.pipe(shortLines()) }).on('line', onLine)
   return ended
+}
+
+/** Reads a line of `virsh event --event lifecycle`; `undefined` for any other line. */
+export function parseEvent(line: string): LifecycleEvent | undefined {
+  const { domain, event } = EVENT.exec(line)?.groups ?? {}
+  return domain === undefined || event === undefined ? undefined : { domain, event }
 }
 
 const EVENT = /^event 'lifecycle' for domain '(?<domain>.*)': (?<event>[A-Za-z]+)(?: [^']*)?$/

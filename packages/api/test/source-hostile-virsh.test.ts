@@ -1,4 +1,4 @@
-/** Domain XML that a tenant or a broken hypervisor chose: it is read, or refused with an Error, and nothing else happens. */
+/** Output of virsh that a tenant or a broken hypervisor chose: it is read, or refused with an Error, and nothing else happens. */
 
 import { silentLogger } from '@oriel/runtime'
 import * as fc from 'fast-check'
@@ -7,6 +7,7 @@ import { createLibvirtSource } from '../src/index.ts'
 import { createReach } from '../src/servers/guests/reach.ts'
 import type { LibvirtSourceConfig } from '../src/servers/libvirt/config.ts'
 import { readDomainXml } from '../src/servers/libvirt/domain-xml.ts'
+import { parseEvent, parseListing, parseStates } from '../src/servers/libvirt/virsh.ts'
 import { fakeVirsh } from './fake-virsh.ts'
 import { configOf } from './support.ts'
 
@@ -84,6 +85,41 @@ const anyText = fc.oneof(
   fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes).toString('utf8')),
   fc.array(fc.constantFrom(...PIECES), { maxLength: 20 }).map((pieces) => pieces.join('')),
 )
+
+describe('what virsh prints', () => {
+  const uuid = fc.constantFrom(ID, OTHER, ID.toUpperCase(), 'not-a-uuid')
+  const name = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom(' x', "a': Stopped Destroyed", '-', '__proto__'))
+  const line = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.tuple(uuid, fc.constantFrom('-', '7', '-7', ''), name).map((parts) => parts.join(' ')),
+    name.map((each) => `Domain: '${each}'`),
+    fc.nat().map((state) => `  state.state=${state}`),
+    fc.nat().map((reason) => `  state.reason=${reason}`),
+    name.map((each) => `event 'lifecycle' for domain '${each}': Stopped Destroyed`),
+  )
+
+  test('is read line by line, and a line that is not understood spoils no other', () => {
+    const property = fc.property(fc.array(line), (lines) => {
+      const before = `${lines.join('\n')}\n`
+      const { domains } = parseListing(`${before}${ID} 7 web-1\n`)
+      expect(domains.at(-1)).toEqual({ uuid: ID, name: 'web-1', runId: '7' })
+      for (const domain of domains) expect(domain.uuid).toMatch(/^[0-9a-f-]{36}$/)
+      const states = parseStates(`${before}\nDomain: 'web-1'\n  state.state=1\n  state.reason=5\n`)
+      expect(states.get('web-1')).toEqual({ state: 1, reason: 5 })
+      for (const each of lines) expect(parseEvent(each)?.event ?? '').toMatch(/^[A-Za-z]*$/)
+    })
+    fc.assert(property)
+  })
+
+  test('has no line that takes long to read', { timeout: 20_000 }, () => {
+    for (const filler of ["'", "': a", ' ', "Domain: '", '1', "event 'lifecycle' for domain '"]) {
+      const text = filler.repeat(4096).slice(0, 4096)
+      parseEvent(`event 'lifecycle' for domain '${text}`)
+      parseListing(`${ID} 1 ${text.repeat(100)}`)
+      parseStates(`Domain: '${text.repeat(100)}`)
+    }
+  })
+})
 
 describe('domain XML', () => {
   test('of any text is read as far as its parts are valid, or refused with an Error', () => {
