@@ -136,7 +136,7 @@ const relayOf = (port: number, api: ApiSettings): Relay => ({
 
 async function mountDisks(folder: string, opened: AsyncDisposableStack): Promise<Cloud['disks']> {
   try {
-    const logs = opened.use(await mountDisk(join(folder, 'logs'), 256))
+    const logs = opened.use(await mountDisk(join(folder, 'logs'), 64))
     return { logs, data: opened.use(await mountDisk(join(folder, 'data'), 64)) }
   } catch {
     return {}

@@ -41,7 +41,7 @@ export const faults: readonly Fault[] = [
     title: 'log disk full',
     lacks: ({ disks }) => (disks.logs ? undefined : 'file systems of its own: run it as root'),
     begin: async (cloud) => {
-      const free = cloud.disks.logs!.fill()
+      const free = await cloud.disks.logs!.fill()
       await guess(cloud, 50)
       return { harm: HARMLESS, undo: free }
     },
@@ -58,7 +58,7 @@ export const faults: readonly Fault[] = [
     title: 'database: its disk is full',
     lacks: ({ disks }) => (disks.data ? undefined : 'file systems of its own: run it as root'),
     begin: async (cloud) => {
-      const free = cloud.disks.data!.fill()
+      const free = await cloud.disks.data!.fill()
       await refusedMints(cloud)
       return { harm: HARMLESS, undo: free }
     },

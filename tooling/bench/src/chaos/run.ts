@@ -20,7 +20,7 @@ export interface ChaosOptions {
   readonly lastsMs?: readonly [number, number]
 }
 
-/** How long a console may stand still that no fault is about. */
+/** How much longer than the control a console may stand still that no fault is about: the machine itself may pause. */
 const GAP_GOAL_MS = 500
 /** How soon after a fault a console must open again through each proxy. */
 const RECOVERY_GOAL_MS = 30_000
@@ -214,12 +214,16 @@ function cells(some: readonly Seen[]): string[] {
 function verdicts(seen: readonly Seen[], absent: readonly string[]): Verdict[] {
   const wrong = seen.filter(({ endedWrongly }) => endedWrongly > 0)
   const damaged = seen.flatMap((one) => one.damaged)
-  const gapMs = Math.max(...seen.map((one) => one.gapMs))
+  const gapMs = Math.max(...seen.map((one) => one.gapMs - one.controlGapMs))
   const recoveredMs = Math.max(...seen.map((one) => one.recoveredMs))
   return [
     { goal: 'nothing ends that should live', found: named(wrong.map(({ title }) => title)), met: wrong.length === 0 },
     { goal: 'no tick is lost', found: named(damaged), met: damaged.length === 0 },
-    { goal: `no gap above ${GAP_GOAL_MS} ms`, found: `${digits(gapMs)} ms`, met: gapMs <= GAP_GOAL_MS },
+    {
+      goal: `no gap above ${GAP_GOAL_MS} ms beyond the control's`,
+      found: `${digits(gapMs)} ms`,
+      met: gapMs <= GAP_GOAL_MS,
+    },
     {
       goal: `consoles open again within ${RECOVERY_GOAL_MS / 1000} s of each fault`,
       found: `${digits(recoveredMs)} ms`,
