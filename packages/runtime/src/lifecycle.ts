@@ -188,6 +188,32 @@ function reportWarnings(log: Logger, warnings: readonly ConfigFault[]): void {
   for (const warning of warnings) log.warn({ key: warning.path }, warningLine(warning))
 }
 
+const DAY_MS = 86_400_000
+
+/**
+ * Reads the configuration once a day and reports what has come to be wrong with it, until disposed: certificates expire
+ * while a program runs for months.
+ */
+function checkDaily<S extends Type.TSchema>(
+  options: ProgramOptions<S>,
+  args: ProgramArguments,
+  log: Logger,
+): Disposable {
+  const check = () => {
+    try {
+      reportWarnings(log, configOf(options, args).warnings)
+    } catch (error) {
+      const faults = error instanceof ConfigError ? error.faults.map(warningLine) : undefined
+      log.error(
+        faults ? { faults } : { err: error },
+        'with its configuration as it is now, the program would not start',
+      )
+    }
+  }
+  const timer = setInterval(check, DAY_MS).unref()
+  return { [Symbol.dispose]: () => clearInterval(timer) }
+}
+
 interface LoadedConfig<S extends Type.TSchema> {
   readonly config: Type.Static<S>
   /** The files that it names. */
@@ -259,6 +285,7 @@ async function live<S extends Type.TSchema>(
   files: Stamps,
 ): Promise<ExitCode> {
   using reloads = watchReloads({ signals: options.signals ?? process, log })
+  using _daily = checkDaily(options, args, log)
   const scope = new AsyncDisposableStack()
   const stopping = new AbortController()
   const env = options.env ?? process.env

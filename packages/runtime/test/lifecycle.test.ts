@@ -4,7 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as Type from 'typebox'
 import { describe, expect, test, vi } from 'vitest'
-import { ConfigError, type ProgramOptions, runProgram, type StartContext, secretString } from '../src/index.ts'
+import {
+  ConfigError,
+  type ConfigFault,
+  type ProgramOptions,
+  runProgram,
+  type StartContext,
+  secretString,
+} from '../src/index.ts'
 
 /** It ends what hangs, and measures nothing. */
 const PATIENT = { timeout: 15_000 }
@@ -468,5 +475,38 @@ describe('reload', () => {
     it.signals.emit('SIGTERM')
     await it.done
     expect(it.exit).toHaveBeenCalledExactlyOnceWith(0)
+  })
+})
+
+describe('warnings', () => {
+  const warning = (message: string) => ({ path: 'token', message, severity: 'warning' as const })
+
+  test('are logged at the start and once a day, and faults that have come up since are an error', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    try {
+      let found: readonly ConfigFault[] = [warning('ends soon')]
+      const it = program({ refine: () => found })
+      await it.started
+      const lines = () => it.log().filter(({ key, faults }) => key === 'token' || faults)
+      expect(lines()).toMatchObject([{ level: 'warn', key: 'token', msg: 'token: ends soon' }])
+      vi.advanceTimersByTime(86_400_000)
+      expect(lines()).toHaveLength(2)
+      found = [{ path: 'token', message: 'has ended' }]
+      vi.advanceTimersByTime(86_400_000)
+      expect(lines()[2]).toMatchObject({ level: 'error', faults: ['token: has ended'] })
+      it.signals.emit('SIGTERM')
+      await it.done
+      expect(it.exit).toHaveBeenCalledExactlyOnceWith(0)
+      expect(vi.getTimerCount()).toBe(0)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('leave --check-config at 0, each a line on stderr', async () => {
+    const it = program({ argv: ['--check-config'], refine: () => [warning('ends soon')] })
+    await it.done
+    expect(it.exit).toHaveBeenCalledExactlyOnceWith(0)
+    expect([it.err(), it.out()]).toEqual(['warning: token: ends soon\n', 'config ok\n'])
   })
 })
