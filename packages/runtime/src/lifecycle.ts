@@ -73,7 +73,7 @@ export interface ProgramOptions<S extends Type.TSchema> extends ProgramWorld {
    * @param signal aborts after a minute
    */
   checkOnline?(config: Type.Static<S>, signal: AbortSignal): Promise<readonly ConfigFault[]>
-  /** What `--check-config` says of a good configuration, a line each, on stderr: stdout says `config ok` alone. */
+  /** What `--check-config` says of a good configuration, a log record each. */
   describe?(config: Type.Static<S>): readonly string[]
   /** Flags of its own: name to a line of help. */
   readonly flags?: FlagHelp
@@ -121,7 +121,7 @@ async function run<S extends Type.TSchema>(options: ProgramOptions<S>, endings: 
     if (args.checkConfig) {
       if (args.online) await checkOnline(options, loaded.config)
       stderr.write(loaded.warnings.map((warning) => `warning: ${warningLine(warning)}\n`).join(''))
-      for (const line of options.describe?.(loaded.config) ?? []) stderr.write(`${line}\n`)
+      for (const line of options.describe?.(loaded.config) ?? []) log.info(line)
       return say(stdout, 'config ok\n')
     }
     reportWarnings(log, loaded.warnings)

@@ -131,6 +131,16 @@ describe('configuration', () => {
     expect(it.exit).toHaveBeenCalledExactlyOnceWith(0)
   })
 
+  test('--check-config logs what the program says of its configuration, a record each', async () => {
+    using config = configFile('ttl_seconds = 9')
+    const describe = ({ ttl_seconds }: { ttl_seconds: number }) => [`tokens live for ${ttl_seconds} seconds`]
+    const it = program({ argv: ['--config', config.file, '--check-config'], describe })
+    await it.done
+    const [record, last] = it.out().trimEnd().split('\n')
+    expect(JSON.parse(record!)).toMatchObject({ level: 'info', msg: 'tokens live for 9 seconds' })
+    expect([last, it.err()]).toEqual(['config ok', ''])
+  })
+
   test.each([[[]], [['--check-config']]])('every fault is a line on stderr, exit 2: %j', async (more) => {
     using config = configFile('ttl_seconds = 0\ntokn = "hunter2"')
     const it = program({ argv: ['--config', config.file, ...more] })
