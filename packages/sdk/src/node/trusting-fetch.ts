@@ -25,7 +25,8 @@ export interface Trust {
 
 /**
  * A `fetch` that trusts the authorities of `caFile` or `ca`. Certificates and host names are always checked. It is made for the
- * requests of this package: bodies are strings, redirects are not followed.
+ * requests of this package: bodies are strings, redirects are not followed. `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` count
+ * when they count for Node's own `fetch`: with `NODE_USE_ENV_PROXY=1` or `--use-env-proxy`.
  * @throws SettingsError if a file cannot be read
  */
 export function trustingFetch({ caFile, ca, certFile, keyFile = certFile }: Trust): Fetch {
@@ -33,8 +34,9 @@ export function trustingFetch({ caFile, ca, certFile, keyFile = certFile }: Trus
   // An intermediate CA is trusted without its root: the caller named it.
   const partial = 'ca' in authorities ? { allowPartialTrustChain: true } : {}
   const tls = { ...authorities, ...partial, ...pem('cert', certFile), ...pem('key', keyFile) }
-  const secure = new Agent({ keepAlive: true, ...tls })
-  const plain = new HttpAgent({ keepAlive: true })
+  const proxyEnv = environmentProxies()
+  const secure = new Agent({ keepAlive: true, ...tls, ...proxyEnv })
+  const plain = new HttpAgent({ keepAlive: true, ...proxyEnv })
   return (url, init) => {
     const { promise, resolve, reject } = Promise.withResolvers<Response>()
     const { method = 'GET', headers, body, signal } = init
@@ -46,6 +48,13 @@ export function trustingFetch({ caFile, ca, certFile, keyFile = certFile }: Trus
     request.end(typeof body === 'string' ? body : undefined)
     return promise
   }
+}
+
+/** Node applies its switch only to its own agents; this one takes the variables explicitly (since Node 24.5). */
+function environmentProxies(): { readonly proxyEnv?: NodeJS.ProcessEnv } {
+  const { NODE_USE_ENV_PROXY, NODE_OPTIONS = '' } = process.env
+  const isAsked = [...process.execArgv, ...NODE_OPTIONS.split(/\s+/)].includes('--use-env-proxy')
+  return NODE_USE_ENV_PROXY === '1' || isAsked ? { proxyEnv: process.env } : {}
 }
 
 function responseOf(message: IncomingMessage): Response {
