@@ -2,9 +2,10 @@
  * Makes a program of an app: one file with everything inside, one for each of its threads, and a launcher in front of it, so
  * that `node apps/api/dist/main.js` needs nothing but Node beside it.
  */
-import { cpSync, rmSync } from 'node:fs'
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
+import { stackMap } from './stack-map.ts'
 
 export interface BundleOptions {
   /** The app's folder, as a `file:` URL that ends in a slash. */
@@ -37,6 +38,8 @@ async function bundle(input: string, file: string): Promise<void> {
     logLevel: 'warn',
   })
   await build.write({ file, format: 'esm', codeSplitting: false, sourcemap: true })
+  const map = `${file}.map`
+  writeFileSync(map, JSON.stringify(stackMap(JSON.parse(readFileSync(map, 'utf8')))))
 }
 
 // Native helpers that ws, pg and mysql2 use when somebody has installed them.

@@ -19,6 +19,8 @@ async function startHere(): Promise<void> {
   // Handed over to: if the process in front is gone, so is the reason to run.
   process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
   process.channel?.unref()
+  // Stack traces name the files of the repository.
+  process.setSourceMapsEnabled(true)
   const program = './program.js'
   await import(program)
 }
