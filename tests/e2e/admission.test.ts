@@ -136,7 +136,11 @@ describe('a start that fails says why in the log and on stderr, and never that i
   })
 
   it.each([
-    ['a port in use', async () => busyPort(), /another program uses this port; stop it, or configure another port/],
+    [
+      'a port in use',
+      async () => busyPort(),
+      /^listen: .*another program uses this port; stop it, or set ORIEL_LISTEN=127\.0\.0\.1:0 for a free port$/,
+    ],
     [
       'an unknown host',
       async () => ({ listen: 'nowhere.invalid:0' }),

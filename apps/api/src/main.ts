@@ -8,5 +8,6 @@ await runProgram({
   refine: refineApiConfig,
   checkOnline: checkApiOnline,
   reloadable: reloadableApiKeys,
+  listenKeys: ({ listen }) => [{ path: 'listen', address: listen }],
   start: (config, { log, signal }) => startApi(config, { log, signal }),
 })

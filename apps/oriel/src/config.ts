@@ -1,7 +1,7 @@
 /** One file for both: an `[api]` and a `[proxy]` table, each as in a file of its own, and what follows from their being together. */
 import { ApiConfig, checkApiOnline, refineApiConfig } from '@oriel/api'
 import { authorityOnlineFaults, listenKeys, type ProxyConfig, proxyConfig, refineProxyConfig } from '@oriel/proxy'
-import { type ConfigFault, type Secret, sharedAddresses } from '@oriel/runtime'
+import { type ConfigFault, type ListenKey, type Secret, sharedAddresses } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { followingConsoles, followListeners, originsOf } from './follow.ts'
 
@@ -42,9 +42,17 @@ export async function checkOrielOnline(config: OrielConfig, signal: AbortSignal)
 
 /** Listeners of the proxy where the api listens already. */
 function besideApi(address: string, proxy: ProxyConfig): ConfigFault[] {
-  const keys = listenKeys(proxy).map(({ path, address }) => ({ path: `proxy.${path}`, address }))
-  return keys.flatMap((key) => sharedAddresses([{ path: 'api.listen', address }, key]))
+  return proxyKeys(proxy).flatMap((key) => sharedAddresses([{ path: 'api.listen', address }, key]))
 }
+
+/** Every key whose address is listened on. */
+export const orielListenKeys = ({ api, proxy }: OrielConfig): readonly ListenKey[] => [
+  { path: 'api.listen', address: api.listen },
+  ...proxyKeys(proxy),
+]
+
+const proxyKeys = (proxy: Parameters<typeof listenKeys>[0]) =>
+  listenKeys(proxy).map(({ path, address }) => ({ path: `proxy.${path}`, address }))
 
 function workers({ sessions }: Pick<ProxyConfig, 'sessions'>): ConfigFault[] {
   if (sessions.workers === 1) return []

@@ -9,6 +9,7 @@ import {
   checkOrielOnline,
   isUnauthenticated,
   OrielConfig,
+  orielListenKeys,
   proxyPart,
   refineOrielConfig,
 } from './config.ts'
@@ -20,6 +21,7 @@ await runProgram({
   name: 'oriel',
   schema: OrielConfig,
   refine: refineOrielConfig,
+  listenKeys: orielListenKeys,
   checkOnline: checkOrielOnline,
   describe: ({ api, proxy }) =>
     describeProtection({ ...proxy, authority: proxy.authority ?? authorityAt(`http://${api.listen}`) }),

@@ -310,7 +310,11 @@ export function refineProxyConfig(config: ProxyConfig): readonly ConfigFault[] {
 }
 
 /** Every key whose address is listened on. */
-export function listenKeys({ listen, spice, admin }: ProxyConfig): readonly ListenKey[] {
+export function listenKeys({
+  listen,
+  spice,
+  admin,
+}: Pick<ProxyConfig, 'listen' | 'spice' | 'admin'>): readonly ListenKey[] {
   const native = listen.some(isNative) ? { 'spice.listen': spice?.listen, 'spice.tls_listen': spice?.tls_listen } : {}
   const others = Object.entries({ ...native, 'admin.listen': admin?.listen })
   return [

@@ -43,7 +43,7 @@ export {
   type Started,
   type TextSink,
 } from './lifecycle.ts'
-export { boundAddress, ListenError, listenOn } from './listen-on.ts'
+export { boundAddress, ListenError, listenMessage, listenOn } from './listen-on.ts'
 export { createLogger, type Logger, type LoggerOptions, logLevel, silentLogger } from './log.ts'
 export { maskTokens, maskValue, redactUrl } from './mask.ts'
 export { withLogMetrics, withProcessMetrics } from './metrics.ts'

@@ -6,8 +6,10 @@ import type * as Type from 'typebox'
 import { changedKeys, isBelow } from './config/changed-keys.ts'
 import { hasVariables } from './config/environment.ts'
 import { ConfigError, type ConfigFault, faultLine } from './config/error.ts'
+import type { ListenKey } from './config/shared-addresses.ts'
 import { loadConfig } from './config.ts'
 import { deadline } from './deadline.ts'
+import { ListenError, listenMessage } from './listen-on.ts'
 import { createLogger, type Logger, logLevel } from './log.ts'
 import { maskTokens } from './mask.ts'
 import { flushOutputs, standardError, standardOutput } from './output.ts'
@@ -75,6 +77,8 @@ export interface ProgramOptions<S extends Type.TSchema> extends ProgramWorld {
   checkOnline?(config: Type.Static<S>, signal: AbortSignal): Promise<readonly ConfigFault[]>
   /** What `--check-config` says of a good configuration, a log record each. */
   describe?(config: Type.Static<S>): readonly string[]
+  /** Every key whose address is listened on: an address that is taken is reported with its key. Default: none. */
+  listenKeys?(config: Type.Static<S>): readonly ListenKey[]
   /** Flags of its own: name to a line of help. */
   readonly flags?: FlagHelp
   /** TOML to use when no `--config` is given, for flags that need no file, such as `--demo`. */
@@ -265,7 +269,7 @@ function loggerAt(level: string, { name, stdout }: ProgramOptions<Type.TSchema>)
 }
 
 /** On a terminal the log is for people, who are told by stderr already. */
-function isLogJson({ stdout }: ProgramOptions<Type.TSchema>): boolean {
+function isLogJson({ stdout }: Pick<ProgramWorld, 'stdout'>): boolean {
   return stdout !== undefined || !isatty(STDOUT)
 }
 
@@ -296,7 +300,7 @@ async function live<S extends Type.TSchema>(
   const first = await Promise.race([ended(endings), startFailure(starting)])
   stopping.abort(new Error('the program was told to stop'))
   if (first.kind === 'crash') return crashed(log, first.error)
-  announce(options, log, first)
+  announce(options, config, log, first)
   const closing = starting.catch(() => {}).then(() => scope.disposeAsync())
   const code = await Promise.race([
     closed(log, closing),
@@ -330,15 +334,28 @@ function startFailure(starting: Promise<void>): Promise<StartFailure> {
 }
 
 /** A fault of the configuration is told when what had started is closed. */
-function announce(options: ProgramOptions<Type.TSchema>, log: Logger, first: Ending | StartFailure): void {
+function announce<S extends Type.TSchema>(
+  options: ProgramOptions<S>,
+  config: Type.Static<S>,
+  log: Logger,
+  first: Ending | StartFailure,
+): void {
   if (first.kind === 'stop') log.info({ signal: first.signal }, 'stopping')
-  else if (!(first.error instanceof ConfigError)) tellFailure(options, log, first.error)
+  else if (!(first.error instanceof ConfigError)) tellFailure(options, config, log, first.error)
 }
 
-function tellFailure(options: ProgramOptions<Type.TSchema>, log: Logger, error: unknown): void {
-  const { name, stderr = standardError() } = options
-  const message = messageOf(error)
-  log.fatal({ err: error }, message)
+function tellFailure<S extends Type.TSchema>(
+  options: ProgramOptions<S>,
+  config: Type.Static<S>,
+  log: Logger,
+  error: unknown,
+): void {
+  const { name, stderr = standardError(), env = process.env } = options
+  const isListen = error instanceof ListenError
+  const message = isListen ? listenMessage(error, options.listenKeys?.(config) ?? [], env) : messageOf(error)
+  // On a terminal a stack would bury the one sentence that helps.
+  if (isListen && !isLogJson(options)) log.fatal(message)
+  else log.fatal({ err: error }, message)
   if (isLogJson(options)) stderr.write(`${name}: ${maskTokens(message)}\n`)
 }
 

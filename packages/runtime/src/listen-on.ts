@@ -1,6 +1,8 @@
 /** Binding a server to an address, with errors that an operator can act on. */
 import type { AddressInfo, Server } from 'node:net'
-import { formatListen, type ListenAddress } from './config/schemas.ts'
+import { variableName } from './config/environment.ts'
+import { formatListen, type ListenAddress, parseListen } from './config/schemas.ts'
+import type { ListenKey } from './config/shared-addresses.ts'
 
 /** An address could not be bound. The message names the address, the reason and the remedy. */
 export class ListenError extends Error {
@@ -26,6 +28,25 @@ const REASONS: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the name server did not answer; configure an IP address, or try later',
   EAFNOSUPPORT: 'this machine has no such address family (IPv6 may be off); configure an IPv4 address',
   ERR_SOCKET_BAD_PORT: 'there is no such port; give one from 0 to 65535',
+}
+
+/**
+ * The message of a `ListenError`, with the configuration key that the address comes from and a remedy to copy.
+ * @param keys the program's listen keys
+ * @param env names the npm script that started the program, if one did
+ */
+export function listenMessage(
+  error: ListenError,
+  keys: readonly ListenKey[],
+  env: Readonly<Record<string, string | undefined>>,
+): string {
+  const key = keys.find(({ address }) => formatListen(parseListen(address)) === error.address)
+  if (!key) return error.message
+  if (error.code !== 'EADDRINUSE') return `${key.path}: ${error.message}`
+  const variable = variableName(key.path.split(/[.[\]]+/).filter((step) => step !== ''))
+  const setting = `${variable}=${formatListen({ ...parseListen(error.address), port: 0 })}`
+  const remedy = env.npm_lifecycle_event === 'start' ? `try ${setting} npm start` : `set ${setting} for a free port`
+  return `${key.path}: cannot listen on ${error.address}: another program uses this port; stop it, or ${remedy}`
 }
 
 /**

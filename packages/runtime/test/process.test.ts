@@ -89,7 +89,7 @@ test('a bad configuration ends it with 2, a fault a line', async () => {
   ])
 })
 
-test('a port in use ends it with 1, and the log names address and remedy', async () => {
+test('a port in use ends it with 1, and the log names the key, the address and a remedy to copy', async () => {
   await using taken = createServer()
   const address = await listenOn(taken, { host: '127.0.0.1', port: 0 })
   using it = launch({ ORIEL_LISTEN: address })
@@ -97,9 +97,23 @@ test('a port in use ends it with 1, and the log names address and remedy', async
   const entry = JSON.parse(first!)
   expect(others).toEqual([])
   expect(entry).toMatchObject({ level: 'fatal', err: { code: 'EADDRINUSE', address } })
-  expect(entry.msg).toMatch(`cannot listen on ${address}: another program uses this port`)
+  const remedy = 'stop it, or set ORIEL_LISTEN=127.0.0.1:0 for a free port'
+  expect(entry.msg).toBe(`listen: cannot listen on ${address}: another program uses this port; ${remedy}`)
   expect(await it.stderr).toBe(`oriel-fixture: ${entry.msg}\n`)
   expect(await it.ended).toEqual([1, null])
+})
+
+test.skipIf(terminals !== '')(`a port in use is one sentence on a terminal, under npm start${terminals}`, async () => {
+  await using taken = createServer()
+  const address = await listenOn(taken, { host: '127.0.0.1', port: 0 })
+  const env = { PATH: process.env.PATH, ORIEL_LISTEN: address, npm_lifecycle_event: 'start' }
+  const command = `exec ${process.execPath} ${fixture}`
+  const terminal = spawn('script', ['-qefc', command, '/dev/null'], { env, stdio: ['ignore', 'pipe', 'ignore'] })
+  const shown = (await text(terminal.stdout)).trimEnd().split('\n')
+  expect(shown).toHaveLength(1)
+  expect(shown[0]).toContain(
+    `listen: cannot listen on ${address}: another program uses this port; stop it, or try ORIEL_LISTEN=127.0.0.1:0 npm start`,
+  )
 })
 
 test('an unhandled rejection ends it with 1 and is logged without the token', async () => {
