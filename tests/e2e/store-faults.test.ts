@@ -8,7 +8,14 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openTokenStore } from '@oriel/api'
 import { grant } from '@oriel/api/test/token-store-suite'
-import { type LogRecord, type Requirement, requirement, requires, temporaryFolder } from '@oriel/testkit'
+import {
+  type LogRecord,
+  type Requirement,
+  requirement,
+  requires,
+  scriptedServer,
+  temporaryFolder,
+} from '@oriel/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   canMount,
@@ -142,6 +149,18 @@ function describeServer(
       await minted(api)
     })
 
+    it('waits at its start for a server that takes no writes yet', async () => {
+      await using replica = await startServer()
+      const store = await replica.createDatabase()
+      await replica.becomeReadOnly()
+      await using api = await startReplica({ store, unready: true })
+      const { err } = await api.program.waitForLog(({ msg }) => msg === 'waiting for the database')
+      expect(JSON.stringify(err)).toMatch(/read-only/)
+      await replica.becomeWritable()
+      await api.program.waitForLog(({ msg }) => msg === 'listening')
+      await minted(api)
+    })
+
     it('stops at once when it is told to while it still waits for its database', async () => {
       const url = await server.createDatabase()
       await server.stop()
@@ -215,6 +234,23 @@ describe('SQLite', () => {
       await expect.poll(() => api.ready()).toBe(200)
     },
   )
+})
+
+it('a pooler that refuses a start-up parameter ends the API with exit code 2 and the line for its configuration', async () => {
+  await using pooler = await scriptedServer(async (peer) => {
+    const fields = Buffer.from(
+      ['SFATAL', 'C08P01', 'Munsupported startup parameter: statement_timeout', '', ''].join('\0'),
+    )
+    const head = Buffer.from([0x45, 0, 0, 0, 0])
+    head.writeUInt32BE(fields.length + 4, 1)
+    await peer.read(8)
+    await peer.send(Buffer.concat([head, fields]))
+    peer.end()
+  })
+  await using api = await startReplica({ store: `postgres://oriel:x@127.0.0.1:${pooler.port}/oriel`, unready: true })
+  expect(await api.program.exited).toEqual({ code: 2, signal: null })
+  expect(api.program.stderr).toContain('tokens.store: cannot use PostgreSQL database oriel')
+  expect(api.program.stderr).toContain('set ignore_startup_parameters = statement_timeout')
 })
 
 const clockFaker: Requirement = requirement(

@@ -24,6 +24,8 @@ export interface DatabaseServer extends AsyncDisposable {
   createDatabase(name?: string): Promise<string>
   /** From now on it takes no writes of that user, as a primary that became a replica. */
   becomeReadOnly(): Promise<void>
+  /** The same the other way round. */
+  becomeWritable(): Promise<void>
   /** What the administrator gets for `sql` in the database of `url`. */
   query(url: string, sql: string): Promise<readonly Record<string, unknown>[]>
   /** Keeps everybody else from a table in the database of `url`, until disposal. */
@@ -92,6 +94,7 @@ export async function startPostgres(options: DatabaseServerOptions = {}): Promis
     count: (name) =>
       `select count(*)::int as n from pg_stat_activity where datname = '${name}' and usename = '${USER.name}'`,
     readOnly: ['alter system set default_transaction_read_only = on', 'select pg_reload_conf()'],
+    writable: ['alter system reset default_transaction_read_only', 'select pg_reload_conf()'],
     scheme: 'postgres',
   })
 }
@@ -134,6 +137,7 @@ export async function startMariadb(options: DatabaseServerOptions = {}): Promise
     count: (name) =>
       `select count(*) as n from information_schema.processlist where db = '${name}' and user = '${USER.name}'`,
     readOnly: ['set global read_only = 1'],
+    writable: ['set global read_only = 0'],
     scheme: 'mysql',
   })
 }
@@ -152,6 +156,7 @@ interface Kind {
   create(name: string): readonly string[]
   count(name: string): string
   readonly readOnly: readonly string[]
+  readonly writable: readonly string[]
   readonly scheme: string
 }
 
@@ -190,6 +195,9 @@ async function startServer({ tls, folder }: DatabaseServerOptions, kind: Kind): 
     kill: () => end('SIGKILL'),
     async becomeReadOnly() {
       for (const sql of kind.readOnly) await kind.query('', sql)
+    },
+    async becomeWritable() {
+      for (const sql of kind.writable) await kind.query('', sql)
     },
     async createDatabase(name = `oriel_${randomBytes(6).toString('hex')}`) {
       for (const sql of kind.create(name)) await kind.query('', sql)
