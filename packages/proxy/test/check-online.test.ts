@@ -41,7 +41,7 @@ async function check(app: App, toml: string, ...more: string[]) {
 
 const listener = '[[listen]]\naddress = "127.0.0.1:0"\nconsoles = ["novnc"]\n'
 const proxyToml = (authority: string) => `[authority]\n${authority}\n${listener}`
-const OK = { code: 0, stdout: 'config ok\n', faults: [] }
+const OK = { code: 0, stdout: expect.stringContaining('config ok\n'), faults: [] }
 
 describe('oriel-proxy --check-config', () => {
   const wrongPassword = () =>
