@@ -224,6 +224,10 @@ const sessions = table(
     ping_interval_seconds: seconds(25, 'Between pings, which keep idle consoles through load balancers; 0: none.'),
     drain_seconds: seconds(30, 'How long a stop waits for clients to close.'),
     workers: count(1, 'Processes that share the listeners.'),
+    max_buffered_mib: count(
+      512,
+      'Memory for output that waits for slow clients, over all sessions and workers. Beyond it, the clients that have taken nothing for the longest are dropped.',
+    ),
   },
   { default: {} },
 )

@@ -5,12 +5,18 @@ import { Refused } from './refused.ts'
 
 /**
  * Connects to the hypervisor within `timeoutMs`.
+ * @param readLimit what one read may occupy at the moment. Default: no limit but that of `ReadBuffers`
  * @throws Refused `console_timeout` or `console_unreachable`; the signal's reason once it aborts
  */
-export async function dial(address: HypervisorAddress, timeoutMs: number, signal: AbortSignal): Promise<PlainLeg> {
+export async function dial(
+  address: HypervisorAddress,
+  timeoutMs: number,
+  signal: AbortSignal,
+  readLimit?: () => number,
+): Promise<PlainLeg> {
   using limit = deadline(timeoutMs, signal)
   try {
-    return await connectHypervisor({ host: address.host, port: address.port }, limit.signal)
+    return await connectHypervisor({ host: address.host, port: address.port }, limit.signal, readLimit)
   } catch (cause) {
     if (signal.aborted) throw signal.reason
     if (limit.passed) throw new Refused('console_timeout', `no connection within ${timeoutMs} ms`, { cause })

@@ -76,11 +76,16 @@ const KEEP_ALIVE_MS = 30_000
 /**
  * Connects by TCP.
  * @param signal ends the attempt; once connected it has no effect
+ * @param readLimit what one read may occupy at the moment. Default: what `ReadBuffers` allows
  * @throws the socket's error, or the signal's reason
  */
-export async function connectHypervisor(address: HypervisorAddress, signal: AbortSignal): Promise<PlainLeg> {
+export async function connectHypervisor(
+  address: HypervisorAddress,
+  signal: AbortSignal,
+  readLimit?: () => number,
+): Promise<PlainLeg> {
   signal.throwIfAborted()
-  const buffers = new ReadBuffers()
+  const buffers = new ReadBuffers(readLimit)
   let taker: TakeBytes | undefined
   const socket = connect({
     ...address,
@@ -116,7 +121,7 @@ export async function connectHypervisor(address: HypervisorAddress, signal: Abor
     write: (bytes) => socket.write(bytes),
     onDrain: (drained) => void socket.on('drain', drained),
     ended,
-    startTls: (tls, signal) => startTls(socket, tls, signal),
+    startTls: (tls, signal) => startTls(socket, tls, signal, readLimit),
     [Symbol.dispose]: () => void socket.destroy(),
   }
 }

@@ -3,6 +3,7 @@ import type { RefusalName } from '@oriel/contract'
 import * as prom from 'prom-client'
 import type { Authority } from './admit/authority.ts'
 import type { Breaker } from './admit/breaker.ts'
+import type { BufferBudget } from './buffer-budget.ts'
 import { Refused } from './refused.ts'
 import type { OpenSession } from './sessions.ts'
 
@@ -31,6 +32,8 @@ export interface ProxyMetrics {
 export interface MetricSources {
   /** The sessions that are open. */
   readonly sessions: () => readonly OpenSession[]
+  /** What waits for clients, and how much may. */
+  readonly budget?: Pick<BufferBudget, 'maxBytes'>
   readonly breaker?: Authority['breaker']
   readonly namesBreaker?: Authority['namesBreaker']
 }
@@ -54,6 +57,7 @@ export function createMetrics(sources: MetricSources): ProxyMetrics {
     registers,
   })
   bufferedGauge(registers, sources)
+  if (sources.budget) bufferedLimitGauge(registers, sources.budget)
   if (sources.breaker) breakerGauge(registers, 'authority', sources.breaker)
   if (sources.namesBreaker) breakerGauge(registers, 'names', sources.namesBreaker)
   return {
@@ -139,6 +143,11 @@ function bufferedGauge(registers: prom.Registry[], { sessions }: MetricSources):
       for (const { view, bufferedBytes } of sessions()) this.inc({ type: view.type }, bufferedBytes ?? 0)
     },
   })
+}
+
+function bufferedLimitGauge(registers: prom.Registry[], { maxBytes }: Pick<BufferBudget, 'maxBytes'>): void {
+  const help = 'What oriel_proxy_buffered_bytes may be: sessions.max_buffered_mib.'
+  new prom.Gauge({ name: 'oriel_proxy_buffered_limit_bytes', help, registers }).set(maxBytes)
 }
 
 const STATES = ['closed', 'open', 'trial'] as const

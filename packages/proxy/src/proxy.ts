@@ -15,6 +15,7 @@ import { Limits, type Places, type SessionLimits } from './admit/limits.ts'
 import { allowedOrigin, anyPort } from './admit/origin.ts'
 import { Strangers } from './admit/strangers.ts'
 import { createAuthority } from './authority/index.ts'
+import { BufferBudget } from './buffer-budget.ts'
 import { type ListenerConfig, type ProxyConfig, servedTypes } from './config.ts'
 import { identityOf } from './consoles/identity-setting.ts'
 import { createConsoles, type ServedConsoleType } from './consoles/index.ts'
@@ -70,6 +71,7 @@ export interface RunningProxy extends AsyncDisposable {
   }
 }
 
+const MIB = 1024 * 1024
 /** Connections that a listener takes besides consoles: pages, and Upgrades that are not through yet. */
 const SPARE_CONNECTIONS = 1024
 
@@ -161,6 +163,7 @@ function contextOf({ config, authority, log, places }: ProxyDeps, timing: Timing
   const { sessions, origin, hypervisor, consoles } = config
   const open = new Sessions()
   const limits = new Limits(sessionLimits(config))
+  const budget = new BufferBudget(sessions.max_buffered_mib * MIB)
   const trustedProxies = addressSet(origin.trusted_proxies)
   return {
     consoles: createConsoles({
@@ -171,6 +174,7 @@ function contextOf({ config, authority, log, places }: ProxyDeps, timing: Timing
     limits,
     places: places ?? limits,
     sessions: open,
+    budget,
     allowedOrigins: Object.freeze(origin.allowed.map(allowedOrigin)),
     refusedOrigins: new RefusedOrigins({ log, key: 'origin.allowed', allowed: origin.allowed }),
     trustedProxies,
@@ -187,6 +191,7 @@ function contextOf({ config, authority, log, places }: ProxyDeps, timing: Timing
     timing,
     metrics: createMetrics({
       sessions: () => open.open(),
+      budget,
       breaker: authority.breaker,
       namesBreaker: authority.namesBreaker,
     }),

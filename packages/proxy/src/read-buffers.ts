@@ -11,9 +11,15 @@ export const MAX_READ_BYTES = 512 * 1024
 const MAX_SPARES = 2
 
 export class ReadBuffers {
+  readonly #limit: () => number
   #size = MIN_READ_BYTES
   #spare: Buffer[] = []
   #lentBytes = 0
+
+  /** @param limit what one read may occupy at the moment, at least `MIN_READ_BYTES`. Default: `MAX_READ_BYTES` */
+  constructor(limit: () => number = () => MAX_READ_BYTES) {
+    this.#limit = limit
+  }
 
   /** What the buffers that are lent occupy, in bytes: all of it, however little was read. */
   get lentBytes(): number {
@@ -22,6 +28,7 @@ export class ReadBuffers {
 
   /** A buffer for the next read: the one given back last, which the processor's cache still holds. */
   next(): Buffer {
+    this.#resize(Math.min(this.#size, this.#limit()))
     return this.#spare.pop() ?? allocatePayload(this.#size)
   }
 
@@ -41,7 +48,10 @@ export class ReadBuffers {
   }
 
   #adapt(read: number, capacity: number): void {
-    const size = sizeAfter(read, capacity)
+    this.#resize(sizeAfter(read, capacity))
+  }
+
+  #resize(size: number): void {
     if (size === this.#size) return
     this.#size = size
     this.#spare = []

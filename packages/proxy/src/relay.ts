@@ -2,13 +2,14 @@
  * The relay between hypervisor and client: the hot path, and the one place where back-pressure is handled by hand.
  *
  * Console to client: what one read brought is one binary frame, sent from the very buffer it was read into; reading stops
- * while the frames under way occupy `maxLentBytes`, so a client that does not read costs no more than that. Client to
+ * while the frames under way occupy what the budget allows, so a client that does not read costs no more than that. Client to
  * console: each frame is one write, and the client is not read while the hypervisor does not take what was written.
  */
 import type { Writable } from 'node:stream'
 import type { CloseReasonName } from '@oriel/contract'
 import { guardPeer } from '@oriel/runtime'
 import type { RawData, WebSocket } from 'ws'
+import { BufferBudget, type Buffering } from './buffer-budget.ts'
 import { framed } from './frame.ts'
 import { type HypervisorSocket, LegFault } from './hypervisor-socket.ts'
 
@@ -17,6 +18,8 @@ export interface Ending {
   readonly reason: CloseReasonName
   readonly detail?: string
   readonly cause?: unknown
+  /** The client's connection is dropped at once, without a close frame: what waits before that occupies memory. */
+  readonly drop?: boolean
 }
 
 export interface RelayOptions {
@@ -24,8 +27,8 @@ export interface RelayOptions {
   readonly acceptsText: boolean
   /** How long either side may take nothing at all while something waits for it. */
   readonly stalledAfterMs: number
-  /** What read buffers may occupy while their bytes are on the way to the client. Default: 1 MiB, two of the largest reads; measured: more does not make it faster. */
-  readonly maxLentBytes?: number
+  /** What read buffers may occupy while their bytes are on the way to clients. Default: no bound on the sum. */
+  readonly budget?: BufferBudget
   /** The connection below the client's WebSocket, which takes frames that are whole already. Default: ws makes each. */
   readonly stream?: Writable
   /** Told once, when either side ends. */
@@ -41,27 +44,30 @@ export interface EarlyBytes {
 }
 
 const BINARY = { binary: true, compress: false, fin: true } as const
-const MAX_LENT_BYTES = 1024 * 1024
 
-export class Relay {
+export class Relay implements Buffering {
   /** Bytes of the console's protocol, without WebSocket framing. */
   bytesToClient = 0
   bytesToConsole = 0
   /** When the client last sent something, on the monotonic clock. */
   lastInputMs = performance.now()
+  /** When the client last took something while it did not keep up. */
+  stalledSinceMs = 0
   readonly #hypervisor: HypervisorSocket
   readonly #client: WebSocket
   readonly #options: RelayOptions
-  readonly #maxLentBytes: number
+  readonly #budget: BufferBudget
   #outputStall: NodeJS.Timeout | undefined
   #inputStall: NodeJS.Timeout | undefined
   #stopped = false
+  /** Its bytes are no longer counted, though some may still be on their way. */
+  #dropped = false
 
   constructor(hypervisor: HypervisorSocket, client: WebSocket, options: RelayOptions) {
     this.#hypervisor = hypervisor
     this.#client = client
     this.#options = options
-    this.#maxLentBytes = options.maxLentBytes ?? MAX_LENT_BYTES
+    this.#budget = options.budget ?? new BufferBudget(Number.MAX_SAFE_INTEGER)
   }
 
   /** Whether one side does not take what the other sent. An answer to a ping may then be late through no fault. */
@@ -89,19 +95,34 @@ export class Relay {
     this.#stopped = true
     clearTimeout(this.#outputStall)
     clearTimeout(this.#inputStall)
+    this.#budget.unblocked(this)
     this.#client.off('message', this.#fromClient)
     this.#hypervisor.pause()
     // A paused client would never be seen to answer the close frame.
     if (this.#client.isPaused) this.#client.resume()
   }
 
+  /** Ends the session, because the memory for slow clients is full. */
+  drop(): void {
+    this.#dropped = true
+    this.#budget.bytes -= this.bufferedBytes
+    this.#end({ reason: 'client_stalled', detail: 'sessions.max_buffered_mib is reached', drop: true })
+  }
+
   readonly #fromHypervisor = (bytes: Buffer): boolean => {
     this.bytesToClient += bytes.length
     this.#options.count?.toClient(bytes.length)
+    this.#budget.bytes += bytes.buffer.byteLength
     this.#send(bytes)
-    if (this.#hypervisor.lentBytes < this.#maxLentBytes) return true
-    this.#outputStall ??= this.#stallTimer({ reason: 'client_stalled' })
+    if (this.#hypervisor.lentBytes < this.#budget.lentLimit) return true
+    this.#blockedOnClient()
     return false
+  }
+
+  #blockedOnClient(): void {
+    this.#outputStall ??= this.#stallTimer({ reason: 'client_stalled' })
+    this.stalledSinceMs = performance.now()
+    this.#budget.blocked(this)
   }
 
   /** Where ws would make two writes and several objects of a frame, one made in place is one write. */
@@ -121,12 +142,18 @@ export class Relay {
   }
 
   #sent(bytes: Buffer): void {
+    if (!this.#dropped) this.#budget.bytes -= bytes.buffer.byteLength
     this.#hypervisor.giveBack(bytes)
     if (this.#outputStall === undefined || this.#stopped) return
     this.#outputStall.refresh()
-    if (this.#hypervisor.lentBytes > this.#maxLentBytes / 2) return
+    if (this.#hypervisor.lentBytes > this.#budget.lentLimit / 2) this.#blockedOnClient()
+    else this.#clientKeepsUp()
+  }
+
+  #clientKeepsUp(): void {
     clearTimeout(this.#outputStall)
     this.#outputStall = undefined
+    this.#budget.unblocked(this)
     this.#hypervisor.resume()
   }
 

@@ -81,10 +81,14 @@ export class Session {
   }
 
   /** Tells the client why, and drops the connection when it does not answer in time. */
-  async close({ reason }: Ending, timeoutMs: number): Promise<void> {
+  async close({ reason, drop = false }: Ending, timeoutMs: number): Promise<void> {
     if (this.#client.readyState === this.#client.CLOSED) return
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#client.once('close', () => resolve())
+    if (drop) {
+      this.#client.terminate()
+      return promise
+    }
     const { code, text } = closeReasons[reason]
     this.#client.close(code, text)
     const timer = setTimeout(() => this.#client.terminate(), timeoutMs)

@@ -21,7 +21,12 @@ export interface LegTls {
  * Puts TLS 1.2 or newer around `socket`. The certificate is always verified: there is no way around it.
  * @throws the error of TLS or of the socket; the signal's reason once it aborts
  */
-export async function startTls(socket: Socket, tls: LegTls, signal: AbortSignal): Promise<HypervisorSocket> {
+export async function startTls(
+  socket: Socket,
+  tls: LegTls,
+  signal: AbortSignal,
+  readLimit?: () => number,
+): Promise<HypervisorSocket> {
   signal.throwIfAborted()
   const secure = connect({
     socket,
@@ -34,7 +39,7 @@ export async function startTls(socket: Socket, tls: LegTls, signal: AbortSignal)
   })
   const ended = endOf(secure)
   await secured(secure, signal)
-  return legOf(secure, ended)
+  return legOf(secure, ended, readLimit)
 }
 
 async function secured(secure: TLSSocket, signal: AbortSignal): Promise<void> {
@@ -46,8 +51,12 @@ async function secured(secure: TLSSocket, signal: AbortSignal): Promise<void> {
   }
 }
 
-function legOf(socket: TLSSocket, ended: Promise<Error | undefined>): HypervisorSocket {
-  const pieces = new GatheredPieces(socket)
+function legOf(
+  socket: TLSSocket,
+  ended: Promise<Error | undefined>,
+  readLimit: (() => number) | undefined,
+): HypervisorSocket {
+  const pieces = new GatheredPieces(socket, readLimit)
   return {
     take: (bytes) => pieces.take(bytes),
     giveBack: (bytes) => pieces.giveBack(bytes),
@@ -69,7 +78,7 @@ function legOf(socket: TLSSocket, ended: Promise<Error | undefined>): Hypervisor
  */
 class GatheredPieces {
   readonly #socket: TLSSocket
-  readonly #buffers = new ReadBuffers()
+  readonly #buffers: ReadBuffers
   #taker: TakeBytes | undefined
   #paused = true
   #buffer: Buffer | undefined
@@ -77,8 +86,9 @@ class GatheredPieces {
   #due: NodeJS.Immediate | undefined
   readonly #flush: () => void
 
-  constructor(socket: TLSSocket) {
+  constructor(socket: TLSSocket, readLimit: (() => number) | undefined) {
     this.#socket = socket
+    this.#buffers = new ReadBuffers(readLimit)
     const drop = (cause: Error) => void socket.destroy(cause)
     this.#flush = guardPeer(() => this.#handOver(), drop)
     socket.on(

@@ -5,11 +5,14 @@ import { parse, TomlError } from 'smol-toml'
 import type * as Type from 'typebox'
 import { environmentTree } from './config/environment.ts'
 import { ConfigError, type ConfigFault } from './config/error.ts'
+import { otherProgramOf } from './config/program-files.ts'
 import { resolve } from './config/resolve.ts'
 import type { JsonSchema } from './config/schema-view.ts'
 import { syntaxFault } from './config/syntax.ts'
 
 export interface ConfigInput<S extends Type.TSchema = Type.TSchema> {
+  /** The program that is configured, such as `oriel-api`: the file of another one is one fault. Default: none. */
+  readonly program?: string | undefined
   /** The file's text. Default: none, so everything comes from the environment and from defaults. */
   readonly toml?: string | undefined
   /** The environment; only names that start with `ORIEL_` are looked at. Default: none. */
@@ -38,9 +41,11 @@ export interface ConfigInput<S extends Type.TSchema = Type.TSchema> {
 export function loadConfig<S extends Type.TSchema>(schema: S, input: ConfigInput<S>): Type.Static<S> {
   const faults: ConfigFault[] = []
   const root = schema as unknown as JsonSchema
+  const value = parseToml(input.toml ?? '', root)
+  refuseOtherFile(input.program, value)
   const config = resolve({ root, faults, readFile: fileReader(input) }, root, {
     path: '',
-    value: parseToml(input.toml ?? '', root),
+    value,
     env: environmentTree(input.env ?? {}, input.ignoreEnv ?? []),
   }) as Type.Static<S>
   const found = faults.length === 0 ? (input.refine?.(config) ?? []) : []
@@ -52,7 +57,12 @@ export function loadConfig<S extends Type.TSchema>(schema: S, input: ConfigInput
 
 const isWarning = ({ severity }: ConfigFault) => severity === 'warning'
 
-function parseToml(text: string, root: JsonSchema): unknown {
+function refuseOtherFile(program: string | undefined, value: object): void {
+  const other = program === undefined ? undefined : otherProgramOf(program, Object.keys(value))
+  if (other) throw new ConfigError([{ path: '', message: `this is ${other.called}: give it to ${other.program}` }])
+}
+
+function parseToml(text: string, root: JsonSchema): object {
   try {
     return parse(text)
   } catch (error) {

@@ -17,6 +17,7 @@ export {
 export { type CertificateTable, caFaults, certificateFaults, parseCertificates } from './certificates.ts'
 export { ConfigError, type ConfigFault, faultLine } from './config/error.ts'
 export { host, hostOrNetwork, hostRecord, network, webUrl } from './config/network.ts'
+export { type ProgramFile, programFiles } from './config/program-files.ts'
 export {
   formatListen,
   type ListenAddress,

@@ -230,6 +230,7 @@ function configOf<S extends Type.TSchema>(options: ProgramOptions<S>, args: Prog
   const files = new Map<string, string>()
   const warnings: ConfigFault[] = []
   const config = loadConfig(options.schema, {
+    program: options.name,
     toml: args.config === undefined ? options.builtInConfig?.(args.flags) : readConfigFile(args.config),
     env: options.env ?? process.env,
     ignoreEnv: options.ignoreEnv ?? [],

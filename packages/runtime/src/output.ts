@@ -61,6 +61,7 @@ export class Output {
 
   /** Writes `text`, or keeps it for later, or drops it. A log line is one text. */
   write(text: string): void {
+    if (text === '') return
     const bytes = Buffer.from(text)
     if (!this.#hasRoom(bytes.length)) {
       this.#dropping = true
@@ -176,26 +177,52 @@ function outputOf(fd: 1 | 2): Output {
 const writeInPool = promisify(writeWithCallback)
 
 /**
- * Pipes and terminals are written from this thread, through a descriptor that never blocks. Whatever has none is written by
- * a thread of the pool. The pool alone would not do: `process.exit` waits for a thread that waits for a reader.
+ * Pipes, terminals and sockets are written from this thread without blocking, so that the lines of several processes stay in
+ * order. Whatever has no such mode is written by a thread of the pool. The pool alone would not do: `process.exit` waits for a
+ * thread that waits for a reader.
  */
 function openOutput(fd: 1 | 2): Output {
-  const own = nonBlocking(fd)
+  const kind = kindOf(fd)
+  const own = kind === 'pipe' || kind === 'terminal' ? reopened(fd) : undefined
   if (own !== undefined) return new Output((bytes) => writeSync(own, bytes), { maxWriteBytes: PIPE_WRITE_BYTES })
-  return new Output(async (bytes) => (await writeInPool(fd, bytes)).bytesWritten)
+  return kind === 'pipe' || kind === 'socket' ? new Output(sharedPut(fd)) : new Output(inPool(fd))
+}
+
+const inPool =
+  (fd: number): Put =>
+  async (bytes) =>
+    (await writeInPool(fd, bytes)).bytesWritten
+
+/**
+ * A socket, such as the journal's, cannot be opened once more. Node makes it non-blocking when it makes a stream of it, but
+ * whichever process spawns a child with it undoes that for all. So once the reader is behind, the pool writes.
+ */
+function sharedPut(fd: 1 | 2): Put {
+  const stream = fd === 1 ? process.stdout : process.stderr
+  // Nobody writes to this stream, yet it reports when the reader closes.
+  stream.on('error', () => {})
+  const putInPool = inPool(fd)
+  let isBehind = false
+  return (bytes) => {
+    if (isBehind) {
+      return Promise.resolve(putInPool(bytes)).then((written) => {
+        isBehind = false
+        return written
+      })
+    }
+    try {
+      return writeSync(fd, bytes)
+    } catch (error) {
+      isBehind = true
+      throw error
+    }
+  }
 }
 
 /**
  * The same pipe or terminal, opened once more without blocking. The mode of `fd` itself is shared with every process that
- * inherited it, such as a shell, and libuv sets it to blocking in each child that is spawned. `undefined`: there is none.
+ * inherited it, such as a shell, and libuv sets it to blocking in each child that is spawned. `undefined`: it cannot be.
  */
-function nonBlocking(fd: 1 | 2): number | undefined {
-  const kind = kindOf(fd)
-  const own = kind === 'pipe' || kind === 'terminal' ? reopened(fd) : undefined
-  if (own === undefined && (kind === 'pipe' || kind === 'socket')) preferNonBlocking(fd)
-  return own
-}
-
 function reopened(fd: number): number | undefined {
   try {
     const own = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
@@ -215,14 +242,4 @@ function kindOf(fd: number): 'pipe' | 'terminal' | 'socket' | 'other' {
   } catch {
     return 'other'
   }
-}
-
-/**
- * A socket, such as the journal's, cannot be opened once more. Node makes it non-blocking when it makes a stream of it.
- * A child may undo that, so the pool writes to it all the same.
- */
-function preferNonBlocking(fd: 1 | 2): void {
-  const stream = fd === 1 ? process.stdout : process.stderr
-  // Nobody writes to this stream, yet it reports when the reader closes.
-  stream.on('error', () => {})
 }

@@ -3,14 +3,16 @@ import { randomBytes } from 'node:crypto'
 import { isNative, type ProxyConfig } from '../config.ts'
 
 /**
- * The configuration of worker `index`: no admin listener, which is the primary's; native SPICE in the first one alone; and
- * a name of its own towards oriel-api, since what one process said of its sessions must not pass for another's.
+ * The configuration of worker `index`: no admin listener, which is the primary's; native SPICE in the first one alone; an
+ * equal part of the memory for slow clients; and a name of its own towards oriel-api, since what one process said of its
+ * sessions must not pass for another's.
  */
 export function workerConfig({ admin: _, ...config }: ProxyConfig, index: number): ProxyConfig {
-  const { authority, listen } = config
+  const { authority, listen, sessions } = config
   const id = authority.proxy_id
   return {
     ...config,
+    sessions: { ...sessions, max_buffered_mib: Math.max(1, Math.floor(sessions.max_buffered_mib / sessions.workers)) },
     listen: index === 0 ? listen : listen.filter((entry) => !isNative(entry)),
     authority: id === undefined ? authority : { ...authority, proxy_id: nameOf(id, index) },
   }

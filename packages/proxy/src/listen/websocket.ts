@@ -13,6 +13,7 @@ import { type AllowedOrigin, admitOrigin, admitScheme, type PublicPlace } from '
 import { plainAddress, readSite } from '../admit/site.ts'
 import type { Strangers } from '../admit/strangers.ts'
 import { isToken, queryOf, requestToken } from '../admit/token.ts'
+import type { BufferBudget } from '../buffer-budget.ts'
 import { ClientFault, type Console } from '../consoles/console.ts'
 import type { ServedConsoleType, WebSocketConsoleType } from '../consoles/index.ts'
 import { dial } from '../dial.ts'
@@ -37,6 +38,8 @@ export interface ConnectContext {
   readonly limits: Limits
   /** Of the whole fleet. */
   readonly places: Places
+  /** The memory for bytes that wait for clients. */
+  readonly budget: BufferBudget
   readonly sessions: Sessions
   /** Hands out `.vv` files, where `spice-direct` is served. */
   readonly spice?: Pick<SpiceFront, 'answer'> | undefined
@@ -139,8 +142,9 @@ async function connect(
   const names = console.asksNames ? learnNames(timedNames(context, type), admission, signal) : undefined
   // Whoever needs them hears of it; before that, the dial may have failed.
   names?.catch(() => {})
+  const { readLimit } = context.budget
   const dialIt = (to: Admission, until: AbortSignal) =>
-    metrics.timed('dial', type, () => dial(to, timing.dialTimeoutMs, until))
+    metrics.timed('dial', type, () => dial(to, timing.dialTimeoutMs, until, readLimit))
   const { reached, admission: confirmed } = await reachConfirmed(timedValidation(context, type), claim, dialIt, signal)
   const dialled = taken.use(reached)
   const limits = { timeoutMs: timing.hypervisorHandshakeMs, signal }
@@ -225,7 +229,11 @@ async function runSession(context: ConnectContext, opened: Opened): Promise<void
 }
 
 /** Greets the client and relays. From the greeting's last byte to the relay's first there are no events in between. */
-async function startRelay({ timing, metrics }: ConnectContext, session: Session, opened: Opened): Promise<void> {
+async function startRelay(
+  { timing, metrics, budget }: ConnectContext,
+  session: Session,
+  opened: Opened,
+): Promise<void> {
   const { socket, hypervisor, console, rest } = opened
   try {
     const greeted = await console.greet(socket, { timeoutMs: timing.clientHandshakeMs, signal: session.signal })
@@ -233,6 +241,7 @@ async function startRelay({ timing, metrics }: ConnectContext, session: Session,
       acceptsText: console.acceptsText,
       stalledAfterMs: timing.stalledAfterMs,
       stream: opened.stream,
+      budget,
       end: (ending) => session.end(ending),
       count: metrics.counter(session.facts.type),
     })

@@ -61,6 +61,10 @@ export class ChannelRelay implements Channel {
     this.#log = options.session.log.child({ channel: `${options.name}:${options.channelId}` })
   }
 
+  get bufferedBytes(): number {
+    return this.#hypervisor.socket.readableLength + this.#client.socket.writableLength
+  }
+
   /** Relays until one side ends. Never rejects: it tells why it ended, and leaves both legs closed or closing. */
   async run(): Promise<Ending> {
     const ending = await Promise.race([settled(this.#toClient()), settled(this.#toConsole())])

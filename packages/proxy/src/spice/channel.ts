@@ -4,6 +4,7 @@ import type { Logger } from '@oriel/runtime'
 import type { Place } from '../admit/limits.ts'
 import { Refused } from '../refused.ts'
 import { judge } from './admission.ts'
+import { countBuffered } from './buffered.ts'
 import {
   commonForHypervisor,
   has,
@@ -110,7 +111,7 @@ async function openSession(context: SpiceContext, arrival: Arrival, ticket: Tick
 
 /** From now on the session is listed, counted and timed. */
 function register(
-  { metrics, sessions, timing }: SpiceContext,
+  { metrics, sessions, timing, budget }: SpiceContext,
   session: SpiceSession,
   expiresAt: Date | undefined,
 ): void {
@@ -120,6 +121,7 @@ function register(
   metrics.sessionOpened(type)
   sessions.add(session, closed)
   startTimers(session, timing, expiresAt)
+  countBuffered(session, budget)
 }
 
 /** A further channel, or the second main channel, to the target of a migration. */

@@ -2,6 +2,7 @@
 import type { AddressSet, Logger } from '@oriel/runtime'
 import type { Authority } from '../admit/authority.ts'
 import type { Limits, Places } from '../admit/limits.ts'
+import type { BufferBudget } from '../buffer-budget.ts'
 import type { ProxyMetrics } from '../metrics.ts'
 import type { Sessions } from '../sessions.ts'
 import type { Timing } from '../timing.ts'
@@ -42,6 +43,8 @@ export interface SpiceContext {
   readonly byInstance: Map<string, SpiceSession>
   readonly trustedProxies: AddressSet
   readonly timing: Timing
+  /** The memory for bytes that wait for clients. */
+  readonly budget: BufferBudget
   readonly metrics: ProxyMetrics
   readonly log: Logger
   readonly draining: () => boolean

@@ -23,6 +23,7 @@ export type SharedContext = Pick<
   | 'sessions'
   | 'trustedProxies'
   | 'timing'
+  | 'budget'
   | 'metrics'
   | 'log'
   | 'draining'

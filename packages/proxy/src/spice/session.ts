@@ -14,6 +14,8 @@ export interface Channel {
   readonly target: SpiceTarget
   /** Since when a write to the client waits, on the monotonic clock; `undefined` while none does. */
   readonly blockedSinceMs: number | undefined
+  /** What waits in this process for the client to read, in bytes. */
+  readonly bufferedBytes: number
   /** Drops both legs at once. */
   destroy(): void
 }
@@ -88,6 +90,11 @@ export class SpiceSession {
   get view(): SessionView {
     const { id, startedAt, facts, bytesToClient, bytesToConsole } = this
     return { id, startedAt, ...facts, bytesToClient, bytesToConsole }
+  }
+
+  /** Memory that its bytes occupy on their way to the client. */
+  get bufferedBytes(): number {
+    return [...this.#channels].reduce((sum, { bufferedBytes }) => sum + bufferedBytes, 0)
   }
 
   get channels(): ReadonlySet<Channel> {

@@ -26,6 +26,7 @@ function openSession({ graceMs = 30_000 } = {}) {
     channelId: 0,
     target: ticket.target,
     blockedSinceMs: undefined,
+    bufferedBytes: 0,
     destroy: () => {},
   } as const
   session.open(main)
