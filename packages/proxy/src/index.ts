@@ -12,6 +12,7 @@ export { type OrielAuthorityOptions, orielAuthority } from './authority/oriel.ts
 export { listenKeys, type ProxyConfig, proxyConfig, refineProxyConfig } from './config.ts'
 export { type ServedConsoleType, servedConsoleTypes } from './consoles/index.ts'
 export { fleetSignals, startFleet, stopDeadlineMs } from './fleet/index.ts'
+export { novaConf } from './nova-conf.ts'
 export { describeProtection } from './protection.ts'
 export { createProxy, type ProxyDeps, type RunningProxy, startProxy } from './proxy.ts'
 export { Refused } from './refused.ts'

@@ -79,6 +79,8 @@ export interface ProgramOptions<S extends Type.TSchema> extends ProgramWorld {
   describe?(config: Type.Static<S>): readonly string[]
   /** Every key whose address is listened on: an address that is taken is reported with its key. Default: none. */
   listenKeys?(config: Type.Static<S>): readonly ListenKey[]
+  /** Text to print in place of a start, for a flag that asks for what follows from the configuration. */
+  print?(config: Type.Static<S>, flags: Readonly<Record<string, boolean>>): string | undefined
   /** Flags of its own: name to a line of help. */
   readonly flags?: FlagHelp
   /** TOML to use when no `--config` is given, for flags that need no file, such as `--demo`. */
@@ -128,6 +130,8 @@ async function run<S extends Type.TSchema>(options: ProgramOptions<S>, endings: 
       for (const line of options.describe?.(loaded.config) ?? []) log.info(line)
       return say(stdout, 'config ok\n')
     }
+    const printed = options.print?.(loaded.config, args.flags)
+    if (printed !== undefined) return say(stdout, printed)
     reportWarnings(log, loaded.warnings)
     return await live(options, endings, loaded.config, args, log, loaded.files)
   } catch (error) {
