@@ -10,6 +10,7 @@ import { describe, expect, it } from 'vitest'
 import { WebSocketServer } from 'ws'
 import { BufferBudget } from '../src/buffer-budget.ts'
 import { connectHypervisor } from '../src/hypervisor-socket.ts'
+import { MAX_READ_BYTES } from '../src/read-buffers.ts'
 import { Relay } from '../src/relay.ts'
 import { ADMIN_TOKEN, dial, INSTANCE, OTHER_TOKEN, TOKEN, UPGRADE } from './fixture.ts'
 
@@ -17,8 +18,8 @@ const file = fileURLToPath(new URL('fixtures/proxy-program.ts', import.meta.url)
 const STALLED = 40
 const BUDGET_MIB = 4
 const MIB = 1024 * 1024
-/** What may be lent beyond the budget before the next look: for each session, the least that one may have and a read. */
-const SLACK_BYTES = STALLED * 24 * 1024
+/** What may be lent beyond the budget for a moment: each session may have a read before it that is as large as they come. */
+const SLACK_BYTES = STALLED * MAX_READ_BYTES
 
 /** A TCP server on loopback whose connections `serve` deals with. */
 async function server(serve: (socket: Socket) => void) {
