@@ -455,6 +455,17 @@ describe('the keeper', () => {
     await stores[Symbol.asyncDispose]()
   })
 
+  test('warns of an outage once, not at every beat', async () => {
+    await using stores = await openStores('sqlite::memory:')
+    let away = true
+    const check = () => (away ? Promise.reject(new StoreUnavailable('away')) : Promise.resolve())
+    const lines: string[] = []
+    const log = createLogger({ name: 'test', destination: { write: (line) => void lines.push(line) } })
+    const look = createKeeper({ ...stores.sessions, check }, { ...options, log, now: () => 0 })
+    for (away of [true, true, true, false, true]) await look()
+    expect(lines.map((line) => JSON.parse(line).msg)).toEqual(Array(2).fill('lost sessions could not be looked for'))
+  })
+
   test('forgets in time', async () => {
     let now = 0
     const ages: number[] = []

@@ -1,5 +1,5 @@
 /** What follows when a source tells of a change: tokens that lead nowhere any more are void, also those in the making. */
-import { silentLogger } from '@oriel/runtime'
+import { createLogger, silentLogger } from '@oriel/runtime'
 import { describe, expect, test } from 'vitest'
 import { startRevoker } from '../src/console-auth-tokens/revoker.ts'
 import { combineSources, type ServerChange, type Source } from '../src/index.ts'
@@ -55,6 +55,20 @@ describe('the revoker', () => {
     await using _ = startRevoker(source, tokens, { log: silentLogger() })
     tell('gone')
     await expect.poll(() => revoked).toEqual([SERVER_ID])
+  })
+
+  test('logs an outage of the store as an error once, not with each retry', async () => {
+    const { source, tell } = telling()
+    const { tokens, revoked } = noting(3)
+    const lines: string[] = []
+    const log = createLogger({ name: 'test', destination: { write: (line) => void lines.push(line) } })
+    await using _ = startRevoker(source, tokens, { log })
+    tell('gone')
+    await expect.poll(() => revoked, { timeout: 20_000 }).toEqual([SERVER_ID])
+    expect(lines.map((line) => JSON.parse(line).msg)).toEqual([
+      'console tokens could not be revoked, they will be',
+      'console tokens revoked',
+    ])
   })
 
   test('listens no more once it is disposed of', async () => {

@@ -1,3 +1,4 @@
+import { linkSync } from 'node:fs'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createLogger, loadConfig, silentLogger } from '@oriel/runtime'
@@ -8,6 +9,7 @@ import { ApiConfig, createQemuSource } from '../src/index.ts'
 import type { QemuSourceConfig } from '../src/servers/qemu/config.ts'
 import { MAX_MESSAGE_CHARACTERS, QmpConnection } from '../src/servers/qemu/qmp.ts'
 import { runState, runStates } from '../src/servers/qemu/run-states.ts'
+import { watchSockets } from '../src/servers/qemu/sockets.ts'
 import {
   type FakeQemu,
   type FakeQemuOptions,
@@ -61,6 +63,13 @@ async function bench(
   const rest = stack.move()
   return { source, qemu, folder, changes, [Symbol.asyncDispose]: () => rest.disposeAsync() }
 }
+
+function recorder() {
+  const lines: string[] = []
+  const write = (line: string) => void lines.push(line)
+  return { lines, log: createLogger({ name: 'test', destination: { write } }) }
+}
+const messagesOf = (lines: readonly string[]) => lines.map((line) => JSON.parse(line).msg)
 
 const states = async (source: Source) => (await source.list()).map(({ vmState }) => vmState)
 const consoleOf = async (source: Source, protocol: 'vnc' | 'spice' | 'serial') =>
@@ -422,6 +431,31 @@ describe('a QEMU that does what QEMU never does', () => {
   ])('%s: no guest', async (_, answers) => {
     await using one = await bench({ answers: guestAnswers(answers) })
     expect(await one.source.list()).toEqual([])
+  })
+
+  test('logs a socket without a guest once, however often it is tried again', async () => {
+    const { log, lines } = recorder()
+    await using one = await bench({ answers: guestAnswers({ 'query-status': { status: 7 } }), log })
+    const tries = () => one.qemu.asked.filter((command) => command === 'query-uuid').length
+    await expect.poll(tries).toBeGreaterThan(3)
+    expect(messagesOf(lines)).toEqual(['QMP socket gives no guest'])
+  })
+
+  test('logs that there are too many sockets once, not at each look', async () => {
+    await using folder = await socketFolder()
+    await using _ = await fakeQemu(join(folder.path, '0'))
+    for (let name = 1; name < 10_000; name += 1) linkSync(join(folder.path, '0'), join(folder.path, `${name}`))
+    const { log, lines } = recorder()
+    using sockets = watchSockets({ pattern: join(folder.path, '*'), intervalMs: 3_600_000, log, onLook: () => {} })
+    for (const _ of [1, 2, 3]) await sockets.look()
+    expect(messagesOf(lines)).toEqual(['too many QMP sockets, the rest is left out'])
+  })
+
+  test('logs a guest that leaves as found and as gone', async () => {
+    const { log, lines } = recorder()
+    await using one = await bench({ keys: 'poll_seconds = 3600', log })
+    one.qemu.cut()
+    await expect.poll(() => messagesOf(lines)).toEqual(['guest found', 'guest gone'])
   })
 
   test('a name of many lines is shown as one, and no name as the id', async () => {

@@ -14,8 +14,10 @@ export function startRevoker(
 ): AsyncDisposable {
   const owed = new Map<string, ServerChange>()
   let running: Promise<void> | undefined
+  let failed = false
   const run = () => {
-    running ??= revokeAll(owed, tokens, log).finally(() => {
+    running ??= revokeAll(owed, tokens, log, failed).then((hasFailed) => {
+      failed = hasFailed
       running = undefined
     })
   }
@@ -33,21 +35,28 @@ export function startRevoker(
   }
 }
 
-/** What fails stays owed. */
+/**
+ * Revokes what is owed. What fails stays owed.
+ * @param failedBefore the failure is known: the retry each second logs it at level debug.
+ * @returns whether it failed.
+ */
 async function revokeAll(
   owed: Map<string, ServerChange>,
   tokens: Pick<ConsoleAuthTokenStore, 'revokeServer'>,
   log: Logger,
-): Promise<void> {
+  failedBefore: boolean,
+): Promise<boolean> {
   for (const [serverId, change] of owed) {
     owed.delete(serverId)
     try {
       const revoked = await tokens.revokeServer(serverId)
       log.info({ serverId, change: change.kind, revoked }, 'console tokens revoked')
     } catch (err) {
-      log.error({ err, serverId, change: change.kind }, 'console tokens could not be revoked, they will be')
+      const level = failedBefore ? 'debug' : 'error'
+      log[level]({ err, serverId, change: change.kind }, 'console tokens could not be revoked, they will be')
       owed.set(serverId, change)
-      return
+      return true
     }
   }
+  return false
 }

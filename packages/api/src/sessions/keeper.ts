@@ -49,15 +49,19 @@ export function createKeeper(sessions: SessionStore, options: KeeperOptions): ()
   let listeningSince = now()
   let lookedAt = listeningSince
   let forgottenAt = Number.NEGATIVE_INFINITY
+  let failed = false
   return async function look() {
     if (now() - lookedAt > graceMs) listeningSince = now()
     lookedAt = now()
     try {
       await endLost()
       if (now() - forgottenAt >= FORGET_EVERY_MS) await forget()
+      failed = false
     } catch (err) {
       listeningSince = now()
-      log.warn({ err }, 'lost sessions could not be looked for')
+      // An outage lasts for many beats, and its beginning is enough to be warned of.
+      log[failed ? 'debug' : 'warn']({ err }, 'lost sessions could not be looked for')
+      failed = true
     }
   }
 

@@ -50,8 +50,8 @@ export class Monitor implements Disposable {
     this.#qmp = qmp
     this.#identity = identity
     qmp.ended.then((reason) => {
-      const { id, name } = identity
-      this.#options.log.info({ serverId: id, server: name, path: options.path, reason: reason?.message }, 'guest gone')
+      // A guest that was never found cannot go: the source reports the socket instead, once and not with each retry.
+      if (this.#condition) this.#log('info', 'guest gone', { reason: reason?.message })
       this.#options.onGuest(undefined)
     })
   }

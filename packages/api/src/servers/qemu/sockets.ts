@@ -25,11 +25,21 @@ export function watchSockets({ pattern, intervalMs, log, onLook }: SocketWatchOp
   let over = false
   let looking: Promise<void> | undefined
   let again = false
+  let lastProblem: string | undefined
+  // Each look finds the same problem again: it is logged when it begins or becomes another one.
+  const report = (found: Found) => {
+    const { problem, err } = found
+    if (problem !== undefined && problem !== lastProblem)
+      log.warn({ err, pattern: absolute, sockets: found.sockets.size }, problem)
+    lastProblem = problem
+  }
   const once = async () => {
     do {
       again = false
-      const sockets = await socketsOf(absolute, log)
-      if (!over) onLook(sockets)
+      const found = await socketsOf(absolute)
+      if (over) return
+      report(found)
+      onLook(found.sockets)
     } while (again && !over)
   }
   // One at a time: a look that is asked for while another is under way starts afresh after it.
@@ -61,20 +71,27 @@ export function folderOf(pattern: string): string {
   return dirname(wildcard < 0 ? pattern : `${pattern.slice(0, wildcard)}x`)
 }
 
-async function socketsOf(pattern: string, log: Logger): Promise<ReadonlyMap<string, string>> {
+interface Found {
+  readonly sockets: ReadonlyMap<string, string>
+  /** Why sockets may be missing. */
+  readonly problem?: string
+  readonly err?: unknown
+}
+
+async function socketsOf(pattern: string): Promise<Found> {
   const sockets = new Map<string, string>()
   try {
     for await (const path of glob(pattern)) {
       const identity = await identityOf(path)
       if (identity !== undefined) sockets.set(path, identity)
-      if (sockets.size < MAX_SOCKETS) continue
-      log.error({ pattern, sockets: sockets.size }, 'too many QMP sockets, the rest is left out')
-      break
+      if (sockets.size >= MAX_SOCKETS) {
+        return { sockets, problem: 'too many QMP sockets, the rest is left out' }
+      }
     }
+    return { sockets }
   } catch (err) {
-    log.warn({ err, pattern }, 'QMP sockets cannot be listed')
+    return { sockets, problem: 'QMP sockets cannot be listed', err }
   }
-  return sockets
 }
 
 async function identityOf(path: string): Promise<string | undefined> {
