@@ -21,6 +21,7 @@ import {
   webUrl,
 } from '@oriel/runtime'
 import * as Type from 'typebox'
+import { forwardedHeaders } from './admit/forwarded.ts'
 import { allowedOrigin } from './admit/origin.ts'
 import { authorityFaults } from './authority/config.ts'
 import { authorityKinds } from './authority/index.ts'
@@ -268,8 +269,14 @@ export const proxyConfig = table({
       ),
       trusted_proxies: Type.Array(network(), {
         default: [],
-        description: 'Addresses and CIDRs whose X-Forwarded-*, or else Forwarded, count.',
+        description: 'Addresses and CIDRs whose X-Forwarded-* and Forwarded count.',
       }),
+      forwarded_header: Type.Optional(
+        oneOf(forwardedHeaders, {
+          description:
+            'Which of them the balancers write; the other is not read. Default: both are read, and clients that they name differently share the limits of one address.',
+        }),
+      ),
     },
     { default: {} },
   ),

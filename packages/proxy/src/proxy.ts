@@ -178,6 +178,7 @@ function contextOf({ config, authority, log, places }: ProxyDeps, timing: Timing
     allowedOrigins: Object.freeze(origin.allowed.map(allowedOrigin)),
     refusedOrigins: new RefusedOrigins({ log, key: 'origin.allowed', allowed: origin.allowed }),
     trustedProxies,
+    forwardedHeader: origin.forwarded_header,
     strangers: new Strangers({
       // Below what listeners take, so that there is room for a newcomer while another makes it.
       maxWaiting: () => sessions.max_total + SPARE_CONNECTIONS / 2 - open.size,

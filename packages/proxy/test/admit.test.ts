@@ -211,12 +211,35 @@ describe('where a request came from', () => {
   })
 
   it.each([
-    ['x-forwarded-for', '198.51.100.1', { client: '198.51.100.1', hostName: 'h.example' }],
-    ['x-forwarded-proto', 'http', { client: '10.1.2.3', forwardedScheme: 'http', hostName: 'h.example' }],
-    ['x-forwarded-host', 'portal.example', { client: '10.1.2.3', hostName: 'portal.example' }],
-  ])('ignores Forwarded beside %s', (name, value, wanted) => {
-    const headers = { [name]: value, forwarded: 'for=1.1.1.1;proto=https;host=evil.example' }
+    ['x-forwarded-proto', 'http', { client: '198.51.100.1', forwardedScheme: 'http', hostName: 'f.example' }],
+    ['x-forwarded-host', 'x.example', { client: '198.51.100.1', forwardedScheme: 'https', hostName: 'x.example' }],
+    ['x-forwarded-for', '', { client: '198.51.100.1', forwardedScheme: 'https', hostName: 'f.example' }],
+    ['x-forwarded-for', ' , ', { client: '198.51.100.1', forwardedScheme: 'https', hostName: 'f.example' }],
+    ['x-forwarded-for', '198.51.100.1:80', { client: '198.51.100.1', hostName: 'h.example' }],
+  ])('reads the client of Forwarded beside %s: %j', (name, value, wanted) => {
+    const headers = { [name]: value, forwarded: 'for=198.51.100.1;proto=https;host=f.example' }
     expect(site('10.1.2.3', headers)).toEqual(wanted)
+  })
+
+  it('gives the same name to all clients that X-Forwarded-For and Forwarded name differently', () => {
+    for (const hops of ['1.1.1.1', '2.2.2.2', '10.1.2.3', 'unknown', '10.9.9.9']) {
+      for (const node of ['198.51.100.1', '198.51.100.2', '_hidden']) {
+        const headers = { 'x-forwarded-for': hops, forwarded: `for=${node}` }
+        expect(site('10.1.2.3', headers).client).toBe('conflicting-headers')
+      }
+    }
+  })
+
+  it.each([
+    ['x-forwarded', { client: '1.1.1.1', forwardedScheme: 'http', hostName: 'x.example' }],
+    ['forwarded', { client: '2.2.2.2', forwardedScheme: 'https', hostName: 'f.example' }],
+  ] as const)('reads one kind of header alone when told %j', (kind, wanted) => {
+    const headers = {
+      ...{ 'x-forwarded-for': '1.1.1.1', 'x-forwarded-proto': 'http', 'x-forwarded-host': 'x.example' },
+      forwarded: 'for=2.2.2.2;proto=https;host=f.example',
+    }
+    const request = { headers, rawHeaders: ['Host', 'h.example'], peerAddress: '10.1.2.3' }
+    expect(readSite(request, trusted, kind)).toEqual(wanted)
   })
 
   it('names every client in at most 64 characters, whatever a proxy writes', () => {

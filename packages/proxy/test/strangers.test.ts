@@ -177,6 +177,43 @@ describe('tokens that nobody knows', () => {
     expect(await ask('stranger-3', '192.0.2.8')).toContain(' 403 ')
     expect(await ask(TOKEN, '192.0.2.9')).toContain(' 101 ')
   })
+
+  const FORWARDED = 'Forwarded: for=192.0.2.7;proto=https'
+  it.each<[string, string, (i: number) => string]>([
+    ['X-Forwarded-Proto', FORWARDED, () => 'X-Forwarded-Proto: https'],
+    ['X-Forwarded-Host', FORWARDED, () => 'X-Forwarded-Host: h'],
+    ['an empty X-Forwarded-For', FORWARDED, () => 'X-Forwarded-For:'],
+    ['an X-Forwarded-For of empty elements', FORWARDED, () => 'X-Forwarded-For: ,'],
+    ['the address of the balancer in X-Forwarded-For', FORWARDED, () => 'X-Forwarded-For: 127.0.0.1'],
+    ['another X-Forwarded-For each time', FORWARDED, (i) => `X-Forwarded-For: 198.51.100.${i}`],
+    ['another Forwarded each time', 'X-Forwarded-For: 192.0.2.7', (i) => `Forwarded: for=198.51.100.${i}`],
+    ['the address of the balancer in Forwarded', 'X-Forwarded-For: 192.0.2.7', () => 'Forwarded: for=127.0.0.1'],
+  ])('are counted behind a trusted balancer when the client adds %s', async (_, written, added) => {
+    await using proxy = await running({ toml: `${TRUSTED}\n[sessions]\nunknown_tokens_per_minute = 2` })
+    using crowd = new Crowd()
+    const statuses = []
+    for (let i = 0; i < 4; i += 1) {
+      const text = await answer(crowd.come(proxy.address, upgradeText(`stranger-${i}`, added(i), written)))
+      statuses.push(text.split(' ')[1])
+    }
+    expect(statuses).toEqual(['403', '403', '429', '429'])
+    expect(lookUps(proxy)).toBe(2)
+    const neighbour = await answer(crowd.come(proxy.address, upgradeText(TOKEN, written.replace('.7', '.8'))))
+    expect(neighbour).toContain(' 101 ')
+  })
+
+  it.each([
+    ['x-forwarded', 'X-Forwarded-For: 192.0.2.7', (i: number) => `Forwarded: for=198.51.100.${i}`],
+    ['forwarded', FORWARDED, (i: number) => `X-Forwarded-For: 198.51.100.${i}`],
+  ])('are counted for the client that origin.forwarded_header = %j names alone', async (setting, written, added) => {
+    const toml = `${TRUSTED}\nforwarded_header = "${setting}"\n[sessions]\nunknown_tokens_per_minute = 1`
+    await using proxy = await running({ toml })
+    using crowd = new Crowd()
+    const ask = (i: number) => answer(crowd.come(proxy.address, upgradeText(`stranger-${i}`, added(i), written)))
+    expect(await ask(1)).toContain(' 403 ')
+    expect(await ask(2)).toContain(' 429 ')
+    expect(proxy.log.records('refused')).toMatchObject([{ client: '192.0.2.7' }, { client: '192.0.2.7' }])
+  })
 })
 
 describe('the limit of look-ups', () => {

@@ -1,6 +1,6 @@
 /**
- * Reads what trusted proxies say of a request in `X-Forwarded-*`, or else in `Forwarded` (RFC 7239): whose it is, and
- * which scheme and host the client used.
+ * Reads `X-Forwarded-*` and `Forwarded` (RFC 7239) from trusted proxies: the client of a request, and the scheme and host
+ * that the client used.
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { type AddressSet, canonicalAddress, sha256Hex } from '@oriel/runtime'
@@ -16,21 +16,47 @@ export interface Forwarded {
   readonly host?: string | undefined
 }
 
+/** The headers that balancers write: the setting `origin.forwarded_header`. */
+export const forwardedHeaders = ['x-forwarded', 'forwarded'] as const
+export type ForwardedHeader = (typeof forwardedHeaders)[number]
+
 /**
- * Walks from `peer` towards the client, from right to left, through the proxies that are trusted: what stands left of
- * the first that is not is only claimed. `Forwarded` is not read where an `X-Forwarded-*` header is there: proxies that
- * write those pass a `Forwarded` on as it came, so anybody could have written it.
- * @param peer the other end of the connection, in canonical form
+ * The client of every request whose two headers name different clients. A balancer passes the header that it does not
+ * write on from the client, and the proxy cannot tell which of the two that is. Under either name, or under both
+ * together, a client could choose how it is counted; under this one, such clients share the limits of one address.
  */
-export function readForwarded(headers: IncomingHttpHeaders, peer: string, trusted: AddressSet): Forwarded {
+const CONFLICTING = 'conflicting-headers'
+
+/**
+ * Walks each header from right to left, from `peer` towards the client, and stops at the first address that is not
+ * trusted: anybody can write the elements left of it.
+ * @param peer the other end of the connection, in canonical form
+ * @param only the header to read. Default: both, where `X-Forwarded-*` decides scheme and host if it names a client
+ */
+export function readForwarded(
+  headers: IncomingHttpHeaders,
+  peer: string,
+  trusted: AddressSet,
+  only?: ForwardedHeader,
+): Forwarded {
   if (!trusted.has(peer)) return { client: peer }
-  const [hops, proto, hosts] = ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'].map((name) =>
+  const x = only === 'forwarded' ? undefined : readXForwarded(headers, peer, trusted)
+  const standard = only === 'x-forwarded' ? undefined : walk(peer, elements(textOf(headers.forwarded) ?? ''), trusted)
+  if (x?.client === undefined) {
+    return { client: standard?.client ?? peer, scheme: x?.scheme ?? standard?.scheme, host: x?.host ?? standard?.host }
+  }
+  const agree = (standard?.client ?? x.client) === x.client
+  return { client: agree ? x.client : CONFLICTING, scheme: x.scheme, host: x.host }
+}
+
+/** What one kind of header says. `client` is absent from a header that names none. */
+type Said = { readonly [K in keyof Forwarded]?: Forwarded[K] | undefined }
+
+function readXForwarded(headers: IncomingHttpHeaders, peer: string, trusted: AddressSet): Said {
+  const [hops = '', proto, hosts] = ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'].map((name) =>
     textOf(headers[name]),
   )
-  if (hops === undefined && proto === undefined && hosts === undefined) {
-    return walk(peer, elements(textOf(headers.forwarded) ?? ''), trusted)
-  }
-  const { client } = walk(peer, xForwardedElements(hops ?? ''), trusted)
+  const { client } = walk(peer, xForwardedElements(hops), trusted)
   return { client, scheme: first(proto), host: first(hosts) }
 }
 
@@ -44,10 +70,10 @@ interface Element {
   readonly host?: string | undefined
 }
 
-function walk(peer: string, said: Iterable<Element>, trusted: AddressSet): Forwarded {
-  let at: Forwarded = { client: peer }
+function walk(peer: string, said: Iterable<Element>, trusted: AddressSet): Said {
+  let at: Said = {}
   for (const element of said) {
-    if (!trusted.has(at.client)) break
+    if (!trusted.has(at.client ?? peer)) break
     const { for: node, proto = at.scheme, host = at.host } = element
     at = { client: node === undefined ? at.client : clientOf(node), scheme: proto, host }
     if (node === undefined) break

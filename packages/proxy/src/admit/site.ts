@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { isIP } from 'node:net'
 import { type AddressSet, canonicalAddress } from '@oriel/runtime'
 import { Refused } from '../refused.ts'
-import { readForwarded } from './forwarded.ts'
+import { type ForwardedHeader, readForwarded } from './forwarded.ts'
 
 export interface Site {
   /** The name in Host, lower case, without port, brackets and trailing dot. */
@@ -24,10 +24,15 @@ export interface SiteRequest {
 
 /**
  * Reads `request`, believing `X-Forwarded-*` and `Forwarded` only from `trustedProxies`.
+ * @param only the one of these headers that is read. Default: both
  * @throws Refused `bad_request` for a Host that is missing, doubled or malformed
  */
-export function readSite({ headers, rawHeaders, peerAddress }: SiteRequest, trustedProxies: AddressSet): Site {
-  const { client, scheme, host } = readForwarded(headers, plainAddress(peerAddress), trustedProxies)
+export function readSite(
+  { headers, rawHeaders, peerAddress }: SiteRequest,
+  trustedProxies: AddressSet,
+  only?: ForwardedHeader,
+): Site {
+  const { client, scheme, host } = readForwarded(headers, plainAddress(peerAddress), trustedProxies, only)
   // Traefik reports the scheme of a WebSocket.
   const forwardedScheme = scheme?.toLowerCase().replace(/^ws/, 'http')
   return {

@@ -223,9 +223,10 @@ function sendDocument(context: ConnectContext, request: IncomingMessage, respons
 }
 
 /** The site of a request for a page, or `undefined` if it names none: health checks that speak HTTP/1.0 do not. */
-function siteOf({ headers, rawHeaders, socket }: IncomingMessage, { trustedProxies }: ConnectContext) {
+function siteOf({ headers, rawHeaders, socket }: IncomingMessage, context: ConnectContext) {
   try {
-    return readSite({ headers, rawHeaders, peerAddress: socket.remoteAddress }, trustedProxies)
+    const request = { headers, rawHeaders, peerAddress: socket.remoteAddress }
+    return readSite(request, context.trustedProxies, context.forwardedHeader)
   } catch {
     return undefined
   }

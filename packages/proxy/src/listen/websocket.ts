@@ -6,6 +6,7 @@ import { type AddressSet, type Logger, type RefusedOrigins, Secret, sha256Hex } 
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Admission, Authority, SessionRecord } from '../admit/authority.ts'
 import { reachConfirmed } from '../admit/confirm.ts'
+import type { ForwardedHeader } from '../admit/forwarded.ts'
 import { learnNames } from '../admit/instance-names.ts'
 import type { Limits, Places, SessionParties } from '../admit/limits.ts'
 import { admitLocal } from '../admit/local.ts'
@@ -46,6 +47,8 @@ export interface ConnectContext {
   readonly allowedOrigins: readonly AllowedOrigin[]
   readonly refusedOrigins: RefusedOrigins
   readonly trustedProxies: AddressSet
+  /** The header of trusted proxies that is read. Default: both. */
+  readonly forwardedHeader?: ForwardedHeader | undefined
   /** Bounds what clients without a console may cost. */
   readonly strangers: Strangers
   readonly enforceTokenExpiry: boolean
@@ -122,7 +125,7 @@ async function connect(
   const type = requireType(listener, request)
   const console = context.consoles[type]
   const subprotocol = chooseSubprotocol(request.headers['sec-websocket-protocol'], console.subprotocols)
-  const site = readSite(siteRequest(request), context.trustedProxies)
+  const site = readSite(siteRequest(request), context.trustedProxies, context.forwardedHeader)
   client.address = site.client
   using _waiting = context.strangers.connecting(request.socket, site.client)
   const token = requireToken(request)

@@ -1,6 +1,7 @@
 /** What the connections of all SPICE clients share. */
 import type { AddressSet, Logger } from '@oriel/runtime'
 import type { Authority } from '../admit/authority.ts'
+import type { ForwardedHeader } from '../admit/forwarded.ts'
 import type { Limits, Places } from '../admit/limits.ts'
 import type { BufferBudget } from '../buffer-budget.ts'
 import type { ProxyMetrics } from '../metrics.ts'
@@ -42,6 +43,8 @@ export interface SpiceContext {
   /** The open session of each instance. */
   readonly byInstance: Map<string, SpiceSession>
   readonly trustedProxies: AddressSet
+  /** The header of trusted proxies that is read. Default: both. */
+  readonly forwardedHeader?: ForwardedHeader | undefined
   readonly timing: Timing
   /** The memory for bytes that wait for clients. */
   readonly budget: BufferBudget

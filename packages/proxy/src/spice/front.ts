@@ -22,6 +22,7 @@ export type SharedContext = Pick<
   | 'places'
   | 'sessions'
   | 'trustedProxies'
+  | 'forwardedHeader'
   | 'timing'
   | 'budget'
   | 'metrics'

@@ -91,7 +91,8 @@ async function mint(
   const { settings, timing, tickets, authority, metrics, log } = context
   const { headers, rawHeaders, socket } = request
   if (context.draining()) throw new Refused('draining', 'the proxy is stopping')
-  const site = readSite({ headers, rawHeaders, peerAddress: socket.remoteAddress }, context.trustedProxies)
+  const peer = { headers, rawHeaders, peerAddress: socket.remoteAddress }
+  const site = readSite(peer, context.trustedProxies, context.forwardedHeader)
   client.address = site.client
   limitRate(options.rateLimit, site.client)
   const token = requireToken(request.url ?? '')
