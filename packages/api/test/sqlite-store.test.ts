@@ -1,14 +1,17 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { chmod, mkdir, mkdtempDisposable, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, mkdtempDisposable, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { ConfigError, createLogger, sha256Hex } from '@oriel/runtime'
+import { ConfigError, createLogger, sha256Hex, silentLogger } from '@oriel/runtime'
+import { Kysely } from 'kysely'
 import { afterAll, describe, expect, test } from 'vitest'
+import type { Database } from '../src/console-auth-tokens/database.ts'
 import { reachStore } from '../src/console-auth-tokens/open.ts'
+import { sqlitePlace } from '../src/console-auth-tokens/sqlite.ts'
 import { openTokenStore, StoreUnavailable } from '../src/index.ts'
 import { consoleAuthTokenStoreSuite, grant } from './console-auth-token-store.suite.ts'
 
@@ -141,6 +144,62 @@ describe('SQLite in a file', () => {
     raw.exec(`CREATE TRIGGER refuse BEFORE INSERT ON write_probes BEGIN SELECT raise(abort, 'no writes'); END`)
     expect(await store.find('x')).toBeUndefined()
     await expect(store.check()).rejects.toThrow(StoreUnavailable)
+  })
+
+  test.each(['', '-wal', '-shm'])(
+    'a deleted file%s makes the store unavailable until it is put back',
+    async (suffix) => {
+      const file = freshFile()
+      await using store = await openTokenStore(`sqlite:${file}`)
+      const { token } = await store.authorize(grant())
+      await rename(`${file}${suffix}`, `${file}.away`)
+      const calls = [
+        () => store.authorize(grant()),
+        () => store.find(token),
+        () => store.revoke(token),
+        () => store.revokeServer('server-1'),
+        () => store.sweep(),
+        () => store.check(),
+      ]
+      for (const call of calls) await expect(call()).rejects.toThrow('file of tokens.store was deleted or replaced')
+      await rename(`${file}.away`, `${file}${suffix}`)
+      await store.authorize(grant())
+      expect(await store.find(token)).toBeDefined()
+    },
+  )
+
+  test('a replaced file makes the store unavailable, also where a link led to it', async () => {
+    const file = freshFile()
+    const link = freshFile()
+    await within(file, (store) => store.check())
+    await symlink(file, link)
+    for (const path of [file, link]) {
+      await using store = await openTokenStore(`sqlite:${path}`)
+      await store.check()
+      await copyFile(path, `${path}.copy`)
+      await rename(`${path}.copy`, path)
+      const error = await store.authorize(grant()).catch((reason: unknown) => reason)
+      expect(error).toBeInstanceOf(StoreUnavailable)
+      expect((error as Error).cause).toMatchObject({ message: expect.stringContaining(`${path} was replaced`) })
+    }
+  })
+
+  test('a transaction whose file is deleted is rolled back, so that the file can be put back', async () => {
+    const file = freshFile()
+    await within(file, (store) => store.check())
+    const db = new Kysely<Database>({
+      dialect: sqlitePlace(`sqlite:${file}`).dialect({ log: silentLogger() } as never),
+    })
+    const write = (to: Kysely<Database>) => to.insertInto('write_probes').values({ id: 'x', written_at: 1 }).execute()
+    const interrupted = db.transaction().execute(async (transaction) => {
+      await write(transaction)
+      await rename(file, `${file}.away`)
+      await write(transaction)
+    })
+    await expect(interrupted).rejects.toThrow('was deleted while the database was open')
+    await rename(`${file}.away`, file)
+    await db.transaction().execute(write)
+    await db.destroy()
   })
 
   test('a table that is gone makes the store unavailable, with the cause', async () => {

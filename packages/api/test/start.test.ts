@@ -1,8 +1,11 @@
 import { once } from 'node:events'
+import { mkdtempDisposable, rm } from 'node:fs/promises'
 import { request } from 'node:http'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { createLogger, ListenError, loadConfig, maskTokens, sha256Hex, silentLogger } from '@oriel/runtime'
+import { createLogger, ListenError, loadConfig, maskTokens, Secret, sha256Hex, silentLogger } from '@oriel/runtime'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { startSweeper } from '../src/console-auth-tokens/sweeper.ts'
 import { ApiConfig, createApi, openTokenStore, startApi } from '../src/index.ts'
@@ -71,6 +74,25 @@ describe('a running API', () => {
     expect(said).toMatchObject([{ address: api.address }])
     expect(api.origin).toBe(`http://${api.address}`)
     expect(api.address).toMatch(/^127\.0\.0\.1:[1-9]\d*$/)
+  })
+
+  test('makes no token and is unready once its database file is deleted, and says so', async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'oriel-start-'))
+    const file = join(folder.path, 'o.db')
+    const { lines, log } = recordedLog()
+    await using api = await startApi(
+      { ...config(), tokens: { ...config().tokens, store: new Secret(`sqlite:${file}`) } },
+      { log },
+    )
+    expect((await post(api.origin)).status).toBe(200)
+    expect((await fetch(`${api.origin}/readyz`)).status).toBe(200)
+    for (const suffix of ['', '-wal', '-shm']) await rm(`${file}${suffix}`)
+    expect((await fetch(`${api.origin}/readyz`)).status).toBe(503)
+    expect((await post(api.origin)).status).toBe(503)
+    const said = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'readiness check fails')
+    expect(said).toMatchObject([
+      { check: 'tokens', err: { message: expect.stringContaining('file of tokens.store was deleted or replaced') } },
+    ])
   })
 
   test('a chunked body is read, within the limit', async () => {

@@ -1,7 +1,10 @@
 /** Why a database fails, told from the errors of the three drivers. */
 
-/** `read-only`: it takes no writes, as after a failover. `full`: its disk is. `locked`: another process has it. */
-export type Failure = 'read-only' | 'full' | 'locked'
+/**
+ * `read-only`: it takes no writes, as after a failover. `full`: its disk is. `locked`: another process has it. `moved`: its
+ * file was deleted or replaced while it was open.
+ */
+export type Failure = 'read-only' | 'full' | 'locked' | 'moved'
 
 /** By MariaDB's error number. The names that its driver gives are MySQL's, and not there for all. */
 const MARIADB: Readonly<Record<number, Failure>> = {
@@ -18,6 +21,7 @@ const POSTGRES: Readonly<Record<string, Failure>> = {
   '53100': 'full',
   '55P03': 'locked',
 }
+const SQLITE_READONLY_DBMOVED = 1032
 /** By SQLite's primary result code: https://sqlite.org/rescode.html */
 const SQLITE: Readonly<Record<number, Failure>> = { 5: 'locked', 6: 'locked', 8: 'read-only', 13: 'full' }
 
@@ -31,6 +35,7 @@ interface DriverError {
 export function failureOf(error: unknown): Failure | undefined {
   if (typeof error !== 'object' || error === null) return undefined
   const { errno, code, errcode } = error as DriverError
+  if (errcode === SQLITE_READONLY_DBMOVED) return 'moved'
   // The upper bytes of SQLite's code are details.
   if (typeof errcode === 'number') return SQLITE[errcode & 0xff]
   if (typeof code === 'string' && Object.hasOwn(POSTGRES, code)) return POSTGRES[code]
@@ -41,6 +46,8 @@ const SENTENCES: Readonly<Record<Failure, string>> = {
   'read-only': 'the database is read-only, so it takes no writes',
   full: "the database's disk is full",
   locked: 'another process keeps the database locked',
+  moved:
+    'the database file of tokens.store was deleted or replaced, and what is written to it would be lost; put the same file back, or restart to open the file that is there now',
 }
 
 /** What to log about a failed query: the kind of failure where it is known. */

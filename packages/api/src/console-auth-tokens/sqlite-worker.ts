@@ -3,6 +3,8 @@
  * other processes, which `node:sqlite` can only do synchronously. Started by `sqlite-thread.ts`; it imports nothing of the
  * workspace, since the programs carry it as a file of its own.
  */
+import { realpathSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { ThreadAnswer, ThreadData, ThreadRequest, ThreadResult } from './sqlite-thread.ts'
@@ -12,12 +14,19 @@ const BUSY_TIMEOUT_MS = 5_000
 /** As SQLite calls it: another process holds a lock. */
 const SQLITE_BUSY = 5
 const BUSY_RETRY_MS = 10
+/** As SQLite calls it; in write-ahead mode SQLite itself does not look. */
+const SQLITE_READONLY_DBMOVED = 1032
+/** What SQLite keeps open: the database, its log and the index of that. */
+const SUFFIXES = ['', '-wal', '-shm']
 /** Prepared statements that are kept; the stores have fewer. */
 const MAX_STATEMENTS = 100
 
 const port = parentPort!
 const nothing: ThreadResult = { rows: [] }
 const statements = new Map<string, StatementSync>()
+/** Device and inode of each open file, by path. */
+const openFiles = new Map<string, string>()
+let paths: readonly string[] = []
 let db: DatabaseSync | undefined
 port.on('message', (request: ThreadRequest) => port.postMessage(answer(request)))
 port.postMessage(guarded(0, open))
@@ -48,8 +57,29 @@ function open(): ThreadResult {
     opened.close()
     throw error
   }
+  // SQLite follows links before it names the files beside the database.
+  if (file !== ':memory:') paths = [resolve(file), ...SUFFIXES.map((suffix) => `${realpathSync(file)}${suffix}`)]
+  requireSameFiles()
   db = opened
   return nothing
+}
+
+/**
+ * Whatever is written to a deleted file is lost with the process, and whoever opens the file that replaced it sees none of
+ * it. SQLite makes its other files when it first needs them: each counts from when it is first seen.
+ * @throws an error with SQLite's code for a database that was moved
+ */
+function requireSameFiles(): void {
+  for (const path of paths) {
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
+    const identity = stats && `${stats.dev}:${stats.ino}`
+    const known = openFiles.get(path) ?? identity
+    if (known !== undefined) openFiles.set(path, known)
+    if (known === identity) continue
+    const what = identity === undefined ? 'was deleted' : 'was replaced by another file'
+    const code = { code: 'ERR_SQLITE_ERROR', errcode: SQLITE_READONLY_DBMOVED }
+    throw Object.assign(new Error(`${path} ${what} while the database was open`), code)
+  }
 }
 
 function close(): ThreadResult {
@@ -72,6 +102,8 @@ function writeAhead(opened: DatabaseSync): void {
 }
 
 function run(opened: DatabaseSync, sql: string, parameters: readonly SQLInputValue[]): ThreadResult {
+  // A transaction that was begun must be able to end.
+  if (sql !== 'rollback') requireSameFiles()
   const statement = statements.get(sql) ?? opened.prepare(sql)
   if (statements.size < MAX_STATEMENTS) statements.set(sql, statement)
   if (statement.columns().length > 0) return { rows: statement.all(...parameters) }
