@@ -119,7 +119,7 @@ const authority = table({
   validate: Type.Optional(
     oneOf(['fresh', 'state', 'off'], {
       description:
-        "Whether a console is still the instance's, asked of Nova before a byte passes; with kind nova. fresh: by making a new console of the instance, and dialling that; state: by the server's state and host. Default: fresh where Nova lets the service user create consoles, else state.",
+        'With kind nova: how the proxy confirms, before it relays a byte, that a console still belongs to the instance. fresh: it creates a new console of the instance and dials that; state: it checks the state and host of the server. Default: fresh if Nova lets the service user create consoles, else state.',
     }),
   ),
   proxy_id: Type.Optional(
@@ -144,9 +144,9 @@ const listener = table({
   base_url: Type.Optional(
     Type.String({
       pattern: '^https?://[^\\s/?#@]+/?$',
-      'x-remedy': 'scheme and host by which people come, such as https://console.example',
+      'x-remedy': 'the public scheme and host, such as https://console.example',
       description:
-        'By what people reach this listener, behind a balancer that changes scheme or host and does not say so. Default: the Host of each request, and https where the listener has tls or a trusted proxy says X-Forwarded-Proto: https.',
+        'The public scheme and host of this listener, behind a balancer that changes either without saying so. Default: the Host of each request, and https if the listener has tls or a trusted proxy sends X-Forwarded-Proto: https.',
     }),
   ),
   proxy_protocol: Type.Boolean({
@@ -190,7 +190,7 @@ const hypervisor = table(
     identity: Type.Optional(
       oneOf(['off', 'warn', 'enforce'], {
         description:
-          'Whether the guest behind the port must be the instance: not looked at, logged, or refused if it is not. Default: enforce with authority.kind nova, warn with oriel.',
+          'Whether the guest behind the port must be the instance. off: it is not checked; warn: another guest is logged; enforce: it is refused. Default: enforce with authority.kind nova, warn with oriel.',
       }),
     ),
   },
@@ -202,7 +202,7 @@ const sessions = table(
     max_total: count(10_000, 'Consoles open at once.'),
     max_per_token: count(32, 'With one token; SPICE in a browser opens about ten.'),
     max_per_instance: count(16, 'To one machine.'),
-    max_per_client: count(64, 'From one address; of IPv6, from one /64.'),
+    max_per_client: count(64, 'From one address (of IPv6, from one /64).'),
     max_waiting_per_client: count(
       256,
       'Connections from one address (of IPv6, from one /64) that have no console yet; a worker counts its own.',
@@ -227,7 +227,7 @@ const sessions = table(
     workers: count(1, 'Processes that share the listeners.'),
     max_buffered_mib: count(
       512,
-      'Memory for output that waits for slow clients, over all sessions and workers. Beyond it, the clients that have taken nothing for the longest are dropped.',
+      'Memory for output to slow clients, over all sessions and workers. Beyond it, the clients that have read nothing for the longest are dropped.',
     ),
   },
   { default: {} },
@@ -274,7 +274,7 @@ export const proxyConfig = table({
       forwarded_header: Type.Optional(
         oneOf(forwardedHeaders, {
           description:
-            'Which of them the balancers write; the other is not read. Default: both are read, and clients that they name differently share the limits of one address.',
+            'Which of them the balancers write; the other is ignored. Default: both are read, and clients for which they disagree share the limits of one address.',
         }),
       ),
     },

@@ -1,4 +1,4 @@
-/** What protects people from the guest that took the port of theirs, in force for each console type, in plain words. */
+/** Describes, for each console type, the protection in force against a port that now belongs to another guest. */
 import type { Validation } from './admit/authority.ts'
 import { type ProxyConfig, servedTypes } from './config.ts'
 import type { IdentitySetting } from './consoles/console.ts'
@@ -8,7 +8,7 @@ import type { ServedConsoleType } from './consoles/index.ts'
 /** What `/readyz` and `--check-config` show. */
 export type Protection = Readonly<Partial<Record<ServedConsoleType, string>>>
 
-/** What will be in force, as far as the configuration alone tells. */
+/** The validation that follows from the configuration alone. */
 export const validationOf = ({ authority }: Pick<ProxyConfig, 'authority'>): Validation =>
   authority.kind === 'nova' ? (authority.validate ?? 'untried') : 'built-in'
 
@@ -28,22 +28,22 @@ export function protectionOf(config: ProxyConfig, validation: Validation): Prote
 const SEEN: Readonly<Record<ServedConsoleType, string>> = {
   novnc: 'the guest must show the name of the instance',
   'spice-direct': 'the guest must show the UUID of the instance',
-  'spice-html5': 'only SPICE is relayed, which guest speaks it cannot be seen',
-  serial: 'neither VNC nor SPICE is relayed, which guest speaks cannot be seen',
-  webmks: 'neither VNC nor SPICE is relayed, which guest speaks cannot be seen',
+  'spice-html5': 'only SPICE is relayed; the guest cannot be identified',
+  serial: 'neither VNC nor SPICE is relayed; the guest cannot be identified',
+  webmks: 'neither VNC nor SPICE is relayed; the guest cannot be identified',
 }
 
 const identities: Readonly<Record<IdentitySetting, (type: ServedConsoleType) => string>> = {
-  off: () => 'the guest is not looked at',
-  warn: () => 'a guest that does not fit is logged, and passes',
+  off: () => 'the guest is not checked',
+  warn: () => 'another guest is logged, but not refused',
   enforce: (type) => SEEN[type],
 }
 
 const validations: Readonly<Record<Validation, string>> = {
-  fresh: 'validate fresh: Nova makes a new console of the instance, and only where that is the proxy dials',
+  fresh: 'validate fresh: Nova creates a new console of the instance, and the proxy dials only its address',
   state:
-    'validate state: Nova says that the server can have a console and has not changed its host; a port that changed hands on that host cannot be seen',
-  off: 'validate off: a port that changed hands is not noticed',
+    'validate state: Nova confirms that the server can have a console and has not changed its host; a port that changed hands on that host is not detected',
+  off: 'validate off: a port that changed hands is not detected',
   untried:
     'validate fresh, or state if Nova does not let the service user create consoles: the first console will show which',
   'built-in': 'validate built in: oriel-api looks for the console again before each session',

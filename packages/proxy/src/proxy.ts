@@ -38,7 +38,7 @@ export interface ProxyDeps {
   readonly log: Logger
   /** The folder of built console pages. Default: none, and no page is served. */
   readonly pages?: string | undefined
-  /** Whether the authority lets everybody in. Default: `authority.auth` has no credentials. */
+  /** Whether the authority requires no credentials. Default: whether `authority.auth.method` is `none`. */
   readonly unauthenticated?: boolean | undefined
   /** Who counts sessions, where that is not this process alone. Default: it is. */
   readonly places?: Places | undefined
@@ -139,10 +139,10 @@ export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
   }
 }
 
-/** An operator should not have to believe that a check is made where none is. */
+/** Logs the protection in force, so that an operator does not rely on a check that is off. */
 function logProtection(protection: Protection, validation: Validation | undefined, log: Logger): void {
   if (validation === 'off')
-    log.warn({ protection }, 'a port that changes hands is noticed by the identity of guests alone')
+    log.warn({ protection }, 'validate is off: only hypervisor.identity detects ports that changed hands')
   else log.info({ protection }, 'protection against ports that changed hands')
 }
 

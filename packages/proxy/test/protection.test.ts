@@ -27,7 +27,7 @@ describe('--check-config', () => {
     ])
     const [novnc] = describeProtection(load('validate = "off"', '[hypervisor]\nidentity = "off"'))
     expect(novnc).toBe(
-      'novnc: identity off: the guest is not looked at; validate off: a port that changed hands is not noticed',
+      'novnc: identity off: the guest is not checked; validate off: a port that changed hands is not detected',
     )
   })
 
@@ -55,7 +55,7 @@ describe('/readyz', () => {
     }
     expect(await novnc()).toContain('validate fresh, or state')
     using _client = await open(run.address)
-    expect(await novnc()).toContain('validate fresh: Nova makes a new console')
+    expect(await novnc()).toContain('validate fresh: Nova creates a new console')
   })
 
   it('says when Nova forbids to create consoles', async () => {
@@ -63,6 +63,6 @@ describe('/readyz', () => {
     run.nova.forbidden.add('os-remote-consoles')
     using _client = await open(run.address)
     const text = await (await fetch(`http://${run.proxy.admin}/readyz`)).text()
-    expect(text).toContain('a port that changed hands on that host cannot be seen')
+    expect(text).toContain('a port that changed hands on that host is not detected')
   })
 })

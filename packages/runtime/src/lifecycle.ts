@@ -199,8 +199,8 @@ function reportWarnings(log: Logger, warnings: readonly ConfigFault[]): void {
 const DAY_MS = 86_400_000
 
 /**
- * Reads the configuration once a day and reports what has come to be wrong with it, until disposed: certificates expire
- * while a program runs for months.
+ * Reads the configuration once a day, until disposed, and logs its warnings and faults: certificates expire while a
+ * program runs for months.
  */
 function checkDaily<S extends Type.TSchema>(
   options: ProgramOptions<S>,
@@ -214,7 +214,7 @@ function checkDaily<S extends Type.TSchema>(
       const faults = error instanceof ConfigError ? error.faults.map(warningLine) : undefined
       log.error(
         faults ? { faults } : { err: error },
-        'with its configuration as it is now, the program would not start',
+        'the configuration has become invalid: the program would not start with it now',
       )
     }
   }
@@ -229,7 +229,7 @@ interface LoadedConfig<S extends Type.TSchema> {
   readonly warnings: readonly ConfigFault[]
 }
 
-/** The configuration, read from where the arguments say. @throws ConfigError */
+/** Reads the configuration that the arguments name. @throws ConfigError */
 function configOf<S extends Type.TSchema>(options: ProgramOptions<S>, args: ProgramArguments): LoadedConfig<S> {
   const files = new Map<string, string>()
   const warnings: ConfigFault[] = []

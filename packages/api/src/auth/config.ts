@@ -36,7 +36,7 @@ export type StaticAuthConfig = Type.Static<typeof staticAuthConfig>
 const tables = closed({
   method: Type.Union([Type.Literal('none'), Type.Literal('static'), Type.Literal('keystone'), Type.Literal('jwt')], {
     description:
-      'none takes everybody for an administrator: it binds to loopback only, and serves programs and pages of this machine alone. Each other method needs the table of its name.',
+      'none treats every caller as an administrator: the API binds to loopback only, and serves only programs and pages of this machine. Each other method needs the table of its name.',
   }),
   static: Type.Optional(staticAuthConfig),
   keystone: Type.Optional(KeystoneConfig),

@@ -19,7 +19,7 @@ export const reachKeys = {
     }),
     {
       default: [],
-      description: 'Names, addresses and CIDRs besides the host of the source itself at which its guests may listen.',
+      description: 'Names, addresses and CIDRs at which guests may listen, besides the host of the source itself.',
     },
   ),
   console_ports: Type.String({
