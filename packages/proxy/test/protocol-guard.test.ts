@@ -12,7 +12,11 @@ const GREETINGS = {
   RFB: Buffer.from('RFB 003.008\n'),
   SPICE: Buffer.from('REDQ\x02\0\0\0\x02\0\0\0'),
   TLS: Buffer.of(0x16, 3, 3, 0, 90, 2),
+  HTTP: Buffer.from('HTTP/1.1 101 Switching Protocols\r\n\r\n'),
 }
+const HANDSHAKE = Buffer.from('GET / HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: binary\r\n\r\n')
+/** The words of a client that wants one of the protocols above. */
+const CLIENTS = { ...GREETINGS, HTTP: HANDSHAKE }
 
 describe('a guarded leg', () => {
   beforeEach(() => void vi.useFakeTimers())
@@ -38,18 +42,16 @@ describe('a guarded leg', () => {
       ),
   )
 
-  it.each(Object.entries(GREETINGS))(
-    'ends before a client that speaks %s is understood, however it is cut',
-    (_, words) =>
-      fc.assert(
-        fc.asyncProperty(anyCuts, async (cuts) => {
-          const { write, heard, ended } = guarded()
-          for (const piece of cut(Buffer.concat([words, Buffer.from('keys')]), cuts)) write(piece)
-          expect(await ended).toMatchObject({ reason: 'protocol_error' })
-          expect(heard().length).toBeLessThan(4)
-        }),
-        { numRuns: 100 },
-      ),
+  it.each(Object.entries(CLIENTS))('ends before a client that speaks %s is understood, however it is cut', (_, words) =>
+    fc.assert(
+      fc.asyncProperty(anyCuts, async (cuts) => {
+        const { write, heard, ended } = guarded()
+        for (const piece of cut(Buffer.concat([words, Buffer.from('keys')]), cuts)) write(piece)
+        expect(await ended).toMatchObject({ reason: 'protocol_error' })
+        expect(heard().length).toBeLessThan(4)
+      }),
+      { numRuns: 100 },
+    ),
   )
 
   it('passes every other output whole and in order, however it is cut and whenever it pauses', () => {
@@ -93,6 +95,19 @@ describe('a guarded leg', () => {
     expect(seen().toString()).toBe('RFB')
   })
 
+  it('leaves the client free to type GET once the console has printed something else', () => {
+    const { say, write, heard } = guarded()
+    say(Buffer.from('> '))
+    expect(write(HANDSHAKE)).toBe(true)
+    expect(heard()).toEqual(HANDSHAKE)
+  })
+
+  it('leaves the client free to type words that only begin as GET does', () => {
+    const { write, heard } = guarded()
+    for (const byte of Buffer.from('GETTY')) write(Buffer.of(byte))
+    expect(heard().toString()).toBe('GETTY')
+  })
+
   it('leaves the client free to type RFB once the console has printed something else', () => {
     const { say, write, heard } = guarded()
     say(Buffer.from('login: '))
@@ -115,7 +130,14 @@ describe('a guarded leg', () => {
     for (const byte of GREETINGS.SPICE) spice.say(Buffer.of(byte))
     expect(spice.seen()).toEqual(GREETINGS.SPICE)
     expect(spice.heard()).toEqual(GREETINGS.SPICE)
-    for (const other of [GREETINGS.RFB, GREETINGS.TLS, Buffer.from('login: '), Buffer.from('REDX')]) {
+    for (const other of [
+      GREETINGS.RFB,
+      GREETINGS.TLS,
+      GREETINGS.HTTP,
+      HANDSHAKE,
+      Buffer.from('login: '),
+      Buffer.from('REDX'),
+    ]) {
       const { say, seen, ended } = guarded(SPICE_ONLY)
       for (const byte of other) say(Buffer.of(byte))
       expect(await ended).toMatchObject({ reason: 'wrong_instance' })
@@ -134,9 +156,9 @@ const saying = (bytes: Buffer) => async (peer: Peer) => {
   await peer.closed({ timeoutMs: 60_000 })
 }
 /** Opens the console at `path` before a server that says `bytes` first, or once the client has spoken. */
-async function opened(path: string, hypervisor: RunOptions['hypervisor'], send?: Buffer, toml = ENFORCE) {
+async function opened(path: string, hypervisor: RunOptions['hypervisor'], send?: Buffer, more: RunOptions = {}) {
   const consoles = ['novnc', 'serial', 'spice-html5', 'webmks']
-  await using run = await running({ consoles, toml, hypervisor: hypervisor! })
+  await using run = await running({ consoles, toml: ENFORCE, hypervisor: hypervisor!, ...more })
   using client = await dial(run.address, { path: `${path}?token=${TOKEN}` })
   let received = 0
   client.ws.on('message', (data: Buffer) => {
@@ -173,6 +195,42 @@ describe('with identity enforced, a listener of several types', () => {
     )
     expect(code).toBe(1002)
     expect(heard).toHaveLength(0)
+  })
+
+  it.each(['/serial/', '/webmks/'])('refuses VNC in WebSocket frames at %s before one of its bytes', async (path) => {
+    const { code, received, detail } = await opened(path, saying(GREETINGS.HTTP))
+    expect({ code, received }).toEqual({ code: 4009, received: 0 })
+    expect(detail).toContain('the server speaks HTTP')
+  })
+
+  it.each(['/serial/', '/webmks/'])('refuses a client that asks for a WebSocket at %s', async (path) => {
+    let heard: Buffer = NONE
+    const hear = async (peer: Peer) => {
+      heard = await peer.readToEnd()
+    }
+    expect(await opened(path, hear, HANDSHAKE)).toMatchObject({ code: 1002 })
+    expect(heard).toHaveLength(0)
+  })
+
+  it.each([
+    ['with its answer', (peer: Peer, answer: Buffer) => peer.send(Buffer.concat([answer, GREETINGS.HTTP]))],
+    [
+      'once the client has spoken',
+      async (peer: Peer, answer: Buffer) => {
+        await peer.send(answer)
+        await peer.expect(Buffer.from('MKS'))
+        await peer.send(GREETINGS.HTTP)
+      },
+    ],
+  ])('refuses a host that answers CONNECT and then speaks HTTP %s', async (_, speak) => {
+    const host = async (peer: Peer) => {
+      await peer.expect(Buffer.from('CONNECT x HTTP/1.1\r\n\r\n'))
+      await speak(peer, Buffer.from('HTTP/1.1 200 OK\r\n\r\n'))
+      await peer.closed({ timeoutMs: 60_000 })
+    }
+    const connectInfo = { internal_access_path: 'x' }
+    const { code, received } = await opened('/webmks/', host, Buffer.from('MKS'), { connectInfo })
+    expect({ code, received }).toEqual({ code: 4009, received: 0 })
   })
 
   it('refuses a serial console at /spice-html5/', async () => {

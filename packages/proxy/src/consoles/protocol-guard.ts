@@ -4,11 +4,12 @@
  * speak RFB through it, and no desktop name would ever be compared. Ports are reused besides.
  *
  * A protocol is known by the first bytes of each side: a VNC server greets with `RFB `, a SPICE server answers the client's
- * `REDQ` with its own, TLS begins with a handshake record.
+ * `REDQ` with its own, TLS begins with a handshake record. VNC and SPICE servers also take WebSockets on their ports, whose
+ * frames hide those bytes; the handshake before them is HTTP.
  */
 import type { Logger } from '@oriel/runtime'
 import { type HypervisorSocket, LegFault, legLike, type TakeBytes } from '../hypervisor-socket.ts'
-import type { IdentitySetting } from './console.ts'
+import type { IdentitySetting, Secured } from './console.ts'
 
 interface Protocol {
   readonly name: string
@@ -18,6 +19,8 @@ interface Protocol {
   readonly client: Buffer
 }
 
+const NOTHING: Buffer = Buffer.alloc(0)
+
 /** The protocols in which a guest, or whoever stands before it, says who it is. */
 export const identifying = {
   // QEMU reads the client's version with sscanf, whose blank matches nothing as well.
@@ -25,6 +28,11 @@ export const identifying = {
   spice: { name: 'SPICE', server: Buffer.from('REDQ'), client: Buffer.from('REDQ') },
   /** The record layer (RFC 8446 section 5.1); inside may be either of the others. */
   tls: { name: 'TLS', server: Buffer.of(0x16, 3), client: Buffer.of(0x16, 3) },
+  /**
+   * The handshake of a WebSocket (RFC 6455 section 4), as QEMU takes it with `-vnc …,websocket=…` and a SPICE server on its
+   * only port; inside may be RFB or SPICE. A client need not wait for the answer, so its request must not pass either.
+   */
+  http: { name: 'HTTP', server: Buffer.from('HTTP/'), client: Buffer.from('GET ') },
 } as const satisfies Record<string, Protocol>
 
 /** Which protocols a console type may carry: one alone, or all but some. */
@@ -33,16 +41,27 @@ export type ProtocolRule = { readonly only: Protocol } | { readonly never: reado
 /** For a type without a protocol of its own, such as serial. */
 export const NONE_THAT_IDENTIFIES: ProtocolRule = { never: Object.values(identifying) }
 
-/** Makes of a leg what the setting `hypervisor.identity` asks for. */
+/** For WebMKS behind its CONNECT handshake: MKS may begin as RFB does. */
+export const NO_WEBSOCKET: ProtocolRule = { never: [identifying.http] }
+
+/**
+ * Makes of a leg what the setting `hypervisor.identity` asks for.
+ * @param rest the first bytes of the server, if they were read already. Default: none
+ */
 export function carryingOnly(
   rule: ProtocolRule,
   leg: HypervisorSocket,
   identity: IdentitySetting,
   log: Logger,
-): HypervisorSocket {
-  if (identity === 'off') return leg
-  if (identity === 'enforce') return guardProtocol(leg, rule)
-  return watchProtocol(leg, rule, (detail) => log.warn({ detail }, 'this guest may not be the instance'))
+  rest: Buffer = NOTHING,
+): Required<Secured> {
+  if (identity === 'off') return { hypervisor: leg, rest }
+  if (identity === 'enforce') {
+    const isForeign = typeof judgeProtocol(rule, 'server', rest) === 'object'
+    return { hypervisor: guardProtocol(leg, rule, rest), rest: isForeign ? NOTHING : rest }
+  }
+  const warn = (detail: string) => log.warn({ detail }, 'this guest may not be the instance')
+  return { hypervisor: watchProtocol(leg, rule, warn, rest), rest }
 }
 
 type Side = 'server' | 'client'
@@ -68,25 +87,25 @@ function beginning(signature: Buffer, first: Buffer): 'whole' | 'part' | 'other'
   return length === signature.length ? 'whole' : 'part'
 }
 
-/** No signature is longer. */
-const LONGEST = 4
+/** The length of the longest signature. */
+const LONGEST = Math.max(...Object.values(identifying).flatMap(({ server, client }) => [server.length, client.length]))
 /**
  * How long a beginning that may still become a signature is held back. A serial console that prints `R` and waits shows
  * it after this time.
  */
 const HOLD_MS = 100
-const NOTHING: Buffer = Buffer.alloc(0)
-
 /**
  * Ends the leg as `wrong_instance` when the server begins with a protocol that `rule` forbids, before a byte of it passes;
  * or as `protocol_error` when the client does, while the server has said nothing that rules that protocol out.
  *
  * Bytes that are held back pass after {@link HOLD_MS}, so a server that sends its greeting one byte a minute gets all but
- * the signature's last byte through. These are at most three known letters, the same from every guest; the byte that
+ * the signature's last byte through. These are at most four known letters, the same from every guest; the byte that
  * completes them ends the session.
+ *
+ * @param read what the server sent before. Default: nothing
  */
-export function guardProtocol(leg: HypervisorSocket, rule: ProtocolRule): HypervisorSocket {
-  const guard = new ProtocolGuard(leg, rule)
+export function guardProtocol(leg: HypervisorSocket, rule: ProtocolRule, read: Buffer = NOTHING): HypervisorSocket {
+  const guard = new ProtocolGuard(leg, rule, read)
   return legLike(leg, {
     take: (taker) => guard.take(taker),
     giveBack: (bytes) => guard.giveBack(bytes),
@@ -100,6 +119,7 @@ export function watchProtocol(
   leg: HypervisorSocket,
   rule: ProtocolRule,
   onForeign: (detail: string) => void,
+  read: Buffer = NOTHING,
 ): HypervisorSocket {
   let first: Buffer | undefined = NOTHING
   const watch = (bytes: Buffer) => {
@@ -110,6 +130,7 @@ export function watchProtocol(
     first = undefined
     if (verdict !== 'fits') onForeign(verdict.foreign)
   }
+  watch(read)
   return legLike(leg, {
     take: (taker) =>
       leg.take((bytes) => {
@@ -135,13 +156,21 @@ class ProtocolGuard {
   #overdue = false
   #taker: TakeBytes = () => false
 
-  constructor(leg: HypervisorSocket, rule: ProtocolRule) {
+  constructor(leg: HypervisorSocket, rule: ProtocolRule, read: Buffer) {
     this.#leg = leg
     this.#rule = rule
+    this.#judgeRead(read)
     leg.ended.then((cause) => {
       this.#release()
       this.#endWith(cause)
     })
+  }
+
+  #judgeRead(read: Buffer): void {
+    this.#fromServer = read.subarray(0, LONGEST)
+    const verdict = judgeProtocol(this.#rule, 'server', this.#fromServer)
+    if (verdict === 'fits') this.#state = 'open'
+    else if (verdict !== 'undecided') this.#endWith(new LegFault('wrong_instance', verdict.foreign))
   }
 
   get ended(): Promise<Error | undefined> {

@@ -15,9 +15,9 @@ export function serial(replay: ReplaySettings, identity: IdentitySetting): Conso
     pages: { '/serial.html': 'serial.html' },
     acceptsText: true,
     secure: async (dialled, _limits, { admission, query, log }) => {
-      const hypervisor = carryingOnly(NONE_THAT_IDENTIFIES, dialled, identity, log)
-      if (replay.maxBytes === 0) return { hypervisor, rest: Buffer.alloc(0) }
-      const joined = replays.join(placeOf(admission), hypervisor)
+      const carrying = carryingOnly(NONE_THAT_IDENTIFIES, dialled, identity, log)
+      if (replay.maxBytes === 0) return carrying
+      const joined = replays.join(placeOf(admission), carrying.hypervisor)
       // A terminal that dials again still shows what it had.
       return { hypervisor: joined.hypervisor, rest: query.get('replay') === '0' ? Buffer.alloc(0) : joined.earlier }
     },

@@ -10,9 +10,6 @@ export const spiceHtml5 = (identity: IdentitySetting): Console => ({
   subprotocols: ['binary'],
   pages: { '/spice_auto.html': 'spice_auto.html' },
   acceptsText: false,
-  secure: async (dialled, _limits, { log }) => ({
-    hypervisor: carryingOnly({ only: identifying.spice }, dialled, identity, log),
-    rest: Buffer.alloc(0),
-  }),
+  secure: async (dialled, _limits, { log }) => carryingOnly({ only: identifying.spice }, dialled, identity, log),
   greet: nothingToShake,
 })

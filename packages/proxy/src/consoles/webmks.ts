@@ -6,7 +6,7 @@
 import type { HypervisorSocket } from '../hypervisor-socket.ts'
 import { Refused } from '../refused.ts'
 import { type Console, type HandshakeLimits, type IdentitySetting, nothingToShake, type Shaken } from './console.ts'
-import { carryingOnly, NONE_THAT_IDENTIFIES } from './protocol-guard.ts'
+import { carryingOnly, NO_WEBSOCKET, NONE_THAT_IDENTIFIES } from './protocol-guard.ts'
 
 /** The answer's status line and header together; hosts send a few hundred bytes. */
 const MAX_HEADER_BYTES = 8192
@@ -19,12 +19,13 @@ export const webmks = (identity: IdentitySetting): Console => ({
   secure: async (hypervisor, limits, { admission: { internalAccessPath }, log }) => {
     // The answer to CONNECT tells an MKS host from a VNC server; without one, MKS itself would begin as RFB does.
     if (internalAccessPath === undefined) {
-      return { hypervisor: carryingOnly(NONE_THAT_IDENTIFIES, hypervisor, identity, log), rest: Buffer.alloc(0) }
+      return carryingOnly(NONE_THAT_IDENTIFIES, hypervisor, identity, log)
     }
     const request = connectRequest(internalAccessPath)
     const answer = readAnswer(hypervisor, limits)
     hypervisor.write(request)
-    return answer
+    const { rest } = await answer
+    return carryingOnly(NO_WEBSOCKET, hypervisor, identity, log, rest)
   },
   greet: nothingToShake,
 })
