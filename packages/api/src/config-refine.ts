@@ -1,6 +1,13 @@
 /** What the API's configuration must satisfy as a whole, beyond each key by itself. */
-import { readFileSync } from 'node:fs'
-import { type ConfigFault, caFaults, isLoopback, originProblem, parseListen } from '@oriel/runtime'
+import {
+  type ConfigFault,
+  caFaults,
+  isLoopback,
+  originProblem,
+  parseListen,
+  readingFailure,
+  readTextFile,
+} from '@oriel/runtime'
 import { keystoneFaults } from './auth/keystone-config.ts'
 import type { ApiConfig } from './config.ts'
 import { storeNameFault } from './console-auth-tokens/open.ts'
@@ -40,10 +47,9 @@ function* authFaults({ auth, listen }: ApiConfig): Iterable<ConfigFault> {
 function cafileFaults(path: string, file: string | undefined): readonly ConfigFault[] {
   if (file === undefined) return []
   try {
-    return caFaults(path, readFileSync(file, 'utf8'))
+    return caFaults(path, readTextFile(file))
   } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException
-    const message = `cannot read ${JSON.stringify(file.slice(0, 120))} (${code}), give a PEM file that this user may read`
+    const message = `cannot read ${JSON.stringify(file.slice(0, 120))} (${readingFailure(error)}), give a PEM file that this user may read`
     return [{ path, message }]
   }
 }

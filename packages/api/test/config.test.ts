@@ -159,6 +159,12 @@ describe('configuration', () => {
     ],
     ['an unknown status', `${NONE}${STATIC}${server('a')}status = "RUNNING"`, 'sources[0].servers[0].status', 'ACTIVE'],
     ['an unknown key', `${NONE}tokens.ttl_second = 5`, 'tokens.ttl_second', 'ttl_seconds'],
+    [
+      'a device as file of CAs for Keystone',
+      `auth.method = "keystone"\n[auth.keystone]\nauth_url = "https://k"\nusername = "u"\npassword = "p"\nproject_id = "p"\ncafile = "/dev/zero"`,
+      'auth.keystone.cafile',
+      'it has more than 16 MiB), give a PEM file',
+    ],
   ])('%s: the fault names the key and the remedy', (_, toml, path, remedy) => {
     const [fault, ...others] = faults(toml)
     expect(fault?.path).toBe(path)

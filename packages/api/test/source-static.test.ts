@@ -1,4 +1,4 @@
-import { mkdtempDisposable, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdtempDisposable, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ConfigError, createLogger } from '@oriel/runtime'
@@ -127,6 +127,14 @@ describe('a file of servers', () => {
     expect(one.changes).toEqual([])
     await writeFile(one.file, entry().replace('web-1', 'web-one'))
     await expect.poll(() => nameOf(one.source)).toBe('web-one')
+  })
+
+  test('that has more than 16 MiB changes nothing, and the log says so', async () => {
+    await using one = await withFile()
+    await truncate(one.file, 16 * 2 ** 20 + 1)
+    one.source.reload([])
+    expect(one.records.at(-1)?.faults).toEqual([expect.stringContaining('it has more than 16 MiB')])
+    expect(await nameOf(one.source)).toBe('web-1')
   })
 
   test('that is gone changes nothing either', async () => {

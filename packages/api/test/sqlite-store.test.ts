@@ -1,6 +1,17 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { chmod, copyFile, mkdir, mkdtempDisposable, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtempDisposable,
+  readFile,
+  rename,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -227,6 +238,16 @@ describe('a store that cannot be opened', () => {
     expect(fault?.message).toContain(file())
     expect(fault?.message).toContain('give a file that this user may write')
   })
+
+  test.each(['mysql://u:p@db.example/d?ssl-ca=', 'postgres://u:p@db.example/d?sslrootcert='])(
+    'refuses a file of CAs of more than 16 MiB in %s',
+    async (url) => {
+      const file = freshFile()
+      await writeFile(file, '')
+      await truncate(file, 16 * 2 ** 20 + 1)
+      await expect(openTokenStore(`${url}${file}`, { startTimeoutMs: 0 })).rejects.toThrow('it has more than 16 MiB')
+    },
+  )
 
   test.each(['oriel.db', 'sqlite:', 'redis://h', 'toString:x'])('%s is no name of a store', async (name) => {
     await expect(openTokenStore(name)).rejects.toThrow('names no store')

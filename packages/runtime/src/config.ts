@@ -1,5 +1,4 @@
 /** Configuration: a TOML file under the environment, checked against a TypeBox schema once, then frozen. */
-import { readFileSync } from 'node:fs'
 import { resolve as resolvePath } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
 import type * as Type from 'typebox'
@@ -9,6 +8,7 @@ import { otherProgramOf } from './config/program-files.ts'
 import { resolve } from './config/resolve.ts'
 import type { JsonSchema } from './config/schema-view.ts'
 import { syntaxFault } from './config/syntax.ts'
+import { readTextFile } from './read-file.ts'
 
 export interface ConfigInput<S extends Type.TSchema = Type.TSchema> {
   /** The program that is configured, such as `oriel-api`: the file of another one is one fault. Default: none. */
@@ -21,7 +21,7 @@ export interface ConfigInput<S extends Type.TSchema = Type.TSchema> {
   readonly ignoreEnv?: readonly string[]
   /** The folder from which relative names in `…_file` keys count. Default: the working folder. */
   readonly baseDir?: string | undefined
-  /** Reads the file that a `…_file` key names, by absolute path. Default: from disk, as UTF-8. */
+  /** Reads the file that a `…_file` key names, by absolute path. Default: from disk, as UTF-8, at most 16 MiB. */
   readonly readFile?: (path: string) => string
   /** Told of each file that a key names, by absolute path, before it is read. */
   readonly onFile?: (path: string) => void
@@ -72,7 +72,7 @@ function parseToml(text: string, root: JsonSchema): object {
   }
 }
 
-function fileReader({ baseDir = '.', readFile = (path) => readFileSync(path, 'utf8'), onFile }: ConfigInput) {
+function fileReader({ baseDir = '.', readFile = readTextFile, onFile }: ConfigInput) {
   return (name: string) => {
     const path = resolvePath(baseDir, name)
     onFile?.(path)

@@ -49,6 +49,7 @@ export { createLogger, type Logger, type LoggerOptions, logLevel, silentLogger }
 export { maskTokens, maskValue, redactUrl } from './mask.ts'
 export { withLogMetrics, withProcessMetrics } from './metrics.ts'
 export { Output, type OutputOptions, type Put } from './output.ts'
+export { readingFailure, readTextFile } from './read-file.ts'
 export { type CheckState, type Health, type Readiness, type ReadinessOptions, readiness } from './readiness.ts'
 export { allowingLine, RefusedOrigins, type RefusedOriginsOptions } from './refused-origins.ts'
 export { matchesSha256, Secret, sha256Hex } from './secret.ts'

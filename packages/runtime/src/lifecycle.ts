@@ -1,5 +1,4 @@
 /** A program's life: arguments, configuration, start, signals, stop, exit code. */
-import { readFileSync } from 'node:fs'
 import { dirname, resolve as resolvePath } from 'node:path'
 import { isatty } from 'node:tty'
 import type * as Type from 'typebox'
@@ -14,6 +13,7 @@ import { createLogger, type Logger, logLevel } from './log.ts'
 import { maskTokens } from './mask.ts'
 import { flushOutputs, standardError, standardOutput } from './output.ts'
 import { type FlagHelp, helpText, type ProgramArguments, programArguments } from './program-arguments.ts'
+import { readTextFile } from './read-file.ts'
 import { type Reread, type Stamps, stampOf, watchReloads } from './reload.ts'
 import { type Endings, type SignalSource, watchEndings } from './signals.ts'
 
@@ -248,7 +248,7 @@ function configOf<S extends Type.TSchema>(options: ProgramOptions<S>, args: Prog
 
 function readConfigFile(file: string): string {
   try {
-    return readFileSync(file, 'utf8')
+    return readTextFile(file)
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? ''
     const message = `cannot read this file: ${FILE_REASONS[code] ?? `${code}, give a file that this user may read`}`
@@ -259,6 +259,7 @@ function readConfigFile(file: string): string {
 const FILE_REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'it does not exist, give the name of an existing one to --config',
   EACCES: 'this user may not, change its owner or mode',
+  EFBIG: 'it has more than 16 MiB, give a configuration to --config',
   EISDIR: 'it is a folder, give the file in it to --config',
 }
 

@@ -1,7 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, openSync } from 'node:fs'
+import { mkdtempDisposable, truncate, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -87,6 +90,21 @@ test('a bad configuration ends it with 2, a fault a line', async () => {
     expect.stringMatching(/^ORIEL_LISTN: .*ORIEL_LISTEN for listen$/),
     expect.stringMatching(/^listen: "nowhere" does not fit, .* \(from ORIEL_LISTEN\)$/),
   ])
+})
+
+test('a configuration of more than 16 MiB ends it with 2, unread beyond that', async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'oriel-config-'))
+  const file = join(folder.path, 'large.toml')
+  await writeFile(file, '')
+  await truncate(file, 16 * 2 ** 20 + 1)
+  for (const name of [file, '/dev/zero']) {
+    using it = launch({}, '--check-config', '--config', name)
+    it.child.stdout.resume()
+    expect(await it.ended).toEqual([2, null])
+    expect(await it.stderr).toContain(
+      'cannot read this file: it has more than 16 MiB, give a configuration to --config',
+    )
+  }
 })
 
 test('a port in use ends it with 1, and the log names the key, the address and a remedy to copy', async () => {

@@ -1,6 +1,6 @@
 /** `@oriel/sdk/node`: settings from files and variables, tried out against a Keystone stub, and TLS with an own authority. */
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -95,6 +95,17 @@ describe('fromClouds', () => {
     const file = home.path('own/prod.yaml')
     expect(fromClouds({ file, env: home.env })).toHaveProperty('auth')
     expect(fromClouds({ env: { ...home.env, OS_CLIENT_CONFIG_FILE: file } })).toHaveProperty('auth')
+  })
+
+  it('refuses files of more than 16 MiB', async () => {
+    const auth = 'auth: { auth_url: "http://h", username: u, password: p }'
+    await using home = await homeWith({ 'large.yaml': '', 'clouds.yaml': '' })
+    const large = home.path('large.yaml')
+    await truncate(large, 16 * 2 ** 20 + 1)
+    await writeFile(home.path('clouds.yaml'), `clouds: { a: { ${auth}, cacert: "${large}" } }`)
+    const problem = /large.yaml has more than 16 MiB/
+    expect(() => fromClouds({ file: large, env: home.env })).toThrow(problem)
+    expect(() => fromClouds({ file: home.path('clouds.yaml'), env: home.env })).toThrow(problem)
   })
 
   it('prefers the cloud named openstack', async () => {

@@ -127,6 +127,7 @@ TOML. This page is made of the programs' own schemas by \`npm run docs\`.
 - Every key can be set in the environment: \`ORIEL_\` and the path in upper case, two underscores between tables,
   \`ORIEL_TOKENS__TTL_SECONDS=60\`, \`ORIEL_LISTEN__0__ADDRESS=0.0.0.0:6080\`. The environment wins over the file.
 - A key with \`_file\` at its end reads its value from that file: \`token_file = "/run/secrets/token"\`.
+  It may be a pipe. A file of more than 16 MiB is a fault, whether it holds a value, PEM or the configuration itself.
 - An unknown key is an error that names the nearest known one. \`--check-config\` prints every fault and exits 0 or 2.
   A warning, such as for a certificate that expires within 14 days, leaves it at 0; the start logs it.
 - \`ORIEL_LOG_LEVEL\` is \`info\` unless set: \`trace\`, \`debug\`, \`info\`, \`warn\`, \`error\` or \`fatal\`.

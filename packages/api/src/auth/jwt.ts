@@ -1,6 +1,5 @@
 /** JSON Web Tokens of an OpenID provider or any other issuer that publishes its keys as a JWK set. */
-import { readFileSync } from 'node:fs'
-import { type Logger, silentLogger } from '@oriel/runtime'
+import { type Logger, readTextFile, silentLogger } from '@oriel/runtime'
 import { createRemoteJWKSet, customFetch, errors, type JWTPayload, jwtVerify } from 'jose'
 import {
   type AuthenticationRequest,
@@ -134,7 +133,7 @@ interface KeyFetcher extends Disposable {
 
 /** Asks the issuer anew each time where its keys are, so that it may move them. */
 function keyFetcher(config: JwtConfig): KeyFetcher {
-  const client = jsonClient({ ca: config.cafile === undefined ? undefined : readFileSync(config.cafile, 'utf8') })
+  const client = jsonClient({ ca: config.cafile === undefined ? undefined : readTextFile(config.cafile) })
   const discovery = `${config.issuer.replace(/\/+$/, '')}/.well-known/openid-configuration`
   const read = async (url: string, signal: AbortSignal) => {
     const { status, body } = await client.ask(url, { signal })

@@ -4,8 +4,7 @@
  *
  * A token restricted by access rules is refused: Keystone tells of it only those who say that they enforce such rules.
  */
-import { readFileSync } from 'node:fs'
-import { deadline, sha256Hex, within } from '@oriel/runtime'
+import { deadline, readTextFile, sha256Hex, within } from '@oriel/runtime'
 import * as Type from 'typebox'
 import * as Value from 'typebox/value'
 import { type Authenticator, AuthUnavailable, type Identity, Unauthenticated } from './authenticator.ts'
@@ -46,7 +45,7 @@ export function createKeystoneAuthenticator(
   { now = Date.now }: KeystoneDeps = {},
 ): Authenticator {
   const base = baseUrl(config.auth_url)
-  const client = jsonClient({ ca: config.cafile === undefined ? undefined : readFileSync(config.cafile, 'utf8') })
+  const client = jsonClient({ ca: config.cafile === undefined ? undefined : readTextFile(config.cafile) })
   const closing = new AbortController()
   const session = createSession(config, signIn, now)
   const known = new ExpiringMap<Identity>(maxRemembered)

@@ -1,6 +1,6 @@
 /** MariaDB for Kysely's MySQL dialect: a pool whose connections have deadlines, and are dropped when they miss one. */
-import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { readTextFile } from '@oriel/runtime'
 import { MysqlDialect, type MysqlPool, type MysqlPoolConnection } from 'kysely'
 import { createPool as createMysqlPool, type Pool, type PoolConnection, type QueryError } from 'mysql2'
 import { type DatabaseAddress, parseDatabaseUrl, showAddress, type UrlWords } from './database-url.ts'
@@ -53,7 +53,7 @@ function createPool(address: DatabaseAddress, { poolMax }: PoolOptions): Pool {
     ...(tls && {
       ssl: {
         ...{ rejectUnauthorized: true, verifyIdentity: true },
-        ...(tls.cafile && { ca: readFileSync(tls.cafile, 'utf8') }),
+        ...(tls.cafile && { ca: readTextFile(tls.cafile) }),
       },
     }),
     connectionLimit: poolMax,

@@ -1,5 +1,5 @@
 /** PostgreSQL for Kysely's own dialect: a pool whose connections have deadlines, and are dropped when they miss one. */
-import { readFileSync } from 'node:fs'
+import { readTextFile } from '@oriel/runtime'
 import { PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
 import { type DatabaseAddress, parseDatabaseUrl, showAddress, type UrlWords } from './database-url.ts'
@@ -47,7 +47,7 @@ function createPool(address: DatabaseAddress, { poolMax, statementTimeoutMs, log
     ssl: tls
       ? {
           rejectUnauthorized: true,
-          ...(tls.cafile && { ca: readFileSync(tls.cafile, 'utf8'), allowPartialTrustChain: true }),
+          ...(tls.cafile && { ca: readTextFile(tls.cafile), allowPartialTrustChain: true }),
         }
       : false,
     max: poolMax,

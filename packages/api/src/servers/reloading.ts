@@ -1,7 +1,7 @@
 /** The static source as a program has it: its servers may be given anew, and its file is read again when it changes. */
-import { readFileSync, unwatchFile, watchFile } from 'node:fs'
+import { unwatchFile, watchFile } from 'node:fs'
 import { resolve } from 'node:path'
-import { ConfigError, faultLine, type Logger, loadConfig } from '@oriel/runtime'
+import { ConfigError, faultLine, type Logger, loadConfig, readingFailure, readTextFile } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { serverFaults } from '../config-refine.ts'
 import { type StaticServerConfig, type StaticSourceConfig, staticServerConfig } from './config.ts'
@@ -96,10 +96,9 @@ function serversOf(servers: readonly StaticServerConfig[], path?: string): reado
 
 function textOf(path: string): string {
   try {
-    return readFileSync(path, 'utf8')
+    return readTextFile(path)
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    throw new ConfigError([{ path: '', message: `${path} cannot be read (${code})` }], { cause })
+    throw new ConfigError([{ path: '', message: `${path} cannot be read (${readingFailure(cause)})` }], { cause })
   }
 }
 

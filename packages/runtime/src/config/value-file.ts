@@ -1,4 +1,5 @@
 /** Values that stand in a file of their own: keys ending in `_file`, and PEM that is given by its file's name. */
+import { readingFailure } from '../read-file.ts'
 import { fault } from './faults.ts'
 import { keyPath } from './path.ts'
 import { type Place, type ResolveContext, UNREADABLE } from './place.ts'
@@ -46,7 +47,7 @@ function fileText(context: ResolveContext, schema: JsonSchema, { path, value, en
   try {
     return new Text(context.readFile(name).replace(/[\r\n]+$/, ''), isQuotable ? name : `the file of ${path}`)
   } catch (error) {
-    fault(context, { path }, unreadable(schema, isQuotable ? name : undefined, reasonOf(error)))
+    fault(context, { path }, unreadable(schema, isQuotable ? name : undefined, readingFailure(error)))
     return UNREADABLE
   }
 }
@@ -66,8 +67,3 @@ function isEvidentlyPath(name: string): boolean {
 }
 
 const MAX_NAME_LENGTH = 255
-
-function reasonOf(error: unknown): string {
-  const code = (error as { code?: unknown }).code
-  return typeof code === 'string' ? code : 'it failed'
-}

@@ -1,10 +1,10 @@
 /** One cloud out of `clouds.yaml`, completed by `secure.yaml` (secrets) and `clouds-public.yaml` (what a provider's clouds share). */
-import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parse } from 'yaml'
 import { SettingsError } from '../errors.ts'
 import type { Cloud } from './cloud.ts'
 import { type Environment, folders } from './folders.ts'
+import { readSettingsFile } from './read-file.ts'
 
 interface Wanted {
   readonly cloud: string | undefined
@@ -58,8 +58,9 @@ function read(path: string): Found | undefined {
 
 function contentOf(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8')
+    return readSettingsFile(path).toString('utf8')
   } catch (cause) {
+    if (cause instanceof SettingsError) throw cause
     const { code } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
     throw new SettingsError(`${path} cannot be read`, { cause })

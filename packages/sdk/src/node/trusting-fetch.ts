@@ -1,11 +1,11 @@
 /** A `fetch` over `node:https` for clouds whose certificates are signed by an own authority. */
-import { readFileSync } from 'node:fs'
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent, request as httpsRequest } from 'node:https'
 import { Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
 import { SettingsError } from '../errors.ts'
 import type { Fetch } from '../exchange.ts'
+import { readSettingsFile } from './read-file.ts'
 
 /** What to do in place of switching certificate checks off, for the messages that refuse to. */
 export const TRUST_INSTEAD =
@@ -70,8 +70,9 @@ function responseOf(message: IncomingMessage): Response {
 function pem(name: 'ca' | 'cert' | 'key', file: string | undefined): object {
   if (file === undefined) return {}
   try {
-    return { [name]: readFileSync(file) }
+    return { [name]: readSettingsFile(file) }
   } catch (cause) {
+    if (cause instanceof SettingsError) throw cause
     throw new SettingsError(`The ${name} file ${file} cannot be read`, { cause })
   }
 }
