@@ -7,7 +7,7 @@ import { freePort, startNovaStub } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import { type Authority, createProxy, novaAuthority } from '../src/index.ts'
 import { admit, authorityOf, type Cloud, PASSWORD, signInAt, startCloud } from './authority-cloud.ts'
-import { ADMIN_TOKEN, capture, configOf } from './fixture.ts'
+import { ADMIN_TOKEN, capture, configOf, INSTANCE } from './fixture.ts'
 
 /** A proxy with this authority, and how it says that it is. */
 async function proxyOf(authority: Authority) {
@@ -26,6 +26,13 @@ async function proxyOf(authority: Authority) {
 }
 const READY = { status: 200, body: { status: 'ok', checks: { authority: 'ok' } } }
 const UNREADY = { status: 503, body: { status: 'unready', checks: { authority: 'failing' } } }
+
+/** The headers with which Nova says which microversion it answers at. */
+const versionIn = (headers: Headers) =>
+  [...headers].filter(([name]) => ['openstack-api-version', 'x-openstack-nova-api-version'].includes(name)) as [
+    string,
+    string,
+  ][]
 
 const novaAt = (cloud: Cloud) => `endpoint = "${cloud.origin}/v2.1"`
 
@@ -106,6 +113,47 @@ describe('a proxy that starts with a setting that is wrong', () => {
     expect(await proxy.ready()).toEqual(UNREADY)
     const message = 'its role is not one that os_compute_api:os-console-auth-tokens lets through'
     expect(proxy.errors()[0]).toMatchObject({ key: 'authority.auth', msg: expect.stringContaining(message) })
+  })
+
+  it.each([
+    ['JSON of another kind', { ok: true }],
+    ['a console without an address', { console: {} }],
+    ['the address of a console', { console: { instance_uuid: INSTANCE, host: '192.0.2.1', port: 5900 } }],
+    ['a port that cannot be dialled', { console: { instance_uuid: INSTANCE, host: '192.0.2.1', port: 0 } }],
+  ])('is not ready if its endpoint answers every question with 200 and %s', async (_, body) => {
+    await using nova = await startNovaStub({ tokens: {}, adminToken: ADMIN_TOKEN })
+    const auth = staticToken(ADMIN_TOKEN)
+    const fetch = async (url: string, init: RequestInit) => {
+      const { headers } = await globalThis.fetch(url, init)
+      return url.includes('os-console')
+        ? Response.json(body, { headers: versionIn(headers) })
+        : globalThis.fetch(url, init)
+    }
+    const authority = novaAuthority({ endpoint: nova.url, auth, timeoutMs: 60_000, fetch })
+    await using proxy = await proxyOf(authority)
+    expect(await proxy.ready()).toEqual(UNREADY)
+    expect(proxy.errors()[0]).toMatchObject({
+      key: 'authority.endpoint',
+      msg: expect.stringContaining('Nova does not answer there'),
+    })
+    await admit(authority).catch(() => {})
+    expect(await proxy.ready()).toEqual(UNREADY)
+  })
+
+  it.each([
+    [409, 'conflictingRequest'],
+    [400, 'badRequest'],
+  ])('is not ready if its endpoint answers every question with %i', async (status, key) => {
+    await using nova = await startNovaStub({ tokens: {}, adminToken: ADMIN_TOKEN })
+    const fetch = async (url: string, init: RequestInit) =>
+      url.includes('os-console')
+        ? Response.json({ [key]: { code: status, message: 'No.' } }, { status })
+        : globalThis.fetch(url, init)
+    await using proxy = await proxyOf(
+      novaAuthority({ endpoint: nova.url, auth: staticToken(ADMIN_TOKEN), timeoutMs: 60_000, fetch }),
+    )
+    expect(await proxy.ready()).toEqual(UNREADY)
+    expect(proxy.errors()[0]).toMatchObject({ key: 'authority.endpoint' })
   })
 
   it('is ready if all is well, and says nothing', async () => {

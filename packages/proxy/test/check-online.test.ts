@@ -65,6 +65,33 @@ describe('oriel-proxy --check-config', () => {
     expect(faults).toEqual([expect.stringMatching(/^authority\.auth\.password: Keystone refuses this credential/)])
   })
 
+  it.each([
+    ['nova', 'Nova', (token: string) => ({ console: { instance_uuid: token, host: '192.0.2.1', port: 5900 } })],
+    ['oriel', 'The API', () => ({ session: { id: 'x', console: {} } })],
+  ])(
+    '--online names an endpoint of kind %s that answers 200 to a token that cannot exist',
+    async (kind, service, body) => {
+      const versions = { versions: [{ id: 'v2.1', status: 'CURRENT', version: '2.99', min_version: '2.1', links: [] }] }
+      const server = createServer(({ url, headers }, response) => {
+        const version = headers['openstack-api-version']
+        if (version !== undefined) response.setHeader('OpenStack-API-Version', version)
+        const isRoot = !/os-console|sessions/.test(url!)
+        const answer = isRoot
+          ? { ...versions, version: versions.versions[0] }
+          : body('5d0ba0a5-9f3d-4a2c-9c2b-6f1f0f5f7d11')
+        response.end(JSON.stringify(answer))
+      }).listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v2.1`
+      const toml = proxyToml(`kind = "${kind}"\nendpoint = "${endpoint}"\nauth = { method = "token", token = "t" }`)
+      const { code, faults } = await check('proxy', toml, '--online')
+      server.closeAllConnections()
+      server.close()
+      expect(code).toBe(2)
+      expect(faults).toEqual([expect.stringMatching(`^authority\\.endpoint: ${service} does not answer there`)])
+    },
+  )
+
   it('--online names the key of a token that oriel-api refuses, and sends it no heartbeat', async () => {
     const toml = proxyToml(`kind = "oriel"\nendpoint = "${refusing}"\nauth = { method = "token", token = "t" }`)
     const { code, faults } = await check('proxy', toml, '--online')

@@ -1,8 +1,10 @@
 /** Names the key of the configuration that a failing authority points at, and tells Keystone's failures from the service's. */
 import type { ConfigFault } from '@oriel/runtime'
 import { AnswerError, type Auth, FaultError, Forbidden, ServerFault, SettingsError, Unauthorized } from '@oriel/sdk'
+import { UnusableConnectInfo } from '../admit/authority.ts'
 import type { AuthorityConfig } from '../config.ts'
 import { isUntrusted } from './trust.ts'
+import { ImpostorError } from './verdict.ts'
 
 /** Paths of the keys that a failure may come from. */
 export interface AuthorityKeys {
@@ -100,7 +102,11 @@ const refused = (path: string, message: string): Diagnosis => ({ path, message, 
 const unusable = (path: string, message: string): Diagnosis => ({ path, message, isRefusal: false })
 
 /** Whether something answered, which is not the service that was meant. */
-const isAnswer = (cause: unknown) => cause instanceof AnswerError || (cause instanceof FaultError && cause.status < 500)
+export const isAnswer = (cause: unknown) =>
+  cause instanceof AnswerError ||
+  cause instanceof ImpostorError ||
+  cause instanceof UnusableConnectInfo ||
+  (cause instanceof FaultError && cause.status < 500)
 
 const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 

@@ -4,21 +4,12 @@
  */
 import type { OpenableConsoleType } from '@oriel/contract'
 import { tokenOf } from '@oriel/contract'
-import {
-  BadRequest,
-  type Client,
-  Conflict,
-  Forbidden,
-  NotFound,
-  NotImplemented,
-  ServerFault,
-  VersionError,
-} from '@oriel/sdk'
+import { type Client, Forbidden, NotFound, NotImplemented, ServerFault, VersionError } from '@oriel/sdk'
 import { type Admission, admissionOf } from '../admit/authority.ts'
 import { Refused } from '../refused.ts'
 import type { Diagnose } from './diagnose.ts'
 import { novaConnectInfo } from './nova-connect-info.ts'
-import { judgeService, unusableAnswer } from './verdict.ts'
+import { isAboutOne, judgeService, unusableAnswer } from './verdict.ts'
 
 /** What came of a question for a new console. Only `failed` says nothing of the instance. */
 export type FreshConsole =
@@ -58,16 +49,12 @@ function judgeFresh(cause: unknown, diagnose: Diagnose): FreshConsole {
   if (cause instanceof Forbidden && cause.key === 'forbidden') return { is: 'forbidden', cause }
   const unusable = unusableAnswer(cause)
   if (unusable) return absent(`Nova makes a console that cannot be dialled: ${unusable}`, cause)
-  if (isRefusal(cause)) return absent(`Nova makes no console: ${cause.message}`, cause)
+  // Not ready, or without a console of this type, which is how a stopped server answers.
+  if (isAboutOne(cause)) return absent(`Nova makes no console: ${cause.message}`, cause)
   if (cause instanceof NotImplemented && cause.key === 'notImplemented') return otherType(cause)
   if (cause instanceof VersionError) return otherType(cause)
   return failed(cause, diagnose)
 }
-
-/** Not ready, or without a console of this type, which is how a stopped server answers. */
-const isRefusal = (cause: unknown): cause is Conflict | BadRequest =>
-  (cause instanceof Conflict && cause.key === 'conflictingRequest') ||
-  (cause instanceof BadRequest && cause.key === 'badRequest')
 
 const absent = (detail: string, cause: unknown): FreshConsole => ({
   is: 'absent',

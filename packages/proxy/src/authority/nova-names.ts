@@ -4,7 +4,7 @@ import { Refused } from '../refused.ts'
 import type { InstanceNames } from '../rfb/identity.ts'
 import type { Diagnose } from './diagnose.ts'
 import type { NovaServer } from './nova-state.ts'
-import { isUnknown, judgeService, unusableAnswer, type Verdict } from './verdict.ts'
+import { isAboutOne, isUnknown, judgeService, unusableAnswer, type Verdict } from './verdict.ts'
 
 /** What libvirt calls the guest, such as `instance-0000002a`. Nova shows it to administrators alone. */
 const INSTANCE_NAME = 'OS-EXT-SRV-ATTR:instance_name'
@@ -28,6 +28,11 @@ export function judgeServer(cause: unknown, diagnose: Diagnose): Verdict {
   if (cause instanceof Forbidden) {
     const detail = 'Nova does not let the proxy see servers: its credential needs the role admin'
     return { refused: new Refused('authority_unavailable', detail, { cause }), evidence: 'answer' }
+  }
+  // Tenants decide on the state of their instances, so Nova's own fault about one says nothing of the others.
+  if (isAboutOne(cause)) {
+    const detail = `Nova does not show the server: ${cause.message}`
+    return { refused: new Refused('console_unreachable', detail, { cause }), evidence: 'answer' }
   }
   // Of an instance in a cell that is down, Nova shows little more than the id (API guide, "Handling Down Cells").
   const unusable = unusableAnswer(cause)

@@ -14,7 +14,7 @@ import { judgeServer, namesOf } from './nova-names.ts'
 import type { NovaServer } from './nova-state.ts'
 import { NovaValidation, type ValidateSetting } from './nova-validation.ts'
 import { raceSignal } from './race-signal.ts'
-import { judgeToken, type Verdict } from './verdict.ts'
+import { judgeToken, probe, type Verdict } from './verdict.ts'
 import { Watch, type WatchTimes } from './watch.ts'
 
 export interface NovaAuthorityOptions {
@@ -101,14 +101,8 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
     if (needsNames || validation.needsServers) namesBreaker.check()
   }
 
-  /** Looks up a token that cannot exist, which proves the sign-in, the endpoint and the role. */
   async function verify(signal: AbortSignal): Promise<void> {
-    try {
-      await lookUp(new Secret(randomUUID()), signal)
-    } catch (cause) {
-      const { evidence } = judgeToken(cause, { service: 'Nova', diagnose, minted: true })
-      if (evidence !== 'answer') throw cause
-    }
+    await probe(() => lookUp(new Secret(randomUUID()), signal))
   }
 
   /** A question of a client's that also tells the watch how the authority is. */

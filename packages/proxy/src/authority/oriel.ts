@@ -18,7 +18,7 @@ import { startBeats } from './beats.ts'
 import { type AuthorityKeys, DEFAULT_KEYS, diagnosing, followSignIn } from './diagnose.ts'
 import { Ledger } from './ledger.ts'
 import { raceSignal } from './race-signal.ts'
-import { judgeToken, type Verdict } from './verdict.ts'
+import { judgeToken, probe, type Verdict } from './verdict.ts'
 
 export interface OrielAuthorityOptions {
   /**
@@ -133,11 +133,10 @@ export async function verifyOriel(options: Omit<OrielAuthorityOptions, 'log'>, s
   const diagnose = diagnosing({ service: 'The API', rule: RULE, keys: options.keys ?? DEFAULT_KEYS, signIn })
   const body = { token: randomUUID(), proxy_id: options.proxyId, client_address: '127.0.0.1' }
   try {
-    await oriel.admitSession({ body }, { signal })
+    await probe(() => oriel.admitSession({ body }, { signal }))
   } catch (cause) {
     if (signal.aborted) throw signal.reason
-    const { evidence } = judgeToken(cause, { service: 'The API', diagnose, minted: true })
-    if (evidence !== 'answer') throw new ConfigError([diagnose(cause)], { cause })
+    throw new ConfigError([diagnose(cause)], { cause })
   }
 }
 

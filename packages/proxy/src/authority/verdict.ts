@@ -63,6 +63,26 @@ export function judgeService(cause: unknown, diagnose: Diagnose, did: string): V
 /** Whether the service said in its own words that there is no such thing. A 404 without them comes from something else. */
 export const isUnknown = (error: unknown) => error instanceof NotFound && error.key === 'itemNotFound'
 
+/**
+ * Looks up a token that cannot exist, which proves sign-in, endpoint and role: the service alone answers 404 in its own
+ * words. A 429 proves nothing against it, since other clients of the cloud may have used the limit up.
+ * @throws what `lookUp` throws; an Error when there is such a token, so that something else answers at the endpoint
+ */
+export async function probe(lookUp: () => Promise<unknown>): Promise<void> {
+  try {
+    await lookUp()
+  } catch (cause) {
+    if (isUnknown(cause) || tooMany(cause)) return
+    throw cause
+  }
+  throw new ImpostorError('it knows a token that cannot exist')
+}
+
+/** Another service answers in place of the one that was meant. */
+export class ImpostorError extends Error {
+  override readonly name = 'ImpostorError'
+}
+
 /** What is wrong with an answer that is the service's own, about this one thing alone. */
 export function unusableAnswer(cause: unknown): string | undefined {
   if (cause instanceof UnusableConnectInfo) return cause.message
@@ -70,8 +90,11 @@ export function unusableAnswer(cause: unknown): string | undefined {
   return cause instanceof AnswerError && cause.missing?.includes('.') ? cause.message : undefined
 }
 
-const isMoved = (error: unknown) => error instanceof Conflict && error.key === 'conflictingRequest'
-const isMalformed = (error: unknown) => error instanceof BadRequest && error.key === 'badRequest'
+const isMoved = (error: unknown): error is Conflict => error instanceof Conflict && error.key === 'conflictingRequest'
+const isMalformed = (error: unknown): error is BadRequest => error instanceof BadRequest && error.key === 'badRequest'
+
+/** Whether the service refused in its own words what was asked for, because of its state or its form. */
+export const isAboutOne = (error: unknown): error is Conflict | BadRequest => isMoved(error) || isMalformed(error)
 
 /** A status from 400 to 499, except what speaks of the caller: 401, 429, and a 403 in the service's own words. */
 function isClientError(error: unknown): boolean {

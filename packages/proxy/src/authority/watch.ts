@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { ConfigError, type Logger, within } from '@oriel/runtime'
-import type { Diagnose, Diagnosis } from './diagnose.ts'
+import { type Diagnose, type Diagnosis, isAnswer } from './diagnose.ts'
 
 export interface WatchTimes {
   /** How long the authority may go without an answer before it is asked, milliseconds. Default: 60,000. */
@@ -29,7 +29,7 @@ export class Watch implements AsyncDisposable {
   readonly #first = Promise.withResolvers<void>()
   /** When the authority last gave an answer that proves it well, or was last asked. */
   #asOf = performance.now()
-  #fault: { readonly diagnosis: Diagnosis; readonly cause: unknown } | undefined
+  #fault: { readonly diagnosis: Diagnosis; readonly cause: unknown; readonly isOther: boolean } | undefined
   #wake = Promise.withResolvers<void>()
 
   constructor({ idleMs = 60_000, retryMs = 5_000, onWell = () => {}, ...options }: WatchOptions) {
@@ -42,8 +42,16 @@ export class Watch implements AsyncDisposable {
     this.#running ??= this.#run()
   }
 
-  /** The authority answered a question of a client's, and so is well. */
+  /**
+   * The authority answered a question of a client's, and so is well. Ignored while something else answers in its place:
+   * then only the next `verify` counts, whose answer is known.
+   */
   answered(): void {
+    if (this.#fault?.isOther) return
+    this.#well()
+  }
+
+  #well(): void {
     this.#asOf = performance.now()
     if (this.#fault) this.#log?.info('the authority can be used again')
     this.#fault = undefined
@@ -55,7 +63,7 @@ export class Watch implements AsyncDisposable {
     const diagnosis = this.#options.diagnose(cause)
     const isNews = this.#fault?.diagnosis.message !== diagnosis.message
     this.#asOf = performance.now()
-    this.#fault = { diagnosis, cause }
+    this.#fault = { diagnosis, cause, isOther: !diagnosis.isRefusal && isAnswer(cause) }
     const { path: key, message } = diagnosis
     if (isNews) this.#log?.error({ key, err: cause }, `the authority cannot be used: ${key}: ${message}`)
     this.#wake.resolve()
@@ -85,7 +93,7 @@ export class Watch implements AsyncDisposable {
   async #ask(signal: AbortSignal): Promise<void> {
     try {
       await this.#options.verify(signal)
-      this.answered()
+      this.#well()
       this.#options.onWell()
     } catch (cause) {
       if (!signal.aborted) this.failed(cause)
