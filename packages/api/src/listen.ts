@@ -37,6 +37,7 @@ export async function listen(fetch: Fetch, options: ListenOptions): Promise<List
   const answer = getRequestListener(fetch, { overrideGlobalObjects: false, errorHandler: answerMalformed })
   const server = createServer(limits(options), (request: IncomingMessage, response: ServerResponse) => {
     nameHost(request)
+    spellHost(request)
     underWay.add(response)
     response.once('close', () => underWay.delete(response))
     void answer(request, response)
@@ -66,6 +67,17 @@ function nameHost({ httpVersion, headers, socket }: IncomingMessage): void {
   if (httpVersion !== '1.0' || headers.host !== undefined) return
   const { localAddress = '', localPort } = socket
   headers.host = `${isIPv6(localAddress) ? `[${localAddress}]` : localAddress}:${localPort}`
+}
+
+/**
+ * Writes the Host as URLs do: an IPv6 address in its shortest form, and no colon without a port (RFC 3986 section 3.2.3 allows
+ * it). The adapter takes any other spelling for a forged host.
+ */
+function spellHost({ headers }: IncomingMessage): void {
+  const [, name, port] = /^(\[[\da-f:.]+\]|[\w.-]+)(?::(\d*))?$/i.exec(headers.host ?? '') ?? []
+  if (name === undefined) return
+  const spelt = name.startsWith('[') ? (URL.parse(`http://${name}`)?.hostname ?? name) : name
+  headers.host = port ? `${spelt}:${port}` : spelt
 }
 
 /** A request that is HTTP and still no request: an empty Host, a Host with slashes, a target that is no path. */

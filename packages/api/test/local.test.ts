@@ -51,16 +51,16 @@ const create = (headers: Readonly<Record<string, string>>): Sent => ({
 const JSON_BODY = { 'Content-Type': 'application/json' }
 
 describe('an API that asks for no credentials', () => {
-  test.each([['localhost'], ['localhost:9774'], ['127.0.0.1:8774'], ['127.9.9.9'], ['[::1]:8774'], ['api.localhost']])(
-    'serves Host %s',
-    async (host) => {
-      await using api = await start()
-      expect(await send(api.address, { headers: { Host: host } })).toMatchObject({ status: 200 })
-      expect(await send(api.address, create({ Host: host, Origin: `http://${host}`, ...JSON_BODY }))).toMatchObject({
-        status: 200,
-      })
-    },
-  )
+  test.each([
+    ...['localhost', 'localhost:9774', '127.0.0.1:8774', '127.9.9.9', '[::1]:8774', 'api.localhost'],
+    ...['[::ffff:127.0.0.1]:8774', '[::FFFF:7f00:1]', '[0:0:0:0:0:0:0:1]:8774', '127.0.0.1:', 'LocalHost:', '[::1]:'],
+  ])('serves Host %s', async (host) => {
+    await using api = await start()
+    expect(await send(api.address, { headers: { Host: host } })).toMatchObject({ status: 200 })
+    expect(await send(api.address, create({ Host: host, Origin: `http://${host}`, ...JSON_BODY }))).toMatchObject({
+      status: 200,
+    })
+  })
 
   test.each([
     REBOUND,
@@ -68,6 +68,8 @@ describe('an API that asks for no credentials', () => {
     'localhost.attacker.example',
     '127.0.0.1.nip.example',
     '192.0.2.7',
+    '192.0.2.7:',
+    '[::ffff:192.0.2.7]:8774',
     '0.0.0.0',
   ])('refuses Host %s on every path, and says what to do', async (host) => {
     await using api = await start()

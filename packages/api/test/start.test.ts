@@ -153,6 +153,16 @@ describe('what is no request', () => {
     expect(await raw(api.address, 'OPTIONS / HTTP/1.0\r\n\r\n')).toContain(`"http://${api.address}/v2.1/"`)
   })
 
+  test.each([
+    ['[2001:0db8::0005]:8774', 'http://[2001:0db8::0005]:8774/v2.1/'],
+    ['compute.example:', 'http://compute.example/v2.1/'],
+  ])('Host %s is a request, and its link is %s', async (host, link) => {
+    await using api = await startApi(config(), { log: silentLogger() })
+    const answer = await raw(api.address, `GET /v2.1 HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /)
+    expect(answer).toContain(`"href":"${link}"`)
+  })
+
   test('bytes behind the last request of a connection do not take its answer away', async () => {
     await using api = await startApi(config(), { log: silentLogger() })
     const length = '{"remote_console": {'.length

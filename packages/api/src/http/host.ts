@@ -2,7 +2,7 @@
 import type { ApiContext, ApiMiddleware } from './context.ts'
 import { HttpFault } from './faults.ts'
 
-const WELL_FORMED = /^(\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(:\d{1,5})?$/i
+const WELL_FORMED = /^(\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(:\d{0,5})?$/i
 
 /** Refuses a Host header that is empty or no `host:port` with 400, before it can end up in a link. */
 export function hostHeader(): ApiMiddleware {
@@ -17,5 +17,5 @@ export function hostHeader(): ApiMiddleware {
 export function publicBase(c: ApiContext, publicUrl: string | undefined): string {
   if (publicUrl !== undefined) return publicUrl.replace(/\/+$/, '')
   const { protocol, host } = new URL(c.req.url)
-  return `${protocol}//${c.req.header('Host') ?? host}`
+  return `${protocol}//${(c.req.header('Host') ?? host).replace(/:$/, '')}`
 }
