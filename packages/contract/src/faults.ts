@@ -1,7 +1,7 @@
 /** Faults: the one error shape of the API, `{ "<key>": { "code": <status>, "message": "<text>" } }`, at every microversion. */
 import * as Type from 'typebox'
 
-/** The member that wraps a fault, by HTTP status; every other status is a `computeFault` (Nova rule 1.2). */
+/** The member that wraps a fault of the API, by HTTP status; every other status is a `computeFault` (Nova rule 1.2). */
 export const faultKeys = {
   400: 'badRequest',
   401: 'unauthorized',
@@ -16,8 +16,12 @@ export const faultKeys = {
   503: 'serviceUnavailable',
 } as const satisfies Record<number, string>
 
+/** Keys for statuses that the proxy answers and Nova never does. */
+const proxyFaultKeys = { 421: 'misdirectedRequest' } as const satisfies Record<number, string>
+
+type ValueOf<T> = T[keyof T]
 /** The key of a fault with this HTTP status. */
-export type FaultKey = (typeof faultKeys)[keyof typeof faultKeys] | 'computeFault'
+export type FaultKey = ValueOf<typeof faultKeys> | ValueOf<typeof proxyFaultKeys> | 'computeFault'
 /** What a fault says: the HTTP status again, and a sentence for people. */
 export interface FaultDetail {
   readonly code: number
@@ -27,7 +31,7 @@ export type FaultBody = { readonly [K in FaultKey]?: FaultDetail }
 
 /** The key under which a fault of `status` stands. */
 export const faultKey = (status: number): FaultKey =>
-  (faultKeys as Readonly<Record<number, FaultKey>>)[status] ?? 'computeFault'
+  (({ ...faultKeys, ...proxyFaultKeys }) as Readonly<Record<number, FaultKey>>)[status] ?? 'computeFault'
 
 /** The body of a fault. */
 export const faultBody = (status: number, message: string): FaultBody => ({

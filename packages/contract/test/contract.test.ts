@@ -98,6 +98,7 @@ describe('faults', () => {
     [406, 'computeFault'],
     [409, 'conflictingRequest'],
     [413, 'overLimit'],
+    [421, 'misdirectedRequest'],
     [500, 'computeFault'],
     [503, 'serviceUnavailable'],
   ])('of %i stand under %s', (status, key) => {

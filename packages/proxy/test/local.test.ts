@@ -54,7 +54,9 @@ describe('a listener on loopback without credentials', () => {
     for (const path of ['/', '/oriel.json', '/nothing', `/?token=${TOKEN}`]) {
       const answer = await raw(proxy.address, [`GET ${path} HTTP/1.1`, rebound, 'Connection: close'])
       expect(answer.status).toBe(421)
-      expect(answer.body).toContain(refusals.foreign_host.text)
+      expect(JSON.parse(answer.body)).toEqual({
+        misdirectedRequest: { code: 421, message: refusals.foreign_host.text },
+      })
     }
     const origin = 'Origin: http://rebind.attacker.example'
     expect(await upgrade(proxy.address, undefined, [rebound, origin])).toMatchObject({ status: 421 })
@@ -66,6 +68,18 @@ describe('a listener on loopback without credentials', () => {
     expect(proxy.log.records('refused')).toContainEqual(
       expect.objectContaining({ refusal: 'foreign_host', detail: expect.stringContaining('rebind.attacker.example') }),
     )
+  })
+
+  it.each([
+    ['this machine, then a stranger', ['Host: localhost', 'Host: rebind.attacker.example']],
+    ['a stranger, then this machine', ['Host: rebind.attacker.example', 'Host: localhost']],
+    ['this machine twice', ['Host: localhost', 'Host: localhost']],
+    ['a malformed name', ['Host: a b']],
+  ])('refuses a page and an Upgrade with 400 whose Host headers name %s', async (_, hosts) => {
+    await using proxy = await running({ unauthenticated: true })
+    const page = await raw(proxy.address, ['GET / HTTP/1.1', ...hosts, 'Connection: close'])
+    expect(page.status).toBe(400)
+    expect(await upgrade(proxy.address, undefined, hosts)).toMatchObject({ status: 400 })
   })
 
   it('serves a name that is forwarded to it from elsewhere, such as by ssh -L', async () => {

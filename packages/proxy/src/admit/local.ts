@@ -13,8 +13,12 @@ import { headerValues, hostName } from './site.ts'
  * @throws Refused `foreign_host`, `foreign_origin`, `bad_request`
  */
 export function admitLocal(rawHeaders: readonly string[], allowed: readonly AllowedOrigin[]): void {
-  for (const host of headerValues(rawHeaders, 'host')) {
-    if (isLocalHost(host) || allowed.some((entry) => entry.hostName === hostName(host))) continue
+  const hosts = headerValues(rawHeaders, 'host')
+  if (hosts.length > 1) throw new Refused('bad_request', `the request has ${hosts.length} Host headers`)
+  for (const host of hosts) {
+    if (isLocalHost(host)) continue
+    const name = hostName(host)
+    if (allowed.some((entry) => entry.hostName === name)) continue
     throw new Refused('foreign_host', `Host ${JSON.stringify(host.slice(0, 80))} is neither this machine nor allowed`)
   }
   for (const text of headerValues(rawHeaders, 'origin')) {
