@@ -113,7 +113,7 @@ describe.skipIf(skip).each(['fresh', 'state'] as const)(
         await expect.poll(() => serial.text(), { timeout: 20_000 }).toContain('SeaBIOS')
         await proxy.waitForLog(
           ({ msg, to }) =>
-            msg === 'the console has moved, and is followed' && to === `127.0.0.1:${returned.serialPort}`,
+            msg === 'the console has moved: dialling its new address' && to === `127.0.0.1:${returned.serialPort}`,
         )
       }, 60_000)
 

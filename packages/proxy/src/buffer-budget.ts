@@ -1,15 +1,15 @@
 /**
- * The memory that bytes on their way to slow clients may occupy, over all sessions of this process. As it fills, each
- * session may hold less. Beyond it, the sessions whose clients have taken nothing for the longest are dropped.
+ * Limits the memory for output to slow clients, over all sessions of this process. As it fills, each session may hold less.
+ * Beyond the limit, the sessions whose clients have read nothing for the longest are dropped.
  */
 
-/** One session's part, as far as it can be dropped. */
+/** A session as the budget sees it. */
 export interface Buffering {
-  /** What it occupies, in bytes. */
+  /** The bytes that it holds for its client. */
   readonly bufferedBytes: number
-  /** When its client last took something, on the monotonic clock. */
+  /** When its client last read something, on the monotonic clock. */
   readonly stalledSinceMs: number
-  /** Ends the session without a close frame, which could not pass, and counts its bytes as free. */
+  /** Ends the session, without a close frame that would only wait as well, and counts its bytes as free. */
   drop(): void
 }
 
@@ -17,13 +17,13 @@ export interface Buffering {
 export const MAX_LENT_BYTES = 1024 * 1024
 /** With less, the relay makes a system call for each few KiB. */
 export const MIN_LENT_BYTES = 16 * 1024
-/** Clients that pause for less are never dropped: a browser that draws, or a packet that is sent again. */
+/** Clients that pause for less are never dropped: a browser may be drawing, or TCP retransmitting. */
 const GRACE_MS = 1_000
 
 export class BufferBudget {
-  /** What may be occupied. */
+  /** The limit. */
   readonly maxBytes: number
-  /** What is occupied. Relays add and subtract what they lend: a call for each piece would cost more. */
+  /** The bytes in use. Relays add and subtract what they lend directly, because a call for each piece would cost more. */
   bytes = 0
   readonly #graceMs: number
   /** Sessions whose clients do not keep up. */
@@ -35,7 +35,7 @@ export class BufferBudget {
     this.#graceMs = graceMs
   }
 
-  /** What one session may have on its way: all it wants while half of the budget is free, then less and less. */
+  /** The bytes that one session may hold: the maximum while half of the budget is free, then less and less. */
   get lentLimit(): number {
     const room = this.maxBytes - this.bytes
     if (room * 2 >= this.maxBytes) return MAX_LENT_BYTES
@@ -45,13 +45,13 @@ export class BufferBudget {
   /** Half of the limit, so that one read goes out while the next one comes. */
   readonly readLimit = (): number => Math.floor(this.lentLimit / 2)
 
-  /** The session's client does not keep up. May be called again while that is so. */
+  /** Reports that the session's client does not keep up. May be called repeatedly. */
   blocked(session: Buffering): void {
     this.#blocked.add(session)
     if (this.bytes > this.maxBytes) this.#dropLater()
   }
 
-  /** The session's client keeps up, or the session has ended. */
+  /** Reports that the session's client keeps up again, or that the session has ended. */
   unblocked(session: Buffering): void {
     this.#blocked.delete(session)
   }

@@ -5,7 +5,7 @@ import { Refused } from './refused.ts'
 
 /**
  * Connects to the hypervisor within `timeoutMs`.
- * @param readLimit what one read may occupy at the moment. Default: no limit but that of `ReadBuffers`
+ * @param readLimit the current limit on the size of a read. Default: the limit of `ReadBuffers`
  * @throws Refused `console_timeout` or `console_unreachable`; the signal's reason once it aborts
  */
 export async function dial(

@@ -1,6 +1,6 @@
 /**
- * Bytes that arrive in pieces of any size and are wanted as one. A peer chooses the pieces, so each byte is copied a constant
- * number of times, and a piece costs no memory beyond its bytes.
+ * Joins bytes that arrive in pieces. A peer chooses the sizes of the pieces, so each byte is copied a constant number of
+ * times, and a piece costs no memory beyond its bytes.
  */
 const NOTHING = Buffer.alloc(0)
 const FIRST_BYTES = 64
@@ -13,7 +13,7 @@ export class Gathered {
     return this.#length
   }
 
-  /** Copies `piece` behind what is there. */
+  /** Appends a copy of `piece`. */
   append(piece: Uint8Array): void {
     const length = this.#length + piece.length
     if (length > this.#bytes.length) this.#grow(Math.max(length, this.#bytes.length * 2, FIRST_BYTES))
@@ -21,7 +21,7 @@ export class Gathered {
     this.#length = length
   }
 
-  /** Everything that was gathered, which is forgotten here. */
+  /** Returns all gathered bytes and forgets them. */
   take(): Buffer {
     const all = this.#bytes.subarray(0, this.#length)
     this.#bytes = NOTHING

@@ -76,7 +76,7 @@ const KEEP_ALIVE_MS = 30_000
 /**
  * Connects by TCP.
  * @param signal ends the attempt; once connected it has no effect
- * @param readLimit what one read may occupy at the moment. Default: what `ReadBuffers` allows
+ * @param readLimit the current limit on the size of a read. Default: the limit of `ReadBuffers`
  * @throws the socket's error, or the signal's reason
  */
 export async function connectHypervisor(

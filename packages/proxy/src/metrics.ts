@@ -85,7 +85,10 @@ function stopwatches(registers: prom.Registry[]): ProxyMetrics['timed'] {
   const histograms = {
     authority: histogram('authority', 'What a token means: how long the authority took to say so.'),
     names: histogram('names', 'What the instance is called: how long the authority took to say so.'),
-    validation: histogram('validation', "Whether the console is still the instance's: how long the authority took."),
+    validation: histogram(
+      'validation',
+      'How long the authority took to confirm that a console belongs to its instance.',
+    ),
     dial: histogram('dial', 'Connecting to the hypervisor.'),
     handshake: histogram('handshake', "The hypervisor's handshake, before the client hears anything."),
   } satisfies Record<TimedStep, unknown>
@@ -146,7 +149,7 @@ function bufferedGauge(registers: prom.Registry[], { sessions }: MetricSources):
 }
 
 function bufferedLimitGauge(registers: prom.Registry[], { maxBytes }: Pick<BufferBudget, 'maxBytes'>): void {
-  const help = 'What oriel_proxy_buffered_bytes may be: sessions.max_buffered_mib.'
+  const help = 'The limit of oriel_proxy_buffered_bytes: sessions.max_buffered_mib.'
   new prom.Gauge({ name: 'oriel_proxy_buffered_limit_bytes', help, registers }).set(maxBytes)
 }
 

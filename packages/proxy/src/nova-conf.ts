@@ -20,7 +20,7 @@ const OPTIONS = {
   webmks: { group: 'mks', name: 'mksproxy_base_url', page: 'webmks.html' },
 } as const satisfies Record<ServedConsoleType, Option>
 
-/** Stands in for a listener on every address, which does not say by what name people come. */
+/** Stands in for the host of a listener on every address, whose public name is unknown. */
 const PLACEHOLDER = 'consoles.example'
 const ANY_ADDRESS: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
 
@@ -39,7 +39,7 @@ export function novaConf({ listen }: ProxyConfig): string {
 function header(text: string): string {
   const remarks = ['nova.conf of every compute node; restart nova-compute afterwards (docs/nova.md)']
   if (text.includes(PLACEHOLDER)) {
-    remarks.push(`put the name by which people reach this proxy in place of ${PLACEHOLDER}, or give listen[].base_url`)
+    remarks.push(`replace ${PLACEHOLDER} with the public name of this proxy, or set listen[].base_url`)
   }
   if (text.includes('spice_direct'))
     remarks.push('spice_direct_proxy_base_url needs microversion 2.99; leave it out before')

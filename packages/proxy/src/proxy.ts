@@ -180,13 +180,13 @@ function contextOf({ config, authority, log, places }: ProxyDeps, timing: Timing
     trustedProxies,
     forwardedHeader: origin.forwarded_header,
     strangers: new Strangers({
-      // Below what listeners take, so that there is room for a newcomer while another makes it.
+      // Below the listeners' own limit, so that a new connection is accepted before it replaces another.
       maxWaiting: () => sessions.max_total + SPARE_CONNECTIONS / 2 - open.size,
       maxWaitingPerClient: sessions.max_waiting_per_client,
       unknownTokensPerMinute: sessions.unknown_tokens_per_minute,
       trustedProxies,
       onFull: (client) => log.warn({ client, limit: 'max_waiting_per_client' }, 'connections of a client are dropped'),
-      onDisplaced: (client) => log.warn({ client }, 'silent connections make room for newcomers'),
+      onDisplaced: (client) => log.warn({ client }, 'too many waiting connections: new ones replace silent ones'),
     }),
     enforceTokenExpiry: sessions.enforce_token_expiry,
     timing,
@@ -231,8 +231,8 @@ function controlOf(sessions: Sessions): SessionControl {
 }
 
 /**
- * In this order: refuse, stop listening, close sessions, call off what is not through yet. The admin listener goes with
- * the others, so that a successor can start while sessions still close: its `/readyz` is then the one to ask.
+ * Stops in this order: refuse, stop listening, close sessions, abort connects in progress. The admin listener closes with
+ * the others, so that a successor can start, and answer `/readyz`, while sessions still close.
  */
 async function stop(
   context: ConnectContext,

@@ -16,7 +16,7 @@ export class ReadBuffers {
   #spare: Buffer[] = []
   #lentBytes = 0
 
-  /** @param limit what one read may occupy at the moment, at least `MIN_READ_BYTES`. Default: `MAX_READ_BYTES` */
+  /** @param limit the current limit on the size of a read, at least `MIN_READ_BYTES`. Default: `MAX_READ_BYTES` */
   constructor(limit: () => number = () => MAX_READ_BYTES) {
     this.#limit = limit
   }

@@ -6,7 +6,7 @@ export class Refused extends Error {
   readonly refusal: RefusalName
   /** HTTP headers that the refusal carries besides the usual ones. */
   readonly headers: Readonly<Record<string, string>>
-  /** The origin that `origin.allowed` would have to list for the request to be admitted. */
+  /** The origin to add to `origin.allowed` so that the request is admitted. */
   readonly allow: string | undefined
 
   /**

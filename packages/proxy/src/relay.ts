@@ -18,7 +18,7 @@ export interface Ending {
   readonly reason: CloseReasonName
   readonly detail?: string
   readonly cause?: unknown
-  /** The client's connection is dropped at once, without a close frame: what waits before that occupies memory. */
+  /** Whether to drop the client's connection without a close frame: bytes that wait before the frame occupy memory. */
   readonly drop?: boolean
 }
 
@@ -27,7 +27,7 @@ export interface RelayOptions {
   readonly acceptsText: boolean
   /** How long either side may take nothing at all while something waits for it. */
   readonly stalledAfterMs: number
-  /** What read buffers may occupy while their bytes are on the way to clients. Default: no bound on the sum. */
+  /** Limits the read buffers whose bytes are on the way to clients. Default: no limit on the sum. */
   readonly budget?: BufferBudget
   /** The connection below the client's WebSocket, which takes frames that are whole already. Default: ws makes each. */
   readonly stream?: Writable
@@ -51,7 +51,7 @@ export class Relay implements Buffering {
   bytesToConsole = 0
   /** When the client last sent something, on the monotonic clock. */
   lastInputMs = performance.now()
-  /** When the client last took something while it did not keep up. */
+  /** When a client that does not keep up last read something. */
   stalledSinceMs = 0
   readonly #hypervisor: HypervisorSocket
   readonly #client: WebSocket
@@ -60,7 +60,7 @@ export class Relay implements Buffering {
   #outputStall: NodeJS.Timeout | undefined
   #inputStall: NodeJS.Timeout | undefined
   #stopped = false
-  /** Its bytes are no longer counted, though some may still be on their way. */
+  /** Whether its bytes are no longer counted, though some may still be on their way. */
   #dropped = false
 
   constructor(hypervisor: HypervisorSocket, client: WebSocket, options: RelayOptions) {
@@ -102,7 +102,7 @@ export class Relay implements Buffering {
     if (this.#client.isPaused) this.#client.resume()
   }
 
-  /** Ends the session, because the memory for slow clients is full. */
+  /** Ends the session because the memory for slow clients is full. */
   drop(): void {
     this.#dropped = true
     this.#budget.bytes -= this.bufferedBytes

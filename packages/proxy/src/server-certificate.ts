@@ -5,7 +5,7 @@ import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { canonicalHost } from '@oriel/runtime'
 import { subjectMatches } from './spice/subject.ts'
 
-/** `[hypervisor.hosts]`: by address or name as `canonicalHost` writes it, whom the certificate must name instead. */
+/** `[hypervisor.hosts]`: by canonical address or name (`canonicalHost`), the name that the certificate must have instead. */
 export type HypervisorHosts = Readonly<
   Record<string, { readonly name?: string | undefined; readonly subject?: string | undefined }>
 >

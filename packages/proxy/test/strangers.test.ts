@@ -88,7 +88,9 @@ describe('connections of one client that wait', () => {
     await expect.poll(() => crowd.closed).toBe(5 * 256 - 513)
     expect(await answer(crowd.come(proxy.address, PAGE, '127.0.0.9'))).toContain(' 200 ')
     expect(await answer(crowd.come(proxy.address, upgradeText(TOKEN), '127.0.0.10'))).toContain(' 101 ')
-    expect(proxy.log.records('silent connections make room for newcomers')).toMatchObject([{ client: '127.0.1.1' }])
+    expect(proxy.log.records('too many waiting connections: new ones replace silent ones')).toMatchObject([
+      { client: '127.0.1.1' },
+    ])
   })
 
   it('through a trusted balancer are those of whom it names', async () => {

@@ -65,7 +65,7 @@ describe.each<ValidateSetting>(['fresh', undefined])('with validate = %s, a cons
     const admission = await it.admit()
     it.change({ consoles: { ...HERE, serial: { ...SERIAL, port: 10_007 } } })
     expect(await it.confirm(admission)).toEqual({ instance: INSTANCE, ...SERIAL, port: 10_007 })
-    expect(it.log.records('the console has moved, and is followed')).toMatchObject([{ to: '10.0.0.5:10007' }])
+    expect(it.log.records('the console has moved: dialling its new address')).toMatchObject([{ to: '10.0.0.5:10007' }])
   })
 
   it.each<[string, Type, NovaPlace]>([
@@ -179,7 +179,7 @@ describe('a question for a new console', () => {
     it.nova.tokens.set(OTHER_TOKEN, { instance_uuid: INSTANCE, ...moved })
     expect(await it.validate('serial', OTHER_TOKEN)).toEqual({ instance: INSTANCE, ...moved })
     expect(it.created()).toBe(2)
-    expect(it.log.records('the console has moved, and is followed')).toEqual([])
+    expect(it.log.records('the console has moved: dialling its new address')).toEqual([])
   })
 
   it('is not kept when it failed', async () => {
@@ -222,8 +222,7 @@ describe('where Nova does not let the proxy create consoles', () => {
     await it.validate()
     expect(it.authority.validation).toBe('state')
     expect(it.created()).toBe(1)
-    const LINE =
-      'consoles are validated by the state of their server alone: Nova does not let the proxy create consoles'
+    const LINE = 'consoles are validated only by the state of their server: Nova does not let the proxy create consoles'
     expect(it.log.records(LINE)).toMatchObject([
       { remedy: expect.stringContaining('os_compute_api:os-remote-consoles') },
     ])

@@ -44,20 +44,20 @@ export interface ConsoleClaim {
 }
 
 /**
- * How it is confirmed that a console is still the instance's. `fresh`: a new console of the instance says where it is;
- * `state`: the server can have one, on the same host; `untried`: `fresh` or else `state`, which the first console shows;
+ * How the authority confirms that a console still belongs to the instance. `fresh`: by creating a new console;
+ * `state`: by the server's state and host; `untried`: `fresh` or else `state`, decided by the first console;
  * `built-in`: `admit` does it.
  */
 export type Validation = 'fresh' | 'state' | 'off' | 'untried' | 'built-in'
 
 export interface Authority extends AsyncDisposable {
   /**
-   * Begins to ask by itself whether the authority can be used, and to tell `health`. Called once, when the proxy starts.
-   * Absent: it does so from the beginning.
+   * Starts checking whether the authority can be used, and updating `health`. Called once, when the proxy starts.
+   * Absent: the authority checks from its creation on.
    */
   watch?(log: Logger): void
   /**
-   * Signs in and asks a question that changes nothing.
+   * Signs in and makes a request that changes nothing.
    * @throws ConfigError that names the key to change, if the authority cannot be used; the signal's reason once it aborts
    */
   verify?(signal: AbortSignal): Promise<void>
@@ -77,11 +77,11 @@ export interface Authority extends AsyncDisposable {
    * @throws Refused `console_moved` or `authority_unavailable`; the signal's reason once it aborts
    */
   names?(instance: string, signal: AbortSignal): Promise<InstanceNames>
-  /** What is in force at the moment. Default: `built-in`. */
+  /** The validation in force at the moment. Default: `built-in`. */
   readonly validation?: Validation
   /**
-   * Confirms, before a byte passes, that the console is still the instance's. Absent where `admit` has done so.
-   * @returns what to dial: the admission, or the same at the place where the console is now
+   * Confirms, before the proxy relays a byte, that the console still belongs to the instance. Absent if `admit` does so.
+   * @returns the admission to dial, with the console's current address
    * @throws Refused; the signal's reason once it aborts
    */
   validate?(claim: ConsoleClaim, signal: AbortSignal): Promise<Admission>

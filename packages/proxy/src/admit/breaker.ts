@@ -10,7 +10,8 @@ export interface BreakerOptions {
 }
 
 /**
- * What a failed call proves: that the part failed (`fault`), that it works and said no (`answer`), or neither (`none`).
+ * What a failed call proves: that the service is faulty (`fault`), that it works and refused (`answer`), or neither
+ * (`none`).
  */
 export type Evidence = 'fault' | 'answer' | 'none'
 
@@ -74,7 +75,7 @@ export class Breaker {
     }
   }
 
-  /** Lets calls pass again: the part was found well by other means. */
+  /** Closes the breaker: another check found the service healthy. */
   close(): void {
     this.#failed.clear()
     this.#openUntil = undefined

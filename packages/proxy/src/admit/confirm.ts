@@ -1,17 +1,17 @@
-/** Confirms that a console is still the instance's, beside the work that reaches it. */
+/** Confirms that a console still belongs to the instance, in parallel with the dial. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Admission, Authority, ConsoleClaim } from './authority.ts'
 
-/** What was reached, and where it is. */
+/** A connection to a confirmed console, and the admission that it was dialled by. */
 export interface Confirmed<T> {
   readonly admission: Admission
   readonly reached: T
 }
 
 /**
- * Runs `reach` and the authority's confirmation at once. What was reached is handed out only once it is confirmed; where the
- * console is elsewhere by now, it is dropped and reached there.
- * @param reach dials, say; it must end when its signal aborts
+ * Runs `reach` and the authority's confirmation in parallel. Returns the connection only once it is confirmed; if the console
+ * has moved, drops the connection and calls `reach` again with the new address.
+ * @param reach dials the console; must end when its signal aborts
  * @throws Refused, that of the confirmation before that of `reach`; the signal's reason once it aborts
  */
 export async function reachConfirmed<T extends Disposable | undefined>(
@@ -24,7 +24,7 @@ export async function reachConfirmed<T extends Disposable | undefined>(
   if (!authority.validate) return { admission, reached: await reach(admission, signal) }
   const dropped = new AbortController()
   const early = reach(admission, AbortSignal.any([signal, dropped.signal]))
-  // It may fail while the confirmation is awaited.
+  // If the dial fails while the confirmation is awaited, don't report it as unhandled.
   early.catch(() => {})
   const drop = () => {
     dropped.abort(new Error('the console is elsewhere'))
@@ -44,5 +44,5 @@ export async function reachConfirmed<T extends Disposable | undefined>(
   return { admission: confirmed, reached: await reach(confirmed, signal) }
 }
 
-/** What is dialled. A path is asked for later. */
+/** The address that is dialled. The path is left out: it is requested only after the dial. */
 const placeOf = ({ host, port, tlsPort }: Admission) => ({ host, port, tlsPort })

@@ -8,8 +8,8 @@ import { type AllowedOrigin, isListed, originEntry, parseOrigin } from './origin
 import { headerValues, hostName } from './site.ts'
 
 /**
- * Lets requests pass whose Host and Origin are this machine's, or in `origin.allowed`. The Host is read as it came: a
- * page can send `X-Forwarded-Host`. Programs, which send no Origin, pass as well.
+ * Accepts requests whose Host and Origin are this machine or in `origin.allowed`. Ignores `X-Forwarded-Host`, which a page
+ * can send. Programs, which send no Origin, pass as well.
  * @throws Refused `foreign_host`, `foreign_origin`, `bad_request`
  */
 export function admitLocal(rawHeaders: readonly string[], allowed: readonly AllowedOrigin[]): void {

@@ -35,7 +35,7 @@ export type Origin = { readonly scheme: string; readonly hostName: string } | un
 export interface PublicPlace {
   /** Whether the listener itself speaks TLS. */
   readonly tls: boolean
-  /** `listen[].base_url`: what people type, behind a balancer that says otherwise or nothing. */
+  /** `listen[].base_url`: the public address, behind a balancer that reports another one or none. */
   readonly base?: NonNullable<Origin> | undefined
 }
 
@@ -68,9 +68,9 @@ export function admitOrigin(
 }
 
 /**
- * Refuses a page that was loaded in clear where people come by TLS: whoever can change that page would have the console.
- * The reverse is harmless, and happens behind a balancer that reports only its own inner hop. Where neither the listener
- * nor a trusted balancer says how the client came, nothing is known and nothing refused.
+ * Refuses a page that was loaded over http if the listener is reached over TLS: an attacker who can change that page would
+ * get the console. The reverse is harmless, and happens behind a balancer that reports only its own inner hop. Refuses
+ * nothing if neither the listener nor a trusted balancer reports the client's scheme.
  */
 function requireSecurePage(
   origin: NonNullable<Origin>,
@@ -80,9 +80,9 @@ function requireSecurePage(
 ): Origin {
   const scheme = base?.scheme ?? forwardedScheme ?? (tls ? 'https' : undefined)
   if (origin.scheme === 'https' || scheme !== 'https') return origin
-  // An operator who writes http:// into origin.allowed means it.
+  // An explicit http:// in origin.allowed is the operator's decision.
   if (allowed.some((entry) => entry.scheme === 'http' && matches(entry, origin))) return origin
-  throw new Refused('foreign_origin', `the page came by http, and people reach this listener by https`)
+  throw new Refused('foreign_origin', `the page was loaded over http, and this listener is reached over https`)
 }
 
 /** An origin as an entry of `origin.allowed`, where ports do not count. */

@@ -39,7 +39,7 @@ export class RateLimit {
     return undefined
   }
 
-  /** Gives back one that was taken, for a request that does not count after all. */
+  /** Refunds one request that does not count after all. */
   giveBack(address: string): void {
     const bucket = this.#buckets.get(address)
     if (bucket) bucket.left = Math.min(this.#perMinute, bucket.left + 1)

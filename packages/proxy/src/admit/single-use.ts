@@ -32,7 +32,7 @@ const MANY_CHANNELS = 'spice-html5'
 
 interface Used {
   readonly client: string
-  /** The type that it was used for, which alone may have further channels. */
+  /** The console type that the token was used for; further channels must be of the same type. */
   readonly type: string
   readonly channelsUntilMs: number
   /** Channels on their way; with none of them, and none that opened, the token was not used. */
@@ -40,7 +40,7 @@ interface Used {
   opened: boolean
 }
 
-/** Nova does not say which type a token is for, so one that opened another console is used for SPICE too. */
+/** Compares the type as well: Nova does not say which type a token is for, so one that opened a serial console could open SPICE. */
 const isSamePage = (used: Used, { client, type }: Pick<User, 'client' | 'type'>) =>
   type === MANY_CHANNELS && used.type === type && used.client === client
 

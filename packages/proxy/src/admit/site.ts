@@ -10,7 +10,7 @@ export interface Site {
   readonly hostName: string
   /** The scheme that a trusted proxy says the client used. */
   readonly forwardedScheme?: 'http' | 'https'
-  /** The client, behind however many trusted proxies: its address, or what the last of them calls it. */
+  /** The client, behind any number of trusted proxies: its address, or the name that the outermost of them gives it. */
   readonly client: string
 }
 
@@ -68,7 +68,7 @@ export function normalName(name: string): string {
   return canonicalAddress(lower) ?? lower
 }
 
-/** The canonical form of an address, or text that is not an address as it is. */
+/** The canonical form of an address; text that is not an address is returned unchanged. */
 export const plainAddress = (address: string | undefined) => canonicalAddress(address ?? '') ?? address ?? ''
 
 /** The values of every header of that name, each as it came. @param name in lower case */

@@ -11,13 +11,13 @@ import { plainAddress } from './site.ts'
 
 export interface StrangerBounds {
   readonly maxWaitingPerClient: number
-  /** Connections that wait, in all, at the moment. Default: any number. */
+  /** The current limit on waiting connections in total. Default: none. */
   readonly maxWaiting?: () => number
   readonly unknownTokensPerMinute: number
   readonly trustedProxies: AddressSet
   /** Told, at most once a minute for one address, of connections that are dropped. */
   readonly onFull: (client: string) => void
-  /** Told, at most once a minute, of a silent connection that makes room for a newcomer. */
+  /** Called, at most once a minute, when a silent connection is dropped to make room for a new one. */
   readonly onDisplaced?: (client: string) => void
 }
 
@@ -76,10 +76,10 @@ export class Strangers {
   }
 
   /**
-   * Runs the look-up of a token. Each counts from its beginning, so that many at once are no more than the limit; one that
-   * finds a token, or fails by the authority's fault, does not count after all. Beyond the limit, a look-up waits for
-   * those of the same client that are under way, since their outcome decides whether it is refused.
-   * @throws Refused `too_many_attempts` when the client's last ones found none; what `lookUp` throws; the signal's reason
+   * Runs the look-up of a token. Each counts when it starts, so that the limit also holds for concurrent look-ups, and is
+   * refunded if it finds a token or the authority fails. Beyond the limit, a look-up waits for the same client's look-ups
+   * in flight, because their outcome decides whether it is refused.
+   * @throws Refused `too_many_attempts` at the limit; the error of `lookUp`; the signal's reason
    */
   async ask<T>(client: string, lookUp: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.#trusted.has(client)) return lookUp()
@@ -91,7 +91,7 @@ export class Strangers {
       counts = false
       return found
     } catch (error) {
-      // A client that leaves early has cost the look-up all the same.
+      // If the client disconnects early, the authority was still asked, so the look-up counts.
       counts = !(error instanceof Refused) || error.refusal === 'unknown_token'
       throw error
     } finally {

@@ -22,7 +22,7 @@ export interface Beats extends AsyncDisposable {
 
 /** Until the authority says how often it wants to hear. */
 const FIRST_BEAT_MS = 5_000
-/** However often the authority wants to hear: a wait of 0, or one longer than a timer can be, would beat without a pause. */
+/** Bounds for the interval that the authority asks for: one of 0, or above the maximum of a timer, would beat without a pause. */
 const MIN_BEAT_MS = 1_000
 const MAX_BEAT_MS = 3_600_000
 /** Each wait is shorter by up to this share, so that many proxies do not beat as one. */

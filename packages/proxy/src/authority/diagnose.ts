@@ -1,4 +1,4 @@
-/** Names the key of the configuration that a failing authority points at, and tells Keystone's failures from the service's. */
+/** Finds the configuration key behind an authority's failure, and distinguishes Keystone's failures from the service's. */
 import type { ConfigFault } from '@oriel/runtime'
 import { AnswerError, type Auth, FaultError, Forbidden, ServerFault, SettingsError, Unauthorized } from '@oriel/sdk'
 import { UnusableConnectInfo } from '../admit/authority.ts'
@@ -16,7 +16,7 @@ export interface AuthorityKeys {
 
 /** Why the authority cannot be used, as a fault of the configuration. */
 export interface Diagnosis extends ConfigFault {
-  /** Whether the proxy's own credential was refused, which no later attempt mends. */
+  /** Whether the proxy's own credential was refused, so that retrying is pointless. */
   readonly isRefusal: boolean
 }
 
@@ -101,7 +101,7 @@ export function diagnosing({ service, rule, keys, signIn }: DiagnoseOptions): Di
 const refused = (path: string, message: string): Diagnosis => ({ path, message, isRefusal: true })
 const unusable = (path: string, message: string): Diagnosis => ({ path, message, isRefusal: false })
 
-/** Whether something answered, which is not the service that was meant. */
+/** Whether the failure is an HTTP answer, but not from the expected service. */
 export const isAnswer = (cause: unknown) =>
   cause instanceof AnswerError ||
   cause instanceof ImpostorError ||
@@ -142,7 +142,7 @@ export function followSignIn(auth: Auth): SignIn {
       ...(auth.rejected && { rejected: (headers) => auth.rejected?.(headers) }),
       ...(auth.endpoint && { endpoint: (signal) => follow(auth.endpoint!(signal)) }),
     },
-    // The deadline of a question ends the sign-in that it waits for, and may be seen before the sign-in has noticed.
+    // A request's deadline also ends the sign-in that it waits for, and may fire before the sign-in has noticed.
     blames: (cause) => cause instanceof Error && (failures.has(cause) || (pending > 0 && isTimeout(cause))),
   }
 }

@@ -1,7 +1,7 @@
-/** Questions under way: callers who ask the same at the same time share one, and its answer for a while after. */
+/** Shares requests in flight: concurrent callers with the same key get one request, and its answer for a while after. */
 
 export interface FlightOptions<T> {
-  /** How long an answer is given again after it came, milliseconds. What rejects never is. Default: 0. */
+  /** How long an answer is reused, milliseconds. Rejections are never reused. Default: 0. */
   readonly keepMs?: number
   /** Whether to keep an answer. Default: every one. */
   readonly keeps?: (answer: T) => boolean
@@ -10,15 +10,15 @@ export interface FlightOptions<T> {
 }
 
 /**
- * Asks, or joins whoever asks for the same key. SPICE opens about ten connections with one token at once.
- * @param anew whether an answer that was kept will not do
+ * Calls `ask`, or joins the call in flight for the same key. SPICE opens about ten connections with one token at once.
+ * @param anew whether to ignore a kept answer
  */
 export type Share<T> = (key: string, ask: () => Promise<T>, anew?: boolean) => Promise<T>
 
 export function shareFlights<T>(options: FlightOptions<T> = {}): Share<T> {
   const { keepMs = 0, keeps = () => true, now = () => performance.now() } = options
   const flights = new Map<string, Promise<T>>()
-  /** Answers that are kept, the oldest first. */
+  /** Kept answers, the oldest first. */
   const kept = new Map<string, { readonly answer: T; readonly untilMs: number }>()
 
   return (key, ask, anew = false) => {

@@ -42,10 +42,7 @@ export function createAuthority(config: Config, log: Logger): Authority {
   return makers[config.authority.kind as AuthorityKind](config, log)
 }
 
-/**
- * What is wrong with the configured authority, for `--check-config --online`: signs in and asks a question that changes
- * nothing.
- */
+/** Checks the configured authority, for `--check-config --online`: signs in and makes a request that changes nothing. */
 export async function authorityOnlineFaults(config: Config, signal: AbortSignal): Promise<readonly ConfigFault[]> {
   try {
     await verify(config, signal)
@@ -56,7 +53,7 @@ export async function authorityOnlineFaults(config: Config, signal: AbortSignal)
   }
 }
 
-/** With a proxy_id of its own: a running proxy of the configured one must not notice. */
+/** Uses a separate proxy_id, so that the check does not disturb a running proxy with the configured one. */
 async function verify(config: Config, signal: AbortSignal): Promise<void> {
   if (config.authority.kind === 'oriel')
     return verifyOriel({ ...reachOf(config.authority), proxyId: newProxyId() }, signal)

@@ -76,8 +76,8 @@ export class Ledger {
   }
 
   /**
-   * Ends what the authority wants to be ended. What is not open yet ends as soon as it is. Members that are malformed, as
-   * only a broken authority has them, are passed over: the client looks at no items of lists.
+   * Ends the sessions that the authority names; one that is not open yet ends as soon as it opens. Skips malformed entries:
+   * the client does not validate the items of lists.
    */
   end(wanted: ExtensionResponse<'beat'>['end']): void {
     for (const each of wanted) {

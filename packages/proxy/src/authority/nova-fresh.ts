@@ -1,6 +1,7 @@
 /**
- * Where the console of an instance is now, by making a new one: `POST /servers/{id}/remote-consoles`, and the new token's
- * connect info. Nova then asks the compute host, as its own proxies do for each connection (`validate_console_port`).
+ * Finds the current address of an instance's console by creating a new one: `POST /servers/{id}/remote-consoles`, then the
+ * new token's connect info. Nova then asks the compute host, as its own proxies do for each connection
+ * (`validate_console_port`).
  */
 import type { OpenableConsoleType } from '@oriel/contract'
 import { tokenOf } from '@oriel/contract'
@@ -11,18 +12,18 @@ import type { Diagnose } from './diagnose.ts'
 import { novaConnectInfo } from './nova-connect-info.ts'
 import { isAboutOne, judgeService, unusableAnswer } from './verdict.ts'
 
-/** What came of a question for a new console. Only `failed` says nothing of the instance. */
+/** The result of creating a new console. Only `failed` proves nothing about the instance. */
 export type FreshConsole =
   | { readonly is: 'here'; readonly place: Admission }
-  /** There is none: refused so, whatever the token. */
+  /** The instance has no such console: every token for it is refused. */
   | { readonly is: 'absent'; readonly refused: Refused }
   /** The credential may not create consoles. */
   | { readonly is: 'forbidden'; readonly cause: unknown }
-  /** A 404: no such server, none that the credential may see, none on its compute host, or no such route at that address. */
+  /** A 404: the server does not exist, is hidden from this credential or has no guest on its host, or the route is missing. */
   | { readonly is: 'unknown'; readonly cause: unknown }
   | { readonly is: 'failed'; readonly refused: Refused }
 
-/** Makes a console and looks up where it is. The token that this mints is used for nothing else, and logged nowhere. */
+/** Creates a console and looks up its address. The new token is used for nothing else and never logged. */
 export async function freshConsole(
   client: Client,
   instance: string,
@@ -42,7 +43,7 @@ export async function freshConsole(
   }
 }
 
-/** Nova's answers by the state of the server: `docs/consoles.md` lists them. */
+/** Classifies Nova's refusals; `docs/consoles.md` lists them by the state of the server. */
 function judgeFresh(cause: unknown, diagnose: Diagnose): FreshConsole {
   if (cause instanceof NotFound && cause.operation === 'showConsoleAuthToken') return failed(cause, diagnose)
   if (cause instanceof NotFound) return { is: 'unknown', cause }
@@ -66,7 +67,7 @@ const otherType = (cause: Error): FreshConsole => ({
   refused: new Refused('wrong_console_type', `Nova has no console of this type: ${cause.message}`, { cause }),
 })
 
-/** A 500 is also what Nova answers for a server that is being deleted or migrated, and for a dead compute host. */
+/** Nova also answers 500 for a server that is being deleted or migrated, and for a dead compute host. */
 function failed(cause: unknown, diagnose: Diagnose): FreshConsole {
   if (cause instanceof ServerFault && cause.key !== undefined) {
     const detail = `Nova failed to make a console: ${cause.message}`

@@ -14,7 +14,7 @@ export function namesOf(server: NovaServer): InstanceNames {
   const libvirtName = server[INSTANCE_NAME]
   if (libvirtName !== undefined) return { names: [libvirtName, server.id] }
   const remedy = 'the role admin, or one that os_compute_api:os-extended-server-attributes names'
-  return { names: [server.id], missing: `Nova does not tell the proxy ${INSTANCE_NAME}, which takes ${remedy}` }
+  return { names: [server.id], missing: `Nova hides ${INSTANCE_NAME} from the proxy, whose credential needs ${remedy}` }
 }
 
 /** Judges why Nova did not show a server. */
@@ -24,7 +24,7 @@ export function judgeServer(cause: unknown, diagnose: Diagnose): Verdict {
       'Nova shows the proxy no such server: it is gone, or the credential needs the role admin, or one that context_is_admin names, to see it'
     return { refused: new Refused('console_moved', detail, { cause }), evidence: 'answer' }
   }
-  // Policy may differ from project to project, so this says nothing of other instances.
+  // Policy may differ from project to project, so this proves nothing about other instances.
   if (cause instanceof Forbidden) {
     const detail = 'Nova does not let the proxy see servers: its credential needs the role admin'
     return { refused: new Refused('authority_unavailable', detail, { cause }), evidence: 'answer' }

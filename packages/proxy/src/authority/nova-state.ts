@@ -20,8 +20,8 @@ export type NovaServer = Pick<
 const WITH_GUEST: ReadonlySet<string> = new Set(['active', 'paused', 'rescued', 'resized'])
 
 /**
- * Tasks (nova/compute/task_states.py) that take the guest away, whose ports may be another's before the state changes. A
- * reboot and a live migration are none of them: whoever watches them wants the console most.
+ * Tasks (nova/compute/task_states.py) that take the guest away: its ports may belong to another guest before the state
+ * changes. Reboots and live migrations are left out, because people want to watch these on the console.
  */
 const TAKES_GUEST_AWAY: ReadonlySet<string> = new Set([
   'deleting',
@@ -43,7 +43,7 @@ const TAKES_GUEST_AWAY: ReadonlySet<string> = new Set([
   'unrescuing',
 ])
 
-/** Shut down, crashed, suspended (nova/compute/power_state.py): seen by Nova before the state follows. */
+/** Shut down, crashed, suspended (nova/compute/power_state.py): Nova sees these before it changes the state. */
 const WITHOUT_POWER: ReadonlySet<number> = new Set([4, 6, 7])
 
 /** Why the server cannot have a console; `undefined` if it can. */

@@ -1,6 +1,6 @@
 /**
- * Whether the console that a token leads to is still its instance's. Ports are reused: a token for an instance that stopped
- * leads to whatever guest got its ports since (CVE-2013-0335), and Nova gives its connect info until the token expires.
+ * Confirms that the console behind a token still belongs to its instance. Ports are reused: the token of a stopped instance
+ * leads to the guest that got its port since (CVE-2013-0335), and Nova gives its connect info until the token expires.
  */
 import { type OpenableConsoleType, openableConsoleTypes } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
@@ -12,7 +12,7 @@ import { shareFlights } from './flights.ts'
 import { type FreshConsole, freshConsole } from './nova-fresh.ts'
 import { type NovaServer, stateObjection } from './nova-state.ts'
 
-/** The key `authority.validate`; absent: the strictest that the credential may. */
+/** The key `authority.validate`; absent: the strictest that the credential permits. */
 export type ValidateSetting = 'fresh' | 'state' | 'off' | undefined
 
 export interface NovaValidationOptions {
@@ -20,20 +20,20 @@ export interface NovaValidationOptions {
   readonly client: Client
   /** Shows the server. @throws Refused */
   readonly server: (instance: string) => Promise<NovaServer>
-  /** Runs a question with the deadline of one, and ends it when the proxy closes. */
+  /** Runs a request under the deadline for one, and aborts it when the proxy closes. */
   readonly limited: <T>(ask: (signal: AbortSignal) => Promise<T>) => Promise<T>
-  /** Says what a failure of Nova comes from. */
+  /** Diagnoses a failure of Nova. */
   readonly diagnose: Diagnose
   readonly log?: Logger | undefined
   /** The present, milliseconds. Default: the monotonic clock. */
   readonly now?: (() => number) | undefined
 }
 
-/** How long an answer counts for further connections: those of one page, and of many pages at once. */
+/** How long an answer is reused for further connections, of one page or of many pages at once. */
 const KEEP_MS = 1_000
-/** After Nova forbade to create consoles; an operator may have changed its policy meanwhile. */
+/** How long to wait after Nova forbade creating consoles; its policy may have changed by then. */
 const RETRY_MS = 5 * 60_000
-/** Tokens of which something is remembered, at most; the oldest is forgotten first. */
+/** The maximum number of remembered tokens; the oldest is forgotten first. */
 const MAX_TOKENS = 20_000
 
 export class NovaValidation {
@@ -42,7 +42,7 @@ export class NovaValidation {
   readonly #fresh
   readonly #servers
   readonly #tokens = new TokenMemory()
-  /** Whether Nova let the proxy create consoles when it was asked last. */
+  /** Whether Nova let the proxy create a console at the latest attempt. */
   #mayCreate: boolean | undefined
   #retryAtMs = 0
 
@@ -54,7 +54,7 @@ export class NovaValidation {
     this.#servers = shareFlights<NovaServer>({ keepMs: KEEP_MS, now })
   }
 
-  /** What is in force now. */
+  /** The validation in force now. */
   get validation(): Validation {
     const { setting } = this.#options
     if (setting !== undefined) return setting
@@ -90,7 +90,7 @@ export class NovaValidation {
       return this.#byState(claim)
     }
     if (fresh.is === 'unknown') {
-      // Nova finds the same servers for both questions. Another API may not, so until a console was made this proves nothing.
+      // Nova finds the same servers for both requests. Another API may not, so a 404 proves nothing before the first success.
       if (this.#mayCreate) throw await this.#whyUnknown(claim, fresh.cause)
       return this.#byState(claim)
     }
@@ -104,11 +104,11 @@ export class NovaValidation {
     this.#mayCreate = false
     this.#options.log?.warn(
       { validate: 'state', remedy: FORBIDDEN },
-      'consoles are validated by the state of their server alone: Nova does not let the proxy create consoles',
+      'consoles are validated only by the state of their server: Nova does not let the proxy create consoles',
     )
   }
 
-  /** An answer that is kept may be older than the token, so one that disagrees with it is asked for again. */
+  /** Asks again if a kept answer disagrees with the token: the answer may be older than the token. */
   async #askFor({ admission, type }: ConsoleClaim): Promise<FreshConsole> {
     let asked = false
     const onAsk = () => {
@@ -128,7 +128,7 @@ export class NovaValidation {
     return this.#fresh(`${type} ${instance}`, ask, anew)
   }
 
-  /** Of a server that Nova shows, its compute host knows nothing. */
+  /** Explains a 404 for a new console: Nova does not show the server (thrown), or its compute host has no such guest. */
   async #whyUnknown({ admission }: ConsoleClaim, cause: unknown): Promise<Refused> {
     await this.#server(admission.instance)
     return new Refused('console_unreachable', 'Nova finds no guest of the server on its compute host', { cause })
@@ -138,19 +138,19 @@ export class NovaValidation {
     return this.#servers(instance, () => this.#options.server(instance))
   }
 
-  /** What cannot be seen here is a port that changed hands while the server stayed active on its host. */
+  /** Does not detect a port that changed hands while the server stayed active on its host. */
   async #byState({ admission, tokenDigest }: ConsoleClaim): Promise<Admission> {
     const server = await this.#server(admission.instance)
     const objection = stateObjection(server)
     if (objection !== undefined) throw new Refused('console_unreachable', objection)
-    // The connect info names an address and the server a host, so they cannot be compared; only each with its like.
+    // The connect info has an address and the server a host id, which cannot be compared; so compare host ids over time.
     const token = this.#tokens.of(tokenDigest)
     token.hostId ??= server.hostId
     if (token.hostId === server.hostId) return admission
     throw new Refused('console_moved', 'the server is on another host than when the token was first used')
   }
 
-  /** The console as Nova has it now. Its host and port decide, as for Nova; a path may be another for each token. */
+  /** Returns the console's current address. Compares host and port only, as Nova does: each token may have its own path. */
   async #agreed(claim: ConsoleClaim, fresh: Exclude<FreshConsole, { is: 'forbidden' | 'unknown' }>) {
     if (fresh.is !== 'here') throw fresh.refused
     const { admission, type } = claim
@@ -158,14 +158,18 @@ export class NovaValidation {
     this.#tokens.of(claim.tokenDigest).type = type
     if (!isSamePlace(admission, fresh.place)) {
       const to = `${fresh.place.host}:${fresh.place.port}`
-      this.#options.log?.info({ instance: admission.instance, type, to }, 'the console has moved, and is followed')
+      this.#options.log?.info(
+        { instance: admission.instance, type, to },
+        'the console has moved: dialling its new address',
+      )
     }
     return movedTo(admission, fresh.place)
   }
 
   /**
-   * Refuses a token that is for another type of the same instance, which Nova does not say: one that was used as such before,
-   * or that leads where that other console is now. What remains is a token never seen here whose own console moved as well.
+   * Refuses a token that is for another type of the same instance. Nova does not say the type, so this looks at the type that
+   * the token was used for before, and at the current addresses of the other consoles. It cannot detect a token that this
+   * process has not seen and whose own console has moved as well.
    */
   async #requireType({ admission, type, tokenDigest }: ConsoleClaim): Promise<void> {
     const known = admission.type ?? this.#tokens.of(tokenDigest).type
@@ -182,11 +186,11 @@ export class NovaValidation {
   }
 }
 
-/** Tokens of `spice-direct` are told by their connect info. */
+/** Without `spice-direct`, whose tokens are recognised by their connect info. */
 const RELAYED = openableConsoleTypes.filter((type) => type !== 'spice-direct')
 
 const FORBIDDEN =
-  'give the service user the role admin, or one that context_is_admin and os_compute_api:os-remote-consoles name'
+  'give the service user the role admin, or one that passes context_is_admin and os_compute_api:os-remote-consoles'
 
 const isSamePlace = (a: Admission, b: Admission) => a.host === b.host && a.port === b.port && a.tlsPort === b.tlsPort
 
@@ -201,7 +205,7 @@ function movedTo({ host: _, port: __, tlsPort: ___, internalAccessPath: ____, ..
   }
 }
 
-/** What this process has seen of tokens, by their digests. */
+/** What this process knows about tokens, by their digests. */
 class TokenMemory {
   readonly #facts = new Map<string, TokenFacts>()
 
@@ -216,8 +220,8 @@ class TokenMemory {
 }
 
 interface TokenFacts {
-  /** The host on which its server was when the token was first used. */
+  /** The server's host id when the token was first used. */
   hostId?: string
-  /** The type as which it was admitted. */
+  /** The console type that the token was used for. */
   type?: OpenableConsoleType
 }

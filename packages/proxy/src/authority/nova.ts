@@ -29,11 +29,11 @@ export interface NovaAuthorityOptions {
   /** Whether a console cannot open while Nova does not say what instances are called. Default: true. */
   readonly needsNames?: boolean
   readonly breaker?: BreakerOptions
-  /** How often the authority asks by itself, once it is watched. */
+  /** How often the proxy checks Nova, once `watch` was called. */
   readonly watch?: WatchTimes
-  /** What messages call the settings that a failure may come from. Default: names as in `proxy.toml`. */
+  /** The names of the settings in messages about failures. Default: those of `proxy.toml`. */
   readonly keys?: AuthorityKeys
-  /** How consoles are validated. Default: the strictest that the credential may. */
+  /** How consoles are validated. Default: the strictest that the credential permits. */
   readonly validate?: ValidateSetting
   /** Default: nothing is logged. */
   readonly log?: Logger
@@ -105,7 +105,7 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
     await probe(() => lookUp(new Secret(randomUUID()), signal))
   }
 
-  /** A question of a client's that also tells the watch how the authority is. */
+  /** Runs a client's look-up, and reports its outcome to the watch. */
   function watched<T>(ask: () => Promise<T>, judge: Judge): () => Promise<T> {
     return async () => {
       try {
@@ -126,7 +126,7 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
     return admissionOf(await novaConnectInfo(client, token.reveal(), limit.signal))
   }
 
-  /** For its name and for its state alike: a connect that needs both asks once. */
+  /** Shared by names and state, so that a connect that needs both makes one request. */
   async function serverOf(instance: string, signal: AbortSignal): Promise<NovaServer> {
     const judge = (cause: unknown) => judgeServer(cause, diagnose)
     const ask = () => namesBreaker.run(() => limited(showServer(instance)), evidenceBy(judge), instance)
@@ -146,7 +146,7 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
   }
 }
 
-/** Nova's policy rule for the look-up. */
+/** Nova's policy rule for looking up a token. */
 const RULE = 'os_compute_api:os-console-auth-tokens'
 
 /** Nova mints UUIDs (nova/compute/manager.py, `uuidutils.generate_uuid()`). */
@@ -156,7 +156,7 @@ type Judge = (cause: unknown) => Verdict
 
 const evidenceBy = (judge: Judge) => (error: unknown) => judge(error).evidence
 
-/** Waits for an answer as long as the client is there. @throws Refused, or the signal's reason once it aborts */
+/** Waits for an answer until the client disconnects. @throws Refused, or the signal's reason once it aborts */
 async function answered<T>(asked: Promise<T>, signal: AbortSignal, judge: Judge): Promise<T> {
   try {
     return await raceSignal(asked, signal)

@@ -36,7 +36,7 @@ export interface OrielAuthorityOptions {
   /** In place of the platform's `fetch`. */
   readonly fetch?: Fetch
   readonly breaker?: BreakerOptions
-  /** What messages call the settings that a failure may come from. Default: names as in `proxy.toml`. */
+  /** The names of the settings in messages about failures. Default: those of `proxy.toml`. */
   readonly keys?: AuthorityKeys
 }
 
@@ -112,7 +112,7 @@ function admissionOfConsole(console: AdmittedConsole): Admission {
   const { protocol, type, base_url, expires_at } = console
   if (!isConsoleType(type) || !opens(protocol, type)) throw new UnusableConnectInfo(`the type is ${type}`)
   if (!URL.canParse(base_url)) throw new UnusableConnectInfo('the base_url is no URL')
-  if (Number.isNaN(Date.parse(expires_at))) throw new UnusableConnectInfo('the expires_at is no time')
+  if (Number.isNaN(Date.parse(expires_at))) throw new UnusableConnectInfo('expires_at is not a time')
   const native = type === 'spice-direct' ? { tls_port } : {}
   return {
     ...admissionOf({ instance_uuid, host, port, internal_access_path, ...native }),
@@ -124,7 +124,7 @@ function admissionOfConsole(console: AdmittedConsole): Admission {
 }
 
 /**
- * Asks to admit a token that cannot exist, which proves sign-in, endpoint and role, and starts no heartbeat.
+ * Asks to admit a token that cannot exist, which tests sign-in, endpoint and role without starting heartbeats.
  * @throws ConfigError that names the key to change, if the authority cannot be used; the signal's reason once it aborts
  */
 export async function verifyOriel(options: Omit<OrielAuthorityOptions, 'log'>, signal: AbortSignal): Promise<void> {

@@ -33,7 +33,7 @@ const UNTRUSTED: ReadonlySet<string | undefined> = new Set([
   'CERT_SIGNATURE_FAILURE',
   'CERT_UNTRUSTED',
 ])
-/** Whether another CA in `authority.cafile` would mend it. */
+/** Whether another CA in `authority.cafile` would fix the error. */
 export const isUntrusted = (error: unknown) => UNTRUSTED.has(codeOf(error))
 
 /** The code of the innermost cause: the platform's `fetch` wraps what TLS says. */

@@ -1,7 +1,7 @@
 /**
- * Judges a question to an authority that failed: how the client is refused, and whether the failure speaks of the
- * authority itself. Tenants choose the questions, so a failure that a tenant can bring about must never count against
- * the authority: its circuit breaker would then refuse everybody else.
+ * Judges a failed request to an authority: how to refuse the client, and whether the authority itself is at fault. Tenants
+ * choose the tokens, so a failure that a tenant can cause must never count against the authority: its circuit breaker
+ * would then refuse all other tenants.
  */
 
 import { faultLine } from '@oriel/runtime'
@@ -12,9 +12,9 @@ import { Refused } from '../refused.ts'
 import type { Diagnose } from './diagnose.ts'
 
 export interface Verdict {
-  /** What the client hears and the log says. */
+  /** The refusal for the client and the log. */
   readonly refused: Refused
-  /** What the failure proves of the authority. */
+  /** What the failure proves about the authority. */
   readonly evidence: Evidence
   /** Whether the authority refused the proxy's own credential, so that no console can open. */
   readonly isRefusal?: boolean
@@ -26,8 +26,8 @@ export interface Asked {
   readonly service: string
   readonly diagnose: Diagnose
   /**
-   * Whether the token has the form of those that the service mints. Any other is a client's invention, and stands in the
-   * path of the request: what a router or a web application firewall makes of it proves nothing.
+   * Whether the token has the form of those that the service mints. A client invented any other, which is part of the
+   * request's path, so an answer may come from a router or a web application firewall and proves nothing.
    */
   readonly minted: boolean
 }
@@ -49,7 +49,7 @@ export function judgeToken(cause: unknown, asked: Asked): Verdict {
 }
 
 /**
- * Judges a failure that has nothing to do with what was asked for.
+ * Judges a failure that does not depend on the token or server in the request.
  * @param did the failure in the log's words, such as `Nova did not say what the token means`
  */
 export function judgeService(cause: unknown, diagnose: Diagnose, did: string): Verdict {
@@ -60,13 +60,13 @@ export function judgeService(cause: unknown, diagnose: Diagnose, did: string): V
   return { refused: refused('authority_unavailable', detail, cause), evidence: 'fault', isRefusal: diagnosis.isRefusal }
 }
 
-/** Whether the service said in its own words that there is no such thing. A 404 without them comes from something else. */
+/** Whether the service answered its own `itemNotFound`. A 404 without that comes from something else. */
 export const isUnknown = (error: unknown) => error instanceof NotFound && error.key === 'itemNotFound'
 
 /**
- * Looks up a token that cannot exist, which proves sign-in, endpoint and role: the service alone answers 404 in its own
- * words. A 429 proves nothing against it, since other clients of the cloud may have used the limit up.
- * @throws what `lookUp` throws; an Error when there is such a token, so that something else answers at the endpoint
+ * Looks up a token that cannot exist, which tests sign-in, endpoint and role: only the service answers with its own 404. A
+ * 429 passes, since other clients of the cloud may have used up the limit.
+ * @throws the error of `lookUp`; ImpostorError if the token exists, because another service answers at the endpoint
  */
 export async function probe(lookUp: () => Promise<unknown>): Promise<void> {
   try {
@@ -78,31 +78,31 @@ export async function probe(lookUp: () => Promise<unknown>): Promise<void> {
   throw new ImpostorError('it knows a token that cannot exist')
 }
 
-/** Another service answers in place of the one that was meant. */
+/** Another service answers in place of the expected one. */
 export class ImpostorError extends Error {
   override readonly name = 'ImpostorError'
 }
 
-/** What is wrong with an answer that is the service's own, about this one thing alone. */
+/** What is wrong with an answer that came from the service itself, about this one console or server. */
 export function unusableAnswer(cause: unknown): string | undefined {
   if (cause instanceof UnusableConnectInfo) return cause.message
-  // `console.host` is a member of an answer of the right kind; `console` alone would be another service's answer.
+  // If only `console.host` is missing, the answer is the service's; without `console` it came from another service.
   return cause instanceof AnswerError && cause.missing?.includes('.') ? cause.message : undefined
 }
 
 const isMoved = (error: unknown): error is Conflict => error instanceof Conflict && error.key === 'conflictingRequest'
 const isMalformed = (error: unknown): error is BadRequest => error instanceof BadRequest && error.key === 'badRequest'
 
-/** Whether the service refused in its own words what was asked for, because of its state or its form. */
+/** Whether the service refused this one request with its own fault, because of the server's state or the request's form. */
 export const isAboutOne = (error: unknown): error is Conflict | BadRequest => isMoved(error) || isMalformed(error)
 
-/** A status from 400 to 499, except what speaks of the caller: 401, 429, and a 403 in the service's own words. */
+/** A status from 400 to 499, except those about the caller: 401, 429, and a 403 with the service's own fault. */
 function isClientError(error: unknown): boolean {
   if (!(error instanceof FaultError) || error.status >= 500) return false
   return error.status !== 401 && error.status !== 429 && !(error.status === 403 && error.key !== undefined)
 }
 
-/** Makes the refusal for a service that wants fewer requests, with the time that it wants to be left alone. */
+/** Makes the refusal for a service that answered 429, with its `Retry-After`. */
 function tooMany(cause: unknown): ((detail: string) => Refused) | undefined {
   if (!(cause instanceof FaultError) || cause.status !== 429) return undefined
   const { retryAfterSeconds } = cause

@@ -1,20 +1,20 @@
 /**
- * Asks the authority by itself: at the start, after a minute without an answer, and every few seconds while it cannot be
- * used. A credential that is wrong would otherwise show only when people fail to open consoles.
+ * Checks the authority at the start, after a minute without an answer, and every few seconds while it cannot be used.
+ * Without this, a wrong credential would show only when people fail to open consoles.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { ConfigError, type Logger, within } from '@oriel/runtime'
 import { type Diagnose, type Diagnosis, isAnswer } from './diagnose.ts'
 
 export interface WatchTimes {
-  /** How long the authority may go without an answer before it is asked, milliseconds. Default: 60,000. */
+  /** How long after the authority's last answer it is checked, milliseconds. Default: 60,000. */
   readonly idleMs?: number
-  /** How soon it is asked again while it cannot be used, milliseconds. Default: 5,000. */
+  /** The interval of checks while it cannot be used, milliseconds. Default: 5,000. */
   readonly retryMs?: number
 }
 
 export interface WatchOptions extends WatchTimes {
-  /** Signs in and asks a question whose answer is known. Rejects if the authority cannot be used. */
+  /** Signs in and makes a request with a known answer. Rejects if the authority cannot be used. */
   readonly verify: (signal: AbortSignal) => Promise<void>
   readonly diagnose: Diagnose
   /** Called after a good answer. */
@@ -27,7 +27,7 @@ export class Watch implements AsyncDisposable {
   #log: Logger | undefined
   #running: Promise<void> | undefined
   readonly #first = Promise.withResolvers<void>()
-  /** When the authority last gave an answer that proves it well, or was last asked. */
+  /** The time of the authority's last answer or failure. */
   #asOf = performance.now()
   #fault: { readonly diagnosis: Diagnosis; readonly cause: unknown; readonly isOther: boolean } | undefined
   #wake = Promise.withResolvers<void>()
@@ -36,7 +36,7 @@ export class Watch implements AsyncDisposable {
     this.#options = { idleMs, retryMs, onWell, ...options }
   }
 
-  /** Asks now, and from now on. Until then the authority is taken to be well. */
+  /** Checks now, and regularly from now on. Until the first call the authority counts as healthy. */
   start(log: Logger): void {
     this.#log = log
     this.#running ??= this.#run()
@@ -57,7 +57,7 @@ export class Watch implements AsyncDisposable {
     this.#fault = undefined
   }
 
-  /** The authority cannot be used, whoever asks. Ignored until the start. */
+  /** Reports that the authority cannot be used for any client. Ignored until the start. */
   failed(cause: unknown): void {
     if (!this.#running) return
     const diagnosis = this.#options.diagnose(cause)
@@ -105,7 +105,7 @@ export class Watch implements AsyncDisposable {
       const { idleMs, retryMs } = this.#options
       const restMs = this.#asOf + (this.#fault ? retryMs : idleMs) - performance.now()
       if (restMs <= 0 || signal.aborted) return
-      // A failure that a client meets first brings the next question forward.
+      // If a client's look-up fails first, check sooner.
       this.#wake = Promise.withResolvers()
       await Promise.race([delay(restMs, undefined, { signal, ref: false }).catch(() => {}), this.#wake.promise])
     }

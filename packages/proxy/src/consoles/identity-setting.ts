@@ -1,10 +1,10 @@
-/** The key `hypervisor.identity`, and what it is when nobody set it. */
+/** The key `hypervisor.identity` and its default. */
 import type { ProxyConfig } from '../config.ts'
 import type { IdentitySetting } from './console.ts'
 
 /**
- * The setting in force. With kind nova the guest must be the instance, as Nova's own proxies see to it; oriel-api looks for
- * itself where a console is, and may call a server by a name that its guest does not show.
+ * The setting in force. With kind nova the default is `enforce`, since Nova's own proxies make sure of the instance as well;
+ * oriel-api looks the console up itself, and may call a server by a name that its guest does not show.
  */
 export const identityOf = ({ authority, hypervisor }: Pick<ProxyConfig, 'authority' | 'hypervisor'>): IdentitySetting =>
   hypervisor.identity ?? (authority.kind === 'nova' ? 'enforce' : 'warn')

@@ -1,9 +1,9 @@
 /**
- * Keeps a console type whose bytes are relayed unread from carrying a protocol that says whose guest it is. Nova does not
- * say of which type a token is, so a VNC token can be presented at the address of serial consoles; the client could then
- * speak RFB through it, and no desktop name would ever be compared. Ports are reused besides.
+ * Keeps a console type that is relayed without parsing from carrying a protocol that identifies the guest. Nova does not
+ * say which type a token is for, so a VNC token can be used at the address of serial consoles; the client could then speak
+ * RFB through it without any check of the desktop name, and reach another guest that reuses the port.
  *
- * A protocol is known by the first bytes of each side: a VNC server greets with `RFB `, a SPICE server answers the client's
+ * A protocol is recognised by the first bytes of each side: a VNC server greets with `RFB `, a SPICE server answers the client's
  * `REDQ` with its own, TLS begins with a handshake record. VNC and SPICE servers also take WebSockets on their ports, whose
  * frames hide those bytes; the handshake before them is HTTP.
  */
@@ -13,17 +13,17 @@ import type { IdentitySetting, Secured } from './console.ts'
 
 interface Protocol {
   readonly name: string
-  /** How a server begins. */
+  /** The first bytes of a server. */
   readonly server: Buffer
-  /** How a client begins. */
+  /** The first bytes of a client. */
   readonly client: Buffer
 }
 
 const NOTHING: Buffer = Buffer.alloc(0)
 
-/** The protocols in which a guest, or whoever stands before it, says who it is. */
+/** The protocols that identify the guest, or that may carry one that does. */
 export const identifying = {
-  // QEMU reads the client's version with sscanf, whose blank matches nothing as well.
+  // Without the blank: QEMU reads the client's version with sscanf, in which a blank also matches nothing.
   rfb: { name: 'RFB', server: Buffer.from('RFB '), client: Buffer.from('RFB') },
   spice: { name: 'SPICE', server: Buffer.from('REDQ'), client: Buffer.from('REDQ') },
   /** The record layer (RFC 8446 section 5.1); inside may be either of the others. */
@@ -80,7 +80,7 @@ export function judgeProtocol(rule: ProtocolRule, side: Side, first: Buffer): Ve
   return found.some(({ begins }) => begins === 'part') ? 'undecided' : 'fits'
 }
 
-/** Whether `first` has all of `signature`, may still become it, or is something else. */
+/** Whether `first` begins with `signature`, may still become it, or is something else. */
 function beginning(signature: Buffer, first: Buffer): 'whole' | 'part' | 'other' {
   const length = Math.min(signature.length, first.length)
   if (signature.compare(first, 0, length, 0, length) !== 0) return 'other'
@@ -90,13 +90,13 @@ function beginning(signature: Buffer, first: Buffer): 'whole' | 'part' | 'other'
 /** The length of the longest signature. */
 const LONGEST = Math.max(...Object.values(identifying).flatMap(({ server, client }) => [server.length, client.length]))
 /**
- * How long a beginning that may still become a signature is held back. A serial console that prints `R` and waits shows
- * it after this time.
+ * How long first bytes that may still become a signature are held back. If a serial console prints `R` and waits, the client
+ * sees it after this time.
  */
 const HOLD_MS = 100
 /**
- * Ends the leg as `wrong_instance` when the server begins with a protocol that `rule` forbids, before a byte of it passes;
- * or as `protocol_error` when the client does, while the server has said nothing that rules that protocol out.
+ * Ends the leg as `wrong_instance` if the server begins with a protocol that `rule` forbids, before a byte of it passes;
+ * or as `protocol_error` if the client does before the server's first bytes have ruled that protocol out.
  *
  * Bytes that are held back pass after {@link HOLD_MS}, so a server that sends its greeting one byte a minute gets all but
  * the signature's last byte through. These are at most four known letters, the same from every guest; the byte that
@@ -145,10 +145,10 @@ class ProtocolGuard {
   readonly #rule: ProtocolRule
   readonly #end = Promise.withResolvers<Error | undefined>()
   #state: 'undecided' | 'open' | 'ended' = 'undecided'
-  /** The first bytes of each side, as far as they are judged. */
+  /** The first bytes of each side, kept until they are judged. */
   #fromServer = NOTHING
   #fromClient: Buffer | undefined = NOTHING
-  /** Copies of what the server sent and the client has not got yet. */
+  /** Copies of the server's bytes that were not passed on yet. */
   #held = NOTHING
   /** What was handed on and is not the leg's own. */
   readonly #copies = new Set<Buffer>()
@@ -192,7 +192,7 @@ class ProtocolGuard {
     return this.#leg.write(bytes)
   }
 
-  /** @returns whether what the client sends may pass */
+  /** @returns whether the client's bytes may pass */
   #mayPass(before: Buffer, bytes: Uint8Array): boolean {
     const first = Buffer.concat([before, bytes.subarray(0, LONGEST)])
     const verdict = judgeProtocol(this.#rule, 'client', first)

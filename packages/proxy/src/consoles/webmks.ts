@@ -17,7 +17,7 @@ export const webmks = (identity: IdentitySetting): Console => ({
   pages: { '/webmks.html': 'webmks.html' },
   acceptsText: false,
   secure: async (hypervisor, limits, { admission: { internalAccessPath }, log }) => {
-    // The answer to CONNECT tells an MKS host from a VNC server; without one, MKS itself would begin as RFB does.
+    // The answer to CONNECT distinguishes an MKS host from a VNC server. Without CONNECT, only the guard does.
     if (internalAccessPath === undefined) {
       return carryingOnly(NONE_THAT_IDENTIFIES, hypervisor, identity, log)
     }

@@ -1,6 +1,6 @@
 /**
- * Questions between the primary and a worker, over the channel that node:cluster puts between them. Either side may be
- * broken or taken over, so each message is checked before it is used, and none makes the other process throw.
+ * Calls between the primary and a worker, over the channel of node:cluster. Either process may be faulty or compromised, so
+ * each message is checked before use, and a malformed one never makes the other process throw.
  */
 import * as Type from 'typebox'
 import { Compile } from 'typebox/compile'

@@ -4,8 +4,8 @@ import { isNative, type ProxyConfig } from '../config.ts'
 
 /**
  * The configuration of worker `index`: no admin listener, which is the primary's; native SPICE in the first one alone; an
- * equal part of the memory for slow clients; and a name of its own towards oriel-api, since what one process said of its
- * sessions must not pass for another's.
+ * equal part of the memory for slow clients; and its own `proxy_id`, so that oriel-api does not mix up the sessions of
+ * different processes.
  */
 export function workerConfig({ admin: _, ...config }: ProxyConfig, index: number): ProxyConfig {
   const { authority, listen, sessions } = config

@@ -16,7 +16,7 @@ export type WorkerAnswers = {
   readonly figures: () => Promise<Figures>
   /** Why it is not ready, or `null`. */
   readonly health: () => Promise<string | null>
-  /** What is in force for each console type. */
+  /** The protection in force for each console type. */
   readonly protection: () => Promise<Protection>
   /** Closes its sessions and ends. */
   readonly stop: () => void

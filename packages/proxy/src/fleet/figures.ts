@@ -10,7 +10,7 @@ export class FleetFigures {
   readonly #latest = new Map<number, Figures>()
   #gone: Figures = []
 
-  /** Takes the answer of a worker. Gives whether it is of use: one that is not must not spoil the figures of all others. */
+  /** Stores a worker's answer. Returns whether it is valid: a malformed one must not spoil the metrics of the other workers. */
   async note(worker: number, figures: Figures): Promise<boolean> {
     try {
       await joined([figures]).metrics()

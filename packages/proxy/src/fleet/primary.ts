@@ -110,7 +110,7 @@ class Fleet implements SessionControl {
     return (await this.#askAll('end', id)).some(({ value }) => value === true)
   }
 
-  /** What the workers say. One that has seen another answer of Nova's than the others differs from them for a while. */
+  /** Merges what the workers report. A worker differs from the others for a while if Nova answered it differently. */
   async protection(): Promise<Readonly<Record<string, string>>> {
     const said = (await this.#askAll('protection')).flatMap(({ value }) => Object.entries(value))
     const byType = Map.groupBy(said, ([type]) => type)
@@ -121,7 +121,8 @@ class Fleet implements SessionControl {
 
   async metrics(): Promise<string> {
     for (const { index, value } of await this.#askAll('figures')) {
-      if (!(await this.#figures.note(index, value))) this.#log.warn({ worker: index }, 'malformed metrics of a worker')
+      if (!(await this.#figures.note(index, value)))
+        this.#log.warn({ worker: index }, 'a worker sent malformed metrics')
     }
     return this.#figures.text((await this.#own.getMetricsAsJSON()) as unknown as Figures)
   }

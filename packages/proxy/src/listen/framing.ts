@@ -1,6 +1,7 @@
 /**
- * Console pages in frames of other pages. `frame-ancestors` decides which may show them. A browser leaves the frame of any
- * other page empty without a word, so a request for such a frame is answered with a page that names the missing origin.
+ * Console pages in frames of other pages. `frame-ancestors` decides which pages may show them. In any other page the browser
+ * leaves the frame empty without a message, so the proxy answers a request for such a frame with a page that names the missing
+ * origin.
  */
 import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
@@ -8,7 +9,7 @@ import { allowingLine } from '@oriel/runtime'
 import { type AllowedOrigin, isListed, originEntry, parseOrigin } from '../admit/origin.ts'
 import type { Site } from '../admit/site.ts'
 
-/** The page around a frame that may not show consoles. */
+/** The embedding page of a frame that may not show consoles. */
 export interface ForeignFrame {
   /** As `origin.allowed` would list it; `undefined` if the browser does not name it. */
   readonly origin?: string
@@ -16,13 +17,13 @@ export interface ForeignFrame {
 
 /** Destinations of Fetch Metadata that are frames. Browsers send them to https and loopback addresses only. */
 const FRAMES: ReadonlySet<unknown> = new Set(['iframe', 'frame', 'embed', 'object', 'fencedframe'])
-/** The page around is of another origin than the console page. */
+/** The values for an embedding page whose origin differs from the console page's. */
 const FOREIGN: ReadonlySet<unknown> = new Set(['cross-site', 'same-site'])
 
 /**
- * Returns the page around, if a console page is requested for a frame that `frame-ancestors` will leave empty. A link that
- * somebody followed inside a frame does not count: its referrer is not the page around. If the browser names no referrer,
- * the page around may be an allowed one, unless there is none.
+ * Returns the embedding page, if a console page is requested for a frame that `frame-ancestors` will leave empty. Ignores
+ * links that a user followed inside a frame: their referrer is not the embedding page. Without a referrer the embedding page
+ * may be an allowed one, so the request counts only if no origin is allowed.
  */
 export function foreignFrame(
   headers: IncomingHttpHeaders,
@@ -51,7 +52,7 @@ export function foreignReferrer(
 
 const referrerOrigin = ({ referer = '' }: IncomingHttpHeaders) => parseOrigin(URL.parse(referer)?.origin ?? '')
 
-/** Sends the page that says why the frame shows no console. It has no script and no token, so any page may frame it. */
+/** Sends the page that explains why the frame shows no console. It has neither script nor token, so any page may frame it. */
 export function sendFrameNotice(response: ServerResponse, { origin }: ForeignFrame): void {
   const body = noticePage(origin)
   response.writeHead(403, { ...HEADERS, 'Content-Length': Buffer.byteLength(body) })

@@ -23,7 +23,7 @@ import { type ConnectContext, handleUpgrade, type ListenerFacts } from './websoc
 export interface ListenerOptions {
   /** `host:port`; port 0 picks a free one. */
   readonly address: string
-  /** How people reach it, if the listener and its balancer do not tell. */
+  /** The public address, if neither the listener nor its balancer reports it. */
   readonly baseUrl?: string | undefined
   readonly consoles: readonly ServedConsoleType[]
   readonly tls?: ListenerTls | undefined
@@ -174,7 +174,7 @@ function answer(
   else fault(response, 404, 'There is nothing here.')
 }
 
-/** Why a page of another site gets nothing from a listener for this machine alone. */
+/** Why a listener that serves only this machine refuses a page of another site. */
 function foreignRefusal(
   { allowedOrigins, metrics, log }: ConnectContext,
   { address }: ListenerFacts,
@@ -208,9 +208,10 @@ const isDocument = ({ headers }: Page) => headers['Content-Type']!.startsWith('t
 
 const REFUSED_FRAME =
   'a page may not show consoles in frames: origin.allowed does not list its origin; if the page is yours, add this line'
-const FOREIGN_REFERRER = 'a page leads to a console page; should it show consoles in frames, add this line'
+const FOREIGN_REFERRER =
+  'a page of another origin links to a console page; if it should show consoles in frames, add this line'
 
-/** Sends a page that may be shown in a frame, or one that says why this frame may not show it. */
+/** Sends a page, or, for a frame that may not show it, one that says why. */
 function sendDocument(context: ConnectContext, request: IncomingMessage, response: ServerResponse, page: Page): void {
   const { allowedOrigins, refusedOrigins } = context
   const frame = foreignFrame(request.headers, allowedOrigins)

@@ -1,6 +1,6 @@
 /**
- * Answers an Upgrade that is refused: with a status and a JSON fault, or, for a client that offers it, with a WebSocket
- * that is closed at once, since a browser shows a page only the close event.
+ * Refuses an Upgrade: with a status and a JSON fault, or, for a client that offers `oriel.refusals`, with a WebSocket that
+ * closes at once, because a browser shows a page only the close event.
  */
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -25,7 +25,7 @@ export function refuse(upgrade: UpgradeRequest, refused: Refused): void {
   if (socket.destroyed) return
   const timer = setTimeout(() => socket.destroy(), FLUSH_TIMEOUT_MS)
   socket.once('close', () => clearTimeout(timer))
-  // A bad request may not be one that a WebSocket server can accept.
+  // A WebSocket server may be unable to accept a bad request.
   if (refused.refusal !== 'bad_request' && offersRefusals(request)) closeWebSocket(upgrade, refused)
   else sendStatus(socket, refused)
 }
@@ -39,7 +39,7 @@ function sendStatus(socket: Duplex, { refusal, headers }: Refused): void {
   socket.end(httpAnswer(status, { ...retry, ...headers }, JSON.stringify(faultBody(status, text))))
 }
 
-/** Accepts the WebSocket only to close it. What the client sends is dropped; no message above 125 bytes is parsed. */
+/** Accepts the WebSocket only to close it. Messages of the client are dropped, and refused above 125 bytes. */
 function closeWebSocket({ request, socket, head }: UpgradeRequest, { refusal, headers, allow }: Refused): void {
   const seconds = Number.parseInt(headers['Retry-After'] ?? '', 10)
   const retryAfterSeconds = Number.isNaN(seconds) ? undefined : seconds
@@ -59,7 +59,7 @@ const refuser = new WebSocketServer({
   handleProtocols: () => REFUSALS_SUBPROTOCOL,
 })
 
-/** Without a listener, the error of a client that breaks the protocol would end the process. */
+/** Ignores errors: without a listener, a client that violates the protocol would end the process. */
 const unheard = () => {}
 
 function httpAnswer(status: number, headers: Readonly<Record<string, string>>, body: string): string {

@@ -5,9 +5,9 @@ import { plainAddress } from '../admit/site.ts'
 import { peerOf } from './proxy-protocol.ts'
 
 export interface WaitingBounds {
-  /** In all, at the moment. Beyond it a newcomer displaces one that waits. Default: any number. */
+  /** The current limit in total. Beyond it a new connection replaces a waiting one. Default: none. */
   readonly maxWaiting?: () => number
-  /** From when on one that has said something may be displaced as well, milliseconds. Default: never. */
+  /** How long until a connection that has sent something may be replaced as well, milliseconds. Default: never. */
   readonly displacedAfterMs?: number
   /** Of one address; of IPv6, of one /64, which is what one customer gets. */
   readonly maxWaitingPerClient: number
@@ -15,7 +15,7 @@ export interface WaitingBounds {
   readonly handshakeTimeoutMs?: number
   /** Told of a connection that is dropped, because its client has too many. Default: nobody is. */
   readonly onFull?: (client: string) => void
-  /** Told of a connection that a newcomer displaced. Default: nobody is. */
+  /** Called with the client of a connection that was replaced. Default: no call. */
   readonly onDisplaced?: (client: string) => void
 }
 
@@ -31,12 +31,12 @@ interface Held extends WaitingPlace {
   readonly client: string
   readonly socket: Socket
   drop(reason: string): void
-  /** What had been read when it got its place, such as a PROXY header. */
+  /** The bytes read before the connection got its place, such as a PROXY header. */
   readonly bytesBefore: number
   readonly sinceMs: number
 }
 
-/** How many of those that wait are looked at for one to displace, the oldest first. */
+/** How many waiting connections are examined for one to replace, the oldest first. */
 const LOOKED_AT = 2_048
 
 /** Connections between their first packet and their console. TLS hands over another socket than the one that arrived. */
@@ -51,9 +51,9 @@ export class Waiting {
   }
 
   /**
-   * Gives a connection its place, until it is settled or closed. Where its client has too many, it is dropped; where all
-   * have, it displaces the oldest that has said nothing, and is dropped only if there is none: silence from many
-   * addresses must not keep everybody else away.
+   * Gives a connection a place until it is settled or closed. Drops it if its client has too many. If all places are taken,
+   * replaces the oldest connection that has sent nothing, and drops the new one only if there is none to replace: silent
+   * connections from many addresses must not lock other clients out.
    */
   arrive(socket: Socket): void {
     const client = plainAddress(socket.remoteAddress)
@@ -102,7 +102,7 @@ export class Waiting {
     }
   }
 
-  /** Whether there is room for one more, made by displacing another where there was none. */
+  /** Makes room for one more, by dropping another connection if necessary. Returns whether there is room. */
   #makeRoom(): boolean {
     const { maxWaiting, displacedAfterMs = Infinity, onDisplaced } = this.#bounds
     if (!maxWaiting || this.#places.size < maxWaiting()) return true
@@ -112,7 +112,7 @@ export class Waiting {
     return displaced !== undefined
   }
 
-  /** The oldest that has said nothing, else the oldest if it came before `lateMs`. */
+  /** The oldest that has sent nothing, else the oldest that arrived before `lateMs`. */
   #displaceable(lateMs: number): Held | undefined {
     let late: Held | undefined
     let looked = 0

@@ -67,7 +67,7 @@ export interface ListenerFacts {
   readonly consoles: readonly ServedConsoleType[]
   /** Whether it serves only programs and pages of this machine, as {@link admitLocal} tells them. */
   readonly onlyLocal: boolean
-  /** How people reach it. */
+  /** The public address. */
   readonly place: PublicPlace
 }
 
@@ -181,7 +181,7 @@ function timedNames({ authority, metrics }: ConnectContext, type: string): Pick<
   return { names: (instance, signal) => metrics.timed('names', type, () => authority.names!(instance, signal)) }
 }
 
-/** The authority, whose validations are timed as well. */
+/** Wraps the authority so that validations are timed as well. */
 function timedValidation({ authority, metrics }: ConnectContext, type: string): Pick<Authority, 'validate'> {
   if (!authority.validate) return {}
   return {

@@ -1,6 +1,6 @@
 /**
- * What a native session occupies of the memory for slow clients. It is looked at once a second: a channel never holds more
- * than a few reads, and to count each message would cost the relay more.
+ * Counts a native session in the memory for slow clients. Measures once a second: a channel never holds more than a few
+ * reads, and counting each message would slow the relay down.
  */
 import type { BufferBudget, Buffering } from '../buffer-budget.ts'
 import type { SpiceSession } from './session.ts'
@@ -18,7 +18,7 @@ export function countBuffered(session: SpiceSession, budget: BufferBudget): void
 }
 
 class SessionPart implements Buffering {
-  /** What the budget knows of. */
+  /** The bytes that the budget has counted. */
   bufferedBytes = 0
   readonly #session: SpiceSession
   readonly #budget: BufferBudget
@@ -28,7 +28,7 @@ class SessionPart implements Buffering {
     this.#budget = budget
   }
 
-  /** Of the channel that waits for the longest. */
+  /** The time of the channel that has been stalled for the longest. */
   get stalledSinceMs(): number {
     return Math.min(
       ...[...this.#session.channels].map(({ blockedSinceMs }) => blockedSinceMs ?? Number.POSITIVE_INFINITY),

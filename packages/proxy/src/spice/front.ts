@@ -76,7 +76,7 @@ export const spiceBounds: SpiceBounds = {
   flushTimeoutMs: 2_000,
   maxWaiting: 1024,
   maxWaitingPerClient: 32,
-  // A SPICE client sends link and ticket at once. Who takes longer makes room for others where all places are taken.
+  // A SPICE client sends link and ticket at once. When all places are taken, a client that takes longer is replaced.
   displacedAfterMs: 2_000,
   maxChannels: 64,
   maxTickets: 20_000,
@@ -126,7 +126,7 @@ export async function startSpiceFront(
     answer: (listener, path, request, response) => {
       if (!VV_PATHS.includes(path)) return false
       answerVv(context, vv, listener, request, response).catch((err) => {
-        shared.log.error({ err }, 'a .vv file failed by a fault of the proxy')
+        shared.log.error({ err }, 'serving a .vv file failed by a fault of the proxy')
         response.destroy()
       })
       return true

@@ -75,7 +75,7 @@ export function mainFilter(
   }
 }
 
-/** The whole message once `piece` completes it. Most come in one piece, which is then not copied. */
+/** Returns the whole message once `piece` completes it. Most messages come in one piece, which is not copied. */
 function gathered(held: Gathered, { bytes, first, last }: Piece): Buffer | undefined {
   if (first && last) return bytes
   held.append(bytes)

@@ -33,7 +33,7 @@ export interface NativeListenerOptions {
   /** How many connections may be on their way to a ticket: in all, and for one address (of IPv6, one /64). */
   readonly maxWaiting: number
   readonly maxWaitingPerClient: number
-  /** From when on a newcomer may displace one of them that has sent something, where it is full. */
+  /** When all places are taken: how long until a connection that has sent something may be replaced. */
   readonly displacedAfterMs: number
 }
 
@@ -66,7 +66,10 @@ export async function startNativeListener(
     maxWaiting: () => options.maxWaiting,
     onDisplaced: (client) => {
       if (!told.take(''))
-        context.log.warn({ client, limit: 'waiting SPICE clients' }, 'a waiting connection was displaced')
+        context.log.warn(
+          { client, limit: 'waiting SPICE clients' },
+          'too many waiting connections: a new one replaced this',
+        )
     },
   })
   const tcp = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS } as const

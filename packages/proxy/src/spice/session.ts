@@ -14,7 +14,7 @@ export interface Channel {
   readonly target: SpiceTarget
   /** Since when a write to the client waits, on the monotonic clock; `undefined` while none does. */
   readonly blockedSinceMs: number | undefined
-  /** What waits in this process for the client to read, in bytes. */
+  /** The bytes in this process that wait for the client to read. */
   readonly bufferedBytes: number
   /** Drops both legs at once. */
   destroy(): void
@@ -92,7 +92,7 @@ export class SpiceSession {
     return { id, startedAt, ...facts, bytesToClient, bytesToConsole }
   }
 
-  /** Memory that its bytes occupy on their way to the client. */
+  /** The memory that its bytes to the client occupy. */
   get bufferedBytes(): number {
     return [...this.#channels].reduce((sum, { bufferedBytes }) => sum + bufferedBytes, 0)
   }

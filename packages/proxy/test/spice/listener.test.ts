@@ -117,7 +117,9 @@ describe('silent connections from many addresses', () => {
       expect(await viewOverTls(run, ticket, 4)).not.toEqual([])
     }
     await expect.poll(() => silent.filter(({ closed, readableEnded }) => closed || readableEnded).length).toBe(1)
-    expect(run.log.records('a waiting connection was displaced')).toMatchObject([{ client: '127.0.1.1' }])
+    expect(run.log.records('too many waiting connections: a new one replaced this')).toMatchObject([
+      { client: '127.0.1.1' },
+    ])
   })
 })
 
