@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { mkdtempDisposable, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { combineSources, createStaticSource, type ServerChange, type Source, SourceError } from '../src/index.ts'
 import type { StaticServerConfig } from '../src/servers/config.ts'
@@ -81,6 +83,19 @@ describe('the static source', () => {
     await writeFile(file, `${'x'.repeat(1_048_576)}the end`)
     const long = Buffer.from(await source.output!(one))
     expect([long.length, long.subarray(-7).toString()]).toEqual([1_048_576, 'the end'])
+  })
+
+  test('a log that is a pipe or a device is no console to read, and nothing waits for it', async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'oriel-log-'))
+    const pipe = join(folder.path, 'console.pipe')
+    await promisify(execFile)('mkfifo', [pipe])
+    for (const path of [pipe, '/dev/null']) {
+      const source = staticSource(`console_log = "${path}"`)
+      await expect(source.output!(await found(source))).rejects.toMatchObject({
+        code: 'ConsoleNotAvailable',
+        cause: { message: 'it is no regular file' },
+      })
+    }
   })
 
   test('without a log, or without its file, there is no console to read', async () => {

@@ -1,5 +1,5 @@
 /** The static source: servers as the configuration lists them. */
-import { open } from 'node:fs/promises'
+import { constants, open } from 'node:fs/promises'
 import type { Protocol } from '@oriel/contract'
 import type { StaticServerConfig, StaticSourceConfig } from './config.ts'
 import { SourceError } from './errors.ts'
@@ -9,6 +9,11 @@ import { vmStateOf } from './status.ts'
 
 /** How much of a console log is read, from its end. */
 const MAX_LOG_BYTES = 1_048_576
+/**
+ * To open a pipe that nobody writes to would occupy one of Node's few threads for files and names for ever. Windows has no such
+ * flag, and no such pipes.
+ */
+const READ_AT_ONCE = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
 /** The host of a server that has one and names no console by which to tell. */
 const UNNAMED_HOST = 'localhost'
 
@@ -72,8 +77,10 @@ interface AnyAddress {
 async function readLog(path: string | undefined): Promise<Uint8Array> {
   if (path === undefined) throw new SourceError('ConsoleNotAvailable', 'no console_log is configured')
   try {
-    await using file = await open(path)
-    const { size } = await file.stat()
+    await using file = await open(path, READ_AT_ONCE)
+    const stats = await file.stat()
+    if (!stats.isFile()) throw new Error('it is no regular file')
+    const { size } = stats
     const length = Math.min(size, MAX_LOG_BYTES)
     const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(length), position: size - length })
     return buffer.subarray(0, bytesRead)
