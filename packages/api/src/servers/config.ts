@@ -44,7 +44,9 @@ export const staticServerConfig = closed({
   host: Type.Optional(
     Type.String({ description: "The hypervisor; by default the first console's host. Empty: on no host, so 409." }),
   ),
-  console_log: Type.Optional(Type.String({ minLength: 1, description: 'File with what the console has printed.' })),
+  console_log: Type.Optional(
+    Type.String({ minLength: 1, description: 'Regular file with what the console has printed.' }),
+  ),
   consoles: closed(
     {
       vnc: Type.Optional(closed({ host, port })),
