@@ -1,14 +1,14 @@
-/** `--check-config --online`: whether what the configuration names can be reached. Nothing is created or changed. */
+/** `--check-config --online`: checks that the services in the configuration can be used. Creates and changes nothing. */
 import { ConfigError, type ConfigFault, deadline, silentLogger } from '@oriel/runtime'
 import { createAuthenticator } from './auth/create.ts'
 import type { ApiConfig } from './config.ts'
 import { reachStore } from './console-auth-tokens/open.ts'
 
-/** How long Keystone or the issuer of JWTs may take in all: the sign-in and one question. */
+/** Deadline for Keystone or the issuer of JWTs: the sign-in and one request together. */
 const AUTH_TIMEOUT_MS = 15_000
 
 /**
- * Reaches the store, and signs in at Keystone or fetches the issuer's keys.
+ * Connects to the store, and signs in at Keystone or fetches the issuer's keys.
  * @param signal ends the check
  */
 export async function checkApiOnline(config: ApiConfig, signal: AbortSignal): Promise<readonly ConfigFault[]> {
@@ -37,7 +37,7 @@ async function authFaults({ auth }: ApiConfig, signal: AbortSignal): Promise<rea
   }
 }
 
-/** The key that a failure points at: the secret if the credential was refused, else where the service is. */
+/** The key behind a failure: that of the secret if the credential was refused, else that of the service's address. */
 function authKey({ auth }: Pick<ApiConfig, 'auth'>, message: string): string {
   if (auth.method === 'jwt') return auth.jwt?.jwks_url === undefined ? 'auth.jwt.issuer' : 'auth.jwt.jwks_url'
   if (auth.method !== 'keystone') return 'auth.method'

@@ -43,7 +43,7 @@ function* authFaults({ auth, listen }: ApiConfig): Iterable<ConfigFault> {
   }
 }
 
-/** The file is read here as at the start: a file that cannot be read then would be a stack trace in place of a fault. */
+/** Reads the file here, so that an unreadable file is reported as a fault and not as a stack trace at the start. */
 function cafileFaults(path: string, file: string | undefined): readonly ConfigFault[] {
   if (file === undefined) return []
   try {

@@ -23,7 +23,7 @@ export interface AuthenticationRequest {
 export interface Authenticator extends AsyncDisposable {
   /** The value of `WWW-Authenticate` on a 401, such as `Keystone uri="https://keystone.example/v3"`. */
   readonly wwwAuthenticate: string
-  /** Every caller is let in, without credentials: so only programs and pages of this machine may call. */
+  /** Whether callers need no credentials; then only programs and pages of this machine may call. */
   readonly unauthenticated?: true
   /**
    * @throws Unauthenticated when the tokens are missing or not valid.

@@ -1,12 +1,12 @@
-/** Log lines for tokens that are refused because the configuration and the issuer disagree, not because of the client. */
+/** Logs tokens that are refused because the configuration and the issuer disagree, rather than because of the client. */
 import type { Logger } from '@oriel/runtime'
 import { errors } from 'jose'
 import { Unauthenticated } from './authenticator.ts'
 import type { JwtConfig } from './jwt-config.ts'
 
-/** What was expected and what the token has. Values are bounded; the token itself is never among them. */
+/** The expected and the received value. Values are bounded and never contain the token itself. */
 interface Disagreement {
-  /** One of a fixed set, so that the memory of what was logged stays small. */
+  /** One of a fixed set, so that the set of logged causes stays small. */
   readonly cause: string
   readonly expected?: unknown
   readonly received?: unknown
@@ -17,8 +17,8 @@ const SHOWN_CHARACTERS = 120
 const SHOWN_ELEMENTS = 5
 
 /**
- * Reports refusals to the log, at level info, at most one line a minute for each cause, with the number of those that it
- * left out. Expired and forged tokens are the client's affair and stay at debug.
+ * Logs refusals at level info, at most one line a minute for each cause, with the number of suppressed ones. Expired and
+ * forged tokens are the client's fault and stay at level debug.
  */
 export function refusalReporter(config: JwtConfig, log: Logger, now: () => number): (cause: unknown) => void {
   const last = new Map<string, { at: number; omitted: number }>()
@@ -31,15 +31,12 @@ export function refusalReporter(config: JwtConfig, log: Logger, now: () => numbe
       return
     }
     last.set(found.cause, { at: now(), omitted: 0 })
-    log.info(
-      { ...found, ...(before?.omitted ? { omitted: before.omitted } : {}) },
-      `a token is refused: ${found.cause}`,
-    )
+    log.info({ ...found, ...(before?.omitted ? { omitted: before.omitted } : {}) }, `refused a token: ${found.cause}`)
   }
 }
 
 function disagreementOf(error: unknown, { issuer, audience, algorithms }: JwtConfig): Disagreement | undefined {
-  // `failure` in jwt.ts makes no others of what is wrong with claims; their texts hold names of the configuration alone.
+  // `failure` in jwt.ts throws only these errors for claims; their texts contain only names from the configuration.
   if (error instanceof Unauthenticated) return { cause: error.message }
   if (error instanceof errors.JOSEAlgNotAllowed) {
     return { cause: 'its algorithm is not in auth.jwt.algorithms', expected: algorithms }

@@ -15,7 +15,7 @@ import { jsonClient } from './request-json.ts'
 export interface JwtDeps {
   /** Milliseconds since the epoch, for exp, nbf and iat. Default: `Date.now`. */
   readonly now?: () => number
-  /** Told of tokens that disagree with the configuration. Default: a silent one. */
+  /** Logs tokens that disagree with the configuration. Default: a silent logger. */
   readonly log?: Logger
 }
 

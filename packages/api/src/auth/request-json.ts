@@ -61,7 +61,7 @@ export function jsonClient(options: { readonly ca?: string | undefined } = {}): 
   }
 }
 
-/** Says which scheme to write, where TLS would report only what it could not parse. */
+/** Names the scheme to write; TLS itself reports only a parse error. */
 async function reached(url: string, response: Promise<IncomingMessage>): Promise<IncomingMessage> {
   try {
     return await response

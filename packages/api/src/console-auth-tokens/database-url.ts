@@ -23,20 +23,20 @@ export interface UrlWords {
   /** Other names of `socket`. */
   readonly socketAliases?: readonly string[]
   readonly cafile: string
-  /** Whether `user` and `port` may be parameters. */
+  /** Whether `user` and `port` may be query parameters. */
   readonly hasUserAndPort?: boolean
   /** The parameter for TLS and its two values. */
   readonly tls: { readonly key: string; readonly off: string; readonly on: string }
 }
 
 /**
- * Takes the URL of a database apart. Beyond loopback and Unix sockets, TLS is on unless the URL says that it is off. With a Unix
- * socket the host may be empty, as libpq has it, and the user may be left out: it is then the one that this process runs as.
+ * Parses the URL of a database. TLS is on unless the URL turns it off, or the host is loopback or a Unix socket. With a Unix
+ * socket the host may be empty, as in libpq, and the user defaults to the one that this process runs as.
  * @throws TypeError with what is wrong; never with the URL itself, since a password may stand in it.
  */
 export function parseDatabaseUrl(text: string, words: UrlWords): DatabaseAddress {
   const url = URL.parse(text.replace(EMPTY_HOST, `$1${NO_HOST}`))
-  if (!url?.hostname) throw new TypeError('is no URL with a host')
+  if (!url?.hostname) throw new TypeError('is not a URL with a host')
   const parameters = parametersOf(url, words)
   const { host, socket } = hostOf(url, parameters.get(words.socket))
   const database = decode(url.pathname.slice(1), 'database')
@@ -44,7 +44,7 @@ export function parseDatabaseUrl(text: string, words: UrlWords): DatabaseAddress
   const user = decode(url.username, 'user') || parameters.get('user') || (socket && userInfo().username)
   if (!user) throw new TypeError('names no user, write USER:PASSWORD@ before the host')
   const port = Number(url.port || parameters.get('port') || words.defaultPort)
-  if (!isPort(port)) throw new TypeError('has a port that is no number from 1 to 65535')
+  if (!isPort(port)) throw new TypeError('has a port that is not a number from 1 to 65535')
   const tls = tlsOf(parameters, words, socket !== undefined || isLoopback(host))
   return {
     ...{ host, port, database, user },
@@ -64,11 +64,11 @@ const EMPTY_HOST = /^([a-z]+:\/\/(?:[^/?#@]*@)?)(?=[/?])/
 /** Stands in for an empty host; `.invalid` is never the name of one (RFC 6761). */
 const NO_HOST = 'no-host.invalid'
 
-/** The host, or the socket that stands in place of it: as a parameter, or encoded in the place of the host. */
+/** The host, or the socket in its place: as a query parameter, or percent-encoded as the host. */
 function hostOf(url: URL, parameter: string | undefined): { readonly host: string; readonly socket?: string } {
   const given = url.hostname === NO_HOST ? '' : decode(url.hostname, 'host').replace(/^\[(.*)\]$/, '$1')
   const place = parameter ?? given
-  if (!place) throw new TypeError('is no URL with a host')
+  if (!place) throw new TypeError('is not a URL with a host')
   return place.startsWith('/') ? { host: given.startsWith('/') ? '' : given, socket: place } : { host: place }
 }
 

@@ -75,7 +75,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   },
 }
 
-/** A newer version of the API has migrated the tables, in a way that this one does not know. */
+/** Thrown when a newer version of the API has migrated the tables. */
 export class NewerDatabase extends Error {
   override readonly name = 'NewerDatabase'
 
@@ -97,7 +97,7 @@ export async function requireKnownMigrations(db: Kysely<Database>): Promise<void
   if (applied.some(({ name }) => !Object.hasOwn(migrations, name))) throw new NewerDatabase()
 }
 
-/** PostgreSQL lists the tables of all schemas: another program may keep its migrations in one that is not searched. */
+/** Ignores other schemas: PostgreSQL lists their tables as well, and another program may keep its migrations there. */
 function noneIfElsewhere(error: unknown): [] {
   if ((error as { code?: unknown }).code === UNDEFINED_TABLE) return []
   throw error

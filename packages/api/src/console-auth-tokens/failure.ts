@@ -1,12 +1,12 @@
-/** Why a database fails, told from the errors of the three drivers. */
+/** Classifies the errors of the three database drivers. */
 
 /**
- * `read-only`: it takes no writes, as after a failover. `full`: its disk is. `locked`: another process has it. `moved`: its
+ * `read-only`: as after a failover. `full`: its disk is full. `locked`: another process holds a lock. `moved`: its
  * file was deleted or replaced while it was open.
  */
 export type Failure = 'read-only' | 'full' | 'locked' | 'moved'
 
-/** By MariaDB's error number. The names that its driver gives are MySQL's, and not there for all. */
+/** By MariaDB's error number, because the driver's names are MySQL's and incomplete. */
 const MARIADB: Readonly<Record<number, Failure>> = {
   1021: 'full',
   1114: 'full',
@@ -36,16 +36,16 @@ export function failureOf(error: unknown): Failure | undefined {
   if (typeof error !== 'object' || error === null) return undefined
   const { errno, code, errcode } = error as DriverError
   if (errcode === SQLITE_READONLY_DBMOVED) return 'moved'
-  // The upper bytes of SQLite's code are details.
+  // The upper bytes of SQLite's code only add detail.
   if (typeof errcode === 'number') return SQLITE[errcode & 0xff]
   if (typeof code === 'string' && Object.hasOwn(POSTGRES, code)) return POSTGRES[code]
   return typeof errno === 'number' ? MARIADB[errno] : undefined
 }
 
 const SENTENCES: Readonly<Record<Failure, string>> = {
-  'read-only': 'the database is read-only, so it takes no writes',
+  'read-only': 'the database is read-only',
   full: "the database's disk is full",
-  locked: 'another process keeps the database locked',
+  locked: 'another process holds a lock on the database',
   moved:
     'the database file of tokens.store was deleted or replaced, and what is written to it would be lost; put the same file back, or restart to open the file that is there now',
 }

@@ -151,9 +151,9 @@ function lease(
 
 const isAnswer = ({ sqlState, fatal }: QueryError & { sqlState?: string }) => sqlState !== undefined && !fatal
 
-/** WSREP has not yet prepared node for application use: a Galera node that is not, or no longer, in the primary component. */
+/** "WSREP has not yet prepared node for application use": the Galera node is outside the primary component. */
 const ER_UNKNOWN_COM_ERROR = 1047
-/** Whether the server can be reached, and is the wrong one to ask. */
+/** Whether the server can be reached but is not the primary. */
 const isWrongServer = (error: unknown) =>
   failureOf(error) === 'read-only' || (error as { errno?: unknown }).errno === ER_UNKNOWN_COM_ERROR
 
@@ -170,7 +170,7 @@ function isAway(error: unknown): boolean {
 
 const ER_HANDSHAKE_ERROR = 1043
 
-/** Whether the connection failed, as SQLSTATE 08S01 says. A failed handshake has the same state and is for good. */
+/** Whether the connection failed (SQLSTATE 08S01). A failed handshake has the same state, but retrying is pointless. */
 function isCutOff(error: unknown): boolean {
   const { sqlState, errno } = error as { sqlState?: unknown; errno?: unknown }
   return sqlState === '08S01' && errno !== ER_HANDSHAKE_ERROR

@@ -19,7 +19,7 @@ export interface StoreOptions {
   readonly poolMax?: number
   /** How long a database server may take for a statement. Default: 5000. */
   readonly statementTimeoutMs?: number
-  /** How long to wait at the start for a database server that is away or takes no writes yet. Default: 60000. */
+  /** How long to wait at the start for a database server that is unavailable or still read-only. Default: 60000. */
   readonly startTimeoutMs?: number
   /** Milliseconds since the epoch. Default: the system's clock, which cannot be set back under a running process. */
   readonly now?: () => number
@@ -75,8 +75,8 @@ export async function openTokenStore(
 }
 
 /**
- * Connects to the database that `name` names, and leaves it as it is: a check must not migrate what a running API uses.
- * @throws ConfigError that says what to do, if it cannot be reached
+ * Connects to the database of `name` without migrating it, since a running API may be using it.
+ * @throws ConfigError with a remedy, if it cannot be reached
  */
 export async function reachStore(
   name: string | Secret,
@@ -136,8 +136,8 @@ function placeOf(name: string): StorePlace {
 }
 
 /**
- * Migrates the tables. While the database is away it tries again until the deadline: programs often start together with their
- * database, and a node of a cluster answers before it may be used.
+ * Migrates the tables. Retries until the deadline while the database is unavailable: programs often start together with
+ * their database, and a cluster node answers before it is ready.
  */
 async function migrateOnceThere(db: Kysely<Database>, place: StorePlace, options: StoreOptions): Promise<void> {
   const { startTimeoutMs = 60_000, log, signal } = options

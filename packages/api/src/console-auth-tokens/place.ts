@@ -27,8 +27,8 @@ export interface StorePlace {
   /** What to do about any other error at the start. */
   readonly remedy: (error: unknown) => string
   /**
-   * Whether opening would make a new database, which a check must not do.
-   * @throws if it could not be made
+   * Whether opening would create a new database, which a check must not do.
+   * @throws if it could not be created
    */
   readonly isNew?: () => boolean
   /** What ends the definition of each table. */
@@ -36,21 +36,22 @@ export interface StorePlace {
 }
 
 /**
- * Tells connections from before a failover from later ones. When a connection reports that its server is read-only, all the
- * pool's connections lead to the former primary: they are dropped as they come up, so that new ones find the new primary.
+ * Distinguishes connections from before a failover from later ones. When one connection reports that its server is
+ * read-only, all the pool's connections lead to the former primary; each is dropped before its next use, so that new ones
+ * reach the new primary.
  */
 export class Generations<Connection extends object> {
   readonly #born = new WeakMap<Connection, number>()
   #current = 0
 
-  /** Whether the connection is older than the latest failover. One that is seen for the first time is new. */
+  /** Whether the connection is older than the latest failover. Registers an unknown connection as new. */
   isOutdated(connection: Connection): boolean {
     const born = this.#born.get(connection) ?? this.#current
     this.#born.set(connection, born)
     return born < this.#current
   }
 
-  /** Outdates this connection and all others of its age; later ones stay. */
+  /** Marks this connection, and all others of its generation, as outdated. */
   outdate(connection: Connection): void {
     if (!this.isOutdated(connection)) this.#current += 1
   }

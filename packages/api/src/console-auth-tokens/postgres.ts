@@ -110,7 +110,7 @@ function lease(client: pg.PoolClient, generations: Generations<pg.PoolClient>): 
 
 const IN_FAILED_TRANSACTION = '25P02'
 
-/** What PgBouncer says of a start-up parameter that it neither knows nor ignores. */
+/** PgBouncer's message about a start-up parameter that it does not support. */
 const REFUSED_PARAMETER = /unsupported startup parameter: (\w+)/
 
 function remedy(error: unknown): string {
@@ -120,7 +120,7 @@ function remedy(error: unknown): string {
   return `the pooler refuses ${refused}: set ignore_startup_parameters = ${all} in pgbouncer.ini`
 }
 
-/** The state of nearly every error of PgBouncer: the message tells a wrong configuration from a pooler that is busy. */
+/** PgBouncer uses this state for nearly all errors; only the message distinguishes a wrong configuration from a busy pooler. */
 const POOLER_STATE = '08P01'
 const POOLER_REFUSALS = /unsupported startup parameter|no such (database|user)|authentication failed|not allowed/i
 

@@ -1,4 +1,4 @@
-/** Keeps an SQLite database from other users of the machine: it says who opened which console. */
+/** Protects an SQLite database from other users of the machine: it records who opened which console. */
 import { chmodSync, closeSync, openSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Logger } from '@oriel/runtime'
@@ -9,12 +9,12 @@ const GROUP_WRITES = 0o020
 const OTHERS = 0o007
 const OTHERS_WRITE = 0o002
 
-/** What SQLite puts beside a database. It gives new ones the mode of the database. */
+/** Suffixes of the files that SQLite creates beside a database, with the database's mode. */
 const SUFFIXES = ['', '-wal', '-shm', '-journal']
 
 /**
- * Creates `file` with mode 0600 if it is not there, takes the permissions of others from existing files, and warns where others
- * may write to the folder. A group that may write keeps its permissions: an operator gave it them.
+ * Creates `file` with mode 0600 if it does not exist, removes the permissions of others from existing files, and warns if
+ * others may write to the folder. A group that can write keeps its permissions, which an operator must have granted.
  * @throws the system's error if the file cannot be created or opened.
  */
 export function keepPrivate(file: string, log: Logger): void {
@@ -22,7 +22,7 @@ export function keepPrivate(file: string, log: Logger): void {
   for (const suffix of SUFFIXES) tighten(`${file}${suffix}`, log)
   const folder = dirname(resolve(file))
   if ((modeOf(folder) ?? 0) & OTHERS_WRITE) {
-    log.warn({ folder }, 'other users may write to the folder of the database, take that away with chmod o-w')
+    log.warn({ folder }, 'other users may write to the folder of the database: run chmod o-w on it')
   }
 }
 
@@ -36,7 +36,7 @@ function tighten(file: string, log: Logger): void {
     chmodSync(file, wanted)
     log.info({ file, mode: wanted.toString(8) }, 'permissions of the database reduced')
   } catch (err) {
-    log.warn({ err, file }, 'other users may read the database, take that away with chmod')
+    log.warn({ err, file }, 'other users may read the database, and its mode cannot be changed: run chmod o-rwx on it')
   }
 }
 

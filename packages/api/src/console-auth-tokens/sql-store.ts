@@ -14,7 +14,7 @@ const TOKENS_AT_ONCE = 500
 /**
  * A store in `db`, whose tables are up to date; disposing of it closes `db`.
  * @param now in milliseconds since the epoch.
- * @param proveWrites rejects while the database takes no writes.
+ * @param proveWrites rejects while the database accepts no writes.
  */
 export function createSqlStore(
   db: Kysely<Database>,
@@ -78,7 +78,7 @@ async function sweep(db: Kysely<Database>, now: number): Promise<number> {
   }
 }
 
-// Whatever the driver throws, the store is unavailable for the caller; the cause is for the log.
+// To the caller, every error of the driver means that the store is unavailable; the log has the cause.
 async function reach<T>(query: Promise<T>): Promise<T> {
   try {
     return await query

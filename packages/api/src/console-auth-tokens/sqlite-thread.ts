@@ -1,7 +1,7 @@
-/** An SQLite database on a thread of its own, so that no disk and no lock of another process stops the event loop. */
+/** Runs an SQLite database on its own thread, so that a slow disk or another process's lock does not block the event loop. */
 import { Worker } from 'node:worker_threads'
 
-/** What the thread is started with. */
+/** The thread's start-up data. */
 export interface ThreadData {
   readonly file: string
 }
@@ -27,7 +27,7 @@ export interface ThreadResult {
 
 type Pending = PromiseWithResolvers<ThreadResult>
 
-/** Beside this module: as source, as the package's build, and as the file that the programs bring along. */
+/** Beside this module: as source, in the package's build, and as a file that the programs ship. */
 const WORKER = new URL(`./sqlite-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
 /** The id under which the thread reports that it has opened the database. */
 const OPENED = 0
@@ -42,7 +42,7 @@ export class SqliteThread {
 
   constructor(file: string) {
     const data: ThreadData = { file }
-    // Without the program's own flags: some, such as --input-type, are refused for a module in a file.
+    // Without the program's own flags: Node refuses some of them, such as --input-type, for a module in a file.
     this.#worker = new Worker(WORKER, { workerData: data, name: 'sqlite', execArgv: [] })
     this.#worker.on('message', (answer: ThreadAnswer) => this.#settle(answer))
     this.#worker.on('error', (error) => this.#die(error))
@@ -50,7 +50,7 @@ export class SqliteThread {
     this.opened = this.#expect(OPENED)
   }
 
-  /** Whether the thread has ended, so that nothing can be asked of it. */
+  /** Whether the thread has ended and takes no more statements. */
   get isDead(): boolean {
     return this.#dead !== undefined
   }

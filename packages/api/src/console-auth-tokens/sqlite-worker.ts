@@ -36,7 +36,7 @@ function answer({ id, sql, parameters }: ThreadRequest): ThreadAnswer {
   return guarded(id, () => run(db!, sql, parameters as readonly SQLInputValue[]))
 }
 
-/** Errors lose their codes when they are sent as they are. */
+/** Copies the codes, which errors lose when they are sent between threads. */
 function guarded(id: number, work: () => ThreadResult): ThreadAnswer {
   try {
     return { id, result: work() }
@@ -65,8 +65,9 @@ function open(): ThreadResult {
 }
 
 /**
- * Whatever is written to a deleted file is lost with the process, and whoever opens the file that replaced it sees none of
- * it. SQLite makes its other files when it first needs them: each counts from when it is first seen.
+ * Requires that the database's files are still those that were opened: data written to a deleted file is lost when the
+ * process ends, and other processes see the file that replaced it. SQLite creates its other files when it first needs
+ * them, so each is checked once it was seen.
  * @throws an error with SQLite's code for a database that was moved
  */
 function requireSameFiles(): void {
@@ -87,7 +88,7 @@ function close(): ThreadResult {
   return nothing
 }
 
-/** Of programs that start at once on a new file one changes its mode; SQLite refuses the others at once, without the timeout. */
+/** Retries: when programs start together on a new file, one switches it to WAL and SQLite refuses the others without a wait. */
 function writeAhead(opened: DatabaseSync): void {
   const deadline = performance.now() + BUSY_TIMEOUT_MS
   for (;;) {

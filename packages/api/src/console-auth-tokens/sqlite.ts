@@ -39,7 +39,7 @@ function isNew(file: string): boolean {
   return true
 }
 
-/** Another process has the file, or its disk is full: both pass. */
+/** Whether retrying may help: another process holds a lock, or the disk is full. */
 function isAway(error: unknown): boolean {
   const failure = failureOf(error)
   return failure === 'locked' || failure === 'full'
@@ -58,7 +58,7 @@ class SqliteThreadDialect implements Dialect {
   createIntrospector: Dialect['createIntrospector'] = (db) => new SqliteIntrospector(db)
 }
 
-/** Kysely migrates outside of transactions on SQLite, so that two programs at their first start get in each other's way. */
+/** Kysely migrates outside of transactions on SQLite, so two programs that start for the first time at once would conflict. */
 class TransactionalAdapter extends SqliteAdapter {
   override get supportsTransactionalDdl() {
     return true
@@ -90,7 +90,7 @@ class ThreadDriver implements Driver {
   }
 
   async beginTransaction(connection: ThreadConnection): Promise<void> {
-    // Takes the lock at once: who waits for it, such as for a migration, then sees what was done.
+    // Takes the write lock at the begin, so that a transaction that waited for another, such as a migration, sees its result.
     await connection.thread.run('begin immediate')
   }
 
@@ -149,12 +149,12 @@ class ThreadConnection implements DatabaseConnection {
   }
 }
 
-/** Turns at something that one may use at a time, in the order of their asking. */
+/** A queue for a resource with one user at a time, first come, first served. */
 class Turns {
   readonly #waiting = new Set<() => void>()
   #isTaken = false
 
-  /** Rejects when no turn came within `timeoutMs`. */
+  /** Rejects if the turn does not come within `timeoutMs`. */
   take(timeoutMs: number): Promise<void> {
     if (!this.#isTaken) {
       this.#isTaken = true

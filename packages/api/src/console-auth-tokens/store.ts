@@ -35,7 +35,7 @@ export interface ConsoleAuthTokenStore extends AsyncDisposable {
   revokeServer(serverId: string): Promise<number>
   /** Removes expired tokens and says how many there were. */
   sweep(): Promise<number>
-  /** Throws while the store cannot answer or takes no writes. An answer may be a second old. */
+  /** Throws while the store cannot answer or is read-only. The result may be up to a second old. */
   check(): Promise<void>
 }
 

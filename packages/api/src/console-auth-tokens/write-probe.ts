@@ -1,17 +1,17 @@
-/** Proves that a database takes writes, for readiness. */
+/** Tests that a database accepts writes, for readiness. */
 import { randomUUID } from 'node:crypto'
 import type { Kysely } from 'kysely'
 import type { Database } from './database.ts'
 
-/** How long an answer counts: several probes may ask at once, and each would cost a write to the disk. */
+/** How long a result is reused: several probes may ask at once, and each write costs disk I/O. */
 const FRESH_MS = 1_000
 /** Rows of replicas that are gone are removed after a day. */
 const ABANDONED_MS = 86_400_000
 
 /**
- * Returns a function that rejects while `db` takes no writes: it updates a row and commits. Reading proves too little: after a
- * failover, and on a full disk, reads go on. Each replica has a row of its own, since replicas of a Galera cluster would
- * get in each other's way at one row.
+ * Returns a function that rejects while `db` accepts no writes: it updates a row and commits. A read would not do, because
+ * reads still work after a failover and on a full disk. Each replica has its own row, since replicas on a Galera cluster
+ * would conflict on a shared one.
  * @param now in milliseconds since the epoch.
  * @param elapsed in milliseconds since any moment. Default: the monotonic clock.
  */

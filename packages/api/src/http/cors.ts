@@ -9,7 +9,7 @@ const MAX_AGE_SECONDS = 600
 const MESSAGE =
   'a page may not call the API: cors.allowed_origins does not list its origin; if the page is yours, add this line'
 
-/** Answers preflights and marks answers for `origins`. Other origins are logged, each once an hour. */
+/** Answers preflights and adds CORS headers for `origins`. Logs other origins, each once an hour. */
 export function cors(origins: readonly string[], log: Logger): ApiMiddleware {
   const refused = new RefusedOrigins({ log, key: 'cors.allowed_origins', allowed: origins })
   const allowed = new Set(origins)

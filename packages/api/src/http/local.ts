@@ -1,7 +1,7 @@
 /**
- * Guards an API that asks for no credentials. It listens on loopback only, yet a browser on this machine shows pages of
- * anybody: by DNS rebinding such a page reaches loopback under its own name, and any page can send a blind `text/plain`
- * POST. The Host and Origin headers tell them from programs and pages of this machine.
+ * Guards an API without credentials. It listens on loopback only, yet a browser on this machine shows pages of any site: by
+ * DNS rebinding such a page reaches loopback under its own name, and any page can send a blind `text/plain` POST. The Host
+ * and Origin headers distinguish them from programs and pages of this machine.
  */
 import { isLocalHost, isLocalOrigin } from '@oriel/runtime'
 import type { ApiContext, ApiMiddleware } from './context.ts'
@@ -9,9 +9,9 @@ import { HttpFault } from './faults.ts'
 import { isJson } from './media-type.ts'
 
 export interface LocalOptions {
-  /** Where the API is reached otherwise, by configuration. */
+  /** The API's configured public URL. */
   readonly publicUrl: string | undefined
-  /** Origins whose pages may call, by configuration. */
+  /** The configured origins whose pages may call the API. */
   readonly origins: readonly string[]
 }
 

@@ -25,8 +25,8 @@ export function checkContentType(c: ApiContext): void {
 }
 
 /**
- * The media type of the body. Of several header lines the first counts: Node's own request keeps that alone, while a `Request`
- * joins them by commas. A single line with a comma in it is a type that nobody knows, as Nova has it.
+ * The media type of the body. Of several header lines the first counts: Node's own request keeps only that, while a `Request`
+ * joins them with commas. A single line that contains a comma is an unknown type, as in Nova.
  */
 function mediaTypeOf(c: ApiContext): string {
   const line = c.env?.incoming?.headers?.['content-type'] ?? c.req.header('Content-Type') ?? ''

@@ -1,4 +1,4 @@
-/** Names of roles in the configuration. */
+/** Role names in the configuration. */
 import { type ConfigFault, parsedText } from '@oriel/runtime'
 import type * as Type from 'typebox'
 import type { AuthConfig } from '../auth/config.ts'
@@ -14,8 +14,8 @@ function parseRole(text: string): string {
 }
 
 /**
- * Warnings for roles that come to nothing: of a static token that no rule names, and of a rule that no static token has.
- * Who has which roles at Keystone or at an issuer is not known here.
+ * Warns about roles without effect: a static token's role that no rule names, and a rule's role that no static token has.
+ * The roles of users at Keystone or an issuer are unknown here.
  */
 export function roleWarnings({ auth, policy }: { auth: AuthConfig; policy: Policy }): readonly ConfigFault[] {
   if (auth.method !== 'static' || auth.static === undefined) return []

@@ -5,9 +5,9 @@ import type { Server } from './server.ts'
 import type { CallOptions, ServerChange, Source } from './source.ts'
 
 /**
- * One source of all servers of `sources`. An id that several of them know belongs to one, as {@link Owners} says.
+ * Combines `sources` into one. If several of them know an id, {@link Owners} decides which one it belongs to.
  * Disposing of it disposes of them.
- * @param onTwin called once for each server that is refused because another one that runs has its id
+ * @param onTwin called once for each server that is refused because another running one has its id
  */
 export function combineSources(sources: readonly Source[], onTwin: (twin: TwinServers) => void = () => {}): Source {
   if (sources.length === 1) return sources[0]!

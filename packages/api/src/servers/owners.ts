@@ -1,16 +1,16 @@
-/** Which of several sources an id belongs to, when more than one knows it. */
+/** Decides which source an id belongs to if several sources know it. */
 import { isOff, type Server } from './server.ts'
 import type { Source } from './source.ts'
 
-/** A server, and the source that tells of it. */
+/** A server, and the source that lists it. */
 export interface Claim {
   readonly server: Server
   readonly source: Source
-  /** The source for people, such as `sources[1] qemu`. */
+  /** The source's name for the log, such as `sources[1] qemu`. */
   readonly place: string
 }
 
-/** Two servers that run and have one id. */
+/** Two running servers with the same id. */
 export interface TwinServers {
   readonly serverId: string
   readonly first: string
@@ -20,18 +20,18 @@ export interface TwinServers {
 export interface OwnersOptions {
   /** Called once for each server that is refused, for the log. */
   readonly onTwin: (twin: TwinServers) => void
-  /** Called when an id goes from one source to another, so that addresses of the former are not used any more. */
+  /** Called when an id moves to another source, so that addresses from the former source become void. */
   readonly onMoved: (serverId: string) => void
 }
 
 /**
- * An id belongs to the server that runs; of several that run to the one that was found first, so that no guest takes the
- * place of another by claiming its UUID. Of those that are found at once, as at the start, the first source counts.
+ * An id belongs to the running server. If several run, it belongs to the one that was found first, so that a guest cannot
+ * replace another by claiming its UUID; if they were found at once, as at the start, to the one of the first source.
  */
 export class Owners {
   readonly #options: OwnersOptions
   readonly #owners = new Map<string, Source>()
-  /** Places whose server with an id is refused. */
+  /** By id, the places whose server is refused. */
   readonly #refused = new Map<string, ReadonlySet<string>>()
 
   constructor(options: OwnersOptions) {
@@ -59,7 +59,7 @@ export class Owners {
     return [...byId.values()].map((each) => this.choose(each)!)
   }
 
-  /** Whether what befell this source's server with this id concerns those who were told an address of it. */
+  /** Whether a change that this source reports for the id affects published addresses: only the owner's changes do. */
   concerns(source: Source, id: string): boolean {
     const owner = this.#owners.get(id)
     return owner === undefined || owner === source
@@ -80,7 +80,7 @@ export class Owners {
 
 const RUNS = 2
 
-/** In the middle of a migration, the side that runs counts. */
+/** During a migration, the running side counts. */
 function rank({ vmState, taskState }: Server): number {
   if (isOff(vmState)) return 0
   return taskState === 'migrating' ? 1 : RUNS

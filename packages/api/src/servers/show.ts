@@ -25,8 +25,8 @@ export function showServer(deps: ServerDeps): Operation<unknown, NewestResponse<
 }
 
 /**
- * A caller who may read console auth tokens sees any server: a proxy does, to check the name of the guest that it reached.
- * Nova answers 404 to a service, so there a proxy that checks names needs the role admin.
+ * Lets a caller who may read console auth tokens see every server: a proxy checks the name of the guest that it reached.
+ * Nova answers 404 to the role service, so there a proxy that checks names needs the role admin.
  */
 function asSeen(everywhere: boolean, identity: Identity): Identity {
   return everywhere ? { ...identity, roles: [...identity.roles, ADMIN_ROLE] } : identity

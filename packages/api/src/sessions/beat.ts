@@ -44,7 +44,7 @@ function toEnded(told: Told['ended'][number]): EndedSession {
   return { id: told.id, endedAt, reason: told.reason, ...countsOf(told) }
 }
 
-/** JSON has integers that no database keeps, such as 1e300. */
+/** Clamps counts: JSON has integers that databases cannot store, such as 1e300. */
 const countsOf = ({ bytes_to_client, bytes_to_console }: Told['open'][number]) => ({
   bytesToClient: Math.min(bytes_to_client, Number.MAX_SAFE_INTEGER),
   bytesToConsole: Math.min(bytes_to_console, Number.MAX_SAFE_INTEGER),

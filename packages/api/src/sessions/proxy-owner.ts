@@ -1,4 +1,4 @@
-/** Whose a proxy is: its id belongs to the credential that used it first. */
+/** The ownership of a proxy: its id belongs to the credential that used it first. */
 import { sha256Hex } from '@oriel/runtime'
 import type { Identity } from '../auth/authenticator.ts'
 import { HttpFault } from '../http/faults.ts'
@@ -6,9 +6,8 @@ import type { SessionDeps } from './deps.ts'
 import { lostAfterMs } from './keeper.ts'
 
 /**
- * Requires that the caller may speak for the proxy, and binds the proxy's id to the caller if nobody has it. A credential
- * that was rotated is of the same user and project, so it stays the owner. Another user may take the id over once the proxy
- * counts as lost.
+ * Requires that the caller owns the proxy's id, and binds a free id to the caller. A rotated credential has the same user
+ * and project, so it keeps the ownership. Another user may take the id over once the proxy counts as lost.
  * @throws HttpFault 403
  */
 export async function requireOwnProxy(

@@ -27,7 +27,7 @@ type Db = Kysely<Database>
 /**
  * A store in `db`, whose tables are up to date.
  * @param now in milliseconds since the epoch.
- * @param proveWrites rejects while the database takes no writes.
+ * @param proveWrites rejects while the database accepts no writes.
  */
 export function createSqlSessionStore(db: Db, now: () => number, proveWrites: () => Promise<void>): SessionStore {
   return {
@@ -68,7 +68,7 @@ async function claimProxy(db: Db, claim: Claim): Promise<boolean> {
   if (current === claim.owner) return true
   if (current === undefined) return claimUnowned(db, claim)
   if (!(await isAbandoned(db, claim))) return false
-  // Compared once more: of two that claim at once, one succeeds.
+  // Compares the owner again, so that of two concurrent claims only one succeeds.
   const query = db
     .updateTable('proxy_owners')
     .set({ owner: claim.owner })
@@ -79,7 +79,7 @@ async function claimProxy(db: Db, claim: Claim): Promise<boolean> {
   return true
 }
 
-/** Notes the proxy first, so that the new owner's id never looks abandoned. */
+/** Updates the proxy first, so that the new owner's id never looks abandoned. */
 async function claimUnowned(db: Db, { proxyId, owner, now }: Claim): Promise<boolean> {
   await noteProxy(db, proxyId, now)
   try {
@@ -154,8 +154,8 @@ async function takeBeat(db: Db, { proxyId, beat, unnamedMs, now }: BeatInput): P
 }
 
 /**
- * Sessions that the proxy names as open and the records call over. Nobody could end them any more: to the records there is
- * nothing left to end. Sessions that the records never had go on, since a lost database must not close consoles.
+ * Sessions that are open at the proxy but over in the records. They must be closed, because an API call could no longer end
+ * them. Sessions that the records never had go on, since a lost database must not close consoles.
  */
 async function overInRecords(
   db: Db,
@@ -194,7 +194,7 @@ async function endTold(
   })
   return endAll(db, news, ({ id, endedAt, reason, ...counts }) => {
     const session = known.get(id)!
-    // A proxy's clock may be wrong, and a proxy may lie.
+    // A proxy's clock may be wrong, and a compromised proxy may lie.
     const at = Math.max(session.startedAt, Math.min(endedAt, now))
     return { endedAt: at, reason, counts: noLess(session, counts), evenLost: true }
   })
@@ -335,7 +335,7 @@ async function forget(db: Db, endedBefore: number): Promise<number> {
   return Number(numDeletedRows)
 }
 
-// Whatever the driver throws, the store is unavailable for the caller; the cause is for the log.
+// To the caller, every error of the driver means that the store is unavailable; the log has the cause.
 async function reach<T>(work: Promise<T>): Promise<T> {
   try {
     return await work

@@ -47,7 +47,7 @@ export interface EndedSession extends ByteCounts {
 
 /** What a beat changed. */
 export interface BeatOutcome {
-  /** What the proxy is to end, and why: sessions that somebody wants ended, and those that are over in the records. */
+  /** The sessions that the proxy must close, and why: those that a caller wants ended, and those that are over in the records. */
   readonly end: readonly { readonly id: string; readonly reason: CloseReasonName }[]
   /** Sessions that were open until this beat. */
   readonly ended: readonly SessionRecord[]
@@ -95,6 +95,6 @@ export interface SessionStore {
   endLost(silentMs: number): Promise<readonly SessionRecord[]>
   /** Forgets sessions that ended, and proxies that fell silent, longer ago than this; says how many sessions. */
   forget(ageMs: number): Promise<number>
-  /** Throws while the store cannot answer or takes no writes. An answer may be a second old. */
+  /** Throws while the store cannot answer or is read-only. The result may be up to a second old. */
   check(): Promise<void>
 }

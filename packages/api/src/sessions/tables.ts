@@ -29,8 +29,8 @@ export interface ProxyRow {
 }
 
 /**
- * Whose credential speaks for a proxy. A table of its own, and no column of `proxies`: an older API that runs beside this one
- * goes on writing `proxies`, and MariaDB cannot undo half a column.
+ * The owner of each proxy's id. A separate table rather than a column of `proxies`: an older API that runs beside this one
+ * still writes `proxies`, and MariaDB cannot roll back a half-added column.
  */
 export interface ProxyOwnerRow {
   proxy_id: string

@@ -1,6 +1,6 @@
 /**
- * Which addresses the guests of a source may name as theirs. QEMU is what its guest attacks first: one that was taken over
- * must not make the proxy dial a metadata service, or a port of another program.
+ * Limits the addresses that guests of a source may claim. A guest that has taken over its QEMU must not make the proxy dial
+ * a metadata service, or a port of another program.
  */
 import { addressSet, canonicalAddress, isLoopback } from '@oriel/runtime'
 import * as Type from 'typebox'
@@ -35,11 +35,11 @@ export interface ReachConfig {
   readonly console_ports: string
 }
 
-/** What a hypervisor is allowed to say of its guests' consoles. */
+/** The console addresses that a hypervisor may claim for its guests. */
 export interface Reach {
   /** The hypervisor as the proxy sees it. */
   readonly host: string
-  /** Why the proxy must not be sent to `address`; `undefined` where it may. */
+  /** Why the proxy must not dial `address`; `undefined` if it may. */
   objection(address: ConsoleAddress): string | undefined
 }
 
@@ -57,7 +57,7 @@ export function createReach(host: string, { console_hosts, console_ports }: Reac
   }
 }
 
-/** What is wrong with the keys beyond their patterns, each fault with its key. */
+/** Checks the keys beyond their patterns, and yields each fault with its key. */
 export function* reachFaults({
   console_hosts,
   console_ports,
@@ -81,7 +81,7 @@ function portsOf(range: string): { readonly first: number; readonly last: number
   return { first, last }
 }
 
-/** Names are compared, never resolved: what a name leads to may be the guest's choice. */
+/** Compares names and never resolves them: the guest may control what a name resolves to. */
 function hostCheck(own: string, entries: readonly string[]): (host: string) => boolean {
   const isAddress = (entry: string) => entry.includes('/') || canonicalAddress(entry) !== undefined
   const addresses = addressSet(entries.filter(isAddress))

@@ -14,23 +14,23 @@ export interface Found {
 /** A guest that claims the id of another one. */
 export interface Twin {
   readonly id: string
-  /** Where the guest is that has the id. */
+  /** The place of the guest that keeps the id. */
   readonly first: Place
-  /** Where the guest is that is refused. */
+  /** The place of the refused guest. */
   readonly second: Place
 }
 
 type Listener = (change: ServerChange) => void
 
 /**
- * One id may be in two places. In the middle of a migration the guest in charge counts. Of two guests that both run, one
- * has an id that is not its own, by mistake or to be taken for the other: the first stays, and the second is refused for as
- * long as the first runs.
+ * Guests by place and by id. During a migration an id is in two places, and the guest in charge counts. If two guests run
+ * with one id, one of them uses it by mistake or to impersonate the other: the first keeps the id, and the second is
+ * refused for as long as the first runs.
  */
 export class Roster {
   readonly #byPlace = new Map<Place, Guest>()
   readonly #byId = new Map<string, Map<Place, Guest>>()
-  /** Which place has an id. */
+  /** The place that each id belongs to. */
   readonly #owners = new Map<string, Place>()
   readonly #refused = new Set<Place>()
   readonly #listeners = new Set<Listener>()
@@ -69,7 +69,7 @@ export class Roster {
     return [...this.#byId.keys()].map((id) => this.find(id)!)
   }
 
-  /** Tells that the guest in this place has stopped, although the place may hold it again already. */
+  /** Reports that the guest in this place has stopped, although it may already run there again. */
   stopped(place: Place): void {
     const id = this.#byPlace.get(place)?.server.id
     if (id !== undefined && this.#owners.get(id) === place) this.#tell({ serverId: id, kind: 'stopped' })
@@ -94,7 +94,7 @@ export class Roster {
     if (places?.size === 0) this.#byId.delete(id)
   }
 
-  /** Decides which place has the id now, and names those that are refused. */
+  /** Decides which place the id belongs to now, and reports the refused ones. */
   #settle(id: string): Found | undefined {
     const places = [...(this.#byId.get(id) ?? [])].map(([place, guest]) => ({ place, guest }))
     const owner = this.#owners.get(id)
@@ -128,7 +128,7 @@ export class Roster {
   }
 }
 
-/** In charge before standing in, running before off. */
+/** Ranks running guests above stopped ones, and then guests in charge above stand-ins. */
 const rank = ({ live, standIn }: Guest) => (live ? 2 : 0) + (standIn ? 0 : 1)
 const RUNS_IN_CHARGE = 3
 

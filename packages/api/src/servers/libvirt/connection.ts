@@ -42,14 +42,14 @@ interface Domain {
   readonly createdAt: number
   readonly changedAt: number
   readonly meaning: ReturnType<typeof domainState>
-  /** Of the run with the same `runId`, for as long as that lasts. `undefined`: its XML could not be read yet. */
+  /** The consoles of the run with the same `runId`. `undefined`: its XML could not be read yet. */
   readonly consoles: Consoles | undefined
 }
 
 /** Of a line that is not understood. */
 const MAX_SHOWN_CHARACTERS = 200
 
-/** What was logged about each domain, so that the log says it once. */
+/** What was logged about each domain, so that it is logged once. */
 class Complaints {
   readonly #reasons = new Map<string, string>()
 
@@ -63,7 +63,7 @@ class Complaints {
     this.#reasons.delete(about)
   }
 
-  /** Forgets domains that are not there any more. */
+  /** Forgets domains that no longer exist. */
   keep(uuids: ReadonlySet<string>): void {
     for (const about of this.#reasons.keys()) if (about !== 'list' && !uuids.has(about)) this.#reasons.delete(about)
   }
@@ -76,7 +76,7 @@ export class Connection implements AsyncDisposable {
   readonly #end = new AbortController()
   readonly #domains = new Map<string, Domain>()
   readonly #complaints = new Complaints()
-  /** Domains that had no state at the last look. */
+  /** Domains without a state at the last look. */
   readonly #stateless = new Set<string>()
   #looking: Promise<void> = Promise.resolve()
   #next: Promise<void> | undefined
@@ -136,7 +136,7 @@ export class Connection implements AsyncDisposable {
     await Promise.all([this.#listening, this.#next, this.#looking])
   }
 
-  /** A fault in a domain's XML is that domain's: it has no console, and libvirt itself is well. */
+  /** A fault in a domain's XML affects only that domain: it has no console, while libvirt itself is healthy. */
   async #askForConsole(id: string, signal?: AbortSignal): Promise<DomainXml> {
     try {
       return await this.#ask(id, signal)
@@ -200,8 +200,8 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * The consoles of a domain that runs; `undefined` when its XML cannot be had or read. That concerns this domain alone:
-   * whether libvirt answers is known from the list, and one domain's XML may be kept from everybody by a QEMU that hangs.
+   * The consoles of a running domain; `undefined` if its XML cannot be fetched or read. Such a failure affects only this
+   * domain: `virsh list` has shown that libvirt answers, and a hung QEMU may block the XML of its own domain.
    */
   async #consolesOf({ uuid, name }: ListedDomain, live: boolean): Promise<Consoles | undefined> {
     if (!live) return {}
@@ -216,7 +216,7 @@ export class Connection implements AsyncDisposable {
     }
   }
 
-  /** A domain may come or go between the two calls; an event or the next look tells. */
+  /** Tolerates domains that appear or vanish between the two calls: an event or the next look catches up. */
   #noState({ uuid, name }: ListedDomain): void {
     const again = this.#stateless.has(uuid)
     this.#stateless.add(uuid)

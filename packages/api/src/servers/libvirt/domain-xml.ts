@@ -10,7 +10,7 @@ export interface DomainXml {
   /** Only a running domain has one. */
   readonly running: boolean
   readonly consoles: Consoles
-  /** Consoles that are there, but where the proxy cannot or must not dial them; and why. */
+  /** Existing consoles that the proxy cannot or must not dial, and why. */
   readonly unreachable: Readonly<Record<string, string>>
 }
 
@@ -19,8 +19,8 @@ export const MAX_XML_CHARACTERS = 1024 * 1024
 
 /**
  * Reads a domain's XML.
- * @throws Error for XML that describes no domain, is too long, or has a document type: libvirt writes none, and entities are
- * declared there. The same text within a comment or CDATA, as metadata may hold it, is only text.
+ * @throws Error for XML that describes no domain, is too long, or has a document type: libvirt writes none, and it can
+ * declare entities. Within a comment or CDATA, such as in metadata, the same text is harmless.
  */
 export function readDomainXml(xml: string, reach: Reach): DomainXml {
   if (xml.length > MAX_XML_CHARACTERS) throw new Error('the domain XML is too long')
@@ -44,7 +44,7 @@ export function readDomainXml(xml: string, reach: Reach): DomainXml {
   }
 }
 
-/** Comments and CDATA. One that is not closed reaches to the end, so that no text is looked at twice. */
+/** Comments and CDATA. An unclosed one reaches to the end, so that matching takes linear time. */
 const CHARACTER_DATA = /<!--[\s\S]*?(?:-->|$)|<!\[CDATA\[[\s\S]*?(?:\]\]>|$)/g
 
 /** Either the address, or why there is none; nothing for a device that is not there. */

@@ -39,7 +39,7 @@ const MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 const MAX_EVENT_LINE_CHARACTERS = 4096
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
-/** What `virsh list` shows: domains, and lines that are not understood. */
+/** The output of `virsh list`: domains, and lines that cannot be parsed. */
 export interface Listing {
   readonly domains: readonly ListedDomain[]
   readonly oddLines: readonly string[]
@@ -59,7 +59,7 @@ export function parseListing(output: string): Listing {
   }
 }
 
-/** One blank stands between the parts: further ones belong to the name, which may begin and end with blanks. */
+/** One blank separates the parts; further ones belong to the name, which may begin and end with blanks. */
 function listedDomain(line: string): ListedDomain | undefined {
   const { uuid, id, name } = /^(?<uuid>\S{36}) +(?<id>-|\d+) (?<name>[^\n]+)$/.exec(line)?.groups ?? {}
   if (uuid === undefined || name === undefined || !UUID.test(uuid)) return undefined
@@ -172,7 +172,7 @@ function failure(command: string, stderr: string, cause: Error & { killed?: bool
   return new SourceUnavailable(`virsh ${command}: ${why}`, { cause })
 }
 
-/** What to do about a `virsh` that could not be started; `undefined` when it was. */
+/** An Error with a remedy if `virsh` could not be started; `undefined` if it was. */
 function startFailure(cause: Error): Error | undefined {
   const { code, path = 'virsh' } = cause as NodeJS.ErrnoException
   const remedy = START_REMEDIES[code ?? '']

@@ -3,19 +3,19 @@
 export interface JsonStreamLimits {
   /** Longest text of one object, in characters. */
   readonly maxCharacters: number
-  /** How deep its objects and arrays may nest, the outermost counted as 1. */
+  /** Deepest nesting of objects and arrays; the outermost is 1. */
   readonly maxDepth: number
 }
 
-/** The stream is not a sequence of JSON objects within the limits. */
+/** Thrown when the stream is not a sequence of JSON objects within the limits. */
 export class MalformedJsonStream extends Error {
   override readonly name = 'MalformedJsonStream'
 }
 
 /**
- * Finds where each object of a stream ends by counting brackets outside of strings, whatever line breaks stand within or
- * between them: QEMU writes one object a line, and with `-qmp-pretty` many lines an object. Looks at each character once,
- * in pieces of any size. Whether the text of an object is valid JSON is for `JSON.parse` to find out.
+ * Finds the end of each object in a stream by counting brackets outside of strings, independent of line breaks: QEMU writes
+ * one object a line, and with `-qmp-pretty` an object over many lines. Examines each character once, in pieces of any
+ * size. Leaves it to `JSON.parse` to check that the text of an object is valid JSON.
  */
 export class JsonStream {
   readonly #limits: JsonStreamLimits
@@ -30,8 +30,8 @@ export class JsonStream {
   }
 
   /**
-   * Takes a piece of the stream and gives the texts of the objects that it completes.
-   * @throws MalformedJsonStream; the stream is of no use from then on
+   * Takes a piece of the stream and yields the texts of the objects that it completes.
+   * @throws MalformedJsonStream; the stream cannot be used afterwards
    */
   *push(text: string): Generator<string> {
     let start = 0

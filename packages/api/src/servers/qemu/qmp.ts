@@ -26,7 +26,7 @@ export class QmpSilence extends Error {
   override readonly name = 'QmpSilence'
 }
 
-/** Longer messages end the connection: the answers that Oriel asks for are a few kilobytes. */
+/** Longer messages close the connection: the answers that Oriel requests have a few kilobytes. */
 export const MAX_MESSAGE_CHARACTERS = 1024 * 1024
 /** QEMU's answers nest three or four levels. */
 const MAX_MESSAGE_DEPTH = 64

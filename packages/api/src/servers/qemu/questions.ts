@@ -62,7 +62,7 @@ interface Listening {
   readonly tlsPort?: number | undefined
 }
 
-/** Either the address, or why there is none. */
+/** The address, or the reason why there is none. */
 interface Outcome {
   readonly address?: ConsoleAddress
   readonly why?: string
@@ -131,7 +131,7 @@ async function askChardev(qmp: QmpConnection, path: string, property: string): P
   try {
     return answers.label(await qmp.execute('qom-get', { path, property }))
   } catch (error) {
-    // A device may have no such property in another version of QEMU; the others still count.
+    // In another version of QEMU a device may lack the property; keep the other devices.
     if (error instanceof QmpRefusal) return ''
     throw error
   }
@@ -161,7 +161,7 @@ const SERIAL_DEVICES = [
   'virtconsole',
 ]
 
-/** Cards of several ports have one property for each; every other device has `chardev`. */
+/** Multi-port cards have one property for each port; all other devices have `chardev`. */
 const CHARDEV_PROPERTIES: Readonly<Record<string, readonly string[]>> = {
   'pci-serial-2x': ['chardev1', 'chardev2'],
   'pci-serial-4x': ['chardev1', 'chardev2', 'chardev3', 'chardev4'],

@@ -87,8 +87,8 @@ class QemuSource implements Source {
   }
 
   /**
-   * Asks the guest that has the id. Only if it is not in charge any more are its copies asked: another guest that claims the
-   * id, and then hangs, must not keep the first one's consoles from anybody.
+   * Asks the guest that owns the id. Asks its copies only if it is no longer in charge: another guest that claims the id and
+   * then hangs must not make the first one's consoles unavailable.
    * @throws SourceUnavailable when one that may be in charge does not answer
    */
   async #askAgain(id: string): Promise<void> {
