@@ -45,7 +45,7 @@ function besideApi(address: string, proxy: ProxyConfig): ConfigFault[] {
   return proxyKeys(proxy).flatMap((key) => sharedAddresses([{ path: 'api.listen', address }, key]))
 }
 
-/** Every key whose address is listened on. */
+/** Every key with a listen address. */
 export const orielListenKeys = ({ api, proxy }: OrielConfig): readonly ListenKey[] => [
   { path: 'api.listen', address: api.listen },
   ...proxyKeys(proxy),
@@ -88,7 +88,7 @@ export function proxyPart({ api, proxy }: OrielConfig, origin: string, token: Se
   }
 }
 
-/** Whether the proxy's authority lets everybody in: without one of its own that is the api beside it. */
+/** Whether the proxy's authority requires no credentials; without its own table, the authority is the API of this process. */
 export const isUnauthenticated = ({ api, proxy }: OrielConfig): boolean =>
   (proxy.authority?.auth ?? api.auth).method === 'none'
 

@@ -18,7 +18,7 @@ await runProgram({
   name: 'oriel-proxy',
   schema: proxyConfig,
   refine: refineProxyConfig,
-  flags: { 'print-nova-conf': 'print the lines of nova.conf that fit this configuration, start nothing' },
+  flags: { 'print-nova-conf': 'print the nova.conf options for this configuration and exit' },
   print: (config, flags) => (flags['print-nova-conf'] ? novaConf(config) : undefined),
   checkOnline: authorityOnlineFaults,
   describe: describeProtection,

@@ -16,9 +16,9 @@ export interface CloseReason {
   readonly remedy: Remedy
   /** The refusal's name, for a console that was not opened; only clients that offer `oriel.refusals` get these. */
   readonly refusal?: RefusalName
-  /** How long to wait before the same address is opened again, where the proxy says so. */
+  /** Seconds to wait before the same address is opened again, if the proxy sent them. */
   readonly retryAfterSeconds?: number
-  /** For `foreign_origin`: the client's origin, which the proxy would have to list in `origin.allowed`. */
+  /** For `foreign_origin`: the client's origin, to be added to the proxy's `origin.allowed`. */
   readonly allow?: string
 }
 
@@ -50,8 +50,8 @@ export const closeReasons = {
 export type CloseReasonName = keyof typeof closeReasons
 
 /**
- * The reason that a close event's code and text mean, or `undefined` for a code that is none of ours. The sentence of a
- * refusal is the server's own: show it as text, never as markup.
+ * Interprets a close event's code and reason. Returns `undefined` for a code that Oriel does not use. The sentence of a
+ * refusal comes from the server: show it as text, never as markup.
  */
 export function closeReason(code: number, text?: string): CloseReason | undefined {
   const sameCode = Object.values<CloseReason>(closeReasons).filter((reason) => reason.code === code)

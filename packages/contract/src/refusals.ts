@@ -7,7 +7,7 @@ import type { CloseReason, Remedy } from './close-reasons.ts'
 
 /**
  * The WebSocket subprotocol with which a client asks for refusals as close events. Offer it beside `binary`: the proxy
- * selects `binary` for a console, and this one for an opening that it refuses, which it closes at once.
+ * selects `binary` for a console, or this one to refuse it, and then closes at once.
  */
 export const REFUSALS_SUBPROTOCOL = 'oriel.refusals'
 
@@ -23,7 +23,7 @@ interface Refusal {
   readonly retryAfterSeconds?: number
 }
 
-/** What a refusal says beyond its sentence. */
+/** The details of a refusal beyond its sentence. */
 export interface RefusalDetail {
   /** How long to wait before the same address is tried again. */
   readonly retryAfterSeconds?: number | undefined
@@ -34,8 +34,8 @@ export interface RefusalDetail {
 /** A refusal by its name, as in logs and metrics. */
 export type RefusalName = keyof typeof remedies
 /**
- * What to do after each refusal: a page tries again by itself after those with `reconnect`, and after no others. Kept
- * apart from the sentences, which reach clients with the refusal and need not be in their bundles.
+ * What to do after each refusal: pages retry automatically only after those with `reconnect`. Kept apart from the
+ * sentences, which reach clients with the refusal and need not be in their bundles.
  */
 const remedies = {
   bad_request: 'none',
@@ -123,7 +123,7 @@ export function readRefusal(code: number, reason = ''): CloseReason | undefined 
   return {
     code,
     text,
-    // A newer proxy may refuse by a name that is not known here.
+    // A newer proxy may use a name that is unknown here.
     remedy: known === undefined ? remedyOfStatus(status) : remedies[known],
     ...(known === undefined ? {} : { refusal: known }),
     ...(retry === undefined ? {} : { retryAfterSeconds: Number(retry) }),

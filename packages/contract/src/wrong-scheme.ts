@@ -1,6 +1,6 @@
-/** Recognizes an address whose scheme is the wrong one of `http` and `https`, which TLS and HTTP report in words of their own. */
+/** Recognises `http` written for `https`, or the reverse, in the parse errors that TLS and HTTP report for it. */
 
-/** How a request failed, or was answered. */
+/** A request's failure or answer. */
 export interface SchemeSymptoms {
   /** The error, with its causes, if there was no answer. */
   readonly error?: unknown
@@ -10,7 +10,8 @@ export interface SchemeSymptoms {
 }
 
 /**
- * Says what speaks at `url` and which scheme to write, or `undefined` if the failure does not look like a wrong scheme.
+ * Explains which protocol the server at `url` speaks and which scheme to write. Returns `undefined` if the failure does not
+ * look like a wrong scheme.
  * @param url the address that was asked; only its host and port appear in the text
  */
 export function wrongScheme(url: string, { error, status, text = '' }: SchemeSymptoms): string | undefined {
@@ -34,11 +35,11 @@ const speaksHttp = (error: unknown) =>
 const SPEAKS_TLS =
   /plain HTTP request was sent to HTTPS port|HTTP request to an HTTPS server|plain HTTP to an SSL-enabled/i
 
-/** A TLS alert is no HTTP: llhttp's `HPE_INVALID_…`, which undici words anew. */
+/** A TLS alert is not HTTP: llhttp reports `HPE_INVALID_…`, which undici rewords. */
 const isGarbled = (error: unknown) =>
   causes(error).some(({ code, message }) => code.startsWith('HPE_INVALID') || /does not match the HTTP/.test(message))
 
-/** Many TLS servers close at once, and so may any server: this is a hint, not a finding. */
+/** Many TLS servers close at once, but other servers may as well: only a hint. */
 const isHangUp = (error: unknown) =>
   causes(error).some(({ message }) => /socket hang up|other side closed/.test(message))
 

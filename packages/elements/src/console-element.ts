@@ -16,7 +16,7 @@ export interface ConsoleEventMap {
   release: CustomEvent<null>
 }
 
-/** After this long the element says that it still waits: the proxy may be waiting for a slow cloud. */
+/** When the element says that it is still waiting: the proxy may be waiting for a slow cloud. */
 const slowAfterMs = 4_000
 
 /** One connection to one console, from dialling to its end. */

@@ -18,21 +18,21 @@ export interface ConsoleEnd {
   readonly remedy: Remedy
   /** Whether the other side, or the person, closed it in good order. */
   readonly clean: boolean
-  /** Why the proxy did not open the console, by its name in `docs/close-reasons.md`; absent for every other end. */
+  /** The name in `docs/close-reasons.md` of the proxy's refusal to open the console; absent for every other end. */
   readonly refusal?: RefusalName
-  /** How many seconds to wait before the same address is opened again, where the proxy says so. */
+  /** Seconds to wait before the same address is opened again, if the proxy sent them. */
   readonly retryAfterSeconds?: number
-  /** For `foreign_origin`: the page's origin, as it would have to be listed in the proxy's `origin.allowed`. */
+  /** For `foreign_origin`: the page's origin, as an entry for the proxy's `origin.allowed`. */
   readonly allow?: string
 }
 
 /** The WebSocket subprotocols that every console offers: that of the console, and that of refusals. */
 export const subprotocols: readonly string[] = ['binary', REFUSALS_SUBPROTOCOL]
 
-/** Whether an open WebSocket carries a console. The proxy also opens one to say why there is none, and closes it at once. */
+/** Whether an open WebSocket carries a console. The proxy also opens one to send a refusal, and closes it at once. */
 export const carriesConsole = ({ protocol }: Pick<WebSocket, 'protocol'>): boolean => protocol !== REFUSALS_SUBPROTOCOL
 
-/** What the browser tells about a WebSocket that closed; `opened` is whether it had carried a console. */
+/** A WebSocket's close event; `opened` is whether it had carried a console. */
 export interface SocketEnd {
   readonly code: number
   readonly reason: string
@@ -40,7 +40,7 @@ export interface SocketEnd {
   readonly opened: boolean
 }
 
-/** Ends that only the page sees. A browser does not say why a WebSocket failed to open, nor do proxies without refusals. */
+/** Ends that only the page sees. A browser does not say why a WebSocket failed to open. */
 export const localEnds = {
   did_not_open: {
     code: 1006,
@@ -69,7 +69,7 @@ export const advice = {
   'new-console': 'Go back to where you opened it and open a new console.',
 } as const satisfies Record<Remedy, string>
 
-/** What a card says of an end: what happened, and what to do next. */
+/** The text of a card about an end: what happened, and what to do next. */
 export interface Words {
   readonly text: string
   readonly advice: string
@@ -77,15 +77,15 @@ export interface Words {
   readonly code?: string
 }
 
-/** The words for an end that is left to the person. */
+/** The words for an end after which the user decides what to do. */
 export function finalWords(end: ConsoleEnd): Words {
   const { text, rest } = sentences(end)
   if (end.allow !== undefined) return { text, advice: allowAdvice, code: `origin.allowed = ["${end.allow}"]` }
-  // The proxy's own next step is for clients of every kind; what to do in a page is said better here.
+  // The proxy's own advice is for clients of every kind; pages have more specific words.
   return { text, advice: end.remedy === 'new-console' ? advice['new-console'] : rest || advice[end.remedy] }
 }
 
-/** The words for an end after which the console is dialled again. `before`: whether it was connected before. */
+/** The words for an end after which the console is dialled again. `before`: whether it has been connected. */
 export function waitingWords(end: ConsoleEnd, before: boolean): Words {
   const { text, rest } = sentences(end)
   const again = before ? 'Reconnecting…' : 'Trying again…'

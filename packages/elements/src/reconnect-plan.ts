@@ -28,7 +28,7 @@ export class ReconnectPlan {
     this.#random = random
   }
 
-  /** How many retries were made since the console was last connected. */
+  /** The number of retries since the console was last connected. */
   get attempts(): number {
     return this.#attempts
   }
@@ -39,7 +39,7 @@ export class ReconnectPlan {
   }
 
   /**
-   * Returns the pause before the next attempt, milliseconds, or `undefined` when a person should decide. The pause is at
+   * Returns the pause before the next attempt, milliseconds, or `undefined` if the user should decide. The pause is at
    * least as long as the proxy asked for, up to {@link longestWaitSeconds}.
    */
   next({ end, connectedMs }: Loss): number | undefined {
@@ -52,8 +52,8 @@ export class ReconnectPlan {
     return Math.max(spreadMs, 1_000 * Math.min(end.retryAfterSeconds ?? 0, longestWaitSeconds))
   }
 
-  // Once the console was connected, a failure to open may be a restarting proxy. An idle limit means that nobody is there,
-  // so dialling again would defeat it.
+  // Once the console was connected, a failure to open may come from a restarting proxy. After an idle limit the user is
+  // away, and dialling again would defeat the limit.
   #worthRetrying({ code, remedy }: ConsoleEnd): boolean {
     if (code === closeReasons.idle.code) return false
     return remedy === 'reconnect' || (code === 1006 && this.#wasConnected)

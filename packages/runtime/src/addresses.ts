@@ -7,7 +7,7 @@ import { BlockList, isIP } from 'node:net'
  * @returns `undefined` when `text` is not an IP address
  */
 export function canonicalAddress(text: string): string | undefined {
-  // A zone index names an interface of the machine that says it; it does not make another address.
+  // A zone index names an interface of the local machine; the address is the same without it.
   const address = text.replace(/%.*$/s, '')
   const family = isIP(text) === 0 ? 0 : isIP(address)
   if (family !== 6) return family === 4 ? address : undefined
@@ -52,7 +52,7 @@ function addEntry(list: BlockList, entry: string): void {
   else list.addSubnet(text.replace(/%.*$/s, ''), bits, 'ipv6')
 }
 
-/** Why `entry` is neither an address nor a CIDR, in words that follow the quoted entry; `undefined` when it is one. */
+/** Why `entry` is neither an address nor a CIDR, in words that follow the quoted entry; `undefined` if it is one. */
 export function networkProblem(entry: string): string | undefined {
   const [address = '', prefix, ...more] = entry.split('/')
   const family = isIP(address)
@@ -71,8 +71,8 @@ const MAPPED_BITS = 96
 const familyOf = (address: string) => (isIP(address) === 6 ? 'ipv6' : 'ipv4')
 
 /**
- * The network for which limits count `address`: an IPv4 address itself, of IPv6 its /64, the least that one customer
- * gets. Text that is not an address counts as it is.
+ * The network by which limits count `address`: an IPv4 address itself, or the /64 of an IPv6 address, the smallest network
+ * that a customer gets. Returns other text unchanged.
  */
 export function networkOf(address: string): string {
   const canonical = canonicalAddress(address) ?? address
@@ -105,7 +105,7 @@ export function isLocalHost(host: string): boolean {
   return name !== undefined && (isLoopback(name) || /\.localhost\.?$/i.test(name))
 }
 
-/** Whether an Origin header is that of a page which this machine serves itself. False for `null`. */
+/** Whether an Origin header is of a page that this machine serves. False for `null`. */
 export function isLocalOrigin(origin: string): boolean {
   const found = /^https?:\/\/([^/?#@\s]+)$/i.exec(origin)
   return found !== null && isLocalHost(found[1]!)

@@ -34,8 +34,8 @@ export interface AdminListener extends AsyncDisposable {
   /** From now on `/readyz` answers 503, so that load balancers send no new work. */
   setDraining(): void
   /**
-   * Stops listening at once, so that the program's successor can bind the address while this one still drains. Answers
-   * under way are finished; connections that wait for nothing are closed.
+   * Stops listening at once, so that the program's successor can bind the address while this one still drains. Finishes
+   * requests in progress and closes idle connections.
    */
   release(): void
 }

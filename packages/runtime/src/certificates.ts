@@ -15,14 +15,14 @@ export interface CertificateTable {
   readonly min_version?: SecureVersion | undefined
 }
 
-/** From how many days before its end a certificate is reported. */
+/** How many days before it expires a certificate is reported. */
 const REPORTED_DAYS = 14
 const DAY_MS = 86_400_000
 
 /**
- * What is wrong with the table at `path`: PEM that cannot be parsed, a key that is encrypted or belongs to another
- * certificate, what OpenSSL's security level refuses, unknown ciphers, an expired certificate. A certificate that ends
- * within 14 days, or is not valid yet, is a warning.
+ * Returns the faults of the table at `path`: PEM that cannot be parsed, a key that is encrypted or belongs to another
+ * certificate, a key or digest that OpenSSL's security level refuses, unknown ciphers, an expired certificate. A certificate
+ * that expires within 14 days, or is not valid yet, is a warning.
  * @param now milliseconds since the epoch. Default: the present
  */
 export function certificateFaults(path: string, table: CertificateTable, now = Date.now()): readonly ConfigFault[] {
@@ -43,7 +43,7 @@ export function certificateFaults(path: string, table: CertificateTable, now = D
 }
 
 /**
- * What is wrong with the CA certificates at the key `path`. It is enough when one of them is valid: bundles keep old ones.
+ * Returns the faults of the CA certificates at the key `path`. One valid certificate is enough, since bundles keep old ones.
  * @param now milliseconds since the epoch. Default: the present
  */
 export function caFaults(path: string, pem: string, now = Date.now()): readonly ConfigFault[] {
@@ -65,7 +65,7 @@ export function parseCertificates(pem: string): readonly X509Certificate[] {
     try {
       return new X509Certificate(block)
     } catch (cause) {
-      throw new TypeError(`certificate ${i + 1} of ${blocks.length} in it is damaged, give it anew`, { cause })
+      throw new TypeError(`certificate ${i + 1} of ${blocks.length} in it is damaged, replace it`, { cause })
     }
   })
 }
@@ -82,7 +82,7 @@ function parsed<T>(parse: () => T): T | Error {
 
 /** @throws TypeError with what to do, in words that follow a key's path */
 function parseKey(pem: string): KeyObject {
-  // Asked before OpenSSL: on a terminal that would prompt for the passphrase.
+  // Checked first: on a terminal OpenSSL would prompt for the passphrase.
   if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(pem)) {
     throw new TypeError('is encrypted, decrypt it: openssl pkey -in encrypted.pem -out key.pem')
   }
@@ -119,10 +119,10 @@ function endFaults(at: FaultAt, certificate: X509Certificate, now: number): Conf
   return end - now < REPORTED_DAYS * DAY_MS ? [warning(at(`expires on ${dateOf(end)}, renew it`))] : []
 }
 
-/** What the start would throw, for the same options. */
+/** Creates the TLS context as the start would, and reports its error. */
 function strengthFaults(at: FaultAt, table: CertificateTable, own: X509Certificate): ConfigFault[] {
   const { cert, key, ciphers } = table
-  // Unknown ciphers have a fault of their own, and a list may lower the security level.
+  // Unknown ciphers are reported separately, and a cipher list may lower the security level.
   const usable = ciphers === undefined || refusal({ ciphers }) !== undefined ? {} : { ciphers }
   const error = refusal({ cert, key: key.reveal(), ...usable })
   if (error === undefined || error.code === 'ERR_OSSL_X509_KEY_VALUES_MISMATCH') return []
@@ -149,7 +149,7 @@ function cipherFaults(at: FaultAt, { ciphers, min_version }: CertificateTable): 
   if (min_version === 'TLSv1.3' && !/(^|:)(TLS_|DEFAULT)/.test(ciphers)) {
     return [at('names no cipher of TLS 1.3, which min_version asks for; add one such as TLS_AES_128_GCM_SHA256')]
   }
-  return unknown.map((name) => warning(at(`OpenSSL does not know ${name} and passes over it; is it misspelt?`)))
+  return unknown.map((name) => warning(at(`OpenSSL ignores ${name}, which it does not know; is it misspelt?`)))
 }
 
 function refusal(options: Parameters<typeof createSecureContext>[0]): NodeJS.ErrnoException | undefined {

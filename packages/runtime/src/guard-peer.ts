@@ -1,4 +1,4 @@
-/** Keeps what a foreign peer sends from ending the process. */
+/** Keeps data from a foreign peer from ending the process. */
 
 /**
  * Wraps a synchronous handler of data from a peer: bytes, lines or messages. An exception in an event handler would be an

@@ -53,8 +53,7 @@ const exampleFrom = (host: string | undefined) => {
 }
 
 /**
- * What is wrong with `text`, which is not an origin as browsers send it, and what to write; in words that follow the quoted
- * text.
+ * Explains why `text` is not an origin as browsers send it, and what to write instead, in words that follow the quoted text.
  */
 export function originProblem(text: string): string {
   const url = URL.parse(text)

@@ -75,11 +75,11 @@ export interface ProgramOptions<S extends Type.TSchema> extends ProgramWorld {
    * @param signal aborts after a minute
    */
   checkOnline?(config: Type.Static<S>, signal: AbortSignal): Promise<readonly ConfigFault[]>
-  /** What `--check-config` says of a good configuration, a log record each. */
+  /** Log records that `--check-config` prints for a good configuration. */
   describe?(config: Type.Static<S>): readonly string[]
-  /** Every key whose address is listened on: an address that is taken is reported with its key. Default: none. */
+  /** Every key with a listen address: an address in use is reported with its key. Default: none. */
   listenKeys?(config: Type.Static<S>): readonly ListenKey[]
-  /** Text to print in place of a start, for a flag that asks for what follows from the configuration. */
+  /** Text to print instead of starting, for a flag such as `--print-nova-conf`. */
   print?(config: Type.Static<S>, flags: Readonly<Record<string, boolean>>): string | undefined
   /** Flags of its own: name to a line of help. */
   readonly flags?: FlagHelp
@@ -97,7 +97,7 @@ export interface ProgramOptions<S extends Type.TSchema> extends ProgramWorld {
 }
 
 const STOP_DEADLINE_MS = 45_000
-/** How long the last lines may wait for a reader that is behind. */
+/** How long to wait at the end for a slow reader of the log. */
 const FLUSH_DEADLINE_MS = 1_000
 const STDOUT = 1
 
@@ -107,7 +107,7 @@ const STDOUT = 1
  */
 export async function runProgram<S extends Type.TSchema>(options: ProgramOptions<S>): Promise<void> {
   const exit = options.exit ?? ((code: number) => process.exit(code))
-  // Until the exit: an error that is thrown while the last lines are written must not change the code.
+  // Stays until the exit: an error while the last lines are written must not change the exit code.
   using endings = watchEndings(options.signals ?? process)
   const code = await run(options, endings)
   await flushOutputs(FLUSH_DEADLINE_MS)
@@ -142,10 +142,10 @@ async function run<S extends Type.TSchema>(options: ProgramOptions<S>, endings: 
 
 // Before the start
 
-/** For all that `checkOnline` asks together; each question has a deadline of its own. */
+/** Deadline for all requests of `checkOnline` together; each also has its own. */
 const ONLINE_CHECK_MS = 60_000
 
-/** @throws ConfigError with each fault that only the network shows */
+/** @throws ConfigError with the faults that only the network reveals */
 async function checkOnline<S extends Type.TSchema>(options: ProgramOptions<S>, config: Type.Static<S>): Promise<void> {
   using limit = deadline(ONLINE_CHECK_MS)
   const faults = (await options.checkOnline?.(config, limit.signal)) ?? []
@@ -359,7 +359,7 @@ function tellFailure<S extends Type.TSchema>(
   const { name, stderr = standardError(), env = process.env } = options
   const isListen = error instanceof ListenError
   const message = isListen ? listenMessage(error, options.listenKeys?.(config) ?? [], env) : messageOf(error)
-  // On a terminal a stack would bury the one sentence that helps.
+  // On a terminal a stack trace would bury the one helpful sentence.
   if (isListen && !isLogJson(options)) log.fatal(message)
   else log.fatal({ err: error }, message)
   if (isLogJson(options)) stderr.write(`${name}: ${maskTokens(message)}\n`)

@@ -31,7 +31,7 @@ const REASONS: Readonly<Record<string, string>> = {
 }
 
 /**
- * The message of a `ListenError`, with the configuration key that the address comes from and a remedy to copy.
+ * Writes the message for a `ListenError`, with the key that the address comes from and a remedy to copy.
  * @param keys the program's listen keys
  * @param env names the npm script that started the program, if one did
  */

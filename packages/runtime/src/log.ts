@@ -15,7 +15,7 @@ export interface LoggerOptions {
   readonly level?: string
   /** Where lines go. Default: stdout, as readable text when that is a terminal. */
   readonly destination?: pino.DestinationStream
-  /** Where lines go instead of stdout, with a line of its own once lines were lost. */
+  /** Where lines go instead of stdout; it gets an extra line after lines were lost. */
   readonly output?: Output
 }
 
@@ -80,7 +80,7 @@ function errorOrValue(value: unknown): unknown {
   return value instanceof Error ? pino.stdSerializers.err(value) : value
 }
 
-/** A log call must not throw: the value may come from a peer, or be the error that ends the program. */
+/** Never throws: the value may come from a peer, or be the error that ends the program. */
 function readable(serialize: (value: never) => unknown): (value: unknown) => unknown {
   return (value) => {
     try {

@@ -15,7 +15,7 @@ export function withLogMetrics(registry: prom.Registry): prom.Registry {
   if (registry.getSingleMetric(LINES_LOST)) return registry
   new prom.Counter({
     name: LINES_LOST,
-    help: 'Log lines that were dropped while the log could not be written: a full disk, or a reader that stands still.',
+    help: 'Log lines that were dropped while the log could not be written, because of a full disk or a stalled reader.',
     registers: [registry],
     collect() {
       this.reset()

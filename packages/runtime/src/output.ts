@@ -1,14 +1,14 @@
 /**
- * Writes text to stdout and stderr for programs that outlive a full disk, a closed pipe and a reader that stands still.
- * A write neither blocks nor throws: text that cannot be written at once waits in a bounded buffer, and text that finds
- * the buffer full is dropped and counted.
+ * Writes text to stdout and stderr for programs that must survive a full disk, a closed pipe and a stalled reader. A write
+ * neither blocks nor throws: text that cannot be written at once waits in a bounded buffer, and is dropped and counted if
+ * the buffer is full.
  */
 import { closeSync, constants, fstatSync, openSync, writeSync, write as writeWithCallback } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isatty } from 'node:tty'
 import { promisify } from 'node:util'
 
-/** Writes some of `bytes` and gives how many: at once where that cannot block, else by a thread of the pool. */
+/** Writes some of `bytes` and returns how many: at once if that cannot block, else on a thread of the pool. */
 export type Put = (bytes: Buffer) => number | Promise<number>
 
 export interface OutputOptions {
@@ -20,9 +20,9 @@ export interface OutputOptions {
 
 const MAX_PENDING_BYTES = 1024 * 1024
 const MAX_WRITE_BYTES = 64 * 1024
-/** A pipe takes writes up to this size whole or not at all, so lines of several workers stay whole (POSIX: PIPE_BUF). */
+/** Writes to a pipe up to this size are atomic, so lines of several workers are not mixed (POSIX: PIPE_BUF). */
 const PIPE_WRITE_BYTES = 4096
-/** A reader that falls behind is back soon; a disk that is full stays full for a while. */
+/** A slow reader usually catches up soon; a full disk stays full for a while. */
 const BUSY_RETRY_MS = 20
 const FAILED_RETRY_MS = 250
 
@@ -54,12 +54,12 @@ export class Output {
     return this.#lostTotal
   }
 
-  /** Bytes that wait to be written. */
+  /** Bytes waiting to be written. */
   get pendingBytes(): number {
     return this.#pendingBytes
   }
 
-  /** Writes `text`, or keeps it for later, or drops it. A log line is one text. */
+  /** Writes, buffers or drops `text` as a whole. A log line is one text. */
   write(text: string): void {
     if (text === '') return
     const bytes = Buffer.from(text)
@@ -75,7 +75,7 @@ export class Output {
     if (!this.#draining) void this.#drain()
   }
 
-  /** Waits until everything is written, at most `deadlineMs`, and not at all while writes fail. */
+  /** Waits until everything is written, for at most `deadlineMs`; returns at once while writes fail. */
   async flush(deadlineMs: number): Promise<void> {
     if (!this.#draining) return
     const late = new AbortController()
@@ -83,7 +83,7 @@ export class Output {
     late.abort()
   }
 
-  /** After a drop, texts are accepted again only when half of the buffer is free: else every second line would be lost. */
+  /** After a drop, accepts texts only once half of the buffer is free; otherwise every second line would be lost. */
   #hasRoom(bytes: number): boolean {
     const limit = this.#dropping ? this.#maxPendingBytes / 2 : this.#maxPendingBytes
     return this.#pendingBytes === 0 || this.#pendingBytes + bytes <= limit
@@ -163,7 +163,7 @@ export const standardError = (): Output => outputOf(2)
 /** Texts for stdout and stderr that were dropped so far. */
 export const lostTexts = (): number => [...outputs.values()].reduce((sum, { lost }) => sum + lost, 0)
 
-/** Waits until stdout and stderr are written, at most `deadlineMs`, and not at all for one that takes nothing. */
+/** Waits until stdout and stderr are written, for at most `deadlineMs`; does not wait for one whose writes fail. */
 export async function flushOutputs(deadlineMs: number): Promise<void> {
   await Promise.all([...outputs.values()].map((output) => output.flush(deadlineMs)))
 }
@@ -178,8 +178,8 @@ const writeInPool = promisify(writeWithCallback)
 
 /**
  * Pipes, terminals and sockets are written from this thread without blocking, so that the lines of several processes stay in
- * order. Whatever has no such mode is written by a thread of the pool. The pool alone would not do: `process.exit` waits for a
- * thread that waits for a reader.
+ * order. Descriptors without a non-blocking mode, such as files, are written on a thread of the pool. The pool cannot write
+ * all of them: `process.exit` waits for a thread that is blocked by a reader.
  */
 function openOutput(fd: 1 | 2): Output {
   const kind = kindOf(fd)
@@ -194,12 +194,12 @@ const inPool =
     (await writeInPool(fd, bytes)).bytesWritten
 
 /**
- * A socket, such as the journal's, cannot be opened once more. Node makes it non-blocking when it makes a stream of it, but
- * whichever process spawns a child with it undoes that for all. So once the reader is behind, the pool writes.
+ * A socket, such as the journal's, cannot be reopened. Node makes it non-blocking when it creates a stream for it, but any
+ * process that spawns a child with it makes it blocking again for all. So once the reader is behind, the pool writes.
  */
 function sharedPut(fd: 1 | 2): Put {
   const stream = fd === 1 ? process.stdout : process.stderr
-  // Nobody writes to this stream, yet it reports when the reader closes.
+  // Not for writing: the stream reports when the reader closes.
   stream.on('error', () => {})
   const putInPool = inPool(fd)
   let isBehind = false
@@ -220,8 +220,8 @@ function sharedPut(fd: 1 | 2): Put {
 }
 
 /**
- * The same pipe or terminal, opened once more without blocking. The mode of `fd` itself is shared with every process that
- * inherited it, such as a shell, and libuv sets it to blocking in each child that is spawned. `undefined`: it cannot be.
+ * Reopens the same pipe or terminal in non-blocking mode; returns `undefined` if that is impossible. The mode of `fd` itself
+ * is shared with every process that inherited it, such as a shell, and libuv sets it to blocking in each spawned child.
  */
 function reopened(fd: number): number | undefined {
   try {

@@ -5,7 +5,7 @@ export interface ProgramArguments {
   /** The file named by `--config`. */
   readonly config?: string
   readonly checkConfig: boolean
-  /** With `checkConfig`: whether what the configuration names is reached as well. */
+  /** With `checkConfig`: whether to contact the configured services as well. */
   readonly online: boolean
   readonly help: boolean
   readonly version: boolean
@@ -19,7 +19,7 @@ export type FlagHelp = Readonly<Record<string, string>>
 const COMMON: FlagHelp = {
   'config FILE': 'read the configuration from FILE (TOML)',
   'check-config': 'check the configuration, print every fault, start nothing',
-  online: 'with --check-config: sign in and reach what the configuration names, too',
+  online: 'with --check-config: also sign in and contact the configured services',
   help: 'print this text',
   version: 'print the version',
 }

@@ -11,7 +11,7 @@ export interface RefusedOriginsOptions {
   readonly now?: () => number
 }
 
-/** An Origin header costs its sender nothing, so the lines of one hour are bounded, and so is what is remembered. */
+/** Anyone can send any Origin header, so both the lines of one hour and the memory of them are bounded. */
 const MAX_LINES = 100
 const HOUR_MS = 3_600_000
 
@@ -28,7 +28,7 @@ export class RefusedOrigins {
   /**
    * Logs `message` with the origin and the line that allows it, unless that origin had a line of this level within the hour.
    * @param origin as the key lists it, such as `https://portal.example`
-   * @param level `info` where the page may have got all that it wanted. Default: `warn`
+   * @param level `info` if the page may have got all that it wanted. Default: `warn`
    */
   report(origin: string, message: string, level: 'warn' | 'info' = 'warn'): void {
     const { log, key, allowed, now } = this.#options

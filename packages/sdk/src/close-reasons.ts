@@ -1,6 +1,6 @@
 /**
- * Why the WebSocket of a console closed, or why the proxy did not open it: for clients that dial a console's address
- * themselves. An entry of its own, so that clients of the API need not carry it.
+ * Explains why the WebSocket of a console closed, or why the proxy did not open it, for clients that dial a console's address
+ * themselves. A separate entry point, so that clients of the API need not bundle it.
  */
 export {
   type CloseReason,

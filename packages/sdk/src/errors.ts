@@ -49,7 +49,7 @@ export class AnswerError extends OrielError implements Circumstances {
   readonly status: number
   readonly operation: string
   readonly requestId: string | undefined
-  /** Path of the first member that is missing or of another kind, such as `console.host`, if that is what is wrong. */
+  /** Path of the first member that is missing or has the wrong type, such as `console.host`, if that is the cause. */
   readonly missing: string | undefined
   constructor(message: string, { status, operation, requestId, missing }: UnusableAnswer, options?: ErrorOptions) {
     super(`${operation}: ${message}`, options)

@@ -31,7 +31,7 @@ export interface Scope {
   readonly projectDomainId?: string | undefined
   readonly projectDomainName?: string | undefined
   readonly systemScope?: 'all' | undefined
-  /** Of Keystone's OS-TRUST extension: whose roles, in which project, the user was lent. */
+  /** A trust (Keystone's OS-TRUST extension), by which another user lends roles in a project to this one. */
   readonly trustId?: string | undefined
 }
 

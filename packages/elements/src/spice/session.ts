@@ -49,7 +49,7 @@ export function openSpiceSession(
   let connectedAt: number | undefined
   let ended = false
   let look: ReturnType<typeof setInterval> | undefined
-  /** Of a channel without which the console may work, such as sound. */
+  /** For a channel that the console can do without, such as sound. */
   let refusedChannel: ConsoleEnd | undefined
   const end = (how: ConsoleEnd) => {
     if (ended) return
@@ -109,8 +109,8 @@ export function openSpiceSession(
 }
 
 /**
- * Lets every WebSocket to `address` offer refusals too: the library, which stays unmodified, names its one subprotocol
- * itself. Returns a function that undoes it.
+ * Makes every WebSocket to `address` offer refusals too: the unmodified library offers only its own subprotocol. Returns a
+ * function that restores the original.
  * @param refused called for each channel that the proxy refuses
  */
 function offerRefusals(address: URL, refused: (how: ConsoleEnd) => void): () => void {

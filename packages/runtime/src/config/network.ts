@@ -4,7 +4,7 @@ import { networkProblem } from '../addresses.ts'
 import { canonicalHost, parseHost } from '../host.ts'
 import { KEY_PARSER, parsedText } from './schemas.ts'
 
-/** A host name or an IP address, without a port. Brackets around an IPv6 address are accepted and taken off. */
+/** A host name or an IP address, without a port. Accepts and removes brackets around an IPv6 address. */
 export const host = (options: Type.TStringOptions = {}): Type.TString => parsedText(parseHost, options)
 
 /** A table whose keys are hosts. They are kept in the form of `canonicalHost`. */

@@ -1,4 +1,4 @@
-/** Recognises the configuration file of another Oriel program, which is one mistake and not one for each key in it. */
+/** Recognises the configuration file of another Oriel program, to report one mistake instead of one for each key. */
 
 export interface ProgramFile {
   readonly program: string
@@ -24,8 +24,8 @@ export const programFiles: readonly ProgramFile[] = [
 ]
 
 /**
- * The program whose file has the keys `given` at its top, when that is evidently another one than `program`: at least one
- * key is that program's own, and none is `program`'s own. Undefined for a program that is not among the three.
+ * Returns the other program whose file has the top-level keys `given`, if at least one key is that program's own and none is
+ * `program`'s own. Returns `undefined` if `program` is not one of the three.
  */
 export function otherProgramOf(program: string, given: readonly string[]): ProgramFile | undefined {
   const own = programFiles.find((file) => file.program === program)

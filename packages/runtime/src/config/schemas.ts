@@ -12,7 +12,7 @@ export interface ListenAddress {
 
 /** Marks a schema whose value the loader wraps. */
 export const SECRET_MARK = 'x-oriel-secret'
-/** Marks a schema whose value no message quotes, though it is not wrapped: people paste the secret itself there. */
+/** Marks a schema whose value messages must not quote, although it is not a secret: people paste the secret itself there. */
 export const UNQUOTED_MARK = 'x-oriel-unquoted'
 /** Says in a fault what to write; for schemas whose pattern is no answer to a person. */
 export const REMEDY_MARK = 'x-remedy'
@@ -22,7 +22,7 @@ export const PEM_MARK = 'x-oriel-pem'
 
 /** Marks text that a function parses: it returns the value to use, or throws a TypeError that follows the quoted text. */
 export const PARSER = 'x-oriel-parser'
-/** Marks a record whose keys are parsed in the same way. */
+/** Marks a record whose keys are parsed like that. */
 export const KEY_PARSER = 'x-oriel-key-parser'
 
 const PORT = '(?:6553[0-5]|655[0-2]\\d|65[0-4]\\d{2}|6[0-4]\\d{3}|[1-5]\\d{4}|\\d{1,4})'

@@ -66,7 +66,7 @@ function isHarmless(text: string, secrecy: ReadonlyMap<string, boolean>): boolea
 
 const stepsOf = (path: string) => path.split(/\s*\.\s*/).map((step) => step.replaceAll('"', ''))
 
-/** Whether the key is known and its value is no secret. A `…_file` key of a secret may hold the secret by mistake. */
+/** Whether the key is known and its value may be shown. A `…_file` key of a secret may hold the secret itself by mistake. */
 const isOpen = (key: string, secrecy: ReadonlyMap<string, boolean>) =>
   secrecy.get(key) === false || secrecy.get(key.replace(/_file$/, '')) === false
 

@@ -52,7 +52,7 @@ function fileText(context: ResolveContext, schema: JsonSchema, { path, value, en
   }
 }
 
-/** A name that is not shown may be the value itself, pasted where its file's name belongs. */
+/** Does not show a name that may be the value itself, pasted where the file's name belongs. */
 function unreadable(schema: JsonSchema, name: string | undefined, reason: string): string {
   if (name !== undefined) return `cannot read ${quote(name)} (${reason}), give a file that this user may read`
   const remedy = Schema.isPem(schema)
@@ -61,7 +61,7 @@ function unreadable(schema: JsonSchema, name: string | undefined, reason: string
   return `cannot read the file that is named here (${reason}; the name is not shown, in case it is the value itself), ${remedy}`
 }
 
-/** Base64 has slashes too, but no dot: a name has an ending, or says where it starts. */
+/** Base64 has slashes too, but no dots: a file name has an extension or an explicit start. */
 function isEvidentlyPath(name: string): boolean {
   return name.length <= MAX_NAME_LENGTH && /^(?:\.{0,2}\/)?[\w@%+~. /-]*\.\w{1,8}$|^\.{0,2}\/[\w@%~./-]+$/.test(name)
 }

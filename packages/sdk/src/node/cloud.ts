@@ -37,7 +37,7 @@ export function optionsOf(cloud: Cloud): ClientOptions {
 
 type Values = Readonly<Record<string, unknown>>
 
-/** Keys of `auth` that are read; of the rest, none is ignored in silence. */
+/** Keys of `auth` that are read; any other key is an error. */
 const AUTH_KEYS: ReadonlySet<string> = new Set([
   ...['auth_url', 'username', 'user_name', 'user_id', 'password', 'token', 'endpoint', 'trust_id', 'system_scope'],
   ...['user_domain_id', 'user_domain_name', 'project_domain_id', 'project_domain_name'],
@@ -46,7 +46,7 @@ const AUTH_KEYS: ReadonlySet<string> = new Set([
   ...['application_credential_id', 'application_credential_name', 'application_credential_secret'],
 ])
 
-/** What each key would change in a sign-in, were it read. An openrc file may set them too. */
+/** Why each of these keys, which change a sign-in, is refused. An openrc file may set them too. */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
   passcode: 'passcode is not supported: sign in with an application credential instead',
   domain_id: 'domain_id scopes to a domain, which has no consoles: give a project',
@@ -112,7 +112,7 @@ const keystone = (values: Values, shared: Shared) => ({
   ...(text(values, 'system_scope') === 'all' && { systemScope: 'all' as const }),
 })
 
-/** The domain of the user or of the project. One that is named goes before the default for both. */
+/** The domain of the user or of the project. An explicit one takes precedence over the default for both. */
 function domain(values: Values, of: 'user' | 'project') {
   const own = { id: text(values, `${of}_domain_id`), name: text(values, `${of}_domain_name`) }
   const shared = {

@@ -1,8 +1,8 @@
-/** A `fetch` whose errors say that an address has the wrong scheme, where TLS and HTTP report what they could not parse. */
+/** A `fetch` whose errors say that an address has the wrong scheme, where TLS and HTTP report only a parse error. */
 import { wrongScheme } from '@oriel/contract'
 import type { Fetch } from '../exchange.ts'
 
-/** Servers answer what is no TLS with a short page. */
+/** The page with which a TLS server answers plain HTTP is short. */
 const MAX_PAGE_BYTES = 16_384
 
 /** Wraps `fetch`: an `http` address of a TLS server, or the reverse, rejects with an Error that says which scheme to write. */
@@ -24,7 +24,7 @@ async function explained(url: string, answer: Promise<Response>): Promise<Respon
   }
 }
 
-/** The beginning of a 400 that is a page. The answer itself stays to be read. */
+/** Reads the beginning of a 400 that is a page. The answer itself can still be read. */
 async function pageOf(response: Response): Promise<string> {
   const isPage = response.status === 400 && !/json/i.test(response.headers.get('content-type') ?? '')
   const reader = isPage ? response.clone().body?.getReader() : undefined
@@ -36,11 +36,11 @@ async function pageOf(response: Response): Promise<string> {
     chunks.push(value)
     bytes += value.byteLength
   }
-  reader?.cancel().catch(() => {}) // nobody waits for the rest
+  reader?.cancel().catch(() => {}) // the rest is not needed
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** The code by which callers tell a connection that was closed while it was kept. */
+/** The code by which callers recognise a kept connection that the server has closed. */
 function codeOf(error: unknown): unknown {
   const { code, cause } = (error ?? {}) as { readonly code?: unknown; readonly cause?: { readonly code?: unknown } }
   return code ?? cause?.code

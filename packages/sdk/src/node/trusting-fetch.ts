@@ -25,8 +25,8 @@ export interface Trust {
 
 /**
  * A `fetch` that trusts the authorities of `caFile` or `ca`. Certificates and host names are always checked. It is made for the
- * requests of this package: bodies are strings, redirects are not followed. `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` count
- * when they count for Node's own `fetch`: with `NODE_USE_ENV_PROXY=1` or `--use-env-proxy`.
+ * requests of this package: bodies are strings, redirects are not followed. `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`
+ * take effect as for Node's own `fetch`: with `NODE_USE_ENV_PROXY=1` or `--use-env-proxy`.
  * @throws SettingsError if a file cannot be read
  */
 export function trustingFetch({ caFile, ca, certFile, keyFile = certFile }: Trust): Fetch {
