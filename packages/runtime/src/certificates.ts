@@ -149,7 +149,7 @@ function cipherFaults(at: FaultAt, { ciphers, min_version }: CertificateTable): 
   if (min_version === 'TLSv1.3' && !/(^|:)(TLS_|DEFAULT)/.test(ciphers)) {
     return [at('names no cipher of TLS 1.3, which min_version asks for; add one such as TLS_AES_128_GCM_SHA256')]
   }
-  return unknown.map((name) => warning(at(`OpenSSL ignores ${name}, which it does not know; is it misspelt?`)))
+  return unknown.map((name) => warning(at(`OpenSSL does not know ${name} and ignores it; is it misspelt?`)))
 }
 
 function refusal(options: Parameters<typeof createSecureContext>[0]): NodeJS.ErrnoException | undefined {
