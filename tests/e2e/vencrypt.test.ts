@@ -224,7 +224,9 @@ describe.skipIf(skip)(`the guest behind the port${reason}`, () => {
     viewer.send(Buffer.of(1))
     expect(await viewer.closed()).toMatchObject({ code: 4009 })
     const ended = await world.proxy.waitForLog(({ reason }) => reason === 'wrong_instance')
-    expect(ended.detail).toContain('OS-EXT-SRV-ATTR:instance_name, which takes the role admin')
+    expect(ended.detail).toContain(
+      'OS-EXT-SRV-ATTR:instance_name from the proxy, whose credential needs the role admin',
+    )
   })
 
   it('only says so where the identity is not enforced', async () => {
