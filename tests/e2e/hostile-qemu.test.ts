@@ -1,4 +1,4 @@
-/** A QEMU that its guest has taken over speaks to the programs as operators run them: they, and other guests, live on. */
+/** A QEMU that its guest has taken over, against the built programs: they and other guests must survive it. */
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -25,7 +25,7 @@ const ANSWERS = [
   'nonsense',
 ]
 
-/** A QMP socket behind which somebody answers the first command with `answer`; resolves once it has been hung up on. */
+/** A QMP socket that answers the first command with `answer`; resolves once the program has closed the connection. */
 async function hostileQemu(path: string, answer: string) {
   const ended = Promise.withResolvers<void>()
   const server = createServer((socket) => {

@@ -90,7 +90,7 @@ describe.skipIf(skip)(`pages in Chromium${reason}`, () => {
     await page.close()
   })
 
-  it('are shown in a frame of a page that is allowed, whatever its port', async () => {
+  it('are shown in a frame of an allowed page with any port', async () => {
     const page = await browser.newPage()
     const complaints = complaintsOf(page)
     await using portal = await portalAround(await mint('vnc'))

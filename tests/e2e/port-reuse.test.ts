@@ -137,7 +137,7 @@ describe.skipIf(skip).each(['fresh', 'state'] as const)(
         expect(ended).toMatchObject({ bytesToClient: 0 })
       }, 60_000)
 
-    it('no token stands in the log', () => {
+    it('the log contains no token', () => {
       const log = JSON.stringify(proxy.records)
       for (const token of nova.tokens.keys()) expect(log).not.toContain(token)
     })
@@ -151,7 +151,7 @@ describe.skipIf(skip).each(['fresh', 'state'] as const)(
       socket.on('message', (data: Buffer) => {
         received = Buffer.concat([received, data])
       })
-      // A socket that is dropped before it opened says so, to nobody's use.
+      // A socket that is dropped before it opened emits an error, which is not needed.
       socket.on('error', () => {})
       const closed = new Promise<number>((resolve) => socket.once('close', resolve))
       const status = await new Promise<number | undefined>((resolve) => {
@@ -221,7 +221,7 @@ function startGuest(guest: typeof A, ports?: Ports): Promise<QemuGuest> {
   })
 }
 
-/** Whether somebody is connected to the guest's serial port. */
+/** Whether a client is connected to the guest's serial port. */
 async function connectedSerial(guest: QemuGuest): Promise<boolean> {
   const devices = (await guest.qmp('query-chardev')) as { label: string; filename: string }[]
   return !devices.find(({ label }) => label === 'serial0')!.filename.startsWith('disconnected:')

@@ -85,7 +85,7 @@ describe('oriel --demo and a page of another site', () => {
     expect(await send(apiPort, path, create({ 'Content-Type': 'text/plain' }))).toMatchObject({ status: 415 })
   })
 
-  it('nor does it get a page or a console of the proxy, even with a good token', async () => {
+  it('a page whose name was pointed at this machine gets no page or console of the proxy, even with a valid token', async () => {
     const headers = { Host: `${REBOUND}:${proxyPort}`, Origin: `http://${REBOUND}:${proxyPort}` }
     for (const path of ['/', '/oriel.json', '/vnc_lite.html']) {
       const page = await send(proxyPort, path, { headers })
@@ -98,7 +98,7 @@ describe('oriel --demo and a page of another site', () => {
     expect(await upgradeStatus(proxyPort, path, forwarded)).toBe(101)
   })
 
-  it.each(['localhost', '127.0.0.1', '[::1]', 'oriel.localhost'])('%s is served, on whichever port', async (name) => {
+  it.each(['localhost', '127.0.0.1', '[::1]', 'oriel.localhost'])('%s is served on any port', async (name) => {
     const headers = { Host: `${name}:9000`, Origin: `http://${name}:9000` }
     expect(await send(apiPort, '/v2.1/servers', { headers })).toMatchObject({ status: 200 })
     expect(await send(proxyPort, '/', { headers: { Host: `${name}:9000` } })).toMatchObject({ status: 200 })

@@ -1,4 +1,4 @@
-/** What a person sees of a console that does not open: real pages in a real browser, with a Nova and machines that fail. */
+/** What a user sees when a console does not open: real pages in a real browser, with failing machines and a failing Nova. */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
@@ -79,7 +79,7 @@ describe.skipIf(skip)(`a console that does not open, in Chromium${reason}`, () =
   const refusedAs = (refusal: string) =>
     proxy.records.filter((record) => record.msg === 'refused' && record.refusal === refusal).length
 
-  it('of a stopped machine is said to be unreachable, and opens once the machine runs', async () => {
+  it('because the machine is stopped shows as unreachable, and opens once the machine runs', async () => {
     await stops()
     await page.goto(address())
     await card('waiting').getByText('The console of this machine cannot be reached.').waitFor()
@@ -101,7 +101,7 @@ describe.skipIf(skip)(`a console that does not open, in Chromium${reason}`, () =
     expect(refusedAs('unknown_token') - earlier).toBe(1)
   })
 
-  it('for a slow cloud is waited for, retried, and opens once the cloud answers', async () => {
+  it('because the cloud is slow is retried, and opens once the cloud answers', async () => {
     nova.behave('hang')
     await page.goto(address())
     await card('busy').getByText('This takes longer than usual.').waitFor()
@@ -110,7 +110,7 @@ describe.skipIf(skip)(`a console that does not open, in Chromium${reason}`, () =
     await connected()
   })
 
-  it('behind a balancer that changes Host says which origin to allow', async () => {
+  it('because a balancer changes Host shows the origin to allow', async () => {
     await using balancer = await hostChangingBalancer(ports.novnc)
     await page.goto(address(balancer.port))
     await card('ended').getByText('This page may not open consoles here.').waitFor()
@@ -132,7 +132,7 @@ describe.skipIf(skip)(`a console that does not open, in Chromium${reason}`, () =
     await connected()
   })
 
-  it('any more, since the machine was deleted while it was open, ends at once', async () => {
+  it('any more because the machine was deleted is not retried', async () => {
     await using doomed = await scriptedServer(serveScreen)
     nova.tokens.set(token, { instance_uuid: token, host: doomed.host, port: doomed.port })
     await page.goto(address())
@@ -143,7 +143,7 @@ describe.skipIf(skip)(`a console that does not open, in Chromium${reason}`, () =
     await card('ended').getByText('Go back to where you opened it and open a new console.').waitFor()
   })
 
-  it('again after the machine moved to another port, opens by itself', async () => {
+  it('because the machine moved to another port is dialled there automatically', async () => {
     await using doomed = await scriptedServer(serveScreen)
     nova.tokens.set(token, { instance_uuid: token, host: doomed.host, port: doomed.port })
     await page.goto(address())
@@ -155,7 +155,7 @@ describe.skipIf(skip)(`a console that does not open, in Chromium${reason}`, () =
     await connected()
   })
 
-  it('in stock noVNC fails as before, with a status, and opens with a valid token', async () => {
+  it('in stock noVNC fails with an HTTP status, and opens with a valid token', async () => {
     await using site = await novncSite()
     await page.goto(`http://127.0.0.1:${site.port}/`)
     const connectTo = (path: string) =>

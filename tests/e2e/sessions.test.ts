@@ -164,7 +164,7 @@ describe('sessions', () => {
     expect(oriel.api.records.find(audit('end-wanted', session!.id))).toMatchObject({ by: 'alice' })
   })
 
-  it('of a proxy cannot be ended in the records by another service, and still end when somebody wants it', async () => {
+  it('of a proxy cannot be ended in the records by another service, and still end on request', async () => {
     using console = await open(oriel.proxyPort, await mint(member, MINE))
     const [session] = await sessionsOnce(() => listed({ state: 'open' }), isOpen)
     const counts = { id: session!.id, bytes_to_client: 1, bytes_to_console: 1 }

@@ -120,7 +120,7 @@ function describeServer(
       await expect.poll(() => server.connections(url)).toBeLessThanOrEqual(3)
     })
 
-    it('is unready on a server that became read-only, and finds the new primary by itself', async () => {
+    it('is unready on a server that became read-only, and finds the new primary', async () => {
       await using former = await startServer()
       await using primary = await startServer()
       const url = await former.createDatabase('oriel')
@@ -134,7 +134,7 @@ function describeServer(
       expect(await api.mint()).toMatchObject({ status: 503, retryAfter: expect.any(String) })
       gate.lead(primary.port)
       await expect.poll(() => api.ready()).toBe(200)
-      // All ten connections of before led to the former primary; the first error was enough to drop them all.
+      // All ten earlier connections led to the former primary; the first error was enough to drop them all.
       await Promise.all(Array.from({ length: 30 }, () => minted(api)))
     })
 
@@ -149,7 +149,7 @@ function describeServer(
       await minted(api)
     })
 
-    it('waits at its start for a server that takes no writes yet', async () => {
+    it('waits at its start for a server that is still read-only', async () => {
       await using replica = await startServer()
       const store = await replica.createDatabase()
       await replica.becomeReadOnly()

@@ -238,7 +238,7 @@ describe.skipIf(skip)(`the guest behind the port${reason}`, () => {
     expect(warning).toMatchObject({ instance: INSTANCE, detail: expect.stringContaining('the guest is "other"') })
   })
 
-  it('asks nothing where neither the identity nor the place matters', async () => {
+  it('asks Nova only for the token with identity and validation off', async () => {
     await using guest = await startGuest({ name: 'other' })
     await using world = await startWorld({ guest, identity: 'off', validate: 'off' })
     using viewer = await world.open()

@@ -1,4 +1,4 @@
-/** An identity service that answers anything: nobody is let in by accident, and no error is one that nobody expects. */
+/** Hostile answers of an identity service: they authenticate no caller, and cause only the expected errors. */
 import { loadConfig } from '@oriel/runtime'
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -22,7 +22,7 @@ afterEach(() => {
   expect(({} as { polluted?: unknown }).polluted).toBeUndefined()
 })
 
-/** Authenticates, and gives who that was; `undefined` when it was refused in one of the two ways there are. */
+/** Authenticates, and returns the caller; `undefined` if it was refused in one of the two expected ways. */
 async function identify({ authenticate }: Authenticator, token: string) {
   try {
     return await authenticate({ token, headers: new Headers() })
@@ -47,28 +47,31 @@ describe('Keystone', () => {
     return await identify(keystone, 'token-of-somebody')
   }
 
-  test.each(hostileValues.map((json) => [json.slice(0, 40), json]))('may say %s in any place', async (_, json) => {
-    const honest = '{"token":{"expires_at":"2099-01-01T00:00:00Z","user":{"id":"ada"},"roles":[{"name":"member"}]}}'
-    for (const signIn of [json, `{"token":${json}}`, `{"token":{"issued_at":${json},"expires_at":${json}}}`]) {
-      expect(await ask(signIn, honest)).toMatchObject({ userId: 'ada' })
-    }
-    for (const described of [
-      json,
-      `{"token":${json}}`,
-      honest.replace('"ada"', () => json),
-      honest.replace('"member"', () => json),
-      honest.replace('[{"name":"member"}]', () => json),
-      honest.replace('"2099-01-01T00:00:00Z"', () => json),
-    ]) {
-      const who = await ask(own, described)
-      expect(who?.userId ?? '-').toBeTypeOf('string')
-      for (const role of who?.roles ?? []) expect(role).toBeTypeOf('string')
-    }
-  })
+  test.each(hostileValues.map((json) => [json.slice(0, 40), json]))(
+    'may answer %s in any place without authenticating a caller',
+    async (_, json) => {
+      const honest = '{"token":{"expires_at":"2099-01-01T00:00:00Z","user":{"id":"ada"},"roles":[{"name":"member"}]}}'
+      for (const signIn of [json, `{"token":${json}}`, `{"token":{"issued_at":${json},"expires_at":${json}}}`]) {
+        expect(await ask(signIn, honest)).toMatchObject({ userId: 'ada' })
+      }
+      for (const described of [
+        json,
+        `{"token":${json}}`,
+        honest.replace('"ada"', () => json),
+        honest.replace('"member"', () => json),
+        honest.replace('[{"name":"member"}]', () => json),
+        honest.replace('"2099-01-01T00:00:00Z"', () => json),
+      ]) {
+        const who = await ask(own, described)
+        expect(who?.userId ?? '-').toBeTypeOf('string')
+        for (const role of who?.roles ?? []) expect(role).toBeTypeOf('string')
+      }
+    },
+  )
 })
 
 describe('an issuer of JSON Web Tokens', () => {
-  test('may publish anything as its keys', async () => {
+  test('may publish anything as its keys without authenticating a caller', async () => {
     const keys = fc.oneof(
       anyJson,
       anyObjectOf('keys', 'kty'),

@@ -390,7 +390,7 @@ describe('the log', () => {
     for (const token of tokens) expect(JSON.stringify(it.lines)).not.toContain(token)
   })
 
-  test('says it for each cause by itself, bounded and without control characters', async () => {
+  test('limits each cause separately, with bounded values and without control characters', async () => {
     await using it = await logged()
     await it.refuse({ aud: 'x\n'.repeat(1000) })
     await it.refuse({ iss: '\u001b[31mred' })
@@ -399,7 +399,7 @@ describe('the log', () => {
     expect(it.lines[1]!.received).toBe('?[31mred')
   })
 
-  test('says nothing of tokens that are expired or forged', async () => {
+  test('has no line for expired or forged tokens', async () => {
     await using it = await logged()
     await it.refuse({ exp: seconds(-60) })
     await it.refuse({}, { key: { ...keyB, kid: keyA.kid } })

@@ -193,13 +193,13 @@ roles = ${JSON.stringify(roles)}
       expect(found).toEqual([])
     })
 
-    test('of a token that no rule names are a warning with those that rules name', () => {
+    test('give a warning that lists the roles of rules, if no rule names the role of a static token', () => {
       expect(warnings(tokens('member', 'sevrice')).found).toEqual([
         'auth.static.tokens[0].roles[1]: "sevrice": no rule of policy names it; rules name admin, member, reader, service',
       ])
     })
 
-    test('of a rule that no static token has are a warning, but for the usual ones', () => {
+    test('give a warning if no static token has the role of a rule, except for the usual roles', () => {
       const rule = '[policy]\n"os_compute_api:servers:show" = ["reader", "operator"]'
       expect(warnings(tokens('member') + rule).found).toEqual([
         'policy."os_compute_api:servers:show"[1]: "operator": no token of auth.static has it',
@@ -208,7 +208,7 @@ roles = ${JSON.stringify(roles)}
       expect(warnings(NONE + rule).found).toEqual([])
     })
 
-    test('with a blank around them are a fault', () => {
+    test('are refused with a blank around them', () => {
       expect(faults(tokens('member '))).toEqual([
         {
           path: 'auth.static.tokens[0].roles[0]',
@@ -218,7 +218,7 @@ roles = ${JSON.stringify(roles)}
     })
   })
 
-  test('a console’s IPv6 host may stand in brackets, and leaves them', () => {
+  test('a console’s IPv6 host may have brackets, which are removed', () => {
     const { sources } = load(`${NONE}${STATIC}${server('a')}consoles.vnc = { host = "[::1]", port = 5900 }`)
     expect(sources).toMatchObject([{ servers: [{ consoles: { vnc: { host: '::1' } } }] }])
   })

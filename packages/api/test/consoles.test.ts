@@ -366,7 +366,7 @@ describe('CVE-2020-11997: who may do what', () => {
     ]).toEqual(matrix[as])
   })
 
-  test('the hypervisor’s name of a server is shown to admin and service alone', async () => {
+  test('the hypervisor’s name of a server is shown only to admin and service', async () => {
     await using api = await testApi()
     const shown = async (as: Caller) => {
       const { body } = await api.call('GET', `/v2.1/servers/${SERVER_ID}`, { as })

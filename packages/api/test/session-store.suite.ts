@@ -173,7 +173,7 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       expect(await stores.sessions.find(session.id)).toMatchObject(counts(100, 100))
     })
 
-    test('has a session ended that the proxy names as open and the records call over', async () => {
+    test('tells the proxy to close a session that is over in the records', async () => {
       await using stores = await open(() => BORN)
       const [ended, revoked] = [await stores.sessions.add(newSession()), await stores.sessions.add(newSession())]
       await stores.sessions.end(ended.id, 'client_closed')

@@ -230,7 +230,7 @@ describe('the id of a proxy', () => {
     ...{ ended_at: '1970-01-01T00:00:00Z', reason: 'idle' },
   })
 
-  test('belongs to the credential that admitted through it: another service neither beats nor admits for it', async () => {
+  test('belongs to the credential that used it first: another service can neither beat nor admit with it', async () => {
     const { log, audits } = capture()
     await using api = await testApi({ log })
     const id = await admitted(api)
@@ -245,7 +245,7 @@ describe('the id of a proxy', () => {
     expect(await api.deps.sessions.find(id)).toMatchObject({ endedAt: null })
   })
 
-  test('lets the proxy report any end, and the API keeps a possible time and count', async () => {
+  test('accepts any reported end, and clamps its time and counts to possible values', async () => {
     await using api = await testApi()
     const id = await admitted(api)
     expect((await beat(api, { open: [], ended: [forged(id)] })).status).toBe(200)
@@ -254,7 +254,7 @@ describe('the id of a proxy', () => {
     expect(session.endedAt).toBe(session.startedAt)
   })
 
-  test('a session that its proxy still names after its recorded end is to be ended by the next beat', async () => {
+  test('closes a session that its proxy still reports after its recorded end, with the next beat', async () => {
     await using api = await testApi()
     const id = await admitted(api)
     await api.deps.sessions.end(id, 'client_closed')

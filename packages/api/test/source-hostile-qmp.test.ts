@@ -1,4 +1,4 @@
-/** A QEMU that a guest has taken over: whatever it sends, it ends at most its own connection. */
+/** A QEMU that its guest has taken over ends at most its own connection, with any data. */
 import { join } from 'node:path'
 import { createLogger } from '@oriel/runtime'
 import * as fc from 'fast-check'
@@ -13,7 +13,7 @@ import { configOf } from './support.ts'
 const HONEST = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
 const HOSTILE = 'a0000000-0000-4000-8000-000000000001'
 
-/** Exceptions in event handlers and rejections that nobody handles: either would end the process. */
+/** Exceptions in event handlers and unhandled rejections: either would end the process. */
 const uncaught: unknown[] = []
 const note = (error: unknown) => void uncaught.push(error)
 beforeEach(() => {
@@ -101,7 +101,7 @@ describe('a hostile QEMU leaves other guests as they are', () => {
     )
   })
 
-  test('with anything that it was not asked for', async () => {
+  test('with any unrequested message', async () => {
     const message = fc.oneof(anyJson, anyObjectOf('QMP', 'event', 'data', 'timestamp', 'id', 'return', 'error'))
     await fc.assert(
       fc.asyncProperty(message, async (unasked) => void (await listWith({ unasked }))),
@@ -114,7 +114,7 @@ describe('a stream of JSON', () => {
   const limits = { maxCharacters: 2000, maxDepth: 10 }
   const object = fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 2 }), { maxKeys: 4 })
 
-  test('gives each object whole, however it is written and cut into pieces', () => {
+  test('yields each object whole, in any layout and cut into any pieces', () => {
     const layout = fc.constantFrom<[number, string]>([0, '\r\n'], [4, '\n'], [0, ''], [1, ' \t\r\n\n'])
     const property = fc.property(
       fc.array(object, { maxLength: 4 }),
@@ -145,7 +145,7 @@ describe('a stream of JSON', () => {
     expect(() => [...text].flatMap((character) => [...cut.push(character)])).toThrow(message)
   })
 
-  test('counts no bracket within a string, nor a quote behind a backslash', () => {
+  test('ignores brackets in strings and escaped quotes', () => {
     const text = '{"a":"}{[\\"}\\\\"}'
     expect([...new JsonStream(limits).push(text)]).toEqual([text])
   })

@@ -1,4 +1,4 @@
-/** Output of virsh that a tenant or a broken hypervisor chose: it is read, or refused with an Error, and nothing else happens. */
+/** Output of virsh from a hostile tenant or a broken hypervisor is either parsed or refused with an Error. */
 
 import { silentLogger } from '@oriel/runtime'
 import * as fc from 'fast-check'
@@ -98,7 +98,7 @@ describe('what virsh prints', () => {
     name.map((each) => `event 'lifecycle' for domain '${each}': Stopped Destroyed`),
   )
 
-  test('is read line by line, and a line that is not understood spoils no other', () => {
+  test('is parsed line by line, and an unparseable line affects no other', () => {
     const property = fc.property(fc.array(line), (lines) => {
       const before = `${lines.join('\n')}\n`
       const { domains } = parseListing(`${before}${ID} 7 web-1\n`)
@@ -111,7 +111,7 @@ describe('what virsh prints', () => {
     fc.assert(property)
   })
 
-  test('has no line that takes long to read', { timeout: 20_000 }, () => {
+  test('is parsed in linear time', { timeout: 20_000 }, () => {
     for (const filler of ["'", "': a", ' ', "Domain: '", '1', "event 'lifecycle' for domain '"]) {
       const text = filler.repeat(4096).slice(0, 4096)
       parseEvent(`event 'lifecycle' for domain '${text}`)
@@ -122,7 +122,7 @@ describe('what virsh prints', () => {
 })
 
 describe('domain XML', () => {
-  test('of any text is read as far as its parts are valid, or refused with an Error', () => {
+  test('with any text is read as far as it is valid, or refused with an Error', () => {
     const property = fc.property(fc.oneof(anyText, mutated(realXml(ID))), (xml) => {
       try {
         const { uuid, consoles, unreachable } = readDomainXml(xml, reach)
@@ -158,7 +158,7 @@ describe('domain XML', () => {
     }
   })
 
-  test('of one domain, whatever it is, changes no other domain', { timeout: 60_000 }, async () => {
+  test('of one domain affects no other domain, with any text', { timeout: 60_000 }, async () => {
     const config = configOf(`
       [[sources]]
       kind = "libvirt"

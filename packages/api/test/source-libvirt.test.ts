@@ -261,7 +261,7 @@ describe('a libvirt that does not answer', () => {
   })
 })
 
-test('a domain that runs on two connections is that of the first, the second is refused with one line', async () => {
+test('a domain that runs on two connections belongs to the first, and the second is refused with one line', async () => {
   const lines: string[] = []
   const log = createLogger({ name: 'test', level: 'warn', destination: { write: (line) => void lines.push(line) } })
   await using virsh = await fakeVirsh()
@@ -283,7 +283,7 @@ test('a domain that runs on two connections is that of the first, the second is 
   expect(lines).toHaveLength(1)
 })
 
-test('a uri that is not one is refused with an example', () => {
+test('a malformed uri is refused with an example', () => {
   const config = (uri: string) => `[[sources]]\nkind = "libvirt"\nuri = ${uri}\nproject_id = "p"`
   const example = 'a libvirt URI, such as qemu:///system or qemu+tls://compute-1.example/system'
   for (const uri of ['"qemu///system"', '["qemu:///system", "compute-1"]']) {
@@ -342,7 +342,7 @@ describe('a domain with something wrong concerns no other domain', () => {
     await one.source.check?.()
   })
 
-  test('a document type within CDATA or a comment is text: it has its console', async () => {
+  test('a document type in CDATA or a comment is text, and the domain keeps its console', async () => {
     const metadata =
       '<metadata><a:b xmlns:a="x"><![CDATA[<!DOCTYPE x [<!ENTITY y "z">]>]]></a:b><!-- <!DOCTYPE y> --></metadata>'
     const xml = domainXmlOf(OTHER, VNC).replace('<devices>', `${metadata}<devices>`)
@@ -352,20 +352,23 @@ describe('a domain with something wrong concerns no other domain', () => {
     expect(one.warnings()).toEqual([])
   })
 
-  test.each([' x', 'x ', ' ', "it's", "x': y", '\u2028', 'x\ry'])('the name %j: it is listed', async (name) => {
-    await using one = await benchWith({ ...other, name, xml: domainXmlOf(OTHER, VNC) })
-    const odd = (await one.source.find(OTHER))!
-    expect(await one.source.console(odd, 'vnc', 'novnc')).toEqual({ host: HOST, port: 5900 })
-  })
+  test.each([' x', 'x ', ' ', "it's", "x': y", '\u2028', 'x\ry'])(
+    'a domain with the name %j is listed',
+    async (name) => {
+      await using one = await benchWith({ ...other, name, xml: domainXmlOf(OTHER, VNC) })
+      const odd = (await one.source.find(OTHER))!
+      expect(await one.source.console(odd, 'vnc', 'novnc')).toEqual({ host: HOST, port: 5900 })
+    },
+  )
 
-  test('an XML that becomes usable later gives its console at the next look', async () => {
+  test('XML that becomes usable later gives the domain its console at the next look', async () => {
     await using one = await benchWith({ ...other, xml: hugeXml })
     await one.virsh.domains({ ...other, xml: domainXmlOf(OTHER, VNC) }, RUNNING)
     const consoleOf = async () => one.source.console((await one.source.find(OTHER))!, 'vnc', 'novnc').catch(() => null)
     await expect.poll(consoleOf).toEqual({ host: HOST, port: 5900 })
   })
 
-  test('a line of the list that is not understood, and a domain without a state, are each logged once', async () => {
+  test('an unparseable line of the list and a domain without a state are each logged once', async () => {
     await using one = await benchWith(other)
     await one.virsh.print('list', `${ID} 1 web-1\n${OTHER} 2 nameless in domstats\nsomething else\n`)
     await expect

@@ -320,7 +320,7 @@ describe('following guests', () => {
     await expect.poll(() => consoleOf(one.source, 'vnc')).toEqual({ host: HOST, port: 5999 })
   })
 
-  test('a second guest with the UUID of the first is refused, with one line, whatever it does, until the first ends', async () => {
+  test('a second guest with the UUID of the first is refused with one line until the first ends', async () => {
     const lines: string[] = []
     const log = createLogger({ name: 'test', level: 'warn', destination: { write: (line) => void lines.push(line) } })
     await using one = await bench({ log, answerTimeoutMs: 2000 })
@@ -336,7 +336,7 @@ describe('following guests', () => {
     expect(one.changes).toEqual([])
     expect(await one.source.list()).toMatchObject([{ id: ID, name: 'web-1' }])
     expect(await consoleOf(one.source, 'vnc')).toEqual({ host: HOST, port: 5911 })
-    // Not even by its silence does it keep the first one's consoles from anybody.
+    // A silent second guest must not make the first one's consoles unavailable either.
     twin.answers['query-status'] = SILENCE
     expect(await consoleOf(one.source, 'vnc')).toEqual({ host: HOST, port: 5911 })
     delete twin.answers['query-status']
@@ -482,7 +482,7 @@ describe('a QEMU that does what QEMU never does', () => {
     expect(await consoleOf(one.source, 'vnc')).toEqual({ host: HOST, port: 5911 })
   })
 
-  test('a monitor that writes many lines an answer (-qmp-pretty) is understood', async () => {
+  test('a monitor whose answers have many lines (-qmp-pretty) is supported', async () => {
     const greeting = `${JSON.stringify(JSON.parse(GREETING), null, 4)}\r\n`
     for (const byteByByte of [false, true]) {
       await using one = await bench({ greeting, indent: 4, byteByByte })

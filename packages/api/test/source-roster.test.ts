@@ -164,7 +164,7 @@ test('a guest that has taken a place keeps it when the one before it runs again'
   expect(roster.find(SERVER_ID)?.place).toBe('b')
 })
 
-test('an event of a guest that is refused is none of the first one', () => {
+test('an event of a refused guest does not affect the first one', () => {
   const changes: unknown[] = []
   const roster = new Roster()
   using _ = roster.subscribe((change) => changes.push(change))

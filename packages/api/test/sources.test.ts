@@ -147,7 +147,7 @@ describe('several sources', () => {
       return { both, servers, tell, twins, changes, nameOf }
     }
 
-    test('the guest that was found first stays, whatever the second does, which is named once', async () => {
+    test('keep the guest that was found first, and report the second one once', async () => {
       const { both, tell, twins, changes, nameOf } = pair({ createdAt: 2000 }, { createdAt: 1000 })
       for (const _ of [1, 2, 3]) {
         expect(await nameOf()).toBe('two')
@@ -160,19 +160,19 @@ describe('several sources', () => {
       expect(twins).toEqual([{ serverId: 'a', first: 'sources[1] source-1', second: 'sources[0] source-0' }])
     })
 
-    test('found at once, the first source counts', async () => {
+    test('keep the guest of the first source if both were found at once', async () => {
       expect(await pair({ createdAt: 1 }, { createdAt: 1 }).nameOf()).toBe('one')
       expect(await pair({}, {}).nameOf()).toBe('one')
     })
 
-    test('the one that runs counts, and of a migration the side that has arrived', async () => {
+    test('keep the running guest, and during a migration the side that has arrived', async () => {
       expect(await pair({ vmState: 'stopped', createdAt: 1 }, { createdAt: 2 }).nameOf()).toBe('two')
       const migrated = pair({ taskState: 'migrating', createdAt: 1 }, { createdAt: 2 })
       expect(await migrated.nameOf()).toBe('two')
       expect(migrated.twins).toEqual([])
     })
 
-    test('when the first is gone the second takes its place, and whoever was told an address hears of it', async () => {
+    test('report a move when the second guest takes the place of the first', async () => {
       const { servers, tell, changes, nameOf } = pair({ createdAt: 1 }, { createdAt: 2 })
       expect(await nameOf()).toBe('one')
       servers[0] = []
@@ -184,7 +184,7 @@ describe('several sources', () => {
       ])
     })
 
-    test('a source that fails is not passed over in favour of another', async () => {
+    test('fail with a source that fails, instead of using another', async () => {
       const failing = fakeSource([], { find: () => Promise.reject(new Error('away')) })
       await expect(combineSources([failing, guest({})]).find('a')).rejects.toThrow('away')
     })

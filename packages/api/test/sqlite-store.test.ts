@@ -82,7 +82,7 @@ describe('SQLite in a file', () => {
     expect([await modeOf(file), await modeOf(`${file}-wal`)]).toEqual([after, after])
   })
 
-  test('in a folder that others may write to gets a warning, and in another one none', async () => {
+  test('causes a warning only in a folder that others may write to', async () => {
     const open = join(folder.path, 'open')
     await mkdir(open)
     await chmod(open, 0o777)
@@ -115,7 +115,7 @@ describe('SQLite in a file', () => {
     expect((await authorized).token).toBeDefined()
   })
 
-  test('that a newer version has migrated is refused, with what to do', async () => {
+  test('is refused with a remedy after a newer version has migrated it', async () => {
     const file = freshFile()
     await within(file, (store) => store.check())
     using raw = new DatabaseSync(file)
@@ -148,7 +148,7 @@ describe('SQLite in a file', () => {
     raw.close()
   })
 
-  test('readiness fails while the database can be read and not be written', async () => {
+  test('readiness fails while the database is read-only', async () => {
     const file = freshFile()
     await using store = await openTokenStore(`sqlite:${file}`)
     using raw = new DatabaseSync(file)

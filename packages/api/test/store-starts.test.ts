@@ -1,11 +1,11 @@
-/** Starts on database servers that are not ready, or that will never do: scripted servers in place of real ones. */
+/** Starts on scripted database servers that are not ready yet or never will be. */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { ConfigError, createLogger } from '@oriel/runtime'
 import { describe, expect, test } from 'vitest'
 import { openTokenStore, StoreUnavailable } from '../src/index.ts'
 
-/** Lets everybody in, and answers each statement with this error, as MariaDB writes it. */
+/** A MariaDB server that accepts every login, and answers each statement with this error. */
 async function refusingMariadb(error: { code: number; state?: string; message: string }) {
   const server = createServer((socket: Socket) => {
     socket.on('error', () => {})
@@ -102,7 +102,7 @@ describe('a database server that may be usable later', () => {
   })
 })
 
-describe('a database server that will never do', () => {
+describe('a database server that is unusable for good', () => {
   test.each(['statement_timeout', 'options'])(
     'a pooler that refuses the start-up parameter %s is a fault of the configuration, which names it',
     async (parameter) => {

@@ -1,4 +1,4 @@
-/** Upgrades that a running API does not grant: answered, and nothing of them stays. */
+/** Upgrades that a running API refuses: it answers them and keeps no memory of them. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
@@ -18,7 +18,7 @@ const text = (target: string, headers: readonly string[]) =>
   [`GET ${target} HTTP/1.1`, 'Host: h', 'Connection: Upgrade', ...headers, '', ''].join('\r\n')
 const websocket = text('/v2.1/servers', ['Upgrade: websocket', ...KEY])
 
-/** The answer where one is due; the others are broken off. */
+/** The expected answer; the other requests are aborted. */
 const kinds: readonly (readonly [string, string | undefined])[] = [
   [websocket, '401'],
   [text('/', ['Upgrade: websocket', ...KEY]), '200'],
@@ -34,14 +34,14 @@ const kinds: readonly (readonly [string, string | undefined])[] = [
 ]
 
 describe('CVE-2026-73565: aborted WebSocket handshakes with the API', () => {
-  it('meet a node-server that has them mended', async () => {
+  it('are handled by a node-server with the fix', async () => {
     const manifest = new URL('../node_modules/@hono/node-server/package.json', import.meta.url)
     const { version } = JSON.parse(await readFile(manifest, 'utf8')) as { version: string }
     const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)
     expect((major * 1000 + minor) * 1000 + patch).toBeGreaterThanOrEqual(2_000_010)
   })
 
-  it('leave the heap as it was, 100,000 of every kind', { timeout: 600_000 }, async () => {
+  it('do not grow the heap, with 100,000 of every kind', { timeout: 600_000 }, async () => {
     const program = fork(file, { execArgv: ['--conditions=@oriel/source', '--expose-gc'] })
     using _ended = { [Symbol.dispose]: () => void program.kill('SIGKILL') }
     const [address] = (await once(program, 'message')) as [string]

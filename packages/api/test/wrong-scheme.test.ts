@@ -42,7 +42,7 @@ describe.each(MISTAKES)('%s:// for a server that speaks %s', (written, kind, say
   const url = () => `${written}://${hosts[kind]}`
   const message = () => expect.stringContaining(`${hosts[kind]} ${says}`)
 
-  it('is said of auth.keystone.auth_url of the API', async () => {
+  it('is reported for auth.keystone.auth_url of the API', async () => {
     const toml = `tokens.store = "sqlite::memory:"
       [auth]
       method = "keystone"
@@ -52,7 +52,7 @@ describe.each(MISTAKES)('%s:// for a server that speaks %s', (written, kind, say
     expect(faults).toMatchObject([{ path: 'auth.keystone.auth_url', message: message() }])
   })
 
-  it('is said of the keys of an issuer of JWTs', async () => {
+  it('is reported for the keys of an issuer of JWTs', async () => {
     const toml = `tokens.store = "sqlite::memory:"
       [auth]
       method = "jwt"

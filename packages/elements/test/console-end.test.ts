@@ -46,7 +46,7 @@ describe('describeEnd', () => {
     expect(closed(code, reason, false)).toMatchObject({ code, text, remedy, refusal: name, clean: true })
   })
 
-  it('takes control characters out of a refusal that another server made up', () => {
+  it('removes control characters from a refusal of a hostile server', () => {
     expect(closed(4403, 'unknown_token: \u202e<b>\u0000Gone.', false).text).toBe('<b> Gone.')
     expect(closed(4403, 'unknown_token: ', false).text).toContain('did not open')
   })
@@ -91,7 +91,7 @@ describe('the words of a card', () => {
     expect(waitingWords(refused('console_unreachable'), true).advice).toBe('Is the machine running? Reconnecting…')
   })
 
-  it('leave the sentence of another end whole', () => {
+  it('do not split the sentence of an end that is not a refusal', () => {
     const end = closed(1011)
     expect(finalWords(end)).toEqual({ text: closeReasons.proxy_error.text, advice: advice.reconnect })
   })

@@ -88,7 +88,7 @@ describe('ReconnectPlan', () => {
       expect(new ReconnectPlan(middle).next({ end: tooLong, connectedMs: 0 })).toBe(120_000)
     })
 
-    it('leaves a refusal to the person after as many attempts as a lost connection', () => {
+    it('leaves a refusal to the user after as many attempts as a lost connection', () => {
       const plan = new ReconnectPlan(middle)
       const end = endOf('console_unreachable')
       for (let i = 0; i < maxAttempts; i += 1) expect(plan.next({ end, connectedMs: 0 })).toBeDefined()

@@ -202,7 +202,7 @@ describe('where a request came from', () => {
     expect(site(peer, { forwarded }).client).toEqual(client)
   })
 
-  it('takes scheme and host of Forwarded from the outermost trusted proxy that says them', () => {
+  it('takes scheme and host of Forwarded from the outermost trusted proxy that gives them', () => {
     const forwarded =
       'for=1.1.1.1;proto=http;host=evil.example, for=198.51.100.1;proto=https;host="portal.example:8443", for=10.9.9.9;proto=http'
     expect(site('10.1.2.3', { forwarded })).toEqual({
@@ -242,7 +242,7 @@ describe('where a request came from', () => {
     expect(readSite(request, trusted, kind)).toEqual(wanted)
   })
 
-  it('names every client in at most 64 characters, whatever a proxy writes', () => {
+  it('names every client in at most 64 characters for any header of a proxy', () => {
     const header = fc.oneof(fc.string(), fc.stringMatching(/^[\w ,;="\\[\].:-]*$/), fc.string({ minLength: 60 }))
     fc.assert(
       fc.property(header, fc.constantFrom('x-forwarded-for', 'forwarded'), (value, name) => {
@@ -447,7 +447,7 @@ describe('the circuit breaker', () => {
     expect(breaker.state).toBe('open')
   })
 
-  it('neither counts nor forgives on a failure that proves nothing, and gives its trial to the next call', async () => {
+  it('ignores a failure that proves nothing, and lets the next call be the trial', async () => {
     let now = 0
     const breaker = new Breaker({ threshold: 2, restMs: 100, now: () => now })
     await fails(breaker, 'fault')

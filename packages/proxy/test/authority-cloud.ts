@@ -29,7 +29,7 @@ export interface Cloud extends AsyncDisposable {
   catalog: CatalogEntry[]
   /** The paths at which Nova was asked, oldest first. */
   readonly asked: readonly string[]
-  /** How often somebody signed in. Below `/refusing`, every credential is refused. */
+  /** The number of sign-ins. Below `/refusing`, every credential is refused. */
   readonly signIns: () => number
   /** Makes the tokens that Keystone gave worthless. */
   revoke(): void

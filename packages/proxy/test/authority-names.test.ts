@@ -133,7 +133,7 @@ describe('a failed question for the names of instances', () => {
     expect(it.authority.breaker!.state).toBe('closed')
   })
 
-  it('counts one instance once, which a fault of its own may keep from being shown', async () => {
+  it('counts several failures about one instance once', async () => {
     await using it = await started({ fetch: ofServers(fault(500, 'computeFault')) })
     for (let i = 0; i < 5; i += 1) await expect(it.names()).rejects.toEqual(unavailable)
     expect(it.authority.namesBreaker!.state).toBe('closed')

@@ -1,4 +1,4 @@
-/** The proxy asks its authority by itself, so that a setting that is wrong shows before people fail to open consoles. */
+/** The proxy checks its authority, so that a wrong setting shows before people fail to open consoles. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -36,7 +36,7 @@ const versionIn = (headers: Headers) =>
 
 const novaAt = (cloud: Cloud) => `endpoint = "${cloud.origin}/v2.1"`
 
-describe('a proxy that starts with a setting that is wrong', () => {
+describe('a proxy that starts with a wrong setting', () => {
   it.each<[wrong: string, key: string, says: RegExp, toml: (cloud: Cloud) => string]>([
     [
       'the password',
@@ -156,7 +156,7 @@ describe('a proxy that starts with a setting that is wrong', () => {
     expect(proxy.errors()[0]).toMatchObject({ key: 'authority.endpoint' })
   })
 
-  it('is ready if all is well, and says nothing', async () => {
+  it('is ready with correct settings, and logs nothing', async () => {
     await using cloud = await startCloud()
     await using proxy = await proxyOf(authorityOf(`${novaAt(cloud)}\n${signInAt(cloud.origin)}`))
     expect(await proxy.ready()).toEqual(READY)
@@ -179,7 +179,7 @@ describe('a proxy whose authority fails later', () => {
     expect(await proxy.ready()).toEqual(UNREADY)
   })
 
-  it('asks again by itself, and is ready once the authority is back', async () => {
+  it('checks regularly, and is ready once the authority is back', async () => {
     const port = await freePort()
     const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
     const watch = { retryMs: 20 }
@@ -204,7 +204,7 @@ describe('a proxy whose authority fails later', () => {
     forward.close()
   })
 
-  it('asks by itself while no client does', async () => {
+  it('checks while no client opens consoles', async () => {
     await using nova = await startNovaStub({ tokens: {}, adminToken: ADMIN_TOKEN })
     const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
     await using proxy = await proxyOf(
@@ -215,7 +215,7 @@ describe('a proxy whose authority fails later', () => {
     await expect.poll(proxy.ready).toEqual(UNREADY)
   })
 
-  it('is ready while a front end limits its requests, which another client of the cloud may have used up', async () => {
+  it('stays ready while a front end answers 429, since another client may have used up the limit', async () => {
     await using nova = await startNovaStub({ tokens: {}, adminToken: ADMIN_TOKEN })
     const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
     const fetch = async (url: string, init: RequestInit) =>

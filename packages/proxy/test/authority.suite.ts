@@ -187,7 +187,7 @@ export function authoritySuite(name: string, { service, open, sessions }: Author
       },
     )
 
-    test('passes on when a service that wants fewer requests is to be asked again', async () => {
+    test('passes on Retry-After of a 429', async () => {
       await using world = await started()
       world.behave({ ...faultOf(429, 'overLimit'), headers: { 'Retry-After': '17' } })
       expect(await failure(world)).toMatchObject({ headers: { 'Retry-After': '17' } })

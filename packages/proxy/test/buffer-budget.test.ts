@@ -41,7 +41,7 @@ describe('the budget for slow clients', () => {
     expect(limits).toEqual([MAX_LENT_BYTES, MAX_LENT_BYTES, MAX_LENT_BYTES / 2, 20_971, MIN_LENT_BYTES, MIN_LENT_BYTES])
   })
 
-  it('drops the sessions that have taken nothing for the longest until it is kept', () => {
+  it('drops the sessions that have read nothing for the longest until the sum is below the limit', () => {
     const budget = new BufferBudget(3 * MIB, GRACE_MS)
     const dropped: string[] = []
     for (const name of ['a', 'b', 'c', 'd', 'e']) stalled(budget, MIB, dropped, name)
@@ -53,7 +53,7 @@ describe('the budget for slow clients', () => {
     expect(dropped).toHaveLength(2)
   })
 
-  it('passes over clients that took something since, and those that keep up again', () => {
+  it('keeps clients that have read something since, and those that keep up again', () => {
     const budget = new BufferBudget(MIB, GRACE_MS)
     const dropped: string[] = []
     const slow = stalled(budget, MIB, dropped, 'slow')
@@ -67,7 +67,7 @@ describe('the budget for slow clients', () => {
     expect(dropped).toEqual(['stalled'])
   })
 
-  it('drops nobody who has just paused, however full it is', () => {
+  it('keeps a client that has just paused, even when it is full', () => {
     const budget = new BufferBudget(MIB, GRACE_MS)
     const dropped: string[] = []
     const session = stalled(budget, 4 * MIB, dropped, 'busy')
@@ -102,7 +102,7 @@ describe('what a native session occupies', () => {
     expect(budget.bytes).toBe(0)
   })
 
-  it('ends it once the budget is full and a channel of its client has stalled', async () => {
+  it('is freed by ending the session once the budget is full and a channel has stalled', async () => {
     const budget = new BufferBudget(MIB, GRACE_MS)
     const stalledOne = opened(budget, { bufferedBytes: MIB, blockedSinceMs: performance.now() })
     opened(budget, { bufferedBytes: MIB / 2, blockedSinceMs: undefined })
@@ -119,7 +119,7 @@ describe('read buffers under a limit', () => {
     return buffers.next().length
   }
 
-  it('grow no larger than it allows', () => {
+  it('do not grow beyond the limit', () => {
     expect([grown(MAX_READ_BYTES), grown(40_000), grown(8_192)]).toEqual([MAX_READ_BYTES, 40_000, 8_192])
   })
 })

@@ -47,7 +47,7 @@ describe('oriel-proxy --check-config', () => {
   const wrongPassword = () =>
     `endpoint = "${cloud.origin}/v2.1"\n${signInAt(cloud.origin).replace(PASSWORD, 'another')}`
 
-  it('alone asks nobody', async () => {
+  it('alone contacts no service', async () => {
     const asked = cloud.asked.length
     expect(await check('proxy', proxyToml(wrongPassword()))).toEqual(OK)
     expect(cloud.asked).toHaveLength(asked)

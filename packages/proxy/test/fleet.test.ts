@@ -157,7 +157,7 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     expect(it.program.records.filter(({ level }) => level === 'fatal')).toEqual([])
   })
 
-  it('lets go of its ports while it drains, that of the admin listener too', async () => {
+  it('closes its ports while it drains, including the admin listener’s', async () => {
     await using it = await fleet()
     using client = await open(it.address)
     client.ws.pause()

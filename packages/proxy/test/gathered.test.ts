@@ -39,7 +39,7 @@ function effort(work: () => void): number {
 }
 
 describe('gathered bytes', () => {
-  it('are those of the pieces in order, and are gone once taken', () => {
+  it('are the bytes of all pieces in order, and are forgotten once taken', () => {
     const gathered = new Gathered()
     for (let i = 0; i < 300; i += 1) gathered.append(Buffer.of(i & 0xff))
     expect(gathered.length).toBe(300)

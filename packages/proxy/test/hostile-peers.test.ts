@@ -1,4 +1,4 @@
-/** Whatever a hypervisor, an authority or another process of the fleet sends, it harms at most its own connection. */
+/** Any data from a hypervisor, an authority or another process of the fleet harms at most its own connection. */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -58,7 +58,7 @@ describe('a leg to a hypervisor', () => {
     expect(await promise).toBe('hello')
   })
 
-  it('of MKS refuses any answer to CONNECT that is not a good one', () => {
+  it('of MKS refuses every malformed answer to CONNECT', () => {
     const piece = fc.oneof(
       fc.uint8Array({ maxLength: 40 }),
       fc.constantFrom('HTTP/1.1 200 OK\r\n', '\r\n\r\n', 'HTTP/1.0 ', '200').map((text) => Buffer.from(text)),
@@ -93,7 +93,7 @@ const bytesOfAny = fc
   .map((pieces) => Buffer.concat(pieces))
 
 describe('a proxy whose hypervisors send anything', () => {
-  it('ends those consoles alone: a VNC console that was open before goes on', { timeout: 60_000 }, async () => {
+  it('ends only those consoles, and a VNC console that was open before goes on', { timeout: 60_000 }, async () => {
     let next: Buffer | undefined
     const play = async (peer: Peer) => {
       const bytes = next
@@ -156,7 +156,7 @@ describe('an authority', () => {
   }
   const console_ = { instance_uuid: INSTANCE, host: '10.0.0.5', port: 5901, internal_access_path: null, tls_port: null }
 
-  it('nova may answer anything', async () => {
+  it('of kind nova may answer anything', async () => {
     const answer = fc.record({
       versions: fc.oneof(
         fc.constant(JSON.stringify({ version })),
@@ -189,7 +189,7 @@ describe('an authority', () => {
     await fc.assert(property, { numRuns: 150 })
   })
 
-  it('oriel may answer anything to an admission', async () => {
+  it('of kind oriel may answer anything to an admission', async () => {
     const honest = {
       session: {
         id: 's1',
@@ -213,7 +213,7 @@ describe('an authority', () => {
     await fc.assert(property, { numRuns: 150 })
   })
 
-  it('oriel may name anything to be ended: only open sessions end, for a reason that there is', () => {
+  it('of kind oriel can end only open sessions, for a known reason', () => {
     const each = fc.oneof(spoilt({ id: 's1', reason: 'revoked' }, 'id', 'reason'), anyJson)
     const property = fc.property(fc.array(each, { maxLength: 4 }), (wanted) => {
       const ledger = new Ledger()
@@ -227,7 +227,7 @@ describe('an authority', () => {
   })
 
   it.each([0, -5, 1e12])(
-    'oriel that wants to hear every %s seconds is not asked without a pause',
+    'of kind oriel that asks for a beat every %s seconds still gets pauses',
     async (beat_seconds) => {
       let beats = 0
       const send = async () => {
@@ -275,7 +275,7 @@ describe('another process of the fleet', () => {
     },
   )
 
-  it('may answer anything where a place is asked for', async () => {
+  it('may answer anything to a request for a place', async () => {
     const answer = fc.oneof(
       spoilt({ place: 1 }, 'place'),
       spoilt({ refusal: 'too_many', detail: 'x' }, 'refusal', 'detail'),
@@ -298,7 +298,7 @@ describe('another process of the fleet', () => {
     await fc.assert(property)
   })
 
-  it('may answer anything where figures are asked for, and those of the others are shown', async () => {
+  it('may answer anything to a request for metrics, and the metrics of the others are shown', async () => {
     const good = [{ name: 'up', help: 'h', type: 'gauge', aggregator: 'sum', values: [{ value: 1, labels: {} }] }]
     for (const json of hostileValues) {
       for (const text of [
@@ -318,7 +318,7 @@ describe('another process of the fleet', () => {
   })
 })
 
-it('a server that resets at once is an error of that dial alone', async () => {
+it('a server that resets at once fails only that dial', async () => {
   const server = createServer((socket) => socket.resetAndDestroy()).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as { port: number }

@@ -97,7 +97,7 @@ describe('a listener on loopback without credentials', () => {
     expect(await opened(proxy.address, ['Host: portal.example', 'Origin: https://portal.example'])).toContain(' 101 ')
   })
 
-  it('is asked by health checks of HTTP/1.0, which name no host', async () => {
+  it('answers health checks over HTTP/1.0, which name no host', async () => {
     await using proxy = await running({ unauthenticated: true })
     expect(await raw(proxy.address, ['GET /oriel.json HTTP/1.0'])).toMatchObject({ status: 200 })
   })
@@ -124,7 +124,7 @@ describe('which listeners serve only this machine', () => {
   })
 })
 
-/** The first line of the answer to an Upgrade, which is then left. */
+/** The first line of the answer to an Upgrade; the connection is then closed. */
 async function opened(address: string, headers: readonly string[]): Promise<string> {
   const socket = connect(parseListen(address))
   socket.write([`GET /?token=${TOKEN} HTTP/1.1`, ...headers, ...UPGRADE, '', ''].join('\r\n'))

@@ -1,4 +1,4 @@
-/** A proxy whose log takes nothing: open consoles must not notice, and the lines that are lost are counted. */
+/** A proxy whose log cannot be written: open consoles must not be affected, and lost lines are counted. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, constants, openSync, readSync } from 'node:fs'
@@ -99,7 +99,7 @@ async function linesLost(admin: string): Promise<number> {
   return Number(/^oriel_log_lines_lost_total (\d+)$/m.exec(text)?.[1])
 }
 
-/** Its viewer saw no gap through all refusals, but for those that this machine makes for everybody. */
+/** Its viewer saw no gap through all refusals, except gaps that the machine itself causes. */
 async function expectSteady(it: Awaited<ReturnType<typeof viewed>>): Promise<void> {
   const before = (await it.gaps()).proxied.ticks
   await within(haveRefused(it.address, REFUSALS), 60_000, () => 'the proxy answers no longer')
@@ -121,14 +121,14 @@ describe('a console that ticks every 50 ms, while thousands of refusals are logg
     expect(await it.proxy.ended).toEqual(clean)
   })
 
-  it('has no gap above 500 ms while nobody reads the socket that the log goes to', async () => {
+  it('has no gap above 500 ms while the log goes to a socket without a reader', async () => {
     await using it = await viewed('pipe')
     await expectSteady(it)
     it.proxy.child.kill('SIGTERM')
     expect(await it.proxy.ended).toEqual(clean)
   })
 
-  it('has no gap above 500 ms while nobody reads the pipe that the log goes to; its reader then learns the loss', async () => {
+  it('has no gap above 500 ms while the log goes to a stalled pipe, whose reader then gets the number of lost lines', async () => {
     await using folder = await temporaryFolder()
     const path = join(folder.path, 'log')
     execFileSync('mkfifo', [path])

@@ -169,7 +169,7 @@ describe('a console page in a frame', () => {
     expect(await site.get('/vnc.html', 'GET', headers)).toMatchObject({ status: 200, body: '<title>vnc</title>' })
   })
 
-  it('of a page that is not named says so when none is allowed', async () => {
+  it('of an unnamed page says so if no origin is allowed', async () => {
     await using site = await withPages()
     const { status, body } = await site.get('/vnc.html', 'GET', framed('cross-site', 'Referer: https://<b>/"'))
     expect(status).toBe(403)
@@ -177,7 +177,7 @@ describe('a console page in a frame', () => {
     expect(site.reported()).toEqual([])
   })
 
-  it('may be one for all that a browser says over plain http, which is logged as a hint', async () => {
+  it('may be embedded unnoticed over plain http, which is logged as a hint', async () => {
     await using site = await withPages()
     await site.get('/vnc.html', 'GET', [HORIZON])
     await site.get('/vnc.html', 'GET', ['Referer: http://h:8080/'])

@@ -54,7 +54,7 @@ describe('a guarded leg', () => {
     ),
   )
 
-  it('passes every other output whole and in order, however it is cut and whenever it pauses', () => {
+  it('passes every other output whole and in order, in any pieces and with any pauses', () => {
     const output = fc
       .uint8Array({ maxLength: 40 })
       .map((bytes) => Buffer.from(bytes))
@@ -124,7 +124,7 @@ describe('a guarded leg', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('lets nothing but SPICE through where only SPICE belongs', async () => {
+  it('passes only SPICE under a rule for SPICE', async () => {
     const spice = guarded(SPICE_ONLY)
     spice.write(GREETINGS.SPICE)
     for (const byte of GREETINGS.SPICE) spice.say(Buffer.of(byte))
@@ -184,7 +184,7 @@ describe('with identity enforced, a listener of several types', () => {
     expect({ code, received }).toEqual({ code: 4009, received: 0 })
   })
 
-  it('refuses a client that speaks SPICE at /serial/, and the server hears no link message', async () => {
+  it('refuses a client that speaks SPICE at /serial/, and sends the server no link message', async () => {
     let heard: Buffer = NONE
     const { code } = await opened(
       '/serial/',

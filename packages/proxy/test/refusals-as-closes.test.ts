@@ -56,7 +56,7 @@ describe('a refusal for a client that offers oriel.refusals', () => {
     },
   )
 
-  it('names the origin that is not allowed, without the token being looked up', async () => {
+  it('names the origin that is not allowed, without looking up the token', async () => {
     await using it = await running()
     const { code, reason } = await refused(it.address, { headers: { Origin: 'http://evil.example:8080' } })
     expect(code).toBe(4403)
@@ -69,7 +69,7 @@ describe('a refusal for a client that offers oriel.refusals', () => {
     expect(await refused(it.address, { headers: { Origin: 'null' } })).toEqual(refusalClose('foreign_origin'))
   })
 
-  it('counts for the same limit on unknown tokens, and says how long to wait', async () => {
+  it('counts toward the limit on unknown tokens, and gives the time to wait', async () => {
     await using it = await running({ toml: '[sessions]\nunknown_tokens_per_minute = 2' })
     await refused(it.address, { path: '/?token=nobody' })
     expect((await upgrade(it.address, '/?token=nobody')).status).toBe(403)
@@ -79,7 +79,7 @@ describe('a refusal for a client that offers oriel.refusals', () => {
     expect((await upgrade(it.address, '/?token=nobody')).status).toBe(429)
   })
 
-  it('uses up no token that may be used once', async () => {
+  it('does not use up a single-use token', async () => {
     await using it = await running({ toml: '[sessions]\nsingle_use = true' })
     const console = it.nova.tokens.get(TOKEN)!
     await unreachable(it)
@@ -89,7 +89,7 @@ describe('a refusal for a client that offers oriel.refusals', () => {
     expect(client.ws.protocol).toBe('binary')
   })
 
-  it('takes no place of a session', async () => {
+  it('does not count as a session', async () => {
     await using it = await running({ toml: '[sessions]\nmax_per_token = 1' })
     using _first = await open(it.address)
     expect(await refused(it.address)).toEqual(refusalClose('too_many'))
@@ -103,7 +103,7 @@ describe('a refusal for a client that offers oriel.refusals', () => {
     expect(body).toContain('unknown_token: ')
   })
 
-  it('ends the connection of a client that sends messages and pings on', async () => {
+  it('ends the connection of a client that goes on sending messages and pings', async () => {
     await using it = await running()
     using peer = await connectPeer(parseListen(it.address))
     await peer.send(Buffer.from(['GET / HTTP/1.1', 'Host: h', ...UPGRADE, OFFER, '', ''].join('\r\n')))

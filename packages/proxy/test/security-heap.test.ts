@@ -96,7 +96,7 @@ async function statusOf(address: string, text: string): Promise<string> {
   return Buffer.concat(heard).toString('latin1').split(' ')[1] ?? 'cut'
 }
 
-/** What one flood sends, if nobody stops it. */
+/** The bytes that one flood sends if it is not stopped. */
 const FLOOD_BYTES = 64 * 1024 * 1024
 /** What one of them may cost while it lasts: what waits for the client, and what was read from it. */
 const PENDING_BYTES = 2 * 1024 * 1024

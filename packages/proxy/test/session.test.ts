@@ -330,7 +330,7 @@ describe('draining', () => {
     expect(proxy.log.records('session ended')[0]).toMatchObject({ reason: 'draining' })
   })
 
-  it('refuses a connect that was under way, and leaves the admin port to a successor', async () => {
+  it('refuses a connect in progress, and frees the admin port for a successor', async () => {
     await using proxy = await running({
       toml: '[admin]\nlisten = "127.0.0.1:0"',
       timing: { drainMs: 60_000, closeTimeoutMs: 60_000 },

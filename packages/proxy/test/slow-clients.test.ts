@@ -40,7 +40,7 @@ async function server(serve: (socket: Socket) => void) {
   }
 }
 
-/** Sends for as long as somebody takes it. */
+/** Sends for as long as the peer reads. */
 function flood(socket: Socket): void {
   const piece = Buffer.alloc(256 * 1024)
   const fill = () => {
@@ -106,7 +106,7 @@ function stall(address: string): Socket {
 }
 
 describe('clients that read nothing from a console that floods', { timeout: 180_000 }, () => {
-  it('occupy no more than sessions.max_buffered_mib in all: those who stalled first are dropped, others go on', async () => {
+  it('use at most sessions.max_buffered_mib in total: those that stalled first are dropped, others go on', async () => {
     await using it = await running(`max_buffered_mib = ${BUDGET_MIB}`)
     using healthy = await dial(it.address, { path: `/?token=${OTHER_TOKEN}` })
     const sockets = Array.from({ length: STALLED }, () => stall(it.address))
@@ -131,7 +131,7 @@ describe('clients that read nothing from a console that floods', { timeout: 180_
     for (const socket of sockets) socket.destroy()
   })
 
-  it('are counted no more once their connections are gone', async () => {
+  it('are no longer counted once their connections are gone', async () => {
     await using flooding = await server(flood)
     const budget = new BufferBudget(BUDGET_MIB * MIB)
     const accepting = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false })

@@ -78,7 +78,7 @@ describe('connections of one client that wait', () => {
     expect(proxy.log.records(DROPPED)).toEqual([])
   })
 
-  it('in silence and from many addresses keep no newcomer away: the oldest make room', async () => {
+  it('in silence and from many addresses make room for a new connection: the oldest is dropped', async () => {
     await using proxy = await running({ toml: '[sessions]\nmax_total = 1' })
     using crowd = new Crowd()
     for (let client = 1; client <= 5; client += 1) {
@@ -158,7 +158,7 @@ describe('tokens that nobody knows', () => {
     expect(await ask(TOKEN, '127.0.0.2')).toContain(' 101 ')
   })
 
-  it('that come all at once cost the authority no more questions than those in a row', async () => {
+  it('cost the authority as many look-ups concurrently as in a row', async () => {
     await using proxy = await running({ toml: '[sessions]\nunknown_tokens_per_minute = 3' })
     using crowd = new Crowd()
     const guesses = Array.from({ length: 60 }, (_, i) =>
@@ -253,7 +253,7 @@ describe('the limit of look-ups', () => {
     expect(pending).toHaveLength(4)
   })
 
-  it('refuses nobody of 500 at once whose tokens are good, though no more than the limit are asked for at a time', async () => {
+  it('admits 500 concurrent clients with valid tokens, with at most the limit of look-ups at a time', async () => {
     const { pending, outcomes } = crowdOf(500, 4)
     for (let answered = 0; answered < 500; answered += 1) {
       await settled()
@@ -282,7 +282,7 @@ describe('the limit of look-ups', () => {
     await expect(limits.ask('192.0.2.7', lookUp)).rejects.toMatchObject({ refusal: 'too_many_attempts' })
   })
 
-  it('asks nothing for a client that left while it waited for its turn', async () => {
+  it('makes no look-up for a client that left while it waited for its turn', async () => {
     const { limits, pending, lookUp, outcomes } = crowdOf(4, 4)
     await settled()
     const left = new AbortController()
@@ -294,7 +294,7 @@ describe('the limit of look-ups', () => {
     expect(pending).toHaveLength(4)
   })
 
-  it('counts each network for itself', async () => {
+  it('counts each network separately', async () => {
     const { limits, lookUp, pending } = crowdOf(5, 4)
     void limits.ask('2001:db8::1', lookUp)
     await settled()

@@ -1,4 +1,4 @@
-/** Whether a console is still its instance's, asked of Nova before a byte passes. */
+/** Validation with Nova: a console must still belong to its instance before the proxy relays a byte. */
 import { Secret, sha256Hex } from '@oriel/runtime'
 import type { Fetch } from '@oriel/sdk'
 import { type NovaPlace, type NovaServer, startNovaStub } from '@oriel/testkit'
@@ -54,13 +54,13 @@ const refused = (refusal: string, detail?: string) =>
   expect.objectContaining({ name: 'Refused', refusal, ...(detail ? { message: expect.stringContaining(detail) } : {}) })
 
 describe.each<ValidateSetting>(['fresh', undefined])('with validate = %s, a console', (validate) => {
-  it('is dialled where it is when a new console of the instance is there too', async () => {
+  it('is dialled at its address if a new console of the instance has the same one', async () => {
     await using it = await started({ validate })
     expect(await it.validate()).toEqual({ instance: INSTANCE, ...SERIAL })
     expect(it.authority.validation).toBe('fresh')
   })
 
-  it('of the instance at another port is followed, and the log says so', async () => {
+  it('that has moved to another port is dialled there, and the log says so', async () => {
     await using it = await started({ validate })
     const admission = await it.admit()
     it.change({ consoles: { ...HERE, serial: { ...SERIAL, port: 10_007 } } })
@@ -77,7 +77,7 @@ describe.each<ValidateSetting>(['fresh', undefined])('with validate = %s, a cons
     await expect(it.validate(type)).rejects.toEqual(refused('wrong_console_type'))
   })
 
-  it('is refused for a token that was used as another type, wherever both consoles are by now', async () => {
+  it('is refused for a token that was used for another type, even after both consoles have moved', async () => {
     await using it = await started({ validate, token: VNC })
     await it.validate('novnc')
     it.change({ consoles: { novnc: { ...VNC, port: 5999 }, serial: SERIAL } })
@@ -122,7 +122,7 @@ describe.each<ValidateSetting>(['fresh', undefined])('with validate = %s, a cons
     expect(await it.confirm(admission)).toEqual(admission)
   })
 
-  it('of type spice-direct is followed by both of its ports', async () => {
+  it('of type spice-direct is dialled at both of its new ports', async () => {
     const token = { host: '10.0.0.5', port: 5902, tls_port: 5903 }
     await using it = await started({ validate, token, server: { consoles: { 'spice-direct': token } } })
     const admission = await it.admit()
@@ -140,8 +140,8 @@ describe.each<ValidateSetting>(['fresh', undefined])('with validate = %s, a cons
   })
 })
 
-describe('a question for a new console', () => {
-  it('is asked once by all who wait for it, and its answer counts for a second', async () => {
+describe('a request for a new console', () => {
+  it('is shared by concurrent clients, and its answer is reused for a second', async () => {
     await using it = await started()
     const admission = await it.admit()
     await Promise.all(Array.from({ length: 10 }, () => it.confirm(admission)))
@@ -154,7 +154,7 @@ describe('a question for a new console', () => {
     expect(it.created()).toBe(2)
   })
 
-  it('is asked for each type by itself', async () => {
+  it('is made for each type separately', async () => {
     await using it = await started()
     const admission = await it.admit()
     await it.confirm(admission)
@@ -162,7 +162,7 @@ describe('a question for a new console', () => {
     expect(it.created()).toBe(2)
   })
 
-  it('compares each token by itself with an answer that counts still', async () => {
+  it('has an answer that is compared with each token separately', async () => {
     await using it = await started()
     const admission = await it.admit()
     await it.confirm(admission)
@@ -171,7 +171,7 @@ describe('a question for a new console', () => {
     expect(await it.confirm(admission)).toEqual(admission)
   })
 
-  it('is asked anew for a token that disagrees with an answer which counts still', async () => {
+  it('is repeated for a token that disagrees with a kept answer', async () => {
     await using it = await started()
     await it.validate()
     const moved = { ...SERIAL, port: 10_007 }
@@ -191,7 +191,7 @@ describe('a question for a new console', () => {
     expect(await it.confirm(admission)).toEqual(admission)
   })
 
-  it('is waited for by each as long as its own client is there', async () => {
+  it('is awaited for each client until that client leaves', async () => {
     await using it = await started()
     const admission = await it.admit()
     it.nova.behave('hang')
@@ -214,7 +214,7 @@ describe('a question for a new console', () => {
 })
 
 describe('where Nova does not let the proxy create consoles', () => {
-  it('the state of the server counts, one line names the role, and a new console is tried again after five minutes', async () => {
+  it('the server’s state decides, one line names the role, and a new console is tried again after five minutes', async () => {
     await using it = await started()
     it.nova.forbidden.add('os-remote-consoles')
     expect(it.authority.validation).toBe('untried')
@@ -236,19 +236,19 @@ describe('where Nova does not let the proxy create consoles', () => {
     expect(it.authority.validation).toBe('fresh')
   })
 
-  it('and does not show servers either, nothing opens', async () => {
+  it('or see servers, no console opens', async () => {
     await using it = await started()
     it.nova.forbidden.add('os-remote-consoles').add('servers:show')
     await expect(it.validate()).rejects.toEqual(refused('authority_unavailable', 'role admin'))
   })
 
-  it('nothing opens with validate = "fresh", and the refusal names the role', async () => {
+  it('no console opens with validate = "fresh", and the refusal names the role', async () => {
     await using it = await started({ validate: 'fresh' })
     it.nova.forbidden.add('os-remote-consoles')
     await expect(it.validate()).rejects.toEqual(refused('authority_unavailable', 'os-remote-consoles'))
   })
 
-  it('because it has no such route, the state of the server counts', async () => {
+  it('because the route is missing, the server’s state decides', async () => {
     const fetch: Fetch = async (url, init) =>
       init.method === 'POST' ? new Response('404 Not Found', { status: 404 }) : globalThis.fetch(url, init)
     await using it = await started({ fetch, server: { vmState: 'paused' } })
@@ -258,7 +258,7 @@ describe('where Nova does not let the proxy create consoles', () => {
     await expect(it.validate()).rejects.toEqual(refused('console_unreachable', 'stopped'))
   })
 
-  it('but answers 404 for a server that it shows, the state of that server counts', async () => {
+  it('but answers 404 for a server that it shows, the server’s state decides', async () => {
     await using it = await started({ server: { consoles: { serial: 404 } } })
     expect(await it.validate()).toMatchObject(SERIAL)
     expect(it.authority.validation).toBe('untried')
@@ -317,7 +317,7 @@ describe('with validate = "state"', () => {
     expect(await it.validate('serial', OTHER_TOKEN)).toMatchObject(SERIAL)
   })
 
-  it('one question serves names and state, and the state counts for a second', async () => {
+  it('one request serves names and state, and the state is reused for a second', async () => {
     await using it = await started({ validate: 'state' })
     const admission = await it.admit()
     await Promise.all([it.authority.names!(INSTANCE, never), it.confirm(admission), it.confirm(admission)])
@@ -330,7 +330,7 @@ describe('with validate = "state"', () => {
     expect(it.shown()).toBe(2)
   })
 
-  it('is never an open door: while Nova fails nothing opens, and the proxy is unready', async () => {
+  it('no console opens while Nova fails, and the proxy is unready', async () => {
     await using it = await started({ validate: 'state' })
     const admission = await it.admit()
     it.nova.behave(503)
@@ -342,7 +342,7 @@ describe('with validate = "state"', () => {
   })
 })
 
-it('with validate = "off" nothing is asked', async () => {
+it('with validate = "off" no server is shown and no console is created', async () => {
   await using it = await started({ validate: 'off', server: { vmState: 'stopped', consoles: {} } })
   expect(await it.validate()).toMatchObject(SERIAL)
   expect([it.created(), it.shown()]).toEqual([0, 0])

@@ -59,18 +59,18 @@ describe.each(MISTAKES)('%s:// for a server that speaks %s', (written, kind, say
   const url = () => `${written}://${hosts[kind]}`
   const message = () => expect.stringContaining(`${hosts[kind]} ${says}`)
 
-  it('is said of authority.endpoint', async () => {
+  it('is reported for authority.endpoint', async () => {
     const toml = `endpoint = "${url()}/v2.1"\n${signInAt(cloud.origin)}`
     expect(await verify(toml)).toMatchObject([{ path: 'authority.endpoint', message: message() }])
   })
 
-  it('is said of authority.endpoint with a cafile', async () => {
+  it('is reported for authority.endpoint with a cafile', async () => {
     await using other = await startCloud({ tls: true })
     const toml = `endpoint = "${url()}/v2.1"\n${signInAt(cloud.origin)}\ncafile = "${other.caFile}"`
     expect(await verify(toml)).toMatchObject([{ path: 'authority.endpoint', message: message() }])
   })
 
-  it('is said of authority.auth.auth_url', async () => {
+  it('is reported for authority.auth.auth_url', async () => {
     const toml = `endpoint = "${cloud.origin}/v2.1"\n${signInAt(url())}`
     expect(await verify(toml)).toMatchObject([{ path: 'authority.auth.auth_url', message: message() }])
   })

@@ -34,7 +34,7 @@ describe('a value of a foreign peer', () => {
     },
   )
 
-  test('that makes its handler throw ends its peer, with an Error, whatever was thrown', () => {
+  test('that makes its handler throw ends its peer with an Error, for any thrown value', () => {
     const ended: unknown[] = []
     for (const thrown of [new RangeError('deep'), ...values]) {
       const handler = guardPeer(

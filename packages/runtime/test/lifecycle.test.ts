@@ -131,7 +131,7 @@ describe('configuration', () => {
     expect(it.exit).toHaveBeenCalledExactlyOnceWith(0)
   })
 
-  test('--check-config logs what the program says of its configuration, a record each', async () => {
+  test('--check-config prints the program’s notes on its configuration, one record each', async () => {
     using config = configFile('ttl_seconds = 9')
     const describe = ({ ttl_seconds }: { ttl_seconds: number }) => [`tokens live for ${ttl_seconds} seconds`]
     const it = program({ argv: ['--config', config.file, '--check-config'], describe })
@@ -491,7 +491,7 @@ describe('reload', () => {
 describe('warnings', () => {
   const warning = (message: string) => ({ path: 'token', message, severity: 'warning' as const })
 
-  test('are logged at the start and once a day, and faults that have come up since are an error', async () => {
+  test('are logged at the start and once a day, and new faults are logged as an error', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     try {
       let found: readonly ConfigFault[] = [warning('ends soon')]
@@ -513,7 +513,7 @@ describe('warnings', () => {
     }
   })
 
-  test('leave --check-config at 0, each a line on stderr', async () => {
+  test('are lines on stderr with --check-config, which exits with 0', async () => {
     const it = program({ argv: ['--check-config'], refine: () => [warning('ends soon')] })
     await it.done
     expect(it.exit).toHaveBeenCalledExactlyOnceWith(0)

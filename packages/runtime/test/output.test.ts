@@ -18,13 +18,13 @@ class Sink {
 }
 
 describe('an output', () => {
-  test('writes at once what its descriptor takes at once', () => {
+  test('writes at once if its descriptor accepts the bytes', () => {
     const sink = new Sink()
     new Output(sink.put).write('a\n')
     expect(sink.writes).toEqual(['a\n'])
   })
 
-  test('goes on where a write ended early', () => {
+  test('continues after a partial write', () => {
     const sink = new Sink()
     sink.most = 3
     const output = new Output(sink.put)
@@ -34,7 +34,7 @@ describe('an output', () => {
     expect(output.pendingBytes).toBe(0)
   })
 
-  test('writes by a thread of the pool in order, several texts at a time', async () => {
+  test('writes on a thread of the pool in order, several texts at a time', async () => {
     const writes: string[] = []
     const output = new Output(async (bytes) => writes.push(bytes.toString()) && bytes.length, { maxWriteBytes: 4 })
     for (const text of ['1\n', '2\n', '3\n', '4\n']) output.write(text)
@@ -53,7 +53,7 @@ describe('an output', () => {
     expect(output.lost).toBe(0)
   })
 
-  test('drops and counts what finds the buffer full, and tells how many before the next text', async () => {
+  test('drops and counts texts while the buffer is full, and reports their number before the next text', async () => {
     const sink = new Sink()
     sink.code = 'ENOSPC'
     const output = new Output(sink.put, { maxPendingBytes: 20 })

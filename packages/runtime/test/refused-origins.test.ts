@@ -19,7 +19,7 @@ describe('RefusedOrigins', () => {
     })
   })
 
-  it('logs an origin once an hour, whatever it was refused', () => {
+  it('logs an origin once an hour, even for different refusals', () => {
     let atMs = 0
     const { origins, lines } = reporting(() => atMs)
     for (const minute of [0, 10, 59, 60, 61]) {

@@ -22,9 +22,9 @@ export interface DatabaseServer extends AsyncDisposable {
   readonly folder: string
   /** The URL of a new, empty database, for a user with a password who owns it. Default name: a random one. */
   createDatabase(name?: string): Promise<string>
-  /** From now on it takes no writes of that user, as a primary that became a replica. */
+  /** Makes the database read-only for that user, as when a primary becomes a replica. */
   becomeReadOnly(): Promise<void>
-  /** The same the other way round. */
+  /** Makes the database writable again. */
   becomeWritable(): Promise<void>
   /** What the administrator gets for `sql` in the database of `url`. */
   query(url: string, sql: string): Promise<readonly Record<string, unknown>[]>

@@ -60,7 +60,7 @@ describe.skipIf(skip)(`each measurement runs${reason}`, () => {
     TIMEOUT_MS,
   )
 
-  it('ticks that are lost, doubled or damaged are noticed', () => {
+  it('detects lost, doubled and damaged ticks', () => {
     const ticks = [0, 1, 2].map(tickMessage)
     const reader = new TickReader()
     for (const byte of Buffer.concat(ticks)) reader.push(Buffer.of(byte))

@@ -44,7 +44,7 @@ it.each([
   expect(await checkConfig(app, files[file])).toEqual({ code: 2, lines: [line] })
 })
 
-it('a file with a key of its own program is no other program’s, though it has a key of that', async () => {
+it('a file with a key of its own program is not mistaken for another program’s', async () => {
   const { lines } = await checkConfig('proxy', `${files.proxy}\n[auth]\nmethod = "none"\n`)
   expect(lines).toContain('auth: unknown key, the nearest known key is authority.auth')
 })

@@ -19,7 +19,7 @@ describe('docs/security.md', () => {
     expect(promises.filter((row) => !row.includes('.test.ts`'))).toEqual([])
   })
 
-  it.each(rows.flatMap((row) => CVE.exec(row)?.[0] ?? []))('the tests named beside %s speak of it', (cve) => {
+  it.each(rows.flatMap((row) => CVE.exec(row)?.[0] ?? []))('the tests named beside %s mention it', (cve) => {
     const row = rows.find((line) => line.includes(cve))!
     const files = [...row.matchAll(/`([\w./-]+\.test\.ts)`/g)].map(([, file]) => file!)
     const speaking = files.filter((file) => readFileSync(new URL(file, root), 'utf8').includes(cve))

@@ -80,7 +80,7 @@ export interface NovaStub extends AsyncDisposable {
   readonly tokens: Map<string, NovaConsole>
   /** The instances that there are now, likewise. */
   readonly servers: Map<string, NovaServer>
-  /** What the policy forbids to everybody: 403. Add and delete at will. */
+  /** The rules that the policy forbids to all users (403). May be changed at any time. */
   readonly forbidden: Set<NovaRule>
   /** How requests under `/v2.1/` are treated from now on; discovery stays well unless `discovery` is set too. */
   behave(behaviour: NovaBehaviour, options?: { discovery?: boolean }): void

@@ -47,7 +47,7 @@ const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
 const authority = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign']
 const leaf = ['basicConstraints=critical,CA:FALSE', 'keyUsage=critical,digitalSignature']
 
-/** Signs whatever is not the root CA itself by `by`. */
+/** Issues a certificate, signed by `by` unless it is the root CA. */
 async function issue(
   folder: string,
   role: 'ca' | 'intermediate' | 'server' | 'client',

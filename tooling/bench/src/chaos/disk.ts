@@ -23,7 +23,7 @@ export async function mountDisk(path: string, mebibytes: number): Promise<Disk> 
   }
 }
 
-/** In a process of its own, so that whoever measures gaps does not stand still itself. */
+/** Fills the disk in another process, so that the process that measures gaps is not blocked. */
 async function fill(file: string): Promise<() => void> {
   const { stderr } = await run('env', ['LC_ALL=C', 'dd', 'if=/dev/zero', `of=${file}`, 'bs=4k']).catch(
     (error) => error as Output,

@@ -9,7 +9,7 @@ import { Watcher } from './watcher.ts'
 
 /** What a fault may do to consoles that are open. */
 export interface Harm {
-  /** These consoles may stand still; absent: none. */
+  /** These consoles may stall; absent: none. */
   readonly stalls?: (console: number) => boolean
   /** These consoles may end; absent: none. */
   readonly ends?: (console: number) => boolean
@@ -33,7 +33,7 @@ const HARMLESS: Harm = {}
 /** Client addresses of those who are no watchers; see the loopback addresses of `ConsoleClient`. */
 const GUESSER = 90
 const IDLER = 70
-/** How long guesses may take: a proxy that stands still answers none. */
+/** Deadline for guesses: a stalled proxy answers none. */
 const GUESSING_MS = 5_000
 
 export const faults: readonly Fault[] = [

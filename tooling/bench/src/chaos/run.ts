@@ -12,7 +12,7 @@ export interface ChaosOptions {
   readonly minutes: number
   /** Decides the order of faults and what they hit. */
   readonly seed: number
-  /** Told of each fault that is over. */
+  /** Called after each fault. */
   readonly say: (line: string) => void
   /** Consoles that tick; a multiple of five. Default: 50. */
   readonly consoles?: number
@@ -20,7 +20,7 @@ export interface ChaosOptions {
   readonly lastsMs?: readonly [number, number]
 }
 
-/** How much longer than the control a console may stand still that no fault is about: the machine itself may pause. */
+/** How much longer than the control an unaffected console may stall: the machine itself may pause. */
 const GAP_GOAL_MS = 500
 /** How soon after a fault a console must open again through each proxy. */
 const RECOVERY_GOAL_MS = 30_000

@@ -10,7 +10,7 @@ export function tickMessage(number: number): Buffer {
   return Buffer.concat([HEAD, Buffer.from(number.toString(16).padStart(8, '0'))])
 }
 
-/** Reads ticks out of a stream in whatever pieces it comes. */
+/** Parses ticks from a stream in pieces of any size. */
 export class TickReader {
   #held = Buffer.alloc(0)
   #expected = 0

@@ -1,4 +1,4 @@
-/** Somebody who looks at a ticking console: counts what comes, and measures how long nothing did. */
+/** Watches a ticking console: counts its ticks and measures the gaps between them. */
 import { once } from 'node:events'
 import { ConsoleClient, type Target } from '../console-client.ts'
 import { TickReader } from './ticks.ts'
@@ -47,7 +47,7 @@ export class Watcher {
     this.#client.stall()
   }
 
-  /** Vanishes. */
+  /** Drops the connection. */
   [Symbol.dispose](): void {
     this.#client[Symbol.dispose]()
   }
