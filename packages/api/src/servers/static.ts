@@ -10,8 +10,8 @@ import { vmStateOf } from './status.ts'
 /** How much of a console log is read, from its end. */
 const MAX_LOG_BYTES = 1_048_576
 /**
- * To open a pipe that nobody writes to would occupy one of Node's few threads for files and names for ever. Windows has no such
- * flag, and no such pipes.
+ * Without `O_NONBLOCK`, opening a pipe without a writer would block one of the few threads of Node's pool for ever. Windows
+ * has neither the flag nor such pipes.
  */
 const READ_AT_ONCE = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
 /** The host of a server that has one and names no console by which to tell. */

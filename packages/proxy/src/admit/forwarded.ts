@@ -21,15 +21,15 @@ export const forwardedHeaders = ['x-forwarded', 'forwarded'] as const
 export type ForwardedHeader = (typeof forwardedHeaders)[number]
 
 /**
- * The client of every request whose two headers name different clients. A balancer passes the header that it does not
- * write on from the client, and the proxy cannot tell which of the two that is. Under either name, or under both
- * together, a client could choose how it is counted; under this one, such clients share the limits of one address.
+ * The client of every request whose two headers name different clients. A balancer passes on the header that it does not
+ * write as the client sent it, and the proxy does not know which of the two that is. With either name, or both together, a
+ * client could choose how it is counted; with this one, such clients share the limits of one address.
  */
 const CONFLICTING = 'conflicting-headers'
 
 /**
  * Walks each header from right to left, from `peer` towards the client, and stops at the first address that is not
- * trusted: anybody can write the elements left of it.
+ * trusted: any client can write the elements left of it.
  * @param peer the other end of the connection, in canonical form
  * @param only the header to read. Default: both, where `X-Forwarded-*` decides scheme and host if it names a client
  */
@@ -86,7 +86,7 @@ function* xForwardedElements(header: string): Iterable<Element> {
   for (const hop of header.split(',').reverse()) if (hop.trim() !== '') yield { for: hop.trim() }
 }
 
-/** The elements of `Forwarded`, the last one first: a malformed one on the left, which anybody can send, spoils no other. */
+/** The elements of `Forwarded`, the last one first, so that a malformed one on the left, which any client can send, affects no other. */
 function* elements(header: string): Iterable<Element> {
   let end = header.length
   let quoted = false

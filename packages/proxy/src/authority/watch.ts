@@ -43,8 +43,8 @@ export class Watch implements AsyncDisposable {
   }
 
   /**
-   * The authority answered a question of a client's, and so is well. Ignored while something else answers in its place:
-   * then only the next `verify` counts, whose answer is known.
+   * Reports that the authority answered a client's look-up, and so is healthy. Ignored while another service answers in its
+   * place: then only `verify`, whose answer is known, can prove the authority.
    */
   answered(): void {
     if (this.#fault?.isOther) return

@@ -65,7 +65,7 @@ export interface ListenerFacts {
   /** `host:port` as bound. */
   readonly address: string
   readonly consoles: readonly ServedConsoleType[]
-  /** Whether it serves only programs and pages of this machine, as {@link admitLocal} tells them. */
+  /** Whether it serves only programs and pages of this machine, as {@link admitLocal} defines them. */
   readonly onlyLocal: boolean
   /** The public address. */
   readonly place: PublicPlace
