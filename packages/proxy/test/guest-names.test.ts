@@ -48,7 +48,7 @@ describe('with identity enforced before Nova, a guest', () => {
     const { outcome, detail } = await consoleOf({ name: 'instance-0000002b' }, 'instance-0000002b')
     expect(outcome).toBe(4009)
     expect(detail).toContain(
-      'OS-EXT-SRV-ATTR:instance_name from the proxy, whose credential needs the role admin, or one that os_compute_api:os-extended-server-attributes names',
+      'OS-EXT-SRV-ATTR:instance_name from the proxy, whose credential needs the role admin, or one that context_is_admin and os_compute_api:os-extended-server-attributes name',
     )
   })
 })

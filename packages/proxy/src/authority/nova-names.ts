@@ -13,7 +13,7 @@ const INSTANCE_NAME = 'OS-EXT-SRV-ATTR:instance_name'
 export function namesOf(server: NovaServer): InstanceNames {
   const libvirtName = server[INSTANCE_NAME]
   if (libvirtName !== undefined) return { names: [libvirtName, server.id] }
-  const remedy = 'the role admin, or one that os_compute_api:os-extended-server-attributes names'
+  const remedy = 'the role admin, or one that context_is_admin and os_compute_api:os-extended-server-attributes name'
   return { names: [server.id], missing: `Nova hides ${INSTANCE_NAME} from the proxy, whose credential needs ${remedy}` }
 }
 
