@@ -1,7 +1,7 @@
 /** Hostile answers of an identity service: they authenticate no caller, and cause only the expected errors. */
 import { loadConfig } from '@oriel/runtime'
 import * as fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type Authenticator, AuthUnavailable, Unauthenticated } from '../src/auth/authenticator.ts'
 import { createJwtAuthenticator } from '../src/auth/jwt.ts'
 import { JwtConfig } from '../src/auth/jwt-config.ts'
@@ -9,18 +9,9 @@ import { createKeystoneAuthenticator } from '../src/auth/keystone.ts'
 import { KeystoneConfig } from '../src/auth/keystone-config.ts'
 import { type Answer, type Asked, scriptedHttpServer } from './auth-scripted-server.ts'
 import { anyJson, anyObjectOf, hostileValues } from './hostile-json.ts'
+import { expectNothingUncaught } from './nothing-uncaught.ts'
 
-const uncaught: unknown[] = []
-const note = (error: unknown) => void uncaught.push(error)
-beforeEach(() => {
-  uncaught.length = 0
-  process.on('uncaughtException', note).on('unhandledRejection', note)
-})
-afterEach(() => {
-  process.off('uncaughtException', note).off('unhandledRejection', note)
-  expect(uncaught).toEqual([])
-  expect(({} as { polluted?: unknown }).polluted).toBeUndefined()
-})
+expectNothingUncaught()
 
 /** Authenticates, and returns the caller; `undefined` if it was refused in one of the two expected ways. */
 async function identify({ authenticate }: Authenticator, token: string) {

@@ -2,29 +2,19 @@
 import { join } from 'node:path'
 import { createLogger } from '@oriel/runtime'
 import * as fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createQemuSource } from '../src/index.ts'
 import type { QemuSourceConfig } from '../src/servers/qemu/config.ts'
 import { JsonStream } from '../src/servers/qemu/json-stream.ts'
 import { fakeQemu, GREETING, guestAnswers, Raw, socketFolder } from './fake-qmp.ts'
 import { anyJson, anyObjectOf, hostileValues } from './hostile-json.ts'
+import { expectNothingUncaught } from './nothing-uncaught.ts'
 import { configOf } from './support.ts'
 
 const HONEST = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
 const HOSTILE = 'a0000000-0000-4000-8000-000000000001'
 
-/** Exceptions in event handlers and unhandled rejections: either would end the process. */
-const uncaught: unknown[] = []
-const note = (error: unknown) => void uncaught.push(error)
-beforeEach(() => {
-  uncaught.length = 0
-  process.on('uncaughtException', note).on('unhandledRejection', note)
-})
-afterEach(() => {
-  process.off('uncaughtException', note).off('unhandledRejection', note)
-  expect(uncaught).toEqual([])
-  expect(({} as { polluted?: unknown }).polluted).toBeUndefined()
-})
+expectNothingUncaught()
 
 const config = (folder: string) =>
   configOf(`

@@ -56,7 +56,7 @@ async function refusingPostgres(state: string, message: string) {
   }
 }
 
-/** The error of a start that may wait for this long, and what it logged. With its first line it is told to stop. */
+/** Starts with this deadline, aborts the start at its first log line, and returns its error and what it logged. */
 async function failedStart(url: string, startTimeoutMs: number) {
   const lines: string[] = []
   const stop = new AbortController()
