@@ -145,7 +145,7 @@ async function pingFlood(address: string, bytes: number, listen: (socket: Socket
   return sent
 }
 
-/** Resolves once the pings left this process; a failed write is told by the socket's close. */
+/** Resolves once the pings left this process. A failed write shows as the socket's close. */
 const written = (socket: Socket) =>
   new Promise<true>((resolve) => {
     socket.write(PINGS, (error) => {

@@ -56,7 +56,7 @@ export function caFaults(path: string, pem: string, now = Date.now()): readonly 
 /**
  * Parses every certificate in `pem`. `tls.createSecureContext` silently skips CA certificates that it cannot parse, which
  * would leave an empty trust store.
- * @throws TypeError that says which certificate cannot be parsed, or that there is none
+ * @throws TypeError that names the certificate that cannot be parsed, or says that the text has no certificate
  */
 export function parseCertificates(pem: string): readonly X509Certificate[] {
   const blocks = pem.match(/-----BEGIN (TRUSTED )?CERTIFICATE-----[\s\S]+?-----END \1?CERTIFICATE-----/g) ?? []

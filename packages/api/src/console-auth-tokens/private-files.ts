@@ -40,7 +40,7 @@ function tighten(file: string, log: Logger): void {
   }
 }
 
-/** The permissions of a file, or `undefined` where there is none. */
+/** The permissions of a file; `undefined` if the file does not exist. */
 function modeOf(file: string): number | undefined {
   const stats = statSync(file, { throwIfNoEntry: false })
   return stats && stats.mode & 0o777

@@ -62,7 +62,7 @@ interface Listening {
   readonly tlsPort?: number | undefined
 }
 
-/** The address, or the reason why there is none. */
+/** The address of a console, or the reason why the guest has no such console. */
 interface Outcome {
   readonly address?: ConsoleAddress
   readonly why?: string
