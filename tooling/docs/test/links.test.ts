@@ -3,8 +3,17 @@ import { expect, it } from 'vitest'
 
 const root = new URL('../../../', import.meta.url)
 const pages = [
-  ...['README.md', 'CONTRIBUTING.md', 'tests/conformance/README.md', 'packages/sdk/README.md'],
-  ...readdirSync(new URL('docs/', root)).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : [])),
+  ...[
+    'README.md',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    'VERSIONING.md',
+    'tests/conformance/README.md',
+    'packages/sdk/README.md',
+  ],
+  ...['docs/', 'docs/decisions/'].flatMap((folder) =>
+    readdirSync(new URL(folder, root)).flatMap((name) => (name.endsWith('.md') ? [`${folder}${name}`] : [])),
+  ),
 ]
 
 it.each(pages)('the links of %s lead somewhere', (page) => {
