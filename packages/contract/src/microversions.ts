@@ -1,7 +1,7 @@
 /**
  * The API, microversion by microversion. This is the only source file with version numbers in it: to add a microversion,
- * raise `LATEST`, add a line to `history` if a console contract changes, and mark what came or went with `since` and
- * `until`. Never edit what an older line means.
+ * raise `LATEST`, add a line to `history` if a console contract changes, and mark members that are added or removed with `since`
+ * and `until`. Never edit what an older line means.
  *
  * Bodies are validated as Nova validates them, with `protocol` and `type` as two independent enumerations: a pair that
  * does not fit is refused only after the server was found. `types` narrows the same bodies to the pairs that exist, for
