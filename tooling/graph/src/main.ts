@@ -1,0 +1,31 @@
+/** `npm run graph`: the import graph in numbers, then everything that breaks the import rule. With `--check`, fails on it. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { type Findings, findViolations } from './measure.ts'
+import { folderOrders } from './order.ts'
+
+const PROXY = 'packages/proxy/src'
+
+const findings = await findViolations(process.cwd(), ['packages', 'apps', 'tooling', 'tests'], folderOrders)
+for (const [name, count] of Object.entries(countAll(findings)))
+  process.stdout.write(`${String(count).padStart(4)} ${name}\n`)
+const violations = listAll(findings)
+process.stdout.write(violations.map((line) => `${line}\n`).join(''))
+if (process.argv.includes('--check') && violations.length > 0) process.exitCode = 1
+
+function countAll({ circles, upward, unplaced }: Findings): Record<string, number> {
+  return {
+    'circles in the workspace': circles.length,
+    'upward imports in packages/proxy/src and packages/api/src': upward.length,
+    'files in folders without a place in tooling/graph/src/order.ts': unplaced.length,
+    [`loose files in ${PROXY}`]: readdirSync(PROXY).filter((name) => name.endsWith('.ts')).length,
+    [`lines of ${PROXY}/config.ts`]: readFileSync(`${PROXY}/config.ts`, 'utf8').split('\n').length - 1,
+  }
+}
+
+function listAll({ circles, upward, unplaced }: Findings): string[] {
+  return [
+    ...circles.map((files) => `circle: ${files.join(', ')}`),
+    ...upward.map((edge) => `upward: ${edge}`),
+    ...unplaced.map((file) => `no place: ${file}`),
+  ]
+}

@@ -1,0 +1,72 @@
+/** Finds what breaks the import rule: circles, and imports that run upward in the order of the folders. */
+import { cruise, type ICruiseResult, type IModule } from 'dependency-cruiser'
+import { type FolderOrder, placeOf } from './order.ts'
+
+export interface Findings {
+  /** The files of each circle, whether they import values or types. Circles that share a file count as one. */
+  readonly circles: readonly (readonly string[])[]
+  /** `from → to` for each import of a place that stands later in the order. */
+  readonly upward: readonly string[]
+  /** Files in folders that the order does not name. */
+  readonly unplaced: readonly string[]
+}
+
+/**
+ * Reads the imports of every file in `folders`, relative to `baseDir`.
+ * @param orders the order of the folders below each of these paths
+ */
+export async function findViolations(
+  baseDir: string,
+  folders: readonly string[],
+  orders: Readonly<Record<string, FolderOrder>>,
+): Promise<Findings> {
+  const { modules, summary } = await readImports(baseDir, folders)
+  const ordered = Object.entries(orders).map(([root, order]) => compareToOrder(modules, root, order))
+  return {
+    circles: mergeCircles(summary.violations.map(({ from, cycle = [] }) => [from, ...cycle.map(({ name }) => name)])),
+    upward: ordered.flatMap(({ upward }) => upward),
+    unplaced: ordered.flatMap(({ unplaced }) => unplaced),
+  }
+}
+
+async function readImports(baseDir: string, folders: readonly string[]): Promise<ICruiseResult> {
+  const { output } = await cruise([...folders], {
+    baseDir,
+    exclude: { path: ['(^|/)node_modules/', '/dist/'] },
+    includeOnly: { path: folders.map((folder) => `^${folder}/`) },
+    // Imports of types count: they are how one file knows another.
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['@oriel/source', 'import', 'node', 'default'],
+    },
+    validate: true,
+    ruleSet: { forbidden: [{ name: 'circle', severity: 'error', from: {}, to: { circular: true } }] },
+  })
+  return output as ICruiseResult
+}
+
+function compareToOrder(modules: readonly IModule[], root: string, order: FolderOrder) {
+  const inside = modules.filter(({ source }) => source.startsWith(`${root}/`))
+  const rankOf = (source: string) => order.indexOf(placeOf(source.slice(root.length + 1), order) ?? '')
+  const isUpward = (from: string, to: string) => to.startsWith(`${root}/`) && rankOf(to) > rankOf(from)
+  return {
+    upward: inside.flatMap(({ source, dependencies }) =>
+      dependencies
+        .filter(({ resolved }) => isUpward(source, resolved))
+        .map(({ resolved }) => `${source} → ${resolved}`),
+    ),
+    unplaced: inside.map(({ source }) => source).filter((source) => rankOf(source) === -1),
+  }
+}
+
+/** dependency-cruiser reports a circle once for each import in it. */
+function mergeCircles(cycles: readonly (readonly string[])[]): string[][] {
+  let merged: Set<string>[] = []
+  for (const cycle of cycles) {
+    const touching = merged.filter((circle) => cycle.some((file) => circle.has(file)))
+    const others = merged.filter((circle) => !touching.includes(circle))
+    merged = [...others, new Set([...touching.flatMap((circle) => [...circle]), ...cycle])]
+  }
+  return merged.map((circle) => [...circle].sort())
+}

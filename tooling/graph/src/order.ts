@@ -1,0 +1,27 @@
+/**
+ * The order of a package's folders, lowest first: a file imports from its own folder and from places before it. A place
+ * is a folder, a file that stands lower than the folder it lies in, or `.` for the other loose files.
+ */
+export type FolderOrder = readonly string[]
+
+export const folderOrders: Readonly<Record<string, FolderOrder>> = {
+  'packages/proxy/src': [
+    ...['gathered.ts', 'refused.ts', 'buffer-budget.ts', 'metrics.ts', 'timing.ts'],
+    ...['hypervisor', 'rfb/security', 'rfb', 'session', 'authority', 'admit', 'consoles', 'connect'],
+    ...['spice/wire', 'spice/session', 'spice/channel', 'spice/console-file', 'spice'],
+    ...['listen', 'admin', '.', 'fleet', 'index.ts'],
+  ],
+  'packages/api/src': [
+    ...['time-spans.ts', 'database', 'auth', 'policy'],
+    ...['sources/guests', 'sources/libvirt', 'sources/qemu', 'sources/static', 'sources'],
+    ...['http', 'servers', 'console-auth-tokens', 'consoles', 'sessions', '.'],
+  ],
+}
+
+/** The place of a file, by its path within the package: the longest that contains it, `undefined` for an unknown folder. */
+export function placeOf(file: string, order: FolderOrder): string | undefined {
+  const [longest] = order
+    .filter((place) => file === place || file.startsWith(`${place}/`))
+    .sort((a, b) => b.length - a.length)
+  return longest ?? (file.includes('/') || !order.includes('.') ? undefined : '.')
+}

@@ -1,0 +1,71 @@
+import { mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { findViolations } from '../src/measure.ts'
+import { placeOf } from '../src/order.ts'
+
+const order = { 'packages/one/src': ['words.ts', 'low/deep', 'low', 'high', '.'] }
+
+describe('findViolations', () => {
+  test('finds nothing where every import runs downward', async () => {
+    const files = {
+      'high/a.ts': `import '../low/b.ts'`,
+      'low/b.ts': `import './deep/c.ts'`,
+      'low/deep/c.ts': `import '../../words.ts'`,
+      'words.ts': '',
+    }
+    expect(await violationsOf(files)).toEqual({ circles: [], upward: [], unplaced: [] })
+  })
+
+  test('finds a circle of values', async () => {
+    const { circles } = await violationsOf({ 'low/a.ts': `import './b.ts'`, 'low/b.ts': `import './a.ts'` })
+    expect(circles).toEqual([['packages/one/src/low/a.ts', 'packages/one/src/low/b.ts']])
+  })
+
+  test('finds a circle that a type closes', async () => {
+    const files = {
+      'low/a.ts': `import { b } from './b.ts'\nexport type A = typeof b`,
+      'low/b.ts': `import type { A } from './a.ts'\nexport const b = 1 as unknown as A`,
+    }
+    expect((await violationsOf(files)).circles).toHaveLength(1)
+  })
+
+  test('finds an import of a higher folder, of a loose file, and from a folder into the one around it', async () => {
+    const files = {
+      'low/a.ts': `import type { B } from '../high/b.ts'\nexport type A = B`,
+      'high/b.ts': `import '../loose.ts'\nexport type B = 1`,
+      'low/deep/c.ts': `import '../d.ts'`,
+      'low/d.ts': '',
+      'loose.ts': '',
+    }
+    const at = (edge: string) => edge.replaceAll('packages/one/src/', '')
+    expect((await violationsOf(files)).upward.map(at).sort()).toEqual([
+      'high/b.ts → loose.ts',
+      'low/a.ts → high/b.ts',
+      'low/deep/c.ts → low/d.ts',
+    ])
+  })
+
+  test('finds a folder without a place', async () => {
+    expect((await violationsOf({ 'new/a.ts': '' })).unplaced).toEqual(['packages/one/src/new/a.ts'])
+  })
+})
+
+test.each([
+  ['low/deep/a.ts', 'low/deep'],
+  ['low/a.ts', 'low'],
+  ['lower/a.ts', undefined],
+  ['words.ts', 'words.ts'],
+  ['other.ts', '.'],
+])('placeOf %s is %s', (file, place) => expect(placeOf(file, order['packages/one/src'])).toBe(place))
+
+async function violationsOf(files: Readonly<Record<string, string>>) {
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'oriel-graph-'))
+  for (const [name, text] of Object.entries(files)) {
+    const file = join(folder.path, 'packages/one/src', name)
+    await mkdir(dirname(file), { recursive: true })
+    await writeFile(file, text)
+  }
+  return await findViolations(folder.path, ['packages'], order)
+}
