@@ -1,0 +1,122 @@
+/** The runner as a program, on projects of a few files: its exit code and its last lines. */
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+
+const RUNNER = fileURLToPath(new URL('../run-tests.ts', import.meta.url))
+const REPORTER = fileURLToPath(new URL('../reporter.ts', import.meta.url))
+const CONFIG = `
+  import { ClosingLine } from ${JSON.stringify(REPORTER)}
+  const project = (name) => ({ test: { name, globals: true, include: [name + '/*.test.js'] } })
+  export default { test: { reporters: ['default', new ClosingLine()], projects: [project('unit'), project('e2e')] } }`
+
+const passes = `it('passes', () => {})`
+const fails = `it('fails', () => { throw new Error('on purpose') })`
+const skips = `it.skip('is skipped', () => {})`
+/** Fails only in the first run, by the file that this run leaves. */
+const failsOnce = (failure: string) => `
+  import { existsSync, writeFileSync } from 'node:fs'
+  const mark = new URL('ran', import.meta.url)
+  const isFirst = !existsSync(mark)
+  writeFileSync(mark, '')
+  const failure = () => { if (isFirst) { ${failure} } }`
+const flaky = `${failsOnce("throw new Error('on purpose')")}\n${passes}\nit('fails once', failure)\n${skips}`
+
+describe('with CI=true', () => {
+  test('a green run ends with its stages, its skipped tests and its count', async () => {
+    const { code, lines } = await run({ 'unit/a.test.js': passes, 'e2e/b.test.js': `${passes}\n${skips}` })
+    expect(code).toBe(0)
+    expect(lines.slice(-7)).toEqual([
+      expect.stringMatching(/^stage +seconds$/),
+      expect.stringMatching(/^build +12$/),
+      expect.stringMatching(/^unit, conformance +\d+$/),
+      expect.stringMatching(/^e2e +\d+$/),
+      '',
+      '1 skipped in e2e/b.test.js',
+      '2 passed, 0 failed, 1 skipped',
+    ])
+    expect(lines.filter((line) => / failed, /.test(line))).toHaveLength(1)
+  })
+
+  test('a file of e2e that passes alone afterwards leaves the run green and is named', async () => {
+    const { code, lines } = await run({ 'unit/a.test.js': passes, 'e2e/b.test.js': flaky, 'e2e/c.test.js': passes })
+    expect(code).toBe(0)
+    expect(lines.slice(-2)).toEqual(['flaky: e2e/b.test.js', '4 passed, 0 failed, 1 skipped'])
+    expect(lines).toContainEqual(expect.stringMatching(/^e2e again: e2e\/b\.test\.js +\d+$/))
+  })
+
+  test('a file of e2e that cannot be loaded at first is run again', async () => {
+    const { code, lines } = await run({
+      'unit/a.test.js': passes,
+      'e2e/b.test.js': `${failsOnce("throw new Error('on purpose')")}\nfailure()\n${passes}`,
+    })
+    expect(code).toBe(0)
+    expect(lines.slice(-2)).toEqual(['flaky: e2e/b.test.js', '2 passed, 0 failed, 0 skipped'])
+  })
+
+  test('a file of e2e with an error outside its tests is run again', async () => {
+    const late = `setTimeout(() => { throw new Error('on purpose') }); await new Promise((resolve) => setTimeout(resolve, 50))`
+    const { code, lines } = await run({
+      'unit/a.test.js': passes,
+      'e2e/b.test.js': `${failsOnce('')}\nit('throws late', async () => { if (isFirst) { ${late} } })`,
+    })
+    expect(code).toBe(0)
+    expect(lines.slice(-2)).toEqual(['flaky: e2e/b.test.js', '2 passed, 0 failed, 0 skipped'])
+  })
+
+  test('a file of e2e that fails twice makes the run red and is not called flaky', async () => {
+    const { code, lines } = await run({ 'unit/a.test.js': passes, 'e2e/b.test.js': `${fails}\n${passes}` })
+    expect(code).toBe(1)
+    expect(lines.at(-1)).toBe('2 passed, 1 failed, 0 skipped')
+    expect(lines.join('\n')).not.toContain('flaky')
+  })
+
+  test('one file that fails twice is enough, beside a flaky one', async () => {
+    const { code, lines } = await run({ 'unit/a.test.js': passes, 'e2e/b.test.js': flaky, 'e2e/c.test.js': fails })
+    expect(code).toBe(1)
+    expect(lines.slice(-2)).toEqual(['flaky: e2e/b.test.js', '3 passed, 1 failed, 1 skipped'])
+  })
+
+  test('a unit test is never run again', async () => {
+    const { code, lines } = await run({ 'unit/a.test.js': flaky, 'e2e/b.test.js': passes })
+    expect(code).toBe(1)
+    expect(lines.at(-1)).toBe('2 passed, 1 failed, 1 skipped')
+  })
+
+  test('a unit test that cannot be loaded makes the run red', async () => {
+    const { code, lines } = await run({ 'unit/a.test.js': `throw new Error('on purpose')`, 'e2e/b.test.js': passes })
+    expect(code).toBe(1)
+    expect(lines.at(-1)).toBe('1 passed, 1 failed, 0 skipped')
+  })
+
+  test('a project without a test makes the run red', async () => {
+    const { code, lines } = await run({ 'unit/a.test.js': passes })
+    expect(code).toBe(1)
+    expect(lines.at(-1)).toBe('1 passed, 1 failed, 0 skipped')
+  })
+})
+
+test('without CI=true, nothing is run again', async () => {
+  const { code, lines } = await run({ 'unit/a.test.js': passes, 'e2e/b.test.js': flaky }, { CI: '' })
+  expect(code).toBe(1)
+  expect(lines.at(-1)).toBe('2 passed, 1 failed, 1 skipped')
+})
+
+/** Runs the runner on these files, after a stage of the caller. */
+async function run(files: Readonly<Record<string, string>>, env: Readonly<Record<string, string>> = {}) {
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'oriel-run-'))
+  const at = (name: string) => join(folder.path, name)
+  for (const [name, text] of Object.entries({ ...files, 'vitest.config.mjs': CONFIG, stages: 'build\t12\n' })) {
+    await mkdir(dirname(at(name)), { recursive: true })
+    await writeFile(at(name), text)
+  }
+  const options = { cwd: folder.path, env: { ...process.env, CI: 'true', STAGES: at('stages'), ...env } }
+  const { promise, resolve } = Promise.withResolvers<{ code: number | null; lines: string[] }>()
+  const child = execFile(process.execPath, [RUNNER], options, (_, stdout) =>
+    resolve({ code: child.exitCode, lines: stdout.trimEnd().split('\n') }),
+  )
+  return await promise
+}
