@@ -46,7 +46,7 @@ const numbers: readonly DomainState[] = [
 
 /** virDomainPausedReason, by number. */
 export const pausedReasons = [
-  { ...paused, reason: 'Paused, nobody says why.' },
+  { ...paused, reason: 'Paused, for an unknown reason.' },
   { ...paused, reason: 'Paused by somebody.' },
   { ...paused, vmState: 'active', taskState: 'migrating', reason: 'Paused for a migration.' },
   { ...paused, vmState: 'active', taskState: 'suspending', reason: 'Paused while it is saved.' },
@@ -65,7 +65,7 @@ export const pausedReasons = [
 
 /** virDomainShutoffReason, by number. */
 export const shutoffReasons = [
-  { ...stopped, reason: 'Off, nobody says why.' },
+  { ...stopped, reason: 'Off, for an unknown reason.' },
   { ...stopped, reason: 'Shut down.' },
   { ...stopped, reason: 'Destroyed.' },
   { ...stopped, reason: 'Off after a crash.' },
