@@ -95,8 +95,8 @@ function licenceFiles(folder: string): string[] {
 }
 
 /**
- * Puts spice-html5 beside the pages. It is under the LGPL: never bundled, not changed by a byte, in files that whoever
- * runs the pages can replace, with both texts of its licence. What it has for browsers without modules is left out.
+ * Puts spice-html5 beside the pages. It is under the LGPL: never bundled and not changed, in files that an operator can
+ * replace, with both texts of its licence. Its files for browsers without modules are omitted.
  */
 function copySpiceHtml5(to: string): void {
   const from = packageFolder(fileURLToPath(import.meta.resolve('@spice-project/spice-html5')))

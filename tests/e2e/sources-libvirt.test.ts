@@ -18,7 +18,7 @@ describe.skipIf(skip)(`real libvirt domains as servers${reason}`, () => {
 
   beforeAll(async () => {
     libvirt = parts.use(await startLibvirt())
-    // Looks are rare here, so that what is seen was told by events.
+    // Polling is rare here, so that changes are seen only through events.
     api = parts.use(await startSourcedApi({ kind: 'libvirt', uri: libvirt.uri, poll_seconds: 60 }))
     await untilItListens()
   })

@@ -71,7 +71,7 @@ describe.skipIf(qemu.skip || viewers.skip)(
       await shows(target)
       expect(oriel.proxy.sessions()).toHaveLength(1)
       expect(oriel.logged('session opened')).toHaveLength(how === 'switch-host' ? 2 : 1)
-      // The viewer knows the proxy, and never heard of the hypervisor's ports.
+      // The viewer knows the proxy, but not the hypervisor's ports.
       expect(viewer.log()).not.toMatch(numeral(target.spiceTlsPort!))
     })
 

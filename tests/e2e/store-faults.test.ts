@@ -354,7 +354,7 @@ interface Load extends AsyncDisposable {
   stop(): Promise<void>
 }
 
-/** Clients that mint tokens all the time. A refused one waits for a moment, as it is told to. */
+/** Clients that create tokens continuously. A refused client waits briefly before it retries. */
 function startLoad(api: Replica): Load {
   const tokens: string[] = []
   const refusals: Minted[] = []

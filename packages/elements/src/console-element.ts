@@ -12,7 +12,7 @@ export interface ConsoleEventMap {
   statechange: CustomEvent<{ state: ConsoleState }>
   connect: CustomEvent<null>
   disconnect: CustomEvent<ConsoleEnd>
-  /** The person pressed Ctrl+Alt+Shift to leave the console; nobody has the focus then, unless a listener moves it. */
+  /** The person pressed Ctrl+Alt+Shift to leave the console; no element has the focus then, unless a listener moves it. */
   release: CustomEvent<null>
 }
 

@@ -109,7 +109,7 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     this.#send(new TextEncoder().encode(text))
   }
 
-  /** Pastes `text`: line ends become Enter, and a shell that asked for it is told that this is a paste. */
+  /** Pastes `text`: line ends become Enter, and bracketed paste mode marks it as a paste if the shell enabled it. */
   paste(text: string): void {
     this.#terminal?.terminal.paste(text)
   }

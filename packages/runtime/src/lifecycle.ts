@@ -26,7 +26,7 @@ export interface StartContext {
   /** The program's own flags by name. */
   readonly flags: Readonly<Record<string, boolean>>
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Aborts when the program is told to stop, also while it is still starting. */
+  /** Aborts when the program must stop, also while it is still starting. */
   readonly signal: AbortSignal
   /** What is put here is closed in reverse order at the stop, and also when `start` fails half-way. */
   readonly scope: AsyncDisposableStack
@@ -274,7 +274,7 @@ function loggerAt(level: string, { name, stdout }: ProgramOptions<Type.TSchema>)
   return createLogger(stdout ? { name, level, destination: { write: (line) => stdout.write(line) } } : { name, level })
 }
 
-/** On a terminal the log is for people, who are told by stderr already. */
+/** Whether the log is JSON. On a terminal it is not, and stderr already shows failures to the person there. */
 function isLogJson({ stdout }: Pick<ProgramWorld, 'stdout'>): boolean {
   return stdout !== undefined || !isatty(STDOUT)
 }
@@ -339,7 +339,7 @@ function startFailure(starting: Promise<void>): Promise<StartFailure> {
   })
 }
 
-/** A fault of the configuration is told when what had started is closed. */
+/** Logs why the program ends. A fault of the configuration is reported later, when all started parts have closed. */
 function announce<S extends Type.TSchema>(
   options: ProgramOptions<S>,
   config: Type.Static<S>,
@@ -395,7 +395,7 @@ function rereading<S extends Type.TSchema>(
   }
 }
 
-/** State may be broken after an error that nobody caught, so nothing more is run. */
+/** State may be inconsistent after an uncaught error, so no further code runs. */
 function crashed(log: Logger, error: unknown): ExitCode {
   log.fatal({ err: error }, 'an error that nobody caught ends the program')
   return EXIT.failed

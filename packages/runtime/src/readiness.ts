@@ -3,7 +3,7 @@ import type { Logger } from './log.ts'
 
 /** A part that can say whether it works. */
 export interface Health {
-  /** Shown to whoever asks; names no host, path or user. */
+  /** Shown to every client of `/readyz`; names no host, path or user. */
   readonly name: string
   /** Throws or rejects when the part is not ready. `signal` aborts when the deadline has passed. */
   check(signal?: AbortSignal): Promise<void> | void

@@ -10,7 +10,7 @@ export interface SignalSource {
 export interface Endings extends Disposable {
   /** The first SIGTERM or SIGINT, by name; also the SIGHUP of a terminal that closed. */
   readonly stop: Promise<string>
-  /** The second one: whoever sends it does not want to wait. */
+  /** The second signal: the sender does not want to wait. */
   readonly hurry: Promise<string>
   /** An uncaught exception or an unhandled rejection. In an object: any value can be thrown, one with a `then` too. */
   readonly crash: Promise<{ readonly error: unknown }>

@@ -5,7 +5,7 @@ import { SettingsError } from './errors.ts'
 /**
  * An http or https address without slashes at its end.
  * @param what its name in the message, such as `endpoint`; the address itself is not shown
- * @throws SettingsError if it is none, or has a user name, password, query or fragment
+ * @throws SettingsError if it is not a URL, or has a user name, password, query or fragment
  */
 export function httpAddress(what: string, text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined

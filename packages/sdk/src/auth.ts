@@ -9,7 +9,7 @@ export interface Auth {
    * Without it a 401 is final.
    */
   rejected?(headers: Readonly<Record<string, string>>): void
-  /** The compute endpoint, from the catalogue of whoever signs in; lets `createClient` do without `endpoint`. */
+  /** The compute endpoint, from the signed-in user's catalogue. With it, `createClient` needs no `endpoint`. */
   endpoint?(signal?: AbortSignal): Promise<string>
 }
 

@@ -30,7 +30,7 @@ export async function withDeadline<T>(
   try {
     return await work({ signal, caller, timeoutMs })
   } catch (error) {
-    controller.abort(error) // an answer that nobody reads to its end must not stay open
+    controller.abort(error) // closes an answer that is not read to its end
     throw error
   } finally {
     clearTimeout(timer)

@@ -144,7 +144,7 @@ async function readText(response: Response, maxBytes: number, reply: Reply): Pro
     if (done) return text + decoder.decode()
     bytes += value.byteLength
     if (bytes > maxBytes) {
-      reader.cancel().catch(() => {}) // nobody waits for the rest
+      reader.cancel().catch(() => {}) // the rest is not needed
       throw new AnswerError(`the answer is longer than ${maxBytes} bytes`, circumstances(reply))
     }
     text += decoder.decode(value, { stream: true })

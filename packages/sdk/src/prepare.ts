@@ -2,7 +2,7 @@
 import type { ExtensionRoute, Route } from '@oriel/contract'
 import type { AnyInput, QueryParameters } from './client-at.ts'
 
-/** The method, the path with its query, and the body that a route makes of an input. @throws TypeError for what is no id */
+/** Builds the method, the path with its query, and the body of a request. @throws TypeError if an id is not a valid one */
 export function prepare({ method, path, body }: Route | ExtensionRoute, input: AnyInput) {
   return { method, path: filled(path, input) + queryString(input.query), ...(body && { body: input.body }) }
 }

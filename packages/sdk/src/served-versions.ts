@@ -46,7 +46,7 @@ export function servedVersions(via: Transport, endpointOf: EndpointOf, timeoutMs
     },
   }
 
-  // Shared by whoever asks at the same moment, so it follows no single caller's signal, only the deadline.
+  // Concurrent callers share this request, so it obeys only the deadline, not the signal of one caller.
   function served(): Promise<Range> {
     range ??= withDeadline(timeoutMs, undefined, fetchRange).catch((error) => {
       range = undefined

@@ -12,7 +12,7 @@ export interface Facts {
   readonly query: URLSearchParams
   readonly operation: Operation
   readonly bodyText: string
-  /** The body as JSON; `undefined` if it is none. */
+  /** The body as JSON; `undefined` if it is not JSON. */
   readonly json: unknown
   /** Of a create's or an action's body. */
   readonly protocol: string | undefined

@@ -43,7 +43,7 @@ async function writeFiles(setup: Setup, servers: readonly WorldServer[], folder:
   return file
 }
 
-// Variables of whoever runs this would override the configuration.
+// Variables in the caller's environment would override the configuration.
 const withoutOverrides = () =>
   Object.fromEntries(
     Object.keys(process.env)

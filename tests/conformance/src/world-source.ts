@@ -1,9 +1,9 @@
-/** The recordings' servers as a source whose driver can be told how to fail. */
+/** The recordings' servers as a source whose driver fails as a recording says. */
 import { randomUUID } from 'node:crypto'
 import { type ConsoleAddress, type Server, type Source, SourceError, type SourceErrorCode } from '@oriel/api'
 import { consoleHosts, consolePort, spiceTlsPort, type WorldServer, worldServer } from './world.ts'
 
-/** Nova's exceptions and the words for them; any other is an error that nobody foresaw. */
+/** Nova's exceptions and their messages; any other is an unexpected error. */
 const foreseen: Readonly<Record<string, readonly [code: SourceErrorCode, message?: string]>> = {
   InstanceNotFound: ['InstanceNotFound'],
   NotImplementedError: ['NotImplemented'],

@@ -40,7 +40,7 @@ export const personas: readonly Persona[] = [
   persona('system_admin', adminRoles),
 ]
 
-/** A token that nobody accepts. */
+/** A token that is never accepted. */
 export const expired = persona('expired', [])
 
 /** Every role that a persona has. */

@@ -310,7 +310,7 @@ async function lockMariadb(where: MariadbPlace, table: string): Promise<AsyncDis
 
 const run = promisify(execFile)
 
-/** A command as another account, with an id of its own that ends it; as whoever we are, unless that is root. */
+/** Runs a command as another account if the tests run as root, otherwise as the current user. */
 function as(account: string, command: string, args: string[]): { command: string; args: string[] } {
   if (!runsAsRoot) return { command, args }
   return { command: 'setpriv', args: [`--reuid=${account}`, `--regid=${account}`, '--clear-groups', command, ...args] }

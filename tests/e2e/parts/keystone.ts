@@ -99,7 +99,7 @@ async function setUp(folder: string, authUrl: string, tokenSeconds: number): Pro
   await manage('bootstrap', '--bootstrap-password', ADMIN.password, '--bootstrap-region-id', region, ...urls)
 }
 
-/** Keystone leaves reads open, upon which its own writes would find the database locked. The mode stays with the file. */
+/** Keystone leaves reads open, so its own writes would find the database locked. The file keeps the mode. */
 function letReadersNotBlockWriters(file: string): void {
   using database = new DatabaseSync(file)
   database.exec('PRAGMA journal_mode = WAL')

@@ -117,7 +117,7 @@ function daemon(env: SessionEnvironment, virsh: (...args: string[]) => Promise<s
   }
 }
 
-/** libvirtd tells nobody when it listens, so it is asked until it answers. */
+/** libvirtd does not report when it listens, so this connects until it answers. */
 async function untilAnswering(virsh: (...args: string[]) => Promise<string>, exited: Promise<unknown>): Promise<void> {
   let ended = false
   exited.then(() => {

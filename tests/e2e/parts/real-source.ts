@@ -16,7 +16,7 @@ export interface SourcedApi extends AsyncDisposable {
   statuses(): Promise<Readonly<Record<string, string>>>
   /** A token for a server's console. */
   mint(serverId: string, protocol: Protocol): Promise<string>
-  /** Where a token leads, as the proxy is told; `undefined` when it is not valid. */
+  /** The address that the proxy gets for a token; `undefined` if the token is not valid. */
   connectInfo(
     token: string,
   ): Promise<{ host: string | null; port: number | null; tls_port?: number | null } | undefined>

@@ -215,7 +215,7 @@ export async function screenshot(
 
 const run = promisify(execFile)
 
-/** A screen that nobody sees. */
+/** A virtual screen (Xvfb). */
 export interface Display extends AsyncDisposable {
   /** Such as `:99`. */
   readonly name: string

@@ -21,7 +21,7 @@ const SOURCES = 100
 const NORMAL_CLOSURE = Buffer.of(0x03, 0xe8)
 
 export class ConsoleClient implements Disposable {
-  /** Resolves when the connection is closed, whoever closed it. */
+  /** Resolves when either side has closed the connection. */
   readonly ended: Promise<void>
   readonly #target: Target
   readonly #session: number

@@ -15,7 +15,7 @@ export function cpuSeconds(pid: number): number {
 
 /**
  * Memory of the tree in bytes, as proportional set size without files: what forks still share is counted once, and the
- * program text, which they share with whoever else runs it, not at all.
+ * program text, which they share with other processes, is not counted.
  */
 export function memoryBytes(pid: number): number {
   return treeOf(pid).reduce((sum, process) => sum + pssBytes(process.pid), 0)

@@ -12,10 +12,11 @@ import { findings } from './findings.ts'
 const CLEAN: readonly string[] = [
   'apps',
   'packages/contract',
-  'tooling/bundle',
-  'tooling/docs',
-  'tooling/prose',
-  'tooling/vitest',
+  'packages/elements',
+  'packages/runtime',
+  'packages/sdk',
+  'tests',
+  'tooling',
 ]
 const ALL: readonly string[] = ['apps', 'packages', 'tests', 'tooling']
 

@@ -18,7 +18,7 @@ export function parsePpm(bytes: Uint8Array): RgbPicture {
   return { width, height, data }
 }
 
-/** Any PNG that pngjs reads, without its transparency. @throws Error when it is none. */
+/** Decodes a PNG, without its transparency. @throws Error if `bytes` is not a PNG that pngjs supports */
 export function decodePng(bytes: Uint8Array): RgbPicture {
   const { width, height, data } = PNG.sync.read(Buffer.from(bytes))
   return { width, height, data: withoutAlpha(data) }

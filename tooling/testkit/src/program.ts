@@ -29,7 +29,7 @@ export interface RunningProgram extends AsyncDisposable {
   readonly otherLines: readonly string[]
   /** The last 64 KiB of stderr. */
   readonly stderr: string
-  /** Resolves when the program has ended, whoever ended it. */
+  /** Resolves when the program has exited, for any reason. */
   readonly exited: Promise<Exit>
   /** The first record, past or to come, that `predicate` accepts. @throws when the program ends before, or too late. */
   waitForLog(predicate: (record: LogRecord) => boolean, options?: WaitOptions): Promise<LogRecord>

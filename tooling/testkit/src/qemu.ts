@@ -98,7 +98,7 @@ function commandLine(options: QemuOptions, folder: string, ports: SpicePorts): s
     ...['-machine', `pc,accel=tcg${options.firmware === 'serial' ? ',graphics=off' : ''}`],
     ...['-boot', 'menu=on,splash-time=60000'],
     ...['-name', escaped(options.name), ...(options.uuid ? ['-uuid', options.uuid] : [])],
-    // A socket pair from parent to child: nothing to wait for, and nobody else can connect.
+    // A socket pair from parent to child: it is connected at once, and no other process can connect.
     ...['-chardev', 'socket,id=testkit,fd=3', '-mon', 'chardev=testkit,mode=control'],
     ...['-qmp', `unix:${escaped(join(folder, 'qmp'))},server=on,wait=off`],
     ...(options.paused ? ['-S'] : []),

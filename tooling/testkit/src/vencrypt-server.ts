@@ -17,7 +17,7 @@ export interface VencryptServerOptions {
 export interface VencryptServer extends AsyncDisposable {
   readonly host: '127.0.0.1'
   readonly port: number
-  /** What became of the first connection that got as far as TLS. */
+  /** The outcome of the first connection that began TLS. */
   readonly firstTls: Promise<'secured' | 'refused'>
 }
 

@@ -176,7 +176,7 @@ test('all viewers share one desktop', async () => {
   using typist = await viewer(guest)
   using watcher = await viewer(guest)
   const before = await picture(watcher, typed)
-  // What stands at the area's edge is news as yet. Once that is told, only a key can bring an answer.
+  // The area's edge has not been sent yet. After this update, only a key causes another one.
   await update(watcher, true, typed)
   await watcher.send(updateRequest(true, typed))
   await typist.send(key(0x5a))

@@ -13,7 +13,7 @@ export function dial(screen: Console, query: PageQuery): void {
   screen.url = location.href
 }
 
-/** Shows what the address calls the machine; otherwise what the returned function is told. */
+/** Shows the machine's name from the page's URL. If there is none, the returned function sets it. */
 export function showName({ name, detail }: PageQuery): (name: string) => void {
   const show = (shown: string) => {
     setText(byId('name', HTMLElement), shown || 'Console')

@@ -24,7 +24,7 @@ export interface Servers {
   openConsole(serverId: string, type: OpenableConsoleType): Promise<string>
 }
 
-/** The servers of the API at `apiUrl`, such as `https://cloud.example:8774` without a slash at its end, for whoever holds `token`. */
+/** The servers of the API at `apiUrl`, such as `https://cloud.example:8774` without a slash at its end, as `token` may see them. */
 export function serversAt(apiUrl: string, token: string | undefined): Servers {
   const client = createClient({
     endpoint: apiUrl + BASE_PATH,

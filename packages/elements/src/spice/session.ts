@@ -130,7 +130,7 @@ function offerRefusals(address: URL, refused: (how: ConsoleEnd) => void): () => 
   }
 }
 
-/** What the library alone knows; that the connection closed is told better by the connection. */
+/** An end that only the library knows. The connection reports its own close with a better reason. */
 function endOf(error: unknown): ConsoleEnd | undefined {
   const message = error instanceof Error ? error.message : ''
   if (message === 'Permission denied.') return localEnd('needs_password')

@@ -1,4 +1,4 @@
-/** What an open console costs while nobody types. */
+/** The cost of an open console without input. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { CandidateName } from '../candidates.ts'
 import { collectGarbage } from '../collect-garbage.ts'

@@ -12,7 +12,7 @@ import { builtApp, startServer } from '../server.ts'
 /** Names a store for an API whose files are in `folder`; nothing where there is no such database. */
 type Store = (folder: string) => string | undefined
 
-/** By what stands for them in tables. Servers are named by whoever runs the bench: the URL of a database of its own. */
+/** By their name in tables. The environment gives the URL of a separate database for each server. */
 const stores = {
   'SQLite, a file': (folder) => `sqlite:${join(folder, 'bench.db')}`,
   PostgreSQL: () => process.env.BENCH_POSTGRES,

@@ -12,7 +12,7 @@ const PIECE_BYTES = { stream: 256 * 1024, offer: 64 * 1024 }
 const OFFERED_BYTES = 512 * 1024 * 1024
 let sentBytes = 0
 
-/** Plays the guest; `early` is what came with the first byte. */
+/** Plays the guest; `early` has the bytes that arrived with the first one. */
 type Play = (socket: Socket, early: Buffer) => void
 
 const guests = {

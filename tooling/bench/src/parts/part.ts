@@ -1,4 +1,4 @@
-/** What a part of the bench says to whoever forked it: one message when it listens, and answers when asked. */
+/** The messages from a part of the bench to its parent process: one when it listens, and an answer to each request. */
 export interface Listening {
   readonly ports: Readonly<Record<string, number>>
 }

@@ -1,4 +1,4 @@
-/** Reads a socket in lengths, one read at a time, until it is told to stop. */
+/** Reads a given number of bytes from a socket, one read at a time, until `stop` is called. */
 import type { Socket } from 'node:net'
 
 export class ByteReader {

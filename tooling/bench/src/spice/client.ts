@@ -10,14 +10,14 @@ import { channels, common, LINK_HEADER_BYTES, linkMessage, message, u32 } from '
 export interface SpiceTarget {
   readonly port: number
   readonly ticket: string
-  /** PEM of whoever signed the certificate. */
+  /** PEM of the CA that issued the certificate. */
   readonly ca: string
 }
 
 interface Link {
   readonly socket: TLSSocket
   readonly reader: ByteReader
-  /** Resolves when the connection is closed, whoever closed it, and however. */
+  /** Resolves when either side has closed the connection, also after an error. */
   readonly closed: Promise<void>
 }
 

@@ -53,7 +53,7 @@ export class Picture {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Says that `area` was drawn anew. Drawing itself is silent, so that one change is told once. */
+  /** Reports that `area` was redrawn. Drawing itself reports nothing, so that one change is reported once. */
   changed(area: Rect): void {
     const inside = intersection(area, this.bounds)
     if (inside.width > 0 && inside.height > 0) for (const listener of this.#listeners) listener(inside)
