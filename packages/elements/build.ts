@@ -1,15 +1,29 @@
 /**
  * Builds the console pages into `dist/pages`: bundles each page's script, names every asset after its content, and
  * points the HTML at them relatively, so that the pages also work below a path prefix.
+ *
+ * Every script has its source map beside it. `--link-maps` names the map in the script, for browsers to find.
  */
 import { createHash } from 'node:crypto'
-import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type OutputChunk, rolldown } from 'rolldown'
 
 const source = fileURLToPath(new URL('src/pages/', import.meta.url))
-const target = fileURLToPath(new URL('dist/pages/', import.meta.url))
+const built = fileURLToPath(new URL('dist/pages', import.meta.url))
+/** Takes the place of `built` when it is complete, so that a build which fails leaves the pages as they were. */
+const target = `${built}.new`
 const pages = ['index', 'vnc', 'serial', 'spice_auto', 'webmks']
 const scripted = pages.filter((page) => existsSync(join(source, `${page}.ts`)))
 const notice = '/*! Licences of what is bundled here: THIRD-PARTY-NOTICES.txt, in this folder. */'
@@ -20,6 +34,8 @@ const chunks = await bundleScripts()
 for (const page of pages) writeFileSync(join(target, `${page}.html`), buildPage(page, chunks))
 writeFileSync(join(target, 'assets/THIRD-PARTY-NOTICES.txt'), thirdPartyNotices(chunks))
 copySpiceHtml5(join(target, 'third-party/spice-html5'))
+rmSync(built, { recursive: true, force: true })
+renameSync(target, built)
 
 async function bundleScripts(): Promise<OutputChunk[]> {
   const build = await rolldown({
@@ -34,6 +50,7 @@ async function bundleScripts(): Promise<OutputChunk[]> {
     entryFileNames: '[name]-[hash].js',
     chunkFileNames: 'shared-[hash].js',
     minify: true,
+    sourcemap: process.argv.includes('--link-maps') ? true : 'hidden',
     postBanner: notice,
   })
   return output.filter((file) => file.type === 'chunk')

@@ -24,7 +24,8 @@ export async function bundleApp({ app, copy = {}, threads = {} }: BundleOptions)
   await bundle(fileURLToPath(new URL('launcher.ts', import.meta.url)), inApp('dist/main.js'))
   for (const [name, module] of Object.entries(threads)) await bundle(fileURLToPath(module), inApp(`dist/${name}`))
   for (const [name, folder] of Object.entries(copy)) {
-    cpSync(fileURLToPath(folder), inApp(`dist/${name}`), { recursive: true })
+    // The maps of the pages are for developers: users would download twice the bytes to see what the repository shows.
+    cpSync(fileURLToPath(folder), inApp(`dist/${name}`), { recursive: true, filter: (file) => !file.endsWith('.map') })
   }
 }
 

@@ -34,6 +34,7 @@ const contentTypes: Readonly<Record<string, string>> = {
   '.ico': 'image/x-icon',
   '.js': 'text/javascript; charset=utf-8',
   '.json': 'application/json',
+  '.map': 'application/json',
   '.mp3': 'audio/mpeg',
   '.oga': 'audio/ogg',
   '.png': 'image/png',
