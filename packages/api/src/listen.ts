@@ -96,7 +96,7 @@ const rawStatuses: Readonly<Record<string, number>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
 }
 
-// A wrong method is 404 here, also one that Node's parser has never heard of.
+// A wrong method is 404 here, including methods that Node's parser does not know.
 const UNKNOWN_METHOD = /^[A-Za-z]+ \S+ HTTP\/1\.[01]\r\n/
 
 function rawStatus({ code = '', rawPacket }: ParserError): number {

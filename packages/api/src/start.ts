@@ -14,7 +14,7 @@ import { revokeServer } from './sessions/revoke.ts'
 
 export interface ApiContext {
   readonly log: Logger
-  /** A token that the proxy in the same process shows; made for this process, and known to nobody else. */
+  /** The token of the proxy in the same process; created for this process and never shared. */
   readonly internal?: Secret
   /** Ends a start that still waits for its database. */
   readonly signal?: AbortSignal

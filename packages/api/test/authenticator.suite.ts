@@ -8,11 +8,11 @@ export interface AuthenticatorFixture extends AsyncDisposable {
   readonly authenticator: Authenticator
   readonly known: { readonly token: string; readonly identity: Identity }
   readonly withoutProject: string
-  /** Of the form of a good one, and issued by nobody. */
+  /** A well-formed token that was never issued. */
   readonly unknown: string
   /** Absent: its tokens never expire. */
   readonly expired?: string
-  /** Takes away whom it asks. Absent: it asks nobody. */
+  /** Stops the service that it asks. Absent: it asks no service. */
   away?(): Promise<void>
 }
 

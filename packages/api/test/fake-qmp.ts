@@ -51,9 +51,9 @@ export interface FakeQemu extends AsyncDisposable {
   readonly answers: Answers
   /** Commands that came, oldest first. */
   readonly asked: string[]
-  /** Sends an event, or anything else, to whoever is connected. Default of `ending`: that of a line. */
+  /** Sends an event, or anything else, to the connected client. `ending` defaults to a line end. */
   send(text: string, ending?: string): void
-  /** Whoever is connected is cut off. */
+  /** Closes the client's connection. */
   cut(): void
 }
 
@@ -88,7 +88,7 @@ export async function fakeQemu(path: string, options: FakeQemuOptions = {}): Pro
         asked.push(command)
         write(replyTo(command, id, answers, indent))
       })
-      // It passes the socket's errors on, such as that of an answer to whoever has hung up.
+      // It passes the socket's errors on, such as that of an answer to a client that has disconnected.
       .on('error', () => {})
   })
   await listening(server, path)

@@ -61,7 +61,7 @@ const actions = [
   ['getConsoleOutput', [{}, { length: null }, { length: -1 }, { length: 2 }, { length: '7' }, { length: '-3' }]],
 ] as const
 
-/** Whether it is what stands behind the schema that refuses: a type that nobody has, or a number below -1 in digits. */
+/** Whether the code behind the schema refuses: for a type without a driver, or a number below -1 in digits. */
 const isRefusedBehind = ({ status, fault }: Answer, contents: unknown) => {
   const isText = typeof (contents as { length?: unknown } | null)?.length === 'string'
   const words = isText ? /must not be less than -1/ : /console type/

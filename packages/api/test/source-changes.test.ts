@@ -24,7 +24,7 @@ function telling(changes: Partial<Source> = {}) {
   }
 }
 
-/** A store that notes what is revoked, and fails as often as it is told to. */
+/** A store that records the revoked servers, and fails for the first `failures` calls. */
 function noting(failures = 0) {
   const revoked: string[] = []
   const tokens = {

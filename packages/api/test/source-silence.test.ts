@@ -1,4 +1,4 @@
-/** What a client hears while whoever runs its server says nothing. */
+/** The answers to a client while its server's hypervisor does not answer. */
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { createLogger, silentLogger } from '@oriel/runtime'

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { checkApiOnline } from '../src/check-online.ts'
 import { ApiConfig } from '../src/config.ts'
 
-/** A fatal TLS alert, with which some servers answer what is no TLS. */
+/** A fatal TLS alert, with which some servers answer plaintext. */
 const ALERT = Buffer.from('15030100020246', 'hex')
 const PAGE = '<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>'
 const servers = {

@@ -11,6 +11,7 @@ import { findings } from './findings.ts'
 /** Folders without such a phrase. To check the whole workspace, replace them with {@link ALL}. */
 const CLEAN: readonly string[] = [
   'apps',
+  'packages/api',
   'packages/contract',
   'packages/elements',
   'packages/runtime',

@@ -27,10 +27,10 @@ export interface Authenticator extends AsyncDisposable {
   readonly unauthenticated?: true
   /**
    * @throws Unauthenticated when the tokens are missing or not valid.
-   * @throws AuthUnavailable when nobody can tell at the moment.
+   * @throws AuthUnavailable when the identity service does not answer.
    */
   authenticate(request: AuthenticationRequest): Promise<Identity>
-  /** Throws while nobody can be authenticated. Absent: always ready. */
+  /** Throws while no caller can be authenticated. Absent: always ready. */
   check?(signal?: AbortSignal): Promise<void>
 }
 

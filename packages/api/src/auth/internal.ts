@@ -1,8 +1,8 @@
-/** A caller in the same process, beside whoever the configured authenticator knows. */
+/** Authenticates a caller in the same process, besides those of the configured authenticator. */
 import type { Secret } from '@oriel/runtime'
 import type { Authenticator, Identity } from './authenticator.ts'
 
-/** Knows `token`, made for this process alone, as a service; everybody else is the business of `authenticator`. */
+/** Accepts `token`, which was created for this process, as a service; passes all other requests to `authenticator`. */
 export function withInternalCaller(authenticator: Authenticator, token: Secret): Authenticator {
   return {
     wwwAuthenticate: authenticator.wwwAuthenticate,

@@ -18,7 +18,7 @@ const algorithms = [
   'Ed25519',
 ] as const
 
-/** Whoever can change the keys under way is the issuer: so TLS, except on this machine. */
+/** HTTPS is required except on loopback: an attacker who can tamper with the key set can issue tokens. */
 export const keyUrlPattern =
   '^(?:https://[^\\s"]+|http://(?:localhost|127(?:\\.\\d{1,3}){3}|\\[::1\\])(?::\\d+)?(?:/[^\\s"]*)?)$'
 const url = { pattern: keyUrlPattern, 'x-remedy': 'an https URL (http only on loopback), such as https://id.example' }

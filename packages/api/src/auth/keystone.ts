@@ -28,7 +28,7 @@ const Described = Type.Object({
   }),
 })
 
-/** What a header can carry; anything else was issued by nobody. */
+/** The characters that a header can carry. Keystone issues no token with others. */
 const tokenCharacters = /^[\x21-\x7e]+$/
 /** How long a refusal is remembered: long enough to spare Keystone a client that insists. */
 const refusalSeconds = 10

@@ -57,7 +57,7 @@ export class Generations<Connection extends object> {
   }
 }
 
-/** What the system says when there is nobody, or nobody any more, at an address. */
+/** The system's error codes for an address at which no database listens, or no longer listens. */
 const NETWORK_CODES = new Set([
   ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN'],
   ...['ENOTFOUND', 'EAI_AGAIN', 'ENOENT'],
@@ -66,7 +66,7 @@ const NETWORK_CODES = new Set([
 export const codeOf = (error: unknown) => String((error as { code?: unknown } | undefined)?.code ?? '')
 export const isNetworkError = (error: unknown) => NETWORK_CODES.has(codeOf(error))
 
-/** Waits for `promise`, but not for longer than `timeoutMs`; what it becomes after that is nobody's business. */
+/** Waits for `promise` to settle, for at most `timeoutMs`. A later rejection is swallowed. */
 export async function atMost(timeoutMs: number, promise: Promise<unknown>): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>()
   const timer = setTimeout(resolve, timeoutMs)

@@ -1,4 +1,4 @@
-/** Revoking: whoever holds a token of a server that stops, goes or moves must not reach whatever listens there next. */
+/** Revokes the tokens of a server that stops, is removed or moves: they must not lead to the next guest at its address. */
 import type { Logger } from '@oriel/runtime'
 import type { ServerChange, Source } from '../servers/source.ts'
 import type { ConsoleAuthTokenStore } from './store.ts'

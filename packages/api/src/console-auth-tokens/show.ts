@@ -12,8 +12,8 @@ const RULE = 'os_compute_api:os-console-auth-tokens'
 type Response = NewestResponse<'showConsoleAuthToken'>
 
 /**
- * Shows where a token leads, to those who may see that of any server. A token goes with its server: by the time another
- * server has the port, nobody may be led there.
+ * Shows where a token leads, to callers that may look up any token. A token is revoked with its server, so that it never
+ * leads to the next server at that port.
  */
 export function showConsoleAuthToken(deps: {
   readonly config: ApiSettings

@@ -4,8 +4,8 @@ import { HttpFault, malformedBody, notFound } from './faults.ts'
 /**
  * The route that a body chooses among those that share a path.
  *
- * An object must have one member, an action's name. What is no object, Nova measures before it asks what it is: things
- * without a length, and lists and texts of length one, are a resource that is not found; other lengths a malformed body.
+ * An object must have one member, an action's name. Nova calls `len(body)` before it checks the type. So `null`, numbers,
+ * and arrays or strings of length 1 answer 404; arrays and strings of any other length answer 400.
  * @throws HttpFault 400 or 404.
  */
 export function chooseAction<R extends { readonly action?: string }>(routes: readonly R[], body: unknown): R {

@@ -77,7 +77,7 @@ function unauthorized(wwwAuthenticate: string): HttpFault {
   return new HttpFault(401, TEXT.unauthorized, { body, headers: { 'WWW-Authenticate': wwwAuthenticate } })
 }
 
-/** Nobody hears it: it is for the log, where a client that did not wait must not count as an error of ours. */
+/** For the log alone, because the client has disconnected: this must not count as an error of the API. */
 const gaveUp = () => new HttpFault(CLIENT_CLOSED_REQUEST, 'The client has gone.')
 /** As nginx calls it. */
 const CLIENT_CLOSED_REQUEST = 499 as ContentfulStatusCode

@@ -67,7 +67,7 @@ export function combineSources(sources: readonly Source[], onTwin: (twin: TwinSe
   }
 }
 
-/** Resolves with the first that answers, so that one that hangs holds nobody up. */
+/** Resolves when the first source answers, so that a source that hangs does not delay the others. */
 async function anyAnswers(sources: readonly Source[], options?: CallOptions): Promise<void> {
   try {
     await Promise.any(sources.map((source) => answersAtAll(source, options)))

@@ -21,7 +21,7 @@ export class SourceError extends Error {
   }
 }
 
-/** Whoever runs the server does not answer at the moment: 503 with `Retry-After`. The message is for the log. */
+/** The hypervisor or its daemon does not answer at the moment: 503 with `Retry-After`. The message is for the log. */
 export class SourceUnavailable extends Error {
   override readonly name = 'SourceUnavailable'
 }

@@ -32,8 +32,8 @@ const LOOK_EVERY_MS = 1000
 const SETTLE_MS = 100
 
 /**
- * A source of the servers in `config` and in its file, if there is one. What is faulty, or gone, changes nothing: the log
- * names each fault by its key path, and the servers of before stay. Who listens is told of servers that end or move.
+ * A source of the servers in `config` and in its file, if there is one. A faulty or missing file changes nothing: the
+ * log names each fault by its key path, and the servers of before stay. Listeners get servers that are removed or move.
  * @throws ConfigError when the file is faulty at the start.
  */
 export function createReloadingSource(config: StaticSourceConfig, context: ReloadingContext): ReloadingSource {

@@ -19,8 +19,8 @@ export interface CallOptions {
 }
 
 /**
- * What befell a server that had consoles: it has `stopped`, is `gone`, or has `moved`: to another address or owner.
- * Whoever was told one of its addresses must not use it any longer.
+ * A change that invalidates the server's console addresses: it `stopped`, was removed (`gone`), or its address or owner
+ * changed (`moved`).
  */
 export interface ServerChange {
   readonly serverId: string

@@ -1,4 +1,4 @@
-/** POST /oriel/v1/sessions: a proxy shows a token and is told where its console is, if it is still there. */
+/** POST /oriel/v1/sessions: a proxy sends a token and gets its console's address, if the console is still there. */
 import type { AdmittedConsole } from '@oriel/contract'
 import { canonicalAddress } from '@oriel/runtime'
 import type { ConsoleAuthToken } from '../console-auth-tokens/store.ts'

@@ -21,7 +21,7 @@ export function revokeTokens(deps: SessionDeps): ExtensionOperations['revokeToke
   }
 }
 
-/** Tokens first: whoever is admitted between the two finds its token gone. */
+/** Tokens first: a session that is admitted between the two steps is refused, because its token is gone. */
 export async function revokeServer(
   { tokens, sessions }: { readonly tokens: ConsoleAuthTokenStore; readonly sessions: SessionStore },
   serverId: string,

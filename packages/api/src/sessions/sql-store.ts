@@ -262,7 +262,10 @@ interface End {
   readonly evenLost?: boolean
 }
 
-/** The session as it ended, unless somebody else had ended it: whoever gets it writes the audit record. */
+/**
+ * Returns the ended session, or `undefined` if another call ended it first. The caller that gets it writes the audit
+ * record.
+ */
 async function endOne(
   db: Db,
   id: string,

@@ -1,4 +1,4 @@
-/** A guest of a hypervisor, as a source last heard of it. */
+/** A guest of a hypervisor, in its last known state. */
 import { isIP } from 'node:net'
 import type { Protocol } from '@oriel/contract'
 import { canonicalAddress, isLoopback } from '@oriel/runtime'

@@ -84,7 +84,7 @@ function listenHost(listen: Node, device: Node, host: string): { readonly host?:
   return dialable === undefined ? { why: `it listens on ${address.slice(0, 256)}` } : { host: dialable }
 }
 
-/** What QEMU is told when the domain does not say, unless qemu.conf says otherwise. */
+/** libvirt's default if the domain has no listen address, unless qemu.conf sets another one. */
 const LIBVIRT_DEFAULT_LISTEN = '127.0.0.1'
 
 /** Serial ports come first; the first console element only repeats the first of them. */
@@ -115,7 +115,7 @@ function allowed(address: ConsoleAddress, reach: Reach): Outcome {
 type Node = Readonly<Record<string, unknown>>
 
 const ATTRIBUTE = '@'
-/** Numbers stay text: a name may be 007. Nobody needs metadata, in which anybody may write anything. */
+/** Numbers stay text: a name may be 007. Metadata is skipped: it is not needed, and any program may write to it. */
 const parser = new XMLParser({
   ignoreAttributes: false,
   attributeNamePrefix: ATTRIBUTE,

@@ -85,7 +85,7 @@ export function parseStates(output: string): ReadonlyMap<string, ListedState> {
   )
 }
 
-/** @throws NoSuchDomain, TypeError for what is no UUID, SourceUnavailable when libvirt does not answer. */
+/** @throws NoSuchDomain, TypeError if `uuid` is malformed, SourceUnavailable when libvirt does not answer. */
 export async function domainXml(options: VirshOptions, uuid: string, signal?: AbortSignal): Promise<string> {
   if (!UUID.test(uuid)) throw new TypeError('a domain is asked for by its UUID alone')
   try {

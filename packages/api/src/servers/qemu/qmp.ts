@@ -21,7 +21,7 @@ export class QmpRefusal extends Error {
   }
 }
 
-/** No answer within the deadline. The connection stands: whoever hangs may come back. */
+/** No answer within the deadline. The connection stays open: QEMU may answer later. */
 export class QmpSilence extends Error {
   override readonly name = 'QmpSilence'
 }
@@ -72,7 +72,7 @@ export class QmpConnection implements Disposable {
   /**
    * Connects, takes the greeting and negotiates no capabilities.
    * @param onEvent called with the name of each event.
-   * @throws Error with the system's `code` when nobody listens, QmpSilence when nobody answers.
+   * @throws Error with the system's `code` when the socket refuses the connection, QmpSilence when QEMU does not answer.
    */
   static async open(path: string, limits: QmpLimits, onEvent: (event: string) => void): Promise<QmpConnection> {
     const connection = new QmpConnection(connect({ path }), limits, onEvent)

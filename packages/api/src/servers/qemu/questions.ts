@@ -106,8 +106,8 @@ function chardevListening(filename: string): Listening | undefined {
 }
 
 /**
- * Only a chardev behind a serial device is a serial console: others are monitors, debuggers and agents, and whoever
- * reaches those has the hypervisor. So the labels come from the devices, not from the names of chardevs.
+ * Only a chardev behind a serial device is a serial console: others are monitors, debuggers and agents, through
+ * which a client could control the hypervisor. So the labels come from the devices, not from the names of chardevs.
  */
 async function askSerialLabels(qmp: QmpConnection): Promise<readonly string[]> {
   const devices: { path: string; order: number; name: string; kind: string }[] = []

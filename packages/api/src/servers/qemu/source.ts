@@ -33,7 +33,7 @@ class QemuSource implements Source {
   readonly #reach: Reach
   readonly #roster = new Roster((twin) => this.#refuse(twin))
   readonly #monitors = new Map<string, Opening>()
-  /** Sockets whose last failure has been told, so that the log says it once. */
+  /** Sockets whose last failure has been logged, so that it is logged once. */
   readonly #told = new Map<string, string>()
   readonly #sockets: SocketWatch
   #over = false
