@@ -24,13 +24,13 @@ import { mountOpenApi, mountProbes } from './http/probes.ts'
 import { requestId, requestIdHeaders } from './http/request-id.ts'
 import { requestLog } from './http/request-log.ts'
 import { mountProjectVersion, mountVersions } from './http/versions.ts'
-import { answersAtAll } from './servers/combine.ts'
 import { listServers, listServersDetail } from './servers/list.ts'
 import { listSources } from './servers/list-sources.ts'
 import { showServer } from './servers/show.ts'
-import type { Source } from './servers/source.ts'
 import { sessionOperations } from './sessions/operations.ts'
 import type { SessionStore } from './sessions/store.ts'
+import { answersAtAll } from './sources/combine.ts'
+import type { Source } from './sources/source.ts'
 
 export interface ApiDeps {
   readonly config: ApiSettings

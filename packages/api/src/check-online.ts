@@ -2,7 +2,7 @@
 import { ConfigError, type ConfigFault, deadline, silentLogger } from '@oriel/runtime'
 import { createAuthenticator } from './auth/create.ts'
 import type { ApiConfig } from './config.ts'
-import { reachStore } from './console-auth-tokens/open.ts'
+import { reachStore } from './database/open.ts'
 
 /** Deadline for Keystone or the issuer of JWTs: the sign-in and one request together. */
 const AUTH_TIMEOUT_MS = 15_000

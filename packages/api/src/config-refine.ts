@@ -10,10 +10,10 @@ import {
 } from '@oriel/runtime'
 import { keystoneFaults } from './auth/keystone-config.ts'
 import type { ApiConfig } from './config.ts'
-import { storeNameFault } from './console-auth-tokens/open.ts'
+import { storeNameFault } from './database/open.ts'
 import { roleWarnings } from './policy/roles.ts'
-import type { StaticServerConfig } from './servers/config.ts'
-import { reachFaults } from './servers/guests/reach.ts'
+import type { StaticServerConfig } from './sources/config.ts'
+import { reachFaults } from './sources/guests/reach.ts'
 
 /** Every fault that concerns several keys, or a key's meaning. Empty if there is none. */
 export function refineApiConfig(config: ApiConfig): readonly ConfigFault[] {

@@ -5,7 +5,7 @@ import * as Type from 'typebox'
 import { authConfig } from './auth/config.ts'
 import { role } from './policy/roles.ts'
 import { type PolicyRule, policyDefaults } from './policy/rules.ts'
-import { sourceConfig } from './servers/config.ts'
+import { sourceConfig } from './sources/config.ts'
 import { MAX_TIMER_SECONDS } from './time-spans.ts'
 
 const closed = <P extends Type.TProperties>(properties: P, options: Type.TObjectOptions = {}) =>

@@ -4,13 +4,13 @@ import { createApi } from './app.ts'
 import { createAuthenticator } from './auth/create.ts'
 import { withInternalCaller } from './auth/internal.ts'
 import type { ApiConfig } from './config.ts'
-import { openStores, type StoreOptions } from './console-auth-tokens/open.ts'
 import { startRevoker } from './console-auth-tokens/revoker.ts'
 import { startSweeper } from './console-auth-tokens/sweeper.ts'
+import { openStores, type StoreOptions } from './database/open.ts'
 import { listen } from './listen.ts'
-import { createSources, reloadableSourceKeys } from './servers/create.ts'
 import { startKeeper } from './sessions/keeper.ts'
 import { revokeServer } from './sessions/revoke.ts'
+import { createSources, reloadableSourceKeys } from './sources/create.ts'
 
 export interface ApiContext {
   readonly log: Logger

@@ -9,7 +9,7 @@ import {
   Unauthenticated,
 } from '../src/index.ts'
 import { policyDefaults } from '../src/policy/rules.ts'
-import { authenticatorSuite } from './authenticator.suite.ts'
+import { authenticatorSuite } from './auth/authenticator.suite.ts'
 
 const load = (toml: string, env = {}) => loadConfig(ApiConfig, { toml, env, refine: refineApiConfig })
 const NONE = 'auth.method = "none"\n'

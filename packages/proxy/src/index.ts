@@ -1,21 +1,22 @@
 /** The proxy: from an Upgrade with a token to the bytes of a console. */
+
+export { describeProtection } from './admin/protection.ts'
 export {
   type Admission,
   type Authority,
   admissionOf,
   type SessionRecord,
   UnusableConnectInfo,
-} from './admit/authority.ts'
+} from './authority/authority.ts'
 export { authorityOnlineFaults } from './authority/index.ts'
 export { type NovaAuthorityOptions, novaAuthority } from './authority/nova.ts'
 export { type OrielAuthorityOptions, orielAuthority } from './authority/oriel.ts'
 export { listenKeys, type ProxyConfig, proxyConfig, refineProxyConfig } from './config.ts'
 export { type ServedConsoleType, servedConsoleTypes } from './consoles/index.ts'
 export { fleetSignals, startFleet, stopDeadlineMs } from './fleet/index.ts'
-export { novaConf } from './nova-conf.ts'
-export { describeProtection } from './protection.ts'
+export { novaConf } from './listen/nova-conf.ts'
 export { createProxy, type ProxyDeps, type RunningProxy, startProxy } from './proxy.ts'
 export { Refused } from './refused.ts'
 export { reloadableProxyKeys } from './reloadable.ts'
-export type { SessionView } from './session.ts'
+export type { SessionView } from './session/session.ts'
 export type { Timing } from './timing.ts'

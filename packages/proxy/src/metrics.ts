@@ -1,11 +1,11 @@
 /** What Prometheus learns: counts and spans only. No label names a token, a user, an instance or an address. */
 import type { RefusalName } from '@oriel/contract'
 import * as prom from 'prom-client'
-import type { Authority } from './admit/authority.ts'
-import type { Breaker } from './admit/breaker.ts'
-import type { BufferBudget } from './buffer-budget.ts'
+import type { Authority } from './authority/authority.ts'
+import type { Breaker } from './authority/breaker.ts'
 import { Refused } from './refused.ts'
-import type { OpenSession } from './sessions.ts'
+import type { BufferBudget } from './session/buffer-budget.ts'
+import type { OpenSession } from './session/sessions.ts'
 
 /** What waits for somebody else on the way to a console. */
 export type TimedStep = 'authority' | 'names' | 'validation' | 'dial' | 'handshake'

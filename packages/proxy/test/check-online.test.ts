@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { temporaryFolder } from '@oriel/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Cloud, PASSWORD, signInAt, startCloud } from './authority-cloud.ts'
+import { type Cloud, PASSWORD, signInAt, startCloud } from './authority/cloud.ts'
 
 type App = 'api' | 'proxy' | 'oriel'
 const programOf = (app: App) => fileURLToPath(new URL(`../../../apps/${app}/src/main.ts`, import.meta.url))

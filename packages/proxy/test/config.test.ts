@@ -1,7 +1,7 @@
 import { type ConfigError, type ConfigFault, ListenError, loadConfig, silentLogger } from '@oriel/runtime'
 import { describe, expect, it } from 'vitest'
+import { routeOf } from '../src/consoles/route.ts'
 import { proxyConfig, refineProxyConfig, startProxy, stopDeadlineMs } from '../src/index.ts'
-import { routeOf } from '../src/listen/route.ts'
 import { timingOf } from '../src/timing.ts'
 import { capture, configOf, running } from './fixture.ts'
 

@@ -17,7 +17,7 @@ export async function startPart(
   args: readonly string[] = [],
   nodeArgs: readonly string[] = [],
 ): Promise<Part> {
-  const child = fork(fileURLToPath(new URL(`./parts/${name}.ts`, import.meta.url)), args, {
+  const child = fork(fileURLToPath(new URL(`parts/${name}.ts`, import.meta.url)), args, {
     execArgv: [...nodeArgs],
     // An inspector talks there, of itself alone.
     stdio: ['ignore', 'inherit', nodeArgs.length > 0 ? 'ignore' : 'inherit', 'ipc'],

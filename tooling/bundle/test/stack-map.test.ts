@@ -5,7 +5,7 @@ import { stackMap } from '../stack-map.ts'
 
 const map = {
   version: 3,
-  sources: ['../node_modules/ws/index.js', '../../packages/proxy/src/relay.ts'],
+  sources: ['../node_modules/ws/index.js', '../../packages/proxy/src/session/relay.ts'],
   sourcesContent: ['long', 'text'],
   names: ['send'],
   mappings: encode([
@@ -21,13 +21,16 @@ const map = {
 
 it('maps each generated line of our own sources once, and keeps no text', () => {
   const { sources, mappings, ...rest } = stackMap(map)
-  expect(sources).toEqual(['../../packages/proxy/src/relay.ts'])
+  expect(sources).toEqual(['../../packages/proxy/src/session/relay.ts'])
   expect(decode(mappings)).toEqual([[], [[0, 0, 9, 2]], [[0]], [[0, 0, 11, 0]]])
   expect(rest).toEqual({ version: 3, names: [] })
 })
 
 it('gives Node the line of our own sources, and nothing for a dependency', () => {
   const found = new SourceMap(stackMap(map) as never)
-  expect(found.findEntry(1, 40)).toMatchObject({ originalSource: '../../packages/proxy/src/relay.ts', originalLine: 9 })
+  expect(found.findEntry(1, 40)).toMatchObject({
+    originalSource: '../../packages/proxy/src/session/relay.ts',
+    originalLine: 9,
+  })
   for (const line of [0, 2]) expect(found.findEntry(line, 3)).not.toMatchObject({ originalSource: expect.any(String) })
 })

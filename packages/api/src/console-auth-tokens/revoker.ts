@@ -1,6 +1,6 @@
 /** Revokes the tokens of a server that stops, is removed or moves: they must not lead to the next guest at its address. */
 import type { Logger } from '@oriel/runtime'
-import type { ServerChange, Source } from '../servers/source.ts'
+import type { ServerChange, Source } from '../sources/source.ts'
 import type { ConsoleAuthTokenStore } from './store.ts'
 
 /** How soon a store that was away is asked again. */

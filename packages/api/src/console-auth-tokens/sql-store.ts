@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import { sha256Hex } from '@oriel/runtime'
 import type { Kysely, Selectable } from 'kysely'
-import type { ConsoleAuthTokenRow, Database } from './database.ts'
-import { describeFailure } from './failure.ts'
+import { describeFailure } from '../database/failure.ts'
+import type { ConsoleAuthTokenRow, Database } from '../database/tables.ts'
 import { type ConsoleAuthToken, type ConsoleAuthTokenStore, type ConsoleGrant, StoreUnavailable } from './store.ts'
 
 /** How far the clocks of replicas may be apart. A token from beyond that was made before the clock was set back. */

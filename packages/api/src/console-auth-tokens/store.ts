@@ -1,6 +1,6 @@
 /** The port that keeps console auth tokens: who may connect to which console, and until when. */
 import type { ConsoleType, Protocol } from '@oriel/contract'
-import type { ConsoleAddress } from '../servers/source.ts'
+import type { ConsoleAddress } from '../sources/source.ts'
 
 /** What is kept with a token. Times are milliseconds since the epoch. */
 export interface ConsoleAuthToken extends ConsoleAddress {

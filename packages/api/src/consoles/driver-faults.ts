@@ -2,9 +2,9 @@
 import type { Protocol } from '@oriel/contract'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { HttpFault } from '../http/faults.ts'
-import { SourceError, type SourceErrorCode } from '../servers/errors.ts'
 import { instanceNotFound } from '../servers/look-up.ts'
-import type { Server } from '../servers/server.ts'
+import { SourceError, type SourceErrorCode } from '../sources/errors.ts'
+import type { Server } from '../sources/server.ts'
 import { unavailable } from './drivers.ts'
 
 /** How a console was asked for. The older ways know fewer faults. */

@@ -4,7 +4,7 @@ import type { Logger } from '@oriel/runtime'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { AuthUnavailable, Unauthenticated } from '../auth/authenticator.ts'
 import { StoreUnavailable } from '../console-auth-tokens/store.ts'
-import { SourceUnavailable } from '../servers/errors.ts'
+import { SourceUnavailable } from '../sources/errors.ts'
 import type { ApiContext } from './context.ts'
 
 /** Thrown anywhere below the app; the message reaches the client. */

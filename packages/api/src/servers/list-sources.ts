@@ -4,7 +4,7 @@ import type { ExtensionResponse } from '@oriel/contract'
 import { within } from '@oriel/runtime'
 import type { ExtensionOperations } from '../http/mount-extension.ts'
 import { forbidden, isAdmin } from '../policy/enforce.ts'
-import type { CallOptions, Source } from './source.ts'
+import type { CallOptions, Source } from '../sources/source.ts'
 
 type SourceDocument = ExtensionResponse<'listSources'>['sources'][number]
 

@@ -2,9 +2,9 @@
 import type { Identity } from '../auth/authenticator.ts'
 import { HttpFault } from '../http/faults.ts'
 import { sees } from '../policy/enforce.ts'
-import { answered } from './answered.ts'
-import type { Server } from './server.ts'
-import type { Source } from './source.ts'
+import { answered } from '../sources/answered.ts'
+import type { Server } from '../sources/server.ts'
+import type { Source } from '../sources/source.ts'
 
 export const instanceNotFound = (id: string) => new HttpFault(404, `Instance ${id} could not be found.`)
 

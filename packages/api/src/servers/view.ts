@@ -1,8 +1,8 @@
 /** Server documents, in the newest shape and the older one together: the contract takes away what is not asked for. */
 import { createHash } from 'node:crypto'
 import { BASE_PATH, type NewestResponse } from '@oriel/contract'
-import type { Server, VmState } from './server.ts'
-import { statusOf } from './status.ts'
+import type { Server, VmState } from '../sources/server.ts'
+import { statusOf } from '../sources/status.ts'
 
 type ServerDocument = NewestResponse<'showServer'>['server']
 export type ServerReference = NewestResponse<'listServers'>['servers'][number]

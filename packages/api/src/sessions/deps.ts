@@ -1,7 +1,7 @@
 /** What the operations on sessions need. */
 import type { ApiSettings } from '../config.ts'
 import type { ConsoleAuthTokenStore } from '../console-auth-tokens/store.ts'
-import type { Source } from '../servers/source.ts'
+import type { Source } from '../sources/source.ts'
 import type { SessionStore } from './store.ts'
 
 export interface SessionDeps {

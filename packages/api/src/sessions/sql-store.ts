@@ -1,9 +1,9 @@
 /** The session store over SQL: the one module with its queries, for every dialect. */
 import { randomUUID } from 'node:crypto'
 import type { Kysely, Selectable } from 'kysely'
-import type { Database } from '../console-auth-tokens/database.ts'
-import { describeFailure } from '../console-auth-tokens/failure.ts'
 import { StoreUnavailable } from '../console-auth-tokens/store.ts'
+import { describeFailure } from '../database/failure.ts'
+import type { Database } from '../database/tables.ts'
 import {
   type Beat,
   type BeatOutcome,

@@ -1,6 +1,6 @@
 /** Confirms that a console still belongs to the instance, in parallel with the dial. */
 import { isDeepStrictEqual } from 'node:util'
-import type { Admission, Authority, ConsoleClaim } from './authority.ts'
+import type { Admission, Authority, ConsoleClaim } from '../authority/authority.ts'
 
 /** A connection to a confirmed console, and the admission that it was dialled by. */
 export interface Confirmed<T> {

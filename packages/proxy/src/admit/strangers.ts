@@ -4,10 +4,10 @@
  */
 import type { Socket } from 'node:net'
 import { type AddressSet, networkOf } from '@oriel/runtime'
-import { Waiting } from '../listen/waiting.ts'
 import { Refused } from '../refused.ts'
 import { RateLimit } from './rate-limit.ts'
 import { plainAddress } from './site.ts'
+import { Waiting } from './waiting.ts'
 
 export interface StrangerBounds {
   readonly maxWaitingPerClient: number

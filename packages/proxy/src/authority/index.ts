@@ -10,9 +10,9 @@ import {
   noAuth,
   staticToken,
 } from '@oriel/sdk'
-import type { Authority } from '../admit/authority.ts'
 import type { AuthorityConfig, ProxyConfig } from '../config.ts'
 import { identityOf } from '../consoles/identity-setting.ts'
+import type { Authority } from './authority.ts'
 import { authorityKeys } from './diagnose.ts'
 import { novaAuthority } from './nova.ts'
 import { orielAuthority, verifyOriel } from './oriel.ts'

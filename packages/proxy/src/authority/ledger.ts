@@ -9,8 +9,8 @@ import {
   type ExtensionBody,
   type ExtensionResponse,
 } from '@oriel/contract'
-import type { SessionRecord } from '../admit/authority.ts'
-import type { OpenSession } from '../sessions.ts'
+import type { OpenSession } from '../session/sessions.ts'
+import type { SessionRecord } from './authority.ts'
 
 /** What is told of the sessions, as the contract wants it. */
 export type LedgerReport = ExtensionBody<'beat'>

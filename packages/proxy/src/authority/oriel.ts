@@ -6,15 +6,9 @@ import { randomUUID } from 'node:crypto'
 import { type AdmittedConsole, isConsoleType, opens } from '@oriel/contract'
 import { ConfigError, type Logger, type Secret } from '@oriel/runtime'
 import { type Auth, createClient, type Fetch } from '@oriel/sdk'
-import {
-  type Admission,
-  type Authority,
-  admissionOf,
-  type SessionRecord,
-  UnusableConnectInfo,
-} from '../admit/authority.ts'
-import { Breaker, type BreakerOptions } from '../admit/breaker.ts'
+import { type Admission, type Authority, admissionOf, type SessionRecord, UnusableConnectInfo } from './authority.ts'
 import { startBeats } from './beats.ts'
+import { Breaker, type BreakerOptions } from './breaker.ts'
 import { type AuthorityKeys, DEFAULT_KEYS, diagnosing, followSignIn } from './diagnose.ts'
 import { Ledger } from './ledger.ts'
 import { raceSignal } from './race-signal.ts'

@@ -6,9 +6,9 @@
 
 import { faultLine } from '@oriel/runtime'
 import { AnswerError, BadRequest, Conflict, FaultError, NotFound } from '@oriel/sdk'
-import { UnusableConnectInfo } from '../admit/authority.ts'
-import type { Evidence } from '../admit/breaker.ts'
 import { Refused } from '../refused.ts'
+import { UnusableConnectInfo } from './authority.ts'
+import type { Evidence } from './breaker.ts'
 import type { Diagnose } from './diagnose.ts'
 
 export interface Verdict {

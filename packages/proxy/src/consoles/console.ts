@@ -2,9 +2,9 @@
 
 import type { Logger } from '@oriel/runtime'
 import type { WebSocket } from 'ws'
-import type { Admission } from '../admit/authority.ts'
-import type { LearntNames } from '../admit/instance-names.ts'
-import type { HypervisorSocket, PlainLeg } from '../hypervisor-socket.ts'
+import type { Admission } from '../authority/authority.ts'
+import type { LearntNames } from '../authority/instance-names.ts'
+import type { HypervisorSocket, PlainLeg } from '../hypervisor/tcp-leg.ts'
 
 /** Whether the guest must be the instance, and what happens when it is not. The key `hypervisor.identity`. */
 export type IdentitySetting = 'off' | 'warn' | 'enforce'

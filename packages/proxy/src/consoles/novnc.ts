@@ -4,7 +4,8 @@
  */
 import { type Deadline, deadline, guardPeer } from '@oriel/runtime'
 import type { RawData, WebSocket } from 'ws'
-import type { HypervisorSocket } from '../hypervisor-socket.ts'
+import type { HypervisorSocket } from '../hypervisor/tcp-leg.ts'
+import type { LegTls } from '../hypervisor/tls-leg.ts'
 import { Refused } from '../refused.ts'
 import { ClientProtocolError, shakeClient } from '../rfb/client-handshake.ts'
 import { NotRfb, SecurityFailed, shakeHypervisor } from '../rfb/hypervisor-handshake.ts'
@@ -14,7 +15,6 @@ import { LegStream } from '../rfb/leg-stream.ts'
 import { ByteReader, TooManyBytes } from '../rfb/reader.ts'
 import { type SecurityScheme, securitySchemes } from '../rfb/security/index.ts'
 import { NameTooLong } from '../rfb/server-init.ts'
-import type { LegTls } from '../tls-leg.ts'
 import {
   ClientFault,
   type Console,

@@ -8,7 +8,7 @@
  * frames hide those bytes; the handshake before them is HTTP.
  */
 import type { Logger } from '@oriel/runtime'
-import { type HypervisorSocket, LegFault, legLike, type TakeBytes } from '../hypervisor-socket.ts'
+import { type HypervisorSocket, LegFault, legLike, type TakeBytes } from '../hypervisor/tcp-leg.ts'
 import type { IdentitySetting, Secured } from './console.ts'
 
 interface Protocol {

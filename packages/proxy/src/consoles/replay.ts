@@ -3,7 +3,7 @@
  * process alone, while a session of that port is open and for a while after; nobody is shown the output of a port for
  * which their own token was not admitted.
  */
-import { type HypervisorSocket, legLike } from '../hypervisor-socket.ts'
+import { type HypervisorSocket, legLike } from '../hypervisor/tcp-leg.ts'
 
 export interface ReplaySettings {
   /** Output kept of each port; 0: none. */

@@ -2,9 +2,9 @@
 import { type RefusalName, refusals } from '@oriel/contract'
 import * as Type from 'typebox'
 import { Compile } from 'typebox/compile'
+import type { Protection } from '../admin/protection.ts'
 import type { SessionRecord } from '../admin/sessions.ts'
 import type { Entrant } from '../admit/limits.ts'
-import type { Protection } from '../protection.ts'
 
 /** The figures of one process, as prom-client hands them over. */
 export type Figures = readonly { readonly name: string; readonly type: unknown }[]

@@ -1,9 +1,9 @@
 /** `sessions.workers`: one process, or several that share the listeners. */
 import cluster from 'node:cluster'
 import type { SignalSource, Started } from '@oriel/runtime'
-import { MAX_TIMER_MS } from '../after.ts'
 import type { ProxyConfig, proxyConfig } from '../config.ts'
 import { type ProxyDeps, startProxy } from '../proxy.ts'
+import { MAX_TIMER_MS } from '../session/after.ts'
 import { startPrimary } from './primary.ts'
 import { startWorker, WORKER_VARIABLE, WorkerSignals } from './worker.ts'
 

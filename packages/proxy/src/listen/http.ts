@@ -9,16 +9,14 @@ import { faultBody, refusal } from '@oriel/contract'
 import { isLoopback, listenOn, parseListen } from '@oriel/runtime'
 import { admitLocal } from '../admit/local.ts'
 import { publicPlace } from '../admit/origin.ts'
+import { peerOf, requireProxyHeader } from '../admit/proxy-protocol.ts'
 import { hasBadHost, plainAddress, readSite } from '../admit/site.ts'
+import { type ConnectContext, handleUpgrade, type ListenerFacts } from '../connect/connect.ts'
 import type { ServedConsoleType } from '../consoles/index.ts'
-import type { Page, Pages } from '../pages.ts'
+import { routeOf } from '../consoles/route.ts'
 import { Refused } from '../refused.ts'
 import { foreignFrame, foreignReferrer, sendFrameNotice } from './framing.ts'
-
-import { peerOf, requireProxyHeader } from './proxy-protocol.ts'
-
-import { routeOf } from './route.ts'
-import { type ConnectContext, handleUpgrade, type ListenerFacts } from './websocket.ts'
+import type { Page, Pages } from './pages.ts'
 
 export interface ListenerOptions {
   /** `host:port`; port 0 picks a free one. */

@@ -2,7 +2,7 @@
  * A leg to a VNC server between SecurityResult and ServerInit: it looks at the desktop's name. Where that must be right,
  * nothing of ServerInit passes before, and of what the client sends only ClientInit, without which there is no ServerInit.
  */
-import { type HypervisorSocket, LegFault, legLike, type TakeBytes } from '../hypervisor-socket.ts'
+import { type HypervisorSocket, LegFault, legLike, type TakeBytes } from '../hypervisor/tcp-leg.ts'
 import { type InstanceNames, nameObjection } from './identity.ts'
 import { NameTooLong, ServerInitReader } from './server-init.ts'
 

@@ -11,7 +11,7 @@ import {
   secretString,
 } from '@oriel/runtime'
 import * as Type from 'typebox'
-import { channelNames } from './protocol.ts'
+import { channelNames } from './wire/protocol.ts'
 
 const table = <P extends Type.TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false })
 const text = (description: string) => Type.Optional(Type.String({ minLength: 1, description }))

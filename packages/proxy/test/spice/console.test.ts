@@ -2,12 +2,12 @@
 import { hex, type Peer, scriptedServer } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import { RateLimit } from '../../src/admit/rate-limit.ts'
-import { u32 } from '../../src/spice/link.ts'
-import { buildMigrationTarget, parseMigrationTarget } from '../../src/spice/main-messages.ts'
-import { channelTypes, linkErrors } from '../../src/spice/protocol.ts'
-import { subjectMatches } from '../../src/spice/subject.ts'
-import { allowedHosts } from '../../src/spice/target.ts'
-import { createTicketKeys } from '../../src/spice/ticket-keys.ts'
+import { subjectMatches } from '../../src/hypervisor/certificate-subject.ts'
+import { allowedHosts } from '../../src/spice/session/target.ts'
+import { u32 } from '../../src/spice/wire/link.ts'
+import { buildMigrationTarget, parseMigrationTarget } from '../../src/spice/wire/main-messages.ts'
+import { channelTypes, linkErrors } from '../../src/spice/wire/protocol.ts'
+import { createTicketKeys } from '../../src/spice/wire/ticket-keys.ts'
 import { INSTANCE, OTHER_TOKEN, TOKEN } from '../fixture.ts'
 import {
   asQemu,

@@ -11,7 +11,7 @@ import {
   scriptedServer,
   startNovaStub,
 } from '@oriel/testkit'
-import type { Authority, SessionRecord } from '../../src/admit/authority.ts'
+import type { Authority, SessionRecord } from '../../src/authority/authority.ts'
 import { novaAuthority } from '../../src/authority/nova.ts'
 import { createProxy, proxyConfig, type RunningProxy, refineProxyConfig } from '../../src/index.ts'
 import type { SpiceBounds } from '../../src/spice/front.ts'
@@ -25,9 +25,9 @@ import {
   parseLinkMessage,
   parseLinkReply,
   u32,
-} from '../../src/spice/link.ts'
-import { type ChannelName, channelTypes, type LinkErrorName } from '../../src/spice/protocol.ts'
-import { createTicketKeys, type TicketKey } from '../../src/spice/ticket-keys.ts'
+} from '../../src/spice/wire/link.ts'
+import { type ChannelName, channelTypes, type LinkErrorName } from '../../src/spice/wire/protocol.ts'
+import { createTicketKeys, type TicketKey } from '../../src/spice/wire/ticket-keys.ts'
 import type { Timing } from '../../src/timing.ts'
 import { ADMIN_TOKEN, type Captured, capture, forgetOwnQuestions, INSTANCE, OTHER_TOKEN, TOKEN } from '../fixture.ts'
 

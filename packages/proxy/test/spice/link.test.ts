@@ -13,9 +13,9 @@ import {
   parseLinkMessage,
   parseLinkReply,
   parseServerHeader,
-} from '../../src/spice/link.ts'
-import { linkErrors } from '../../src/spice/protocol.ts'
-import { SocketEnded, SocketReader } from '../../src/spice/socket-reader.ts'
+} from '../../src/spice/wire/link.ts'
+import { linkErrors } from '../../src/spice/wire/protocol.ts'
+import { SocketEnded, SocketReader } from '../../src/spice/wire/socket-reader.ts'
 
 const MAIN = hex('52454451 02000000 02000000 1a000000 00000000 01 00 01000000 01000000 12000000 0d000000 0f000000')
 const USBREDIR = hex('52454451 02000000 02000000 1a000000 b799d471 09 01 01000000 01000000 12000000 0d000000 01000000')

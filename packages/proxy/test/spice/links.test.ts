@@ -2,10 +2,10 @@
 import { hex, type Peer } from '@oriel/testkit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { SessionRecord } from '../../src/admit/authority.ts'
-import { judge, type TicketState } from '../../src/spice/admission.ts'
-import { linkErrors } from '../../src/spice/protocol.ts'
-import { createTicketKeys } from '../../src/spice/ticket-keys.ts'
+import type { SessionRecord } from '../../src/authority/authority.ts'
+import { judge, type TicketState } from '../../src/spice/channel/admission.ts'
+import { linkErrors } from '../../src/spice/wire/protocol.ts'
+import { createTicketKeys } from '../../src/spice/wire/ticket-keys.ts'
 import { INSTANCE, OTHER_TOKEN, TOKEN } from '../fixture.ts'
 import {
   asQemu,

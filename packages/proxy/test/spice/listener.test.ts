@@ -7,9 +7,9 @@ import { createServer as createTlsServer, connect as tlsConnect } from 'node:tls
 import { parseListen } from '@oriel/runtime'
 import { connectPeer, type Peer, scriptedServer, temporaryPki } from '@oriel/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { buildLinkReply, buildResult, parseLinkReply } from '../../src/spice/link.ts'
-import { linkErrors } from '../../src/spice/protocol.ts'
-import { createTicketKeys } from '../../src/spice/ticket-keys.ts'
+import { buildLinkReply, buildResult, parseLinkReply } from '../../src/spice/wire/link.ts'
+import { linkErrors } from '../../src/spice/wire/protocol.ts'
+import { createTicketKeys } from '../../src/spice/wire/ticket-keys.ts'
 import { TOKEN } from '../fixture.ts'
 import {
   INIT,

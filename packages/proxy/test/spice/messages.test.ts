@@ -9,8 +9,8 @@ import {
   lacking,
   mainForHypervisor,
   serverCapabilities,
-} from '../../src/spice/capabilities.ts'
-import { Framer, headerBytes, type Piece, withBody } from '../../src/spice/framing.ts'
+} from '../../src/spice/wire/capabilities.ts'
+import { Framer, headerBytes, type Piece, withBody } from '../../src/spice/wire/framing.ts'
 import {
   buildMigrationTarget,
   hideChannels,
@@ -19,9 +19,9 @@ import {
   parseMigrationTarget,
   parseName,
   parseUuid,
-} from '../../src/spice/main-messages.ts'
-import { objection } from '../../src/spice/message-policy.ts'
-import { type ChannelName, channelNames, type HeaderFormat } from '../../src/spice/protocol.ts'
+} from '../../src/spice/wire/main-messages.ts'
+import { objection } from '../../src/spice/wire/message-policy.ts'
+import { type ChannelName, channelNames, type HeaderFormat } from '../../src/spice/wire/protocol.ts'
 
 const message = (format: HeaderFormat, type: number, body: Buffer) => {
   const header = Buffer.alloc(headerBytes[format])

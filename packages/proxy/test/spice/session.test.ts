@@ -2,8 +2,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { remotePlaces } from '../../src/fleet/worker.ts'
 import { spiceBounds } from '../../src/spice/front.ts'
-import { SpiceSession } from '../../src/spice/session.ts'
-import { Tickets } from '../../src/spice/tickets.ts'
+import { SpiceSession } from '../../src/spice/session/session.ts'
+import { Tickets } from '../../src/spice/session/tickets.ts'
 import { capture, INSTANCE } from '../fixture.ts'
 
 beforeEach(() => void vi.useFakeTimers())

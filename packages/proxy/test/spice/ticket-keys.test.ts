@@ -1,7 +1,7 @@
 import { constants, createPublicKey, publicEncrypt } from 'node:crypto'
 import { hex } from '@oriel/testkit'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { createTicketKeys, encryptTicket, type TicketKey, type TicketKeys } from '../../src/spice/ticket-keys.ts'
+import { createTicketKeys, encryptTicket, type TicketKey, type TicketKeys } from '../../src/spice/wire/ticket-keys.ts'
 
 describe('a ticket key', () => {
   let keys: TicketKeys

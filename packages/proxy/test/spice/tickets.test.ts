@@ -1,7 +1,7 @@
 /** Tickets by the clock: how many there may be, and when they make room. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { SessionRecord } from '../../src/admit/authority.ts'
-import { type Grant, Tickets } from '../../src/spice/tickets.ts'
+import type { SessionRecord } from '../../src/authority/authority.ts'
+import { type Grant, Tickets } from '../../src/spice/session/tickets.ts'
 import { INSTANCE } from '../fixture.ts'
 
 beforeEach(() => void vi.useFakeTimers())

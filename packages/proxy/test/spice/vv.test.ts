@@ -1,7 +1,7 @@
 import { Secret } from '@oriel/runtime'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { vvFile, vvFileName } from '../../src/spice/vv.ts'
+import { vvFile, vvFileName } from '../../src/spice/console-file/vv.ts'
 
 const file = (title: string, ca?: string) =>
   vvFile({ endpoint: { host: 'h', port: 1, tlsPort: 2 }, ticket: new Secret('t'), title, ca })

@@ -1,0 +1,167 @@
+/** From the configured name of a store to the stores in it, their tables up to date. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ConfigError, type Logger, type Secret, silentLogger } from '@oriel/runtime'
+import { Kysely } from 'kysely'
+import { createSqlStore } from '../console-auth-tokens/sql-store.ts'
+import { type ConsoleAuthTokenStore, StoreUnavailable } from '../console-auth-tokens/store.ts'
+import { createSqlSessionStore } from '../sessions/sql-store.ts'
+import type { SessionStore } from '../sessions/store.ts'
+import { steadyClock } from './clock.ts'
+import { mariadbPlace } from './mariadb.ts'
+import type { StorePlace } from './place.ts'
+import { postgresPlace } from './postgres.ts'
+import { sqlitePlace } from './sqlite.ts'
+import { type Database, migrate, NewerDatabase, requireKnownMigrations } from './tables.ts'
+import { createWriteProbe } from './write-probe.ts'
+
+export interface StoreOptions {
+  /** Connections at once to a database server. Default: 10. */
+  readonly poolMax?: number
+  /** How long a database server may take for a statement. Default: 5000. */
+  readonly statementTimeoutMs?: number
+  /** How long to wait at the start for a database server that is unavailable or still read-only. Default: 60000. */
+  readonly startTimeoutMs?: number
+  /** Milliseconds since the epoch. Default: the system's clock, which cannot be set back under a running process. */
+  readonly now?: () => number
+  /** Default: a silent one. */
+  readonly log?: Logger
+  /** Ends the waiting for a database server that is away. */
+  readonly signal?: AbortSignal
+}
+
+/** The databases that a store may be in, by the scheme of its name. Another database is a row here and its place. */
+const places: Readonly<Record<string, (name: string) => StorePlace>> = {
+  sqlite: sqlitePlace,
+  postgres: postgresPlace,
+  postgresql: postgresPlace,
+  mysql: mariadbPlace,
+  mariadb: mariadbPlace,
+}
+const PATH = 'tokens.store'
+const FORMS =
+  'give sqlite:FILE, sqlite::memory:, postgres://USER:PASSWORD@HOST/DATABASE or mysql://USER:PASSWORD@HOST/DATABASE'
+const RETRY_AFTER_MS = 500
+
+/** What is kept in one database, over one pool of connections. Disposing of it closes them. */
+export interface Stores extends AsyncDisposable {
+  readonly tokens: ConsoleAuthTokenStore
+  readonly sessions: SessionStore
+}
+
+/**
+ * Opens the stores in the database that `name` names: `sqlite:FILE`, `sqlite::memory:`, `postgres://…` or `mysql://…`.
+ * @throws ConfigError that says what to do, when it cannot be opened or written.
+ * @throws StoreUnavailable when the database server does not answer within `startTimeoutMs`.
+ */
+export async function openStores(name: string | Secret, options: StoreOptions = {}): Promise<Stores> {
+  const { now = steadyClock() } = options
+  const db = await openDatabase(placeOf(textOf(name)), options)
+  const proveWrites = createWriteProbe(db, now)
+  return {
+    tokens: createSqlStore(db, now, proveWrites),
+    sessions: createSqlSessionStore(db, now, proveWrites),
+    [Symbol.asyncDispose]: () => db.destroy(),
+  }
+}
+
+/** The token store alone. Disposing of it closes its database. */
+export async function openTokenStore(
+  name: string | Secret,
+  options: StoreOptions = {},
+): Promise<ConsoleAuthTokenStore> {
+  const { now = steadyClock() } = options
+  const db = await openDatabase(placeOf(textOf(name)), options)
+  return createSqlStore(db, now, createWriteProbe(db, now))
+}
+
+/**
+ * Connects to the database of `name` without migrating it, since a running API may be using it.
+ * @throws ConfigError with a remedy, if it cannot be reached
+ */
+export async function reachStore(
+  name: string | Secret,
+  {
+    statementTimeoutMs = 5_000,
+    log = silentLogger(),
+  }: Pick<StoreOptions, 'statementTimeoutMs' | 'log' | 'signal'> = {},
+): Promise<void> {
+  const place = placeOf(textOf(name))
+  let db: Kysely<Database> | undefined
+  try {
+    if (place.isNew?.()) return
+    db = new Kysely<Database>({ dialect: place.dialect({ poolMax: 1, statementTimeoutMs, log }) })
+    await requireKnownMigrations(db)
+  } catch (cause) {
+    throw unusable(place, cause)
+  } finally {
+    await db?.destroy()
+  }
+}
+
+async function openDatabase(place: StorePlace, options: StoreOptions): Promise<Kysely<Database>> {
+  const { poolMax = 10, statementTimeoutMs = 5_000, log = silentLogger() } = options
+  let db: Kysely<Database> | undefined
+  try {
+    db = new Kysely<Database>({ dialect: place.dialect({ poolMax, statementTimeoutMs, log }) })
+    await migrateOnceThere(db, place, { ...options, log })
+    return db
+  } catch (cause) {
+    await db?.destroy()
+    if (cause instanceof StoreUnavailable || options.signal?.aborted) throw cause
+    throw unusable(place, cause)
+  }
+}
+
+function unusable(place: StorePlace, cause: unknown): ConfigError {
+  const reason = cause instanceof NewerDatabase ? `: ${cause.message}` : ` (${reasonOf(cause)}), ${place.remedy(cause)}`
+  return new ConfigError([{ path: PATH, message: `cannot use ${place.shown}${reason}` }], { cause })
+}
+
+/** What is wrong with the name of a store, without opening it and without quoting it; `undefined` if nothing is. */
+export function storeNameFault(name: string | Secret): string | undefined {
+  const [scheme = '', rest = ''] = /^([a-z]+):(.*)$/s.exec(textOf(name))?.slice(1) ?? []
+  if (!Object.hasOwn(places, scheme) || rest === '') return `the value names no store, ${FORMS}`
+  try {
+    places[scheme]!(textOf(name))
+    return undefined
+  } catch (error) {
+    return `the URL ${reasonOf(error)}`
+  }
+}
+
+function placeOf(name: string): StorePlace {
+  const message = storeNameFault(name)
+  if (message !== undefined) throw new ConfigError([{ path: PATH, message }])
+  return places[name.slice(0, name.indexOf(':'))]!(name)
+}
+
+/**
+ * Migrates the tables. Retries until the deadline while the database is unavailable: programs often start together with
+ * their database, and a cluster node answers before it is ready.
+ */
+async function migrateOnceThere(db: Kysely<Database>, place: StorePlace, options: StoreOptions): Promise<void> {
+  const { startTimeoutMs = 60_000, log, signal } = options
+  const deadline = performance.now() + startTimeoutMs
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await migrate(db, place.tableOptions)
+    } catch (err) {
+      if (!place.isAway(err)) throw err
+      if (performance.now() >= deadline) throw neverCame(place, startTimeoutMs, err)
+      if (tries === 1) log?.warn({ err, store: place.shown, startTimeoutMs }, 'waiting for the database')
+      else log?.debug({ err, store: place.shown, tries }, 'still waiting for the database')
+      await sleep(RETRY_AFTER_MS, undefined, signal && { signal })
+    }
+  }
+}
+
+const neverCame = ({ shown }: StorePlace, startTimeoutMs: number, cause: unknown) =>
+  new StoreUnavailable(`${shown} could not be used within ${startTimeoutMs} ms (${reasonOf(cause)})`, { cause })
+
+const textOf = (name: string | Secret) => (typeof name === 'string' ? name : name.reveal())
+
+/** Where an address has several hosts behind it, the error of each is the reason. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && !error.message) return error.errors.map(reasonOf).join(', ')
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,125 @@
+/** The static source as a program has it: its servers may be given anew, and its file is read again when it changes. */
+import { unwatchFile, watchFile } from 'node:fs'
+import { resolve } from 'node:path'
+import { ConfigError, faultLine, type Logger, loadConfig, readingFailure, readTextFile } from '@oriel/runtime'
+import * as Type from 'typebox'
+import { serverFaults } from '../../config-refine.ts'
+import { type StaticServerConfig, type StaticSourceConfig, staticServerConfig } from '../config.ts'
+import type { Consoles } from '../guests/guest.ts'
+import { Roster } from '../guests/roster.ts'
+import { isOff } from '../server.ts'
+import type { Source } from '../source.ts'
+import { consoleAddress, createStaticSource, toServer } from './static.ts'
+
+export interface ReloadingContext {
+  readonly log: Logger
+  /** How often the file is looked at, milliseconds. Default: 1000. */
+  readonly lookEveryMs?: number
+}
+
+/** A source whose servers stand in the configuration. */
+export interface ReloadingSource extends Source {
+  /** Puts `servers` in place of those that the configuration listed before, and reads the file again. */
+  reload(servers: readonly StaticServerConfig[]): void
+}
+
+const fileSchema = Type.Object(
+  { servers: Type.Array(staticServerConfig, { default: [] }) },
+  { additionalProperties: false },
+)
+const LOOK_EVERY_MS = 1000
+/** A file that is being written may be empty for a moment, and an empty list would void every token. */
+const SETTLE_MS = 100
+
+/**
+ * A source of the servers in `config` and in its file, if there is one. A faulty or missing file changes nothing: the
+ * log names each fault by its key path, and the servers of before stay. Listeners get servers that are removed or move.
+ * @throws ConfigError when the file is faulty at the start.
+ */
+export function createReloadingSource(config: StaticSourceConfig, context: ReloadingContext): ReloadingSource {
+  const { log, lookEveryMs = LOOK_EVERY_MS } = context
+  const path = config.file === undefined ? undefined : resolve(config.file)
+  const startedAt = Date.now()
+  const roster = new Roster()
+  let listed: readonly StaticServerConfig[] = config.servers
+  let current = sourceOf(serversOf(listed, path), roster, startedAt)
+  const reload = (why: string, next = listed) => {
+    try {
+      const servers = serversOf(next, path)
+      listed = next
+      current = sourceOf(servers, roster, startedAt)
+      log.info({ file: path, why, servers: servers.length }, 'servers read again')
+    } catch (error) {
+      report(log, path, error)
+    }
+  }
+  const watch = path === undefined ? undefined : watchText(path, lookEveryMs, () => reload('the file changed'))
+  return {
+    name: 'static',
+    list: (options) => current.list(options),
+    find: (id, options) => current.find(id, options),
+    console: (server, protocol, type, options) => current.console(server, protocol, type, options),
+    output: (server, options) => current.output!(server, options),
+    subscribe: (listener) => roster.subscribe(listener),
+    reload: (servers) => reload('the configuration was read again', servers),
+    async [Symbol.asyncDispose]() {
+      watch?.[Symbol.dispose]()
+      await current[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** Looking finds a file that is written, renamed into place, or behind a link that is turned, on any file system. */
+function watchText(path: string, lookEveryMs: number, then: () => void): Disposable {
+  let settling: NodeJS.Timeout | undefined
+  const changed = () => {
+    clearTimeout(settling)
+    settling = setTimeout(then, SETTLE_MS)
+  }
+  watchFile(path, { interval: lookEveryMs, persistent: false }, changed)
+  return {
+    [Symbol.dispose]: () => {
+      unwatchFile(path, changed)
+      clearTimeout(settling)
+    },
+  }
+}
+
+/** The servers of the configuration, then those of the file. @throws ConfigError, its paths within the file. */
+function serversOf(servers: readonly StaticServerConfig[], path?: string): readonly StaticServerConfig[] {
+  if (path === undefined) return servers
+  const placed = servers.map((server, index) => ({ path: `api.toml's servers[${index}]`, server }))
+  const refine = ({ servers: more }: Type.Static<typeof fileSchema>) =>
+    serverFaults([...placed, ...more.map((server, index) => ({ path: `servers[${index}]`, server }))])
+  return [...servers, ...loadConfig(fileSchema, { toml: textOf(path), refine }).servers]
+}
+
+function textOf(path: string): string {
+  try {
+    return readTextFile(path)
+  } catch (cause) {
+    throw new ConfigError([{ path: '', message: `${path} cannot be read (${readingFailure(cause)})` }], { cause })
+  }
+}
+
+/** Makes the source anew and puts its servers into the roster, which tells what that changes. */
+function sourceOf(servers: readonly StaticServerConfig[], roster: Roster, startedAt: number): Source {
+  const ids = new Set(servers.map(({ id }) => id))
+  for (const { place } of roster.list()) if (!ids.has(place)) roster.set(place, undefined)
+  for (const config of servers) {
+    const server = toServer(config, startedAt)
+    roster.set(config.id, { server, live: !isOff(server.vmState), consoles: consolesOf(config) })
+  }
+  return createStaticSource({ kind: 'static', servers: [...servers] }, () => startedAt)
+}
+
+function consolesOf(config: StaticServerConfig): Consoles {
+  const protocols = Object.keys(config.consoles) as (keyof typeof config.consoles)[]
+  const given = protocols.filter((protocol) => config.consoles[protocol] !== undefined)
+  return Object.fromEntries(given.map((protocol) => [protocol, consoleAddress(config, protocol)]))
+}
+
+function report(log: Logger, file: string | undefined, error: unknown): void {
+  const faults = error instanceof ConfigError ? error.faults.map((fault) => faultLine(fault, file)) : undefined
+  log.error(faults ? { file, faults } : { file, err: error }, 'servers were not read again, those of before stay')
+}

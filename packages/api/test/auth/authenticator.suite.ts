@@ -1,0 +1,82 @@
+/** What every authenticator of tokens must do. Each adapter's test runs this whole suite. */
+import { inspect } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { type Authenticator, AuthUnavailable, type Identity, Unauthenticated } from '../../src/index.ts'
+
+/** An authenticator, and tokens to ask it about. */
+export interface AuthenticatorFixture extends AsyncDisposable {
+  readonly authenticator: Authenticator
+  readonly known: { readonly token: string; readonly identity: Identity }
+  readonly withoutProject: string
+  /** A well-formed token that was never issued. */
+  readonly unknown: string
+  /** Absent: its tokens never expire. */
+  readonly expired?: string
+  /** Stops the service that it asks. Absent: it asks no service. */
+  away?(): Promise<void>
+}
+
+export function authenticatorSuite(name: string, open: () => Promise<AuthenticatorFixture>): void {
+  const headers = new Headers()
+  const refusal = ({ authenticator }: AuthenticatorFixture, token?: string) =>
+    authenticator.authenticate({ headers, ...(token !== undefined && { token }) }).then(
+      () => expect.fail('was let in'),
+      (error: unknown) => error,
+    )
+
+  describe(`authenticator: ${name}`, () => {
+    test('knows whose a token is, each time it is asked', async () => {
+      await using fixture = await open()
+      const { authenticator, known } = fixture
+      for (const _ of [1, 2]) {
+        expect(await authenticator.authenticate({ headers, token: known.token })).toEqual(known.identity)
+      }
+      await authenticator.check?.()
+    })
+
+    test('a token without a project has none', async () => {
+      await using fixture = await open()
+      const identity = await fixture.authenticator.authenticate({ headers, token: fixture.withoutProject })
+      expect(identity).not.toHaveProperty('projectId')
+      expect(identity.userId).not.toBe('')
+    })
+
+    test('no token, an empty one, and one more character are not known', async () => {
+      await using fixture = await open()
+      for (const token of [undefined, '', `${fixture.known.token}x`]) {
+        expect(await refusal(fixture, token)).toBeInstanceOf(Unauthenticated)
+      }
+    })
+
+    test('an unknown token is refused, and the error does not tell it', async () => {
+      await using fixture = await open()
+      const error = await refusal(fixture, fixture.unknown)
+      expect(error).toBeInstanceOf(Unauthenticated)
+      expect(inspect(error, { depth: 10 })).not.toContain(fixture.unknown)
+    })
+
+    test('so is one that has expired', async () => {
+      await using fixture = await open()
+      const { expired } = fixture
+      if (expired === undefined) return expect(fixture.away).toBeUndefined()
+      const error = await refusal(fixture, expired)
+      expect(error).toBeInstanceOf(Unauthenticated)
+      expect(inspect(error, { depth: 10 })).not.toContain(expired)
+    })
+
+    test('while whom it asks is away nobody can tell, which is no refusal, and the error tells no token', async () => {
+      await using fixture = await open()
+      if (!fixture.away) return expect(fixture.authenticator.check).toBeUndefined()
+      await fixture.away()
+      const error = await refusal(fixture, fixture.known.token)
+      expect(error).toBeInstanceOf(AuthUnavailable)
+      expect((error as AuthUnavailable).retryAfterSeconds).toBeGreaterThan(0)
+      expect(inspect(error, { depth: 10 })).not.toContain(fixture.known.token)
+    })
+
+    test('has a challenge for whoever has no token', async () => {
+      await using fixture = await open()
+      expect(fixture.authenticator.wwwAuthenticate).toMatch(/^\w+/)
+    })
+  })
+}

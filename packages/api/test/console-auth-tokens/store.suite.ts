@@ -1,0 +1,167 @@
+/** What every token store must do. Each adapter's test runs this whole suite. */
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { ConsoleAuthTokenStore, ConsoleGrant } from '../../src/index.ts'
+
+/** Opens an empty store with its own clock. */
+export type OpenStore = (now: () => number) => Promise<ConsoleAuthTokenStore>
+
+export const grant = (changes: Partial<ConsoleGrant> = {}): ConsoleGrant => ({
+  serverId: 'server-1',
+  projectId: 'project-1',
+  userId: 'alice',
+  protocol: 'spice',
+  type: 'spice-direct',
+  host: '10.0.0.5',
+  port: 5901,
+  tlsPort: 5902,
+  internalAccessPath: null,
+  accessUrlBase: 'http://127.0.0.1:13002/nova',
+  ttlSeconds: 600,
+  ...changes,
+})
+
+const BORN = Date.UTC(2026, 10, 22)
+
+export function consoleAuthTokenStoreSuite(name: string, open: OpenStore): void {
+  describe(`token store: ${name}`, () => {
+    test('a token brings back its grant, whole', async () => {
+      await using store = await open(() => BORN)
+      const { token, expiresAt } = await store.authorize(grant())
+      expect(expiresAt).toBe(BORN + 600_000)
+      const { ttlSeconds: _, ...kept } = grant()
+      expect(await store.find(token)).toEqual({ ...kept, createdAt: BORN, expiresAt })
+    })
+
+    test('what a grant does not say is null', async () => {
+      await using store = await open(() => BORN)
+      const { tlsPort: _, internalAccessPath: __, ...rest } = grant({ port: null })
+      const { token } = await store.authorize(rest)
+      expect(await store.find(token)).toMatchObject({ port: null, tlsPort: null, internalAccessPath: null })
+    })
+
+    test('tokens are random UUIDs, and earlier ones stay valid', async () => {
+      await using store = await open(() => BORN)
+      const tokens = [await store.authorize(grant()), await store.authorize(grant())].map(({ token }) => token)
+      for (const token of tokens)
+        expect(token).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+      expect(tokens[0]).not.toBe(tokens[1])
+      for (const token of tokens) expect(await store.find(token)).toBeDefined()
+    })
+
+    test('a token is found by exactly its own text', async () => {
+      await using store = await open(() => BORN)
+      const { token } = await store.authorize(grant())
+      for (const other of [
+        '',
+        token.toUpperCase(),
+        ` ${token}`,
+        `${token}\n`,
+        token.replaceAll('-', ''),
+        `${token}%`,
+      ]) {
+        expect(await store.find(other)).toBeUndefined()
+      }
+    })
+
+    test('a token is valid while its expiry is later than now', async () => {
+      let now = BORN
+      await using store = await open(() => now)
+      const { token, expiresAt } = await store.authorize(grant({ ttlSeconds: 1 }))
+      now = expiresAt - 1
+      expect(await store.find(token)).toBeDefined()
+      now = expiresAt
+      expect(await store.find(token)).toBeUndefined()
+    })
+
+    test('a token of no life was never valid', async () => {
+      await using store = await open(() => BORN)
+      expect(await store.find((await store.authorize(grant({ ttlSeconds: 0 }))).token)).toBeUndefined()
+    })
+
+    test('revoking a token takes that one and no other', async () => {
+      await using store = await open(() => BORN)
+      const gone = await store.authorize(grant())
+      const stays = await store.authorize(grant())
+      expect(await store.revoke(gone.token)).toBe(true)
+      expect(await store.revoke(gone.token)).toBe(false)
+      expect(await store.find(gone.token)).toBeUndefined()
+      expect(await store.find(stays.token)).toBeDefined()
+    })
+
+    test('a token from the future is not valid: it was made before the clock was set back, and would live too long', async () => {
+      let now = BORN
+      await using store = await open(() => now)
+      const { token } = await store.authorize(grant({ ttlSeconds: 600 }))
+      now = BORN - 60_001
+      expect(await store.find(token)).toBeUndefined()
+      now = BORN - 60_000
+      expect(await store.find(token)).toBeDefined()
+    })
+
+    test('a server is known by exactly its own id', async () => {
+      await using store = await open(() => BORN)
+      const { token } = await store.authorize(grant({ serverId: 'Ärger-1' }))
+      for (const other of ['ärger-1', 'Arger-1', 'Ärger-1 ', 'Ärger-%', 'Ärger']) {
+        expect(await store.revokeServer(other)).toBe(0)
+      }
+      expect(await store.find(token)).toBeDefined()
+      expect(await store.revokeServer('Ärger-1')).toBe(1)
+    })
+
+    test('revoking takes all tokens of that server and no other', async () => {
+      await using store = await open(() => BORN)
+      const gone = [await store.authorize(grant()), await store.authorize(grant({ type: 'novnc', protocol: 'vnc' }))]
+      const stays = await store.authorize(grant({ serverId: 'server-2' }))
+      expect(await store.revokeServer('server-1')).toBe(2)
+      expect(await store.revokeServer('server-1')).toBe(0)
+      for (const { token } of gone) expect(await store.find(token)).toBeUndefined()
+      expect(await store.find(stays.token)).toBeDefined()
+    })
+
+    test('sweeping removes what has expired and nothing else', async () => {
+      let now = BORN
+      await using store = await open(() => now)
+      await store.authorize(grant({ ttlSeconds: 1 }))
+      const stays = await store.authorize(grant({ ttlSeconds: 2 }))
+      expect(await store.sweep()).toBe(0)
+      now = BORN + 1_000
+      expect(await store.sweep()).toBe(1)
+      expect(await store.find(stays.token)).toBeDefined()
+    })
+
+    test('texts come back as they were, whatever is in them', async () => {
+      await using store = await open(() => BORN)
+      const text = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }).filter((value) => !value.includes('\0'))
+      const texts = fc.record({
+        serverId: text,
+        projectId: text,
+        userId: text,
+        host: text,
+        internalAccessPath: text,
+        accessUrlBase: text,
+      })
+      await fc.assert(
+        fc.asyncProperty(texts, async (changes) => {
+          const { token } = await store.authorize(grant(changes))
+          expect(await store.find(token)).toMatchObject(changes)
+        }),
+        { numRuns: 40 },
+      )
+    })
+
+    test('many at once do not disturb each other', async () => {
+      await using store = await open(() => BORN)
+      const made = await Promise.all(
+        Array.from({ length: 50 }, (_, i) => store.authorize(grant({ userId: `user-${i}` }))),
+      )
+      const found = await Promise.all(made.map(({ token }) => store.find(token)))
+      expect(found.map((token) => token?.userId)).toEqual(made.map((_, i) => `user-${i}`))
+    })
+
+    test('a store that is open can be reached', async () => {
+      await using store = await open(() => BORN)
+      await expect(store.check()).resolves.toBeUndefined()
+    })
+  })
+}

@@ -1,0 +1,302 @@
+/** What every session store must do. Each database's test runs this whole suite. */
+import { describe, expect, test } from 'vitest'
+import { type NewSession, PROXY_LOST, type SessionRecord, type Stores } from '../../src/index.ts'
+
+/** Opens empty stores with their own clock. */
+export type OpenStores = (now: () => number) => Promise<Stores>
+
+export const newSession = (changes: Partial<NewSession> = {}): NewSession => ({
+  ...{ serverId: 'server-1', serverName: 'web', projectId: 'project-1', userId: 'alice' },
+  ...{ protocol: 'vnc', type: 'novnc', clientAddress: '10.0.0.9', proxyId: 'proxy-1' },
+  ...changes,
+})
+
+const BORN = Date.UTC(2026, 10, 22)
+const OLD_MS = 15_000
+const nothing = { open: [], ended: [] }
+const counts = (toClient: number, toConsole: number) => ({ bytesToClient: toClient, bytesToConsole: toConsole })
+const named = ({ id }: SessionRecord, toClient = 0, toConsole = 0) => ({ id, ...counts(toClient, toConsole) })
+const over = ({ id }: SessionRecord, endedAt = BORN + 500) => ({
+  ...{ id, endedAt, reason: 'client_closed' as const, ...counts(7, 8) },
+})
+const idsOf = (sessions: readonly { readonly id: string }[]) => sessions.map(({ id }) => id)
+
+export function sessionStoreSuite(name: string, open: OpenStores): void {
+  describe(`session store: ${name}`, () => {
+    test('a session is found as it was added, and is open', async () => {
+      await using stores = await open(() => BORN)
+      const added = await stores.sessions.add(newSession())
+      expect(added).toMatchObject({ ...newSession(), startedAt: BORN, endedAt: null, endReason: null, ...counts(0, 0) })
+      expect(await stores.sessions.find(added.id)).toEqual(added)
+      expect(await stores.sessions.find('none')).toBeUndefined()
+      expect(await stores.sessions.find(added.id.toUpperCase())).toBeUndefined()
+    })
+
+    test('a name that is longer than its column is cut', async () => {
+      await using stores = await open(() => BORN)
+      expect((await stores.sessions.add(newSession({ serverName: 'x'.repeat(300) }))).serverName).toHaveLength(255)
+    })
+
+    test('a list is newest first, filtered, and goes on after any of its sessions', async () => {
+      let now = BORN
+      await using stores = await open(() => now)
+      const added: SessionRecord[] = []
+      for (const serverId of ['a', 'b', 'a', 'b', 'a']) {
+        // Two of a moment stand in one order, too.
+        if (serverId === 'a') now += 1
+        added.push(await stores.sessions.add(newSession({ serverId, projectId: `of-${serverId}`, userId: `u-${now}` })))
+      }
+      const all = await stores.sessions.list({ limit: 10 })
+      expect(all.map(({ startedAt }) => startedAt)).toEqual(
+        all
+          .map(({ startedAt }) => startedAt)
+          .toSorted()
+          .reverse(),
+      )
+      expect(new Set(idsOf(all))).toEqual(new Set(idsOf(added)))
+      const pages: string[] = []
+      for (let after: SessionRecord | undefined; ; ) {
+        const page = await stores.sessions.list({ limit: 2, after })
+        pages.push(...idsOf(page))
+        after = page.at(-1)
+        if (!after) break
+      }
+      expect(pages).toEqual(idsOf(all))
+      const of = async (filter: object) => (await stores.sessions.list({ limit: 10, ...filter })).length
+      expect([await of({ projectId: 'of-a' }), await of({ serverId: 'b' }), await of({ userId: 'nobody' })]).toEqual([
+        ...[3, 2, 0],
+      ])
+      await stores.sessions.end(added[0]!.id, 'ended')
+      expect([await of({ state: 'open' }), await of({ state: 'ended' })]).toEqual([4, 1])
+    })
+
+    test('names of projects and servers count to the letter', async () => {
+      await using stores = await open(() => BORN)
+      await stores.sessions.add(newSession({ projectId: 'project', serverId: 'server' }))
+      expect(await stores.sessions.list({ projectId: 'PROJECT', limit: 1 })).toEqual([])
+      expect(await stores.sessions.list({ serverId: 'server ', limit: 1 })).toEqual([])
+      expect(await stores.sessions.wantServerEnd('SERVER', 'revoked')).toBe(0)
+    })
+
+    test('a beat brings bytes, also more than 32 bits of them', async () => {
+      await using stores = await open(() => BORN)
+      const session = await stores.sessions.add(newSession())
+      const outcome = await stores.sessions.beat('proxy-1', { open: [named(session, 2 ** 40, 5)], ended: [] }, OLD_MS)
+      expect(outcome).toEqual({ end: [], ended: [], returned: [] })
+      expect(await stores.sessions.find(session.id)).toMatchObject(counts(2 ** 40, 5))
+    })
+
+    test('an end is taken once, however often it is told', async () => {
+      let now = BORN
+      await using stores = await open(() => now)
+      const session = await stores.sessions.add(newSession())
+      now += 1_000
+      const beat = { open: [], ended: [over(session)] }
+      const first = await stores.sessions.beat('proxy-1', beat, OLD_MS)
+      expect(first.ended).toEqual([
+        { ...session, endedAt: BORN + 500, endReason: 'client_closed', ...counts(7, 8) } satisfies SessionRecord,
+      ])
+      expect((await stores.sessions.beat('proxy-1', beat, OLD_MS)).ended).toEqual([])
+      expect(
+        (await stores.sessions.beat('proxy-1', { ...nothing, ended: [over(session, BORN)] }, OLD_MS)).ended,
+      ).toEqual([])
+      expect(await stores.sessions.find(session.id)).toMatchObject({ endedAt: BORN + 500 })
+    })
+
+    test('no proxy ends or counts the sessions of another', async () => {
+      await using stores = await open(() => BORN)
+      const session = await stores.sessions.add(newSession())
+      const { ended } = await stores.sessions.beat(
+        'proxy-2',
+        { open: [named(session, 1, 1)], ended: [over(session)] },
+        0,
+      )
+      expect(ended).toEqual([])
+      expect(await stores.sessions.find(session.id)).toEqual(session)
+    })
+
+    test('keeps a proxy id for its first owner until the proxy is silent and has no open session', async () => {
+      let now = BORN
+      await using stores = await open(() => now)
+      const claim = (owner: string) => stores.sessions.claimProxy('proxy-1', owner.repeat(64), OLD_MS)
+      expect([await claim('a'), await claim('b'), await claim('a')]).toEqual([true, false, true])
+      await stores.sessions.add(newSession())
+      now += OLD_MS + 1
+      expect(await claim('b')).toBe(false)
+      expect(await stores.sessions.endLost(OLD_MS)).toHaveLength(1)
+      expect([await claim('b'), await claim('a')]).toEqual([true, false])
+      expect(await stores.sessions.claimProxy('PROXY-1', 'c'.repeat(64), OLD_MS)).toBe(true)
+    })
+
+    test('gives a proxy id to one of several owners that claim it at once', async () => {
+      let now = BORN
+      await using stores = await open(() => now)
+      const race = (owners: string) =>
+        Promise.all([...owners].map((owner) => stores.sessions.claimProxy('proxy-1', owner.repeat(64), OLD_MS)))
+      expect((await race('abcd')).filter((isOwner) => isOwner)).toHaveLength(1)
+      now += OLD_MS + 1
+      expect((await race('efgh')).filter((isOwner) => isOwner)).toHaveLength(1)
+    })
+
+    test('forgets the owner of a proxy together with the proxy', async () => {
+      let now = BORN
+      await using stores = await open(() => now)
+      await stores.sessions.claimProxy('proxy-1', 'a'.repeat(64), 100 * OLD_MS)
+      now += 2
+      await stores.sessions.forget(1)
+      expect(await stores.sessions.claimProxy('proxy-1', 'b'.repeat(64), 100 * OLD_MS)).toBe(true)
+    })
+
+    test.each([
+      ['before the session started', Date.UTC(1970, 0, 1), BORN],
+      ['in the future', BORN + 999_999, BORN + 5_000],
+    ])('clamps an end that a proxy reports %s', async (_, told, kept) => {
+      let now = BORN
+      await using stores = await open(() => now)
+      const session = await stores.sessions.add(newSession())
+      now += 5_000
+      await stores.sessions.beat('proxy-1', { open: [], ended: [over(session, told)] }, OLD_MS)
+      expect(await stores.sessions.find(session.id)).toMatchObject({ endedAt: kept })
+    })
+
+    test('never lowers a byte count', async () => {
+      await using stores = await open(() => BORN + 1_000)
+      const session = await stores.sessions.add(newSession())
+      for (const [toClient, toConsole] of [
+        [100, 1],
+        [1, 100],
+      ] as const) {
+        await stores.sessions.beat('proxy-1', { open: [named(session, toClient, toConsole)], ended: [] }, OLD_MS)
+      }
+      expect(await stores.sessions.find(session.id)).toMatchObject(counts(100, 100))
+      await stores.sessions.beat('proxy-1', { open: [], ended: [over(session)] }, OLD_MS)
+      expect(await stores.sessions.find(session.id)).toMatchObject(counts(100, 100))
+    })
+
+    test('tells the proxy to close a session that is over in the records', async () => {
+      await using stores = await open(() => BORN)
+      const [ended, revoked] = [await stores.sessions.add(newSession()), await stores.sessions.add(newSession())]
+      await stores.sessions.end(ended.id, 'client_closed')
+      await stores.sessions.wantEnd(revoked.id, 'revoked')
+      await stores.sessions.end(revoked.id, 'revoked')
+      const open_ = [named(ended), named(revoked), { id: 'never-heard-of', ...counts(0, 0) }]
+      const { end } = await stores.sessions.beat('proxy-1', { open: open_, ended: [] }, OLD_MS)
+      expect(new Map(end.map(({ id, reason }) => [id, reason]))).toEqual(
+        new Map([
+          [ended.id, 'ended'],
+          [revoked.id, 'revoked'],
+        ]),
+      )
+      expect((await stores.sessions.beat('proxy-2', { open: open_, ended: [] }, OLD_MS)).end).toEqual([])
+    })
+
+    test('whoever is to be ended is named until its proxy has done it', async () => {
+      await using stores = await open(() => BORN)
+      const [one, other] = [await stores.sessions.add(newSession()), await stores.sessions.add(newSession())]
+      const beat = { open: [named(one), named(other)], ended: [] }
+      expect(await stores.sessions.wantEnd(one.id, 'ended')).toBe(true)
+      for (let i = 0; i < 2; i++) {
+        const { end } = await stores.sessions.beat('proxy-1', beat, OLD_MS)
+        expect(end).toEqual([{ id: one.id, reason: 'ended' }])
+      }
+      expect((await stores.sessions.beat('proxy-1', { open: [named(other)], ended: [over(one)] }, OLD_MS)).end).toEqual(
+        [],
+      )
+      expect(await stores.sessions.wantEnd(one.id, 'ended')).toBe(false)
+      expect(await stores.sessions.wantEnd('none', 'ended')).toBe(false)
+    })
+
+    test('all of a server are to be ended, and no others', async () => {
+      await using stores = await open(() => BORN)
+      const all = [
+        await stores.sessions.add(newSession()),
+        await stores.sessions.add(newSession({ proxyId: 'proxy-2' })),
+        await stores.sessions.add(newSession({ serverId: 'server-2' })),
+      ]
+      expect(await stores.sessions.wantServerEnd('server-1', 'revoked')).toBe(2)
+      const wanted = await Promise.all(all.map(async ({ id }) => (await stores.sessions.find(id))?.endWanted))
+      expect(wanted).toEqual(['revoked', 'revoked', null])
+    })
+
+    test('a proxy that falls silent loses its sessions, no other does, and they end once', async () => {
+      let now = BORN
+      await using stores = await open(() => now)
+      const lost = await stores.sessions.add(newSession())
+      const kept = await stores.sessions.add(newSession({ proxyId: 'proxy-2' }))
+      now = BORN + OLD_MS
+      await stores.sessions.beat('proxy-2', { open: [named(kept)], ended: [] }, OLD_MS)
+      expect(await stores.sessions.endLost(OLD_MS)).toEqual([])
+      now += 1
+      expect(await stores.sessions.endLost(OLD_MS)).toEqual([{ ...lost, endedAt: now, endReason: PROXY_LOST }])
+      expect(await stores.sessions.endLost(OLD_MS)).toEqual([])
+      expect(await stores.sessions.find(kept.id)).toMatchObject({ endedAt: null })
+    })
+
+    test('a lost proxy that comes back has its sessions again, but for those that ended or are to end', async () => {
+      let now = BORN
+      await using stores = await open(() => now)
+      const stays = await stores.sessions.add(newSession())
+      const ended = await stores.sessions.add(newSession())
+      const revoked = await stores.sessions.add(newSession({ serverId: 'server-2' }))
+      now += OLD_MS + 1
+      expect(await stores.sessions.endLost(OLD_MS)).toHaveLength(3)
+      expect(await stores.sessions.wantServerEnd('server-2', 'revoked')).toBe(0)
+      const beat = { open: [named(stays, 1, 2), named(revoked)], ended: [over(ended)] }
+      const outcome = await stores.sessions.beat('proxy-1', beat, OLD_MS)
+      expect(new Set(idsOf(outcome.returned))).toEqual(new Set([stays.id, revoked.id]))
+      expect(outcome.ended).toMatchObject([{ id: ended.id, endReason: 'client_closed', endedAt: BORN + 500 }])
+      expect(outcome.end).toEqual([{ id: revoked.id, reason: 'revoked' }])
+      expect(await stores.sessions.find(stays.id)).toMatchObject({ endedAt: null, endReason: null, ...counts(1, 2) })
+    })
+
+    test('what a proxy does not know any more is lost, once it must have heard of it', async () => {
+      let now = BORN
+      await using stores = await open(() => now)
+      const session = await stores.sessions.add(newSession())
+      now = BORN + OLD_MS
+      expect((await stores.sessions.beat('proxy-1', nothing, OLD_MS)).ended).toEqual([])
+      now += 1
+      expect((await stores.sessions.beat('proxy-1', nothing, OLD_MS)).ended).toMatchObject([
+        { id: session.id, endReason: PROXY_LOST },
+      ])
+    })
+
+    test('sessions are forgotten some time after their end, open ones never', async () => {
+      let now = BORN
+      await using stores = await open(() => now)
+      const open_ = await stores.sessions.add(newSession())
+      const ended = await stores.sessions.add(newSession())
+      await stores.sessions.end(ended.id, 'ended')
+      now += 1_000
+      expect(await stores.sessions.forget(1_000)).toBe(0)
+      now += 1
+      expect(await stores.sessions.forget(1_000)).toBe(1)
+      expect(idsOf(await stores.sessions.list({ limit: 10 }))).toEqual([open_.id])
+    })
+
+    test('first beats of one proxy at once, and ends told to two at once, are no conflict', async () => {
+      await using stores = await open(() => BORN)
+      const beats = await Promise.all(Array.from({ length: 8 }, () => stores.sessions.beat('new', nothing, OLD_MS)))
+      expect(beats).toHaveLength(8)
+      const session = await stores.sessions.add(newSession())
+      const told = { open: [], ended: [over(session)] }
+      const outcomes = await Promise.all([1, 2, 3].map(() => stores.sessions.beat('proxy-1', told, OLD_MS)))
+      expect(outcomes.flatMap(({ ended }) => ended)).toHaveLength(1)
+    })
+
+    // Each session is on the disk before the next one: a slow disk takes its time for thousands of writes.
+    test('a thousand sessions fit into one beat', { timeout: 300_000 }, async () => {
+      await using stores = await open(() => BORN)
+      const sessions: Awaited<ReturnType<typeof stores.sessions.add>>[] = []
+      // Not all at once: waiting for a connection has a deadline as well, and is not what is claimed here.
+      while (sessions.length < 1000) {
+        sessions.push(...(await Promise.all(Array.from({ length: 20 }, () => stores.sessions.add(newSession())))))
+      }
+      const open_ = sessions.map((session, i) => named(session, i + 1, 1))
+      await stores.sessions.beat('proxy-1', { open: open_, ended: [] }, OLD_MS)
+      expect(await stores.sessions.find(sessions[999]!.id)).toMatchObject(counts(1000, 1))
+      const { ended } = await stores.sessions.beat('proxy-1', { open: [], ended: sessions.map((s) => over(s)) }, OLD_MS)
+      expect(ended).toHaveLength(1000)
+    })
+  })
+}

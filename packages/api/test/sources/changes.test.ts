@@ -1,0 +1,124 @@
+/** What follows when a source tells of a change: tokens that lead nowhere any more are void, also those in the making. */
+import { createLogger, silentLogger } from '@oriel/runtime'
+import { describe, expect, test } from 'vitest'
+import { startRevoker } from '../../src/console-auth-tokens/revoker.ts'
+import { combineSources, type ServerChange, type Source } from '../../src/index.ts'
+import { address, fakeSource, SERVER_ID, server, testApi } from '../support.ts'
+
+/** A source that tells what a test wants it to tell. */
+function telling(changes: Partial<Source> = {}) {
+  const listeners = new Set<(change: ServerChange) => void>()
+  const source = fakeSource([server()], {
+    ...changes,
+    subscribe(listener) {
+      listeners.add(listener)
+      return { [Symbol.dispose]: () => listeners.delete(listener) }
+    },
+  })
+  return {
+    source,
+    listeners,
+    tell: (kind: ServerChange['kind'], serverId = SERVER_ID) => {
+      for (const listener of listeners) listener({ serverId, kind })
+    },
+  }
+}
+
+/** A store that records the revoked servers, and fails for the first `failures` calls. */
+function noting(failures = 0) {
+  const revoked: string[] = []
+  const tokens = {
+    async revokeServer(serverId: string) {
+      if (failures-- > 0) throw new Error('the store is away')
+      revoked.push(serverId)
+      return 1
+    },
+  }
+  return { tokens, revoked }
+}
+
+describe('the revoker', () => {
+  test('revokes at every change, of every source of several', async () => {
+    const [one, two] = [telling(), telling()]
+    const { tokens, revoked } = noting()
+    await using source = combineSources([one.source, fakeSource(), two.source])
+    await using _ = startRevoker(source, tokens, { log: silentLogger() })
+    one.tell('stopped', 'a')
+    two.tell('gone', 'b')
+    one.tell('moved', 'a')
+    await expect.poll(() => revoked.toSorted()).toEqual(['a', 'a', 'b'])
+  })
+
+  test('owes what the store refuses, until it does not', async () => {
+    const { source, tell } = telling()
+    const { tokens, revoked } = noting(2)
+    await using _ = startRevoker(source, tokens, { log: silentLogger() })
+    tell('gone')
+    await expect.poll(() => revoked).toEqual([SERVER_ID])
+  })
+
+  test('logs an outage of the store as an error once, not with each retry', async () => {
+    const { source, tell } = telling()
+    const { tokens, revoked } = noting(3)
+    const lines: string[] = []
+    const log = createLogger({ name: 'test', destination: { write: (line) => void lines.push(line) } })
+    await using _ = startRevoker(source, tokens, { log })
+    tell('gone')
+    await expect.poll(() => revoked, { timeout: 20_000 }).toEqual([SERVER_ID])
+    expect(lines.map((line) => JSON.parse(line).msg)).toEqual([
+      'console tokens could not be revoked, they will be',
+      'console tokens revoked',
+    ])
+  })
+
+  test('listens no more once it is disposed of', async () => {
+    const { source, listeners } = telling()
+    const revoker = startRevoker(source, noting().tokens, { log: silentLogger() })
+    expect(listeners.size).toBe(1)
+    await revoker[Symbol.asyncDispose]()
+    expect(listeners.size).toBe(0)
+  })
+})
+
+describe('a console that is asked for', () => {
+  const BODY = { remote_console: { protocol: 'vnc', type: 'novnc' } }
+  const create = (api: Awaited<ReturnType<typeof testApi>>) =>
+    api.call('POST', `/v2.1/servers/${SERVER_ID}/remote-consoles`, { as: 'member', version: '2.6', body: BODY })
+
+  /** An API whose store does `during` while it makes a token, and the tokens it made. */
+  async function apiWhere(source: Source, during: () => void) {
+    const api = await testApi({ source })
+    const made: string[] = []
+    const { authorize } = api.deps.tokens
+    Object.assign(api.deps.tokens, {
+      async authorize(grant: Parameters<typeof authorize>[0]) {
+        during()
+        const one = await authorize.call(api.deps.tokens, grant)
+        made.push(one.token)
+        return one
+      },
+    })
+    return Object.assign(api, { made })
+  }
+
+  test('while its server moves away is refused, and no token of it is left', async () => {
+    const { source, tell, listeners } = telling()
+    await using api = await apiWhere(source, () => tell('moved'))
+    expect((await create(api)).status).toBe(409)
+    expect(api.made).toHaveLength(1)
+    expect(await api.deps.tokens.find(api.made[0]!)).toBeUndefined()
+    expect(listeners.size).toBe(0)
+  })
+
+  test('while another server moves, or when the source itself notices the move by asking, is opened', async () => {
+    const { source, tell } = telling({
+      async console() {
+        tell('moved')
+        return address
+      },
+    })
+    await using api = await apiWhere(source, () => tell('gone', 'another'))
+    expect((await create(api)).status).toBe(200)
+    expect(await api.deps.tokens.find(api.made[0]!)).toMatchObject({ serverId: SERVER_ID })
+  })
+})

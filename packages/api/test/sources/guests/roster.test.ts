@@ -1,0 +1,177 @@
+import { expect, test } from 'vitest'
+import type { ServerChange } from '../../../src/index.ts'
+import type { Guest } from '../../../src/sources/guests/guest.ts'
+import { Roster } from '../../../src/sources/guests/roster.ts'
+import { SERVER_ID, server } from '../../support.ts'
+
+const VNC = { host: '10.0.0.5', port: 5901 }
+const guest = (changes: Partial<Guest> = {}): Guest => ({
+  server: server(),
+  live: true,
+  consoles: { vnc: VNC },
+  ...changes,
+})
+const off = guest({ live: false, consoles: {} })
+
+/** Puts guests into places, one after another, and says what that told after the first. */
+function told(
+  ...steps: readonly (readonly [place: string, guest: Guest | undefined])[]
+): readonly ServerChange['kind'][] {
+  const roster = new Roster()
+  const [first, ...rest] = steps
+  roster.set(...first!)
+  const kinds: ServerChange['kind'][] = []
+  using _ = roster.subscribe(({ serverId, kind }) => {
+    expect(serverId).toBe(SERVER_ID)
+    kinds.push(kind)
+  })
+  for (const step of rest) roster.set(...step)
+  return kinds
+}
+
+const other = guest({ server: server({ projectId: 'another' }) })
+const elsewhere = guest({ consoles: { vnc: { ...VNC, port: 5902 } } })
+const more = guest({ consoles: { vnc: VNC, serial: VNC } })
+test.each([
+  [
+    'nothing, while all stays',
+    [
+      ['a', guest()],
+      ['a', guest()],
+    ],
+    [],
+  ],
+  [
+    'nothing, when a console is added',
+    [
+      ['a', guest()],
+      ['a', more],
+    ],
+    [],
+  ],
+  [
+    'moved, when a console is taken away',
+    [
+      ['a', more],
+      ['a', guest()],
+    ],
+    ['moved'],
+  ],
+  [
+    'moved, at another address',
+    [
+      ['a', guest()],
+      ['a', elsewhere],
+    ],
+    ['moved'],
+  ],
+  [
+    'moved, to another owner',
+    [
+      ['a', guest()],
+      ['a', other],
+    ],
+    ['moved'],
+  ],
+  [
+    'moved, when a copy elsewhere takes over, even at the same address',
+    [
+      ['a', guest()],
+      ['b', guest()],
+      ['a', undefined],
+    ],
+    ['moved'],
+  ],
+  [
+    'nothing, when a guest that runs has a second one beside it, whatever that does',
+    [
+      ['a', guest()],
+      ['b', elsewhere],
+      ['a', guest()],
+      ['b', other],
+      ['a', guest()],
+      ['b', undefined],
+    ],
+    [],
+  ],
+  [
+    'stopped, and nothing when it is gone thereafter',
+    [
+      ['a', guest()],
+      ['a', off],
+      ['a', undefined],
+    ],
+    ['stopped'],
+  ],
+  [
+    'gone',
+    [
+      ['a', guest()],
+      ['a', undefined],
+    ],
+    ['gone'],
+  ],
+  [
+    'gone, when another guest is in its place',
+    [
+      ['a', guest()],
+      ['a', guest({ server: server({ id: 'x' }) })],
+    ],
+    ['gone'],
+  ],
+  [
+    'nothing of a copy that stands in',
+    [
+      ['a', guest()],
+      ['b', guest({ standIn: true })],
+      ['b', undefined],
+    ],
+    [],
+  ],
+  [
+    'nothing of a copy that is off',
+    [
+      ['a', guest()],
+      ['b', off],
+      ['b', undefined],
+    ],
+    [],
+  ],
+] as const)('tells %s', (_, steps, kinds) => {
+  expect(told(...steps)).toEqual(kinds)
+})
+
+test('names a second guest once, again only after it was gone, and the first keeps the id', () => {
+  const twins: unknown[] = []
+  const roster = new Roster((twin) => twins.push(twin))
+  const twin = { id: SERVER_ID, first: 'a', second: 'b' }
+  for (const place of ['a', 'b', 'a', 'b', 'b', 'a']) roster.set(place, guest())
+  expect(twins).toEqual([twin])
+  expect(roster.find(SERVER_ID)?.place).toBe('a')
+  expect(roster.list()).toHaveLength(1)
+  roster.set('b', undefined)
+  roster.set('b', guest())
+  expect(twins).toEqual([twin, twin])
+})
+
+test('a guest that has taken a place keeps it when the one before it runs again', () => {
+  const roster = new Roster()
+  roster.set('a', guest())
+  roster.set('b', guest())
+  roster.set('a', off)
+  expect(roster.find(SERVER_ID)?.place).toBe('b')
+  roster.set('a', guest())
+  expect(roster.find(SERVER_ID)?.place).toBe('b')
+})
+
+test('an event of a refused guest does not affect the first one', () => {
+  const changes: unknown[] = []
+  const roster = new Roster()
+  using _ = roster.subscribe((change) => changes.push(change))
+  roster.set('a', guest())
+  roster.set('b', guest())
+  roster.stopped('b')
+  expect(changes).toEqual([])
+  roster.stopped('a')
+  expect(changes).toEqual([{ serverId: SERVER_ID, kind: 'stopped' }])
+})

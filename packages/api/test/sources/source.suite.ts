@@ -1,0 +1,102 @@
+/** What every source must do. Each adapter's test runs this whole suite. */
+import { describe, expect, test } from 'vitest'
+import { type ConsoleAddress, type Server, type ServerChange, type Source, SourceError } from '../../src/index.ts'
+
+/** A source with one server, which runs, has a VNC console and no SPICE console. */
+export interface SourceFixture extends AsyncDisposable {
+  readonly source: Source
+  readonly server: Pick<Server, 'id' | 'name' | 'projectId' | 'host'>
+  readonly vnc: ConsoleAddress
+  /** Ends the server. Absent: its servers never end. */
+  end?(): Promise<void>
+}
+
+export function sourceSuite(name: string, open: () => Promise<SourceFixture>): void {
+  const found = async ({ source, server }: SourceFixture) => (await source.find(server.id))!
+
+  describe(`source: ${name}`, () => {
+    test('lists its server, and finds the same by its id', async () => {
+      await using fixture = await open()
+      const [listed, ...others] = await fixture.source.list()
+      expect(listed).toMatchObject({ ...fixture.server, vmState: 'active', taskState: null })
+      expect(listed?.unansweredSince).toBeUndefined()
+      expect(others).toEqual([])
+      expect(await found(fixture)).toEqual(listed)
+    })
+
+    test('an id is found by exactly its own text', async () => {
+      await using fixture = await open()
+      const { id } = fixture.server
+      for (const other of ['', id.toUpperCase(), ` ${id}`, `${id}\n`, id.replaceAll('-', ''), '__proto__', `--${id}`]) {
+        expect(await fixture.source.find(other)).toBeUndefined()
+      }
+    })
+
+    test('says where the console is, each time it is asked', async () => {
+      await using fixture = await open()
+      for (const _ of [1, 2]) {
+        expect(await fixture.source.console(await found(fixture), 'vnc', 'novnc')).toMatchObject(fixture.vnc)
+      }
+    })
+
+    test('many who ask at once all get the answer', async () => {
+      await using fixture = await open()
+      const server = await found(fixture)
+      const asked = Array.from({ length: 40 }, () => fixture.source.console(server, 'vnc', 'novnc'))
+      for (const answer of await Promise.all(asked)) expect(answer).toMatchObject(fixture.vnc)
+    })
+
+    test.each([
+      ['spice', 'spice-html5'],
+      ['spice', 'spice-direct'],
+      ['mks', 'webmks'],
+      ['rdp', 'rdp-html5'],
+    ] as const)('a console that is not there is not available: %s, %s', async (protocol, type) => {
+      await using fixture = await open()
+      const refused = fixture.source.console(await found(fixture), protocol, type)
+      await expect(refused).rejects.toSatisfy(isSourceError('ConsoleTypeUnavailable'))
+    })
+
+    test('a server that it does not know has no console', async () => {
+      await using fixture = await open()
+      const stranger = { ...(await found(fixture)), id: 'f0000000-0000-4000-8000-000000000000' }
+      const refused = fixture.source.console(stranger, 'vnc', 'novnc')
+      await expect(refused).rejects.toSatisfy(isSourceError('InstanceNotFound'))
+    })
+
+    test('is ready', async () => {
+      await using fixture = await open()
+      await fixture.source.check?.()
+    })
+
+    test('a server that ends has no console any more, and whoever listens is told', async () => {
+      await using fixture = await open()
+      if (!fixture.end) return expect(fixture.source.subscribe).toBeUndefined()
+      const server = await found(fixture)
+      const told = nextChange(fixture.source)
+      await fixture.end()
+      expect(['stopped', 'gone']).toContain((await told).kind)
+      expect((await told).serverId).toBe(server.id)
+      await expect(fixture.source.console(server, 'vnc', 'novnc')).rejects.toBeInstanceOf(SourceError)
+      await expect.poll(async () => (await fixture.source.find(server.id))?.vmState ?? 'gone').not.toBe('active')
+    })
+
+    test('its own end says nothing about its servers', async () => {
+      const fixture = await open()
+      const changes: ServerChange[] = []
+      fixture.source.subscribe?.((change) => changes.push(change))
+      await fixture.source[Symbol.asyncDispose]()
+      await fixture[Symbol.asyncDispose]()
+      expect(changes).toEqual([])
+    })
+  })
+}
+
+export const isSourceError = (code: string) => (error: unknown) => error instanceof SourceError && error.code === code
+
+/** The next change that the source tells of. */
+export async function nextChange(source: Source): Promise<ServerChange> {
+  const { promise, resolve } = Promise.withResolvers<ServerChange>()
+  using _subscription = source.subscribe!(resolve)
+  return await promise
+}

@@ -1,0 +1,50 @@
+/** Describes, for each console type, the protection in force against a port that now belongs to another guest. */
+import type { Validation } from '../authority/authority.ts'
+import { type ProxyConfig, servedTypes } from '../config.ts'
+import type { IdentitySetting } from '../consoles/console.ts'
+import { identityOf } from '../consoles/identity-setting.ts'
+import type { ServedConsoleType } from '../consoles/index.ts'
+
+/** What `/readyz` and `--check-config` show. */
+export type Protection = Readonly<Partial<Record<ServedConsoleType, string>>>
+
+/** The validation that follows from the configuration alone. */
+export const validationOf = ({ authority }: Pick<ProxyConfig, 'authority'>): Validation =>
+  authority.kind === 'nova' ? (authority.validate ?? 'untried') : 'built-in'
+
+/** Lines for `--check-config`, one for each console type. */
+export const describeProtection = (config: ProxyConfig): string[] =>
+  Object.entries(protectionOf(config, validationOf(config))).map(([type, text]) => `${type}: ${text}`)
+
+/** One sentence for each console type that the listeners serve. */
+export function protectionOf(config: ProxyConfig, validation: Validation): Protection {
+  const identity = identityOf(config)
+  const types = [...new Set(config.listen.flatMap(servedTypes))]
+  return Object.fromEntries(
+    types.map((type) => [type, `identity ${identity}: ${identities[identity](type)}; ${validations[validation]}`]),
+  )
+}
+
+const SEEN: Readonly<Record<ServedConsoleType, string>> = {
+  novnc: 'the guest must show the name of the instance',
+  'spice-direct': 'the guest must show the UUID of the instance',
+  'spice-html5': 'only SPICE is relayed; the guest cannot be identified',
+  serial: 'neither VNC nor SPICE is relayed; the guest cannot be identified',
+  webmks: 'neither VNC nor SPICE is relayed; the guest cannot be identified',
+}
+
+const identities: Readonly<Record<IdentitySetting, (type: ServedConsoleType) => string>> = {
+  off: () => 'the guest is not checked',
+  warn: () => 'another guest is logged, but not refused',
+  enforce: (type) => SEEN[type],
+}
+
+const validations: Readonly<Record<Validation, string>> = {
+  fresh: 'validate fresh: Nova creates a new console of the instance, and the proxy dials only its address',
+  state:
+    'validate state: Nova confirms that the server can have a console and has not changed its host; a port that changed hands on that host is not detected',
+  off: 'validate off: a port that changed hands is not detected',
+  untried:
+    'validate fresh, or state if Nova does not let the service user create consoles: the first console will show which',
+  'built-in': 'validate built in: oriel-api looks for the console again before each session',
+}

@@ -1,0 +1,137 @@
+/** The port through which the proxy learns what a token means. Adapters stand in `authority/`, one file each. */
+import type { ConnectInfo, EndReason, OpenableConsoleType } from '@oriel/contract'
+import type { Health, Logger, Secret } from '@oriel/runtime'
+import type { InstanceNames } from '../rfb/identity.ts'
+import type { OpenSession } from '../session/sessions.ts'
+import type { Breaker } from './breaker.ts'
+
+/** What an authority says of a token: where the console is, checked, and whatever more it knows. */
+export interface Admission {
+  readonly instance: string
+  /** What the instance is called, where the authority says it. */
+  readonly instanceName?: string
+  readonly host: string
+  /** 1 to 65535; 0: none, which only `spice-direct` may have. */
+  readonly port: number
+  readonly internalAccessPath?: string
+  readonly tlsPort?: number
+  /** When not said, the listener decides. */
+  readonly type?: OpenableConsoleType
+  /** When the token ceases to be valid. When not said, only the authority knows. */
+  readonly expiresAt?: Date
+  /** The console's base URL, whose scheme a page must have come by. */
+  readonly baseUrl?: string
+  /** Where the authority keeps a record of the session, it must hear how it goes on. */
+  readonly record?: SessionRecord
+}
+
+/** What is told of a session to the authority that admitted it. */
+export interface SessionRecord {
+  /** The authority's id of the session. */
+  readonly id: string
+  /** It is open: its bytes are reported, and it may be ended from afar. Told again when a viewer comes back to it. */
+  opened(session: Pick<OpenSession, 'view' | 'end'>): void
+  /** It is over, or was refused and never opened. The first call counts. @param at default: now */
+  ended(reason: EndReason, at?: Date): void
+}
+
+/** A token that is about to open a console at a listener. */
+export interface ConsoleClaim {
+  readonly admission: Admission
+  /** The console type that the listener serves. */
+  readonly type: OpenableConsoleType
+  readonly tokenDigest: string
+}
+
+/**
+ * How the authority confirms that a console still belongs to the instance. `fresh`: by creating a new console;
+ * `state`: by the server's state and host; `untried`: `fresh` or else `state`, decided by the first console;
+ * `built-in`: `admit` does it.
+ */
+export type Validation = 'fresh' | 'state' | 'off' | 'untried' | 'built-in'
+
+export interface Authority extends AsyncDisposable {
+  /**
+   * Starts checking whether the authority can be used, and updating `health`. Called once, when the proxy starts.
+   * Absent: the authority checks from its creation on.
+   */
+  watch?(log: Logger): void
+  /**
+   * Signs in and makes a request that changes nothing.
+   * @throws ConfigError that names the key to change, if the authority cannot be used; the signal's reason once it aborts
+   */
+  verify?(signal: AbortSignal): Promise<void>
+  /** Shown by `/readyz`. */
+  readonly health: Health
+  /** What keeps an authority that fails from being asked, where there is such a thing. Shown by `/metrics`. */
+  readonly breaker?: Pick<Breaker, 'state'>
+  /** The same for `names`, which may fail while tokens are answered. */
+  readonly namesBreaker?: Pick<Breaker, 'state'>
+  /**
+   * What `token` means, asked on behalf of a client.
+   * @throws Refused `unknown_token`, `console_moved` or `authority_unavailable`; the signal's reason once it aborts
+   */
+  admit(token: Secret, client: { readonly address: string }, signal: AbortSignal): Promise<Admission>
+  /**
+   * The names under which a hypervisor may show an instance, where admissions do not say them.
+   * @throws Refused `console_moved` or `authority_unavailable`; the signal's reason once it aborts
+   */
+  names?(instance: string, signal: AbortSignal): Promise<InstanceNames>
+  /** The validation in force at the moment. Default: `built-in`. */
+  readonly validation?: Validation
+  /**
+   * Confirms, before the proxy relays a byte, that the console still belongs to the instance. Absent if `admit` does so.
+   * @returns the admission to dial, with the console's current address
+   * @throws Refused; the signal's reason once it aborts
+   */
+  validate?(claim: ConsoleClaim, signal: AbortSignal): Promise<Admission>
+}
+
+/** The fault in an answer that an authority gave, whose console cannot be dialled. */
+export class UnusableConnectInfo extends Error {
+  override readonly name = 'UnusableConnectInfo'
+}
+
+/**
+ * Nova's connect info as an admission. The answer comes from outside, so everything that is dialled is checked.
+ * @throws UnusableConnectInfo
+ */
+export function admissionOf(info: ConnectInfo): Admission {
+  const { instance_uuid, host, port, internal_access_path } = info
+  if (!isText(instance_uuid)) throw new UnusableConnectInfo('the instance_uuid is no text')
+  if (!isHost(host)) throw new UnusableConnectInfo(`the host is ${JSON.stringify(host)}`)
+  if ('tls_port' in info) return nativeAdmission(info, host)
+  if (!isPort(port)) throw new UnusableConnectInfo(`the port is ${JSON.stringify(port)}`)
+  const path = optional(internal_access_path, isText, 'internal_access_path')
+  return {
+    instance: instance_uuid,
+    host,
+    port,
+    ...(path === undefined ? {} : { internalAccessPath: path }),
+  }
+}
+
+/**
+ * Nova says no type, but only tokens of type `spice-direct` have the key `tls_port`. Its ports come from the domain's
+ * XML, where an absent one reads null, 0 or -1; one of the two must be there.
+ */
+function nativeAdmission({ instance_uuid, port, tls_port }: ConnectInfo, host: string): Admission {
+  const [clear, secure] = [optional(given(port), isPort, 'port'), optional(given(tls_port), isPort, 'tls_port')]
+  if (clear === undefined && secure === undefined) throw new UnusableConnectInfo('there is neither port nor tls_port')
+  const tls = secure === undefined ? {} : { tlsPort: secure }
+  return { instance: instance_uuid, type: 'spice-direct', host, port: clear ?? 0, ...tls }
+}
+
+const given = (port: unknown) => (port === 0 || port === -1 ? undefined : port)
+
+function optional<T>(value: unknown, fits: (value: unknown) => value is T, name: string): T | undefined {
+  if (value === null || value === undefined) return undefined
+  if (!fits(value)) throw new UnusableConnectInfo(`the ${name} is ${JSON.stringify(value)}`)
+  return value
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.length <= 1024
+const isPort = (value: unknown): value is number =>
+  Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 65535
+/** A name or an address without brackets; a zone index may follow an IPv6 address. */
+const isHost = (value: unknown): value is string => typeof value === 'string' && /^[\w.:%-]{1,255}$/.test(value)

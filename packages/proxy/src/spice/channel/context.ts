@@ -1,0 +1,56 @@
+/** What the connections of all SPICE clients share. */
+import type { AddressSet, Logger } from '@oriel/runtime'
+import type { ForwardedHeader } from '../../admit/forwarded.ts'
+import type { Limits, Places } from '../../admit/limits.ts'
+import type { Authority } from '../../authority/authority.ts'
+import type { ProxyMetrics } from '../../metrics.ts'
+import type { BufferBudget } from '../../session/buffer-budget.ts'
+import type { Sessions } from '../../session/sessions.ts'
+import type { Timing } from '../../timing.ts'
+import type { SpiceSession } from '../session/session.ts'
+import type { Tickets } from '../session/tickets.ts'
+import type { TicketKeys } from '../wire/ticket-keys.ts'
+import type { SpiceSecurity } from './hypervisor-leg.ts'
+import type { MainRules } from './main-channel.ts'
+
+/** What the configuration decides. */
+export interface SpiceSettings extends MainRules {
+  readonly policy: 'enforce' | 'watch'
+  /** What happens to a session of a machine for which another ticket opens one. */
+  readonly inUse: 'take_over' | 'refuse'
+  readonly graceMs: number
+  readonly maxChannels: number
+  /** From the ticket to the hypervisor's result: the target of a migration may take ten seconds. */
+  readonly legTimeoutMs: number
+  /** How long the answer to a wrong ticket is held back. */
+  readonly wrongTicketDelayMs: number
+  /** How long a client may take to read why it was refused, and to close. */
+  readonly flushTimeoutMs: number
+  readonly enforceTokenExpiry: boolean
+  readonly security: SpiceSecurity
+}
+
+/** What connections share: one object for the whole proxy. */
+export interface SpiceContext {
+  readonly settings: SpiceSettings
+  readonly keys: TicketKeys
+  readonly tickets: Tickets
+  readonly authority: Authority
+  /** Where a token is used up, when its file is given. */
+  readonly limits: Pick<Limits, 'use'>
+  readonly places: Places
+  readonly sessions: Sessions
+  /** The open session of each instance. */
+  readonly byInstance: Map<string, SpiceSession>
+  readonly trustedProxies: AddressSet
+  /** The header of trusted proxies that is read. Default: both. */
+  readonly forwardedHeader?: ForwardedHeader | undefined
+  readonly timing: Timing
+  /** The memory for bytes that wait for clients. */
+  readonly budget: BufferBudget
+  readonly metrics: ProxyMetrics
+  readonly log: Logger
+  readonly draining: () => boolean
+  /** Aborts when connections that are not through yet must give up. */
+  readonly closing: AbortSignal
+}

@@ -1,0 +1,267 @@
+/**
+ * The leg to a SPICE server: TLS first, the link with the client's own capabilities, the hypervisor's ticket. The proxy
+ * is an ordinary client there.
+ */
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { connect as tlsConnect } from 'node:tls'
+import { deadline, isLoopback, type Secret } from '@oriel/runtime'
+import { checkIdentity, type ExpectedIdentity, serverName } from '../../hypervisor/server-certificate.ts'
+import { Refused } from '../../refused.ts'
+import { type SpiceTarget, targetText } from '../session/target.ts'
+import { has } from '../wire/capabilities.ts'
+import {
+  buildLinkMessage,
+  HEADER_BYTES,
+  LinkFault,
+  type LinkMessage,
+  type LinkReply,
+  parseLinkReply,
+  parseServerHeader,
+  u32,
+} from '../wire/link.ts'
+import {
+  channelTypes,
+  commonCapabilities,
+  linkErrors,
+  linkErrorText,
+  MAGIC,
+  MECHANISM_SPICE,
+} from '../wire/protocol.ts'
+import { SocketReader } from '../wire/socket-reader.ts'
+import { encryptTicket } from '../wire/ticket-keys.ts'
+
+/** How legs to SPICE servers are protected. Certificates are always verified. */
+export interface SpiceSecurity extends ExpectedIdentity {
+  /** The hypervisors' certificate authority, PEM. Default: the authorities that Node knows. */
+  readonly ca?: string | undefined
+  /** Whether bytes may go in clear. Not said: only to this machine itself. */
+  readonly allowPlaintext?: boolean | undefined
+  /** The ticket of every hypervisor, as `spice_password` of libvirt sets it. Default: ticketing is off. */
+  readonly password?: Secret | undefined
+}
+
+export interface LegDeadlines {
+  /** For TCP and TLS together. */
+  readonly dialTimeoutMs: number
+  /** For all of it: while a machine migrates, its target may take ten seconds to answer. */
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
+}
+
+/** A leg on which both sides may send messages now. */
+export interface HypervisorLeg {
+  readonly socket: Socket
+  readonly reader: SocketReader
+  readonly reply: LinkReply
+  readonly encrypted: boolean
+}
+
+const KEEP_ALIVE_MS = 30_000
+const { authSelection, authSpice, authSasl, miniHeader } = commonCapabilities
+
+/** Opens a channel. @throws Refused; the signal's reason once it aborts */
+export function openLeg(
+  target: SpiceTarget,
+  link: LinkMessage,
+  security: SpiceSecurity,
+  deadlines: LegDeadlines,
+): Promise<HypervisorLeg> {
+  return withDeadline(target, deadlines, async (signal) => {
+    const leg = await linked(target, link, security, deadlines, signal)
+    return ended(leg, signal, async () => {
+      await authenticate(leg, link, security.password?.reveal() ?? '')
+      return leg
+    })
+  })
+}
+
+/**
+ * Whether a main channel could be opened, asked without disturbing a session that is open: the connection ends before
+ * the ticket. @throws Refused; the signal's reason once it aborts
+ */
+export function probe(target: SpiceTarget, security: SpiceSecurity, deadlines: LegDeadlines): Promise<void> {
+  const common = [authSelection | authSpice | miniHeader]
+  const link = { connectionId: 0, channelType: channelTypes.main, channelId: 0, common, channel: [] }
+  return withDeadline(target, deadlines, async (signal) => {
+    const { socket } = await linked(target, link, security, deadlines, signal)
+    socket.destroy()
+  })
+}
+
+/** Runs `work` with a deadline of its own, and says in a Refused what went wrong. */
+async function withDeadline<T>(
+  target: SpiceTarget,
+  { timeoutMs, signal }: LegDeadlines,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  using limit = deadline(timeoutMs, signal)
+  try {
+    return await work(limit.signal)
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason
+    if (limit.passed)
+      throw new Refused('console_timeout', `${targetText(target)}: no link in ${timeoutMs} ms`, { cause })
+    throw cause instanceof Refused ? cause : new Refused('console_unreachable', reasonOf(target, cause), { cause })
+  }
+}
+
+/** Link error 6 comes where a hypervisor protects only some of its channels. */
+async function linked(
+  target: SpiceTarget,
+  link: LinkMessage,
+  security: SpiceSecurity,
+  deadlines: LegDeadlines,
+  signal: AbortSignal,
+): Promise<HypervisorLeg> {
+  const { host, port, tlsPort } = target
+  const tried = tlsPort === undefined ? undefined : await linkAt(host, tlsPort, security, link, deadlines, signal)
+  if (tried && tried.reply.error !== linkErrors.need_unsecured) return accepted(tried, link)
+  tried?.socket.destroy()
+  if (port === undefined)
+    throw new Refused('security_failed', `${host} wants this channel in clear, and names no port for it`)
+  if (!mayBeClear(host, security)) {
+    throw new Refused(
+      'security_failed',
+      `${host} offers no TLS, and hypervisor.spice.allow_plaintext does not allow less`,
+    )
+  }
+  return accepted(await linkAt(host, port, undefined, link, deadlines, signal), link)
+}
+
+const mayBeClear = (host: string, { allowPlaintext = isLoopback(host) }: SpiceSecurity) => allowPlaintext
+
+function accepted(leg: HypervisorLeg, link: LinkMessage): HypervisorLeg {
+  const objection = objectionTo(leg, link)
+  if (objection === undefined) return leg
+  leg.socket.destroy()
+  throw new Refused('security_failed', objection)
+}
+
+function objectionTo({ reply, encrypted }: HypervisorLeg, { common }: LinkMessage): string | undefined {
+  const { error } = reply
+  if (error === linkErrors.need_secured)
+    return `the hypervisor wants TLS${encrypted ? '' : ', but no tls_port is known'}`
+  if (error !== linkErrors.ok) return `the hypervisor answers ${linkErrorText(error)}`
+  if (has(reply.common, authSelection) && !has(reply.common, authSpice)) {
+    return has(reply.common, authSasl) ? 'the hypervisor wants SASL' : 'the hypervisor takes no ticket'
+  }
+  if (has(common, miniHeader) && !has(reply.common, miniHeader)) return 'the hypervisor has no MINI_HEADER'
+  return undefined
+}
+
+/** Connects and exchanges link messages, over TLS when `security` is given. */
+async function linkAt(
+  host: string,
+  port: number,
+  security: SpiceSecurity | undefined,
+  link: LinkMessage,
+  { dialTimeoutMs }: LegDeadlines,
+  signal: AbortSignal,
+): Promise<HypervisorLeg> {
+  const socket = security ? openTls(host, port, security) : openTcp(host, port)
+  await connected(socket, security ? 'secureConnect' : 'connect', dialTimeoutMs, signal)
+  const reader = new SocketReader(socket)
+  return ended({ socket }, signal, async () => {
+    socket.write(buildLinkMessage(link))
+    const size = parseServerHeader(await reader.read(HEADER_BYTES))
+    const reply = parseLinkReply(await reader.read(size))
+    return { socket, reader, reply, encrypted: security !== undefined }
+  })
+}
+
+const tcpOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS } as const
+
+const openTcp = (host: string, port: number): Socket => connect({ host, port, ...tcpOptions })
+
+function openTls(host: string, port: number, security: SpiceSecurity): Socket {
+  const socket = tlsConnect({
+    host,
+    port,
+    // An intermediate CA is trusted without its root: the operator named it.
+    ...(security.ca === undefined ? {} : { ca: security.ca, allowPartialTrustChain: true }),
+    servername: serverName(host, security.hosts),
+    minVersion: 'TLSv1.2',
+    // Said in so many words, since a variable of the environment would otherwise switch it off.
+    rejectUnauthorized: true,
+    checkServerIdentity: (_, certificate) => checkIdentity(host, certificate, security),
+  })
+  // Options of TCP that `tls.connect` does not take in every version.
+  return socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS)
+}
+
+async function connected(socket: Socket, event: 'connect' | 'secureConnect', timeoutMs: number, signal: AbortSignal) {
+  using limit = deadline(timeoutMs, signal)
+  try {
+    await once(socket, event, { signal: limit.signal })
+  } catch (cause) {
+    socket.on('error', () => {}).destroy()
+    if (signal.aborted) throw signal.reason
+    if (limit.passed) throw new Refused('console_timeout', `no connection within ${timeoutMs} ms`, { cause })
+    throw new Refused(
+      isNetworkError(cause) ? 'console_unreachable' : 'security_failed',
+      `no connection: ${textOf(cause)}`,
+      {
+        cause,
+      },
+    )
+  }
+}
+
+/** Sends the ticket and reads the result. A SASL server answers with a link reply in its place. */
+async function authenticate(
+  { socket, reader, reply }: HypervisorLeg,
+  { common }: LinkMessage,
+  password: string,
+): Promise<void> {
+  if (has(common, authSelection) && has(reply.common, authSelection)) socket.write(u32(MECHANISM_SPICE))
+  socket.write(encryptTicket(reply.publicKey, password))
+  const result = await reader.read(4)
+  if (result.equals(MAGIC)) throw new Refused('security_failed', 'the hypervisor refused the authentication mechanism')
+  const code = result.readUInt32LE()
+  if (code === linkErrors.permission_denied) {
+    throw new Refused(
+      'security_failed',
+      'the hypervisor wants a ticket of its own: is hypervisor.spice.password right?',
+    )
+  }
+  if (code !== linkErrors.ok) throw new Refused('security_failed', `the hypervisor's result is ${linkErrorText(code)}`)
+}
+
+/** Ends the socket when the signal aborts meanwhile, or when `work` fails. */
+async function ended<T>({ socket }: { socket: Socket }, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  const abort = () => socket.destroy()
+  if (signal.aborted) abort()
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await work()
+  } catch (error) {
+    socket.destroy()
+    throw error
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+const networkErrors = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EPIPE',
+])
+
+const isNetworkError = (cause: unknown) => networkErrors.has((cause as NodeJS.ErrnoException).code ?? '')
+
+const textOf = (cause: unknown) => {
+  const { code, message } = cause as NodeJS.ErrnoException
+  return isNetworkError(cause) ? code : message
+}
+
+function reasonOf(target: SpiceTarget, cause: unknown): string {
+  const what = cause instanceof LinkFault ? 'it does not speak SPICE: ' : ''
+  return `${targetText(target)}: ${what}${(cause as Error).message}`
+}

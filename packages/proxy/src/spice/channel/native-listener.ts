@@ -1,0 +1,152 @@
+/** A port on which SPICE clients connect, in clear or over TLS: how many may wait, and for how long. */
+import { createServer, type Server, type Socket } from 'node:net'
+import { createSecureContext, createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
+import { listenOn, parseListen } from '@oriel/runtime'
+import { requireProxyHeader } from '../../admit/proxy-protocol.ts'
+import { RateLimit } from '../../admit/rate-limit.ts'
+import { plainAddress } from '../../admit/site.ts'
+import { Waiting } from '../../admit/waiting.ts'
+import { readLink } from '../wire/client-link.ts'
+import { buildLinkErrorReply } from '../wire/link.ts'
+import { SocketReader } from '../wire/socket-reader.ts'
+import { handleConnection } from './channel.ts'
+import type { SpiceContext } from './context.ts'
+import { endWith } from './refuse.ts'
+
+/** PEM texts. */
+export interface Certificate {
+  readonly cert: string
+  readonly key: string
+}
+
+export interface NativeListenerOptions {
+  /** `host:port`; port 0 picks a free one. */
+  readonly address: string
+  /** Default: in clear. */
+  readonly tls?: Certificate | undefined
+  /** Answers every link in clear with "TLS is needed", and nothing else. */
+  readonly onlyRefers?: boolean
+  /** Whether every connection begins with a header of the PROXY protocol, from a trusted balancer. */
+  readonly proxyProtocol: boolean
+  /** For TLS, link and ticket together. */
+  readonly handshakeTimeoutMs: number
+  /** How many connections may be on their way to a ticket: in all, and for one address (of IPv6, one /64). */
+  readonly maxWaiting: number
+  readonly maxWaitingPerClient: number
+  /** When all places are taken: how long until a connection that has sent something may be replaced. */
+  readonly displacedAfterMs: number
+}
+
+export interface NativeListener {
+  /** The bound `host:port`. */
+  readonly address: string
+  /**
+   * Shows another certificate from the next connection on.
+   * @throws the error of TLS for one that is unusable; the present one stays
+   */
+  secure(certificate: Certificate): void
+  /** Stops listening. Channels that are open stay. */
+  stop(): void
+  /** Drops every connection; resolves when the port is closed. */
+  close(): Promise<void>
+}
+
+const KEEP_ALIVE_MS = 30_000
+const TLS = { minVersion: 'TLSv1.2' } as const
+
+/** @throws ListenError when the address cannot be bound, Error when certificate or key are unusable */
+export async function startNativeListener(
+  context: SpiceContext,
+  options: NativeListenerOptions,
+): Promise<NativeListener> {
+  const { address, tls } = options
+  const told = new RateLimit({ perMinute: 1 })
+  const waiting = new Waiting({
+    ...options,
+    maxWaiting: () => options.maxWaiting,
+    onDisplaced: (client) => {
+      if (!told.take(''))
+        context.log.warn(
+          { client, limit: 'waiting SPICE clients' },
+          'too many waiting connections: a new one replaced this',
+        )
+    },
+  })
+  const tcp = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS } as const
+  const { handshakeTimeoutMs: handshakeTimeout } = options
+  const secured = tls && createTlsServer({ ...tcp, ...tls, ...TLS, handshakeTimeout })
+  const server: Server = secured ?? createServer(tcp)
+  const bound = await listenOn(server, parseListen(address))
+  const sockets = new Set<Socket>()
+  const accept = (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket)).on('error', () => {})
+    takeIn(context, bound, socket, waiting, options).catch((err) => {
+      context.log.error({ err }, 'a SPICE connection failed by a fault of the proxy')
+      socket.destroy()
+    })
+  }
+  server.on('connection', (socket) => waiting.arrive(socket))
+  if (tls) {
+    server.on('secureConnection', accept)
+    server.on('tlsClientError', (error: Error, socket: Socket) => {
+      context.log.debug(
+        { listener: bound, client: plainAddress(socket.remoteAddress), detail: error.message },
+        'no TLS with a client',
+      )
+    })
+  } else {
+    server.on('connection', accept)
+  }
+  if (options.proxyProtocol) requireProxyHeader(server, { trusted: context.trustedProxies, log: context.log })
+  context.log.info({ address: bound, consoles: ['spice-direct'], tls: tls !== undefined, native: true }, 'listening')
+  const secure = (certificate: Certificate) => secured && replaceCertificate(secured, certificate)
+  return { address: bound, secure, ...closers(server, sockets) }
+}
+
+/** Tried first: a server would be left with half of an unusable pair. */
+function replaceCertificate(server: TlsServer, certificate: Certificate): void {
+  createSecureContext({ ...certificate, ...TLS })
+  server.setSecureContext({ ...certificate, ...TLS })
+}
+
+function closers(server: Server, sockets: ReadonlySet<Socket>): Pick<NativeListener, 'stop' | 'close'> {
+  const { promise: closed, resolve } = Promise.withResolvers<void>()
+  return {
+    stop: () => void server.close(() => resolve()),
+    close: () => {
+      for (const socket of sockets) socket.destroy()
+      return closed
+    },
+  }
+}
+
+async function takeIn(
+  context: SpiceContext,
+  listener: string,
+  socket: Socket,
+  waiting: Waiting,
+  { onlyRefers = false }: NativeListenerOptions,
+): Promise<void> {
+  const place = waiting.placeOf(socket)
+  if (!place) return void socket.destroy()
+  const { signal, settled } = place
+  const client = plainAddress(socket.remoteAddress)
+  const giveUp = AbortSignal.any([signal, context.closing])
+  if (onlyRefers) await refer(socket, giveUp, context.settings.flushTimeoutMs)
+  else await handleConnection(context, { socket, client, listener, signal: giveUp, settled })
+  // Whoever was refused, or sent elsewhere, counts until the connection is gone.
+  if (socket.destroyed) settled()
+  else socket.once('close', settled)
+}
+
+/** The client is told to come over TLS: it does so by itself when its file names such a port. */
+async function refer(socket: Socket, signal: AbortSignal, flushTimeoutMs: number): Promise<void> {
+  signal.addEventListener('abort', () => socket.destroy(), { once: true })
+  try {
+    await readLink(new SocketReader(socket))
+    endWith(socket, buildLinkErrorReply('need_secured'), flushTimeoutMs)
+  } catch {
+    socket.destroy()
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * The address that a console URL of type `spice-direct` leads to: a token in, a `.vv` file out. It is reached without
+ * signing in and costs a question to the authority, so it is limited by address. Before the file is given the console is
+ * tried, so that what would end as a viewer with nothing to see ends as a page that says why.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { networkOf, Secret, sha256Hex } from '@oriel/runtime'
+import { reachConfirmed } from '../../admit/confirm.ts'
+import type { RateLimit } from '../../admit/rate-limit.ts'
+import { plainAddress, readSite, type Site } from '../../admit/site.ts'
+import { isToken, requestToken } from '../../admit/token.ts'
+import type { Admission, ConsoleClaim, SessionRecord } from '../../authority/authority.ts'
+import { Refused } from '../../refused.ts'
+import type { SpiceContext } from '../channel/context.ts'
+import { probe } from '../channel/hypervisor-leg.ts'
+import { type SpiceTarget, targetText } from '../session/target.ts'
+import type { PublicEndpoint } from '../session/tickets.ts'
+import { VV_TYPE, vvFile, vvFileName } from './vv.ts'
+import { PAGE_HEADERS, refusalPage, type VvRefusal, vvRefusal } from './vv-page.ts'
+
+/** Paths, below the listener's prefix where it serves several types. The second is Kerbside's. */
+export const VV_PATHS: readonly string[] = ['/nova', '/nova-console.vv']
+
+export interface VvOptions {
+  readonly rateLimit: RateLimit
+  /** Where viewers find the proxy; `host` when it is configured, else the name by which the request came. */
+  readonly endpoint: () => Omit<PublicEndpoint, 'host'> & { readonly host?: string | undefined }
+  /** PEM of the authority of the proxy's certificate, where viewers need it. */
+  readonly ca: () => string | undefined
+  /** How long the console may take to answer the trial. */
+  readonly probeTimeoutMs: number
+}
+
+/** What is known of whoever asks. */
+interface Asking {
+  address: string
+  record?: SessionRecord | undefined
+}
+
+/** A console that another one uses, where the setting is `refuse`. */
+class InUse extends Error {
+  override readonly name = 'InUse'
+}
+
+/** Answers a request for one of {@link VV_PATHS}. Never rejects. */
+export async function answerVv(
+  context: SpiceContext,
+  options: VvOptions,
+  listener: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const client: Asking = { address: plainAddress(request.socket.remoteAddress) }
+  const gone = new AbortController()
+  response.once('close', () => gone.abort(new Error('the client left')))
+  try {
+    if (request.method === 'HEAD') return void response.writeHead(200, { ...COMMON, 'Content-Type': VV_TYPE }).end()
+    if (request.method !== 'GET') return void response.writeHead(405, { ...COMMON, Allow: 'GET, HEAD' }).end()
+    await mint(context, options, listener, request, response, client, AbortSignal.any([gone.signal, context.closing]))
+  } catch (error) {
+    if (gone.signal.aborted) return client.record?.ended('client_lost')
+    const name = error instanceof Refused ? error.refusal : error instanceof InUse ? 'in_use' : 'authority_unavailable'
+    const detail = (error as Error).message
+    const refusal = name === 'in_use' ? 'too_many' : name
+    client.record?.ended(refusal)
+    context.metrics.admission(refusal)
+    const level = error instanceof InUse || (error instanceof Refused && error.cause === undefined) ? 'info' : 'warn'
+    context.log[level](
+      { listener, client: client.address, refusal: name, detail, err: (error as Error).cause },
+      'refused',
+    )
+    sendPage(response, name, error instanceof Refused ? error.headers : {})
+  }
+}
+
+const COMMON = {
+  'Cache-Control': 'no-store',
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'no-referrer',
+} as const
+
+async function mint(
+  context: SpiceContext,
+  options: VvOptions,
+  listener: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+  client: Asking,
+  signal: AbortSignal,
+): Promise<void> {
+  const { settings, timing, tickets, authority, metrics, log } = context
+  const { headers, rawHeaders, socket } = request
+  if (context.draining()) throw new Refused('draining', 'the proxy is stopping')
+  const peer = { headers, rawHeaders, peerAddress: socket.remoteAddress }
+  const site = readSite(peer, context.trustedProxies, context.forwardedHeader)
+  client.address = site.client
+  limitRate(options.rateLimit, site.client)
+  const token = requireToken(request.url ?? '')
+  const admission = await metrics.timed('authority', 'spice-direct', () => authority.admit(token, client, signal))
+  client.record = admission.record
+  targetOf(admission)
+  refuseInUse(context, admission)
+  const tokenDigest = sha256Hex(token.reveal())
+  using use = context.limits.use({ tokenDigest, client: site.client, type: 'spice-direct' })
+  const limits = { dialTimeoutMs: timing.dialTimeoutMs, timeoutMs: options.probeTimeoutMs }
+  const tried = async (at: Admission, until: AbortSignal) =>
+    void (await probe(targetOf(at), settings.security, { ...limits, signal: until }))
+  const validate = authority.validate && {
+    validate: (claim: ConsoleClaim, until: AbortSignal) =>
+      metrics.timed('validation', 'spice-direct', () => authority.validate!(claim, until)),
+  }
+  const claim = { admission, type: 'spice-direct', tokenDigest } as const
+  const { admission: confirmed } = await reachConfirmed(validate ?? {}, claim, tried, signal)
+  const target = targetOf(confirmed)
+  const { instance, instanceName, expiresAt, record } = confirmed
+  const endpoint = endpointOf(options, site)
+  const ticket = tickets.mint({
+    instance,
+    target,
+    tokenDigest,
+    client: site.client,
+    listener,
+    endpoint,
+    expiresAt,
+    record,
+  })
+  log.info(
+    { listener, instance, client: site.client, digest: tokenDigest.slice(0, 12), target: targetText(target) },
+    'console file given',
+  )
+  const body = vvFile({ endpoint, ticket, title: instanceName ?? `Console of ${instance}`, ca: options.ca() })
+  response.writeHead(200, {
+    ...COMMON,
+    'Content-Type': VV_TYPE,
+    'Content-Length': Buffer.byteLength(body),
+    'Content-Disposition': `attachment; filename="${vvFileName(instanceName ?? instance)}"`,
+  })
+  use.opened()
+  response.end(body)
+}
+
+function limitRate(rateLimit: RateLimit, address: string): void {
+  const late = rateLimit.take(networkOf(address))
+  if (!late) return
+  throw new Refused('too_many', 'too many console files for one address', {
+    headers: { 'Retry-After': String(late.retryAfterSeconds) },
+  })
+}
+
+/** Only the query counts: a link that is followed has no cookie of ours. */
+function requireToken(url: string): Secret {
+  const token = requestToken(url)
+  if (token === undefined) throw new Refused('missing_token', 'the query has no token')
+  if (!isToken(token)) throw new Refused('unknown_token', 'what came as a token cannot be one')
+  return new Secret(token)
+}
+
+/** Unless the type is said, it is another one's: Nova tells it by the key `tls_port`, which no other type has. */
+function targetOf({ type, host, port, tlsPort }: Admission): SpiceTarget {
+  if (type !== 'spice-direct') throw new Refused('wrong_console_type', `the token is for ${type ?? 'another type'}`)
+  return { host, ...(port === 0 ? {} : { port }), ...(tlsPort === undefined ? {} : { tlsPort }) }
+}
+
+function refuseInUse({ settings, byInstance }: SpiceContext, { instance }: Admission): void {
+  const user = settings.inUse === 'refuse' ? byInstance.get(instance) : undefined
+  if (user) throw new InUse(`${user.facts.client} uses the console of ${instance}`)
+}
+
+function endpointOf({ endpoint }: VvOptions, site: Site): PublicEndpoint {
+  const { host = site.hostName, ...ports } = endpoint()
+  return { host, ...ports }
+}
+
+function sendPage(response: ServerResponse, name: VvRefusal, headers: Readonly<Record<string, string>>): void {
+  const body = refusalPage(name)
+  response.writeHead(vvRefusal(name).status, {
+    ...COMMON,
+    ...PAGE_HEADERS,
+    'Content-Length': Buffer.byteLength(body),
+    ...headers,
+  })
+  response.end(body)
+}

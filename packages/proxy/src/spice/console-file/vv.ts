@@ -1,0 +1,55 @@
+/** The file that opens remote-viewer: a GKeyFile with the group `[virt-viewer]` (virt-viewer 11). */
+import type { Secret } from '@oriel/runtime'
+import type { PublicEndpoint } from '../session/tickets.ts'
+
+export interface VvFile {
+  readonly endpoint: PublicEndpoint
+  readonly ticket: Secret
+  /** The window's title. Instance names are user input. */
+  readonly title: string
+  /** PEM of the authority of the proxy's certificate, when it is none that viewers trust anyway. */
+  readonly ca?: string | undefined
+}
+
+export const VV_TYPE = 'application/x-virt-viewer'
+
+/** With a `tls-port` the file names no `port`: a viewer that is given both tries in clear first. */
+export function vvFile({ endpoint, ticket, title, ca }: VvFile): string {
+  const { host, port, tlsPort } = endpoint
+  const entries: readonly (readonly [string, string | number | undefined])[] = [
+    ['type', 'spice'],
+    ['host', host],
+    ['tls-port', tlsPort],
+    ['port', tlsPort === undefined ? port : undefined],
+    ['password', ticket.reveal()],
+    ['ca', ca],
+    ['delete-this-file', 1],
+    // A `%d` would become the monitor's number.
+    ['title', title.replaceAll('%', '')],
+    ['toggle-fullscreen', 'shift+f11'],
+    ['release-cursor', 'shift+f12'],
+  ]
+  const lines = entries
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}=${escaped(String(value))}\n`)
+  return `[virt-viewer]\n${lines.join('')}`
+}
+
+/** A name for the download that no shell, header or file system minds. */
+export const vvFileName = (name: string) =>
+  `${
+    name
+      .replaceAll(/[^\w.-]+/g, '-')
+      .replace(/^[.-]+/, '')
+      .slice(0, 80) || 'console'
+  }.vv`
+
+const escapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+
+/** A line break in a value would begin a key of its own. */
+function escaped(value: string): string {
+  return value
+    .replaceAll(/[\\\n\r\t]/g, (character) => escapes[character]!)
+    .replaceAll(/\p{Cc}/gu, '')
+    .replace(/^ +/, (blanks) => '\\s'.repeat(blanks.length))
+}

@@ -1,0 +1,68 @@
+/** What an operator reads of the protection against ports that changed hands. */
+import { loadConfig } from '@oriel/runtime'
+import { describe, expect, it } from 'vitest'
+import { describeProtection, proxyConfig, refineProxyConfig } from '../../src/index.ts'
+import { open, running } from '../fixture.ts'
+
+const load = (authority: string, more = '') => {
+  const toml = `
+    [authority]
+    endpoint = "http://127.0.0.1:1/v2.1"
+    ${authority}
+    [[listen]]
+    address = "127.0.0.1:0"
+    consoles = ["novnc", "serial", "spice-html5"]
+    ${more}`
+  return loadConfig(proxyConfig, { toml, refine: refineProxyConfig })
+}
+
+describe('--check-config', () => {
+  it('says that before Nova identity is enforced and consoles are validated, unless the keys say otherwise', () => {
+    expect(describeProtection(load(''))).toEqual([
+      expect.stringMatching(
+        /^novnc: identity enforce: the guest must show the name of the instance; validate fresh, or/,
+      ),
+      expect.stringMatching(/^spice-html5: identity enforce: only SPICE is relayed/),
+      expect.stringMatching(/^serial: identity enforce: neither VNC nor SPICE is relayed/),
+    ])
+    const [novnc] = describeProtection(load('validate = "off"', '[hypervisor]\nidentity = "off"'))
+    expect(novnc).toBe(
+      'novnc: identity off: the guest is not checked; validate off: a port that changed hands is not detected',
+    )
+  })
+
+  it('says that oriel-api validates, and that identity only warns before it', () => {
+    const [novnc] = describeProtection(load('kind = "oriel"'))
+    expect(novnc).toMatch(/^novnc: identity warn: .*; validate built in: oriel-api/)
+  })
+})
+
+it('authority.validate beside kind "oriel" is a fault, which says why', () => {
+  expect(() => load('kind = "oriel"\nvalidate = "fresh"')).toThrow(
+    'authority.validate: is for kind "nova"; oriel-api itself looks for the console again before each session, leave it out',
+  )
+  expect(() => load('validate = "strict"')).toThrow(/authority\.validate/)
+})
+
+describe('/readyz', () => {
+  it('says which protection is in force for each type, once a console has shown it', async () => {
+    await using run = await running({ toml: '[admin]\nlisten = "127.0.0.1:0"' })
+    const novnc = async () => {
+      const { protection } = (await (await fetch(`http://${run.proxy.admin}/readyz`)).json()) as {
+        protection: { novnc: string }
+      }
+      return protection.novnc
+    }
+    expect(await novnc()).toContain('validate fresh, or state')
+    using _client = await open(run.address)
+    expect(await novnc()).toContain('validate fresh: Nova creates a new console')
+  })
+
+  it('says when Nova forbids to create consoles', async () => {
+    await using run = await running({ toml: '[admin]\nlisten = "127.0.0.1:0"' })
+    run.nova.forbidden.add('os-remote-consoles')
+    using _client = await open(run.address)
+    const text = await (await fetch(`http://${run.proxy.admin}/readyz`)).text()
+    expect(text).toContain('a port that changed hands on that host is not detected')
+  })
+})

@@ -1,0 +1,335 @@
+/** What every authority must do, whatever becomes of the service that it asks. Each adapter's test runs this whole suite. */
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { inspect } from 'node:util'
+import type { RefusalName } from '@oriel/contract'
+import { Secret } from '@oriel/runtime'
+import type { Auth } from '@oriel/sdk'
+import { describe, expect, test } from 'vitest'
+import type { BreakerOptions, Evidence } from '../../src/authority/breaker.ts'
+import type { Authority } from '../../src/index.ts'
+import type { OpenSession } from '../../src/session/sessions.ts'
+import { INSTANCE, OTHER_TOKEN, TOKEN } from '../fixture.ts'
+
+/** What the service answers: JSON, or text as it is. */
+export interface ServiceAnswer {
+  readonly status?: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body: unknown
+}
+
+/** The other side of an adapter, in its own words. */
+export interface Service {
+  /** Whether the request is the one that asks what a token means. */
+  asks(request: ServiceRequest): boolean
+  /** The token that it asks for. */
+  tokenOf(request: ServiceRequest): string
+  /** The good answer. */
+  readonly known: ServiceAnswer
+  /** That there is no such token, or none any more. */
+  readonly unknown: ServiceAnswer
+  /** Answers that are good but for what they say, which may not be dialled; each with what is wrong with it. */
+  readonly unusable: readonly (readonly [wrong: string, answer: ServiceAnswer])[]
+  /** To every other request. */
+  other(request: ServiceRequest): ServiceAnswer
+}
+
+export interface ServiceRequest {
+  readonly method: string
+  readonly url: string
+  readonly body: string
+}
+
+export interface AuthorityOptions {
+  readonly origin: string
+  readonly auth: Auth
+  readonly timeoutMs: number
+  readonly breaker: BreakerOptions
+}
+
+export interface AuthorityCase {
+  readonly service: Service
+  open(options: AuthorityOptions): Authority
+  /** Where the authority keeps a record of sessions: how its service is heard and answers. Absent: it keeps none. */
+  readonly sessions?: {
+    /** Whether the request tells of an ended session, and why it ended. */
+    tells(request: ServiceRequest, reason: string): boolean
+    /** The answer to such a request that wants every session ended. */
+    readonly wantsAllEnded: ServiceAnswer
+  }
+}
+
+type Behaviour = 'answer' | 'hang' | 'reset' | 'cut' | ServiceAnswer
+
+const faultOf = (status: number, key: string): ServiceAnswer => ({
+  status,
+  body: { [key]: { code: status, message: 'No.' } },
+})
+
+const SERVICE_TOKEN = 'service-credential-of-the-suite'
+const LONG_MS = 60_000
+
+export function authoritySuite(name: string, { service, open, sessions }: AuthorityCase): void {
+  /** An authority, and its service, which knows `TOKEN`. */
+  async function started({ timeoutMs = LONG_MS, threshold = 1000 } = {}) {
+    await using opened = new AsyncDisposableStack()
+    const played = opened.use(await playService(service))
+    let nowMs = 0
+    const breaker = { threshold, restMs: 1000, now: () => nowMs }
+    const auth = { headers: async () => ({ 'X-Auth-Token': SERVICE_TOKEN }) }
+    const authority = opened.use(open({ origin: played.origin, auth, timeoutMs, breaker }))
+    const close = opened.move()
+    return Object.assign(played, {
+      authority,
+      rested: () => {
+        nowMs += 1000
+      },
+      admit: (token = TOKEN, signal = new AbortController().signal) =>
+        authority.admit(new Secret(token), { address: '192.0.2.7' }, signal),
+      [Symbol.asyncDispose]: () => close.disposeAsync(),
+    })
+  }
+  type World = Awaited<ReturnType<typeof started>>
+  const failure = ({ admit }: World) =>
+    admit().then(
+      () => expect.unreachable('it must be refused'),
+      (error: unknown) => error,
+    )
+  const unavailable = expect.objectContaining({ name: 'Refused', refusal: 'authority_unavailable' })
+  const check = async ({ authority }: World) => authority.health.check(new AbortController().signal)
+
+  describe(`authority: ${name}`, () => {
+    test('says where a token leads that it knows', async () => {
+      await using world = await started()
+      expect(await world.admit()).toMatchObject({ instance: INSTANCE, host: '10.0.0.5', port: 5901 })
+      await check(world)
+    })
+
+    test('knows no other token, says so, and is well', async () => {
+      await using world = await started({ threshold: 1 })
+      await expect(world.admit(OTHER_TOKEN)).rejects.toMatchObject({ name: 'Refused', refusal: 'unknown_token' })
+      await check(world)
+      await world.admit()
+    })
+
+    test('keeps no answer: a token that expired meanwhile is unknown at once', async () => {
+      await using world = await started()
+      const { expiresAt } = await world.admit()
+      if (expiresAt) expect(expiresAt.getTime()).toBeGreaterThan(Date.now())
+      world.expire()
+      await expect(world.admit()).rejects.toMatchObject({ refusal: 'unknown_token' })
+    })
+
+    test('many who ask at once all get the answer', async () => {
+      await using world = await started()
+      const answers = await Promise.all(Array.from({ length: 10 }, () => world.admit()))
+      for (const answer of answers) expect(answer).toMatchObject({ instance: INSTANCE, port: 5901 })
+    })
+
+    test.each<[string, Behaviour]>([
+      ['drops the connection', 'reset'],
+      ['drops it within the answer', 'cut'],
+      ['fails', { status: 500, body: { computeFault: { code: 500, message: 'No.' } } }],
+      ['is in maintenance', { status: 503, body: { serviceUnavailable: { code: 503, message: 'No.' } } }],
+      ['refuses the credential', { status: 401, body: { error: { code: 401, message: 'No.' } } }],
+      ['gives the credential no such right', { status: 403, body: { forbidden: { code: 403, message: 'No.' } } }],
+      ['is another service, without such a route', { status: 404, body: '404 Not Found' }],
+      ['answers with no JSON', { body: '<html>It works!</html>' }],
+      ['answers with JSON of another kind', { body: { hello: 'world' } }],
+      ['answers with nothing', { body: '' }],
+      ['leads elsewhere', { status: 302, headers: { Location: 'http://127.0.0.1:1/' }, body: '' }],
+      ['answers without an end', { body: ' '.repeat(9 * 1024 * 1024) }],
+    ])('is unavailable when its service %s', async (_, behaviour) => {
+      await using world = await started({ threshold: 1 })
+      await world.admit()
+      world.behave(behaviour)
+      const refused = await failure(world)
+      expect(refused).toEqual(unavailable)
+      const shown = inspect(refused, { depth: 9, showHidden: true })
+      for (const secret of [TOKEN, SERVICE_TOKEN]) expect(shown).not.toContain(secret)
+      await expect(check(world)).rejects.toThrow('the last 1 calls failed')
+    })
+
+    // Tenants choose the tokens: what one of them can bring about must not open the breaker for all others.
+    test.each<[string, ServiceAnswer, RefusalName, Evidence]>([
+      ...service.unusable.map(([wrong, answer]): [string, ServiceAnswer, RefusalName, Evidence] => [
+        `names a console with ${wrong}`,
+        answer,
+        'console_unreachable',
+        'answer',
+      ]),
+      ['knows no such token', service.unknown, 'unknown_token', 'answer'],
+      ['finds the token malformed', faultOf(400, 'badRequest'), 'unknown_token', 'answer'],
+      ['says that the console has moved', faultOf(409, 'conflictingRequest'), 'console_moved', 'answer'],
+      ['wants fewer requests', faultOf(429, 'overLimit'), 'authority_unavailable', 'answer'],
+      ['answers 429 through a load balancer', { status: 429, body: 'slow down' }, 'authority_unavailable', 'answer'],
+      ['refuses the credential', faultOf(401, 'unauthorized'), 'authority_unavailable', 'fault'],
+      ['refuses the credential’s role', faultOf(403, 'forbidden'), 'authority_unavailable', 'fault'],
+      ['answers 400 without a fault', { status: 400, body: 'Bad Request' }, 'authority_unavailable', 'fault'],
+      ['answers 404 without a fault', { status: 404, body: 'Not Found' }, 'authority_unavailable', 'fault'],
+      ['answers 409 without a fault', { status: 409, body: 'Conflict' }, 'authority_unavailable', 'fault'],
+      ['fails', faultOf(500, 'computeFault'), 'authority_unavailable', 'fault'],
+      ['is in maintenance', faultOf(503, 'serviceUnavailable'), 'authority_unavailable', 'fault'],
+      ['answers without the member that holds it all', { body: { server: {} } }, 'authority_unavailable', 'fault'],
+    ])(
+      'when its service %s, it refuses with $2, which the breaker takes as: $3',
+      async (_, answer, refusal, evidence) => {
+        await using world = await started({ threshold: 3 })
+        world.behave(answer)
+        for (let i = 0; i < 4; i += 1) await expect(world.admit()).rejects.toMatchObject({ name: 'Refused', refusal })
+        expect(world.authority.breaker?.state).toBe(evidence === 'fault' ? 'open' : 'closed')
+        if (evidence === 'fault') return
+        await check(world)
+        world.behave('answer')
+        expect(await world.admit()).toMatchObject({ instance: INSTANCE })
+      },
+    )
+
+    test('passes on Retry-After of a 429', async () => {
+      await using world = await started()
+      world.behave({ ...faultOf(429, 'overLimit'), headers: { 'Retry-After': '17' } })
+      expect(await failure(world)).toMatchObject({ headers: { 'Retry-After': '17' } })
+    })
+
+    test('is unavailable when nobody listens', async () => {
+      await using world = await started()
+      await world.stop()
+      expect(await failure(world)).toEqual(unavailable)
+    })
+
+    test('waits for a slow service until its deadline and no longer', async () => {
+      await using world = await started({ timeoutMs: 100 })
+      world.behave('hang')
+      expect(await failure(world)).toEqual(unavailable)
+    })
+
+    test('waits no longer than the client does', async () => {
+      await using world = await started()
+      await world.admit()
+      world.behave('hang')
+      const client = new AbortController()
+      const waiting = world.admit(TOKEN, client.signal)
+      await world.asked(2)
+      client.abort(new Error('the client left'))
+      await expect(waiting).rejects.toThrow('the client left')
+    })
+
+    test('leaves a service alone that failed in a row, and tries it again after a rest', async () => {
+      await using world = await started({ threshold: 3 })
+      await world.admit()
+      world.behave({ status: 500, body: '' })
+      for (let i = 0; i < 3; i += 1) expect(await failure(world)).toEqual(unavailable)
+      expect(world.authority.breaker?.state).toBe('open')
+      expect(await failure(world)).toMatchObject({ refusal: 'authority_unavailable', cause: { name: 'BreakerOpen' } })
+      expect(world.count()).toBe(4)
+      world.behave('answer')
+      world.rested()
+      await check(world)
+      expect(await world.admit()).toMatchObject({ instance: INSTANCE })
+      expect(world.authority.breaker?.state).toBe('closed')
+    })
+
+    test('lets nobody wait when it closes', async () => {
+      await using world = await started()
+      await world.admit()
+      world.behave('hang')
+      const waiting = failure(world)
+      await world.asked(2)
+      await world.authority[Symbol.asyncDispose]()
+      expect(await waiting).toEqual(unavailable)
+    })
+
+    if (sessions) recordTests(sessions)
+    else {
+      test('keeps no record of sessions', async () => {
+        await using world = await started()
+        expect(await world.admit()).not.toHaveProperty('record')
+      })
+    }
+  })
+
+  function recordTests({ tells, wantsAllEnded }: NonNullable<AuthorityCase['sessions']>): void {
+    test('tells its service that a session ended, and why', async () => {
+      await using world = await started()
+      const { record } = await world.admit()
+      record!.opened(openSession())
+      record!.ended('idle')
+      await world.heard((request) => tells(request, 'idle'))
+    })
+
+    test('ends a session when its service wants it to', async () => {
+      await using world = await started()
+      const { record } = await world.admit()
+      const { promise: ended, resolve: end } = Promise.withResolvers<unknown>()
+      record!.opened(openSession(end))
+      world.answerOthers(wantsAllEnded)
+      expect(await ended).toMatchObject({ reason: 'revoked' })
+    })
+  }
+}
+
+const openSession = (end: (ending: unknown) => void = () => {}): Pick<OpenSession, 'view' | 'end'> => ({
+  view: { bytesToClient: 7, bytesToConsole: 3 } as OpenSession['view'],
+  end,
+})
+
+/** The service over HTTP. Behaviours concern the question what a token means; all else is answered well. */
+async function playService(service: Service) {
+  const requests: ServiceRequest[] = []
+  const tokens = new Set([TOKEN])
+  let behaviour: Behaviour = 'answer'
+  let others: ServiceAnswer | undefined
+  let news = Promise.withResolvers<void>()
+  const server = createServer((request, response) => void answer(request, response))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const questions = () => requests.filter((request) => service.asks(request))
+  const until = async (done: () => boolean) => {
+    while (!done()) await news.promise
+  }
+  const stop = async () => {
+    const closed = server.listening ? once(server, 'close') : undefined
+    server.close()
+    server.closeAllConnections()
+    await closed
+  }
+  return {
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    behave: (next: Behaviour) => {
+      behaviour = next
+    },
+    /** What other requests are answered from now on. */
+    answerOthers: (next: ServiceAnswer) => {
+      others = next
+    },
+    expire: () => tokens.clear(),
+    count: () => questions().length,
+    /** Resolves when that many have asked what a token means. */
+    asked: (count: number) => until(() => questions().length >= count),
+    /** Resolves when such a request has come. */
+    heard: (fits: (request: ServiceRequest) => boolean) => until(() => requests.some(fits)),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  }
+
+  async function answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = '', url = '' } = incoming
+    const request = { method, url, body: await text(incoming) }
+    requests.push(request)
+    news.resolve()
+    news = Promise.withResolvers()
+    if (!service.asks(request)) return write(response, others ?? service.other(request))
+    if (behaviour === 'hang') return
+    if (behaviour === 'reset') return void incoming.socket.resetAndDestroy()
+    if (behaviour === 'cut') {
+      response.writeHead(200, { 'Content-Length': 1000 }).write('{"', () => incoming.socket.resetAndDestroy())
+    } else if (behaviour !== 'answer') write(response, behaviour)
+    else write(response, tokens.has(service.tokenOf(request)) ? service.known : service.unknown)
+  }
+}
+
+function write(response: ServerResponse, { status = 200, headers = {}, body }: ServiceAnswer): void {
+  response.writeHead(status, { 'Content-Type': 'application/json', ...headers })
+  response.end(typeof body === 'string' ? body : JSON.stringify(body))
+}

@@ -1,0 +1,335 @@
+/** The authority `oriel` against an API that is played by hand: what it asks, how it reports, and what it does not lose. */
+import { once } from 'node:events'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { json } from 'node:stream/consumers'
+import type { AdmittedConsole, ExtensionBody } from '@oriel/contract'
+import { Secret } from '@oriel/runtime'
+import { staticToken } from '@oriel/sdk'
+import { defaultTimeoutMs, scriptedServer } from '@oriel/testkit'
+import { describe, expect, it } from 'vitest'
+import { Ledger } from '../../src/authority/ledger.ts'
+import { createProxy, orielAuthority, type SessionRecord } from '../../src/index.ts'
+import type { Ending } from '../../src/session/relay.ts'
+import { capture, configOf, dial, INSTANCE, OTHER_TOKEN, open, shakeThen, TOKEN, upgrade } from '../fixture.ts'
+
+type Beat = ExtensionBody<'beat'>
+const SERVICE = 'service-token-of-the-test'
+
+const consoleAt = (changes: Partial<AdmittedConsole> = {}): AdmittedConsole => ({
+  ...{
+    instance_uuid: INSTANCE,
+    instance_name: 'web',
+    project_id: 'p',
+    user_id: 'alice',
+    protocol: 'vnc',
+    type: 'novnc',
+  },
+  ...{ host: '127.0.0.1', port: 1, tls_port: null, internal_access_path: null },
+  ...{ base_url: 'http://127.0.0.1:6080/vnc_lite.html', expires_at: '2099-01-01T00:00:00.000Z' },
+  ...changes,
+})
+
+/** An API that admits every token, unless it is told otherwise. */
+async function playApi(console: AdmittedConsole) {
+  const api = {
+    beats: [] as Beat[],
+    admissions: [] as ExtensionBody<'admitSession'>[],
+    tokens: new Set<string | undefined>(),
+    end: [] as { id: string; reason: string }[],
+    /** In place of the answer to a connect or a beat. */
+    admitting: undefined as ((response: ServerResponse) => void) | undefined,
+    beating: undefined as ((response: ServerResponse) => void) | undefined,
+  }
+  let news = Promise.withResolvers<void>()
+  const answer = (response: ServerResponse, body: object) =>
+    response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(body))
+  const server = createServer(async (request, response) => {
+    const body = (await json(request)) as never
+    api.tokens.add(request.headers['x-auth-token'] as string | undefined)
+    if (request.url === '/oriel/v1/sessions') {
+      api.admissions.push(body)
+      if (api.admitting) api.admitting(response)
+      else answer(response, { session: { id: `s${api.admissions.length}`, console } })
+    } else if (request.url === '/oriel/v1/proxies/one') {
+      if (api.beating) api.beating(response)
+      else {
+        api.beats.push(body)
+        answer(response, { beat_seconds: 1, end: api.end })
+      }
+    } else response.writeHead(404).end()
+    news.resolve()
+    news = Promise.withResolvers()
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return Object.assign(api, {
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    /** The first beat, past or to come, that `fits`. */
+    async beat(fits: (beat: Beat) => boolean): Promise<Beat> {
+      for (;;) {
+        const found = api.beats.find(fits)
+        if (found) return found
+        await news.promise
+      }
+    },
+    request: () => news.promise,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      server.close()
+    },
+  })
+}
+type Api = Awaited<ReturnType<typeof playApi>>
+
+/** The beat that told of an end: the last one before a stop, or a regular one shortly before. */
+const endedIn = ({ beats }: Api) => beats.find(({ ended }) => ended.length > 0)
+
+const fault = (status: number, key?: string) => (response: ServerResponse) =>
+  void response.writeHead(status).end(JSON.stringify(key ? { [key]: { code: status, message: 'No.' } } : {}))
+
+const authorityOf = (api: Api, log = capture().logger) =>
+  orielAuthority({ endpoint: api.origin, auth: staticToken(SERVICE), timeoutMs: defaultTimeoutMs, proxyId: 'one', log })
+const admit = (authority: ReturnType<typeof authorityOf>, signal = new AbortController().signal, token = TOKEN) =>
+  authority.admit(new Secret(token), { address: '10.0.0.9' }, signal)
+
+/** A proxy in front of a hypervisor that serves whoever comes, and an API. */
+async function running(toml = '', changes: Partial<AdmittedConsole> = {}) {
+  await using scope = new AsyncDisposableStack()
+  const hypervisor = scope.use(
+    await scriptedServer((peer) => shakeThen(peer, () => peer.closed({ timeoutMs: 60_000 }))),
+  )
+  const api = scope.use(await playApi(consoleAt({ host: hypervisor.host, port: hypervisor.port, ...changes })))
+  const log = capture()
+  const authority = authorityOf(api, log.logger)
+  const proxy = scope.use(await createProxy({ config: configOf(api.origin, toml), authority, log: log.logger }))
+  const rest = scope.move()
+  const { address } = proxy.listeners[0]!
+  return { api, proxy, address, hypervisor, log, [Symbol.asyncDispose]: () => rest.disposeAsync() }
+}
+
+describe('admitting', () => {
+  it('asks with its own credential and says all that it learns', async () => {
+    await using api = await playApi(consoleAt({ host: '10.0.0.5', port: 5901 }))
+    await using authority = authorityOf(api)
+    expect(await admit(authority)).toMatchObject({
+      ...{ instance: INSTANCE, host: '10.0.0.5', port: 5901, type: 'novnc', expiresAt: new Date('2099-01-01') },
+      ...{ baseUrl: 'http://127.0.0.1:6080/vnc_lite.html', record: { id: 's1' } },
+    })
+    expect(api.admissions).toEqual([{ token: TOKEN, proxy_id: 'one', client_address: '10.0.0.9' }])
+    expect([...api.tokens]).toEqual([SERVICE])
+  })
+
+  it.each([
+    [404, 'itemNotFound', 'unknown_token'],
+    [404, undefined, 'authority_unavailable'],
+    [409, 'conflictingRequest', 'console_moved'],
+    [409, undefined, 'authority_unavailable'],
+    [401, 'unauthorized', 'authority_unavailable'],
+    [403, 'forbidden', 'authority_unavailable'],
+    [500, 'computeFault', 'authority_unavailable'],
+    [503, 'serviceUnavailable', 'authority_unavailable'],
+  ])('takes %i with %s for %s', async (status, key, refusal) => {
+    await using api = await playApi(consoleAt())
+    api.admitting = fault(status, key)
+    await using authority = authorityOf(api)
+    await expect(admit(authority)).rejects.toMatchObject({ name: 'Refused', refusal })
+  })
+
+  it.each<Partial<AdmittedConsole>>([
+    { host: 'a b' },
+    { port: 0 },
+    { port: null },
+    { type: 'xvpvnc' },
+    { protocol: 'serial' },
+    { base_url: 'nowhere' },
+  ])('dials nothing that it cannot be meant to dial, and says so: %j', async (changes) => {
+    await using api = await playApi(consoleAt(changes))
+    await using authority = authorityOf(api)
+    await expect(admit(authority)).rejects.toMatchObject({ refusal: 'console_unreachable' })
+    await authority[Symbol.asyncDispose]()
+    expect(endedIn(api)).toMatchObject({ open: [], ended: [{ id: 's1', reason: 'console_unreachable' }] })
+  })
+
+  it('reports a session whose client left while the API was asked', async () => {
+    await using api = await playApi(consoleAt())
+    const waiting = Promise.withResolvers<ServerResponse>()
+    api.admitting = waiting.resolve
+    await using authority = authorityOf(api)
+    const left = new AbortController()
+    const admitting = admit(authority, left.signal)
+    const response = await waiting.promise
+    left.abort(new Error('left'))
+    await expect(admitting).rejects.toThrow('left')
+    response.writeHead(200).end(JSON.stringify({ session: { id: 's9', console: consoleAt() } }))
+    const { ended } = await api.beat((beat) => beat.ended.length > 0)
+    expect(ended).toMatchObject([{ id: 's9', reason: 'client_lost' }])
+  })
+
+  it('stops asking an API that is away, and is not ready then', async () => {
+    await using api = await playApi(consoleAt())
+    await using authority = authorityOf(api)
+    await authority.health.check()
+    api.admitting = fault(503, 'serviceUnavailable')
+    for (let i = 0; i < 7; i++)
+      await expect(admit(authority)).rejects.toMatchObject({ refusal: 'authority_unavailable' })
+    expect(api.admissions).toHaveLength(5)
+    await expect(authority.health.check()).rejects.toThrow('the last 5 calls failed')
+  })
+
+  it('goes on asking an API that says no', async () => {
+    await using api = await playApi(consoleAt())
+    await using authority = authorityOf(api)
+    api.admitting = fault(404, 'itemNotFound')
+    for (let i = 0; i < 7; i++) await expect(admit(authority)).rejects.toMatchObject({ refusal: 'unknown_token' })
+    await authority.health.check()
+  })
+})
+
+describe('a proxy with the authority oriel', () => {
+  it('reports a session from the moment it is admitted until its end was heard, with its bytes', async () => {
+    await using run = await running()
+    {
+      using _client = await open(run.address)
+      const { open: told } = await run.api.beat((beat) => beat.open.length > 0)
+      expect(told).toEqual([{ id: 's1', bytes_to_client: 0, bytes_to_console: 0 }])
+      expect(run.proxy.sessions().map(({ id }) => id)).toEqual(['s1'])
+    }
+    const { open: rest, ended } = await run.api.beat((beat) => beat.ended.length > 0)
+    expect({ rest, ended }).toMatchObject({ rest: [], ended: [{ id: 's1', reason: 'client_lost' }] })
+    const index = run.api.beats.findIndex((beat) => beat.ended.length > 0)
+    while (run.api.beats.length <= index + 1) await run.api.request()
+    expect(run.api.beats[index + 1]).toEqual({ open: [], ended: [] })
+    expect(run.log.records('session ended')).toMatchObject([{ session: 's1' }])
+  })
+
+  it.each([
+    ['ended', 4008],
+    ['revoked', 4007],
+  ])('ends what the API wants to be %s', async (reason, code) => {
+    await using run = await running()
+    using client = await open(run.address)
+    run.api.end = [
+      { id: 's1', reason },
+      { id: 'unknown', reason: 'ended' },
+    ]
+    expect(await client.closed()).toMatchObject({ code })
+    expect((await run.api.beat((beat) => beat.ended.length > 0)).ended).toMatchObject([{ id: 's1', reason }])
+  })
+
+  it('goes on while the API is away, and tells every end afterwards, once it is heard', async () => {
+    await using run = await running()
+    using stays = await open(run.address)
+    const leaves = await open(run.address, { path: `/?token=${OTHER_TOKEN}` })
+    await run.api.beat((beat) => beat.open.length === 2)
+    const failed: ServerResponse[] = []
+    run.api.beating = (response) => {
+      failed.push(response)
+      fault(503, 'serviceUnavailable')(response)
+    }
+    leaves[Symbol.dispose]()
+    while (failed.length < 3) await run.api.request()
+    expect(stays.ws.readyState).toBe(stays.ws.OPEN)
+    expect(run.log.records('the authority does not hear of sessions')).toHaveLength(1)
+    run.api.beating = undefined
+    const { open: told, ended } = await run.api.beat((beat) => beat.ended.length > 0)
+    expect({ told, ended }).toMatchObject({ told: [{ id: 's1' }], ended: [{ id: 's2', reason: 'client_lost' }] })
+    const again = () => run.log.records('the authority hears of sessions again')
+    while (again().length === 0) await run.api.request()
+    expect(again()).toHaveLength(1)
+  })
+
+  it('tells how its sessions ended when it stops', async () => {
+    const run = await running()
+    using client = await open(run.address)
+    await run.proxy[Symbol.asyncDispose]()
+    expect(await client.closed()).toMatchObject({ code: 1001 })
+    expect(endedIn(run.api)).toMatchObject({ open: [], ended: [{ id: 's1', reason: 'draining' }] })
+    await run[Symbol.asyncDispose]()
+  })
+
+  it.each([
+    ['wrong_console_type', 403, { type: 'serial', protocol: 'serial' }, ''],
+    ['console_unreachable', 502, { port: 9 }, ''],
+    ['too_many', 429, {}, '[sessions]\nmax_per_client = 1'],
+  ] as const)('tells what it refused a session for: %s', async (reason, status, changes, toml) => {
+    await using run = await running(toml, changes)
+    using first = reason === 'too_many' ? await open(run.address) : undefined
+    expect((await upgrade(run.address)).status).toBe(status)
+    const { ended } = await run.api.beat((beat) => beat.ended.length > 0)
+    expect(ended).toMatchObject([{ id: first ? 's2' : 's1', reason, bytes_to_client: 0 }])
+  })
+
+  it('refuses a page that came by another scheme than the console’s', async () => {
+    await using run = await running('', { base_url: 'https://consoles.example/vnc_lite.html' })
+    const origin = `Origin: http://${run.address}`
+    expect((await upgrade(run.address, `/?token=${TOKEN}`, [origin])).status).toBe(403)
+    expect(run.hypervisor.connections).toBe(0)
+  })
+
+  it('ends a session with its token where it is told to', async () => {
+    const expires_at = new Date(Date.now() + 3000).toISOString()
+    await using run = await running('[sessions]\nenforce_token_expiry = true', { expires_at })
+    // However late it opens.
+    using client = await dial(run.address)
+    expect(await client.closed()).toMatchObject({ code: 4006 })
+  })
+
+  it('logs no credential', async () => {
+    await using run = await running()
+    {
+      using _client = await open(run.address)
+    }
+    await run.api.beat((beat) => beat.ended.length > 0)
+    for (const secret of [TOKEN, SERVICE]) expect(run.log.text()).not.toContain(secret)
+  })
+})
+
+describe('the ledger', () => {
+  const sessionOf = (bytes: number) => {
+    const endings: Ending[] = []
+    const view = { bytesToClient: bytes, bytesToConsole: 2 * bytes } as never
+    return { endings, view, end: (ending: Ending) => void endings.push(ending) }
+  }
+  const endAll = (records: readonly SessionRecord[]) => {
+    for (const record of records) record.ended('client_closed', new Date(0))
+  }
+
+  it('adds up what the connections of one session carried', () => {
+    const ledger = new Ledger()
+    const record = ledger.admitted('a')
+    for (const bytes of [1, 10]) record.opened(sessionOf(bytes))
+    expect(ledger.report().open).toEqual([{ id: 'a', bytes_to_client: 11, bytes_to_console: 22 }])
+  })
+
+  it('ends at its opening what was to end before', () => {
+    const ledger = new Ledger()
+    const record = ledger.admitted('a')
+    ledger.end([{ id: 'a', reason: 'revoked' }])
+    const session = sessionOf(0)
+    record.opened(session)
+    expect(session.endings).toMatchObject([{ reason: 'revoked' }])
+  })
+
+  it('takes the first end, and keeps it until it was acknowledged', () => {
+    const ledger = new Ledger()
+    const record = ledger.admitted('a')
+    record.ended('too_many', new Date(0))
+    record.ended('ended')
+    const report = ledger.report()
+    expect(report).toMatchObject({ open: [], ended: [{ id: 'a', reason: 'too_many', ended_at: new Date(0).toJSON() }] })
+    const late = ledger.admitted('b')
+    late.ended('ended')
+    ledger.acknowledge(report)
+    expect(ledger.report().ended).toMatchObject([{ id: 'b' }])
+    ledger.acknowledge(ledger.report())
+    expect(ledger.report()).toEqual({ open: [], ended: [] })
+  })
+
+  it('tells so many at once, and drops the oldest beyond a bound, not in silence', () => {
+    const dropped: string[] = []
+    const ledger = new Ledger({ maxEnded: 3, maxEndedAtOnce: 2, dropped: ({ id }) => dropped.push(id) })
+    endAll(['a', 'b', 'c', 'd'].map((id) => ledger.admitted(id)))
+    expect(dropped).toEqual(['a'])
+    expect(ledger.report().ended.map(({ id }) => id)).toEqual(['b', 'c'])
+  })
+})

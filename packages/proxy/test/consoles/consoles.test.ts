@@ -1,0 +1,301 @@
+import { parseListen } from '@oriel/runtime'
+import { connectPeer, defaultTimeoutMs, type Peer, within } from '@oriel/testkit'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { AnswerHeader, connectRequest } from '../../src/consoles/webmks.ts'
+import { dial, INSTANCE, OTHER_TOKEN, type RunOptions, running, TOKEN, UPGRADE, upgrade } from '../fixture.ts'
+
+const echo = async (peer: Peer) => {
+  peer.socket.on('error', () => {})
+  peer.socket.pipe(peer.socket)
+  await peer.closed({ timeoutMs: 60_000 })
+}
+const serial = (options: RunOptions = {}) => running({ consoles: ['serial'], hypervisor: echo, ...options })
+
+describe('serial', () => {
+  it('takes text and binary frames as bytes, carriage returns as they are, and answers in binary frames', async () => {
+    await using run = await serial()
+    using client = await dial(run.address)
+    const kinds: boolean[] = []
+    client.ws.on('message', (_, isBinary) => kinds.push(isBinary))
+    client.ws.send('ls é\r')
+    expect(await client.read(6)).toEqual(Buffer.from('ls é\r'))
+    client.ws.send(Buffer.of(0x1b, 0xff, 0x0d, 0x0a))
+    expect(await client.read(4)).toEqual(Buffer.of(0x1b, 0xff, 0x0d, 0x0a))
+    expect(new Set(kinds)).toEqual(new Set([true]))
+  })
+
+  it.each([
+    [['binary', 'base64'], 'binary'],
+    [['base64', 'binary'], 'binary'],
+    [[], ''],
+  ])('answers a client that offers %j with %j', async (protocols, chosen) => {
+    await using run = await serial()
+    using client = await dial(run.address, { protocols })
+    expect(client.ws.protocol).toBe(chosen)
+  })
+
+  it('refuses a client that only knows base64', async () => {
+    await using run = await serial()
+    const answer = await upgrade(run.address, undefined, ['Sec-WebSocket-Protocol: base64'])
+    expect(answer.status).toBe(400)
+  })
+
+  it('loses nothing that a client sends along with its Upgrade', async () => {
+    let heard = ''
+    await using run = await serial({
+      hypervisor: async (peer) => {
+        heard = (await peer.read(5)).toString()
+      },
+    })
+    const request = [`GET /?token=${TOKEN} HTTP/1.1`, `Host: ${run.address}`, ...UPGRADE, '', '']
+    const frame = Buffer.concat([Buffer.of(0x82, 0x85, 0, 0, 0, 0), Buffer.from('early')])
+    using client = await connectPeer(parseListen(run.address))
+    await client.send(Buffer.concat([Buffer.from(request.join('\r\n')), frame]))
+    await client.readToEnd()
+    expect(heard).toBe('early')
+  })
+
+  it('loses nothing that the machine says before it is heard', async () => {
+    await using run = await serial({
+      hypervisor: async (peer) => {
+        await peer.send(Buffer.from('login: '))
+        await peer.closed({ timeoutMs: 60_000 })
+      },
+    })
+    using client = await dial(run.address)
+    expect((await client.read(7)).toString()).toBe('login: ')
+  })
+})
+
+describe('the replay of a serial port', () => {
+  const replaying = (bytes: number) =>
+    serial({
+      toml: `[consoles.serial]\nreplay_bytes = ${bytes}`,
+      hypervisor: async (peer) => {
+        await peer.send(Buffer.from('one\r\ntwo\r\nlogin: '))
+        await peer.closed({ timeoutMs: 60_000 })
+      },
+    })
+  const first = 'one\r\ntwo\r\nlogin: '
+
+  it('shows a second session what the first one saw', async () => {
+    await using run = await replaying(1024)
+    using before = await dial(run.address)
+    await before.read(first.length)
+    before.ws.close()
+    await before.closed()
+    using after = await dial(run.address)
+    expect((await after.read(2 * first.length)).toString()).toBe(first + first)
+  })
+
+  it('begins with a line when it does not reach back far enough', async () => {
+    await using run = await replaying(10)
+    using before = await dial(run.address)
+    await before.read(first.length)
+    using after = await dial(run.address)
+    expect((await after.read(7 + 5)).toString()).toBe('login: one\r\n')
+  })
+
+  it('is not for a terminal that dials again and shows it still', async () => {
+    await using run = await replaying(1024)
+    using before = await dial(run.address)
+    await before.read(first.length)
+    using after = await dial(run.address, { path: `/?token=${TOKEN}&replay=0` })
+    await after.read(first.length)
+    after.ws.close()
+    await after.closed()
+    const ended = await records(run, 1)
+    expect(ended.map(({ bytesToClient }) => bytesToClient)).toEqual([first.length])
+  })
+
+  it('is off unless it is asked for', async () => {
+    await using run = await replaying(0)
+    using before = await dial(run.address)
+    await before.read(first.length)
+    before.ws.close()
+    await before.closed()
+    using after = await dial(run.address, { path: `/?token=${OTHER_TOKEN}` })
+    await after.read(first.length)
+    after.ws.close()
+    await after.closed()
+    const ended = await records(run, 2)
+    expect(ended.map(({ bytesToClient }) => bytesToClient)).toEqual([first.length, first.length])
+  })
+
+  const records = async (run: { log: { records(msg: string): Record<string, unknown>[] } }, count: number) => {
+    await expect.poll(() => run.log.records('session ended').length).toBeGreaterThanOrEqual(count)
+    return run.log.records('session ended')
+  }
+})
+
+describe('spice-html5', () => {
+  it('relays as many WebSockets with one token as SPICE has channels, each on a connection of its own', async () => {
+    await using run = await running({ consoles: ['spice-html5'], hypervisor: echo })
+    const channels = await Promise.all(Array.from({ length: 10 }, () => dial(run.address)))
+    for (const [i, channel] of channels.entries()) channel.ws.send(Buffer.from(`REDQ${i}`))
+    const heard = await Promise.all(channels.map((channel) => channel.read(5)))
+    expect(heard.map(String)).toEqual(channels.map((_, i) => `REDQ${i}`))
+    expect(run.hypervisor.connections).toBe(10)
+    expect(run.proxy.sessions()).toHaveLength(10)
+    for (const channel of channels) channel.ws.terminate()
+  })
+
+  it('ends a session that sends text', async () => {
+    await using run = await running({ consoles: ['spice-html5'], hypervisor: echo })
+    using client = await dial(run.address)
+    client.ws.send('REDQ')
+    expect(await client.closed()).toMatchObject({ code: 1002 })
+  })
+})
+
+const PATH = '{"ticket": "52 7d", "cfgFile": "[store] web-1/web-1.vmx"}'
+const GOOD = 'HTTP/1.1 200 OK\r\nServer: mks\r\n\r\n'
+
+/** A proxy whose MKS host plays `host` after the request. */
+const webmks = (host: (peer: Peer) => Promise<void>, options: RunOptions = {}) =>
+  running({
+    consoles: ['webmks'],
+    connectInfo: { internal_access_path: PATH },
+    hypervisor: async (peer) => {
+      peer.socket.on('error', () => {})
+      await peer.expect(Buffer.from(`CONNECT ${PATH} HTTP/1.1\r\n\r\n`))
+      await host(peer)
+    },
+    ...options,
+  })
+
+describe('CONNECT handshake loop: webmks', () => {
+  it.each([
+    ['at once', async (peer: Peer) => peer.send(Buffer.from(`${GOOD}first`))],
+    ['byte by byte', async (peer: Peer) => peer.sendSlowly(Buffer.from(`${GOOD}first`))],
+  ])('relays after a good answer that comes %s with the first bytes', async (_, answer) => {
+    await using run = await webmks(async (peer) => {
+      await answer(peer)
+      await echo(peer)
+    })
+    using client = await dial(run.address)
+    expect((await client.read(5)).toString()).toBe('first')
+    client.ws.send(Buffer.from('more'))
+    expect((await client.read(4)).toString()).toBe('more')
+  })
+
+  it.each([
+    ['a refusal', 'HTTP/1.1 403 Forbidden\r\n\r\n'],
+    ['a refusal that speaks of 200', 'HTTP/1.1 403 Ticket 200 is gone\r\nX: HTTP/1.1 200 OK\r\n\r\n'],
+    ['another status that begins with 200', 'HTTP/1.1 2000 OK\r\n\r\n'],
+    ['a 200 on a second line', 'HTTP/1.1 500 Oops\r\nHTTP/1.1 200 OK\r\n\r\n'],
+    ['another protocol', 'RFB 003.008\n'],
+    ['another HTTP', 'HTTP/2 200 OK\r\n\r\n'],
+    ['garbage', '\u0000\u00ff\r\n\r\n'],
+    ['the end', ''],
+    ['half a header', 'HTTP/1.1 200 OK\r\nServer:'],
+    ['a header of 1 MiB', `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(1024 * 1024)}\r\n\r\n`],
+    ['a status line without end', `HTTP/1.1 200 ${'x'.repeat(1024 * 1024)}`],
+  ])('refuses %s with 502', async (_, answer) => {
+    await using run = await webmks(async (peer) => {
+      await peer.send(Buffer.from(answer, 'latin1')).catch(() => {})
+      peer.end()
+      await peer.closed()
+    })
+    expect(await upgrade(run.address)).toMatchObject({ status: 502 })
+    expect(run.log.records('refused')).toMatchObject([{ refusal: 'console_unreachable' }])
+  })
+
+  it('gives a host that sends a header byte by byte no more than one deadline for all of it', async () => {
+    await using run = await webmks(
+      async (peer) => {
+        await peer.send(Buffer.from('HTTP/1.1 200 OK\r\nX: '))
+        const timer = setInterval(() => peer.socket.write('x'), 20)
+        await peer.closed().finally(() => clearInterval(timer))
+      },
+      { timing: { hypervisorHandshakeMs: 200 } },
+    )
+    expect(await upgrade(run.address)).toMatchObject({ status: 504 })
+    expect(run.log.records('refused')).toMatchObject([{ refusal: 'console_timeout' }])
+  })
+
+  it('relays at once where there is no internal access path', async () => {
+    await using run = await running({ consoles: ['webmks'], hypervisor: echo })
+    using client = await dial(run.address)
+    client.ws.send(Buffer.from('raw'))
+    expect((await client.read(3)).toString()).toBe('raw')
+  })
+
+  it('says nothing to a host when the path would end the request line', async () => {
+    let heard: Buffer = Buffer.alloc(0)
+    await using run = await running({
+      consoles: ['webmks'],
+      connectInfo: { internal_access_path: 'x HTTP/1.1\r\nX-Injected: 1' },
+      hypervisor: async (peer) => {
+        heard = await peer.readToEnd()
+      },
+    })
+    expect(await upgrade(run.address)).toMatchObject({ status: 502 })
+    await run.hypervisor.finished()
+    expect(heard).toHaveLength(0)
+  })
+
+  it('lets go of the host when the client leaves in the handshake', async () => {
+    const left = Promise.withResolvers<void>()
+    const asked = Promise.withResolvers<void>()
+    await using run = await webmks(async (peer) => {
+      asked.resolve()
+      await peer.closed()
+      left.resolve()
+    })
+    using client = await connectPeer(parseListen(run.address))
+    const request = [`GET /?token=${TOKEN} HTTP/1.1`, `Host: ${run.address}`, ...UPGRADE, '', '']
+    await client.send(Buffer.from(request.join('\r\n')))
+    await asked.promise
+    client.socket.resetAndDestroy()
+    await within(left.promise, defaultTimeoutMs, () => 'the host is still held')
+  })
+})
+
+describe('CVE-2023-30575 length mis-count: the answer to CONNECT', () => {
+  it('is read the same however it is cut', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), fc.array(fc.nat(80)), (after, cuts) => {
+        const all = Buffer.concat([Buffer.from(GOOD), after])
+        const header = new AnswerHeader()
+        const places = [...new Set(cuts.map((cut) => cut % all.length))].sort((a, b) => a - b)
+        const pieces = [0, ...places].map((from, i) => all.subarray(from, places[i] ?? all.length))
+        const rest: Uint8Array[] = []
+        let through = false
+        for (const piece of pieces) {
+          const followed: Uint8Array | undefined = through ? piece : header.push(piece)
+          through ||= followed !== undefined
+          if (followed) rest.push(followed)
+        }
+        expect(Buffer.concat(rest)).toEqual(Buffer.from(after))
+      }),
+    )
+  })
+
+  it('lets no path smuggle a line into the request', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 50 }), (path) => {
+        try {
+          expect(
+            connectRequest(path)
+              .toString('latin1')
+              .split(/[\r\n]/),
+          ).toHaveLength(5)
+        } catch (error) {
+          expect((error as Error).name).toBe('Refused')
+        }
+      }),
+    )
+  })
+})
+
+it('every type is served below its prefix by one listener', async () => {
+  await using run = await running({ consoles: ['serial', 'spice-html5', 'webmks'], hypervisor: echo })
+  for (const type of ['serial', 'spice-html5', 'webmks']) {
+    using client = await dial(run.address, { path: `/${type}/?token=${TOKEN}` })
+    client.ws.send(Buffer.from(type))
+    expect((await client.read(type.length)).toString()).toBe(type)
+    expect(run.proxy.sessions().map((session) => [session.type, session.instance])).toContainEqual([type, INSTANCE])
+  }
+})

@@ -1,0 +1,229 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseListen } from '@oriel/runtime'
+import {
+  connectPeer,
+  type LogRecord,
+  type NovaStub,
+  type RunningProgram,
+  scriptedServer,
+  startNovaStub,
+  startProgram,
+  temporaryFolder,
+} from '@oriel/testkit'
+import { describe, expect, it } from 'vitest'
+import { ADMIN_TOKEN, INSTANCE, OTHER_TOKEN, open, shakeThen, TOKEN, upgrade } from '../fixture.ts'
+
+const file = fileURLToPath(new URL('../fixtures/proxy-program.ts', import.meta.url))
+
+/** Several processes load the program at once, on a machine that may have other things to do. */
+const STARTED = { timeoutMs: 60_000 }
+
+interface FleetOptions {
+  readonly workers?: number
+  /** Lines of `[sessions]`. */
+  readonly sessions?: string
+  /** Further tables. */
+  readonly toml?: string
+  readonly consoles?: readonly string[]
+}
+
+/** `oriel-proxy` as a program of several processes, with a scripted hypervisor behind it. */
+async function fleet({ workers = 2, sessions = '', toml = '', consoles = ['novnc'] }: FleetOptions = {}) {
+  await using opened = new AsyncDisposableStack()
+  const hypervisor = opened.use(
+    await scriptedServer((peer) => shakeThen(peer, (guest) => guest.closed({ timeoutMs: 60_000 }))),
+  )
+  const { host, port } = hypervisor
+  const place = { instance_uuid: INSTANCE, host, port }
+  const nova = opened.use(
+    await startNovaStub({ tokens: { [TOKEN]: place, [OTHER_TOKEN]: place }, adminToken: ADMIN_TOKEN }),
+  )
+  const folder = opened.use(await temporaryFolder())
+  await writeFile(
+    join(folder.path, 'proxy.toml'),
+    programToml(nova, consoles, `workers = ${workers}\n${sessions}`, toml),
+  )
+  const program = opened.use(await start(folder.path))
+  await program.waitForLog(({ msg }) => msg === (workers > 1 ? 'all workers accept connections' : 'listening'), STARTED)
+  const admin = (await program.waitForLog(({ listener }) => listener === 'admin')).address as string
+  const address = (await program.waitForLog(({ msg }) => msg === 'listening')).address as string
+  const ask = (path: string, init?: RequestInit) => fetch(`http://${admin}${path}`, init)
+  const list = async () => ((await (await ask('/sessions')).json()) as { sessions: { id: string }[] }).sessions
+  const value = async (sample: string) => {
+    const lines = (await (await ask('/metrics')).text()).split('\n')
+    return Number(lines.find((line) => line.startsWith(`${sample} `))?.split(' ')[1])
+  }
+  const close = opened.move()
+  return {
+    ...{ nova, program, address, ask, list, value, hypervisor },
+    [Symbol.asyncDispose]: () => close.disposeAsync(),
+  }
+}
+
+const start = (folder: string): Promise<RunningProgram> =>
+  startProgram({ file, nodeArgs: ['--conditions=@oriel/source'], args: ['--config', join(folder, 'proxy.toml')] })
+
+const programToml = ({ url }: NovaStub, consoles: readonly string[], sessions: string, toml: string) => `
+  [authority]
+  endpoint = "${url}"
+  auth = { method = "token", token = "${ADMIN_TOKEN}" }
+  [[listen]]
+  address = "127.0.0.1:0"
+  consoles = ${JSON.stringify(consoles)}
+  [admin]
+  listen = "127.0.0.1:0"
+  [hypervisor]
+  identity = "off"
+  [sessions]
+  ${sessions}
+  ${toml}`
+
+const workersOf = (program: RunningProgram, msg: string) =>
+  new Set(program.records.filter((record) => record.msg === msg).map(({ worker }) => worker))
+
+describe('sessions.workers', { timeout: 120_000 }, () => {
+  it('spreads consoles over processes; the admin listener speaks for all of them', async () => {
+    await using it = await fleet()
+    const clients = await Promise.all(Array.from({ length: 6 }, () => open(it.address)))
+    await expect.poll(it.list).toHaveLength(6)
+    expect(workersOf(it.program, 'session opened')).toEqual(new Set([0, 1]))
+    expect(await it.value('oriel_proxy_sessions{type="novnc"}')).toBe(6)
+    expect(await it.value('oriel_proxy_workers')).toBe(2)
+    expect(await it.value('oriel_proxy_dial_seconds_count{type="novnc",result="ok"}')).toBe(6)
+    expect(await (await it.ask('/readyz')).json()).toEqual({
+      status: 'ok',
+      checks: { workers: 'ok', authority: 'ok' },
+      protection: { novnc: expect.stringMatching(/^identity off: .*; validate fresh: /) },
+    })
+    const [{ id } = { id: '' }] = await it.list()
+    expect((await it.ask(`/sessions/${id}`, { method: 'DELETE' })).status).toBe(204)
+    await expect.poll(it.list).toHaveLength(5)
+    expect((await it.ask(`/sessions/${id}`, { method: 'DELETE' })).status).toBe(404)
+    for (const client of clients) client[Symbol.dispose]()
+  })
+
+  it('keeps limits for all processes together, and gives places back', async () => {
+    await using it = await fleet({ sessions: 'max_per_token = 3' })
+    const clients = await Promise.all(Array.from({ length: 3 }, () => open(it.address)))
+    for (let i = 0; i < 4; i += 1) expect((await upgrade(it.address)).status).toBe(429)
+    using _other = await open(it.address, { path: `/?token=${OTHER_TOKEN}` })
+    clients[0]!.ws.close()
+    await clients[0]!.closed()
+    const opens = () => open(it.address).then(close, (error: Error) => error.message)
+    await expect.poll(opens).toBe('accepted')
+    for (const client of clients) client[Symbol.dispose]()
+  })
+
+  it('bearer URLs: with single_use, no process takes a token that another one took', async () => {
+    await using it = await fleet({ sessions: 'single_use = true' })
+    using client = await open(it.address)
+    client.ws.close()
+    await client.closed()
+    for (let i = 0; i < 4; i += 1) expect((await upgrade(it.address)).status).toBe(403)
+    using _other = await open(it.address, { path: `/?token=${OTHER_TOKEN}` })
+  })
+
+  it('replaces a worker that dies; the others keep their sessions, totals do not fall, places are free', async () => {
+    await using it = await fleet({ sessions: 'max_total = 4' })
+    const clients = await Promise.all(Array.from({ length: 4 }, () => open(it.address)))
+    expect(await it.value('oriel_proxy_admissions_total{result="admitted"}')).toBe(4)
+    const ofFirst = it.program.records.filter(({ msg, worker }) => msg === 'session opened' && worker === 0)
+    const lost = ofFirst.length
+    const listensAgain = again(it.program, 0)
+    process.kill(ofFirst[0]!.pid as number, 'SIGKILL')
+    const gone = await it.program.waitForLog(({ msg }) => msg === 'a worker died and is replaced')
+    expect(gone).toMatchObject({ level: 'error', worker: 0, how: 'SIGKILL', lost })
+    await it.program.waitForLog(listensAgain, STARTED)
+    expect(await it.list()).toHaveLength(4 - lost)
+    await expect.poll(() => it.value('oriel_proxy_workers')).toBe(2)
+    expect(await it.value('oriel_proxy_admissions_total{result="admitted"}')).toBe(4)
+    expect(await it.value('oriel_proxy_worker_deaths_total')).toBe(1)
+    expect(await it.value('oriel_proxy_sessions{type="novnc"}')).toBe(4 - lost)
+    const more = await Promise.all(Array.from({ length: lost }, () => open(it.address)))
+    expect((await upgrade(it.address)).status).toBe(429)
+    for (const client of [...clients, ...more]) client[Symbol.dispose]()
+  })
+
+  it('drains every process on SIGTERM, also when each gets the signal, and ends with 0', async () => {
+    await using it = await fleet()
+    const clients = await Promise.all(Array.from({ length: 4 }, () => open(it.address)))
+    for (const pid of pidsOf(it.program)) process.kill(pid, 'SIGTERM')
+    process.kill(it.program.pid, 'SIGTERM')
+    for (const client of clients) expect((await client.closed()).code).toBe(1001)
+    expect(await it.program.exited).toEqual({ code: 0, signal: null })
+    expect(it.program.records.filter(({ msg }) => msg === 'session ended')).toHaveLength(4)
+    expect(it.program.records.filter(({ level }) => level === 'fatal')).toEqual([])
+  })
+
+  it('closes its ports while it drains, including the admin listener’s', async () => {
+    await using it = await fleet()
+    using client = await open(it.address)
+    client.ws.pause()
+    process.kill(it.program.pid, 'SIGTERM')
+    const readiness = () =>
+      it.ask('/readyz').then(
+        ({ status }) => status,
+        () => 'refused',
+      )
+    await expect.poll(readiness).toBe('refused')
+    await expect.poll(() => connectPeer(parseListen(it.address)).then(close, () => 'refused')).toBe('refused')
+    client[Symbol.dispose]()
+    expect(await it.program.exited).toEqual({ code: 0, signal: null })
+  })
+
+  it('ends with 1 when an address is taken, and leaves no process behind', async () => {
+    await using it = await fleet()
+    await using folder = await temporaryFolder()
+    const toml = programToml(it.nova, ['novnc'], 'workers = 2', '').replace('127.0.0.1:0', it.address)
+    await writeFile(join(folder.path, 'proxy.toml'), toml)
+    await using second = await start(folder.path)
+    expect(await second.exited).toEqual({ code: 1, signal: null })
+    expect(JSON.stringify(second.records)).toContain(`cannot listen on ${it.address}`)
+    for (const pid of pidsOf(second)) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+  })
+
+  it('says that it is not ready when the authority fails for every process', async () => {
+    await using it = await fleet()
+    it.nova.behave(500)
+    const readiness = async () => {
+      // Each process must have failed lately: after a rest it would try again.
+      for (let i = 0; i < 14; i += 1) await upgrade(it.address)
+      const answer = await it.ask('/readyz')
+      return [answer.status, await answer.json()]
+    }
+    await expect.poll(readiness).toMatchObject([503, { checks: { workers: 'ok', authority: 'failing' } }])
+  })
+
+  it('serves native SPICE in the first process alone, so that every channel finds its ticket', async () => {
+    await using it = await fleet({
+      workers: 3,
+      toml: '[[listen]]\naddress = "127.0.0.1:0"\nconsoles = ["spice-direct"]\n[spice]\nlisten = "127.0.0.1:0"',
+    })
+    const native = (record: LogRecord) => JSON.stringify(record.consoles) === '["spice-direct"]'
+    const served = it.program.records.filter((record) => record.msg === 'listening' && native(record))
+    expect(served.map(({ worker }) => worker)).toEqual([0, 0])
+    const browser = it.program.records.filter((record) => record.msg === 'listening' && !native(record))
+    expect(browser.map(({ worker }) => worker).sort()).toEqual([0, 1, 2])
+  })
+})
+
+const close = (peer: { [Symbol.dispose](): void }) => {
+  peer[Symbol.dispose]()
+  return 'accepted'
+}
+
+/** A listening record of a worker that listened before, other than those that there are now. */
+function again(program: RunningProgram, worker: number) {
+  const before = program.records.filter((record) => record.msg === 'listening' && record.worker === worker)
+  return (record: LogRecord) => record.msg === 'listening' && record.worker === worker && !before.includes(record)
+}
+
+/** The workers' processes. */
+const pidsOf = (program: RunningProgram) =>
+  new Set(
+    program.records
+      .filter(({ worker, pid }) => worker !== undefined && pid !== undefined)
+      .map(({ pid }) => Number(pid)),
+  )

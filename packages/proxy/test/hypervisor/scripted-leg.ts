@@ -1,0 +1,56 @@
+/** A leg to a hypervisor whose other side is a test. */
+import type { HypervisorSocket, TakeBytes } from '../../src/hypervisor/tcp-leg.ts'
+
+/** A leg whose other side is a test. Its bytes are lent, as those of a socket are. */
+export function scriptedLeg() {
+  const { promise: ended, resolve: end } = Promise.withResolvers<Error | undefined>()
+  const written: Buffer[] = []
+  let taker: TakeBytes = () => false
+  let lentBytes = 0
+  const leg: HypervisorSocket = {
+    take: (bytes) => {
+      taker = bytes
+    },
+    giveBack: (bytes) => {
+      lentBytes -= bytes.length
+    },
+    get lentBytes() {
+      return lentBytes
+    },
+    pause: () => {},
+    resume: () => {},
+    write: (bytes) => {
+      written.push(Buffer.from(bytes))
+      return true
+    },
+    onDrain: () => {},
+    ended,
+    [Symbol.dispose]: () => end(undefined),
+  }
+  const say = (bytes: Buffer) => {
+    lentBytes += bytes.length
+    taker(bytes)
+  }
+  return { leg, say, end, heard: () => Buffer.concat(written), lent: () => lentBytes }
+}
+
+/** What a relay would take from `leg`, giving each piece back at once. */
+export function viewerOf(leg: HypervisorSocket) {
+  let seen: Buffer = Buffer.alloc(0)
+  let drains = 0
+  leg.onDrain(() => {
+    drains += 1
+  })
+  leg.take((bytes) => {
+    seen = Buffer.concat([seen, bytes])
+    leg.giveBack(bytes)
+    return true
+  })
+  return { seen: () => seen, drains: () => drains, write: (bytes: Uint8Array) => leg.write(bytes), ended: leg.ended }
+}
+
+/** `bytes` in pieces. @param cuts where, modulo the length */
+export function cut(bytes: Buffer, cuts: readonly number[]): Buffer[] {
+  const ends = [...cuts.map((at) => at % (bytes.length + 1)), bytes.length].sort((a, b) => a - b)
+  return ends.map((end, i) => bytes.subarray(ends[i - 1] ?? 0, end))
+}

@@ -1,0 +1,186 @@
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { temporaryFolder } from '@oriel/testkit'
+import { describe, expect, it } from 'vitest'
+import { raw, running } from '../fixture.ts'
+
+/** A proxy with pages, and a file beside their folder that nobody may see. */
+async function withPages(toml = '') {
+  await using opened = new AsyncDisposableStack()
+  const folder = opened.use(await temporaryFolder())
+  const pages = join(folder.path, 'pages')
+  await mkdir(join(pages, 'assets'), { recursive: true })
+  await writeFile(join(folder.path, 'secret.txt'), 'secret')
+  await writeFile(join(pages, 'index.html'), '<title>home</title>')
+  await writeFile(join(pages, 'vnc.html'), '<title>vnc</title>')
+  await writeFile(join(pages, 'assets', 'vnc-1a2b3c4d.js'), 'export {}')
+  await writeFile(join(pages, 'assets', 'plain.css'), 'a{}')
+  await writeFile(join(pages, 'run.sh'), 'no page')
+  await symlink(join(folder.path, 'secret.txt'), join(pages, 'link.txt'))
+  const proxy = opened.use(await running({ pages, toml }))
+  const close = opened.move()
+  const get = (path: string, method = 'GET', headers: string[] = []) =>
+    raw(proxy.address, [`${method} ${path} HTTP/1.1`, 'Host: h', 'Connection: close', ...headers])
+  const reported = () => proxy.log.lines.map((line) => JSON.parse(line)).filter((record) => 'line' in record)
+  return { get, reported, [Symbol.asyncDispose]: () => close.disposeAsync() }
+}
+
+describe('the pages', () => {
+  it.each([
+    ['/', '<title>home</title>', 'text/html; charset=utf-8', 'no-cache'],
+    ['/index.html', '<title>home</title>', 'text/html; charset=utf-8', 'no-cache'],
+    ['/vnc.html', '<title>vnc</title>', 'text/html; charset=utf-8', 'no-cache'],
+    ['/vnc_lite.html?path=%3Ftoken%3Dx&title=a(b)', '<title>vnc</title>', 'text/html; charset=utf-8', 'no-cache'],
+    ['/vnc_auto.html', '<title>vnc</title>', 'text/html; charset=utf-8', 'no-cache'],
+    ['/assets/vnc-1a2b3c4d.js', 'export {}', 'text/javascript; charset=utf-8', 'public, max-age=31536000, immutable'],
+    ['/assets/plain.css', 'a{}', 'text/css; charset=utf-8', 'no-cache'],
+    ['/oriel.json', '{"api_url":null,"consoles":["novnc"]}', 'application/json', 'no-cache'],
+  ])('%s', async (path, body, type, cache) => {
+    await using site = await withPages()
+    const answer = await site.get(path)
+    expect(answer).toMatchObject({ status: 200, body })
+    expect(answer.head).toContain(`\r\nContent-Type: ${type}\r\n`)
+    expect(answer.head).toContain(`\r\nCache-Control: ${cache}\r\n`)
+    expect(await site.get(path, 'HEAD')).toMatchObject({ status: 200, body: '' })
+  })
+
+  it('come under a strict policy, and tell no other site where they were', async () => {
+    await using site = await withPages(
+      '[origin]\nallowed = ["https://portal.example", "other.example"]\n[home]\napi_url = "https://api.example:8774/x"',
+    )
+    const { head } = await site.get('/vnc.html')
+    expect(head).toContain(
+      "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
+        "media-src 'self' blob:; " +
+        "connect-src 'self' ws: wss: https://api.example:8774; font-src 'self'; form-action 'none'; base-uri 'none'; " +
+        "frame-ancestors 'self' https://portal.example:* other.example:*\r\n",
+    )
+    expect(head).toContain('\r\nReferrer-Policy: no-referrer\r\n')
+    expect(head).toContain('\r\nX-Content-Type-Options: nosniff\r\n')
+    expect(JSON.parse((await site.get('/oriel.json')).body)).toMatchObject({ api_url: 'https://api.example:8774/x' })
+  })
+
+  it('are not sent again to whoever has them', async () => {
+    await using site = await withPages()
+    const etag = /ETag: (\S+)/.exec((await site.get('/vnc.html')).head)![1]
+    expect(await site.get('/vnc.html', 'GET', [`If-None-Match: ${etag}`])).toMatchObject({ status: 304, body: '' })
+  })
+
+  it.each([
+    '//',
+    '///',
+    '//evil.example/..',
+    '///evil.example/%2e%2e',
+    '/\\evil.example',
+    '/\\/evil.example',
+    '/%2f%2fevil.example',
+    '/%5cevil.example',
+    '/%0d%0aLocation:%20http://evil.example',
+    '/assets',
+    '/assets/',
+    '/assets//plain.css',
+    '/assets/../vnc.html',
+    '/assets%2fplain.css',
+    '/./vnc.html',
+    '/../secret.txt',
+    '/..%2fsecret.txt',
+    '/%2e%2e/secret.txt',
+    '/vnc.html%00',
+    '/vnc.html/',
+    '/VNC.html',
+    '/link.txt',
+    '/run.sh',
+    '/constructor',
+    '/__proto__',
+    '/readyz',
+    '/metrics',
+    'http://evil.example/vnc.html',
+  ])('CVE-2021-3654 open redirect, CVE-2024-23340 static files: %s is 404', async (path) => {
+    await using site = await withPages()
+    const { status, head, body } = await site.get(path)
+    expect({ status, fault: JSON.parse(body) }).toEqual({
+      status: 404,
+      fault: { itemNotFound: { code: 404, message: 'There is nothing here.' } },
+    })
+    expect(head.toLowerCase()).not.toContain('location')
+  })
+
+  it.each(['POST', 'PUT', 'DELETE', 'OPTIONS'])('terminate by GET: %s is 405', async (method) => {
+    await using site = await withPages()
+    const answer = await site.get('/vnc.html', method)
+    expect(answer.status).toBe(405)
+    expect(answer.head).toContain('\r\nAllow: GET, HEAD')
+  })
+
+  it('are none when there is no folder', async () => {
+    await using proxy = await running()
+    expect(await raw(proxy.address, ['GET /vnc.html HTTP/1.1', 'Host: h', 'Connection: close'])).toMatchObject({
+      status: 404,
+    })
+  })
+})
+
+describe('a console page in a frame', () => {
+  const framed = (site: string, ...more: string[]) => ['Sec-Fetch-Dest: iframe', `Sec-Fetch-Site: ${site}`, ...more]
+  const HORIZON = 'Referer: https://horizon.example:8443/project/instances/1/?tab=console'
+
+  it.each(['cross-site', 'same-site'])(
+    'of a %s page that is not allowed says which origin is missing',
+    async (from) => {
+      await using site = await withPages()
+      const { status, head, body } = await site.get(
+        '/vnc_lite.html?path=%3Ftoken%3Dsecret',
+        'GET',
+        framed(from, HORIZON),
+      )
+      expect(status).toBe(403)
+      expect(body).toContain('may not be shown inside https://horizon.example<')
+      expect(body).toContain('origin.allowed = ["https://horizon.example"]')
+      expect(body).not.toMatch(/script|secret|8443/)
+      expect(head).toMatch(
+        /Content-Security-Policy: default-src 'none'; style-src 'sha256-[^']+'; .*frame-ancestors \*\r\n/,
+      )
+      expect(head).toContain('\r\nX-Content-Type-Options: nosniff\r\n')
+      expect(head).toContain('\r\nCache-Control: no-store\r\n')
+    },
+  )
+
+  it('is logged once for each origin, with the line that adds it to the configured ones', async () => {
+    await using site = await withPages('[origin]\nallowed = ["https://portal.example"]')
+    for (let i = 0; i < 3; i += 1) await site.get('/vnc.html', 'GET', framed('cross-site', HORIZON))
+    expect(site.reported()).toMatchObject([
+      {
+        level: 'warn',
+        origin: 'https://horizon.example',
+        line: 'origin.allowed = ["https://portal.example", "https://horizon.example"]',
+      },
+    ])
+  })
+
+  it.each([
+    ['an allowed page', framed('cross-site', 'Referer: https://portal.example/')],
+    ['the proxy itself', framed('same-origin', 'Referer: http://h/')],
+    ['a page that is not named, since it may be the allowed one', framed('cross-site')],
+    ['any page, after a link in it was followed', framed('cross-site', HORIZON, 'Sec-Fetch-User: ?1')],
+    ['no page, but in a tab', ['Sec-Fetch-Dest: document', 'Sec-Fetch-Site: cross-site', HORIZON]],
+    ['a page of another host without Fetch Metadata', [HORIZON]],
+  ])('of %s is left to frame-ancestors', async (_, headers) => {
+    await using site = await withPages('[origin]\nallowed = ["portal.example"]')
+    expect(await site.get('/vnc.html', 'GET', headers)).toMatchObject({ status: 200, body: '<title>vnc</title>' })
+  })
+
+  it('of an unnamed page says so if no origin is allowed', async () => {
+    await using site = await withPages()
+    const { status, body } = await site.get('/vnc.html', 'GET', framed('cross-site', 'Referer: https://<b>/"'))
+    expect(status).toBe(403)
+    expect(body).toContain('may not be shown inside a page of another site<')
+    expect(site.reported()).toEqual([])
+  })
+
+  it('may be embedded unnoticed over plain http, which is logged as a hint', async () => {
+    await using site = await withPages()
+    await site.get('/vnc.html', 'GET', [HORIZON])
+    await site.get('/vnc.html', 'GET', ['Referer: http://h:8080/'])
+    expect(site.reported()).toMatchObject([{ level: 'info', origin: 'https://horizon.example' }])
+  })
+})

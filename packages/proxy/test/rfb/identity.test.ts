@@ -1,0 +1,187 @@
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { learnNames } from '../../src/authority/instance-names.ts'
+import { Refused } from '../../src/index.ts'
+import { guestName, nameObjection } from '../../src/rfb/identity.ts'
+import { guardIdentity, watchDesktopName } from '../../src/rfb/identity-guard.ts'
+import { MAX_NAME_BYTES, NameTooLong, ServerInitReader } from '../../src/rfb/server-init.ts'
+import { cut, scriptedLeg, viewerOf } from '../hypervisor/scripted-leg.ts'
+
+const NONE = Buffer.alloc(0)
+const names = { names: ['instance-0000002a', 'web-1'] }
+
+/** A ServerInit whose desktop has that name. */
+function serverInit(name: string | Uint8Array, claimed?: number): Buffer {
+  const bytes = Buffer.from(name as string)
+  const header = Buffer.alloc(24, 3)
+  header.writeUInt32BE(claimed ?? bytes.length, 20)
+  return Buffer.concat([header, bytes])
+}
+
+describe('ServerInit', () => {
+  it('CVE-2023-30575 length mis-count: any name, cut anywhere, is read to its end and no further', () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ maxLength: MAX_NAME_BYTES, size: 'max' }),
+        fc.array(fc.nat(5000)),
+        fc.uint8Array(),
+        (name, cuts, after) => {
+          const reader = new ServerInitReader()
+          const all = Buffer.concat([serverInit(name), after])
+          const found = cut(all, cuts).map((piece) => reader.push(piece))
+          expect(found.find((text) => text !== undefined)).toBe(Buffer.from(name).toString())
+        },
+      ),
+      { numRuns: 100 },
+    )
+  })
+
+  it('CVE-2023-43826 hostile server: a name that claims more than any has is refused at its length', () => {
+    for (const claimed of [MAX_NAME_BYTES + 1, 0x7fffffff, 0xffffffff]) {
+      expect(() => new ServerInitReader().push(serverInit(NONE, claimed))).toThrow(NameTooLong)
+    }
+    expect(new ServerInitReader().push(serverInit(NONE, MAX_NAME_BYTES))).toBeUndefined()
+    expect(new ServerInitReader().push(serverInit(''))).toBe('')
+  })
+})
+
+describe('the guest’s name', () => {
+  it.each([
+    ['QEMU (web-1)', 'web-1'],
+    ['QEMU (a) (b)', 'a) (b'],
+    ['QEMU ()', ''],
+    ['QEMU', undefined],
+    ['qemu (web-1)', undefined],
+    ['x QEMU (web-1)', undefined],
+    ['QEMU (web-1) ', undefined],
+  ])('of a desktop called %j is %j', (desktop, guest) => {
+    expect(guestName(desktop)).toBe(guest)
+  })
+
+  it('must be one of the instance’s, whole', () => {
+    expect(nameObjection('QEMU (web-1)', names)).toBeUndefined()
+    for (const other of ['web-10', 'web', 'WEB-1', 'web-1\u0000', '']) {
+      expect(nameObjection(`QEMU (${other})`, names), other).toContain(`the guest is ${JSON.stringify(other)}`)
+    }
+    expect(nameObjection('web-1', names)).toContain('the desktop is called "web-1"')
+    expect(nameObjection('QEMU (x)', { names: ['a'], missing: 'why' })).toBe(
+      'the guest is "x"; the instance is "a"; why',
+    )
+  })
+})
+
+describe('an enforced identity', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+  const guarded = (early: Buffer = NONE) => {
+    const leg = scriptedLeg()
+    return { ...leg, ...viewerOf(guardIdentity(leg.leg, early, { names, timeoutMs: 1000 })) }
+  }
+  const GOOD = serverInit('QEMU (web-1)')
+  const BAD = serverInit('QEMU (web-2)')
+
+  it.each([1, 7, 1000])('passes ServerInit and all that follows once the name is right, in pieces of %i', (size) => {
+    const { say, seen } = guarded()
+    const all = Buffer.concat([GOOD, Buffer.from('pixels')])
+    for (let at = 0; at < all.length; at += size) {
+      say(all.subarray(at, at + size))
+      if (at + size < GOOD.length) expect(seen()).toHaveLength(0)
+    }
+    say(Buffer.from(' and more'))
+    expect(seen()).toEqual(Buffer.concat([all, Buffer.from(' and more')]))
+  })
+
+  it('passes what came before anybody took it', () => {
+    const { seen, say } = guarded(GOOD.subarray(0, 10))
+    say(GOOD.subarray(10))
+    expect(seen()).toEqual(GOOD)
+    expect(guarded(Buffer.concat([GOOD, GOOD])).seen()).toHaveLength(2 * GOOD.length)
+  })
+
+  it('ends as wrong_instance before one byte of another guest', async () => {
+    for (const bad of [BAD, serverInit('Xvnc'), serverInit('', 5000)]) {
+      const { say, seen, ended, heard, write } = guarded()
+      write(Buffer.from('\u0001keys'))
+      for (const byte of Buffer.concat([bad, Buffer.from('pixels')])) say(Buffer.of(byte))
+      expect(await ended).toMatchObject({ reason: 'wrong_instance' })
+      expect(seen()).toHaveLength(0)
+      expect(heard().toString()).toBe('\u0001')
+    }
+  })
+
+  it('lets ClientInit alone pass until then, and keeps what follows in order', () => {
+    const { say, write, heard, drains } = guarded()
+    expect(write(NONE)).toBe(true)
+    expect(write(Buffer.of(1))).toBe(true)
+    expect(write(Buffer.from('one '))).toBe(false)
+    expect(write(Buffer.from('two '))).toBe(false)
+    expect(heard().toString()).toBe('\u0001')
+    say(GOOD)
+    expect(drains()).toBe(1)
+    expect(write(Buffer.from('three'))).toBe(true)
+    expect(heard().toString()).toBe('\u0001one two three')
+  })
+
+  it('gives back to the leg what is the leg’s, and nothing else', () => {
+    const { say, lent } = guarded()
+    for (const piece of [GOOD.subarray(0, 30), GOOD.subarray(30), Buffer.from('more')]) say(piece)
+    expect(lent()).toBe(0)
+  })
+
+  it('does not wait for ServerInit for ever', async () => {
+    const { write, say, ended, seen } = guarded()
+    write(Buffer.of(1))
+    say(GOOD.subarray(0, 30))
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(await ended).toMatchObject({ reason: 'console_lost', message: 'no ServerInit within 1000 ms' })
+    expect(seen()).toHaveLength(0)
+  })
+
+  it('CVE-2023-3354 disconnect in handshake: cut at every byte, it ends as the leg does', async () => {
+    for (let length = 0; length < GOOD.length; length += 1) {
+      const { say, end, ended, seen } = guarded()
+      say(GOOD.subarray(0, length))
+      end(new Error('reset'))
+      expect(await ended).toMatchObject({ message: 'reset' })
+      expect(seen()).toHaveLength(0)
+      expect(vi.getTimerCount()).toBe(0)
+    }
+  })
+})
+
+describe('a watched identity', () => {
+  it('lets everything pass at once and tells the name', () => {
+    const told: (string | NameTooLong)[] = []
+    const leg = scriptedLeg()
+    const all = Buffer.concat([serverInit('QEMU (web-1)'), Buffer.from('pixels')])
+    const viewer = viewerOf(watchDesktopName(leg.leg, all.subarray(0, 5), (name) => told.push(name)))
+    for (const byte of all.subarray(5)) leg.say(Buffer.of(byte))
+    expect(viewer.seen()).toEqual(all.subarray(5))
+    expect(told).toEqual(['QEMU (web-1)'])
+  })
+
+  it('tells of a name that is too long, once', () => {
+    const told: (string | NameTooLong)[] = []
+    const leg = scriptedLeg()
+    const viewer = viewerOf(watchDesktopName(leg.leg, NONE, (name) => told.push(name)))
+    for (let i = 0; i < 3; i += 1) leg.say(serverInit('', 0xffffffff))
+    expect(told).toEqual([expect.any(NameTooLong)])
+    expect(viewer.seen()).toHaveLength(72)
+  })
+})
+
+describe('learning an instance’s names', () => {
+  const admission = { instance: 'uuid', host: 'h', port: 1 }
+  const signal = new AbortController().signal
+
+  it('takes them from the admission where the authority is not asked', async () => {
+    expect(await learnNames({}, admission, signal)).toEqual({ known: { names: ['uuid'] } })
+    const named = { ...admission, instanceName: 'web-1' }
+    expect(await learnNames({}, named, signal)).toEqual({ known: { names: ['web-1', 'uuid'] } })
+  })
+
+  it('keeps a refusal for whoever needs the names', async () => {
+    const refused = new Refused('console_moved', 'gone')
+    expect(await learnNames({ names: () => Promise.reject(refused) }, admission, signal)).toEqual({ refused })
+  })
+})

@@ -1,0 +1,163 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type HandshakeStream, shakeHypervisor } from '../../../src/rfb/hypervisor-handshake.ts'
+import { ByteReader } from '../../../src/rfb/reader.ts'
+import { securitySchemes } from '../../../src/rfb/security/index.ts'
+import { subtypes } from '../../../src/rfb/security/vencrypt.ts'
+
+const { vencrypt, none } = securitySchemes
+const version = (text: string) => Buffer.from(`RFB ${text}\n`)
+const u32 = (value: number) => Buffer.of(0, 0, value >> 8, value & 255)
+const list = (...codes: number[]) => Buffer.concat([Buffer.of(codes.length), ...codes.map(u32)])
+
+/** What a good server says in clear, in its turns, and what it hears after each. */
+const turns = [
+  [version('003.008'), version('003.008')],
+  [Buffer.of(1, 19), Buffer.of(19)],
+  [Buffer.of(0, 2), Buffer.of(0, 2)],
+  [Buffer.concat([Buffer.of(0), list(260)]), u32(260)],
+  [Buffer.of(1), Buffer.alloc(0)],
+] as const
+const GOOD = Buffer.concat(turns.map(([said]) => said))
+const HEARD = Buffer.concat(turns.map(([, heard]) => heard))
+const TLS = Buffer.from('<tls>')
+
+/** Feeds pieces, one a turn of the event loop, then the end; TLS itself is only noted in what was written. */
+async function play(pieces: readonly Uint8Array[], accepted = [vencrypt], after: readonly Uint8Array[] = [u32(0)]) {
+  const written: Buffer[] = []
+  const open = () => new ByteReader({ maxBytes: 4096, signal: new AbortController().signal })
+  const stream = {
+    reader: open(),
+    write: (bytes: Uint8Array) => void written.push(Buffer.from(bytes)),
+    startTls: async () => {
+      stream.reader = open()
+      written.push(TLS)
+      feed(stream, after)
+    },
+  }
+  const outcome = shakeHypervisor(stream, accepted).then(
+    () => undefined,
+    (error: Error) => error,
+  )
+  await feed(stream, pieces)
+  return { error: await outcome, written: Buffer.concat(written), rest: stream.reader.rest() }
+}
+
+async function feed({ reader }: Pick<HandshakeStream, 'reader'>, pieces: readonly Uint8Array[]): Promise<void> {
+  for (const piece of pieces) {
+    reader.push(piece)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  reader.fail(new Error('it ended'))
+}
+
+const bytewise = (bytes: Buffer) => [...bytes].map((byte) => Buffer.of(byte))
+const withSubtypes = (subtypeList: Buffer) =>
+  Buffer.concat([...turns.slice(0, 3).map(([said]) => said), Buffer.of(0), subtypeList, Buffer.of(1)])
+
+describe('VeNCrypt in clear', () => {
+  it('agrees on version 0.2 and X509None, byte by byte, before TLS begins', async () => {
+    const { error, written } = await play(bytewise(GOOD))
+    expect(error).toBeUndefined()
+    expect(written).toEqual(Buffer.concat([HEARD, TLS]))
+  })
+
+  it('reads SecurityResult within TLS, and leaves what follows', async () => {
+    const { error, rest } = await play([GOOD], [vencrypt], [Buffer.concat([u32(0), Buffer.from('more')])])
+    expect(error).toBeUndefined()
+    expect(rest.toString()).toBe('more')
+  })
+
+  it('gives the reason of a refusal within TLS', async () => {
+    const refusal = Buffer.concat([u32(1), u32(4), Buffer.from('busy')])
+    expect((await play([GOOD], [vencrypt], bytewise(refusal))).error?.message).toBe('it refuses: "busy"')
+  })
+
+  it('speaks RFB 3.7, whose refusal has no reason', async () => {
+    const said = Buffer.concat([version('003.007'), GOOD.subarray(12)])
+    expect((await play([said])).error).toBeUndefined()
+    expect((await play([said], [vencrypt], [u32(1)])).error?.message).toBe(
+      'it answers 1 to security type VeNCrypt (19)',
+    )
+  })
+
+  it('answers a newer server with 0.2', async () => {
+    const newer = Buffer.from(GOOD)
+    newer.set([0, 3], 14)
+    const { error, written } = await play([newer])
+    expect(error).toBeUndefined()
+    expect(written).toEqual(Buffer.concat([HEARD, TLS]))
+  })
+
+  it('CVE-2023-3354 disconnect in handshake: cut at every byte, in clear and within TLS', async () => {
+    for (let length = 0; length < GOOD.length; length += 1) {
+      const { error } = await play([GOOD.subarray(0, length)])
+      expect(error?.message, `after ${length} bytes`).toBe('it ended')
+    }
+    for (let length = 0; length < 4; length += 1) {
+      expect((await play([GOOD], [vencrypt], [u32(0).subarray(0, length)])).error?.message).toBe('it ended')
+    }
+  })
+
+  it.each([
+    ['speaks VeNCrypt 0.1', [...GOOD.subarray(0, 14), 0, 1], 'it speaks VeNCrypt 0.1, not 0.2'],
+    ['refuses the version', [...GOOD.subarray(0, 16), 255], 'it answers 255 to VeNCrypt 0.2'],
+    ['offers no subtype', [...withSubtypes(list())], 'it offers no VeNCrypt subtype; only X509None (260) will do'],
+    [
+      'offers TLS without certificates',
+      [...withSubtypes(list(257, 258, 261, 2, 999))],
+      'it offers TLSNone (257), TLSVnc (258), X509Vnc (261), VncAuthentication (2), 999; only X509None (260) will do',
+    ],
+    ['refuses the subtype', [...GOOD.subarray(0, -1), 0], "it answers 0 to VeNCrypt's X509None"],
+    [
+      'speaks RFB 3.3',
+      [...version('003.003'), 0, 0, 0, 19],
+      'it speaks RFB 3.3, in which there is no VeNCrypt, and decides for VeNCrypt (19); configured are VeNCrypt (19)',
+    ],
+    ['offers None alone', [...version('003.008'), 1, 1], 'it offers None (1); configured are VeNCrypt (19)'],
+  ])('CVE-2023-43826 hostile server: ends when it %s', async (_, said, message) => {
+    for (const pieces of [[Buffer.from(said)], bytewise(Buffer.from(said))]) {
+      const { error, written } = await play(pieces)
+      expect(error).toMatchObject({ name: 'SecurityFailed', message })
+      expect(written.includes(TLS)).toBe(false)
+    }
+  })
+
+  it.each([
+    ['vencrypt, none', [vencrypt, none], 19],
+    ['none, vencrypt', [none, vencrypt], 1],
+  ])('decides by the operator’s order %s, whatever the server’s is', async (_, accepted, chosen) => {
+    for (const offer of [Buffer.of(2, 1, 19), Buffer.of(2, 19, 1)]) {
+      const { written } = await play([Buffer.concat([version('003.008'), offer])], accepted)
+      expect(written[12]).toBe(chosen)
+    }
+  })
+
+  it('CVE-2023-30575 length mis-count: any list of subtypes, cut anywhere, is read to its end and no further', async () => {
+    const code = fc.oneof(fc.constantFrom(...Object.values(subtypes)), fc.nat(0xffff))
+    await fc.assert(
+      fc.asyncProperty(fc.array(code, { maxLength: 255, size: 'max' }), fc.array(fc.nat(1100)), async (codes, cuts) => {
+        const said = withSubtypes(list(...codes))
+        const { error, written } = await play(cut(said, cuts))
+        expect(error === undefined).toBe(codes.includes(260))
+        expect(written.includes(TLS)).toBe(codes.includes(260))
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it('CVE-2023-43826 hostile server: no bytes at all crash it or make it hang', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(GOOD.length), fc.uint8Array({ maxLength: 1500 }), async (kept, junk) => {
+        const { written } = await play([GOOD.subarray(0, kept), junk], [vencrypt, none], [junk])
+        expect(written.length).toBeLessThanOrEqual(HEARD.length + TLS.length)
+      }),
+      { numRuns: 200 },
+    )
+  })
+})
+
+function cut(bytes: Buffer, cuts: readonly number[]): Buffer[] {
+  const ends = [...cuts.map((at) => at % (bytes.length + 1)), bytes.length].sort((a, b) => a - b)
+  return ends.map((end, i) => bytes.subarray(ends[i - 1] ?? 0, end))
+}
