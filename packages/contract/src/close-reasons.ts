@@ -2,25 +2,8 @@
  * Why a console closes: one catalogue of WebSocket close codes and sentences, shared by the proxy that sends them, the
  * pages and the SDK that read them, and `docs/close-reasons.md`, which a test holds to this file.
  */
-import { type RefusalName, readRefusal } from './refusals.ts'
-
-/** What the person at the console should do next: nothing, open the same URL again, or ask for a new console. */
-export type Remedy = 'none' | 'reconnect' | 'new-console'
-
-/** What a WebSocket's close event means. */
-export interface CloseReason {
-  /** WebSocket close code: RFC 6455 section 7.4.1, or 4000–4999 for Oriel's own. */
-  readonly code: number
-  /** For people; at most 123 bytes of UTF-8, since it travels in the close frame. */
-  readonly text: string
-  readonly remedy: Remedy
-  /** The refusal's name, for a console that was not opened; only clients that offer `oriel.refusals` get these. */
-  readonly refusal?: RefusalName
-  /** Seconds to wait before the same address is opened again, if the proxy sent them. */
-  readonly retryAfterSeconds?: number
-  /** For `foreign_origin`: the client's origin, to be added to the proxy's `origin.allowed`. */
-  readonly allow?: string
-}
+import type { CloseReason } from './close-reason.ts'
+import { readRefusal } from './refusals.ts'
 
 export const closeReasons = {
   client_closed: { code: 1000, text: 'You closed the console.', remedy: 'none' },

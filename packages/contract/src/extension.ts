@@ -5,7 +5,7 @@
 import * as Type from 'typebox'
 import { type CloseReasonName, closeReasons } from './close-reasons.ts'
 import { type ConsoleType, consoleTypes, type Protocol } from './console-types.ts'
-import { type RefusalName, refusalNames } from './refusals.ts'
+import { type RefusalName, refusalNames } from './remedies.ts'
 
 /** The path below which the extension stands. */
 export const EXTENSION_PATH = '/oriel/v1'

@@ -10,7 +10,8 @@ export type {
   ResponseAt,
   RouteNameAt,
 } from './calls.ts'
-export { type CloseReason, type CloseReasonName, closeReason, closeReasons, type Remedy } from './close-reasons.ts'
+export type { CloseReason } from './close-reason.ts'
+export { type CloseReasonName, closeReason, closeReasons } from './close-reasons.ts'
 export {
   type ConsoleType,
   consoleTypes,
@@ -73,12 +74,12 @@ export { project } from './project.ts'
 export {
   REFUSALS_SUBPROTOCOL,
   type RefusalDetail,
-  type RefusalName,
   readRefusal,
   refusal,
   refusalClose,
   refusals,
 } from './refusals.ts'
+export { type RefusalName, type Remedy, refusalNames } from './remedies.ts'
 export { type Alive, type At, alive, at, minor, type StaticAt } from './versioned.ts'
 export { versionDocument, versionList } from './versions.ts'
 export { type SchemeSymptoms, wrongScheme } from './wrong-scheme.ts'

@@ -3,7 +3,8 @@
  * client that offers {@link REFUSALS_SUBPROTOCOL} gets the same as a close code and a close reason, since a browser does
  * not show a page the status of an Upgrade that failed. The log has the exact cause.
  */
-import type { CloseReason, Remedy } from './close-reasons.ts'
+import type { CloseReason } from './close-reason.ts'
+import { type RefusalName, type Remedy, remedies } from './remedies.ts'
 
 /**
  * The WebSocket subprotocol with which a client asks for refusals as close events. Offer it beside `binary`: the proxy
@@ -30,32 +31,6 @@ export interface RefusalDetail {
   /** The client's own origin, such as `https://portal.example`, which the proxy does not list in `origin.allowed`. */
   readonly allow?: string | undefined
 }
-
-/** A refusal by its name, as in logs and metrics. */
-export type RefusalName = keyof typeof remedies
-/**
- * What to do after each refusal: pages retry automatically only after those with `reconnect`. Kept apart from the
- * sentences, which reach clients with the refusal and need not be in their bundles.
- */
-const remedies = {
-  bad_request: 'none',
-  missing_token: 'new-console',
-  unknown_token: 'new-console',
-  foreign_origin: 'none',
-  foreign_host: 'none',
-  wrong_console_type: 'new-console',
-  not_found: 'new-console',
-  console_moved: 'new-console',
-  too_many: 'reconnect',
-  too_many_attempts: 'reconnect',
-  console_unreachable: 'reconnect',
-  security_failed: 'none',
-  authority_unavailable: 'reconnect',
-  draining: 'reconnect',
-  console_timeout: 'reconnect',
-} as const satisfies Record<string, Remedy>
-
-export const refusalNames = Object.keys(remedies) as RefusalName[]
 
 export const refusals = {
   bad_request: {

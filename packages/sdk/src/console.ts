@@ -9,8 +9,7 @@ import {
   type Route,
   routes,
 } from '@oriel/contract'
-import type { Client } from './client.ts'
-import type { CallOptions } from './client-at.ts'
+import type { CallOptions, ClientAt } from './client-at.ts'
 import { VersionError } from './errors.ts'
 
 /** A console that was created, and where to open it. */
@@ -21,9 +20,13 @@ export interface Console<T extends OpenableConsoleType = OpenableConsoleType> {
   readonly url: string
 }
 
+interface Negotiator {
+  negotiate(options?: CallOptions): Promise<ClientAt<Microversion>>
+}
+
 /** See `Client.createConsole`. */
 export async function createConsole<T extends OpenableConsoleType>(
-  client: Pick<Client, 'negotiate'>,
+  client: Negotiator,
   serverId: string,
   type: T,
   options: CallOptions = {},

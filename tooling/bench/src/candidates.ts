@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path'
 import { freePort } from '@oriel/testkit'
 import type { Target } from './console-client.ts'
 import { startPart } from './fork.ts'
-import type { Guest, Lab } from './lab.ts'
+import type { Guest, Lab } from './guest.ts'
 import { builtApp, startServer } from './server.ts'
 
 export interface Candidate extends AsyncDisposable {

@@ -1,17 +1,8 @@
-/** What every measurement of the proxy needs around it: consoles to lead to, and somebody who knows where they are. */
+/** Starts what every measurement of the proxy needs around it: consoles, and an authority that knows their addresses. */
 import { freePort, temporaryFolder } from '@oriel/testkit'
 import { type Candidate, type CandidateName, candidates, installed } from './candidates.ts'
-import { type Part, startPart } from './fork.ts'
-
-/** What the consoles do once a client is there; see `parts/hypervisor.ts`. */
-export type Guest = 'silent' | 'echo' | 'stream' | 'offer' | 'hang'
-
-export interface Lab extends AsyncDisposable {
-  readonly authority: Part
-  readonly hypervisor: Part
-  /** For configurations and logs. */
-  readonly folder: string
-}
+import { startPart } from './fork.ts'
+import type { Guest, Lab } from './guest.ts'
 
 export async function openLab(): Promise<Lab> {
   await using opened = new AsyncDisposableStack()

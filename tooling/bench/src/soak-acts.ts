@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '@oriel/testkit'
 import { ConsoleClient, type Target } from './console-client.ts'
-import type { Guest, Lab } from './lab.ts'
+import type { Guest, Lab } from './guest.ts'
 import { MIB } from './numbers.ts'
 
 /** What was done. */
