@@ -53,7 +53,7 @@ describe('SQLite in a file', () => {
   test('several programs that start at once on a new file all get to work', { timeout: 300_000 }, async () => {
     const file = freshFile()
     const program = `
-      const { openTokenStore } = await import(${JSON.stringify(import.meta.resolve('../src/index.ts'))})
+      const { openTokenStore } = await import(${JSON.stringify(import.meta.resolve('../../src/index.ts'))})
       await using store = await openTokenStore(${JSON.stringify(`sqlite:${file}`)})
       await store.check()`
     const options = ['--conditions=@oriel/source', '--input-type=module', '--eval', program]
