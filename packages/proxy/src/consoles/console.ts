@@ -4,7 +4,7 @@ import type { Logger } from '@oriel/runtime'
 import type { WebSocket } from 'ws'
 import type { Admission } from '../authority/authority.ts'
 import type { LearntNames } from '../authority/instance-names.ts'
-import type { HypervisorSocket, PlainLeg } from '../hypervisor/tcp-leg.ts'
+import type { HypervisorSocket, PlainLeg } from '../hypervisor/leg.ts'
 
 /** Whether the guest must be the instance, and what happens when it is not. The key `hypervisor.identity`. */
 export type IdentitySetting = 'off' | 'warn' | 'enforce'

@@ -4,8 +4,7 @@
  */
 import { type Deadline, deadline, guardPeer } from '@oriel/runtime'
 import type { RawData, WebSocket } from 'ws'
-import type { HypervisorSocket } from '../hypervisor/tcp-leg.ts'
-import type { LegTls } from '../hypervisor/tls-leg.ts'
+import type { HypervisorSocket, LegTls } from '../hypervisor/leg.ts'
 import { Refused } from '../refused.ts'
 import { ClientProtocolError, shakeClient } from '../rfb/client-handshake.ts'
 import { NotRfb, SecurityFailed, shakeHypervisor } from '../rfb/hypervisor-handshake.ts'

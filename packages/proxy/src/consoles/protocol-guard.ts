@@ -8,7 +8,7 @@
  * frames hide those bytes; the handshake before them is HTTP.
  */
 import type { Logger } from '@oriel/runtime'
-import { type HypervisorSocket, LegFault, legLike, type TakeBytes } from '../hypervisor/tcp-leg.ts'
+import { decorateLeg, type HypervisorSocket, LegFault, observeLeg, type TakeBytes } from '../hypervisor/leg.ts'
 import type { IdentitySetting, Secured } from './console.ts'
 
 interface Protocol {
@@ -106,7 +106,7 @@ const HOLD_MS = 100
  */
 export function guardProtocol(leg: HypervisorSocket, rule: ProtocolRule, read: Buffer = NOTHING): HypervisorSocket {
   const guard = new ProtocolGuard(leg, rule, read)
-  return legLike(leg, {
+  return decorateLeg(leg, {
     take: (taker) => guard.take(taker),
     giveBack: (bytes) => guard.giveBack(bytes),
     write: (bytes) => guard.write(bytes),
@@ -131,13 +131,7 @@ export function watchProtocol(
     if (verdict !== 'fits') onForeign(verdict.foreign)
   }
   watch(read)
-  return legLike(leg, {
-    take: (taker) =>
-      leg.take((bytes) => {
-        watch(bytes)
-        return taker(bytes)
-      }),
-  })
+  return observeLeg(leg, watch)
 }
 
 class ProtocolGuard {

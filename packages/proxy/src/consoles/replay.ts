@@ -1,23 +1,23 @@
 /**
- * The last output of serial ports, so that somebody who opens a console again sees what stood on it. It is kept in this
- * process alone, while a session of that port is open and for a while after; nobody is shown the output of a port for
- * which their own token was not admitted.
+ * Keeps the last output of serial ports, so that a client that opens a console again sees it. The output stays in this
+ * process, while a session of the port is open and for a configured time after. A client sees the output of a port only if
+ * its token was admitted for that port.
  */
-import { type HypervisorSocket, legLike } from '../hypervisor/tcp-leg.ts'
+import { type HypervisorSocket, observeLeg } from '../hypervisor/leg.ts'
 
 export interface ReplaySettings {
-  /** Output kept of each port; 0: none. */
+  /** The bytes kept for each port; 0 disables replay. */
   readonly maxBytes: number
   /** How long it is kept after the last session of the port. */
   readonly keepMs: number
-  /** Ports whose output is kept at most; beyond it, what nobody has open is forgotten first. Default: 1000. */
+  /** The most ports whose output is kept. Beyond it, the oldest port without a session is dropped. Default: 1000. */
   readonly maxPorts?: number
 }
 
 export interface Joined {
-  /** What the port put out lately, from a line's beginning where something was cut off. */
+  /** The port's last output. It starts at the beginning of a line if older output was cut off. */
   readonly earlier: Buffer
-  /** The leg, with its output kept on the way. */
+  /** The leg, decorated to record its output. */
   readonly hypervisor: HypervisorSocket
 }
 
@@ -42,7 +42,7 @@ export class Replays {
     if (port === undefined) return { earlier: Buffer.alloc(0), hypervisor }
     const session = port.enter()
     hypervisor.ended.then(() => port.leave(session, () => this.#forget(place, port)))
-    return { earlier: port.bytes(), hypervisor: tapped(hypervisor, (bytes) => port.record(session, bytes)) }
+    return { earlier: port.bytes(), hypervisor: observeLeg(hypervisor, (bytes) => port.record(session, bytes)) }
   }
 
   #open(place: string): PortOutput | undefined {
@@ -96,7 +96,7 @@ class PortOutput {
     this.#timer.unref()
   }
 
-  /** Where a port serves several sessions at once, each hears the same; it is kept once. */
+  /** Records the first session only: all sessions of a port receive the same output. */
   record(session: symbol, bytes: Buffer): void {
     const [first] = this.#sessions
     if (session !== first) return
@@ -129,14 +129,3 @@ class PortOutput {
 }
 
 const MAX_PIECES = 1024
-
-/** The same leg; `tap` sees what it brings before whoever takes it. */
-function tapped(hypervisor: HypervisorSocket, tap: (bytes: Buffer) => void): HypervisorSocket {
-  return legLike(hypervisor, {
-    take: (taker) =>
-      hypervisor.take((bytes) => {
-        tap(bytes)
-        return taker(bytes)
-      }),
-  })
-}

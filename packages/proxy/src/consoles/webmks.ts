@@ -3,7 +3,7 @@
  * the host is first asked for it with CONNECT, as Nova's proxy does; from the byte after its answer's header on, the
  * two sides talk to each other.
  */
-import type { HypervisorSocket } from '../hypervisor/tcp-leg.ts'
+import type { HypervisorSocket } from '../hypervisor/leg.ts'
 import { Refused } from '../refused.ts'
 import { type Console, type HandshakeLimits, type IdentitySetting, nothingToShake, type Shaken } from './console.ts'
 import { carryingOnly, NO_WEBSOCKET, NONE_THAT_IDENTIFIES } from './protocol-guard.ts'

@@ -1,9 +1,24 @@
 /**
  * The buffers into which one hypervisor socket is read: small while the console idles, large while reads fill them.
- * Few large reads without a copy are what makes the relay fast. A buffer is lent to whoever takes the bytes until it is
- * given back, and is never read into meanwhile. Each socket has its own, so that no mistake here can mix two consoles.
+ * Few large reads without a copy make the relay fast. A buffer is lent to the taker of the bytes, and is not read into
+ * until the taker gives it back. Each socket has its own buffers, so that no mistake here can mix two consoles.
  */
-import { allocatePayload, HEADROOM_BYTES } from '../session/frame.ts'
+
+/** Room before each payload for the head of a WebSocket frame: two bytes and a length of eight, without a mask. */
+export const HEADROOM_BYTES = 10
+
+const withHeadroom = new WeakSet<ArrayBufferLike>()
+
+/** Memory for a payload of up to `size` bytes, with room for the head before it. */
+export function allocatePayload(size: number): Buffer {
+  const memory = Buffer.allocUnsafeSlow(HEADROOM_BYTES + size)
+  withHeadroom.add(memory.buffer)
+  return memory.subarray(HEADROOM_BYTES)
+}
+
+/** Whether `payload` begins where {@link allocatePayload} let it begin, so that the bytes before it may be written. */
+export const hasHeadroom = (payload: Buffer): boolean =>
+  payload.byteOffset === HEADROOM_BYTES && withHeadroom.has(payload.buffer)
 
 export const MIN_READ_BYTES = 2 * 1024
 export const MAX_READ_BYTES = 512 * 1024
@@ -21,7 +36,7 @@ export class ReadBuffers {
     this.#limit = limit
   }
 
-  /** What the buffers that are lent occupy, in bytes: all of it, however little was read. */
+  /** The size of all lent buffers, including the part that no read has filled. */
   get lentBytes(): number {
     return this.#lentBytes
   }

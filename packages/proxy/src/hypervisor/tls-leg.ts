@@ -1,24 +1,14 @@
-/** TLS over a leg that was dialled in clear, as VeNCrypt begins it, with the interface of any other leg. */
-import { once } from 'node:events'
+/** The leg over TLS, which VeNCrypt starts on a connection that was dialled in plaintext. */
 import type { Socket } from 'node:net'
-import { connect, type SecureContext, type TLSSocket } from 'node:tls'
+import { connect, type TLSSocket } from 'node:tls'
 import { guardPeer } from '@oriel/runtime'
+import type { HypervisorSocket, LegTls, TakeBytes } from './leg.ts'
 import { ReadBuffers } from './read-buffers.ts'
-import { checkIdentity, type ExpectedIdentity, serverName } from './server-certificate.ts'
-import { endOf, type HypervisorSocket, type TakeBytes } from './tcp-leg.ts'
-
-export interface LegTls {
-  /** The authorities that are trusted, and the proxy's own certificate where it has one. */
-  readonly context: SecureContext
-  /** The host that the authority named. */
-  readonly host: string
-  readonly expected: ExpectedIdentity
-  /** Whether `context` has a certificate for the proxy itself. */
-  readonly hasCertificate: boolean
-}
+import { checkIdentity, serverName } from './server-certificate.ts'
+import { endOf, established } from './socket.ts'
 
 /**
- * Puts TLS 1.2 or newer around `socket`. The certificate is always verified: there is no way around it.
+ * Puts TLS 1.2 or newer around `socket`. Always verifies the certificate.
  * @throws the error of TLS or of the socket; the signal's reason once it aborts
  */
 export async function startTls(
@@ -33,22 +23,13 @@ export async function startTls(
     secureContext: tls.context,
     servername: serverName(tls.host, tls.expected.hosts),
     minVersion: 'TLSv1.2',
-    // Said in so many words, since a variable of the environment would otherwise switch it off.
+    // Explicit, because NODE_TLS_REJECT_UNAUTHORIZED would change the default.
     rejectUnauthorized: true,
     checkServerIdentity: (_, certificate) => checkIdentity(tls.host, certificate, tls.expected),
   })
   const ended = endOf(secure)
-  await secured(secure, signal)
+  await established(secure, 'secureConnect', signal)
   return legOf(secure, ended, readLimit)
-}
-
-async function secured(secure: TLSSocket, signal: AbortSignal): Promise<void> {
-  try {
-    await once(secure, 'secureConnect', { signal })
-  } catch (error) {
-    secure.destroy()
-    throw signal.aborted ? signal.reason : error
-  }
 }
 
 function legOf(
@@ -73,8 +54,8 @@ function legOf(
 }
 
 /**
- * `onread` is for plain TCP alone: TLS gives each record, of at most 16 KiB, as a buffer of its own. A frame for each costs
- * an eighth more than this: what one turn of the event loop brings is gathered into read buffers of the usual kind.
+ * Gathers the TLS records of one turn of the event loop into read buffers. Node supports `onread` for plain TCP only, and
+ * gives each record, of at most 16 KiB, a separate buffer; one frame per record would cost an eighth more.
  */
 class GatheredPieces {
   readonly #socket: TLSSocket
@@ -95,9 +76,9 @@ class GatheredPieces {
       'data',
       guardPeer((piece: Buffer) => this.#gather(piece), drop),
     )
-    // Whoever hears of the end must have had all that came before.
+    // The taker must receive all bytes before `ended` resolves.
     for (const event of ['end', 'error', 'close']) socket.on(event, () => this.#flush())
-    // To listen for data is to read.
+    // A listener for 'data' starts the reading.
     socket.pause()
   }
 
@@ -114,7 +95,7 @@ class GatheredPieces {
     this.#buffers.giveBack(bytes)
   }
 
-  /** What was gathered waits for whoever takes next. */
+  /** Buffered data is kept for the next `take()`. */
   pause(): void {
     this.#paused = true
     this.#socket.pause()
@@ -133,7 +114,7 @@ class GatheredPieces {
     this.#flushSoon()
   }
 
-  /** @returns what did not fit in */
+  /** @returns the part of `piece` for which the buffer had no room */
   #copy(piece: Buffer): Buffer {
     this.#buffer ??= this.#buffers.next()
     const copied = piece.copy(this.#buffer, this.#length)

@@ -1,8 +1,8 @@
 /**
- * A leg to a VNC server between SecurityResult and ServerInit: it looks at the desktop's name. Where that must be right,
- * nothing of ServerInit passes before, and of what the client sends only ClientInit, without which there is no ServerInit.
+ * Decorators of a leg to a VNC server that read the desktop's name from ServerInit. The enforcing one holds ServerInit back
+ * until the name is verified, and until then passes only ClientInit from the client: the server waits for that message.
  */
-import { type HypervisorSocket, LegFault, legLike, type TakeBytes } from '../hypervisor/tcp-leg.ts'
+import { decorateLeg, type HypervisorSocket, LegFault, observeLeg, type TakeBytes } from '../hypervisor/leg.ts'
 import { type InstanceNames, nameObjection } from './identity.ts'
 import { NameTooLong, ServerInitReader } from './server-init.ts'
 
@@ -11,35 +11,29 @@ const CLIENT_INIT_BYTES = 1
 const NOTHING = Buffer.alloc(0)
 
 /**
- * Lets everything pass, and tells `told` the desktop's name once it has.
- * @param early what `leg` sent before anything is taken from it here; it is looked at, and not given again
+ * Forwards all bytes unchanged and calls `onName` once the ServerInit message has arrived.
+ * @param early the bytes that were read from `leg` before. They are inspected, and not passed on again.
  */
 export function watchDesktopName(
   leg: HypervisorSocket,
   early: Buffer,
-  told: (name: string | NameTooLong) => void,
+  onName: (name: string | NameTooLong) => void,
 ): HypervisorSocket {
-  // Let go of once it is told: a session may last for days.
-  let watched: { readonly serverInit: ServerInitReader; readonly tell: typeof told } | undefined = {
+  // Released after the call, because a session may last for days.
+  let watched: { readonly serverInit: ServerInitReader; readonly report: typeof onName } | undefined = {
     serverInit: new ServerInitReader(),
-    tell: told,
+    report: onName,
   }
   const watch = (bytes: Buffer) => {
     if (!watched) return
-    const { serverInit, tell } = watched
+    const { serverInit, report } = watched
     const name = nameOf(serverInit, bytes)
     if (name === undefined) return
     watched = undefined
-    tell(name)
+    report(name)
   }
   watch(early)
-  return legLike(leg, {
-    take: (taker) =>
-      leg.take((bytes) => {
-        watch(bytes)
-        return taker(bytes)
-      }),
-  })
+  return observeLeg(leg, watch)
 }
 
 function nameOf(serverInit: ServerInitReader, bytes: Buffer): string | NameTooLong | undefined {
@@ -59,11 +53,11 @@ export interface GuardOptions {
 
 /**
  * Holds back ServerInit until the name in it is that of the instance; otherwise the leg ends as `wrong_instance`.
- * @param early what `leg` sent before anything is taken from it here; it is given with what follows
+ * @param early the bytes that were read from `leg` before. They are held back and passed on with the others.
  */
 export function guardIdentity(leg: HypervisorSocket, early: Buffer, options: GuardOptions): HypervisorSocket {
   const guard = new IdentityGuard(leg, early, options)
-  return legLike(leg, {
+  return decorateLeg(leg, {
     take: (taker) => guard.take(taker),
     giveBack: (bytes) => guard.giveBack(bytes),
     resume: () => guard.resume(),
@@ -79,7 +73,7 @@ class IdentityGuard {
   readonly #serverInit = new ServerInitReader()
   readonly #end = Promise.withResolvers<Error | undefined>()
   #state: 'held' | 'open' | 'ended' = 'held'
-  /** Copies of what the hypervisor sent, and of what the client did. */
+  /** Copies of the bytes that are held back, of the hypervisor and of the client. */
   #output: Buffer
   #input: Buffer = NOTHING
   #clientInitSent = false

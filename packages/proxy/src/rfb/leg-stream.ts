@@ -1,8 +1,7 @@
 /** A handshake on a leg to a VNC server: read with a bounded reader, in clear at first and within TLS once that began. */
 
+import type { HypervisorSocket, LegTls, PlainLeg } from '../hypervisor/leg.ts'
 import { tlsFailure } from '../hypervisor/server-certificate.ts'
-import type { HypervisorSocket, PlainLeg } from '../hypervisor/tcp-leg.ts'
-import type { LegTls } from '../hypervisor/tls-leg.ts'
 import { SecurityFailed } from './hypervisor-handshake.ts'
 import { ByteReader } from './reader.ts'
 import type { HypervisorStream } from './security/index.ts'

@@ -9,7 +9,7 @@ import type { Writable } from 'node:stream'
 import type { CloseReasonName } from '@oriel/contract'
 import { guardPeer } from '@oriel/runtime'
 import type { RawData, WebSocket } from 'ws'
-import { type HypervisorSocket, LegFault } from '../hypervisor/tcp-leg.ts'
+import { type HypervisorSocket, LegFault } from '../hypervisor/leg.ts'
 import { BufferBudget, type Buffering } from './buffer-budget.ts'
 import { framed } from './frame.ts'
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Replays } from '../../src/consoles/replay.ts'
-import type { HypervisorSocket, TakeBytes } from '../../src/hypervisor/tcp-leg.ts'
+import type { HypervisorSocket, TakeBytes } from '../../src/hypervisor/leg.ts'
 
 /** A leg whose output a test plays, through whatever was put around it. */
 function leg() {

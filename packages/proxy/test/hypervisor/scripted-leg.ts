@@ -1,5 +1,5 @@
 /** A leg to a hypervisor whose other side is a test. */
-import type { HypervisorSocket, TakeBytes } from '../../src/hypervisor/tcp-leg.ts'
+import type { HypervisorSocket, TakeBytes } from '../../src/hypervisor/leg.ts'
 
 /** A leg whose other side is a test. Its bytes are lent, as those of a socket are. */
 export function scriptedLeg() {

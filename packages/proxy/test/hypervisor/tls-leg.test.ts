@@ -12,8 +12,9 @@ import {
   vencryptServer,
 } from '@oriel/testkit'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import type { HypervisorSocket } from '../../src/hypervisor/leg.ts'
 import { tlsFailure } from '../../src/hypervisor/server-certificate.ts'
-import { connectHypervisor, type HypervisorSocket } from '../../src/hypervisor/tcp-leg.ts'
+import { connectHypervisor } from '../../src/hypervisor/tcp-leg.ts'
 import { shakeHypervisor } from '../../src/rfb/hypervisor-handshake.ts'
 import { LegStream } from '../../src/rfb/leg-stream.ts'
 import { securitySchemes } from '../../src/rfb/security/index.ts'

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { allocatePayload, framed, HEADROOM_BYTES } from '../../src/session/frame.ts'
+import { allocatePayload, HEADROOM_BYTES } from '../../src/hypervisor/read-buffers.ts'
+import { framed } from '../../src/session/frame.ts'
 
 describe('a frame made in place', () => {
   // RFC 6455 section 5.2: FIN and opcode 2, no mask, and the length in 7, 7+16 or 7+64 bits.

@@ -2,11 +2,9 @@
  * The leg to a SPICE server: TLS first, the link with the client's own capabilities, the hypervisor's ticket. The proxy
  * is an ordinary client there.
  */
-import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
-import { connect as tlsConnect } from 'node:tls'
+import type { Socket } from 'node:net'
 import { deadline, isLoopback, type Secret } from '@oriel/runtime'
-import { checkIdentity, type ExpectedIdentity, serverName } from '../../hypervisor/server-certificate.ts'
+import { type DialTls, dialSocket } from '../../hypervisor/dial.ts'
 import { Refused } from '../../refused.ts'
 import { type SpiceTarget, targetText } from '../session/target.ts'
 import { has } from '../wire/capabilities.ts'
@@ -32,10 +30,8 @@ import { SocketReader } from '../wire/socket-reader.ts'
 import { encryptTicket } from '../wire/ticket-keys.ts'
 
 /** How legs to SPICE servers are protected. Certificates are always verified. */
-export interface SpiceSecurity extends ExpectedIdentity {
-  /** The hypervisors' certificate authority, PEM. Default: the authorities that Node knows. */
-  readonly ca?: string | undefined
-  /** Whether bytes may go in clear. Not said: only to this machine itself. */
+export interface SpiceSecurity extends DialTls {
+  /** Whether plaintext is allowed. Default: to loopback only. */
   readonly allowPlaintext?: boolean | undefined
   /** The ticket of every hypervisor, as `spice_password` of libvirt sets it. Default: ticketing is off. */
   readonly password?: Secret | undefined
@@ -57,7 +53,6 @@ export interface HypervisorLeg {
   readonly encrypted: boolean
 }
 
-const KEEP_ALIVE_MS = 30_000
 const { authSelection, authSpice, authSasl, miniHeader } = commonCapabilities
 
 /** Opens a channel. @throws Refused; the signal's reason once it aborts */
@@ -159,8 +154,7 @@ async function linkAt(
   { dialTimeoutMs }: LegDeadlines,
   signal: AbortSignal,
 ): Promise<HypervisorLeg> {
-  const socket = security ? openTls(host, port, security) : openTcp(host, port)
-  await connected(socket, security ? 'secureConnect' : 'connect', dialTimeoutMs, signal)
+  const socket = await dialSocket({ host, port }, security, dialTimeoutMs, signal)
   const reader = new SocketReader(socket)
   return ended({ socket }, signal, async () => {
     socket.write(buildLinkMessage(link))
@@ -168,44 +162,6 @@ async function linkAt(
     const reply = parseLinkReply(await reader.read(size))
     return { socket, reader, reply, encrypted: security !== undefined }
   })
-}
-
-const tcpOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS } as const
-
-const openTcp = (host: string, port: number): Socket => connect({ host, port, ...tcpOptions })
-
-function openTls(host: string, port: number, security: SpiceSecurity): Socket {
-  const socket = tlsConnect({
-    host,
-    port,
-    // An intermediate CA is trusted without its root: the operator named it.
-    ...(security.ca === undefined ? {} : { ca: security.ca, allowPartialTrustChain: true }),
-    servername: serverName(host, security.hosts),
-    minVersion: 'TLSv1.2',
-    // Said in so many words, since a variable of the environment would otherwise switch it off.
-    rejectUnauthorized: true,
-    checkServerIdentity: (_, certificate) => checkIdentity(host, certificate, security),
-  })
-  // Options of TCP that `tls.connect` does not take in every version.
-  return socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS)
-}
-
-async function connected(socket: Socket, event: 'connect' | 'secureConnect', timeoutMs: number, signal: AbortSignal) {
-  using limit = deadline(timeoutMs, signal)
-  try {
-    await once(socket, event, { signal: limit.signal })
-  } catch (cause) {
-    socket.on('error', () => {}).destroy()
-    if (signal.aborted) throw signal.reason
-    if (limit.passed) throw new Refused('console_timeout', `no connection within ${timeoutMs} ms`, { cause })
-    throw new Refused(
-      isNetworkError(cause) ? 'console_unreachable' : 'security_failed',
-      `no connection: ${textOf(cause)}`,
-      {
-        cause,
-      },
-    )
-  }
 }
 
 /** Sends the ticket and reads the result. A SASL server answers with a link reply in its place. */
@@ -241,24 +197,6 @@ async function ended<T>({ socket }: { socket: Socket }, signal: AbortSignal, wor
   } finally {
     signal.removeEventListener('abort', abort)
   }
-}
-
-const networkErrors = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'ETIMEDOUT',
-  'EPIPE',
-])
-
-const isNetworkError = (cause: unknown) => networkErrors.has((cause as NodeJS.ErrnoException).code ?? '')
-
-const textOf = (cause: unknown) => {
-  const { code, message } = cause as NodeJS.ErrnoException
-  return isNetworkError(cause) ? code : message
 }
 
 function reasonOf(target: SpiceTarget, cause: unknown): string {

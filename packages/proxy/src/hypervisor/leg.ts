@@ -1,0 +1,108 @@
+/**
+ * The port between the hypervisor and the relay: one connection to a console. TCP (`tcp-leg.ts`) and TLS (`tls-leg.ts`)
+ * implement it. Everything that stands between hypervisor and relay decorates it:
+ *
+ *     hypervisor ── TCP or TLS leg ── decorator ── decorator ── relay ── client
+ *
+ * A decorator is a function that takes a leg and returns one, and is built by {@link decorateLeg} or {@link observeLeg}.
+ * Each console type composes its decorators in `secure` (`consoles/console.ts`), the innermost first. The relay sees
+ * the last leg only. New features take their place by what they have to see or change:
+ *
+ * - A role that may only watch replaces `write`. It must know the protocol, because a viewer still has to send requests.
+ * - A recording observes output by `observeLeg` and input by replacing `write`. It decorates the guards, so that it records
+ *   only what they let pass. Bytes are lent, so it copies what it keeps.
+ * - Re-attaching after a live migration is innermost: its `ended` stays pending while it dials again, so that neither the other
+ *   decorators nor the relay notice. It returns lent bytes to the leg that lent them.
+ */
+import type { SecureContext } from 'node:tls'
+import type { CloseReasonName } from '@oriel/contract'
+import type { ExpectedIdentity } from './server-certificate.ts'
+
+/** Receives lent bytes, which the receiver returns by `giveBack`. `false` pauses reading until `resume`. */
+export type TakeBytes = (bytes: Buffer) => boolean
+
+/** A leg to the hypervisor over TCP or TLS, with or without decorators. */
+export interface HypervisorSocket extends Disposable {
+  /** Passes the bytes that arrive from now on to `taker`. Before the first call the leg does not read. */
+  take(taker: TakeBytes): void
+  giveBack(bytes: Buffer): void
+  /** The memory that lent bytes occupy now. */
+  readonly lentBytes: number
+  /** Stops reading until `take` or `resume`. */
+  pause(): void
+  resume(): void
+  /** Returns `false` while the socket buffers more than its high-water mark; `onDrain` reports the end of that. */
+  write(bytes: Uint8Array): boolean
+  onDrain(drained: () => void): void
+  /** Resolves when the leg ends: with `undefined` after an orderly end, otherwise with the error. */
+  readonly ended: Promise<Error | undefined>
+  /** Drops the leg at once, with the bytes that are not written yet. */
+  [Symbol.dispose](): void
+}
+
+/** A leg as it was dialled, in plaintext. */
+export interface PlainLeg extends HypervisorSocket {
+  /**
+   * Puts TLS around the leg. The caller must have stopped reading, and from then on uses the returned leg only.
+   * @throws the error of TLS or of the socket; the signal's reason once it aborts
+   */
+  startTls(tls: LegTls, signal: AbortSignal): Promise<HypervisorSocket>
+}
+
+export interface LegTls {
+  /** The trusted CAs, and the proxy's client certificate if it has one. */
+  readonly context: SecureContext
+  /** The host that the authority named. */
+  readonly host: string
+  readonly expected: ExpectedIdentity
+  /** Whether `context` has a client certificate. */
+  readonly hasCertificate: boolean
+}
+
+export interface HypervisorAddress {
+  readonly host: string
+  readonly port: number
+}
+
+/** Ends a leg with this close reason instead of `console_lost`. */
+export class LegFault extends Error {
+  override readonly name = 'LegFault'
+  readonly reason: CloseReasonName
+
+  constructor(reason: CloseReasonName, detail: string, options?: ErrorOptions) {
+    super(detail, options)
+    this.reason = reason
+  }
+}
+
+/**
+ * Returns a leg that forwards to `leg`, except for `replaced`. Bytes that arrive pass without an extra call unless `take` is
+ * replaced, because the forwarded `take` gives the relay's own function to the socket.
+ */
+export function decorateLeg(leg: HypervisorSocket, replaced: Partial<HypervisorSocket>): HypervisorSocket {
+  return {
+    take: (taker) => leg.take(taker),
+    giveBack: (bytes) => leg.giveBack(bytes),
+    get lentBytes() {
+      return leg.lentBytes
+    },
+    pause: () => leg.pause(),
+    resume: () => leg.resume(),
+    write: (bytes) => leg.write(bytes),
+    onDrain: (drained) => leg.onDrain(drained),
+    ended: leg.ended,
+    [Symbol.dispose]: () => leg[Symbol.dispose](),
+    ...replaced,
+  }
+}
+
+/** Returns a leg that calls `observe` with the hypervisor's bytes before it passes them on. `observe` copies what it keeps. */
+export function observeLeg(leg: HypervisorSocket, observe: (bytes: Buffer) => void): HypervisorSocket {
+  return decorateLeg(leg, {
+    take: (taker) =>
+      leg.take((bytes) => {
+        observe(bytes)
+        return taker(bytes)
+      }),
+  })
+}
