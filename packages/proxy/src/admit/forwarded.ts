@@ -11,7 +11,7 @@ export interface Forwarded {
    * name, at most 64 characters long.
    */
   readonly client: string
-  /** As the outermost trusted proxy says it; not checked. */
+  /** As the outermost trusted proxy reports it; not checked. */
   readonly scheme?: string | undefined
   readonly host?: string | undefined
 }
@@ -49,7 +49,7 @@ export function readForwarded(
   return { client: agree ? x.client : CONFLICTING, scheme: x.scheme, host: x.host }
 }
 
-/** What one kind of header says. `client` is absent from a header that names none. */
+/** The values of one kind of header. `client` is absent if the header names no client. */
 type Said = { readonly [K in keyof Forwarded]?: Forwarded[K] | undefined }
 
 function readXForwarded(headers: IncomingHttpHeaders, peer: string, trusted: AddressSet): Said {
@@ -63,7 +63,7 @@ function readXForwarded(headers: IncomingHttpHeaders, peer: string, trusted: Add
 const textOf = (value: string | string[] | undefined) => (Array.isArray(value) ? value.join(',') : value)
 const first = (list: string | undefined) => list?.split(',', 1)[0]?.trim()
 
-/** What one proxy said. */
+/** The element that one proxy added. */
 interface Element {
   readonly for?: string | undefined
   readonly proto?: string | undefined
@@ -81,7 +81,7 @@ function walk(peer: string, said: Iterable<Element>, trusted: AddressSet): Said 
   return at
 }
 
-/** Empty elements of a list are passed over (RFC 9110 section 5.6.1.2). */
+/** Skips empty list elements (RFC 9110 section 5.6.1.2). */
 function* xForwardedElements(header: string): Iterable<Element> {
   for (const hop of header.split(',').reverse()) if (hop.trim() !== '') yield { for: hop.trim() }
 }
@@ -102,7 +102,7 @@ function* elements(header: string): Iterable<Element> {
 /** One `name=value`, or nothing between two semicolons. Values that should be quoted are taken without quotes too. */
 const PAIR = /\s*([!#$%&'*+.^_`|~\da-z-]+)=(?:([^\s";,]+)|"((?:[^"\\]|\\.)*)")\s*(?:;|$)|\s*(?:;|$)/iy
 
-/** An element that is malformed is a hop by its whole text: it must not pass for the proxy that wrote it. */
+/** Treats a malformed element's whole text as a client name, so that it does not pass for the trusted proxy that wrote it. */
 function parseElement(text: string): Element {
   const pairs = new Map<string, string>()
   PAIR.lastIndex = 0
@@ -115,7 +115,7 @@ function parseElement(text: string): Element {
   return { for: pairs.get('for'), proto: pairs.get('proto'), host: pairs.get('host') }
 }
 
-/** What clients are called that are not named by an address; the contract takes no longer names. */
+/** Names of clients that a proxy does not name by address. The contract allows at most 64 characters. */
 const NAME = /^[\w.-]{1,64}$/
 
 /** The client that a proxy names: `192.0.2.7`, `192.0.2.7:51234`, `[2001:db8::1]:443`, `2001:db8::1`, `unknown`, `_hidden`. */

@@ -1,4 +1,4 @@
-/** How many sessions there may be at once: in all, by token, by instance and by client address (of IPv6, by /64). */
+/** Limits concurrent sessions: in total, per token, per instance and per client address (for IPv6, per /64). */
 import { networkOf } from '@oriel/runtime'
 import { Refused } from '../refused.ts'
 import { SingleUse, type Use } from './single-use.ts'
@@ -8,11 +8,11 @@ export interface SessionLimits {
   readonly maxPerToken: number
   readonly maxPerInstance: number
   readonly maxPerClient: number
-  /** Whether a token opens one console and no second one. Default: false. */
+  /** Whether a token can open only one console. Default: false. */
   readonly singleUse?: boolean
 }
 
-/** Whom a session is counted for. */
+/** The token, instance and client that a session counts towards. */
 export interface SessionParties {
   readonly tokenDigest: string
   readonly instance: string
@@ -22,18 +22,18 @@ export interface SessionParties {
 /** A session that is about to open, and of which type. */
 export interface Entrant extends SessionParties {
   readonly type: string
-  /** Whose session ends as soon as this one has its place: that one's place counts as free. */
+  /** The session that ends as soon as this one is admitted. Its slot counts as free. */
   readonly replaces?: SessionParties
 }
 
-/** A place for one session, given back on disposal. */
+/** A slot for one session, released on disposal. */
 export type Place = Use
 
-/** Where sessions get their places: in this process, or from one that counts for several. */
+/** Hands out the slots for sessions: from this process, or from the primary, which counts for several. */
 export interface Places {
   /**
-   * Takes a place.
-   * @throws Refused `too_many`, which names the limit in the log; `unknown_token` for a token that was used up
+   * Takes a slot.
+   * @throws Refused `too_many`, which names the limit in the log; `unknown_token` for a single-use token that is used up
    */
   enter(entrant: Entrant): Place | Promise<Place>
 }
@@ -50,7 +50,7 @@ export class Limits implements Places {
     this.#singleUse = limits.singleUse ? new SingleUse() : undefined
   }
 
-  /** As of {@link Places}. A ticket for native SPICE is what became of a token: that was used when its file was given. */
+  /** Implements {@link Places.enter}. A native SPICE session does not use its token here: serving the `.vv` file did. */
   enter(entrant: Entrant): Place {
     const places = this.#places(entrant)
     const freed = new Set(entrant.replaces && this.#places(entrant.replaces).map(({ key }) => key))
@@ -70,8 +70,8 @@ export class Limits implements Places {
   }
 
   /**
-   * Uses a token without taking a place.
-   * @throws Refused `unknown_token` when it was used up
+   * Uses a token without taking a slot.
+   * @throws Refused `unknown_token` if it is used up
    */
   use(user: Omit<Entrant, 'instance'>): Use {
     return this.#singleUse?.take(user) ?? UNLIMITED

@@ -1,6 +1,6 @@
 /**
  * Guards a listener on loopback whose authority takes no credentials. A browser on this machine shows pages of any site,
- * and by DNS rebinding such a page reaches loopback under its own name; the Host and Origin headers give it away.
+ * and by DNS rebinding such a page reaches loopback under its own name; its Host and Origin headers reveal that.
  */
 import { isLocalHost, isLocalOrigin } from '@oriel/runtime'
 import { Refused } from '../refused.ts'
@@ -9,7 +9,7 @@ import { headerValues, hostName } from './site.ts'
 
 /**
  * Accepts requests whose Host and Origin are this machine or in `origin.allowed`. Ignores `X-Forwarded-Host`, which a page
- * can send. Programs, which send no Origin, pass as well.
+ * can send. Accepts requests without an Origin, which come from programs other than browsers.
  * @throws Refused `foreign_host`, `foreign_origin`, `bad_request`
  */
 export function admitLocal(rawHeaders: readonly string[], allowed: readonly AllowedOrigin[]): void {

@@ -1,6 +1,6 @@
 /**
- * Which pages may open consoles (CVE-2015-0259): those of the host that the client itself addressed, and those
- * configured. Ports are ignored, as in Nova; a client without Origin is no browser and has no page to be wary of.
+ * Decides which pages may open consoles (CVE-2015-0259): those of the host that the client itself addressed, and those
+ * configured. Ignores ports, as Nova does. Accepts clients without an Origin: they are not browsers, so no page controls them.
  */
 import { originProblem } from '@oriel/runtime'
 import { Refused } from '../refused.ts'
@@ -14,7 +14,7 @@ export interface AllowedOrigin {
 
 /**
  * An entry of `origin.allowed`: `portal.example` or `https://portal.example`.
- * @throws TypeError when it is neither
+ * @throws TypeError if the entry is neither
  */
 export function allowedOrigin(entry: string): AllowedOrigin {
   const parsed = entry.includes('://') ? parseOrigin(entry) : parseOrigin(`http://${entry}`)
@@ -22,24 +22,24 @@ export function allowedOrigin(entry: string): AllowedOrigin {
   return entry.includes('://') ? parsed : { hostName: parsed.hostName }
 }
 
-/** An entry of `origin.allowed` as a source of a Content-Security-Policy, whose ports count unless told otherwise. */
+/** Converts an entry of `origin.allowed` to a Content-Security-Policy source. `:*` is needed because CSP compares ports. */
 export function anyPort(entry: string): string {
   const { scheme, hostName } = allowedOrigin(entry)
   return `${scheme === undefined ? '' : `${scheme}://`}${hostName}:*`
 }
 
-/** The Origin of a request, after it was allowed; `undefined` for a client that is no browser. */
+/** The Origin of a request, after it was allowed; `undefined` if the client sent no Origin, and so is not a browser. */
 export type Origin = { readonly scheme: string; readonly hostName: string } | undefined
 
-/** How people reach a listener. */
+/** The address at which users reach a listener. */
 export interface PublicPlace {
   /** Whether the listener itself speaks TLS. */
   readonly tls: boolean
-  /** `listen[].base_url`: the public address, behind a balancer that reports another one or none. */
+  /** `listen[].base_url`: the public address. For balancers that report a different address or no address. */
   readonly base?: NonNullable<Origin> | undefined
 }
 
-/** The public place of a listener. @param baseUrl `listen[].base_url`, checked by the schema */
+/** Builds the public address of a listener. @param baseUrl `listen[].base_url`, checked by the schema */
 export function publicPlace(tls: boolean, baseUrl: string | undefined): PublicPlace {
   if (baseUrl === undefined) return { tls }
   const { protocol, hostname } = new URL(baseUrl)
@@ -47,7 +47,7 @@ export function publicPlace(tls: boolean, baseUrl: string | undefined): PublicPl
 }
 
 /**
- * The request's Origin, when it may open consoles here.
+ * Returns the request's Origin if it may open consoles here.
  * @throws Refused `foreign_origin`
  */
 export function admitOrigin(
@@ -90,22 +90,23 @@ export const originEntry = ({ scheme, hostName }: NonNullable<Origin>) =>
   `${scheme}://${hostName.includes(':') ? `[${hostName}]` : hostName}`
 
 /**
- * Refuses a page whose scheme is not that of the console's base URL (Nova's rule): a page that was loaded in clear must
- * not open a console meant for TLS. Ends early where the authority names no base URL.
+ * Refuses a page whose scheme is not that of the console's base URL (Nova's rule): a page that was loaded over plain HTTP
+ * must not open a console meant for TLS. Accepts every page if the authority returned no base URL.
  * @throws Refused `foreign_origin`
  */
 export function admitScheme(origin: Origin, site: Site, baseUrl: string | undefined): void {
   if (!origin || baseUrl === undefined) return
   const scheme = site.forwardedScheme ?? origin.scheme
   const wanted = webScheme(new URL(baseUrl).protocol.slice(0, -1))
-  if (scheme !== wanted) throw new Refused('foreign_origin', `the page came by ${scheme}, the console is for ${wanted}`)
+  if (scheme !== wanted)
+    throw new Refused('foreign_origin', `the page was loaded over ${scheme}, but the console is for ${wanted}`)
 }
 
 /** Whether `origin.allowed` lists an origin. */
 export const isListed = (origin: NonNullable<Origin>, allowed: readonly AllowedOrigin[]) =>
   allowed.some((entry) => matches(entry, origin))
 
-/** An entry without a scheme is a host name, or one with a path behind it. */
+/** Explains why an entry is invalid. An entry without a scheme is a host name, possibly with a path behind it. */
 function problemOf(entry: string): string {
   if (entry.includes('://')) return originProblem(entry)
   const [name = ''] = entry.split('/')

@@ -1,34 +1,34 @@
 /**
- * The PROXY protocol, versions 1 and 2 (haproxy.org, doc/proxy-protocol.txt): the header with which a balancer that
- * passes TCP on says whose connection it is. It is read from the balancers that are trusted, and from nobody else.
+ * The PROXY protocol, versions 1 and 2 (haproxy.org, doc/proxy-protocol.txt): the header in which a TCP balancer names the
+ * client of a connection. Only trusted balancers may send it.
  */
 import { isIPv4, isIPv6, type Server, Socket } from 'node:net'
 import type { AddressSet, Logger } from '@oriel/runtime'
 import { plainAddress } from './site.ts'
 
-/** What stands before the bytes of the connection itself. */
+/** The header before the first byte of the connection itself. */
 export interface ProxyHeader {
-  /** Whose connection it is. `undefined`: the balancer's own, such as a health check. */
+  /** The client's address; `undefined` for the balancer's own connections, such as health checks. */
   readonly client: string | undefined
-  /** How long the header is. */
+  /** The length of the header. */
   readonly bytes: number
 }
 
-/** The bytes are no header of either version. */
+/** Thrown when the bytes are not a header of either version. */
 export class MalformedHeader extends Error {
   override readonly name = 'MalformedHeader'
 }
 
 export interface ProxyProtocolOptions {
-  /** Who may say whose connection it is. */
+  /** The balancers whose headers are believed. */
   readonly trusted: AddressSet
-  /** How long the header may take. Balancers send it first and at once. Default: 5000. */
+  /** Deadline for the header, milliseconds. Balancers send it first and at once. Default: 5000. */
   readonly timeoutMs?: number
   readonly log: Logger
 }
 
 const TIMEOUT_MS = 5_000
-/** Version 1 says so itself; of version 2, addresses and what HAProxy can put beside them. */
+/** Version 1 defines its maximum; version 2 needs room for addresses and the TLVs that HAProxy can add. */
 const MAX_V1_BYTES = 107
 const MAX_V2_BYTES = 2_048
 
@@ -39,8 +39,8 @@ const V2_FIXED_BYTES = 16
 const V2_ADDRESS_BYTES = { ipv4: 12, ipv6: 36 } as const
 
 /**
- * Lets every connection of `server` begin with a header. What listened to connections before gets them once the header
- * is read, with the client's address as their `remoteAddress`; a connection without a right header is dropped and logged.
+ * Requires a header on every connection of `server`. The existing `connection` listeners receive a connection once its
+ * header is read, with the client's address as `remoteAddress`. Drops and logs a connection without a valid header.
  */
 export function requireProxyHeader(server: Server, options: ProxyProtocolOptions): void {
   const deliver = server.listeners('connection') as ((this: Server, socket: Socket) => void)[]
@@ -64,7 +64,7 @@ export function requireProxyHeader(server: Server, options: ProxyProtocolOptions
       },
     )
   })
-  // TLS hands over another socket than the one that arrived.
+  // A TLS server emits a different socket object than the one that connected.
   server.prependListener('secureConnection', (socket: Socket) => {
     const client = clients.get(`${socket.remoteAddress} ${socket.remotePort}`)
     if (client !== undefined) setAddress(socket, client)
@@ -72,16 +72,16 @@ export function requireProxyHeader(server: Server, options: ProxyProtocolOptions
 }
 
 /**
- * The header at the beginning of `bytes`, or `undefined` when more is needed to tell.
- * @throws MalformedHeader as soon as it can be none
+ * Parses the header at the beginning of `bytes`. Returns `undefined` if the header is incomplete.
+ * @throws MalformedHeader as soon as the bytes cannot become a valid header
  */
 export function parseProxyHeader(bytes: Buffer): ProxyHeader | undefined {
   if (begins(bytes, SIGNATURE)) return bytes.length < V2_FIXED_BYTES ? undefined : parseV2(bytes)
   if (begins(bytes, V1_BEGIN)) return bytes.length < V1_BEGIN.length ? undefined : parseV1(bytes)
-  throw new MalformedHeader('it begins with something else')
+  throw new MalformedHeader('the connection begins with other bytes')
 }
 
-/** Whether `bytes` has `wanted` at its beginning, as far as it goes. */
+/** Whether `bytes` begins with `wanted`, or is a prefix of it. */
 function begins(bytes: Buffer, wanted: Buffer): boolean {
   const length = Math.min(bytes.length, wanted.length)
   return bytes.subarray(0, length).equals(wanted.subarray(0, length))
@@ -102,7 +102,7 @@ function parseV1(bytes: Buffer): ProxyHeader | undefined {
 
 const isPort = (text: string) => /^(0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65_535
 
-/** Section 2.2: signature, version and command, family and protocol, length, addresses, and TLVs that are passed over. */
+/** Section 2.2: signature, version and command, family and protocol, length, addresses, and TLVs, which are ignored. */
 function parseV2(bytes: Buffer): ProxyHeader | undefined {
   const [version, command] = [bytes[12]! >> 4, bytes[12]! & 0x0f]
   if (version !== 2 || command > 1) throw new MalformedHeader(`version ${version}, command ${command}`)
@@ -114,7 +114,7 @@ function parseV2(bytes: Buffer): ProxyHeader | undefined {
   return { client: client && v2Source(bytes, client), bytes: length }
 }
 
-/** Of a connection that is not TCP there is no address to believe; the specification lets it pass as the balancer's own. */
+/** A connection that is not TCP has no address to use; the specification then treats it as the balancer's own. */
 function v2Family(byte: number): keyof typeof V2_ADDRESS_BYTES | undefined {
   if (byte === 0x11) return 'ipv4'
   if (byte === 0x21) return 'ipv6'
@@ -129,14 +129,14 @@ function v2Source(bytes: Buffer, family: keyof typeof V2_ADDRESS_BYTES): string 
   return plainAddress(groups.join(':'))
 }
 
-/** Reads the header and puts back what follows it. Gives the client's address. */
+/** Reads the header, and unshifts the bytes that follow it. Resolves to the client's address. */
 async function readHeader(socket: Socket, { trusted, timeoutMs = TIMEOUT_MS }: ProxyProtocolOptions): Promise<string> {
   const peer = plainAddress(socket.remoteAddress)
-  if (!trusted.has(peer)) throw new MalformedHeader('it comes from an address that is not in origin.trusted_proxies')
+  if (!trusted.has(peer)) throw new MalformedHeader('the sender's address is not in origin.trusted_proxies')
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   let held = Buffer.alloc(0)
   const timer = setTimeout(() => reject(new MalformedHeader(`no header within ${timeoutMs} ms`)), timeoutMs)
-  const left = () => reject(new MalformedHeader('it ended before its header did'))
+  const left = () => reject(new MalformedHeader('the connection ended before its header was complete'))
   const arrived = () => {
     const piece: Buffer | null = socket.read()
     if (piece === null) return
@@ -160,13 +160,13 @@ async function readHeader(socket: Socket, { trusted, timeoutMs = TIMEOUT_MS }: P
   }
 }
 
-/** The two ends of a connection on the wire, whatever a header said: no two that are open have the same. */
+/** The two real endpoints of a connection, whatever its header says. They are unique among open connections. */
 export const peerOf = (socket: Socket): string => {
   const { remotePort, localAddress, localPort } = socket
   return [Reflect.get(Socket.prototype, 'remoteAddress', socket), remotePort, localAddress, localPort].join(' ')
 }
 
-/** From now on the socket says that it is the client's. */
+/** Makes the socket report the client's address as its `remoteAddress`. */
 function setAddress(socket: Socket, client: string): void {
   Object.defineProperty(socket, 'remoteAddress', { value: client, configurable: true })
 }

@@ -1,7 +1,7 @@
-/** How often one address may ask: a bucket of tokens each, refilled steadily. */
+/** A rate limit per address: a token bucket for each, refilled continuously. */
 
 export interface RateLimitOptions {
-  /** How many requests in a row; as many are refilled in a minute. */
+  /** The size of the bucket, and the number of requests that it regains per minute. */
   readonly perMinute: number
   /** The present, milliseconds. Default: the monotonic clock. */
   readonly now?: () => number
@@ -20,14 +20,14 @@ export class RateLimit {
     this.#now = now
   }
 
-  /** In how many seconds there is one again, when there is none. */
+  /** Seconds until the next request is allowed, or `undefined` if one is allowed now. */
   wait(address: string): { readonly retryAfterSeconds: number } | undefined {
     const left = this.#left(address)
     if (left >= 1) return undefined
     return { retryAfterSeconds: Math.ceil(((1 - left) * MINUTE_MS) / this.#perMinute / 1000) }
   }
 
-  /** Takes one, or says in how many seconds there is one again. */
+  /** Counts a request. Returns `undefined` if it is allowed, else the seconds until the next one is. */
   take(address: string): { readonly retryAfterSeconds: number } | undefined {
     const full = this.wait(address)
     if (full) return full

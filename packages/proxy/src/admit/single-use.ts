@@ -1,26 +1,26 @@
 /**
- * Tokens that were used, for `sessions.single_use`: a console URL that leaked, through a history or a log of somebody
- * else, opens nothing once its owner has opened the console. It is kept in memory, so it holds for one proxy; a fleet on
- * several machines needs an authority that does the same.
+ * Used tokens, for `sessions.single_use`: a console URL that leaked through a browser history or a log opens nothing once
+ * its owner has opened the console. The tokens are kept in memory, so this holds for one proxy; for proxies on several
+ * machines the authority must do the same.
  */
 import { Refused } from '../refused.ts'
 
-/** A use of a token. Disposal takes it back, unless the console opened. */
+/** A use of a token. Disposal reverts it, unless the console opened. */
 export interface Use extends Disposable {
-  /** The console is open: the token is used up. */
+  /** Marks the token as used up, because the console is open. */
   opened(): void
 }
 
 export interface SingleUseOptions {
-  /** How long a browser may go on opening channels of the one console that a token opened. Default: 30 s. */
+  /** How long a browser may keep opening channels of the console that a token opened. Default: 30 s. */
   readonly channelsMs?: number
-  /** How many used tokens are remembered; beyond it, the oldest are forgotten. Default: 200,000. */
+  /** The maximum number of remembered tokens; the oldest are forgotten first. Default: 200,000. */
   readonly max?: number
   /** The present, milliseconds. Default: the monotonic clock. */
   readonly now?: () => number
 }
 
-/** Whose use it is. */
+/** The token and client of a use. */
 export interface User {
   readonly tokenDigest: string
   readonly client: string
@@ -35,7 +35,7 @@ interface Used {
   /** The console type that the token was used for; further channels must be of the same type. */
   readonly type: string
   readonly channelsUntilMs: number
-  /** Channels on their way; with none of them, and none that opened, the token was not used. */
+  /** Channels that are still opening. If none remains and none has opened, the token counts as unused. */
   pending: number
   opened: boolean
 }
@@ -53,14 +53,14 @@ export class SingleUse {
   }
 
   /**
-   * Uses a token, at once: of two that come together, one is refused.
-   * @throws Refused `unknown_token` when it is used already
+   * Marks a token as used before the console opens, so that one of two concurrent uses is refused.
+   * @throws Refused `unknown_token` if it is used already
    */
   take({ tokenDigest, client, type }: User): Use {
     const { channelsMs, max, now } = this.#options
     const earlier = this.#used.get(tokenDigest)
     if (earlier && !(isSamePage(earlier, { client, type }) && now() < earlier.channelsUntilMs))
-      throw new Refused('unknown_token', 'the token was used already')
+      throw new Refused('unknown_token', 'the token is used up')
     if (!earlier && this.#used.size >= max) this.#forgetOldest()
     const used = earlier ?? { client, type, channelsUntilMs: now() + channelsMs, pending: 0, opened: false }
     this.#used.set(tokenDigest, used)

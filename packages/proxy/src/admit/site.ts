@@ -1,4 +1,4 @@
-/** Where a request came from and what the client typed: read from the connection, and from a trusted proxy's headers. */
+/** The client of a request and the host that it addressed, read from the connection and a trusted proxy's headers. */
 import type { IncomingHttpHeaders } from 'node:http'
 import { isIP } from 'node:net'
 import { type AddressSet, canonicalAddress } from '@oriel/runtime'
@@ -8,24 +8,24 @@ import { type ForwardedHeader, readForwarded } from './forwarded.ts'
 export interface Site {
   /** The name in Host, lower case, without port, brackets and trailing dot. */
   readonly hostName: string
-  /** The scheme that a trusted proxy says the client used. */
+  /** The scheme that the client used, as a trusted proxy reports it. */
   readonly forwardedScheme?: 'http' | 'https'
-  /** The client, behind any number of trusted proxies: its address, or the name that the outermost of them gives it. */
+  /** The client in front of all trusted proxies: its address, or the name that the outermost of them reports. */
   readonly client: string
 }
 
-/** The parts of a request that say where it came from. */
+/** The parts of a request that identify its client and host. */
 export interface SiteRequest {
   readonly headers: IncomingHttpHeaders
-  /** As `IncomingMessage` has them: names and values in turn. */
+  /** As in `IncomingMessage`: names and values alternate. */
   readonly rawHeaders: readonly string[]
   readonly peerAddress: string | undefined
 }
 
 /**
  * Reads `request`, believing `X-Forwarded-*` and `Forwarded` only from `trustedProxies`.
- * @param only the one of these headers that is read. Default: both
- * @throws Refused `bad_request` for a Host that is missing, doubled or malformed
+ * @param only the one of these headers to read. Default: both
+ * @throws Refused `bad_request` if the Host header is missing, repeated or malformed
  */
 export function readSite(
   { headers, rawHeaders, peerAddress }: SiteRequest,
@@ -42,9 +42,9 @@ export function readSite(
   }
 }
 
-/** Whether the Host of a request is one that nobody would type: several, or none of the form `host[:port]`. */
+/** Whether a request has several Host headers, or one that is not `host[:port]`. */
 export function hasBadHost({ headers, rawHeaders }: Pick<SiteRequest, 'headers' | 'rawHeaders'>): boolean {
-  // HTTP/1.0, as health checks speak it, has none.
+  // HTTP/1.0, which some health checks use, has no Host header.
   if (headers.host === undefined) return false
   try {
     hostName(onlyHost(rawHeaders))
@@ -54,7 +54,7 @@ export function hasBadHost({ headers, rawHeaders }: Pick<SiteRequest, 'headers' 
   }
 }
 
-/** The name in a `host[:port]`, in the one form in which names are compared. @throws Refused `bad_request` */
+/** Returns the name in a `host[:port]`, normalised for comparison. @throws Refused `bad_request` */
 export function hostName(host: string): string {
   const found = /^(?:\[([0-9a-fA-F:.]+)\]|([\w-]+(?:\.[\w-]+)*)\.?)(?::\d{0,5})?$/.exec(host)
   const name = found?.[2] ?? (found?.[1] && isIP(found[1]) === 6 ? found[1] : undefined)
@@ -62,7 +62,7 @@ export function hostName(host: string): string {
   return normalName(name)
 }
 
-/** A host name or address in the one form in which names are compared. */
+/** Normalises a host name or address for comparison. */
 export function normalName(name: string): string {
   const lower = name.toLowerCase().replace(/\.$/, '')
   return canonicalAddress(lower) ?? lower
@@ -71,7 +71,7 @@ export function normalName(name: string): string {
 /** The canonical form of an address; text that is not an address is returned unchanged. */
 export const plainAddress = (address: string | undefined) => canonicalAddress(address ?? '') ?? address ?? ''
 
-/** The values of every header of that name, each as it came. @param name in lower case */
+/** Returns the values of all headers with that name, unchanged. @param name in lower case */
 export const headerValues = (rawHeaders: readonly string[], name: string): readonly string[] =>
   rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === name)
 

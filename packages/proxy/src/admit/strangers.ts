@@ -1,6 +1,6 @@
 /**
- * What clients may cost who have not shown a token that is good: places for connections that wait, and questions to the
- * authority. Both are counted by address; a balancer that is trusted is never counted itself, only whom it names.
+ * Limits for unauthenticated clients: pending connections and token look-ups per client address. A trusted balancer is
+ * never counted itself; its connections count towards the client that it names.
  */
 import type { Socket } from 'node:net'
 import { type AddressSet, networkOf } from '@oriel/runtime'
@@ -15,13 +15,13 @@ export interface StrangerBounds {
   readonly maxWaiting?: () => number
   readonly unknownTokensPerMinute: number
   readonly trustedProxies: AddressSet
-  /** Told, at most once a minute for one address, of connections that are dropped. */
+  /** Called, at most once a minute per address, when a connection is dropped. */
   readonly onFull: (client: string) => void
   /** Called, at most once a minute, when a silent connection is dropped to make room for a new one. */
   readonly onDisplaced?: (client: string) => void
 }
 
-/** Of the places that a client's other connections leave. */
+/** When a slot is likely to be free again: the client's other connections settle within seconds. */
 const RETRY_AFTER_SECONDS = 5
 
 export class Strangers {
@@ -54,18 +54,18 @@ export class Strangers {
     this.#trusted = trustedProxies
   }
 
-  /** A connection arrived. One too many of its client is dropped. */
+  /** Counts a new connection, and drops it if its client has too many. */
   arrive(socket: Socket): void {
     if (!this.#trusted.has(plainAddress(socket.remoteAddress))) this.#waiting.arrive(socket)
   }
 
-  /** The client of a connection has a console. */
+  /** Stops counting a connection, because its client has a console. */
   admitted(socket: Socket): void {
     this.#waiting.placeOf(socket)?.settled()
   }
 
   /**
-   * Counts a connect, until disposal, for the client that a trusted balancer names; others were counted as they arrived.
+   * Counts a connect, until disposal, for the client that a trusted balancer names. Direct clients are counted in `arrive`.
    * @throws Refused `too_many_attempts`
    */
   connecting(socket: Socket, client: string): Disposable {
@@ -91,7 +91,7 @@ export class Strangers {
       counts = false
       return found
     } catch (error) {
-      // If the client disconnects early, the authority was still asked, so the look-up counts.
+      // If the client disconnects early, the authority has still received the request, so the look-up counts.
       counts = !(error instanceof Refused) || error.refusal === 'unknown_token'
       throw error
     } finally {

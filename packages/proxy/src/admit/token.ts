@@ -1,14 +1,14 @@
 /** The console auth token of an Upgrade request: in the query, inside noVNC's `path`, or in a cookie. */
 
-/** What Nova and Oriel mint, and room for other mints: URL-safe, no dots alone, since it becomes a path segment. */
+/** The tokens that Nova and Oriel mint, and similar ones. URL-safe; not `.` or `..`, since it becomes a path segment. */
 const TOKEN = /^(?!\.{1,2}$)[\w.~-]{1,255}$/
 
-/** Whether `text` may be a token at all; what cannot be one is not worth a question to the authority. */
+/** Whether `text` has the form of a token. If it has not, the authority need not be asked. */
 export const isToken = (text: string): boolean => TOKEN.test(text)
 
 /**
- * The token that a request carries, or `undefined`. Nova's rule: the last non-empty `token` of the query, else the
- * cookie `token`. Between the two stands a `path` parameter, for a client that dials its page's own address.
+ * Returns the token in a request, or `undefined`. Nova's rule: the last non-empty `token` of the query, else the cookie
+ * `token`. Before the cookie, Oriel also reads the query in noVNC's `path` parameter.
  * @param target the request target, such as `/?token=…`
  * @param cookie the `Cookie` header
  */

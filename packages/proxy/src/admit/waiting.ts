@@ -1,4 +1,4 @@
-/** Connections that have no console yet: how many there may be, in all and of one client. */
+/** Limits connections that have no console yet, in total and per client. */
 import type { Socket } from 'node:net'
 import { networkOf } from '@oriel/runtime'
 import { peerOf } from './proxy-protocol.ts'
@@ -9,21 +9,21 @@ export interface WaitingBounds {
   readonly maxWaiting?: () => number
   /** How long until a connection that has sent something may be replaced as well, milliseconds. Default: never. */
   readonly displacedAfterMs?: number
-  /** Of one address; of IPv6, of one /64, which is what one customer gets. */
+  /** The limit per address; for IPv6 per /64, which is what one customer gets. */
   readonly maxWaitingPerClient: number
-  /** How long one may wait. Default: whoever takes it has deadlines of its own. */
+  /** How long a connection may wait. Default: no limit, for callers with their own deadlines. */
   readonly handshakeTimeoutMs?: number
-  /** Told of a connection that is dropped, because its client has too many. Default: nobody is. */
+  /** Called with the client of a connection that is dropped because its client has too many. Default: no call. */
   readonly onFull?: (client: string) => void
   /** Called with the client of a connection that was replaced. Default: no call. */
   readonly onDisplaced?: (client: string) => void
 }
 
-/** A place in the queue. */
+/** A slot for a waiting connection. */
 export interface WaitingPlace {
-  /** Aborts when it takes too long. */
+  /** Aborts when the connection has waited too long. */
   readonly signal: AbortSignal
-  /** It waits no more. */
+  /** Releases the slot. */
   readonly settled: () => void
 }
 
@@ -31,7 +31,7 @@ interface Held extends WaitingPlace {
   readonly client: string
   readonly socket: Socket
   drop(reason: string): void
-  /** The bytes read before the connection got its place, such as a PROXY header. */
+  /** The bytes read before the connection got its slot, such as a PROXY header. */
   readonly bytesBefore: number
   readonly sinceMs: number
 }
@@ -39,7 +39,7 @@ interface Held extends WaitingPlace {
 /** How many waiting connections are examined for one to replace, the oldest first. */
 const LOOKED_AT = 2_048
 
-/** Connections between their first packet and their console. TLS hands over another socket than the one that arrived. */
+/** Connections between their first packet and their console, by endpoints: a TLS server emits a different socket object. */
 export class Waiting {
   /** The oldest first. */
   readonly #places = new Map<string, Held>()
@@ -51,8 +51,8 @@ export class Waiting {
   }
 
   /**
-   * Gives a connection a place until it is settled or closed. Drops it if its client has too many. If all places are taken,
-   * replaces the oldest connection that has sent nothing, and drops the new one only if there is none to replace: silent
+   * Gives a connection a slot until it is settled or closed. Drops it if its client has too many. If all slots are taken,
+   * replaces the oldest connection that has sent nothing, and drops the new one only if none can be replaced: silent
    * connections from many addresses must not lock other clients out.
    */
   arrive(socket: Socket): void {
@@ -89,7 +89,7 @@ export class Waiting {
     return this.#places.get(peerOf(socket))
   }
 
-  /** Counts one more of `client`; what it gives ends that. `undefined`: it has too many. */
+  /** Counts a connection of `client` until the returned function is called. Returns `undefined` if it has too many. */
   enter(client: string): (() => void) | undefined {
     const key = networkOf(client)
     const waiting = this.#byClient.get(key) ?? 0
@@ -102,7 +102,7 @@ export class Waiting {
     }
   }
 
-  /** Makes room for one more, by dropping another connection if necessary. Returns whether there is room. */
+  /** Frees a slot by dropping another connection if necessary. Returns whether there is one. */
   #makeRoom(): boolean {
     const { maxWaiting, displacedAfterMs = Infinity, onDisplaced } = this.#bounds
     if (!maxWaiting || this.#places.size < maxWaiting()) return true

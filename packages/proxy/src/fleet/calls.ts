@@ -5,10 +5,10 @@
 import * as Type from 'typebox'
 import { Compile } from 'typebox/compile'
 
-/** What one side answers, by name. */
+/** The calls that one side answers, by name. */
 export type Answers = Readonly<Record<string, (...args: never[]) => unknown>>
 
-/** The other side is gone, or did not answer in time. */
+/** Thrown when the other process has exited or did not answer in time. */
 export class NoAnswer extends Error {
   override readonly name = 'NoAnswer'
 }
@@ -19,7 +19,7 @@ interface Waiting {
   readonly timer: NodeJS.Timeout
 }
 
-/** What the other side answers to a question. */
+/** The result of a call to the other side. */
 type AnswerTo<Theirs extends Answers, K extends keyof Theirs> = Awaited<ReturnType<Theirs[K]>>
 
 const callSchema = Type.Object({ call: Type.Integer(), name: Type.String(), args: Type.Array(Type.Unknown()) })
@@ -32,15 +32,15 @@ type Call = Type.Static<typeof callSchema>
 type Answer = Type.Static<typeof answerSchema>
 const [callCheck, answerCheck] = [Compile(callSchema), Compile(answerSchema)]
 
-/** How long the other side may take: what is asked is in its memory. */
+/** Deadline for an answer. It can be short, because every answer comes from memory. */
 const DEADLINE_MS = 2_000
 
-/** One end of the channel. `Theirs` is what the other end answers. Values must be such as JSON can carry. */
+/** One end of the channel. `Theirs` are the calls that the other end answers. Arguments and results must be JSON values. */
 export class Calls<Theirs extends Answers> {
   readonly #send: (message: object) => void
   readonly #mine: Answers
   readonly #waiting = new Map<number, Waiting>()
-  /** Who takes the answers that come after their deadline. */
+  /** Callbacks for answers that arrive after their deadline. */
   readonly #late = new Map<number, (value: never) => void>()
   #lastId = 0
 
@@ -50,14 +50,14 @@ export class Calls<Theirs extends Answers> {
     this.#mine = mine
   }
 
-  /** Asks, and waits for the answer. @throws NoAnswer, or an Error with the other side's message */
+  /** Sends a call and waits for its answer. @throws NoAnswer, or an Error with the other side's message */
   ask<K extends keyof Theirs & string>(name: K, ...args: Parameters<Theirs[K]>): Promise<AnswerTo<Theirs, K>> {
     return this.#ask(name, args)
   }
 
   /**
-   * Asks for something that the other side keeps for us.
-   * @param late takes the answer that comes when whoever asked has given up
+   * Sends a call that reserves something at the other side.
+   * @param late receives the answer if it arrives after the deadline, to release the reservation
    * @throws NoAnswer, or an Error with the other side's message
    */
   askFor<K extends keyof Theirs & string>(
@@ -68,13 +68,13 @@ export class Calls<Theirs extends Answers> {
     return this.#ask(name, args, late)
   }
 
-  /** Takes a message from the channel. What is none of ours is passed over. */
+  /** Processes a message from the channel. Ignores messages of other formats. */
   take(message: unknown): void {
     if (callCheck.Check(message)) void this.#answer(message)
     else if (answerCheck.Check(message)) this.#heard(message)
   }
 
-  /** Nobody will answer any more. */
+  /** Rejects all pending calls, because the other process has exited. */
   close(): void {
     this.#late.clear()
     for (const id of this.#waiting.keys()) this.#settle(id)?.reject(new NoAnswer('the other process is gone'))
@@ -122,7 +122,7 @@ export class Calls<Theirs extends Answers> {
     return waiting
   }
 
-  /** Whoever waits for an answer hears of a closed channel by `close` or by the deadline. */
+  /** Ignores send errors: on a closed channel, `close` or the deadline rejects the pending call. */
   #post(message: Call | Answer): void {
     try {
       this.#send(message)

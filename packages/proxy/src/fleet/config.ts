@@ -1,11 +1,11 @@
-/** What a worker does differently from a proxy that is alone. */
+/** The differences between a worker's configuration and that of a single process. */
 import { randomBytes } from 'node:crypto'
 import { isNative, type ProxyConfig } from '../config.ts'
 
 /**
- * The configuration of worker `index`: no admin listener, which is the primary's; native SPICE in the first one alone; an
- * equal part of the memory for slow clients; and its own `proxy_id`, so that oriel-api does not mix up the sessions of
- * different processes.
+ * Builds the configuration of worker `index`: no admin listener, because the primary has it; native SPICE only in the first
+ * worker; an equal share of the memory for slow clients; and a separate `proxy_id`, so that oriel-api does not mix up the
+ * sessions of different processes.
  */
 export function workerConfig({ admin: _, ...config }: ProxyConfig, index: number): ProxyConfig {
   const { authority, listen, sessions } = config

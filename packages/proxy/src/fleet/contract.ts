@@ -1,4 +1,4 @@
-/** What the primary and its workers ask each other. */
+/** The calls between the primary and its workers. */
 import { type RefusalName, refusals } from '@oriel/contract'
 import * as Type from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -6,24 +6,24 @@ import type { Protection } from '../admin/protection.ts'
 import type { SessionRecord } from '../admin/sessions.ts'
 import type { Entrant } from '../admit/limits.ts'
 
-/** The figures of one process, as prom-client hands them over. */
+/** The metrics of one process, as prom-client returns them. */
 export type Figures = readonly { readonly name: string; readonly type: unknown }[]
 
-/** A worker answers these. */
+/** The calls that a worker answers. */
 export type WorkerAnswers = {
   readonly sessions: () => Promise<readonly SessionRecord[]>
   readonly end: (id: string) => Promise<boolean>
   readonly figures: () => Promise<Figures>
-  /** Why it is not ready, or `null`. */
+  /** Why the worker is not ready, or `null`. */
   readonly health: () => Promise<string | null>
   /** The protection in force for each console type. */
   readonly protection: () => Promise<Protection>
-  /** Closes its sessions and ends. */
+  /** Closes the worker's sessions and exits. */
   readonly stop: () => void
   readonly reload: () => void
 }
 
-/** The number of a place that was taken, or why there is none. */
+/** The number of the slot that was taken, or the refusal. */
 export type PlaceAnswer = { readonly place: number } | { readonly refusal: RefusalName; readonly detail: string }
 
 const placeAnswer = Compile(
@@ -33,12 +33,12 @@ const placeAnswer = Compile(
   ]),
 )
 
-/** Whether the other process answered as {@link PlaceAnswer} promises. */
+/** Whether the other process returned a valid {@link PlaceAnswer}. */
 export const isPlaceAnswer = (value: unknown): value is PlaceAnswer => placeAnswer.Check(value)
 
-/** The primary answers these. */
+/** The calls that the primary answers. */
 export type PrimaryAnswers = {
-  /** The worker accepts connections. */
+  /** Reports that the worker accepts connections. */
   readonly ready: () => void
   readonly enter: (entrant: Entrant) => PlaceAnswer
   readonly opened: (place: number) => void

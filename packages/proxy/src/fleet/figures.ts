@@ -1,11 +1,11 @@
-/** One text of metrics out of those of several processes. */
+/** Merges the metrics of several processes into one. */
 import * as prom from 'prom-client'
 import type { Figures } from './contract.ts'
 
-/** Kinds whose values only ever grow. */
+/** Metric types whose values only grow. */
 const GROWING: readonly unknown[] = ['counter', 'histogram']
 
-/** The latest figures of each worker, and the sums of those that are gone: a total must not fall when a worker dies. */
+/** The latest metrics of each worker, and the sums of exited workers: a total must not fall when a worker dies. */
 export class FleetFigures {
   readonly #latest = new Map<number, Figures>()
   #gone: Figures = []
@@ -21,7 +21,7 @@ export class FleetFigures {
     return true
   }
 
-  /** A worker is gone; what it counted stays. */
+  /** Removes an exited worker, but keeps its counts. */
   async retire(worker: number): Promise<void> {
     const last = this.#latest.get(worker) ?? []
     this.#latest.delete(worker)
@@ -29,7 +29,7 @@ export class FleetFigures {
     if (growing.length > 0) this.#gone = (await joined([this.#gone, growing]).getMetricsAsJSON()) as unknown as Figures
   }
 
-  /** Prometheus' text of all of them and of `own`. */
+  /** Formats the metrics of all workers and of `own` as Prometheus text. */
   text(own: Figures): Promise<string> {
     return joined([...this.#latest.values(), this.#gone, own]).metrics()
   }

@@ -7,16 +7,16 @@ import { MAX_TIMER_MS } from '../session/after.ts'
 import { startPrimary } from './primary.ts'
 import { startWorker, WORKER_VARIABLE, WorkerSignals } from './worker.ts'
 
-/** Only in a process that the primary started, which also says which one it is. */
+/** Set only in a process that the primary started: the variable holds the worker's number. */
 const workerSignals = cluster.isWorker && WORKER_VARIABLE in process.env ? new WorkerSignals() : undefined
 
-/** The signals to run the program with: in a worker, those that its primary passes on. */
+/** Returns the signals to run the program with: in a worker, those that its primary forwards. */
 export const fleetSignals = (): SignalSource => workerSignals ?? process
 
 /**
- * Starts the proxy as a program of its own: in this process, or in as many as `sessions.workers` says. The program is
- * started once more for each of them, and comes here again.
- * @throws ListenError when an address cannot be bound; Error when a worker could not start
+ * Starts the proxy in this process, or in `sessions.workers` processes. Each worker runs the same program again, and so
+ * calls this function again.
+ * @throws ListenError if an address cannot be bound; Error if a worker cannot start
  */
 export function startFleet(
   config: ProxyConfig,
@@ -26,9 +26,9 @@ export function startFleet(
   return config.sessions.workers > 1 ? startPrimary(config, deps.log) : startProxy(config, deps)
 }
 
-/** What a stop takes beyond draining. */
+/** The time for a stop beyond draining. */
 const STOP_SPARE_MS = 15_000
 
-/** How long the program's stop may take. */
+/** The deadline for the program's stop. */
 export const stopDeadlineMs = ({ sessions }: ProxyConfig): number =>
   Math.min(sessions.drain_seconds * 1000 + STOP_SPARE_MS, MAX_TIMER_MS)

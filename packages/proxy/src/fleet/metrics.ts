@@ -1,8 +1,8 @@
-/** What the primary counts itself. */
+/** The primary's own metrics. */
 import { withLogMetrics } from '@oriel/runtime'
 import * as prom from 'prom-client'
 
-/** Registers the fleet's own metrics; gives the count of workers that died. */
+/** Registers the fleet's own metrics. Returns the counter of workers that died. */
 export function fleetMetrics(registry: prom.Registry, running: () => number): prom.Counter {
   const registers = [withLogMetrics(registry)]
   new prom.Gauge({

@@ -1,6 +1,6 @@
 /**
- * The first of several processes: it has no console, but starts those that have, replaces what dies, counts the limits
- * for all of them, and answers on the admin listener in their name.
+ * The primary process: it relays no console itself. It starts the workers, replaces those that die, counts the limits for
+ * all of them, and serves the admin listener.
  */
 import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
@@ -17,14 +17,14 @@ import { FleetFigures } from './figures.ts'
 import { fleetMetrics } from './metrics.ts'
 import { WORKER_VARIABLE } from './worker.ts'
 
-/** A worker that runs longer than this is started again at once when it dies; else each time it waits twice as long. */
+/** A worker that ran longer than this is restarted with the first back-off; otherwise each back-off doubles. */
 const STEADY_MS = 30_000
 const FIRST_BACKOFF_MS = 250
 const MAX_BACKOFF_MS = 30_000
 
 /**
  * Starts `sessions.workers` processes and resolves when all accept connections.
- * @throws Error when one of them ends before
+ * @throws Error if one of them exits earlier
  */
 export async function startPrimary(config: ProxyConfig, log: Logger): Promise<Started<typeof proxyConfig>> {
   await using opened = new AsyncDisposableStack()
@@ -53,7 +53,7 @@ interface Member {
   readonly calls: Calls<WorkerAnswers>
   readonly places: Map<number, Place>
   readonly startedMs: number
-  /** Accepts connections. */
+  /** Whether it accepts connections. */
   ready: boolean
 }
 
@@ -79,8 +79,8 @@ class Fleet implements SessionControl {
     this.#log = log
     this.#limits = new Limits(sessionLimits(config))
     this.#deaths = fleetMetrics(this.#own, () => this.#ready.length)
-    // In turn, since consoles stay where they are for hours. Of 400 connections over four workers each got 100; where the
-    // kernel chose, from 83 to 117, in no less time.
+    // Round robin, since consoles stay on their worker for hours. With 400 connections and four workers, each worker got
+    // 100; when the kernel chose, 83 to 117, and that was not faster.
     cluster.schedulingPolicy = cluster.SCHED_RR
   }
 
@@ -89,13 +89,13 @@ class Fleet implements SessionControl {
     await Promise.all(Array.from({ length: workers }, (_, index) => this.#launch(index)))
   }
 
-  /** Tells every worker to close its sessions, and waits until all are gone. @throws Error when one ended badly */
+  /** Stops every worker, and waits until all have exited. @throws Error if one exited with an error */
   async stop(): Promise<void> {
     this.#stopping = true
     for (const timer of this.#timers) clearTimeout(timer)
     const codes = await Promise.all([...this.#members.values()].map((member) => this.#end(member)))
     const bad = codes.filter((code) => code !== 0)
-    if (bad.length > 0) throw new Error(`workers ended with ${bad.join(', ')}`)
+    if (bad.length > 0) throw new Error(`workers exited with ${bad.join(', ')}`)
   }
 
   async reload(): Promise<void> {
@@ -110,7 +110,7 @@ class Fleet implements SessionControl {
     return (await this.#askAll('end', id)).some(({ value }) => value === true)
   }
 
-  /** Merges what the workers report. A worker differs from the others for a while if Nova answered it differently. */
+  /** Merges the workers' reports. A worker can differ from the others for a while if Nova answered it differently. */
   async protection(): Promise<Readonly<Record<string, string>>> {
     const said = (await this.#askAll('protection')).flatMap(({ value }) => Object.entries(value))
     const byType = Map.groupBy(said, ([type]) => type)
@@ -127,7 +127,7 @@ class Fleet implements SessionControl {
     return this.#figures.text((await this.#own.getMetricsAsJSON()) as unknown as Figures)
   }
 
-  // Workers' lives
+  // Start and exit of workers
 
   async #launch(index: number): Promise<void> {
     const process = cluster.fork({ [WORKER_VARIABLE]: String(index) })
@@ -143,12 +143,12 @@ class Fleet implements SessionControl {
       'message',
       guardPeer(
         (message: unknown) => calls.take(message),
-        (err) => this.#log.error({ worker: index, err }, 'a message of a worker was dropped'),
+        (err) => this.#log.error({ worker: index, err }, 'dropped a message from a worker'),
       ),
     )
-    process.on('error', (error) => this.#log.warn({ worker: index, err: error }, 'trouble with a worker'))
+    process.on('error', (error) => this.#log.warn({ worker: index, err: error }, 'the channel to a worker failed'))
     process.once('exit', (code, signal) => {
-      ready.reject(new Error(`worker ${index} ended with ${signal ?? code} before it accepted connections`))
+      ready.reject(new Error(`worker ${index} exited with ${signal ?? code} before it accepted connections`))
       this.#gone(member, signal ?? code)
     })
     await ready.promise
@@ -168,7 +168,7 @@ class Fleet implements SessionControl {
     this.#log.error({ worker: index, how, lost, backoffMs }, 'a worker died and is replaced')
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
-      // Its end is logged and answered by the next attempt.
+      // The exit handler logs the failure and schedules the next attempt.
       this.#launch(index).catch(() => {})
     }, backoffMs)
     this.#timers.add(timer)
@@ -187,19 +187,19 @@ class Fleet implements SessionControl {
     return signal ?? code
   }
 
-  // What workers are asked
+  // Calls to workers
 
   get #ready(): readonly Member[] {
     return [...this.#members.values()].filter(({ ready }) => ready)
   }
 
-  /** The answers of those that gave one; the others are logged. */
+  /** Returns the answers of the workers that answered, and logs the others. */
   async #askAll<K extends keyof WorkerAnswers>(name: K, ...args: Parameters<WorkerAnswers[K]>) {
     const asked = this.#ready.map(async ({ index, calls }) => {
       try {
         return [{ index, value: await calls.ask(name, ...args) }]
       } catch (error) {
-        this.#log.warn({ worker: index, asked: name, err: error }, 'a worker gave no answer')
+        this.#log.warn({ worker: index, asked: name, err: error }, 'a worker did not answer')
         return []
       }
     })
@@ -216,7 +216,7 @@ class Fleet implements SessionControl {
     if (failing.length === answers.length) throw new Error(failing[0] ?? 'no worker answers')
   }
 
-  // What they ask
+  // Calls from workers
 
   #placesFor(places: Map<number, Place>): Omit<PrimaryAnswers, 'ready'> {
     return {

@@ -10,10 +10,10 @@ import { Calls } from './calls.ts'
 import { workerConfig } from './config.ts'
 import { type Figures, isPlaceAnswer, type PlaceAnswer, type PrimaryAnswers, type WorkerAnswers } from './contract.ts'
 
-/** Tells a worker which of them it is, from 0. */
+/** The environment variable with the worker's number, from 0. */
 export const WORKER_VARIABLE = 'PROXY_WORKER'
 
-/** Starts the proxy of a worker, and tells the primary. */
+/** Starts the proxy of a worker, and reports it to the primary. */
 export async function startWorker(
   config: ProxyConfig,
   { log, pages }: Pick<ProxyDeps, 'log' | 'pages'>,
@@ -36,7 +36,7 @@ export async function startWorker(
     'message',
     guardPeer(
       (message: unknown) => calls.take(message),
-      (err) => workerLog.error({ err }, 'a message of the primary was dropped'),
+      (err) => workerLog.error({ err }, 'dropped a message from the primary'),
     ),
   )
   const authority = createAuthority(own, workerLog)
@@ -47,7 +47,7 @@ export async function startWorker(
   return { ...proxy, reload: (next) => reload(workerConfig(next, index)) }
 }
 
-/** Places that the primary counts. */
+/** Slots that the primary counts. */
 export function remotePlaces(calls: Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>): Places {
   const tell = (name: 'opened' | 'leave', place: number) => void calls.ask(name, place).catch(() => {})
   const giveBack = (late: PlaceAnswer) => {
@@ -72,19 +72,19 @@ export function remotePlaces(calls: Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'
 }
 
 /**
- * The signals of a worker. A service manager and a terminal signal every process at once, and the primary says the same
- * again over its channel: all of them together are one request to stop, and never the second one that means "at once".
+ * The signals of a worker. A service manager or terminal signals every process at once, and the primary repeats the signal
+ * over its channel. All of these count as one request to stop; none counts as the second one, which means "at once".
  */
 export class WorkerSignals implements SignalSource {
   readonly #own = new EventEmitter()
   #stopped = false
 
   constructor() {
-    // The launcher in front of the program lets go of the channel, but addresses are bound through it.
+    // The program's launcher unrefs the channel, but this worker binds addresses through it.
     process.channel?.ref()
     process.on('SIGTERM', () => this.stop())
     process.on('SIGINT', () => this.stop())
-    // The primary says when to reload, so that each does so once.
+    // Ignored: the primary requests the reload over its channel, so that each worker reloads once.
     process.on('SIGHUP', () => {})
   }
 
