@@ -313,7 +313,7 @@ describe('an api that is away for longer than a proxy may be silent', () => {
     using leaves = await open(oriel.proxyPort, await mint(member, MINE))
     const before = await sessionsOnce(listed, ({ length }) => length === 2)
     await oriel.killApi()
-    await oriel.proxy.waitForLog(({ msg }) => msg === 'the authority does not hear of sessions')
+    await oriel.proxy.waitForLog(({ msg }) => msg === 'sessions cannot be reported to the authority')
     await leaves.close()
     await new Promise((resolve) => setTimeout(resolve, LOST_AFTER_MS)) // being away is what is tested
     expect(await refused(oriel.proxyPort, `?token=${stays.token}`)).toBe(503)

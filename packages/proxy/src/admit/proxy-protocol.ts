@@ -132,7 +132,7 @@ function v2Source(bytes: Buffer, family: keyof typeof V2_ADDRESS_BYTES): string 
 /** Reads the header, and unshifts the bytes that follow it. Resolves to the client's address. */
 async function readHeader(socket: Socket, { trusted, timeoutMs = TIMEOUT_MS }: ProxyProtocolOptions): Promise<string> {
   const peer = plainAddress(socket.remoteAddress)
-  if (!trusted.has(peer)) throw new MalformedHeader('the sender's address is not in origin.trusted_proxies')
+  if (!trusted.has(peer)) throw new MalformedHeader("the sender's address is not in origin.trusted_proxies")
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   let held = Buffer.alloc(0)
   const timer = setTimeout(() => reject(new MalformedHeader(`no header within ${timeoutMs} ms`)), timeoutMs)

@@ -1,37 +1,37 @@
-/** The port through which the proxy learns what a token means. Adapters stand in `authority/`, one file each. */
+/** The port through which the proxy resolves tokens to consoles. Its adapters are `nova.ts` and `oriel.ts`. */
 import type { ConnectInfo, EndReason, OpenableConsoleType } from '@oriel/contract'
 import type { Health, Logger, Secret } from '@oriel/runtime'
 import type { InstanceNames } from '../rfb/identity.ts'
 import type { OpenSession } from '../session/sessions.ts'
 import type { Breaker } from './breaker.ts'
 
-/** What an authority says of a token: where the console is, checked, and whatever more it knows. */
+/** The console that a token leads to: its validated address, and the optional facts that the authority returned. */
 export interface Admission {
   readonly instance: string
-  /** What the instance is called, where the authority says it. */
+  /** The instance's name, if the authority returned it. */
   readonly instanceName?: string
   readonly host: string
-  /** 1 to 65535; 0: none, which only `spice-direct` may have. */
+  /** 1 to 65535. 0, only for `spice-direct`: there is no plaintext port. */
   readonly port: number
   readonly internalAccessPath?: string
   readonly tlsPort?: number
-  /** When not said, the listener decides. */
+  /** Absent: the listener decides. */
   readonly type?: OpenableConsoleType
-  /** When the token ceases to be valid. When not said, only the authority knows. */
+  /** When the token expires. Absent: only the authority knows. */
   readonly expiresAt?: Date
-  /** The console's base URL, whose scheme a page must have come by. */
+  /** The console's base URL. Pages must have been loaded over its scheme. */
   readonly baseUrl?: string
-  /** Where the authority keeps a record of the session, it must hear how it goes on. */
+  /** Reports the session's progress to an authority that keeps a list of sessions. */
   readonly record?: SessionRecord
 }
 
-/** What is told of a session to the authority that admitted it. */
+/** Reports a session to the authority that admitted it. */
 export interface SessionRecord {
   /** The authority's id of the session. */
   readonly id: string
-  /** It is open: its bytes are reported, and it may be ended from afar. Told again when a viewer comes back to it. */
+  /** Reports that the session is open. The authority then gets its byte counts and may end it. Repeated when a viewer reconnects. */
   opened(session: Pick<OpenSession, 'view' | 'end'>): void
-  /** It is over, or was refused and never opened. The first call counts. @param at default: now */
+  /** Reports that the session ended, or was refused before it opened. The first call counts. @param at default: now */
   ended(reason: EndReason, at?: Date): void
 }
 
@@ -63,17 +63,17 @@ export interface Authority extends AsyncDisposable {
   verify?(signal: AbortSignal): Promise<void>
   /** Shown by `/readyz`. */
   readonly health: Health
-  /** What keeps an authority that fails from being asked, where there is such a thing. Shown by `/metrics`. */
+  /** The circuit breaker of token look-ups, if there is one. Shown by `/metrics`. */
   readonly breaker?: Pick<Breaker, 'state'>
-  /** The same for `names`, which may fail while tokens are answered. */
+  /** The circuit breaker of `names`, which may fail while token look-ups succeed. */
   readonly namesBreaker?: Pick<Breaker, 'state'>
   /**
-   * What `token` means, asked on behalf of a client.
+   * Resolves `token` on behalf of a client.
    * @throws Refused `unknown_token`, `console_moved` or `authority_unavailable`; the signal's reason once it aborts
    */
   admit(token: Secret, client: { readonly address: string }, signal: AbortSignal): Promise<Admission>
   /**
-   * The names under which a hypervisor may show an instance, where admissions do not say them.
+   * Returns the names under which a hypervisor may show an instance. Absent if admissions contain them.
    * @throws Refused `console_moved` or `authority_unavailable`; the signal's reason once it aborts
    */
   names?(instance: string, signal: AbortSignal): Promise<InstanceNames>
@@ -87,18 +87,18 @@ export interface Authority extends AsyncDisposable {
   validate?(claim: ConsoleClaim, signal: AbortSignal): Promise<Admission>
 }
 
-/** The fault in an answer that an authority gave, whose console cannot be dialled. */
+/** Thrown when the authority returns a console that cannot be dialled. */
 export class UnusableConnectInfo extends Error {
   override readonly name = 'UnusableConnectInfo'
 }
 
 /**
- * Nova's connect info as an admission. The answer comes from outside, so everything that is dialled is checked.
+ * Converts Nova's connect info to an admission. Validates everything that is dialled, since the answer is external input.
  * @throws UnusableConnectInfo
  */
 export function admissionOf(info: ConnectInfo): Admission {
   const { instance_uuid, host, port, internal_access_path } = info
-  if (!isText(instance_uuid)) throw new UnusableConnectInfo('the instance_uuid is no text')
+  if (!isText(instance_uuid)) throw new UnusableConnectInfo('the instance_uuid is not a string')
   if (!isHost(host)) throw new UnusableConnectInfo(`the host is ${JSON.stringify(host)}`)
   if ('tls_port' in info) return nativeAdmission(info, host)
   if (!isPort(port)) throw new UnusableConnectInfo(`the port is ${JSON.stringify(port)}`)
@@ -112,12 +112,12 @@ export function admissionOf(info: ConnectInfo): Admission {
 }
 
 /**
- * Nova says no type, but only tokens of type `spice-direct` have the key `tls_port`. Its ports come from the domain's
- * XML, where an absent one reads null, 0 or -1; one of the two must be there.
+ * Nova does not return the type, but only tokens of type `spice-direct` have the key `tls_port`. Its ports come from the
+ * domain's XML, where an absent port reads null, 0 or -1. At least one of the two must be present.
  */
 function nativeAdmission({ instance_uuid, port, tls_port }: ConnectInfo, host: string): Admission {
   const [clear, secure] = [optional(given(port), isPort, 'port'), optional(given(tls_port), isPort, 'tls_port')]
-  if (clear === undefined && secure === undefined) throw new UnusableConnectInfo('there is neither port nor tls_port')
+  if (clear === undefined && secure === undefined) throw new UnusableConnectInfo('both port and tls_port are missing')
   const tls = secure === undefined ? {} : { tlsPort: secure }
   return { instance: instance_uuid, type: 'spice-direct', host, port: clear ?? 0, ...tls }
 }

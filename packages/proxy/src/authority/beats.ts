@@ -1,4 +1,4 @@
-/** The heartbeat: tells the authority of the ledger every few seconds, and ends what it wants to be ended. */
+/** The heartbeat: sends the ledger to the authority every few seconds, and ends the sessions that it names. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ExtensionResponse } from '@oriel/contract'
 import { ConfigError, type Logger, within } from '@oriel/runtime'
@@ -7,9 +7,9 @@ import type { Ledger, LedgerReport } from './ledger.ts'
 
 export interface BeatOptions {
   readonly ledger: Ledger
-  /** Tells the authority; rejects when it does not answer. */
+  /** Sends a report to the authority. Rejects if it does not answer. */
   readonly send: (report: LedgerReport, signal: AbortSignal) => Promise<ExtensionResponse<'beat'>>
-  /** How long the last beat may take, when the proxy stops. */
+  /** The deadline of the last beat, when the proxy stops. */
   readonly lastBeatTimeoutMs: number
   readonly diagnose: Diagnose
   readonly log: Logger
@@ -20,15 +20,15 @@ export interface Beats extends AsyncDisposable {
   check(signal?: AbortSignal): Promise<void>
 }
 
-/** Until the authority says how often it wants to hear. */
+/** The interval until the authority has returned one. */
 const FIRST_BEAT_MS = 5_000
-/** Bounds for the interval that the authority asks for: one of 0, or above the maximum of a timer, would beat without a pause. */
+/** Bounds for the authority's interval: 0, or a value above the maximum of a timer, would make it beat without a pause. */
 const MIN_BEAT_MS = 1_000
 const MAX_BEAT_MS = 3_600_000
-/** Each wait is shorter by up to this share, so that many proxies do not beat as one. */
+/** Each wait is shorter by up to this share, so that many proxies do not beat at the same time. */
 const JITTER = 0.2
 
-/** Beats now and from then on. Disposal beats once more, for what ended since, and gives that up after its deadline. */
+/** Starts beating. Disposal beats once more, to report sessions that ended since, and aborts that beat at its deadline. */
 export function startBeats({ ledger, send, lastBeatTimeoutMs, diagnose, log }: BeatOptions): Beats {
   const stopping = new AbortController()
   let beatMs = FIRST_BEAT_MS
@@ -55,7 +55,7 @@ export function startBeats({ ledger, send, lastBeatTimeoutMs, diagnose, log }: B
     }
   }
 
-  // An authority that is away ends nothing: consoles go on, and what ended meanwhile is told when it is back.
+  // While the authority is unreachable, consoles stay open. Sessions that end meanwhile are reported when it is back.
   async function beat(signal: AbortSignal): Promise<void> {
     const report = ledger.report()
     try {
@@ -63,7 +63,8 @@ export function startBeats({ ledger, send, lastBeatTimeoutMs, diagnose, log }: B
       ledger.acknowledge(report)
       ledger.end(answer.end)
       beatMs = Math.min(Math.max(answer.beat_seconds * 1000, MIN_BEAT_MS), MAX_BEAT_MS)
-      if (silentSince) log.info({ silentSince, ended: report.ended.length }, 'the authority hears of sessions again')
+      if (silentSince)
+        log.info({ silentSince, ended: report.ended.length }, 'sessions are reported to the authority again')
       silentSince = undefined
       fault = undefined
     } catch (err) {
@@ -79,6 +80,6 @@ export function startBeats({ ledger, send, lastBeatTimeoutMs, diagnose, log }: B
 
   function warn({ path: key, message, isRefusal }: Diagnosis, err: unknown, open: number): void {
     if (isRefusal) log.error({ key, err, open }, `the authority cannot be used: ${key}: ${message}`)
-    else log.warn({ key, err, open }, 'the authority does not hear of sessions')
+    else log.warn({ key, err, open }, 'sessions cannot be reported to the authority')
   }
 }

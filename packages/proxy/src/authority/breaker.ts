@@ -1,4 +1,4 @@
-/** A circuit breaker: after several failures in a row a part is left alone for a while, and callers fail at once. */
+/** A circuit breaker: after several failures in a row, calls fail at once for a while. */
 
 export interface BreakerOptions {
   /** Failures in a row that open the breaker. Default: 5. */
@@ -35,13 +35,13 @@ export class Breaker {
     this.#now = now
   }
 
-  /** `closed`: calls pass. `open`: none does. `trial`: the rest is over, the next call decides. */
+  /** `closed`: calls pass. `open`: calls fail. `trial`: the wait is over, and the next call decides. */
   get state(): 'closed' | 'open' | 'trial' {
     if (this.#openUntil === undefined) return 'closed'
     return this.#now() < this.#openUntil ? 'open' : 'trial'
   }
 
-  /** @throws BreakerOpen with the failure that opened it as its cause, unless calls may pass */
+  /** @throws BreakerOpen if calls may not pass; its cause is the failure that opened the breaker */
   check(): void {
     if (this.state === 'open')
       throw new BreakerOpen(`the last ${this.#failed.size} calls failed`, { cause: this.#last })
@@ -59,7 +59,7 @@ export class Breaker {
     subject: unknown = Symbol('call'),
   ): Promise<T> {
     this.check()
-    // One call at a time tries whether the part is well again; the others go on failing at once.
+    // One call at a time tests whether the service has recovered; the others still fail at once.
     if (this.#openUntil !== undefined) this.#openUntil = this.#now() + this.#restMs
     try {
       const result = await call()
@@ -69,7 +69,7 @@ export class Breaker {
       const evidence = evidenceOf(error)
       if (evidence === 'fault') this.#fail(error, subject)
       else if (evidence === 'answer') this.close()
-      // A trial that proved nothing leaves its place to the next call.
+      // After a trial that proved nothing, the next call is the trial.
       else if (this.#openUntil !== undefined) this.#openUntil = this.#now()
       throw error
     }

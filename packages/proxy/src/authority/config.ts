@@ -1,4 +1,4 @@
-/** What can be wrong with `[authority]` though each key is right by itself. */
+/** Finds faults between the keys of `[authority]`, each of which is valid by itself. */
 import { type ConfigFault, caFaults } from '@oriel/runtime'
 import type { AuthorityConfig } from '../config.ts'
 
@@ -8,11 +8,12 @@ export const authorityFaults = (config: AuthorityConfig): ConfigFault[] => [
   ...needlessValidate(config),
 ]
 
-/** The endpoint is given, or chosen from the catalogue that a sign-in brings. */
+/** Requires an endpoint: either the key, or a choice from the catalogue that Keystone returns at sign-in. */
 function wrongEndpoint({ endpoint, region, interface: face, auth }: AuthorityConfig): ConfigFault[] {
   if (endpoint !== undefined) {
     const choices = Object.entries({ region, interface: face }).filter(([, value]) => value !== undefined)
-    const message = 'chooses from the catalogue, which authority.endpoint does without; leave one of them out'
+    const message =
+      'selects an endpoint from the catalogue, but authority.endpoint is given as well; remove one of them'
     return choices.map(([key]) => ({ path: `authority.${key}`, message }))
   }
   if (auth.method !== 'none' && auth.method !== 'token') return []

@@ -10,7 +10,7 @@ import { ImpostorError } from './verdict.ts'
 export interface AuthorityKeys {
   /** The proxy's own secret. */
   readonly credential: string
-  /** Where the service is: the endpoint, or what chooses it from Keystone's catalogue. */
+  /** The key for the service's address: the endpoint, or the key that selects it from Keystone's catalogue. */
   readonly endpoint: string
 }
 
@@ -21,7 +21,7 @@ export interface Diagnosis extends ConfigFault {
 }
 
 export interface DiagnoseOptions {
-  /** The service, as a sentence begins with it: `Nova`. */
+  /** The service's name at the beginning of a sentence: `Nova`. */
   readonly service: string
   /** The rule of the service's policy that the proxy's role must pass. */
   readonly rule: string
@@ -47,7 +47,7 @@ const CREDENTIALS = {
   application_credential: 'authority.auth.application_credential_secret',
 } as const satisfies Record<AuthorityConfig['auth']['method'], string>
 
-/** The keys of an authority that no configuration describes. */
+/** The keys to name when an authority is created without a configuration. */
 export const DEFAULT_KEYS: AuthorityKeys = { credential: 'authority.auth', endpoint: 'authority.endpoint' }
 
 /** Makes the function that diagnoses failures of one authority. */
@@ -112,11 +112,11 @@ const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message : 
 
 /** Remembers which failures came from signing in, rather than from the service that the sign-in is for. */
 export interface SignIn {
-  /** Signs requests as the given one does. */
+  /** Signs requests as the given `Auth` does. */
   readonly auth: Auth
-  /** Whether there is a sign-in at all, or only a token that was given. */
+  /** Whether the proxy signs in, rather than using a fixed token. */
   readonly isUsed: boolean
-  /** Whether `cause` ended a sign-in. */
+  /** Whether `cause` is the failure of a sign-in. */
   blames(cause: unknown): boolean
 }
 

@@ -1,4 +1,4 @@
-/** The authorities that can be configured, by their kind. */
+/** Creates the configured authority, by its kind. */
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { ConfigError, type ConfigFault, type Logger, silentLogger } from '@oriel/runtime'
@@ -18,7 +18,7 @@ import { novaAuthority } from './nova.ts'
 import { orielAuthority, verifyOriel } from './oriel.ts'
 import { authorityFetch } from './trust.ts'
 
-/** What makes an authority of each kind out of its configuration. */
+/** Creates an authority of each kind from its configuration. */
 const makers = {
   nova: (config, log) => {
     const { authority } = config
@@ -29,15 +29,15 @@ const makers = {
     orielAuthority({ ...reachOf(authority), proxyId: authority.proxy_id ?? newProxyId(), log }),
 } as const satisfies Record<string, (config: Config, log: Logger) => Authority>
 
-/** The part of the configuration that bears on the authority. */
+/** The part of the configuration that concerns the authority. */
 type Config = Pick<ProxyConfig, 'authority' | 'hypervisor'>
 
-/** A kind that has a file here. */
+/** A kind of authority that exists. */
 export type AuthorityKind = keyof typeof makers
 
 export const authorityKinds = Object.keys(makers) as AuthorityKind[]
 
-/** The configured authority. `refineProxyConfig` has refused kinds that have no maker. */
+/** Creates the configured authority. `refineProxyConfig` has already refused unknown kinds. */
 export function createAuthority(config: Config, log: Logger): Authority {
   return makers[config.authority.kind as AuthorityKind](config, log)
 }
@@ -61,13 +61,13 @@ async function verify(config: Config, signal: AbortSignal): Promise<void> {
   await authority.verify?.(signal)
 }
 
-/** The host's name, for people, and something by which its proxies and their restarts are told apart. */
+/** The host's name, for readers, and a random part that distinguishes its proxies and their restarts. */
 const newProxyId = () =>
   `${hostname()
     .replace(/[^A-Za-z0-9.-]/g, '-')
     .slice(0, 50)}-${randomBytes(4).toString('hex')}`
 
-/** How an authority is reached, and how the proxy signs in for it. */
+/** The options for requests to an authority: its address, its certificates and the proxy's credential. */
 function reachOf(authority: AuthorityConfig) {
   const { endpoint, region, interface: face, timeout_ms, cafile, auth } = authority
   const shared = { timeoutMs: timeout_ms, fetch: authorityFetch(cafile) }

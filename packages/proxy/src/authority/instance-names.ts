@@ -1,12 +1,12 @@
-/** What a hypervisor may call the instance that a token is for: asked anew for each session, beside the dial. */
+/** Looks up the names under which a hypervisor may show an instance, anew for each session and in parallel with the dial. */
 import { Refused } from '../refused.ts'
 import type { InstanceNames } from '../rfb/identity.ts'
 import type { Admission, Authority } from './authority.ts'
 
-/** The names, or why they could not be learnt. */
+/** The names, or the refusal if the look-up failed. */
 export type LearntNames = { readonly known: InstanceNames } | { readonly refused: Refused }
 
-/** Asks the authority, unless the admission says all. Rejects only with the signal's reason, once it aborts. */
+/** Asks the authority, unless the admission contains the name. Rejects only with the signal's reason, once it aborts. */
 export async function learnNames(
   authority: Pick<Authority, 'names'>,
   { instance, instanceName }: Admission,

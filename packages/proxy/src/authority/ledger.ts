@@ -1,6 +1,6 @@
 /**
- * The ledger of sessions that an authority admitted: which are open, and which ended since the authority last heard of
- * it. An end stays in the ledger until it was acknowledged, so that none is lost while nobody listens.
+ * The ledger of sessions that an authority admitted: the open ones, and those that ended since the last acknowledged
+ * report. An end stays in the ledger until it is acknowledged, so that it survives an outage of the authority.
  */
 import {
   type CloseReasonName,
@@ -12,16 +12,16 @@ import {
 import type { OpenSession } from '../session/sessions.ts'
 import type { SessionRecord } from './authority.ts'
 
-/** What is told of the sessions, as the contract wants it. */
+/** The report about the sessions, in the contract's form. */
 export type LedgerReport = ExtensionBody<'beat'>
 type Ended = LedgerReport['ended'][number]
 
 export interface LedgerOptions {
-  /** Ends that wait to be acknowledged; beyond it the oldest are dropped. Default: 100,000. */
+  /** The maximum number of unacknowledged ends; the oldest are dropped first. Default: 100,000. */
   readonly maxEnded?: number
-  /** Ends in one report. Default: 10,000. */
+  /** The maximum number of ends in one report. Default: 10,000. */
   readonly maxEndedAtOnce?: number
-  /** Told of each end that was dropped. */
+  /** Called with each end that is dropped. */
   readonly dropped?: (ended: Ended) => void
 }
 
@@ -34,7 +34,7 @@ interface Entry {
   /** Bytes of earlier connections of the same session. */
   toClient: number
   toConsole: number
-  /** Why it is to end, as soon as it is open. */
+  /** The reason with which to end the session as soon as it opens. */
   wanted?: CloseReasonName
 }
 
@@ -53,7 +53,7 @@ export class Ledger {
     return this.#open.size
   }
 
-  /** Enters a session that was admitted. */
+  /** Records an admitted session. */
   admitted(id: string): SessionRecord {
     const entry: Entry = { id, toClient: 0, toConsole: 0 }
     this.#open.set(id, entry)
@@ -64,13 +64,13 @@ export class Ledger {
     }
   }
 
-  /** All that is open, and what ended and is not acknowledged yet. */
+  /** Returns the open sessions, and the ended ones that are not acknowledged yet. */
   report(): LedgerReport {
     const ended = [...this.#ended.values()].slice(0, this.#options.maxEndedAtOnce ?? MAX_ENDED_AT_ONCE)
     return { open: [...this.#open.values()].map(countsOf), ended }
   }
 
-  /** The authority has heard this. */
+  /** Removes the ends of a report that the authority has received. */
   acknowledge({ ended }: LedgerReport): void {
     for (const { id } of ended) this.#ended.delete(id)
   }
@@ -85,7 +85,7 @@ export class Ledger {
       if (!entry || !isCloseReason(each.reason)) continue
       const { reason } = each
       entry.wanted = reason
-      entry.session?.end({ reason, detail: 'the authority wants it' })
+      entry.session?.end({ reason, detail: 'the authority ended the session' })
     }
   }
 
@@ -106,7 +106,7 @@ function opened(entry: Entry, session: Pick<OpenSession, 'view' | 'end'>): void 
   entry.toClient = bytes_to_client
   entry.toConsole = bytes_to_console
   entry.session = session
-  if (entry.wanted) session.end({ reason: entry.wanted, detail: 'the authority wanted it before it was open' })
+  if (entry.wanted) session.end({ reason: entry.wanted, detail: 'the authority ended the session before it opened' })
 }
 
 function countsOf({ id, session, toClient, toConsole }: Entry): LedgerReport['open'][number] {

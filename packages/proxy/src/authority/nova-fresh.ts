@@ -34,9 +34,9 @@ export async function freshConsole(
   try {
     const { url } = await client.createConsole(instance, type, { signal })
     const token = tokenOf(url)
-    if (token === undefined) throw new Error('Nova made a console whose address has no token')
+    if (token === undefined) throw new Error('Nova returned a console URL without a token')
     const place = admissionOf(await novaConnectInfo(client, token, signal))
-    if (place.instance !== instance) throw new Error('Nova made a console of another instance')
+    if (place.instance !== instance) throw new Error('Nova returned a console of another instance')
     return { is: 'here', place }
   } catch (cause) {
     return judgeFresh(cause, diagnose)
@@ -49,9 +49,9 @@ function judgeFresh(cause: unknown, diagnose: Diagnose): FreshConsole {
   if (cause instanceof NotFound) return { is: 'unknown', cause }
   if (cause instanceof Forbidden && cause.key === 'forbidden') return { is: 'forbidden', cause }
   const unusable = unusableAnswer(cause)
-  if (unusable) return absent(`Nova makes a console that cannot be dialled: ${unusable}`, cause)
-  // Not ready, or without a console of this type, which is how a stopped server answers.
-  if (isAboutOne(cause)) return absent(`Nova makes no console: ${cause.message}`, cause)
+  if (unusable) return absent(`Nova created a console that cannot be dialled: ${unusable}`, cause)
+  // The instance is not ready, or has no console of this type; Nova also answers this for a stopped server.
+  if (isAboutOne(cause)) return absent(`Nova refuses to create a console: ${cause.message}`, cause)
   if (cause instanceof NotImplemented && cause.key === 'notImplemented') return otherType(cause)
   if (cause instanceof VersionError) return otherType(cause)
   return failed(cause, diagnose)
@@ -70,8 +70,8 @@ const otherType = (cause: Error): FreshConsole => ({
 /** Nova also answers 500 for a server that is being deleted or migrated, and for a dead compute host. */
 function failed(cause: unknown, diagnose: Diagnose): FreshConsole {
   if (cause instanceof ServerFault && cause.key !== undefined) {
-    const detail = `Nova failed to make a console: ${cause.message}`
+    const detail = `Nova failed to create a console: ${cause.message}`
     return { is: 'failed', refused: new Refused('authority_unavailable', detail, { cause }) }
   }
-  return { is: 'failed', refused: judgeService(cause, diagnose, 'Nova did not say where the console is').refused }
+  return { is: 'failed', refused: judgeService(cause, diagnose, 'Nova did not return the console').refused }
 }

@@ -1,4 +1,4 @@
-/** The names of an instance that its tenant cannot choose: a display name may be that of another tenant's guest. */
+/** The names of an instance that its tenant cannot choose: a display name may equal that of another tenant's guest. */
 import { Forbidden } from '@oriel/sdk'
 import { Refused } from '../refused.ts'
 import type { InstanceNames } from '../rfb/identity.ts'
@@ -6,7 +6,7 @@ import type { Diagnose } from './diagnose.ts'
 import type { NovaServer } from './nova-state.ts'
 import { isAboutOne, isUnknown, judgeService, unusableAnswer, type Verdict } from './verdict.ts'
 
-/** What libvirt calls the guest, such as `instance-0000002a`. Nova shows it to administrators alone. */
+/** The guest's name in libvirt, such as `instance-0000002a`. Nova shows it only to administrators. */
 const INSTANCE_NAME = 'OS-EXT-SRV-ATTR:instance_name'
 
 /** The names in Nova's answer. */
@@ -21,24 +21,24 @@ export function namesOf(server: NovaServer): InstanceNames {
 export function judgeServer(cause: unknown, diagnose: Diagnose): Verdict {
   if (isUnknown(cause)) {
     const detail =
-      'Nova shows the proxy no such server: it is gone, or the credential needs the role admin, or one that context_is_admin names, to see it'
+      'Nova does not find the server: it was deleted, or the proxy may not see it (its credential needs the role admin, or one that context_is_admin names)'
     return { refused: new Refused('console_moved', detail, { cause }), evidence: 'answer' }
   }
   // Policy may differ from project to project, so this proves nothing about other instances.
   if (cause instanceof Forbidden) {
-    const detail = 'Nova does not let the proxy see servers: its credential needs the role admin'
+    const detail = 'Nova forbids the proxy to read servers: its credential needs the role admin'
     return { refused: new Refused('authority_unavailable', detail, { cause }), evidence: 'answer' }
   }
-  // Tenants decide on the state of their instances, so Nova's own fault about one says nothing of the others.
+  // Tenants control the state of their instances, so Nova's own fault about one proves nothing about the others.
   if (isAboutOne(cause)) {
-    const detail = `Nova does not show the server: ${cause.message}`
+    const detail = `Nova did not return the server: ${cause.message}`
     return { refused: new Refused('console_unreachable', detail, { cause }), evidence: 'answer' }
   }
-  // Of an instance in a cell that is down, Nova shows little more than the id (API guide, "Handling Down Cells").
+  // For an instance in a cell that is down, Nova returns little more than the id (API guide, "Handling Down Cells").
   const unusable = unusableAnswer(cause)
   if (unusable) {
-    const detail = `Nova does not show the server: ${unusable}`
+    const detail = `Nova did not return the server: ${unusable}`
     return { refused: new Refused('console_unreachable', detail, { cause }), evidence: 'answer' }
   }
-  return judgeService(cause, diagnose, 'Nova did not show the server')
+  return judgeService(cause, diagnose, 'Nova did not return the server')
 }

@@ -15,7 +15,7 @@ export type NovaServer = Pick<
 /**
  * States (nova/compute/vm_states.py) in which a guest is on its host: it runs, is paused, was booted from a rescue image, or
  * awaits the confirmation of a resize. Of the others, `building` has no guest yet; `stopped`, `suspended`, `shelved`,
- * `shelved_offloaded`, `soft-delete` and `deleted` have given their ports back; and of `error` Nova itself does not know.
+ * `shelved_offloaded`, `soft-delete` and `deleted` have released their ports; and for `error` Nova itself does not know.
  */
 const WITH_GUEST: ReadonlySet<string> = new Set(['active', 'paused', 'rescued', 'resized'])
 
@@ -54,7 +54,7 @@ export function stateObjection(server: NovaServer): string | undefined {
   if (!WITH_GUEST.has(vmState)) return `the server is ${vmState}`
   if (taskState !== null && TAKES_GUEST_AWAY.has(taskState)) return `the server is ${vmState} and ${taskState}`
   if (WITHOUT_POWER.has(powerState) && !isRebooting(taskState)) return `the server's power state is ${powerState}`
-  if (server.hostId === '') return 'the server is on no host'
+  if (server.hostId === '') return 'the server has no host'
   return undefined
 }
 

@@ -18,7 +18,7 @@ export type ValidateSetting = 'fresh' | 'state' | 'off' | undefined
 export interface NovaValidationOptions {
   readonly setting: ValidateSetting
   readonly client: Client
-  /** Shows the server. @throws Refused */
+  /** Returns the server from Nova. @throws Refused */
   readonly server: (instance: string) => Promise<NovaServer>
   /** Runs a request under the deadline for one, and aborts it when the proxy closes. */
   readonly limited: <T>(ask: (signal: AbortSignal) => Promise<T>) => Promise<T>
@@ -104,7 +104,7 @@ export class NovaValidation {
     this.#mayCreate = false
     this.#options.log?.warn(
       { validate: 'state', remedy: FORBIDDEN },
-      'consoles are validated only by the state of their server: Nova does not let the proxy create consoles',
+      'consoles are validated only by the state of their server: Nova forbids the proxy to create consoles',
     )
   }
 
@@ -131,7 +131,7 @@ export class NovaValidation {
   /** Explains a 404 for a new console: Nova does not show the server (thrown), or its compute host has no such guest. */
   async #whyUnknown({ admission }: ConsoleClaim, cause: unknown): Promise<Refused> {
     await this.#server(admission.instance)
-    return new Refused('console_unreachable', 'Nova finds no guest of the server on its compute host', { cause })
+    return new Refused('console_unreachable', "the server's compute host has no guest for it", { cause })
   }
 
   #server(instance: string): Promise<NovaServer> {

@@ -1,6 +1,6 @@
 /**
  * The authority `nova`: connect info from `GET /os-console-auth-tokens/{token}` of an unmodified Nova, at the highest
- * microversion that both sides know. Nova says neither type nor expiry nor base URL.
+ * microversion that both sides support. Nova does not return type, expiry and base URL.
  */
 import { randomUUID } from 'node:crypto'
 import { ConfigError, deadline, type Logger, Secret, sha256Hex } from '@oriel/runtime'
@@ -18,15 +18,15 @@ import { judgeToken, probe, type Verdict } from './verdict.ts'
 import { Watch, type WatchTimes } from './watch.ts'
 
 export interface NovaAuthorityOptions {
-  /** The compute endpoint, such as `http://127.0.0.1:8774/v2.1`. Default: what the catalogue of `auth` says. */
+  /** The compute endpoint, such as `http://127.0.0.1:8774/v2.1`. Default: the endpoint in the catalogue of `auth`. */
   readonly endpoint?: string | undefined
-  /** A service's credentials, which may read console auth tokens. */
+  /** The proxy's credential. Its role must allow it to read console auth tokens. */
   readonly auth: Auth
-  /** Deadline of one look-up: a sick cell can make Nova wait for a minute. */
+  /** Deadline of one look-up: a slow cell can make Nova wait for a minute. */
   readonly timeoutMs: number
   /** In place of the platform's `fetch`. */
   readonly fetch?: Fetch
-  /** Whether a console cannot open while Nova does not say what instances are called. Default: true. */
+  /** Whether consoles need the names of their instances, so that none opens while Nova does not return these. Default: true. */
   readonly needsNames?: boolean
   readonly breaker?: BreakerOptions
   /** How often the proxy checks Nova, once `watch` was called. */
@@ -39,15 +39,15 @@ export interface NovaAuthorityOptions {
   readonly log?: Logger
 }
 
-/** Opens nothing until the first look-up; disposal ends look-ups under way. */
+/** Creates the authority. It connects at the first look-up; disposal aborts look-ups in flight. */
 export function novaAuthority(options: NovaAuthorityOptions): Authority {
   const { timeoutMs, needsNames = true } = options
   const signIn = followSignIn(options.auth)
   const client = createClient({ ...options, auth: signIn.auth })
   const breaker = new Breaker(options.breaker)
-  // One of its own: while Nova says what tokens mean, the other one would count nothing in a row.
+  // Names need a separate breaker: successful token look-ups would reset a shared count of failures in a row.
   const namesBreaker = new Breaker(options.breaker)
-  // Closing the proxy ends look-ups under way.
+  // Closing the proxy aborts look-ups in flight.
   const closing = new AbortController()
   const diagnose = diagnosing({ service: 'Nova', rule: RULE, keys: options.keys ?? DEFAULT_KEYS, signIn })
   const watch = new Watch({ ...options.watch, verify, diagnose, onWell: () => breaker.close() })

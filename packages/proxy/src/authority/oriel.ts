@@ -1,6 +1,6 @@
 /**
- * The authority `oriel`: Oriel's own API admits each session, after it asked again whether the console is still where the
- * token leads. It says type, expiry and base URL as well, keeps a list of sessions, and may have one ended.
+ * The authority `oriel`: Oriel's own API admits each session, after it has confirmed that the console is still at the
+ * token's address. It also returns type, expiry and base URL, keeps a list of sessions, and may end one.
  */
 import { randomUUID } from 'node:crypto'
 import { type AdmittedConsole, isConsoleType, opens } from '@oriel/contract'
@@ -16,15 +16,15 @@ import { judgeToken, probe, type Verdict } from './verdict.ts'
 
 export interface OrielAuthorityOptions {
   /**
-   * The API, such as `http://127.0.0.1:8774`; its compute endpoint below that will do as well. Default: what the catalogue
-   * of `auth` says.
+   * The API's root, such as `http://127.0.0.1:8774`, or its compute endpoint. Default: the endpoint in the catalogue of
+   * `auth`.
    */
   readonly endpoint?: string | undefined
-  /** A service's credentials, which may admit sessions. */
+  /** The proxy's credential. Its role must allow it to admit sessions. */
   readonly auth: Auth
   /** Deadline of one admission and of one beat. */
   readonly timeoutMs: number
-  /** By which the API knows this proxy; no two that run at once may have the same. */
+  /** Identifies this proxy to the API; must be unique among running proxies. */
   readonly proxyId: string
   readonly log: Logger
   /** In place of the platform's `fetch`. */
@@ -34,7 +34,7 @@ export interface OrielAuthorityOptions {
   readonly keys?: AuthorityKeys
 }
 
-/** Beats from now on. Disposal reports what ended since the last beat. */
+/** Creates the authority and starts its heartbeat. Disposal reports the sessions that ended since the last beat. */
 export function orielAuthority(options: OrielAuthorityOptions): Authority {
   const { timeoutMs, proxyId, log } = options
   const signIn = followSignIn(options.auth)
@@ -42,7 +42,8 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
   const diagnose = diagnosing({ service: 'The API', rule: RULE, keys: options.keys ?? DEFAULT_KEYS, signIn })
   const breaker = new Breaker(options.breaker)
   const ledger = new Ledger({
-    dropped: ({ id, reason }) => log.error({ session: id, reason }, 'an end was never told'),
+    dropped: ({ id, reason }) =>
+      log.error({ session: id, reason }, "a session's end was dropped before it was reported"),
   })
   const closing = new AbortController()
   const beats = startBeats({
@@ -82,7 +83,7 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
     breaker.check()
   }
 
-  /** The token stands in the body of the request, so no router or firewall judges it by its form. */
+  /** `minted`: the token is in the request's body, so an answer does not come from a router or firewall that rejects the path. */
   function judge(cause: unknown): Verdict {
     return judgeToken(cause, { service: 'The API', diagnose, minted: true })
   }
@@ -105,7 +106,7 @@ function admissionOfConsole(console: AdmittedConsole): Admission {
   const { instance_uuid, instance_name, host, port, internal_access_path, tls_port } = console
   const { protocol, type, base_url, expires_at } = console
   if (!isConsoleType(type) || !opens(protocol, type)) throw new UnusableConnectInfo(`the type is ${type}`)
-  if (!URL.canParse(base_url)) throw new UnusableConnectInfo('the base_url is no URL')
+  if (!URL.canParse(base_url)) throw new UnusableConnectInfo('the base_url is not a URL')
   if (Number.isNaN(Date.parse(expires_at))) throw new UnusableConnectInfo('expires_at is not a time')
   const native = type === 'spice-direct' ? { tls_port } : {}
   return {

@@ -1,6 +1,6 @@
-/** Waiting for work that goes on by itself. */
+/** Waits for shared work without owning it. */
 
-/** What `work` becomes, unless the signal aborts first; `work` itself goes on, since others may wait for it. */
+/** Settles as `work` does, or rejects when the signal aborts. `work` itself continues, since other callers may await it. */
 export async function raceSignal<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>()
   const abort = () => reject(signal.reason)

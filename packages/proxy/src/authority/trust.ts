@@ -1,11 +1,11 @@
-/** Which certificates of Nova, Keystone and oriel-api are good. They are always checked. */
+/** Verifies the certificates of Nova, Keystone and oriel-api. Verification cannot be switched off. */
 import type { Fetch } from '@oriel/sdk'
 import { explainedFetch, trustingFetch } from '@oriel/sdk/node'
 
 /**
- * A `fetch` that trusts the authorities in `cafile`, or those of Node where it is not given.
+ * Creates a `fetch` that trusts the CAs in `cafile`, or Node's CAs if it is absent. Rejects with an Error that names
+ * `authority.cafile` when the server's certificate is not trusted.
  * @param cafile PEM, as `authority.cafile` has it
- * @throws (later) where a certificate is from nobody who is trusted, an Error that names that key
  */
 export function authorityFetch(cafile: string | undefined): Fetch {
   const fetch = explainedFetch(cafile === undefined ? globalThis.fetch : trustingFetch({ ca: cafile }))
@@ -20,10 +20,10 @@ export function authorityFetch(cafile: string | undefined): Fetch {
 
 const remedyFor = (cafile: string | undefined) =>
   cafile === undefined
-    ? 'its certificate is from no authority that Node knows: name its authority in authority.cafile'
-    : 'its certificate is from no authority in authority.cafile'
+    ? 'its certificate is from a CA that Node does not trust: add the CA to authority.cafile'
+    : 'its certificate is not from a CA in authority.cafile'
 
-/** OpenSSL's verification results that another authority would change, as Node names them. */
+/** OpenSSL's verification errors that another CA would fix, as Node names them. */
 const UNTRUSTED: ReadonlySet<string | undefined> = new Set([
   'UNABLE_TO_GET_ISSUER_CERT',
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
@@ -36,7 +36,7 @@ const UNTRUSTED: ReadonlySet<string | undefined> = new Set([
 /** Whether another CA in `authority.cafile` would fix the error. */
 export const isUntrusted = (error: unknown) => UNTRUSTED.has(codeOf(error))
 
-/** The code of the innermost cause: the platform's `fetch` wraps what TLS says. */
+/** Returns the code of the innermost cause: the platform's `fetch` wraps TLS errors. */
 function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
   return codeOf(error.cause) ?? (error as NodeJS.ErrnoException).code

@@ -20,9 +20,9 @@ export interface Verdict {
   readonly isRefusal?: boolean
 }
 
-/** How one kind of authority is asked. */
+/** The context of a token look-up. */
 export interface Asked {
-  /** The service, as a sentence begins with it: `Nova`. */
+  /** The service's name at the beginning of a sentence: `Nova`. */
   readonly service: string
   readonly diagnose: Diagnose
   /**
@@ -32,29 +32,32 @@ export interface Asked {
   readonly minted: boolean
 }
 
-/** Judges why the service did not say where a token leads. */
+/** Judges a failed token look-up. */
 export function judgeToken(cause: unknown, asked: Asked): Verdict {
   const { service } = asked
   if (isUnknown(cause)) return answer('unknown_token', `${service} knows no such token`, cause)
-  if (isMoved(cause)) return answer('console_moved', 'the console is not where the token leads', cause)
-  if (isMalformed(cause)) return answer('unknown_token', `${service} finds the token malformed`, cause)
+  if (isMoved(cause)) return answer('console_moved', "the console has moved from the token's address", cause)
+  if (isMalformed(cause)) return answer('unknown_token', `${service} rejects the token as malformed`, cause)
   const unusable = unusableAnswer(cause)
   if (unusable)
-    return answer('console_unreachable', `${service} names no console that can be dialled: ${unusable}`, cause)
+    return answer('console_unreachable', `${service} returned a console that cannot be dialled: ${unusable}`, cause)
   if (!asked.minted && isClientError(cause)) {
-    return { refused: refused('unknown_token', `${service} mints no such tokens`, cause), evidence: 'none' }
+    return {
+      refused: refused('unknown_token', `the token does not have the form of ${service}'s tokens`, cause),
+      evidence: 'none',
+    }
   }
-  const verdict = judgeService(cause, asked.diagnose, `${service} did not say what the token means`)
+  const verdict = judgeService(cause, asked.diagnose, `${service} did not resolve the token`)
   return asked.minted || verdict.isRefusal ? verdict : { ...verdict, evidence: 'none' }
 }
 
 /**
  * Judges a failure that does not depend on the token or server in the request.
- * @param did the failure in the log's words, such as `Nova did not say what the token means`
+ * @param did the failure in the log's words, such as `Nova did not resolve the token`
  */
 export function judgeService(cause: unknown, diagnose: Diagnose, did: string): Verdict {
   const limited = tooMany(cause)
-  if (limited) return { refused: limited(`${did}: it wants fewer requests (429)`), evidence: 'answer' }
+  if (limited) return { refused: limited(`${did}: it received too many requests (429)`), evidence: 'answer' }
   const diagnosis = diagnose(cause)
   const detail = `${did}: ${faultLine(diagnosis)}`
   return { refused: refused('authority_unavailable', detail, cause), evidence: 'fault', isRefusal: diagnosis.isRefusal }
@@ -75,15 +78,15 @@ export async function probe(lookUp: () => Promise<unknown>): Promise<void> {
     if (isUnknown(cause) || tooMany(cause)) return
     throw cause
   }
-  throw new ImpostorError('it knows a token that cannot exist')
+  throw new ImpostorError('the service accepts a token that cannot exist')
 }
 
-/** Another service answers in place of the expected one. */
+/** Thrown when another service answers in place of the expected one. */
 export class ImpostorError extends Error {
   override readonly name = 'ImpostorError'
 }
 
-/** What is wrong with an answer that came from the service itself, about this one console or server. */
+/** Returns the fault in an answer of the service itself about this one console or server. */
 export function unusableAnswer(cause: unknown): string | undefined {
   if (cause instanceof UnusableConnectInfo) return cause.message
   // If only `console.host` is missing, the answer is the service's; without `console` it came from another service.

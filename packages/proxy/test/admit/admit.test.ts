@@ -331,10 +331,10 @@ describe('limits', () => {
     const limits = new Limits({ ...wide, singleUse: true })
     limits.enter(parties)[Symbol.dispose]()
     const place = limits.enter(parties)
-    expect(() => limits.enter(parties)).toThrow('used already')
+    expect(() => limits.enter(parties)).toThrow('used up')
     place.opened()
     place[Symbol.dispose]()
-    expect(() => limits.enter(parties)).toThrow('used already')
+    expect(() => limits.enter(parties)).toThrow('used up')
     limits.enter({ ...parties, tokenDigest: 'u' })
   })
 
@@ -344,9 +344,9 @@ describe('limits', () => {
     const page = { ...parties, type: 'spice-html5' }
     uses.take(page).opened()
     uses.take(page).opened()
-    expect(() => uses.take({ ...page, client: 'd' })).toThrow('used already')
+    expect(() => uses.take({ ...page, client: 'd' })).toThrow('used up')
     nowMs = 1000
-    expect(() => uses.take(page)).toThrow('used already')
+    expect(() => uses.take(page)).toThrow('used up')
   })
 
   it.each(['serial', 'novnc', 'webmks', 'spice-direct'])(
@@ -354,9 +354,9 @@ describe('limits', () => {
     (type) => {
       const uses = new SingleUse()
       uses.take({ ...parties, type }).opened()
-      expect(() => uses.take({ ...parties, type: 'spice-html5' })).toThrow('used already')
+      expect(() => uses.take({ ...parties, type: 'spice-html5' })).toThrow('used up')
       uses.take({ ...parties, tokenDigest: 'u', type: 'spice-html5' }).opened()
-      expect(() => uses.take({ ...parties, tokenDigest: 'u', type })).toThrow('used already')
+      expect(() => uses.take({ ...parties, tokenDigest: 'u', type })).toThrow('used up')
       uses.take({ ...parties, tokenDigest: 'u', type: 'spice-html5' }).opened()
     },
   )
@@ -368,9 +368,9 @@ describe('limits', () => {
     second.opened()
     second[Symbol.dispose]()
     first[Symbol.dispose]()
-    expect(() => uses.take({ ...page, client: 'thief' })).toThrow('used already')
+    expect(() => uses.take({ ...page, client: 'thief' })).toThrow('used up')
     third[Symbol.dispose]()
-    expect(() => uses.take({ ...page, client: 'thief' })).toThrow('used already')
+    expect(() => uses.take({ ...page, client: 'thief' })).toThrow('used up')
   })
 
   it('a token is as good as new only when the last of its channels has failed', () => {
@@ -379,7 +379,7 @@ describe('limits', () => {
     const [first, second] = [uses.take(page), uses.take(page)]
     first[Symbol.dispose]()
     first[Symbol.dispose]()
-    expect(() => uses.take({ ...page, client: 'd' })).toThrow('used already')
+    expect(() => uses.take({ ...page, client: 'd' })).toThrow('used up')
     second[Symbol.dispose]()
     uses.take({ ...page, client: 'd' })
   })
@@ -387,7 +387,7 @@ describe('limits', () => {
   it('remembers only so many used tokens', () => {
     const uses = new SingleUse({ max: 2 })
     for (const tokenDigest of ['a', 'b', 'c']) uses.take({ ...parties, tokenDigest }).opened()
-    expect(() => uses.take({ ...parties, tokenDigest: 'c' })).toThrow('used already')
+    expect(() => uses.take({ ...parties, tokenDigest: 'c' })).toThrow('used up')
     uses.take({ ...parties, tokenDigest: 'a' })
   })
 })

@@ -88,7 +88,7 @@ describe('without authority.endpoint', () => {
 it.each(['region = "one"', 'interface = "internal"'])('beside authority.endpoint, %s is a fault', (key) => {
   const name = key.split(' ')[0]!
   expect(() => authorityOf(`endpoint = "http://127.0.0.1:1"\n${signInAt('http://127.0.0.1:1')}\n${key}`)).toThrow(
-    `authority.${name}: chooses from the catalogue, which authority.endpoint does without; leave one of them out`,
+    `authority.${name}: selects an endpoint from the catalogue, but authority.endpoint is given as well; remove one of them`,
   )
 })
 

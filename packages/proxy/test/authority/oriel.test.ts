@@ -229,11 +229,11 @@ describe('a proxy with the authority oriel', () => {
     leaves[Symbol.dispose]()
     while (failed.length < 3) await run.api.request()
     expect(stays.ws.readyState).toBe(stays.ws.OPEN)
-    expect(run.log.records('the authority does not hear of sessions')).toHaveLength(1)
+    expect(run.log.records('sessions cannot be reported to the authority')).toHaveLength(1)
     run.api.beating = undefined
     const { open: told, ended } = await run.api.beat((beat) => beat.ended.length > 0)
     expect({ told, ended }).toMatchObject({ told: [{ id: 's1' }], ended: [{ id: 's2', reason: 'client_lost' }] })
-    const again = () => run.log.records('the authority hears of sessions again')
+    const again = () => run.log.records('sessions are reported to the authority again')
     while (again().length === 0) await run.api.request()
     expect(again()).toHaveLength(1)
   })

@@ -39,18 +39,18 @@ describe('authority.cafile', () => {
 
   it('is what the log names when it is missing, and not a switch of Node', async () => {
     const said = await refusal(lines(''))
-    expect(said).toContain('name its authority in authority.cafile')
+    expect(said).toContain('add the CA to authority.cafile')
     expect(said).not.toContain('--use-system-ca')
   })
 
   it('is named when it holds another authority, by Nova as by Keystone, and by the API of Oriel', async () => {
     await using other = await startCloud({ tls: true })
     const cafile = `cafile = "${other.caFile}"`
-    expect(await refusal(lines(cafile))).toContain('from no authority in authority.cafile')
+    expect(await refusal(lines(cafile))).toContain('not from a CA in authority.cafile')
     const novaAlone = `endpoint = "${cloud.origin}/v2.1"\n${signInAt(other.origin)}\n${cafile}`
-    expect(await refusal(novaAlone)).toContain('from no authority in authority.cafile')
+    expect(await refusal(novaAlone)).toContain('not from a CA in authority.cafile')
     expect(await refusal(`kind = "oriel"\nendpoint = "${cloud.origin}"\n${cafile}`)).toContain(
-      'from no authority in authority.cafile',
+      'not from a CA in authority.cafile',
     )
   })
 

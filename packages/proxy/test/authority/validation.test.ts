@@ -110,7 +110,7 @@ describe.each<ValidateSetting>(['fresh', undefined])('with validate = %s, a cons
     await it.validate()
     it.later(1000)
     it.change({ consoles: { serial: 404 } })
-    await expect(it.validate()).rejects.toEqual(refused('console_unreachable', 'no guest'))
+    await expect(it.validate()).rejects.toEqual(refused('console_unreachable', 'has no guest'))
   })
 
   it.each(['hang', 'reset', 500, 503] as const)('is never dialled while Nova answers with %s', async (behaviour) => {
@@ -213,7 +213,7 @@ describe('a request for a new console', () => {
   })
 })
 
-describe('where Nova does not let the proxy create consoles', () => {
+describe('where Nova forbids the proxy to create consoles', () => {
   it('the server’s state decides, one line names the role, and a new console is tried again after five minutes', async () => {
     await using it = await started()
     it.nova.forbidden.add('os-remote-consoles')
@@ -222,7 +222,7 @@ describe('where Nova does not let the proxy create consoles', () => {
     await it.validate()
     expect(it.authority.validation).toBe('state')
     expect(it.created()).toBe(1)
-    const LINE = 'consoles are validated only by the state of their server: Nova does not let the proxy create consoles'
+    const LINE = 'consoles are validated only by the state of their server: Nova forbids the proxy to create consoles'
     expect(it.log.records(LINE)).toMatchObject([
       { remedy: expect.stringContaining('os_compute_api:os-remote-consoles') },
     ])
@@ -304,7 +304,7 @@ describe('with validate = "state"', () => {
 
   it('a server on no host has none', async () => {
     await using it = await started({ validate: 'state', server: { host: '' } })
-    await expect(it.validate()).rejects.toEqual(refused('console_unreachable', 'on no host'))
+    await expect(it.validate()).rejects.toEqual(refused('console_unreachable', 'has no host'))
   })
 
   it('a token is refused once its server is on another host, and one that was made there is not', async () => {
