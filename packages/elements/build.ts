@@ -24,7 +24,7 @@ const source = fileURLToPath(new URL('src/pages/', import.meta.url))
 const built = fileURLToPath(new URL('dist/pages', import.meta.url))
 /** Takes the place of `built` when it is complete, so that a build which fails leaves the pages as they were. */
 const target = `${built}.new`
-const pages = ['index', 'vnc', 'serial', 'spice_auto', 'webmks']
+const pages = readdirSync(source).flatMap((file) => (file.endsWith('.html') ? [file.slice(0, -'.html'.length)] : []))
 const scripted = pages.filter((page) => existsSync(join(source, `${page}.ts`)))
 const notice = '/*! Licences of what is bundled here: THIRD-PARTY-NOTICES.txt, in this folder. */'
 

@@ -16,6 +16,7 @@ export {
   type ConsoleType,
   consoleTypes,
   isConsoleType,
+  isOpenable,
   type OpenableConsoleType,
   type OpenableProtocol,
   openableConsoleTypes,

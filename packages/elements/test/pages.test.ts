@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { consoleTypes, openableConsoleTypes } from '@oriel/contract'
 import { describe, expect, it } from 'vitest'
 import { consolePage } from '../src/pages/console-link.ts'
 import { readPageQuery } from '../src/pages/page-query.ts'
@@ -32,17 +34,28 @@ describe('readPageQuery', () => {
 
 describe('consolePage', () => {
   it.each([
-    ['https://h/vnc_lite.html?path=%3Ftoken%3Dt', 'https://h/vnc_lite.html?path=%3Ftoken%3Dt'],
-    ['ws://h:6083/?token=t', 'http://h:6083/serial.html?token=t'],
-    ['wss://h/serial/?token=t', 'https://h/serial/serial.html?token=t'],
-  ])('opens %s at %s', (accessUrl, page) => {
-    expect(consolePage(accessUrl)?.href).toBe(page)
+    ['novnc', 'https://h/vnc_lite.html?path=%3Ftoken%3Dt', 'https://h/vnc_lite.html?path=%3Ftoken%3Dt'],
+    ['spice-direct', 'http://h:13002/nova?token=t', 'http://h:13002/nova?token=t'],
+    ['serial', 'ws://h:6083/?token=t', 'http://h:6083/serial.html?token=t'],
+    ['serial', 'wss://h/serial/?token=t', 'https://h/serial/serial.html?token=t'],
+    ['novnc', 'wss://h/?token=t', 'https://h/vnc.html?token=t'],
+  ] as const)('of %s at %s is %s', (type, accessUrl, page) => {
+    expect(consolePage(accessUrl, type)?.href).toBe(page)
+  })
+
+  it('is undefined for a WebSocket URL of a type that no page opens', () => {
+    expect(consolePage('ws://h/?token=t', 'spice-direct')).toBeUndefined()
+  })
+
+  it.each(openableConsoleTypes)('of %s is one of the pages, if it has one', (type) => {
+    const { page } = consoleTypes[type]
+    expect(page === null || existsSync(new URL(`../src/pages/${page}`, import.meta.url))).toBe(true)
   })
 
   it.each(['javascript:alert(1)', 'data:text/html,x', 'file:///etc/passwd', 'vnc.html', ''])(
-    'does not open %j',
+    'is undefined for %j',
     (url) => {
-      expect(consolePage(url)).toBeUndefined()
+      expect(consolePage(url, 'serial')).toBeUndefined()
     },
   )
 })

@@ -1,5 +1,5 @@
 /** GET /os-console-auth-tokens/{console_token}. */
-import type { NewestResponse } from '@oriel/contract'
+import { consoleTypes, isOpenable, type NewestResponse } from '@oriel/contract'
 import type { ApiSettings } from '../config.ts'
 import { HttpFault } from '../http/faults.ts'
 import type { Call, Operation } from '../http/mount.ts'
@@ -36,13 +36,12 @@ async function lives(source: Source, id: string, signal: AbortSignal): Promise<b
   return server !== undefined && server.vmState !== 'deleted'
 }
 
-/** Only a native SPICE client dials by itself, so only its type has the TLS port, and no path. */
 function connectInfo(token: ConsoleAuthToken): Response['console'] {
   return {
     instance_uuid: token.serverId,
     host: token.host,
     port: token.port,
     internal_access_path: token.internalAccessPath,
-    ...(token.type === 'spice-direct' && { tls_port: token.tlsPort }),
+    ...(isOpenable(token.type) && consoleTypes[token.type].hasTlsPort && { tls_port: token.tlsPort }),
   }
 }

@@ -1,5 +1,5 @@
 /** The list of machines. Rows are kept from one refresh to the next, so that focus and messages stay where they are. */
-import type { OpenableConsoleType } from '@oriel/contract'
+import { consoleTypes, type OpenableConsoleType } from '@oriel/contract'
 import { consolePage } from './console-link.ts'
 import { byId, setText } from './dom.ts'
 import { type ServerRow, troubleOf } from './servers.ts'
@@ -10,14 +10,6 @@ export interface ServerList {
 }
 
 type Mint = (serverId: string, type: OpenableConsoleType) => Promise<string>
-
-const labels = {
-  novnc: 'Screen',
-  'spice-html5': 'SPICE',
-  'spice-direct': 'SPICE viewer',
-  serial: 'Serial',
-  webmks: 'WebMKS',
-} as const satisfies Record<OpenableConsoleType, string>
 
 /** Fills `list` with machines, each with a button for each of `types`; `mint` makes the access URL that a button opens. */
 export function createServerList(
@@ -57,11 +49,12 @@ function createItem({ id, name }: ServerRow, types: readonly OpenableConsoleType
   const item = content.querySelector('li')!
   setText(part(item, '.id'), id)
   const buttons = types.map((type, i) => {
+    const { label } = consoleTypes[type]
     const button = document.createElement('button')
     button.type = 'button'
     button.className = i === 0 ? 'primary' : ''
-    button.textContent = labels[type]
-    button.setAttribute('aria-label', `${labels[type]} of ${name || id}`)
+    button.textContent = label
+    button.setAttribute('aria-label', `${label} of ${name || id}`)
     button.addEventListener('click', () => void open(item, button, () => mint(id, type), type))
     return button
   })
@@ -78,11 +71,11 @@ async function open(
   const message = part(item, '.message')
   message.hidden = true
   button.disabled = true
-  // At once, while the click still counts: later the browser would take it for an unwanted pop-up.
-  const tab = type === 'spice-direct' ? null : window.open('', '_blank')
+  // Open the tab before awaiting anything: after the click has been handled, the browser blocks it as a pop-up.
+  const tab = consoleTypes[type].page === null ? null : window.open('', '_blank')
   try {
-    const page = consolePage(await mint())
-    if (page === undefined) throw new TypeError('the API gave an address that no browser opens')
+    const page = consolePage(await mint(), type)
+    if (page === undefined) throw new TypeError('the API returned a console address that a browser cannot open')
     go(tab, page)
   } catch (error) {
     tab?.close()
