@@ -1,4 +1,4 @@
 import { bundleApp } from '@oriel/bundle'
 
 const threads = { 'sqlite-worker.js': new URL(import.meta.resolve('@oriel/api/sqlite-worker')) }
-await bundleApp({ app: new URL('/', import.meta.url), threads })
+await bundleApp({ app: new URL('./', import.meta.url), threads })
