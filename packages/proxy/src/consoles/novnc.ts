@@ -7,13 +7,14 @@ import type { RawData, WebSocket } from 'ws'
 import type { HypervisorSocket, LegTls } from '../hypervisor/leg.ts'
 import { Refused } from '../refused.ts'
 import { ClientProtocolError, shakeClient } from '../rfb/client-handshake.ts'
-import { NotRfb, SecurityFailed, shakeHypervisor } from '../rfb/hypervisor-handshake.ts'
+import { NotRfb, shakeHypervisor } from '../rfb/hypervisor-handshake.ts'
 import { type InstanceNames, nameObjection } from '../rfb/identity.ts'
 import { guardIdentity, watchDesktopName } from '../rfb/identity-guard.ts'
 import { LegStream } from '../rfb/leg-stream.ts'
-import { ByteReader, TooManyBytes } from '../rfb/reader.ts'
 import { type SecurityScheme, securitySchemes } from '../rfb/security/index.ts'
+import { SecurityFailed } from '../rfb/security/security-type.ts'
 import { NameTooLong } from '../rfb/server-init.ts'
+import { ByteReader, TooManyBytes } from '../rfb/wire/reader.ts'
 import {
   ClientFault,
   type Console,

@@ -1,9 +1,8 @@
 /**
  * The RFB handshake towards the client, in which the proxy is the server (RFC 6143 section 7.1). It offers version 3.8
- * and security type None alone: whoever gets here was admitted by a token, and the WebSocket's TLS protects the rest.
+ * and security type None alone: a token has admitted the client already, and the WebSocket's TLS protects the bytes.
  */
-
-import type { HandshakeStream } from './hypervisor-handshake.ts'
+import type { HandshakeStream } from './security/security-type.ts'
 import {
   commonVersion,
   PROTOCOL_VERSION_BYTES,
@@ -12,7 +11,7 @@ import {
   securityResults,
   securityTypes,
   u32,
-} from './protocol.ts'
+} from './wire/protocol.ts'
 
 /** The client does not follow the protocol. */
 export class ClientProtocolError extends Error {
@@ -25,7 +24,7 @@ type State =
   | { readonly at: 'done' }
 
 /**
- * Shakes hands with the client, up to where its ClientInit follows.
+ * Completes the handshake with the client, up to where its ClientInit follows.
  * @throws ClientProtocolError, or what the reader failed with
  */
 export async function shakeClient(stream: HandshakeStream): Promise<void> {

@@ -1,7 +1,13 @@
 /**
  * The RFB handshake towards the hypervisor, in which the proxy is the client (RFC 6143 section 7.1). It ends where
- * ClientInit would follow: that message and all after it are the browser's own.
+ * ClientInit would follow: the browser sends that message and all after it.
  */
+import {
+  type HandshakeStream,
+  type HypervisorStream,
+  SecurityFailed,
+  type SecurityType,
+} from './security/security-type.ts'
 import {
   commonVersion,
   PROTOCOL_VERSION_BYTES,
@@ -10,27 +16,14 @@ import {
   securityResults,
   securityTypeName,
   securityTypes,
-} from './protocol.ts'
-import type { ByteReader } from './reader.ts'
-import type { HypervisorStream, SecurityType } from './security/index.ts'
+} from './wire/protocol.ts'
 
-/** The hypervisor's end of a handshake: what it says is read, what it should hear is written. */
-export interface HandshakeStream {
-  readonly reader: ByteReader
-  write(bytes: Uint8Array): void
-}
-
-/** The hypervisor refused, or offered nothing that the proxy may take. */
-export class SecurityFailed extends Error {
-  override readonly name = 'SecurityFailed'
-}
-
-/** Whoever listens there does not speak RFB. */
+/** The server at that address does not speak RFB. */
 export class NotRfb extends Error {
   override readonly name = 'NotRfb'
 }
 
-/** What is kept of a reason that the hypervisor gives; it may claim up to 4 GiB. */
+/** The most bytes of a hypervisor's reason that are read; it may claim up to 4 GiB. */
 const MAX_REASON_BYTES = 512
 
 type State =
@@ -40,7 +33,7 @@ type State =
   | { readonly at: 'done' }
 
 /**
- * Shakes hands with the hypervisor by the first of `accepted` that it offers.
+ * Completes the handshake with the first of `accepted` that the hypervisor offers.
  * @throws SecurityFailed, NotRfb, or what the reader failed with
  */
 export async function shakeHypervisor(stream: HypervisorStream, accepted: readonly SecurityType[]): Promise<void> {
@@ -118,7 +111,7 @@ function firstAccepted(accepted: readonly SecurityType[], offered: readonly numb
 const namesOf = (types: readonly number[]) => types.map(securityTypeName).join(', ')
 const configured = (accepted: readonly SecurityType[]) => namesOf(accepted.map(({ number }) => number))
 
-/** The reason that follows a refusal, of which no more is read than is kept. */
+/** Reads the reason that follows a refusal, up to {@link MAX_REASON_BYTES}. */
 async function refusal({ reader }: HandshakeStream): Promise<SecurityFailed> {
   const length = Math.min(await reader.readU32(), MAX_REASON_BYTES)
   const reason = (await reader.read(length)).toString('utf8')

@@ -1,16 +1,15 @@
-/** A handshake on a leg to a VNC server: read with a bounded reader, in clear at first and within TLS once that began. */
+/** The stream of a handshake on a leg to a VNC server: in plaintext first, within TLS after `startTls`. */
 
 import type { HypervisorSocket, LegTls, PlainLeg } from '../hypervisor/leg.ts'
 import { tlsFailure } from '../hypervisor/server-certificate.ts'
-import { SecurityFailed } from './hypervisor-handshake.ts'
-import { ByteReader } from './reader.ts'
-import type { HypervisorStream } from './security/index.ts'
+import { type HypervisorStream, SecurityFailed } from './security/security-type.ts'
+import { ByteReader } from './wire/reader.ts'
 
-/** A hypervisor may give a long reason for its refusal, or a long list; beyond that nothing of a handshake is long. */
+/** Enough for the longest messages of a handshake: a list of security types, and the reason for a refusal. */
 const MAX_BYTES = 4096
 
 export interface LegStreamOptions {
-  /** How TLS is begun, where it may be. */
+  /** The options of TLS. Absent if no accepted security type uses TLS. */
   readonly tls?: LegTls | undefined
   /** Ends every wait. */
   readonly signal: AbortSignal
@@ -33,14 +32,14 @@ export class LegStream implements HypervisorStream {
     return this.#reader
   }
 
-  /** The leg as it stands: the one that was dialled, or TLS around it. */
+  /** The current leg: the dialled one, or TLS around it. */
   get leg(): HypervisorSocket {
     return this.#leg
   }
 
   readonly write = (bytes: Uint8Array): void => void this.#leg.write(bytes)
 
-  /** Bytes that came before TLS was there are an attempt to slip something in. */
+  /** Rejects plaintext bytes that arrived before TLS: an attacker on the network may have injected them. */
   async startTls(): Promise<void> {
     const { tls, signal } = this.#options
     if (!tls) throw new TypeError('TLS was agreed on without being configured')
@@ -51,7 +50,7 @@ export class LegStream implements HypervisorStream {
     this.#reader = readerOf(this.#leg, signal, (cause) => endedAfterTls(tls, cause))
   }
 
-  /** Pauses the leg, and gives what the hypervisor sent beyond what was read. */
+  /** Pauses the leg, and returns the bytes that arrived and were not read. */
   rest(): Buffer {
     this.#leg.pause()
     return this.#reader.rest()
@@ -69,7 +68,7 @@ function readerOf(leg: HypervisorSocket, signal: AbortSignal, failure: (cause?: 
   return reader
 }
 
-/** In TLS 1.3 a server judges the client's certificate when the client is through already; QEMU then just ends. */
+/** In TLS 1.3 a server verifies the client's certificate after the client has finished; QEMU then just disconnects. */
 function endedAfterTls({ hasCertificate }: LegTls, cause?: Error): SecurityFailed {
   if (cause && 'code' in cause && String(cause.code).startsWith('ERR_SSL_')) {
     return new SecurityFailed(tlsFailure(cause), { cause })

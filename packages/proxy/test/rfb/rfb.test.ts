@@ -2,10 +2,10 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { shakeClient } from '../../src/rfb/client-handshake.ts'
 import { shakeHypervisor } from '../../src/rfb/hypervisor-handshake.ts'
-import { commonVersion } from '../../src/rfb/protocol.ts'
-import { ByteReader } from '../../src/rfb/reader.ts'
-import type { HypervisorStream } from '../../src/rfb/security/index.ts'
 import { none } from '../../src/rfb/security/none.ts'
+import type { HypervisorStream } from '../../src/rfb/security/security-type.ts'
+import { commonVersion } from '../../src/rfb/wire/protocol.ts'
+import { ByteReader } from '../../src/rfb/wire/reader.ts'
 
 const never = new AbortController().signal
 const ascii = (text: string) => Buffer.from(text, 'latin1')

@@ -1,5 +1,5 @@
 /** Security type None (RFC 6143 section 7.2.1): nothing is exchanged, and nothing is protected. */
-import { securityTypes } from '../protocol.ts'
-import type { SecurityType } from './index.ts'
+import { securityTypes } from '../wire/protocol.ts'
+import type { SecurityType } from './security-type.ts'
 
 export const none: SecurityType = { number: securityTypes.None, secure: async () => {} }

@@ -2,12 +2,11 @@
  * Security type VeNCrypt, version 0.2, with subtype X509None alone (the RFB community specification, section VeNCrypt):
  * both sides agree on a version and a subtype in clear, then TLS begins, and SecurityResult follows within it.
  */
-import { SecurityFailed } from '../hypervisor-handshake.ts'
-import { securityTypeName, securityTypes, u32 } from '../protocol.ts'
-import type { ByteReader } from '../reader.ts'
-import type { HypervisorStream, SecurityType } from './index.ts'
+import { securityTypeName, securityTypes, u32 } from '../wire/protocol.ts'
+import type { ByteReader } from '../wire/reader.ts'
+import { type HypervisorStream, SecurityFailed, type SecurityType } from './security-type.ts'
 
-/** Codes of the specification. Those that begin with TLS have no certificate, so nobody would know who answers. */
+/** Codes of the specification. Those that begin with TLS use no certificate, so the server is not authenticated. */
 export const subtypes = {
   Plain: 256,
   TLSNone: 257,
@@ -68,7 +67,7 @@ async function readSubtypes(reader: ByteReader): Promise<number[]> {
   return Array.from({ length: count }, (_, i) => bytes.readUInt32BE(i * 4))
 }
 
-/** `X509None (260)`; below 256 stand the plain security types. */
+/** `X509None (260)`. Numbers below 256 are RFB's security types. */
 function subtypeName(subtype: number): string {
   const name = Object.entries(subtypes).find(([, value]) => value === subtype)?.[0]
   return name === undefined ? securityTypeName(subtype) : `${name} (${subtype})`

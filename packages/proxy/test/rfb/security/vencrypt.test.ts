@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type HandshakeStream, shakeHypervisor } from '../../../src/rfb/hypervisor-handshake.ts'
-import { ByteReader } from '../../../src/rfb/reader.ts'
+import { shakeHypervisor } from '../../../src/rfb/hypervisor-handshake.ts'
 import { securitySchemes } from '../../../src/rfb/security/index.ts'
+import type { HandshakeStream } from '../../../src/rfb/security/security-type.ts'
 import { subtypes } from '../../../src/rfb/security/vencrypt.ts'
+import { ByteReader } from '../../../src/rfb/wire/reader.ts'
 
 const { vencrypt, none } = securitySchemes
 const version = (text: string) => Buffer.from(`RFB ${text}\n`)

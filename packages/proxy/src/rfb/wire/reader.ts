@@ -1,13 +1,13 @@
-/** A bounded reader of bytes that arrive in pieces of any size: what handshakes are read with, on either side. */
+/** A bounded reader of bytes that arrive in pieces of any size. Handshakes with both sides use it. */
 
 export interface ByteReaderOptions {
   /** How many bytes may wait unread. A peer that sends more before the handshake is through has broken the protocol. */
   readonly maxBytes: number
-  /** Ends every wait: the deadline of the whole handshake, and whatever else calls it off. */
+  /** Rejects pending and later reads once it aborts, for example at the deadline of the handshake. */
   readonly signal: AbortSignal
 }
 
-/** The peer sent more than a handshake has. */
+/** The peer sent more bytes than may wait unread. */
 export class TooManyBytes extends Error {
   override readonly name = 'TooManyBytes'
 }
@@ -27,7 +27,7 @@ export class ByteReader {
     else signal.addEventListener('abort', this.#aborted, { once: true })
   }
 
-  /** Takes what arrived. The bytes are copied, so the caller may reuse its buffer. */
+  /** Appends a copy of `bytes`, so the caller may reuse its buffer. */
   push(bytes: Uint8Array): void {
     if (this.#failure) return
     const length = this.#held.length + bytes.length
@@ -39,15 +39,15 @@ export class ByteReader {
     }
   }
 
-  /** Says that nothing more will come; what has arrived can still be read. Only the first failure counts. */
+  /** Makes reads beyond the bytes that have arrived reject with `cause`. Only the first failure counts. */
   fail(cause: unknown): void {
     this.#failure ??= { cause }
     this.#serve()
   }
 
   /**
-   * The next `length` bytes.
-   * @throws what the reader failed with; RangeError for more than could ever wait
+   * Returns the next `length` bytes.
+   * @throws the cause of the reader's failure; RangeError if `length` is above `maxBytes`
    */
   read(length: number): Promise<Buffer> {
     if (length > this.#maxBytes)
@@ -69,9 +69,9 @@ export class ByteReader {
     return (await this.read(4)).readUInt32BE()
   }
 
-  /** Ends the reading: everything that arrived and was not read, which belongs to whatever follows the handshake. */
+  /** Ends the reading, and returns the bytes that were not read: they belong to the protocol after the handshake. */
   rest(): Buffer {
-    // Whoever made the reader may hold it for longer than that.
+    // The signal and the owner of the reader may outlive the handshake; neither keeps the other in memory.
     this.#signal?.removeEventListener('abort', this.#aborted)
     this.#signal = undefined
     const rest = this.#held

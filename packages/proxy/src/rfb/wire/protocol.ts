@@ -1,6 +1,6 @@
-/** Names and numbers of the Remote Framebuffer protocol (RFC 6143), as far as a proxy takes part in it: section 7.1. */
+/** Names and numbers of the Remote Framebuffer protocol (RFC 6143) that the handshake of section 7.1 uses. */
 
-/** The versions that there are (section 7.1.1); whoever names another is answered with the highest that both know. */
+/** The versions of section 7.1.1. A peer that names another gets the highest that both know. */
 export type RfbVersion = '3.3' | '3.7' | '3.8'
 
 /** A ProtocolVersion message, `RFB xxx.yyy\n`. */
@@ -16,7 +16,7 @@ const messages = {
 export const protocolVersion = (version: RfbVersion): Buffer => Buffer.from(messages[version], 'latin1')
 
 /**
- * The version to speak with a peer that sent this ProtocolVersion message; `undefined` when the bytes are none.
+ * Returns the version to speak with a peer that sent this ProtocolVersion message; `undefined` if it is malformed.
  * Section 7.1.1: a peer that names a version which does not exist, such as 3.5, speaks 3.3.
  */
 export function commonVersion(message: Uint8Array): RfbVersion | undefined {
