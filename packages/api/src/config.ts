@@ -1,18 +1,14 @@
 /** The API's configuration, as operators write it in api.toml. Key names are part of the interface: they stay. */
 import type { OpenableConsoleType } from '@oriel/contract'
-import { listenAddress, secretString } from '@oriel/runtime'
+import { listenAddress, MAX_TIMER_SECONDS, secretString, table } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { authConfig } from './auth/config.ts'
 import { role } from './policy/roles.ts'
 import { type PolicyRule, policyDefaults } from './policy/rules.ts'
 import { sourceConfig } from './sources/config.ts'
-import { MAX_TIMER_SECONDS } from './time-spans.ts'
-
-const closed = <P extends Type.TProperties>(properties: P, options: Type.TObjectOptions = {}) =>
-  Type.Object(properties, { ...options, additionalProperties: false })
 
 const consoleConfig = (enabled: boolean, baseUrl: string) =>
-  closed(
+  table(
     {
       enabled: Type.Boolean({ default: enabled, description: 'Whether consoles of this type are given out.' }),
       base_url: Type.String({
@@ -27,13 +23,13 @@ const consoleConfig = (enabled: boolean, baseUrl: string) =>
 const roles = (rule: PolicyRule, description: string) =>
   Type.Array(role(), { default: [...policyDefaults[rule]], description })
 
-export const ApiConfig = closed({
+export const ApiConfig = table({
   listen: listenAddress('127.0.0.1:8774'),
   public_url: Type.Optional(
     Type.String({ minLength: 1, description: "In version links. Absent: the request's Host header." }),
   ),
   auth: authConfig,
-  policy: closed(
+  policy: table(
     {
       'os_compute_api:os-remote-consoles': roles(
         'os_compute_api:os-remote-consoles',
@@ -63,7 +59,7 @@ export const ApiConfig = closed({
     },
     { default: {}, description: 'Rule = roles that may.' },
   ),
-  tokens: closed(
+  tokens: table(
     {
       store: secretString({
         default: 'sqlite:oriel.db',
@@ -90,7 +86,7 @@ export const ApiConfig = closed({
     },
     { default: {} },
   ),
-  sessions: closed(
+  sessions: table(
     {
       beat_seconds: Type.Integer({
         default: 5,
@@ -102,7 +98,7 @@ export const ApiConfig = closed({
     },
     { default: {} },
   ),
-  consoles: closed(
+  consoles: table(
     {
       novnc: consoleConfig(true, 'http://127.0.0.1:6080/vnc_lite.html'),
       'spice-html5': consoleConfig(true, 'http://127.0.0.1:6082/spice_auto.html'),
@@ -112,7 +108,7 @@ export const ApiConfig = closed({
     } satisfies Record<OpenableConsoleType, Type.TSchema>,
     { default: {} },
   ),
-  cors: closed(
+  cors: table(
     {
       allowed_origins: Type.Array(Type.String({ minLength: 1 }), {
         default: [],
@@ -121,7 +117,7 @@ export const ApiConfig = closed({
     },
     { default: {} },
   ),
-  limits: closed(
+  limits: table(
     {
       header_timeout_seconds: Type.Integer({
         default: 10,

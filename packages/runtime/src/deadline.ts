@@ -1,18 +1,18 @@
-/** Deadlines: for the one who is asked as a signal, for the one who waits as an end of the wait. */
+/** Deadlines, as an `AbortSignal` for the callee and a bounded wait for the caller. */
 
-/** Disposing of it calls it off; nothing of it is kept. */
+/** Disposal cancels it and releases its timer and listeners. */
 export interface Deadline extends Disposable {
-  /** Aborts with a `TimeoutError` when the time is up, and with that signal's reason when a joined one does. */
+  /** Aborts with a `TimeoutError` when the time is up, or with the reason of a joined signal that aborts. */
   readonly signal: AbortSignal
-  /** Whether the time is up, and it was that which ended the wait. */
+  /** Whether the time is up, and no joined signal had aborted before. */
   readonly passed: boolean
 }
 
 /**
  * A deadline that begins now, joined with signals that end the same wait earlier.
  *
- * It is no `AbortSignal.any` of an `AbortSignal.timeout`: that one lasts until the time is up however soon the wait is
- * over, and Node 24 keeps it for ever where it is joined once more.
+ * `AbortSignal.any` with `AbortSignal.timeout` would keep its timer until the time is up, even after the wait is over, and
+ * Node 24 never frees such a signal once it is joined again.
  */
 export function deadline(timeoutMs: number, ...signals: readonly AbortSignal[]): Deadline {
   const controller = new AbortController()
@@ -35,25 +35,28 @@ export function deadline(timeoutMs: number, ...signals: readonly AbortSignal[]):
   }
 }
 
-/** What `promise` becomes, unless `signal` aborts first: then its reason is thrown and the promise left to itself. */
+/**
+ * Waits for `promise`, but throws the signal's reason once `signal` aborts. The work behind `promise` continues, since others
+ * may wait for it too; a later rejection is swallowed.
+ */
 export async function within<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>()
   const leave = onAbort(signal, () => reject(signal.reason))
   try {
-    return await Promise.race([promise, aborted])
+    return await Promise.race([aborted, promise])
   } finally {
     leave()
   }
 }
 
-/** Whether it was the time that ended the wait. */
+/** Whether a deadline, rather than a joined signal, ended the wait. */
 export const isTimeUp = ({ aborted, reason }: AbortSignal) =>
   aborted && reason instanceof DOMException && reason.name === 'TimeoutError'
 
-/** What is thrown must be an error, and a reason may be anything: Hono's is a text. */
+/** An abort reason may be any value (Hono's is a string), but only errors may be thrown. */
 const asError = (reason: unknown) => (reason instanceof Error ? reason : new Error(String(reason)))
 
-/** Calls `then` when `signal` aborts, at once if it has; gives back what calls that off. */
+/** Calls `then` when `signal` aborts, at once if it already has. Returns a function that removes the listener. */
 function onAbort(signal: AbortSignal, then: () => void): () => void {
   if (signal.aborted) then()
   else signal.addEventListener('abort', then, { once: true })

@@ -14,9 +14,20 @@ export {
   type AdminRoutes,
   createAdminListener,
 } from './admin.ts'
-export { type CertificateTable, caFaults, certificateFaults, parseCertificates } from './certificates.ts'
 export { ConfigError, type ConfigFault, faultLine } from './config/error.ts'
+export {
+  count,
+  MAX_TIMER_MS,
+  MAX_TIMER_SECONDS,
+  milliseconds,
+  oneOf,
+  optionalText,
+  seconds,
+  table,
+  texts,
+} from './config/fields.ts'
 export { host, hostOrNetwork, hostRecord, network, webUrl } from './config/network.ts'
+export { type CertificateTable, caFaults, certificateFaults, parseCertificates } from './config/pem.ts'
 export { type ProgramFile, programFiles } from './config/program-files.ts'
 export {
   formatListen,
@@ -49,6 +60,7 @@ export { createLogger, type Logger, type LoggerOptions, logLevel, silentLogger }
 export { maskTokens, maskValue, redactUrl } from './mask.ts'
 export { withLogMetrics, withProcessMetrics } from './metrics.ts'
 export { Output, type OutputOptions, type Put } from './output.ts'
+export { startPeriodic } from './periodic.ts'
 export { readingFailure, readTextFile } from './read-file.ts'
 export { type CheckState, type Health, type Readiness, type ReadinessOptions, readiness } from './readiness.ts'
 export { allowingLine, RefusedOrigins, type RefusedOriginsOptions } from './refused-origins.ts'

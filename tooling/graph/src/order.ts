@@ -12,7 +12,7 @@ export const folderOrders: Readonly<Record<string, FolderOrder>> = {
     ...['listen', 'admin', '.', 'fleet', 'index.ts'],
   ],
   'packages/api/src': [
-    ...['time-spans.ts', 'database', 'auth', 'policy'],
+    ...['database', 'auth', 'policy'],
     ...['sources/guests', 'sources/libvirt', 'sources/qemu', 'sources/static', 'sources'],
     ...['http', 'servers', 'console-auth-tokens', 'consoles', 'sessions', '.'],
   ],

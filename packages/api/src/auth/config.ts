@@ -1,16 +1,13 @@
 /** How callers are authenticated, as configuration. A method `x` with settings has them in the table `auth.x`. */
-import { sha256Digest } from '@oriel/runtime'
+import { sha256Digest, table } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { role } from '../policy/roles.ts'
 import { JwtConfig } from './jwt-config.ts'
 import { KeystoneConfig } from './keystone-config.ts'
 
-const closed = <P extends Type.TProperties>(properties: P, options: Type.TObjectOptions = {}) =>
-  Type.Object(properties, { ...options, additionalProperties: false })
-
-export const staticAuthConfig = closed({
+export const staticAuthConfig = table({
   tokens: Type.Array(
-    closed({
+    table({
       sha256: sha256Digest({ description: "The token's SHA-256 digest." }),
       user_id: Type.String({ minLength: 1, description: 'Whom the token belongs to, in logs and audit.' }),
       project_id: Type.Optional(
@@ -33,7 +30,7 @@ export const staticAuthConfig = closed({
 })
 export type StaticAuthConfig = Type.Static<typeof staticAuthConfig>
 
-const tables = closed({
+const tables = table({
   method: Type.Union([Type.Literal('none'), Type.Literal('static'), Type.Literal('keystone'), Type.Literal('jwt')], {
     description:
       'none treats every caller as an administrator: the API binds to loopback only, and serves only programs and pages of this machine. Each other method needs the table of its name.',

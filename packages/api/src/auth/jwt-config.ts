@@ -1,7 +1,6 @@
 /** The table `auth.jwt`: who issues tokens, for whom, and where in a token Oriel finds user, project and roles. */
-import { webUrl } from '@oriel/runtime'
+import { MAX_TIMER_SECONDS, webUrl } from '@oriel/runtime'
 import * as Type from 'typebox'
-import { MAX_TIMER_SECONDS } from '../time-spans.ts'
 
 /** Signatures that a public key proves. Shared secrets (HS…) and `none` cannot be configured. */
 const algorithms = [

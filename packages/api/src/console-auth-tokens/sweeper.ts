@@ -1,5 +1,5 @@
-/** Sweeping: expired tokens are removed at the start and from time to time. */
-import type { Logger } from '@oriel/runtime'
+/** Removes expired tokens at the start and at intervals. */
+import { type Logger, startPeriodic } from '@oriel/runtime'
 import type { ConsoleAuthTokenStore } from './store.ts'
 
 export interface SweeperOptions {
@@ -7,25 +7,12 @@ export interface SweeperOptions {
   readonly log: Logger
 }
 
-/** Sweeps now and every `intervalSeconds`. It keeps no program alive; disposing of it waits for a sweep under way. */
+/** Sweeps now and every `intervalSeconds`. Disposal waits for a sweep in progress. */
 export function startSweeper(store: ConsoleAuthTokenStore, { intervalSeconds, log }: SweeperOptions): AsyncDisposable {
-  let running: Promise<void> | undefined
-  const sweep = () => {
-    running ??= sweepOnce(store, log).finally(() => {
-      running = undefined
-    })
-  }
-  const timer = setInterval(sweep, intervalSeconds * 1000).unref()
-  sweep()
-  return {
-    async [Symbol.asyncDispose]() {
-      clearInterval(timer)
-      await running
-    },
-  }
+  return startPeriodic(() => sweepOnce(store, log), intervalSeconds * 1000)
 }
 
-// A store that is away is the requests' business; the next sweep takes what this one left.
+// Requests report a store that is unavailable; the next sweep removes what this one left.
 async function sweepOnce(store: ConsoleAuthTokenStore, log: Logger): Promise<void> {
   try {
     const removed = await store.sweep()

@@ -1,5 +1,5 @@
-/** The keeper: ends the sessions of proxies that fell silent, and forgets what ended long ago. */
-import type { Logger } from '@oriel/runtime'
+/** The keeper: ends the sessions of proxies that stopped reporting, and deletes records of sessions that ended long ago. */
+import { type Logger, startPeriodic } from '@oriel/runtime'
 import { auditTo } from './audit.ts'
 import type { SessionStore } from './store.ts'
 
@@ -20,28 +20,14 @@ const FORGET_EVERY_MS = 3_600_000
 /** How long a proxy may be silent, in milliseconds. */
 export const lostAfterMs = (beatSeconds: number) => MISSED_BEATS * beatSeconds * 1000
 
-/** Looks now and at every beat. It keeps no program alive; disposing of it waits for a look under way. */
+/** Looks now and at every beat. Disposal waits for a look in progress. */
 export function startKeeper(sessions: SessionStore, options: KeeperOptions): AsyncDisposable {
-  const look = createKeeper(sessions, options)
-  let running: Promise<void> | undefined
-  const run = () => {
-    running ??= look().finally(() => {
-      running = undefined
-    })
-  }
-  const timer = setInterval(run, options.beatSeconds * 1000).unref()
-  run()
-  return {
-    async [Symbol.asyncDispose]() {
-      clearInterval(timer)
-      await running
-    },
-  }
+  return startPeriodic(createKeeper(sessions, options), options.beatSeconds * 1000)
 }
 
 /**
- * One look of the keeper. Silence counts only from when it could have heard: while the API or its database was away no
- * proxy could speak, and none is lost for that.
+ * One look of the keeper. A proxy's silence counts only while the API and its database were available: during an outage no
+ * proxy could report, so none is considered lost.
  */
 export function createKeeper(sessions: SessionStore, options: KeeperOptions): () => Promise<void> {
   const { beatSeconds, retentionDays, log, now = () => performance.now() } = options

@@ -1,11 +1,8 @@
 /** Where servers come from, as configuration. A kind of source has a schema here and a factory in `servers/create.ts`. */
-import { host as hostSchema } from '@oriel/runtime'
+import { host as hostSchema, table } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { libvirtSourceConfig } from './libvirt/config.ts'
 import { qemuSourceConfig } from './qemu/config.ts'
-
-const closed = <P extends Type.TProperties>(properties: P, options: Type.TObjectOptions = {}) =>
-  Type.Object(properties, { ...options, additionalProperties: false })
 
 const host = hostSchema({ description: 'Name or address, as seen from the proxy.' })
 const port = Type.Integer({ minimum: 1, maximum: 65535, description: 'Where the console listens.' })
@@ -28,7 +25,7 @@ export const statuses = [
 ] as const
 export type Status = (typeof statuses)[number]
 
-export const staticServerConfig = closed({
+export const staticServerConfig = table({
   id: Type.String({ minLength: 1, description: 'What clients ask for, usually a UUID.' }),
   name: Type.String({ minLength: 1, description: 'What people call it.' }),
   project_id: Type.String({ minLength: 1, description: 'The project that owns it.' }),
@@ -47,13 +44,13 @@ export const staticServerConfig = closed({
   console_log: Type.Optional(
     Type.String({ minLength: 1, description: 'Regular file with what the console has printed.' }),
   ),
-  consoles: closed(
+  consoles: table(
     {
-      vnc: Type.Optional(closed({ host, port })),
-      serial: Type.Optional(closed({ host, port })),
-      spice: Type.Optional(closed({ host, port: Type.Optional(port), tls_port: Type.Optional(tlsPort) })),
+      vnc: Type.Optional(table({ host, port })),
+      serial: Type.Optional(table({ host, port })),
+      spice: Type.Optional(table({ host, port: Type.Optional(port), tls_port: Type.Optional(tlsPort) })),
       mks: Type.Optional(
-        closed({
+        table({
           host,
           port,
           internal_access_path: Type.Optional(
@@ -67,7 +64,7 @@ export const staticServerConfig = closed({
 })
 export type StaticServerConfig = Type.Static<typeof staticServerConfig>
 
-export const staticSourceConfig = closed({
+export const staticSourceConfig = table({
   kind: Type.Literal('static', { description: 'Where the servers come from.' }),
   servers: Type.Array(staticServerConfig, { default: [], description: 'Servers. Read again at SIGHUP.' }),
   file: Type.Optional(

@@ -3,7 +3,7 @@
  * microversion that both sides support. Nova does not return type, expiry and base URL.
  */
 import { randomUUID } from 'node:crypto'
-import { ConfigError, deadline, type Logger, Secret, sha256Hex } from '@oriel/runtime'
+import { ConfigError, deadline, type Logger, Secret, sha256Hex, within } from '@oriel/runtime'
 import { type Auth, createClient, type Fetch } from '@oriel/sdk'
 import { type Admission, type Authority, admissionOf } from './authority.ts'
 import { Breaker, type BreakerOptions } from './breaker.ts'
@@ -13,7 +13,6 @@ import { novaConnectInfo } from './nova-connect-info.ts'
 import { judgeServer, namesOf } from './nova-names.ts'
 import type { NovaServer } from './nova-state.ts'
 import { NovaValidation, type ValidateSetting } from './nova-validation.ts'
-import { raceSignal } from './race-signal.ts'
 import { judgeToken, probe, type Verdict } from './verdict.ts'
 import { Watch, type WatchTimes } from './watch.ts'
 
@@ -80,7 +79,7 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
     get validation() {
       return validation.validation
     },
-    validate: (claim, signal) => raceSignal(validation.validate(claim), signal),
+    validate: (claim, signal) => within(signal, validation.validate(claim)),
     watch: (log) => watch.start(log),
     verify: async (signal) => {
       try {
@@ -159,7 +158,7 @@ const evidenceBy = (judge: Judge) => (error: unknown) => judge(error).evidence
 /** Waits for an answer until the client disconnects. @throws Refused, or the signal's reason once it aborts */
 async function answered<T>(asked: Promise<T>, signal: AbortSignal, judge: Judge): Promise<T> {
   try {
-    return await raceSignal(asked, signal)
+    return await within(signal, asked)
   } catch (cause) {
     if (signal.aborted) throw signal.reason
     throw judge(cause).refused

@@ -4,14 +4,13 @@
  */
 import { randomUUID } from 'node:crypto'
 import { type AdmittedConsole, isConsoleType, opens } from '@oriel/contract'
-import { ConfigError, type Logger, type Secret } from '@oriel/runtime'
+import { ConfigError, type Logger, type Secret, within } from '@oriel/runtime'
 import { type Auth, createClient, type Fetch } from '@oriel/sdk'
 import { type Admission, type Authority, admissionOf, type SessionRecord, UnusableConnectInfo } from './authority.ts'
 import { startBeats } from './beats.ts'
 import { Breaker, type BreakerOptions } from './breaker.ts'
 import { type AuthorityKeys, DEFAULT_KEYS, diagnosing, followSignIn } from './diagnose.ts'
 import { Ledger } from './ledger.ts'
-import { raceSignal } from './race-signal.ts'
 import { judgeToken, probe, type Verdict } from './verdict.ts'
 
 export interface OrielAuthorityOptions {
@@ -65,7 +64,7 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
         (error) => judge(error).evidence,
       )
       try {
-        return await raceSignal(admitting, signal)
+        return await within(signal, admitting)
       } catch (cause) {
         if (!signal.aborted) throw judge(cause).refused
         admitting.then(({ record }) => record.ended('client_lost')).catch(() => {})

@@ -1,7 +1,6 @@
 /** The `libvirt` kind of `[[sources]]`. */
-import { host } from '@oriel/runtime'
+import { host, MAX_TIMER_MS, MAX_TIMER_SECONDS } from '@oriel/runtime'
 import * as Type from 'typebox'
-import { MAX_TIMER_MS, MAX_TIMER_SECONDS } from '../../time-spans.ts'
 import { ownerKeys } from '../guests/config.ts'
 import { reachKeys } from '../guests/reach.ts'
 

@@ -1,8 +1,8 @@
 /** Checks certificates, private keys and ciphers of a configuration before TLS uses them, and names the key at fault. */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureVersion } from 'node:tls'
-import type { ConfigFault } from './config/error.ts'
-import type { Secret } from './secret.ts'
+import type { Secret } from '../secret.ts'
+import type { ConfigFault } from './error.ts'
 
 /** A certificate with its private key, as a table of the configuration holds them. */
 export interface CertificateTable {

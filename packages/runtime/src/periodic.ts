@@ -1,0 +1,21 @@
+/**
+ * Runs `task` now and every `intervalMs`; a turn that finds the last run unfinished is skipped. The timer keeps no program
+ * alive. Disposal stops it and waits for a run in progress.
+ * @param task must not reject
+ */
+export function startPeriodic(task: () => Promise<void>, intervalMs: number): AsyncDisposable {
+  let running: Promise<void> | undefined
+  const run = () => {
+    running ??= task().finally(() => {
+      running = undefined
+    })
+  }
+  const timer = setInterval(run, intervalMs).unref()
+  run()
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer)
+      await running
+    },
+  }
+}
