@@ -11,9 +11,9 @@ import {
 import { keystoneFaults } from './auth/keystone-config.ts'
 import type { ApiConfig } from './config.ts'
 import { storeNameFault } from './database/open.ts'
-import { roleWarnings } from './policy/roles.ts'
-import type { StaticServerConfig } from './sources/config.ts'
+import { roleWarnings } from './policy/role-warnings.ts'
 import { reachFaults } from './sources/guests/reach.ts'
+import { serverFaults } from './sources/static/faults.ts'
 
 /** Every fault that concerns several keys, or a key's meaning. Empty if there is none. */
 export function refineApiConfig(config: ApiConfig): readonly ConfigFault[] {
@@ -92,34 +92,6 @@ function* sourceFaults({ sources }: ApiConfig): Iterable<ConfigFault> {
       path: `sources[${index}]`,
       message: 'has no servers, list them as [[sources.servers]] or name a file of them',
     }
-  }
-}
-
-interface PlacedServer {
-  /** Its key path. */
-  readonly path: string
-  readonly server: StaticServerConfig
-}
-
-/** What is wrong with servers that somebody has listed, beyond each key by itself. */
-export function serverFaults(servers: readonly PlacedServer[]): readonly ConfigFault[] {
-  return [...duplicateFaults(servers), ...spiceFaults(servers)]
-}
-
-function* duplicateFaults(servers: readonly PlacedServer[]): Iterable<ConfigFault> {
-  const seen = new Map<string, string>()
-  for (const { path, server } of servers) {
-    const first = seen.get(server.id)
-    if (first === undefined) seen.set(server.id, path)
-    else yield { path: `${path}.id`, message: `${server.id} is the id of ${first} too, give each server its own` }
-  }
-}
-
-function* spiceFaults(servers: readonly PlacedServer[]): Iterable<ConfigFault> {
-  for (const { path, server } of servers) {
-    const { spice } = server.consoles
-    if (spice === undefined || spice.port !== undefined || spice.tls_port !== undefined) continue
-    yield { path: `${path}.consoles.spice`, message: 'has no port, give port, tls_port or both' }
   }
 }
 

@@ -12,13 +12,13 @@ export { createStaticAuthenticator } from './auth/static.ts'
 export { checkApiOnline } from './check-online.ts'
 export { ApiConfig, type ApiSettings } from './config.ts'
 export { refineApiConfig } from './config-refine.ts'
-export {
-  type ConsoleAuthToken,
-  type ConsoleAuthTokenStore,
-  type ConsoleGrant,
-  StoreUnavailable,
+export type {
+  ConsoleAuthToken,
+  ConsoleAuthTokenStore,
+  ConsoleGrant,
 } from './console-auth-tokens/store.ts'
-export { openStores, openTokenStore, type StoreOptions, type Stores } from './database/open.ts'
+export type { StoreOptions } from './database/open.ts'
+export { StoreUnavailable } from './database/unavailable.ts'
 export { type Listener, type ListenOptions, listen } from './listen.ts'
 export { createKeeper } from './sessions/keeper.ts'
 export { type NewSession, PROXY_LOST, type SessionRecord, type SessionStore } from './sessions/store.ts'
@@ -30,3 +30,4 @@ export { type Server, type VmState, vmStates } from './sources/server.ts'
 export type { CallOptions, ConsoleAddress, ServerChange, Source } from './sources/source.ts'
 export { createStaticSource } from './sources/static/static.ts'
 export { type ApiContext, type RunningApi, reloadableApiKeys, startApi } from './start.ts'
+export { openStores, openTokenStore, type Stores } from './stores.ts'

@@ -6,11 +6,12 @@ import { withInternalCaller } from './auth/internal.ts'
 import type { ApiConfig } from './config.ts'
 import { startRevoker } from './console-auth-tokens/revoker.ts'
 import { startSweeper } from './console-auth-tokens/sweeper.ts'
-import { openStores, type StoreOptions } from './database/open.ts'
+import type { StoreOptions } from './database/open.ts'
 import { listen } from './listen.ts'
 import { startKeeper } from './sessions/keeper.ts'
 import { revokeServer } from './sessions/revoke.ts'
 import { createSources, reloadableSourceKeys } from './sources/create.ts'
+import { openStores } from './stores.ts'
 
 export interface ApiContext {
   readonly log: Logger

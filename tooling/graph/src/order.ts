@@ -12,8 +12,18 @@ export const folderOrders: Readonly<Record<string, FolderOrder>> = {
     ...['listen', 'admin', '.', 'fleet', 'index.ts'],
   ],
   'packages/api/src': [
-    ...['database', 'auth', 'policy'],
-    ...['sources/guests', 'sources/libvirt', 'sources/qemu', 'sources/static', 'sources'],
+    ...['database', 'policy/role.ts', 'policy/rules.ts', 'auth', 'policy'],
+    ...[
+      'sources/server.ts',
+      'sources/source.ts',
+      'sources/errors.ts',
+      'sources/status.ts',
+      'sources/guests',
+      'sources/libvirt',
+      'sources/qemu',
+      'sources/static',
+      'sources',
+    ],
     ...['http', 'servers', 'console-auth-tokens', 'consoles', 'sessions', '.'],
   ],
 }

@@ -1,7 +1,7 @@
 /** How callers are authenticated, as configuration. A method `x` with settings has them in the table `auth.x`. */
 import { sha256Digest, table } from '@oriel/runtime'
 import * as Type from 'typebox'
-import { role } from '../policy/roles.ts'
+import { role } from '../policy/role.ts'
 import { JwtConfig } from './jwt-config.ts'
 import { KeystoneConfig } from './keystone-config.ts'
 

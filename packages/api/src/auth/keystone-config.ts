@@ -1,7 +1,7 @@
 /** The table `auth.keystone`: where Keystone is, and who we are there. Names of keys are those of clouds.yaml. */
 import { secretString, webUrl } from '@oriel/runtime'
 import * as Type from 'typebox'
-import { role } from '../policy/roles.ts'
+import { role } from '../policy/role.ts'
 
 const text = (description: string) => Type.Optional(Type.String({ minLength: 1, description }))
 

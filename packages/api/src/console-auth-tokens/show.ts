@@ -1,9 +1,9 @@
 /** GET /os-console-auth-tokens/{console_token}. */
 import { consoleTypes, isOpenable, type NewestResponse } from '@oriel/contract'
-import type { ApiSettings } from '../config.ts'
 import { HttpFault } from '../http/faults.ts'
 import type { Call, Operation } from '../http/mount.ts'
 import { enforce } from '../policy/enforce.ts'
+import type { Policy } from '../policy/rules.ts'
 import { answered } from '../sources/answered.ts'
 import type { Source } from '../sources/source.ts'
 import type { ConsoleAuthToken, ConsoleAuthTokenStore } from './store.ts'
@@ -16,7 +16,7 @@ type Response = NewestResponse<'showConsoleAuthToken'>
  * leads to the next server at that port.
  */
 export function showConsoleAuthToken(deps: {
-  readonly config: ApiSettings
+  readonly config: { readonly policy: Policy }
   readonly source: Source
   readonly tokens: ConsoleAuthTokenStore
 }): Operation<unknown, Response> {

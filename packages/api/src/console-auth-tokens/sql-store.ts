@@ -4,7 +4,8 @@ import { sha256Hex } from '@oriel/runtime'
 import type { Kysely, Selectable } from 'kysely'
 import { describeFailure } from '../database/failure.ts'
 import type { ConsoleAuthTokenRow, Database } from '../database/tables.ts'
-import { type ConsoleAuthToken, type ConsoleAuthTokenStore, type ConsoleGrant, StoreUnavailable } from './store.ts'
+import { StoreUnavailable } from '../database/unavailable.ts'
+import type { ConsoleAuthToken, ConsoleAuthTokenStore, ConsoleGrant } from './store.ts'
 
 /** How far the clocks of replicas may be apart. A token from beyond that was made before the clock was set back. */
 const MAX_CLOCK_SKEW_MS = 60_000

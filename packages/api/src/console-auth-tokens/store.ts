@@ -38,8 +38,3 @@ export interface ConsoleAuthTokenStore extends AsyncDisposable {
   /** Throws while the store cannot answer or is read-only. The result may be up to a second old. */
   check(): Promise<void>
 }
-
-/** The store does not answer: 503 with `Retry-After`. */
-export class StoreUnavailable extends Error {
-  override readonly name = 'StoreUnavailable'
-}

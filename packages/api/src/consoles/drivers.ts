@@ -1,7 +1,7 @@
 /** The console drivers, one for each protocol: which types it opens and what Nova calls it. */
 import { type ConsoleType, type OpenableConsoleType, openableConsoleTypes, opens, type Protocol } from '@oriel/contract'
-import type { ApiSettings } from '../config.ts'
 import { HttpFault } from '../http/faults.ts'
+import type { ConsolesConfig } from './config.ts'
 
 interface Driver {
   /** Nova's name of the compute call, as it stands in faults. */
@@ -33,11 +33,7 @@ export function refuseGone(protocol: Protocol): void {
  * The type, if it can be opened: the protocol is switched on, the type belongs to it, and is switched on itself.
  * @throws HttpFault 400, in this order.
  */
-export function openable(
-  protocol: Protocol,
-  type: ConsoleType,
-  consoles: ApiSettings['consoles'],
-): OpenableConsoleType {
+export function openable(protocol: Protocol, type: ConsoleType, consoles: ConsolesConfig): OpenableConsoleType {
   if (!drivers[protocol].types.some((each) => consoles[each].enabled)) throw unavailable(type)
   if (!opens(protocol, type)) throw invalid(type)
   if (!consoles[type].enabled) throw unavailable(type)

@@ -1,19 +1,25 @@
 /** Opening a console: every check, then the address, then the token, then the access URL. */
 import { accessUrl, type ConsoleType, type Protocol } from '@oriel/contract'
 import type { Identity } from '../auth/authenticator.ts'
-import type { ApiSettings } from '../config.ts'
+import type { TokensConfig } from '../console-auth-tokens/config.ts'
 import type { ConsoleAuthTokenStore } from '../console-auth-tokens/store.ts'
 import { HttpFault } from '../http/faults.ts'
 import type { Call } from '../http/mount.ts'
+import type { Policy } from '../policy/rules.ts'
 import { answered } from '../sources/answered.ts'
 import type { Server } from '../sources/server.ts'
 import type { ConsoleAddress, Source } from '../sources/source.ts'
 import { watchServer } from '../sources/watch-server.ts'
+import type { ConsolesConfig } from './config.ts'
 import { type Asked, driverFault, notReady } from './driver-faults.ts'
 import { drivers, openable, refuseGone } from './drivers.ts'
 
 export interface ConsoleDeps {
-  readonly config: ApiSettings
+  readonly config: {
+    readonly policy: Policy
+    readonly consoles: ConsolesConfig
+    readonly tokens: Pick<TokensConfig, 'ttl_seconds'>
+  }
   readonly source: Source
   readonly tokens: ConsoleAuthTokenStore
 }

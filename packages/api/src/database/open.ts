@@ -1,18 +1,13 @@
-/** From the configured name of a store to the stores in it, their tables up to date. */
+/** Opens the database that the configuration names, its tables up to date. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError, type Logger, type Secret, silentLogger } from '@oriel/runtime'
 import { Kysely } from 'kysely'
-import { createSqlStore } from '../console-auth-tokens/sql-store.ts'
-import { type ConsoleAuthTokenStore, StoreUnavailable } from '../console-auth-tokens/store.ts'
-import { createSqlSessionStore } from '../sessions/sql-store.ts'
-import type { SessionStore } from '../sessions/store.ts'
-import { steadyClock } from './clock.ts'
 import { mariadbPlace } from './mariadb.ts'
 import type { StorePlace } from './place.ts'
 import { postgresPlace } from './postgres.ts'
 import { sqlitePlace } from './sqlite.ts'
 import { type Database, migrate, NewerDatabase, requireKnownMigrations } from './tables.ts'
-import { createWriteProbe } from './write-probe.ts'
+import { StoreUnavailable } from './unavailable.ts'
 
 export interface StoreOptions {
   /** Connections at once to a database server. Default: 10. */
@@ -42,38 +37,6 @@ const FORMS =
   'give sqlite:FILE, sqlite::memory:, postgres://USER:PASSWORD@HOST/DATABASE or mysql://USER:PASSWORD@HOST/DATABASE'
 const RETRY_AFTER_MS = 500
 
-/** What is kept in one database, over one pool of connections. Disposing of it closes them. */
-export interface Stores extends AsyncDisposable {
-  readonly tokens: ConsoleAuthTokenStore
-  readonly sessions: SessionStore
-}
-
-/**
- * Opens the stores in the database that `name` names: `sqlite:FILE`, `sqlite::memory:`, `postgres://…` or `mysql://…`.
- * @throws ConfigError that says what to do, when it cannot be opened or written.
- * @throws StoreUnavailable when the database server does not answer within `startTimeoutMs`.
- */
-export async function openStores(name: string | Secret, options: StoreOptions = {}): Promise<Stores> {
-  const { now = steadyClock() } = options
-  const db = await openDatabase(placeOf(textOf(name)), options)
-  const proveWrites = createWriteProbe(db, now)
-  return {
-    tokens: createSqlStore(db, now, proveWrites),
-    sessions: createSqlSessionStore(db, now, proveWrites),
-    [Symbol.asyncDispose]: () => db.destroy(),
-  }
-}
-
-/** The token store alone. Disposing of it closes its database. */
-export async function openTokenStore(
-  name: string | Secret,
-  options: StoreOptions = {},
-): Promise<ConsoleAuthTokenStore> {
-  const { now = steadyClock() } = options
-  const db = await openDatabase(placeOf(textOf(name)), options)
-  return createSqlStore(db, now, createWriteProbe(db, now))
-}
-
 /**
  * Connects to the database of `name` without migrating it, since a running API may be using it.
  * @throws ConfigError with a remedy, if it cannot be reached
@@ -98,7 +61,13 @@ export async function reachStore(
   }
 }
 
-async function openDatabase(place: StorePlace, options: StoreOptions): Promise<Kysely<Database>> {
+/**
+ * Opens the database that `name` names, and migrates its tables.
+ * @throws ConfigError that says what to do, when it cannot be opened or written
+ * @throws StoreUnavailable when the database server does not answer within `startTimeoutMs`
+ */
+export async function openDatabase(name: string | Secret, options: StoreOptions): Promise<Kysely<Database>> {
+  const place = placeOf(textOf(name))
   const { poolMax = 10, statementTimeoutMs = 5_000, log = silentLogger() } = options
   let db: Kysely<Database> | undefined
   try {

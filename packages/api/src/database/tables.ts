@@ -9,7 +9,7 @@ import {
   RawNode,
 } from 'kysely'
 import { DEFAULT_MIGRATION_TABLE, type Migration, Migrator } from 'kysely/migration'
-import { type SessionTables, sessionMigrations } from '../sessions/tables.ts'
+import { type SessionTables, sessionMigrations } from './session-tables.ts'
 
 /** Times are milliseconds since the epoch. */
 export interface ConsoleAuthTokenRow {

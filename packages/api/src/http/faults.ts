@@ -3,7 +3,8 @@ import { faultBody } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { AuthUnavailable, Unauthenticated } from '../auth/authenticator.ts'
-import { StoreUnavailable } from '../console-auth-tokens/store.ts'
+import { StoreUnavailable } from '../database/unavailable.ts'
+import { Forbidden } from '../policy/forbidden.ts'
 import { SourceUnavailable } from '../sources/errors.ts'
 import type { ApiContext } from './context.ts'
 
@@ -64,6 +65,7 @@ export function answerFault(c: ApiContext, fault: HttpFault): Response {
 
 function toFault(error: unknown, wwwAuthenticate: string): HttpFault {
   if (error instanceof HttpFault) return error
+  if (error instanceof Forbidden) return new HttpFault(403, error.message)
   if (error instanceof Unauthenticated) return unauthorized(wwwAuthenticate)
   if (error instanceof AuthUnavailable) return away('The identity service does not answer.', error.retryAfterSeconds)
   if (error instanceof StoreUnavailable) return away('The store of console tokens does not answer.')

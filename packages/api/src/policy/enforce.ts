@@ -1,12 +1,9 @@
 /** Policy: which roles may do what. */
 import type { Identity } from '../auth/authenticator.ts'
-import { HttpFault } from '../http/faults.ts'
+import { forbidden } from './forbidden.ts'
 import { ADMIN_ROLE, type Policy, type PolicyRule, SERVICE_ROLE } from './rules.ts'
 
-/** The one text of every 403. Rules that only stand in the text need not be configurable. */
-export const forbidden = (rule: string) => new HttpFault(403, `Policy doesn't allow ${rule} to be performed.`)
-
-/** @throws HttpFault 403 unless one of the caller's roles may, in a project. */
+/** @throws Forbidden unless one of the caller's roles may, in a project. */
 export function enforce(policy: Policy, rule: PolicyRule, identity: Identity): void {
   requireProject(rule, identity)
   if (!allows(policy, rule, identity)) throw forbidden(rule)
@@ -16,7 +13,7 @@ export function enforce(policy: Policy, rule: PolicyRule, identity: Identity): v
 export const allows = (policy: Policy, rule: PolicyRule, { roles }: Identity) =>
   roles.some((role) => policy[rule].includes(role))
 
-/** @throws HttpFault 403 for a token without a project. A service works for all projects, and needs none itself. */
+/** @throws Forbidden for a token without a project. A service works for all projects, and needs none itself. */
 export function requireProject(rule: PolicyRule, identity: Identity): void {
   if (identity.projectId === undefined && !isService(identity)) throw forbidden(rule)
 }

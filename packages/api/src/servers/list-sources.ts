@@ -3,7 +3,8 @@
 import type { ExtensionResponse } from '@oriel/contract'
 import { within } from '@oriel/runtime'
 import type { ExtensionOperations } from '../http/mount-extension.ts'
-import { forbidden, isAdmin } from '../policy/enforce.ts'
+import { isAdmin } from '../policy/enforce.ts'
+import { forbidden } from '../policy/forbidden.ts'
 import type { CallOptions, Source } from '../sources/source.ts'
 
 type SourceDocument = ExtensionResponse<'listSources'>['sources'][number]

@@ -1,11 +1,11 @@
 /** GET /servers and GET /servers/detail. */
 import { BASE_PATH, type NewestResponse } from '@oriel/contract'
 import type { Identity } from '../auth/authenticator.ts'
-import type { ApiSettings } from '../config.ts'
 import { HttpFault } from '../http/faults.ts'
 import type { Call, Operation } from '../http/mount.ts'
-import { enforce, forbidden, isAdmin } from '../policy/enforce.ts'
-import type { PolicyRule } from '../policy/rules.ts'
+import { enforce, isAdmin } from '../policy/enforce.ts'
+import { forbidden } from '../policy/forbidden.ts'
+import type { Policy, PolicyRule } from '../policy/rules.ts'
 import { answered } from '../sources/answered.ts'
 import type { Server } from '../sources/server.ts'
 import type { Source } from '../sources/source.ts'
@@ -17,7 +17,7 @@ import { documentOf, referenceTo } from './view.ts'
 const MAX_LIMIT = 1000
 
 export interface ServerDeps {
-  readonly config: ApiSettings
+  readonly config: { readonly policy: Policy }
   readonly source: Source
 }
 

@@ -1,11 +1,12 @@
 /** What the operations on sessions need. */
-import type { ApiSettings } from '../config.ts'
 import type { ConsoleAuthTokenStore } from '../console-auth-tokens/store.ts'
+import type { Policy } from '../policy/rules.ts'
 import type { Source } from '../sources/source.ts'
+import type { SessionsConfig } from './config.ts'
 import type { SessionStore } from './store.ts'
 
 export interface SessionDeps {
-  readonly config: ApiSettings
+  readonly config: { readonly policy: Policy; readonly sessions: SessionsConfig }
   readonly source: Source
   readonly tokens: ConsoleAuthTokenStore
   readonly sessions: SessionStore

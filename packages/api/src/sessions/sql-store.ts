@@ -1,9 +1,10 @@
 /** The session store over SQL: the one module with its queries, for every dialect. */
 import { randomUUID } from 'node:crypto'
 import type { Kysely, Selectable } from 'kysely'
-import { StoreUnavailable } from '../console-auth-tokens/store.ts'
 import { describeFailure } from '../database/failure.ts'
+import type { SessionRow } from '../database/session-tables.ts'
 import type { Database } from '../database/tables.ts'
+import { StoreUnavailable } from '../database/unavailable.ts'
 import {
   type Beat,
   type BeatOutcome,
@@ -15,7 +16,6 @@ import {
   type SessionRecord,
   type SessionStore,
 } from './store.ts'
-import type { SessionRow } from './tables.ts'
 
 /** Ids in one query: databases limit their parameters. */
 const IDS_AT_ONCE = 500

@@ -1,7 +1,7 @@
 /** Several sources as one. */
 
-import { type Claim, Owners, type TwinServers } from '../servers/owners.ts'
 import { SourceError, SourcePartlyUnavailable } from './errors.ts'
+import { type Claim, Owners, type TwinServers } from './owners.ts'
 import type { Server } from './server.ts'
 import type { CallOptions, ServerChange, Source } from './source.ts'
 

@@ -1,81 +1,8 @@
-/** Where servers come from, as configuration. A kind of source has a schema here and a factory in `servers/create.ts`. */
-import { host as hostSchema, table } from '@oriel/runtime'
+/** Where servers come from, as configuration. A kind of source has a schema here and a factory in `sources/create.ts`. */
 import * as Type from 'typebox'
 import { libvirtSourceConfig } from './libvirt/config.ts'
 import { qemuSourceConfig } from './qemu/config.ts'
-
-const host = hostSchema({ description: 'Name or address, as seen from the proxy.' })
-const port = Type.Integer({ minimum: 1, maximum: 65535, description: 'Where the console listens.' })
-const tlsPort = Type.Integer({ minimum: 1, maximum: 65535, description: 'Where it listens with TLS.' })
-
-/** The API's status names, as people know them from `openstack server list`. */
-export const statuses = [
-  'ACTIVE',
-  'BUILD',
-  'SHUTOFF',
-  'PAUSED',
-  'SUSPENDED',
-  'ERROR',
-  'RESCUE',
-  'VERIFY_RESIZE',
-  'SHELVED',
-  'SHELVED_OFFLOADED',
-  'SOFT_DELETED',
-  'DELETED',
-] as const
-export type Status = (typeof statuses)[number]
-
-export const staticServerConfig = table({
-  id: Type.String({ minLength: 1, description: 'What clients ask for, usually a UUID.' }),
-  name: Type.String({ minLength: 1, description: 'What people call it.' }),
-  project_id: Type.String({ minLength: 1, description: 'The project that owns it.' }),
-  user_id: Type.Optional(Type.String({ minLength: 1, description: 'The user who made it.' })),
-  status: Type.Enum([...statuses], { default: 'ACTIVE', description: "Nova's word for its state." }),
-  task_state: Type.Optional(Type.String({ minLength: 1, description: 'Such as migrating; absent: none.' })),
-  locked: Type.Boolean({ default: false, description: 'Shown to clients; a locked server still has its console.' }),
-  description: Type.Optional(Type.String({ description: 'Shown to clients from the microversion that has it.' })),
-  tags: Type.Array(Type.String(), {
-    default: [],
-    description: 'Shown to clients from the microversion that has them.',
-  }),
-  host: Type.Optional(
-    Type.String({ description: "The hypervisor; by default the first console's host. Empty: on no host, so 409." }),
-  ),
-  console_log: Type.Optional(
-    Type.String({ minLength: 1, description: 'Regular file with what the console has printed.' }),
-  ),
-  consoles: table(
-    {
-      vnc: Type.Optional(table({ host, port })),
-      serial: Type.Optional(table({ host, port })),
-      spice: Type.Optional(table({ host, port: Type.Optional(port), tls_port: Type.Optional(tlsPort) })),
-      mks: Type.Optional(
-        table({
-          host,
-          port,
-          internal_access_path: Type.Optional(
-            Type.String({ minLength: 1, description: 'What the proxy sends CONNECT for.' }),
-          ),
-        }),
-      ),
-    },
-    { default: {} },
-  ),
-})
-export type StaticServerConfig = Type.Static<typeof staticServerConfig>
-
-export const staticSourceConfig = table({
-  kind: Type.Literal('static', { description: 'Where the servers come from.' }),
-  servers: Type.Array(staticServerConfig, { default: [], description: 'Servers. Read again at SIGHUP.' }),
-  file: Type.Optional(
-    Type.String({
-      minLength: 1,
-      description:
-        'TOML with more [[servers]], read again when it changes and at SIGHUP. Relative to the working folder.',
-    }),
-  ),
-})
-export type StaticSourceConfig = Type.Static<typeof staticSourceConfig>
+import { staticSourceConfig } from './static/config.ts'
 
 export const sourceConfig = Type.Union([staticSourceConfig, qemuSourceConfig, libvirtSourceConfig])
 export type SourceConfig = Type.Static<typeof sourceConfig>

@@ -1,6 +1,22 @@
 /** A server's status: what people see, made of its vm_state and its task_state as Nova makes it. */
-import type { Status } from './config.ts'
 import type { Server, VmState } from './server.ts'
+
+/** The API's status names, as people know them from `openstack server list`. */
+export const statuses = [
+  'ACTIVE',
+  'BUILD',
+  'SHUTOFF',
+  'PAUSED',
+  'SUSPENDED',
+  'ERROR',
+  'RESCUE',
+  'VERIFY_RESIZE',
+  'SHELVED',
+  'SHELVED_OFFLOADED',
+  'SOFT_DELETED',
+  'DELETED',
+] as const
+export type Status = (typeof statuses)[number]
 
 /** The vm_state behind each status that can be configured. */
 export const vmStateOf = {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { combineSources, createStaticSource, type ServerChange, type Source, SourceError } from '../../src/index.ts'
-import type { StaticServerConfig } from '../../src/sources/config.ts'
+import type { StaticServerConfig } from '../../src/sources/static/config.ts'
 import { configOf, fakeSource, server } from '../support.ts'
 
 const ID = 'a-server'

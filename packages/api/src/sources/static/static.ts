@@ -1,11 +1,11 @@
 /** The static source: servers as the configuration lists them. */
 import { constants, open } from 'node:fs/promises'
 import type { Protocol } from '@oriel/contract'
-import type { StaticServerConfig, StaticSourceConfig } from '../config.ts'
 import { SourceError } from '../errors.ts'
 import type { Server } from '../server.ts'
 import type { ConsoleAddress, Source } from '../source.ts'
 import { vmStateOf } from '../status.ts'
+import type { StaticServerConfig, StaticSourceConfig } from './config.ts'
 
 /** How much of a console log is read, from its end. */
 const MAX_LOG_BYTES = 1_048_576

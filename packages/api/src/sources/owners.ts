@@ -1,6 +1,6 @@
 /** Decides which source an id belongs to if several sources know it. */
-import { isOff, type Server } from '../sources/server.ts'
-import type { Source } from '../sources/source.ts'
+import { isOff, type Server } from './server.ts'
+import type { Source } from './source.ts'
 
 /** A server, and the source that lists it. */
 export interface Claim {

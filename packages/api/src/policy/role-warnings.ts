@@ -1,17 +1,7 @@
-/** Role names in the configuration. */
-import { type ConfigFault, parsedText } from '@oriel/runtime'
-import type * as Type from 'typebox'
+/** Warnings about roles in the configuration that have no effect. */
+import type { ConfigFault } from '@oriel/runtime'
 import type { AuthConfig } from '../auth/config.ts'
 import { ADMIN_ROLE, type Policy, policyDefaults, SERVICE_ROLE } from './rules.ts'
-
-/** A role's name. Names are compared in lower case, as Keystone and oslo.policy do, and are kept so. */
-export const role = (options: Type.TStringOptions = {}): Type.TString =>
-  parsedText(parseRole, { minLength: 1, ...options })
-
-function parseRole(text: string): string {
-  if (text.trim() !== text) throw new TypeError('begins or ends with a blank, give the name of a role alone')
-  return text.toLowerCase()
-}
 
 /**
  * Warns about roles without effect: a static token's role that no rule names, and a rule's role that no static token has.

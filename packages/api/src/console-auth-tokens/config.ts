@@ -1,0 +1,32 @@
+/** The table `tokens`: where console auth tokens are kept, and for how long. */
+import { MAX_TIMER_SECONDS, secretString, table } from '@oriel/runtime'
+import * as Type from 'typebox'
+
+export const tokensConfig = table(
+  {
+    store: secretString({
+      default: 'sqlite:oriel.db',
+      description: 'sqlite:FILE, sqlite::memory:, postgres://USER:PASSWORD@HOST/DATABASE or mysql://… for MariaDB.',
+    }),
+    pool_max: Type.Integer({
+      ...{ default: 10, minimum: 1, maximum: 1000 },
+      description: 'Connections of this replica to a database server.',
+    }),
+    statement_timeout_ms: Type.Integer({
+      ...{ default: 5000, minimum: 100, maximum: 60_000 },
+      description: 'How long a database server may take for a statement.',
+    }),
+    ttl_seconds: Type.Integer({
+      ...{ default: 600, minimum: 0, maximum: 31_536_000 },
+      description: 'How long a console address may be opened.',
+    }),
+    sweep_seconds: Type.Integer({
+      default: 60,
+      minimum: 1,
+      maximum: MAX_TIMER_SECONDS,
+      description: 'How often expired tokens are removed.',
+    }),
+  },
+  { default: {} },
+)
+export type TokensConfig = Type.Static<typeof tokensConfig>

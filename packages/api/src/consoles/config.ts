@@ -1,0 +1,29 @@
+/** The table `consoles`: which console types are offered, and at which URL each is opened. */
+import type { OpenableConsoleType } from '@oriel/contract'
+import { table } from '@oriel/runtime'
+import * as Type from 'typebox'
+
+const consoleConfig = (enabled: boolean, baseUrl: string) =>
+  table(
+    {
+      enabled: Type.Boolean({ default: enabled, description: 'Whether consoles of this type are given out.' }),
+      base_url: Type.String({
+        default: baseUrl,
+        description:
+          'Where people open it; the token is added. In oriel, absent: at the listener of its proxy that serves this type.',
+      }),
+    },
+    { default: {} },
+  )
+
+export const consolesConfig = table(
+  {
+    novnc: consoleConfig(true, 'http://127.0.0.1:6080/vnc_lite.html'),
+    'spice-html5': consoleConfig(true, 'http://127.0.0.1:6082/spice_auto.html'),
+    'spice-direct': consoleConfig(true, 'http://127.0.0.1:13002/nova'),
+    serial: consoleConfig(true, 'ws://127.0.0.1:6083/'),
+    webmks: consoleConfig(false, 'http://127.0.0.1:6090/webmks.html'),
+  } satisfies Record<OpenableConsoleType, Type.TSchema>,
+  { default: {} },
+)
+export type ConsolesConfig = Type.Static<typeof consolesConfig>

@@ -1,0 +1,36 @@
+/** The table `policy`: the roles that each rule grants. */
+import { table } from '@oriel/runtime'
+import * as Type from 'typebox'
+import { role } from './role.ts'
+import { type PolicyRule, policyDefaults } from './rules.ts'
+
+const roles = (rule: PolicyRule, description: string) =>
+  Type.Array(role(), { default: [...policyDefaults[rule]], description })
+
+export const policyConfig = table(
+  {
+    'os_compute_api:os-remote-consoles': roles('os_compute_api:os-remote-consoles', 'Roles that may create consoles.'),
+    'os_compute_api:os-console-output': roles(
+      'os_compute_api:os-console-output',
+      'Roles that may read what a console has printed.',
+    ),
+    'os_compute_api:os-console-auth-tokens': roles(
+      'os_compute_api:os-console-auth-tokens',
+      'Roles that may ask where a token leads: those of proxies.',
+    ),
+    'os_compute_api:servers:index': roles('os_compute_api:servers:index', 'Roles that may list servers.'),
+    'os_compute_api:servers:detail': roles('os_compute_api:servers:detail', 'Roles that may list servers in full.'),
+    'os_compute_api:servers:show': roles('os_compute_api:servers:show', 'Roles that may see a server.'),
+    'oriel:sessions:admit': roles(
+      'oriel:sessions:admit',
+      'Roles that may admit and report sessions: those of proxies.',
+    ),
+    'oriel:sessions:list': roles('oriel:sessions:list', 'Roles that may list the sessions of their project.'),
+    'oriel:sessions:end': roles('oriel:sessions:end', 'Roles that may end the sessions of their project.'),
+    'oriel:console-auth-tokens:revoke': roles(
+      'oriel:console-auth-tokens:revoke',
+      'Roles that may revoke the tokens of a server.',
+    ),
+  },
+  { default: {}, description: 'Rule = roles that may.' },
+)

@@ -1,0 +1,41 @@
+/** The stores of the API, over one database. */
+import type { Secret } from '@oriel/runtime'
+import { createSqlStore } from './console-auth-tokens/sql-store.ts'
+import type { ConsoleAuthTokenStore } from './console-auth-tokens/store.ts'
+import { steadyClock } from './database/clock.ts'
+import { openDatabase, type StoreOptions } from './database/open.ts'
+import { createWriteProbe } from './database/write-probe.ts'
+import { createSqlSessionStore } from './sessions/sql-store.ts'
+import type { SessionStore } from './sessions/store.ts'
+
+/** What is kept in one database, over one pool of connections. Disposing of it closes them. */
+export interface Stores extends AsyncDisposable {
+  readonly tokens: ConsoleAuthTokenStore
+  readonly sessions: SessionStore
+}
+
+/**
+ * Opens the stores in the database that `name` names: `sqlite:FILE`, `sqlite::memory:`, `postgres://…` or `mysql://…`.
+ * @throws ConfigError that says what to do, when it cannot be opened or written.
+ * @throws StoreUnavailable when the database server does not answer within `startTimeoutMs`.
+ */
+export async function openStores(name: string | Secret, options: StoreOptions = {}): Promise<Stores> {
+  const { now = steadyClock() } = options
+  const db = await openDatabase(name, options)
+  const proveWrites = createWriteProbe(db, now)
+  return {
+    tokens: createSqlStore(db, now, proveWrites),
+    sessions: createSqlSessionStore(db, now, proveWrites),
+    [Symbol.asyncDispose]: () => db.destroy(),
+  }
+}
+
+/** The token store alone. Disposing of it closes its database. */
+export async function openTokenStore(
+  name: string | Secret,
+  options: StoreOptions = {},
+): Promise<ConsoleAuthTokenStore> {
+  const { now = steadyClock() } = options
+  const db = await openDatabase(name, options)
+  return createSqlStore(db, now, createWriteProbe(db, now))
+}
