@@ -64,7 +64,7 @@ function metricsIn(expr: string): { name: string; labels: string[] }[] {
   }))
 }
 
-/** Takes away what is no name of a metric: `$variables`, spans, texts in quotes outside of braces. */
+/** Removes everything but metric names: `$variables`, ranges, quoted texts outside of braces. */
 const bare = (expr: string) => expr.replaceAll(/\[[^\]]*\]/g, '').replaceAll(/\b\d+(\.\d+)?\b/g, '')
 
 async function expectKnown(exprs: readonly string[]) {

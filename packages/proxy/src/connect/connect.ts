@@ -293,7 +293,7 @@ function requireType({ consoles }: ListenerFacts, { url = '' }: IncomingMessage)
 function requireToken({ url = '', headers }: IncomingMessage): Secret {
   const token = requestToken(url, headers.cookie)
   if (token === undefined) throw new Refused('missing_token', 'neither query nor cookie has a token')
-  if (!isToken(token)) throw new Refused('unknown_token', 'what came as a token cannot be one')
+  if (!isToken(token)) throw new Refused('unknown_token', 'the token is malformed')
   return new Secret(token)
 }
 

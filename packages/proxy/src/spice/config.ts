@@ -1,4 +1,4 @@
-/** The parts of `proxy.toml` that concern native SPICE, and what can be wrong with them together. */
+/** The parts of `proxy.toml` that concern native SPICE, and the faults between them. */
 import {
   type ConfigFault,
   caFaults,
@@ -26,11 +26,11 @@ const oneOf = <const V extends readonly string[]>(values: V, value: V[number], d
 const address = (description: string) =>
   Object.assign(listenAddress(), { description: `${description} host:port; port 0 picks a free one.` })
 
-/** Where viewers connect unless it is told. */
+/** The default addresses for viewers. */
 export const DEFAULT_LISTEN = '127.0.0.1:5900'
 export const DEFAULT_TLS_LISTEN = '127.0.0.1:5901'
 
-/** `[spice]`: the side of viewers. */
+/** `[spice]`: the leg to viewers. */
 export const spiceTable = table({
   listen: Type.Optional(
     address(
@@ -78,7 +78,7 @@ export const spiceTable = table({
   }),
 })
 
-/** `[hypervisor.spice]`: the side of hypervisors. */
+/** `[hypervisor.spice]`: the leg to hypervisors. */
 export const spiceHypervisorTable = table({
   ca: Type.Optional(pem({ description: "Who signed the hypervisors' certificates. Default: those that Node knows." })),
   subject: text("The subject of a certificate that does not name its host; {host} stands for the host's name."),
@@ -92,14 +92,14 @@ export const spiceHypervisorTable = table({
   ),
 })
 
-/** The parts of the configuration that {@link spiceFaults} holds together. */
+/** The parts of the configuration that {@link spiceFaults} compares. */
 export interface SpiceConfigParts {
   readonly spice?: Type.Static<typeof spiceTable> | undefined
   readonly hypervisor: { readonly spice?: Type.Static<typeof spiceHypervisorTable> | undefined }
   readonly origin: { readonly trusted_proxies: readonly string[] }
 }
 
-/** What is wrong though each key is right by itself. */
+/** Finds faults between keys, each of which is valid by itself. */
 export function spiceFaults({ spice, hypervisor, origin }: SpiceConfigParts, isServed: boolean): ConfigFault[] {
   const { ca } = hypervisor.spice ?? {}
   const missing = { path: 'spice', message: 'a listener serves spice-direct: add the table [spice]' }
@@ -113,7 +113,7 @@ export function spiceFaults({ spice, hypervisor, origin }: SpiceConfigParts, isS
 
 function balancerFaults({ proxy_protocol }: Type.Static<typeof spiceTable>, trusted: readonly string[]): ConfigFault[] {
   if (!proxy_protocol || trusted.length > 0) return []
-  const message = 'nobody may send its header, name the balancers in origin.trusted_proxies'
+  const message = 'needs the addresses of the balancers in origin.trusted_proxies'
   return [{ path: 'spice.proxy_protocol', message }]
 }
 

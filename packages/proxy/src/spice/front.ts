@@ -1,4 +1,4 @@
-/** The native SPICE front as a whole: its ports, its keys and tickets, and the address that hands out `.vv` files. */
+/** The native SPICE frontend: its ports, keys and tickets, and the endpoint that serves `.vv` files. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseListen } from '@oriel/runtime'
 import { RateLimit } from '../admit/rate-limit.ts'
@@ -14,7 +14,7 @@ import { Tickets } from './session/tickets.ts'
 import type { ChannelName } from './wire/protocol.ts'
 import { createTicketKeys } from './wire/ticket-keys.ts'
 
-/** What the front shares with the rest of the proxy. */
+/** The objects that the frontend shares with the rest of the proxy. */
 export type SharedContext = Pick<
   SpiceContext,
   | 'authority'
@@ -31,7 +31,7 @@ export type SharedContext = Pick<
   | 'closing'
 >
 
-/** The parts of the configuration that the front reads. */
+/** The parts of the configuration that the frontend reads. */
 export type SpiceParts = Pick<ProxyConfig, 'authority' | 'spice' | 'hypervisor' | 'sessions'>
 
 /** The `[spice]` table, with its defaults. */
@@ -41,18 +41,18 @@ export interface SpiceFront extends AsyncDisposable {
   /** The bound `host:port` of the ports for SPICE clients. */
   readonly address?: string
   readonly tlsAddress?: string
-  /** Answers a request when its path is that of `.vv` files. @param path below the listener's prefix */
+  /** Answers a request for a `.vv` file. Returns false for other paths. @param path below the listener's prefix */
   answer(listener: string, path: string, request: IncomingMessage, response: ServerResponse): boolean
   /**
-   * Takes certificates, authorities and the hypervisors' ticket from a configuration that was read anew, for whatever opens
-   * from now on. A certificate that is unusable leaves the old one where it is.
+   * Applies certificates, CAs and the hypervisors' ticket from a reloaded configuration to new connections. Keeps the old
+   * certificate if the new one is unusable.
    */
   reload(config: SpiceParts): void
-  /** Stops listening. Sessions that are open stay. */
+  /** Stops listening. Open sessions continue. */
   stop(): void
 }
 
-/** Spans and bounds that no operator was ever in need of. */
+/** Timeouts and limits without a configuration key. */
 export interface SpiceBounds {
   readonly handshakeTimeoutMs: number
   readonly legTimeoutMs: number
@@ -67,7 +67,7 @@ export interface SpiceBounds {
   readonly maxTicketsPerToken: number
 }
 
-/** Those of every proxy; tests choose their own. */
+/** The bounds in production; tests choose their own. */
 export const spiceBounds: SpiceBounds = {
   handshakeTimeoutMs: 10_000,
   legTimeoutMs: 20_000,
@@ -76,17 +76,17 @@ export const spiceBounds: SpiceBounds = {
   flushTimeoutMs: 2_000,
   maxWaiting: 1024,
   maxWaitingPerClient: 32,
-  // A SPICE client sends link and ticket at once. When all places are taken, a client that takes longer is replaced.
+  // A SPICE client sends link and ticket at once. When all slots are taken, a client that takes longer is replaced.
   displacedAfterMs: 2_000,
   maxChannels: 64,
   maxTickets: 20_000,
-  // A person who opens the link again gets another file. One token may be for as many sessions.
+  // A user who opens the link again gets another file, so one token may have several tickets.
   maxTicketsPerToken: 32,
 }
 
 /**
- * Starts the front. Disposal drops what is still open.
- * @throws ListenError when an address cannot be bound; Error when the host makes no RSA keys of 1024 bits
+ * Starts the frontend. Disposal drops all open connections.
+ * @throws ListenError if an address cannot be bound; Error if the host cannot create RSA keys of 1024 bits
  */
 export async function startSpiceFront(
   shared: SharedContext,
@@ -98,7 +98,7 @@ export async function startSpiceFront(
   await using opened = new AsyncDisposableStack()
   const keys = opened.use(
     await createTicketKeys((cause) =>
-      shared.log.error({ err: cause }, 'no new key for SPICE tickets; the old one stays'),
+      shared.log.error({ err: cause }, 'cannot create a new key for SPICE tickets; keeping the old one'),
     ),
   )
   const tickets = opened.use(
@@ -126,14 +126,14 @@ export async function startSpiceFront(
     answer: (listener, path, request, response) => {
       if (!VV_PATHS.includes(path)) return false
       answerVv(context, vv, listener, request, response).catch((err) => {
-        shared.log.error({ err }, 'serving a .vv file failed by a fault of the proxy')
+        shared.log.error({ err }, 'serving a .vv file failed because of a fault of the proxy')
         response.destroy()
       })
       return true
     },
     reload: (next) => {
       settings = { ...settings, security: securityOf(next.hypervisor) }
-      // Without the table, what is shown stays: no listener is closed before the next start.
+      // If the table was removed, keep the certificate: listeners stay open until the next start.
       if (next.spice) ca = next.spice.tls?.ca
       replaceCertificate(listeners.secure, next, shared.log)
     },
@@ -147,7 +147,7 @@ interface Listeners {
   readonly secure?: NativeListener
 }
 
-/** With TLS, a port in clear is opened only when it is asked for, and only sends clients to the other one. */
+/** With TLS, opens a plaintext port only if it is configured; that port only refers clients to the TLS port. */
 async function startListeners(
   context: SpiceContext,
   { listen, tls_listen, tls, proxy_protocol: proxyProtocol }: SpiceConfig,
@@ -164,7 +164,7 @@ async function startListeners(
   }
   if (!tls) {
     const clear = await start({ address: listen ?? DEFAULT_LISTEN })
-    context.log.warn({ address: clear.address }, 'native SPICE is served in clear: configure spice.tls')
+    context.log.warn({ address: clear.address }, 'native SPICE is served in plaintext: configure spice.tls')
     return { clear }
   }
   const secure = await start({
@@ -184,7 +184,7 @@ function replaceCertificate(
   try {
     listener.secure({ cert, key: key.reveal() })
   } catch (err) {
-    log.error({ listener: listener.address, err }, 'the new certificate is unusable, the old one stays')
+    log.error({ listener: listener.address, err }, 'the new certificate is unusable; keeping the old one')
   }
 }
 
@@ -214,7 +214,7 @@ function securityOf({ spice, hosts }: SpiceParts['hypervisor']): SpiceSettings['
   return { ca, subject, hosts, allowPlaintext: allow_plaintext, password }
 }
 
-/** With TLS the file names that port alone. */
+/** With TLS, the file contains only the TLS port. */
 function vvOptions(
   spice: SpiceConfig,
   { clear, secure }: Listeners,

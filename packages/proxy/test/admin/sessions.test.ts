@@ -18,7 +18,7 @@ describe('/sessions', () => {
   afterEach(() => void vi.useRealTimers())
 
   it('lists what is open: who, where, since when, how much, and how long without input', async () => {
-    // Time passes only when it is told to.
+    // The test advances the clock by hand.
     vi.useFakeTimers({ toFake: ['performance'] })
     await using it = await withAdmin()
     expect(await it.list()).toEqual([])

@@ -35,7 +35,7 @@ export interface Cloud extends AsyncDisposable {
   revoke(): void
   /** The same, and Keystone refuses the password from now on. */
   forget(): void
-  /** PEM of whoever signed the certificate, with `tls`. */
+  /** PEM of the certificate's CA, with `tls`. */
   readonly ca: string
   readonly caFile: string
 }
@@ -49,7 +49,7 @@ export async function startCloud({ tls = false, names = ['localhost'] } = {}): P
   const nova = opened.use(await startNovaStub({ tokens: { [TOKEN]: CONSOLE }, adminToken: 'unused' }))
   const pki = tls ? opened.use(await temporaryPki({ names })) : undefined
   const pem = (name: string) => readFile(join(pki!.path, name), 'utf8')
-  // Whoever asked may be gone meanwhile, and so may Nova.
+  // The client may have disconnected meanwhile, and Nova may have closed.
   const handler: RequestListener = (request, response) => void answer(request, response).catch(() => response.destroy())
   const server = pki
     ? createSecureServer({ cert: await pem('server-cert.pem'), key: await pem('server-key.pem') }, handler)

@@ -30,7 +30,7 @@ const consoleAt = (changes: Partial<AdmittedConsole> = {}): AdmittedConsole => (
   ...changes,
 })
 
-/** An API that admits every token, unless it is told otherwise. */
+/** An API that admits every token, unless the test configures another answer. */
 async function playApi(console: AdmittedConsole) {
   const api = {
     beats: [] as Beat[],
@@ -92,7 +92,7 @@ const authorityOf = (api: Api, log = capture().logger) =>
 const admit = (authority: ReturnType<typeof authorityOf>, signal = new AbortController().signal, token = TOKEN) =>
   authority.admit(new Secret(token), { address: '10.0.0.9' }, signal)
 
-/** A proxy in front of a hypervisor that serves whoever comes, and an API. */
+/** A proxy with an API and a hypervisor that serves every connection. */
 async function running(toml = '', changes: Partial<AdmittedConsole> = {}) {
   await using scope = new AsyncDisposableStack()
   const hypervisor = scope.use(

@@ -53,7 +53,7 @@ async function sayUpTo(peer: Peer, dialogue: Dialogue, limit: number): Promise<b
 
 const total = (dialogue: Dialogue) => dialogue.reduce((sum, [said]) => sum + said.length, 0)
 
-/** Nothing is left of what was cut, and whoever comes next gets a console. */
+/** Expects that the cut connection left no state, and that the next client gets a console. */
 async function expectUnharmed({ proxy, address, log }: Running): Promise<void> {
   await expect.poll(() => proxy.sessions()).toEqual([])
   expect(log.text()).not.toContain('a fault of the proxy')

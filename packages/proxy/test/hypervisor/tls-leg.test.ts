@@ -30,7 +30,7 @@ beforeAll(async () => {
 afterAll(() => pki[Symbol.asyncDispose]())
 afterEach(() => vi.unstubAllEnvs())
 
-/** A leg over TLS after its handshake, with what came beyond it. */
+/** A leg over TLS after its handshake, with the bytes that followed it. */
 async function secured({ host, port }: Pick<VencryptServer, 'host' | 'port'>, trusted = ca) {
   const dialled = await connectHypervisor({ host, port }, never)
   const tls = {

@@ -13,7 +13,7 @@ import { authorityOf, type Cloud, signInAt, startCloud } from '../authority/clou
 const parts = new AsyncDisposableStack()
 afterAll(() => parts.disposeAsync())
 
-/** A fatal TLS alert, with which some servers answer what is no TLS. */
+/** A fatal TLS alert, with which some servers answer plaintext. */
 const ALERT = Buffer.from('15030100020246', 'hex')
 const PAGE = '<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>'
 const servers = {

@@ -226,7 +226,7 @@ describe('the leg to the hypervisor', () => {
         () => true,
         () => false,
       )
-    const closed = { reason: 'console_lost', detail: 'it takes no input', channel: `${name}:0` }
+    const closed = { reason: 'console_lost', detail: 'the hypervisor reads no input', channel: `${name}:0` }
     await expect.poll(() => run.log.records('channel closed')).toMatchObject([closed])
     await expect.poll(() => run.proxy.sessions()).toHaveLength(name === 'main' ? 0 : 1)
   })
@@ -310,7 +310,7 @@ describe('the guest behind the port', () => {
 
   it.each([
     ['warn', foreign, 'another machine answered'],
-    ['warn', nameless, 'the guest told no UUID'],
+    ['warn', nameless, 'the hypervisor sent no UUID of the guest'],
     ['off', foreign, undefined],
     ['off', nameless, undefined],
   ] as const)('with identity = %s lets the session go on', async (identity, script, line) => {
@@ -374,8 +374,8 @@ describe('messages of the viewer', () => {
     await peer.send(bytes)
     await peer.closed()
     await expect.poll(() => arrived).toEqual([Buffer.alloc(0)])
-    expect(run.log.records('message against the policy')).toMatchObject([{ channel: `${name}:0`, policy: 'enforce' }])
-    expect(run.log.records('message against the policy')[0]!.why).toContain(why)
+    expect(run.log.records('message violates the policy')).toMatchObject([{ channel: `${name}:0`, policy: 'enforce' }])
+    expect(run.log.records('message violates the policy')[0]!.why).toContain(why)
     expect(run.proxy.sessions()).toHaveLength(1)
   })
 
@@ -395,7 +395,7 @@ describe('messages of the viewer', () => {
     const { peer } = await view(run, ticket, { name: 'inputs', connectionId: CONNECTION_ID })
     await peer.send(Buffer.concat([message(115), message(115)]))
     await expect
-      .poll(() => run.log.records('message against the policy'))
+      .poll(() => run.log.records('message violates the policy'))
       .toMatchObject([{ policy: 'watch', type: 115 }])
     expect(run.proxy.sessions()).toHaveLength(1)
   })
@@ -407,7 +407,7 @@ describe('a live migration', () => {
   const switchHost = (host: string, port: number) =>
     message(111, buildMigrationTarget({ host, port, tlsPort: 0, subject: '' }))
 
-  /** A hypervisor whose main says what it is told to, and another one that counts its links. */
+  /** A hypervisor whose main channel sends the test's messages, and another one that counts its links. */
   async function twoHosts(toml: string, ready = async () => {}) {
     await using opened = new AsyncDisposableStack()
     const keys = opened.use(await createTicketKeys(() => {}))

@@ -1,4 +1,4 @@
-/** The front towards viewers: what is no link, whose ticket is whose, and which channels it admits. */
+/** The frontend towards viewers: malformed links, the tickets of several sessions, and the channels that it admits. */
 import { hex, type Peer } from '@oriel/testkit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'

@@ -1,7 +1,7 @@
-/** Which links a ticket admits. A pure table: what a link asks for, and how the ticket stands. */
+/** Decides which links a ticket admits, from the link and the ticket's state. Has no side effects. */
 import { channelTypes } from '../wire/protocol.ts'
 
-/** What is done with a link. */
+/** What the proxy does with a link. */
 export type Verdict =
   /** Begins a session, in place of one that this ticket has open. */
   | 'open'
@@ -9,7 +9,7 @@ export type Verdict =
   | 'migrate'
   /** A further channel of the open session. */
   | 'join'
-  /** The client hears "permission denied", whatever the reason was. */
+  /** Answers "permission denied", whatever the reason. */
   | 'refuse'
 
 export interface TicketState {
@@ -17,9 +17,9 @@ export interface TicketState {
   readonly mayOpen: boolean
   readonly session?:
     | {
-        /** As MAIN_INIT told it; `undefined` before. */
+        /** The id from MAIN_INIT; `undefined` before that message. */
         readonly connectionId: number | undefined
-        /** Whether the machine's UUID was found right, or does not matter. */
+        /** Whether the machine's UUID was verified, or need not be. */
         readonly identified: boolean
         /** Whether a migration has a target that may be connected to. */
         readonly migrating: boolean

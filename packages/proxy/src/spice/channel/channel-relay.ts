@@ -1,7 +1,7 @@
 /**
- * The relay of one channel. Towards the client every message begins in a TLS record of its own: spice-gtk waits for the
- * socket and never asks whether decrypted bytes are left, so what shares a record with an earlier message is seen too
- * late. Towards the hypervisor a message passes when the policy has seen its header.
+ * The relay of one channel. Towards the client, every message begins in a separate TLS record: spice-gtk waits for the
+ * socket without checking for bytes that are already decrypted, so it would see a second message in the same record too
+ * late. Towards the hypervisor, a message is forwarded once the policy has checked its header.
  */
 
 import type { Socket } from 'node:net'
@@ -28,16 +28,16 @@ export interface ChannelRelayOptions {
   readonly format: HeaderFormat
   /** Whether messages that the policy does not list end the channel, or are only logged. */
   readonly policy: 'enforce' | 'watch'
-  /** What the client gets of a piece; `undefined`: nothing, for now. Default: all of it. */
+  /** Returns the bytes to send to the client for a piece, or `undefined` to hold it back. Default: the whole piece. */
   readonly filter?: ((piece: Piece) => Buffer | undefined) | undefined
   readonly count: { toClient(bytes: number): void; toConsole(bytes: number): void }
-  /** How long the hypervisor may take nothing at all while something waits for it. */
+  /** How long the hypervisor may read nothing while bytes wait for it. */
   readonly stalledAfterMs: number
-  /** How long the client may take to close after the hypervisor did. */
+  /** How long the client may take to close after the hypervisor has closed. */
   readonly closeTimeoutMs: number
 }
 
-/** Types of the inputs channel from here on are keys and pointer moves. */
+/** The first message type of the inputs channel for keys and pointer moves. */
 const FIRST_INPUT_TYPE = 101
 
 export class ChannelRelay implements Channel {
@@ -65,7 +65,7 @@ export class ChannelRelay implements Channel {
     return this.#hypervisor.socket.readableLength + this.#client.socket.writableLength
   }
 
-  /** Relays until one side ends. Never rejects: it tells why it ended, and leaves both legs closed or closing. */
+  /** Relays until one side ends. Never rejects; resolves to the reason, with both legs closed or closing. */
   async run(): Promise<Ending> {
     const ending = await Promise.race([settled(this.#toClient()), settled(this.#toConsole())])
     if (ending.reason === 'console_closed') this.#closeClient()
@@ -97,7 +97,7 @@ export class ChannelRelay implements Channel {
     }
   }
 
-  /** Whatever is written before an earlier write has left is joined with it into one record. */
+  /** Waits for each write to be flushed: a write behind a pending one would share its TLS record. */
   async #writeToClient(bytes: Buffer): Promise<void> {
     this.blockedSinceMs = performance.now()
     await orEnding(written(this.#client.socket, bytes), 'client_lost')
@@ -124,12 +124,12 @@ export class ChannelRelay implements Channel {
     }
   }
 
-  /** Until the hypervisor has taken what was written, or is gone: the client is not read meanwhile. */
+  /** Waits until the hypervisor has read the written bytes or has closed. Meanwhile the client is not read (backpressure). */
   async #drained(): Promise<void> {
     const { socket } = this.#hypervisor
     if (socket.destroyed) return
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const stalled = () => reject(new ChannelFault({ reason: 'console_lost', detail: 'it takes no input' }))
+    const stalled = () => reject(new ChannelFault({ reason: 'console_lost', detail: 'the hypervisor reads no input' }))
     const timer = setTimeout(stalled, this.#options.stalledAfterMs)
     socket.once('drain', resolve).once('close', resolve)
     try {
@@ -146,18 +146,18 @@ export class ChannelRelay implements Channel {
     const why = objection(name, message, session.migrating)
     if (why === undefined) return
     const { type, size } = message
-    if (!this.#watched.has(type)) this.#log.warn({ type, size, why, policy }, 'message against the policy')
+    if (!this.#watched.has(type)) this.#log.warn({ type, size, why, policy }, 'message violates the policy')
     this.#watched.add(type)
     if (policy === 'enforce')
       throw new ChannelFault({ reason: 'protocol_error', detail: `${name} message ${type}: ${why}` })
   }
 
-  /** What was read from the hypervisor is on its way; the client may take it, and close. */
+  /** Ends the client's socket after the last bytes from the hypervisor, and destroys it if the client does not close in time. */
   #closeClient(): void {
     const { socket } = this.#client
     const timer = setTimeout(() => socket.destroy(), this.#options.closeTimeoutMs)
     socket.once('close', () => clearTimeout(timer))
-    // What the client still sends is read to its end by the other direction: unread, it would turn the close into a reset.
+    // The other direction keeps reading the client: closing a socket with unread data would send a reset.
     socket.end()
   }
 }
@@ -168,7 +168,7 @@ function written(socket: Socket, bytes: Buffer): Promise<void> {
   return promise
 }
 
-/** `work`, whose failure means that the connection broke. */
+/** Awaits `work`, and treats its failure as a lost connection. */
 async function orEnding<T>(work: Promise<T>, reason: 'client_lost' | 'console_lost'): Promise<T> {
   try {
     return await work

@@ -1,4 +1,4 @@
-/** One connection of a SPICE client, from its first byte to its last. `serve` lists the steps; each may refuse. */
+/** Handles one connection of a SPICE client from its first byte to its last. `serve` lists the steps; each may refuse. */
 import type { Socket } from 'node:net'
 import type { Logger } from '@oriel/runtime'
 import type { Place } from '../../admit/limits.ts'
@@ -28,7 +28,7 @@ import { type HypervisorLeg, openLeg } from './hypervisor-leg.ts'
 import { mainFilter } from './main-channel.ts'
 import { refuse, WrongLink, WrongTicket } from './refuse.ts'
 
-/** A connection on which the first byte may be read. */
+/** A connection that is ready to be read. */
 export interface Connection {
   readonly socket: Socket
   readonly client: string
@@ -36,11 +36,11 @@ export interface Connection {
   readonly listener: string
   /** Aborts when link and ticket take too long, unless `settled` was called before, or when the proxy closes. */
   readonly signal: AbortSignal
-  /** Says that the client has authenticated itself. */
+  /** Called once the client has authenticated itself. */
   readonly settled: () => void
 }
 
-/** Deals with one connection until it is closed. Never rejects. */
+/** Handles one connection until it is closed. Never rejects. */
 export async function handleConnection(context: SpiceContext, connection: Connection): Promise<void> {
   const { socket, client, listener } = connection
   const reader = new SocketReader(socket)
@@ -56,7 +56,7 @@ export async function handleConnection(context: SpiceContext, connection: Connec
   }
 }
 
-/** A client that has said what it wants. */
+/** A client that has sent its link message. */
 interface Arrival {
   readonly connection: Connection
   readonly reader: SocketReader
@@ -87,7 +87,7 @@ const stateOf = ({ connectionId, identified, awaitsMigration }: SpiceSession) =>
   migrating: awaitsMigration,
 })
 
-/** The main channel of a new session: it takes a place, and ends what stands in its way. */
+/** Opens the main channel of a new session: takes a slot, and ends an earlier session on the console. */
 async function openSession(context: SpiceContext, arrival: Arrival, ticket: Ticket): Promise<void> {
   const { settings, log } = context
   const { instance, tokenDigest, expiresAt } = ticket.grant
@@ -109,7 +109,7 @@ async function openSession(context: SpiceContext, arrival: Arrival, ticket: Tick
   }
 }
 
-/** From now on the session is listed, counted and timed. */
+/** Adds the session to the list, the metrics and the timers. */
 function register(
   { metrics, sessions, timing, budget }: SpiceContext,
   session: SpiceSession,
@@ -124,7 +124,7 @@ function register(
   countBuffered(session, budget)
 }
 
-/** A further channel, or the second main channel, to the target of a migration. */
+/** Opens a further channel, or the second main channel, to the target of a migration. */
 async function joinSession(
   context: SpiceContext,
   arrival: Arrival,
@@ -137,7 +137,7 @@ async function joinSession(
   })
 }
 
-/** Opens the hypervisor's leg, tells the client that it may go on, and relays until either side ends. */
+/** Opens the hypervisor's leg, accepts the client's link, and relays until either side ends. */
 async function runChannel(
   context: SpiceContext,
   { connection: { socket }, reader, link }: Arrival,
@@ -175,7 +175,7 @@ async function openWhileClientWaits(
 ): Promise<HypervisorLeg> {
   const { settings, timing, closing } = context
   const gone = new AbortController()
-  const left = () => gone.abort(new SocketEnded('the client left before its channel opened'))
+  const left = () => gone.abort(new SocketEnded('the client disconnected before its channel opened'))
   socket.once('close', left)
   if (socket.destroyed) left()
   try {
@@ -193,7 +193,7 @@ async function openWhileClientWaits(
   }
 }
 
-/** The client's own words, but for what would break the link or lead it past the proxy. */
+/** Forwards the client's capabilities, except those that would break the link or lead the client past the proxy. */
 function linkForHypervisor(link: ClientLink, { identity, migrationHosts }: SpiceSettings): LinkMessage {
   const { connectionId, channelType, channelId, common, channel, name } = link
   const rules = { identify: identity !== 'off', migrate: migrationHosts.any }
@@ -201,13 +201,14 @@ function linkForHypervisor(link: ClientLink, { identity, migrationHosts }: Spice
   return { connectionId, channelType, channelId, common: commonForHypervisor(common), channel: words }
 }
 
-/** The client was promised what the table says; a hypervisor that has less is worth a line. */
+/** Logs capabilities that the proxy has announced to the client, from its table, but the hypervisor lacks. */
 function noteLacking(log: Logger, { name }: ClientLink, { reply }: HypervisorLeg): void {
   const missing = lacking(serverCapabilities[name], reply.channel)
-  if (missing) log.debug({ channel: name, missing }, 'the hypervisor lacks capabilities that the client was promised')
+  if (missing)
+    log.debug({ channel: name, missing }, 'the hypervisor lacks capabilities that the proxy announced to the client')
 }
 
-/** The same ticket again: the viewer comes back, or follows its machine, before its old connections were seen to end. */
+/** Ends the ticket's earlier session: the viewer reconnected, or followed a migration, before its old connections closed. */
 function endEarlier({ session }: Ticket): void {
   if (!session) return
   const [reason, detail] = session.migrating
@@ -216,18 +217,18 @@ function endEarlier({ session }: Ticket): void {
   session.end({ reason, detail })
 }
 
-/** A place among all sessions; that of a session which this one would end counts as free. @throws Refused */
+/** Takes a slot for the session. The slot of a session that it would replace counts as free. @throws Refused */
 function placeFor(context: SpiceContext, session: SpiceSession): Place | Promise<Place> {
   refuseInUse(context, session)
   const replaces = context.byInstance.get(session.facts.instance)?.facts
   return context.places.enter({ ...session.facts, ...(replaces ? { replaces } : {}) })
 }
 
-/** A hypervisor serves one viewer. Whoever comes second, and has a place, takes that of the first, or is refused. */
+/** QEMU serves one SPICE client at a time: a second client either takes the console over or is refused (`spice.in_use`). */
 function makeWay(context: SpiceContext, session: SpiceSession): void {
   const { byInstance, log } = context
   const { instance, client } = session.facts
-  // It was ended while it waited for its place.
+  // The session may have been ended while it waited for its slot.
   session.signal.throwIfAborted()
   refuseInUse(context, session)
   const earlier = byInstance.get(instance)
@@ -246,10 +247,10 @@ function refuseInUse({ byInstance, settings, log }: SpiceContext, session: Spice
   const earlier = byInstance.get(session.facts.instance)
   if (!earlier || settings.inUse !== 'refuse') return
   log.info({ earlier: partyOf(earlier), later: partyOf(session) }, 'console in use')
-  throw new Refused('too_many', `${session.facts.client} wants the console that ${earlier.facts.client} uses`)
+  throw new Refused('too_many', `${session.facts.client} requests the console that ${earlier.facts.client} uses`)
 }
 
-/** Who has a session, for audit: the authority may know more of the token with this digest. */
+/** Identifies a session's user for audit: the authority may be able to resolve the token's digest. */
 const partyOf = ({ id, facts }: SpiceSession) => ({
   ...{ session: id, instance: facts.instance, client: facts.client, digest: facts.tokenDigest.slice(0, 12) },
 })
@@ -260,6 +261,6 @@ function refuseWhenDraining({ draining }: SpiceContext): void {
 
 function write(socket: Socket, bytes: Buffer): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  socket.write(bytes, (cause) => (cause ? reject(new SocketEnded('the client left', { cause })) : resolve()))
+  socket.write(bytes, (cause) => (cause ? reject(new SocketEnded('the client disconnected', { cause })) : resolve()))
   return promise
 }

@@ -1,4 +1,4 @@
-/** What the connections of all SPICE clients share. */
+/** The objects that the connections of all SPICE clients share. */
 import type { AddressSet, Logger } from '@oriel/runtime'
 import type { ForwardedHeader } from '../../admit/forwarded.ts'
 import type { Limits, Places } from '../../admit/limits.ts'
@@ -13,30 +13,30 @@ import type { TicketKeys } from '../wire/ticket-keys.ts'
 import type { SpiceSecurity } from './hypervisor-leg.ts'
 import type { MainRules } from './main-channel.ts'
 
-/** What the configuration decides. */
+/** The settings from the configuration. */
 export interface SpiceSettings extends MainRules {
   readonly policy: 'enforce' | 'watch'
-  /** What happens to a session of a machine for which another ticket opens one. */
+  /** Whether a second viewer of a machine takes the session over or is refused. */
   readonly inUse: 'take_over' | 'refuse'
   readonly graceMs: number
   readonly maxChannels: number
-  /** From the ticket to the hypervisor's result: the target of a migration may take ten seconds. */
+  /** Deadline from the ticket to the hypervisor's result: the target of a migration may take ten seconds. */
   readonly legTimeoutMs: number
-  /** How long the answer to a wrong ticket is held back. */
+  /** The delay of the answer to a wrong ticket. */
   readonly wrongTicketDelayMs: number
-  /** How long a client may take to read why it was refused, and to close. */
+  /** How long a refused client may take to read the answer and close. */
   readonly flushTimeoutMs: number
   readonly enforceTokenExpiry: boolean
   readonly security: SpiceSecurity
 }
 
-/** What connections share: one object for the whole proxy. */
+/** Shared by all connections: one object for the whole proxy. */
 export interface SpiceContext {
   readonly settings: SpiceSettings
   readonly keys: TicketKeys
   readonly tickets: Tickets
   readonly authority: Authority
-  /** Where a token is used up, when its file is given. */
+  /** Marks a single-use token as used when its file is served. */
   readonly limits: Pick<Limits, 'use'>
   readonly places: Places
   readonly sessions: Sessions
@@ -51,6 +51,6 @@ export interface SpiceContext {
   readonly metrics: ProxyMetrics
   readonly log: Logger
   readonly draining: () => boolean
-  /** Aborts when connections that are not through yet must give up. */
+  /** Aborts when connections that are still opening must be dropped. */
   readonly closing: AbortSignal
 }

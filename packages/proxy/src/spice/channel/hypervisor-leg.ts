@@ -1,6 +1,6 @@
 /**
- * The leg to a SPICE server: TLS first, the link with the client's own capabilities, the hypervisor's ticket. The proxy
- * is an ordinary client there.
+ * Opens the leg to a SPICE server, as an ordinary client: first TLS, then the link with the client's capabilities, then the
+ * hypervisor's ticket.
  */
 import type { Socket } from 'node:net'
 import { deadline, isLoopback, type Secret } from '@oriel/runtime'
@@ -38,14 +38,14 @@ export interface SpiceSecurity extends DialTls {
 }
 
 export interface LegDeadlines {
-  /** For TCP and TLS together. */
+  /** Deadline for TCP and TLS together. */
   readonly dialTimeoutMs: number
-  /** For all of it: while a machine migrates, its target may take ten seconds to answer. */
+  /** Deadline for the whole link: while a machine migrates, its target may take ten seconds to answer. */
   readonly timeoutMs: number
   readonly signal: AbortSignal
 }
 
-/** A leg on which both sides may send messages now. */
+/** An established leg, on which both sides may send messages. */
 export interface HypervisorLeg {
   readonly socket: Socket
   readonly reader: SocketReader
@@ -72,8 +72,8 @@ export function openLeg(
 }
 
 /**
- * Whether a main channel could be opened, asked without disturbing a session that is open: the connection ends before
- * the ticket. @throws Refused; the signal's reason once it aborts
+ * Tests whether a main channel can be opened. Closes the connection before the ticket, so that an open session is not
+ * disturbed. @throws Refused; the signal's reason once it aborts
  */
 export function probe(target: SpiceTarget, security: SpiceSecurity, deadlines: LegDeadlines): Promise<void> {
   const common = [authSelection | authSpice | miniHeader]
@@ -84,7 +84,7 @@ export function probe(target: SpiceTarget, security: SpiceSecurity, deadlines: L
   })
 }
 
-/** Runs `work` with a deadline of its own, and says in a Refused what went wrong. */
+/** Runs `work` with a deadline, and converts its failure to a Refused. */
 async function withDeadline<T>(
   target: SpiceTarget,
   { timeoutMs, signal }: LegDeadlines,
@@ -96,12 +96,12 @@ async function withDeadline<T>(
   } catch (cause) {
     if (signal.aborted) throw signal.reason
     if (limit.passed)
-      throw new Refused('console_timeout', `${targetText(target)}: no link in ${timeoutMs} ms`, { cause })
+      throw new Refused('console_timeout', `${targetText(target)}: no link within ${timeoutMs} ms`, { cause })
     throw cause instanceof Refused ? cause : new Refused('console_unreachable', reasonOf(target, cause), { cause })
   }
 }
 
-/** Link error 6 comes where a hypervisor protects only some of its channels. */
+/** Retries in plaintext after link error 6, which a hypervisor returns if it protects only some of its channels. */
 async function linked(
   target: SpiceTarget,
   link: LinkMessage,
@@ -114,11 +114,14 @@ async function linked(
   if (tried && tried.reply.error !== linkErrors.need_unsecured) return accepted(tried, link)
   tried?.socket.destroy()
   if (port === undefined)
-    throw new Refused('security_failed', `${host} wants this channel in clear, and names no port for it`)
+    throw new Refused(
+      'security_failed',
+      `${host} requires plaintext for this channel, but its plaintext port is unknown`,
+    )
   if (!mayBeClear(host, security)) {
     throw new Refused(
       'security_failed',
-      `${host} offers no TLS, and hypervisor.spice.allow_plaintext does not allow less`,
+      `${host} offers no TLS for this channel, and hypervisor.spice.allow_plaintext forbids plaintext`,
     )
   }
   return accepted(await linkAt(host, port, undefined, link, deadlines, signal), link)
@@ -136,12 +139,12 @@ function accepted(leg: HypervisorLeg, link: LinkMessage): HypervisorLeg {
 function objectionTo({ reply, encrypted }: HypervisorLeg, { common }: LinkMessage): string | undefined {
   const { error } = reply
   if (error === linkErrors.need_secured)
-    return `the hypervisor wants TLS${encrypted ? '' : ', but no tls_port is known'}`
+    return `the hypervisor requires TLS${encrypted ? '' : ', but no tls_port is known'}`
   if (error !== linkErrors.ok) return `the hypervisor answers ${linkErrorText(error)}`
   if (has(reply.common, authSelection) && !has(reply.common, authSpice)) {
-    return has(reply.common, authSasl) ? 'the hypervisor wants SASL' : 'the hypervisor takes no ticket'
+    return has(reply.common, authSasl) ? 'the hypervisor requires SASL' : 'the hypervisor does not accept tickets'
   }
-  if (has(common, miniHeader) && !has(reply.common, miniHeader)) return 'the hypervisor has no MINI_HEADER'
+  if (has(common, miniHeader) && !has(reply.common, miniHeader)) return 'the hypervisor does not support MINI_HEADER'
   return undefined
 }
 
@@ -176,15 +179,12 @@ async function authenticate(
   if (result.equals(MAGIC)) throw new Refused('security_failed', 'the hypervisor refused the authentication mechanism')
   const code = result.readUInt32LE()
   if (code === linkErrors.permission_denied) {
-    throw new Refused(
-      'security_failed',
-      'the hypervisor wants a ticket of its own: is hypervisor.spice.password right?',
-    )
+    throw new Refused('security_failed', 'the hypervisor rejects the ticket: is hypervisor.spice.password right?')
   }
   if (code !== linkErrors.ok) throw new Refused('security_failed', `the hypervisor's result is ${linkErrorText(code)}`)
 }
 
-/** Ends the socket when the signal aborts meanwhile, or when `work` fails. */
+/** Runs `work`. Destroys the socket if the signal aborts meanwhile or `work` fails. */
 async function ended<T>({ socket }: { socket: Socket }, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   const abort = () => socket.destroy()
   if (signal.aborted) abort()
@@ -200,6 +200,6 @@ async function ended<T>({ socket }: { socket: Socket }, signal: AbortSignal, wor
 }
 
 function reasonOf(target: SpiceTarget, cause: unknown): string {
-  const what = cause instanceof LinkFault ? 'it does not speak SPICE: ' : ''
+  const what = cause instanceof LinkFault ? 'the server does not speak SPICE: ' : ''
   return `${targetText(target)}: ${what}${(cause as Error).message}`
 }

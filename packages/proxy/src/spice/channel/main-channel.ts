@@ -1,6 +1,6 @@
 /**
- * What the hypervisor says on the main channel, read message by message: the session's id, the guest's UUID, the list of
- * channels, and where a live migration leads. Everything else passes as it comes.
+ * Reads the hypervisor's messages on the main channel: the session's id, the guest's UUID, the list of channels, and the
+ * target of a live migration. Forwards all other messages unchanged.
  */
 import { Gathered } from '../../hypervisor/gathered.ts'
 import type { Ending } from '../../session/relay.ts'
@@ -20,22 +20,22 @@ import {
 import { type ChannelName, type HeaderFormat, serverMessages } from '../wire/protocol.ts'
 
 export interface MainRules {
-  /** What happens when the guest is not the instance. */
+  /** The reaction to a guest that is not the instance. */
   readonly identity: 'off' | 'warn' | 'enforce'
   readonly hidden: ReadonlySet<ChannelName>
   readonly migrationHosts: AllowedHosts
 }
 
-/** What of the main channel depends on its link. */
+/** The properties of the main channel that depend on its link. */
 export interface MainLink {
   readonly format: HeaderFormat
-  /** Whether the client itself asked for name and UUID; otherwise they are kept from it. */
+  /** Whether the client itself requested name and UUID; otherwise these messages are dropped. */
   readonly wantsUuid: boolean
   /** Whether this is the second main channel, to the target of a migration: that one may list no UUID. */
   readonly migrating: boolean
 }
 
-/** The session cannot go on. */
+/** Thrown when the session must end. */
 export class ChannelFault extends Error {
   override readonly name = 'ChannelFault'
   readonly ending: Ending
@@ -49,12 +49,12 @@ export class ChannelFault extends Error {
 const { migrate, main } = serverMessages
 const MAX_READ_BYTES = 64 * 1024
 
-/** Turns a message into what the client gets, or `undefined` for nothing. */
+/** Returns the message for the client, or `undefined` to drop it. */
 type Handler = (whole: Buffer, body: Buffer) => Buffer | undefined
 
 /**
- * A filter for the main channel's pieces, towards the client. It gives whole messages where it reads them.
- * @throws ChannelFault when the session must end
+ * Creates a filter for the main channel's pieces, towards the client. It returns the messages that it reads as a whole.
+ * @throws ChannelFault if the session must end
  */
 export function mainFilter(
   session: SpiceSession,
@@ -119,7 +119,7 @@ function handlersOf(session: SpiceSession, rules: MainRules, link: MainLink): Re
   return new Map(handlers)
 }
 
-/** Port numbers of libvirt are reused: only the guest's own UUID tells that the machine is the right one. */
+/** Compares the guest's UUID with the instance: libvirt reuses ports, so only the UUID identifies the machine. */
 function identify(session: SpiceSession, identity: MainRules['identity'], uuid: string): void {
   const { instance } = session.facts
   if (identity === 'off') return
@@ -133,11 +133,12 @@ function identify(session: SpiceSession, identity: MainRules['identity'], uuid: 
   session.identified = true
 }
 
-/** No channel that shows or takes anything opens before this. */
+/** Requires that the guest is identified. Channels with output or input open only after this. */
 function requireIdentified(session: SpiceSession, identity: MainRules['identity']): void {
   if (session.identified) return
-  if (identity === 'enforce') throw new ChannelFault({ reason: 'wrong_instance', detail: 'the guest told no UUID' })
-  if (identity === 'warn') session.log.warn('the guest told no UUID')
+  if (identity === 'enforce')
+    throw new ChannelFault({ reason: 'wrong_instance', detail: 'the hypervisor sent no UUID of the guest' })
+  if (identity === 'warn') session.log.warn('the hypervisor sent no UUID of the guest')
   session.identified = true
 }
 
@@ -177,7 +178,7 @@ function migrationHandlers(session: SpiceSession, hosts: AllowedHosts, { format 
   ]
 }
 
-/** The name comes from the hypervisor, and is dialled: only what the operator listed counts. */
+/** Returns the migration's target if the operator has listed its host: the proxy dials this name from the hypervisor. */
 function allowedTarget(session: SpiceSession, hosts: AllowedHosts, named: MigrationTarget): SpiceTarget | undefined {
   const { host, port, tlsPort } = named
   if (hosts.has(host) && (port !== 0 || tlsPort !== 0)) {
@@ -185,12 +186,12 @@ function allowedTarget(session: SpiceSession, hosts: AllowedHosts, named: Migrat
   }
   const why = hosts.any
     ? 'live migration to a host that spice.migration_hosts does not list'
-    : 'live migration is not followed'
+    : 'live migration is not followed: spice.migration_hosts is empty'
   session.log.warn({ host }, why)
   return undefined
 }
 
-/** The client is led to the proxy, in the words of its `.vv`; it never learns the hypervisor's address or subject. */
+/** Rewrites the target to the proxy's address as in the `.vv`, so that the client never learns the hypervisor's address. */
 function rewritten(session: SpiceSession, whole: Buffer, { version }: MigrationTarget, format: HeaderFormat): Buffer {
   const { host, port = 0, tlsPort = 0 } = session.ticket.grant.endpoint
   const target = { host, port, tlsPort, subject: '', ...(version === undefined ? {} : { version }) }

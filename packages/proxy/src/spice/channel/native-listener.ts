@@ -1,4 +1,4 @@
-/** A port on which SPICE clients connect, in clear or over TLS: how many may wait, and for how long. */
+/** A port for SPICE clients, plaintext or TLS, with limits for connections that are not authenticated yet. */
 import { createServer, type Server, type Socket } from 'node:net'
 import { createSecureContext, createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
 import { listenOn, parseListen } from '@oriel/runtime'
@@ -13,7 +13,7 @@ import { handleConnection } from './channel.ts'
 import type { SpiceContext } from './context.ts'
 import { endWith } from './refuse.ts'
 
-/** PEM texts. */
+/** Certificate and key, PEM. */
 export interface Certificate {
   readonly cert: string
   readonly key: string
@@ -22,18 +22,18 @@ export interface Certificate {
 export interface NativeListenerOptions {
   /** `host:port`; port 0 picks a free one. */
   readonly address: string
-  /** Default: in clear. */
+  /** Default: plaintext. */
   readonly tls?: Certificate | undefined
-  /** Answers every link in clear with "TLS is needed", and nothing else. */
+  /** Whether to answer every link only with "TLS is needed". */
   readonly onlyRefers?: boolean
   /** Whether every connection begins with a header of the PROXY protocol, from a trusted balancer. */
   readonly proxyProtocol: boolean
-  /** For TLS, link and ticket together. */
+  /** Deadline for TLS, link and ticket together. */
   readonly handshakeTimeoutMs: number
-  /** How many connections may be on their way to a ticket: in all, and for one address (of IPv6, one /64). */
+  /** Limits for unauthenticated connections: in total, and per address (for IPv6, per /64). */
   readonly maxWaiting: number
   readonly maxWaitingPerClient: number
-  /** When all places are taken: how long until a connection that has sent something may be replaced. */
+  /** When all slots are taken: how long until a connection that has sent something may be replaced. */
   readonly displacedAfterMs: number
 }
 
@@ -41,11 +41,11 @@ export interface NativeListener {
   /** The bound `host:port`. */
   readonly address: string
   /**
-   * Shows another certificate from the next connection on.
-   * @throws the error of TLS for one that is unusable; the present one stays
+   * Replaces the certificate for new connections.
+   * @throws the TLS error if the certificate is unusable; the current one is kept
    */
   secure(certificate: Certificate): void
-  /** Stops listening. Channels that are open stay. */
+  /** Stops listening. Open channels continue. */
   stop(): void
   /** Drops every connection; resolves when the port is closed. */
   close(): Promise<void>
@@ -54,7 +54,7 @@ export interface NativeListener {
 const KEEP_ALIVE_MS = 30_000
 const TLS = { minVersion: 'TLSv1.2' } as const
 
-/** @throws ListenError when the address cannot be bound, Error when certificate or key are unusable */
+/** @throws ListenError if the address cannot be bound; Error if certificate or key are unusable */
 export async function startNativeListener(
   context: SpiceContext,
   options: NativeListenerOptions,
@@ -82,7 +82,7 @@ export async function startNativeListener(
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket)).on('error', () => {})
     takeIn(context, bound, socket, waiting, options).catch((err) => {
-      context.log.error({ err }, 'a SPICE connection failed by a fault of the proxy')
+      context.log.error({ err }, 'a SPICE connection failed because of a fault of the proxy')
       socket.destroy()
     })
   }
@@ -92,7 +92,7 @@ export async function startNativeListener(
     server.on('tlsClientError', (error: Error, socket: Socket) => {
       context.log.debug(
         { listener: bound, client: plainAddress(socket.remoteAddress), detail: error.message },
-        'no TLS with a client',
+        'the TLS handshake with a client failed',
       )
     })
   } else {
@@ -104,7 +104,7 @@ export async function startNativeListener(
   return { address: bound, secure, ...closers(server, sockets) }
 }
 
-/** Tried first: a server would be left with half of an unusable pair. */
+/** Replaces the certificate. Tests it first: a failing `setSecureContext` would apply half of an unusable pair. */
 function replaceCertificate(server: TlsServer, certificate: Certificate): void {
   createSecureContext({ ...certificate, ...TLS })
   server.setSecureContext({ ...certificate, ...TLS })
@@ -135,12 +135,12 @@ async function takeIn(
   const giveUp = AbortSignal.any([signal, context.closing])
   if (onlyRefers) await refer(socket, giveUp, context.settings.flushTimeoutMs)
   else await handleConnection(context, { socket, client, listener, signal: giveUp, settled })
-  // Whoever was refused, or sent elsewhere, counts until the connection is gone.
+  // A refused or referred client counts until its connection is closed.
   if (socket.destroyed) settled()
   else socket.once('close', settled)
 }
 
-/** The client is told to come over TLS: it does so by itself when its file names such a port. */
+/** Refers the client to TLS. A viewer whose file contains the TLS port then connects there by itself. */
 async function refer(socket: Socket, signal: AbortSignal, flushTimeoutMs: number): Promise<void> {
   signal.addEventListener('abort', () => socket.destroy(), { once: true })
   try {

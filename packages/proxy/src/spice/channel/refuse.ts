@@ -1,4 +1,4 @@
-/** How a SPICE client hears that its connection is not served, and the log why. */
+/** Answers a refused SPICE client with a protocol error, and logs the reason. */
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Refused } from '../../refused.ts'
@@ -7,17 +7,17 @@ import { buildLinkErrorReply, buildResult, LinkFault } from '../wire/link.ts'
 import { SocketEnded } from '../wire/socket-reader.ts'
 import type { SpiceContext } from './context.ts'
 
-/** Unknown, or not valid any more. The client may ask its user for another one. */
+/** Thrown for an unknown or expired ticket. The client may ask its user for another one. */
 export class WrongTicket extends Error {
   override readonly name = 'WrongTicket'
 }
 
-/** The ticket is right, but admits no such channel now. */
+/** Thrown when the ticket is valid but does not admit this channel now. */
 export class WrongLink extends Error {
   override readonly name = 'WrongLink'
 }
 
-/** What the client hears: link errors for what is no link, "permission denied" for the ticket, silence for all else. */
+/** Answers a malformed link with its link error and a wrong ticket with "permission denied"; otherwise closes silently. */
 export async function refuse(
   { log, metrics, settings, closing }: SpiceContext,
   socket: Socket,
@@ -25,7 +25,7 @@ export async function refuse(
   error: unknown,
 ): Promise<void> {
   if (socket.destroyed || error instanceof SocketEnded) {
-    log.debug({ ...facts, detail: (error as Error).message }, 'client left before its channel opened')
+    log.debug({ ...facts, detail: (error as Error).message }, 'the client disconnected before its channel opened')
     return void socket.destroy()
   }
   if (error instanceof SpeaksHttp) return endWith(socket, HTTP_ANSWER, settings.flushTimeoutMs)
@@ -36,7 +36,7 @@ export async function refuse(
   if (error instanceof WrongTicket || error instanceof WrongLink) {
     metrics.admission('unknown_token')
     log.info({ ...facts, refusal: 'unknown_token', detail: error.message }, 'refused')
-    // Guessing is hopeless; this keeps it from being cheap as well.
+    // Guessing a ticket is infeasible anyway; the delay also makes attempts expensive.
     const delayMs = error instanceof WrongTicket ? settings.wrongTicketDelayMs : 0
     await delay(delayMs, undefined, { signal: closing }).catch(() => {})
     return endWith(socket, buildResult('permission_denied'), settings.flushTimeoutMs)
@@ -54,11 +54,12 @@ const HTTP_ANSWER = Buffer.from(
   'HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis port speaks SPICE, not HTTP.\n',
 )
 
-/** Sends the last word and closes. What the client still says is dropped, and one that does not close is cut off. */
+/** Sends the final bytes and closes. Discards further input, and destroys the socket if the client does not close in time. */
 export function endWith(socket: Socket, bytes: Buffer, flushTimeoutMs: number): void {
   const timer = setTimeout(() => socket.destroy(), flushTimeoutMs)
   socket.once('close', () => clearTimeout(timer))
   socket.end(bytes)
-  // Unread, it would keep the client's own end from being seen. Nobody reads by hand any more.
+  // Keep draining the socket: with unread data pending, the client's FIN is never reported. The paused-mode reader is
+  // finished by now.
   socket.removeAllListeners('readable').resume()
 }

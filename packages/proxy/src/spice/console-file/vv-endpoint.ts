@@ -1,7 +1,7 @@
 /**
- * The address that a console URL of type `spice-direct` leads to: a token in, a `.vv` file out. It is reached without
- * signing in and costs a question to the authority, so it is limited by address. Before the file is given the console is
- * tried, so that what would end as a viewer with nothing to see ends as a page that says why.
+ * The endpoint behind console URLs of type `spice-direct`: exchanges a token for a `.vv` file. Clients are unauthenticated
+ * and each request asks the authority, so requests are limited per address. Dials the console before serving the file, so
+ * that an unreachable console gives an error page instead of a viewer that fails.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { networkOf, Secret, sha256Hex } from '@oriel/runtime'
@@ -25,19 +25,19 @@ export interface VvOptions {
   readonly rateLimit: RateLimit
   /** Where viewers find the proxy; `host` when it is configured, else the name by which the request came. */
   readonly endpoint: () => Omit<PublicEndpoint, 'host'> & { readonly host?: string | undefined }
-  /** PEM of the authority of the proxy's certificate, where viewers need it. */
+  /** PEM of the CA of the proxy's certificate, if viewers need it. */
   readonly ca: () => string | undefined
-  /** How long the console may take to answer the trial. */
+  /** The deadline for the trial dial. */
   readonly probeTimeoutMs: number
 }
 
-/** What is known of whoever asks. */
+/** The facts known about a request. */
 interface Asking {
   address: string
   record?: SessionRecord | undefined
 }
 
-/** A console that another one uses, where the setting is `refuse`. */
+/** Thrown when another client uses the console and `spice.in_use` is `refuse`. */
 class InUse extends Error {
   override readonly name = 'InUse'
 }
@@ -147,11 +147,11 @@ function limitRate(rateLimit: RateLimit, address: string): void {
   })
 }
 
-/** Only the query counts: a link that is followed has no cookie of ours. */
+/** Reads the token from the query only: Oriel sets no cookie for these links. */
 function requireToken(url: string): Secret {
   const token = requestToken(url)
   if (token === undefined) throw new Refused('missing_token', 'the query has no token')
-  if (!isToken(token)) throw new Refused('unknown_token', 'what came as a token cannot be one')
+  if (!isToken(token)) throw new Refused('unknown_token', 'the token is malformed')
   return new Secret(token)
 }
 

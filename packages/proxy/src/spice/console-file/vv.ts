@@ -7,7 +7,7 @@ export interface VvFile {
   readonly ticket: Secret
   /** The window's title. Instance names are user input. */
   readonly title: string
-  /** PEM of the authority of the proxy's certificate, when it is none that viewers trust anyway. */
+  /** PEM of the CA of the proxy's certificate, if viewers do not trust it already. */
   readonly ca?: string | undefined
 }
 
@@ -46,7 +46,7 @@ export const vvFileName = (name: string) =>
 
 const escapes: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
-/** A line break in a value would begin a key of its own. */
+/** Escapes line breaks, since each would begin a new key. */
 function escaped(value: string): string {
   return value
     .replaceAll(/[\\\n\r\t]/g, (character) => escapes[character]!)

@@ -118,13 +118,13 @@ export class SpiceSession {
     return ![...this.#slots].some(({ migrating, target }) => migrating && sameTarget(target, pending))
   }
 
-  /** Keeps its place among all sessions until it ends; then it is free at once, for whoever takes this one over. */
+  /** Holds the session's slot until the session ends, and then releases it at once, so that a takeover can use it. */
   hold(place: Disposable): void {
     if (this.signal.aborted) place[Symbol.dispose]()
     else this.#place = place
   }
 
-  /** Says in the log that the session is open: its first channel is through. */
+  /** Logs that the session is open, with its first channel. */
   open(main: Channel): void {
     this.#main = main
     this.#opened = true
@@ -211,7 +211,7 @@ export class SpiceSession {
     for (const channel of [...this.#channels]) channel.destroy()
   }
 
-  /** For the list of sessions: there is nobody to wait for. */
+  /** Implements `terminate` of the session list. A native session ends at once, without a closing handshake. */
   terminate(): void {
     this.end({ reason: 'ended' })
   }
@@ -222,7 +222,7 @@ export class SpiceSession {
     this.ticket.target = target
   }
 
-  /** Whoever lost the connection may come back; whoever was sent away may not. */
+  /** A client that lost its connection may reconnect with the same ticket for a while; one that the proxy disconnected may not. */
   #limitTicket({ reason }: Ending): void {
     if (!this.#opened) return
     const mayReturn = reason === 'client_closed' || reason === 'client_lost' || reason.startsWith('console_')

@@ -24,7 +24,7 @@ export interface AllowedHosts {
 
 /**
  * A set of names, addresses and CIDRs. A name is compared as it is written, never resolved.
- * @throws TypeError for a CIDR that is none
+ * @throws TypeError for a malformed CIDR
  */
 export function allowedHosts(entries: readonly string[]): AllowedHosts {
   const isAddress = (entry: string) => entry.includes('/') || isIP(entry) !== 0

@@ -65,7 +65,7 @@ export class Ticket {
     if (graceMs === 0) this.settle()
   }
 
-  /** It opens nothing any more: the authority hears how the last session ended, or that none was opened. */
+  /** Reports the end of the last session to the authority once the ticket has expired. */
   settle(): void {
     this.grant.record?.ended(this.#lastEnd.reason, this.#lastEnd.at)
   }
@@ -113,7 +113,7 @@ export class Tickets implements Disposable {
     return new Secret(text)
   }
 
-  /** The ticket with this text. What is no ticket at all costs the same work. */
+  /** Finds the ticket with this text. Takes the same time for missing text. */
   find(text: string | undefined): Ticket | undefined {
     return this.#byDigest.get(sha256Hex(text ?? ''))
   }

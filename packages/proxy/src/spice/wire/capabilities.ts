@@ -1,6 +1,6 @@
 /**
- * Which capabilities each side hears of. The client must be answered before its ticket is known, and so before the
- * machine is: what the server can do comes from a table. Towards the hypervisor the client's own words go unchanged.
+ * Builds the capabilities for each side. The proxy must answer the client before it knows the ticket, and thus the machine,
+ * so it takes the server's capabilities from a table. It forwards the client's own capabilities to the hypervisor.
  */
 import type { Capabilities } from './link.ts'
 import { type ChannelName, commonCapabilities, type HeaderFormat, mainCapabilities } from './protocol.ts'

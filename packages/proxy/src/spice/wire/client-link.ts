@@ -28,7 +28,7 @@ export async function readLink(reader: SocketReader): Promise<ClientLink> {
   const start = await reader.read(MAGIC.length)
   if (/^(GET|HEAD|POST|PUT|OPTI|CONN|DELE|PATC) ?$/.test(start.toString('latin1')))
     throw new SpeaksHttp('it speaks HTTP')
-  // Judged before more is awaited: who sends something else may send nothing more.
+  // Check the magic before awaiting more bytes: a client of another protocol may send none.
   if (!start.equals(MAGIC)) throw new LinkFault('invalid_magic', `begins with ${start.toString('hex')}`)
   const header = Buffer.concat([start, await reader.read(HEADER_BYTES - MAGIC.length)])
   const message = parseLinkMessage(await reader.read(parseClientHeader(header)))
@@ -46,7 +46,7 @@ export function replyTo({ common, name }: ClientLink, key: TicketKey): Buffer {
   })
 }
 
-/** The ticket that the client sends, or `undefined` for what is none. @throws LinkFault, SocketEnded */
+/** Reads the client's ticket. Returns `undefined` if it is malformed. @throws LinkFault, SocketEnded */
 export async function readTicket(
   reader: SocketReader,
   { common }: ClientLink,

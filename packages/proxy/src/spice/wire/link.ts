@@ -37,7 +37,7 @@ export interface LinkReply {
   readonly channel: Capabilities
 }
 
-/** What came is no link. `answer` is what the sender is told. */
+/** Thrown for a malformed link. `answer` is the link error for its sender. */
 export class LinkFault extends Error {
   override readonly name = 'LinkFault'
   readonly answer: LinkErrorName

@@ -9,12 +9,15 @@ import { PUBLIC_KEY_BYTES } from './link.ts'
 /** One key: its public half as a link reply carries it. */
 export interface TicketKey {
   readonly publicKey: Buffer
-  /** The ticket, or `undefined` for whatever is none: not under this key, without its NUL, not 1..60 printable ASCII. */
+  /**
+   * Decrypts a ticket. Returns `undefined` if it was encrypted with another key, is not NUL-terminated, or is not 1–60
+   * printable ASCII characters.
+   */
   decrypt(encrypted: Buffer): string | undefined
 }
 
 export interface TicketKeys extends Disposable {
-  /** The present key. Whoever began a link with an older one keeps it until the link is through. */
+  /** The current key. A link that began with an older key completes with that one. */
   readonly current: TicketKey
 }
 
@@ -26,7 +29,7 @@ const OAEP = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' } as 
 
 /**
  * Makes the first key, and another one every hour. Keys are neither logged nor stored.
- * @param failed told when a later key could not be made; the present one stays
+ * @param failed called when a later key cannot be created; the current one is kept
  * @throws Error when this host makes no such keys, as in FIPS mode
  */
 export async function createTicketKeys(
@@ -50,7 +53,7 @@ export async function createTicketKeys(
  * A ticket as a hypervisor expects it.
  * @param publicKey the 162 bytes of its link reply
  * @param ticket at most 85 ASCII characters; empty where ticketing is off
- * @throws Error for a key that is none
+ * @throws Error for a malformed key
  */
 export function encryptTicket(publicKey: Buffer, ticket: string): Buffer {
   const key = createPublicKey({ key: publicKey, format: 'der', type: 'spki' })
@@ -76,7 +79,7 @@ function decrypted(key: KeyObject, encrypted: Buffer): Buffer | undefined {
   try {
     return privateDecrypt({ key, ...OAEP }, encrypted)
   } catch {
-    // Not told apart from a wrong ticket, to nobody.
+    // A padding error must look exactly like a wrong password, or the key becomes a decryption oracle.
     return undefined
   }
 }
