@@ -1,8 +1,7 @@
 /** `--demo`: guests on loopback that need no hypervisor, and the configuration that shows them. */
 import type { ApiConfig } from '@oriel/api'
+import { startDemoGuest, startDemoSerial, startQemuGuest } from '@oriel/demo-guests'
 import type { Logger } from '@oriel/runtime'
-import { hasQemu, startQemu } from '@oriel/testkit'
-import { startDemoGuest, startDemoSerial } from '@oriel/testkit/demo'
 
 /** Used when no file is given: everybody on this machine may do everything, and nothing is kept. */
 export const demoConfig = `
@@ -31,7 +30,7 @@ export interface Demo extends AsyncDisposable {
 export async function startDemo(log: Logger): Promise<Demo> {
   await using scope = new AsyncDisposableStack()
   const drawn = await startDrawnGuest(scope)
-  const real = hasQemu() ? await startRealGuest(scope, log) : []
+  const real = await startRealGuest(scope, log)
   const rest = scope.move()
   return { source: { kind: 'static', servers: [drawn, ...real] }, [Symbol.asyncDispose]: () => rest.disposeAsync() }
 }
@@ -47,16 +46,16 @@ async function startDrawnGuest(scope: AsyncDisposableStack): Promise<ServerConfi
   }
 }
 
-/** One server, or none where QEMU cannot be started. Firmware that finds nothing to boot begins again. */
+/** One server, or none where QEMU is not installed or does not start. */
 async function startRealGuest(scope: AsyncDisposableStack, log: Logger): Promise<readonly ServerConfig[]> {
   try {
-    const uuid = '5b6f2c7e-90a4-4c0e-8a57-6d1f7f1f0002'
-    const args = ['-boot', 'reboot-timeout=10000']
-    const { name, host, vncPort, serialPort } = scope.use(
-      await startQemu({ name: 'qemu', uuid, serial: true, firmware: 'serial', args }),
-    )
+    const guest = { name: 'qemu', uuid: '5b6f2c7e-90a4-4c0e-8a57-6d1f7f1f0002' }
+    const qemu = scope.use(await startQemuGuest(guest))
+    if (!qemu) return []
     const description = 'A QEMU guest without a disk: ESC opens the boot menu of its firmware.'
-    return [{ ...common(uuid, name), description, consoles: { vnc: at(host, vncPort), serial: at(host, serialPort) } }]
+    const { host, vncPort, serialPort } = qemu
+    const consoles = { vnc: { host, port: vncPort }, serial: { host, port: serialPort } }
+    return [{ ...common(guest.uuid, guest.name), description, consoles }]
   } catch (err) {
     log.warn({ err }, 'QEMU is installed and did not start; the demo goes on without it')
     return []
@@ -70,5 +69,3 @@ const common = (id: string, name: string) => ({
   ...{ id, name, project_id: DEMO_PROJECT, locked: false, tags: [] },
   status: 'ACTIVE' as const,
 })
-
-const at = (host: string, port: number | undefined) => ({ host, port: port! })

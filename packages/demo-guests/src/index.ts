@@ -9,6 +9,7 @@ import { type Served, serveOn } from './serve.ts'
 import { serveViewer } from './session.ts'
 import { serveTerminal } from './shell.ts'
 
+export { type QemuGuest, type QemuGuestOptions, startQemuGuest } from './qemu.ts'
 export { maxViewers } from './serve.ts'
 
 export interface DemoGuestOptions {

@@ -1,6 +1,6 @@
+import { connectPeer, type Peer } from '@oriel/testkit'
 import { expect, test } from 'vitest'
-import { connectPeer, type Peer } from '../src/bytes.ts'
-import { startDemoSerial } from '../src/demo/index.ts'
+import { startDemoSerial } from '../src/index.ts'
 
 const noon = () => new Date(2026, 0, 1, 12, 0, 30)
 const start = () => startDemoSerial({ name: 'web-1', now: noon })

@@ -1,8 +1,8 @@
+import { connectPeer, hex, type Peer } from '@oriel/testkit'
 import { expect, test } from 'vitest'
-import { connectPeer, hex, type Peer } from '../src/bytes.ts'
-import { keysym } from '../src/demo/desktop.ts'
-import { type DemoGuest, startDemoGuest } from '../src/demo/index.ts'
-import { maxCutTextBytes } from '../src/demo/session.ts'
+import { keysym } from '../src/desktop.ts'
+import { type DemoGuest, startDemoGuest } from '../src/index.ts'
+import { maxCutTextBytes } from '../src/session.ts'
 
 const noon = () => new Date(2026, 0, 1, 12, 0, 30)
 const start = () => startDemoGuest({ name: 'web-1', now: noon })
