@@ -99,7 +99,7 @@ function stopwatches(registers: prom.Registry[]): ProxyMetrics['timed'] {
       stop({ result: 'ok' })
       return result
     } catch (error) {
-      // What is no refusal is a connect that was called off.
+      // An error that is not a refusal: the client left before the console was open.
       stop({ result: error instanceof Refused ? error.refusal : 'left' })
       throw error
     }

@@ -51,10 +51,13 @@ export function answerErrors({ wwwAuthenticate, log }: { wwwAuthenticate: string
     const fault = toFault(error, wwwAuthenticate)
     const fields = { requestId: c.get('requestId'), err: error }
     if (fault.status >= 500 && fault.status !== 501) log.error(fields, 'request failed')
-    else if (fault.cause !== undefined || !(error instanceof HttpFault)) log.debug(fields, 'request refused')
+    else if (fault.cause !== undefined || !isPlainRefusal(error)) log.debug(fields, 'request refused')
     return answerFault(c, fault)
   }
 }
+
+/** Whether the answer says everything that the log could say. */
+const isPlainRefusal = (error: unknown) => error instanceof HttpFault || error instanceof Forbidden
 
 /** The answer that a fault becomes. */
 export function answerFault(c: ApiContext, fault: HttpFault): Response {

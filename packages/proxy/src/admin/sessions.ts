@@ -1,6 +1,6 @@
 /**
- * `/sessions` of the admin listener: what is open, and ending it. Whoever may call it sees instances and addresses of
- * clients, never a credential (CVE-2025-54289); only DELETE changes something.
+ * `/sessions` of the admin listener: lists open sessions and ends them. Its callers see instances and addresses of clients,
+ * never a credential (CVE-2025-54289); only DELETE changes something.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type AdminRoutes, isLocalHost, matchesSha256 } from '@oriel/runtime'

@@ -41,7 +41,7 @@ export function connectRequest(path: string): Buffer {
   return Buffer.from(`CONNECT ${path} HTTP/1.1\r\n\r\n`)
 }
 
-/** Resolves at the end of a good answer's header. The leg is paused then, and what came after the header is the rest. */
+/** Resolves at the end of a good answer's header. The leg is paused then, and the bytes after the header are kept as the rest. */
 async function readAnswer(hypervisor: HypervisorSocket, { timeoutMs, signal }: HandshakeLimits): Promise<Shaken> {
   const { promise, resolve, reject } = Promise.withResolvers<Shaken>()
   const timer = setTimeout(() => reject(timeout(timeoutMs)), timeoutMs)
