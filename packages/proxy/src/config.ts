@@ -25,9 +25,9 @@ import { forwardedHeaders } from './admit/forwarded.ts'
 import { allowedOrigin } from './admit/origin.ts'
 import { authorityFaults } from './authority/config.ts'
 import { authorityKinds } from './authority/index.ts'
-import { servedConsoleTypes } from './consoles/index.ts'
+import { isNativeType, servedConsoleTypes } from './consoles/kinds.ts'
 import { vncFaults } from './consoles/vnc-config.ts'
-import { spiceFaults, spiceHypervisorTable, spiceTable } from './spice/config.ts'
+import { servesSpice, spiceFaults, spiceHypervisorTable, spiceTable } from './spice/config.ts'
 
 const table = <P extends Type.TProperties>(properties: P, options: Type.TObjectOptions = {}) =>
   Type.Object(properties, { ...options, additionalProperties: false })
@@ -304,7 +304,6 @@ export type ListenerConfig = ProxyConfig['listen'][number]
 
 /** Every fault that concerns what this version offers, or several keys at once. For `loadConfig`'s `refine`. */
 export function refineProxyConfig(config: ProxyConfig): readonly ConfigFault[] {
-  const native = config.listen.flatMap(servedTypes).includes('spice-direct')
   return [
     ...unavailable(config),
     ...authorityFaults(config.authority),
@@ -315,7 +314,7 @@ export function refineProxyConfig(config: ProxyConfig): readonly ConfigFault[] {
     ...wrongAdmin(config),
     ...vncFaults(config.hypervisor),
     ...unverified(),
-    ...spiceFaults(config, native),
+    ...spiceFaults(config, servesSpice(config.listen.flatMap(servedTypes))),
     ...sharedAddresses(listenKeys(config)),
   ]
 }
@@ -326,7 +325,9 @@ export function listenKeys({
   spice,
   admin,
 }: Pick<ProxyConfig, 'listen' | 'spice' | 'admin'>): readonly ListenKey[] {
-  const native = listen.some(isNative) ? { 'spice.listen': spice?.listen, 'spice.tls_listen': spice?.tls_listen } : {}
+  const native = servesSpice(listen.flatMap(servedTypes))
+    ? { 'spice.listen': spice?.listen, 'spice.tls_listen': spice?.tls_listen }
+    : {}
   const others = Object.entries({ ...native, 'admin.listen': admin?.listen })
   return [
     ...listen.map(({ address }, i) => ({ path: `listen[${i}].address`, address })),
@@ -383,15 +384,16 @@ function wrongProxyProtocol({ listen, origin }: ProxyConfig): ConfigFault[] {
   )
 }
 
-/** Native SPICE is served by one process. */
+/** A native type is served by one process. */
 function wrongWorkers({ listen, sessions }: ProxyConfig): ConfigFault[] {
   if (sessions.workers === 1 || !listen.every(isNative)) return []
-  const message = 'one process serves spice-direct, and no listener is left for the others; let it be 1'
+  const types = listen.flatMap(servedTypes).filter(isNativeType).join(', ')
+  const message = `one process serves ${types}, and no listener is left for the others; let it be 1`
   return [{ path: 'sessions.workers', message }]
 }
 
-/** Whether a listener must be served by one process: a ticket for native SPICE is in the memory of who gave it. */
-export const isNative = (listen: ListenerConfig) => servedTypes(listen).includes('spice-direct')
+/** Whether a listener must be served by one process: a native type's ticket is in the memory of the process that minted it. */
+export const isNative = (listen: ListenerConfig) => servedTypes(listen).some(isNativeType)
 
 const wrongTls = ({ listen }: ProxyConfig): ConfigFault[] =>
   listen.flatMap(({ tls }, i) => (tls ? certificateFaults(`listen[${i}].tls`, tls) : []))

@@ -19,7 +19,8 @@ import { createAuthority } from './authority/index.ts'
 import { type ListenerConfig, type ProxyConfig, servedTypes } from './config.ts'
 import type { ConnectContext } from './connect/connect.ts'
 import { identityOf } from './consoles/identity-setting.ts'
-import { createConsoles, type ServedConsoleType } from './consoles/index.ts'
+import { createConsoles } from './consoles/index.ts'
+import type { ServedConsoleType } from './consoles/kinds.ts'
 import { vncSettings } from './consoles/vnc-config.ts'
 import { type Listener, type ListenerOptions, type ListenerTls, startListener } from './listen/http.ts'
 import { loadPages } from './listen/pages.ts'
@@ -27,7 +28,8 @@ import { createMetrics } from './metrics.ts'
 import { BufferBudget } from './session/buffer-budget.ts'
 import type { SessionView } from './session/session.ts'
 import { Sessions } from './session/sessions.ts'
-import { type SpiceBounds, type SpiceFront, startSpiceFront } from './spice/front.ts'
+import { servesSpice } from './spice/config.ts'
+import { nativeFronts, type SpiceBounds, type SpiceFront, startSpiceFront } from './spice/front.ts'
 import { type Timing, timingOf } from './timing.ts'
 
 export interface ProxyDeps {
@@ -51,7 +53,7 @@ export interface ProxyDeps {
 export interface RunningProxy extends AsyncDisposable {
   /** The listeners, in the order of the configuration, each with its bound `host:port`. */
   readonly listeners: readonly { readonly address: string; readonly consoles: readonly ServedConsoleType[] }[]
-  /** The bound `host:port`s for native SPICE, when `spice-direct` is served. */
+  /** The bound `host:port`s for native SPICE, if it is served. */
   readonly spice?: { readonly address?: string; readonly tlsAddress?: string }
   /** The bound `host:port` of the admin listener, when one is configured. */
   readonly admin?: string
@@ -109,8 +111,11 @@ export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
   const protection = () => protectionOf(config, authority.validation ?? 'built-in')
   const admin = config.admin && (await startAdmin(config.admin, shared, protection))
   if (admin) opened.use(admin)
-  const spice = servesSpice(config) ? opened.use(await startSpiceFront(shared, config, deps.spiceBounds)) : undefined
-  const context: ConnectContext = { ...shared, spice }
+  const spice =
+    config.spice && servesSpice(config.listen.flatMap(servedTypes))
+      ? opened.use(await startSpiceFront(shared, config, deps.spiceBounds))
+      : undefined
+  const context: ConnectContext = { ...shared, fronts: nativeFronts(spice) }
   opened.defer(() => stop(context, stopping, spice ? [...listeners, spice] : listeners, admin))
   const { unauthenticated = config.authority.auth.method === 'none' } = deps
   for (const listen of config.listen) {
@@ -146,9 +151,6 @@ function logProtection(protection: Protection, validation: Validation | undefine
   else log.info({ protection }, 'protection against ports that changed hands')
 }
 
-const servesSpice = ({ spice, listen }: ProxyConfig) =>
-  spice !== undefined && listen.flatMap(servedTypes).includes('spice-direct')
-
 const addressesOf = ({ address, tlsAddress }: SpiceFront) => ({
   ...(address === undefined ? {} : { address }),
   ...(tlsAddress === undefined ? {} : { tlsAddress }),
@@ -159,7 +161,11 @@ interface Stopping {
   readonly closing: AbortController
 }
 
-function contextOf({ config, authority, log, places }: ProxyDeps, timing: Timing, stopping: Stopping): ConnectContext {
+function contextOf(
+  { config, authority, log, places }: ProxyDeps,
+  timing: Timing,
+  stopping: Stopping,
+): Omit<ConnectContext, 'fronts'> {
   const { sessions, origin, hypervisor, consoles } = config
   const open = new Sessions()
   const limits = new Limits(sessionLimits(config))
@@ -167,9 +173,10 @@ function contextOf({ config, authority, log, places }: ProxyDeps, timing: Timing
   const trustedProxies = addressSet(origin.trusted_proxies)
   return {
     consoles: createConsoles({
-      vnc: vncSettings(hypervisor, identityOf(config)),
+      vnc: vncSettings(hypervisor),
       serialReplay: { maxBytes: consoles.serial.replay_bytes, keepMs: consoles.serial.replay_seconds * 1000 },
     }),
+    identity: identityOf(config),
     authority,
     limits,
     places: places ?? limits,
@@ -213,7 +220,7 @@ export const sessionLimits = ({ sessions }: ProxyConfig): SessionLimits => ({
 
 function startAdmin(
   { listen, token_sha256 }: NonNullable<ProxyConfig['admin']>,
-  { authority, metrics, sessions, log }: ConnectContext,
+  { authority, metrics, sessions, log }: Pick<ConnectContext, 'authority' | 'metrics' | 'sessions' | 'log'>,
   protection: () => Protection,
 ): Promise<AdminListener> {
   const checks: Health[] = [authority.health]

@@ -290,7 +290,7 @@ describe('another process of the fleet', () => {
           return JSON.parse(json)
         },
       } as Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>)
-      const entrant = { tokenDigest: 't', instance: 'i', client: 'c', type: 'novnc' }
+      const entrant = { tokenDigest: 't', instance: 'i', client: 'c', type: 'novnc' as const }
       const place = await Promise.resolve(places.enter(entrant)).catch((error: unknown) => error)
       if (place instanceof Error) expect(place.message).toBeTypeOf('string')
       else (place as Disposable)[Symbol.dispose]()

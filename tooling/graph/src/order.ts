@@ -6,7 +6,7 @@ export type FolderOrder = readonly string[]
 
 export const folderOrders: Readonly<Record<string, FolderOrder>> = {
   'packages/proxy/src': [
-    ...['gathered.ts', 'refused.ts', 'buffer-budget.ts', 'metrics.ts', 'timing.ts'],
+    ...['gathered.ts', 'refused.ts', 'buffer-budget.ts', 'metrics.ts', 'timing.ts', 'consoles/kinds.ts'],
     ...['hypervisor', 'rfb/wire', 'rfb/security', 'rfb', 'session', 'authority', 'admit', 'consoles', 'connect'],
     ...['spice/wire', 'spice/session', 'spice/channel', 'spice/console-file', 'spice'],
     ...['listen', 'admin', '.', 'fleet', 'index.ts'],

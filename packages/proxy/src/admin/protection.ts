@@ -3,7 +3,7 @@ import type { Validation } from '../authority/authority.ts'
 import { type ProxyConfig, servedTypes } from '../config.ts'
 import type { IdentitySetting } from '../consoles/console.ts'
 import { identityOf } from '../consoles/identity-setting.ts'
-import type { ServedConsoleType } from '../consoles/index.ts'
+import { type GuestCheck, kindOf, type ServedConsoleType } from '../consoles/kinds.ts'
 
 /** What `/readyz` and `--check-config` show. */
 export type Protection = Readonly<Partial<Record<ServedConsoleType, string>>>
@@ -25,18 +25,17 @@ export function protectionOf(config: ProxyConfig, validation: Validation): Prote
   )
 }
 
-const SEEN: Readonly<Record<ServedConsoleType, string>> = {
-  novnc: 'the guest must show the name of the instance',
-  'spice-direct': 'the guest must show the UUID of the instance',
-  'spice-html5': 'only SPICE is relayed; the guest cannot be identified',
-  serial: 'neither VNC nor SPICE is relayed; the guest cannot be identified',
-  webmks: 'neither VNC nor SPICE is relayed; the guest cannot be identified',
+const guestChecks: Readonly<Record<GuestCheck, string>> = {
+  'desktop-name': 'the guest must show the name of the instance',
+  uuid: 'the guest must show the UUID of the instance',
+  'spice-alone': 'only SPICE is relayed; the guest cannot be identified',
+  'no-identifying-protocol': 'neither VNC nor SPICE is relayed; the guest cannot be identified',
 }
 
 const identities: Readonly<Record<IdentitySetting, (type: ServedConsoleType) => string>> = {
   off: () => 'the guest is not checked',
   warn: () => 'another guest is logged, but not refused',
-  enforce: (type) => SEEN[type],
+  enforce: (type) => guestChecks[kindOf(type).guestCheck],
 }
 
 const validations: Readonly<Record<Validation, string>> = {

@@ -1,5 +1,6 @@
 /** Limits concurrent sessions: in total, per token, per instance and per client address (for IPv6, per /64). */
 import { networkOf } from '@oriel/runtime'
+import { kindOf, type ServedConsoleType } from '../consoles/kinds.ts'
 import { Refused } from '../refused.ts'
 import { SingleUse, type Use } from './single-use.ts'
 
@@ -19,9 +20,9 @@ export interface SessionParties {
   readonly client: string
 }
 
-/** A session that is about to open, and of which type. */
+/** A session that is about to open. */
 export interface Entrant extends SessionParties {
-  readonly type: string
+  readonly type: ServedConsoleType
   /** The session that ends as soon as this one is admitted. Its slot counts as free. */
   readonly replaces?: SessionParties
 }
@@ -50,13 +51,13 @@ export class Limits implements Places {
     this.#singleUse = limits.singleUse ? new SingleUse() : undefined
   }
 
-  /** Implements {@link Places.enter}. A native SPICE session does not use its token here: serving the `.vv` file did. */
+  /** Implements {@link Places.enter}. Does not use the token of a type whose token was used when its console file was served. */
   enter(entrant: Entrant): Place {
     const places = this.#places(entrant)
     const freed = new Set(entrant.replaces && this.#places(entrant.replaces).map(({ key }) => key))
     const full = places.find(({ key, max }) => this.#count(key) - (freed.has(key) ? 1 : 0) >= max)
     if (full) throw new Refused('too_many', `${full.limit} is ${full.max}`)
-    const use = entrant.type === 'spice-direct' ? UNLIMITED : this.use(entrant)
+    const use = kindOf(entrant.type).tokenUsedBy === 'session' ? this.use(entrant) : UNLIMITED
     for (const { key } of places) this.#counts.set(key, this.#count(key) + 1)
     let held = true
     return {

@@ -3,6 +3,7 @@
  * its owner has opened the console. The tokens are kept in memory, so this holds for one proxy; for proxies on several
  * machines the authority must do the same.
  */
+import { kindOf, type ServedConsoleType } from '../consoles/kinds.ts'
 import { Refused } from '../refused.ts'
 
 /** A use of a token. Disposal reverts it, unless the console opened. */
@@ -24,16 +25,13 @@ export interface SingleUseOptions {
 export interface User {
   readonly tokenDigest: string
   readonly client: string
-  readonly type: string
+  readonly type: ServedConsoleType
 }
-
-/** SPICE in a browser opens about ten WebSockets with one token, one for each channel. */
-const MANY_CHANNELS = 'spice-html5'
 
 interface Used {
   readonly client: string
   /** The console type that the token was used for; further channels must be of the same type. */
-  readonly type: string
+  readonly type: ServedConsoleType
   readonly channelsUntilMs: number
   /** Channels that are still opening. If none remains and none has opened, the token counts as unused. */
   pending: number
@@ -42,7 +40,7 @@ interface Used {
 
 /** Compares the type as well: Nova does not say which type a token is for, so one that opened a serial console could open SPICE. */
 const isSamePage = (used: Used, { client, type }: Pick<User, 'client' | 'type'>) =>
-  type === MANY_CHANNELS && used.type === type && used.client === client
+  kindOf(type).channelsShareToken && used.type === type && used.client === client
 
 export class SingleUse {
   readonly #used = new Map<string, Used>()

@@ -1,6 +1,7 @@
 /** The port through which the proxy resolves tokens to consoles. Its adapters are `nova.ts` and `oriel.ts`. */
 import type { ConnectInfo, EndReason, OpenableConsoleType } from '@oriel/contract'
 import type { Health, Logger, Secret } from '@oriel/runtime'
+import { portOptionalTypes } from '../consoles/kinds.ts'
 import type { InstanceNames } from '../rfb/identity.ts'
 import type { OpenSession } from '../session/sessions.ts'
 import type { Breaker } from './breaker.ts'
@@ -11,7 +12,7 @@ export interface Admission {
   /** The instance's name, if the authority returned it. */
   readonly instanceName?: string
   readonly host: string
-  /** 1 to 65535. 0, only for `spice-direct`: there is no plaintext port. */
+  /** 1 to 65535. 0, only for a type with `portOptional`: there is no plaintext port. */
   readonly port: number
   readonly internalAccessPath?: string
   readonly tlsPort?: number
@@ -112,14 +113,16 @@ export function admissionOf(info: ConnectInfo): Admission {
 }
 
 /**
- * Nova does not return the type, but only tokens of type `spice-direct` have the key `tls_port`. Its ports come from the
- * domain's XML, where an absent port reads null, 0 or -1. At least one of the two must be present.
+ * Nova does not return the type, but the key `tls_port` reveals it while only one type is `portOptional`. The ports come
+ * from the domain's XML, where an absent port reads null, 0 or -1. At least one of the two must be present.
  */
 function nativeAdmission({ instance_uuid, port, tls_port }: ConnectInfo, host: string): Admission {
   const [clear, secure] = [optional(given(port), isPort, 'port'), optional(given(tls_port), isPort, 'tls_port')]
   if (clear === undefined && secure === undefined) throw new UnusableConnectInfo('both port and tls_port are missing')
   const tls = secure === undefined ? {} : { tlsPort: secure }
-  return { instance: instance_uuid, type: 'spice-direct', host, port: clear ?? 0, ...tls }
+  const [type, ...others] = portOptionalTypes
+  const known = type === undefined || others.length > 0 ? {} : { type }
+  return { instance: instance_uuid, ...known, host, port: clear ?? 0, ...tls }
 }
 
 const given = (port: unknown) => (port === 0 || port === -1 ? undefined : port)

@@ -2,9 +2,10 @@
  * Confirms that the console behind a token still belongs to its instance. Ports are reused: the token of a stopped instance
  * leads to the guest that got its port since (CVE-2013-0335), and Nova gives its connect info until the token expires.
  */
-import { type OpenableConsoleType, openableConsoleTypes } from '@oriel/contract'
+import type { OpenableConsoleType } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
 import type { Client } from '@oriel/sdk'
+import { kindOf, servedConsoleTypes } from '../consoles/kinds.ts'
 import { Refused } from '../refused.ts'
 import type { Admission, ConsoleClaim, Validation } from './authority.ts'
 import type { Diagnose } from './diagnose.ts'
@@ -177,7 +178,7 @@ export class NovaValidation {
     const isOf = (other: string) =>
       new Refused('wrong_console_type', `the token is for ${other}, the address for ${type}`)
     if (known !== undefined) throw isOf(known)
-    const others = RELAYED.filter((other) => other !== type)
+    const others = INDISTINCT.filter((other) => other !== type)
     const places = await Promise.all(others.map((other) => this.#ask(admission.instance, other)))
     for (const [i, fresh] of places.entries()) {
       if (fresh.is === 'failed') throw fresh.refused
@@ -186,8 +187,8 @@ export class NovaValidation {
   }
 }
 
-/** Without `spice-direct`, whose tokens are recognised by their connect info. */
-const RELAYED = openableConsoleTypes.filter((type) => type !== 'spice-direct')
+/** The types that Nova has, without those whose tokens are recognised by their connect info. */
+const INDISTINCT = servedConsoleTypes.filter((type) => kindOf(type).nova !== null && !kindOf(type).portOptional)
 
 const FORBIDDEN =
   'give the service user the role admin, or one that passes context_is_admin and os_compute_api:os-remote-consoles'

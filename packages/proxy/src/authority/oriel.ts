@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { type AdmittedConsole, isConsoleType, opens } from '@oriel/contract'
 import { ConfigError, type Logger, type Secret, within } from '@oriel/runtime'
 import { type Auth, createClient, type Fetch } from '@oriel/sdk'
+import { kindOf } from '../consoles/kinds.ts'
 import { type Admission, type Authority, admissionOf, type SessionRecord, UnusableConnectInfo } from './authority.ts'
 import { startBeats } from './beats.ts'
 import { Breaker, type BreakerOptions } from './breaker.ts'
@@ -107,9 +108,9 @@ function admissionOfConsole(console: AdmittedConsole): Admission {
   if (!isConsoleType(type) || !opens(protocol, type)) throw new UnusableConnectInfo(`the type is ${type}`)
   if (!URL.canParse(base_url)) throw new UnusableConnectInfo('the base_url is not a URL')
   if (Number.isNaN(Date.parse(expires_at))) throw new UnusableConnectInfo('expires_at is not a time')
-  const native = type === 'spice-direct' ? { tls_port } : {}
+  const secure = kindOf(type).portOptional ? { tls_port } : {}
   return {
-    ...admissionOf({ instance_uuid, host, port, internal_access_path, ...native }),
+    ...admissionOf({ instance_uuid, host, port, internal_access_path, ...secure }),
     instanceName: instance_name,
     type,
     baseUrl: base_url,

@@ -1,5 +1,5 @@
 /** An Upgrade, from the request to the end of its session. `connect` lists the steps; each may refuse. */
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { OpenableConsoleType } from '@oriel/contract'
 import { type AddressSet, type Logger, type RefusedOrigins, Secret, sha256Hex } from '@oriel/runtime'
@@ -14,9 +14,17 @@ import type { Strangers } from '../admit/strangers.ts'
 import { isToken, queryOf, requestToken } from '../admit/token.ts'
 import type { Admission, Authority, SessionRecord } from '../authority/authority.ts'
 import { learnNames } from '../authority/instance-names.ts'
-import { ClientFault, type Console } from '../consoles/console.ts'
-import type { ServedConsoleType, WebSocketConsoleType } from '../consoles/index.ts'
+import { ClientFault, type Console, type IdentitySetting } from '../consoles/console.ts'
+import type { Consoles } from '../consoles/index.ts'
+import {
+  isNativeType,
+  kindOf,
+  type NativeConsoleType,
+  type ServedConsoleType,
+  type WebSocketConsoleType,
+} from '../consoles/kinds.ts'
 import { routeOf } from '../consoles/route.ts'
+import { needsInstanceNames, secureLeg } from '../consoles/secure.ts'
 import { dial } from '../hypervisor/dial.ts'
 import type { HypervisorSocket } from '../hypervisor/leg.ts'
 import type { ProxyMetrics } from '../metrics.ts'
@@ -26,14 +34,23 @@ import { Relay } from '../session/relay.ts'
 import { Session, type SessionFacts } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { startSessionTimers } from '../session/timers.ts'
-import type { SpiceFront } from '../spice/front.ts'
 import type { Timing } from '../timing.ts'
 import { refuse, type UpgradeRequest } from './refuse.ts'
 import { checkUpgrade, chooseSubprotocol } from './upgrade.ts'
 
+/** Serves a native console type. */
+export interface NativeFront {
+  /**
+   * Answers a request if its path is that of a console file. Returns whether it does.
+   * @param path below the listener's prefix
+   */
+  answer(listener: string, path: string, request: IncomingMessage, response: ServerResponse): boolean
+}
+
 /** What connects share: one object for the whole proxy. */
 export interface ConnectContext {
-  readonly consoles: Readonly<Record<WebSocketConsoleType, Console>>
+  readonly consoles: Consoles
+  readonly identity: IdentitySetting
   readonly authority: Authority
   /** Of this process alone, for native SPICE. */
   readonly limits: Limits
@@ -42,8 +59,8 @@ export interface ConnectContext {
   /** The memory for bytes that wait for clients. */
   readonly budget: BufferBudget
   readonly sessions: Sessions
-  /** Hands out `.vv` files, where `spice-direct` is served. */
-  readonly spice?: Pick<SpiceFront, 'answer'> | undefined
+  /** The front of each native type; `undefined` for one that is not served. */
+  readonly fronts: Readonly<Record<NativeConsoleType, NativeFront | undefined>>
   readonly allowedOrigins: readonly AllowedOrigin[]
   readonly refusedOrigins: RefusedOrigins
   readonly trustedProxies: AddressSet
@@ -117,7 +134,7 @@ async function connect(
   signal: AbortSignal,
   client: Connecting,
 ): Promise<void> {
-  const { timing, authority, metrics } = context
+  const { timing, authority, metrics, identity } = context
   const { request } = upgrade
   refuseWhenDraining(context)
   checkUpgrade(request)
@@ -142,7 +159,9 @@ async function connect(
   using taken = new DisposableStack()
   const place = taken.use(await context.places.enter({ ...parties, type }))
   const claim = { admission, type, tokenDigest: parties.tokenDigest }
-  const names = console.asksNames ? learnNames(timedNames(context, type), admission, signal) : undefined
+  const names = needsInstanceNames(kindOf(type), identity)
+    ? learnNames(timedNames(context, type), admission, signal)
+    : undefined
   // Whoever needs them hears of it; before that, the dial may have failed.
   names?.catch(() => {})
   const { readLimit } = context.budget
@@ -152,9 +171,9 @@ async function connect(
   const dialled = taken.use(reached)
   const limits = { timeoutMs: timing.hypervisorHandshakeMs, signal }
   const log = context.log.child({ listener: listener.address, client: site.client, instance: admission.instance })
-  const opening = { admission: confirmed, query: queryOf(request.url ?? ''), names, log }
-  const { rest, hypervisor = dialled } = await metrics.timed('handshake', type, () =>
-    console.secure(dialled, limits, opening),
+  const opening = { admission: confirmed, query: queryOf(request.url ?? ''), identity, names, log }
+  const { rest, hypervisor } = await metrics.timed('handshake', type, () =>
+    secureLeg(kindOf(type), console, dialled, limits, opening),
   )
   refuseWhenDraining(context)
   const facts = { ...parties, type, listener: listener.address }
@@ -286,7 +305,7 @@ function refuseWhenDraining({ draining }: ConnectContext): void {
 function requireType({ consoles }: ListenerFacts, { url = '' }: IncomingMessage): WebSocketConsoleType {
   const route = routeOf(consoles, url)
   if (!route) throw new Refused('not_found', 'no console type has this path')
-  if (route.type === 'spice-direct') throw new Refused('not_found', 'native SPICE has no WebSocket')
+  if (isNativeType(route.type)) throw new Refused('not_found', `console type ${route.type} has no WebSocket`)
   return route.type
 }
 

@@ -1,67 +1,88 @@
-/** What differs between console types, from the dial to the relay: each type is one file beside this one. */
+/** The behaviour of a WebSocket console type, from the dial to the relay. Each type is one file beside this one. */
 
 import type { Logger } from '@oriel/runtime'
 import type { WebSocket } from 'ws'
 import type { Admission } from '../authority/authority.ts'
 import type { LearntNames } from '../authority/instance-names.ts'
 import type { HypervisorSocket, PlainLeg } from '../hypervisor/leg.ts'
+import type { ProtocolRule } from './protocol-guard.ts'
 
 /** Whether the guest must be the instance, and what happens when it is not. The key `hypervisor.identity`. */
 export type IdentitySetting = 'off' | 'warn' | 'enforce'
 
-/** How long the handshakes of one side may take, and what calls them off. */
+/** The time limit of the handshake with one side, and what aborts it. */
 export interface HandshakeLimits {
   readonly timeoutMs: number
   readonly signal: AbortSignal
 }
 
-/** A leg after its handshake, and what it sent beyond it. */
-export interface Shaken {
+/** The end of a handshake. */
+export interface Handshaken {
+  /** The bytes that the other side has sent beyond its handshake. */
   readonly rest: Buffer
 }
 
 /** The leg to the hypervisor after its handshake. */
-export interface Secured extends Shaken {
-  /** The leg from now on, where something was put around it. Default: the one that was dialled. */
+export interface Secured extends Handshaken {
+  /** The leg from now on, if it was wrapped. Default: the dialled one. */
   readonly hypervisor?: HypervisorSocket
+  /** Which protocols may follow, if the handshake has ruled some out. Default: by the descriptor's `guestCheck`. */
+  readonly rule?: ProtocolRule
 }
 
-/** What a console is opened for. */
+/** The leg to the hypervisor, and the bytes that it has sent which nobody has consumed. */
+export interface SecuredLeg extends Handshaken {
+  readonly hypervisor: HypervisorSocket
+}
+
+/** The request that a console is opened for. */
 export interface Opening {
   readonly admission: Admission
-  /** The query of the client's request, the token among it. */
+  /** The query of the client's request, with the token. */
   readonly query: URLSearchParams
-  /** The instance's names, asked for since before the dial, where the console `asksNames`. */
+  readonly identity: IdentitySetting
+  /** The instance's names, requested before the dial, if the guest is compared with them. */
   readonly names?: Promise<LearntNames> | undefined
-  /** Says what the console is opened for with every record. */
+  /** Adds listener, client and instance to every record. */
   readonly log: Logger
 }
 
 export interface Console {
   /** WebSocket subprotocols that may be chosen, the preferred one first. */
   readonly subprotocols: readonly string[]
-  /** Pages by their paths: several paths may lead to one page. */
-  readonly pages: Readonly<Record<string, string>>
-  /** Whether text frames are input too, as for a terminal; otherwise they end the session. */
+  /** Whether text frames are input, as for a terminal; otherwise they end the session. */
   readonly acceptsText: boolean
-  /** Whether it compares the guest with the instance's names. Default: no. */
-  readonly asksNames?: boolean
   /**
-   * Secures the leg to the hypervisor, before 101.
+   * Does the handshake with the hypervisor, before 101.
    * @throws Refused
    */
   secure(hypervisor: PlainLeg, limits: HandshakeLimits, opening: Opening): Promise<Secured>
+  /** Wraps the leg once the guest is checked. Default: the leg stays as it is. */
+  attach?(leg: SecuredLeg, opening: Opening): SecuredLeg
   /**
-   * Takes the client to where the relay begins, after 101.
+   * Does the handshake with the client, after 101.
    * @throws ClientFault
    */
-  greet(client: WebSocket, limits: HandshakeLimits): Promise<Shaken>
+  greet(client: WebSocket, limits: HandshakeLimits): Promise<Handshaken>
+}
+
+/** A console whose guest shows its name or UUID. */
+export interface IdentifyingConsole extends Console {
+  /**
+   * Compares the guest with the instance. Called unless `hypervisor.identity` is `off`.
+   * @throws Refused
+   */
+  identify(leg: SecuredLeg, limits: HandshakeLimits, opening: IdentifiedOpening): Promise<SecuredLeg>
+}
+
+export interface IdentifiedOpening extends Opening {
+  readonly identity: Exclude<IdentitySetting, 'off'>
 }
 
 /** For a side without a handshake: the relay begins at once. */
-export const nothingToShake = async (): Promise<Shaken> => ({ rest: Buffer.alloc(0) })
+export const noHandshake = async (): Promise<Handshaken> => ({ rest: Buffer.alloc(0) })
 
-/** The client did not get through its handshake: by its own fault, or because it is gone or silent. */
+/** Thrown when the client's handshake fails: the client violated the protocol, left, or was silent. */
 export class ClientFault extends Error {
   override readonly name = 'ClientFault'
   readonly reason: 'protocol_error' | 'client_lost' | 'client_closed'

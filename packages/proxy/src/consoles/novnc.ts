@@ -4,7 +4,7 @@
  */
 import { type Deadline, deadline, guardPeer } from '@oriel/runtime'
 import type { RawData, WebSocket } from 'ws'
-import type { HypervisorSocket, LegTls } from '../hypervisor/leg.ts'
+import type { LegTls } from '../hypervisor/leg.ts'
 import { Refused } from '../refused.ts'
 import { ClientProtocolError, shakeClient } from '../rfb/client-handshake.ts'
 import { NotRfb, shakeHypervisor } from '../rfb/hypervisor-handshake.ts'
@@ -17,32 +17,29 @@ import { NameTooLong } from '../rfb/server-init.ts'
 import { ByteReader, TooManyBytes } from '../rfb/wire/reader.ts'
 import {
   ClientFault,
-  type Console,
   type HandshakeLimits,
-  type IdentitySetting,
+  type Handshaken,
+  type IdentifiedOpening,
+  type IdentifyingConsole,
   type Opening,
-  type Secured,
-  type Shaken,
+  type SecuredLeg,
 } from './console.ts'
 
 export interface VncSettings {
-  /** How the leg to the hypervisor may be secured, the preferred scheme first. */
+  /** The accepted security schemes of the leg to the hypervisor, the preferred one first. */
   readonly schemes: readonly SecurityScheme[]
-  /** What TLS of `vencrypt` needs, whatever the host. */
+  /** The TLS settings of `vencrypt`, which are the same for every host. */
   readonly tls?: Omit<LegTls, 'host'> | undefined
-  readonly identity: IdentitySetting
 }
 
 /** ProtocolVersion, security type, and room for a client that sends its ClientInit and more along. */
 const MAX_CLIENT_BYTES = 512
 
-export function novnc({ schemes, tls, identity }: VncSettings): Console {
+export function novnc({ schemes, tls }: VncSettings): IdentifyingConsole {
   const accepted = schemes.map((scheme) => securitySchemes[scheme])
   return {
     subprotocols: ['binary'],
-    pages: { '/vnc_lite.html': 'vnc.html', '/vnc.html': 'vnc.html', '/vnc_auto.html': 'vnc.html' },
     acceptsText: false,
-    asksNames: identity !== 'off',
     secure: async (dialled, limits, opening) => {
       using limit = deadline(limits.timeoutMs, limits.signal)
       const { signal } = limit
@@ -53,31 +50,26 @@ export function novnc({ schemes, tls, identity }: VncSettings): Console {
         if (limits.signal.aborted) throw limits.signal.reason
         throw refusalOf(cause, limit, limits)
       }
-      return identified[identity](stream.leg, stream.rest(), opening, limits)
+      return { hypervisor: stream.leg, rest: stream.rest() }
     },
+    identify: async (leg, limits, opening) => identifiers[opening.identity](leg, opening, limits),
     greet,
   }
 }
 
-type Identify = (
-  leg: HypervisorSocket,
-  rest: Buffer,
-  opening: Opening,
-  limits: HandshakeLimits,
-) => Secured | Promise<Secured>
+type Identify = (leg: SecuredLeg, opening: Opening, limits: HandshakeLimits) => SecuredLeg | Promise<SecuredLeg>
 
-/** What each setting of `hypervisor.identity` makes of a leg. */
-const identified = {
-  off: (leg, rest) => ({ hypervisor: leg, rest }),
-  warn: (leg, rest, opening) => ({
-    hypervisor: watchDesktopName(leg, rest, (name) => warnOfName(name, opening)),
+/** By the setting of `hypervisor.identity`. */
+const identifiers: Readonly<Record<IdentifiedOpening['identity'], Identify>> = {
+  warn: ({ hypervisor, rest }, opening) => ({
+    hypervisor: watchDesktopName(hypervisor, rest, (name) => warnOfName(name, opening)),
     rest,
   }),
-  enforce: async (leg, rest, opening, { timeoutMs }) => ({
-    hypervisor: guardIdentity(leg, rest, { names: await requireNames(opening), timeoutMs }),
+  enforce: async ({ hypervisor, rest }, opening, { timeoutMs }) => ({
+    hypervisor: guardIdentity(hypervisor, rest, { names: await requireNames(opening), timeoutMs }),
     rest: Buffer.alloc(0),
   }),
-} as const satisfies Record<VncSettings['identity'], Identify>
+}
 
 async function requireNames({ names }: Opening): Promise<InstanceNames> {
   const learnt = await names!
@@ -90,7 +82,7 @@ async function warnOfName(desktopName: string | NameTooLong, { names, log }: Ope
   if (learnt === undefined) return
   if ('refused' in learnt) {
     const { message: detail, cause: err } = learnt.refused
-    return log.warn({ detail, err }, 'nobody could say whether this guest is the instance')
+    return log.warn({ detail, err }, 'the instance has no known names to compare this guest with')
   }
   const objection = desktopName instanceof NameTooLong ? desktopName.message : nameObjection(desktopName, learnt.known)
   if (objection !== undefined) log.warn({ detail: objection }, 'this guest may not be the instance')
@@ -104,7 +96,7 @@ function refusalOf(cause: unknown, { passed }: Deadline, { timeoutMs }: Handshak
   return new Refused('console_unreachable', detail, { cause })
 }
 
-async function greet(client: WebSocket, limits: HandshakeLimits): Promise<Shaken> {
+async function greet(client: WebSocket, limits: HandshakeLimits): Promise<Handshaken> {
   using limit = deadline(limits.timeoutMs, limits.signal)
   const reader = new ByteReader({ maxBytes: MAX_CLIENT_BYTES, signal: limit.signal })
   const message = guardPeer(

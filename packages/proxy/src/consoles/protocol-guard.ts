@@ -9,7 +9,7 @@
  */
 import type { Logger } from '@oriel/runtime'
 import { decorateLeg, type HypervisorSocket, LegFault, observeLeg, type TakeBytes } from '../hypervisor/leg.ts'
-import type { IdentitySetting, Secured } from './console.ts'
+import type { IdentitySetting, SecuredLeg } from './console.ts'
 
 interface Protocol {
   readonly name: string
@@ -45,7 +45,7 @@ export const NONE_THAT_IDENTIFIES: ProtocolRule = { never: Object.values(identif
 export const NO_WEBSOCKET: ProtocolRule = { never: [identifying.http] }
 
 /**
- * Makes of a leg what the setting `hypervisor.identity` asks for.
+ * Wraps a leg as the setting `hypervisor.identity` requires.
  * @param rest the first bytes of the server, if they were read already. Default: none
  */
 export function carryingOnly(
@@ -54,7 +54,7 @@ export function carryingOnly(
   identity: IdentitySetting,
   log: Logger,
   rest: Buffer = NOTHING,
-): Required<Secured> {
+): SecuredLeg {
   if (identity === 'off') return { hypervisor: leg, rest }
   if (identity === 'enforce') {
     const isForeign = typeof judgeProtocol(rule, 'server', rest) === 'object'

@@ -1,5 +1,5 @@
 /** Which console type a request is for: that of the listener, or, where it serves several, that of its path's prefix. */
-import type { ServedConsoleType } from './index.ts'
+import type { ServedConsoleType } from './kinds.ts'
 
 export interface ConsoleRoute {
   readonly type: ServedConsoleType

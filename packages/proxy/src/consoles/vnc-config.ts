@@ -2,20 +2,16 @@
 import { createSecureContext } from 'node:tls'
 import { type ConfigFault, caFaults, certificateFaults } from '@oriel/runtime'
 import type { ProxyConfig } from '../config.ts'
-import type { IdentitySetting } from './console.ts'
 import type { VncSettings } from './novnc.ts'
 
 type HypervisorConfig = ProxyConfig['hypervisor']
 type VncConfig = HypervisorConfig['vnc']
 
 /** @throws the error of `node:tls` for certificates that `vncFaults` would have named */
-export function vncSettings(
-  { vnc, hosts, identity: set }: HypervisorConfig,
-  identity: IdentitySetting = set ?? 'enforce',
-): VncSettings {
+export function vncSettings({ vnc, hosts }: HypervisorConfig): VncSettings {
   const secure = vnc.auth_schemes.includes('vencrypt')
   const tls = { context: contextOf(vnc), expected: { hosts }, hasCertificate: vnc.cert !== undefined }
-  return { schemes: vnc.auth_schemes, identity, ...(secure ? { tls } : {}) }
+  return { schemes: vnc.auth_schemes, ...(secure ? { tls } : {}) }
 }
 
 /** What is wrong though each key is right by itself. */

@@ -5,30 +5,27 @@
  */
 import type { HypervisorSocket } from '../hypervisor/leg.ts'
 import { Refused } from '../refused.ts'
-import { type Console, type HandshakeLimits, type IdentitySetting, nothingToShake, type Shaken } from './console.ts'
-import { carryingOnly, NO_WEBSOCKET, NONE_THAT_IDENTIFIES } from './protocol-guard.ts'
+import { type Console, type HandshakeLimits, type Handshaken, noHandshake } from './console.ts'
+import { NO_WEBSOCKET } from './protocol-guard.ts'
 
 /** The answer's status line and header together; hosts send a few hundred bytes. */
 const MAX_HEADER_BYTES = 8192
 const HEADER_END = '\r\n\r\n'
 
-export const webmks = (identity: IdentitySetting): Console => ({
+export const webmks: Console = {
   subprotocols: ['binary'],
-  pages: { '/webmks.html': 'webmks.html' },
   acceptsText: false,
-  secure: async (hypervisor, limits, { admission: { internalAccessPath }, log }) => {
-    // The answer to CONNECT distinguishes an MKS host from a VNC server. Without CONNECT, only the guard does.
-    if (internalAccessPath === undefined) {
-      return carryingOnly(NONE_THAT_IDENTIFIES, hypervisor, identity, log)
-    }
+  secure: async (hypervisor, limits, { admission: { internalAccessPath } }) => {
+    if (internalAccessPath === undefined) return noHandshake()
     const request = connectRequest(internalAccessPath)
     const answer = readAnswer(hypervisor, limits)
     hypervisor.write(request)
     const { rest } = await answer
-    return carryingOnly(NO_WEBSOCKET, hypervisor, identity, log, rest)
+    // The answer to CONNECT distinguishes an MKS host from a VNC server, so MKS may begin as RFB does.
+    return { rest, rule: NO_WEBSOCKET }
   },
-  greet: nothingToShake,
-})
+  greet: noHandshake,
+}
 
 /**
  * Nova's request, byte for byte: the path is the host's own text, often JSON with blanks in it, so it is not encoded.
@@ -42,8 +39,8 @@ export function connectRequest(path: string): Buffer {
 }
 
 /** Resolves at the end of a good answer's header. The leg is paused then, and the bytes after the header are kept as the rest. */
-async function readAnswer(hypervisor: HypervisorSocket, { timeoutMs, signal }: HandshakeLimits): Promise<Shaken> {
-  const { promise, resolve, reject } = Promise.withResolvers<Shaken>()
+async function readAnswer(hypervisor: HypervisorSocket, { timeoutMs, signal }: HandshakeLimits): Promise<Handshaken> {
+  const { promise, resolve, reject } = Promise.withResolvers<Handshaken>()
   const timer = setTimeout(() => reject(timeout(timeoutMs)), timeoutMs)
   const abort = () => reject(signal.reason)
   signal.addEventListener('abort', abort, { once: true })

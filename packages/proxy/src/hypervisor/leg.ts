@@ -5,7 +5,7 @@
  *     hypervisor ── TCP or TLS leg ── decorator ── decorator ── relay ── client
  *
  * A decorator is a function that takes a leg and returns one, and is built by {@link decorateLeg} or {@link observeLeg}.
- * Each console type composes its decorators in `secure` (`consoles/console.ts`), the innermost first. The relay sees
+ * `consoles/secure.ts` composes the decorators of each console type, the innermost first. The relay sees
  * the last leg only. New features take their place by what they have to see or change:
  *
  * - A role that may only watch replaces `write`. It must know the protocol, because a viewer still has to send requests.

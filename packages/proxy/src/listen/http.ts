@@ -12,7 +12,7 @@ import { publicPlace } from '../admit/origin.ts'
 import { peerOf, requireProxyHeader } from '../admit/proxy-protocol.ts'
 import { hasBadHost, plainAddress, readSite } from '../admit/site.ts'
 import { type ConnectContext, handleUpgrade, type ListenerFacts } from '../connect/connect.ts'
-import type { ServedConsoleType } from '../consoles/index.ts'
+import { isNativeType, kindOf, type ServedConsoleType } from '../consoles/kinds.ts'
 import { routeOf } from '../consoles/route.ts'
 import { Refused } from '../refused.ts'
 import { foreignFrame, foreignReferrer, sendFrameNotice } from './framing.ts'
@@ -158,14 +158,14 @@ function answer(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  const { consoles, spice } = context
   const { method, url = '' } = request
   const foreign = listener.onlyLocal && foreignRefusal(context, listener, request)
   if (foreign) return void fault(response, foreign.status, foreign.text)
   const route = routeOf(listener.consoles, url)
-  if (route?.type === 'spice-direct' && spice?.answer(listener.address, route.path, request, response)) return
-  const page = pageAt(consoles, pages, listener, url)
-  if (hasBadHost(request)) fault(response, 400, 'This Host is none.')
+  const front = route && isNativeType(route.type) ? context.fronts[route.type] : undefined
+  if (route && front?.answer(listener.address, route.path, request, response)) return
+  const page = pageAt(pages, listener, url)
+  if (hasBadHost(request)) fault(response, 400, 'Bad request: the Host header is repeated or malformed.')
   else if (method !== 'GET' && method !== 'HEAD') fault(response, 405, 'Only GET and HEAD are answered here.', ALLOW)
   else if (page && isDocument(page)) sendDocument(context, request, response, page)
   else if (page) send(request, response, page)
@@ -190,10 +190,10 @@ function foreignRefusal(
   }
 }
 
-function pageAt(consoles: ConnectContext['consoles'], pages: Pages, listener: ListenerFacts, url: string) {
+function pageAt(pages: Pages, listener: ListenerFacts, url: string) {
   const route = routeOf(listener.consoles, url)
   const path = route?.path ?? url.split(/[?#]/, 1)[0]!
-  const alias = route && route.type !== 'spice-direct' && own(consoles[route.type].pages, path)
+  const alias = route && own(kindOf(route.type).pages, path)
   return pages.get(!alias ? path : `/${alias}`)
 }
 

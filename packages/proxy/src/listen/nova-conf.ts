@@ -1,53 +1,49 @@
 /** `--print-nova-conf`: the options of nova.conf that lead the console URLs of an unmodified Nova to this proxy. */
+import { openableConsoleTypes } from '@oriel/contract'
 import { formatListen, parseListen } from '@oriel/runtime'
 import { type ListenerConfig, type ProxyConfig, servedTypes } from '../config.ts'
-import type { ServedConsoleType } from '../consoles/index.ts'
-
-interface Option {
-  readonly group: string
-  readonly name: string
-  /** The page, below the listener's prefix if it serves several types. */
-  readonly page: string
-  readonly scheme?: 'ws'
-}
-
-/** Nova's options by console type (nova/conf/vnc.py, spice.py, serial_console.py, mks.py). */
-const OPTIONS = {
-  novnc: { group: 'vnc', name: 'novncproxy_base_url', page: 'vnc_lite.html' },
-  'spice-html5': { group: 'spice', name: 'html5proxy_base_url', page: 'spice_auto.html' },
-  'spice-direct': { group: 'spice', name: 'spice_direct_proxy_base_url', page: 'nova' },
-  serial: { group: 'serial_console', name: 'base_url', page: '', scheme: 'ws' },
-  webmks: { group: 'mks', name: 'mksproxy_base_url', page: 'webmks.html' },
-} as const satisfies Record<ServedConsoleType, Option>
+import { kindOf, type NovaOption, type ServedConsoleType } from '../consoles/kinds.ts'
 
 /** Stands in for the host of a listener on every address, whose public name is unknown. */
 const PLACEHOLDER = 'consoles.example'
 const ANY_ADDRESS: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
 
-/** The lines to put into nova.conf, by group. Each type leads to the first listener that serves it. */
-export function novaConf({ listen }: ProxyConfig): string {
-  const types = Object.keys(OPTIONS) as ServedConsoleType[]
-  const lines = types.flatMap((type) => {
-    const listener = listen.find((candidate) => servedTypes(candidate).includes(type))
-    return listener ? [{ group: OPTIONS[type].group, line: lineOf(type, listener) }] : []
-  })
-  const groups = [...Map.groupBy(lines, ({ group }) => group)]
-  const text = groups.map(([group, found]) => `[${group}]\n${found.map(({ line }) => `${line}\n`).join('')}`).join('')
-  return `${header(text)}${text}`
+/** A served type that Nova has, with the first listener that serves it. */
+interface Lead {
+  readonly type: ServedConsoleType
+  readonly option: NovaOption
+  readonly listener: ListenerConfig
 }
 
-function header(text: string): string {
+/** The lines to put into nova.conf, by group. Each type leads to the first listener that serves it. */
+export function novaConf({ listen }: ProxyConfig): string {
+  const leads = openableConsoleTypes.flatMap((type) => leadOf(type, listen))
+  const groups = [...Map.groupBy(leads, ({ option }) => option.group)]
+  const text = groups
+    .map(([group, found]) => `[${group}]\n${found.map((lead) => `${lineOf(lead)}\n`).join('')}`)
+    .join('')
+  return `${header(text, leads)}${text}`
+}
+
+function leadOf(type: ServedConsoleType, listen: readonly ListenerConfig[]): Lead[] {
+  const option = kindOf(type).nova
+  const listener = listen.find((candidate) => servedTypes(candidate).includes(type))
+  return option && listener ? [{ type, option, listener }] : []
+}
+
+function header(text: string, leads: readonly Lead[]): string {
   const remarks = ['nova.conf of every compute node; restart nova-compute afterwards (docs/nova.md)']
   if (text.includes(PLACEHOLDER)) {
     remarks.push(`replace ${PLACEHOLDER} with the public name of this proxy, or set listen[].base_url`)
   }
-  if (text.includes('spice_direct'))
-    remarks.push('spice_direct_proxy_base_url needs microversion 2.99; leave it out before')
+  for (const { option } of leads) {
+    if (option.since) remarks.push(`${option.name} needs microversion ${option.since}; leave it out before`)
+  }
   return remarks.map((remark) => `# ${remark}\n`).join('')
 }
 
-function lineOf(type: ServedConsoleType, listener: ListenerConfig): string {
-  const { name, page, scheme }: Option = OPTIONS[type]
+function lineOf({ type, option, listener }: Lead): string {
+  const { name, page, scheme } = option
   const origin = scheme === undefined ? originOf(listener) : originOf(listener).replace(/^http/, scheme)
   const prefix = servedTypes(listener).length > 1 ? `${type}/` : ''
   return `${name} = ${origin}/${prefix}${page}`

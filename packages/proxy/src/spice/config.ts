@@ -11,6 +11,7 @@ import {
   secretString,
 } from '@oriel/runtime'
 import * as Type from 'typebox'
+import type { ServedConsoleType } from '../consoles/kinds.ts'
 import { channelNames } from './wire/protocol.ts'
 
 const table = <P extends Type.TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false })
@@ -98,6 +99,9 @@ export interface SpiceConfigParts {
   readonly hypervisor: { readonly spice?: Type.Static<typeof spiceHypervisorTable> | undefined }
   readonly origin: { readonly trusted_proxies: readonly string[] }
 }
+
+/** Whether native SPICE is among the served console types. */
+export const servesSpice = (types: readonly ServedConsoleType[]): boolean => types.includes('spice-direct')
 
 /** Finds faults between keys, each of which is valid by itself. */
 export function spiceFaults({ spice, hypervisor, origin }: SpiceConfigParts, isServed: boolean): ConfigFault[] {

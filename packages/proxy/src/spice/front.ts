@@ -1,8 +1,8 @@
 /** The native SPICE frontend: its ports, keys and tickets, and the endpoint that serves `.vv` files. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseListen } from '@oriel/runtime'
 import { RateLimit } from '../admit/rate-limit.ts'
 import type { ProxyConfig } from '../config.ts'
+import type { ConnectContext, NativeFront } from '../connect/connect.ts'
 import { identityOf } from '../consoles/identity-setting.ts'
 import type { SpiceContext, SpiceSettings } from './channel/context.ts'
 import { type NativeListener, startNativeListener } from './channel/native-listener.ts'
@@ -37,12 +37,10 @@ export type SpiceParts = Pick<ProxyConfig, 'authority' | 'spice' | 'hypervisor' 
 /** The `[spice]` table, with its defaults. */
 export type SpiceConfig = NonNullable<ProxyConfig['spice']>
 
-export interface SpiceFront extends AsyncDisposable {
+export interface SpiceFront extends NativeFront, AsyncDisposable {
   /** The bound `host:port` of the ports for SPICE clients. */
   readonly address?: string
   readonly tlsAddress?: string
-  /** Answers a request for a `.vv` file. Returns false for other paths. @param path below the listener's prefix */
-  answer(listener: string, path: string, request: IncomingMessage, response: ServerResponse): boolean
   /**
    * Applies certificates, CAs and the hypervisors' ticket from a reloaded configuration to new connections. Keeps the old
    * certificate if the new one is unusable.
@@ -51,6 +49,9 @@ export interface SpiceFront extends AsyncDisposable {
   /** Stops listening. Open sessions continue. */
   stop(): void
 }
+
+/** The frontend of each native type. */
+export const nativeFronts = (spice: SpiceFront | undefined): ConnectContext['fronts'] => ({ 'spice-direct': spice })
 
 /** Timeouts and limits without a configuration key. */
 export interface SpiceBounds {

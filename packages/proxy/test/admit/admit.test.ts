@@ -277,7 +277,7 @@ describe('where a request came from', () => {
 })
 
 describe('limits', () => {
-  const parties = { tokenDigest: 't', instance: 'i', client: 'c', type: 'novnc' }
+  const parties = { tokenDigest: 't', instance: 'i', client: 'c', type: 'novnc' as const }
   const wide = { maxTotal: 9, maxPerToken: 9, maxPerInstance: 9, maxPerClient: 9 }
 
   it.each([
@@ -341,7 +341,7 @@ describe('limits', () => {
   it('bearer URLs: the channels of one SPICE page share a token, for a while and for one client', () => {
     let nowMs = 0
     const uses = new SingleUse({ now: () => nowMs, channelsMs: 1000 })
-    const page = { ...parties, type: 'spice-html5' }
+    const page = { ...parties, type: 'spice-html5' as const }
     uses.take(page).opened()
     uses.take(page).opened()
     expect(() => uses.take({ ...page, client: 'd' })).toThrow('used up')
@@ -349,7 +349,7 @@ describe('limits', () => {
     expect(() => uses.take(page)).toThrow('used up')
   })
 
-  it.each(['serial', 'novnc', 'webmks', 'spice-direct'])(
+  it.each(['serial', 'novnc', 'webmks', 'spice-direct'] as const)(
     'bearer URLs: a token that %s used opens no channel of SPICE, nor the reverse',
     (type) => {
       const uses = new SingleUse()
@@ -363,7 +363,7 @@ describe('limits', () => {
 
   it('a channel that opened uses the token up, though the one before it fails afterwards', () => {
     const uses = new SingleUse()
-    const page = { ...parties, type: 'spice-html5' }
+    const page = { ...parties, type: 'spice-html5' as const }
     const [first, second, third] = [uses.take(page), uses.take(page), uses.take(page)]
     second.opened()
     second[Symbol.dispose]()
@@ -375,7 +375,7 @@ describe('limits', () => {
 
   it('a token is as good as new only when the last of its channels has failed', () => {
     const uses = new SingleUse()
-    const page = { ...parties, type: 'spice-html5' }
+    const page = { ...parties, type: 'spice-html5' as const }
     const [first, second] = [uses.take(page), uses.take(page)]
     first[Symbol.dispose]()
     first[Symbol.dispose]()

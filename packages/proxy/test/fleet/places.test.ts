@@ -8,7 +8,7 @@ import { remotePlaces } from '../../src/fleet/worker.ts'
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
-const ENTRANT = { tokenDigest: 't', instance: 'i', client: 'c', type: 'novnc' }
+const ENTRANT = { tokenDigest: 't', instance: 'i', client: 'c', type: 'novnc' as const }
 
 /** A primary with one place, whose answers are held back until `deliver`. */
 function channel() {

@@ -90,7 +90,7 @@ it('a worker tells the first process whose place a session takes over', async ()
   }
   const places = remotePlaces({ ask: async () => undefined, askFor } as unknown as Parameters<typeof remotePlaces>[0])
   const replaces = { tokenDigest: 'a', instance: INSTANCE, client: '192.0.2.7' }
-  const entrant = { tokenDigest: 'b', instance: INSTANCE, client: '192.0.2.8', type: 'spice-direct', replaces }
+  const entrant = { tokenDigest: 'b', instance: INSTANCE, client: '192.0.2.8', type: 'spice-direct' as const, replaces }
   await places.enter(entrant)
   expect(asked).toEqual(['enter', entrant])
 })

@@ -221,7 +221,7 @@ function endEarlier({ session }: Ticket): void {
 function placeFor(context: SpiceContext, session: SpiceSession): Place | Promise<Place> {
   refuseInUse(context, session)
   const replaces = context.byInstance.get(session.facts.instance)?.facts
-  return context.places.enter({ ...session.facts, ...(replaces ? { replaces } : {}) })
+  return context.places.enter({ ...session.facts, type: 'spice-direct', ...(replaces ? { replaces } : {}) })
 }
 
 /** QEMU serves one SPICE client at a time: a second client either takes the console over or is refused (`spice.in_use`). */

@@ -1,0 +1,112 @@
+/**
+ * The console types as data: one descriptor for each type that can be opened. Code that treats one type unlike another
+ * reads a property here and never compares names, so the compiler names what a new type still lacks.
+ */
+import type { OpenableConsoleType } from '@oriel/contract'
+
+/**
+ * How the key `hypervisor.identity` is enforced. `desktop-name` and `uuid`: the guest shows it, and it is compared with
+ * the instance. The others are for types in which a guest shows nothing, so that another guest can only be kept out by
+ * its protocol: `spice-alone` relays SPICE and nothing else, `no-identifying-protocol` everything but VNC and SPICE.
+ */
+export type GuestCheck = 'desktop-name' | 'uuid' | 'spice-alone' | 'no-identifying-protocol'
+
+/** The option of nova.conf that leads Nova's console URLs to this proxy. */
+export interface NovaOption {
+  readonly group: string
+  readonly name: string
+  /** The page, below the listener's prefix if it serves several types. */
+  readonly page: string
+  /** Default: that of the listener's address, `http` or `https`. */
+  readonly scheme?: 'ws'
+  /** The microversion that brought the option. Default: every supported Nova has it. */
+  readonly since?: string
+}
+
+export interface ConsoleKind {
+  /** How clients connect: with a WebSocket, or to a port of the type's own, which a console file names. */
+  readonly transport: 'websocket' | 'native'
+  readonly guestCheck: GuestCheck
+  /** Whether a page opens several connections with one token, one for each channel. */
+  readonly channelsShareToken: boolean
+  /** What uses a token up under `sessions.single_use`: the session that opens, or the console file that is served. */
+  readonly tokenUsedBy: 'session' | 'console-file'
+  /**
+   * Whether the connect info has the key `tls_port`, and one of the two ports may be absent. Nova does not return the
+   * type of a token; this key distinguishes the tokens of such a type from all others.
+   */
+  readonly portOptional: boolean
+  /** The pages by their paths. Several paths may lead to one page. */
+  readonly pages: Readonly<Record<string, string>>
+  /** Nova's option (nova/conf/vnc.py, spice.py, serial_console.py, mks.py); `null` for a type that Nova does not have. */
+  readonly nova: NovaOption | null
+}
+
+export const consoleKinds = {
+  novnc: {
+    transport: 'websocket',
+    guestCheck: 'desktop-name',
+    channelsShareToken: false,
+    tokenUsedBy: 'session',
+    portOptional: false,
+    pages: { '/vnc_lite.html': 'vnc.html', '/vnc.html': 'vnc.html', '/vnc_auto.html': 'vnc.html' },
+    nova: { group: 'vnc', name: 'novncproxy_base_url', page: 'vnc_lite.html' },
+  },
+  'spice-html5': {
+    transport: 'websocket',
+    guestCheck: 'spice-alone',
+    channelsShareToken: true,
+    tokenUsedBy: 'session',
+    portOptional: false,
+    pages: { '/spice_auto.html': 'spice_auto.html' },
+    nova: { group: 'spice', name: 'html5proxy_base_url', page: 'spice_auto.html' },
+  },
+  serial: {
+    transport: 'websocket',
+    guestCheck: 'no-identifying-protocol',
+    channelsShareToken: false,
+    tokenUsedBy: 'session',
+    portOptional: false,
+    pages: { '/serial.html': 'serial.html' },
+    nova: { group: 'serial_console', name: 'base_url', page: '', scheme: 'ws' },
+  },
+  webmks: {
+    transport: 'websocket',
+    guestCheck: 'no-identifying-protocol',
+    channelsShareToken: false,
+    tokenUsedBy: 'session',
+    portOptional: false,
+    pages: { '/webmks.html': 'webmks.html' },
+    nova: { group: 'mks', name: 'mksproxy_base_url', page: 'webmks.html' },
+  },
+  'spice-direct': {
+    transport: 'native',
+    guestCheck: 'uuid',
+    channelsShareToken: false,
+    tokenUsedBy: 'console-file',
+    portOptional: true,
+    pages: {},
+    nova: { group: 'spice', name: 'spice_direct_proxy_base_url', page: 'nova', since: '2.99' },
+  },
+} as const satisfies Record<OpenableConsoleType, ConsoleKind>
+
+/** A console type that this proxy serves: each that can be opened. */
+export type ServedConsoleType = keyof typeof consoleKinds
+
+type TypesOf<K extends Partial<ConsoleKind>> = {
+  [T in ServedConsoleType]: (typeof consoleKinds)[T] extends K ? T : never
+}[ServedConsoleType]
+
+/** A console type whose clients connect with a WebSocket. */
+export type WebSocketConsoleType = TypesOf<{ readonly transport: 'websocket' }>
+/** A console type whose clients connect to a port of the type's own. */
+export type NativeConsoleType = TypesOf<{ readonly transport: 'native' }>
+
+export const servedConsoleTypes = Object.keys(consoleKinds) as ServedConsoleType[]
+
+export const kindOf = (type: ServedConsoleType): ConsoleKind => consoleKinds[type]
+
+export const isNativeType = (type: ServedConsoleType): type is NativeConsoleType => kindOf(type).transport === 'native'
+
+/** The types whose connect info has the key `tls_port`. */
+export const portOptionalTypes = servedConsoleTypes.filter((type) => kindOf(type).portOptional)

@@ -1,0 +1,60 @@
+/** Enforces `hypervisor.identity` for every console type, by the check that its descriptor names. */
+import type { PlainLeg } from '../hypervisor/leg.ts'
+import type {
+  Console,
+  HandshakeLimits,
+  IdentifyingConsole,
+  IdentitySetting,
+  Opening,
+  Secured,
+  SecuredLeg,
+} from './console.ts'
+import type { ConsoleKind, GuestCheck } from './kinds.ts'
+import { carryingOnly, identifying, NONE_THAT_IDENTIFIES, type ProtocolRule } from './protocol-guard.ts'
+
+type Kind = Pick<ConsoleKind, 'guestCheck'>
+
+/** The protocols that a guest may speak which shows nothing of itself. `undefined`: the guest shows it. */
+const rules = {
+  'desktop-name': undefined,
+  uuid: undefined,
+  'spice-alone': { only: identifying.spice },
+  'no-identifying-protocol': NONE_THAT_IDENTIFIES,
+} as const satisfies Record<GuestCheck, ProtocolRule | undefined>
+
+/** A check that compares what the guest shows. */
+export type ShownCheck = { [C in GuestCheck]: (typeof rules)[C] extends undefined ? C : never }[GuestCheck]
+
+/** Whether a console of this kind needs the instance's names from the authority. */
+export const needsInstanceNames = ({ guestCheck }: Kind, identity: IdentitySetting): boolean =>
+  guestCheck === 'desktop-name' && identity !== 'off'
+
+/**
+ * Secures the leg to the hypervisor and makes sure that it leads to the instance, before 101.
+ * @throws Refused
+ */
+export async function secureLeg(
+  kind: Kind,
+  console: Console,
+  dialled: PlainLeg,
+  limits: HandshakeLimits,
+  opening: Opening,
+): Promise<SecuredLeg> {
+  const secured = { hypervisor: dialled, ...(await console.secure(dialled, limits, opening)) }
+  const checked = await checkGuest(kind, console, secured, limits, opening)
+  return console.attach?.(checked, opening) ?? checked
+}
+
+function checkGuest(
+  { guestCheck }: Kind,
+  console: Console,
+  secured: SecuredLeg & Pick<Secured, 'rule'>,
+  limits: HandshakeLimits,
+  opening: Opening,
+): SecuredLeg | Promise<SecuredLeg> {
+  const { identity, log } = opening
+  const rule: ProtocolRule | undefined = rules[guestCheck]
+  if (identity === 'off') return secured
+  if (rule) return carryingOnly(secured.rule ?? rule, secured.hypervisor, identity, log, secured.rest)
+  return (console as IdentifyingConsole).identify(secured, limits, { ...opening, identity })
+}
