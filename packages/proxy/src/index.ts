@@ -5,7 +5,6 @@ export {
   type Admission,
   type Authority,
   admissionOf,
-  type SessionRecord,
   UnusableConnectInfo,
 } from './authority/authority.ts'
 export { authorityOnlineFaults } from './authority/index.ts'
@@ -18,5 +17,5 @@ export { novaConf } from './listen/nova-conf.ts'
 export { createProxy, type ProxyDeps, type RunningProxy, startProxy } from './proxy.ts'
 export { Refused } from './refused.ts'
 export { reloadableProxyKeys } from './reloadable.ts'
-export type { SessionView } from './session/session.ts'
+export type { SessionRecord, SessionView } from './session/open-session.ts'
 export type { Timing } from './timing.ts'

@@ -5,7 +5,7 @@ import type { Authority } from './authority/authority.ts'
 import type { Breaker } from './authority/breaker.ts'
 import { Refused } from './refused.ts'
 import type { BufferBudget } from './session/buffer-budget.ts'
-import type { OpenSession } from './session/sessions.ts'
+import type { OpenSession } from './session/open-session.ts'
 
 /** What waits for somebody else on the way to a console. */
 export type TimedStep = 'authority' | 'names' | 'validation' | 'dial' | 'handshake'

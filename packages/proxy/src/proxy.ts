@@ -26,7 +26,7 @@ import { type Listener, type ListenerOptions, type ListenerTls, startListener } 
 import { loadPages } from './listen/pages.ts'
 import { createMetrics } from './metrics.ts'
 import { BufferBudget } from './session/buffer-budget.ts'
-import type { SessionView } from './session/session.ts'
+import type { SessionView } from './session/open-session.ts'
 import { Sessions } from './session/sessions.ts'
 import { servesSpice } from './spice/config.ts'
 import { nativeFronts, type SpiceBounds, type SpiceFront, startSpiceFront } from './spice/front.ts'

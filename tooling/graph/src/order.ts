@@ -6,8 +6,8 @@ export type FolderOrder = readonly string[]
 
 export const folderOrders: Readonly<Record<string, FolderOrder>> = {
   'packages/proxy/src': [
-    ...['gathered.ts', 'refused.ts', 'buffer-budget.ts', 'metrics.ts', 'timing.ts', 'consoles/kinds.ts'],
-    ...['hypervisor', 'rfb/wire', 'rfb/security', 'rfb', 'session', 'authority', 'admit', 'consoles', 'connect'],
+    ...['refused.ts', 'timing.ts', 'consoles/kinds.ts', 'hypervisor', 'rfb/wire', 'rfb/security', 'rfb'],
+    ...['session', 'authority', 'metrics.ts', 'admit', 'consoles', 'connect'],
     ...['spice/wire', 'spice/session', 'spice/channel', 'spice/console-file', 'spice'],
     ...['listen', 'admin', '.', 'fleet', 'index.ts'],
   ],

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type AdminRoutes, isLocalHost, matchesSha256 } from '@oriel/runtime'
-import type { OpenSession } from '../session/sessions.ts'
+import type { OpenSession } from '../session/open-session.ts'
 
 /** One open session, as it is shown. */
 export interface SessionRecord {

@@ -2,6 +2,7 @@
 import { networkOf } from '@oriel/runtime'
 import { kindOf, type ServedConsoleType } from '../consoles/kinds.ts'
 import { Refused } from '../refused.ts'
+import type { SessionParties } from '../session/open-session.ts'
 import { SingleUse, type Use } from './single-use.ts'
 
 export interface SessionLimits {
@@ -11,13 +12,6 @@ export interface SessionLimits {
   readonly maxPerClient: number
   /** Whether a token can open only one console. Default: false. */
   readonly singleUse?: boolean
-}
-
-/** The token, instance and client that a session counts towards. */
-export interface SessionParties {
-  readonly tokenDigest: string
-  readonly instance: string
-  readonly client: string
 }
 
 /** A session that is about to open. */

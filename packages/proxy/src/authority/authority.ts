@@ -1,9 +1,9 @@
 /** The port through which the proxy resolves tokens to consoles. Its adapters are `nova.ts` and `oriel.ts`. */
-import type { ConnectInfo, EndReason, OpenableConsoleType } from '@oriel/contract'
+import type { ConnectInfo, OpenableConsoleType } from '@oriel/contract'
 import type { Health, Logger, Secret } from '@oriel/runtime'
 import { portOptionalTypes } from '../consoles/kinds.ts'
 import type { InstanceNames } from '../rfb/identity.ts'
-import type { OpenSession } from '../session/sessions.ts'
+import type { SessionRecord } from '../session/open-session.ts'
 import type { Breaker } from './breaker.ts'
 
 /** The console that a token leads to: its validated address, and the optional facts that the authority returned. */
@@ -24,16 +24,6 @@ export interface Admission {
   readonly baseUrl?: string
   /** Reports the session's progress to an authority that keeps a list of sessions. */
   readonly record?: SessionRecord
-}
-
-/** Reports a session to the authority that admitted it. */
-export interface SessionRecord {
-  /** The authority's id of the session. */
-  readonly id: string
-  /** Reports that the session is open. The authority then gets its byte counts and may end it. Repeated when a viewer reconnects. */
-  opened(session: Pick<OpenSession, 'view' | 'end'>): void
-  /** Reports that the session ended, or was refused before it opened. The first call counts. @param at default: now */
-  ended(reason: EndReason, at?: Date): void
 }
 
 /** A token that is about to open a console at a listener. */

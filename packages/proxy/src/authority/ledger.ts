@@ -9,8 +9,7 @@ import {
   type ExtensionBody,
   type ExtensionResponse,
 } from '@oriel/contract'
-import type { OpenSession } from '../session/sessions.ts'
-import type { SessionRecord } from './authority.ts'
+import type { OpenSession, SessionRecord } from '../session/open-session.ts'
 
 /** The report about the sessions, in the contract's form. */
 export type LedgerReport = ExtensionBody<'beat'>

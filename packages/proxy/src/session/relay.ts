@@ -6,21 +6,12 @@
  * console: each frame is one write, and the client is not read while the hypervisor does not take what was written.
  */
 import type { Writable } from 'node:stream'
-import type { CloseReasonName } from '@oriel/contract'
 import { guardPeer } from '@oriel/runtime'
 import type { RawData, WebSocket } from 'ws'
-import { type HypervisorSocket, LegFault } from '../hypervisor/leg.ts'
+import type { HypervisorSocket } from '../hypervisor/leg.ts'
 import { BufferBudget, type Buffering } from './buffer-budget.ts'
+import { type Ending, endingOf } from './ending.ts'
 import { framed } from './frame.ts'
-
-/** Why a session ended, for the client and, exactly, for the log. */
-export interface Ending {
-  readonly reason: CloseReasonName
-  readonly detail?: string
-  readonly cause?: unknown
-  /** Whether to drop the client's connection without a close frame: bytes that wait before the frame occupy memory. */
-  readonly drop?: boolean
-}
 
 export interface RelayOptions {
   /** Whether text frames are input too; otherwise they are a `protocol_error`. */
@@ -193,10 +184,4 @@ export class Relay implements Buffering {
   #end(ending: Ending): void {
     if (!this.#stopped) this.#options.end(ending)
   }
-}
-
-function endingOf(cause: Error | undefined): Ending {
-  if (cause === undefined) return { reason: 'console_closed' }
-  if (cause instanceof LegFault) return { reason: cause.reason, detail: cause.message, cause: cause.cause }
-  return { reason: 'console_lost', detail: cause.message, cause }
 }

@@ -1,26 +1,11 @@
-/** One open console, from 101 to its end: what it is called, how much it relayed, and why it ends. */
+/** One open console over a WebSocket, from the 101 to its end. */
 import { randomUUID } from 'node:crypto'
-import { type CloseReasonName, closeReasons } from '@oriel/contract'
+import { closeReasons } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
 import type { WebSocket } from 'ws'
-import type { SessionParties } from '../admit/limits.ts'
-import type { SessionRecord } from '../authority/authority.ts'
-import type { Ending, Relay } from './relay.ts'
-
-/** What is known of a session when it opens. The token itself is not: its digest is enough to tell sessions apart. */
-export interface SessionFacts extends SessionParties {
-  readonly type: string
-  /** The `host:port` of the listener through which the client came. */
-  readonly listener: string
-}
-
-/** What is shown of a session, and what its log records carry. */
-export interface SessionView extends SessionFacts {
-  readonly id: string
-  readonly startedAt: Date
-  readonly bytesToClient: number
-  readonly bytesToConsole: number
-}
+import { type Ending, endingOfClose, endingOfError } from './ending.ts'
+import type { SessionFacts, SessionRecord, SessionView } from './open-session.ts'
+import type { Relay } from './relay.ts'
 
 export class Session {
   readonly id: string
@@ -34,12 +19,12 @@ export class Session {
   readonly #ending = new AbortController()
   readonly #ended = Promise.withResolvers<Ending>()
 
-  /** @param record the authority's, whose id the session then has too. */
+  /** @param record the authority's record, whose id the session takes. Default: none, and a random id */
   constructor(facts: SessionFacts, client: WebSocket, log: Logger, record?: SessionRecord) {
     this.id = record?.id ?? randomUUID()
     this.facts = facts
     this.#client = client
-    // No child logger: it would hold the text of all this ready for as long as the session idles.
+    // Not a child logger, which would keep the serialized facts in memory while the session idles.
     this.#log = log
     client.on('close', (code) => this.end(endingOfClose(code)))
     client.on('error', (cause) => this.end(endingOfError(cause)))
@@ -48,12 +33,12 @@ export class Session {
     this.#ended.promise.then(({ reason }) => record?.ended(reason))
   }
 
-  /** Aborts when the session ends: all that waits on its behalf gives up. */
+  /** Aborts when the session ends, and with it every wait on its behalf. */
   get signal(): AbortSignal {
     return this.#ending.signal
   }
 
-  /** Resolves when the session ends, whoever ended it. */
+  /** Resolves when the session ends. */
   get ended(): Promise<Ending> {
     return this.#ended.promise
   }
@@ -80,7 +65,7 @@ export class Session {
     this.#ended.resolve(ending)
   }
 
-  /** Tells the client why, and drops the connection when it does not answer in time. */
+  /** Sends the close frame, and drops the connection if the client does not answer in time. */
   async close({ reason, drop = false }: Ending, timeoutMs: number): Promise<void> {
     if (this.#client.readyState === this.#client.CLOSED) return
     const { promise, resolve } = Promise.withResolvers<void>()
@@ -121,15 +106,3 @@ const SHOWN_DIGEST_DIGITS = 12
 function shown({ tokenDigest, ...rest }: SessionFacts): object {
   return { ...rest, digest: tokenDigest.slice(0, SHOWN_DIGEST_DIGITS) }
 }
-
-/** 1006 is no close frame at all: the connection broke (RFC 6455 section 7.1.5). */
-function endingOfClose(code: number): Ending {
-  return code === 1006 ? { reason: 'client_lost', detail: 'the connection broke' } : { reason: 'client_closed' }
-}
-
-function endingOfError(cause: Error & { code?: string }): Ending {
-  const reason = wsReasons[cause.code ?? ''] ?? (cause.code?.startsWith('WS_ERR_') ? 'protocol_error' : 'client_lost')
-  return { reason, detail: cause.message, cause }
-}
-
-const wsReasons: Readonly<Record<string, CloseReasonName>> = { WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 'message_too_big' }

@@ -1,21 +1,7 @@
 /** The sessions that are open now. */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Ending } from './relay.ts'
-import type { SessionView } from './session.ts'
-
-/** A session of any console type, as far as it is listed and ended. */
-export interface OpenSession {
-  readonly id: string
-  readonly view: SessionView
-  /** When the client last sent something, on the monotonic clock. */
-  readonly lastInputMs: number
-  /** Memory that its bytes occupy on their way to the client, where that is known. */
-  readonly bufferedBytes?: number
-  /** Ends it. The first reason counts. */
-  end(ending: Ending): void
-  /** Drops the client's connections at once. */
-  terminate(): void
-}
+import type { Ending } from './ending.ts'
+import type { OpenSession, SessionView } from './open-session.ts'
 
 export class Sessions {
   readonly #open = new Map<string, { readonly session: OpenSession; readonly closed: Promise<void> }>()

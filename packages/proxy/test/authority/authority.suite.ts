@@ -10,7 +10,7 @@ import type { Auth } from '@oriel/sdk'
 import { describe, expect, test } from 'vitest'
 import type { BreakerOptions, Evidence } from '../../src/authority/breaker.ts'
 import type { Authority } from '../../src/index.ts'
-import type { OpenSession } from '../../src/session/sessions.ts'
+import type { OpenSession } from '../../src/session/open-session.ts'
 import { INSTANCE, OTHER_TOKEN, TOKEN } from '../fixture.ts'
 
 /** What the service answers: JSON, or text as it is. */

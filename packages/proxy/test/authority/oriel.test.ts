@@ -10,7 +10,7 @@ import { defaultTimeoutMs, scriptedServer } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import { Ledger } from '../../src/authority/ledger.ts'
 import { createProxy, orielAuthority, type SessionRecord } from '../../src/index.ts'
-import type { Ending } from '../../src/session/relay.ts'
+import type { Ending } from '../../src/session/ending.ts'
 import { capture, configOf, dial, INSTANCE, OTHER_TOKEN, open, shakeThen, TOKEN, upgrade } from '../fixture.ts'
 
 type Beat = ExtensionBody<'beat'>

@@ -2,7 +2,7 @@
 import { hex, type Peer } from '@oriel/testkit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { SessionRecord } from '../../src/authority/authority.ts'
+import type { SessionRecord } from '../../src/session/open-session.ts'
 import { judge, type TicketState } from '../../src/spice/channel/admission.ts'
 import { linkErrors } from '../../src/spice/wire/protocol.ts'
 import { createTicketKeys } from '../../src/spice/wire/ticket-keys.ts'

@@ -1,6 +1,6 @@
 /** Tickets by the clock: how many there may be, and when they make room. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { SessionRecord } from '../../src/authority/authority.ts'
+import type { SessionRecord } from '../../src/session/open-session.ts'
 import { type Grant, Tickets } from '../../src/spice/session/tickets.ts'
 import { INSTANCE } from '../fixture.ts'
 

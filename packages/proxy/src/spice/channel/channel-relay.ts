@@ -6,7 +6,7 @@
 
 import type { Socket } from 'node:net'
 import type { Logger } from '@oriel/runtime'
-import type { Ending } from '../../session/relay.ts'
+import type { Ending } from '../../session/ending.ts'
 import type { Channel, SpiceSession } from '../session/session.ts'
 import type { SpiceTarget } from '../session/target.ts'
 import { Framer, type Piece } from '../wire/framing.ts'

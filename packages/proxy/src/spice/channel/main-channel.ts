@@ -3,7 +3,7 @@
  * target of a live migration. Forwards all other messages unchanged.
  */
 import { Gathered } from '../../hypervisor/gathered.ts'
-import type { Ending } from '../../session/relay.ts'
+import type { Ending } from '../../session/ending.ts'
 import type { SpiceSession } from '../session/session.ts'
 import type { AllowedHosts, SpiceTarget } from '../session/target.ts'
 import { headerBytes, type Piece, withBody } from '../wire/framing.ts'

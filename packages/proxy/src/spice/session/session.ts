@@ -1,8 +1,8 @@
 /** One open native SPICE session: its channels, where its machine is, how much it relayed, and why it ends. */
 import { randomUUID } from 'node:crypto'
 import type { Logger } from '@oriel/runtime'
-import type { Ending } from '../../session/relay.ts'
-import type { SessionFacts, SessionView } from '../../session/session.ts'
+import type { Ending } from '../../session/ending.ts'
+import type { SessionFacts, SessionView } from '../../session/open-session.ts'
 import type { ChannelName } from '../wire/protocol.ts'
 import { type SpiceTarget, sameTarget, targetText } from './target.ts'
 import type { Ticket } from './tickets.ts'

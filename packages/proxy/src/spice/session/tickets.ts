@@ -6,8 +6,8 @@
 import { randomBytes } from 'node:crypto'
 import type { EndReason } from '@oriel/contract'
 import { Secret, sha256Hex } from '@oriel/runtime'
-import type { SessionRecord } from '../../authority/authority.ts'
 import { Refused } from '../../refused.ts'
+import type { SessionRecord } from '../../session/open-session.ts'
 import type { SpiceSession } from './session.ts'
 import type { SpiceTarget } from './target.ts'
 
