@@ -99,7 +99,7 @@ describe('what is refused before 101', () => {
   it('authority_unavailable: a Nova too old for connect info', async () => {
     await using proxy = await running({ maxMicroversion: '2.30' })
     expectRefusal(await upgrade(proxy.address), 'authority_unavailable')
-    expect(JSON.stringify(proxy.log.records('refused')[0]?.err)).toContain('Nova speaks 2.30')
+    expect(JSON.stringify(proxy.log.records('refused')[0]?.err)).toContain('microversion 2.30')
   })
 
   it.each([{ port: -1 }, { host: 'not a host' }])(
