@@ -30,7 +30,7 @@ export interface Secured extends Handshaken {
   readonly rule?: ProtocolRule
 }
 
-/** The leg to the hypervisor, and the bytes that it has sent which nobody has consumed. */
+/** The leg to the hypervisor, with the bytes that were read from it and not yet passed on. */
 export interface SecuredLeg extends Handshaken {
   readonly hypervisor: HypervisorSocket
 }
