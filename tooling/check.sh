@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 stage lint biome ci .
 stage prose npm run --silent prose
 stage 'package boundaries' npm run --silent boundaries
-stage 'import rule' npm run --silent graph
+stage 'import rule' npm run --silent graph -- --check
 stage build npm run --silent build:all
 stage types npm run --silent typecheck
 node tooling/vitest/run-tests.ts

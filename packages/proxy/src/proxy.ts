@@ -15,13 +15,14 @@ import { Limits, type Places, type SessionLimits } from './admit/limits.ts'
 import { allowedOrigin, anyPort } from './admit/origin.ts'
 import { Strangers } from './admit/strangers.ts'
 import type { Authority, Validation } from './authority/authority.ts'
+import { identityOf } from './authority/config.ts'
 import { createAuthority } from './authority/index.ts'
-import { type ListenerConfig, type ProxyConfig, servedTypes } from './config.ts'
+import { type ProxyConfig, timingOf } from './config.ts'
 import type { ConnectContext } from './connect/connect.ts'
-import { identityOf } from './consoles/identity-setting.ts'
+import { consoleSettings } from './consoles/config.ts'
 import { createConsoles } from './consoles/index.ts'
 import type { ServedConsoleType } from './consoles/kinds.ts'
-import { vncSettings } from './consoles/vnc-config.ts'
+import { type ListenerConfig, servedTypes } from './listen/config.ts'
 import { type Listener, type ListenerOptions, type ListenerTls, startListener } from './listen/http.ts'
 import { loadPages } from './listen/pages.ts'
 import { createMetrics } from './metrics.ts'
@@ -30,7 +31,7 @@ import type { SessionView } from './session/open-session.ts'
 import { Sessions } from './session/sessions.ts'
 import { servesSpice } from './spice/config.ts'
 import { nativeFronts, type SpiceBounds, type SpiceFront, startSpiceFront } from './spice/front.ts'
-import { type Timing, timingOf } from './timing.ts'
+import type { Timing } from './timing.ts'
 
 export interface ProxyDeps {
   /** Checked by the schema and by `refineProxyConfig`. */
@@ -112,7 +113,7 @@ export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
   const admin = config.admin && (await startAdmin(config.admin, shared, protection))
   if (admin) opened.use(admin)
   const spice =
-    config.spice && servesSpice(config.listen.flatMap(servedTypes))
+    config.spice && servesSpice(config.listen)
       ? opened.use(await startSpiceFront(shared, config, deps.spiceBounds))
       : undefined
   const context: ConnectContext = { ...shared, fronts: nativeFronts(spice) }
@@ -166,16 +167,13 @@ function contextOf(
   timing: Timing,
   stopping: Stopping,
 ): Omit<ConnectContext, 'fronts'> {
-  const { sessions, origin, hypervisor, consoles } = config
+  const { sessions, origin } = config
   const open = new Sessions()
   const limits = new Limits(sessionLimits(config))
   const budget = new BufferBudget(sessions.max_buffered_mib * MIB)
   const trustedProxies = addressSet(origin.trusted_proxies)
   return {
-    consoles: createConsoles({
-      vnc: vncSettings(hypervisor),
-      serialReplay: { maxBytes: consoles.serial.replay_bytes, keepMs: consoles.serial.replay_seconds * 1000 },
-    }),
+    consoles: createConsoles(consoleSettings(config)),
     identity: identityOf(config),
     authority,
     limits,

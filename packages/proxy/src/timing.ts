@@ -1,6 +1,4 @@
 /** Every time span of the proxy, in milliseconds, in one place: from the configuration, or a constant with its reason. */
-import type { ProxyConfig } from './config.ts'
-
 export interface Timing {
   readonly dialTimeoutMs: number
   /** The hypervisor's handshake, once it is connected. */
@@ -19,19 +17,4 @@ export interface Timing {
   readonly closeTimeoutMs: number
   /** How long sessions may take to close when the proxy stops. */
   readonly drainMs: number
-}
-
-export function timingOf({ hypervisor, sessions }: ProxyConfig, overrides: Partial<Timing> = {}): Timing {
-  return {
-    dialTimeoutMs: hypervisor.dial_timeout_ms,
-    hypervisorHandshakeMs: hypervisor.handshake_timeout_ms,
-    clientHandshakeMs: 10_000,
-    pingIntervalMs: sessions.ping_interval_seconds * 1000,
-    idleTimeoutMs: sessions.idle_timeout_seconds * 1000,
-    maxSessionMs: sessions.max_seconds * 1000,
-    stalledAfterMs: 60_000,
-    closeTimeoutMs: 5_000,
-    drainMs: sessions.drain_seconds * 1000,
-    ...overrides,
-  }
 }

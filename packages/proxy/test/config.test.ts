@@ -1,8 +1,8 @@
 import { type ConfigError, type ConfigFault, ListenError, loadConfig, silentLogger } from '@oriel/runtime'
 import { describe, expect, it } from 'vitest'
+import { timingOf } from '../src/config.ts'
 import { routeOf } from '../src/consoles/route.ts'
 import { proxyConfig, refineProxyConfig, startProxy, stopDeadlineMs } from '../src/index.ts'
-import { timingOf } from '../src/timing.ts'
 import { capture, configOf, running } from './fixture.ts'
 
 const least = (more = '', consoles = '["novnc"]', authority = '') => `

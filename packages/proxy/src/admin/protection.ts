@@ -1,23 +1,28 @@
 /** Describes, for each console type, the protection in force against a port that now belongs to another guest. */
 import type { Validation } from '../authority/authority.ts'
-import { type ProxyConfig, servedTypes } from '../config.ts'
-import type { IdentitySetting } from '../consoles/console.ts'
-import { identityOf } from '../consoles/identity-setting.ts'
+import { type AuthorityParts, identityOf } from '../authority/config.ts'
 import { type GuestCheck, kindOf, type ServedConsoleType } from '../consoles/kinds.ts'
+import type { IdentitySetting } from '../hypervisor/config.ts'
+import { type ListenerConfig, servedTypes } from '../listen/config.ts'
+
+/** The parts of the configuration that the protection follows from. */
+interface ProtectionParts extends AuthorityParts {
+  readonly listen: readonly ListenerConfig[]
+}
 
 /** What `/readyz` and `--check-config` show. */
 export type Protection = Readonly<Partial<Record<ServedConsoleType, string>>>
 
 /** The validation that follows from the configuration alone. */
-export const validationOf = ({ authority }: Pick<ProxyConfig, 'authority'>): Validation =>
+export const validationOf = ({ authority }: Pick<AuthorityParts, 'authority'>): Validation =>
   authority.kind === 'nova' ? (authority.validate ?? 'untried') : 'built-in'
 
 /** Lines for `--check-config`, one for each console type. */
-export const describeProtection = (config: ProxyConfig): string[] =>
+export const describeProtection = (config: ProtectionParts): string[] =>
   Object.entries(protectionOf(config, validationOf(config))).map(([type, text]) => `${type}: ${text}`)
 
 /** One sentence for each console type that the listeners serve. */
-export function protectionOf(config: ProxyConfig, validation: Validation): Protection {
+export function protectionOf(config: ProtectionParts, validation: Validation): Protection {
   const identity = identityOf(config)
   const types = [...new Set(config.listen.flatMap(servedTypes))]
   return Object.fromEntries(

@@ -78,6 +78,11 @@ export interface Authority extends AsyncDisposable {
   validate?(claim: ConsoleClaim, signal: AbortSignal): Promise<Admission>
 }
 
+/** Thrown when another service answers in place of the expected one. */
+export class ImpostorError extends Error {
+  override readonly name = 'ImpostorError'
+}
+
 /** Thrown when the authority returns a console that cannot be dialled. */
 export class UnusableConnectInfo extends Error {
   override readonly name = 'UnusableConnectInfo'

@@ -1,10 +1,9 @@
 /** Finds the configuration key behind an authority's failure, and distinguishes Keystone's failures from the service's. */
 import type { ConfigFault } from '@oriel/runtime'
 import { AnswerError, type Auth, FaultError, Forbidden, ServerFault, SettingsError, Unauthorized } from '@oriel/sdk'
-import type { AuthorityConfig } from '../config.ts'
-import { UnusableConnectInfo } from './authority.ts'
+import { ImpostorError, UnusableConnectInfo } from './authority.ts'
+import type { AuthorityConfig } from './config.ts'
 import { isUntrusted } from './trust.ts'
-import { ImpostorError } from './verdict.ts'
 
 /** Paths of the keys that a failure may come from. */
 export interface AuthorityKeys {

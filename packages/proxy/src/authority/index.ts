@@ -10,9 +10,8 @@ import {
   noAuth,
   staticToken,
 } from '@oriel/sdk'
-import type { AuthorityConfig, ProxyConfig } from '../config.ts'
-import { identityOf } from '../consoles/identity-setting.ts'
 import type { Authority } from './authority.ts'
+import { type AuthorityConfig, type AuthorityParts, identityOf } from './config.ts'
 import { authorityKeys } from './diagnose.ts'
 import { novaAuthority } from './nova.ts'
 import { orielAuthority, verifyOriel } from './oriel.ts'
@@ -27,23 +26,17 @@ const makers = {
   },
   oriel: ({ authority }, log) =>
     orielAuthority({ ...reachOf(authority), proxyId: authority.proxy_id ?? newProxyId(), log }),
-} as const satisfies Record<string, (config: Config, log: Logger) => Authority>
+} as const satisfies Record<AuthorityConfig['kind'], (config: AuthorityParts, log: Logger) => Authority>
 
-/** The part of the configuration that concerns the authority. */
-type Config = Pick<ProxyConfig, 'authority' | 'hypervisor'>
-
-/** A kind of authority that exists. */
-export type AuthorityKind = keyof typeof makers
-
-export const authorityKinds = Object.keys(makers) as AuthorityKind[]
-
-/** Creates the configured authority. `refineProxyConfig` has already refused unknown kinds. */
-export function createAuthority(config: Config, log: Logger): Authority {
-  return makers[config.authority.kind as AuthorityKind](config, log)
-}
+/** Creates the configured authority. */
+export const createAuthority = (config: AuthorityParts, log: Logger): Authority =>
+  makers[config.authority.kind](config, log)
 
 /** Checks the configured authority, for `--check-config --online`: signs in and makes a request that changes nothing. */
-export async function authorityOnlineFaults(config: Config, signal: AbortSignal): Promise<readonly ConfigFault[]> {
+export async function authorityOnlineFaults(
+  config: AuthorityParts,
+  signal: AbortSignal,
+): Promise<readonly ConfigFault[]> {
   try {
     await verify(config, signal)
     return []
@@ -54,7 +47,7 @@ export async function authorityOnlineFaults(config: Config, signal: AbortSignal)
 }
 
 /** Uses a separate proxy_id, so that the check does not disturb a running proxy with the configured one. */
-async function verify(config: Config, signal: AbortSignal): Promise<void> {
+async function verify(config: AuthorityParts, signal: AbortSignal): Promise<void> {
   if (config.authority.kind === 'oriel')
     return verifyOriel({ ...reachOf(config.authority), proxyId: newProxyId() }, signal)
   await using authority = createAuthority(config, silentLogger())

@@ -7,7 +7,7 @@
 import { faultLine } from '@oriel/runtime'
 import { AnswerError, BadRequest, Conflict, FaultError, NotFound } from '@oriel/sdk'
 import { Refused } from '../refused.ts'
-import { UnusableConnectInfo } from './authority.ts'
+import { ImpostorError, UnusableConnectInfo } from './authority.ts'
 import type { Evidence } from './breaker.ts'
 import type { Diagnose } from './diagnose.ts'
 
@@ -79,11 +79,6 @@ export async function probe(lookUp: () => Promise<unknown>): Promise<void> {
     throw cause
   }
   throw new ImpostorError('the service accepts a token that cannot exist')
-}
-
-/** Thrown when another service answers in place of the expected one. */
-export class ImpostorError extends Error {
-  override readonly name = 'ImpostorError'
 }
 
 /** Returns the fault in an answer of the service itself about this one console or server. */

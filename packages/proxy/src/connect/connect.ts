@@ -14,7 +14,7 @@ import type { Strangers } from '../admit/strangers.ts'
 import { isToken, queryOf, requestToken } from '../admit/token.ts'
 import type { Admission, Authority } from '../authority/authority.ts'
 import { learnNames } from '../authority/instance-names.ts'
-import { ClientFault, type Console, type IdentitySetting } from '../consoles/console.ts'
+import { ClientFault, type Console } from '../consoles/console.ts'
 import type { Consoles } from '../consoles/index.ts'
 import {
   isNativeType,
@@ -25,6 +25,7 @@ import {
 } from '../consoles/kinds.ts'
 import { routeOf } from '../consoles/route.ts'
 import { needsInstanceNames, secureLeg } from '../consoles/secure.ts'
+import type { IdentitySetting } from '../hypervisor/config.ts'
 import { dial } from '../hypervisor/dial.ts'
 import type { HypervisorSocket } from '../hypervisor/leg.ts'
 import type { ProxyMetrics } from '../metrics.ts'

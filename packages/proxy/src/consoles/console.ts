@@ -1,14 +1,11 @@
 /** The behaviour of a WebSocket console type, from the dial to the relay. Each type is one file beside this one. */
-
 import type { Logger } from '@oriel/runtime'
 import type { WebSocket } from 'ws'
 import type { Admission } from '../authority/authority.ts'
 import type { LearntNames } from '../authority/instance-names.ts'
-import type { HypervisorSocket, PlainLeg } from '../hypervisor/leg.ts'
+import type { IdentitySetting } from '../hypervisor/config.ts'
+import type { HypervisorSocket, PlainLeg, SecuredLeg } from '../hypervisor/leg.ts'
 import type { ProtocolRule } from './protocol-guard.ts'
-
-/** Whether the guest must be the instance, and what happens when it is not. The key `hypervisor.identity`. */
-export type IdentitySetting = 'off' | 'warn' | 'enforce'
 
 /** The time limit of the handshake with one side, and what aborts it. */
 export interface HandshakeLimits {
@@ -28,11 +25,6 @@ export interface Secured extends Handshaken {
   readonly hypervisor?: HypervisorSocket
   /** Which protocols may follow, if the handshake has ruled some out. Default: by the descriptor's `guestCheck`. */
   readonly rule?: ProtocolRule
-}
-
-/** The leg to the hypervisor, with the bytes that were read from it and not yet passed on. */
-export interface SecuredLeg extends Handshaken {
-  readonly hypervisor: HypervisorSocket
 }
 
 /** The request that a console is opened for. */

@@ -4,7 +4,7 @@
  */
 import { type Deadline, deadline, guardPeer } from '@oriel/runtime'
 import type { RawData, WebSocket } from 'ws'
-import type { LegTls } from '../hypervisor/leg.ts'
+import type { LegTls, SecuredLeg } from '../hypervisor/leg.ts'
 import { Refused } from '../refused.ts'
 import { ClientProtocolError, shakeClient } from '../rfb/client-handshake.ts'
 import { NotRfb, shakeHypervisor } from '../rfb/hypervisor-handshake.ts'
@@ -22,7 +22,6 @@ import {
   type IdentifiedOpening,
   type IdentifyingConsole,
   type Opening,
-  type SecuredLeg,
 } from './console.ts'
 
 export interface VncSettings {

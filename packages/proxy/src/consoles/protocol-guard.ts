@@ -8,8 +8,15 @@
  * frames hide those bytes; the handshake before them is HTTP.
  */
 import type { Logger } from '@oriel/runtime'
-import { decorateLeg, type HypervisorSocket, LegFault, observeLeg, type TakeBytes } from '../hypervisor/leg.ts'
-import type { IdentitySetting, SecuredLeg } from './console.ts'
+import type { IdentitySetting } from '../hypervisor/config.ts'
+import {
+  decorateLeg,
+  type HypervisorSocket,
+  LegFault,
+  observeLeg,
+  type SecuredLeg,
+  type TakeBytes,
+} from '../hypervisor/leg.ts'
 
 interface Protocol {
   readonly name: string

@@ -1,14 +1,7 @@
 /** Enforces `hypervisor.identity` for every console type, by the check that its descriptor names. */
-import type { PlainLeg } from '../hypervisor/leg.ts'
-import type {
-  Console,
-  HandshakeLimits,
-  IdentifyingConsole,
-  IdentitySetting,
-  Opening,
-  Secured,
-  SecuredLeg,
-} from './console.ts'
+import type { IdentitySetting } from '../hypervisor/config.ts'
+import type { PlainLeg, SecuredLeg } from '../hypervisor/leg.ts'
+import type { Console, HandshakeLimits, IdentifyingConsole, Opening, Secured } from './console.ts'
 import type { ConsoleKind, GuestCheck } from './kinds.ts'
 import { carryingOnly, identifying, NONE_THAT_IDENTIFIES, type ProtocolRule } from './protocol-guard.ts'
 

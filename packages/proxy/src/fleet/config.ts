@@ -1,6 +1,7 @@
 /** The differences between a worker's configuration and that of a single process. */
 import { randomBytes } from 'node:crypto'
-import { isNative, type ProxyConfig } from '../config.ts'
+import type { ProxyConfig } from '../config.ts'
+import { isNative } from '../listen/config.ts'
 
 /**
  * Builds the configuration of worker `index`: no admin listener, because the primary has it; native SPICE only in the first

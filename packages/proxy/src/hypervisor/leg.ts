@@ -40,6 +40,12 @@ export interface HypervisorSocket extends Disposable {
   [Symbol.dispose](): void
 }
 
+/** A leg with the bytes that were read from it and not passed on yet. */
+export interface SecuredLeg {
+  readonly hypervisor: HypervisorSocket
+  readonly rest: Buffer
+}
+
 /** A leg as it was dialled, in plaintext. */
 export interface PlainLeg extends HypervisorSocket {
   /**

@@ -1,8 +1,8 @@
 /** `--print-nova-conf`: the options of nova.conf that lead the console URLs of an unmodified Nova to this proxy. */
 import { openableConsoleTypes } from '@oriel/contract'
 import { formatListen, parseListen } from '@oriel/runtime'
-import { type ListenerConfig, type ProxyConfig, servedTypes } from '../config.ts'
 import { kindOf, type NovaOption, type ServedConsoleType } from '../consoles/kinds.ts'
+import { type ListenerConfig, servedTypes } from './config.ts'
 
 /** Stands in for the host of a listener on every address, whose public name is unknown. */
 const PLACEHOLDER = 'consoles.example'
@@ -16,7 +16,7 @@ interface Lead {
 }
 
 /** The lines to put into nova.conf, by group. Each type leads to the first listener that serves it. */
-export function novaConf({ listen }: ProxyConfig): string {
+export function novaConf({ listen }: { readonly listen: readonly ListenerConfig[] }): string {
   const leads = openableConsoleTypes.flatMap((type) => leadOf(type, listen))
   const groups = [...Map.groupBy(leads, ({ option }) => option.group)]
   const text = groups

@@ -6,23 +6,18 @@ import {
   host,
   hostOrNetwork,
   listenAddress,
+  oneOf,
   pem,
+  seconds,
   secretPem,
-  secretString,
+  table,
+  texts,
 } from '@oriel/runtime'
 import * as Type from 'typebox'
-import type { ServedConsoleType } from '../consoles/kinds.ts'
+import type { HypervisorConfig } from '../hypervisor/config.ts'
 import { channelNames } from './wire/protocol.ts'
 
-const table = <P extends Type.TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false })
-const text = (description: string) => Type.Optional(Type.String({ minLength: 1, description }))
-const texts = (description: string) => Type.Array(Type.String({ minLength: 1 }), { default: [], description })
 const port = (description: string) => Type.Optional(Type.Integer({ minimum: 1, maximum: 65535, description }))
-const seconds = (value: number, description: string, minimum = 0) =>
-  Type.Integer({ default: value, minimum, maximum: 2_147_483, description })
-const oneOf = <const V extends readonly string[]>(values: V, value: V[number], description: string) =>
-  Type.Unsafe<V[number]>({ enum: values, default: value, description })
-
 /** Depends on another key, so the schema itself has no default. */
 const address = (description: string) =>
   Object.assign(listenAddress(), { description: `${description} host:port; port 0 picks a free one.` })
@@ -60,12 +55,14 @@ export const spiceTable = table({
   }),
   first_use_seconds: seconds(60, "From the file's download to the viewer's first connection.", 1),
   reconnect_grace_seconds: seconds(30, 'Within which a viewer that lost its session may come back.'),
-  in_use: oneOf(
-    ['take_over', 'refuse'],
-    'take_over',
-    'What a second viewer of one console does to the first, or hears.',
-  ),
-  policy: oneOf(['enforce', 'watch'], 'enforce', 'Whether messages that no viewer needs are refused, or only logged.'),
+  in_use: oneOf(['take_over', 'refuse'], {
+    default: 'take_over',
+    description: 'What a second viewer of one console does to the first, or hears.',
+  }),
+  policy: oneOf(['enforce', 'watch'], {
+    default: 'enforce',
+    description: 'Whether messages that no viewer needs are refused, or only logged.',
+  }),
   hidden_channels: texts('Channels that viewers are not told of, such as usbredir and webdav.'),
   migration_hosts: Type.Array(hostOrNetwork(), {
     default: [],
@@ -79,55 +76,45 @@ export const spiceTable = table({
   }),
 })
 
-/** `[hypervisor.spice]`: the leg to hypervisors. */
-export const spiceHypervisorTable = table({
-  ca: Type.Optional(pem({ description: "Who signed the hypervisors' certificates. Default: those that Node knows." })),
-  subject: text("The subject of a certificate that does not name its host; {host} stands for the host's name."),
-  allow_plaintext: Type.Optional(
-    Type.Boolean({
-      description: 'Whether a hypervisor may be dialled in clear. Default: only on this machine itself.',
-    }),
-  ),
-  password: Type.Optional(
-    secretString({ description: "The ticket of every hypervisor, such as libvirt's spice_password." }),
-  ),
-})
+export type SpiceConfig = Type.Static<typeof spiceTable>
 
 /** The parts of the configuration that {@link spiceFaults} compares. */
 export interface SpiceConfigParts {
-  readonly spice?: Type.Static<typeof spiceTable> | undefined
-  readonly hypervisor: { readonly spice?: Type.Static<typeof spiceHypervisorTable> | undefined }
+  readonly listen: readonly { readonly consoles: readonly string[] }[]
+  readonly spice?: SpiceConfig | undefined
+  readonly hypervisor: Pick<HypervisorConfig, 'spice'>
   readonly origin: { readonly trusted_proxies: readonly string[] }
 }
 
-/** Whether native SPICE is among the served console types. */
-export const servesSpice = (types: readonly ServedConsoleType[]): boolean => types.includes('spice-direct')
+/** Whether a listener serves native SPICE. */
+export const servesSpice = (listen: SpiceConfigParts['listen']): boolean =>
+  listen.some(({ consoles }) => consoles.includes('spice-direct'))
 
 /** Finds faults between keys, each of which is valid by itself. */
-export function spiceFaults({ spice, hypervisor, origin }: SpiceConfigParts, isServed: boolean): ConfigFault[] {
+export function spiceFaults({ listen, spice, hypervisor, origin }: SpiceConfigParts): ConfigFault[] {
   const { ca } = hypervisor.spice ?? {}
   const missing = { path: 'spice', message: 'a listener serves spice-direct: add the table [spice]' }
   return [
-    ...(isServed && !spice ? [missing] : []),
+    ...(servesSpice(listen) && !spice ? [missing] : []),
     ...(spice ? [...tlsFaults(spice), ...channelFaults(spice)] : []),
     ...(spice ? balancerFaults(spice, origin.trusted_proxies) : []),
     ...(ca === undefined ? [] : caFaults('hypervisor.spice.ca', ca)),
   ]
 }
 
-function balancerFaults({ proxy_protocol }: Type.Static<typeof spiceTable>, trusted: readonly string[]): ConfigFault[] {
+function balancerFaults({ proxy_protocol }: SpiceConfig, trusted: readonly string[]): ConfigFault[] {
   if (!proxy_protocol || trusted.length > 0) return []
   const message = 'needs the addresses of the balancers in origin.trusted_proxies'
   return [{ path: 'spice.proxy_protocol', message }]
 }
 
-function tlsFaults({ tls, tls_listen }: Type.Static<typeof spiceTable>): ConfigFault[] {
+function tlsFaults({ tls, tls_listen }: SpiceConfig): ConfigFault[] {
   const without = { path: 'spice.tls_listen', message: 'needs spice.tls with a certificate and its key' }
   if (!tls) return tls_listen === undefined ? [] : [without]
   return [...certificateFaults('spice.tls', tls), ...(tls.ca === undefined ? [] : caFaults('spice.tls.ca', tls.ca))]
 }
 
-function channelFaults({ hidden_channels }: Type.Static<typeof spiceTable>): ConfigFault[] {
+function channelFaults({ hidden_channels }: SpiceConfig): ConfigFault[] {
   const hideable = channelNames.filter((name) => name !== 'main')
   const wrong = hidden_channels
     .map((name, i) => ({ name, i }))

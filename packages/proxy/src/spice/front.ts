@@ -1,12 +1,12 @@
 /** The native SPICE frontend: its ports, keys and tickets, and the endpoint that serves `.vv` files. */
 import { parseListen } from '@oriel/runtime'
 import { RateLimit } from '../admit/rate-limit.ts'
-import type { ProxyConfig } from '../config.ts'
+import { type AuthorityParts, identityOf } from '../authority/config.ts'
 import type { ConnectContext, NativeFront } from '../connect/connect.ts'
-import { identityOf } from '../consoles/identity-setting.ts'
+import type { SessionsConfig } from '../session/config.ts'
 import type { SpiceContext, SpiceSettings } from './channel/context.ts'
 import { type NativeListener, startNativeListener } from './channel/native-listener.ts'
-import { DEFAULT_LISTEN, DEFAULT_TLS_LISTEN } from './config.ts'
+import { DEFAULT_LISTEN, DEFAULT_TLS_LISTEN, type SpiceConfig } from './config.ts'
 import { answerVv, VV_PATHS, type VvOptions } from './console-file/vv-endpoint.ts'
 import type { SpiceSession } from './session/session.ts'
 import { allowedHosts } from './session/target.ts'
@@ -32,10 +32,10 @@ export type SharedContext = Pick<
 >
 
 /** The parts of the configuration that the frontend reads. */
-export type SpiceParts = Pick<ProxyConfig, 'authority' | 'spice' | 'hypervisor' | 'sessions'>
-
-/** The `[spice]` table, with its defaults. */
-export type SpiceConfig = NonNullable<ProxyConfig['spice']>
+export interface SpiceParts extends AuthorityParts {
+  readonly spice?: SpiceConfig | undefined
+  readonly sessions: SessionsConfig
+}
 
 export interface SpiceFront extends NativeFront, AsyncDisposable {
   /** The bound `host:port` of the ports for SPICE clients. */

@@ -1,7 +1,8 @@
 /** Tickets by the clock: how many there may be, and when they make room. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { SessionRecord } from '../../src/session/open-session.ts'
-import { type Grant, Tickets } from '../../src/spice/session/tickets.ts'
+import type { Grant } from '../../src/spice/session/grant.ts'
+import { Tickets } from '../../src/spice/session/tickets.ts'
 import { INSTANCE } from '../fixture.ts'
 
 beforeEach(() => void vi.useFakeTimers())

@@ -1,6 +1,6 @@
 /** The file that opens remote-viewer: a GKeyFile with the group `[virt-viewer]` (virt-viewer 11). */
 import type { Secret } from '@oriel/runtime'
-import type { PublicEndpoint } from '../session/tickets.ts'
+import type { PublicEndpoint } from '../session/grant.ts'
 
 export interface VvFile {
   readonly endpoint: PublicEndpoint

@@ -1,11 +1,12 @@
 /** One open native SPICE session: its channels, where its machine is, how much it relayed, and why it ends. */
 import { randomUUID } from 'node:crypto'
+import type { EndReason } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
 import type { Ending } from '../../session/ending.ts'
 import type { SessionFacts, SessionView } from '../../session/open-session.ts'
 import type { ChannelName } from '../wire/protocol.ts'
+import type { Grant } from './grant.ts'
 import { type SpiceTarget, sameTarget, targetText } from './target.ts'
-import type { Ticket } from './tickets.ts'
 
 /** One open channel: both of its legs. */
 export interface Channel {
@@ -29,6 +30,19 @@ export interface ChannelSlot {
   readonly migrating: boolean
 }
 
+/** The ticket that opened a session, and may open it again. */
+export interface SessionTicket {
+  readonly grant: Grant
+  /** Where the machine is now. */
+  target: SpiceTarget
+  /** The session, while it is open. */
+  session: SpiceSession | undefined
+  /** Extends the time within which it may open a session to `ms` from now. */
+  extend(ms: number): void
+  /** Records why its session ended. `graceMs`: within which it may open another one; 0: never again. */
+  sessionEnded(reason: EndReason, graceMs: number): void
+}
+
 export interface SpiceSessionSettings {
   /** Within which the same ticket opens the session again. */
   readonly graceMs: number
@@ -42,7 +56,7 @@ export class SpiceSession {
   readonly id: string
   readonly startedAt = new Date()
   readonly facts: SessionFacts
-  readonly ticket: Ticket
+  readonly ticket: SessionTicket
   /** The hypervisor's id of the session, as it told the client. */
   connectionId: number | undefined
   /** Whether the machine's UUID was found right, or does not matter. */
@@ -68,7 +82,13 @@ export class SpiceSession {
   #opened = false
   #channelsSoFar = 0
 
-  constructor(facts: SessionFacts, ticket: Ticket, identified: boolean, log: Logger, settings: SpiceSessionSettings) {
+  constructor(
+    facts: SessionFacts,
+    ticket: SessionTicket,
+    identified: boolean,
+    log: Logger,
+    settings: SpiceSessionSettings,
+  ) {
     this.id = ticket.grant.record?.id ?? randomUUID()
     this.facts = facts
     this.ticket = ticket

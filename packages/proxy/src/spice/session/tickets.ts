@@ -7,33 +7,11 @@ import { randomBytes } from 'node:crypto'
 import type { EndReason } from '@oriel/contract'
 import { Secret, sha256Hex } from '@oriel/runtime'
 import { Refused } from '../../refused.ts'
-import type { SessionRecord } from '../../session/open-session.ts'
-import type { SpiceSession } from './session.ts'
+import type { Grant } from './grant.ts'
+import type { SessionTicket, SpiceSession } from './session.ts'
 import type { SpiceTarget } from './target.ts'
 
-/** Where the client finds the proxy: the very words of its `.vv`. */
-export interface PublicEndpoint {
-  readonly host: string
-  readonly port?: number
-  readonly tlsPort?: number
-}
-
-/** What a ticket was minted for. */
-export interface Grant {
-  readonly instance: string
-  readonly target: SpiceTarget
-  /** Of the console auth token. */
-  readonly tokenDigest: string
-  /** Whose request minted it. */
-  readonly client: string
-  readonly listener: string
-  readonly endpoint: PublicEndpoint
-  readonly expiresAt?: Date | undefined
-  /** The authority's record: one for all that the ticket opens. */
-  readonly record?: SessionRecord | undefined
-}
-
-export class Ticket {
+export class Ticket implements SessionTicket {
   readonly grant: Grant
   /** Where the machine is now: a migration moves it. */
   target: SpiceTarget
