@@ -1,4 +1,4 @@
-/** IP addresses: the one form in which they are compared, counted and shown, sets of them, and which are loopback. */
+/** IP addresses: their canonical form, sets of addresses and networks, and tests for loopback. */
 import { BlockList, isIP } from 'node:net'
 
 /**
@@ -20,7 +20,7 @@ export function canonicalAddress(text: string): string | undefined {
 
 /** Addresses and networks, as configured. */
 export interface AddressSet {
-  /** Whether the set holds `address`, in whichever form it is written. False for text that is not an address. */
+  /** Whether the set contains `address`, in any spelling. False for text that is not an address. */
   has(address: string): boolean
 }
 
@@ -52,7 +52,7 @@ function addEntry(list: BlockList, entry: string): void {
   else list.addSubnet(text.replace(/%.*$/s, ''), bits, 'ipv6')
 }
 
-/** Why `entry` is neither an address nor a CIDR, in words that follow the quoted entry; `undefined` if it is one. */
+/** Explains why `entry` is neither an address nor a CIDR, in words that follow the quoted entry, or returns `undefined`. */
 export function networkProblem(entry: string): string | undefined {
   const [address = '', prefix, ...more] = entry.split('/')
   const family = isIP(address)
@@ -86,8 +86,8 @@ export function networkOf(address: string): string {
 const groupsOf = (text: string) => (text === '' ? [] : text.split(':'))
 
 /**
- * Whether `host`, a name or an address with or without brackets, is this machine itself: `localhost`, 127.0.0.0/8 or
- * ::1, IPv4-mapped too. Other names are not resolved.
+ * Whether `host`, a name or an address with or without brackets, is loopback: `localhost`, 127.0.0.0/8 or ::1, also as
+ * IPv4-mapped addresses. Other names are not resolved.
  */
 export function isLoopback(host: string): boolean {
   const name = host.toLowerCase().replace(/^\[(.*)\]$/s, '$1')
@@ -97,15 +97,15 @@ export function isLoopback(host: string): boolean {
 const loopback = addressSet(['127.0.0.0/8', '::1'])
 
 /**
- * Whether a Host header, `host[:port]`, names this machine itself: {@link isLoopback}, or a name below `localhost`, which
- * browsers never look up (RFC 6761 section 6.3). A page of another site cannot have such a name, by DNS rebinding either.
+ * Whether a Host header, `host[:port]`, is loopback: {@link isLoopback}, or a name below `localhost`, which browsers never
+ * look up (RFC 6761 section 6.3). So another site cannot get such a name, even by DNS rebinding.
  */
 export function isLocalHost(host: string): boolean {
   const name = /^(\[[\da-f:.]+\]|[\w.-]+)(?::\d{0,5})?$/i.exec(host)?.[1]
   return name !== undefined && (isLoopback(name) || /\.localhost\.?$/i.test(name))
 }
 
-/** Whether an Origin header is of a page that this machine serves. False for `null`. */
+/** Whether an Origin header is that of a page on loopback. False for `null`. */
 export function isLocalOrigin(origin: string): boolean {
   const found = /^https?:\/\/([^/?#@\s]+)$/i.exec(origin)
   return found !== null && isLocalHost(found[1]!)

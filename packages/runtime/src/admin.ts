@@ -1,4 +1,4 @@
-/** The admin listener: health, readiness, metrics, and whatever routes the program adds. */
+/** The admin listener: health, readiness, metrics, and the routes that the program adds. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import * as prom from 'prom-client'
 import { parseListen } from './config/schemas.ts'
@@ -7,22 +7,22 @@ import type { Logger } from './log.ts'
 import { withProcessMetrics } from './metrics.ts'
 import { type Health, readiness } from './readiness.ts'
 
-/** Answers requests that are not the listener's own; false leaves the request to be answered with 404. */
+/** Handles requests for paths other than the listener's own. Returns false to get a 404. */
 export type AdminRoutes = (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>
 
 export interface AdminOptions {
   /** `host:port`; port 0 picks a free one. */
   readonly listen: string
-  /** Asked by `/readyz`, each within `checkDeadlineMs`. */
+  /** Run by `/readyz`, each within `checkDeadlineMs`. */
   readonly checks: readonly Health[]
-  /** Served by `/metrics`; metrics of the process are added. Default: a registry of its own. */
+  /** Served by `/metrics`, with metrics of the process added. Default: a new registry. */
   readonly registry?: prom.Registry | undefined
-  /** The whole text of `/metrics` in place of a registry's, where it comes from several processes. */
+  /** Returns the text of `/metrics` in place of `registry`'s, for a program that collects it from several processes. */
   readonly metrics?: (() => Promise<string>) | undefined
-  /** Shown by `/readyz` beside the checks, ready or not; names no host, path or user. */
+  /** Fields that `/readyz` shows beside the checks, ready or not. They must not name a host, path or user. */
   readonly notes?: (() => Readonly<Record<string, unknown>> | Promise<Readonly<Record<string, unknown>>>) | undefined
   readonly log: Logger
-  /** Further routes, for all methods. They authenticate for themselves. */
+  /** Further routes, for all methods. They must authenticate their callers themselves. */
   readonly routes?: AdminRoutes | undefined
   /** How long one readiness check may take. Default: 2000. */
   readonly checkDeadlineMs?: number
@@ -31,7 +31,7 @@ export interface AdminOptions {
 export interface AdminListener extends AsyncDisposable {
   /** The bound `host:port`. */
   readonly address: string
-  /** From now on `/readyz` answers 503, so that load balancers send no new work. */
+  /** Makes `/readyz` respond 503 from now on, so that load balancers send no new work. */
   setDraining(): void
   /**
    * Stops listening at once, so that the program's successor can bind the address while this one still drains. Finishes
@@ -49,12 +49,12 @@ interface Answer {
 
 const LIMITS = { headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 5_000, maxHeaderSize: 16_384 }
 const MAX_CONNECTIONS = 256
-/** How long answers under way may take once the listener closes. */
+/** How long pending responses may take once the listener closes. */
 const CLOSE_GRACE_MS = 1_000
 
 /**
- * Starts the listener: `/healthz` (the process lives), `/readyz` (it can work; 503 names the checks that fail and
- * nothing more), `/metrics` (Prometheus text).
+ * Starts the listener: `/healthz` (the process runs), `/readyz` (it can serve; a 503 only names the failing checks),
+ * `/metrics` (Prometheus text).
  * @throws ListenError when the address cannot be bound.
  */
 export async function createAdminListener(options: AdminOptions): Promise<AdminListener> {

@@ -1,4 +1,4 @@
-/** Configuration: a TOML file under the environment, checked against a TypeBox schema once, then frozen. */
+/** Loads the configuration: a TOML file overridden by the environment, checked against a TypeBox schema, then frozen. */
 import { resolve as resolvePath } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
 import type * as Type from 'typebox'
@@ -11,21 +11,21 @@ import { syntaxFault } from './config/syntax.ts'
 import { readTextFile } from './read-file.ts'
 
 export interface ConfigInput<S extends Type.TSchema = Type.TSchema> {
-  /** The program that is configured, such as `oriel-api`: the file of another one is one fault. Default: none. */
+  /** The program, such as `oriel-api`: a file for another Oriel program is reported as one fault. Default: not checked. */
   readonly program?: string | undefined
-  /** The file's text. Default: none, so everything comes from the environment and from defaults. */
+  /** The file's text. Default: empty, so that all values come from the environment and from defaults. */
   readonly toml?: string | undefined
-  /** The environment; only names that start with `ORIEL_` are looked at. Default: none. */
+  /** The environment, of which only names that start with `ORIEL_` are read. Default: empty. */
   readonly env?: Readonly<Record<string, string | undefined>>
-  /** Names of `ORIEL_` variables that are no keys and no faults. `ORIEL_LOG_LEVEL` never is one. */
+  /** Names of `ORIEL_` variables to ignore, besides `ORIEL_LOG_LEVEL`. Any other variable that sets no key is a fault. */
   readonly ignoreEnv?: readonly string[]
-  /** The folder from which relative names in `…_file` keys count. Default: the working folder. */
+  /** The folder that relative names in `…_file` keys are resolved against. Default: the working folder. */
   readonly baseDir?: string | undefined
   /** Reads the file that a `…_file` key names, by absolute path. Default: from disk, as UTF-8, at most 16 MiB. */
   readonly readFile?: (path: string) => string
-  /** Told of each file that a key names, by absolute path, before it is read. */
+  /** Called before each file that a key names is read, with its absolute path. */
   readonly onFile?: (path: string) => void
-  /** Checks that concern several keys at once; called when each key is right by itself. */
+  /** Checks that concern several keys at once. Called if each key is valid by itself. */
   readonly refine?: ((config: Type.Static<S>) => readonly ConfigFault[]) | undefined
   /** Called for each warning that `refine` returns. Default: warnings are dropped. */
   readonly onWarning?: ((warning: ConfigFault) => void) | undefined
@@ -33,9 +33,9 @@ export interface ConfigInput<S extends Type.TSchema = Type.TSchema> {
 
 /**
  * Loads a configuration: TOML, overridden by the environment (`ORIEL_` + key path in upper case, `__` between tables),
- * defaults filled in, secrets wrapped, everything frozen.
+ * with defaults filled in, secrets wrapped, and all tables frozen.
  *
- * A key `x_file` gives `x` the text of a file. The environment's `x` or `x_file` stands above the file's.
+ * A key `x_file` sets `x` to the text of a file. `x` or `x_file` in the environment overrides both in the TOML.
  * @throws ConfigError with every fault found.
  */
 export function loadConfig<S extends Type.TSchema>(schema: S, input: ConfigInput<S>): Type.Static<S> {
@@ -67,7 +67,7 @@ function parseToml(text: string, root: JsonSchema): object {
     return parse(text)
   } catch (error) {
     if (!(error instanceof TomlError)) throw error
-    // No cause: its message quotes the line, which may hold a secret.
+    // Without a `cause`: the message of the TomlError quotes the line, which may contain a secret.
     throw new ConfigError([syntaxFault(error, text, root)])
   }
 }

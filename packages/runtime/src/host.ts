@@ -1,9 +1,9 @@
-/** Host names and addresses as people write them in a configuration. */
+/** Parses host names and addresses from a configuration, and explains what is wrong with those that are not valid. */
 import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
 import { canonicalAddress } from './addresses.ts'
 
-/** The form in which hosts are compared: a canonical address, or a name in lower case without its last dot. */
+/** The form in which hosts are compared: a canonical address, or a name in lower case without its trailing dot. */
 export function canonicalHost(host: string): string {
   return canonicalAddress(host) ?? host.toLowerCase().replace(/\.$/, '')
 }
@@ -32,7 +32,10 @@ function problemOf(text: string): string | undefined {
   return problemOfName(text)
 }
 
-/** @see https://www.rfc-editor.org/rfc/rfc1123#section-2.1 and, for underscores, what resolvers take */
+/**
+ * Allows underscores, which RFC 1123 does not, since resolvers accept them.
+ * @see https://www.rfc-editor.org/rfc/rfc1123#section-2.1
+ */
 function problemOfName(text: string): string | undefined {
   const ascii = /^[ -~]*$/.test(text) ? text : domainToASCII(text)
   if (ascii !== text)

@@ -1,4 +1,4 @@
-/** What every Oriel program needs before it does its own work. */
+/** The parts that all Oriel programs share: lifecycle, configuration, log, admin listener, secrets and addresses. */
 export {
   type AddressSet,
   addressSet,

@@ -18,7 +18,7 @@ import { type Reread, type Stamps, stampOf, watchReloads } from './reload.ts'
 import { type Endings, type SignalSource, watchEndings } from './signals.ts'
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
-/** Clean stop, anything else, bad configuration, arguments that do not make sense. */
+/** Exit codes: `usage` stands for arguments that cannot be parsed, or no configuration at all. */
 export const EXIT = { clean: 0, failed: 1, badConfig: 2, usage: 2 } as const
 
 export interface StartContext {
@@ -28,20 +28,20 @@ export interface StartContext {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Aborts when the program must stop, also while it is still starting. */
   readonly signal: AbortSignal
-  /** What is put here is closed in reverse order at the stop, and also when `start` fails half-way. */
+  /** Resources added here are closed in reverse order at the stop, and also when `start` fails half-way. */
   readonly scope: AsyncDisposableStack
-  /** Whether the program only checks its configuration. `start` is not called then, so it reads false. */
+  /** Whether the program only checks its configuration. Always false for `start`, which is not called then. */
   readonly check?: boolean
 }
 
-/** Where a program meets the world; everything defaults to the real process. */
+/** A program's arguments, environment, streams and signals. Each defaults to that of the real process. */
 export interface ProgramWorld {
   /** Arguments after the program's name. */
   readonly argv?: readonly string[]
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly stdout?: TextSink
   readonly stderr?: TextSink
-  /** Ends the process. A substitute may return. */
+  /** Ends the process. A substitute in a test may return. */
   readonly exit?: (code: number) => void
   readonly signals?: SignalSource
 }
@@ -50,12 +50,12 @@ export interface TextSink {
   write(text: string): unknown
 }
 
-/** What a start gives. */
+/** A running program, as returned by `start`. */
 export interface Started<S extends Type.TSchema> extends AsyncDisposable {
   /**
-   * Puts to use what may change while the program runs. Called with the configuration read anew after SIGHUP, and when a
-   * file changed that it names, such as a certificate. What it throws is logged, and nothing else happens. Without it,
-   * SIGHUP is one line in the log.
+   * Applies the keys that may change while the program runs. Called with the configuration that was read again after
+   * SIGHUP, or because a file that it names has changed, such as a certificate. An error is logged, and the program keeps
+   * running. Without this method, SIGHUP only logs a line.
    */
   reload?(config: Type.Static<S>): void | Promise<void>
 }
@@ -66,31 +66,31 @@ export interface ProgramOptions<S extends Type.TSchema> extends ProgramWorld {
   /** Printed by `--version`. Default: `0.0.0`. */
   readonly version?: string
   readonly schema: S
-  /** Starts the program; resolves when it accepts work. What it returns is closed at the stop. */
+  /** Starts the program; resolves when it accepts work. The returned object is disposed of at the stop. */
   start(config: Type.Static<S>, context: StartContext): Promise<Started<S>>
   /** Checks that concern several keys at once. */
   refine?(config: Type.Static<S>): readonly ConfigFault[]
   /**
-   * For `--check-config --online`: signs in and reaches what the configuration names, and changes nothing there.
+   * For `--check-config --online`: signs in and connects to the services in the configuration, and changes nothing there.
    * @param signal aborts after a minute
    */
   checkOnline?(config: Type.Static<S>, signal: AbortSignal): Promise<readonly ConfigFault[]>
   /** Log records that `--check-config` prints for a good configuration. */
   describe?(config: Type.Static<S>): readonly string[]
-  /** Every key with a listen address: an address in use is reported with its key. Default: none. */
+  /** Returns every key with a listen address, so that an address in use is reported with its key. Default: none. */
   listenKeys?(config: Type.Static<S>): readonly ListenKey[]
-  /** Text to print instead of starting, for a flag such as `--print-nova-conf`. */
+  /** Returns text to print instead of starting, for a flag such as `--print-nova-conf`. */
   print?(config: Type.Static<S>, flags: Readonly<Record<string, boolean>>): string | undefined
-  /** Flags of its own: name to a line of help. */
+  /** The program's own flags: each name with its line of help. */
   readonly flags?: FlagHelp
-  /** TOML to use when no `--config` is given, for flags that need no file, such as `--demo`. */
+  /** Returns TOML to use when `--config` is absent, for flags that need no file, such as `--demo`. */
   builtInConfig?(flags: Readonly<Record<string, boolean>>): string | undefined
   /**
-   * Paths of the keys that `reload` puts to use, with all below them; `[]` stands for every element of a list, as in
-   * `listen[].tls.cert`. A change of any other is logged as waiting for a restart. Default: none.
+   * Paths of the keys that `reload` applies, with all keys below them; `[]` stands for every element of a list, as in
+   * `listen[].tls.cert`. A change to any other key is logged as waiting for a restart. Default: none.
    */
   readonly reloadable?: readonly string[]
-  /** `ORIEL_` variables that are no configuration keys. */
+  /** `ORIEL_` variables that do not set a configuration key. */
   readonly ignoreEnv?: readonly string[]
   /** How long the stop may take before the process ends anyway, milliseconds. Default: 45000. */
   readonly stopDeadlineMs?: number | ((config: Type.Static<S>) => number)
@@ -103,18 +103,19 @@ const STDOUT = 1
 
 /**
  * Runs a program to its end and exits: 0 after a clean stop, 2 when arguments or configuration are bad (each fault a line
- * on stderr), 1 otherwise. Why it could not start is on stderr, and where the log is JSON in one `fatal` record too. SIGTERM or SIGINT stops it once; a second one ends it at once.
+ * on stderr), 1 otherwise. Writes the reason of a failed start to stderr, and if the log is JSON, to one `fatal` record as
+ * well. The first SIGTERM or SIGINT stops the program in good order; the second ends it at once.
  */
 export async function runProgram<S extends Type.TSchema>(options: ProgramOptions<S>): Promise<void> {
   const exit = options.exit ?? ((code: number) => process.exit(code))
-  // Stays until the exit: an error while the last lines are written must not change the exit code.
+  // Disposed of only after the exit: an error while the last lines are written must not change the exit code.
   using endings = watchEndings(options.signals ?? process)
   const code = await run(options, endings)
   await flushOutputs(FLUSH_DEADLINE_MS)
   exit(code)
 }
 
-/** One run without the exit. */
+/** Runs the program and returns the exit code. */
 async function run<S extends Type.TSchema>(options: ProgramOptions<S>, endings: Endings): Promise<ExitCode> {
   const { stdout = standardOutput(), stderr = standardError() } = options
   const args = argumentsOf(options, stderr)
@@ -145,7 +146,7 @@ async function run<S extends Type.TSchema>(options: ProgramOptions<S>, endings: 
 /** Deadline for all requests of `checkOnline` together; each also has its own. */
 const ONLINE_CHECK_MS = 60_000
 
-/** @throws ConfigError with the faults that only the network reveals */
+/** @throws ConfigError with the faults that the services reported */
 async function checkOnline<S extends Type.TSchema>(options: ProgramOptions<S>, config: Type.Static<S>): Promise<void> {
   using limit = deadline(ONLINE_CHECK_MS)
   const faults = (await options.checkOnline?.(config, limit.signal)) ?? []
@@ -156,17 +157,16 @@ function argumentsOf(options: ProgramOptions<Type.TSchema>, stderr: TextSink): P
   try {
     return programArguments(options.argv ?? process.argv.slice(2), options.flags)
   } catch (error) {
-    // Node says what is wrong in its first sentence; what follows is advice that does not fit here.
+    // The first sentence of Node's message is the reason; the rest is advice about `--` that does not apply here.
     stderr.write(usageLine(options.name, (error as Error).message.split(/\.\s/)[0]!))
     return undefined
   }
 }
 
-/** One line: what is wrong, and what to do. */
 const usageLine = (name: string, wrong: string) =>
   `${name}: ${wrong}; give --config FILE, and see --help for the rest\n`
 
-/** Whether the configuration lacks keys because there is none at all: neither a file nor a variable. */
+/** Whether keys are missing because the program was given neither a file nor a variable. */
 function isUnconfigured(
   options: ProgramOptions<Type.TSchema>,
   args: ProgramArguments,
@@ -177,7 +177,7 @@ function isUnconfigured(
   return !hasVariables(env, ignoreEnv) && faults.every(({ message }) => message.startsWith('missing'))
 }
 
-/** Says what is wrong where people look and, unless somebody only asked, where logs are collected. */
+/** Writes the faults to stderr, and also to the log unless this is only `--check-config`. */
 function refuse(options: ProgramOptions<Type.TSchema>, args: ProgramArguments, error: ConfigError): ExitCode {
   const { name, stderr = standardError() } = options
   if (isUnconfigured(options, args, error)) {
@@ -224,7 +224,7 @@ function checkDaily<S extends Type.TSchema>(
 
 interface LoadedConfig<S extends Type.TSchema> {
   readonly config: Type.Static<S>
-  /** The files that it names. */
+  /** The files that `config` names. */
   readonly files: Stamps
   readonly warnings: readonly ConfigFault[]
 }
@@ -267,14 +267,14 @@ function loggerOf(options: ProgramOptions<Type.TSchema>): Logger {
   return loggerAt(logLevel(options.env ?? process.env), options)
 }
 
-/** A logger for when the level itself may be what is wrong. */
+/** A logger that ignores the configured level, which may itself be the fault. */
 const plainLogger = (options: ProgramOptions<Type.TSchema>) => loggerAt('info', options)
 
 function loggerAt(level: string, { name, stdout }: ProgramOptions<Type.TSchema>): Logger {
   return createLogger(stdout ? { name, level, destination: { write: (line) => stdout.write(line) } } : { name, level })
 }
 
-/** Whether the log is JSON. On a terminal it is not, and stderr already shows failures to the person there. */
+/** Whether the log is JSON, and not readable text on a terminal, where stderr already shows failures. */
 function isLogJson({ stdout }: Pick<ProgramWorld, 'stdout'>): boolean {
   return stdout !== undefined || !isatty(STDOUT)
 }
@@ -339,7 +339,7 @@ function startFailure(starting: Promise<void>): Promise<StartFailure> {
   })
 }
 
-/** Logs why the program ends. A fault of the configuration is reported later, when all started parts have closed. */
+/** Logs why the program ends, except for a ConfigError: `refuse` reports that once all started parts have closed. */
 function announce<S extends Type.TSchema>(
   options: ProgramOptions<S>,
   config: Type.Static<S>,
@@ -374,7 +374,7 @@ async function begin<S extends Type.TSchema>(
   return started === context.scope ? started : context.scope.use(started)
 }
 
-/** Reads the configuration from the same places again and gives it to the program; undefined where it takes none. */
+/** Returns a function that reads the configuration again and passes it to the program. `undefined` if it cannot reload. */
 function rereading<S extends Type.TSchema>(
   options: ProgramOptions<S>,
   args: ProgramArguments,

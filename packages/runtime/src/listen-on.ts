@@ -1,13 +1,13 @@
-/** Binding a server to an address, with errors that an operator can act on. */
+/** Binds servers to addresses, with errors that an operator can act on. */
 import type { AddressInfo, Server } from 'node:net'
 import { variableName } from './config/environment.ts'
 import { formatListen, type ListenAddress, parseListen } from './config/schemas.ts'
 import type { ListenKey } from './config/shared-addresses.ts'
 
-/** An address could not be bound. The message names the address, the reason and the remedy. */
+/** Thrown when an address cannot be bound. The message names the address, the reason and the remedy. */
 export class ListenError extends Error {
   override readonly name = 'ListenError'
-  /** `host:port` as asked for. */
+  /** The configured `host:port`. */
   readonly address: string
   /** Node's error code, such as `EADDRINUSE`. */
   readonly code: string
@@ -51,7 +51,7 @@ export function listenMessage(
 
 /**
  * Starts a TCP, TLS or HTTP server on an address.
- * @returns the bound `host:port`, with the port that the system picked when 0 was asked for.
+ * @returns the bound `host:port`; for port 0, with the port that the system picked.
  * @throws ListenError when the address cannot be bound.
  */
 export async function listenOn(server: Server, address: ListenAddress): Promise<string> {

@@ -1,4 +1,4 @@
-/** The log: one JSON object a line on stdout, readable lines on a terminal, and never a credential in either. */
+/** The log: one JSON object a line on stdout, or readable lines on a terminal. Credentials are masked in both. */
 import { isatty } from 'node:tty'
 import { pino } from 'pino'
 import { prettyFactory } from 'pino-pretty'
@@ -9,13 +9,13 @@ import { type Output, standardOutput } from './output.ts'
 export type Logger = pino.Logger
 
 export interface LoggerOptions {
-  /** Stands in every line as `name`. */
+  /** The field `name` of every line. */
   readonly name: string
-  /** The least level that is written: trace, debug, info, warn, error, fatal or silent. Default: `ORIEL_LOG_LEVEL`, else info. */
+  /** The lowest level to write: trace, debug, info, warn, error, fatal or silent. Default: `ORIEL_LOG_LEVEL`, else info. */
   readonly level?: string
-  /** Where lines go. Default: stdout, as readable text when that is a terminal. */
+  /** Receives the lines, as JSON. Default: stdout, with readable text on a terminal. */
   readonly destination?: pino.DestinationStream
-  /** Where lines go instead of stdout; it gets an extra line after lines were lost. */
+  /** Receives the lines instead of stdout, with an extra line after some were lost. */
   readonly output?: Output
 }
 
@@ -24,7 +24,7 @@ const STDOUT = 1
 const LEVELS = [...Object.keys(pino.levels.values), 'silent']
 
 /**
- * A logger whose every line passes the mask: messages, fields at any depth, errors with their causes and stacks.
+ * Creates a logger that masks credentials in messages, in fields at any depth, and in errors with their causes and stacks.
  * @throws ConfigError when the level is not one of pino's.
  */
 export function createLogger(options: LoggerOptions): Logger {
@@ -51,7 +51,7 @@ function loggerTo(destination: pino.DestinationStream, { name, level }: LoggerOp
   )
 }
 
-/** The level that the environment asks for; info when it does not say. */
+/** The level in `ORIEL_LOG_LEVEL`. Default: info. */
 export function logLevel(env: Readonly<Record<string, string | undefined>>): string {
   return env[LEVEL_VARIABLE]?.trim().toLowerCase() || 'info'
 }
@@ -61,7 +61,7 @@ export function silentLogger(): Logger {
   return pino({ level: 'silent' })
 }
 
-/** One line as pino wrote it, masked. What is not JSON after all is masked as text. */
+/** Masks a line from pino; one that is not JSON is masked as text. */
 export function maskLine(line: string): string {
   try {
     return `${JSON.stringify(maskValue(JSON.parse(line)))}\n`
@@ -91,7 +91,7 @@ function readable(serialize: (value: never) => unknown): (value: unknown) => unk
   }
 }
 
-// In this process: the programs are bundled into one file, which has no place for the worker that pino's transports start.
+// Not as a pino transport: transports load a worker from a file of its own, and the programs are bundled into one file.
 function destinationOf(output: Output): pino.DestinationStream {
   if (!isatty(STDOUT)) return output
   const prettify = prettyFactory({ translateTime: 'SYS:HH:MM:ss.l', ignore: 'name' })

@@ -1,24 +1,24 @@
 /**
- * Takes credentials out of text before it is logged: console tokens in URLs, cookies and headers.
+ * Masks credentials in text before it is logged: console tokens in URLs, cookies and headers.
  *
- * A mask that hides too much costs a word in a log; one that hides too little gives away a console (CVE-2015-9543). So
- * wherever the end of a credential is in doubt, the mask reaches further.
+ * Masking too much costs a word in a log; masking too little leaks a console (CVE-2015-9543). So where the end of a
+ * credential is uncertain, the mask covers more.
  */
 const MASK = '***'
 
-/** `text` with every credential that it recognises replaced by `***`. */
+/** Replaces every credential that it recognises in `text` by `***`. */
 export function maskTokens(text: string): string {
   return RULES.reduce((masked, [pattern, replacement]) => masked.replace(pattern, replacement), text)
 }
 
-/** A URL (absolute or the path of a request) without its credentials. */
+/** Masks the credentials in a URL, absolute or the path of a request. */
 export function redactUrl(url: string | URL): string {
   return maskTokens(String(url))
 }
 
 /**
- * A JSON value with credentials masked at every depth: values of keys that name a credential are replaced whole, all
- * other strings and keys pass through `maskTokens`.
+ * Masks credentials in a JSON value at every depth: replaces the values of keys that name a credential as a whole, and
+ * applies `maskTokens` to all other strings and keys.
  */
 export function maskValue(value: unknown): unknown {
   if (typeof value === 'string') return maskTokens(value)
@@ -31,10 +31,10 @@ export function maskValue(value: unknown): unknown {
 const CREDENTIAL_KEY =
   /(token|ticket|password|passwd|adminpass|secret|authorization|cookies?|referr?er|credentials?|private[-_]?key)$/i
 
-/** Header names as they stand in raw lists, where the value is the next element. */
+/** Header names in raw header lists, where the next element is the value. */
 const CREDENTIAL_HEADER = /^(proxy-authorization|authorization|cookie|set-cookie|referer|x-[\w-]*token)$/i
 
-/** Text up to where a query value, cookie or word ends. */
+/** Text up to the end of a query value, cookie or word. */
 const VALUE = String.raw`(?:"[^"]*"?|'[^']*'?|[^&\s"'<>]*)`
 
 const RULES: readonly (readonly [RegExp, string])[] = [
@@ -57,7 +57,7 @@ const RULES: readonly (readonly [RegExp, string])[] = [
   // Passwords in database and proxy URLs.
   [/(:\/\/[^\s/:@"'<>]*:)[^\s/"'<>]*@/g, `$1${MASK}@`],
   [/\b(bearer\s+)[\w.~+/=-]{6,}/gi, `$1${MASK}`],
-  // A JSON Web Token, wherever it stands.
+  // A JSON Web Token, anywhere in the text.
   [/(?<![\w-])eyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g, MASK],
 ]
 

@@ -150,7 +150,7 @@ export class Output {
   }
 }
 
-// The process's own
+// stdout and stderr
 
 const outputs = new Map<number, Output>()
 
@@ -160,10 +160,10 @@ export const standardOutput = (): Output => outputOf(1)
 /** The process's stderr. */
 export const standardError = (): Output => outputOf(2)
 
-/** Texts for stdout and stderr that were dropped so far. */
+/** The number of texts for stdout and stderr that were dropped so far. */
 export const lostTexts = (): number => [...outputs.values()].reduce((sum, { lost }) => sum + lost, 0)
 
-/** Waits until stdout and stderr are written, for at most `deadlineMs`; does not wait for one whose writes fail. */
+/** Waits until stdout and stderr are flushed, for at most `deadlineMs`. Does not wait for a stream whose writes fail. */
 export async function flushOutputs(deadlineMs: number): Promise<void> {
   await Promise.all([...outputs.values()].map((output) => output.flush(deadlineMs)))
 }

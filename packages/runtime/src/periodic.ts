@@ -1,6 +1,6 @@
 /**
- * Runs `task` now and every `intervalMs`; a turn that finds the last run unfinished is skipped. The timer keeps no program
- * alive. Disposal stops it and waits for a run in progress.
+ * Runs `task` now and every `intervalMs`, and skips a run while the previous one is still in progress. The timer is
+ * unreferenced. Disposal stops it and waits for a run in progress.
  * @param task must not reject
  */
 export function startPeriodic(task: () => Promise<void>, intervalMs: number): AsyncDisposable {

@@ -26,7 +26,7 @@ const COMMON: FlagHelp = {
 
 /**
  * Reads the arguments after the program's name.
- * @throws TypeError for an argument that the program does not know.
+ * @throws TypeError for an unknown argument.
  */
 export function programArguments(argv: readonly string[], flags: FlagHelp = {}): ProgramArguments {
   const flag = { type: 'boolean', default: false } as const
@@ -46,7 +46,7 @@ export function programArguments(argv: readonly string[], flags: FlagHelp = {}):
   }
 }
 
-/** What `--help` prints. */
+/** The text of `--help`. */
 export function helpText(name: string, flags: FlagHelp = {}): string {
   const rows = Object.entries({ ...COMMON, ...flags }).map(([flag, help]) => `  --${flag.padEnd(14)} ${help}\n`)
   const environment = 'Every key of the file can be set as ORIEL_KEY or ORIEL_TABLE__KEY in the environment.\n'

@@ -1,7 +1,7 @@
 /** Reads files that a configuration names, including pipes and devices. */
 import { closeSync, openSync, readSync } from 'node:fs'
 
-/** No configuration, bundle of CAs or secret comes near it; a device such as `/dev/zero` never ends. */
+/** Far more than any configuration, CA bundle or secret has; a device such as `/dev/zero` never ends. */
 const MAX_FILE_MIB = 16
 const MAX_FILE_BYTES = MAX_FILE_MIB * 2 ** 20
 const CHUNK_BYTES = 65_536
@@ -9,7 +9,7 @@ const CHUNK_BYTES = 65_536
 /**
  * Reads a file of at most 16 MiB as UTF-8. Ignores the file's reported size: pipes, such as those of a shell's process
  * substitution, and files in `/proc` have none.
- * @throws the system's error; an Error with code `EFBIG` for more than 16 MiB, as soon as so much was read
+ * @throws the system's error; an Error with code `EFBIG` once more than 16 MiB were read
  */
 export function readTextFile(path: string): string {
   const fd = openSync(path, 'r')
@@ -35,7 +35,7 @@ function readToEnd(fd: number, path: string): Buffer {
 
 const TOO_LARGE = `it has more than ${MAX_FILE_MIB} MiB`
 
-/** Why a file cannot be read, in words for the brackets of a fault: the system's code, or that the file is too large. */
+/** The reason why a file cannot be read, for a message: the system's code, or that the file is too large. */
 export function readingFailure(error: unknown): string {
   const { code } = error as NodeJS.ErrnoException
   if (code === 'EFBIG') return TOO_LARGE

@@ -1,7 +1,7 @@
-/** Readiness: whether the program can do its work now, asked of its parts. */
+/** Readiness: whether the parts of a program work at present. */
 import type { Logger } from './log.ts'
 
-/** A part that can say whether it works. */
+/** A part of a program with a readiness check. */
 export interface Health {
   /** Shown to every client of `/readyz`; names no host, path or user. */
   readonly name: string
@@ -9,7 +9,7 @@ export interface Health {
   check(signal?: AbortSignal): Promise<void> | void
 }
 
-/** `failing` and `timed out` are all that the outside learns; the log has the reason. */
+/** The result that `/readyz` shows. Only the log has the reason of a failure. */
 export type CheckState = 'ok' | 'failing' | 'timed out'
 
 export interface Readiness {
@@ -20,13 +20,13 @@ export interface Readiness {
 export interface ReadinessOptions {
   /** How long one check may take. Default: 2000. */
   readonly deadlineMs?: number
-  /** Told when a check begins to fail and when it is well again. */
+  /** Logs when a check begins to fail, and when it passes again. */
   readonly log?: Logger | undefined
 }
 
 /**
- * A function that runs all checks at once. A check that still runs from an earlier call is waited for, not started
- * again, so probes cannot pile up behind a part that hangs.
+ * Returns a function that runs all checks at once. It joins a check that still runs from an earlier call instead of
+ * starting it again, so that probes cannot pile up behind a part that hangs.
  */
 export function readiness(checks: readonly Health[], options: ReadinessOptions = {}): () => Promise<Readiness> {
   const probes = checks.map((health) => probe(health, options))
@@ -54,7 +54,7 @@ function probe(health: Health, { deadlineMs = 2_000, log }: ReadinessOptions): (
 
 const LATE = Symbol('late')
 
-/** Undefined when the check passes, else what it threw. */
+/** Returns `undefined` if the check passes, else its error. */
 async function settled(health: Health, signal: AbortSignal): Promise<unknown> {
   try {
     await health.check(signal)

@@ -1,17 +1,17 @@
-/** Logs which pages were refused for their origin: each origin once, with the line of configuration that allows it. */
+/** Logs refused origins: each one once an hour, with the line of configuration that allows it. */
 import type { Logger } from './log.ts'
 
 export interface RefusedOriginsOptions {
   readonly log: Logger
   /** The key that lists allowed origins, such as `origin.allowed`. */
   readonly key: string
-  /** Its entries, which the suggested line repeats. */
+  /** The entries of `key`, which the suggested line repeats. */
   readonly allowed: readonly string[]
   /** The present, milliseconds. Default: the monotonic clock. */
   readonly now?: () => number
 }
 
-/** Anyone can send any Origin header, so both the lines of one hour and the memory of them are bounded. */
+/** Bounds the lines of one hour and the memory of them, since a client can send any Origin header. */
 const MAX_LINES = 100
 const HOUR_MS = 3_600_000
 
@@ -26,9 +26,9 @@ export class RefusedOrigins {
   }
 
   /**
-   * Logs `message` with the origin and the line that allows it, unless that origin had a line of this level within the hour.
-   * @param origin as the key lists it, such as `https://portal.example`
-   * @param level `info` if the page may have got all that it wanted. Default: `warn`
+   * Logs `message` with the origin and the line that allows it, unless it logged this origin at this level within the hour.
+   * @param origin in the form of the key's entries, such as `https://portal.example`
+   * @param level `info` if the page may work all the same. Default: `warn`
    */
   report(origin: string, message: string, level: 'warn' | 'info' = 'warn'): void {
     const { log, key, allowed, now } = this.#options
@@ -43,6 +43,6 @@ export class RefusedOrigins {
   }
 }
 
-/** The line of TOML that lists these origins under `key`. */
+/** Returns the line of TOML that sets `key` to these origins. */
 export const allowingLine = (key: string, origins: readonly string[]) =>
   `${key} = [${origins.map((origin) => JSON.stringify(origin)).join(', ')}]`

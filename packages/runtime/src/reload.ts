@@ -1,10 +1,10 @@
-/** Reading the configuration again while a program runs: at SIGHUP, and when a file changes that it names. */
+/** Reloads the configuration of a running program: at SIGHUP, and when a file that it names has changed. */
 import { statSync } from 'node:fs'
 import { ConfigError, faultLine } from './config/error.ts'
 import type { Logger } from './log.ts'
 import type { SignalSource } from './signals.ts'
 
-/** The files that a configuration names, by absolute path, each with what it was when it was read. */
+/** The files that a configuration names, by absolute path, each with its stamp from before it was read. */
 export type Stamps = ReadonlyMap<string, string>
 
 export interface ReloadOptions {
@@ -12,32 +12,33 @@ export interface ReloadOptions {
   readonly log: Logger
 }
 
-/** What was read, once it is in use. */
+/** The result of a reload. */
 export interface Reread {
   readonly files: Stamps
-  /** Paths of the keys that differ from what was read before. */
+  /** Paths of the keys that differ from the previously read configuration. */
   readonly changed: readonly string[]
-  /** Paths of the keys that differ from what the program runs with, and that it takes at its start alone. */
+  /** Paths of the keys that differ from those in use, and that the program only reads at its start. */
   readonly waiting: readonly string[]
 }
 
 export interface Reloads extends Disposable {
   /**
-   * The program runs. From now on a change of `files` is enough, and a SIGHUP of before is answered.
-   * @param read reads the configuration and puts it to use; what it throws is logged. Absent: nothing can be reloaded
+   * Call it once the program has started. Reloads at once if SIGHUP arrived during the start, and from now on when one of
+   * `files` changes.
+   * @param read reads and applies the configuration; an error is logged. Absent: the program cannot reload
    */
   begin(files: Stamps, read?: () => Promise<Reread>): void
 }
 
 /**
- * Certificates are replaced by renaming, by writing, or by turning a symbolic link somewhere above them; looking at the
- * file itself sees each of these on every file system, and costs one system call.
+ * Certificates are replaced by renaming, by writing, or by changing a symbolic link of a folder above them. A `stat` of
+ * the file notices each of these on every file system, unlike a watch, and costs one system call.
  */
 const LOOK_EVERY_MS = 1_000
 
 /**
- * What tells one state of a file from another. Take it before reading, so that no change goes unseen. A file that cannot
- * be looked at has one too: it is a fault of the reading.
+ * Returns text that changes whenever the file does. Take the stamp before reading the file, or a change in between goes
+ * unnoticed. For a file that cannot be examined it is the error's code: reading the file reports the fault.
  */
 export function stampOf(file: string): string {
   try {
@@ -49,8 +50,8 @@ export function stampOf(file: string): string {
 }
 
 /**
- * Answers SIGHUP until disposed, whatever the program can do with it: without a listener it would end the process, and
- * every console with it.
+ * Handles SIGHUP until disposed, even for a program that cannot reload: without a listener the signal would end the
+ * process, and every console with it.
  */
 export function watchReloads({ signals, log }: ReloadOptions): Reloads {
   let hangUp: 'early' | 'before the start' | ((why: string) => unknown) = 'early'
@@ -73,7 +74,7 @@ export function watchReloads({ signals, log }: ReloadOptions): Reloads {
 
 const NOTHING = 'this program can reload nothing while it runs: a changed configuration waits for a restart'
 
-/** Reloads until disposed: one at a time, and once more when something changed meanwhile. */
+/** Runs one reload at a time until disposed, and another one after it if it was requested meanwhile. */
 function reloader(files: Stamps, read: () => Promise<Reread>, log: Logger) {
   let known = files
   let running = false
@@ -98,7 +99,7 @@ function reloader(files: Stamps, read: () => Promise<Reread>, log: Logger) {
   const look = () => {
     const present = new Map([...known.keys()].map((file) => [file, stampOf(file)]))
     const changed = [...present].some(([file, now]) => known.get(file) !== now)
-    // Also when the new state is faulty: it is reported once, and looked at again when it changes again.
+    // Before the reload: a faulty file is then reported once, and read again only after its next change.
     known = present
     if (changed) void run('a file changed')
   }

@@ -1,11 +1,11 @@
-/** Values that must never be printed: a wrapper that shows `***` wherever text is made of it. */
+/** Secrets: a wrapper that prints as `***`, and comparisons in constant time. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { inspect } from 'node:util'
 
 const MASK = '***'
 
 /**
- * A password, token or key. Only `reveal()` gives the text back; template strings, `JSON.stringify`, `console.log` and
+ * A password, token or key. Only `reveal()` returns the text; template strings, `JSON.stringify`, `console.log` and
  * the logger all print `***`.
  */
 export class Secret {
@@ -15,12 +15,12 @@ export class Secret {
     this.#value = value
   }
 
-  /** The text itself. Call it where the text is used, and nowhere earlier. */
+  /** Returns the text. Call it only where the text is used. */
   reveal(): string {
     return this.#value
   }
 
-  /** Whether `other` is the same text; the time taken tells nothing about where the two differ. */
+  /** Whether `other` is the same text, compared in constant time. */
   equals(other: string): boolean {
     return timingSafeEqual(sha256(this.#value), sha256(other))
   }
@@ -38,12 +38,12 @@ export class Secret {
   }
 }
 
-/** The SHA-256 digest of UTF-8 `text` as 64 lower-case hexadecimal digits: the form in which tokens are stored. */
+/** The SHA-256 digest of UTF-8 `text` as 64 lower-case hexadecimal digits, the form in which tokens are stored. */
 export function sha256Hex(text: string): string {
   return sha256(text).toString('hex')
 }
 
-/** Whether `text` has this SHA-256 digest (hexadecimal, either case); false for a digest that is malformed. */
+/** Whether `text` has this SHA-256 digest (hexadecimal, either case). False for a malformed digest. */
 export function matchesSha256(text: string, digestHex: string): boolean {
   const digest = Buffer.from(digestHex, 'hex')
   return digest.length === 32 && digestHex.length === 64 && timingSafeEqual(sha256(text), digest)

@@ -8,17 +8,17 @@ export interface SignalSource {
 }
 
 export interface Endings extends Disposable {
-  /** The first SIGTERM or SIGINT, by name; also the SIGHUP of a terminal that closed. */
+  /** Resolves to the name of the first SIGTERM or SIGINT, or to SIGHUP if the terminal has closed. */
   readonly stop: Promise<string>
-  /** The second signal: the sender does not want to wait. */
+  /** Resolves to the name of the second signal: the sender does not want to wait. */
   readonly hurry: Promise<string>
-  /** An uncaught exception or an unhandled rejection. In an object: any value can be thrown, one with a `then` too. */
+  /** Resolves at an uncaught exception or unhandled rejection. An object, since the thrown value may have a `then`. */
   readonly crash: Promise<{ readonly error: unknown }>
 }
 
 /**
- * A Ctrl-C under `npm start` arrives twice, from the terminal and from npm, which passes it on: two SIGINT closer
- * together than this are one. No person is that quick.
+ * Under `npm start` one Ctrl-C arrives twice: from the terminal, and from npm, which forwards it. Two SIGINT within this
+ * time count as one: a person does not press Ctrl-C twice that quickly.
  */
 const SAME_INTERRUPT_MS = 200
 

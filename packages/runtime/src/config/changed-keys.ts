@@ -1,10 +1,10 @@
-/** Where two configurations differ, for telling an operator which change waits for a restart. */
+/** Compares two configurations, to report which changes wait for a restart. */
 import { Secret } from '../secret.ts'
 import { elementPath, keyPath } from './path.ts'
 
 /**
- * The paths of the keys that differ. A table or list that stands on one side alone is named as a whole. Values are not in
- * it, since some are secrets.
+ * Returns the paths of the keys that differ. A table or list that only one side has is named as a whole. Values are left
+ * out, since some are secrets.
  */
 export function changedKeys(before: unknown, after: unknown, path = ''): readonly string[] {
   if (Array.isArray(before) && Array.isArray(after)) {

@@ -1,4 +1,4 @@
-/** Choosing the member of a union that a value was meant for. */
+/** Chooses the member of a union that a value was meant for. */
 import { segmentOf } from './environment.ts'
 import { fault, wrongShape } from './faults.ts'
 import { keyPath } from './path.ts'
@@ -7,7 +7,7 @@ import type { JsonSchema } from './schema-view.ts'
 import * as Schema from './schema-view.ts'
 import { misfit, missing } from './words.ts'
 
-/** The member; a union of the plain ones when several could be meant; undefined when none fits (the fault is recorded). */
+/** Returns the member, or a union of plain members if several fit. Records a fault and returns `undefined` if none does. */
 export function choose(context: ResolveContext, schema: JsonSchema, place: Place): JsonSchema | undefined {
   const all = Schema.members(schema)
   const shape = shapeOfValue(all, place)
@@ -46,7 +46,7 @@ function chooseTable(context: ResolveContext, tables: readonly JsonSchema[], pla
   )
 }
 
-/** How badly the keys at a place fit a table: unknown keys and missing ones. */
+/** The number of unknown and missing keys if the input is taken for this table. */
 function mismatch(schema: JsonSchema, { value, env }: Place): number {
   const segments = new Set([
     ...Object.keys(isTable(value) ? value : {}).map(segmentOf),

@@ -11,10 +11,10 @@ export interface EnvironmentNode {
 
 export const PREFIX = 'ORIEL_'
 
-/** Variables that are no configuration keys but are read elsewhere. */
+/** Variables that are read elsewhere and do not set a configuration key. */
 const RESERVED = ['ORIEL_LOG_LEVEL']
 
-/** The tree of all `ORIEL_` variables but the reserved and the ignored ones. */
+/** Returns the tree of all `ORIEL_` variables, except for the reserved and the ignored ones. */
 export function environmentTree(
   env: Readonly<Record<string, string | undefined>>,
   ignored: readonly string[],
@@ -32,7 +32,7 @@ export function hasVariables(env: Readonly<Record<string, string | undefined>>, 
   return variables(environmentTree(env, ignored)).some((variable) => !isServiceLink(variable))
 }
 
-/** A key as it looks in a variable's name, in one case and with everything but letters and digits as `_`. */
+/** Normalises a key, or a step of a variable's name, for comparison: lower case, with `_` for all but letters and digits. */
 export function segmentOf(key: string): string {
   return key.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '_')
 }
@@ -49,8 +49,8 @@ export function variables(from: EnvironmentNode): readonly { name: string; text:
 }
 
 /**
- * Whether a variable was put there by a container runtime for a service whose name starts with `oriel`, not by the
- * operator: Kubernetes sets `ORIEL_API_SERVICE_HOST`, `ORIEL_API_PORT=tcp://…` and kin in every pod of a namespace.
+ * Whether a container runtime, and not the operator, set the variable for a service whose name starts with `oriel`:
+ * Kubernetes sets `ORIEL_API_SERVICE_HOST`, `ORIEL_API_PORT=tcp://…` and the like in every pod of the namespace.
  */
 export function isServiceLink({ name, text }: { name: string; text: string }): boolean {
   if (/_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/.test(name)) return true

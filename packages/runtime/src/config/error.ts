@@ -1,16 +1,16 @@
-/** What is wrong with a configuration: every fault, each with its key path and a remedy. */
+/** Faults of a configuration, each with its key path and a remedy. */
 
-/** One fault. It never carries the value of a secret. */
+/** One fault. It never contains the value of a secret. */
 export interface ConfigFault {
   /** Key path (`tokens.ttl_seconds`, `listen[0].address`), an environment variable's name, or `''` for the whole file. */
   readonly path: string
-  /** What is wrong and what to write instead, in plain words. */
+  /** The fault and its remedy, in words that follow the path. */
   readonly message: string
-  /** A warning does not keep the program from starting. Default: it does. */
+  /** A warning does not prevent the start. Default: an error, which does. */
   readonly severity?: 'warning'
 }
 
-/** Thrown by `loadConfig` with everything that it found wrong, not only the first fault. */
+/** Thrown by `loadConfig` with all faults, not only the first. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   readonly faults: readonly ConfigFault[]

@@ -1,4 +1,4 @@
-/** Recording what is wrong with a key. */
+/** Records the faults of keys and variables. */
 import { type EnvironmentNode, isServiceLink, variables } from './environment.ts'
 import { nearestKey, nearestVariable } from './nearest.ts'
 import { keyPath } from './path.ts'

@@ -1,11 +1,11 @@
-/** Schemas of the plain fields that tables of a configuration have in common. */
+/** Schemas of plain fields, shared by the tables of all configurations. */
 import * as Type from 'typebox'
 
-/** The longest span that a Node timer takes: one that is set for longer fires at once. */
+/** The longest delay of a Node timer: a longer one fires at once. */
 export const MAX_TIMER_MS = 2_147_483_647
 export const MAX_TIMER_SECONDS = 2_147_483
 
-/** A table that has no keys besides `properties`. */
+/** A table with the keys of `properties` and no others. */
 export const table = <P extends Type.TProperties>(properties: P, options: Type.TObjectOptions = {}) =>
   Type.Object(properties, { ...options, additionalProperties: false })
 
@@ -20,7 +20,7 @@ export const texts = (description: string) => Type.Array(Type.String({ minLength
 /** A whole number from 1 up. */
 export const count = (value: number, description: string) => Type.Integer({ default: value, minimum: 1, description })
 
-/** A span in seconds, at most what a timer takes. */
+/** A duration in seconds, within the limit of a timer. */
 export const seconds = (value: number, description: string, minimum = 0) =>
   Type.Integer({ default: value, minimum, maximum: MAX_TIMER_SECONDS, description })
 

@@ -1,4 +1,4 @@
-/** Plain values: text, numbers, booleans, secrets. */
+/** Checks plain values: text, numbers, booleans, secrets. */
 import * as Value from 'typebox/value'
 import { Secret } from '../secret.ts'
 import { fault, originOf } from './faults.ts'
@@ -10,7 +10,7 @@ import { convert, Text } from './text.ts'
 import { pemText } from './value-file.ts'
 import { type KeywordError, misfit, missing } from './words.ts'
 
-/** The value as the first member of the schema that it fits, secrets wrapped. */
+/** Converts the value to the first member of the schema that it fits, and wraps secrets. */
 export function leaf(context: ResolveContext, schema: JsonSchema, place: Place): unknown {
   const value = Schema.isPem(schema) ? pemText(context, schema, place) : place.value
   if (value === UNREADABLE) return undefined

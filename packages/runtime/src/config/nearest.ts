@@ -1,10 +1,10 @@
-/** The known key that a mistyped one was probably meant to be. */
+/** Finds the known key that a mistyped one was probably meant to be. */
 import { distance } from 'fastest-levenshtein'
 import { variableName } from './environment.ts'
 import { joinPath, keyPath } from './path.ts'
 import { type JsonSchema, knownPaths } from './schema-view.ts'
 
-/** A key of another table must be this much closer than one of the same table to be named. */
+/** Added to the distance of keys in other tables, so that keys of the same table are preferred. */
 const OTHER_TABLE_COST = 2
 
 interface Candidate {
@@ -12,10 +12,10 @@ interface Candidate {
   readonly cost: number
 }
 
-/** The full path of the known key nearest to `key` in the table at `path`; undefined when the schema names no key. */
+/** Returns the full path of the known key nearest to `key` in the table at `path`. `undefined` if the schema has no keys. */
 export function nearestKey(root: JsonSchema, siblings: readonly string[], path: string, key: string) {
   const here = siblings.map((name) => ({ name: keyPath(path, name), cost: distance(key, name) }))
-  // The same place under another member of a union would name the very key that was refused.
+  // Another member of a union may have a key at the very path that was refused.
   const refused = keyPath(path, key).replace(/\[\d+\]/g, '[]')
   const elsewhere = knownPaths(root)
     .map((segments) => ({ name: joinPath(segments), cost: distance(key, segments.at(-1)!) + OTHER_TABLE_COST }))
@@ -23,7 +23,7 @@ export function nearestKey(root: JsonSchema, siblings: readonly string[], path: 
   return nearest([...here, ...elsewhere])
 }
 
-/** The variable nearest to `name`, and the key that it sets. */
+/** Returns the variable nearest to `name`, and the path of the key that it sets. */
 export function nearestVariable(root: JsonSchema, name: string): { variable: string; path: string } | undefined {
   const known = knownPaths(root).map((segments) => ({ variable: variableName(segments), path: joinPath(segments) }))
   const found = nearest(known.map(({ variable }) => ({ name: variable, cost: distance(name, variable) })))

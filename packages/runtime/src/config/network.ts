@@ -7,7 +7,7 @@ import { KEY_PARSER, parsedText } from './schemas.ts'
 /** A host name or an IP address, without a port. Accepts and removes brackets around an IPv6 address. */
 export const host = (options: Type.TStringOptions = {}): Type.TString => parsedText(parseHost, options)
 
-/** A table whose keys are hosts. They are kept in the form of `canonicalHost`. */
+/** A table whose keys are hosts, normalised by `canonicalHost`. */
 export const hostRecord = <S extends Type.TSchema>(value: S, options: Type.TObjectOptions = {}) =>
   Type.Record(Type.String(), value, { ...options, [KEY_PARSER]: (key: string) => canonicalHost(parseHost(key)) })
 
@@ -18,7 +18,7 @@ export const network = (options: Type.TStringOptions = {}): Type.TString => pars
 export const hostOrNetwork = (options: Type.TStringOptions = {}): Type.TString =>
   parsedText((text) => (/^[^/]+\/\d+$/.test(text) ? parseNetwork(text) : parseHost(text)), options)
 
-/** A URL of http or https, without credentials: `fetch` refuses those, and quotes them in its error. */
+/** An http or https URL without credentials, because `fetch` rejects a URL with credentials and quotes them in its error. */
 export const webUrl = (options: Type.TStringOptions = {}): Type.TString => parsedText(parseWebUrl, options)
 
 function parseNetwork(text: string): string {

@@ -1,4 +1,4 @@
-/** Key paths as TOML would write them. */
+/** Key paths in the notation of TOML. */
 
 /** The path of `key` inside the table at `path`. */
 export function keyPath(path: string, key: string): string {
@@ -11,7 +11,7 @@ export function elementPath(path: string, index: number): string {
   return `${path}[${index}]`
 }
 
-/** The path of segments in which digits are places in a list. */
+/** Joins segments to a path; segments of digits are elements of a list, written `[]`. */
 export function joinPath(segments: readonly string[]): string {
   return segments.reduce((path, step) => (/^\d+$/.test(step) ? `${path}[]` : keyPath(path, step)), '')
 }

@@ -1,4 +1,4 @@
-/** What the walk over a configuration passes from key to key. */
+/** The state of the walk over a configuration. */
 import type { EnvironmentNode } from './environment.ts'
 import type { ConfigFault } from './error.ts'
 import type { JsonSchema } from './schema-view.ts'
@@ -7,21 +7,21 @@ import { Text } from './text.ts'
 export interface ResolveContext {
   readonly root: JsonSchema
   readonly faults: ConfigFault[]
-  /** Reads the file that a `…_file` key names; relative names are the reader's business. */
+  /** Reads the file that a `…_file` key names, and resolves relative names. */
   readonly readFile: (path: string) => string
 }
 
-/** One key's place in the three sources. */
+/** The input for one key: its value in the file, and its node in the environment. */
 export interface Place {
   readonly path: string
-  /** What the file says; a `Text` when it came from a `…_file`; undefined when absent. */
+  /** The value in the TOML, or a `Text` from a `…_file`. `undefined` if absent. */
   readonly value: unknown
   readonly env?: EnvironmentNode | undefined
 }
 
 export type Table = Readonly<Record<string, unknown>>
 
-/** Stands for a value whose fault is recorded already. */
+/** The value of a key whose fault is already recorded. */
 export const UNREADABLE = Symbol('unreadable')
 
 export function isTable(value: unknown): value is Table {

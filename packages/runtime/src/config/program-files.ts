@@ -2,13 +2,12 @@
 
 export interface ProgramFile {
   readonly program: string
-  /** With its article. */
+  /** The file's name in a message, with its article. */
   readonly called: string
-  /** Keys at the top of the file that no other program's file has. */
+  /** Top-level keys that only this program's file has. */
   readonly ownKeys: readonly string[]
 }
 
-/** The files of the three programs. */
 export const programFiles: readonly ProgramFile[] = [
   {
     program: 'oriel-api',

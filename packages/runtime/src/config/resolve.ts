@@ -1,6 +1,6 @@
 /**
- * One walk over schema, file and environment together. It gives the configuration with defaults filled in, secrets
- * wrapped and everything frozen, and collects a fault wherever the three do not agree.
+ * Walks schema, file and environment together. Returns the configuration with defaults filled in, secrets wrapped and all
+ * tables frozen, and collects a fault wherever the input does not fit the schema.
  */
 import { choose } from './choose.ts'
 import { type EnvironmentNode, segmentOf } from './environment.ts'
@@ -15,7 +15,7 @@ import { readFiles } from './value-file.ts'
 import { refined } from './whole.ts'
 import { quote } from './words.ts'
 
-/** The value at a place, checked against its schema; undefined when there is a fault (which is then recorded). */
+/** Returns the checked value of a key. Records faults, and returns `undefined` if the key has no usable value. */
 export function resolve(context: ResolveContext, schema: JsonSchema, place: Place): unknown {
   const value = expand(schema, given(schema, place))
   if (value === UNREADABLE) return undefined
@@ -27,13 +27,13 @@ export function resolve(context: ResolveContext, schema: JsonSchema, place: Plac
   return leaf(context, member, at)
 }
 
-/** The environment's word over the file's, the file's over the default. */
+/** The environment overrides the file, and the file the default. */
 function given(schema: JsonSchema, { value, env }: Place): unknown {
   if (env?.text !== undefined) return new Text(env.text, env.name)
   return value === undefined ? structuredClone(schema.default) : value
 }
 
-/** Text for a key that takes no plain value must be a list or table in TOML's inline form. */
+/** Parses text for a list or table as TOML's inline form. */
 function expand(schema: JsonSchema, value: unknown): unknown {
   if (!(value instanceof Text)) return value
   const shapes = Schema.members(schema).map(Schema.shapeOf)
@@ -66,7 +66,7 @@ function named(context: ResolveContext, schema: JsonSchema, path: string, entrie
   return Object.fromEntries(result)
 }
 
-/** Keys that the table does not name: entries of a record, or faults. */
+/** Resolves the keys that the schema does not name: entries of a record, or else faults. */
 function others(context: ResolveContext, schema: JsonSchema, path: string, entries: Map<string, Place>): Table {
   const result: [string, unknown][] = []
   for (const [key, entry] of entries) {
@@ -80,7 +80,7 @@ function others(context: ResolveContext, schema: JsonSchema, path: string, entri
   return Object.fromEntries(result)
 }
 
-/** The key as the record's parser normalises it. */
+/** Normalises the key with the record's parser. */
 function recordKey(context: ResolveContext, schema: JsonSchema, key: string, place: Place): string {
   const parse = Schema.keyParserOf(schema)
   try {
@@ -105,7 +105,7 @@ function addVariable(
   else entries.set(key, { path: keyPath(path, key), value: entries.get(key)?.value, env })
 }
 
-/** The key that a step of a variable's name means: one the table names, one the file has, or, in a record, a new one. */
+/** Finds the key for a step of a variable's name: one of the schema, one of the file or, in a record, a new one. */
 function keyFor(schema: JsonSchema, entries: Map<string, Place>, segment: string): string | undefined {
   const names = Object.keys(schema.properties ?? {})
   const known = [...names, ...entries.keys(), ...names.map((name) => `${name}_file`)]

@@ -1,4 +1,4 @@
-/** A configuration schema seen as plain JSON Schema: the few questions that loading asks of it. */
+/** Reads configuration schemas as plain JSON Schema. */
 import { KEY_PARSER, PARSER, PEM_MARK, SECRET_MARK, UNQUOTED_MARK } from './schemas.ts'
 
 /** The keywords that configuration schemas use. */
@@ -19,12 +19,12 @@ export interface JsonSchema {
 
 export type Shape = 'table' | 'list' | 'value'
 
-/** The alternatives of a union, nested unions opened, intersections merged; any other schema is its own only member. */
+/** The members of a union, with nested unions flattened and intersections merged. Any other schema is its only member. */
 export function members(schema: JsonSchema): readonly JsonSchema[] {
   return schema.anyOf ? schema.anyOf.flatMap(members) : [merged(schema)]
 }
 
-/** What a schema describes; for a union ask each of its members. */
+/** The shape of the values that a schema allows. Not for unions: call it for each of their members. */
 export function shapeOf(schema: JsonSchema): Shape {
   if (schema.type === 'object' || schema.properties || schema.patternProperties) return 'table'
   return schema.type === 'array' ? 'list' : 'value'
@@ -45,12 +45,12 @@ export const parserOf = (schema: JsonSchema) => schema[PARSER] as ((text: string
 /** The function that checks and normalises a record's keys. */
 export const keyParserOf = (schema: JsonSchema) => schema[KEY_PARSER] as ((key: string) => string) | undefined
 
-/** Whether a secret stands anywhere at or below this schema, so that a fault must not quote what was written. */
+/** Whether this schema or one below it is a secret, so that faults must not quote the value. */
 export function holdsSecret(schema: JsonSchema): boolean {
   return isSecret(schema) || schema[UNQUOTED_MARK] === true || below(schema).some(holdsSecret)
 }
 
-/** The values a schema allows when it lists them (literal, enum, or a union of these). */
+/** The values of a literal, an enum, or a union of these. `undefined` for other schemas. */
 export function literals(schema: JsonSchema | undefined): readonly unknown[] | undefined {
   if (!schema) return undefined
   if (schema.const !== undefined) return [schema.const]
@@ -59,7 +59,7 @@ export function literals(schema: JsonSchema | undefined): readonly unknown[] | u
   return lists?.every((list) => list !== undefined) ? lists.flat() : undefined
 }
 
-/** The key by whose literal the tables of a union are told apart, such as `kind`. */
+/** The key whose literal distinguishes the tables of a union, such as `kind`. */
 export function discriminator(tables: readonly JsonSchema[]): string | undefined {
   const keys = Object.keys(tables[0]?.properties ?? {})
   return keys.find((key) => {
@@ -73,7 +73,7 @@ export function property(table: JsonSchema, key: string): JsonSchema | undefined
   return table.properties && Object.hasOwn(table.properties, key) ? table.properties[key] : undefined
 }
 
-/** The schema of a key that the table does not name but lets in (records); undefined when the key is unknown. */
+/** The schema of a record's entry `key`. `undefined` if the table is not a record or refuses the key. */
 export function freeKey(table: JsonSchema, key: string): JsonSchema | undefined {
   const pattern = Object.entries(table.patternProperties ?? {}).find(([source]) => new RegExp(source, 'u').test(key))
   if (pattern) return pattern[1]
@@ -81,7 +81,7 @@ export function freeKey(table: JsonSchema, key: string): JsonSchema | undefined 
   return table.additionalProperties || undefined
 }
 
-/** Whether any key may stand in this table. */
+/** Whether the table accepts keys that its schema does not name. */
 export function isRecord(table: JsonSchema): boolean {
   return table.patternProperties !== undefined || Boolean(table.additionalProperties)
 }

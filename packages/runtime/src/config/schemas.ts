@@ -1,10 +1,10 @@
-/** Schemas that only configuration needs: secrets, digests of secrets and listen addresses. */
+/** Schemas with meanings that JSON Schema lacks: secrets, digests of secrets, PEM, parsed text and listen addresses. */
 import { isIP } from 'node:net'
 import * as Type from 'typebox'
 import { parseHost } from '../host.ts'
 import type { Secret } from '../secret.ts'
 
-/** Where a listener binds. `host` carries no brackets, `port` 0 picks a free port. */
+/** The address that a listener binds to. `host` has no brackets; `port` 0 picks a free port. */
 export interface ListenAddress {
   readonly host: string
   readonly port: number
@@ -12,17 +12,17 @@ export interface ListenAddress {
 
 /** Marks a schema whose value the loader wraps. */
 export const SECRET_MARK = 'x-oriel-secret'
-/** Marks a schema whose value messages must not quote, although it is not a secret: people paste the secret itself there. */
+/** Marks a schema whose value must not be quoted although it is not a secret: people paste the secret itself there. */
 export const UNQUOTED_MARK = 'x-oriel-unquoted'
-/** Says in a fault what to write; for schemas whose pattern is no answer to a person. */
+/** Text for a fault that says what to write, for schemas whose pattern would not help a person. */
 export const REMEDY_MARK = 'x-remedy'
 
 /** Marks text that may also be given as the name of a PEM file. */
 export const PEM_MARK = 'x-oriel-pem'
 
-/** Marks text that a function parses: it returns the value to use, or throws a TypeError that follows the quoted text. */
+/** Marks text with a parser, which returns the value to use or throws a TypeError in words that follow the quoted text. */
 export const PARSER = 'x-oriel-parser'
-/** Marks a record whose keys are parsed like that. */
+/** Marks a record whose keys have such a parser. */
 export const KEY_PARSER = 'x-oriel-key-parser'
 
 const PORT = '(?:6553[0-5]|655[0-2]\\d|65[0-4]\\d{2}|6[0-4]\\d{3}|[1-5]\\d{4}|\\d{1,4})'
@@ -31,14 +31,14 @@ const LISTEN_MEANING = 'Where to listen, as host:port; port 0 picks a free one.'
 const LISTEN_REMEDY = 'host:port with a port from 0 to 65535, such as 127.0.0.1:6080 or [::1]:6080'
 
 /**
- * Text that `parse` checks and may normalise once all other keywords hold.
- * @param parse throws a TypeError with what is wrong and what to write, in words that follow the quoted value
+ * Text that `parse` checks, and may normalise, if it fits all other keywords.
+ * @param parse throws a TypeError with the fault and its remedy, in words that follow the quoted value
  */
 export function parsedText(parse: (text: string) => string, options: Type.TStringOptions = {}): Type.TString {
   return Type.String({ ...options, [PARSER]: parse })
 }
 
-/** Text that becomes a `Secret` in the loaded configuration. Options are those of a string, such as `minLength`. */
+/** Text that the loaded configuration has as a `Secret`. Takes the options of a string, such as `minLength`. */
 export function secretString(options: Type.TStringOptions = {}): Type.TUnsafe<Secret> {
   return Type.Unsafe<Secret>({ minLength: 1, ...options, type: 'string', [SECRET_MARK]: true })
 }
@@ -66,7 +66,7 @@ export function secretPem(options: Type.TStringOptions = {}): Type.TUnsafe<Secre
   return secretString({ ...options, [PEM_MARK]: true })
 }
 
-/** `host:port` to listen on; an IPv6 host stands in brackets. Required when no default is given. */
+/** `host:port` to listen on, with brackets around an IPv6 host. Required if it has no default. */
 export function listenAddress(defaultAddress?: string): Type.TString {
   const options = { pattern: LISTEN, [REMEDY_MARK]: LISTEN_REMEDY, description: LISTEN_MEANING }
   const withDefault = defaultAddress === undefined ? options : { ...options, default: defaultAddress }
@@ -74,8 +74,8 @@ export function listenAddress(defaultAddress?: string): Type.TString {
 }
 
 /**
- * Takes a listen address apart.
- * @throws TypeError when the text is no `host:port`.
+ * Parses `host:port`.
+ * @throws TypeError that quotes the text and says what to write
  */
 export function parseListen(text: string): ListenAddress {
   try {
@@ -108,7 +108,7 @@ function hostIn(text: string): string {
   }
 }
 
-/** The text form of an address: the inverse of `parseListen`. */
+/** Formats an address; the inverse of `parseListen`. */
 export function formatListen({ host, port }: ListenAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

@@ -1,4 +1,4 @@
-/** Listeners that would take each other's address: the start would blame another program for it. */
+/** Finds listeners with the same address. The start would report that another program uses it. */
 import { isIPv4 } from 'node:net'
 import { canonicalAddress } from '../addresses.ts'
 import type { ConfigFault } from './error.ts'
@@ -11,8 +11,8 @@ export interface ListenKey {
 }
 
 /**
- * A fault for each address that an earlier one takes. Port 0 is taken by none, and an address of all interfaces takes its
- * port on each of them. Host names are compared as they are written.
+ * Returns a fault for each address that conflicts with an earlier one. Port 0 never conflicts, and an address of all
+ * interfaces conflicts with the same port on any of them. Host names are not resolved.
  */
 export function sharedAddresses(keys: readonly ListenKey[]): readonly ConfigFault[] {
   return keys.flatMap(({ path, address }, i) => {
@@ -34,7 +34,7 @@ const sameHost = (a: ListenAddress, b: ListenAddress) => canonicalHost(a) === ca
 
 const canonicalHost = ({ host }: ListenAddress) => canonicalAddress(host) ?? host.toLowerCase()
 
-/** `::` takes IPv4 too. */
+/** Whether `all` is the address of all interfaces of that family; `::` includes IPv4. */
 function covers(all: ListenAddress, { host }: ListenAddress): boolean {
   const wide = canonicalHost(all)
   return wide === '::' || (wide === '0.0.0.0' && isIPv4(canonicalAddress(host) ?? ''))

@@ -1,10 +1,10 @@
-/** What is wrong where text is no TOML: the place, the line with a caret, and what to look for. */
+/** Describes a syntax error in TOML: its position, the line with a caret, and a remedy. */
 import type { TomlError } from 'smol-toml'
 import { maskTokens } from '../mask.ts'
 import type { ConfigFault } from './error.ts'
 import { holdsSecret, type JsonSchema, members } from './schema-view.ts'
 
-/** The fault of a file's text; `root` tells which keys hold secrets, whose lines are not quoted. */
+/** Returns the fault. Does not quote the line if, by the schema `root`, it may contain a secret. */
 export function syntaxFault({ message, line, column }: TomlError, toml: string, root: JsonSchema): ConfigFault {
   const text = (toml.split(/\r?\n/)[line - 1] ?? '').trimEnd()
   const reason = message.split('\n')[0]!.replace('Invalid TOML document: ', '')
@@ -17,12 +17,12 @@ const QUOTED_CHARACTERS = 160
 function quotation(text: string, line: number, column: number): string {
   if (text.length > QUOTED_CHARACTERS || maskTokens(text) !== text) return ''
   const margin = ' '.repeat(String(line).length)
-  // A tab is as wide in one row as in the other.
+  // Tabs are kept, so that the caret lines up with the row above.
   const before = text.slice(0, column - 1).replaceAll(/[^\t]/g, ' ')
   return `\n  ${line} | ${text}\n  ${margin} | ${before}^`
 }
 
-/** smol-toml's reasons, and what a person looks for. Others stand as they are. */
+/** The remedy for each of smol-toml's reasons. Other reasons are shown unchanged. */
 const REMEDIES: Readonly<Record<string, string>> = {
   'control characters are not allowed in strings':
     'this text has no closing quote, or a control character in it; give it both quotes on one line',
@@ -46,8 +46,8 @@ function remedyOf(reason: string, text: string): string {
   return REMEDIES[reason] ?? reason
 }
 
-// What may be quoted: lines that begin with keys or tables of the schema, where none holds a secret. All others may be
-// part of one, such as a line of a private key.
+// Only lines that begin with keys or tables of the schema, none of them a secret, may be quoted. Any other line may be part
+// of a secret, such as of a private key.
 
 const WORD = /[\w-]+/g
 const STEP = '(?:[\\w-]+|"[\\w:-]+")'
@@ -66,11 +66,11 @@ function isHarmless(text: string, secrecy: ReadonlyMap<string, boolean>): boolea
 
 const stepsOf = (path: string) => path.split(/\s*\.\s*/).map((step) => step.replaceAll('"', ''))
 
-/** Whether the key is known and its value may be shown. A `…_file` key of a secret may hold the secret itself by mistake. */
+/** Whether the key is known and its value may be shown. People paste secrets into `…_file` keys, so these count as secret. */
 const isOpen = (key: string, secrecy: ReadonlyMap<string, boolean>) =>
   secrecy.get(key) === false || secrecy.get(key.replace(/_file$/, '')) === false
 
-/** Every key that the schema names anywhere, and whether a secret stands at it or below. */
+/** Every key that the schema names at any depth, and whether it or a key below it is a secret. */
 function secrecyOf(schema: JsonSchema, found = new Map<string, boolean>()): ReadonlyMap<string, boolean> {
   for (const member of members(schema)) {
     for (const [key, inner] of Object.entries(member.properties ?? {})) {

@@ -1,11 +1,11 @@
-/** Values that arrive as text, from the environment or a file, and what becomes of them under a schema. */
+/** Values that arrive as text, from the environment or a file, and their conversion to a schema's type. */
 import { parse } from 'smol-toml'
 import { type JsonSchema, literals } from './schema-view.ts'
 
-/** Text with its origin, kept as it is until the schema of its key is known. */
+/** Text with its origin, converted once the schema of its key is known. */
 export class Text {
   readonly text: string
-  /** The variable or file it came from, for messages. */
+  /** The variable or file, for messages. */
   readonly origin: string
 
   constructor(text: string, origin: string) {
@@ -25,7 +25,7 @@ const BOOLEANS: Readonly<Record<string, boolean>> = {
   0: false,
 }
 
-/** The text as the schema's type; text that cannot be converted stays text, and the schema's check then refuses it. */
+/** Converts text to the schema's type. Returns it unchanged if that is impossible, so that the schema's check reports it. */
 export function convert(text: string, schema: JsonSchema): unknown {
   const listed = literals(schema)?.find((literal) => String(literal) === text)
   if (listed !== undefined) return listed
@@ -34,7 +34,7 @@ export function convert(text: string, schema: JsonSchema): unknown {
   return text
 }
 
-/** A list or table written as TOML in one line; undefined when the text is neither. */
+/** Parses a list or table in TOML's inline form. Returns `undefined` for other text. */
 export function parseInline(text: string): unknown {
   try {
     const table = parse(`v = ${text.trim()}`)

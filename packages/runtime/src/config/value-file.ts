@@ -1,4 +1,4 @@
-/** Values that stand in a file of their own: keys ending in `_file`, and PEM that is given by its file's name. */
+/** Reads values from separate files: keys ending in `_file`, and PEM given as a file name. */
 import { readingFailure } from '../read-file.ts'
 import { fault } from './faults.ts'
 import { keyPath } from './path.ts'
@@ -29,7 +29,7 @@ export function readFiles(
   }
 }
 
-/** What a key for PEM says: the text itself, or that of the file which it names. */
+/** Returns the PEM text of a key, or the text of the file that it names. */
 export function pemText(context: ResolveContext, schema: JsonSchema, place: Place): unknown {
   const { value } = place
   const text = value instanceof Text ? value.text : value
@@ -52,7 +52,7 @@ function fileText(context: ResolveContext, schema: JsonSchema, { path, value, en
   }
 }
 
-/** Does not show a name that may be the value itself, pasted where the file's name belongs. */
+/** Omits a name that may be the value itself, pasted where the file's name belongs. */
 function unreadable(schema: JsonSchema, name: string | undefined, reason: string): string {
   if (name !== undefined) return `cannot read ${quote(name)} (${reason}), give a file that this user may read`
   const remedy = Schema.isPem(schema)

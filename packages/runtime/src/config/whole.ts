@@ -1,11 +1,11 @@
-/** What must hold for a list or table as a whole. */
+/** Checks lists and tables as a whole. */
 import * as Value from 'typebox/value'
 import { fault } from './faults.ts'
 import type { Place, ResolveContext } from './place.ts'
 import type { JsonSchema } from './schema-view.ts'
 import { misfit } from './words.ts'
 
-/** Checks sizes, uniqueness, a schema's own refinements. */
+/** Checks size, uniqueness and the schema's own refinement. Records a fault, and returns `value` in any case. */
 export function refined(context: ResolveContext, schema: JsonSchema, place: Place, value: object): unknown {
   const { type, minItems, maxItems, uniqueItems, minProperties, maxProperties } = schema
   const whole = { type, minItems, maxItems, uniqueItems, minProperties, maxProperties, '~refine': schema['~refine'] }

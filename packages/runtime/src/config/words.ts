@@ -1,17 +1,17 @@
-/** Faults and remedies in plain words. */
+/** Words faults and remedies. */
 import { maskTokens } from '../mask.ts'
 import { holdsSecret, type JsonSchema, literals, members, shapeOf } from './schema-view.ts'
 import { PARSER, REMEDY_MARK } from './schemas.ts'
 
 const QUOTED_CHARACTERS = 60
 
-/** A TypeBox error as far as the wording needs it. */
+/** The part of a TypeBox error that the wording needs. */
 export interface KeywordError {
   readonly keyword: string
   readonly message: string
 }
 
-/** What to write at a key: `a number of 1 or more`, `one of "none", "static"`. */
+/** Describes the values that a schema allows: `a number of 1 or more`, `one of "none", "static"`. */
 export function describe(schema: JsonSchema): string {
   if (typeof schema[REMEDY_MARK] === 'string') return schema[REMEDY_MARK]
   const listed = literals(schema)
@@ -19,7 +19,7 @@ export function describe(schema: JsonSchema): string {
   return [...new Set(members(schema).map(describeOne))].join(' or ')
 }
 
-/** Why `value` does not fit, and what would. Quotes the value unless a secret may stand in it. */
+/** Explains why `value` does not fit, and what would. Does not quote a value that may contain a secret. */
 export function misfit(schema: JsonSchema, value: unknown, error: KeywordError): string {
   const shown = holdsSecret(schema) ? 'the value' : quote(value)
   if (error.keyword === PARSER) return `${shown} ${error.message}`
@@ -28,12 +28,13 @@ export function misfit(schema: JsonSchema, value: unknown, error: KeywordError):
   return `${shown} ${reason(schema, value)}`
 }
 
-/** The fault of a key that must be there and is not. */
+/** The fault of a required key that is absent. */
 export function missing(schema: JsonSchema): string {
   return `missing, give ${describe(schema)}`
 }
 
-/** A value in a message: JSON, shortened, tokens masked. */
+/** Formats a value for a message: as JSON, shortened, with tokens masked. */
+
 export function quote(value: unknown): string {
   const text = maskTokens(typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? String(value)))
   return text.length > QUOTED_CHARACTERS ? `${text.slice(0, QUOTED_CHARACTERS)}…` : text
