@@ -11,14 +11,14 @@ import {
 import type * as prom from 'prom-client'
 import { type Protection, protectionOf } from './admin/protection.ts'
 import { type SessionControl, sessionRecord, sessionRoutes } from './admin/sessions.ts'
-import { Limits, type Places, type SessionLimits } from './admit/limits.ts'
+import { Limits, type SessionLimits, type Slots } from './admit/limits.ts'
 import { allowedOrigin, anyPort } from './admit/origin.ts'
-import { Strangers } from './admit/strangers.ts'
+import { UnauthenticatedLimits } from './admit/unauthenticated-limits.ts'
 import type { Authority, Validation } from './authority/authority.ts'
 import { identityOf } from './authority/config.ts'
 import { createAuthority } from './authority/index.ts'
 import { type ProxyConfig, timingOf } from './config.ts'
-import type { ConnectContext } from './connect/connect.ts'
+import type { ConnectContext } from './connect/context.ts'
 import { consoleSettings } from './consoles/config.ts'
 import { createConsoles } from './consoles/index.ts'
 import type { ServedConsoleType } from './consoles/kinds.ts'
@@ -30,7 +30,7 @@ import { BufferBudget } from './session/buffer-budget.ts'
 import type { SessionView } from './session/open-session.ts'
 import { Sessions } from './session/sessions.ts'
 import { servesSpice } from './spice/config.ts'
-import { nativeFronts, type SpiceBounds, type SpiceFront, startSpiceFront } from './spice/front.ts'
+import { nativeFrontends, type SpiceBounds, type SpiceFront, startSpiceFront } from './spice/front.ts'
 import type { Timing } from './timing.ts'
 
 export interface ProxyDeps {
@@ -44,7 +44,7 @@ export interface ProxyDeps {
   /** Whether the authority requires no credentials. Default: whether `authority.auth.method` is `none`. */
   readonly unauthenticated?: boolean | undefined
   /** Who counts sessions, where that is not this process alone. Default: it is. */
-  readonly places?: Places | undefined
+  readonly slots?: Slots | undefined
   /** Time spans other than those of the configuration, such as short ones for tests. */
   readonly timing?: Partial<Timing>
   /** Bounds of native SPICE, for tests as well. */
@@ -116,7 +116,7 @@ export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
     config.spice && servesSpice(config.listen)
       ? opened.use(await startSpiceFront(shared, config, deps.spiceBounds))
       : undefined
-  const context: ConnectContext = { ...shared, fronts: nativeFronts(spice) }
+  const context: ConnectContext = { ...shared, frontends: nativeFrontends(spice) }
   opened.defer(() => stop(context, stopping, spice ? [...listeners, spice] : listeners, admin))
   const { unauthenticated = config.authority.auth.method === 'none' } = deps
   for (const listen of config.listen) {
@@ -163,10 +163,10 @@ interface Stopping {
 }
 
 function contextOf(
-  { config, authority, log, places }: ProxyDeps,
+  { config, authority, log, slots }: ProxyDeps,
   timing: Timing,
   stopping: Stopping,
-): Omit<ConnectContext, 'fronts'> {
+): Omit<ConnectContext, 'frontends'> {
   const { sessions, origin } = config
   const open = new Sessions()
   const limits = new Limits(sessionLimits(config))
@@ -177,14 +177,14 @@ function contextOf(
     identity: identityOf(config),
     authority,
     limits,
-    places: places ?? limits,
+    slots: slots ?? limits,
     sessions: open,
     budget,
     allowedOrigins: Object.freeze(origin.allowed.map(allowedOrigin)),
     refusedOrigins: new RefusedOrigins({ log, key: 'origin.allowed', allowed: origin.allowed }),
     trustedProxies,
     forwardedHeader: origin.forwarded_header,
-    strangers: new Strangers({
+    unauthenticatedLimits: new UnauthenticatedLimits({
       // Below the listeners' own limit, so that a new connection is accepted before it replaces another.
       maxWaiting: () => sessions.max_total + SPARE_CONNECTIONS / 2 - open.size,
       maxWaitingPerClient: sessions.max_waiting_per_client,

@@ -13,7 +13,7 @@ import { AnswerHeader } from '../src/consoles/webmks.ts'
 import { Calls } from '../src/fleet/calls.ts'
 import type { PrimaryAnswers } from '../src/fleet/contract.ts'
 import { FleetFigures } from '../src/fleet/figures.ts'
-import { remotePlaces } from '../src/fleet/worker.ts'
+import { remoteSlots } from '../src/fleet/worker.ts'
 import { connectHypervisor } from '../src/hypervisor/tcp-leg.ts'
 import { novaAuthority, orielAuthority } from '../src/index.ts'
 import { Refused } from '../src/refused.ts'
@@ -250,7 +250,7 @@ describe('an authority', () => {
 
 describe('another process of the fleet', () => {
   it.each(hostileValues.map((json) => [json.slice(0, 40), json]))(
-    'may send %s in any place of a message',
+    'may send %s in any slot of a message',
     async (_, json) => {
       const value: unknown = JSON.parse(json)
       const calls = new Calls<PrimaryAnswers>(() => {}, { enter: (name: string) => name.length, leave: () => {} })
@@ -275,15 +275,15 @@ describe('another process of the fleet', () => {
     },
   )
 
-  it('may answer anything to a request for a place', async () => {
+  it('may answer anything to a request for a slot', async () => {
     const answer = fc.oneof(
-      spoilt({ place: 1 }, 'place'),
+      spoilt({ slot: 1 }, 'slot'),
       spoilt({ refusal: 'too_many', detail: 'x' }, 'refusal', 'detail'),
       anyJson,
     )
     const property = fc.asyncProperty(answer, async (json) => {
       const told: unknown[] = []
-      const places = remotePlaces({
+      const slots = remoteSlots({
         ask: async (...args) => void told.push(args),
         askFor: async (late) => {
           late(JSON.parse(json) as never)
@@ -291,9 +291,9 @@ describe('another process of the fleet', () => {
         },
       } as Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>)
       const entrant = { tokenDigest: 't', instance: 'i', client: 'c', type: 'novnc' as const }
-      const place = await Promise.resolve(places.enter(entrant)).catch((error: unknown) => error)
-      if (place instanceof Error) expect(place.message).toBeTypeOf('string')
-      else (place as Disposable)[Symbol.dispose]()
+      const slot = await Promise.resolve(slots.enter(entrant)).catch((error: unknown) => error)
+      if (slot instanceof Error) expect(slot.message).toBeTypeOf('string')
+      else (slot as Disposable)[Symbol.dispose]()
     })
     await fc.assert(property)
   })

@@ -37,7 +37,7 @@ export async function reachConfirmed<T extends Disposable | undefined>(
     drop()
     throw error
   }
-  if (isDeepStrictEqual(placeOf(confirmed), placeOf(admission))) {
+  if (isDeepStrictEqual(addressOf(confirmed), addressOf(admission))) {
     return { admission: confirmed, reached: await early }
   }
   drop()
@@ -45,4 +45,4 @@ export async function reachConfirmed<T extends Disposable | undefined>(
 }
 
 /** The address that is dialled. The path is left out: it is requested only after the dial. */
-const placeOf = ({ host, port, tlsPort }: Admission) => ({ host, port, tlsPort })
+const addressOf = ({ host, port, tlsPort }: Admission) => ({ host, port, tlsPort })

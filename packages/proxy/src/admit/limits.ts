@@ -22,20 +22,20 @@ export interface Entrant extends SessionParties {
 }
 
 /** A slot for one session, released on disposal. */
-export type Place = Use
+export type Slot = Use
 
 /** Hands out the slots for sessions: from this process, or from the primary, which counts for several. */
-export interface Places {
+export interface Slots {
   /**
    * Takes a slot.
    * @throws Refused `too_many`, which names the limit in the log; `unknown_token` for a single-use token that is used up
    */
-  enter(entrant: Entrant): Place | Promise<Place>
+  enter(entrant: Entrant): Slot | Promise<Slot>
 }
 
 const UNLIMITED: Use = { opened: () => {}, [Symbol.dispose]: () => {} }
 
-export class Limits implements Places {
+export class Limits implements Slots {
   readonly #counts = new Map<string, number>()
   readonly #limits: SessionLimits
   readonly #singleUse: SingleUse | undefined
@@ -45,19 +45,19 @@ export class Limits implements Places {
     this.#singleUse = limits.singleUse ? new SingleUse() : undefined
   }
 
-  /** Implements {@link Places.enter}. Does not use the token of a type whose token was used when its console file was served. */
-  enter(entrant: Entrant): Place {
-    const places = this.#places(entrant)
-    const freed = new Set(entrant.replaces && this.#places(entrant.replaces).map(({ key }) => key))
-    const full = places.find(({ key, max }) => this.#count(key) - (freed.has(key) ? 1 : 0) >= max)
+  /** Implements {@link Slots.enter}. Does not use the token of a type whose token was used when its console file was served. */
+  enter(entrant: Entrant): Slot {
+    const counters = this.#countersOf(entrant)
+    const freed = new Set(entrant.replaces && this.#countersOf(entrant.replaces).map(({ key }) => key))
+    const full = counters.find(({ key, max }) => this.#count(key) - (freed.has(key) ? 1 : 0) >= max)
     if (full) throw new Refused('too_many', `${full.limit} is ${full.max}`)
     const use = kindOf(entrant.type).tokenUsedBy === 'session' ? this.use(entrant) : UNLIMITED
-    for (const { key } of places) this.#counts.set(key, this.#count(key) + 1)
+    for (const { key } of counters) this.#counts.set(key, this.#count(key) + 1)
     let held = true
     return {
       opened: () => use.opened(),
       [Symbol.dispose]: () => {
-        if (held) for (const { key } of places) this.#leave(key)
+        if (held) for (const { key } of counters) this.#leave(key)
         held = false
         use[Symbol.dispose]()
       },
@@ -72,7 +72,7 @@ export class Limits implements Places {
     return this.#singleUse?.take(user) ?? UNLIMITED
   }
 
-  #places({ tokenDigest, instance, client }: SessionParties) {
+  #countersOf({ tokenDigest, instance, client }: SessionParties) {
     const { maxTotal, maxPerToken, maxPerInstance, maxPerClient } = this.#limits
     return [
       { limit: 'max_total', key: 'total', max: maxTotal },

@@ -32,7 +32,7 @@ export function anyPort(entry: string): string {
 export type Origin = { readonly scheme: string; readonly hostName: string } | undefined
 
 /** The address at which users reach a listener. */
-export interface PublicPlace {
+export interface PublicAddress {
   /** Whether the listener itself speaks TLS. */
   readonly tls: boolean
   /** `listen[].base_url`: the public address. For balancers that report a different address or no address. */
@@ -40,7 +40,7 @@ export interface PublicPlace {
 }
 
 /** Builds the public address of a listener. @param baseUrl `listen[].base_url`, checked by the schema */
-export function publicPlace(tls: boolean, baseUrl: string | undefined): PublicPlace {
+export function publicAddress(tls: boolean, baseUrl: string | undefined): PublicAddress {
   if (baseUrl === undefined) return { tls }
   const { protocol, hostname } = new URL(baseUrl)
   return { tls, base: { scheme: protocol.slice(0, -1), hostName: normalName(hostname.replace(/^\[|\]$/g, '')) } }
@@ -54,14 +54,14 @@ export function admitOrigin(
   rawHeaders: readonly string[],
   site: Site,
   allowed: readonly AllowedOrigin[],
-  place: PublicPlace = { tls: false },
+  address: PublicAddress = { tls: false },
 ): Origin {
   const values = headerValues(rawHeaders, 'origin')
   if (values.length === 0) return undefined
   const origin = values.length === 1 ? parseOrigin(values[0]!) : undefined
   if (!origin) throw new Refused('foreign_origin', `Origin is ${JSON.stringify(values.join(', ').slice(0, 200))}`)
-  const isOwn = origin.hostName === site.hostName || origin.hostName === place.base?.hostName
-  if (isOwn || isListed(origin, allowed)) return requireSecurePage(origin, site, allowed, place)
+  const isOwn = origin.hostName === site.hostName || origin.hostName === address.base?.hostName
+  if (isOwn || isListed(origin, allowed)) return requireSecurePage(origin, site, allowed, address)
   throw new Refused('foreign_origin', `Origin ${origin.hostName} is neither Host ${site.hostName} nor allowed`, {
     allow: originEntry(origin),
   })
@@ -76,7 +76,7 @@ function requireSecurePage(
   origin: NonNullable<Origin>,
   { forwardedScheme }: Site,
   allowed: readonly AllowedOrigin[],
-  { tls, base }: PublicPlace,
+  { tls, base }: PublicAddress,
 ): Origin {
   const scheme = base?.scheme ?? forwardedScheme ?? (tls ? 'https' : undefined)
   if (origin.scheme === 'https' || scheme !== 'https') return origin

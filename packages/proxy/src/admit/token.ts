@@ -1,4 +1,7 @@
-/** The console auth token of an Upgrade request: in the query, inside noVNC's `path`, or in a cookie. */
+/** The console auth token of a request: in the query, inside noVNC's `path`, or in a cookie. */
+import type { OpenableConsoleType } from '@oriel/contract'
+import { Secret } from '@oriel/runtime'
+import { Refused } from '../refused.ts'
 
 /** The tokens that Nova and Oriel mint, and similar ones. URL-safe; not `.` or `..`, since it becomes a path segment. */
 const TOKEN = /^(?!\.{1,2}$)[\w.~-]{1,255}$/
@@ -15,6 +18,27 @@ export const isToken = (text: string): boolean => TOKEN.test(text)
 export function requestToken(target: string, cookie?: string): string | undefined {
   const query = queryOf(target)
   return lastToken(query) ?? tokenInPath(query) ?? cookieToken(cookie ?? '')
+}
+
+/**
+ * Returns the token in a request. A malformed token is refused without a look-up, since no authority minted it.
+ * @param cookie the `Cookie` header. Default: the query alone is read
+ * @throws Refused `missing_token`, `unknown_token`
+ */
+export function requireToken(target = '', cookie?: string): Secret {
+  const token = requestToken(target, cookie)
+  if (token === undefined) throw new Refused('missing_token', 'the request has no token')
+  if (!isToken(token)) throw new Refused('unknown_token', 'the token is malformed')
+  return new Secret(token)
+}
+
+/**
+ * Checks the type of a token, if the authority returned one, which Nova does not.
+ * @throws Refused `wrong_console_type`
+ */
+export function requireSameType(type: OpenableConsoleType | undefined, served: OpenableConsoleType): void {
+  if (type === undefined || type === served) return
+  throw new Refused('wrong_console_type', `the token is for ${type}, the address for ${served}`)
 }
 
 /** The query of a request target, such as `/?token=…`. */

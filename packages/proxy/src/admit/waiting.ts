@@ -20,14 +20,14 @@ export interface WaitingBounds {
 }
 
 /** A slot for a waiting connection. */
-export interface WaitingPlace {
+export interface WaitingSlot {
   /** Aborts when the connection has waited too long. */
   readonly signal: AbortSignal
   /** Releases the slot. */
   readonly settled: () => void
 }
 
-interface Held extends WaitingPlace {
+interface Held extends WaitingSlot {
   readonly client: string
   readonly socket: Socket
   drop(reason: string): void
@@ -42,7 +42,7 @@ const LOOKED_AT = 2_048
 /** Connections between their first packet and their console, by endpoints: a TLS server emits a different socket object. */
 export class Waiting {
   /** The oldest first. */
-  readonly #places = new Map<string, Held>()
+  readonly #slots = new Map<string, Held>()
   readonly #byClient = new Map<string, number>()
   readonly #bounds: WaitingBounds
 
@@ -68,7 +68,7 @@ export class Waiting {
     const settled = () => {
       clearTimeout(timer)
       leave()
-      if (this.#places.get(key) === place) this.#places.delete(key)
+      if (this.#slots.get(key) === slot) this.#slots.delete(key)
     }
     const drop = (reason: string) => {
       late.abort(new Error(reason))
@@ -76,17 +76,17 @@ export class Waiting {
       settled()
     }
     const { bytesRead: bytesBefore } = socket
-    const place: Held = {
+    const slot: Held = {
       ...{ signal: late.signal, settled, drop, client, socket, bytesBefore },
       sinceMs: performance.now(),
     }
     const timer = this.#limit(() => drop('no console in time'))
-    this.#places.set(key, place)
+    this.#slots.set(key, slot)
     socket.once('close', settled)
   }
 
-  placeOf(socket: Socket): WaitingPlace | undefined {
-    return this.#places.get(peerOf(socket))
+  slotOf(socket: Socket): WaitingSlot | undefined {
+    return this.#slots.get(peerOf(socket))
   }
 
   /** Counts a connection of `client` until the returned function is called. Returns `undefined` if it has too many. */
@@ -105,7 +105,7 @@ export class Waiting {
   /** Frees a slot by dropping another connection if necessary. Returns whether there is one. */
   #makeRoom(): boolean {
     const { maxWaiting, displacedAfterMs = Infinity, onDisplaced } = this.#bounds
-    if (!maxWaiting || this.#places.size < maxWaiting()) return true
+    if (!maxWaiting || this.#slots.size < maxWaiting()) return true
     const displaced = this.#displaceable(performance.now() - displacedAfterMs)
     displaced?.drop('displaced by a newcomer')
     if (displaced) onDisplaced?.(displaced.client)
@@ -116,9 +116,9 @@ export class Waiting {
   #displaceable(lateMs: number): Held | undefined {
     let late: Held | undefined
     let looked = 0
-    for (const place of this.#places.values()) {
-      if (isSilent(place)) return place
-      if (place.sinceMs <= lateMs) late ??= place
+    for (const slot of this.#slots.values()) {
+      if (isSilent(slot)) return slot
+      if (slot.sinceMs <= lateMs) late ??= slot
       looked += 1
       if (looked === LOOKED_AT) break
     }

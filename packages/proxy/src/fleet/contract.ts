@@ -24,23 +24,23 @@ export type WorkerAnswers = {
 }
 
 /** The number of the slot that was taken, or the refusal. */
-export type PlaceAnswer = { readonly place: number } | { readonly refusal: RefusalName; readonly detail: string }
+export type SlotReply = { readonly slot: number } | { readonly refusal: RefusalName; readonly detail: string }
 
-const placeAnswer = Compile(
+const slotReply = Compile(
   Type.Union([
-    Type.Object({ place: Type.Integer() }),
+    Type.Object({ slot: Type.Integer() }),
     Type.Object({ refusal: Type.Enum(Object.keys(refusals) as RefusalName[]), detail: Type.String() }),
   ]),
 )
 
-/** Whether the other process returned a valid {@link PlaceAnswer}. */
-export const isPlaceAnswer = (value: unknown): value is PlaceAnswer => placeAnswer.Check(value)
+/** Whether the other process returned a valid {@link SlotReply}. */
+export const isSlotReply = (value: unknown): value is SlotReply => slotReply.Check(value)
 
 /** The calls that the primary answers. */
 export type PrimaryAnswers = {
   /** Reports that the worker accepts connections. */
   readonly ready: () => void
-  readonly enter: (entrant: Entrant) => PlaceAnswer
-  readonly opened: (place: number) => void
-  readonly leave: (place: number) => void
+  readonly enter: (entrant: Entrant) => SlotReply
+  readonly opened: (slot: number) => void
+  readonly leave: (slot: number) => void
 }

@@ -7,12 +7,12 @@ import { once } from 'node:events'
 import { createAdminListener, guardPeer, type Health, type Logger, type Started } from '@oriel/runtime'
 import * as prom from 'prom-client'
 import { type SessionControl, sessionRoutes } from '../admin/sessions.ts'
-import { type Entrant, Limits, type Place } from '../admit/limits.ts'
+import { type Entrant, Limits, type Slot } from '../admit/limits.ts'
 import type { ProxyConfig, proxyConfig } from '../config.ts'
 import { sessionLimits } from '../proxy.ts'
 import { Refused } from '../refused.ts'
 import { Calls } from './calls.ts'
-import type { Figures, PlaceAnswer, PrimaryAnswers, WorkerAnswers } from './contract.ts'
+import type { Figures, PrimaryAnswers, SlotReply, WorkerAnswers } from './contract.ts'
 import { FleetFigures } from './figures.ts'
 import { fleetMetrics } from './metrics.ts'
 import { WORKER_VARIABLE } from './worker.ts'
@@ -51,7 +51,7 @@ interface Member {
   readonly index: number
   readonly process: Worker
   readonly calls: Calls<WorkerAnswers>
-  readonly places: Map<number, Place>
+  readonly slots: Map<number, Slot>
   readonly startedMs: number
   /** Whether it accepts connections. */
   ready: boolean
@@ -71,7 +71,7 @@ class Fleet implements SessionControl {
   readonly #figures = new FleetFigures()
   readonly #own = new prom.Registry()
   readonly #deaths: prom.Counter
-  #lastPlace = 0
+  #lastSlot = 0
   #stopping = false
 
   constructor(config: ProxyConfig, log: Logger) {
@@ -132,12 +132,12 @@ class Fleet implements SessionControl {
   async #launch(index: number): Promise<void> {
     const process = cluster.fork({ [WORKER_VARIABLE]: String(index) })
     const ready = Promise.withResolvers<void>()
-    const places = new Map<number, Place>()
+    const slots = new Map<number, Slot>()
     const calls: Calls<WorkerAnswers> = new Calls((message) => void process.send(message), {
       ready: () => ready.resolve(),
-      ...this.#placesFor(places),
+      ...this.#slotsFor(slots),
     } satisfies PrimaryAnswers)
-    const member: Member = { index, process, calls, places, startedMs: performance.now(), ready: false }
+    const member: Member = { index, process, calls, slots, startedMs: performance.now(), ready: false }
     this.#members.set(index, member)
     process.on(
       'message',
@@ -156,14 +156,14 @@ class Fleet implements SessionControl {
   }
 
   #gone(member: Member, how: number | string): void {
-    const { index, calls, places, startedMs, ready } = member
+    const { index, calls, slots, startedMs, ready } = member
     calls.close()
-    for (const place of places.values()) place[Symbol.dispose]()
+    for (const slot of slots.values()) slot[Symbol.dispose]()
     this.#members.delete(index)
     void this.#figures.retire(index)
     if (this.#stopping) return
     this.#deaths.inc()
-    const lost = places.size
+    const lost = slots.size
     const backoffMs = this.#backoff(index, ready && performance.now() - startedMs > STEADY_MS)
     this.#log.error({ worker: index, how, lost, backoffMs }, 'a worker died and is replaced')
     const timer = setTimeout(() => {
@@ -218,22 +218,22 @@ class Fleet implements SessionControl {
 
   // Calls from workers
 
-  #placesFor(places: Map<number, Place>): Omit<PrimaryAnswers, 'ready'> {
+  #slotsFor(slots: Map<number, Slot>): Omit<PrimaryAnswers, 'ready'> {
     return {
-      enter: (entrant) => this.#enter(places, entrant),
-      opened: (place) => places.get(place)?.opened(),
-      leave: (place) => {
-        places.get(place)?.[Symbol.dispose]()
-        places.delete(place)
+      enter: (entrant) => this.#enter(slots, entrant),
+      opened: (slot) => slots.get(slot)?.opened(),
+      leave: (slot) => {
+        slots.get(slot)?.[Symbol.dispose]()
+        slots.delete(slot)
       },
     }
   }
 
-  #enter(places: Map<number, Place>, entrant: Entrant): PlaceAnswer {
+  #enter(slots: Map<number, Slot>, entrant: Entrant): SlotReply {
     try {
-      this.#lastPlace += 1
-      places.set(this.#lastPlace, this.#limits.enter(entrant))
-      return { place: this.#lastPlace }
+      this.#lastSlot += 1
+      slots.set(this.#lastSlot, this.#limits.enter(entrant))
+      return { slot: this.#lastSlot }
     } catch (error) {
       if (!(error instanceof Refused)) throw error
       return { refusal: error.refusal, detail: error.message }

@@ -1,14 +1,14 @@
 /** One of several processes that share the listeners: a proxy without an admin listener, whose limits the primary counts. */
 import { EventEmitter } from 'node:events'
 import { guardPeer, type SignalSource, withProcessMetrics } from '@oriel/runtime'
-import type { Entrant, Place, Places } from '../admit/limits.ts'
+import type { Entrant, Slot, Slots } from '../admit/limits.ts'
 import { createAuthority } from '../authority/index.ts'
 import type { ProxyConfig } from '../config.ts'
 import { createProxy, type ProxyDeps, type RunningProxy } from '../proxy.ts'
 import { Refused } from '../refused.ts'
 import { Calls } from './calls.ts'
 import { workerConfig } from './config.ts'
-import { type Figures, isPlaceAnswer, type PlaceAnswer, type PrimaryAnswers, type WorkerAnswers } from './contract.ts'
+import { type Figures, isSlotReply, type PrimaryAnswers, type SlotReply, type WorkerAnswers } from './contract.ts'
 
 /** The environment variable with the worker's number, from 0. */
 export const WORKER_VARIABLE = 'PROXY_WORKER'
@@ -40,7 +40,7 @@ export async function startWorker(
     ),
   )
   const authority = createAuthority(own, workerLog)
-  proxy = await createProxy({ config: own, authority, log: workerLog, pages, places: remotePlaces(calls) })
+  proxy = await createProxy({ config: own, authority, log: workerLog, pages, slots: remoteSlots(calls) })
   withProcessMetrics(proxy.inside.registry)
   await calls.ask('ready')
   const { reload } = proxy
@@ -48,22 +48,22 @@ export async function startWorker(
 }
 
 /** Slots that the primary counts. */
-export function remotePlaces(calls: Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>): Places {
-  const tell = (name: 'opened' | 'leave', place: number) => void calls.ask(name, place).catch(() => {})
-  const giveBack = (late: PlaceAnswer) => {
-    if (isPlaceAnswer(late) && 'place' in late) tell('leave', late.place)
+export function remoteSlots(calls: Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>): Slots {
+  const notify = (name: 'opened' | 'leave', slot: number) => void calls.ask(name, slot).catch(() => {})
+  const giveBack = (late: SlotReply) => {
+    if (isSlotReply(late) && 'slot' in late) notify('leave', late.slot)
   }
   return {
-    enter: async ({ tokenDigest, instance, client, type, replaces }: Entrant): Promise<Place> => {
+    enter: async ({ tokenDigest, instance, client, type, replaces }: Entrant): Promise<Slot> => {
       const entrant = { tokenDigest, instance, client, type, ...(replaces ? { replaces } : {}) }
       const answer = await calls.askFor(giveBack, 'enter', entrant)
-      if (!isPlaceAnswer(answer)) throw new Error('the primary gave a malformed answer to enter')
+      if (!isSlotReply(answer)) throw new Error('the primary gave a malformed answer to enter')
       if ('refusal' in answer) throw new Refused(answer.refusal, answer.detail)
       let held = true
       return {
-        opened: () => tell('opened', answer.place),
+        opened: () => notify('opened', answer.slot),
         [Symbol.dispose]: () => {
-          if (held) tell('leave', answer.place)
+          if (held) notify('leave', answer.slot)
           held = false
         },
       }

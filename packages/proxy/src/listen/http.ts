@@ -8,10 +8,11 @@ import { isDeepStrictEqual } from 'node:util'
 import { faultBody, refusal } from '@oriel/contract'
 import { isLoopback, listenOn, parseListen } from '@oriel/runtime'
 import { admitLocal } from '../admit/local.ts'
-import { publicPlace } from '../admit/origin.ts'
+import { publicAddress } from '../admit/origin.ts'
 import { peerOf, requireProxyHeader } from '../admit/proxy-protocol.ts'
 import { hasBadHost, plainAddress, readSite } from '../admit/site.ts'
-import { type ConnectContext, handleUpgrade, type ListenerFacts } from '../connect/connect.ts'
+import { handleUpgrade } from '../connect/connect.ts'
+import type { ConnectContext, ListenerFacts } from '../connect/context.ts'
 import { isNativeType, kindOf, type ServedConsoleType } from '../consoles/kinds.ts'
 import { routeOf } from '../consoles/route.ts'
 import { Refused } from '../refused.ts'
@@ -79,16 +80,21 @@ export async function startListener(
   const { server, secure } = createWebServer(tls, context.timing.clientHandshakeMs)
   server.maxHeadersCount = COUNT_HEADERS_BY_SIZE
   server.maxConnections = maxConnections
-  server.on('connection', (socket: Socket) => context.strangers.arrive(socket))
+  server.on('connection', (socket: Socket) => context.unauthenticatedLimits.arrive(socket))
   if (proxyProtocol) requireProxyHeader(server, { trusted: context.trustedProxies, log: context.log })
   const sockets = trackSockets(server)
   const bound = await listenOn(server, parseListen(address))
   const onlyLocal = unauthenticated && isLoopback(parseListen(address).host)
-  const facts: ListenerFacts = { address: bound, consoles, onlyLocal, place: publicPlace(tls !== undefined, baseUrl) }
+  const facts: ListenerFacts = {
+    address: bound,
+    consoles,
+    onlyLocal,
+    publicAddress: publicAddress(tls !== undefined, baseUrl),
+  }
   server.on('request', (request, response) => answer(context, pages, facts, request, response))
   server.on('upgrade', (request, socket, head) => {
     handleUpgrade(context, facts, { request, socket, head }).catch((err) => {
-      context.log.error({ err }, 'an Upgrade failed by a fault of the proxy')
+      context.log.error({ err }, 'an Upgrade failed because of a fault of the proxy')
       socket.destroy()
     })
   })
@@ -162,8 +168,8 @@ function answer(
   const foreign = listener.onlyLocal && foreignRefusal(context, listener, request)
   if (foreign) return void fault(response, foreign.status, foreign.text)
   const route = routeOf(listener.consoles, url)
-  const front = route && isNativeType(route.type) ? context.fronts[route.type] : undefined
-  if (route && front?.answer(listener.address, route.path, request, response)) return
+  const frontend = route && isNativeType(route.type) ? context.frontends[route.type] : undefined
+  if (route && frontend?.respond(listener.address, route.path, request, response)) return
   const page = pageAt(pages, listener, url)
   if (hasBadHost(request)) fault(response, 400, 'Bad request: the Host header is repeated or malformed.')
   else if (method !== 'GET' && method !== 'HEAD') fault(response, 405, 'Only GET and HEAD are answered here.', ALLOW)

@@ -2,7 +2,7 @@
 import { parseListen } from '@oriel/runtime'
 import { RateLimit } from '../admit/rate-limit.ts'
 import { type AuthorityParts, identityOf } from '../authority/config.ts'
-import type { ConnectContext, NativeFront } from '../connect/connect.ts'
+import type { ConnectContext, NativeFrontend } from '../connect/context.ts'
 import type { SessionsConfig } from '../session/config.ts'
 import type { SpiceContext, SpiceSettings } from './channel/context.ts'
 import { type NativeListener, startNativeListener } from './channel/native-listener.ts'
@@ -19,7 +19,7 @@ export type SharedContext = Pick<
   SpiceContext,
   | 'authority'
   | 'limits'
-  | 'places'
+  | 'slots'
   | 'sessions'
   | 'trustedProxies'
   | 'forwardedHeader'
@@ -37,7 +37,7 @@ export interface SpiceParts extends AuthorityParts {
   readonly sessions: SessionsConfig
 }
 
-export interface SpiceFront extends NativeFront, AsyncDisposable {
+export interface SpiceFront extends NativeFrontend, AsyncDisposable {
   /** The bound `host:port` of the ports for SPICE clients. */
   readonly address?: string
   readonly tlsAddress?: string
@@ -51,7 +51,9 @@ export interface SpiceFront extends NativeFront, AsyncDisposable {
 }
 
 /** The frontend of each native type. */
-export const nativeFronts = (spice: SpiceFront | undefined): ConnectContext['fronts'] => ({ 'spice-direct': spice })
+export const nativeFrontends = (spice: SpiceFront | undefined): ConnectContext['frontends'] => ({
+  'spice-direct': spice,
+})
 
 /** Timeouts and limits without a configuration key. */
 export interface SpiceBounds {
@@ -124,7 +126,7 @@ export async function startSpiceFront(
   return {
     ...(listeners.clear ? { address: listeners.clear.address } : {}),
     ...(listeners.secure ? { tlsAddress: listeners.secure.address } : {}),
-    answer: (listener, path, request, response) => {
+    respond: (listener, path, request, response) => {
       if (!VV_PATHS.includes(path)) return false
       answerVv(context, vv, listener, request, response).catch((err) => {
         shared.log.error({ err }, 'serving a .vv file failed because of a fault of the proxy')

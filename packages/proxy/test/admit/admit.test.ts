@@ -287,10 +287,10 @@ describe('limits', () => {
     ['maxPerClient', 'max_per_client is 1', { tokenDigest: 'u', instance: 'j', client: 'c' }],
   ] as const)('%s refuses one more and lets in again after a leave', (limit, detail, next) => {
     const limits = new Limits({ ...wide, [limit]: 1 })
-    const place = limits.enter(parties)
+    const slot = limits.enter(parties)
     expect(() => limits.enter({ ...next, type: 'novnc' })).toThrow(detail)
-    place[Symbol.dispose]()
-    place[Symbol.dispose]()
+    slot[Symbol.dispose]()
+    slot[Symbol.dispose]()
     limits.enter({ ...next, type: 'novnc' })
     expect(() => limits.enter({ ...next, type: 'novnc' })).toThrow(detail)
   })
@@ -305,20 +305,20 @@ describe('limits', () => {
     expect(() => limits.enter({ ...parties, client: '192.0.2.7' })).toThrow('max_per_client')
   })
 
-  it('a refusal takes no place', () => {
+  it('a refusal takes no slot', () => {
     const limits = new Limits({ ...wide, maxPerToken: 1, maxTotal: 2 })
     limits.enter(parties)
     for (let i = 0; i < 5; i += 1) expect(() => limits.enter(parties)).toThrow('max_per_token')
     limits.enter({ ...parties, tokenDigest: 'u' })
   })
 
-  it('count the place of a session that is replaced as free, once, where both would have it', () => {
+  it('count the slot of a session that is replaced as free, once, where both would have it', () => {
     const replaces = { tokenDigest: 't', instance: 'i', client: 'c' }
     const limits = new Limits({ ...wide, maxTotal: 1 })
-    const place = limits.enter(parties)
+    const slot = limits.enter(parties)
     const next = limits.enter({ ...parties, tokenDigest: 'u', replaces })
     expect(() => limits.enter({ ...parties, tokenDigest: 'v', replaces })).toThrow('max_total')
-    place[Symbol.dispose]()
+    slot[Symbol.dispose]()
     expect(() => limits.enter(parties)).toThrow('max_total')
     next[Symbol.dispose]()
     limits.enter(parties)
@@ -330,10 +330,10 @@ describe('limits', () => {
   it('bearer URLs: with single_use a token opens one console, ever; a connect that failed does not count', () => {
     const limits = new Limits({ ...wide, singleUse: true })
     limits.enter(parties)[Symbol.dispose]()
-    const place = limits.enter(parties)
+    const slot = limits.enter(parties)
     expect(() => limits.enter(parties)).toThrow('used up')
-    place.opened()
-    place[Symbol.dispose]()
+    slot.opened()
+    slot[Symbol.dispose]()
     expect(() => limits.enter(parties)).toThrow('used up')
     limits.enter({ ...parties, tokenDigest: 'u' })
   })

@@ -36,9 +36,9 @@ async function fleet({ workers = 2, sessions = '', toml = '', consoles = ['novnc
     await scriptedServer((peer) => shakeThen(peer, (guest) => guest.closed({ timeoutMs: 60_000 }))),
   )
   const { host, port } = hypervisor
-  const place = { instance_uuid: INSTANCE, host, port }
+  const slot = { instance_uuid: INSTANCE, host, port }
   const nova = opened.use(
-    await startNovaStub({ tokens: { [TOKEN]: place, [OTHER_TOKEN]: place }, adminToken: ADMIN_TOKEN }),
+    await startNovaStub({ tokens: { [TOKEN]: slot, [OTHER_TOKEN]: slot }, adminToken: ADMIN_TOKEN }),
   )
   const folder = opened.use(await temporaryFolder())
   await writeFile(
@@ -104,7 +104,7 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     for (const client of clients) client[Symbol.dispose]()
   })
 
-  it('keeps limits for all processes together, and gives places back', async () => {
+  it('keeps limits for all processes together, and gives slots back', async () => {
     await using it = await fleet({ sessions: 'max_per_token = 3' })
     const clients = await Promise.all(Array.from({ length: 3 }, () => open(it.address)))
     for (let i = 0; i < 4; i += 1) expect((await upgrade(it.address)).status).toBe(429)
@@ -125,7 +125,7 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     using _other = await open(it.address, { path: `/?token=${OTHER_TOKEN}` })
   })
 
-  it('replaces a worker that dies; the others keep their sessions, totals do not fall, places are free', async () => {
+  it('replaces a worker that dies; the others keep their sessions, totals do not fall, slots are free', async () => {
     await using it = await fleet({ sessions: 'max_total = 4' })
     const clients = await Promise.all(Array.from({ length: 4 }, () => open(it.address)))
     expect(await it.value('oriel_proxy_admissions_total{result="admitted"}')).toBe(4)

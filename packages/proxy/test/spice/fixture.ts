@@ -199,7 +199,7 @@ export function ticketBytes({ publicKey }: LinkReply, ticket: string, mechanism 
   return Buffer.concat([u32(mechanism), publicEncrypt({ key, padding, oaepHash: 'sha1' }, Buffer.from(`${ticket}\0`))])
 }
 
-/** In the place of a result: the proxy closed without one. */
+/** In the slot of a result: the proxy closed without one. */
 export const CLOSED = -1
 
 /** Opens a channel as a viewer does. Gives the peer and the result; 0 means that messages may pass. */

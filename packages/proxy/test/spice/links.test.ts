@@ -338,7 +338,7 @@ describe('a further channel', () => {
     await expect.poll(async () => (await usb(2)).result).toBe(ok)
   })
 
-  it('whose hypervisor refuses it leaves its place', async () => {
+  it('whose hypervisor refuses it leaves its slot', async () => {
     using keys = await createTicketKeys(() => {})
     let refusing = false
     const hypervisor = async (peer: Peer) => (refusing ? undefined : serveLink(peer, keys.current, {}))
@@ -433,7 +433,7 @@ describe('a machine that somebody else opens', () => {
     expect(run.proxy.sessions()).toHaveLength(1)
   })
 
-  it('stays with the first one when no limit has a place for the second', async () => {
+  it('stays with the first one when no limit has a slot for the second', async () => {
     await using run = await runningSpice({ toml: '[sessions]\nmax_per_token = 1' })
     const console = run.nova.tokens.get(TOKEN)!
     const victim = await view(run, await run.ticket())
@@ -466,7 +466,7 @@ describe('limits and stopping', () => {
     expect(run.log.records('refused').at(-1)).toMatchObject({ refusal: 'too_many' })
   })
 
-  it('give the place of a session to the one that takes it over', async () => {
+  it('give the slot of a session to the one that takes it over', async () => {
     await using run = await runningSpice({ toml: '[sessions]\nmax_total = 1' })
     const ticket = await run.ticket()
     const first = await view(run, ticket)

@@ -281,7 +281,7 @@ describe('capabilities', () => {
     expect(commonForClient([])).toEqual([0x02])
   })
 
-  it("towards the hypervisor are the client's, with a ticket in place of SASL", () => {
+  it("towards the hypervisor are the client's, with a ticket in slot of SASL", () => {
     expect(commonForHypervisor([0x0d, 7])).toEqual([0x0b, 7])
     expect(commonForHypervisor([])).toEqual([0x02])
   })

@@ -1,6 +1,6 @@
 /** A session by the clock, and the bounds that every proxy has. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { remotePlaces } from '../../src/fleet/worker.ts'
+import { remoteSlots } from '../../src/fleet/worker.ts'
 import { spiceBounds } from '../../src/spice/front.ts'
 import { SpiceSession } from '../../src/spice/session/session.ts'
 import { Tickets } from '../../src/spice/session/tickets.ts'
@@ -82,16 +82,16 @@ describe('a session that ended', () => {
   })
 })
 
-it('a worker tells the first process whose place a session takes over', async () => {
+it('a worker tells the first process whose slot a session takes over', async () => {
   const asked: unknown[] = []
   const askFor = async (_late: unknown, name: string, entrant: unknown) => {
     asked.push(name, entrant)
-    return { place: 1 }
+    return { slot: 1 }
   }
-  const places = remotePlaces({ ask: async () => undefined, askFor } as unknown as Parameters<typeof remotePlaces>[0])
+  const slots = remoteSlots({ ask: async () => undefined, askFor } as unknown as Parameters<typeof remoteSlots>[0])
   const replaces = { tokenDigest: 'a', instance: INSTANCE, client: '192.0.2.7' }
   const entrant = { tokenDigest: 'b', instance: INSTANCE, client: '192.0.2.8', type: 'spice-direct' as const, replaces }
-  await places.enter(entrant)
+  await slots.enter(entrant)
   expect(asked).toEqual(['enter', entrant])
 })
 

@@ -1,7 +1,7 @@
 /** Handles one connection of a SPICE client from its first byte to its last. `serve` lists the steps; each may refuse. */
 import type { Socket } from 'node:net'
 import type { Logger } from '@oriel/runtime'
-import type { Place } from '../../admit/limits.ts'
+import type { Slot } from '../../admit/limits.ts'
 import { Refused } from '../../refused.ts'
 import { countBuffered } from '../session/buffered.ts'
 import { SpiceSession } from '../session/session.ts'
@@ -97,7 +97,7 @@ async function openSession(context: SpiceContext, arrival: Arrival, ticket: Tick
   endEarlier(ticket)
   ticket.session = session
   try {
-    session.hold(await placeFor(context, session))
+    session.hold(await slotFor(context, session))
     makeWay(context, session)
     await runChannel(context, arrival, session, { target: ticket.target, migrating: false }, (main) => {
       session.open(main)
@@ -218,10 +218,10 @@ function endEarlier({ session }: Ticket): void {
 }
 
 /** Takes a slot for the session. The slot of a session that it would replace counts as free. @throws Refused */
-function placeFor(context: SpiceContext, session: SpiceSession): Place | Promise<Place> {
+function slotFor(context: SpiceContext, session: SpiceSession): Slot | Promise<Slot> {
   refuseInUse(context, session)
   const replaces = context.byInstance.get(session.facts.instance)?.facts
-  return context.places.enter({ ...session.facts, type: 'spice-direct', ...(replaces ? { replaces } : {}) })
+  return context.slots.enter({ ...session.facts, type: 'spice-direct', ...(replaces ? { replaces } : {}) })
 }
 
 /** QEMU serves one SPICE client at a time: a second client either takes the console over or is refused (`spice.in_use`). */

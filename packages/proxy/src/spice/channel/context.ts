@@ -1,7 +1,7 @@
 /** The objects that the connections of all SPICE clients share. */
 import type { AddressSet, Logger } from '@oriel/runtime'
 import type { ForwardedHeader } from '../../admit/forwarded.ts'
-import type { Limits, Places } from '../../admit/limits.ts'
+import type { Limits, Slots } from '../../admit/limits.ts'
 import type { Authority } from '../../authority/authority.ts'
 import type { ProxyMetrics } from '../../metrics.ts'
 import type { BufferBudget } from '../../session/buffer-budget.ts'
@@ -38,7 +38,7 @@ export interface SpiceContext {
   readonly authority: Authority
   /** Marks a single-use token as used when its file is served. */
   readonly limits: Pick<Limits, 'use'>
-  readonly places: Places
+  readonly slots: Slots
   readonly sessions: Sessions
   /** The open session of each instance. */
   readonly byInstance: Map<string, SpiceSession>

@@ -128,9 +128,9 @@ async function takeIn(
   waiting: Waiting,
   { onlyRefers = false }: NativeListenerOptions,
 ): Promise<void> {
-  const place = waiting.placeOf(socket)
-  if (!place) return void socket.destroy()
-  const { signal, settled } = place
+  const slot = waiting.slotOf(socket)
+  if (!slot) return void socket.destroy()
+  const { signal, settled } = slot
   const client = plainAddress(socket.remoteAddress)
   const giveUp = AbortSignal.any([signal, context.closing])
   if (onlyRefers) await refer(socket, giveUp, context.settings.flushTimeoutMs)

@@ -4,11 +4,11 @@
  * that an unreachable console gives an error page instead of a viewer that fails.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { networkOf, Secret, sha256Hex } from '@oriel/runtime'
+import { networkOf, sha256Hex } from '@oriel/runtime'
 import { reachConfirmed } from '../../admit/confirm.ts'
 import type { RateLimit } from '../../admit/rate-limit.ts'
 import { plainAddress, readSite, type Site } from '../../admit/site.ts'
-import { isToken, requestToken } from '../../admit/token.ts'
+import { requireToken } from '../../admit/token.ts'
 import type { Admission, ConsoleClaim } from '../../authority/authority.ts'
 import { Refused } from '../../refused.ts'
 import type { SessionRecord } from '../../session/open-session.ts'
@@ -96,7 +96,8 @@ async function mint(
   const site = readSite(peer, context.trustedProxies, context.forwardedHeader)
   client.address = site.client
   limitRate(options.rateLimit, site.client)
-  const token = requireToken(request.url ?? '')
+  // The query only: Oriel sets no cookie for these links.
+  const token = requireToken(request.url)
   const admission = await metrics.timed('authority', 'spice-direct', () => authority.admit(token, client, signal))
   client.record = admission.record
   targetOf(admission)
@@ -146,14 +147,6 @@ function limitRate(rateLimit: RateLimit, address: string): void {
   throw new Refused('too_many', 'too many console files for one address', {
     headers: { 'Retry-After': String(late.retryAfterSeconds) },
   })
-}
-
-/** Reads the token from the query only: Oriel sets no cookie for these links. */
-function requireToken(url: string): Secret {
-  const token = requestToken(url)
-  if (token === undefined) throw new Refused('missing_token', 'the query has no token')
-  if (!isToken(token)) throw new Refused('unknown_token', 'the token is malformed')
-  return new Secret(token)
 }
 
 /** Unless the type is said, it is another one's: Nova tells it by the key `tls_port`, which no other type has. */

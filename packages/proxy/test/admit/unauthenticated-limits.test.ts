@@ -4,7 +4,7 @@ import { refusals } from '@oriel/contract'
 import { addressSet, networkOf, parseListen } from '@oriel/runtime'
 import { type Peer, temporaryPki, within } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
-import { Strangers } from '../../src/admit/strangers.ts'
+import { UnauthenticatedLimits } from '../../src/admit/unauthenticated-limits.ts'
 import { Refused } from '../../src/refused.ts'
 import { OTHER_TOKEN, open, type Running, running, TOKEN, UPGRADE } from '../fixture.ts'
 
@@ -222,7 +222,7 @@ describe('tokens that nobody knows', () => {
 describe('the limit of look-ups', () => {
   const unknown = () => new Refused('unknown_token', 'no such token')
   const crowdOf = (count: number, perMinute: number) => {
-    const limits = new Strangers({
+    const limits = new UnauthenticatedLimits({
       maxWaitingPerClient: 1,
       unknownTokensPerMinute: perMinute,
       trustedProxies: addressSet([]),

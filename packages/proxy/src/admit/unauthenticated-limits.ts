@@ -9,7 +9,7 @@ import { RateLimit } from './rate-limit.ts'
 import { plainAddress } from './site.ts'
 import { Waiting } from './waiting.ts'
 
-export interface StrangerBounds {
+export interface UnauthenticatedBounds {
   readonly maxWaitingPerClient: number
   /** The current limit on waiting connections in total. Default: none. */
   readonly maxWaiting?: () => number
@@ -24,7 +24,7 @@ export interface StrangerBounds {
 /** When a slot is likely to be free again: the client's other connections settle within seconds. */
 const RETRY_AFTER_SECONDS = 5
 
-export class Strangers {
+export class UnauthenticatedLimits {
   readonly #waiting: Waiting
   readonly #unknown: RateLimit
   readonly #trusted: AddressSet
@@ -37,7 +37,7 @@ export class Strangers {
     trustedProxies,
     onFull,
     onDisplaced,
-  }: StrangerBounds) {
+  }: UnauthenticatedBounds) {
     const told = new RateLimit({ perMinute: 1 })
     const toldOfDisplaced = new RateLimit({ perMinute: 1 })
     this.#waiting = new Waiting({
@@ -61,7 +61,7 @@ export class Strangers {
 
   /** Stops counting a connection, because its client has a console. */
   admitted(socket: Socket): void {
-    this.#waiting.placeOf(socket)?.settled()
+    this.#waiting.slotOf(socket)?.settled()
   }
 
   /**
@@ -69,7 +69,7 @@ export class Strangers {
    * @throws Refused `too_many_attempts`
    */
   connecting(socket: Socket, client: string): Disposable {
-    const counted = this.#trusted.has(client) || this.#waiting.placeOf(socket) !== undefined
+    const counted = this.#trusted.has(client) || this.#waiting.slotOf(socket) !== undefined
     const leave = counted ? () => {} : this.#waiting.enter(client)
     if (!leave) throw tooManyAttempts('sessions.max_waiting_per_client is reached', RETRY_AFTER_SECONDS)
     return { [Symbol.dispose]: leave }

@@ -1,0 +1,74 @@
+/** Runs a session from the 101 to its end. */
+import type { Duplex } from 'node:stream'
+import type { WebSocket } from 'ws'
+import type { Admission } from '../authority/authority.ts'
+import { ClientFault, type Console } from '../consoles/console.ts'
+import type { HypervisorSocket } from '../hypervisor/leg.ts'
+import type { SessionFacts } from '../session/open-session.ts'
+import { Relay } from '../session/relay.ts'
+import { Session } from '../session/session.ts'
+import { startSessionTimers } from '../session/timers.ts'
+import type { ConnectContext } from './context.ts'
+
+/** An accepted client and the leg to its console. */
+export interface Opened {
+  readonly facts: SessionFacts
+  readonly client: WebSocket
+  /** The connection beneath `client`. */
+  readonly stream: Duplex
+  readonly hypervisor: HypervisorSocket
+  readonly console: Console
+  /** The bytes that the hypervisor sent beyond its handshake. */
+  readonly rest: Buffer
+  readonly admission: Admission
+  /** What the session holds until it ends. */
+  readonly resources: Disposable
+}
+
+/** Starts the session without awaiting it, so that `connect` can release its locals: a session may last for days. */
+export function startSession(context: ConnectContext, opened: Opened): void {
+  runSession(context, opened).catch((err) => {
+    context.log.error({ err }, 'a session failed because of a fault of the proxy')
+    opened.client.terminate()
+  })
+}
+
+/** Releases the session's resources as soon as it ends, without waiting for the client's answer to the close frame. */
+async function runSession(context: ConnectContext, opened: Opened): Promise<void> {
+  using _resources = opened.resources
+  const { client, facts, admission } = opened
+  const { timing, metrics, sessions } = context
+  const session = new Session(facts, client, context.log, admission.record)
+  metrics.sessionOpened(facts.type)
+  sessions.add(
+    session,
+    session.ended.then((ending) => session.close(ending, timing.closeTimeoutMs)),
+  )
+  startSessionTimers(session, client, timing, context.enforceTokenExpiry ? admission.expiresAt : undefined)
+  await startRelay(context, session, opened)
+  const { reason } = await session.ended
+  metrics.sessionEnded(facts.type, reason)
+}
+
+/** Does the client's handshake and starts the relay in the same tick, so that no bytes are missed between the two. */
+async function startRelay(
+  { timing, metrics, budget }: ConnectContext,
+  session: Session,
+  { client, stream, hypervisor, console, rest }: Opened,
+): Promise<void> {
+  try {
+    const greeted = await console.greet(client, { timeoutMs: timing.clientHandshakeMs, signal: session.signal })
+    session.relay = new Relay(hypervisor, client, {
+      acceptsText: console.acceptsText,
+      stalledAfterMs: timing.stalledAfterMs,
+      stream,
+      budget,
+      end: (ending) => session.end(ending),
+      count: metrics.counter(session.facts.type),
+    })
+    session.relay.start({ fromHypervisor: rest, fromClient: greeted.rest })
+  } catch (cause) {
+    const reason = cause instanceof ClientFault ? cause.reason : 'proxy_error'
+    session.end({ reason, detail: (cause as Error).message, cause })
+  }
+}
