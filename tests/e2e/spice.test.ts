@@ -127,7 +127,7 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
       (ended) => ended.length === 1,
     )
     expect(oriel.logged('session ended')).toMatchObject([{ reason: 'taken_over' }])
-    const files = oriel.logged('console file given').map(({ digest }) => digest)
+    const files = oriel.logged('console file served').map(({ digest }) => digest)
     expect(new Set(files).size).toBe(2)
     expect(oriel.logged('console taken over')).toMatchObject([
       { earlier: { digest: files[0], client: '127.0.0.1' }, later: { digest: files[1], client: '127.0.0.1' } },
@@ -150,7 +150,7 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
     await using oriel = await stand({ tokens })
     await expect(through(oriel, await oriel.file(ALICE))).rejects.toThrow('main channel event')
     expect(oriel.logged('session ended')).toMatchObject([{ reason: 'wrong_instance', channels: 1 }])
-    expect(oriel.logged('another machine answered')).toMatchObject([{ guest: ID, instance: OTHER_ID }])
+    expect(oriel.logged('the console belongs to another instance')).toMatchObject([{ guest: ID, instance: OTHER_ID }])
   })
 
   it('refuses a hypervisor whose certificate another authority signed, or that is for another host', async () => {

@@ -7,7 +7,7 @@ import type { SessionsConfig } from '../session/config.ts'
 import type { SpiceContext, SpiceSettings } from './channel/context.ts'
 import { type NativeListener, startNativeListener } from './channel/native-listener.ts'
 import { DEFAULT_LISTEN, DEFAULT_TLS_LISTEN, type SpiceConfig } from './config.ts'
-import { answerVv, VV_PATHS, type VvOptions } from './console-file/vv-endpoint.ts'
+import { serveVv, VV_PATHS, type VvOptions } from './console-file/vv-endpoint.ts'
 import type { SpiceSession } from './session/session.ts'
 import { allowedHosts } from './session/target.ts'
 import { Tickets } from './session/tickets.ts'
@@ -128,7 +128,7 @@ export async function startSpiceFront(
     ...(listeners.secure ? { tlsAddress: listeners.secure.address } : {}),
     respond: (listener, path, request, response) => {
       if (!VV_PATHS.includes(path)) return false
-      answerVv(context, vv, listener, request, response).catch((err) => {
+      serveVv(context, vv, listener, request, response).catch((err) => {
         shared.log.error({ err }, 'serving a .vv file failed because of a fault of the proxy')
         response.destroy()
       })

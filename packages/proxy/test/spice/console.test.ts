@@ -72,10 +72,10 @@ describe('the .vv endpoint', () => {
   })
 
   it.each([
-    ['an unknown token', 'aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee', 404, 'not valid'],
-    ['no token', '', 404, 'not valid'],
-    ['what is no token', '%3Cscript%3E', 404, 'not valid'],
-    ['a token of another type', OTHER_TOKEN, 404, 'another kind of console'],
+    ['an unknown token', 'aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee', 404, 'is invalid or has expired'],
+    ['no token', '', 404, 'is invalid or has expired'],
+    ['what is no token', '%3Cscript%3E', 404, 'is invalid or has expired'],
+    ['a token of another type', OTHER_TOKEN, 404, 'another console type'],
   ])('answers %s with a page that says what to do', async (_name, token, status, words) => {
     await using run = await runningSpice()
     const { instance_uuid, host, port } = run.nova.tokens.get(TOKEN)!
@@ -162,7 +162,9 @@ describe('the .vv endpoint', () => {
     await using run = await runningSpice({ bounds: { maxTicketsPerToken: 2 } })
     const statuses = [await run.file(), await run.file(), await run.file(), await run.file(OTHER_TOKEN)]
     expect(statuses.map(({ status }) => status)).toEqual([200, 200, 429, 200])
-    expect(run.log.records('refused')).toMatchObject([{ refusal: 'too_many', detail: 'one token has 2 SPICE tickets' }])
+    expect(run.log.records('refused')).toMatchObject([
+      { refusal: 'too_many', detail: 'the token has 2 SPICE tickets already' },
+    ])
   })
 
   it('refuses plaintext where it is configured so, before anything is sent', async () => {
@@ -284,7 +286,9 @@ describe('the guest behind the port', () => {
     const ticket = await run.ticket()
     const { peer } = await view(run, ticket)
     expect(await peer.readToEnd()).toEqual(Buffer.concat([INIT, NAME]))
-    expect(run.log.records('another machine answered')).toMatchObject([{ level: 'error', guest: OTHER_INSTANCE }])
+    expect(run.log.records('the console belongs to another instance')).toMatchObject([
+      { level: 'error', guest: OTHER_INSTANCE },
+    ])
     expect(run.log.records('session ended')).toMatchObject([{ reason: 'wrong_instance' }])
     expect((await view(run, ticket, { name: 'display', connectionId: CONNECTION_ID })).result).toBe(permission_denied)
   })
@@ -309,7 +313,7 @@ describe('the guest behind the port', () => {
   })
 
   it.each([
-    ['warn', foreign, 'another machine answered'],
+    ['warn', foreign, 'the console belongs to another instance'],
     ['warn', nameless, 'the hypervisor sent no UUID of the guest'],
     ['off', foreign, undefined],
     ['off', nameless, undefined],
@@ -356,9 +360,9 @@ describe('messages of the viewer', () => {
   })
 
   it.each([
-    ['inputs', message(4), 'only while the machine migrates'],
-    ['inputs', message(5), 'only while the machine migrates'],
-    ['inputs', message(115), 'no such message'],
+    ['inputs', message(4), 'this message is allowed only during a live migration'],
+    ['inputs', message(5), 'this message is allowed only during a live migration'],
+    ['inputs', message(115), 'clients never send this message'],
     ['usbredir', hex('6500 f0ffffff'), 'a body of 4294967280 bytes'],
   ] as const)('end %s when they are not, and never arrive', async (name, bytes, why) => {
     const arrived: Buffer[] = []

@@ -27,7 +27,7 @@ const faultOf = (act: () => unknown) => {
   try {
     act()
   } catch (error) {
-    if (error instanceof LinkFault) return error.answer
+    if (error instanceof LinkFault) return error.linkError
     throw error
   }
   return undefined

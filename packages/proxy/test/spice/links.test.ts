@@ -404,7 +404,7 @@ describe('a machine that somebody else opens', () => {
     expect((await view(run, theirs)).result).toBe(CLOSED)
     const page = await run.file(OTHER_TOKEN)
     expect(page.status).toBe(409)
-    expect(await page.text()).toContain('Somebody uses this console')
+    expect(await page.text()).toContain('Another user has this console open')
     expect(run.proxy.sessions()).toHaveLength(1)
     expect(run.log.records('console in use')).toHaveLength(1)
   })

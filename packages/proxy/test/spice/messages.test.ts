@@ -125,7 +125,7 @@ describe('the message policy', () => {
   it.each(rows)('lets %s send %i with %i bytes, and not with one more', (channel, type, bytes) => {
     for (const migrating of [false, true]) {
       expect(judge(channel, type, bytes, migrating)).toBeUndefined()
-      expect(judge(channel, type, bytes + 1, migrating)).toContain(`at most ${bytes} are right`)
+      expect(judge(channel, type, bytes + 1, migrating)).toContain(`the maximum is ${bytes}`)
     }
   })
 
@@ -160,7 +160,7 @@ describe('the message policy', () => {
       [4, 0],
       [5, 4096],
     ] as const) {
-      expect(judge(channel, type, size)).toBe('only while the machine migrates')
+      expect(judge(channel, type, size)).toBe('this message is allowed only during a live migration')
       expect(judge(channel, type, size, true)).toBeUndefined()
     }
   })
@@ -175,20 +175,20 @@ describe('the message policy', () => {
     ['cursor', 5, 16 * MiB],
   ] as const)('lets %s send %i in a migration with %i bytes, and not with one more', (channel, type, bytes) => {
     expect(judge(channel, type, bytes, true)).toBeUndefined()
-    expect(judge(channel, type, bytes + 1, true)).toContain(`at most ${bytes} are right`)
+    expect(judge(channel, type, bytes + 1, true)).toContain(`the maximum is ${bytes}`)
   })
 
   it.each([102, 103, 109, 110, 111])(
     'lets main send %i only while the machine migrates, and no other channel',
     (type) => {
-      expect(judge('main', type, type === 110 ? 4 : 0)).toBe('only while the machine migrates')
+      expect(judge('main', type, type === 110 ? 4 : 0)).toBe('this message is allowed only during a live migration')
       expect(judge('main', type, type === 110 ? 4 : 0, true)).toBeUndefined()
-      expect(judge('playback', type, 0, true)).toBe('this channel has no such message')
+      expect(judge('playback', type, 0, true)).toBe('clients never send this message on this channel')
     },
   )
 
   it('stops sub-messages, which nobody looks into', () => {
-    expect(objection('inputs', { type: 101, size: 4, subList: 18 }, false)).toBe('it carries sub-messages')
+    expect(objection('inputs', { type: 101, size: 4, subList: 18 }, false)).toBe('the message contains sub-messages')
   })
 
   it('admits nothing for a type above all tables', () => {

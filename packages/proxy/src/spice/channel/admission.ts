@@ -1,27 +1,27 @@
 /** Decides which links a ticket admits, from the link and the ticket's state. Has no side effects. */
 import { channelTypes } from '../wire/protocol.ts'
 
-/** What the proxy does with a link. */
+/** The reaction to a link. */
 export type Verdict =
-  /** Begins a session, in place of one that this ticket has open. */
+  /** Opens a session, and ends an earlier one of the same ticket. */
   | 'open'
-  /** The main channel to the target of a migration that is under way. */
+  /** Opens the second main channel, to the target of the running migration. */
   | 'migrate'
-  /** A further channel of the open session. */
+  /** Opens a further channel of the session. */
   | 'join'
   /** Answers "permission denied", whatever the reason. */
   | 'refuse'
 
 export interface TicketState {
-  /** Within its first-use window, in use, or within its grace time. */
+  /** Whether the ticket is within its first-use window, in use, or within its grace period. */
   readonly mayOpen: boolean
   readonly session?:
     | {
         /** The id from MAIN_INIT; `undefined` before that message. */
         readonly connectionId: number | undefined
-        /** Whether the machine's UUID was verified, or need not be. */
+        /** Whether the guest's UUID matches the instance, or need not be checked. */
         readonly identified: boolean
-        /** Whether a migration has a target that may be connected to. */
+        /** Whether a migration has a target to which no second main channel has been opened yet. */
         readonly migrating: boolean
       }
     | undefined

@@ -112,15 +112,15 @@ export class ChannelRelay implements Channel {
       const chunk = await orEnding(this.#client.reader.readSome(), 'client_lost')
       if (chunk === undefined) return { reason: 'client_closed' }
       socket.cork()
-      let taken = true
+      let keepsUp = true
       for (const piece of framer.push(chunk)) {
         if (piece.first) this.#check(piece)
-        taken = socket.write(piece.bytes)
+        keepsUp = socket.write(piece.bytes)
         session.bytesToConsole += piece.bytes.length
         count.toConsole(piece.bytes.length)
       }
       socket.uncork()
-      if (!taken) await this.#drained()
+      if (!keepsUp) await this.#drained()
     }
   }
 

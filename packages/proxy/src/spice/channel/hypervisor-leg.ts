@@ -64,7 +64,7 @@ export function openLeg(
 ): Promise<HypervisorLeg> {
   return withDeadline(target, deadlines, async (signal) => {
     const leg = await linked(target, link, security, deadlines, signal)
-    return ended(leg, signal, async () => {
+    return destroyedOnFailure(leg, signal, async () => {
       await authenticate(leg, link, security.password?.reveal() ?? '')
       return leg
     })
@@ -118,7 +118,7 @@ async function linked(
       'security_failed',
       `${host} requires plaintext for this channel, but its plaintext port is unknown`,
     )
-  if (!mayBeClear(host, security)) {
+  if (!allowsPlaintext(host, security)) {
     throw new Refused(
       'security_failed',
       `${host} offers no TLS for this channel, and hypervisor.spice.allow_plaintext forbids plaintext`,
@@ -127,7 +127,7 @@ async function linked(
   return accepted(await linkAt(host, port, undefined, link, deadlines, signal), link)
 }
 
-const mayBeClear = (host: string, { allowPlaintext = isLoopback(host) }: SpiceSecurity) => allowPlaintext
+const allowsPlaintext = (host: string, { allowPlaintext = isLoopback(host) }: SpiceSecurity) => allowPlaintext
 
 function accepted(leg: HypervisorLeg, link: LinkMessage): HypervisorLeg {
   const objection = objectionTo(leg, link)
@@ -159,7 +159,7 @@ async function linkAt(
 ): Promise<HypervisorLeg> {
   const socket = await dialSocket({ host, port }, security, dialTimeoutMs, signal)
   const reader = new SocketReader(socket)
-  return ended({ socket }, signal, async () => {
+  return destroyedOnFailure({ socket }, signal, async () => {
     socket.write(buildLinkMessage(link))
     const size = parseServerHeader(await reader.read(HEADER_BYTES))
     const reply = parseLinkReply(await reader.read(size))
@@ -185,7 +185,11 @@ async function authenticate(
 }
 
 /** Runs `work`. Destroys the socket if the signal aborts meanwhile or `work` fails. */
-async function ended<T>({ socket }: { socket: Socket }, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+async function destroyedOnFailure<T>(
+  { socket }: { socket: Socket },
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
   const abort = () => socket.destroy()
   if (signal.aborted) abort()
   signal.addEventListener('abort', abort, { once: true })
@@ -200,6 +204,6 @@ async function ended<T>({ socket }: { socket: Socket }, signal: AbortSignal, wor
 }
 
 function reasonOf(target: SpiceTarget, cause: unknown): string {
-  const what = cause instanceof LinkFault ? 'the server does not speak SPICE: ' : ''
-  return `${targetText(target)}: ${what}${(cause as Error).message}`
+  const protocol = cause instanceof LinkFault ? 'the server does not speak SPICE: ' : ''
+  return `${targetText(target)}: ${protocol}${(cause as Error).message}`
 }

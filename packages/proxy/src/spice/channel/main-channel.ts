@@ -128,7 +128,7 @@ function identify(session: SpiceSession, identity: MainRules['identity'], uuid: 
     return
   }
   const detail = `the guest is ${uuid}, not ${instance}`
-  session.log.error({ guest: uuid, identity }, 'another machine answered')
+  session.log.error({ guest: uuid, identity }, 'the console belongs to another instance')
   if (identity === 'enforce') throw new ChannelFault({ reason: 'wrong_instance', detail })
   session.identified = true
 }
@@ -186,7 +186,7 @@ function allowedTarget(session: SpiceSession, hosts: AllowedHosts, named: Migrat
   }
   const why = hosts.any
     ? 'live migration to a host that spice.migration_hosts does not list'
-    : 'live migration is not followed: spice.migration_hosts is empty'
+    : 'live migration is disabled: spice.migration_hosts is empty'
   session.log.warn({ host }, why)
   return undefined
 }

@@ -60,12 +60,12 @@ export async function startNativeListener(
   options: NativeListenerOptions,
 ): Promise<NativeListener> {
   const { address, tls } = options
-  const told = new RateLimit({ perMinute: 1 })
+  const warnings = new RateLimit({ perMinute: 1 })
   const waiting = new Waiting({
     ...options,
     maxWaiting: () => options.maxWaiting,
     onDisplaced: (client) => {
-      if (!told.take(''))
+      if (!warnings.take(''))
         context.log.warn(
           { client, limit: 'waiting SPICE clients' },
           'too many waiting connections: a new one replaced this',
@@ -81,7 +81,7 @@ export async function startNativeListener(
   const accept = (socket: Socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket)).on('error', () => {})
-    takeIn(context, bound, socket, waiting, options).catch((err) => {
+    handleSocket(context, bound, socket, waiting, options).catch((err) => {
       context.log.error({ err }, 'a SPICE connection failed because of a fault of the proxy')
       socket.destroy()
     })
@@ -121,7 +121,7 @@ function closers(server: Server, sockets: ReadonlySet<Socket>): Pick<NativeListe
   }
 }
 
-async function takeIn(
+async function handleSocket(
   context: SpiceContext,
   listener: string,
   socket: Socket,

@@ -28,10 +28,10 @@ export async function refuse(
     log.debug({ ...facts, detail: (error as Error).message }, 'the client disconnected before its channel opened')
     return void socket.destroy()
   }
-  if (error instanceof SpeaksHttp) return endWith(socket, HTTP_ANSWER, settings.flushTimeoutMs)
+  if (error instanceof SpeaksHttp) return endWith(socket, HTTP_RESPONSE, settings.flushTimeoutMs)
   if (error instanceof LinkFault) {
-    log.info({ ...facts, detail: error.message, answer: error.answer }, 'no SPICE link')
-    return endWith(socket, buildLinkErrorReply(error.answer), settings.flushTimeoutMs)
+    log.info({ ...facts, detail: error.message, linkError: error.linkError }, 'malformed SPICE link')
+    return endWith(socket, buildLinkErrorReply(error.linkError), settings.flushTimeoutMs)
   }
   if (error instanceof WrongTicket || error instanceof WrongLink) {
     metrics.admission('unknown_token')
@@ -50,7 +50,7 @@ export async function refuse(
   socket.destroy()
 }
 
-const HTTP_ANSWER = Buffer.from(
+const HTTP_RESPONSE = Buffer.from(
   'HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis port speaks SPICE, not HTTP.\n',
 )
 

@@ -24,7 +24,7 @@ export const VV_PATHS: readonly string[] = ['/nova', '/nova-console.vv']
 
 export interface VvOptions {
   readonly rateLimit: RateLimit
-  /** Where viewers find the proxy; `host` when it is configured, else the name by which the request came. */
+  /** The proxy's address for viewers. Without a configured `host`, the file contains the host name of the request. */
   readonly endpoint: () => Omit<PublicEndpoint, 'host'> & { readonly host?: string | undefined }
   /** PEM of the CA of the proxy's certificate, if viewers need it. */
   readonly ca: () => string | undefined
@@ -32,8 +32,8 @@ export interface VvOptions {
   readonly probeTimeoutMs: number
 }
 
-/** The facts known about a request. */
-interface Asking {
+/** The facts known about a client, for the log. */
+interface VvClient {
   address: string
   record?: SessionRecord | undefined
 }
@@ -43,17 +43,17 @@ class InUse extends Error {
   override readonly name = 'InUse'
 }
 
-/** Answers a request for one of {@link VV_PATHS}. Never rejects. */
-export async function answerVv(
+/** Handles a request for one of {@link VV_PATHS}. Never rejects. */
+export async function serveVv(
   context: SpiceContext,
   options: VvOptions,
   listener: string,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const client: Asking = { address: plainAddress(request.socket.remoteAddress) }
+  const client: VvClient = { address: plainAddress(request.socket.remoteAddress) }
   const gone = new AbortController()
-  response.once('close', () => gone.abort(new Error('the client left')))
+  response.once('close', () => gone.abort(new Error('the client disconnected')))
   try {
     if (request.method === 'HEAD') return void response.writeHead(200, { ...COMMON, 'Content-Type': VV_TYPE }).end()
     if (request.method !== 'GET') return void response.writeHead(405, { ...COMMON, Allow: 'GET, HEAD' }).end()
@@ -86,7 +86,7 @@ async function mint(
   listener: string,
   request: IncomingMessage,
   response: ServerResponse,
-  client: Asking,
+  client: VvClient,
   signal: AbortSignal,
 ): Promise<void> {
   const { settings, timing, tickets, authority, metrics, log } = context
@@ -105,14 +105,14 @@ async function mint(
   const tokenDigest = sha256Hex(token.reveal())
   using use = context.limits.use({ tokenDigest, client: site.client, type: 'spice-direct' })
   const limits = { dialTimeoutMs: timing.dialTimeoutMs, timeoutMs: options.probeTimeoutMs }
-  const tried = async (at: Admission, until: AbortSignal) =>
+  const dial = async (at: Admission, until: AbortSignal) =>
     void (await probe(targetOf(at), settings.security, { ...limits, signal: until }))
   const validate = authority.validate && {
     validate: (claim: ConsoleClaim, until: AbortSignal) =>
       metrics.timed('validation', 'spice-direct', () => authority.validate!(claim, until)),
   }
   const claim = { admission, type: 'spice-direct', tokenDigest } as const
-  const { admission: confirmed } = await reachConfirmed(validate ?? {}, claim, tried, signal)
+  const { admission: confirmed } = await reachConfirmed(validate ?? {}, claim, dial, signal)
   const target = targetOf(confirmed)
   const { instance, instanceName, expiresAt, record } = confirmed
   const endpoint = endpointOf(options, site)
@@ -128,7 +128,7 @@ async function mint(
   })
   log.info(
     { listener, instance, client: site.client, digest: tokenDigest.slice(0, 12), target: targetText(target) },
-    'console file given',
+    'console file served',
   )
   const body = vvFile({ endpoint, ticket, title: instanceName ?? `Console of ${instance}`, ca: options.ca() })
   response.writeHead(200, {
@@ -144,12 +144,15 @@ async function mint(
 function limitRate(rateLimit: RateLimit, address: string): void {
   const late = rateLimit.take(networkOf(address))
   if (!late) return
-  throw new Refused('too_many', 'too many console files for one address', {
+  throw new Refused('too_many', `too many console files for ${address}`, {
     headers: { 'Retry-After': String(late.retryAfterSeconds) },
   })
 }
 
-/** Unless the type is said, it is another one's: Nova tells it by the key `tls_port`, which no other type has. */
+/**
+ * Returns the console's address.
+ * @throws Refused unless the type is `spice-direct`. With Nova only this type is recognizable, by `tls_port`; others have none.
+ */
 function targetOf({ type, host, port, tlsPort }: Admission): SpiceTarget {
   if (type !== 'spice-direct') throw new Refused('wrong_console_type', `the token is for ${type ?? 'another type'}`)
   return { host, ...(port === 0 ? {} : { port }), ...(tlsPort === undefined ? {} : { tlsPort }) }

@@ -1,7 +1,7 @@
-/** The page that a person sees in place of the `.vv` file: what is wrong, and what to do about it. */
+/** The error page in place of a `.vv` file: the reason, and what the user can do. */
 import { type RefusalName, refusals } from '@oriel/contract'
 
-/** Why there is no file. `in_use` is known to native consoles alone. */
+/** The refusals of the endpoint for `.vv` files. Only native consoles have `in_use`. */
 export type VvRefusal = RefusalName | 'in_use'
 
 interface Explained {
@@ -10,19 +10,19 @@ interface Explained {
 }
 
 const link =
-  'This console link is not valid, or not valid any more. Go back to where you got it and ask for a new console.'
+  'This console link is invalid or has expired. Go back to the page where you got it and request a new console.'
 
-/** Where the words of the WebSocket's refusals do not fit a person who follows a link. */
+/** Texts for a user who follows a link, in place of the contract's texts for WebSocket clients. */
 const own: Partial<Record<VvRefusal, Explained>> = {
-  bad_request: { status: 400, text: 'The request is not one that the console proxy understands.' },
+  bad_request: { status: 400, text: 'The console proxy cannot read this request. Open the link again.' },
   missing_token: { status: 404, text: link },
   unknown_token: { status: 404, text: link },
   wrong_console_type: {
     status: 404,
-    text: 'This link belongs to another kind of console. Ask for a console of type spice-direct.',
+    text: 'This link is for another console type. Request a console of type spice-direct.',
   },
-  too_many: { status: 429, text: 'Too many consoles were asked for. Wait a minute, then open the link again.' },
-  in_use: { status: 409, text: 'Somebody uses this console at the moment. Open the link again when it is free.' },
+  too_many: { status: 429, text: 'Too many consoles were requested. Wait a minute, then open the link again.' },
+  in_use: { status: 409, text: 'Another user has this console open. Open the link again later.' },
 }
 
 export function vvRefusal(name: VvRefusal): Explained {
@@ -35,7 +35,7 @@ export const PAGE_HEADERS = {
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 } as const
 
-/** Only words of the catalogue stand in it: nothing that came with the request. */
+/** Builds the page from constant texts only, so that the request cannot inject markup. */
 export function refusalPage(name: VvRefusal): string {
   return `<!doctype html>
 <html lang="en">

@@ -13,7 +13,7 @@ export interface VvFile {
 
 export const VV_TYPE = 'application/x-virt-viewer'
 
-/** With a `tls-port` the file names no `port`: a viewer that is given both tries in clear first. */
+/** Builds the file. Omits `port` if there is a `tls-port`, because viewers with both try the plaintext port first. */
 export function vvFile({ endpoint, ticket, title, ca }: VvFile): string {
   const { host, port, tlsPort } = endpoint
   const entries: readonly (readonly [string, string | number | undefined])[] = [
@@ -24,7 +24,7 @@ export function vvFile({ endpoint, ticket, title, ca }: VvFile): string {
     ['password', ticket.reveal()],
     ['ca', ca],
     ['delete-this-file', 1],
-    // A `%d` would become the monitor's number.
+    // remote-viewer replaces `%d` with the monitor's number.
     ['title', title.replaceAll('%', '')],
     ['toggle-fullscreen', 'shift+f11'],
     ['release-cursor', 'shift+f12'],
@@ -35,7 +35,7 @@ export function vvFile({ endpoint, ticket, title, ca }: VvFile): string {
   return `[virt-viewer]\n${lines.join('')}`
 }
 
-/** A name for the download that no shell, header or file system minds. */
+/** Makes a file name for the download that is safe in a shell, in an HTTP header and in every file system. */
 export const vvFileName = (name: string) =>
   `${
     name

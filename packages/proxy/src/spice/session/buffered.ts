@@ -1,24 +1,24 @@
 /**
- * Counts a native session in the memory for slow clients. Measures once a second: a channel never holds more than a few
- * reads, and counting each message would slow the relay down.
+ * Counts a native session's buffered bytes in the memory budget for slow clients. Polls once a second: a channel never
+ * buffers more than a few reads, and counting each message would slow the relay down.
  */
 import type { BufferBudget, Buffering } from '../../session/buffer-budget.ts'
 import type { SpiceSession } from './session.ts'
 
-const LOOK_EVERY_MS = 1_000
+const POLL_EVERY_MS = 1_000
 
-/** Counts the session's bytes in `budget` until it ends, and lets the budget drop it. */
+/** Counts the session's bytes in `budget` until it ends. The budget may end the session. */
 export function countBuffered(session: SpiceSession, budget: BufferBudget): void {
   const part = new SessionPart(session, budget)
-  const look = setInterval(() => part.count(), LOOK_EVERY_MS)
+  const poll = setInterval(() => part.count(), POLL_EVERY_MS)
   session.ended.then(() => {
-    clearInterval(look)
+    clearInterval(poll)
     part.release()
   })
 }
 
 class SessionPart implements Buffering {
-  /** The bytes that the budget has counted. */
+  /** The bytes that are currently counted in the budget. */
   bufferedBytes = 0
   readonly #session: SpiceSession
   readonly #budget: BufferBudget
@@ -28,7 +28,7 @@ class SessionPart implements Buffering {
     this.#budget = budget
   }
 
-  /** The time of the channel that has been stalled for the longest. */
+  /** The start of the longest pending write, over all channels. */
   get stalledSinceMs(): number {
     return Math.min(
       ...[...this.#session.channels].map(({ blockedSinceMs }) => blockedSinceMs ?? Number.POSITIVE_INFINITY),

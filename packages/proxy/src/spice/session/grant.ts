@@ -1,25 +1,25 @@
-/** What a ticket for native SPICE grants. */
+/** The rights of a native SPICE ticket. */
 import type { SessionRecord } from '../../session/open-session.ts'
 import type { SpiceTarget } from './target.ts'
 
-/** Where the client finds the proxy: the very words of its `.vv`. */
+/** The proxy's address as the client's `.vv` file contains it. */
 export interface PublicEndpoint {
   readonly host: string
   readonly port?: number
   readonly tlsPort?: number
 }
 
-/** What a ticket was minted for. */
+/** The console and the client that a ticket was created for. */
 export interface Grant {
   readonly instance: string
   readonly target: SpiceTarget
-  /** Of the console auth token. */
+  /** The digest of the console auth token. */
   readonly tokenDigest: string
-  /** Whose request minted it. */
+  /** The address of the client that downloaded the file. */
   readonly client: string
   readonly listener: string
   readonly endpoint: PublicEndpoint
   readonly expiresAt?: Date | undefined
-  /** The authority's record: one for all that the ticket opens. */
+  /** The authority's record, shared by all sessions that the ticket opens. */
   readonly record?: SessionRecord | undefined
 }

@@ -1,4 +1,4 @@
-/** One open native SPICE session: its channels, where its machine is, how much it relayed, and why it ends. */
+/** One open native SPICE session: its channels, its target, its byte counts, and its ending. */
 import { randomUUID } from 'node:crypto'
 import type { EndReason } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
@@ -8,12 +8,12 @@ import type { ChannelName } from '../wire/protocol.ts'
 import type { Grant } from './grant.ts'
 import { type SpiceTarget, sameTarget, targetText } from './target.ts'
 
-/** One open channel: both of its legs. */
+/** One open channel, with both legs. */
 export interface Channel {
   readonly name: ChannelName
   readonly channelId: number
   readonly target: SpiceTarget
-  /** Since when a write to the client waits, on the monotonic clock; `undefined` while none does. */
+  /** The start of the pending write to the client, on the monotonic clock, or `undefined` without one. */
   readonly blockedSinceMs: number | undefined
   /** The bytes in this process that wait for the client to read. */
   readonly bufferedBytes: number
@@ -21,7 +21,7 @@ export interface Channel {
   destroy(): void
 }
 
-/** Which channel of which machine; one of each may be open. */
+/** Identifies a channel of a target. Each may be open only once. */
 export interface ChannelSlot {
   readonly name: ChannelName
   readonly channelId: number
@@ -30,26 +30,26 @@ export interface ChannelSlot {
   readonly migrating: boolean
 }
 
-/** The ticket that opened a session, and may open it again. */
+/** The ticket that opened a session. It may open further sessions, one at a time. */
 export interface SessionTicket {
   readonly grant: Grant
-  /** Where the machine is now. */
+  /** The console's current address; a live migration changes it. */
   target: SpiceTarget
-  /** The session, while it is open. */
+  /** The session that the ticket has open. */
   session: SpiceSession | undefined
-  /** Extends the time within which it may open a session to `ms` from now. */
+  /** Allows the ticket to open a session until `ms` from now. */
   extend(ms: number): void
-  /** Records why its session ended. `graceMs`: within which it may open another one; 0: never again. */
+  /** Records why the session ended. The ticket may open another one within `graceMs`; 0 invalidates it. */
   sessionEnded(reason: EndReason, graceMs: number): void
 }
 
 export interface SpiceSessionSettings {
-  /** Within which the same ticket opens the session again. */
+  /** How long a ticket stays valid after the client lost its session. */
   readonly graceMs: number
   readonly maxChannels: number
 }
 
-/** How long messages that belong to a migration may follow its last sign. */
+/** How long migration messages are allowed after the last one from the hypervisor. */
 const MIGRATION_WINDOW_MS = 60_000
 
 export class SpiceSession {
@@ -57,20 +57,20 @@ export class SpiceSession {
   readonly startedAt = new Date()
   readonly facts: SessionFacts
   readonly ticket: SessionTicket
-  /** The hypervisor's id of the session, as it told the client. */
+  /** The session id from MAIN_INIT, which the client sends to open further channels. */
   connectionId: number | undefined
-  /** Whether the machine's UUID was found right, or does not matter. */
+  /** Whether the guest's UUID matches the instance, or need not be checked. */
   identified: boolean
   bytesToClient = 0
   bytesToConsole = 0
-  /** When the client last pressed or moved something, on the monotonic clock. */
+  /** When the client last sent a key or pointer event, on the monotonic clock. */
   lastInputMs = performance.now()
-  /** The target of a migration that is under way. */
+  /** The target of the running migration. */
   pending: SpiceTarget | undefined
   readonly log: Logger
   readonly #settings: SpiceSessionSettings
   readonly #channels = new Set<Channel>()
-  /** Channels that are open or on their way. */
+  /** The slots of channels that are open or opening. */
   readonly #slots = new Set<ChannelSlot>()
   readonly #openedMs = performance.now()
   readonly #ending = new AbortController()
@@ -112,7 +112,7 @@ export class SpiceSession {
     return { id, startedAt, ...facts, bytesToClient, bytesToConsole }
   }
 
-  /** The memory that its bytes to the client occupy. */
+  /** The bytes in this process that wait for the client to read. */
   get bufferedBytes(): number {
     return [...this.#channels].reduce((sum, { bufferedBytes }) => sum + bufferedBytes, 0)
   }
@@ -121,17 +121,17 @@ export class SpiceSession {
     return this.#channels
   }
 
-  /** Whether messages may pass that are legal only while the machine migrates. */
+  /** Whether to allow messages that are legal only during a live migration. */
   get migrating(): boolean {
     return performance.now() < this.#migratingUntilMs
   }
 
-  /** Where a channel that is asked for now leads. */
+  /** The target for the next channel that the client opens. */
   get targetOfNextChannel(): SpiceTarget {
     return this.#migrated && this.pending ? this.pending : this.ticket.target
   }
 
-  /** Whether the target of a migration may be connected to, once. */
+  /** Whether a migration has a target to which no second main channel has been opened yet. */
   get awaitsMigration(): boolean {
     const { pending } = this
     if (pending === undefined || this.#migrated !== undefined) return false
@@ -152,7 +152,7 @@ export class SpiceSession {
     this.ticket.grant.record?.opened(this)
   }
 
-  /** Why one more channel may not open, or `undefined`. */
+  /** Returns the reason why this channel may not open, or `undefined` if it may. */
   objectionTo({ name, channelId, target }: ChannelSlot): string | undefined {
     if (this.#slots.size >= this.#settings.maxChannels) return `${this.#slots.size} channels are open`
     const same = (slot: ChannelSlot) =>
@@ -160,49 +160,49 @@ export class SpiceSession {
     return [...this.#slots].some(same) ? `channel ${name}:${channelId} is open already` : undefined
   }
 
-  /** Takes a channel's place, from before its hypervisor is dialled until it is closed. */
+  /** Reserves a channel's slot. The caller holds it from before the dial until the channel is closed. */
   reserve(slot: ChannelSlot): Disposable {
     this.#slots.add(slot)
     return { [Symbol.dispose]: () => void this.#slots.delete(slot) }
   }
 
-  /** Counts a channel until it is closed. */
+  /** Adds an open channel. */
   add(channel: Channel): void {
     this.#channels.add(channel)
     this.#channelsSoFar += 1
   }
 
-  /** A channel is closed. The session ends with its main channel, unless a migration has replaced that. */
+  /** Removes a closed channel. Ends the session if that was its current main channel. */
   remove(channel: Channel, ending: Ending): void {
     this.#channels.delete(channel)
     if (channel === this.#migrated) this.#migrated = undefined
     if (channel === this.#main) this.end(ending)
   }
 
-  /** The main channel to the migration's target is open. It is of no use if the machine goes elsewhere by now. */
+  /** Adds the main channel to a migration's target. Ignores it if the target has changed since it was dialled. */
   addMigrated(main: Channel): void {
     if (this.pending && sameTarget(this.pending, main.target)) this.#migrated = main
   }
 
-  /** The hypervisor said something that belongs to a migration. */
+  /** Allows migration messages for a while. Called for each one from the hypervisor. */
   noteMigration(): void {
     this.#migratingUntilMs = performance.now() + MIGRATION_WINDOW_MS
   }
 
-  /** The machine begins to move. */
+  /** Records the target of a migration that begins. */
   beginMigration(target: SpiceTarget): void {
     this.pending = target
     this.#migrated = undefined
-    this.log.info({ target: targetText(target) }, 'live migration began')
+    this.log.info({ target: targetText(target) }, 'live migration started')
   }
 
-  /** It stays where it was. */
+  /** Discards the target of a migration that the hypervisor cancelled. */
   cancelMigration(): void {
-    if (this.pending) this.log.info({ target: targetText(this.pending) }, 'live migration was called off')
+    if (this.pending) this.log.info({ target: targetText(this.pending) }, 'live migration cancelled')
     this.pending = undefined
   }
 
-  /** The machine is at its target now, and so is the session. */
+  /** Moves the session to the migration's target. */
   commitMigration(how: 'seamless' | 'semi-seamless'): void {
     if (!this.pending) return
     this.#moveTo(this.pending, how)
@@ -211,14 +211,14 @@ export class SpiceSession {
     this.pending = undefined
   }
 
-  /** The client is sent to the target, to begin a new session there. */
+  /** Points the ticket at the migration's target, where the client opens a new session. */
   switchHost(target: SpiceTarget): void {
     this.#moveTo(target, 'switch-host')
     this.ticket.extend(MIGRATION_WINDOW_MS)
     this.pending = undefined
   }
 
-  /** Ends the session: every channel is dropped. The first reason counts. */
+  /** Ends the session and drops its channels. Later calls have no effect. */
   end(ending: Ending): void {
     if (this.#ending.signal.aborted) return
     this.#ending.abort(new Error(`the session ended: ${ending.reason}`))
@@ -227,7 +227,7 @@ export class SpiceSession {
     this.#limitTicket(ending)
     if (this.#opened) this.#logEnd(ending)
     this.#ended.resolve(ending)
-    // Destroying one removes it.
+    // `destroy` removes the channel from the set, so iterate over a copy.
     for (const channel of [...this.#channels]) channel.destroy()
   }
 
@@ -242,7 +242,10 @@ export class SpiceSession {
     this.ticket.target = target
   }
 
-  /** A client that lost its connection may reconnect with the same ticket for a while; one that the proxy disconnected may not. */
+  /**
+   * Limits the ticket's further use. A client that lost its connection may reconnect with the same ticket for a while; one
+   * that the proxy disconnected may not.
+   */
   #limitTicket({ reason }: Ending): void {
     if (!this.#opened) return
     const mayReturn = reason === 'client_closed' || reason === 'client_lost' || reason.startsWith('console_')

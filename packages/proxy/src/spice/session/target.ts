@@ -1,29 +1,29 @@
-/** Where a SPICE server listens, and to whom the proxy may go. */
+/** The address of a SPICE server, and the hosts that live migrations may name. */
 import { isIP } from 'node:net'
 import { addressSet } from '@oriel/runtime'
 
-/** A machine's console. At least one of the ports is there. */
+/** The address of an instance's SPICE server. At least one of the ports is set. */
 export interface SpiceTarget {
   readonly host: string
   readonly port?: number
   readonly tlsPort?: number
 }
 
-/** A target for people who read logs. */
+/** Formats a target for the log. */
 export const targetText = ({ host, port, tlsPort }: SpiceTarget) =>
-  `${host} (${tlsPort ?? '-'} TLS, ${port ?? '-'} clear)`
+  `${host} (${tlsPort ?? '-'} TLS, ${port ?? '-'} plaintext)`
 
 export const sameTarget = (a: SpiceTarget, b: SpiceTarget) =>
   a.host === b.host && a.port === b.port && a.tlsPort === b.tlsPort
 
-/** Hosts that a live migration may lead to. */
+/** The hosts that a live migration may name as its target. */
 export interface AllowedHosts {
   readonly any: boolean
   has(host: string): boolean
 }
 
 /**
- * A set of names, addresses and CIDRs. A name is compared as it is written, never resolved.
+ * Creates a set of names, addresses and CIDRs. Compares names as text, without resolving them.
  * @throws TypeError for a malformed CIDR
  */
 export function allowedHosts(entries: readonly string[]): AllowedHosts {

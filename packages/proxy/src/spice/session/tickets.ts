@@ -1,7 +1,7 @@
 /**
- * Tickets: what a `.vv` file carries in place of the console auth token. One ticket admits all channels of its session.
- * It must be used within a short time; from then on it lives as long as its session, and a grace time longer, so that a
- * viewer which lost its connection can come back. Only digests are kept.
+ * Tickets, which a `.vv` file contains in place of the console auth token. One ticket admits all channels of its session.
+ * It expires soon unless it is used; afterwards it stays valid for as long as its session and a grace period, so that a
+ * viewer can reconnect. Only digests are stored.
  */
 import { randomBytes } from 'node:crypto'
 import type { EndReason } from '@oriel/contract'
@@ -13,9 +13,9 @@ import type { SpiceTarget } from './target.ts'
 
 export class Ticket implements SessionTicket {
   readonly grant: Grant
-  /** Where the machine is now: a migration moves it. */
+  /** The console's current address; a live migration changes it. */
   target: SpiceTarget
-  /** The session that this ticket opened, while it is open. */
+  /** The session that this ticket has open. */
   session: SpiceSession | undefined
   #validUntilMs: number
   #lastEnd: { readonly reason: EndReason; readonly at?: Date } = { reason: 'client_lost' }
@@ -26,17 +26,17 @@ export class Ticket implements SessionTicket {
     this.#validUntilMs = validUntilMs
   }
 
-  /** Whether it may open a session: for the first time, or again. */
+  /** Whether the ticket may open a session, for the first time or again. */
   get mayOpen(): boolean {
     return this.session !== undefined || performance.now() < this.#validUntilMs
   }
 
-  /** Lets it open a session for `ms` more. */
+  /** Allows the ticket to open a session until `ms` from now. */
   extend(ms: number): void {
     this.#validUntilMs = performance.now() + ms
   }
 
-  /** Its session ended. @param graceMs within which it may open another one; 0: never again */
+  /** Records why the session ended. The ticket may open another one within `graceMs`; 0 invalidates it. */
   sessionEnded(reason: EndReason, graceMs: number): void {
     this.#lastEnd = { reason, at: new Date() }
     this.extend(graceMs)
@@ -50,21 +50,21 @@ export class Ticket implements SessionTicket {
 }
 
 export interface TicketOptions {
-  /** From the minting to the first use. */
+  /** How long a ticket is valid before its first use. */
   readonly firstUseMs: number
-  /** Unused ones and those in use, together. */
+  /** The maximum number of tickets, used or unused. */
   readonly max: number
-  /** Likewise, of one console auth token. */
+  /** The same for the tickets of one console auth token. */
   readonly maxPerToken: number
 }
 
-/** 192 bits as 32 characters, of the 60 that clients take. */
+/** 192 bits, encoded as 32 characters. Clients accept up to 60. */
 const TICKET_BYTES = 24
 const SWEEP_EVERY_MS = 10_000
 
 export class Tickets implements Disposable {
   readonly #byDigest = new Map<string, Ticket>()
-  /** How many of them each token has. */
+  /** The number of tickets of each token, by its digest. */
   readonly #byToken = new Map<string, number>()
   readonly #options: TicketOptions
   readonly #timer: NodeJS.Timeout
@@ -78,20 +78,20 @@ export class Tickets implements Disposable {
     return this.#byDigest.size
   }
 
-  /** @throws Refused `too_many` */
+  /** Creates a ticket. @throws Refused `too_many` */
   mint(grant: Grant): Secret {
     const { firstUseMs, max, maxPerToken } = this.#options
     const full = () => this.#byDigest.size >= max || this.#ofToken(grant.tokenDigest) >= maxPerToken
     if (full()) this.#sweep()
-    if (this.#byDigest.size >= max) throw new Refused('too_many', `${max} SPICE tickets wait for their viewers`)
-    if (full()) throw new Refused('too_many', `one token has ${maxPerToken} SPICE tickets`)
+    if (this.#byDigest.size >= max) throw new Refused('too_many', `${max} SPICE tickets are valid already`)
+    if (full()) throw new Refused('too_many', `the token has ${maxPerToken} SPICE tickets already`)
     this.#byToken.set(grant.tokenDigest, this.#ofToken(grant.tokenDigest) + 1)
     const text = randomBytes(TICKET_BYTES).toString('base64url')
     this.#byDigest.set(sha256Hex(text), new Ticket(grant, performance.now() + firstUseMs))
     return new Secret(text)
   }
 
-  /** Finds the ticket with this text. Takes the same time for missing text. */
+  /** Finds the ticket with this text. Hashes a missing text too, so that the time does not reveal a malformed ticket. */
   find(text: string | undefined): Ticket | undefined {
     return this.#byDigest.get(sha256Hex(text ?? ''))
   }

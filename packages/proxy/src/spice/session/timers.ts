@@ -1,27 +1,27 @@
-/** What ends a native session by the clock: no input, its greatest length, the token's expiry, a viewer that reads nothing. */
+/** The timers that end a native session: idle, maximum duration, the token's expiry, and a viewer that does not read. */
 import { after, MAX_TIMER_MS } from '../../session/after.ts'
 import type { Timing } from '../../timing.ts'
 import type { SpiceSession } from './session.ts'
 
-/** Starts the timers of `session`; they stop when it ends. `expiresAt` is given when the token's expiry counts. */
+/** Starts the session's timers, which stop when it ends. Pass `expiresAt` only if the token's expiry must end it. */
 export function startTimers(session: SpiceSession, timing: Timing, expiresAt?: Date): void {
   const { idleTimeoutMs, maxSessionMs, stalledAfterMs } = timing
-  const ends = [
+  const deadlines = [
     maxSessionMs > 0 && after(maxSessionMs, () => session.end({ reason: 'time_limit' })),
     expiresAt && after(expiresAt.getTime() - Date.now(), () => session.end({ reason: 'token_expired' })),
   ]
-  const looks = [
-    idleTimeoutMs > 0 && setInterval(() => endIdle(session, idleTimeoutMs), lookEvery(idleTimeoutMs)),
-    setInterval(() => endStalled(session, stalledAfterMs), lookEvery(stalledAfterMs)),
+  const checks = [
+    idleTimeoutMs > 0 && setInterval(() => endIdle(session, idleTimeoutMs), intervalFor(idleTimeoutMs)),
+    setInterval(() => endStalled(session, stalledAfterMs), intervalFor(stalledAfterMs)),
   ]
   session.ended.then(() => {
-    for (const end of ends) if (end) end[Symbol.dispose]()
-    for (const look of looks) if (look) clearInterval(look)
+    for (const deadline of deadlines) if (deadline) deadline[Symbol.dispose]()
+    for (const check of checks) if (check) clearInterval(check)
   })
 }
 
-/** Often enough to be late by a tenth at most. */
-const lookEvery = (ms: number) => Math.min(Math.max(Math.floor(ms / 10), 50), MAX_TIMER_MS)
+/** The interval for checks of a timeout: a tenth of it, so that the session ends at most 10 % late. */
+const intervalFor = (timeoutMs: number) => Math.min(Math.max(Math.floor(timeoutMs / 10), 50), MAX_TIMER_MS)
 
 function endIdle(session: SpiceSession, idleTimeoutMs: number): void {
   if (performance.now() - session.lastInputMs >= idleTimeoutMs) session.end({ reason: 'idle' })

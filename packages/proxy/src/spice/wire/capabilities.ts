@@ -7,7 +7,7 @@ import { type ChannelName, commonCapabilities, type HeaderFormat, mainCapabiliti
 
 const { authSelection, authSpice, authSasl, miniHeader } = commonCapabilities
 
-/** What spice-server 0.15 answers on each channel. A channel without words has none, not a zero. */
+/** The channel capabilities that spice-server 0.15 announces. An empty list means no capability word, unlike `[0]`. */
 export const serverCapabilities = {
   main: [0x0f],
   display: [0x1052],
@@ -21,24 +21,27 @@ export const serverCapabilities = {
   webdav: [0x01],
 } as const satisfies Record<ChannelName, Capabilities>
 
-/** The common capabilities that the client is answered: its own choices, a ticket, and never SASL. */
+/** Returns the common capabilities for the reply to the client: those it requested, plus ticket authentication, without SASL. */
 export function commonForClient(client: Capabilities): Capabilities {
   return [(word(client, 0) & (authSelection | miniHeader)) | authSpice]
 }
 
-/** The client's common capabilities as the hypervisor hears them: SASL would make it send no key. */
+/**
+ * Returns the client's common capabilities for the hypervisor. Removes SASL: a hypervisor that selects SASL sends no
+ * public key for the ticket.
+ */
 export function commonForHypervisor(client: Capabilities): Capabilities {
   return [((word(client, 0) & ~authSasl) | authSpice) >>> 0, ...client.slice(1)]
 }
 
 export interface MainChannelRules {
-  /** Whether the hypervisor shall tell the guest's name and UUID even if the client cannot read them. */
+  /** Whether to request the guest's name and UUID even if the client does not support these messages. */
   readonly identify: boolean
   /** Whether the client may follow a live migration. */
   readonly migrate: boolean
 }
 
-/** The client's words for the main channel as the hypervisor hears them. */
+/** Returns the client's capabilities of the main channel for the hypervisor. */
 export function mainForHypervisor(client: Capabilities, { identify, migrate }: MainChannelRules): Capabilities {
   const { nameAndUuid, semiSeamlessMigration, seamlessMigration } = mainCapabilities
   const added = identify ? nameAndUuid : 0
@@ -46,13 +49,16 @@ export function mainForHypervisor(client: Capabilities, { identify, migrate }: M
   return [((word(client, 0) & ~removed) | added) >>> 0, ...client.slice(1)]
 }
 
-/** Whether bits of the first word are all set. */
+/** Whether all of `bits` are set in the first word. */
 export const has = (capabilities: Capabilities, bits: number): boolean => (word(capabilities, 0) & bits) === bits
 
-/** Both ends take their header from the other's word; the rules above keep the two legs alike. */
+/**
+ * The header format of both legs. Each leg negotiates MINI_HEADER separately; the functions above forward the client's bit
+ * unchanged in both directions, so the legs agree.
+ */
 export const headerFormat = (client: Capabilities): HeaderFormat => (has(client, miniHeader) ? 'mini' : 'full')
 
-/** The words of `promised` that `real` lacks, or nothing. */
+/** Returns the bits of each word in `promised` that `real` lacks, or `undefined` if it lacks none. */
 export function lacking(promised: Capabilities, real: Capabilities): Capabilities | undefined {
   const missing = promised.map((bits, i) => (bits & ~word(real, i)) >>> 0)
   return missing.some((bits) => bits !== 0) ? missing : undefined

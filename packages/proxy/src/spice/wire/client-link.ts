@@ -1,4 +1,4 @@
-/** The client's side of a link: what it asks for, and the ticket that it shows. */
+/** Reads the client's link message and ticket, and builds the reply. */
 import { commonForClient, has, serverCapabilities } from './capabilities.ts'
 import {
   buildLinkReply,
@@ -13,12 +13,12 @@ import { type ChannelName, channelName, commonCapabilities, MAGIC, MECHANISM_SPI
 import type { SocketReader } from './socket-reader.ts'
 import type { TicketKey } from './ticket-keys.ts'
 
-/** A link for a channel that exists. */
+/** A link message whose channel type is known. */
 export interface ClientLink extends LinkMessage {
   readonly name: ChannelName
 }
 
-/** A browser, or something else that speaks HTTP, found the port. */
+/** Thrown when a client sends an HTTP request to the SPICE port. */
 export class SpeaksHttp extends Error {
   override readonly name = 'SpeaksHttp'
 }
@@ -27,7 +27,7 @@ export class SpeaksHttp extends Error {
 export async function readLink(reader: SocketReader): Promise<ClientLink> {
   const start = await reader.read(MAGIC.length)
   if (/^(GET|HEAD|POST|PUT|OPTI|CONN|DELE|PATC) ?$/.test(start.toString('latin1')))
-    throw new SpeaksHttp('it speaks HTTP')
+    throw new SpeaksHttp('the client sent an HTTP request')
   // Check the magic before awaiting more bytes: a client of another protocol may send none.
   if (!start.equals(MAGIC)) throw new LinkFault('invalid_magic', `begins with ${start.toString('hex')}`)
   const header = Buffer.concat([start, await reader.read(HEADER_BYTES - MAGIC.length)])
@@ -37,7 +37,7 @@ export async function readLink(reader: SocketReader): Promise<ClientLink> {
   return { ...message, name }
 }
 
-/** The reply that lets the client go on to its ticket. */
+/** Builds the reply that accepts the link. The client sends its ticket next. */
 export function replyTo({ common, name }: ClientLink, key: TicketKey): Buffer {
   return buildLinkReply({
     publicKey: key.publicKey,

@@ -1,18 +1,18 @@
 /**
- * SPICE messages out of a stream: headers are read, bodies pass in the pieces in which they came. Nothing is held back
- * but a header that is not complete yet, so memory does not depend on what a peer announces.
+ * Splits a stream into SPICE messages. Parses headers and passes bodies on in the pieces in which they arrive. Buffers only
+ * incomplete headers, so memory use does not depend on the sizes that a peer announces.
  */
 import type { HeaderFormat } from './protocol.ts'
 
 export interface MessageHeader {
   readonly type: number
-  /** Bytes of the body: up to 2³²−1, whatever the peer says. */
+  /** The body's size in bytes as the peer announced it: up to 2³²−1. */
   readonly size: number
-  /** Where the sub-messages are listed; 0: there are none. The mini header has no such list. */
+  /** The offset of the list of sub-messages, or 0 without sub-messages. Always 0 with the mini header. */
   readonly subList: number
 }
 
-/** Part of one message, never of two. Header bytes come first and in one piece. */
+/** A part of one message. The first piece contains the whole header. */
 export interface Piece {
   readonly message: MessageHeader
   readonly bytes: Buffer
@@ -34,12 +34,12 @@ export class Framer {
     this.#format = format
   }
 
-  /** Whether the stream stands between two messages: where it may end. */
+  /** Whether the stream is between two messages, so that it may end here. */
   get atBoundary(): boolean {
     return this.#message === undefined && this.#partial.length === 0
   }
 
-  /** The pieces that `chunk` completes. They share its memory. */
+  /** Yields the pieces in `chunk`. A piece shares the chunk's memory unless its header began in an earlier chunk. */
   *push(chunk: Buffer): Generator<Piece, void> {
     let rest = chunk
     while (rest.length > 0) {
@@ -77,7 +77,7 @@ export class Framer {
   }
 }
 
-/** The header of a message whose body has another size now. @param original the message as it came, header first */
+/** Replaces a message's body and updates the size in its header. @param original the original message with its header */
 export function withBody(original: Buffer, body: Buffer, format: HeaderFormat): Buffer {
   const header = Buffer.from(original.subarray(0, headerBytes[format]))
   header.writeUInt32LE(body.length, format === 'mini' ? 2 : 10)

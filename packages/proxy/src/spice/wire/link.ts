@@ -1,25 +1,25 @@
 /**
- * The link messages that open every SPICE connection: parsed and built, byte by byte. All integers are little endian.
- * Source: spice-protocol's `spice/protocol.h`; the limits are those of spice-server, or narrower.
+ * Parses and builds the link messages that open every SPICE connection. All integers are little endian.
+ * Source: spice-protocol's `spice/protocol.h`; the limits are those of spice-server, or stricter.
  */
 import { type LinkErrorName, linkErrors, MAGIC, MAJOR_VERSION, MINOR_VERSION } from './protocol.ts'
 
-/** `REDQ`, major, minor, size: before every link message and reply. */
+/** The header of every link message and reply: `REDQ`, major version, minor version, size of the body. */
 export const HEADER_BYTES = 16
-/** The RSA key of a reply: a DER SubjectPublicKeyInfo of 1024 bits. */
+/** The RSA key in a reply: a DER SubjectPublicKeyInfo with a 1024-bit modulus. */
 export const PUBLIC_KEY_BYTES = 162
-/** A ticket under that key. */
+/** A ticket that is encrypted with such a key. */
 export const ENCRYPTED_TICKET_BYTES = 128
-/** What follows the header, without capabilities. */
+/** The size of the body without capabilities. */
 const MESSAGE_BYTES = 18
 const REPLY_BYTES = 4 + PUBLIC_KEY_BYTES + 12
 const MAX_BODY_BYTES = 4096
 const MAX_WORDS = 32
 
-/** 32-bit words of capability bits, as many as the sender has. */
+/** Capability bits as 32-bit words. Each sender chooses the number of words. */
 export type Capabilities = readonly number[]
 
-/** What a client asks for with one connection. */
+/** A client's request for one channel. */
 export interface LinkMessage {
   /** 0 for the main channel of a new session, else the session's id. */
   readonly connectionId: number
@@ -29,7 +29,7 @@ export interface LinkMessage {
   readonly channel: Capabilities
 }
 
-/** What a server answers. An error reply has neither key nor capabilities. */
+/** A server's reply. An error reply has neither key nor capabilities. */
 export interface LinkReply {
   readonly error: number
   readonly publicKey: Buffer
@@ -37,19 +37,19 @@ export interface LinkReply {
   readonly channel: Capabilities
 }
 
-/** Thrown for a malformed link. `answer` is the link error for its sender. */
+/** Thrown for a malformed link. `linkError` is the error for its sender. */
 export class LinkFault extends Error {
   override readonly name = 'LinkFault'
-  readonly answer: LinkErrorName
+  readonly linkError: LinkErrorName
 
-  constructor(answer: LinkErrorName, detail: string) {
+  constructor(linkError: LinkErrorName, detail: string) {
     super(detail)
-    this.answer = answer
+    this.linkError = linkError
   }
 }
 
 /**
- * The size of what follows a client's header.
+ * Parses a client's header and returns the size of the body that follows.
  * @param header the first 16 bytes
  * @throws LinkFault
  */
@@ -57,12 +57,12 @@ export function parseClientHeader(header: Buffer): number {
   return parseHeader(header, MESSAGE_BYTES)
 }
 
-/** The size of what follows a server's header. @throws LinkFault */
+/** Parses a server's header and returns the size of the body that follows. @throws LinkFault */
 export function parseServerHeader(header: Buffer): number {
   return parseHeader(header, REPLY_BYTES)
 }
 
-/** @param body what follows the header, whole. @throws LinkFault */
+/** @param body the whole body, without the header. @throws LinkFault */
 export function parseLinkMessage(body: Buffer): LinkMessage {
   requireLength(body, MESSAGE_BYTES)
   return {
@@ -73,7 +73,7 @@ export function parseLinkMessage(body: Buffer): LinkMessage {
   }
 }
 
-/** @param body what follows the header, whole. @throws LinkFault */
+/** @param body the whole body, without the header. @throws LinkFault */
 export function parseLinkReply(body: Buffer): LinkReply {
   requireLength(body, REPLY_BYTES)
   const error = body.readUInt32LE(0)
@@ -82,7 +82,7 @@ export function parseLinkReply(body: Buffer): LinkReply {
   return { error, publicKey, ...parseCapabilities(body, 4 + PUBLIC_KEY_BYTES, REPLY_BYTES) }
 }
 
-/** A link message with its header. */
+/** Builds a link message with its header. */
 export function buildLinkMessage({ connectionId, channelType, channelId, common, channel }: LinkMessage): Buffer {
   const fixed = Buffer.alloc(6)
   fixed.writeUInt32LE(connectionId, 0)
@@ -91,20 +91,20 @@ export function buildLinkMessage({ connectionId, channelType, channelId, common,
   return withHeader(Buffer.concat([fixed, capabilities(common, channel, MESSAGE_BYTES)]))
 }
 
-/** A reply that accepts the link, with its header. */
+/** Builds a reply that accepts the link, with its header. */
 export function buildLinkReply({ publicKey, common, channel }: Omit<LinkReply, 'error'>): Buffer {
   if (publicKey.length !== PUBLIC_KEY_BYTES) throw new RangeError(`the RSA key has ${publicKey.length} bytes`)
   return withHeader(Buffer.concat([u32(linkErrors.ok), publicKey, capabilities(common, channel, REPLY_BYTES)]))
 }
 
-/** A reply that refuses the link: all but the error is zero. */
+/** Builds a reply that refuses the link: every field except the error code is zero. */
 export function buildLinkErrorReply(error: LinkErrorName): Buffer {
   const body = Buffer.alloc(REPLY_BYTES)
   body.writeUInt32LE(linkErrors[error], 0)
   return withHeader(body)
 }
 
-/** The result after a ticket. */
+/** Builds the result that a server sends after it has checked the ticket. */
 export const buildResult = (error: LinkErrorName): Buffer => u32(linkErrors[error])
 
 export function u32(value: number): Buffer {
@@ -125,7 +125,7 @@ function parseHeader(header: Buffer, minBodyBytes: number): number {
 
 function parseCapabilities(body: Buffer, at: number, minOffset: number): Pick<LinkMessage, 'common' | 'channel'> {
   const [commons, channels, offset] = [body.readUInt32LE(at), body.readUInt32LE(at + 4), body.readUInt32LE(at + 8)]
-  // Bounded before anything is computed with them.
+  // Check the counts before computing sizes from them.
   if (commons > MAX_WORDS || channels > MAX_WORDS)
     throw new LinkFault('invalid_data', `${commons} and ${channels} words`)
   if (offset < minOffset || offset > body.length) throw new LinkFault('invalid_data', `capabilities at ${offset}`)

@@ -1,18 +1,18 @@
-/** Messages of the main channel that a proxy reads or rewrites; bodies only, without their headers. */
+/** Parses and builds the bodies (without headers) of the main channel's messages that a proxy reads or rewrites. */
 import { type ChannelName, channelName, channelTypes } from './protocol.ts'
 
-/** A message that is not what its type says. */
+/** Thrown when a message's body does not match its type. */
 export class MalformedMessage extends Error {
   override readonly name = 'MalformedMessage'
 }
 
-/** The session id in MAIN_INIT, with which the client opens all further channels. */
+/** Returns the session id in MAIN_INIT. The client sends it to open further channels. */
 export function parseInit(body: Buffer): number {
   requireBytes(body, 32, 'INIT')
   return body.readUInt32LE(0)
 }
 
-/** MAIN_NAME: the guest's name. */
+/** Returns the guest's name in MAIN_NAME. */
 export function parseName(body: Buffer): string {
   requireBytes(body, 4, 'NAME')
   const length = body.readUInt32LE(0)
@@ -20,13 +20,13 @@ export function parseName(body: Buffer): string {
   return body.toString('utf8', 4, 4 + length).replace(/\0.*$/s, '')
 }
 
-/** MAIN_UUID: the guest's UUID, in lower case. */
+/** Returns the guest's UUID in MAIN_UUID, in lower case. */
 export function parseUuid(body: Buffer): string {
   requireBytes(body, 16, 'UUID')
   return body.toString('hex', 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }
 
-/** CHANNELS_LIST without the channels that are hidden. */
+/** Removes hidden channels from CHANNELS_LIST. */
 export function hideChannels(body: Buffer, hidden: ReadonlySet<ChannelName>): Buffer {
   requireBytes(body, 4, 'CHANNELS_LIST')
   const count = body.readUInt32LE(0)
@@ -39,29 +39,29 @@ export function hideChannels(body: Buffer, hidden: ReadonlySet<ChannelName>): Bu
   return Buffer.concat([head, ...shown])
 }
 
-/** Whether a channel type is hidden; main never is. */
+/** Whether a channel type is hidden. The main channel cannot be hidden. */
 export function isHidden(type: number, hidden: ReadonlySet<ChannelName>): boolean {
   const name = channelName(type)
   return name !== undefined && type !== channelTypes.main && hidden.has(name)
 }
 
-/** Where a migration leads, as MIGRATE_BEGIN, MIGRATE_BEGIN_SEAMLESS and MIGRATE_SWITCH_HOST tell the client. */
+/** The target of a live migration in MIGRATE_BEGIN, MIGRATE_BEGIN_SEAMLESS or MIGRATE_SWITCH_HOST. */
 export interface MigrationTarget {
-  /** 0: none. */
+  /** 0 if the target has no such port. */
   readonly port: number
-  /** 0: none. */
+  /** 0 if the target has no such port. */
   readonly tlsPort: number
   readonly host: string
-  /** The subject that the certificate must have; empty: its host name counts. */
+  /** The subject that the certificate must have. If empty, the client verifies the host name instead. */
   readonly subject: string
-  /** Of MIGRATE_BEGIN_SEAMLESS alone. */
+  /** The migration protocol's version. Only in MIGRATE_BEGIN_SEAMLESS. */
   readonly version?: number
 }
 
 const FIXED_BYTES = 20
 const MAX_TEXT_BYTES = 1024
 
-/** @param seamless whether the message is MIGRATE_BEGIN_SEAMLESS, which has a version. @throws MalformedMessage */
+/** @param seamless whether the message is MIGRATE_BEGIN_SEAMLESS, which contains a version. @throws MalformedMessage */
 export function parseMigrationTarget(body: Buffer, seamless: boolean): MigrationTarget {
   requireBytes(body, FIXED_BYTES + (seamless ? 4 : 0), 'MIGRATE')
   return {
@@ -73,7 +73,7 @@ export function parseMigrationTarget(body: Buffer, seamless: boolean): Migration
   }
 }
 
-/** The body that says `target`. Without a subject there is no pointer to one. */
+/** Builds the body for a target. An empty subject has offset and length 0. */
 export function buildMigrationTarget({ port, tlsPort, host, subject, version }: MigrationTarget): Buffer {
   const texts = [host, subject].map((text) => (text === '' ? Buffer.alloc(0) : Buffer.from(`${text}\0`)))
   const head = Buffer.alloc(FIXED_BYTES + (version === undefined ? 0 : 4))

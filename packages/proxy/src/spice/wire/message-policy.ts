@@ -1,12 +1,12 @@
 /**
- * Which messages a client may send, by header alone. Whatever is not listed ends the channel: some messages that are
- * legal only while a machine migrates, or have an absurd size, end or corrupt the hypervisor's process.
- * Source: spice-protocol 0.14 and what spice-gtk 0.42 sends.
+ * An allow-list of client messages, by their headers. It protects the hypervisor's process, which some messages crash or
+ * corrupt: those that are legal only during a live migration, and those with an absurd size.
+ * Source: spice-protocol 0.14, and the messages that spice-gtk 0.42 sends.
  */
 import type { MessageHeader } from './framing.ts'
 import { type ChannelName, channelNames } from './protocol.ts'
 
-/** By message type: the most bytes that the body of a correct client has. */
+/** The maximum body size that a correct client sends, by message type. */
 type MaxBytes = Readonly<Record<number, number>>
 
 const KiB = 1024
@@ -19,9 +19,9 @@ const commonWhileMigrating: MaxBytes = { 4: 0, 5: 16 * MiB }
 /** MIGRATE_CONNECTED, MIGRATE_CONNECT_ERROR, MIGRATE_END, MIGRATE_DST_DO_SEAMLESS, MIGRATE_CONNECTED_SEAMLESS. */
 const mainWhileMigrating: MaxBytes = { 102: 0, 103: 0, 109: 0, 110: 4, 111: 0 }
 
-/** DATA and COMPRESSED_DATA of a device that is redirected as bytes. */
+/** DATA and COMPRESSED_DATA of channels that redirect a device as a byte stream. */
 const vmc: MaxBytes = { 101: 16 * MiB, 102: 16 * MiB }
-/** PORT_EVENT besides. */
+/** Those and PORT_EVENT. */
 const port: MaxBytes = { ...vmc, 201: 1 }
 
 const own = {
@@ -51,16 +51,18 @@ const always = forChannels((name) => rulesOf(common, own[name]))
 const whileMigrating = forChannels((name) => rulesOf(commonWhileMigrating, name === 'main' ? mainWhileMigrating : {}))
 
 /**
- * Why a client's message may not pass, or `undefined` when it may.
- * @param migrating whether the machine of this session migrates at the moment
+ * Returns the reason why a client's message is forbidden, or `undefined` if it is allowed.
+ * @param migrating whether the session's instance is migrating now
  */
 export function objection(channel: ChannelName, message: MessageHeader, migrating: boolean): string | undefined {
   const { type, size, subList } = message
   const special = whileMigrating[channel].get(type)
   const maxBytes = always[channel].get(type) ?? (migrating ? special : undefined)
   if (maxBytes === undefined) {
-    return special === undefined ? 'this channel has no such message' : 'only while the machine migrates'
+    return special === undefined
+      ? 'clients never send this message on this channel'
+      : 'this message is allowed only during a live migration'
   }
-  if (size > maxBytes) return `a body of ${size} bytes, where at most ${maxBytes} are right`
-  return subList === 0 ? undefined : 'it carries sub-messages'
+  if (size > maxBytes) return `a body of ${size} bytes, the maximum is ${maxBytes}`
+  return subList === 0 ? undefined : 'the message contains sub-messages'
 }

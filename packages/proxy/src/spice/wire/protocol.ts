@@ -1,11 +1,11 @@
-/** Names and numbers of the SPICE protocol (spice-protocol 0.14, major version 2), as far as a proxy must know them. */
+/** The constants of the SPICE protocol that a proxy needs (spice-protocol 0.14, major version 2). */
 
 /** `REDQ`: the first four bytes of every link header. */
 export const MAGIC = Buffer.from('REDQ')
 export const MAJOR_VERSION = 2
 export const MINOR_VERSION = 2
 
-/** Channel types by name. A tunnel (7) has no use any more and is refused. */
+/** Channel types by name. The obsolete tunnel channel (7) is missing, so it is refused. */
 export const channelTypes = {
   main: 1,
   display: 2,
@@ -24,10 +24,10 @@ export const channelNames = Object.keys(channelTypes) as ChannelName[]
 
 const namesByType = new Map<number, ChannelName>(channelNames.map((name) => [channelTypes[name], name]))
 
-/** The name of a channel type, or `undefined` for one that is refused. */
+/** Returns the name of a channel type, or `undefined` for an unknown type, which is refused. */
 export const channelName = (type: number): ChannelName | undefined => namesByType.get(type)
 
-/** `SpiceLinkErr`: in a link reply, and as the result after the ticket. */
+/** `SpiceLinkErr`: sent in a link reply, and as the result after the ticket. */
 export const linkErrors = {
   ok: 0,
   error: 1,
@@ -43,7 +43,7 @@ export const linkErrors = {
 
 export type LinkErrorName = keyof typeof linkErrors
 
-/** A link error for people who read logs. */
+/** Formats a link error for the log. */
 export function linkErrorText(code: number): string {
   const name = Object.entries(linkErrors).find(([, number]) => number === code)?.[0]
   return name === undefined ? `link error ${code}` : `link error ${code} (${name})`
@@ -64,12 +64,12 @@ export const mainCapabilities = {
   seamlessMigration: 1 << 3,
 } as const
 
-/** The authentication mechanism after `AUTH_SELECTION`: a ticket. */
+/** The number of the ticket mechanism, which a client sends if both sides support `AUTH_SELECTION`. */
 export const MECHANISM_SPICE = 1
 
-/** Message types of the hypervisor that a proxy reads. */
+/** The types of hypervisor messages that the proxy reads. */
 export const serverMessages = {
-  /** On every channel: the session moves to the migration's target. */
+  /** Sent on every channel when the session moves to the migration's target. */
   migrate: 1,
   main: {
     migrateBegin: 101,
@@ -84,5 +84,5 @@ export const serverMessages = {
   },
 } as const
 
-/** How messages are framed: 6 bytes, or 18 with a serial number and a list of sub-messages. */
+/** The format of message headers: 6 bytes, or 18 bytes with a serial number and a list of sub-messages. */
 export type HeaderFormat = 'mini' | 'full'

@@ -1,15 +1,15 @@
 /**
- * Reads a socket by hand, in paused mode: whatever is not asked for stays in the stream, so that a handshake can be
- * followed by a relay without a byte lost. Deadlines destroy the socket, which ends every wait.
+ * Reads a socket in paused mode: bytes that no call has requested stay in the stream, so the relay can take over after the
+ * handshake without losing any. It has no timeouts: a caller destroys the socket at its deadline, and pending reads reject.
  */
 import type { Duplex } from 'node:stream'
 
-/** The other side ended, or the connection broke, in the middle of what was awaited. */
+/** Thrown when the connection ends or fails before the requested bytes have arrived. */
 export class SocketEnded extends Error {
   override readonly name = 'SocketEnded'
 }
 
-/** One reader per socket, one read at a time. It takes the `readable` events of the socket for itself. */
+/** Only one reader per socket, and one read at a time. Consumes the socket's `readable` events. */
 export class SocketReader {
   readonly #socket: Duplex
   #news = Promise.withResolvers<void>()
@@ -33,37 +33,37 @@ export class SocketReader {
     })
   }
 
-  /** What broke the connection, if anything did. */
+  /** The socket's first error, if any. */
   get failure(): Error | undefined {
     return this.#failure
   }
 
-  /** The next `length` bytes. @throws SocketEnded */
+  /** Reads exactly `length` bytes. @throws SocketEnded */
   async read(length: number): Promise<Buffer> {
     if (length === 0) return Buffer.alloc(0)
     for (;;) {
       const news = this.#news.promise
       const bytes = this.#socket.read(length) as Buffer | null
       if (bytes?.length === length) return bytes
-      if (bytes !== null || this.#ended) throw this.#endedIn(`${length} bytes`)
+      if (bytes !== null || this.#ended) throw this.#endedBefore(`${length} bytes`)
       await news
     }
   }
 
-  /** Whatever has arrived, or `undefined` once the stream is at its end. @throws SocketEnded when it broke */
+  /** Reads all bytes that have arrived. Returns `undefined` at the end of the stream. @throws SocketEnded after an error */
   async readSome(): Promise<Buffer | undefined> {
     for (;;) {
       const news = this.#news.promise
       const bytes = this.#socket.read() as Buffer | null
       if (bytes !== null) return bytes
-      if (this.#failure) throw this.#endedIn('messages')
+      if (this.#failure) throw this.#endedBefore('the next message')
       if (this.#ended) return undefined
       await news
     }
   }
 
-  #endedIn(what: string): SocketEnded {
+  #endedBefore(expected: string): SocketEnded {
     const options = this.#failure ? { cause: this.#failure } : {}
-    return new SocketEnded(`the connection ended where ${what} were awaited`, options)
+    return new SocketEnded(`the connection ended before ${expected} arrived`, options)
   }
 }

@@ -1,13 +1,14 @@
 /**
- * Tickets under RSA: the proxy's own keys, and the encryption for a hypervisor. The protocol fixes 1024 bits and OAEP
- * with SHA-1; under TLS nothing rests on it.
+ * Decrypts clients' tickets with the proxy's RSA keys, and encrypts tickets for hypervisors. The protocol fixes 1024-bit
+ * keys and OAEP with SHA-1, so confidentiality must come from TLS.
  */
 import { constants, createPublicKey, generateKeyPair, type KeyObject, privateDecrypt, publicEncrypt } from 'node:crypto'
 import { promisify } from 'node:util'
 import { PUBLIC_KEY_BYTES } from './link.ts'
 
-/** One key: its public half as a link reply carries it. */
+/** An RSA key pair for tickets. */
 export interface TicketKey {
+  /** DER, as sent in a link reply. */
   readonly publicKey: Buffer
   /**
    * Decrypts a ticket. Returns `undefined` if it was encrypted with another key, is not NUL-terminated, or is not 1–60
@@ -23,14 +24,14 @@ export interface TicketKeys extends Disposable {
 
 const MODULUS_BITS = 1024
 const RENEW_AFTER_MS = 3_600_000
-/** What spice-gtk takes. */
+/** The tickets that spice-gtk can send. */
 const TICKET = /^[\x20-\x7e]{1,60}$/
 const OAEP = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' } as const
 
 /**
- * Makes the first key, and another one every hour. Keys are neither logged nor stored.
+ * Creates a key now and replaces it every hour. Keys are never logged or stored.
  * @param failed called when a later key cannot be created; the current one is kept
- * @throws Error when this host makes no such keys, as in FIPS mode
+ * @throws Error if this host cannot create such keys, for example in FIPS mode
  */
 export async function createTicketKeys(
   failed: (cause: unknown) => void,
@@ -50,9 +51,9 @@ export async function createTicketKeys(
 }
 
 /**
- * A ticket as a hypervisor expects it.
- * @param publicKey the 162 bytes of its link reply
- * @param ticket at most 85 ASCII characters; empty where ticketing is off
+ * Encrypts a ticket for a hypervisor.
+ * @param publicKey the 162 bytes from its link reply
+ * @param ticket at most 85 ASCII characters; empty if ticketing is off
  * @throws Error for a malformed key
  */
 export function encryptTicket(publicKey: Buffer, ticket: string): Buffer {
@@ -64,7 +65,7 @@ async function firstKey(): Promise<TicketKey> {
   try {
     return await makeKey()
   } catch (cause) {
-    throw new Error('Native SPICE needs RSA keys of 1024 bits, which this host does not make (FIPS mode?)', { cause })
+    throw new Error('Native SPICE needs 1024-bit RSA keys, but this host cannot create them (FIPS mode?)', { cause })
   }
 }
 
@@ -84,7 +85,7 @@ function decrypted(key: KeyObject, encrypted: Buffer): Buffer | undefined {
   }
 }
 
-/** spice-server compares C strings: what stands before the first NUL counts. */
+/** Returns the text before the first NUL, since spice-server compares tickets as C strings. */
 function ticketOf(plain: Buffer | undefined): string | undefined {
   const end = plain?.indexOf(0) ?? -1
   const text = end < 0 ? '' : plain!.toString('latin1', 0, end)
