@@ -1,4 +1,4 @@
-/** What Prometheus learns: counts and spans only. No label names a token, a user, an instance or an address. */
+/** Metrics for Prometheus: counts and durations. No label names a token, a user, an instance or an address. */
 import type { RefusalName } from '@oriel/contract'
 import * as prom from 'prom-client'
 import type { Authority } from './authority/authority.ts'
@@ -7,10 +7,10 @@ import { Refused } from './refused.ts'
 import type { BufferBudget } from './session/buffer-budget.ts'
 import type { OpenSession } from './session/open-session.ts'
 
-/** What waits for somebody else on the way to a console. */
+/** A step towards a console that waits for another service. */
 export type TimedStep = 'authority' | 'names' | 'validation' | 'dial' | 'handshake'
 
-/** Told of every piece that is relayed. */
+/** Counts the bytes of every relayed chunk. */
 export interface ByteCount {
   toClient(bytes: number): void
   toConsole(bytes: number): void
@@ -18,21 +18,19 @@ export interface ByteCount {
 
 export interface ProxyMetrics {
   readonly registry: prom.Registry
-  /** A connect was admitted, or refused and why. */
+  /** Counts a connect by its result. */
   admission(result: RefusalName | 'admitted'): void
   sessionOpened(type: string): void
   sessionEnded(type: string, reason: string): void
-  /** Counts the bytes of one console type; ask once for each session. */
+  /** Returns the counter of a console type; call once for each session. */
   counter(type: string): ByteCount
-  /** Runs `work` and records how long it took, and how it ended. */
+  /** Runs `work` and records its duration and result. */
   timed<T>(step: TimedStep, type: string, work: () => Promise<T>): Promise<T>
 }
 
-/** Where figures are read when somebody asks for them. */
+/** Where gauges are read at each scrape. */
 export interface MetricSources {
-  /** The sessions that are open. */
   readonly sessions: () => readonly OpenSession[]
-  /** What waits for clients, and how much may. */
   readonly budget?: Pick<BufferBudget, 'maxBytes'>
   readonly breaker?: Authority['breaker']
   readonly namesBreaker?: Authority['namesBreaker']
@@ -83,14 +81,11 @@ function stopwatches(registers: prom.Registry[]): ProxyMetrics['timed'] {
       registers,
     })
   const histograms = {
-    authority: histogram('authority', 'What a token means: how long the authority took to say so.'),
-    names: histogram('names', 'What the instance is called: how long the authority took to say so.'),
-    validation: histogram(
-      'validation',
-      'How long the authority took to confirm that a console belongs to its instance.',
-    ),
+    authority: histogram('authority', 'Token look-ups at the authority.'),
+    names: histogram('names', "Look-ups of the instance's names at the authority."),
+    validation: histogram('validation', 'Confirmations by the authority that a console belongs to its instance.'),
     dial: histogram('dial', 'Connecting to the hypervisor.'),
-    handshake: histogram('handshake', "The hypervisor's handshake, before the client hears anything."),
+    handshake: histogram('handshake', "The hypervisor's handshake, before the client gets a response."),
   } satisfies Record<TimedStep, unknown>
   return async (step, type, work) => {
     const stop = histograms[step].startTimer({ type })
@@ -99,14 +94,14 @@ function stopwatches(registers: prom.Registry[]): ProxyMetrics['timed'] {
       stop({ result: 'ok' })
       return result
     } catch (error) {
-      // An error that is not a refusal: the client left before the console was open.
+      // Errors other than refusals come from the abort signal: the client left before the console was open.
       stop({ result: error instanceof Refused ? error.refusal : 'left' })
       throw error
     }
   }
 }
 
-/** Plain sums, which become a metric only when somebody reads it: the relay counts every piece. */
+/** Adds to plain numbers, which become metrics only at a scrape, because the relay counts every chunk. */
 function byteCounters(registers: prom.Registry[]): ProxyMetrics['counter'] {
   const totals = new Map<string, { to_client: number; to_console: number }>()
   new prom.Counter({
@@ -138,7 +133,7 @@ function byteCounters(registers: prom.Registry[]): ProxyMetrics['counter'] {
 function bufferedGauge(registers: prom.Registry[], { sessions }: MetricSources): void {
   new prom.Gauge({
     name: 'oriel_proxy_buffered_bytes',
-    help: 'Memory that bytes occupy on their way to clients.',
+    help: 'Memory that bytes on their way to clients occupy.',
     labelNames: ['type'],
     registers,
     collect() {
@@ -155,8 +150,9 @@ function bufferedLimitGauge(registers: prom.Registry[], { maxBytes }: Pick<Buffe
 
 const STATES = ['closed', 'open', 'trial'] as const
 const breakers = {
-  authority: 'The circuit breaker before the authority: 1 for its present state. Open: connects are refused unasked.',
-  names: "The circuit breaker before instances' names: 1 for its present state. Open: nobody is asked for them.",
+  authority:
+    'The circuit breaker before the authority: 1 for its present state. Open: connects are refused without a request to the authority.',
+  names: "The circuit breaker before instances' names: 1 for its present state. Open: names are not requested.",
 } as const
 
 function breakerGauge(registers: prom.Registry[], of: keyof typeof breakers, breaker: Pick<Breaker, 'state'>): void {

@@ -1,5 +1,4 @@
-/** The proxy as a whole: put together here, opened in order, closed in order. */
-import { X509Certificate } from 'node:crypto'
+/** Composes the proxy from its parts, starts them in order, and stops them in order. */
 import {
   type AdminListener,
   addressSet,
@@ -10,7 +9,7 @@ import {
 } from '@oriel/runtime'
 import type * as prom from 'prom-client'
 import { type Protection, protectionOf } from './admin/protection.ts'
-import { type SessionControl, sessionRecord, sessionRoutes } from './admin/sessions.ts'
+import { type SessionControl, sessionItem, sessionRoutes } from './admin/sessions.ts'
 import { Limits, type SessionLimits, type Slots } from './admit/limits.ts'
 import { allowedOrigin, anyPort } from './admit/origin.ts'
 import { UnauthenticatedLimits } from './admit/unauthenticated-limits.ts'
@@ -22,8 +21,9 @@ import type { ConnectContext } from './connect/context.ts'
 import { consoleSettings } from './consoles/config.ts'
 import { createConsoles } from './consoles/index.ts'
 import type { ServedConsoleType } from './consoles/kinds.ts'
+import { listenerTls, reloadCertificates } from './listen/certificates.ts'
 import { type ListenerConfig, servedTypes } from './listen/config.ts'
-import { type Listener, type ListenerOptions, type ListenerTls, startListener } from './listen/http.ts'
+import { type Listener, type ListenerOptions, startListener } from './listen/http.ts'
 import { loadPages } from './listen/pages.ts'
 import { createMetrics } from './metrics.ts'
 import { BufferBudget } from './session/buffer-budget.ts'
@@ -36,18 +36,18 @@ import type { Timing } from './timing.ts'
 export interface ProxyDeps {
   /** Checked by the schema and by `refineProxyConfig`. */
   readonly config: ProxyConfig
-  /** Who says what a token means. The proxy closes it. */
+  /** Resolves tokens. The proxy disposes it. */
   readonly authority: Authority
   readonly log: Logger
   /** The folder of built console pages. Default: none, and no page is served. */
   readonly pages?: string | undefined
   /** Whether the authority requires no credentials. Default: whether `authority.auth.method` is `none`. */
   readonly unauthenticated?: boolean | undefined
-  /** Who counts sessions, where that is not this process alone. Default: it is. */
+  /** The slots for sessions, if other processes share them. Default: those of this process. */
   readonly slots?: Slots | undefined
-  /** Time spans other than those of the configuration, such as short ones for tests. */
+  /** Overrides time spans of the configuration. */
   readonly timing?: Partial<Timing>
-  /** Bounds of native SPICE, for tests as well. */
+  /** Overrides bounds of native SPICE. */
   readonly spiceBounds?: Partial<SpiceBounds>
 }
 
@@ -56,16 +56,16 @@ export interface RunningProxy extends AsyncDisposable {
   readonly listeners: readonly { readonly address: string; readonly consoles: readonly ServedConsoleType[] }[]
   /** The bound `host:port`s for native SPICE, if it is served. */
   readonly spice?: { readonly address?: string; readonly tlsAddress?: string }
-  /** The bound `host:port` of the admin listener, when one is configured. */
+  /** The bound `host:port` of the admin listener, if one is configured. */
   readonly admin?: string
   /**
-   * Takes the certificates of a configuration that was read anew; open sessions stay. Whatever else differs in it waits
-   * for the next start.
+   * Applies `reloadableProxyKeys` of a configuration that was read again. Open sessions continue. Other changes take effect
+   * at the next start.
    */
   reload(config: ProxyConfig): void
-  /** What is open at the moment. No entry carries a credential. */
+  /** Returns the open sessions. No entry has a credential. */
   sessions(): readonly SessionView[]
-  /** What an admin listener shows, for one that is elsewhere. */
+  /** The sources of an admin listener, for one that runs in another process. */
   readonly inside: {
     readonly sessions: SessionControl
     readonly registry: prom.Registry
@@ -75,12 +75,12 @@ export interface RunningProxy extends AsyncDisposable {
 }
 
 const MIB = 1024 * 1024
-/** Connections that a listener takes besides consoles: pages, and Upgrades that are not through yet. */
+/** How many connections a listener accepts besides open consoles: requests for pages, and Upgrades in progress. */
 const SPARE_CONNECTIONS = 1024
 
 /**
  * Starts a proxy with the authority of its configuration.
- * @throws ListenError when an address cannot be bound; nothing stays open then
+ * @throws ListenError if an address cannot be bound; nothing stays open then
  */
 export function startProxy(
   config: ProxyConfig,
@@ -90,9 +90,9 @@ export function startProxy(
 }
 
 /**
- * Starts a proxy with the authority that is given. Disposal stops it: `/readyz` answers 503, nothing listens any more,
- * sessions are closed as `draining` within `drain_seconds`, what remains is dropped.
- * @throws ListenError when an address cannot be bound; nothing stays open then
+ * Starts a proxy with the given authority. Disposal stops it: `/readyz` answers 503, listeners close, sessions are closed
+ * as `draining` within `drain_seconds`, and the remaining ones are dropped.
+ * @throws ListenError if an address cannot be bound; nothing stays open then
  */
 export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
   const { config, authority, log } = deps
@@ -131,7 +131,7 @@ export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
     ...(admin ? { admin: admin.address } : {}),
     ...(spice ? { spice: addressesOf(spice) } : {}),
     reload: (next) => {
-      reloadCertificates(listeners, next, log)
+      reloadCertificates(listeners, next.listen, log)
       spice?.reload(next)
     },
     sessions: () => context.sessions.list(),
@@ -230,7 +230,7 @@ function startAdmin(
 /** The sessions of this process. */
 function controlOf(sessions: Sessions): SessionControl {
   return {
-    list: async () => sessions.open().map(sessionRecord),
+    list: async () => sessions.open().map(sessionItem),
     end: async (id) => sessions.end(id, { reason: 'ended' }),
   }
 }
@@ -256,35 +256,4 @@ async function stop(
 function listenerOptions(listen: ListenerConfig): Omit<ListenerOptions, 'unauthenticated'> {
   const { address, base_url: baseUrl, tls, proxy_protocol: proxyProtocol } = listen
   return { address, baseUrl, consoles: servedTypes(listen), tls: tls && listenerTls(tls), proxyProtocol }
-}
-
-const listenerTls = ({ cert, key, min_version, ciphers }: NonNullable<ListenerConfig['tls']>): ListenerTls => ({
-  ...{ cert, key: key.reveal(), minVersion: min_version, ciphers },
-})
-
-/**
- * Certificates are all that changes of listeners while the proxy runs. A pair that is unusable leaves the old one where it
- * is, and so does a listener whose address the configuration has no more, or not as often as before.
- */
-function reloadCertificates(listeners: readonly Listener[], { listen }: ProxyConfig, log: Logger): void {
-  for (const [configured, same] of Map.groupBy(listeners, (listener) => listener.configured)) {
-    const tables = listen.filter(({ address }) => address === configured)
-    if (tables.length === same.length) {
-      for (const [i, listener] of same.entries()) reloadCertificate(listener, tables[i]!, log)
-    } else {
-      log.warn({ listener: configured }, 'which certificate is for this listener is unclear, the old one stays')
-    }
-  }
-}
-
-function reloadCertificate(listener: Listener, { tls }: ListenerConfig, log: Logger): void {
-  if (!tls) return
-  const facts = { listener: listener.address }
-  try {
-    const changed = listener.secure(listenerTls(tls))
-    const { subject, validTo } = new X509Certificate(tls.cert)
-    if (changed) log.info({ ...facts, subject, validTo }, 'certificate replaced')
-  } catch (error) {
-    log.error({ ...facts, err: error }, 'the new certificate is unusable, the old one stays')
-  }
 }

@@ -1,4 +1,4 @@
-/** The one way in which a connect is refused before 101: a catalogue entry for the client, an exact cause for the log. */
+/** Thrown to refuse a connect before 101: with a catalogue entry for the client and an exact cause for the log. */
 import type { RefusalName } from '@oriel/contract'
 
 export class Refused extends Error {
@@ -10,8 +10,8 @@ export class Refused extends Error {
   readonly allow: string | undefined
 
   /**
-   * @param refusal what the client hears
-   * @param detail what the log says; it may name addresses, never a token
+   * @param refusal the catalogue entry whose status and text the client gets
+   * @param detail the exact cause, for the log; it may name addresses, never a token
    */
   constructor(refusal: RefusalName, detail: string, options: RefusedOptions = {}) {
     super(detail, 'cause' in options ? { cause: options.cause } : undefined)

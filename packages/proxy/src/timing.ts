@@ -1,4 +1,4 @@
-/** Every time span of the proxy, in milliseconds, in one place: from the configuration, or a constant with its reason. */
+/** The time spans of the proxy, in milliseconds: from the configuration, or constants with their reasons. */
 export interface Timing {
   readonly dialTimeoutMs: number
   /** The hypervisor's handshake, once it is connected. */

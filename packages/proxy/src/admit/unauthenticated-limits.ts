@@ -38,16 +38,16 @@ export class UnauthenticatedLimits {
     onFull,
     onDisplaced,
   }: UnauthenticatedBounds) {
-    const told = new RateLimit({ perMinute: 1 })
-    const toldOfDisplaced = new RateLimit({ perMinute: 1 })
+    const fullReports = new RateLimit({ perMinute: 1 })
+    const displacedReports = new RateLimit({ perMinute: 1 })
     this.#waiting = new Waiting({
       ...(maxWaiting && { maxWaiting }),
       maxWaitingPerClient,
       onDisplaced: (client) => {
-        if (!toldOfDisplaced.take('')) onDisplaced?.(client)
+        if (!displacedReports.take('')) onDisplaced?.(client)
       },
       onFull: (client) => {
-        if (!told.take(networkOf(client))) onFull(client)
+        if (!fullReports.take(networkOf(client))) onFull(client)
       },
     })
     this.#unknown = new RateLimit({ perMinute: unknownTokensPerMinute })

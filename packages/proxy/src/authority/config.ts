@@ -117,9 +117,9 @@ export const authorityFaults = (config: AuthorityConfig): ConfigFault[] => [
 ]
 
 /** Requires an endpoint: either the key, or a choice from the catalogue that Keystone returns at sign-in. */
-function wrongEndpoint({ endpoint, region, interface: face, auth }: AuthorityConfig): ConfigFault[] {
+function wrongEndpoint({ endpoint, region, interface: endpointInterface, auth }: AuthorityConfig): ConfigFault[] {
   if (endpoint !== undefined) {
-    const choices = Object.entries({ region, interface: face }).filter(([, value]) => value !== undefined)
+    const choices = Object.entries({ region, interface: endpointInterface }).filter(([, value]) => value !== undefined)
     const message =
       'selects an endpoint from the catalogue, but authority.endpoint is given as well; remove one of them'
     return choices.map(([key]) => ({ path: `authority.${key}`, message }))

@@ -31,8 +31,14 @@ export interface DiagnoseOptions {
 export type Diagnose = (cause: unknown) => Diagnosis
 
 /** The keys of a configured authority. */
-export function authorityKeys({ endpoint, region, interface: face, auth }: AuthorityConfig): AuthorityKeys {
-  const chooser = region !== undefined ? 'authority.region' : face !== undefined ? 'authority.interface' : undefined
+export function authorityKeys({
+  endpoint,
+  region,
+  interface: endpointInterface,
+  auth,
+}: AuthorityConfig): AuthorityKeys {
+  const chooser =
+    region !== undefined ? 'authority.region' : endpointInterface !== undefined ? 'authority.interface' : undefined
   return {
     credential: CREDENTIALS[auth.method],
     endpoint: endpoint === undefined && chooser !== undefined ? chooser : 'authority.endpoint',

@@ -4,7 +4,7 @@ export interface FlightOptions<T> {
   /** How long an answer is reused, milliseconds. Rejections are never reused. Default: 0. */
   readonly keepMs?: number
   /** Whether to keep an answer. Default: every one. */
-  readonly keeps?: (answer: T) => boolean
+  readonly keeps?: (value: T) => boolean
   /** The present, milliseconds. Default: the monotonic clock. */
   readonly now?: (() => number) | undefined
 }
@@ -19,12 +19,12 @@ export function shareFlights<T>(options: FlightOptions<T> = {}): Share<T> {
   const { keepMs = 0, keeps = () => true, now = () => performance.now() } = options
   const flights = new Map<string, Promise<T>>()
   /** Kept answers, the oldest first. */
-  const kept = new Map<string, { readonly answer: T; readonly untilMs: number }>()
+  const kept = new Map<string, { readonly value: T; readonly untilMs: number }>()
 
   return (key, ask, anew = false) => {
     dropOld()
     const known = kept.get(key)
-    if (known && !anew) return Promise.resolve(known.answer)
+    if (known && !anew) return Promise.resolve(known.value)
     const flight = flights.get(key) ?? start(key, ask)
     flights.set(key, flight)
     return flight
@@ -32,14 +32,14 @@ export function shareFlights<T>(options: FlightOptions<T> = {}): Share<T> {
 
   function start(key: string, ask: () => Promise<T>): Promise<T> {
     const flight = ask().finally(() => flights.delete(key))
-    if (keepMs > 0) flight.then((answer) => keep(key, answer)).catch(() => {})
+    if (keepMs > 0) flight.then((value) => keep(key, value)).catch(() => {})
     return flight
   }
 
-  function keep(key: string, answer: T): void {
-    if (!keeps(answer)) return
+  function keep(key: string, value: T): void {
+    if (!keeps(value)) return
     kept.delete(key)
-    kept.set(key, { answer, untilMs: now() + keepMs })
+    kept.set(key, { value, untilMs: now() + keepMs })
   }
 
   function dropOld(): void {

@@ -22,10 +22,10 @@ const makers = {
   nova: (config, log) => {
     const { authority } = config
     const needsNames = identityOf(config) === 'enforce'
-    return novaAuthority({ ...reachOf(authority), needsNames, validate: authority.validate, log })
+    return novaAuthority({ ...connectionOf(authority), needsNames, validate: authority.validate, log })
   },
   oriel: ({ authority }, log) =>
-    orielAuthority({ ...reachOf(authority), proxyId: authority.proxy_id ?? newProxyId(), log }),
+    orielAuthority({ ...connectionOf(authority), proxyId: authority.proxy_id ?? newProxyId(), log }),
 } as const satisfies Record<AuthorityConfig['kind'], (config: AuthorityParts, log: Logger) => Authority>
 
 /** Creates the configured authority. */
@@ -49,7 +49,7 @@ export async function authorityOnlineFaults(
 /** Uses a separate proxy_id, so that the check does not disturb a running proxy with the configured one. */
 async function verify(config: AuthorityParts, signal: AbortSignal): Promise<void> {
   if (config.authority.kind === 'oriel')
-    return verifyOriel({ ...reachOf(config.authority), proxyId: newProxyId() }, signal)
+    return verifyOriel({ ...connectionOf(config.authority), proxyId: newProxyId() }, signal)
   await using authority = createAuthority(config, silentLogger())
   await authority.verify?.(signal)
 }
@@ -61,14 +61,14 @@ const newProxyId = () =>
     .slice(0, 50)}-${randomBytes(4).toString('hex')}`
 
 /** The options for requests to an authority: its address, its certificates and the proxy's credential. */
-function reachOf(authority: AuthorityConfig) {
-  const { endpoint, region, interface: face, timeout_ms, cafile, auth } = authority
+function connectionOf(authority: AuthorityConfig) {
+  const { endpoint, region, interface: endpointInterface, timeout_ms, cafile, auth } = authority
   const shared = { timeoutMs: timeout_ms, fetch: authorityFetch(cafile) }
   return {
     ...shared,
     endpoint,
     keys: authorityKeys(authority),
-    auth: authOf(auth, { ...shared, region, interface: face }),
+    auth: authOf(auth, { ...shared, region, interface: endpointInterface }),
   }
 }
 

@@ -14,7 +14,7 @@ import { isAboutOne, judgeService, unusableAnswer } from './verdict.ts'
 
 /** The result of creating a new console. Only `failed` proves nothing about the instance. */
 export type FreshConsole =
-  | { readonly is: 'here'; readonly place: Admission }
+  | { readonly is: 'here'; readonly admission: Admission }
   /** The instance has no such console: every token for it is refused. */
   | { readonly is: 'absent'; readonly refused: Refused }
   /** The credential may not create consoles. */
@@ -35,9 +35,9 @@ export async function freshConsole(
     const { url } = await client.createConsole(instance, type, { signal })
     const token = tokenOf(url)
     if (token === undefined) throw new Error('Nova returned a console URL without a token')
-    const place = admissionOf(await novaConnectInfo(client, token, signal))
-    if (place.instance !== instance) throw new Error('Nova returned a console of another instance')
-    return { is: 'here', place }
+    const admission = admissionOf(await novaConnectInfo(client, token, signal))
+    if (admission.instance !== instance) throw new Error('Nova returned a console of another instance')
+    return { is: 'here', admission }
   } catch (cause) {
     return judgeFresh(cause, diagnose)
   }

@@ -116,7 +116,7 @@ export class NovaValidation {
       asked = true
     }
     const fresh = await this.#ask(admission.instance, type, { onAsk })
-    if (asked || (fresh.is === 'here' && isSamePlace(admission, fresh.place))) return fresh
+    if (asked || (fresh.is === 'here' && isSameAddress(admission, fresh.admission))) return fresh
     return this.#ask(admission.instance, type, { anew: true })
   }
 
@@ -155,16 +155,16 @@ export class NovaValidation {
   async #agreed(claim: ConsoleClaim, fresh: Exclude<FreshConsole, { is: 'forbidden' | 'unknown' }>) {
     if (fresh.is !== 'here') throw fresh.refused
     const { admission, type } = claim
-    if (!isSamePlace(admission, fresh.place)) await this.#requireType(claim)
+    if (!isSameAddress(admission, fresh.admission)) await this.#requireType(claim)
     this.#tokens.of(claim.tokenDigest).type = type
-    if (!isSamePlace(admission, fresh.place)) {
-      const to = `${fresh.place.host}:${fresh.place.port}`
+    if (!isSameAddress(admission, fresh.admission)) {
+      const to = `${fresh.admission.host}:${fresh.admission.port}`
       this.#options.log?.info(
         { instance: admission.instance, type, to },
         'the console has moved: dialling its new address',
       )
     }
-    return movedTo(admission, fresh.place)
+    return movedTo(admission, fresh.admission)
   }
 
   /**
@@ -179,10 +179,10 @@ export class NovaValidation {
       new Refused('wrong_console_type', `the token is for ${other}, the address for ${type}`)
     if (known !== undefined) throw isOf(known)
     const others = INDISTINCT.filter((other) => other !== type)
-    const places = await Promise.all(others.map((other) => this.#ask(admission.instance, other)))
-    for (const [i, fresh] of places.entries()) {
+    const consoles = await Promise.all(others.map((other) => this.#ask(admission.instance, other)))
+    for (const [i, fresh] of consoles.entries()) {
       if (fresh.is === 'failed') throw fresh.refused
-      if (fresh.is === 'here' && isSamePlace(admission, fresh.place)) throw isOf(others[i]!)
+      if (fresh.is === 'here' && isSameAddress(admission, fresh.admission)) throw isOf(others[i]!)
     }
   }
 }
@@ -193,7 +193,7 @@ const INDISTINCT = servedConsoleTypes.filter((type) => kindOf(type).nova !== nul
 const FORBIDDEN =
   'give the service user the role admin, or one that passes context_is_admin and os_compute_api:os-remote-consoles'
 
-const isSamePlace = (a: Admission, b: Admission) => a.host === b.host && a.port === b.port && a.tlsPort === b.tlsPort
+const isSameAddress = (a: Admission, b: Admission) => a.host === b.host && a.port === b.port && a.tlsPort === b.tlsPort
 
 function movedTo({ host: _, port: __, tlsPort: ___, internalAccessPath: ____, ...rest }: Admission, now: Admission) {
   const { host, port, tlsPort, internalAccessPath } = now

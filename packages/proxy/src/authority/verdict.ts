@@ -21,7 +21,7 @@ export interface Verdict {
 }
 
 /** The context of a token look-up. */
-export interface Asked {
+export interface TokenLookUp {
   /** The service's name at the beginning of a sentence: `Nova`. */
   readonly service: string
   readonly diagnose: Diagnose
@@ -33,22 +33,26 @@ export interface Asked {
 }
 
 /** Judges a failed token look-up. */
-export function judgeToken(cause: unknown, asked: Asked): Verdict {
-  const { service } = asked
-  if (isUnknown(cause)) return answer('unknown_token', `${service} knows no such token`, cause)
-  if (isMoved(cause)) return answer('console_moved', "the console has moved from the token's address", cause)
-  if (isMalformed(cause)) return answer('unknown_token', `${service} rejects the token as malformed`, cause)
+export function judgeToken(cause: unknown, lookUp: TokenLookUp): Verdict {
+  const { service } = lookUp
+  if (isUnknown(cause)) return refusedByService('unknown_token', `${service} knows no such token`, cause)
+  if (isMoved(cause)) return refusedByService('console_moved', "the console has moved from the token's address", cause)
+  if (isMalformed(cause)) return refusedByService('unknown_token', `${service} rejects the token as malformed`, cause)
   const unusable = unusableAnswer(cause)
   if (unusable)
-    return answer('console_unreachable', `${service} returned a console that cannot be dialled: ${unusable}`, cause)
-  if (!asked.minted && isClientError(cause)) {
+    return refusedByService(
+      'console_unreachable',
+      `${service} returned a console that cannot be dialled: ${unusable}`,
+      cause,
+    )
+  if (!lookUp.minted && isClientError(cause)) {
     return {
       refused: refused('unknown_token', `the token does not have the form of ${service}'s tokens`, cause),
       evidence: 'none',
     }
   }
-  const verdict = judgeService(cause, asked.diagnose, `${service} did not resolve the token`)
-  return asked.minted || verdict.isRefusal ? verdict : { ...verdict, evidence: 'none' }
+  const verdict = judgeService(cause, lookUp.diagnose, `${service} did not resolve the token`)
+  return lookUp.minted || verdict.isRefusal ? verdict : { ...verdict, evidence: 'none' }
 }
 
 /**
@@ -108,7 +112,7 @@ function tooMany(cause: unknown): ((detail: string) => Refused) | undefined {
   return (detail) => new Refused('authority_unavailable', detail, { cause, headers })
 }
 
-const answer = (name: ConstructorParameters<typeof Refused>[0], detail: string, cause: unknown): Verdict => ({
+const refusedByService = (name: ConstructorParameters<typeof Refused>[0], detail: string, cause: unknown): Verdict => ({
   refused: refused(name, detail, cause),
   evidence: 'answer',
 })

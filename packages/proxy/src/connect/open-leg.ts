@@ -30,7 +30,7 @@ export async function openLeg(
   const names = needsInstanceNames(kindOf(type), identity)
     ? learnNames(timedNames(context, type), claim.admission, signal)
     : undefined
-  // Consoles that need the names await this promise. If the dial fails first, nobody awaits it; don't report it as unhandled.
+  // Consoles that need the names await this promise. If the dial fails first, it is not awaited, and its rejection must not count as unhandled.
   names?.catch(() => {})
   const dialConsole = (to: Admission, until: AbortSignal) =>
     metrics.timed('dial', type, () => dial(to, timing.dialTimeoutMs, until, budget.readLimit))

@@ -34,9 +34,9 @@ function sendStatus(socket: Duplex, { refusal, headers }: Refused): void {
   const { status, text, retryAfterSeconds } = refusalOf(refusal)
   const retry = retryAfterSeconds === undefined ? undefined : { 'Retry-After': String(retryAfterSeconds) }
   socket.once('finish', () => socket.destroy())
-  // Whatever else the client sent is read and dropped: unread bytes would turn the close into a reset.
+  // Read and drop what else the client sent: unread bytes would turn the close into a reset.
   socket.resume()
-  socket.end(httpAnswer(status, { ...retry, ...headers }, JSON.stringify(faultBody(status, text))))
+  socket.end(httpResponse(status, { ...retry, ...headers }, JSON.stringify(faultBody(status, text))))
 }
 
 /** Accepts the WebSocket only to close it. Messages of the client are dropped, and refused above 125 bytes. */
@@ -45,7 +45,7 @@ function closeWebSocket({ request, socket, head }: UpgradeRequest, { refusal, he
   const retryAfterSeconds = Number.isNaN(seconds) ? undefined : seconds
   const { code, reason } = refusalClose(refusal, { allow, retryAfterSeconds })
   refuser.handleUpgrade(request, socket, head, (client) => {
-    client.on('error', unheard)
+    client.on('error', ignoreError)
     client.close(code, reason)
   })
 }
@@ -60,9 +60,9 @@ const refuser = new WebSocketServer({
 })
 
 /** Ignores errors: without a listener, a client that violates the protocol would end the process. */
-const unheard = () => {}
+const ignoreError = () => {}
 
-function httpAnswer(status: number, headers: Readonly<Record<string, string>>, body: string): string {
+function httpResponse(status: number, headers: Readonly<Record<string, string>>, body: string): string {
   const lines = Object.entries({
     'Content-Type': 'application/json',
     'Content-Length': String(Buffer.byteLength(body)),

@@ -1,4 +1,4 @@
-/** The Upgrade request itself (RFC 6455 section 4.2.1), judged before anybody is asked about its token. */
+/** The Upgrade request itself (RFC 6455 section 4.2.1), checked before its token is looked up. */
 import type { IncomingMessage } from 'node:http'
 import { REFUSALS_SUBPROTOCOL } from '@oriel/contract'
 import { Refused } from '../refused.ts'

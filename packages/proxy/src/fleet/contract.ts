@@ -3,7 +3,7 @@ import { type RefusalName, refusals } from '@oriel/contract'
 import * as Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Protection } from '../admin/protection.ts'
-import type { SessionRecord } from '../admin/sessions.ts'
+import type { SessionItem } from '../admin/sessions.ts'
 import type { Entrant } from '../admit/limits.ts'
 
 /** The metrics of one process, as prom-client returns them. */
@@ -11,7 +11,7 @@ export type Figures = readonly { readonly name: string; readonly type: unknown }
 
 /** The calls that a worker answers. */
 export type WorkerAnswers = {
-  readonly sessions: () => Promise<readonly SessionRecord[]>
+  readonly sessions: () => Promise<readonly SessionItem[]>
   readonly end: (id: string) => Promise<boolean>
   readonly figures: () => Promise<Figures>
   /** Why the worker is not ready, or `null`. */
