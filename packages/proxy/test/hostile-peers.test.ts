@@ -253,20 +253,25 @@ describe('another process of the fleet', () => {
     'may send %s in any slot of a message',
     async (_, json) => {
       const value: unknown = JSON.parse(json)
-      const calls = new Calls<PrimaryAnswers>(() => {}, { enter: (name: string) => name.length, leave: () => {} })
+      const sent: { i?: unknown }[] = []
+      const send = (message: object) => void sent.push(message)
+      const calls = new Calls<PrimaryAnswers>(send, { enter: (name: string) => name.length, leave: () => {} })
       const asked = calls.ask('enter', {} as never).catch(() => {})
       const late = Promise.withResolvers<unknown>()
       const askedFor = calls.askFor(late.resolve, 'enter', {} as never).catch(() => {})
+      const [first, second] = sent.map(({ i }) => i)
       for (const message of [
         value,
-        { call: value, name: 'enter', args: [] },
-        { call: 1, name: value, args: [] },
-        { call: 1, name: 'enter', args: value },
-        { call: 1, name: 'enter', args: [value] },
-        { answer: value },
-        { answer: 1, fault: value },
-        { answer: 2, value },
-        { answer: 3, value, fault: value },
+        { t: value, i: first },
+        { t: 'q', i: value, m: 'enter', a: [] },
+        { t: 'q', i: '1', m: value, a: [] },
+        { t: 'q', i: '1', m: 'enter', a: value },
+        { t: 'q', i: '1', m: 'enter', a: [value] },
+        { t: 'q', i: '1', m: 'enter', a: [], o: value },
+        { t: 's', i: value },
+        { t: 's', i: first, e: value },
+        { t: 's', i: second, r: value },
+        { t: 's', i: 'another', r: value, e: value },
       ]) {
         calls.take(message)
       }
@@ -274,6 +279,13 @@ describe('another process of the fleet', () => {
       await Promise.all([asked, askedFor])
     },
   )
+
+  it.each(['constructor', 'toString', '__proto__', 'hasOwnProperty'])('cannot call %s', async (m) => {
+    const answered = Promise.withResolvers<unknown>()
+    const calls = new Calls<PrimaryAnswers>(answered.resolve, {})
+    calls.take({ t: 'q', i: '1', m, a: [] })
+    expect(await answered.promise).toEqual({ t: 's', i: '1', e: `[birpc] function "${m}" not found` })
+  })
 
   it('may answer anything to a request for a slot', async () => {
     const answer = fc.oneof(
