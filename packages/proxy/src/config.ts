@@ -27,7 +27,7 @@ export const proxyConfig = table({
 
 export type ProxyConfig = Type.Static<typeof proxyConfig>
 
-/** Every fault between keys, each of which is valid by itself. For `loadConfig`'s `refine`. */
+/** Finds faults between keys, each of which is valid by itself. For `loadConfig`'s `refine`. */
 export function refineProxyConfig(config: ProxyConfig): readonly ConfigFault[] {
   return [
     ...authorityFaults(config.authority),
@@ -42,7 +42,7 @@ export function refineProxyConfig(config: ProxyConfig): readonly ConfigFault[] {
   ]
 }
 
-/** Every key whose address is listened on. */
+/** Returns every key that contains an address to listen on. */
 export function listenKeys({
   listen,
   spice,
@@ -56,29 +56,29 @@ export function listenKeys({
   ]
 }
 
-/** A native type is served by one process. */
+/** Requires a listener for the other workers: native types are served by one process only. */
 function wrongWorkers({ listen, sessions }: ProxyConfig): ConfigFault[] {
   if (sessions.workers === 1 || !listen.every(isNative)) return []
   const types = listen.flatMap(servedTypes).filter(isNativeType).join(', ')
-  const message = `one process serves ${types}, and no listener is left for the others; let it be 1`
+  const message = `the listeners serve only ${types}, which needs a single process: set it to 1`
   return [{ path: 'sessions.workers', message }]
 }
 
-/** Node has a variable that makes every certificate good; nothing here may run under it. */
+/** Refuses to start while a variable of Node disables certificate verification. */
 function unverified(): ConfigFault[] {
   const name = 'NODE_TLS_REJECT_UNAUTHORIZED'
   if (process.env[name] !== '0') return []
-  return [{ path: name, message: 'switches the verification of certificates off, take it out of the environment' }]
+  return [{ path: name, message: 'disables certificate verification: remove it from the environment' }]
 }
 
-/** What `RunningProxy.reload` applies: certificates and keys, and the checks of legs to SPICE hypervisors. */
+/** The keys that `RunningProxy.reload` applies: certificates, private keys, and the security of legs to SPICE servers. */
 export const reloadableProxyKeys: readonly string[] = [
   ...['cert', 'key', 'min_version', 'ciphers'].map((key) => `listen[].tls.${key}`),
   ...['cert', 'key', 'ca'].map((key) => `spice.tls.${key}`),
   'hypervisor.spice',
 ]
 
-/** The time spans of the configuration, and constants for those without a key. */
+/** Returns the configured timeouts, and constants for those without a key. */
 export function timingOf({ hypervisor, sessions }: ProxyConfig, overrides: Partial<Timing> = {}): Timing {
   return {
     dialTimeoutMs: hypervisor.dial_timeout_ms,

@@ -6,16 +6,16 @@ import * as Type from 'typebox'
 export const adminTable = table({
   listen: Object.assign(listenAddress('127.0.0.1:6079'), {
     description:
-      'Where /healthz, /readyz, /metrics and /sessions are answered, as host:port; without a table [admin], nowhere.',
+      'The address of /healthz, /readyz, /metrics and /sessions, as host:port. Without the table [admin] they are not served.',
   }),
-  token_sha256: Type.Optional(sha256Digest({ description: 'SHA-256 of the token for /sessions.' })),
+  token_sha256: Type.Optional(sha256Digest({ description: 'The SHA-256 digest of the token for /sessions.' })),
 })
 
 export type AdminConfig = Type.Static<typeof adminTable>
 
-/** Without a token, only this machine may see who has which console open. */
+/** Requires a token unless the listener is on loopback: the session list shows who has which console open. */
 export function adminFaults(admin: AdminConfig | undefined): ConfigFault[] {
   if (!admin || admin.token_sha256 !== undefined || isLoopback(parseListen(admin.listen).host)) return []
-  const message = 'missing, give the SHA-256 of a token for /sessions, or let admin.listen be on loopback'
+  const message = 'missing: set the SHA-256 digest of a token for /sessions, or bind admin.listen to loopback'
   return [{ path: 'admin.token_sha256', message }]
 }

@@ -1,4 +1,4 @@
-/** `[origin]`: whose pages may open consoles, and which balancers are trusted. */
+/** `[origin]`: the pages that may open consoles, and the trusted load balancers. */
 import { type ConfigFault, network, oneOf, table, texts } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { forwardedHeaders } from './forwarded.ts'
@@ -12,12 +12,12 @@ export const originTable = table(
     ),
     trusted_proxies: Type.Array(network(), {
       default: [],
-      description: 'Addresses and CIDRs whose X-Forwarded-* and Forwarded count.',
+      description: 'Addresses and CIDRs of load balancers whose X-Forwarded-* and Forwarded headers are trusted.',
     }),
     forwarded_header: Type.Optional(
       oneOf(forwardedHeaders, {
         description:
-          'Which of them the balancers write; the other is ignored. Default: both are read, and clients for which they disagree share the limits of one address.',
+          'The header that the load balancers set; the other is ignored. Default: both are read, and clients for which they disagree share the limits of one address.',
       }),
     ),
   },

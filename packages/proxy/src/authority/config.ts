@@ -1,4 +1,4 @@
-/** `[authority]`: how the proxy looks tokens up, and faults between keys, each of which is valid by itself. */
+/** `[authority]`: how the proxy looks tokens up. */
 import {
   type ConfigFault,
   caFaults,
@@ -13,40 +13,45 @@ import {
 import * as Type from 'typebox'
 import type { HypervisorConfig, IdentitySetting } from '../hypervisor/config.ts'
 
-/** `fetch` throws at a control character, with the header's value in its message. */
+/** Forbids control characters, for which `fetch` throws an error that contains the header's value, a secret. */
 const headerValue = { pattern: '^[^\\x00-\\x1f\\x7f]+$', 'x-remedy': 'the token alone, in one line' }
 const userKeys = {
-  auth_url: webUrl({ description: 'Keystone v3, with or without /v3. This and the next keys as in clouds.yaml.' }),
-  user_id: optionalText('The service user by id, instead of username.'),
-  username: optionalText('The service user by name; give its domain too.'),
-  user_domain_id: optionalText("The user's domain."),
-  user_domain_name: optionalText("The user's domain, by name."),
+  auth_url: webUrl({
+    description: "Keystone's URL, with or without /v3. This key and the following are named as in clouds.yaml.",
+  }),
+  user_id: optionalText("The service user's id, instead of username."),
+  username: optionalText("The service user's name. Requires user_domain_id or user_domain_name."),
+  user_domain_id: optionalText("The id of the user's domain."),
+  user_domain_name: optionalText("The name of the user's domain."),
 }
 const method = <const M extends string>(name: M) =>
   Type.Literal(name, {
     description:
-      'How the proxy signs in at the authority. With none, listeners on loopback serve only programs and pages of this machine, and hosts in origin.allowed.',
+      'How the proxy authenticates to the authority. With none, listeners on loopback serve only programs and pages of this machine, and hosts in origin.allowed.',
   })
 /** The service's own credentials towards the authority, with the keys of `clouds.yaml`. */
 const authorityAuth = Type.Union(
   [
     table({ method: method('none') }),
-    table({ method: method('token'), token: secretString({ ...headerValue, description: 'Sent as X-Auth-Token.' }) }),
+    table({
+      method: method('token'),
+      token: secretString({ ...headerValue, description: 'The token, sent as X-Auth-Token.' }),
+    }),
     table({
       method: method('password'),
       ...userKeys,
       password: secretString({ description: "The service user's password." }),
-      project_id: optionalText('The project to sign in to, by id, instead of project_name.'),
-      project_name: optionalText('The project by name; give its domain too.'),
-      project_domain_id: optionalText("The project's domain."),
-      project_domain_name: optionalText("The project's domain, by name."),
+      project_id: optionalText("The service user's project, by id, instead of project_name."),
+      project_name: optionalText('The name of the project. Requires project_domain_id or project_domain_name.'),
+      project_domain_id: optionalText("The id of the project's domain."),
+      project_domain_name: optionalText("The name of the project's domain."),
     }),
     table({
       method: method('application_credential'),
       ...userKeys,
-      application_credential_id: optionalText('The credential by id, instead of application_credential_name.'),
-      application_credential_name: optionalText('The credential by name; give its user too.'),
-      application_credential_secret: secretString({ description: 'Its secret.' }),
+      application_credential_id: optionalText("The credential's id, instead of application_credential_name."),
+      application_credential_name: optionalText("The credential's name. Requires user_id or username."),
+      application_credential_secret: secretString({ description: "The credential's secret." }),
     }),
   ],
   { default: { method: 'none' } },
@@ -57,27 +62,27 @@ export const authorityTable = table({
   kind: oneOf(['nova', 'oriel'], {
     default: 'nova',
     description:
-      'Who says what a token means: GET /os-console-auth-tokens of any Nova, or the fuller exchange with oriel-api.',
+      'The API that resolves tokens. nova: GET /os-console-auth-tokens of any Nova; oriel: oriel-api, which also lists and ends sessions.',
   }),
   endpoint: Type.Optional(
     webUrl({
       description:
-        "The compute endpoint, such as http://controller:8774/v2.1. Without it the proxy takes the one of the service compute in Keystone's catalogue, which takes auth.method password or application_credential.",
+        "The compute endpoint, such as http://controller:8774/v2.1. Default: the endpoint of the service compute in Keystone's catalogue, which requires auth.method password or application_credential.",
     }),
   ),
-  region: optionalText('Whose endpoint is taken from the catalogue. Default: the first that the catalogue names.'),
+  region: optionalText('The region of the endpoint in the catalogue. Default: the first in the catalogue.'),
   interface: Type.Optional(
     oneOf(['public', 'internal', 'admin'], {
-      description: 'Which of its addresses is taken from the catalogue. Default: public.',
+      description: 'The interface of the endpoint in the catalogue. Default: public.',
     }),
   ),
   cafile: Type.Optional(
     pem({
       description:
-        'Who may have signed the certificates of the endpoint and of Keystone: PEM, or the name of a file with it. Default: those whom Node knows. Certificates are always checked.',
+        "The CA of the certificates of the endpoint and of Keystone: PEM, or the name of a file with it. Default: Node's CAs. Certificates are always verified.",
     }),
   ),
-  timeout_ms: milliseconds(5000, 'Deadline of one look-up.'),
+  timeout_ms: milliseconds(5000, 'Deadline for one look-up, with its authentication.'),
   validate: Type.Optional(
     oneOf(['fresh', 'state', 'off'], {
       description:
@@ -88,7 +93,7 @@ export const authorityTable = table({
     Type.String({
       pattern: '^[A-Za-z0-9._-]{1,64}$',
       description:
-        'By which oriel-api knows this proxy, with kind oriel; no two may have the same. Default: the host name and random digits.',
+        'With kind oriel: the unique id of this proxy at oriel-api. Default: the host name and random digits.',
       'x-remedy': 'letters, digits, dots, dashes and underscores, at most 64',
     }),
   ),
@@ -126,12 +131,12 @@ function wrongEndpoint({ endpoint, region, interface: endpointInterface, auth }:
   }
   if (auth.method !== 'none' && auth.method !== 'token') return []
   const why = `authority.auth.method "${auth.method}" has no catalogue to find it in`
-  return [{ path: 'authority.endpoint', message: `missing, ${why}; give it, or sign in at Keystone` }]
+  return [{ path: 'authority.endpoint', message: `missing: ${why}; set it, or authenticate to Keystone` }]
 }
 
 function needlessValidate({ kind, validate }: AuthorityConfig): ConfigFault[] {
   if (kind === 'nova' || validate === undefined) return []
-  const message = 'is for kind "nova"; oriel-api itself looks for the console again before each session, leave it out'
+  const message = 'has no effect with kind "oriel", because oriel-api validates every session itself: remove it'
   return [{ path: 'authority.validate', message }]
 }
 

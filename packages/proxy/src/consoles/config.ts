@@ -6,7 +6,7 @@ import type { HypervisorConfig } from '../hypervisor/config.ts'
 import type { ConsoleSettings } from './index.ts'
 import type { VncSettings } from './novnc.ts'
 
-/** `[consoles]`: what the relay of a console type does besides relaying. */
+/** `[consoles]`: settings of single console types. */
 export const consolesTable = table(
   {
     serial: table(
@@ -15,13 +15,14 @@ export const consolesTable = table(
           default: 0,
           minimum: 0,
           maximum: 1_048_576,
-          description: 'Output of a serial port that is kept in memory and shown to whoever opens it again; 0: none.',
+          description:
+            'Bytes of output kept in memory for each serial port, shown when the console is opened again; 0: none.',
         }),
         replay_seconds: Type.Integer({
           default: 60,
           minimum: 0,
           maximum: 86_400,
-          description: 'How long it is kept after the last session of that port.',
+          description: 'How long this output is kept after the last session of the port.',
         }),
       },
       { default: {} },
@@ -52,7 +53,7 @@ type Pems = { readonly [Name in 'ca' | 'cert' | 'key']?: VncConfig[Name] | undef
 
 function contextOf({ ca, cert, key }: Pems) {
   return createSecureContext({
-    // An intermediate CA is trusted without its root: the operator named it.
+    // An intermediate CA is trusted without its root, because the operator configured it.
     ...(ca === undefined ? {} : { ca, allowPartialTrustChain: true }),
     ...(cert === undefined || key === undefined ? {} : { cert, key: key.reveal() }),
     minVersion: 'TLSv1.2',

@@ -20,27 +20,29 @@ const identitySettings = ['off', 'warn', 'enforce'] as const
 /** Whether the guest must be the instance, and what happens if it is not. The key `hypervisor.identity`. */
 export type IdentitySetting = (typeof identitySettings)[number]
 
-/** `[hypervisor.spice]`: the leg to hypervisors. */
+/** `[hypervisor.spice]`: the leg to SPICE servers. */
 const spiceTable = table({
-  ca: Type.Optional(pem({ description: "Who signed the hypervisors' certificates. Default: those that Node knows." })),
-  subject: optionalText("The subject of a certificate that does not name its host; {host} stands for the host's name."),
+  ca: Type.Optional(pem({ description: "The CA of the hypervisors' certificates. Default: Node's CAs." })),
+  subject: optionalText(
+    "The subject of certificates that do not contain the host name; {host} is replaced with the host's name.",
+  ),
   allow_plaintext: Type.Optional(
     Type.Boolean({
-      description: 'Whether a hypervisor may be dialled in clear. Default: only on this machine itself.',
+      description: 'Whether hypervisors may be dialled in plaintext. Default: only on loopback.',
     }),
   ),
   password: Type.Optional(
-    secretString({ description: "The ticket of every hypervisor, such as libvirt's spice_password." }),
+    secretString({ description: "The SPICE password of all hypervisors, such as libvirt's spice_password." }),
   ),
 })
 
 /** `[hypervisor]`. */
 export const hypervisorTable = table(
   {
-    dial_timeout_ms: milliseconds(5000, 'Deadline of a connection to a hypervisor.'),
+    dial_timeout_ms: milliseconds(5000, 'Deadline for connecting to a hypervisor.'),
     handshake_timeout_ms: milliseconds(
       10_000,
-      'Deadline of what follows it, for consoles in a browser: RFB, VeNCrypt with its TLS, or CONNECT.',
+      'Deadline for the handshake after that, for consoles in a browser: RFB, VeNCrypt with TLS, or CONNECT.',
     ),
     vnc: table(
       {
@@ -48,28 +50,31 @@ export const hypervisorTable = table(
           default: ['none'],
           minItems: 1,
           uniqueItems: true,
-          description: 'How the leg to a VNC console may be secured, the preferred scheme first.',
+          description: 'Accepted security schemes of the connection to a VNC server, the preferred one first.',
         }),
         ca: Type.Optional(
-          pem({ description: "Who signed the hypervisors' certificates: PEM, or the name of a file with it." }),
+          pem({
+            description:
+              "The CA of the hypervisors' certificates: PEM, or the name of a file with it. Default: Node's CAs.",
+          }),
         ),
-        cert: Type.Optional(pem({ description: 'The certificate that the proxy shows to hypervisors.' })),
-        key: Type.Optional(secretPem({ description: 'Its private key.' })),
+        cert: Type.Optional(pem({ description: "The proxy's client certificate for hypervisors." })),
+        key: Type.Optional(secretPem({ description: 'The private key of hypervisor.vnc.cert.' })),
       },
       { default: {} },
     ),
     spice: Type.Optional(spiceTable),
     hosts: hostRecord(
       table({
-        name: Type.Optional(host({ description: 'Whom the certificate of the hypervisor at this address must name.' })),
-        subject: optionalText('The subject of its certificate, where that names no host (SPICE).'),
+        name: Type.Optional(host({ description: "The host name that this hypervisor's certificate must contain." })),
+        subject: optionalText("The subject of this hypervisor's certificate, if it contains no host name (SPICE)."),
       }),
       { default: {} },
     ),
     identity: Type.Optional(
       oneOf(identitySettings, {
         description:
-          'Whether the guest behind the port must be the instance. off: it is not checked; warn: another guest is logged; enforce: it is refused. Default: enforce with authority.kind nova, warn with oriel.',
+          'Whether to check that the guest behind the port is the instance. off: not checked; warn: another guest is logged; enforce: another guest is refused. Default: enforce with authority.kind nova, warn with oriel.',
       }),
     ),
   },
@@ -84,10 +89,13 @@ export function hypervisorFaults({ vnc }: HypervisorConfig): ConfigFault[] {
   const fault = (name: string, message: string): ConfigFault => ({ path: `hypervisor.vnc.${name}`, message })
   if (!auth_schemes.includes('vencrypt')) {
     const unused = Object.entries({ ca, cert, key }).filter(([, value]) => value !== undefined)
-    return unused.map(([name]) => fault(name, 'is for vencrypt, which hypervisor.vnc.auth_schemes does not name'))
+    const message = 'has no effect without vencrypt: add it to hypervisor.vnc.auth_schemes, or remove this key'
+    return unused.map(([name]) => fault(name, message))
   }
-  if (cert === undefined && key !== undefined) return [fault('cert', 'is missing, key is its private key')]
-  if (cert !== undefined && key === undefined) return [fault('key', 'is missing, the private key of cert')]
+  if (cert === undefined && key !== undefined)
+    return [fault('cert', 'missing: add the certificate of hypervisor.vnc.key, or remove that key')]
+  if (cert !== undefined && key === undefined)
+    return [fault('key', 'missing: add the private key of hypervisor.vnc.cert')]
   return [
     ...(ca === undefined ? [] : caFaults('hypervisor.vnc.ca', ca)),
     ...(cert === undefined || key === undefined ? [] : certificateFaults('hypervisor.vnc', { cert, key })),

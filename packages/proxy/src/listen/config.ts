@@ -15,12 +15,12 @@ import { isNativeType, servedConsoleTypes } from '../consoles/kinds.ts'
 
 const listenerTls = table({
   cert: pem({ description: 'The certificate and its chain: PEM, or the name of a file with it.' }),
-  key: secretPem({ description: 'Its private key: PEM, or the name of a file with it.' }),
+  key: secretPem({ description: 'The private key of cert: PEM, or the name of a file with it.' }),
   min_version: oneOf(['TLSv1.2', 'TLSv1.3'], {
     default: 'TLSv1.2',
-    description: 'The oldest TLS that clients may use.',
+    description: 'The minimum TLS version for clients.',
   }),
-  ciphers: optionalText("OpenSSL's list of ciphers. Default: Node's."),
+  ciphers: optionalText("Allowed ciphers, in OpenSSL's format. Default: Node's list."),
 })
 
 /** `[[listen]]`. */
@@ -31,7 +31,8 @@ export const listenerTable = table({
     {
       minItems: 1,
       uniqueItems: true,
-      description: 'What is served here; several types are served each below its own prefix, such as /novnc/.',
+      description:
+        'The console types of this listener. Several types are served below separate prefixes, such as /novnc/.',
     },
   ),
   tls: Type.Optional(listenerTls),
@@ -40,7 +41,7 @@ export const listenerTable = table({
       pattern: '^https?://[^\\s/?#@]+/?$',
       'x-remedy': 'the public scheme and host, such as https://console.example',
       description:
-        'The public scheme and host of this listener, behind a balancer that changes either without saying so. Default: the Host of each request, and https if the listener has tls or a trusted proxy sends X-Forwarded-Proto: https.',
+        'The public scheme and host of this listener. Required behind a load balancer that changes either without an X-Forwarded-* header. Default: the Host of each request, and https if the listener has tls or a trusted proxy sends X-Forwarded-Proto: https.',
     }),
   ),
   proxy_protocol: Type.Boolean({
@@ -52,7 +53,7 @@ export const listenerTable = table({
 
 /** `[home]`: the page at `/`. */
 export const homeTable = table(
-  { api_url: optionalText('The API whose servers the page at / lists. Absent: it says what this place is.') },
+  { api_url: optionalText('The API whose servers the page at / lists. Default: the page only describes this proxy.') },
   { default: {} },
 )
 
@@ -79,7 +80,7 @@ const wrongTls = ({ listen }: ListenParts): ConfigFault[] =>
 
 function wrongProxyProtocol({ listen, origin }: ListenParts): ConfigFault[] {
   if (origin.trusted_proxies.length > 0) return []
-  const message = 'nobody may send its header, name the balancers in origin.trusted_proxies'
+  const message = 'no address may send a PROXY header: list your load balancers in origin.trusted_proxies'
   return listen.flatMap(({ proxy_protocol }, i) =>
     proxy_protocol ? [{ path: `listen[${i}].proxy_protocol`, message }] : [],
   )

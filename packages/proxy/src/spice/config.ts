@@ -30,22 +30,20 @@ export const DEFAULT_TLS_LISTEN = '127.0.0.1:5901'
 export const spiceTable = table({
   listen: Type.Optional(
     address(
-      `Where viewers connect in clear. Default: ${DEFAULT_LISTEN}; with spice.tls, nowhere, and one that is named only sends viewers to TLS.`,
+      `Where viewers connect in plaintext. Default: ${DEFAULT_LISTEN}, but no port with spice.tls; if a port is set together with spice.tls, it only refers viewers to the TLS port.`,
     ),
   ),
   tls_listen: Type.Optional(address(`Where viewers connect over TLS. Default: ${DEFAULT_TLS_LISTEN} with spice.tls.`)),
   public_host: Type.Optional(
-    host({ description: 'What .vv files name. Default: the name by which the file was asked for.' }),
+    host({ description: 'The host in .vv files. Default: the host name of the request for the file.' }),
   ),
-  public_port: port('The port in clear that .vv files name. Default: as bound.'),
-  public_tls_port: port('The TLS port that .vv files name. Default: as bound.'),
+  public_port: port('The plaintext port in .vv files. Default: the port of spice.listen.'),
+  public_tls_port: port('The TLS port in .vv files. Default: the port of spice.tls_listen.'),
   tls: Type.Optional(
     table({
-      cert: pem({ description: 'What viewers are shown: PEM, or the name of a file with it.' }),
-      key: secretPem({ description: 'Its private key.' }),
-      ca: Type.Optional(
-        pem({ description: 'Goes into the .vv, for viewers that do not trust the certificate anyway.' }),
-      ),
+      cert: pem({ description: 'The certificate for viewers, with its chain: PEM, or the name of a file with it.' }),
+      key: secretPem({ description: 'The private key of spice.tls.cert.' }),
+      ca: Type.Optional(pem({ description: 'The CA to include in .vv files, if viewers do not trust it already.' })),
     }),
   ),
   proxy_protocol: Type.Boolean({
@@ -53,26 +51,27 @@ export const spiceTable = table({
     description:
       'Whether every connection begins with a PROXY header (version 1 or 2) from an address in origin.trusted_proxies.',
   }),
-  first_use_seconds: seconds(60, "From the file's download to the viewer's first connection.", 1),
-  reconnect_grace_seconds: seconds(30, 'Within which a viewer that lost its session may come back.'),
+  first_use_seconds: seconds(60, 'How long a downloaded .vv file can be opened for the first time.', 1),
+  reconnect_grace_seconds: seconds(30, 'How long a viewer that lost its session may reconnect.'),
   in_use: oneOf(['take_over', 'refuse'], {
     default: 'take_over',
-    description: 'What a second viewer of one console does to the first, or hears.',
+    description: 'Whether a second viewer of a console ends the session of the first (take_over) or is refused.',
   }),
   policy: oneOf(['enforce', 'watch'], {
     default: 'enforce',
-    description: 'Whether messages that no viewer needs are refused, or only logged.',
+    description: 'Whether messages that viewers never need end the session (enforce) or are only logged (watch).',
   }),
-  hidden_channels: texts('Channels that viewers are not told of, such as usbredir and webdav.'),
+  hidden_channels: texts('Channels that viewers cannot use, such as usbredir and webdav.'),
   migration_hosts: Type.Array(hostOrNetwork(), {
     default: [],
-    description: 'Names and CIDRs that a live migration may lead to; none: it is refused.',
+    description:
+      'Names and CIDRs of hosts to which a session may follow a live migration. Empty: live migrations are not followed.',
   }),
   files_per_minute: Type.Integer({
     default: 60,
     minimum: 1,
     maximum: 100_000,
-    description: '.vv files for one address.',
+    description: '.vv files per minute for one client address (for IPv6, one /64).',
   }),
 })
 
@@ -93,7 +92,7 @@ export const servesSpice = (listen: SpiceConfigParts['listen']): boolean =>
 /** Finds faults between keys, each of which is valid by itself. */
 export function spiceFaults({ listen, spice, hypervisor, origin }: SpiceConfigParts): ConfigFault[] {
   const { ca } = hypervisor.spice ?? {}
-  const missing = { path: 'spice', message: 'a listener serves spice-direct: add the table [spice]' }
+  const missing = { path: 'spice', message: 'missing, but a listener serves spice-direct: add the table [spice]' }
   return [
     ...(servesSpice(listen) && !spice ? [missing] : []),
     ...(spice ? [...tlsFaults(spice), ...channelFaults(spice)] : []),
@@ -104,12 +103,12 @@ export function spiceFaults({ listen, spice, hypervisor, origin }: SpiceConfigPa
 
 function balancerFaults({ proxy_protocol }: SpiceConfig, trusted: readonly string[]): ConfigFault[] {
   if (!proxy_protocol || trusted.length > 0) return []
-  const message = 'needs the addresses of the balancers in origin.trusted_proxies'
+  const message = 'no address may send a PROXY header: list your load balancers in origin.trusted_proxies'
   return [{ path: 'spice.proxy_protocol', message }]
 }
 
 function tlsFaults({ tls, tls_listen }: SpiceConfig): ConfigFault[] {
-  const without = { path: 'spice.tls_listen', message: 'needs spice.tls with a certificate and its key' }
+  const without = { path: 'spice.tls_listen', message: 'requires a certificate: set spice.tls.cert and spice.tls.key' }
   if (!tls) return tls_listen === undefined ? [] : [without]
   return [...certificateFaults('spice.tls', tls), ...(tls.ca === undefined ? [] : caFaults('spice.tls.ca', tls.ca))]
 }

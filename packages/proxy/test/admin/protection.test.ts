@@ -39,7 +39,7 @@ describe('--check-config', () => {
 
 it('authority.validate beside kind "oriel" is a fault, which says why', () => {
   expect(() => load('kind = "oriel"\nvalidate = "fresh"')).toThrow(
-    'authority.validate: is for kind "nova"; oriel-api itself looks for the console again before each session, leave it out',
+    'authority.validate: has no effect with kind "oriel", because oriel-api validates every session itself: remove it',
   )
   expect(() => load('validate = "strict"')).toThrow(/authority\.validate/)
 })

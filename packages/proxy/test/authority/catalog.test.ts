@@ -80,7 +80,7 @@ describe('without authority.endpoint', () => {
     const load = () => authorityOf(keys)
     expect(load).toThrow(ConfigError)
     expect(load).toThrow(
-      `authority.endpoint: missing, authority.auth.method "${method}" has no catalogue to find it in; give it, or sign in at Keystone`,
+      `authority.endpoint: missing: authority.auth.method "${method}" has no catalogue to find it in; set it, or authenticate to Keystone`,
     )
   })
 })
