@@ -1,4 +1,4 @@
-/** The API as a Hono app over ports. Every step of a request is named here, in its order. */
+/** The API as a Hono app over its ports, with the steps of a request in order. */
 import { BASE_PATH, EXTENSION_PATH } from '@oriel/contract'
 import type { Health, Logger } from '@oriel/runtime'
 import { Hono } from 'hono'
@@ -35,18 +35,18 @@ import type { Source } from './sources/source.ts'
 export interface ApiDeps {
   readonly config: ApiSettings
   readonly authenticator: Authenticator
-  /** Several sources become one by `combineSources`. */
+  /** Use `combineSources` for several sources. */
   readonly source: Source
   readonly tokens: ConsoleAuthTokenStore
-  /** In the same database as `tokens`. */
+  /** Must be in the same database as `tokens`. */
   readonly sessions: SessionStore
   readonly log: Logger
-  /** Whether the program is about to stop, so that `/readyz` says 503. Default: never. */
+  /** Whether the program is about to stop, for which `/readyz` responds 503. Default: never. */
   readonly draining?: () => boolean
 }
 
 /**
- * The API. Call it with `app.request` or serve `app.fetch`. It closes none of its dependencies.
+ * Creates the API. Call it with `app.request` or serve `app.fetch`. The caller closes the dependencies.
  * @example (await createApi(deps).request('/v2.1')).status // 200
  */
 export function createApi(deps: ApiDeps): Hono<ApiEnv> {
@@ -89,10 +89,10 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   return app
 }
 
-// Only those who may admit sessions get as far as sending a long body: the extension asks policy before it reads.
+// The extension enforces policy before it reads a body, so that only callers who may admit sessions can send a long one.
 const maxBodyBytes = (path: string) => (path.startsWith(`${EXTENSION_PATH}/`) ? MAX_BEAT_BYTES : MAX_BODY_BYTES)
 
-/** What answers each route of the contract. The version document has no row: it is answered before authentication. */
+/** The operations by route of the contract. The version document has none, since it is served before authentication. */
 function operations(deps: ApiDeps) {
   return {
     getVncConsole: consoleAction(deps, 'vnc'),
@@ -116,7 +116,7 @@ function checksOf({ source, tokens, authenticator }: ApiDeps): readonly Health[]
   ]
 }
 
-/** Each source by itself, in the order of the configuration. */
+/** Readiness checks for each source, in the order of the configuration. */
 function sourceChecks({ source }: ApiDeps): readonly Health[] {
   return (source.parts ?? [source]).map((part, index) => ({
     name: `sources[${index}] ${part.name}`,

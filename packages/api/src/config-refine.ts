@@ -1,4 +1,4 @@
-/** What the API's configuration must satisfy as a whole, beyond each key by itself. */
+/** Checks of the API's configuration that concern several keys. */
 import {
   type ConfigFault,
   caFaults,
@@ -15,7 +15,7 @@ import { roleWarnings } from './policy/role-warnings.ts'
 import { reachFaults } from './sources/guests/reach.ts'
 import { serverFaults } from './sources/static/faults.ts'
 
-/** Every fault that concerns several keys, or a key's meaning. Empty if there is none. */
+/** Returns every fault that concerns several keys, or the meaning of one. */
 export function refineApiConfig(config: ApiConfig): readonly ConfigFault[] {
   return [
     ...authFaults(config),
@@ -66,7 +66,7 @@ function* urlFaults({ public_url: publicUrl, consoles }: ApiConfig): Iterable<Co
   }
 }
 
-/** Clients of serial consoles dial the socket itself; people open pages. */
+/** Clients of serial consoles dial the WebSocket; all other consoles are pages in a browser. */
 const schemesOf = (type: string) => (type === 'serial' ? ['ws:', 'wss:', 'http:', 'https:'] : ['http:', 'https:'])
 
 function* originFaults({ cors }: ApiConfig): Iterable<ConfigFault> {

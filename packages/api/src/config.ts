@@ -1,4 +1,4 @@
-/** The API's configuration, as operators write it in api.toml. Key names are part of the interface: they stay. */
+/** The API's configuration, as operators write it in api.toml. Key names are public: do not rename them. */
 import { listenAddress, MAX_TIMER_SECONDS, table } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { authConfig } from './auth/config.ts'
@@ -60,7 +60,7 @@ export const ApiConfig = table({
 })
 export type ApiConfig = Type.Static<typeof ApiConfig>
 
-/** The part of the configuration that answers depend on. */
+/** The part of the configuration that responses depend on. */
 export type ApiSettings = Pick<
   ApiConfig,
   'public_url' | 'policy' | 'tokens' | 'sessions' | 'consoles' | 'cors' | 'limits'

@@ -1,4 +1,4 @@
-/** The HTTP server under the app: limits, malformed requests, and an orderly end. */
+/** The HTTP server under the app: limits, responses to malformed requests, and a graceful shutdown. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import { isIPv6, type Socket } from 'node:net'
 import { getRequestListener, RequestError } from '@hono/node-server'
@@ -12,7 +12,7 @@ export interface ListenOptions {
   readonly listen: string
   readonly headerTimeoutMs: number
   readonly requestTimeoutMs: number
-  /** How long requests under way may take at the end. */
+  /** How long pending requests may take at the shutdown. */
   readonly drainMs: number
   readonly log: Logger
 }
@@ -28,8 +28,8 @@ const KEEP_ALIVE_TIMEOUT_MS = 5_000
 const MAX_HEADER_BYTES = 32_768
 
 /**
- * Serves `fetch`. Disposing of the listener stops listening, lets requests under way finish until the deadline, and then
- * cuts them off.
+ * Serves `fetch`. Disposing of the listener stops listening, drains pending requests until the deadline, and then closes
+ * their connections.
  * @throws ListenError when the address cannot be bound.
  */
 export async function listen(fetch: Fetch, options: ListenOptions): Promise<Listener> {
@@ -47,7 +47,7 @@ export async function listen(fetch: Fetch, options: ListenOptions): Promise<List
   return {
     address,
     async [Symbol.asyncDispose]() {
-      // So that no connection stays open for the keep-alive timeout once its answer is out.
+      // Otherwise the connection would stay open for the keep-alive timeout after its response.
       for (const response of underWay) if (!response.headersSent) response.setHeader('Connection', 'close')
       await close(server, options)
     },
@@ -62,7 +62,10 @@ const limits = ({ headerTimeoutMs, requestTimeoutMs }: ListenOptions) => ({
   maxHeaderSize: MAX_HEADER_BYTES,
 })
 
-/** HTTP/1.0 has no duty to name a host, and health checks of load balancers do not: the one that they reached is meant. */
+/**
+ * Adds a Host to HTTP/1.0 requests, which may lack it, as health checks of load balancers do: the address they connected
+ * to.
+ */
 function nameHost({ httpVersion, headers, socket }: IncomingMessage): void {
   if (httpVersion !== '1.0' || headers.host !== undefined) return
   const { localAddress = '', localPort } = socket
@@ -70,8 +73,8 @@ function nameHost({ httpVersion, headers, socket }: IncomingMessage): void {
 }
 
 /**
- * Writes the Host as URLs do: an IPv6 address in its shortest form, and no colon without a port (RFC 3986 section 3.2.3 allows
- * it). The adapter takes any other spelling for a forged host.
+ * Normalises the Host as URLs do: an IPv6 address in its shortest form, and no colon without a port (which RFC 3986 section
+ * 3.2.3 allows). The adapter rejects any other spelling as a forged host.
  */
 function spellHost({ headers }: IncomingMessage): void {
   const [, name, port] = /^(\[[\da-f:.]+\]|[\w.-]+)(?::(\d*))?$/i.exec(headers.host ?? '') ?? []
@@ -80,7 +83,9 @@ function spellHost({ headers }: IncomingMessage): void {
   headers.host = port ? `${spelt}:${port}` : spelt
 }
 
-/** A request that is HTTP and still no request: an empty Host, a Host with slashes, a target that is no path. */
+/**
+ * Responds to a request that the adapter rejects: with an empty Host, a Host with slashes, or a target that is not a path.
+ */
 function answerMalformed(error: unknown): Response {
   const status = error instanceof RequestError ? 400 : 500
   const body = JSON.stringify(faultBody(status, status === 400 ? 'Malformed request' : TEXT.unexpected))
@@ -96,7 +101,7 @@ const rawStatuses: Readonly<Record<string, number>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
 }
 
-// A wrong method is 404 here, including methods that Node's parser does not know.
+// The API responds 404 to a wrong method, including methods that Node's parser does not know.
 const UNKNOWN_METHOD = /^[A-Za-z]+ \S+ HTTP\/1\.[01]\r\n/
 
 function rawStatus({ code = '', rawPacket }: ParserError): number {
@@ -104,17 +109,18 @@ function rawStatus({ code = '', rawPacket }: ParserError): number {
   return rawStatuses[code] ?? 400
 }
 
-/** How long a client may go on sending what is refused already. */
+/** How long a client may keep sending a request that is already refused. */
 const LINGER_MS = 5_000
-/** How the parser's own errors begin; others are of the connection, or of its time. */
+/** The prefix of the parser's errors; all others concern the connection or a timeout. */
 const UNREADABLE = /^HPE_/
 
-/** Node's parser gave up, so the answer is written by hand. */
+/** Writes the response to the socket itself, since Node's parser has given up on the connection. */
 function refuseRaw(error: ParserError, socket: Socket, log: Logger): void {
-  // The rest of what is refused already. To close before it has come would take the answer from a client that still sends.
+  // More of a request that is already refused. Keep draining: closing now would reset the connection, and a client that
+  // still sends would lose the response.
   if (socket.writableEnded && UNREADABLE.test(error.code ?? '')) return
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  // Bytes behind the last request of a connection: that request gets its own answer, after which the connection closes.
+  // Bytes after the last request of a connection. That request still gets its response, and then the connection closes.
   if (error.code === 'HPE_CLOSED_CONNECTION') return
   const requestId = newRequestId()
   const status = rawStatus(error)

@@ -1,4 +1,4 @@
-/** The API as a running service: adapters from the configuration, a listener, and an orderly end. */
+/** The API as a running service: adapters from the configuration, a listener, and a graceful shutdown. */
 import type { Logger, Secret } from '@oriel/runtime'
 import { createApi } from './app.ts'
 import { createAuthenticator } from './auth/create.ts'
@@ -17,28 +17,28 @@ export interface ApiContext {
   readonly log: Logger
   /** The token of the proxy in the same process; created for this process and never shared. */
   readonly internal?: Secret
-  /** Ends a start that still waits for its database. */
+  /** Aborts a start that still waits for its database. */
   readonly signal?: AbortSignal
 }
 
 export interface RunningApi extends AsyncDisposable {
-  /** Where it listens, such as `127.0.0.1:8774`. */
+  /** The bound address, such as `127.0.0.1:8774`. */
   readonly address: string
   /** The same as an origin, such as `http://127.0.0.1:8774`. */
   readonly origin: string
-  /** From now on `/readyz` says 503. Disposing does this too, and then stops listening. */
+  /** Makes `/readyz` respond 503 from now on. Disposal does this too, and then stops listening. */
   setDraining(): void
-  /** Puts to use what `reloadableApiKeys` names; nothing else of `config` is looked at. */
+  /** Applies the keys in `reloadableApiKeys`, and ignores all others. */
   reload(config: Pick<ApiConfig, 'sources'>): void
 }
 
-/** The keys that may change while the API runs, as `runProgram` wants them. */
+/** The keys that may change while the API runs, for `runProgram`. */
 export const reloadableApiKeys: readonly string[] = reloadableSourceKeys
 
 /**
  * Starts the API: opens its adapters, listens, and logs `listening` with the address.
  *
- * Disposing of it makes `/readyz` say 503, stops listening, lets requests under way finish until `limits.drain_seconds`,
+ * Disposing of it makes `/readyz` respond 503, stops listening, drains pending requests for at most `limits.drain_seconds`,
  * and closes the adapters.
  * @throws ConfigError when an adapter cannot work as configured, StoreUnavailable when its database does not answer in
  * time, ListenError when the address cannot be bound.

@@ -1,4 +1,4 @@
-/** The stores of the API, over one database. */
+/** Opens the API's stores in one database. */
 import type { Secret } from '@oriel/runtime'
 import { createSqlStore } from './console-auth-tokens/sql-store.ts'
 import type { ConsoleAuthTokenStore } from './console-auth-tokens/store.ts'
@@ -8,7 +8,7 @@ import { createWriteProbe } from './database/write-probe.ts'
 import { createSqlSessionStore } from './sessions/sql-store.ts'
 import type { SessionStore } from './sessions/store.ts'
 
-/** What is kept in one database, over one pool of connections. Disposing of it closes them. */
+/** The stores in one database, over one pool of connections. Disposing of it closes them. */
 export interface Stores extends AsyncDisposable {
   readonly tokens: ConsoleAuthTokenStore
   readonly sessions: SessionStore

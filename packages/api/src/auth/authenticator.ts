@@ -1,18 +1,18 @@
-/** The port that turns a request's tokens into an identity. Adapters stand beside it. */
+/** The port that turns a request's tokens into an identity. */
 
-/** Who asks. */
+/** An authenticated caller. */
 export interface Identity {
   readonly userId: string
-  /** Absent for a token without a project. */
+  /** Absent if the token has no project. */
   readonly projectId?: string
-  /** Every project is the caller's, so that a plain list of servers shows them all. Absent: `projectId` alone is. */
+  /** The caller owns all projects, so that a plain list of servers shows them all. Absent: it only owns `projectId`. */
   readonly everyProject?: true
   /** Names of roles, such as `member`, `reader`, `admin`, `service`. */
   readonly roles: readonly string[]
 }
 
 export interface AuthenticationRequest {
-  /** `X-Auth-Token`, or `X-Storage-Token` when that is absent. */
+  /** `X-Auth-Token`, or `X-Storage-Token` if the former is absent. */
   readonly token?: string
   /** `X-Service-Token`: a bad one refuses the request even beside a good `token`. */
   readonly serviceToken?: string
@@ -23,23 +23,23 @@ export interface AuthenticationRequest {
 export interface Authenticator extends AsyncDisposable {
   /** The value of `WWW-Authenticate` on a 401, such as `Keystone uri="https://keystone.example/v3"`. */
   readonly wwwAuthenticate: string
-  /** Whether callers need no credentials; then only programs and pages of this machine may call. */
+  /** Callers need no credentials, so the API only accepts programs and pages of this machine. */
   readonly unauthenticated?: true
   /**
    * @throws Unauthenticated when the tokens are missing or not valid.
-   * @throws AuthUnavailable when the identity service does not answer.
+   * @throws AuthUnavailable when the identity service does not respond.
    */
   authenticate(request: AuthenticationRequest): Promise<Identity>
   /** Throws while no caller can be authenticated. Absent: always ready. */
   check?(signal?: AbortSignal): Promise<void>
 }
 
-/** The client has no valid token: 401. The message is for the log. */
+/** Thrown when the client has no valid token: 401. The message only goes to the log. */
 export class Unauthenticated extends Error {
   override readonly name = 'Unauthenticated'
 }
 
-/** The identity service does not answer: 503 with `Retry-After`. The message is for the log. */
+/** Thrown when the identity service does not respond: 503 with `Retry-After`. The message only goes to the log. */
 export class AuthUnavailable extends Error {
   override readonly name = 'AuthUnavailable'
   readonly retryAfterSeconds: number

@@ -1,4 +1,4 @@
-/** How callers are authenticated, as configuration. A method `x` with settings has them in the table `auth.x`. */
+/** The table `auth`: how callers are authenticated. The settings of a method `x` are in the table `auth.x`. */
 import { sha256Digest, table } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { role } from '../policy/role.ts'
@@ -40,7 +40,7 @@ const tables = table({
   jwt: Type.Optional(JwtConfig),
 })
 
-/** Every method has a literal here, a factory in `auth/create.ts` and, if it has settings, an optional table here. */
+/** Every method needs a literal here, a factory in `auth/create.ts` and, if it has settings, an optional table here. */
 export const authConfig: typeof tables = Type.Refine(
   tables,
   ({ method, keystone, jwt }) =>

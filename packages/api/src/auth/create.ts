@@ -1,4 +1,4 @@
-/** From configuration to the authenticator. */
+/** Creates the configured authenticator. */
 import type { Logger } from '@oriel/runtime'
 import type { Authenticator } from './authenticator.ts'
 import type { AuthConfig, AuthMethod } from './config.ts'
@@ -9,7 +9,7 @@ import { createStaticAuthenticator } from './static.ts'
 
 export interface AuthContext {
   readonly log: Logger
-  /** Where clients find the API. */
+  /** The API's public URL. */
   readonly publicUrl?: string
 }
 
@@ -22,7 +22,7 @@ const factories = {
   jwt: ({ jwt }, { log }) => createJwtAuthenticator(jwt!, { log }),
 } as const satisfies Record<AuthMethod, Factory>
 
-/** The authenticator that `config.method` names, with its settings. */
+/** Creates the authenticator that `config.method` names. */
 export async function createAuthenticator(config: AuthConfig, context: AuthContext): Promise<Authenticator> {
   const factory: Factory = factories[config.method]
   return factory(config, context)

@@ -1,4 +1,4 @@
-/** A map whose entries end by the clock, and which forgets the one unused for longest rather than grow. */
+/** A map of bounded size whose entries expire. When full, it evicts the least recently used entry. */
 export class ExpiringMap<V> {
   readonly #entries = new Map<string, { value: V; untilMs: number }>()
   readonly #maxEntries: number
@@ -16,7 +16,7 @@ export class ExpiringMap<V> {
     return entry.value
   }
 
-  /** Keeps nothing when `untilMs` is past already. */
+  /** Does nothing if `untilMs` has passed already. */
   set(key: string, value: V, untilMs: number, nowMs: number): void {
     this.#entries.delete(key)
     if (untilMs <= nowMs) return

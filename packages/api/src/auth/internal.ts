@@ -1,4 +1,4 @@
-/** Authenticates a caller in the same process, besides those of the configured authenticator. */
+/** Authenticates the proxy in the same process, besides the callers that the configured authenticator knows. */
 import type { Secret } from '@oriel/runtime'
 import type { Authenticator, Identity } from './authenticator.ts'
 

@@ -1,8 +1,8 @@
-/** The table `auth.jwt`: who issues tokens, for whom, and where in a token Oriel finds user, project and roles. */
+/** The table `auth.jwt`: the issuer, the audience, and the claims with user, project and roles. */
 import { MAX_TIMER_SECONDS, webUrl } from '@oriel/runtime'
 import * as Type from 'typebox'
 
-/** Signatures that a public key proves. Shared secrets (HS…) and `none` cannot be configured. */
+/** Asymmetric signature algorithms. Shared secrets (HS…) and `none` cannot be configured. */
 const algorithms = [
   'RS256',
   'RS384',
@@ -62,7 +62,7 @@ const keys = Type.Object(
   },
   { additionalProperties: false },
 )
-/** Without `jwks_url` the keys are found through the issuer, which then has to be a URL. */
+/** Without `jwks_url`, discovery finds the keys, for which the issuer must be a URL. */
 export const JwtConfig: typeof keys = Type.Refine(
   keys,
   ({ jwks_url, issuer }) => jwks_url !== undefined || (new RegExp(keyUrlPattern).test(issuer) && URL.canParse(issuer)),

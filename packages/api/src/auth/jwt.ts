@@ -1,4 +1,6 @@
-/** JSON Web Tokens of an OpenID provider or any other issuer that publishes its keys as a JWK set. */
+/**
+ * The authenticator `jwt`: JSON Web Tokens of an OpenID provider, or another issuer that publishes its keys as a JWK set.
+ */
 import { type Logger, readTextFile, silentLogger } from '@oriel/runtime'
 import { createRemoteJWKSet, customFetch, errors, type JWTPayload, jwtVerify } from 'jose'
 import {
@@ -20,9 +22,9 @@ export interface JwtDeps {
 }
 
 /**
- * Opens nothing yet: the first token fetches the keys.
+ * Creates the authenticator. It fetches the keys when it sees the first token.
  *
- * A token comes as `Authorization: Bearer`, or as `X-Auth-Token` because OpenStack's clients know nothing else.
+ * A token comes as `Authorization: Bearer`, or as `X-Auth-Token`, the only header that OpenStack's clients send.
  * @throws the system's error when `cafile` cannot be read.
  * @see https://www.rfc-editor.org/rfc/rfc7519 and https://www.rfc-editor.org/rfc/rfc8725
  */
@@ -75,7 +77,7 @@ export function createJwtAuthenticator(
   }
 }
 
-/** Two tokens that differ are refused rather than one of them believed. */
+/** Refuses a request with two different tokens, since either may be the one that the client means. */
 function tokenOf({ token, headers }: AuthenticationRequest): string {
   const authorization = headers.get('authorization')
   if (authorization === null) {
@@ -115,7 +117,9 @@ function rolesOf(payload: JWTPayload, path: string): readonly string[] {
   return names.map((name: string) => name.toLowerCase())
 }
 
-/** A claim of just this name, such as `https://id.example/roles`, goes before a path of names parted by dots. */
+/**
+ * Prefers a claim with exactly this name, such as `https://id.example/roles`, to a path of names with dots between them.
+ */
 function claimAt(payload: JWTPayload, path: string): unknown {
   if (Object.hasOwn(payload, path)) return payload[path]
   return path.split('.').reduce<unknown>((value, name) => {
@@ -131,7 +135,7 @@ interface KeyFetcher extends Disposable {
   fetch(url: string, options: { readonly signal: AbortSignal }): Promise<Response>
 }
 
-/** Asks the issuer anew each time where its keys are, so that it may move them. */
+/** Runs discovery before each fetch of the keys, since the issuer may move them. */
 function keyFetcher(config: JwtConfig): KeyFetcher {
   const client = jsonClient({ ca: config.cafile === undefined ? undefined : readTextFile(config.cafile) })
   const discovery = `${config.issuer.replace(/\/+$/, '')}/.well-known/openid-configuration`
@@ -165,7 +169,7 @@ function keysUrl(document: Record<string, unknown> | undefined, issuer: string):
 
 // Failures
 
-/** What is wrong with the keys is not the client's fault. */
+/** Keys that cannot be fetched or used are not the client's fault: 503, not 401. */
 function failure(cause: unknown): Unauthenticated | AuthUnavailable {
   if (cause instanceof Unauthenticated || cause instanceof AuthUnavailable) return cause
   if (cause instanceof errors.JWKSInvalid || cause instanceof errors.JWKSTimeout) return unavailable(cause)

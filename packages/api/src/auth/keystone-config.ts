@@ -1,4 +1,4 @@
-/** The table `auth.keystone`: where Keystone is, and who we are there. Names of keys are those of clouds.yaml. */
+/** The table `auth.keystone`: Keystone's address and our credential. The keys have the names of those in clouds.yaml. */
 import { secretString, webUrl } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { role } from '../policy/role.ts'
@@ -55,7 +55,7 @@ export const KeystoneConfig = Type.Object(
 
 export type KeystoneConfig = Type.Static<typeof KeystoneConfig>
 
-/** Checked as a whole, so that a credential that cannot work is a fault at the start. */
+/** Checks of the credential as a whole, so that one that cannot work is reported at the start. */
 const rules: readonly [(config: KeystoneConfig) => boolean, string][] = [
   [
     (config) => isApplicationCredential(config) || config.password !== undefined,
@@ -83,11 +83,13 @@ const rules: readonly [(config: KeystoneConfig) => boolean, string][] = [
   ],
 ]
 
-/** What is wrong with the credential as a whole: said only where Keystone is the method, since the table may stand unused. */
+/**
+ * Returns the faults of the credential. Call it only if Keystone is the method, since the table may be present but unused.
+ */
 export const keystoneFaults = (config: KeystoneConfig): readonly string[] =>
   rules.filter(([holds]) => !holds(config)).map(([, message]) => message)
 
-/** Whether an application credential is meant rather than a password. */
+/** Whether the credential is an application credential, and not a password. */
 export function isApplicationCredential(config: KeystoneConfig): boolean {
   return config.application_credential_secret !== undefined
 }

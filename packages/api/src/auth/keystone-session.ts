@@ -1,21 +1,21 @@
-/** Our own token at Keystone, with which we ask about everybody else's. */
+/** The service token that authorises our look-ups of callers' tokens at Keystone. */
 import * as Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import { AuthUnavailable } from './authenticator.ts'
 import { isApplicationCredential, type KeystoneConfig } from './keystone-config.ts'
 import type { JsonAnswer } from './request-json.ts'
 
-/** Sends the credential to Keystone and gives back whatever it answers. */
+/** Sends the credential to Keystone and returns its response. */
 export type SignIn = (body: unknown) => Promise<JsonAnswer>
 
 export interface KeystoneSession {
-  /** A token that should be good, from memory if possible. @throws AuthUnavailable */
+  /** Returns a token, from the cache if it has not expired. @throws AuthUnavailable */
   token(): Promise<string>
-  /** Keystone refused this token of ours: the next call of `token` gets another. */
+  /** Call it when Keystone refused the token: the next call of `token` signs in again. */
   refused(token: string): void
 }
 
-/** How long a refused credential is not tried again: Keystone locks users out who fail too often. */
+/** How long to wait after a refused credential before trying again: Keystone locks out users who fail too often. */
 const refusalSeconds = 5
 
 export function createSession(config: KeystoneConfig, signIn: SignIn, now: () => number): KeystoneSession {
@@ -57,7 +57,7 @@ function refusal(): AuthUnavailable {
 
 const lifeSchema = Compile(Type.Object({ token: Type.Object({ issued_at: Type.String(), expires_at: Type.String() }) }))
 
-/** By Keystone's own clock, so that ours may differ. An answer that does not say counts for a minute. */
+/** The token's lifetime by Keystone's clock, since ours may differ. One minute if the response does not contain it. */
 function lifeMs(body: unknown): number {
   const life = lifeSchema.Check(body)
     ? Date.parse(body.token.expires_at) - Date.parse(body.token.issued_at)

@@ -1,8 +1,9 @@
 /**
- * Keystone's tokens (Identity API v3). Each token is looked up at Keystone with a token of our own; answers are
- * remembered by the token's SHA-256 digest for `cache_seconds` and never beyond the token's own end.
+ * The authenticator `keystone`: Keystone's tokens (Identity API v3). Looks each token up at Keystone, authorised by our
+ * service token, and caches the result by the token's SHA-256 digest for `cache_seconds`, but not beyond its expiry.
  *
- * A token restricted by access rules is refused: Keystone tells of it only those who say that they enforce such rules.
+ * Refuses tokens that are restricted by access rules: Keystone only validates these for services that declare that they
+ * enforce such rules.
  */
 import { deadline, readTextFile, sha256Hex, within } from '@oriel/runtime'
 import * as Type from 'typebox'
@@ -18,7 +19,9 @@ export interface KeystoneDeps {
   readonly now?: () => number
 }
 
-/** The parts of Keystone's description of a token that say who it is; `project` is absent in every other scope. */
+/**
+ * The part of Keystone's description of a token that identifies the caller. Only tokens scoped to a project have `project`.
+ */
 const Described = Type.Object({
   token: Type.Object({
     expires_at: Type.String(),
@@ -28,15 +31,15 @@ const Described = Type.Object({
   }),
 })
 
-/** The characters that a header can carry. Keystone issues no token with others. */
+/** Printable ASCII, which a header can carry. Keystone's tokens have no other characters. */
 const tokenCharacters = /^[\x21-\x7e]+$/
-/** How long a refusal is remembered: long enough to spare Keystone a client that insists. */
+/** How long a refusal is cached, which spares Keystone the retries of a client. */
 const refusalSeconds = 10
 const maxRemembered = 10_000
 const maxLookups = 1000
 
 /**
- * Opens nothing yet: the first request signs in.
+ * Creates the authenticator. It signs in at the first request.
  * @throws the system's error when `cafile` cannot be read.
  * @see https://docs.openstack.org/api-ref/identity/v3/#validate-and-show-information-for-token
  */
@@ -69,7 +72,7 @@ export function createKeystoneAuthenticator(
     return await ask('/auth/tokens?nocatalog', { method: 'POST', body, signal: limit.signal })
   }
 
-  /** Who has this token. All who ask at the same moment share one look-up. */
+  /** Returns the identity for a token. Concurrent calls for one token share one look-up. */
   function identify(token: string, allowExpired: boolean): Promise<Identity> {
     if (!tokenCharacters.test(token)) throw new Unauthenticated('The token has characters that no token has')
     const key = `${sha256Hex(token)}${allowExpired ? ' even if expired' : ''}`
@@ -101,7 +104,7 @@ export function createKeystoneAuthenticator(
     return identity
   }
 
-  /** Our own token may end or be revoked at any moment: when Keystone refuses it, one other is tried. */
+  /** Retries once with a new service token if Keystone refuses ours, which may expire or be revoked at any time. */
   async function describeToken(token: string, allowExpired: boolean): Promise<JsonAnswer> {
     using limit = ownDeadline()
     const { signal } = limit
@@ -147,7 +150,7 @@ function baseUrl(authUrl: string): string {
   return trimmed.endsWith('/v3') ? trimmed : `${trimmed}/v3`
 }
 
-/** 403 means that our own user may not look tokens up. */
+/** The error for a failed look-up. 403 means that our own user may not look tokens up. */
 function unavailable({ status, headers }: JsonAnswer): AuthUnavailable {
   const hint = status === 403 ? ': our user needs the role service or admin' : ''
   const seconds = Number(headers['retry-after'])
@@ -160,7 +163,10 @@ function reason(cause: unknown): string {
   return cause.message || ((cause as NodeJS.ErrnoException).code ?? cause.name)
 }
 
-/** `promise`, or the signal's reason as soon as it is aborted; the work behind `promise` goes on for others. */
+/**
+ * Waits for `promise`, but throws the signal's reason once it aborts. The look-up continues, since other calls may share
+ * it.
+ */
 async function abandonable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise
   try {

@@ -1,4 +1,4 @@
-/** The authenticator `none`: everybody is an administrator. For loopback only. */
+/** The authenticator `none`: every caller is an administrator. For loopback only. */
 import type { Authenticator, Identity } from './authenticator.ts'
 
 const EVERYBODY: Identity = {
@@ -8,7 +8,7 @@ const EVERYBODY: Identity = {
   roles: ['admin', 'member', 'reader'],
 }
 
-/** Takes every caller for the same administrator of every project, whatever token it sends. */
+/** Creates the authenticator. It ignores tokens. */
 export function createNoAuthenticator(): Authenticator {
   return {
     wwwAuthenticate: 'None',

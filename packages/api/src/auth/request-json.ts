@@ -1,6 +1,6 @@
 /**
- * JSON over HTTP to an identity service, with what `fetch` has no options for: a CA of the operator's own. Certificates
- * are always checked, and variables such as HTTPS_PROXY or NODE_TLS_REJECT_UNAUTHORIZED change nothing.
+ * Sends JSON to an identity service over HTTP, with a configurable CA, for which `fetch` has no option. Always verifies
+ * certificates, and ignores variables such as HTTPS_PROXY or NODE_TLS_REJECT_UNAUTHORIZED.
  */
 
 import { type IncomingHttpHeaders, type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http'
@@ -12,29 +12,32 @@ export interface JsonRequest {
   readonly headers?: Readonly<Record<string, string>>
   /** Sent as JSON. Default: no body. */
   readonly body?: unknown
-  /** The deadline, from connecting to the last byte of the answer. */
+  /** The deadline, from connecting to the last byte of the response. */
   readonly signal: AbortSignal
 }
 
 export interface JsonAnswer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
-  /** Undefined when the answer is no JSON. */
+  /** `undefined` if the response is not JSON. */
   readonly body: unknown
 }
 
 export interface JsonClient extends Disposable {
-  /** Follows no redirect. @throws the system's error, or the signal's reason. */
+  /** Sends a request. Does not follow redirects. @throws the system's error, or the signal's reason. */
   ask(url: string, request: JsonRequest): Promise<JsonAnswer>
 }
 
-/** Answers are a few kilobytes; a service that sends more than this is not believed to be one. */
+/** Responses have a few kilobytes. A longer one does not come from an identity service. */
 export const maxAnswerBytes = 1024 * 1024
 const maxConnections = 64
 
-/** A connection for each request: answers are cached, so requests are few, and none can meet a connection just closed. */
+/**
+ * Opens a connection for each request, so that none is sent on one that the peer just closed. Requests are few, due to
+ * caching.
+ */
 export function jsonClient(options: { readonly ca?: string | undefined } = {}): JsonClient {
-  // An intermediate CA is trusted without its root: the operator named it.
+  // Trusts an intermediate CA without its root, since the operator configured it.
   const ca = options.ca === undefined ? {} : { ca: options.ca, allowPartialTrustChain: true }
   const plain = new PlainAgent({ maxSockets: maxConnections })
   const tls = new TlsAgent({ maxSockets: maxConnections, rejectUnauthorized: true, ...ca })

@@ -3,17 +3,18 @@ import { matchesSha256 } from '@oriel/runtime'
 import { type Authenticator, type Identity, Unauthenticated } from './authenticator.ts'
 import type { StaticAuthConfig } from './config.ts'
 
-/** What a 401 names where neither the configuration nor the caller knows better. */
+/** The URI in a 401 if neither the configuration nor the caller has one. */
 const NOWHERE = 'http://localhost'
 
 /**
- * Knows the tokens of `config`, by their SHA-256 digests alone. A 401 keeps the form of Keystone's middleware, the one
- * challenge that Nova's clients know; it names `config.www_authenticate_uri`, else `publicUrl`.
+ * Creates the authenticator. It compares SHA-256 digests, since the configuration does not contain the tokens. A 401 has the
+ * challenge of Keystone's middleware, the only one that Nova's clients know, with `config.www_authenticate_uri` or else
+ * `publicUrl`.
  */
 export function createStaticAuthenticator(config: StaticAuthConfig, publicUrl = NOWHERE): Authenticator {
   const known = config.tokens.map((entry) => ({ sha256: entry.sha256, identity: identityOf(entry) }))
   const identify = (token: string, what: string) => {
-    // All digests are compared, each in constant time, so that the time taken tells nothing about where a token stands.
+    // Compares all digests, each in constant time, so that the time does not reveal a token's position.
     const found = known.filter(({ sha256 }) => matchesSha256(token, sha256))
     if (!found[0]) throw new Unauthenticated(`${what} is not known`)
     return found[0].identity

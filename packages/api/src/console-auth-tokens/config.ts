@@ -1,4 +1,4 @@
-/** The table `tokens`: where console auth tokens are kept, and for how long. */
+/** The table `tokens`: the store of console auth tokens, and their lifetime. */
 import { MAX_TIMER_SECONDS, secretString, table } from '@oriel/runtime'
 import * as Type from 'typebox'
 

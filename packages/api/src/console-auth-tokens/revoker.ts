@@ -3,10 +3,12 @@ import type { Logger } from '@oriel/runtime'
 import type { ServerChange, Source } from '../sources/source.ts'
 import type { ConsoleAuthTokenStore } from './store.ts'
 
-/** How soon a store that was away is asked again. */
+/** How soon to retry after the store was unavailable. */
 const RETRY_AFTER_MS = 1000
 
-/** Revokes the tokens of each server that `source` tells of, until disposed of; then waits for what is under way. */
+/**
+ * Revokes the tokens of each server that `source` reports, until disposed of. Disposal waits for a revocation in progress.
+ */
 export function startRevoker(
   source: Source,
   tokens: Pick<ConsoleAuthTokenStore, 'revokeServer'>,
@@ -36,9 +38,9 @@ export function startRevoker(
 }
 
 /**
- * Revokes what is owed. What fails stays owed.
- * @param failedBefore the failure is known: the retry each second logs it at level debug.
- * @returns whether it failed.
+ * Revokes the tokens of all servers that are still due. A failed one stays due.
+ * @param failedBefore the failure is already logged, so that the retries each second log at level debug
+ * @returns whether a revocation failed
  */
 async function revokeAll(
   owed: Map<string, ServerChange>,

@@ -12,8 +12,8 @@ const RULE = 'os_compute_api:os-console-auth-tokens'
 type Response = NewestResponse<'showConsoleAuthToken'>
 
 /**
- * Shows where a token leads, to callers that may look up any token. A token is revoked with its server, so that it never
- * leads to the next server at that port.
+ * Shows the console address of a token, to callers that may look up any token. Tokens are revoked with their server, so that
+ * they never lead to the next server at that port.
  */
 export function showConsoleAuthToken(deps: {
   readonly config: { readonly policy: Policy }

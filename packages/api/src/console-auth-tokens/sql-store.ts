@@ -1,4 +1,4 @@
-/** The token store over SQL: the one module with queries, for every dialect. */
+/** The token store over SQL, with the queries for all dialects. */
 import { randomUUID } from 'node:crypto'
 import { sha256Hex } from '@oriel/runtime'
 import type { Kysely, Selectable } from 'kysely'
@@ -7,13 +7,15 @@ import type { ConsoleAuthTokenRow, Database } from '../database/tables.ts'
 import { StoreUnavailable } from '../database/unavailable.ts'
 import type { ConsoleAuthToken, ConsoleAuthTokenStore, ConsoleGrant } from './store.ts'
 
-/** How far the clocks of replicas may be apart. A token from beyond that was made before the clock was set back. */
+/**
+ * How far the clocks of replicas may differ. A token from further in the future was created before the clock was set back.
+ */
 const MAX_CLOCK_SKEW_MS = 60_000
-/** Tokens in one query: databases limit their parameters. */
+/** Tokens in one query, since databases limit the number of parameters. */
 const TOKENS_AT_ONCE = 500
 
 /**
- * A store in `db`, whose tables are up to date; disposing of it closes `db`.
+ * Creates a store in `db`, whose tables are up to date. Disposing of it closes `db`.
  * @param now in milliseconds since the epoch.
  * @param proveWrites rejects while the database accepts no writes.
  */
@@ -60,8 +62,8 @@ export function createSqlStore(
 }
 
 /**
- * By the tokens, in their order, since replicas may sweep at the same moment. By expiry the database is free to take one way
- * to the rows for the one and another for the other, and each may then hold what the other waits for.
+ * Deletes tokens by key, in sorted order, since replicas may sweep at the same time. With a condition on the expiry, the
+ * database may lock the rows in a different order for each replica, and deadlock.
  */
 async function sweep(db: Kysely<Database>, now: number): Promise<number> {
   let removed = 0
@@ -79,7 +81,7 @@ async function sweep(db: Kysely<Database>, now: number): Promise<number> {
   }
 }
 
-// To the caller, every error of the driver means that the store is unavailable; the log has the cause.
+// Turns every error of the driver into StoreUnavailable. The log has the cause.
 async function reach<T>(query: Promise<T>): Promise<T> {
   try {
     return await query

@@ -1,8 +1,8 @@
-/** The port that keeps console auth tokens: who may connect to which console, and until when. */
+/** The port for console auth tokens. */
 import type { ConsoleType, Protocol } from '@oriel/contract'
 import type { ConsoleAddress } from '../sources/source.ts'
 
-/** What is kept with a token. Times are milliseconds since the epoch. */
+/** The record of a token. Times are milliseconds since the epoch. */
 export interface ConsoleAuthToken extends ConsoleAddress {
   readonly serverId: string
   readonly projectId: string
@@ -11,13 +11,13 @@ export interface ConsoleAuthToken extends ConsoleAddress {
   readonly type: ConsoleType
   readonly tlsPort: number | null
   readonly internalAccessPath: string | null
-  /** The base URL of the access URL that was handed out. */
+  /** The base URL of the access URL that the caller got. */
   readonly accessUrlBase: string
   readonly createdAt: number
   readonly expiresAt: number
 }
 
-/** What to make a token for. It expires `ttlSeconds` after now. */
+/** The input for a new token, which expires `ttlSeconds` from now. */
 export interface ConsoleGrant
   extends ConsoleAddress,
     Omit<ConsoleAuthToken, keyof ConsoleAddress | 'createdAt' | 'expiresAt'> {
@@ -25,16 +25,16 @@ export interface ConsoleGrant
 }
 
 export interface ConsoleAuthTokenStore extends AsyncDisposable {
-  /** Makes a new token; only its SHA-256 digest is kept. Earlier tokens of the same server stay valid. */
+  /** Creates a token and stores its SHA-256 digest, not the token itself. Earlier tokens of the server stay valid. */
   authorize(grant: ConsoleGrant): Promise<{ readonly token: string; readonly expiresAt: number }>
-  /** The grant of exactly this token, if it is still valid: while its expiry is later than now. */
+  /** Returns the record of exactly this token, unless it has expired. */
   find(token: string): Promise<ConsoleAuthToken | undefined>
-  /** Removes exactly this token and says whether there was one. */
+  /** Deletes exactly this token and returns whether it existed. */
   revoke(token: string): Promise<boolean>
-  /** Removes every token of a server and says how many there were. */
+  /** Deletes every token of a server and returns their number. */
   revokeServer(serverId: string): Promise<number>
-  /** Removes expired tokens and says how many there were. */
+  /** Deletes expired tokens and returns their number. */
   sweep(): Promise<number>
-  /** Throws while the store cannot answer or is read-only. The result may be up to a second old. */
+  /** Throws while the store is unavailable or read-only. The result may be up to a second old. */
   check(): Promise<void>
 }

@@ -1,4 +1,4 @@
-/** Removes expired tokens at the start and at intervals. */
+/** Deletes expired tokens at the start and at intervals. */
 import { type Logger, startPeriodic } from '@oriel/runtime'
 import type { ConsoleAuthTokenStore } from './store.ts'
 
@@ -12,7 +12,7 @@ export function startSweeper(store: ConsoleAuthTokenStore, { intervalSeconds, lo
   return startPeriodic(() => sweepOnce(store, log), intervalSeconds * 1000)
 }
 
-// Requests report a store that is unavailable; the next sweep removes what this one left.
+// Only logs a failure: requests report an unavailable store, and the next sweep deletes the rest.
 async function sweepOnce(store: ConsoleAuthTokenStore, log: Logger): Promise<void> {
   try {
     const removed = await store.sweep()

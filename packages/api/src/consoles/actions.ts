@@ -1,4 +1,4 @@
-/** The legacy console actions: one for each protocol. */
+/** The legacy console actions (until 2.5): one for each protocol. */
 import type { ConsoleType, Protocol } from '@oriel/contract'
 import type { Call, Operation } from '../http/mount.ts'
 import { enforce } from '../policy/enforce.ts'
@@ -8,11 +8,11 @@ import { unavailable } from './drivers.ts'
 import { type ConsoleDeps, openConsole } from './open.ts'
 
 const RULE = 'os_compute_api:os-remote-consoles'
-/** Every action's body: its own name, and in it the type. */
+/** The body of an action: an object with the type under the action's name. */
 type Body<T extends ConsoleType> = { readonly [action: string]: { readonly type: T } }
 type Answer<T extends ConsoleType> = { readonly console: { readonly type: T; readonly url: string } }
 
-/** Creates a console of `protocol`. Policy is asked before the server is looked up, the other way round from later. */
+/** Creates a console of `protocol`. Checks policy before it looks the server up; `remote-consoles` does the reverse. */
 export function consoleAction<T extends ConsoleType>(
   deps: ConsoleDeps,
   protocol: Protocol,
@@ -28,7 +28,7 @@ export function consoleAction<T extends ConsoleType>(
   }
 }
 
-/** The action of a protocol that is gone: refused whatever the body, the server and the caller's roles. */
+/** The action of a removed protocol: refuses every body, server and caller. */
 export function goneAction(protocol: Protocol): Operation {
   const refuse = () => {
     throw unavailable(protocol)

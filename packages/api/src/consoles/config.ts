@@ -1,4 +1,4 @@
-/** The table `consoles`: which console types are offered, and at which URL each is opened. */
+/** The table `consoles`: the offered console types, and the base URL of each. */
 import type { OpenableConsoleType } from '@oriel/contract'
 import { table } from '@oriel/runtime'
 import * as Type from 'typebox'

@@ -9,7 +9,7 @@ const RULE = 'os_compute_api:os-remote-consoles'
 type Body = NewestBody<'createRemoteConsole'>
 type Response = NewestResponse<'createRemoteConsole'>
 
-/** Creates a console of any type. The server is looked up before policy is asked. */
+/** Creates a console of any type. Looks the server up before it checks policy. */
 export function createRemoteConsole(deps: ConsoleDeps): Operation<Body, Response> {
   return {
     async handle(call: Call<Body>) {

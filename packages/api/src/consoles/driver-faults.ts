@@ -1,4 +1,4 @@
-/** From what a source's driver says to a fault: one table, by what was asked for (Nova rule 10). */
+/** Maps the errors of a source's driver to faults, in one table by the kind of request (Nova rule 10). */
 import type { Protocol } from '@oriel/contract'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { HttpFault } from '../http/faults.ts'
@@ -7,10 +7,10 @@ import { SourceError, type SourceErrorCode } from '../sources/errors.ts'
 import type { Server } from '../sources/server.ts'
 import { unavailable } from './drivers.ts'
 
-/** How a console was asked for. The older ways know fewer faults. */
+/** The request that asked for a console. The older ones know fewer faults. */
 export type Asked = 'remote-consoles' | 'action' | 'serial-action' | 'output'
 
-/** What was going on when a driver failed. */
+/** The request during which a driver failed. */
 export interface Attempt {
   readonly asked: Asked
   readonly server: Server
@@ -45,7 +45,9 @@ const faults = {
   SerialPortNumberExceeds: (_, { message }) => new HttpFault(400, message),
 } as const satisfies Record<SourceErrorCode, (attempt: Attempt, error: SourceError) => HttpFault>
 
-/** The error to throw instead of `error`: a fault if the table has one, else the error itself, which becomes a 500. */
+/**
+ * Returns the error to throw instead of `error`: its fault, or for an unknown error the error itself, which becomes a 500.
+ */
 export function driverFault(error: unknown, attempt: Attempt): unknown {
   if (!(error instanceof SourceError)) return error
   const status: Answer = statuses[error.code][attempt.asked]

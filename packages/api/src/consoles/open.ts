@@ -1,4 +1,4 @@
-/** Opening a console: every check, then the address, then the token, then the access URL. */
+/** Opens a console: runs the checks, gets the address, creates the token, and builds the access URL. */
 import { accessUrl, type ConsoleType, type Protocol } from '@oriel/contract'
 import type { Identity } from '../auth/authenticator.ts'
 import type { TokensConfig } from '../console-auth-tokens/config.ts'
@@ -24,7 +24,7 @@ export interface ConsoleDeps {
   readonly tokens: ConsoleAuthTokenStore
 }
 
-/** A console that a caller who may has asked for. */
+/** A request for a console, by a caller who is allowed to open it. */
 export interface Wanted {
   readonly server: Server
   readonly protocol: Protocol
@@ -33,7 +33,7 @@ export interface Wanted {
 }
 
 /**
- * Opens a console and says where.
+ * Opens a console and returns its access URL.
  * @throws HttpFault 400, 404, 409 or 501.
  */
 export async function openConsole(deps: ConsoleDeps, wanted: Wanted, call: Call): Promise<string> {
@@ -58,12 +58,12 @@ export async function openConsole(deps: ConsoleDeps, wanted: Wanted, call: Call)
   return accessUrl(type, baseUrl, token)
 }
 
-/** @throws HttpFault 409 while the server is on no host. */
+/** @throws HttpFault 409 while the server has no host */
 export function requireHost(server: Server): void {
   if (server.host === null) throw notReady(server.id)
 }
 
-/** States of a server in which its console is about to go away. */
+/** Task states after which the console's address will be void. */
 const RESTLESS = new Set(['deleting', 'migrating'])
 
 function requireRest(server: Server, protocol: Protocol): void {
@@ -72,7 +72,7 @@ function requireRest(server: Server, protocol: Protocol): void {
   throw new HttpFault(409, message)
 }
 
-// What changed after the source gave the address has voided the server's tokens, maybe before this one was stored.
+// The server changed after the source returned the address. Its tokens were revoked, maybe before this one was stored.
 async function takeBack(tokens: ConsoleAuthTokenStore, { id }: Server): Promise<never> {
   await tokens.revokeServer(id)
   throw notReady(id)

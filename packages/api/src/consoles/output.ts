@@ -1,4 +1,4 @@
-/** The action os-getConsoleOutput: what a server's console has printed. */
+/** The action os-getConsoleOutput: the text that a server's console has printed. */
 import type { NewestBody, NewestResponse } from '@oriel/contract'
 import { HttpFault } from '../http/faults.ts'
 import type { Call, Operation } from '../http/mount.ts'
@@ -14,7 +14,7 @@ import { type ConsoleDeps, requireHost } from './open.ts'
 const RULE = 'os_compute_api:os-console-output'
 type Body = NewestBody<'getConsoleOutput'>
 
-/** Shows the last lines, or all of them, as text that can be shown. */
+/** Returns the last lines, or all, without control characters. */
 export function getConsoleOutput(deps: ConsoleDeps): Operation<Body, NewestResponse<'getConsoleOutput'>> {
   return {
     async handle(call: Call<Body>) {
@@ -29,8 +29,8 @@ export function getConsoleOutput(deps: ConsoleDeps): Operation<Body, NewestRespo
 }
 
 /**
- * How many lines from the end; `undefined` for all, which absent, null and -1 mean.
- * @throws HttpFault 400 for less than -1, which a digit string may say although the schema lets it through.
+ * The number of lines from the end. `undefined` for all lines, which the client requests by absence, null or -1.
+ * @throws HttpFault 400 for less than -1, which the schema accepts as a string of digits
  */
 export function lineCount(length: string | number | null | undefined): number | undefined {
   const count = Number(length ?? -1)
@@ -38,7 +38,7 @@ export function lineCount(length: string | number | null | undefined): number | 
   return count === -1 ? undefined : count
 }
 
-/** The last lines of a log. What follows the last newline counts as a line even if it is empty. */
+/** The last lines of a log. The text after the last newline counts as a line, even if it is empty. */
 export function lastLines(log: Uint8Array, count: number | undefined): Uint8Array {
   if (count === undefined) return log
   if (count === 0) return new Uint8Array()
@@ -50,12 +50,12 @@ export function lastLines(log: Uint8Array, count: number | undefined): Uint8Arra
   return log.subarray(start)
 }
 
-/** Bytes beyond ASCII become U+FFFD each; control characters go, but for tab and newline. */
+/** Replaces each byte beyond ASCII by U+FFFD, and removes control characters except for tab and newline. */
 export function showable(log: Uint8Array): string {
   const ascii = Buffer.from(log)
     .toString('latin1')
     .replace(/[\x80-\xff]/g, '\ufffd')
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: it removes them
   return ascii.replace(/[\x00-\x08\x0b-\x1f]/g, '')
 }
 

@@ -1,14 +1,14 @@
-/** A clock that no correction sets back, so that no token lives longer than it was given. */
+/** A clock that is never set back, so that no token lives longer than its lifetime. */
 
 /**
- * How much slower the time passes while it is ahead of the wall clock. It gives 43 seconds a day back, so that a machine whose
- * clock is set back a little every day does not get away from the others; a token of ten minutes lives 0.3 s longer.
+ * How much slower the clock runs while it is ahead of the wall clock. It loses 43 seconds a day, so that a machine whose
+ * clock is set back a little every day does not drift away from the others. A token of ten minutes lives 0.3 s longer.
  */
 const SLEW = 0.0005
 
 /**
- * The time of `wall`, but never slower than time passes by `elapsed` (both in milliseconds): when the wall clock is set
- * back, it goes on from where it was, at the pace of real time (less `SLEW`). A wall clock that goes forward is followed.
+ * Returns a clock that follows `wall` forward. When `wall` is set back, the clock continues from where it was, at the pace of
+ * `elapsed` (less `SLEW`). Both are in milliseconds.
  */
 export function steadyClock(wall: () => number = Date.now, elapsed = () => performance.now()): () => number {
   let last = wall()

@@ -1,22 +1,22 @@
-/** Names of database servers as URLs: taken apart, with TLS decided, and shown without their secrets. */
+/** Parses the URLs of database servers, decides about TLS, and shows addresses without secrets. */
 import { isIP } from 'node:net'
 import { userInfo } from 'node:os'
 import { isLoopback, Secret } from '@oriel/runtime'
 
-/** Where a database is and who we are there. */
+/** The address of a database, and our credential there. */
 export interface DatabaseAddress {
   readonly host: string
   readonly port: number
-  /** The path of a Unix socket (MariaDB) or of its folder (PostgreSQL), in place of host and port. */
+  /** The path of a Unix socket (MariaDB) or of its folder (PostgreSQL), instead of host and port. */
   readonly socket?: string
   readonly user: string
   readonly password?: Secret
   readonly database: string
-  /** Absent: no TLS. Certificate and host name are verified; `cafile` names the CAs. Default: those of Node. */
+  /** Absent: plaintext. Present: certificate and host name are verified, with the CAs of `cafile` or else of Node. */
   readonly tls?: { readonly cafile?: string }
 }
 
-/** How one kind of server calls things in its URLs. */
+/** The parameter names in the URLs of one kind of server. */
 export interface UrlWords {
   readonly defaultPort: number
   readonly socket: string
@@ -32,7 +32,7 @@ export interface UrlWords {
 /**
  * Parses the URL of a database. TLS is on unless the URL turns it off, or the host is loopback or a Unix socket. With a Unix
  * socket the host may be empty, as in libpq, and the user defaults to the one that this process runs as.
- * @throws TypeError with what is wrong; never with the URL itself, since a password may stand in it.
+ * @throws TypeError that explains the fault without quoting the URL, which may contain a password
  */
 export function parseDatabaseUrl(text: string, words: UrlWords): DatabaseAddress {
   const url = URL.parse(text.replace(EMPTY_HOST, `$1${NO_HOST}`))
@@ -54,17 +54,17 @@ export function parseDatabaseUrl(text: string, words: UrlWords): DatabaseAddress
   }
 }
 
-/** `DATABASE at HOST:PORT`, for people: no user, no password. */
+/** Formats an address for people, as `DATABASE at HOST:PORT`, without user and password. */
 export function showAddress({ database, host, port, socket }: DatabaseAddress): string {
   return `${database} at ${socket ?? (isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`)}`
 }
 
-/** `scheme://` and `user@` with nothing after it, which WHATWG URLs do not have. */
+/** `scheme://` and `user@` with an empty host, which WHATWG URLs do not allow. */
 const EMPTY_HOST = /^([a-z]+:\/\/(?:[^/?#@]*@)?)(?=[/?])/
-/** Stands in for an empty host; `.invalid` is never the name of one (RFC 6761). */
+/** Placeholder for an empty host. `.invalid` never resolves (RFC 6761). */
 const NO_HOST = 'no-host.invalid'
 
-/** The host, or the socket in its place: as a query parameter, or percent-encoded as the host. */
+/** Returns the host, or a socket that is given as a query parameter or percent-encoded as the host. */
 function hostOf(url: URL, parameter: string | undefined): { readonly host: string; readonly socket?: string } {
   const given = url.hostname === NO_HOST ? '' : decode(url.hostname, 'host').replace(/^\[(.*)\]$/, '$1')
   const place = parameter ?? given

@@ -31,7 +31,7 @@ interface DriverError {
   readonly errcode?: unknown
 }
 
-/** The kind of an error that a driver threw, or `undefined` for all others. */
+/** Returns the kind of a driver's error, or `undefined` for any other error. */
 export function failureOf(error: unknown): Failure | undefined {
   if (typeof error !== 'object' || error === null) return undefined
   const { errno, code, errcode } = error as DriverError
@@ -50,7 +50,7 @@ const SENTENCES: Readonly<Record<Failure, string>> = {
     'the database file of tokens.store was deleted or replaced, and what is written to it would be lost; put the same file back, or restart to open the file that is there now',
 }
 
-/** What to log about a failed query: the kind of failure where it is known. */
+/** Returns the log message for a failed query, with the kind of failure if it is known. */
 export function describeFailure(store: string, error: unknown): string {
   const failure = failureOf(error)
   return failure ? `${store} does not work: ${SENTENCES[failure]}` : `${store} does not answer`

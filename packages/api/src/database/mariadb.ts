@@ -17,7 +17,7 @@ import {
   type StorePlace,
 } from './place.ts'
 
-/** As MySQL's clients call them. */
+/** The names of MySQL's clients. */
 const WORDS: UrlWords = {
   defaultPort: 3306,
   socket: 'socket',
@@ -27,12 +27,12 @@ const WORDS: UrlWords = {
 }
 
 /**
- * `mysql://USER:PASSWORD@HOST:PORT/DATABASE?ssl-mode=…&ssl-ca=FILE`.
- * @throws TypeError with what is wrong with it.
+ * Parses `mysql://USER:PASSWORD@HOST:PORT/DATABASE?ssl-mode=…&ssl-ca=FILE`.
+ * @throws TypeError that explains the fault
  */
 export function mariadbPlace(url: string): StorePlace {
   const address = parseDatabaseUrl(url, WORDS)
-  // The driver would hold the certificate against the name localhost.
+  // For an IP address, the driver would verify the certificate for the name localhost.
   if (address.tls && isIP(address.host))
     throw new TypeError('has an address and TLS, give the host name of the certificate')
   return {
@@ -40,7 +40,7 @@ export function mariadbPlace(url: string): StorePlace {
     dialect: (options) => new MysqlDialect({ pool: lend(createPool(address, options), options) }),
     isAway,
     remedy: () => 'give the URL of a MariaDB database in which this user may create tables',
-    // Texts are equal only if they are the same: no case folded, no blank at the end ignored.
+    // Compares texts byte by byte: other collations fold case, or ignore trailing blanks.
     tableOptions: 'character set utf8mb4 collate utf8mb4_nopad_bin',
   }
 }
@@ -95,7 +95,7 @@ async function acquireCurrent(pool: Pool, generations: Generations<PoolConnectio
   }
 }
 
-/** A connection within the deadline; one that comes later goes back. */
+/** Gets a connection within the deadline, and returns a later one to the pool. */
 async function acquire(pool: Pool): Promise<PoolConnection> {
   const { promise, resolve, reject } = Promise.withResolvers<PoolConnection>()
   let isLate = false
@@ -113,8 +113,8 @@ async function acquire(pool: Pool): Promise<PoolConnection> {
 }
 
 /**
- * Strict, so that nothing is cut off silently; and without NO_BACKSLASH_ESCAPES, since values are escaped by backslashes.
- * A statement that takes too long is ended by the server.
+ * Sets strict mode, so that the server rejects values that do not fit instead of truncating them. Turns NO_BACKSLASH_ESCAPES
+ * off, since the driver escapes values with backslashes. Makes the server abort statements that take too long.
  */
 function prepareSession(connection: MysqlPoolConnection, statementTimeoutMs: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -157,7 +157,7 @@ const ER_UNKNOWN_COM_ERROR = 1047
 const isWrongServer = (error: unknown) =>
   failureOf(error) === 'read-only' || (error as { errno?: unknown }).errno === ER_UNKNOWN_COM_ERROR
 
-/** What the server says while it starts, stops or has no room, and where it ended a statement for its time. */
+/** Errors of a server that starts, stops or is out of space, or that aborted a statement for its time limit. */
 const AWAY_CODES = new Set([
   ...['ER_CON_COUNT_ERROR', 'ER_SERVER_SHUTDOWN', 'ER_NORMAL_SHUTDOWN', 'ER_STATEMENT_TIMEOUT', 'ER_QUERY_INTERRUPTED'],
   ...['ER_CONNECTION_KILLED', 'ER_LOCK_WAIT_TIMEOUT', 'ER_LOCK_DEADLOCK', 'ER_DISK_FULL', 'ER_RECORD_FILE_FULL'],

@@ -1,4 +1,4 @@
-/** Opens the database that the configuration names, its tables up to date. */
+/** Opens the database that the configuration names, and migrates its tables. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError, type Logger, type Secret, silentLogger } from '@oriel/runtime'
 import { Kysely } from 'kysely'
@@ -12,19 +12,19 @@ import { StoreUnavailable } from './unavailable.ts'
 export interface StoreOptions {
   /** Connections at once to a database server. Default: 10. */
   readonly poolMax?: number
-  /** How long a database server may take for a statement. Default: 5000. */
+  /** How long a database server may take for a statement, in milliseconds. Default: 5000. */
   readonly statementTimeoutMs?: number
   /** How long to wait at the start for a database server that is unavailable or still read-only. Default: 60000. */
   readonly startTimeoutMs?: number
   /** Milliseconds since the epoch. Default: the system's clock, which cannot be set back under a running process. */
   readonly now?: () => number
-  /** Default: a silent one. */
+  /** Default: a silent logger. */
   readonly log?: Logger
-  /** Ends the waiting for a database server that is away. */
+  /** Aborts the wait for an unavailable database server. */
   readonly signal?: AbortSignal
 }
 
-/** The databases that a store may be in, by the scheme of its name. Another database is a row here and its place. */
+/** The supported databases, by the scheme of a store's name. */
 const places: Readonly<Record<string, (name: string) => StorePlace>> = {
   sqlite: sqlitePlace,
   postgres: postgresPlace,
@@ -63,7 +63,7 @@ export async function reachStore(
 
 /**
  * Opens the database that `name` names, and migrates its tables.
- * @throws ConfigError that says what to do, when it cannot be opened or written
+ * @throws ConfigError with a remedy, if it cannot be opened or written
  * @throws StoreUnavailable when the database server does not answer within `startTimeoutMs`
  */
 export async function openDatabase(name: string | Secret, options: StoreOptions): Promise<Kysely<Database>> {
@@ -86,7 +86,7 @@ function unusable(place: StorePlace, cause: unknown): ConfigError {
   return new ConfigError([{ path: PATH, message: `cannot use ${place.shown}${reason}` }], { cause })
 }
 
-/** What is wrong with the name of a store, without opening it and without quoting it; `undefined` if nothing is. */
+/** Explains what is wrong with the name of a store, without opening or quoting it. Returns `undefined` for a valid name. */
 export function storeNameFault(name: string | Secret): string | undefined {
   const [scheme = '', rest = ''] = /^([a-z]+):(.*)$/s.exec(textOf(name))?.slice(1) ?? []
   if (!Object.hasOwn(places, scheme) || rest === '') return `the value names no store, ${FORMS}`
@@ -129,7 +129,7 @@ const neverCame = ({ shown }: StorePlace, startTimeoutMs: number, cause: unknown
 
 const textOf = (name: string | Secret) => (typeof name === 'string' ? name : name.reveal())
 
-/** Where an address has several hosts behind it, the error of each is the reason. */
+/** The reason of a failure. An address with several hosts has an error for each. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && !error.message) return error.errors.map(reasonOf).join(', ')
   return error instanceof Error ? error.message : String(error)

@@ -1,37 +1,37 @@
-/** What a name of a store leads to: how it is reached, and how its failures are told apart. */
+/** The port for a kind of database: how to connect to it, and how to classify its errors. */
 import type { Logger } from '@oriel/runtime'
 import type { Dialect } from 'kysely'
 
 export interface PoolOptions {
-  /** Connections at once. */
+  /** The largest number of connections. */
   readonly poolMax: number
-  /** How long the database may take for a statement; what takes longer is ended there, and here a second later. */
+  /** How long a statement may take. After that the database aborts it, or a second later the client does. */
   readonly statementTimeoutMs: number
   readonly log: Logger
 }
 
-/** How long a request waits for a connection, whether a free one or a new one. */
+/** How long a request waits for a connection, free or new. */
 export const CONNECT_TIMEOUT_MS = 5_000
-/** How much later than the database we give a statement up: then the database itself no longer answers. */
+/** How long to wait for the database's own timeout error before giving up on the connection. */
 export const ANSWER_GRACE_MS = 1_000
-/** How long connections may take to end in good order. */
+/** How long connections may take to close. */
 export const CLOSE_TIMEOUT_MS = 2_000
 
 export interface StorePlace {
-  /** What errors and the log call it; has no user and no password. */
+  /** Its name in errors and in the log, without user and password. */
   readonly shown: string
-  /** @throws if it cannot be opened; servers are connected to only when they are needed. */
+  /** Creates the dialect, which connects to a server when it is first used. @throws if a file cannot be opened. */
   readonly dialect: (options: PoolOptions) => Dialect
-  /** Whether the error means that the database is away for now, so that trying again makes sense. */
+  /** Whether the error means that the database is temporarily unavailable, so that retrying makes sense. */
   readonly isAway: (error: unknown) => boolean
-  /** What to do about any other error at the start. */
+  /** The remedy for any other error at the start. */
   readonly remedy: (error: unknown) => string
   /**
    * Whether opening would create a new database, which a check must not do.
    * @throws if it could not be created
    */
   readonly isNew?: () => boolean
-  /** What ends the definition of each table. */
+  /** The options at the end of each `create table`. */
   readonly tableOptions?: string
 }
 

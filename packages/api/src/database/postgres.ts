@@ -16,7 +16,7 @@ import {
   type StorePlace,
 } from './place.ts'
 
-/** As libpq calls them. */
+/** The names of libpq. */
 const WORDS: UrlWords = {
   defaultPort: 5432,
   socket: 'host',
@@ -26,8 +26,8 @@ const WORDS: UrlWords = {
 }
 
 /**
- * `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…&sslrootcert=FILE`.
- * @throws TypeError with what is wrong with it.
+ * Parses `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…&sslrootcert=FILE`.
+ * @throws TypeError that explains the fault
  */
 export function postgresPlace(url: string): StorePlace {
   const address = parseDatabaseUrl(url, WORDS)
@@ -43,7 +43,7 @@ function createPool(address: DatabaseAddress, { poolMax, statementTimeoutMs, log
   const { database, user, password, port, tls } = address
   const pool = new pg.Pool({
     ...{ host: address.socket ?? address.host, port, user, database, password: password?.reveal() },
-    // Said in any case: left out, it would be for the environment to turn the verification off.
+    // Always set: the driver would otherwise read it from the environment, which could turn verification off.
     ssl: tls
       ? {
           rejectUnauthorized: true,
@@ -59,13 +59,13 @@ function createPool(address: DatabaseAddress, { poolMax, statementTimeoutMs, log
     application_name: 'oriel-api',
     types: { getTypeParser },
   })
-  // Such a connection leaves the pool by itself. Without listeners the errors would end the program.
+  // The pool removes such a connection by itself. Without a listener, the error would end the program.
   pool.on('error', (err) => log.info({ err }, 'the database ended an idle connection'))
   pool.on('connect', (client) => client.on('error', (err) => log.debug({ err }, 'a connection to the database broke')))
   return pool
 }
 
-/** 64-bit integers are times, counts and ids far below 2^53. */
+/** Parses 64-bit integers as numbers: they are times, counts and ids far below 2^53. */
 const getTypeParser: typeof pg.types.getTypeParser = (oid: number, format?: unknown) =>
   oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format as 'text')
 
@@ -120,11 +120,13 @@ function remedy(error: unknown): string {
   return `the pooler refuses ${refused}: set ignore_startup_parameters = ${all} in pgbouncer.ini`
 }
 
-/** PgBouncer uses this state for nearly all errors; only the message distinguishes a wrong configuration from a busy pooler. */
+/**
+ * PgBouncer uses this state for nearly all errors; only the message distinguishes a wrong configuration from a busy pooler.
+ */
 const POOLER_STATE = '08P01'
 const POOLER_REFUSALS = /unsupported startup parameter|no such (database|user)|authentication failed|not allowed/i
 
-/** Connection exceptions, exhausted resources, intervention of an operator; lock not available. */
+/** Connection exceptions, insufficient resources, operator intervention, and "lock not available". */
 const AWAY_STATES = /^(08|53|57)...$|^55P03$/
 const AWAY_MESSAGES = /^(Connection terminated|Query read timeout|timeout exceeded|timeout expired)/
 

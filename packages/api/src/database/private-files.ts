@@ -1,4 +1,4 @@
-/** Protects an SQLite database from other users of the machine: it records who opened which console. */
+/** Protects an SQLite database from other users of the machine, since it records who opened which console. */
 import { chmodSync, closeSync, openSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Logger } from '@oriel/runtime'

@@ -1,7 +1,7 @@
-/** The tables of the session store: their rows, and the migration that makes them. */
+/** The tables of the session store: their rows, and the migration that creates them. */
 import type { Migration } from 'kysely/migration'
 
-/** Times are milliseconds since the epoch. There is no credential in any column. */
+/** Times are milliseconds since the epoch. No column contains a credential. */
 export interface SessionRow {
   id: string
   server_id: string
@@ -16,13 +16,13 @@ export interface SessionRow {
   /** Null while the session is open. */
   ended_at: number | null
   end_reason: string | null
-  /** Why the proxy is to end it, once somebody wants that. */
+  /** The reason for which the proxy must end the session, once a caller has requested that. */
   end_wanted: string | null
   bytes_to_client: number
   bytes_to_console: number
 }
 
-/** A proxy, and when it last gave a sign of life. */
+/** A proxy, and the time of its last report. */
 export interface ProxyRow {
   proxy_id: string
   last_beat_at: number

@@ -1,4 +1,6 @@
-/** Runs an SQLite database on its own thread, so that a slow disk or another process's lock does not block the event loop. */
+/**
+ * Runs an SQLite database on its own thread, so that a slow disk or another process's lock does not block the event loop.
+ */
 import { Worker } from 'node:worker_threads'
 
 /** The thread's start-up data. */
@@ -27,7 +29,7 @@ export interface ThreadResult {
 
 type Pending = PromiseWithResolvers<ThreadResult>
 
-/** Beside this module: as source, in the package's build, and as a file that the programs ship. */
+/** A file beside this module, in the sources, in the package's build and in the programs. */
 const WORKER = new URL(`./sqlite-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
 /** The id under which the thread reports that it has opened the database. */
 const OPENED = 0
@@ -42,7 +44,7 @@ export class SqliteThread {
 
   constructor(file: string) {
     const data: ThreadData = { file }
-    // Without the program's own flags: Node refuses some of them, such as --input-type, for a module in a file.
+    // Drops the program's Node flags: some of them, such as --input-type, are errors for a module in a file.
     this.#worker = new Worker(WORKER, { workerData: data, name: 'sqlite', execArgv: [] })
     this.#worker.on('message', (answer: ThreadAnswer) => this.#settle(answer))
     this.#worker.on('error', (error) => this.#die(error))
@@ -50,7 +52,7 @@ export class SqliteThread {
     this.opened = this.#expect(OPENED)
   }
 
-  /** Whether the thread has ended and takes no more statements. */
+  /** Whether the thread has ended. */
   get isDead(): boolean {
     return this.#dead !== undefined
   }
@@ -69,7 +71,7 @@ export class SqliteThread {
     }
   }
 
-  /** Ends the thread, whatever it is doing. */
+  /** Ends the thread, even during a statement. */
   async terminate(): Promise<void> {
     await this.#worker.terminate()
   }
@@ -82,7 +84,7 @@ export class SqliteThread {
     return answer
   }
 
-  // The thread keeps the program alive only while an answer is due.
+  // The thread only keeps the program alive while a statement runs.
   #expect(id: number): Promise<ThreadResult> {
     const pending = Promise.withResolvers<ThreadResult>()
     this.#pending.set(id, pending)

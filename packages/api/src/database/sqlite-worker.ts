@@ -1,7 +1,7 @@
 /**
- * The thread of an SQLite database: opens it, and answers statements one after another. It waits for the disk and for locks of
- * other processes, which `node:sqlite` can only do synchronously. Started by `sqlite-thread.ts`; it imports nothing of the
- * workspace, since the programs carry it as a file of its own.
+ * The thread of an SQLite database: opens it, and runs statements one after another. `node:sqlite` waits synchronously for the
+ * disk and for locks of other processes. Started by `sqlite-thread.ts`. Must not import from the workspace, since the
+ * programs ship this file unbundled.
  */
 import { realpathSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -11,14 +11,14 @@ import type { ThreadAnswer, ThreadData, ThreadRequest, ThreadResult } from './sq
 
 /** How long a statement waits for another process that writes. */
 const BUSY_TIMEOUT_MS = 5_000
-/** As SQLite calls it: another process holds a lock. */
+/** SQLite's code: another process holds a lock. */
 const SQLITE_BUSY = 5
 const BUSY_RETRY_MS = 10
-/** As SQLite calls it; in write-ahead mode SQLite itself does not look. */
+/** SQLite's code for a database file that was moved. In write-ahead mode SQLite itself does not check for that. */
 const SQLITE_READONLY_DBMOVED = 1032
-/** What SQLite keeps open: the database, its log and the index of that. */
+/** The files that SQLite keeps open: the database, its write-ahead log and the log's index. */
 const SUFFIXES = ['', '-wal', '-shm']
-/** Prepared statements that are kept; the stores have fewer. */
+/** The size of the cache of prepared statements. The stores have fewer. */
 const MAX_STATEMENTS = 100
 
 const port = parentPort!
@@ -51,13 +51,13 @@ function open(): ThreadResult {
   const opened = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS })
   try {
     writeAhead(opened)
-    // A token that was answered, or a revocation, must outlive the power too.
+    // A token that a client has, or a revocation, must survive a power failure.
     opened.exec('PRAGMA synchronous = FULL')
   } catch (error) {
     opened.close()
     throw error
   }
-  // SQLite follows links before it names the files beside the database.
+  // SQLite resolves symbolic links before it derives the names of its other files.
   if (file !== ':memory:') paths = [resolve(file), ...SUFFIXES.map((suffix) => `${realpathSync(file)}${suffix}`)]
   requireSameFiles()
   db = opened
@@ -88,7 +88,7 @@ function close(): ThreadResult {
   return nothing
 }
 
-/** Retries: when programs start together on a new file, one switches it to WAL and SQLite refuses the others without a wait. */
+/** Retries, because when programs start together on a new file, SQLite fails all but one at once instead of waiting. */
 function writeAhead(opened: DatabaseSync): void {
   const deadline = performance.now() + BUSY_TIMEOUT_MS
   for (;;) {
@@ -103,7 +103,7 @@ function writeAhead(opened: DatabaseSync): void {
 }
 
 function run(opened: DatabaseSync, sql: string, parameters: readonly SQLInputValue[]): ThreadResult {
-  // A transaction that was begun must be able to end.
+  // An open transaction must still be able to roll back.
   if (sql !== 'rollback') requireSameFiles()
   const statement = statements.get(sql) ?? opened.prepare(sql)
   if (statements.size < MAX_STATEMENTS) statements.set(sql, statement)

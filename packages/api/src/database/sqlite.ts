@@ -1,4 +1,4 @@
-/** SQLite, built into Node, on a thread of its own, for Kysely. */
+/** SQLite for Kysely: Node's built-in `node:sqlite`, on a separate thread. */
 import { accessSync, constants, existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import {
@@ -16,7 +16,7 @@ import { atMost, CLOSE_TIMEOUT_MS, CONNECT_TIMEOUT_MS, type StorePlace } from '.
 import { keepPrivate } from './private-files.ts'
 import { SqliteThread } from './sqlite-thread.ts'
 
-/** `sqlite:FILE` or `sqlite::memory:`. Several processes may share a file. */
+/** Parses `sqlite:FILE` or `sqlite::memory:`. Several processes may share a file. */
 export function sqlitePlace(name: string): StorePlace {
   const file = name.slice('sqlite:'.length)
   return {
@@ -58,14 +58,16 @@ class SqliteThreadDialect implements Dialect {
   createIntrospector: Dialect['createIntrospector'] = (db) => new SqliteIntrospector(db)
 }
 
-/** Kysely migrates outside of transactions on SQLite, so two programs that start for the first time at once would conflict. */
+/**
+ * Kysely migrates outside of transactions on SQLite, so two programs that start for the first time at once would conflict.
+ */
 class TransactionalAdapter extends SqliteAdapter {
   override get supportsTransactionalDdl() {
     return true
   }
 }
 
-/** One thread, lent to one query or transaction at a time. A thread that died is replaced by the next query. */
+/** Leases one thread to one query or transaction at a time. The next query replaces a thread that died. */
 class ThreadDriver implements Driver {
   readonly #file: string
   readonly #turns = new Turns()
@@ -90,7 +92,7 @@ class ThreadDriver implements Driver {
   }
 
   async beginTransaction(connection: ThreadConnection): Promise<void> {
-    // Takes the write lock at the begin, so that a transaction that waited for another, such as a migration, sees its result.
+    // Takes the write lock at once, so that a transaction that waited for another, such as a migration, sees its result.
     await connection.thread.run('begin immediate')
   }
 
@@ -143,13 +145,13 @@ class ThreadConnection implements DatabaseConnection {
     }
   }
 
-  // biome-ignore lint/correctness/useYield: the interface wants a generator, and no query here streams
+  // biome-ignore lint/correctness/useYield: the interface requires a generator, but no query here streams
   async *streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
     throw new Error('the SQLite thread streams no rows')
   }
 }
 
-/** A queue for a resource with one user at a time, first come, first served. */
+/** A first-in, first-out lock for a resource with one user at a time. */
 class Turns {
   readonly #waiting = new Set<() => void>()
   #isTaken = false

@@ -1,4 +1,4 @@
-/** The tables of the API, and how they came to be. One migration for each change; never edit an older one. */
+/** The tables of the API and their migrations. Add a migration for each change, and never edit an older one. */
 import {
   type CreateIndexNode,
   type CreateTableNode,
@@ -13,7 +13,7 @@ import { type SessionTables, sessionMigrations } from './session-tables.ts'
 
 /** Times are milliseconds since the epoch. */
 export interface ConsoleAuthTokenRow {
-  /** The token's SHA-256 digest in hexadecimal: the token itself is nowhere. */
+  /** The token's SHA-256 digest in hexadecimal. The token itself is not stored. */
   token_sha256: string
   server_id: string
   project_id: string
@@ -29,7 +29,7 @@ export interface ConsoleAuthTokenRow {
   expires_at: number
 }
 
-/** A row that a replica writes to prove that the database takes writes. */
+/** A row that a replica writes to prove that the database accepts writes. */
 export interface WriteProbeRow {
   id: string
   written_at: number
@@ -106,8 +106,8 @@ function noneIfElsewhere(error: unknown): [] {
 const UNDEFINED_TABLE = '42P01'
 
 /**
- * Brings the tables up to date. Replicas that start at once wait for each other.
- * @param tableOptions ends the definition of each table.
+ * Migrates the tables. Replicas that start at the same time wait for each other.
+ * @param tableOptions the options at the end of each `create table`
  * @throws NewerDatabase, or the first migration's error.
  */
 export async function migrate(db: Kysely<Database>, tableOptions?: string): Promise<void> {
@@ -119,8 +119,8 @@ export async function migrate(db: Kysely<Database>, tableOptions?: string): Prom
 }
 
 /**
- * Where definitions are no part of transactions (MariaDB), a program that is killed leaves half a migration behind. So
- * whatever a migration creates, it creates unless it is there.
+ * Adds `if not exists` to the definitions in migrations. Where transactions do not cover definitions (MariaDB), a program that
+ * is killed leaves half a migration behind, and the next start must be able to finish it.
  */
 class RepeatableDefinitions extends OperationNodeTransformer implements KyselyPlugin {
   readonly #endModifiers: readonly RawNode[]

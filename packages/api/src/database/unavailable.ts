@@ -1,6 +1,6 @@
-/** The error for a database that does not answer. */
+/** The error for an unavailable database. */
 
-/** Thrown when the database does not answer. Clients get 503 with `Retry-After`. */
+/** Thrown when the database is unavailable. Clients get 503 with `Retry-After`. */
 export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable'
 }

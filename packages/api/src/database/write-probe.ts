@@ -3,9 +3,10 @@ import { randomUUID } from 'node:crypto'
 import type { Kysely } from 'kysely'
 import type { Database } from './tables.ts'
 
-/** How long a result is reused: several probes may ask at once, and each write costs disk I/O. */
+/** How long a result is reused, since several probes may run at once, and each write costs disk I/O. */
 const FRESH_MS = 1_000
-/** Rows of replicas that are gone are removed after a day. */
+/** The age at which rows of former replicas are deleted. */
+
 const ABANDONED_MS = 86_400_000
 
 /**

@@ -1,11 +1,11 @@
-/** Server actions: one path, and the body's only member says which action is meant. */
+/** Server actions: they share one path, and the only member of the body names the action. */
 import { HttpFault, malformedBody, notFound } from './faults.ts'
 
 /**
- * The route that a body chooses among those that share a path.
+ * Chooses the route for a body among those that share a path.
  *
- * An object must have one member, an action's name. Nova calls `len(body)` before it checks the type. So `null`, numbers,
- * and arrays or strings of length 1 answer 404; arrays and strings of any other length answer 400.
+ * The body must be an object with an action's name as its only member. Nova calls `len(body)` before it checks the type. So
+ * `null`, numbers, and arrays or strings of length 1 give a 404; arrays and strings of any other length give a 400.
  * @throws HttpFault 400 or 404.
  */
 export function chooseAction<R extends { readonly action?: string }>(routes: readonly R[], body: unknown): R {

@@ -1,8 +1,8 @@
-/** Authentication: from the token headers to an identity. */
+/** Authenticates requests by their token headers. */
 import type { AuthenticationRequest, Authenticator } from '../auth/authenticator.ts'
 import type { ApiContext, ApiMiddleware } from './context.ts'
 
-/** Asks who the caller is; the identity is in the context afterwards. Headers that claim roles or users count for nothing. */
+/** Authenticates the caller and puts the identity into the context. Ignores headers that claim a user or roles. */
 export function authenticate(authenticator: Authenticator): ApiMiddleware {
   return async function authenticate(c, next) {
     c.set('identity', await authenticator.authenticate(credentials(c)))

@@ -1,14 +1,14 @@
-/** Request bodies: how long they may be, how they are read, and JSON. */
+/** Request bodies: their size limit, and JSON. */
 import type { ApiContext, ApiMiddleware } from './context.ts'
 import { HttpFault, malformedBody } from './faults.ts'
 
-/** As in Nova's shipped pipeline. */
+/** The limit of Nova's default pipeline. */
 export const MAX_BODY_BYTES = 114_688
-/** Deeper than any body that this API takes, and shallow enough for every walk over it. */
+/** More than any valid body has, and few enough for recursive functions. */
 const MAX_JSON_DEPTH = 500
 const BODYLESS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
-/** Refuses a body that says it is too long, before anything else is looked at. Bodies without a length count as read. */
+/** Refuses a body by its declared length, before all other checks. A body without a length is measured while it is read. */
 export function bodyLimit(limitOf: (path: string) => number = () => MAX_BODY_BYTES): ApiMiddleware {
   return async function bodyLimit(c, next) {
     const maxBytes = limitOf(c.req.path)
@@ -18,8 +18,8 @@ export function bodyLimit(limitOf: (path: string) => number = () => MAX_BODY_BYT
 }
 
 /**
- * The request's body, chunked or not.
- * @throws HttpFault 413 beyond the limit, 400 if the client breaks off.
+ * Reads the request's body, chunked or not.
+ * @throws HttpFault 413 for a body over the limit, 400 if the client disconnects
  */
 export async function readBody(c: ApiContext, maxBytes = MAX_BODY_BYTES): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
@@ -33,7 +33,7 @@ export async function readBody(c: ApiContext, maxBytes = MAX_BODY_BYTES): Promis
 }
 
 /**
- * JSON in UTF-8, by the letter: no byte order mark, no NaN.
+ * Parses JSON in UTF-8 strictly, without a byte order mark or NaN.
  * @throws HttpFault 400.
  */
 export function parseJson(bytes: Uint8Array): unknown {

@@ -1,4 +1,4 @@
-/** Cross-origin calls, for the configured origins alone. Browsers refuse all others, without a word to the page. */
+/** Cross-origin calls, allowed for the configured origins. Browsers block all others without giving the page a reason. */
 import { LEGACY_HEADER, STANDARD_HEADER } from '@oriel/contract'
 import { type Logger, RefusedOrigins } from '@oriel/runtime'
 import { cors as honoCors } from 'hono/cors'
@@ -9,7 +9,7 @@ const MAX_AGE_SECONDS = 600
 const MESSAGE =
   'a page may not call the API: cors.allowed_origins does not list its origin; if the page is yours, add this line'
 
-/** Answers preflights and adds CORS headers for `origins`. Logs other origins, each once an hour. */
+/** Responds to preflights and adds CORS headers for `origins`. Logs other origins, each once an hour. */
 export function cors(origins: readonly string[], log: Logger): ApiMiddleware {
   const refused = new RefusedOrigins({ log, key: 'cors.allowed_origins', allowed: origins })
   const allowed = new Set(origins)
@@ -28,7 +28,7 @@ export function cors(origins: readonly string[], log: Logger): ApiMiddleware {
   }
 }
 
-/** Whether `origin` is that of a page on another host or port. Browsers send their own origin with a POST too. */
+/** Whether `origin` is that of a page on another host or port. Browsers also send Origin with a same-origin POST. */
 function isForeignPage(origin: string, host: string | undefined): boolean {
   const page = URL.parse(origin)
   return page !== null && /^https?:$/.test(page.protocol) && page.origin === origin && page.host !== host

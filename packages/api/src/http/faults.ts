@@ -1,4 +1,4 @@
-/** The one place where errors become answers: `{ "<key>": { "code", "message" } }` at every microversion. */
+/** Turns errors into responses: `{ "<key>": { "code", "message" } }` at every microversion. */
 import { faultBody } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
@@ -8,12 +8,12 @@ import { Forbidden } from '../policy/forbidden.ts'
 import { SourceUnavailable } from '../sources/errors.ts'
 import type { ApiContext } from './context.ts'
 
-/** Thrown anywhere below the app; the message reaches the client. */
+/** An error with an HTTP status. Its message reaches the client. */
 export class HttpFault extends Error {
   override readonly name = 'HttpFault'
   readonly status: ContentfulStatusCode
   readonly headers: Readonly<Record<string, string>>
-  /** In place of Nova's fault shape. */
+  /** A body to use instead of Nova's fault. */
   readonly body: object | undefined
 
   constructor(status: ContentfulStatusCode, message: string, options: FaultOptions = {}) {
@@ -29,7 +29,7 @@ export interface FaultOptions extends ErrorOptions {
   readonly body?: object
 }
 
-/** The general texts that Nova shares among many causes. */
+/** Nova's texts that are common to many causes. */
 export const TEXT = {
   notFound: 'The resource could not be found.',
   badRequest: 'The server could not comply with the request since it is either malformed or otherwise incorrect.',
@@ -41,10 +41,10 @@ export const TEXT = {
 export const notFound = () => new HttpFault(404, TEXT.notFound)
 export const malformedBody = (cause?: unknown) => new HttpFault(400, TEXT.malformedBody, { cause })
 
-/** How long clients are asked to wait when a part of the API is away. */
+/** `Retry-After` while a part of the API is unavailable. */
 const RETRY_AFTER_SECONDS = 5
 
-/** Hono's error handler: every error becomes a fault, and the unforeseen ones a line in the log with their cause. */
+/** Hono's error handler: turns every error into a fault, and logs unexpected errors with their cause. */
 export function answerErrors({ wwwAuthenticate, log }: { wwwAuthenticate: string; log: Logger }) {
   return (error: unknown, c: ApiContext): Response => {
     if (c.req.raw.signal.aborted) return answerFault(c, gaveUp())
@@ -56,10 +56,10 @@ export function answerErrors({ wwwAuthenticate, log }: { wwwAuthenticate: string
   }
 }
 
-/** Whether the answer says everything that the log could say. */
+/** Whether the response already contains everything that the log could. */
 const isPlainRefusal = (error: unknown) => error instanceof HttpFault || error instanceof Forbidden
 
-/** The answer that a fault becomes. */
+/** Builds the response for a fault. */
 export function answerFault(c: ApiContext, fault: HttpFault): Response {
   for (const [name, value] of Object.entries(fault.headers)) c.header(name, value)
   c.header('Content-Type', fault.body ? 'application/json' : 'application/json; charset=UTF-8')
@@ -76,15 +76,15 @@ function toFault(error: unknown, wwwAuthenticate: string): HttpFault {
   return new HttpFault(500, TEXT.unexpected, { cause: error })
 }
 
-// The shape of Keystone's middleware, which stands before Nova and answers for it.
+// The body of Keystone's middleware, which authenticates requests in front of Nova.
 function unauthorized(wwwAuthenticate: string): HttpFault {
   const body = { error: { code: 401, title: 'Unauthorized', message: TEXT.unauthorized } }
   return new HttpFault(401, TEXT.unauthorized, { body, headers: { 'WWW-Authenticate': wwwAuthenticate } })
 }
 
-/** For the log alone, because the client has disconnected: this must not count as an error of the API. */
+/** Only for the request log, since the client has disconnected. It must not count as an error of the API. */
 const gaveUp = () => new HttpFault(CLIENT_CLOSED_REQUEST, 'The client has gone.')
-/** As nginx calls it. */
+/** nginx's status for a client that closed the connection. */
 const CLIENT_CLOSED_REQUEST = 499 as ContentfulStatusCode
 
 const away = (what: string, retryAfterSeconds = RETRY_AFTER_SECONDS) =>

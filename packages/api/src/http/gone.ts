@@ -1,4 +1,4 @@
-/** The consoles API from before microversions: its paths say that it is gone, rather than that nothing ever was there. */
+/** The consoles API from before microversions, which was removed: its paths respond 410 instead of 404. */
 import { BASE_PATH } from '@oriel/contract'
 import type { Hono } from 'hono'
 import type { ApiContext, ApiEnv } from './context.ts'
@@ -14,7 +14,7 @@ const gone = {
   [`${COLLECTION}/:id`]: ['GET', 'DELETE'],
 } as const satisfies Record<string, readonly string[]>
 
-/** Answers 410 where the old API was (Nova rule 11.4). */
+/** Responds 410 on the paths of the old API (Nova rule 11.4). */
 export function mountGone(app: Hono<ApiEnv>): void {
   for (const [path, methods] of Object.entries(gone)) {
     const paths = [`${BASE_PATH}${path}`, `${BASE_PATH}/:project_id{[0-9a-f-]+}${path}`]

@@ -1,10 +1,10 @@
-/** The Host header: what it may look like, and the base URL made of it. */
+/** The Host header: its validation, and the base URL built from it. */
 import type { ApiContext, ApiMiddleware } from './context.ts'
 import { HttpFault } from './faults.ts'
 
 const WELL_FORMED = /^(\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(:\d{0,5})?$/i
 
-/** Refuses a Host header that is empty or no `host:port` with 400, before it can end up in a link. */
+/** Refuses a Host header that is empty or not `host:port` with 400, before a link could contain it. */
 export function hostHeader(): ApiMiddleware {
   return async function hostHeader(c, next) {
     const host = c.req.header('Host')
@@ -13,7 +13,7 @@ export function hostHeader(): ApiMiddleware {
   }
 }
 
-/** Where the API stands for this caller, without a slash at its end: as configured, or else as the caller named it. */
+/** The API's base URL for this caller, without a trailing slash: the configured one, or else from the Host header. */
 export function publicBase(c: ApiContext, publicUrl: string | undefined): string {
   if (publicUrl !== undefined) return publicUrl.replace(/\/+$/, '')
   const { protocol, host } = new URL(c.req.url)

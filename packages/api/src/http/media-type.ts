@@ -1,14 +1,14 @@
-/** Media types: which bodies are taken, and which of two names the answer's JSON goes by. */
+/** Media types: which bodies are accepted, and the content type of the response. */
 import { SERVICE_TYPE } from '@oriel/contract'
 import type { ApiContext, ApiMiddleware } from './context.ts'
 import { HttpFault } from './faults.ts'
 
 export const JSON_TYPE = 'application/json'
 const VENDOR_TYPE = `application/vnd.openstack.${SERVICE_TYPE}+json`
-/** `text/plain` is what some clients say of a body that they did not name. */
+/** Includes `text/plain`, which some clients send by default. */
 const TAKEN = new Set([JSON_TYPE, VENDOR_TYPE, 'text/plain', ''])
 
-/** Refuses other bodies than JSON with 415, even where no body is expected, as Nova does. */
+/** Refuses bodies other than JSON with 415, even for routes without a body, as Nova does. */
 export function contentType(): ApiMiddleware {
   return async function contentType(c, next) {
     checkContentType(c)
@@ -25,7 +25,7 @@ export function checkContentType(c: ApiContext): void {
 }
 
 /**
- * The media type of the body. Of several header lines the first counts: Node's own request keeps only that, while a `Request`
+ * The media type of the body. The first of several header lines counts: Node's request only keeps that one, while a `Request`
  * joins them with commas. A single line that contains a comma is an unknown type, as in Nova.
  */
 function mediaTypeOf(c: ApiContext): string {
@@ -33,7 +33,9 @@ function mediaTypeOf(c: ApiContext): string {
   return line.split(';', 1)[0]!.trim().toLowerCase()
 }
 
-/** The answer's media type: the vendor's name for JSON if the client prefers it, else plain JSON, whatever is asked for. */
+/**
+ * The response's media type: the vendor's JSON type if the client prefers it, else plain JSON whatever `Accept` contains.
+ */
 export function acceptedType(c: ApiContext): string {
   const ranges = (c.req.header('Accept') ?? '').split(',').map(parseRange)
   return quality(VENDOR_TYPE, ranges) > quality(JSON_TYPE, ranges) ? VENDOR_TYPE : JSON_TYPE

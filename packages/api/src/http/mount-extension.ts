@@ -1,4 +1,4 @@
-/** The flow of a request for Oriel's own extension: the same steps as for Nova's API, but for microversions. */
+/** Mounts Oriel's extension: the same steps of a request as for Nova's API, without microversions. */
 import {
   EXTENSION_PATH,
   type ExtensionBody,
@@ -21,25 +21,25 @@ import { exactMethod, sourceDeadline } from './mount.ts'
 import { parseQuery } from './query.ts'
 import { validation } from './validate.ts'
 
-/** What a handler is given: the caller may, and body and query are as the contract wants them. */
+/** The input of a handler. Policy has allowed the call, and body and query are valid. */
 export interface ExtensionCall<Name extends ExtensionRouteName = ExtensionRouteName> {
   readonly params: Readonly<Record<string, string>>
   readonly body: ExtensionBody<Name>
   readonly query: ReadonlyMap<string, string>
   readonly identity: Identity
-  /** Aborted when the client has gone or the source's deadline has passed. */
+  /** Aborts when the client disconnects or the source's deadline passes. */
   readonly signal: AbortSignal
-  /** Every line has the request id. */
+  /** Adds the request id to every line. */
   readonly log: Logger
 }
 
-/** What answers a route without a body: whether a proxy has still to act (202) or all is done (204). */
+/** The result of a route without a response body: whether a proxy has still to act (202) or not (204). */
 export interface Done {
   readonly pending: boolean
 }
 type Answer<Name extends ExtensionRouteName> = ExtensionResponse<Name> extends null ? Done : ExtensionResponse<Name>
 
-/** How every route of the extension is answered. */
+/** The handlers by route of the extension. */
 export type ExtensionOperations = {
   readonly [Name in ExtensionRouteName]: (call: ExtensionCall<Name>) => Promise<Answer<Name>>
 }
@@ -51,7 +51,9 @@ export interface ExtensionOptions {
   readonly log: Logger
 }
 
-/** A proxy with a hundred thousand sessions tells of all of them at once. Only who may admit sessions can send so much. */
+/**
+ * A proxy reports up to a hundred thousand sessions in one request. Only callers who may admit sessions can send so much.
+ */
 export const MAX_BEAT_BYTES = 32 * 1024 * 1024
 
 /** Mounts every route of the extension. */
@@ -90,7 +92,7 @@ async function bodyFor(c: ApiContext, name: ExtensionRouteName): Promise<unknown
   return bytes.length === 0 ? null : parseJson(bytes)
 }
 
-/** What every call has that its route says nothing of. */
+/** The members of a call that do not depend on its route. */
 const callOf = (c: ApiContext, { log }: ExtensionOptions) => ({
   params: c.req.param() as Record<string, string>,
   identity: c.get('identity')!,

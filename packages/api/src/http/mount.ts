@@ -1,4 +1,4 @@
-/** The flow of a request once its path is known: every step, in the order in which Nova takes them. */
+/** Mounts Nova's routes, with the steps of a request in Nova's order. */
 import { alive, at, BASE_PATH, type Microversion, project, type Route, type RouteName, routes } from '@oriel/contract'
 import { deadline, type Logger } from '@oriel/runtime'
 import type { Hono } from 'hono'
@@ -13,23 +13,23 @@ import { negotiate } from './negotiate.ts'
 import { parseQuery } from './query.ts'
 import { validation } from './validate.ts'
 
-/** What a handler is given. Bodies are valid at the request's microversion; handlers never see which one that is. */
+/** The input of a handler. The body is valid at the request's microversion, which handlers do not see. */
 export interface Call<Body = unknown> {
   readonly params: Readonly<Record<string, string>>
   readonly body: Body
   readonly query: ReadonlyMap<string, string>
   readonly identity: Identity
-  /** Where the API stands for this caller, for links. */
+  /** The API's base URL for this caller, for links. */
   readonly base: string
-  /** Aborted when the client has gone or the source's deadline has passed. */
+  /** Aborts when the client disconnects or the source's deadline passes. */
   readonly signal: AbortSignal
-  /** Every line has the request id. */
+  /** Adds the request id to every line. */
   readonly log: Logger
 }
 
-/** How a route is answered: always in the newest shape. */
+/** The handler of a route. It returns the newest shape. */
 export interface Operation<Body = never, Response = unknown> {
-  /** Throws where a route refuses every request that reaches it, before bodies are looked at. */
+  /** Throws for a route that refuses every request, before the body is validated. */
   refuse?(): never
   handle(call: Call<Body>): Promise<Response>
 }
@@ -42,7 +42,7 @@ export interface MountOptions {
   readonly log: Logger
 }
 
-/** Mounts every route that has an operation, with and without the project's id before it. */
+/** Mounts every route that has an operation, with and without the project's id in front of its path. */
 export function mountRoutes(app: Hono<ApiEnv>, options: MountOptions): void {
   const validate = validation()
   for (const group of groups(options.operations)) {
@@ -87,13 +87,13 @@ async function answer(
   return answerJson(c, project(at(route.response, microversion), response))
 }
 
-/** Answers 200 with JSON, under the name for it that the client prefers. */
+/** Responds 200 with JSON, in the media type that the client prefers. */
 export function answerJson(c: ApiContext, value: unknown): Response {
   c.header('Content-Type', acceptedType(c))
   return c.body(JSON.stringify(value))
 }
 
-/** Lets in this method alone: Hono lets HEAD in by the routes of GET, Nova does not. */
+/** Accepts only this method: Hono serves HEAD by the routes of GET, and Nova does not. */
 export function exactMethod(method: string): ApiMiddleware {
   return async function exactMethod(c, next) {
     if (c.req.method !== method) throw notFound()
@@ -101,7 +101,7 @@ export function exactMethod(method: string): ApiMiddleware {
   }
 }
 
-/** The body as JSON. No body at all is `null`, but for an action, which then cannot be chosen. */
+/** The body as JSON. An absent body is `null`, except for actions, which cannot be chosen without one. */
 async function bodyFor(c: ApiContext, group: readonly Mounted[]): Promise<unknown> {
   const bytes = await readBody(c)
   return bytes.length === 0 && group[0]!.action === undefined ? null : parseJson(bytes)
@@ -122,10 +122,10 @@ function checkAlive(route: Route, microversion: Microversion): void {
   throw route.outside === 400 ? new HttpFault(400, TEXT.badRequest) : notFound()
 }
 
-/** Comes when the client has gone or the time for the source is up. */
+/** A deadline that also aborts when the client disconnects. */
 export const sourceDeadline = (c: ApiContext, timeoutMs: number) => deadline(timeoutMs, c.req.raw.signal)
 
-/** What every call has that its route says nothing of. */
+/** The members of a call that do not depend on its route. */
 const callOf = (c: ApiContext, { publicUrl, log }: MountOptions) => ({
   params: c.req.param() as Record<string, string>,
   identity: c.get('identity')!,

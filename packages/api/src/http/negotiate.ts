@@ -1,9 +1,9 @@
-/** Version negotiation: which microversion answers, and the headers that say so. */
+/** Version negotiation: the microversion of a request, and the response headers that name it. */
 import { LEGACY_HEADER, negotiate as negotiated, STANDARD_HEADER, versionHeaders } from '@oriel/contract'
 import type { ApiContext, ApiMiddleware } from './context.ts'
 import { HttpFault } from './faults.ts'
 
-/** Chooses the microversion: 400 if none can be read, 406 if it is not served. All later answers name it. */
+/** Chooses the microversion, with 400 for a malformed and 406 for an unsupported one. All later responses name it. */
 export function negotiate(): ApiMiddleware {
   return async function negotiate(c, next) {
     chooseMicroversion(c)
@@ -11,7 +11,7 @@ export function negotiate(): ApiMiddleware {
   }
 }
 
-/** The same for a handler that decides by itself whether the answer has a version. */
+/** Does the same for a handler that decides itself whether its response has a version. */
 export function chooseMicroversion(c: ApiContext): void {
   const result = negotiated({ standard: c.req.header(STANDARD_HEADER), legacy: c.req.header(LEGACY_HEADER) })
   if ('microversion' in result) {

@@ -1,9 +1,9 @@
-/** The path by which requests are routed: decoded once as a whole, as WSGI servers do before Nova's router sees it. */
+/** The path for routing: decoded once as a whole, as WSGI servers do before Nova's router. */
 import { rawTarget } from './context.ts'
 
 /**
  * The path of a request: percent-decoded byte by byte as latin-1 (so `%2F` separates segments and no byte is invalid),
- * runs of slashes collapsed. Percent signs are encoded again, because Hono decodes what it takes out of a path.
+ * runs of slashes collapsed. Percent signs are encoded again, because Hono decodes path parameters.
  */
 export function routingPath(request: Request, env?: { incoming?: { url?: string | undefined } }): string {
   const path = rawTarget(request.url, env?.incoming).replace(/[?#].*$/s, '')

@@ -1,4 +1,4 @@
-/** What operators and tools ask of any API: is it alive, is it ready, what does it look like. */
+/** Routes for operators and tools: liveness, readiness and the OpenAPI documents. */
 import { isMicroversion, LATEST, openapi } from '@oriel/contract'
 import { type Health, type Logger, readiness } from '@oriel/runtime'
 import type { Hono } from 'hono'
@@ -6,18 +6,18 @@ import type { ApiEnv } from './context.ts'
 import { notFound } from './faults.ts'
 
 export interface ProbeOptions {
-  /** Without one of these the API cannot work. */
+  /** Parts without which the API cannot work. */
   readonly checks: readonly Health[]
-  /** Places that servers come from: the API works for those that answer. */
+  /** Sources of servers. The API serves those that respond. */
   readonly sources: readonly Health[]
-  /** True once the program is about to stop. */
+  /** Whether the program is about to stop. */
   readonly draining: () => boolean
   readonly log: Logger
 }
 
 /**
- * `/healthz`: the process lives. `/readyz`: it can work; 503 while it cannot or is about to stop. One that works for some
- * servers alone is ready, and degraded: every replica has the same sources, so none would serve the others better.
+ * `/healthz` responds while the process runs. `/readyz` responds 503 while the API cannot work or is about to stop. If only
+ * some sources respond, the API is ready but degraded: every replica has the same sources, so another would be no better.
  */
 export function mountProbes(app: Hono<ApiEnv>, { checks, sources, draining, log }: ProbeOptions): void {
   const ready = readiness(checks, { log })

@@ -2,7 +2,7 @@
 import { HttpFault } from './faults.ts'
 
 /**
- * The members of a query string; of several with one name the last stands.
+ * Parses a query string. The last of several parameters with one name counts.
  * @throws HttpFault 400 if it is not UTF-8 once decoded.
  */
 export function parseQuery(query: string): ReadonlyMap<string, string> {

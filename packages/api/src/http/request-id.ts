@@ -1,13 +1,13 @@
-/** Request ids: one for every request, told to the caller under two names. */
+/** Request ids, which the response has under two names. */
 import { randomUUID } from 'node:crypto'
 import type { ApiContext, ApiMiddleware } from './context.ts'
 
 export const newRequestId = () => `req-${randomUUID()}`
 
-/** The headers that tell a request id. */
+/** The response headers with a request id. */
 export const requestIdFields = (id: string) => ({ 'X-Compute-Request-ID': id, 'X-OpenStack-Request-ID': id })
 
-/** Gives the request an id, for the log. */
+/** Creates an id for the request. */
 export function requestId(): ApiMiddleware {
   return async function requestId(c, next) {
     c.set('requestId', newRequestId())
@@ -15,7 +15,7 @@ export function requestId(): ApiMiddleware {
   }
 }
 
-/** Names the request id in the answer's headers, whatever the answer is. */
+/** Adds the request id to the headers of every response. */
 export function requestIdHeaders(): ApiMiddleware {
   return async function requestIdHeaders(c, next) {
     tellRequestId(c)
@@ -23,7 +23,7 @@ export function requestIdHeaders(): ApiMiddleware {
   }
 }
 
-/** Sets the headers on the answer to come. */
+/** Sets the headers for the response that follows. */
 export function tellRequestId(c: ApiContext): void {
   for (const [name, value] of Object.entries(requestIdFields(c.get('requestId')))) c.header(name, value)
 }

@@ -1,12 +1,12 @@
-/** One line for every request, when its answer is ready. */
+/** Logs one line for every request, when its response is ready. */
 import { type Logger, maskTokens } from '@oriel/runtime'
 import type { ApiMiddleware } from './context.ts'
 
-/** Probes and heartbeats come every few seconds and say nothing new, while they succeed. */
+/** Probes and heartbeats, which come every few seconds: only failures are worth a line at level info. */
 const QUIET = /^\/(healthz|readyz|oriel\/v1\/proxies\/[^/]+)$/
 const GLOBAL_REQUEST_ID = /^req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
-/** Logs method, path without credentials, status, microversion, who asked, and how long the answer took. */
+/** Logs method, path without credentials, status, microversion, caller and duration. */
 export function requestLog(log: Logger): ApiMiddleware {
   return async function requestLog(c, next) {
     const startedAt = performance.now()
@@ -29,6 +29,6 @@ export function requestLog(log: Logger): ApiMiddleware {
   }
 }
 
-// Another service's id for the same work: kept if it looks like one, so that logs can be joined.
+// The id of another service for the same operation, if well-formed, so that logs can be correlated.
 const globalRequestId = (header: string | undefined) =>
   header !== undefined && GLOBAL_REQUEST_ID.test(header) ? header : undefined

@@ -1,13 +1,13 @@
 /**
- * The first thing wrong with a value, in the order in which Nova looks: the value's own type, then its properties in the
- * schema's order (a member completely before the next), then required ones that are missing, then unknown ones.
+ * Finds the first fault of a value in Nova's order: the value's own type, then its properties in the schema's order (one
+ * completely before the next), then missing properties, then unknown ones.
  *
- * Nova's words are used where they spell no value of the request; elsewhere the sentence names the field's path and says
- * what is allowed there.
+ * Uses Nova's sentence unless that would quote a value of the request. Then the sentence names the field's path and the
+ * allowed values.
  */
 import * as Type from 'typebox'
 
-/** What is wrong with `value` as a sentence; `undefined` if nothing is. */
+/** Returns a sentence about the first fault of `value`, or `undefined` if it is valid. */
 export function schemaFault(schema: Type.TSchema, value: unknown): string | undefined {
   return faultAt(schema, value, [])
 }
@@ -89,7 +89,7 @@ function at(path: Path, text: string): string {
   return text.startsWith('must ') ? `The request body ${text}` : text
 }
 
-/** The keywords that a schema may carry beside its kind. */
+/** The keywords that a schema may have besides its kind. */
 const keywords = (schema: Type.TSchema) =>
   schema as {
     readonly additionalProperties?: boolean
@@ -115,7 +115,7 @@ function kindOf(value: unknown): Kind {
   return Array.isArray(value) ? 'array' : (typeof value as Kind)
 }
 
-/** Any value of the JSON kind that a schema describes. */
+/** Returns any value of the JSON type that a schema describes. */
 function example(schema: Type.TSchema): unknown {
   if (Type.IsLiteral(schema)) return schema.const
   if (Type.IsString(schema)) return ''

@@ -1,4 +1,4 @@
-/** Validation of bodies and queries against the contract as it stands at a microversion. */
+/** Validates bodies and queries against the contract at a microversion. */
 import { at } from '@oriel/contract'
 import type * as Type from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -10,12 +10,12 @@ interface Validator {
   check(value: unknown): boolean
 }
 
-/** A function that checks values; it compiles each shape once, when it is first needed. */
+/** Creates a function that validates values. It compiles each shape once, when it is first used. */
 export function validation() {
   const byMicroversion = new WeakMap<Type.TSchema, Map<string, Validator>>()
   const byShape = new Map<string, Validator>()
 
-  /** @throws HttpFault 400 with the first thing wrong. */
+  /** @throws HttpFault 400 with the first fault */
   return function validate(schema: Type.TSchema, microversion: string, value: unknown): void {
     const known = byMicroversion.get(schema) ?? new Map<string, Validator>()
     byMicroversion.set(schema, known)
@@ -25,7 +25,7 @@ export function validation() {
   }
 }
 
-// Most microversions change nothing, so a handful of shapes serves all of them.
+// Most microversions change no schema, so there are only a few shapes.
 function compiled(schema: Type.TSchema, byShape: Map<string, Validator>): Validator {
   const shape = JSON.stringify(schema)
   const found = byShape.get(shape) ?? { schema, check: checker(schema) }

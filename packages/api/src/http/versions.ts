@@ -1,4 +1,4 @@
-/** The version documents: served to everybody, by every method, before anything asks who calls. */
+/** The version documents, which need no authentication and accept every method. */
 import { API_VERSION, at, BASE_PATH, project, routes, versionDocument, versionList } from '@oriel/contract'
 import type { Hono } from 'hono'
 import { parseJson, readBody } from './body.ts'
@@ -11,7 +11,7 @@ import { chooseMicroversion } from './negotiate.ts'
 import { parseQuery } from './query.ts'
 import { tellRequestId } from './request-id.ts'
 
-/** The list at `/`, and the API's own document at its root. */
+/** Mounts the list at `/`, and the API's document at its root. */
 export function mountVersions(app: Hono<ApiEnv>, publicUrl: string | undefined): void {
   const own = (c: ApiContext) => answerOwn(c, publicUrl)
   app.all('/', (c) => {
@@ -23,7 +23,7 @@ export function mountVersions(app: Hono<ApiEnv>, publicUrl: string | undefined):
   app.all(`${BASE_PATH}/`, own)
 }
 
-/** The same document below a project's id, for those who are authenticated. */
+/** Mounts the same document below a project's id, for authenticated callers. */
 export function mountProjectVersion(app: Hono<ApiEnv>, publicUrl: string | undefined): void {
   app.all(`${BASE_PATH}/:project_id{[0-9a-f-]+}/`, async (c) => {
     if (c.req.method !== 'GET') throw notFound()
@@ -31,7 +31,7 @@ export function mountProjectVersion(app: Hono<ApiEnv>, publicUrl: string | undef
   })
 }
 
-// A media type's parameter `version` chooses the document, as Nova's versioned media types do.
+// The parameter `version` of a media type chooses the document, as in Nova's versioned media types.
 const asksForOwn = (c: ApiContext) => hasParameter(c, 'version', API_VERSION.slice(1))
 
 async function answerOwn(c: ApiContext, publicUrl: string | undefined): Promise<Response> {
@@ -46,7 +46,7 @@ async function answerList(c: ApiContext, publicUrl: string | undefined): Promise
   return answerJson(c, versionList(publicBase(c, publicUrl)))
 }
 
-// Bodies and queries count for nothing here, and are checked all the same.
+// Validates the body and the query although the response does not depend on them, as Nova does.
 async function checkRequest(c: ApiContext): Promise<void> {
   checkContentType(c)
   const body = await readBody(c)

@@ -1,24 +1,24 @@
-/** Policy: which roles may do what. */
+/** Enforces the policy on callers by their roles. */
 import type { Identity } from '../auth/authenticator.ts'
 import { forbidden } from './forbidden.ts'
 import { ADMIN_ROLE, type Policy, type PolicyRule, SERVICE_ROLE } from './rules.ts'
 
-/** @throws Forbidden unless one of the caller's roles may, in a project. */
+/** @throws Forbidden unless the rule grants one of the caller's roles, and the caller has a project */
 export function enforce(policy: Policy, rule: PolicyRule, identity: Identity): void {
   requireProject(rule, identity)
   if (!allows(policy, rule, identity)) throw forbidden(rule)
 }
 
-/** Whether one of the caller's roles may. */
+/** Whether the rule grants one of the caller's roles. */
 export const allows = (policy: Policy, rule: PolicyRule, { roles }: Identity) =>
   roles.some((role) => policy[rule].includes(role))
 
-/** @throws Forbidden for a token without a project. A service works for all projects, and needs none itself. */
+/** @throws Forbidden for a token without a project, except for a service, which works for all projects */
 export function requireProject(rule: PolicyRule, identity: Identity): void {
   if (identity.projectId === undefined && !isService(identity)) throw forbidden(rule)
 }
 
-/** Whether the caller sees what belongs to `projectId`. */
+/** Whether the caller may see servers and sessions of `projectId`. */
 export function sees(identity: Identity, projectId: string): boolean {
   return isAdmin(identity) || identity.projectId === projectId
 }

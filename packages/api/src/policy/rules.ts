@@ -1,9 +1,9 @@
-/** Policy rules and the roles that each lets through unless the configuration says otherwise: Nova's defaults, and Oriel's. */
+/** Policy rules and the roles that each grants by default: Nova's rules, and Oriel's. */
 
-/** Who sees servers of other projects. */
+/** The role that may see servers of other projects. */
 export const ADMIN_ROLE = 'admin'
 
-/** Another service, such as a proxy. */
+/** The role of other services, such as a proxy. */
 export const SERVICE_ROLE = 'service'
 
 export const policyDefaults = {
@@ -20,5 +20,5 @@ export const policyDefaults = {
 } as const satisfies Record<string, readonly string[]>
 
 export type PolicyRule = keyof typeof policyDefaults
-/** The roles that may, by rule. */
+/** The granted roles by rule. */
 export type Policy = Readonly<Record<PolicyRule, readonly string[]>>

@@ -1,4 +1,4 @@
-/** GET /oriel/v1/sources: where servers come from, and who does not answer. */
+/** GET /oriel/v1/sources: the sources of servers, and which of them do not respond. */
 
 import type { ExtensionResponse } from '@oriel/contract'
 import { within } from '@oriel/runtime'
@@ -11,7 +11,7 @@ type SourceDocument = ExtensionResponse<'listSources'>['sources'][number]
 
 const RULE = 'oriel:sources:list'
 
-/** Lists every source, one that does not answer too, to those who see all: a hypervisor belongs to no project. */
+/** Lists every source, responding or not, to callers who see all projects, since a hypervisor does not belong to one. */
 export function listSources({ source }: { readonly source: Source }): ExtensionOperations['listSources'] {
   return async function listSources({ identity, signal }) {
     if (!isAdmin(identity)) throw forbidden(RULE)

@@ -13,7 +13,7 @@ import { statusOf } from '../sources/status.ts'
 import { nameFilter } from './name-filter.ts'
 import { documentOf, referenceTo } from './view.ts'
 
-/** As Nova's `[api]max_limit`. */
+/** The default of Nova's `[api]max_limit`. */
 const MAX_LIMIT = 1000
 
 export interface ServerDeps {
@@ -21,7 +21,7 @@ export interface ServerDeps {
   readonly source: Source
 }
 
-/** Lists the caller's servers by id and name. */
+/** Lists the caller's servers with id, name and links. */
 export function listServers(deps: ServerDeps): Operation<unknown, NewestResponse<'listServers'>> {
   return listing(deps, { rule: 'os_compute_api:servers:index', path: '/servers', view: referenceTo })
 }
@@ -54,7 +54,7 @@ function listing<Document>({ config, source }: ServerDeps, { rule, path, view }:
 
 type Query = ReadonlyMap<string, string>
 
-/** A test for servers: the caller's, and those that fit the filters that are known. Others are ignored. */
+/** Returns a test for servers that the caller may see and that match the known filters. Ignores unknown filters. */
 function filters(query: Query, identity: Identity, rule: PolicyRule): (server: Server) => boolean {
   if (asksForAll(query) && !isAdmin(identity)) throw forbidden(`${rule}:get_all_tenants`)
   const everybody = asksForAll(query) || identity.everyProject === true
@@ -68,11 +68,11 @@ function filters(query: Query, identity: Identity, rule: PolicyRule): (server: S
     named(server.name)
 }
 
-// `all_tenants`, `all_tenants=1` and `=True` ask for all; clients also send an explicit no.
+// `all_tenants`, `all_tenants=1` and `=True` ask for all projects; clients also send an explicit `0` or `False`.
 const asksForAll = (query: Query) =>
   query.has('all_tenants') && !['0', 'false', 'f', 'no', 'n', 'off'].includes(query.get('all_tenants')!.toLowerCase())
 
-/** The servers after `marker`, at most `limit`; `next` is the last one's id if more follow. */
+/** Returns at most `limit` servers after `marker`. `next` is the id of the last one if more follow. */
 function paged(servers: readonly Server[], query: Query): { page: readonly Server[]; next?: string } {
   const marker = query.get('marker')
   const start = marker === undefined ? 0 : servers.findIndex(({ id }) => id === marker) + 1

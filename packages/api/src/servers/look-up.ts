@@ -1,4 +1,4 @@
-/** Looking up a server for a caller. */
+/** Looks up a server for a caller. */
 import type { Identity } from '../auth/authenticator.ts'
 import { HttpFault } from '../http/faults.ts'
 import { sees } from '../policy/enforce.ts'
@@ -9,8 +9,8 @@ import type { Source } from '../sources/source.ts'
 export const instanceNotFound = (id: string) => new HttpFault(404, `Instance ${id} could not be found.`)
 
 /**
- * The server with exactly this id, if the caller may see it.
- * @throws HttpFault 404, the same for servers of others as for servers that do not exist.
+ * Returns the server with exactly this id, if the caller may see it.
+ * @throws HttpFault 404, the same for servers of other projects as for servers that do not exist
  */
 export async function lookUp(source: Source, identity: Identity, id: string, signal: AbortSignal): Promise<Server> {
   const server = await answered(signal, source.find(id, { signal }))

@@ -1,12 +1,12 @@
 /** The `name` filter of server lists. */
 
-/** Longer patterns match nothing: no server's name is longer. */
+/** The longest name of a server. Longer patterns match nothing. */
 const MAX_PATTERN_LENGTH = 255
 
 /**
- * A test for names, in the part of regular expressions that clients send: `^` and `$` at the ends, `.`, `.*` and
- * backslashes; all else stands for itself, anywhere in the name, in any case. Callers write the pattern, so it must not
- * be able to take long: it never becomes a `RegExp`.
+ * Returns a test for names, in the subset of regular expressions that clients send: `^` and `$` at the ends, `.`, `.*` and
+ * backslashes. Other characters match themselves, case-insensitively and anywhere in the name. Does not use `RegExp`, since
+ * callers choose the pattern and could make it backtrack for ever.
  */
 export function nameFilter(pattern: string): (name: string) => boolean {
   if (pattern.length > MAX_PATTERN_LENGTH) return () => false
@@ -30,7 +30,7 @@ function tokenize(pattern: string): readonly Token[] {
   })
 }
 
-// Greedy with one step back: after a mismatch, the last run takes one character more. Linear in pattern times name.
+// Backtracks only to the last `.*`, which then matches one character more. At most pattern length times name length steps.
 function matches(tokens: readonly Token[], name: readonly string[]): boolean {
   let at = 0
   let run: { readonly token: number; readonly at: number } | undefined

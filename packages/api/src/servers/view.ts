@@ -1,4 +1,4 @@
-/** Server documents, in the newest shape and the older one together: the contract takes away what is not asked for. */
+/** Server documents with the members of all microversions, of which the contract keeps those of the request's. */
 import { createHash } from 'node:crypto'
 import { BASE_PATH, type NewestResponse } from '@oriel/contract'
 import type { Server, VmState } from '../sources/server.ts'
@@ -7,7 +7,7 @@ import { statusOf } from '../sources/status.ts'
 type ServerDocument = NewestResponse<'showServer'>['server']
 export type ServerReference = NewestResponse<'listServers'>['servers'][number]
 
-/** Id, name and links, as in the short list. */
+/** Id, name and links, for the short list. */
 export const referenceTo = (server: Server, base: string): ServerReference => ({
   id: server.id,
   name: server.name,
@@ -17,7 +17,10 @@ export const referenceTo = (server: Server, base: string): ServerReference => ({
   ],
 })
 
-/** The whole document. What a console service does not know (flavor, image, addresses) is there and empty, for clients need it. */
+/**
+ * The full document. Members that a console service does not know (flavor, image, addresses) are empty, since clients need
+ * them.
+ */
 export function documentOf(server: Server, base: string): ServerDocument {
   return { ...referenceTo(server, base), ...stateOf(server), ...ownerOf(server), ...timesOf(server), ...unknown(base) }
 }
@@ -71,7 +74,7 @@ function unknown(base: string) {
   }
 }
 
-/** Nova's numbers: 0 no state, 1 running, 3 paused, 4 shut down, 7 suspended. */
+/** Nova's power states: 0 no state, 1 running, 3 paused, 4 shut down, 7 suspended. */
 const powerStates = {
   active: 1,
   building: 0,

@@ -19,8 +19,8 @@ const tokenNotFound = () => new HttpFault(404, 'Token not found')
 const consoleMoved = () => new HttpFault(409, 'The console is not where this token leads.')
 
 /**
- * Admits a session. What a token leads to was true when it was made; since then its server may have gone, and another
- * have taken its port. So the source is asked again, and a token that leads elsewhere is revoked.
+ * Admits a session. Asks the source again for the console's address, and revokes a token whose address is stale: the server
+ * may have been removed since, and another one may use its port.
  */
 export function admitSession(deps: SessionDeps): ExtensionOperations['admitSession'] {
   return async function admitSession(call) {
@@ -50,7 +50,7 @@ async function requireSamePlace(deps: SessionDeps, call: Call, token: ConsoleAut
 
 interface Comparison {
   readonly server?: Server
-  /** What is not as it was when the token was made. */
+  /** The first difference to the time when the token was created. */
   readonly difference?: string
 }
 
@@ -63,7 +63,7 @@ async function compare(source: Source, token: ConsoleAuthToken, signal: AbortSig
   return isSame(address, token) ? { server } : { difference: 'the console has another address' }
 }
 
-/** A driver's plain no. One that cannot tell at the moment throws something else, and no token is lost for that. */
+/** Errors by which a driver says that the console does not exist. For any other error the token is kept. */
 const NO_CONSOLE: ReadonlySet<string> = new Set([
   'ConsoleTypeUnavailable',
   'ConsoleNotAvailable',
@@ -90,7 +90,9 @@ const isSame = (now: ConsoleAddress, then: ConsoleAuthToken) =>
   (now.tlsPort ?? null) === then.tlsPort &&
   (now.internalAccessPath ?? null) === then.internalAccessPath
 
-/** The token is looked for once more: one that was revoked meanwhile has ended all sessions but this, which came too late. */
+/**
+ * Adds the session, and then looks the token up again: a revocation in between ended the server's sessions before this one.
+ */
 async function register(
   { sessions, tokens }: SessionDeps,
   call: Call,

@@ -1,11 +1,11 @@
 /**
- * The audit trail: one log record when a session is admitted, refused and ended, and when somebody has one ended. Each has
- * a field `audit` by which to pick them out of the log; none has a credential.
+ * The audit trail: a log record when a session is admitted, refused or ended, and when a caller requests its end. Records have
+ * the field `audit`, by which to filter the log, and no credentials.
  */
 import type { Logger } from '@oriel/runtime'
 import type { SessionRecord } from './store.ts'
 
-/** What is known of a connect that is refused: of an unknown token, nothing but who came. */
+/** A refused connection. For an unknown token, only the client is known. */
 export interface RefusedConnect {
   readonly proxyId: string
   readonly clientAddress: string
@@ -23,7 +23,7 @@ export function auditTo(log: Logger) {
       log.info({ audit: 'refused', ...connect, reason, detail }, 'session refused'),
     ended: (session: SessionRecord) =>
       log.info({ audit: 'ended', ...partiesOf(session), ...endOf(session) }, 'session ended'),
-    /** Its proxy had been lost, and reports the session as open: the record of its end was premature. */
+    /** The session's proxy counted as lost, and now reports the session as open: the record of its end was premature. */
     returned: (session: SessionRecord) => log.info({ audit: 'returned', ...partiesOf(session) }, 'session returned'),
     endWanted: (session: SessionRecord, by: string, reason: string) =>
       log.info({ audit: 'end-wanted', ...partiesOf(session), by, reason }, 'session is to end'),
@@ -44,7 +44,7 @@ const partiesOf = (session: SessionRecord) => ({
   proxyId: session.proxyId,
 })
 
-// Two clocks may disagree by a little, and no session was shorter than nothing.
+// The start and the end are by two clocks, which may differ: a duration is never negative.
 const endOf = ({ startedAt, endedAt, endReason, bytesToClient, bytesToConsole }: SessionRecord) => ({
   reason: endReason,
   durationMs: Math.max(0, (endedAt ?? startedAt) - startedAt),

@@ -1,4 +1,4 @@
-/** PUT /oriel/v1/proxies/{proxy_id}: a proxy tells of its sessions and hears which to end. */
+/** PUT /oriel/v1/proxies/{proxy_id}: a proxy reports its sessions, and the response lists those to close. */
 import type { ExtensionBody } from '@oriel/contract'
 import { HttpFault } from '../http/faults.ts'
 import type { ExtensionOperations } from '../http/mount-extension.ts'
@@ -10,7 +10,7 @@ import type { Beat, EndedSession } from './store.ts'
 
 type Told = ExtensionBody<'beat'>
 
-/** Takes a beat. The same beat may come twice: each session ends once, and is in the audit trail once. */
+/** Processes a beat. It is idempotent: each session ends once, and is in the audit trail once. */
 export function beat({ config, sessions }: SessionDeps): ExtensionOperations['beat'] {
   return async function beat(call) {
     const { beat_seconds } = config.sessions

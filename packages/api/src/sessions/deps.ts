@@ -1,4 +1,4 @@
-/** What the operations on sessions need. */
+/** The dependencies of the operations on sessions. */
 import type { ConsoleAuthTokenStore } from '../console-auth-tokens/store.ts'
 import type { Policy } from '../policy/rules.ts'
 import type { Source } from '../sources/source.ts'

@@ -5,7 +5,10 @@ import { sees } from '../policy/enforce.ts'
 import { auditTo } from './audit.ts'
 import type { SessionDeps } from './deps.ts'
 
-/** Has a session ended: pending until its proxy did, done if it was over. Sessions of others are as unknown as none. */
+/**
+ * Requests the end of a session: 202 if its proxy has still to close it, 204 if it was over. 404 for other projects'
+ * sessions.
+ */
 export function endSession({ sessions }: SessionDeps): ExtensionOperations['endSession'] {
   return async function endSession({ params, identity, log }) {
     const id = params.session_id!

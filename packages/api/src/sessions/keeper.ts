@@ -11,23 +11,23 @@ export interface KeeperOptions {
   readonly now?: () => number
 }
 
-/** Beats that may stay away before a proxy counts as lost. */
+/** The number of missed beats after which a proxy counts as lost. */
 const MISSED_BEATS = 3
 const DAY_MS = 86_400_000
-/** What ended is forgotten in days; an hour more does not matter. */
+/** Records are kept for days, so deleting them up to an hour late does not matter. */
 const FORGET_EVERY_MS = 3_600_000
 
 /** How long a proxy may be silent, in milliseconds. */
 export const lostAfterMs = (beatSeconds: number) => MISSED_BEATS * beatSeconds * 1000
 
-/** Looks now and at every beat. Disposal waits for a look in progress. */
+/** Runs the keeper now and at every beat interval. Disposal waits for a run in progress. */
 export function startKeeper(sessions: SessionStore, options: KeeperOptions): AsyncDisposable {
   return startPeriodic(createKeeper(sessions, options), options.beatSeconds * 1000)
 }
 
 /**
- * One look of the keeper. A proxy's silence counts only while the API and its database were available: during an outage no
- * proxy could report, so none is considered lost.
+ * Creates the function for one run of the keeper. A proxy's silence only counts while the API and its database were available:
+ * during an outage no proxy could report, so none is considered lost.
  */
 export function createKeeper(sessions: SessionStore, options: KeeperOptions): () => Promise<void> {
   const { beatSeconds, retentionDays, log, now = () => performance.now() } = options
@@ -45,7 +45,7 @@ export function createKeeper(sessions: SessionStore, options: KeeperOptions): ()
       failed = false
     } catch (err) {
       listeningSince = now()
-      // An outage lasts for many beats, and its beginning is enough to be warned of.
+      // Warns only at the beginning of an outage, which lasts for many beats.
       log[failed ? 'debug' : 'warn']({ err }, 'lost sessions could not be looked for')
       failed = true
     }

@@ -11,7 +11,7 @@ type Query = ReadonlyMap<string, string>
 
 const MAX_LIMIT = 1000
 
-/** Lists the sessions of the caller's project, or of every project to those who see all. */
+/** Lists the sessions of the caller's project, or of every project for callers who see all. */
 export function listSessions({ sessions }: SessionDeps): ExtensionOperations['listSessions'] {
   return async function listSessions({ query, identity }) {
     const filter = await filterOf(sessions, query, identity)
@@ -20,7 +20,7 @@ export function listSessions({ sessions }: SessionDeps): ExtensionOperations['li
   }
 }
 
-/** `undefined` if the caller asks for a project that it does not see: nothing is there for it. */
+/** Returns `undefined` if the caller asks for a project that it may not see: the list is then empty. */
 async function filterOf(sessions: SessionStore, query: Query, identity: Identity): Promise<SessionFilter | undefined> {
   const asked = query.get('project_id')
   if (asked !== undefined && !sees(identity, asked)) return undefined

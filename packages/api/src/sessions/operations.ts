@@ -1,4 +1,4 @@
-/** What answers the routes of Oriel's own extension that are about sessions. */
+/** The handlers for the extension's routes about sessions. */
 import type { ExtensionOperations } from '../http/mount-extension.ts'
 import { admitSession } from './admit.ts'
 import { beat } from './beat.ts'

@@ -8,8 +8,8 @@ import type { SessionDeps } from './deps.ts'
 import type { SessionStore } from './store.ts'
 
 /**
- * Revokes every token of a server and has its sessions ended: pending until their proxies did. The server must be the
- * caller's; those who see all may name one that is gone, since its tokens may not be.
+ * Revokes every token of a server and requests the end of its sessions: 202 while their proxies have still to close them. The
+ * caller must own the server, but callers who see all may also name a removed server, since its tokens may still exist.
  */
 export function revokeTokens(deps: SessionDeps): ExtensionOperations['revokeTokens'] {
   return async function revokeTokens({ params, identity, signal, log }) {

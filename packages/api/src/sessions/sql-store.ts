@@ -1,4 +1,4 @@
-/** The session store over SQL: the one module with its queries, for every dialect. */
+/** The session store over SQL, with the queries for all dialects. */
 import { randomUUID } from 'node:crypto'
 import type { Kysely, Selectable } from 'kysely'
 import { describeFailure } from '../database/failure.ts'
@@ -17,15 +17,15 @@ import {
   type SessionStore,
 } from './store.ts'
 
-/** Ids in one query: databases limit their parameters. */
+/** Ids in one query, since databases limit the number of parameters. */
 const IDS_AT_ONCE = 500
-/** As long as the column; a name is only shown. */
+/** The length of the column. Longer names are cut, since they are only shown. */
 const MAX_NAME_LENGTH = 255
 
 type Db = Kysely<Database>
 
 /**
- * A store in `db`, whose tables are up to date.
+ * Creates a store in `db`, whose tables are up to date.
  * @param now in milliseconds since the epoch.
  * @param proveWrites rejects while the database accepts no writes.
  */
@@ -169,7 +169,10 @@ async function overInRecords(
   return [...found.values()].filter((session) => session.proxyId === proxyId && session.endedAt !== null)
 }
 
-/** Not one upsert, which each database writes differently. Two beats at once may both insert; the second then updates. */
+/**
+ * Updates, or else inserts, since each database has another syntax for upserts. Of two concurrent inserts, the second
+ * updates.
+ */
 async function noteProxy(db: Db, proxyId: string, now: number): Promise<void> {
   const update = async () => {
     const query = db.updateTable('proxies').set({ last_beat_at: now }).where('proxy_id', '=', proxyId)
@@ -194,7 +197,7 @@ async function endTold(
   })
   return endAll(db, news, ({ id, endedAt, reason, ...counts }) => {
     const session = known.get(id)!
-    // A proxy's clock may be wrong, and a compromised proxy may lie.
+    // Clamped, since a proxy's clock may be wrong, and a compromised proxy may send any time.
     const at = Math.max(session.startedAt, Math.min(endedAt, now))
     return { endedAt: at, reason, counts: noLess(session, counts), evenLost: true }
   })
@@ -224,7 +227,7 @@ async function ofProxy(db: Db, proxyId: string): Promise<readonly SessionRecord[
 
 type Named = ReadonlyMap<string, ByteCounts>
 
-/** The proxy was silent for long, and its sessions went on: the list says again that they are open. */
+/** Reopens the records of sessions that counted as lost and that their proxy still has open. */
 async function bringBack(db: Db, known: readonly SessionRecord[], named: Named): Promise<readonly SessionRecord[]> {
   const returned: SessionRecord[] = []
   for (const session of known.filter(({ id, endedAt }) => endedAt !== null && named.has(id))) {
@@ -239,7 +242,7 @@ async function bringBack(db: Db, known: readonly SessionRecord[], named: Named):
   return returned
 }
 
-/** Most consoles are still: only counts that changed are written, all at once. */
+/** Writes the counts that have changed, in one statement, since most consoles are idle. */
 async function count(db: Db, known: readonly SessionRecord[], named: Named): Promise<void> {
   const changed = known.flatMap((session) => {
     const told = noLess(session, named.get(session.id) ?? session)
@@ -258,7 +261,7 @@ interface End {
   readonly endedAt: number
   readonly reason: string
   readonly counts?: ByteCounts
-  /** Whether one that counts as lost is ended anew, with what its proxy says. */
+  /** Whether to end a session that counts as lost once more, with the end that its proxy reports. */
   readonly evenLost?: boolean
 }
 
@@ -280,7 +283,7 @@ async function endOne(
   return numUpdatedRows > 0n ? find(db, id) : undefined
 }
 
-/** In the order of their ids, so that two replicas that end the same ones wait for each other and not in a circle. */
+/** Ends sessions in the order of their ids, so that two replicas that end the same ones cannot deadlock. */
 async function endAll<S extends { readonly id: string }>(
   db: Db,
   sessions: readonly S[],
@@ -298,7 +301,7 @@ async function endAll<S extends { readonly id: string }>(
   })
 }
 
-/** One that counts as lost may come back, and must then end too. */
+/** Includes sessions that count as lost: they may come back, and must then be closed. */
 async function wantEnd(db: Db, column: 'id' | 'server_id', value: string, reason: string): Promise<number> {
   const query = db
     .updateTable('sessions')
@@ -338,7 +341,7 @@ async function forget(db: Db, endedBefore: number): Promise<number> {
   return Number(numDeletedRows)
 }
 
-// To the caller, every error of the driver means that the store is unavailable; the log has the cause.
+// Turns every error of the driver into StoreUnavailable. The log has the cause.
 async function reach<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
@@ -377,7 +380,7 @@ function toRow(session: NewSession, now: number): SessionRow {
   }
 }
 
-// Drivers differ in how they give a bigint: as a number, or as its digits.
+// Some drivers return a bigint as a number, others as text.
 function fromRow(row: Selectable<SessionRow>): SessionRecord {
   return {
     id: row.id,

@@ -1,4 +1,4 @@
-/** Several sources as one. */
+/** Combines several sources into one. */
 
 import { SourceError, SourcePartlyUnavailable } from './errors.ts'
 import { type Claim, Owners, type TwinServers } from './owners.ts'
@@ -68,7 +68,7 @@ export function combineSources(sources: readonly Source[], onTwin: (twin: TwinSe
   }
 }
 
-/** Resolves when the first source answers, so that a source that hangs does not delay the others. */
+/** Resolves when the first source responds, so that a source that hangs does not delay the others. */
 async function anyAnswers(sources: readonly Source[], options?: CallOptions): Promise<void> {
   try {
     await Promise.any(sources.map((source) => answersAtAll(source, options)))
@@ -77,7 +77,7 @@ async function anyAnswers(sources: readonly Source[], options?: CallOptions): Pr
   }
 }
 
-/** @throws the check's error, unless the source answers for some of its servers. */
+/** Checks a source. @throws the check's error, unless the source responds for some of its servers. */
 export async function answersAtAll(source: Source, options?: CallOptions): Promise<void> {
   try {
     await source.check?.(options)

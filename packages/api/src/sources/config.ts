@@ -1,4 +1,4 @@
-/** Where servers come from, as configuration. A kind of source has a schema here and a factory in `sources/create.ts`. */
+/** The array `sources`. Every kind of source needs a schema here and a factory in `sources/create.ts`. */
 import * as Type from 'typebox'
 import { libvirtSourceConfig } from './libvirt/config.ts'
 import { qemuSourceConfig } from './qemu/config.ts'

@@ -1,4 +1,4 @@
-/** From configuration to the source of all servers. */
+/** Creates the configured sources. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from '@oriel/runtime'
 import { combineSources } from './combine.ts'
@@ -25,18 +25,17 @@ const factories: Factories = {
   libvirt: (config, { log }) => createLibvirtSource(config, { log }),
 }
 
-/** The sources of a configuration. */
 export interface ConfiguredSources extends AsyncDisposable {
-  /** All of them as one. */
+  /** All sources as one. */
   readonly source: Source
-  /** Puts to use what `configs` says now of servers that are listed there. Other changes wait for a restart. */
+  /** Applies the servers that `configs` lists now. Other changes wait for a restart. */
   reload(configs: readonly SourceConfig[]): void
 }
 
-/** The keys that `reload` puts to use, as the runtime writes them. */
+/** The keys that `reload` applies, in the runtime's notation. */
 export const reloadableSourceKeys = ['sources[].servers'] as const
 
-/** The sources that `configs` describe. If one cannot be made, those before it are closed again. */
+/** Creates the sources that `configs` describe. If one of them fails, closes those before it. */
 export async function createSources(
   configs: readonly SourceConfig[],
   context: SourceContext,
@@ -54,7 +53,7 @@ export async function createSources(
   }
 }
 
-/** A list belongs to the source at its place, so nothing is taken over while the sources themselves are others. */
+/** A list belongs to the source with the same index, so nothing is applied if the sources themselves have changed. */
 function reloadListed(
   sources: readonly Source[],
   before: readonly SourceConfig[],
@@ -72,6 +71,6 @@ function reloadListed(
 
 const withoutServers = (config: SourceConfig) => (config.kind === 'static' ? { ...config, servers: [] } : config)
 
-/** The table gives each kind its own factory, which TypeScript cannot follow through a union. */
+/** TypeScript cannot follow that `factories` has the factory for each member of the union. */
 const factoryOf = ({ kind }: SourceConfig) =>
   factories[kind] as (config: SourceConfig, context: SourceContext) => Source | Promise<Source>

@@ -1,6 +1,6 @@
-/** What a source's driver can say instead of an answer. Which status each becomes stands in `consoles/driver-faults.ts`. */
+/** The errors of sources. `consoles/driver-faults.ts` maps them to statuses. */
 
-/** The names are those of Nova's exceptions. */
+/** Names of Nova's exceptions. */
 export type SourceErrorCode =
   | 'ConsoleTypeUnavailable'
   | 'ConsoleNotAvailable'
@@ -10,7 +10,7 @@ export type SourceErrorCode =
   | 'SerialPortNumberInvalid'
   | 'SerialPortNumberExceeds'
 
-/** Thrown by a source. `message` reaches the client only for the port and serial codes, whose details people need. */
+/** Thrown by a source. The client only sees `message` for the port and serial codes, whose details people need. */
 export class SourceError extends Error {
   override readonly name = 'SourceError'
   readonly code: SourceErrorCode
@@ -21,12 +21,12 @@ export class SourceError extends Error {
   }
 }
 
-/** The hypervisor or its daemon does not answer at the moment: 503 with `Retry-After`. The message is for the log. */
+/** Thrown while the hypervisor or its daemon does not respond: 503 with `Retry-After`. The message only goes to the log. */
 export class SourceUnavailable extends Error {
   override readonly name = 'SourceUnavailable'
 }
 
-/** Some of those who run a source's servers do not answer, and others do. The message is for the log. */
+/** Thrown when some of a source's hypervisors respond and others do not. The message only goes to the log. */
 export class SourcePartlyUnavailable extends Error {
   override readonly name = 'SourcePartlyUnavailable'
 }

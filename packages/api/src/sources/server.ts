@@ -1,4 +1,4 @@
-/** What Oriel knows of a server: who owns it, what it is doing, and on which host. */
+/** A server: its owner, state and host. */
 
 /** Nova's vm_states. */
 export const vmStates = [
@@ -17,21 +17,21 @@ export const vmStates = [
 ] as const
 export type VmState = (typeof vmStates)[number]
 
-/** Whether nothing runs a server in this state. */
+/** Whether a server in this state does not run anywhere. */
 export const isOff = (vmState: VmState): boolean => OFF.has(vmState)
 const OFF: ReadonlySet<VmState> = new Set(['stopped', 'deleted', 'soft-delete', 'shelved', 'shelved_offloaded'])
 
-/** A server as a source tells it. Times are milliseconds since the epoch. */
+/** A server of a source. Times are milliseconds since the epoch. */
 export interface Server {
-  /** Looked up exactly as written; usually a UUID in lower case. */
+  /** Compared exactly; usually a UUID in lower case. */
   readonly id: string
   readonly name: string
   readonly projectId: string
   readonly userId?: string
   readonly vmState: VmState
-  /** Nova's task_state, such as `migrating`; null or absent while nothing happens to the server. */
+  /** Nova's task_state, such as `migrating`. Null or absent if no task runs. */
   readonly taskState?: string | null
-  /** The hypervisor's host; null while the server is on none. */
+  /** The hypervisor's host. Null if the server has none. */
   readonly host: string | null
   readonly locked?: boolean
   readonly lockedReason?: string | null
@@ -39,6 +39,6 @@ export interface Server {
   readonly tags?: readonly string[]
   readonly createdAt?: number
   readonly updatedAt?: number
-  /** Since when the hypervisor has not answered; what stands here is its last answer. Absent: it answers. */
+  /** Since when the hypervisor has not responded; all else here is its last known state. Absent: it responds. */
   readonly unansweredSince?: number
 }

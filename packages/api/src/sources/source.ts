@@ -1,20 +1,20 @@
-/** The port through which the API learns of servers and their consoles. Adapters stand beside it. */
+/** The port for servers and their consoles. */
 import type { ConsoleType, Protocol } from '@oriel/contract'
 import type { Server } from './server.ts'
 
-/** Where a console listens, as seen from the proxy. */
+/** The address of a console, as seen from the proxy. */
 export interface ConsoleAddress {
   readonly host: string
-  /** Null when only `tlsPort` is open. */
+  /** Null if only `tlsPort` is open. */
   readonly port: number | null
   /** SPICE's TLS port. */
   readonly tlsPort?: number | null
-  /** What the proxy must CONNECT to before the console speaks (WebMKS). */
+  /** The target of the CONNECT request that opens the console (WebMKS). */
   readonly internalAccessPath?: string | null
 }
 
 export interface CallOptions {
-  /** Aborted when the caller has gone or the deadline has passed. */
+  /** Aborts when the client disconnects or the deadline passes. */
   readonly signal?: AbortSignal
 }
 
@@ -27,26 +27,28 @@ export interface ServerChange {
   readonly kind: 'stopped' | 'gone' | 'moved'
 }
 
-/** A place that servers come from. Every method may throw `SourceError`, or `SourceUnavailable` while it
- * cannot tell; any other error becomes a 500. */
+/**
+ * A source of servers, such as a hypervisor. Every method may throw `SourceError`, or `SourceUnavailable` while the
+ * hypervisor does not respond. Any other error becomes a 500.
+ */
 export interface Source extends AsyncDisposable {
   /** For logs, checks and faults, such as `static`. */
   readonly name: string
-  /** Every server, of whatever project; never a deleted one. */
+  /** Returns the servers of all projects, without deleted ones. */
   list(options?: CallOptions): Promise<readonly Server[]>
-  /** The server with exactly this id, or `undefined`. */
+  /** Returns the server with exactly this id, or `undefined`. */
   find(id: string, options?: CallOptions): Promise<Server | undefined>
-  /** Where the console of `protocol` is. `type` is one that fits the protocol. */
+  /** Returns the address of the server's console of `protocol`, to which `type` belongs. */
   console(server: Server, protocol: Protocol, type: ConsoleType, options?: CallOptions): Promise<ConsoleAddress>
-  /** What the console has printed, as bytes or as text; the caller counts lines and cleans it. Absent: 501. */
+  /** Returns the console's log as bytes or text; the caller cuts lines and removes control characters. Absent: 501. */
   output?(server: Server, options?: CallOptions): Promise<Uint8Array | string>
-  /** The sources that this one is made of. Absent: it is one itself. */
+  /** The sources that this one combines. Absent: it is a single source. */
   readonly parts?: readonly Source[]
   /**
-   * Throws while the source cannot answer: `SourcePartlyUnavailable` when it can for some of its servers. One that is made
-   * of others answers as long as one of them does; ask `parts` for the rest. Absent: always ready.
+   * Throws while the source is unavailable, and `SourcePartlyUnavailable` if it responds for some of its servers. A combined
+   * source is available while one of its `parts` is. Absent: always ready.
    */
   check?(options?: CallOptions): Promise<void>
-  /** Calls `listener` at each change, as soon as the source learns of it, until disposed of. Absent: nothing ever changes. */
+  /** Calls `listener` as soon as the source notices a change, until disposed of. Absent: the source never changes. */
   subscribe?(listener: (change: ServerChange) => void): Disposable
 }

@@ -1,7 +1,7 @@
-/** A server's status: what people see, made of its vm_state and its task_state as Nova makes it. */
+/** A server's status, derived from vm_state and task_state as in Nova. */
 import type { Server, VmState } from './server.ts'
 
-/** The API's status names, as people know them from `openstack server list`. */
+/** The API's status names, as in `openstack server list`. */
 export const statuses = [
   'ACTIVE',
   'BUILD',
@@ -18,7 +18,7 @@ export const statuses = [
 ] as const
 export type Status = (typeof statuses)[number]
 
-/** The vm_state behind each status that can be configured. */
+/** The vm_state for each status that can be configured. */
 export const vmStateOf = {
   ACTIVE: 'active',
   BUILD: 'building',

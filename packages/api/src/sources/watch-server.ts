@@ -1,8 +1,8 @@
-/** Whether something befell one server while something else was going on. */
+/** Watches one server for changes during another operation. */
 import type { Source } from './source.ts'
 
 export interface ServerWatch extends Disposable {
-  /** Whether the source has told of any change since the watch began. */
+  /** Whether the source has reported a change since the watch began. */
   readonly changed: boolean
 }
 

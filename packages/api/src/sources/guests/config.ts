@@ -1,7 +1,7 @@
-/** Configuration keys that sources of a hypervisor's guests have in common. */
+/** Configuration keys that all sources of hypervisor guests share. */
 import * as Type from 'typebox'
 
-/** Whose the guests of a source are: `project_id`, but for those whose name fits a row of `projects`. */
+/** The keys for the owner of a guest: the first row of `projects` that matches its name, or else `project_id`. */
 export const ownerKeys = {
   project_id: Type.String({ minLength: 1, description: 'The project that owns the guests of this source.' }),
   projects: Type.Array(
@@ -24,7 +24,7 @@ export interface Owners {
   readonly projects: readonly { readonly name: string; readonly project_id: string }[]
 }
 
-/** The project of the guest with this name. */
+/** Returns the project of the guest with this name. */
 export function projectOf(name: string, { project_id, projects }: Owners): string {
   return projects.find((row) => fits(name, row.name))?.project_id ?? project_id
 }

@@ -9,20 +9,20 @@ export type Consoles = Readonly<Partial<Record<Protocol, ConsoleAddress>>>
 
 export interface Guest {
   readonly server: Server
-  /** Whether a process runs it, so that its consoles can be dialled. */
+  /** Whether a process runs the guest, so that its consoles can be dialled. */
   readonly live: boolean
-  /** Where its consoles were at the last look. */
+  /** The addresses of its consoles when the source last checked. */
   readonly consoles: Consoles
-  /** This is the copy of the guest that is not in charge: before a migration has arrived, or after it has left. */
+  /** This process is not in charge of the guest: a migration has not arrived here yet, or has left. */
   readonly standIn?: boolean
 }
 
-/** A name as it can be shown: one line, no control characters, at most 255 characters, and not empty. */
+/** Returns a name that is safe to show: one line, no control characters, at most 255 characters, and not empty. */
 export function shownName(name: string | undefined, id: string): string {
   const shown = (name ?? '')
     .replace(/\p{C}/gu, '')
     .slice(0, MAX_NAME_LENGTH)
-    // The cut may have left half of a character.
+    // Removes half a surrogate pair, which the cut may have left.
     .replace(/\p{Cs}/gu, '')
   return shown === '' ? id : shown
 }
@@ -30,9 +30,9 @@ export function shownName(name: string | undefined, id: string): string {
 const MAX_NAME_LENGTH = 255
 
 /**
- * The address to dial for something that listens on `listen`, when `host` is the hypervisor as the proxy sees it.
- * Listening everywhere means `host`. So does listening on loopback, unless `host` is a loopback address itself: then
- * `listen` is the exact one. `undefined` for what no proxy can dial.
+ * Returns the host that the proxy must dial for a console that listens on `listen`, where `host` is the hypervisor as the
+ * proxy sees it. For a wildcard address it is `host`. For loopback it is `host` too, unless `host` is loopback itself: then it
+ * is `listen`. Returns `undefined` for an address that a proxy cannot dial.
  */
 export function dialableHost(listen: string, host: string): string | undefined {
   const bare = listen.replace(/^\[(.*)\]$/, '$1').toLowerCase()
@@ -41,7 +41,7 @@ export function dialableHost(listen: string, host: string): string | undefined {
   return isIP(bare) !== 0 || HOST_NAME.test(bare) ? bare : undefined
 }
 
-/** A port number, from a number or from digits; `undefined` for anything else. */
+/** Parses a port from a number or digits. Returns `undefined` for all other values. */
 export function dialablePort(port: unknown): number | undefined {
   const number = typeof port === 'string' && /^\d{1,5}$/.test(port) ? Number(port) : port
   return typeof number === 'number' && Number.isInteger(number) && number >= 1 && number <= 65535 ? number : undefined

@@ -9,7 +9,7 @@ import type { ConsoleAddress } from '../source.ts'
 const FIRST_VNC_PORT = 5900
 const LAST_PORT = 65535
 
-/** Configuration keys of sources whose hypervisors say where consoles are. */
+/** Configuration keys of sources whose hypervisors report the consoles' addresses. */
 export const reachKeys = {
   console_hosts: Type.Array(
     Type.String({
@@ -37,13 +37,13 @@ export interface ReachConfig {
 
 /** The console addresses that a hypervisor may claim for its guests. */
 export interface Reach {
-  /** The hypervisor as the proxy sees it. */
+  /** The hypervisor's host, as the proxy sees it. */
   readonly host: string
-  /** Why the proxy must not dial `address`; `undefined` if it may. */
+  /** Returns the reason why the proxy must not dial `address`, or `undefined` if it may. */
   objection(address: ConsoleAddress): string | undefined
 }
 
-/** @throws TypeError when a key has a value that the pattern of its schema cannot exclude */
+/** @throws TypeError for an invalid value that the pattern of the key's schema lets through */
 export function createReach(host: string, { console_hosts, console_ports }: ReachConfig): Reach {
   const allowsHost = hostCheck(host, console_hosts)
   const { first, last } = portsOf(console_ports)

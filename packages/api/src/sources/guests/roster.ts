@@ -1,9 +1,9 @@
-/** Every guest that a source knows of, one for each id, and what happens to them. */
+/** The guests of a source, one for each id, and the reports of their changes. */
 import { isDeepStrictEqual } from 'node:util'
 import type { ServerChange } from '../source.ts'
 import type { Guest } from './guest.ts'
 
-/** Where a guest was found: a monitor's socket, or a domain of a connection. */
+/** The socket of a monitor, or a domain of a connection, by which a guest was found. */
 export type Place = string
 
 export interface Found {
@@ -41,7 +41,7 @@ export class Roster {
     this.#onTwin = onTwin
   }
 
-  /** What is now in a place; `undefined`: nothing any more. Tells what that changes for those who hold tokens. */
+  /** Sets the guest in a place, or removes it. Reports changes that invalidate tokens. */
   set(place: Place, guest: Guest | undefined): void {
     const before = this.#byPlace.get(place)
     const ids = new Set([before?.server.id, guest?.server.id].filter((id) => id !== undefined))
@@ -132,7 +132,9 @@ export class Roster {
 const rank = ({ live, standIn }: Guest) => (live ? 2 : 0) + (standIn ? 0 : 1)
 const RUNS_IN_CHARGE = 3
 
-/** Whether an address or an owner that was published has changed. Added consoles don't count: no token leads to them yet. */
+/**
+ * Whether an address or an owner that was published has changed. Added consoles don't count: no token leads to them yet.
+ */
 function hasMoved(was: Found, is: Found): boolean {
   if (was.place !== is.place || was.guest.server.projectId !== is.guest.server.projectId) return true
   const known = Object.keys(was.guest.consoles) as (keyof typeof was.guest.consoles)[]

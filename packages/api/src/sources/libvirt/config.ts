@@ -40,7 +40,7 @@ export const libvirtSourceConfig = Type.Object(
 )
 export type LibvirtSourceConfig = Type.Static<typeof libvirtSourceConfig>
 
-/** The hypervisor behind `uri`, as the proxy sees it. */
+/** Returns the host of the hypervisor behind `uri`, as the proxy sees it. */
 export function hostOf(uri: string, { host }: LibvirtSourceConfig): string {
   if (host !== undefined) return host
   const named = /^[^:]+:\/\/(?:[^@/]*@)?(\[[^\]]+\]|[^:/?]*)/.exec(uri)?.[1]?.replace(/^\[(.*)\]$/, '$1')

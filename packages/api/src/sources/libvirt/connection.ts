@@ -1,4 +1,4 @@
-/** One libvirt connection: its domains, followed by events and, for what events miss, by looking again and again. */
+/** One libvirt connection. Follows its domains by events, and polls for changes that have no event. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Protocol } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
@@ -32,9 +32,9 @@ export interface ConnectionOptions {
   readonly program?: string
 }
 
-/** Events after which tokens are void at once, whatever the next look finds. */
+/** Events that void tokens at once, without waiting for the next poll. */
 const ENDING = new Set(['Stopped', 'Shutdown', 'Crashed', 'Undefined'])
-/** Calls of virsh for domain XML at a time. */
+/** The largest number of concurrent calls of virsh for domain XML. */
 const MAX_CALLS = 4
 
 interface Domain {
@@ -46,10 +46,10 @@ interface Domain {
   readonly consoles: Consoles | undefined
 }
 
-/** Of a line that is not understood. */
+/** The length at which an unknown line is cut in the log. */
 const MAX_SHOWN_CHARACTERS = 200
 
-/** What was logged about each domain, so that it is logged once. */
+/** Logs each problem of a domain once. */
 class Complaints {
   readonly #reasons = new Map<string, string>()
 
@@ -76,7 +76,7 @@ export class Connection implements AsyncDisposable {
   readonly #end = new AbortController()
   readonly #domains = new Map<string, Domain>()
   readonly #complaints = new Complaints()
-  /** Domains without a state at the last look. */
+  /** Domains without a state at the last poll. */
   readonly #stateless = new Set<string>()
   #looking: Promise<void> = Promise.resolve()
   #next: Promise<void> | undefined
@@ -94,12 +94,12 @@ export class Connection implements AsyncDisposable {
     this.#listening = this.#listen()
   }
 
-  /** Why libvirt gave no answer the last time; absent while it answers. */
+  /** The error of the last poll. Absent if libvirt responded. */
   get failure(): Error | undefined {
     return this.#failure
   }
 
-  /** Looks at all domains, after a look that is under way. Never fails: `failure` tells. */
+  /** Polls all domains, after a poll in progress. Does not reject: see `failure`. */
   look(): Promise<void> {
     this.#next ??= this.#looking.then(() => {
       this.#next = undefined
@@ -109,14 +109,14 @@ export class Connection implements AsyncDisposable {
     return this.#next
   }
 
-  /** Whether a place of the roster is of this connection. */
+  /** Whether a place of the roster belongs to this connection. */
   owns(place: Place): boolean {
     return place.startsWith(`${this.#options.uri} `)
   }
 
   /**
-   * Where a console is now, from the domain's XML of now.
-   * @throws SourceError, or SourceUnavailable when libvirt does not answer.
+   * Returns the current address of a console, from the domain's current XML.
+   * @throws SourceError, or SourceUnavailable when libvirt does not respond
    */
   async console(id: string, protocol: Protocol, signal?: AbortSignal): Promise<ConsoleAddress> {
     const xml = await this.#askForConsole(id, signal)
@@ -267,7 +267,7 @@ export class Connection implements AsyncDisposable {
       },
       live: meaning.live,
       consoles: consoles ?? {},
-      // Either side of a migration: what runs elsewhere is in charge.
+      // During a migration, the side that does not run the guest is not in charge.
       ...(meaning.live && meaning.taskState === 'migrating' && { standIn: true }),
     }
   }
@@ -280,7 +280,7 @@ export class Connection implements AsyncDisposable {
     this.#mark(undefined)
   }
 
-  /** The last answer stands, and says how old it is. */
+  /** Keeps the last known state of the domains, and marks its age. */
   #isSilent(error: Error): void {
     if (this.#failure?.message !== error.message) {
       this.#options.log.warn(
@@ -298,7 +298,7 @@ export class Connection implements AsyncDisposable {
     for (const domain of this.#domains.values()) this.#put(domain)
   }
 
-  /** Starts the listener again whenever it ends, as it does with the daemon. */
+  /** Restarts `virsh event` whenever it ends, which it does when the daemon stops. */
   async #listen(): Promise<void> {
     const { signal } = this.#end
     while (!signal.aborted) {
@@ -310,7 +310,7 @@ export class Connection implements AsyncDisposable {
     }
   }
 
-  /** As long as between two looks: a daemon that is away is not asked more often than that. */
+  /** Waits for one poll interval, so that an unavailable daemon is not tried more often. */
   #pause(): Promise<void> {
     const { signal } = this.#end
     return sleep(this.#options.config.poll_seconds * 1000, undefined, { signal }).catch(() => {})

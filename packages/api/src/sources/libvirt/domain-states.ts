@@ -1,4 +1,4 @@
-/** What libvirt's domain states mean for a server: numbers and names of `include/libvirt/libvirt-domain.h`. */
+/** Maps libvirt's domain states to those of servers. Numbers and names are from `include/libvirt/libvirt-domain.h`. */
 import type { VmState } from '../server.ts'
 
 export interface DomainStateMeaning {
@@ -13,7 +13,7 @@ const active = { vmState: 'active', taskState: null, live: true } as const
 const paused = { vmState: 'paused', taskState: null, live: true } as const
 const stopped = { vmState: 'stopped', taskState: null, live: false } as const
 
-/** virDomainState, and `unknown` for those of a later libvirt. */
+/** virDomainState, and `unknown` for the states of later versions. */
 export const domainStates = {
   nostate: { vmState: 'building', taskState: null, live: false, reason: 'The hypervisor does not say.' },
   running: { ...active, reason: 'The guest runs.' },
@@ -76,7 +76,7 @@ export const shutoffReasons = [
   { ...stopped, reason: 'Stopped by the libvirt daemon.' },
 ] as const satisfies readonly DomainStateMeaning[]
 
-/** What a state and its reason mean, both as `virsh domstats --state` gives them. */
+/** Returns the meaning of a state and its reason, as numbers of `virsh domstats --state`. */
 export function domainState(state: number, reason: number): DomainStateMeaning {
   const name = numbers[state] ?? 'unknown'
   if (name === 'paused') return pausedReasons[reason] ?? domainStates.paused

@@ -1,4 +1,4 @@
-/** Where a domain's consoles are, from its XML (https://libvirt.org/formatdomain.html). */
+/** Reads the addresses of a domain's consoles from its XML (https://libvirt.org/formatdomain.html). */
 import { XMLParser } from 'fast-xml-parser'
 import { type Consoles, dialableHost, dialablePort } from '../guests/guest.ts'
 import type { Reach } from '../guests/reach.ts'
@@ -7,14 +7,14 @@ import type { ConsoleAddress } from '../source.ts'
 export interface DomainXml {
   /** In lower case. */
   readonly uuid: string
-  /** Only a running domain has one. */
+  /** Whether the domain has an id, as only running domains do. */
   readonly running: boolean
   readonly consoles: Consoles
   /** Existing consoles that the proxy cannot or must not dial, and why. */
   readonly unreachable: Readonly<Record<string, string>>
 }
 
-/** Longer documents are none of libvirt's. */
+/** libvirt's documents are shorter. */
 export const MAX_XML_CHARACTERS = 1024 * 1024
 
 /**
@@ -47,13 +47,13 @@ export function readDomainXml(xml: string, reach: Reach): DomainXml {
 /** Comments and CDATA. An unclosed one reaches to the end, so that matching takes linear time. */
 const CHARACTER_DATA = /<!--[\s\S]*?(?:-->|$)|<!\[CDATA\[[\s\S]*?(?:\]\]>|$)/g
 
-/** Either the address, or why there is none; nothing for a device that is not there. */
+/** The address of a console, or the reason why it has none. Neither if the device does not exist. */
 interface Outcome {
   readonly address?: ConsoleAddress
   readonly why?: string
 }
 
-/** Of several devices the first that can be dialled counts. */
+/** Returns the first device that can be dialled. */
 const firstReachable = (outcomes: readonly Outcome[]): Outcome =>
   outcomes.find(({ address }) => address) ?? outcomes[0] ?? {}
 
@@ -73,7 +73,7 @@ function graphicsAddress(device: Node, type: 'vnc' | 'spice', reach: Reach): Out
   return allowed({ host: dialable.host, port: port ?? null, ...(tlsPort !== undefined && { tlsPort }) }, reach)
 }
 
-/** `listen` is a `<listen>` element; before libvirt 0.9.4 the graphics element itself said where. */
+/** Returns the listen address of a `<listen>` element, or of the graphics element itself, as before libvirt 0.9.4. */
 function listenHost(listen: Node, device: Node, host: string): { readonly host?: string; readonly why?: string } {
   const type = listen === device ? 'address' : attribute(listen, 'type')
   if (type !== 'address' && type !== 'network')
@@ -87,7 +87,7 @@ function listenHost(listen: Node, device: Node, host: string): { readonly host?:
 /** libvirt's default if the domain has no listen address, unless qemu.conf sets another one. */
 const LIBVIRT_DEFAULT_LISTEN = '127.0.0.1'
 
-/** Serial ports come first; the first console element only repeats the first of them. */
+/** Takes serial ports before consoles: the first console element only repeats the first serial port. */
 function serial(devices: Node, reach: Reach): Outcome {
   const overTcp = [...all(devices.serial), ...all(devices.console)].filter(
     (device) => attribute(device, 'type') === 'tcp',
@@ -127,7 +127,7 @@ const parser = new XMLParser({
 })
 
 const record = (value: unknown): Node => (typeof value === 'object' && value !== null ? (value as Node) : {})
-/** The elements of one name: the parser gives one as itself, several as a list. */
+/** Returns the elements of one name as a list: the parser returns a single element without one. */
 const all = (value: unknown): readonly Node[] =>
   (value === undefined ? [] : Array.isArray(value) ? value : [value]).map((each) =>
     typeof each === 'string' ? { '#text': each } : record(each),

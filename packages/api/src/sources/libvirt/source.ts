@@ -1,4 +1,4 @@
-/** Domains of one or several libvirt connections. */
+/** The source `libvirt`: domains of one or several connections. */
 import type { Protocol } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
 import { SourceError, SourcePartlyUnavailable } from '../errors.ts'
@@ -14,9 +14,9 @@ export interface LibvirtContext {
 }
 
 /**
- * A source of the domains behind `config.uri`. It listens for lifecycle events, looks at all domains now and then, and
- * reads a domain's XML again whenever its console is wanted. Resolves after the first look, with or without an answer:
- * `check` tells.
+ * Creates a source of the domains behind `config.uri`. It listens for lifecycle events, polls all domains, and reads a
+ * domain's XML again for each request for its console. Resolves after the first poll, even if libvirt did not respond: see
+ * `check`.
  */
 export async function createLibvirtSource(config: LibvirtSourceConfig, context: LibvirtContext): Promise<Source> {
   const roster = new Roster(({ id, first, second }) => {

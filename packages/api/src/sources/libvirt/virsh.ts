@@ -1,6 +1,6 @@
 /**
- * The `virsh` program as the way to libvirt: always a read-only connection, a fixed list of arguments, no shell. Of all
- * that a request carries only a UUID can become an argument, and only if it is nothing else.
+ * Runs `virsh` to talk to libvirt: always with a read-only connection, a fixed list of arguments and no shell. The only part
+ * of a request that becomes an argument is a UUID, after validation.
  */
 import { execFile, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -10,27 +10,27 @@ import { SourceUnavailable } from '../errors.ts'
 
 export interface VirshOptions {
   readonly uri: string
-  /** For each call; the process is killed after it. */
+  /** The deadline of each call, after which the process is killed. */
   readonly timeoutMs: number
   /** Default: `virsh`, looked up on the PATH. */
   readonly program?: string
 }
 
-/** A domain as `virsh list` shows it. */
+/** A domain in the output of `virsh list`. */
 export interface ListedDomain {
   readonly uuid: string
   readonly name: string
-  /** Another one after each start; absent while it is off. */
+  /** Changes with each start. Absent while the domain is off. */
   readonly runId: string | undefined
 }
 
-/** virDomainState and its reason, by number. */
+/** The numbers of a virDomainState and its reason. */
 export interface ListedState {
   readonly state: number
   readonly reason: number
 }
 
-/** A domain that libvirt does not know, or not any more. */
+/** Thrown for a domain that does not exist, or no longer exists. */
 export class NoSuchDomain extends Error {
   override readonly name = 'NoSuchDomain'
 }
@@ -45,12 +45,12 @@ export interface Listing {
   readonly oddLines: readonly string[]
 }
 
-/** @throws SourceUnavailable when libvirt does not answer. */
+/** @throws SourceUnavailable when libvirt does not respond */
 export async function listDomains(options: VirshOptions, signal?: AbortSignal): Promise<Listing> {
   return parseListing(await virsh(options, ['list', '--all', '--uuid', '--name', '--id'], signal))
 }
 
-/** Reads what `virsh list --uuid --name --id` printed. */
+/** Parses the output of `virsh list --uuid --name --id`. */
 export function parseListing(output: string): Listing {
   const lines = output.split('\n').filter((line) => line !== '')
   return {
@@ -59,14 +59,14 @@ export function parseListing(output: string): Listing {
   }
 }
 
-/** One blank separates the parts; further ones belong to the name, which may begin and end with blanks. */
+/** Splits at single blanks, since further ones belong to the name, which may begin and end with blanks. */
 function listedDomain(line: string): ListedDomain | undefined {
   const { uuid, id, name } = /^(?<uuid>\S{36}) +(?<id>-|\d+) (?<name>[^\n]+)$/.exec(line)?.groups ?? {}
   if (uuid === undefined || name === undefined || !UUID.test(uuid)) return undefined
   return { uuid, name, runId: id === '-' ? undefined : id }
 }
 
-/** States by domain name. @throws SourceUnavailable when libvirt does not answer. */
+/** Returns states by domain name. @throws SourceUnavailable when libvirt does not respond */
 export async function listStates(
   options: VirshOptions,
   signal?: AbortSignal,
@@ -74,7 +74,7 @@ export async function listStates(
   return parseStates(await virsh(options, ['domstats', '--state', '--raw'], signal))
 }
 
-/** Reads what `virsh domstats --state --raw` printed. */
+/** Parses the output of `virsh domstats --state --raw`. */
 export function parseStates(output: string): ReadonlyMap<string, ListedState> {
   const pattern = /^Domain: '([^\n]*)'\n {2}state\.state=(\d+)\n(?: {2}state\.reason=(\d+)\n)?/gm
   return new Map(
@@ -85,7 +85,7 @@ export function parseStates(output: string): ReadonlyMap<string, ListedState> {
   )
 }
 
-/** @throws NoSuchDomain, TypeError if `uuid` is malformed, SourceUnavailable when libvirt does not answer. */
+/** @throws NoSuchDomain, TypeError if `uuid` is malformed, SourceUnavailable when libvirt does not respond */
 export async function domainXml(options: VirshOptions, uuid: string, signal?: AbortSignal): Promise<string> {
   if (!UUID.test(uuid)) throw new TypeError('a domain is asked for by its UUID alone')
   try {
@@ -96,13 +96,13 @@ export async function domainXml(options: VirshOptions, uuid: string, signal?: Ab
   }
 }
 
-/** Something that happened to a domain, such as `Stopped` with the detail `Destroyed`. */
+/** A lifecycle event of a domain, such as `Stopped` with the detail `Destroyed`. */
 export interface LifecycleEvent {
   readonly domain: string
   readonly event: string
 }
 
-/** Calls `onEvent` at each lifecycle event, until `signal` aborts. Resolves when virsh has ended, with what it said last. */
+/** Calls `onEvent` at each lifecycle event, until `signal` aborts. Resolves when virsh ends, to its last line on stderr. */
 export async function listenForEvents(
   options: VirshOptions,
   onEvent: (event: LifecycleEvent) => void,
@@ -135,7 +135,7 @@ export async function listenForEvents(
   return ended
 }
 
-/** Reads a line of `virsh event --event lifecycle`; `undefined` for any other line. */
+/** Parses a line of `virsh event --event lifecycle`. Returns `undefined` for any other line. */
 export function parseEvent(line: string): LifecycleEvent | undefined {
   const { domain, event } = EVENT.exec(line)?.groups ?? {}
   return domain === undefined || event === undefined ? undefined : { domain, event }
@@ -172,7 +172,7 @@ function failure(command: string, stderr: string, cause: Error & { killed?: bool
   return new SourceUnavailable(`virsh ${command}: ${why}`, { cause })
 }
 
-/** An Error with a remedy if `virsh` could not be started; `undefined` if it was. */
+/** Returns an Error with a remedy if `virsh` could not be started, or else `undefined`. */
 function startFailure(cause: Error): Error | undefined {
   const { code, path = 'virsh' } = cause as NodeJS.ErrnoException
   const remedy = START_REMEDIES[code ?? '']
@@ -186,12 +186,15 @@ const START_REMEDIES: Readonly<Record<string, string>> = {
 
 const program = (options: VirshOptions) => options.program ?? 'virsh'
 
-/** `--connect=` and the URI are one argument, so that no URI can be taken for an option. */
+/** Builds the arguments, with `--connect=` and the URI in one, so that virsh cannot mistake the URI for an option. */
 function commandLine({ uri }: VirshOptions, args: readonly string[]): readonly string[] {
   return [`--connect=${uri}`, '--readonly', '--quiet', ...args]
 }
 
-/** What libvirt's client, and the ssh that it may start, need; none of this program's own secrets. English, for it is read. */
+/**
+ * Returns the variables that libvirt's client and its ssh need, without this program's secrets. English, since the output
+ * is parsed.
+ */
 function environment(): NodeJS.ProcessEnv {
   const passed = Object.entries(process.env).filter(([name]) => PASSED.test(name))
   return { ...Object.fromEntries(passed), LC_ALL: 'C' }
@@ -199,7 +202,7 @@ function environment(): NodeJS.ProcessEnv {
 
 const PASSED = /^(PATH|HOME|USER|LOGNAME|TMPDIR|XDG_[A-Z_]+|SSH_AUTH_SOCK|KRB5CCNAME|KRB5_CONFIG|LIBVIRT_[A-Z_]+)$/
 
-/** Cuts lines, so that an endless one fills no memory. */
+/** Cuts lines, so that an endless line cannot fill the memory. */
 export function shortLines(): Transform {
   let length = 0
   return new Transform({

@@ -1,4 +1,4 @@
-/** One QMP socket and the guest behind it, from the first answer to the end of the connection. */
+/** One QMP connection, and the guest behind it. */
 import type { Logger } from '@oriel/runtime'
 import { projectOf } from '../guests/config.ts'
 import type { Guest } from '../guests/guest.ts'
@@ -13,11 +13,11 @@ export interface MonitorOptions {
   readonly config: QemuSourceConfig
   readonly reach: Reach
   readonly log: Logger
-  /** Called with what is known after each answer, and with `undefined` when the connection has ended. */
+  /** Called with the guest's state after each query, and with `undefined` when the connection has ended. */
   readonly onGuest: (guest: Guest | undefined) => void
 }
 
-/** Events after which the guest is asked again at once; anything else is found at the next look. */
+/** Events after which the guest is queried again at once. The next poll notices all other changes. */
 const TELLING = new Set([
   'STOP',
   'RESUME',
@@ -50,16 +50,17 @@ export class Monitor implements Disposable {
     this.#qmp = qmp
     this.#identity = identity
     qmp.ended.then((reason) => {
-      // A guest that was never found cannot go: the source reports the socket instead, once and not with each retry.
+      // Not for a socket that never had a guest: the source reports that one, once instead of at each retry.
       if (this.#condition) this.#log('info', 'guest gone', { reason: reason?.message })
       this.#options.onGuest(undefined)
     })
   }
 
-  /** Connects and asks everything once. @throws what `QmpConnection` throws, and Error for a guest without a UUID. */
+  /** Connects and queries the guest. @throws the errors of `QmpConnection`, and Error for a guest without a UUID. */
   static async open(options: MonitorOptions): Promise<Monitor> {
     const { path, config } = options
-    // Events may come while the first questions are still open: they are answered in order anyway.
+    // Events that arrive during the first queries are ignored: QEMU responds in order, so a later result includes the
+    // change.
     let monitor: Monitor | undefined
     const onEvent = (event: string) => void (TELLING.has(event) && monitor?.fresh().catch(() => {}))
     const qmp = await QmpConnection.open(path, { timeoutMs: config.answer_timeout_ms }, onEvent)
@@ -74,7 +75,7 @@ export class Monitor implements Disposable {
     }
   }
 
-  /** Resolves when the connection has ended. */
+  /** Resolves when the connection ends. */
   get ended(): Promise<unknown> {
     return this.#qmp.ended
   }
@@ -85,8 +86,8 @@ export class Monitor implements Disposable {
   }
 
   /**
-   * Asks QEMU again: with questions put after this call, not with answers that were on their way already.
-   * @throws QmpSilence while QEMU does not answer, Error when the connection is over.
+   * Queries QEMU again, without reusing queries from before this call.
+   * @throws QmpSilence while QEMU does not respond, Error after the end of the connection
    */
   fresh(): Promise<void> {
     this.#next ??= this.#asking.then(() => {
@@ -125,7 +126,7 @@ export class Monitor implements Disposable {
     this.#options.onGuest(this.#guest(condition))
   }
 
-  /** The last answer stands, and says how old it is. */
+  /** Keeps the last known state of the guest, and marks its age. */
   #takeSilence(): void {
     if (this.#unansweredSince !== undefined || !this.#condition) return
     this.#unansweredSince = Date.now()

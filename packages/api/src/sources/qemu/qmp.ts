@@ -1,4 +1,4 @@
-/** A connection to a QEMU monitor: the QEMU Machine Protocol (docs/interop/qmp-spec), as a client that trusts nothing. */
+/** A client of the QEMU Machine Protocol (docs/interop/qmp-spec), for a QEMU that a guest may have taken over. */
 import { connect, type Socket } from 'node:net'
 import { guardPeer } from '@oriel/runtime'
 import * as Type from 'typebox'
@@ -6,11 +6,11 @@ import { Compile } from 'typebox/compile'
 import { JsonStream } from './json-stream.ts'
 
 export interface QmpLimits {
-  /** For connecting, for the greeting, and for each answer. */
+  /** The deadline for connecting, for the greeting, and for each reply. */
   readonly timeoutMs: number
 }
 
-/** QEMU refused a command; `kind` is its own class of the error. */
+/** Thrown when QEMU refuses a command. `kind` is QEMU's class of the error. */
 export class QmpRefusal extends Error {
   override readonly name = 'QmpRefusal'
   readonly kind: string
@@ -21,18 +21,18 @@ export class QmpRefusal extends Error {
   }
 }
 
-/** No answer within the deadline. The connection stays open: QEMU may answer later. */
+/** Thrown when a reply misses its deadline. The connection stays open, since QEMU may reply later. */
 export class QmpSilence extends Error {
   override readonly name = 'QmpSilence'
 }
 
-/** Longer messages close the connection: the answers that Oriel requests have a few kilobytes. */
+/** Longer messages close the connection: the replies that Oriel requests have a few kilobytes. */
 export const MAX_MESSAGE_CHARACTERS = 1024 * 1024
-/** QEMU's answers nest three or four levels. */
+/** QEMU's replies nest three or four levels. */
 const MAX_MESSAGE_DEPTH = 64
-/** Of QEMU's description of an error. */
+/** The length at which QEMU's description of an error is cut. */
 const MAX_DESCRIPTION_CHARACTERS = 1000
-/** Commands that QEMU may owe an answer at a time. */
+/** The largest number of pending commands. */
 const MAX_OWED = 32
 
 interface Owed {
@@ -45,7 +45,7 @@ export class QmpConnection implements Disposable {
   readonly #socket: Socket
   readonly #timeoutMs: number
   readonly #owed = new Map<number, Owed>()
-  /** Commands whose deadline has passed. While there are any, QEMU is asked nothing more. */
+  /** Pending commands whose deadline has passed. Until QEMU replies to them, it gets no further commands. */
   readonly #late = new Set<number>()
   readonly #greeted = Promise.withResolvers<void>()
   readonly #ended = Promise.withResolvers<Error | undefined>()
@@ -70,9 +70,9 @@ export class QmpConnection implements Disposable {
   }
 
   /**
-   * Connects, takes the greeting and negotiates no capabilities.
-   * @param onEvent called with the name of each event.
-   * @throws Error with the system's `code` when the socket refuses the connection, QmpSilence when QEMU does not answer.
+   * Connects, waits for the greeting and negotiates, without enabling any capability.
+   * @param onEvent called with the name of each event
+   * @throws Error with the system's `code` when the socket refuses the connection, QmpSilence when QEMU does not respond
    */
   static async open(path: string, limits: QmpLimits, onEvent: (event: string) => void): Promise<QmpConnection> {
     const connection = new QmpConnection(connect({ path }), limits, onEvent)
@@ -86,14 +86,14 @@ export class QmpConnection implements Disposable {
     }
   }
 
-  /** Resolves when the connection is over, with the reason. */
+  /** Resolves to the reason when the connection ends. */
   get ended(): Promise<Error | undefined> {
     return this.#ended.promise
   }
 
   /**
-   * Runs one command and resolves with what it returned.
-   * @throws QmpRefusal, QmpSilence, or Error when the connection is over.
+   * Runs one command and resolves to its result.
+   * @throws QmpRefusal, QmpSilence, or Error after the end of the connection
    */
   async execute(command: string, args: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
     if (this.#end) throw this.#end

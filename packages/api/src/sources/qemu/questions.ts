@@ -1,4 +1,4 @@
-/** What is asked of QEMU, and what its answers mean. Each answer is checked before it is used. */
+/** Queries QEMU, and validates and interprets the replies. */
 import * as Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import { type Consoles, dialableHost, dialablePort, shownName } from '../guests/guest.ts'
@@ -8,7 +8,7 @@ import type { QmpConnection } from './qmp.ts'
 import { QmpRefusal } from './qmp.ts'
 import { type RunState, runState } from './run-states.ts'
 
-/** What stays the same for as long as the process runs. */
+/** The properties of a guest that do not change while its process runs. */
 export interface Identity {
   /** A UUID in lower case. */
   readonly id: string
@@ -17,20 +17,20 @@ export interface Identity {
   readonly serialLabels: readonly string[]
 }
 
-/** What changes. */
+/** The state of a guest that may change. */
 export interface Condition {
   readonly state: RunState
-  /** As `query-status` says, for a state that is not known. */
+  /** The name in `query-status`, for an unknown state. */
   readonly stateName: string
   readonly consoles: Consoles
-  /** Consoles that are there, but where the proxy cannot or must not dial them; and why. */
+  /** Existing consoles that the proxy cannot or must not dial, and why. */
   readonly unreachable: Readonly<Record<string, string>>
 }
 
-/** QEMU's UUID when it was given none. */
+/** QEMU's UUID if its command line has none. */
 const NO_UUID = '00000000-0000-0000-0000-000000000000'
 
-/** @throws Error when QEMU has no UUID, or answers what it never would. */
+/** @throws Error when QEMU has no UUID, or sends a malformed reply */
 export async function askIdentity(qmp: QmpConnection, serialLabel: string | undefined): Promise<Identity> {
   const uuid = answers.uuid(await qmp.execute('query-uuid')).UUID.toLowerCase()
   if (uuid === NO_UUID) throw new Error('the guest has no UUID: start QEMU with -uuid')
@@ -55,7 +55,7 @@ export async function askCondition(qmp: QmpConnection, identity: Identity, reach
   }
 }
 
-/** Where QEMU says that it listens: an address, or the path of a Unix socket, for which there is no port. */
+/** The address on which QEMU reports to listen. A Unix socket has a path and no port. */
 interface Listening {
   readonly listen: string
   readonly port: number | undefined
@@ -78,7 +78,7 @@ function outcomeOf({ listen, port, tlsPort }: Listening, reach: Reach): Outcome 
   return why === undefined ? { address } : { why }
 }
 
-/** Of an address in a log message. */
+/** The length at which an address is cut in a log message. */
 const MAX_SHOWN_CHARACTERS = 256
 
 function vncListening({ enabled, family, host, service }: Answer<'vnc'>): Listening | undefined {
@@ -97,7 +97,9 @@ function serialListening(chardevs: Answer<'chardevs'>, labels: readonly string[]
   return all.map(({ filename }) => chardevListening(filename)).find((listening) => listening?.port !== undefined)
 }
 
-/** As QEMU's `chardev/char-socket.c` writes it; a telnet or WebSocket server speaks more than the serial port's bytes. */
+/**
+ * The form in QEMU's `chardev/char-socket.c`. Excludes telnet and WebSocket servers, which add bytes of their own protocol.
+ */
 const TCP_SERVER = /^(?:disconnected:)?tcp:(?<host>[^,]*):(?<port>\d+),server(?:=on)?(?: <-> .*)?$/
 
 function chardevListening(filename: string): Listening | undefined {
@@ -139,7 +141,7 @@ async function askChardev(qmp: QmpConnection, path: string, property: string): P
 
 const DEVICE_FOLDERS = ['/machine/unattached', '/machine/peripheral', '/machine/peripheral-anon']
 const MAX_SERIAL_DEVICES = 16
-/** Serial devices of QEMU's machines; those of the firmware first, consoles of virtio last. */
+/** Serial devices of QEMU's machines, from those of the firmware to virtio consoles. */
 const SERIAL_DEVICES = [
   'isa-serial',
   'serial-mm',
@@ -167,7 +169,9 @@ const CHARDEV_PROPERTIES: Readonly<Record<string, readonly string[]>> = {
   'pci-serial-4x': ['chardev1', 'chardev2', 'chardev3', 'chardev4'],
 }
 
-/** What a QEMU that was built without VNC or SPICE lacks, its guests have not either. */
+/**
+ * Runs a command that a QEMU built without VNC or SPICE lacks. Returns `undefined` then, since its guests lack it as well.
+ */
 async function ifBuiltIn(qmp: QmpConnection, command: string): Promise<unknown> {
   try {
     return await qmp.execute(command)

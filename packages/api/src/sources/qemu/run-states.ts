@@ -1,13 +1,15 @@
-/** What QEMU's run states mean for a server. */
+/** Maps QEMU's run states to those of servers. */
 import type { VmState } from '../server.ts'
 
-/** Every RunState of QEMU's `qapi/run-state.json`, of QEMU 4.0 to 10, and `unknown` for those of a later one. */
+/**
+ * The meaning of a RunState. The table has those of `qapi/run-state.json` in QEMU 4.0 to 10, and `unknown` for later ones.
+ */
 export interface RunStateMeaning {
   readonly vmState: VmState
   readonly taskState: string | null
-  /** Why, as it stands in the log and in `docs/sources.md`. */
+  /** The reason, for the log and for `docs/sources.md`. */
   readonly reason: string
-  /** The guest runs in another process, or will. */
+  /** The guest runs in another process, or is about to. */
   readonly standIn?: boolean
 }
 
@@ -39,5 +41,5 @@ export const runStates = {
 
 export type RunState = keyof typeof runStates
 
-/** The RunState that QEMU named, or `unknown`. */
+/** Returns the RunState with this name, or `unknown`. */
 export const runState = (name: string): RunState => (Object.hasOwn(runStates, name) ? (name as RunState) : 'unknown')

@@ -1,4 +1,4 @@
-/** Which QMP sockets there are: a glob, looked at again and again, and at once when its folder changes. */
+/** Finds QMP sockets by a glob, at intervals and whenever the glob's folder changes. */
 import { type FSWatcher, watch } from 'node:fs'
 import { glob, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
@@ -8,16 +8,16 @@ export interface SocketWatchOptions {
   readonly pattern: string
   readonly intervalMs: number
   readonly log: Logger
-  /** Called after each look. A socket that was made anew at the same path has another identity. */
+  /** Called after each search, with an identity by path. It changes when a socket is created again at the same path. */
   readonly onLook: (sockets: ReadonlyMap<string, string>) => void
 }
 
 export interface SocketWatch extends Disposable {
-  /** Looks now. */
+  /** Searches now. */
   look(): Promise<void>
 }
 
-/** More sockets than this are a mistake in the pattern. */
+/** A glob that matches more sockets than this is a mistake. */
 const MAX_SOCKETS = 10_000
 
 export function watchSockets({ pattern, intervalMs, log, onLook }: SocketWatchOptions): SocketWatch {
@@ -26,7 +26,7 @@ export function watchSockets({ pattern, intervalMs, log, onLook }: SocketWatchOp
   let looking: Promise<void> | undefined
   let again = false
   let lastProblem: string | undefined
-  // Each look finds the same problem again: it is logged when it begins or becomes another one.
+  // Logs a problem when it begins or changes, and not at each search that finds it again.
   const report = (found: Found) => {
     const { problem, err } = found
     if (problem !== undefined && problem !== lastProblem)
@@ -42,7 +42,7 @@ export function watchSockets({ pattern, intervalMs, log, onLook }: SocketWatchOp
       onLook(found.sockets)
     } while (again && !over)
   }
-  // One at a time: a look that is asked for while another is under way starts afresh after it.
+  // One search at a time: one that is requested during another starts after it.
   const look = () => {
     again = looking !== undefined
     looking ??= once().finally(() => {
@@ -65,7 +65,7 @@ export function watchSockets({ pattern, intervalMs, log, onLook }: SocketWatchOp
   }
 }
 
-/** The folder that a pattern looks in first: the part before its first wildcard. */
+/** Returns the folder in a glob before its first wildcard. */
 export function folderOf(pattern: string): string {
   const wildcard = pattern.search(/[*?[{]/)
   return dirname(wildcard < 0 ? pattern : `${pattern.slice(0, wildcard)}x`)
@@ -73,7 +73,7 @@ export function folderOf(pattern: string): string {
 
 interface Found {
   readonly sockets: ReadonlyMap<string, string>
-  /** Why sockets may be missing. */
+  /** The reason why sockets may be missing. */
   readonly problem?: string
   readonly err?: unknown
 }
@@ -99,11 +99,13 @@ async function identityOf(path: string): Promise<string | undefined> {
     const found = await stat(path, { bigint: true })
     return found.isSocket() ? `${found.dev}:${found.ino}` : undefined
   } catch {
-    return undefined // gone between the two looks
+    return undefined // removed since the search found it
   }
 }
 
-/** Tells at once what the next look would only find later. Where the platform cannot watch, the looks suffice. */
+/**
+ * Watches the glob's folder, to notice changes before the next search. On platforms without watches, the searches suffice.
+ */
 function onFolderChange(pattern: string, tell: () => void) {
   let watcher: FSWatcher | undefined
   const end = () => {
@@ -116,7 +118,7 @@ function onFolderChange(pattern: string, tell: () => void) {
       watcher = watch(folderOf(pattern), { persistent: false }, tell)
       watcher.on('error', end)
     } catch {
-      end() // the folder is not there yet
+      end() // the folder does not exist yet
     }
   }
   again()

@@ -1,4 +1,4 @@
-/** Guests of plain QEMU: every QMP socket that a glob finds is one, and QEMU itself says where its consoles are. */
+/** The source `qemu`: each QMP socket that a glob finds is a guest, and QEMU reports the addresses of its consoles. */
 import { access, constants } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Protocol } from '@oriel/contract'
@@ -14,8 +14,8 @@ import { QmpSilence } from './qmp.ts'
 import { folderOf, type SocketWatch, watchSockets } from './sockets.ts'
 
 /**
- * A source of the guests whose monitors `config.qmp` finds. It holds one connection to each monitor, follows sockets and
- * guests as they come and go, and asks QEMU again whenever a console is wanted. Resolves after the first look.
+ * Creates a source of the guests whose monitors `config.qmp` finds. It keeps a connection to each monitor, follows new and
+ * removed sockets, and queries QEMU again for each request for a console. Resolves after the first search.
  */
 export async function createQemuSource(config: QemuSourceConfig, { log }: { readonly log: Logger }): Promise<Source> {
   const source = new QemuSource(config, log.child({ source: 'qemu', qmp: config.qmp }))
@@ -123,7 +123,7 @@ class QemuSource implements Source {
         config: this.#config,
         reach: this.#reach,
         log: this.#log,
-        // The end of this source says nothing about its guests.
+        // When the source itself closes, its guests have not changed.
         onGuest: (guest) => void (this.#over || this.#roster.set(place, guest)),
       })
       if (this.#over) monitor[Symbol.dispose]()

@@ -3,12 +3,12 @@ import type { ConfigFault } from '@oriel/runtime'
 import type { StaticServerConfig } from './config.ts'
 
 interface PlacedServer {
-  /** Its key path. */
+  /** The server's key path. */
   readonly path: string
   readonly server: StaticServerConfig
 }
 
-/** The faults of `servers`: ids that repeat, and SPICE consoles without a port. */
+/** Returns the faults of `servers`: repeated ids, and SPICE consoles without a port. */
 export function serverFaults(servers: readonly PlacedServer[]): readonly ConfigFault[] {
   return [...duplicateFaults(servers), ...spiceFaults(servers)]
 }

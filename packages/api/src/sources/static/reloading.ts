@@ -1,4 +1,4 @@
-/** The static source as a program has it: its servers may be given anew, and its file is read again when it changes. */
+/** The static source with reloads: of the configured servers, and of the file when it changes. */
 import { unwatchFile, watchFile } from 'node:fs'
 import { resolve } from 'node:path'
 import { ConfigError, faultLine, type Logger, loadConfig, readingFailure, readTextFile } from '@oriel/runtime'
@@ -13,13 +13,13 @@ import { consoleAddress, createStaticSource, toServer } from './static.ts'
 
 export interface ReloadingContext {
   readonly log: Logger
-  /** How often the file is looked at, milliseconds. Default: 1000. */
+  /** How often to check the file for changes, in milliseconds. Default: 1000. */
   readonly lookEveryMs?: number
 }
 
-/** A source whose servers stand in the configuration. */
+/** A source of servers from the configuration. */
 export interface ReloadingSource extends Source {
-  /** Puts `servers` in place of those that the configuration listed before, and reads the file again. */
+  /** Replaces the configured servers by `servers`, and reads the file again. */
   reload(servers: readonly StaticServerConfig[]): void
 }
 
@@ -32,9 +32,9 @@ const LOOK_EVERY_MS = 1000
 const SETTLE_MS = 100
 
 /**
- * A source of the servers in `config` and in its file, if there is one. A faulty or missing file changes nothing: the
- * log names each fault by its key path, and the servers of before stay. Listeners get servers that are removed or move.
- * @throws ConfigError when the file is faulty at the start.
+ * Creates a source of the servers in `config` and in its optional file. For a faulty or missing file, it logs each fault with
+ * its key path and keeps the previous servers. Listeners are notified of servers that are removed or move.
+ * @throws ConfigError when the file is faulty at the start
  */
 export function createReloadingSource(config: StaticSourceConfig, context: ReloadingContext): ReloadingSource {
   const { log, lookEveryMs = LOOK_EVERY_MS } = context
@@ -69,7 +69,7 @@ export function createReloadingSource(config: StaticSourceConfig, context: Reloa
   }
 }
 
-/** Looking finds a file that is written, renamed into place, or behind a link that is turned, on any file system. */
+/** Polls the file, which, unlike a watch, notices renames and changed links on any file system. */
 function watchText(path: string, lookEveryMs: number, then: () => void): Disposable {
   let settling: NodeJS.Timeout | undefined
   const changed = () => {
@@ -85,7 +85,7 @@ function watchText(path: string, lookEveryMs: number, then: () => void): Disposa
   }
 }
 
-/** The servers of the configuration, then those of the file. @throws ConfigError, its paths within the file. */
+/** Returns the configured servers and then those of the file. @throws ConfigError with paths within the file. */
 function serversOf(servers: readonly StaticServerConfig[], path?: string): readonly StaticServerConfig[] {
   if (path === undefined) return servers
   const placed = servers.map((server, index) => ({ path: `api.toml's servers[${index}]`, server }))
@@ -102,7 +102,7 @@ function textOf(path: string): string {
   }
 }
 
-/** Makes the source anew and puts its servers into the roster, which tells what that changes. */
+/** Creates the source again and puts its servers into the roster, which reports the changes. */
 function sourceOf(servers: readonly StaticServerConfig[], roster: Roster, startedAt: number): Source {
   const ids = new Set(servers.map(({ id }) => id))
   for (const { place } of roster.list()) if (!ids.has(place)) roster.set(place, undefined)

@@ -1,4 +1,4 @@
-/** The static source: servers as the configuration lists them. */
+/** The static source: servers that the configuration lists. */
 import { constants, open } from 'node:fs/promises'
 import type { Protocol } from '@oriel/contract'
 import { SourceError } from '../errors.ts'
@@ -7,17 +7,17 @@ import type { ConsoleAddress, Source } from '../source.ts'
 import { vmStateOf } from '../status.ts'
 import type { StaticServerConfig, StaticSourceConfig } from './config.ts'
 
-/** How much of a console log is read, from its end. */
+/** The number of bytes to read from the end of a console log. */
 const MAX_LOG_BYTES = 1_048_576
 /**
  * Without `O_NONBLOCK`, opening a pipe without a writer would block one of the few threads of Node's pool for ever. Windows
  * has neither the flag nor such pipes.
  */
 const READ_AT_ONCE = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
-/** The host of a server that has one and names no console by which to tell. */
+/** The host of a server on a host whose configuration has neither a host nor a console. */
 const UNNAMED_HOST = 'localhost'
 
-/** A source of the servers in `config`, which never change. `now` dates them; default: the moment of the call. */
+/** Creates a source of the servers in `config`, which never change. `now` is their creation time. */
 export function createStaticSource(config: StaticSourceConfig, now: () => number = Date.now): Source {
   const createdAt = now()
   const configs = new Map(config.servers.map((server) => [server.id, server]))
@@ -32,7 +32,7 @@ export function createStaticSource(config: StaticSourceConfig, now: () => number
   }
 }
 
-/** The server that an entry of the configuration describes. */
+/** Converts an entry of the configuration to a server. */
 export function toServer(config: StaticServerConfig, createdAt: number): Server {
   return {
     id: config.id,
@@ -49,7 +49,7 @@ export function toServer(config: StaticServerConfig, createdAt: number): Server 
   }
 }
 
-/** The configured host, none for the empty one; else the first console's; else none for a server that has none yet or any more. */
+/** The configured host, null if empty. Else the first console's host. Else null for a server that is not on a host. */
 function hostOf({ host, status, consoles }: StaticServerConfig): string | null {
   if (host !== undefined) return host === '' ? null : host
   if (status === 'SHELVED_OFFLOADED') return null
@@ -57,7 +57,7 @@ function hostOf({ host, status, consoles }: StaticServerConfig): string | null {
   return named ?? (status === 'BUILD' ? null : UNNAMED_HOST)
 }
 
-/** Where such a server's console is. @throws SourceError when it has none. */
+/** Returns the address of a console. @throws SourceError if the server lacks it. */
 export function consoleAddress(config: StaticServerConfig | undefined, protocol: Protocol): ConsoleAddress {
   if (!config) throw new SourceError('InstanceNotFound')
   const address = protocol === 'rdp' ? undefined : config.consoles[protocol]
@@ -66,7 +66,8 @@ export function consoleAddress(config: StaticServerConfig | undefined, protocol:
   return { host, port: port ?? null, tlsPort: tlsPort ?? null, internalAccessPath: internalAccessPath ?? null }
 }
 
-/** The consoles' tables have different keys, each optional in some of them. */
+/** The keys of all consoles' tables, of which each table has some. */
+
 interface AnyAddress {
   readonly host: string
   readonly port?: number
