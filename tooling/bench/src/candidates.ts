@@ -1,4 +1,4 @@
-/** What is measured side by side: Oriel's proxy, its peers where they are installed, and a relay that does nothing else. */
+/** The candidates that are measured side by side: Oriel's proxy, an older build of it or its peers, and a bare relay. */
 import { accessSync, constants } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
@@ -30,6 +30,7 @@ export interface CandidateKind {
 
 export const candidates = {
   oriel: { title: 'oriel-proxy', start: startOriel },
+  baseline: { title: 'oriel-proxy of BENCH_BASELINE', start: startBaseline },
   websockify: { title: 'websockify', needs: 'websockify', start: startWebsockify },
   haproxy: { title: 'HAProxy, TCP mode', needs: 'haproxy', start: startHaproxy },
   bare: { title: 'bare TCP relay in Node', start: startBareRelay },
@@ -37,8 +38,15 @@ export const candidates = {
 
 export type CandidateName = keyof typeof candidates
 
-/** Those of `names` that can be started here. */
+/** The folder of a built checkout whose proxy is measured against this one. */
+const baseline = process.env.BENCH_BASELINE
+
+/** Whether an older build is measured instead of the peers, so that the figures are not for the page. */
+export const comparesBuilds = baseline !== undefined
+
+/** The candidates among `names` that can be started here. With BENCH_BASELINE, this build and the other one. */
 export function installed(names: readonly CandidateName[]): CandidateName[] {
+  if (comparesBuilds) return ['oriel', 'baseline']
   return names.filter((name) => {
     const { needs }: CandidateKind = candidates[name]
     return needs === undefined || isOnPath(needs)
@@ -46,13 +54,27 @@ export function installed(names: readonly CandidateName[]): CandidateName[] {
 }
 
 /** The proxy with Nova's REST as its authority, as an operator runs it; only the counts that limit are out of the way. */
-async function startOriel(lab: Lab, guest: Guest, nodeArgs: readonly string[], patient = false): Promise<Candidate> {
+function startOriel(lab: Lab, guest: Guest, nodeArgs: readonly string[], patient = false): Promise<Candidate> {
+  return startProxy(builtApp('proxy'), lab, guest, nodeArgs, patient)
+}
+
+function startBaseline(lab: Lab, guest: Guest, nodeArgs: readonly string[], patient = false): Promise<Candidate> {
+  return startProxy(builtApp('proxy', baseline), lab, guest, nodeArgs, patient)
+}
+
+async function startProxy(
+  program: string,
+  lab: Lab,
+  guest: Guest,
+  nodeArgs: readonly string[],
+  patient: boolean,
+): Promise<Candidate> {
   const port = await freePort()
   const file = join(lab.folder, `proxy-${port}.toml`)
   await writeFile(file, proxyToml(lab.authority.ports.http!, port, patient ? PATIENT : SHIPPED))
   const server = await startServer({
     command: process.execPath,
-    args: [...nodeArgs, builtApp('proxy'), '--config', file],
+    args: [...nodeArgs, program, '--config', file],
     port,
     logFile: orielLog(lab, port),
   })

@@ -5,6 +5,7 @@
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { comparesBuilds } from './candidates.ts'
 import { chaos } from './chaos/run.ts'
 import { isMeasurement, type MeasurementName, measurements } from './registry.ts'
 import { type Measured, replaceSection, section } from './report.ts'
@@ -33,7 +34,7 @@ async function runOne(name: MeasurementName): Promise<void> {
   const outcome = await run(values.quick ? 'quick' : 'full')
   const text = section(title, method, outcome, command)
   process.stdout.write(`${text}\n\n`)
-  if (!values.quick) await write(name, text)
+  if (!values.quick && !comparesBuilds) await write(name, text)
   if (!values.quick && outcome.verdicts.some(({ met }) => met === false)) process.exitCode = 1
 }
 

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
@@ -49,9 +50,15 @@ export async function startServer({ command, args, port, logFile, output }: Serv
   return { pid: child.pid!, logFile, [Symbol.asyncDispose]: stop }
 }
 
-/** The built program of an app. @throws when it is not built */
-export function builtApp(name: 'api' | 'oriel' | 'proxy'): string {
-  const file = fileURLToPath(new URL(`../../../apps/${name}/dist/main.js`, import.meta.url))
+const THIS_CHECKOUT = fileURLToPath(new URL('../../../', import.meta.url))
+
+/**
+ * Returns the built program of an app.
+ * @param checkout the folder of another checkout. Default: this one
+ * @throws Error if it is not built
+ */
+export function builtApp(name: 'api' | 'oriel' | 'proxy', checkout = THIS_CHECKOUT): string {
+  const file = join(checkout, 'apps', name, 'dist', 'main.js')
   if (!existsSync(file)) throw new Error(`${file} is not built: npm run build`)
   return file
 }

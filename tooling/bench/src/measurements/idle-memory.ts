@@ -11,7 +11,7 @@ import { settled } from '../settled.ts'
 
 const GOAL_KIB = 32
 const CONTESTANTS: readonly CandidateName[] = ['oriel', 'bare', 'websockify']
-const RUNS_ON_NODE: readonly CandidateName[] = ['oriel', 'bare']
+const RUNS_ON_NODE: readonly CandidateName[] = ['oriel', 'baseline', 'bare']
 /** Longer than any deadline of a handshake, whose timers keep what they are for. */
 const REST_MS = 12_000
 /** websockify forks a process for each, so fewer are enough to know what one costs. */
