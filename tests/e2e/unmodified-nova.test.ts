@@ -1,7 +1,14 @@
 /** The same proxy program in front of something that speaks Nova's answer and knows no field of ours. */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { freePort, type NovaStub, type RunningProgram, scriptedServer, startNovaStub } from '@oriel/testkit'
+import {
+  freePort,
+  type NovaStub,
+  type RunningProgram,
+  recordedMicroversions,
+  scriptedServer,
+  startNovaStub,
+} from '@oriel/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { listening, merge, proxyConfig, startApp } from './parts/oriel.ts'
@@ -41,7 +48,10 @@ describe('the proxy with an unmodified Nova as its authority', () => {
     socket.terminate()
     const asked = nova.requests.find(({ url }) => url.endsWith(token))!
     expect(asked.url).toBe(`/v2.1/os-console-auth-tokens/${token}`)
-    expect(asked.headers).toMatchObject({ 'x-auth-token': 'service-secret', 'openstack-api-version': 'compute 2.104' })
+    expect(asked.headers).toMatchObject({
+      'x-auth-token': 'service-secret',
+      'openstack-api-version': `compute ${recordedMicroversions.max}`,
+    })
   })
 
   it('gives no subprotocol to a client that offers none', async () => {

@@ -7,12 +7,14 @@ import {
   LATEST,
   type Microversion,
   microversions,
+  minor,
   type RemoteConsoleAt,
   type ResponseAt,
   type Route,
   type RouteNameAt,
   routes,
 } from '../src/index.ts'
+import type { UpTo } from '../src/versioned.ts'
 
 const contractAt = (v: Microversion) =>
   JSON.stringify(
@@ -32,7 +34,8 @@ describe('history', () => {
   })
 
   it('runs from the earliest to the latest without a gap', () => {
-    expect(microversions.map((v) => Number(v.slice(2)))).toEqual(Array.from({ length: 104 }, (_, i) => i + 1))
+    const counted = Array.from({ length: minor(LATEST) }, (_, i) => i + 1)
+    expect(microversions.map((v) => Number(v.slice(2)))).toEqual(counted)
     expect(microversions.at(-1)).toBe(LATEST)
   })
 })
@@ -90,9 +93,12 @@ describe('types at a microversion', () => {
     expectTypeOf<'createRemoteConsole'>().toExtend<RouteNameAt<'2.6'>>()
     expectTypeOf<'createRemoteConsole'>().not.toExtend<RouteNameAt<'2.5'>>()
     expectTypeOf<'showConsoleAuthToken'>().not.toExtend<RouteNameAt<'2.30'>>()
-    // @ts-expect-error there is no microversion after the latest
-    const beyond: Microversion = '2.105'
-    expect(beyond).toBe('2.105')
+  })
+
+  it('end at the latest', () => {
+    expectTypeOf<UpTo<'2.3'>>().toEqualTypeOf<'2.1' | '2.2' | '2.3'>()
+    expectTypeOf<Microversion>().toEqualTypeOf<UpTo<typeof LATEST>>()
+    expectTypeOf<typeof LATEST>().toExtend<Microversion>()
   })
 
   it('know when members came', () => {

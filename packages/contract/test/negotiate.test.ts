@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { negotiate, versionHeaders } from '../src/index.ts'
+import { EARLIEST, LATEST, minor, negotiate, versionHeaders } from '../src/index.ts'
+
+const afterLatest = `2.${minor(LATEST) + 1}`
 
 const malformed = (text: string) => ({
   status: 400,
@@ -7,14 +9,15 @@ const malformed = (text: string) => ({
 })
 const unsupported = (asked: string) => ({
   status: 406,
-  message: `Version ${asked} is not supported by the API. Minimum is 2.1 and maximum is 2.104.`,
+  message: `Version ${asked} is not supported by the API. Minimum is ${EARLIEST} and maximum is ${LATEST}.`,
   asked,
 })
 
 describe('the standard header', () => {
   it.each([
     ['compute 2.6', '2.6'],
-    ['compute latest', '2.104'],
+    ['compute latest', LATEST],
+    [`compute ${LATEST}`, LATEST],
     ['Compute 2.6', '2.6'],
     [' compute \t 2.6 ', '2.6'],
     ['compute 2.6, compute 2.8', '2.8'],
@@ -38,7 +41,7 @@ describe('the standard header', () => {
     (text) => expect(negotiate({ standard: `compute ${text}` })).toEqual(malformed(text)),
   )
 
-  it.each(['2.0', '2.105', '1.1', '3.1', '2.99999999999999999999'])('%s is not served', (text) => {
+  it.each(['2.0', afterLatest, '1.1', '3.1', '2.99999999999999999999'])('%s is not served', (text) => {
     expect(negotiate({ standard: `compute ${text}` })).toEqual(unsupported(text))
   })
 
@@ -52,7 +55,7 @@ describe('the legacy header', () => {
   it.each([
     ['2.6', '2.6'],
     ['2.6, 2.8', '2.8'],
-    ['latest', '2.104'],
+    ['latest', LATEST],
   ])('%j asks for %s', (legacy, microversion) => {
     expect(negotiate({ legacy })).toEqual({ microversion })
   })

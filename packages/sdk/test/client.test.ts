@@ -1,6 +1,6 @@
 /** The client against a real HTTP server on loopback, and where the platform's own failures are meant, a `fetch` in its place. */
 import { inspect } from 'node:util'
-import { versionDocument, versionHeaders } from '@oriel/contract'
+import { LATEST, minor, versionDocument, versionHeaders } from '@oriel/contract'
 import { describe, expect, it } from 'vitest'
 import * as sdk from '../src/index.ts'
 import { type Answer, serve } from './serve.ts'
@@ -248,11 +248,13 @@ describe('no answer', () => {
 })
 
 describe('negotiation', () => {
+  const afterLatest = `2.${minor(LATEST) + 1}`
+
   it.each([
-    ['2.1', '2.104', {}, '2.104'],
+    ['2.1', LATEST, {}, LATEST],
     ['2.1', '2.90', {}, '2.90'],
-    ['2.1', '2.250', {}, '2.104'],
-    ['2.1', '2.104', { max: '2.5' }, '2.5'],
+    ['2.1', afterLatest, {}, LATEST],
+    ['2.1', LATEST, { max: '2.5' }, '2.5'],
     ['2.53', '2.90', { min: '2.6' }, '2.90'],
   ] as const)('of %s to %s within %j gives %s', async (min, max, bounds, expected) => {
     await using api = await serve(compute(min, max, () => ({})))
@@ -261,8 +263,8 @@ describe('negotiation', () => {
   })
 
   it.each([
-    ['2.1', '2.5', { min: '2.6' }, 'The API serves 2.1 to 2.5, and 2.6 to 2.104 is wanted'],
-    ['2.110', '2.120', {}, 'The API serves 2.110 to 2.120'],
+    ['2.1', '2.5', { min: '2.6' }, `The API serves 2.1 to 2.5, and 2.6 to ${LATEST} is wanted`],
+    [afterLatest, '2.9999', {}, `The API serves ${afterLatest} to 2.9999`],
     ['', '', {}, 'The API serves no microversions'],
   ] as const)('of %j to %j within %j fails', async (min, max, bounds, message) => {
     await using api = await serve(compute(min, max, () => ({})))
@@ -272,7 +274,7 @@ describe('negotiation', () => {
   })
 
   it('reads the document once, without a token, above a project in the endpoint', async () => {
-    await using api = await serve(compute('2.1', '2.104', () => ({})))
+    await using api = await serve(compute('2.1', LATEST, () => ({})))
     const client = createClient({ endpoint: `${api.origin}/v2.1/6f70656e`, auth: staticToken(TOKEN) })
     await Promise.all([client.negotiate(), client.negotiate()])
     await client.negotiate()
@@ -283,7 +285,7 @@ describe('negotiation', () => {
 
   it('asks again after a failure and after a 406', async () => {
     const answers: Answer[] = [{ status: 503 }, {}, { status: 406 }, {}]
-    await using api = await serve(compute('2.1', '2.104', () => answers.shift()!))
+    await using api = await serve(compute('2.1', LATEST, () => answers.shift()!))
     const flaky = createClient({
       endpoint: `${api.origin}/v2.1`,
       fetch: (address, init) => (api.requests.length === 0 ? fetch(`${api.origin}/down`, init) : fetch(address, init)),

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { SourceError } from '@oriel/api'
 import { accessUrl, consoleTypes, isConsoleType, tokenOf } from '@oriel/contract'
-import { temporaryFolder } from '@oriel/testkit'
+import { recordedMicroversions, temporaryFolder } from '@oriel/testkit'
 import { serverOf } from './answers.ts'
 import { compare } from './compare.ts'
 import { type Decision, decide } from './decisions.ts'
@@ -145,7 +145,7 @@ async function askForToken({ address }: Subject, serverId: string, { protocol, t
     path: `/v2.1/servers/${serverId}/remote-consoles`,
     headers: {
       'X-Auth-Token': admin.token,
-      'OpenStack-API-Version': 'compute latest',
+      'OpenStack-API-Version': `compute ${recordedMicroversions.max}`,
       'Content-Type': 'application/json',
     },
     body: JSON.stringify({ remote_console: { protocol, type } }),

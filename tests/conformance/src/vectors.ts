@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { convertRange, resolveLatest } from './recorded-range.ts'
 
 /** A header sent or received more than once has an array as its value. */
 export type Headers = Readonly<Record<string, string | readonly string[]>>
@@ -88,7 +89,7 @@ export const samples = fileURLToPath(new URL('../samples/', import.meta.url))
 export function loadTopics(folder = recordings): readonly Topic[] {
   return jsonFiles(folder)
     .filter((file) => !isFlows(file))
-    .map((file) => ({ name: basename(file, '.json'), vectors: read<Vector[]>(file) }))
+    .map((file) => ({ name: basename(file, '.json'), vectors: read<Vector[]>(file).map(withLatestResolved) }))
 }
 
 /** Every client flow in `folder`. */
@@ -96,10 +97,15 @@ export function loadFlows(folder = recordings): readonly Flow[] {
   return jsonFiles(folder)
     .filter(isFlows)
     .flatMap((file) => read<Flow[]>(file))
+    .map((flow) => ({ ...flow, calls: flow.calls.map(withLatestResolved) }))
 }
 
 const isFlows = (file: string) => basename(file).startsWith('client-flows')
-const read = <T>(file: string) => JSON.parse(readFileSync(file, 'utf8')) as T
+const read = <T>(file: string) => JSON.parse(convertRange(readFileSync(file, 'utf8'))) as T
+const withLatestResolved = <R extends { readonly request: VectorRequest }>(recording: R): R => ({
+  ...recording,
+  request: { ...recording.request, headers: resolveLatest(recording.request.headers) },
+})
 
 const jsonFiles = (folder: string) =>
   readdirSync(folder)

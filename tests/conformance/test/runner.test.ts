@@ -2,6 +2,8 @@
 
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { minor } from '@oriel/contract'
+import { recordedMicroversions } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import { compare } from '../src/compare.ts'
 import { decide } from '../src/decisions.ts'
@@ -9,6 +11,7 @@ import { type Answer, exchange } from '../src/exchange.ts'
 import { expectationOf } from '../src/expectation.ts'
 import { factsOf } from '../src/facts.ts'
 import { fill, fits } from '../src/placeholders.ts'
+import { convertRange, resolveLatest } from '../src/recorded-range.ts'
 import type { Vector, VectorRequest } from '../src/vectors.ts'
 
 const values = new Map([
@@ -40,6 +43,34 @@ describe('placeholders', () => {
     ['a', 'ab', false],
   ])('%s stands for %s: %s', (recorded, actual, expected) => {
     expect(fits(actual, recorded, values)).toBe(expected)
+  })
+})
+
+describe('the recorded range of microversions', () => {
+  const { max } = recordedMicroversions
+  it.each([
+    ['OpenStack-API-Version', 'compute latest', `compute ${max}`],
+    ['X-OpenStack-Nova-API-Version', 'latest', max],
+    ['openstack-api-version', 'compute latest x', 'compute latest x'],
+    ['OpenStack-API-Version', 'compute LATEST', 'compute LATEST'],
+    ['X-Other', 'latest', 'latest'],
+  ])('resolves latest in %s: %s', (name, value, resolved) => {
+    expect(resolveLatest({ [name]: value })).toEqual({ [name]: resolved })
+    expect(resolveLatest({ [name]: [value, '2.6'] })).toEqual({ [name]: [resolved, '2.6'] })
+  })
+
+  it('is converted to that of an API which serves more, apart from the versions of answers', () => {
+    const next = `2.${minor(max) + 1}`
+    const recorded = (latest: string, refused: string) =>
+      JSON.stringify({
+        headers: { 'OpenStack-API-Version': `compute ${max}`, 'X-OpenStack-Nova-API-Version': refused },
+        message: `Version ${refused} is not supported by the API. Minimum is 2.1 and maximum is ${latest}.`,
+      })
+    const document = (latest: string) => `{"version": "${latest}", "min_version": "2.1"}`
+    expect(convertRange(recorded(max, next), '2.200')).toBe(recorded('2.200', '2.201'))
+    expect(convertRange(recorded(max, next), max)).toBe(recorded(max, next))
+    expect(convertRange(document(max), '2.200')).toBe(document('2.200'))
+    expect(convertRange(JSON.stringify(document(max)), '2.200')).toBe(JSON.stringify(document('2.200')))
   })
 })
 

@@ -8,7 +8,6 @@ import {
   extensionRoutes,
   faultKeys,
   history,
-  LATEST,
   type Route,
   routes,
 } from '@oriel/contract'
@@ -27,8 +26,8 @@ export function referencePage(): string {
 <title>Oriel API reference</title>
 <style>${STYLE}</style>
 <header><h1>Oriel API reference</h1>
-<p>Microversions ${EARLIEST} to ${LATEST} of API ${API_VERSION}. A running API serves the same as OpenAPI 3.1 at
-<code>/openapi/{microversion}.json</code>. This page is made of the contract by <code>npm run docs</code>.</p></header>
+<p>API ${API_VERSION} from microversion ${EARLIEST}. A running API names its latest at <code>${BASE_PATH}</code>, and serves each as
+OpenAPI 3.1 at <code>/openapi/{microversion}.json</code>. This page is made of the contract by <code>npm run docs</code>.</p></header>
 <nav><h2>Operations</h2><ul>${[...nova, ...own].map(([name, route]) => `<li><a href="#${name}">${text(route.summary)}</a></li>`).join('')}</ul></nav>
 <main>
 <section><h2>What changed when</h2><table><tr><th>microversion<th>change${Object.entries(history)

@@ -20,6 +20,7 @@ export {
   type NovaServer,
   type NovaStub,
   type NovaStubOptions,
+  recordedMicroversions,
   startNovaStub,
 } from './nova-stub.ts'
 export { decodePng, differingShare, encodePng, parsePpm, type RgbPicture } from './pictures.ts'

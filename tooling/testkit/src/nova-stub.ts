@@ -11,6 +11,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { defaultTimeoutMs, type WaitOptions, within } from './deadline.ts'
 
+/**
+ * The microversions of the Nova that `tests/conformance` recorded and that this stub copies. They are facts about that Nova: Oriel
+ * may serve more.
+ */
+export const recordedMicroversions = { min: '2.1', max: '2.104' } as const
+
 /** What Nova stores with a console auth token. A `tls_port`, null included, makes it a token of type spice-direct. */
 export interface NovaConsole {
   readonly instance_uuid: string
@@ -55,7 +61,7 @@ export interface NovaStubOptions {
   readonly memberToken?: string
   /** Instances by their ids. Default: one of some name for each that a token is for; then there are as many as tokens say. */
   readonly servers?: Readonly<Record<string, NovaServer>>
-  /** The newest microversion that this Nova speaks. Default: 2.104. */
+  /** The newest microversion that this Nova speaks. Default: the newest of {@link recordedMicroversions}. */
   readonly maxMicroversion?: string
 }
 
@@ -113,7 +119,7 @@ export async function startNovaStub(options: NovaStubOptions): Promise<NovaStub>
   }
 }
 
-const minMicroversion = '2.1'
+const minMicroversion = recordedMicroversions.min
 const faultKeys: Record<number, string> = {
   400: 'badRequest',
   403: 'forbidden',
@@ -150,7 +156,13 @@ class Nova {
   #discoveryToo = false
   #news = Promise.withResolvers<void>()
 
-  constructor({ tokens, servers, adminToken, memberToken, maxMicroversion = '2.104' }: NovaStubOptions) {
+  constructor({
+    tokens,
+    servers,
+    adminToken,
+    memberToken,
+    maxMicroversion = recordedMicroversions.max,
+  }: NovaStubOptions) {
     this.tokens = new Map(Object.entries(tokens))
     this.servers = new Map(Object.entries(servers ?? {}))
     this.#invents = servers === undefined

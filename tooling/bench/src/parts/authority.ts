@@ -5,14 +5,15 @@
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { recordedMicroversions } from '@oriel/testkit'
 import { endWithParent, listening } from './part.ts'
 
 const VERSION = {
   version: {
     id: 'v2.1',
     status: 'CURRENT',
-    version: '2.104',
-    min_version: '2.1',
+    version: recordedMicroversions.max,
+    min_version: recordedMicroversions.min,
     updated: '2013-07-23T11:33:21Z',
     links: [],
     'media-types': [],
