@@ -1,12 +1,12 @@
-/** Access URLs: where a person opens a console, with the console auth token inside. */
+/** Access URLs, which open a console and contain its console auth token. */
 import { type ConsoleType, consoleTypes } from './console-types.ts'
 
 /**
- * The access URL of a console.
+ * Builds the access URL of a console.
  *
- * For noVNC the token goes inside the `path` query parameter of `baseUrl`, because noVNC dials whatever `path` says: an
- * existing `path` is extended, other parameters and the fragment are kept, empty parameters dropped and everything is
- * re-encoded as Nova does. Every other type gets `?token=` appended as it is (Nova rules 12.1, 12.2).
+ * For noVNC the token goes into the `path` query parameter of `baseUrl`, which noVNC dials. As in Nova, an existing `path` is
+ * extended, other parameters and the fragment are kept, empty parameters are dropped, and everything is encoded again. Every
+ * other type gets an unencoded `?token=` (Nova rules 12.1, 12.2).
  */
 export function accessUrl(type: ConsoleType, baseUrl: string, token: string): string {
   return consoleTypes[type].tokenIn === 'path' ? tokenInPath(baseUrl, token) : `${baseUrl}?token=${token}`
@@ -19,7 +19,7 @@ function tokenInPath(baseUrl: string, token: string): string {
   return `${base}?${new URLSearchParams([...parameters])}${fragment}`
 }
 
-// By hand, since `URL` would rewrite the base: add a slash, lower the host's case, drop a default port.
+// Splits the URL without `URL`, which would add a slash, change the host to lower case and drop a default port.
 function split(url: string): { base: string; query: string; fragment: string } {
   const hash = url.indexOf('#') < 0 ? url.length : url.indexOf('#')
   const mark = url.slice(0, hash).indexOf('?')
@@ -28,7 +28,7 @@ function split(url: string): { base: string; query: string; fragment: string } {
 }
 
 /**
- * The token of an access URL, in either form, or `undefined`. The last of several wins, as at the proxy.
+ * Returns the token of an access URL, in either form, or `undefined`. The last of several wins, as in the proxy.
  * @example tokenOf('http://h:6080/vnc_lite.html?path=%3Ftoken%3Dabc') // 'abc'
  */
 export function tokenOf(url: string): string | undefined {

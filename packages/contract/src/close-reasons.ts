@@ -1,6 +1,6 @@
 /**
- * Why a console closes: one catalogue of WebSocket close codes and sentences, shared by the proxy that sends them, the
- * pages and the SDK that read them, and `docs/close-reasons.md`, which a test holds to this file.
+ * The catalogue of WebSocket close codes and sentences. The proxy sends them, the pages and the SDK read them, and a test
+ * compares `docs/close-reasons.md` with this file.
  */
 import type { CloseReason } from './close-reason.ts'
 import { readRefusal } from './refusals.ts'
@@ -29,7 +29,7 @@ export const closeReasons = {
   taken_over: { code: 4010, text: 'Somebody opened this console in your place.', remedy: 'none' },
 } as const satisfies Record<string, CloseReason>
 
-/** A close reason by its name, as in logs and audit. */
+/** The name of a close reason, as in the log and the audit trail. */
 export type CloseReasonName = keyof typeof closeReasons
 
 /**

@@ -1,9 +1,9 @@
 /**
- * The table of console types. A row says what the API, the proxy and the pages must know of a type, so that none of them
- * names a type to learn it. The microversion that brought a type is in `microversions.ts`.
+ * The table of console types. A row has all properties of a type that the API, the proxy and the pages depend on, so that
+ * they need not compare names of types. The microversion that introduced a type is in `microversions.ts`.
  */
 
-/** Where an access URL carries the console auth token: as `?token=`, or inside the `path` query parameter that noVNC dials. */
+/** The part of an access URL with the token: the query parameter `token`, or the parameter `path`, which noVNC dials. */
 export type TokenPlace = 'token' | 'path'
 
 interface Row {
@@ -13,28 +13,28 @@ interface Row {
 
 /** A console type that can be opened. */
 interface OpenableRow extends Row {
-  /** Name of the type on buttons. */
+  /** The type's name on buttons. */
   readonly label: string
-  /** File name of the console page that opens it in a browser; `null` if a native viewer opens it. */
+  /** The file name of the console page that opens it in a browser. `null` for a type that needs a native viewer. */
   readonly page: string | null
-  /** Whether its connect info has a `tls_port`. Its server then listens on `port`, on `tls_port` or on both. */
+  /** Whether its connect info has a `tls_port`. The console then listens on `port`, on `tls_port` or on both. */
   readonly hasTlsPort: boolean
 }
 
-/** A console type whose service is gone. Every request for it answers 400, at any microversion. */
+/** A console type whose service was removed. Every request for it gets a 400, at any microversion. */
 interface RefusedRow extends Row {
-  /** The reason, for people who ask for it. */
+  /** The reason, for people who request this type. */
   readonly refused: string
 }
 
 export const consoleTypes = {
   novnc: { protocol: 'vnc', tokenIn: 'path', label: 'Screen', page: 'vnc.html', hasTlsPort: false },
-  /** @deprecated The XVP service behind it is gone; every request answers 400. Ask for `novnc`. */
+  /** @deprecated The XVP service behind it was removed; every request gets a 400. Use `novnc`. */
   xvpvnc: { protocol: 'vnc', tokenIn: 'token', refused: 'The XVP VNC proxy was removed from Nova. Use novnc.' },
   'spice-html5': { protocol: 'spice', tokenIn: 'token', label: 'SPICE', page: 'spice_auto.html', hasTlsPort: false },
   'spice-direct': { protocol: 'spice', tokenIn: 'token', label: 'SPICE viewer', page: null, hasTlsPort: true },
   serial: { protocol: 'serial', tokenIn: 'token', label: 'Serial', page: 'serial.html', hasTlsPort: false },
-  /** @deprecated Nova has no hypervisor with RDP any more; every request answers 400. */
+  /** @deprecated Nova no longer has a hypervisor with RDP; every request gets a 400. */
   'rdp-html5': {
     protocol: 'rdp',
     tokenIn: 'token',
@@ -43,15 +43,15 @@ export const consoleTypes = {
   webmks: { protocol: 'mks', tokenIn: 'token', label: 'WebMKS', page: 'webmks.html', hasTlsPort: false },
 } as const satisfies Record<string, OpenableRow | RefusedRow>
 
-/** A console type by its wire name, such as `novnc`. */
+/** The wire name of a console type, such as `novnc`. */
 export type ConsoleType = keyof typeof consoleTypes
-/** A protocol by its wire name, such as `vnc`. */
+/** The wire name of a protocol, such as `vnc`. */
 export type Protocol = (typeof consoleTypes)[ConsoleType]['protocol']
-/** The console types that can be opened: all but those accepted only to be refused. */
+/** The console types that can be opened. The API accepts the other ones only to refuse them. */
 export type OpenableConsoleType = {
   [T in ConsoleType]: (typeof consoleTypes)[T] extends RefusedRow ? never : T
 }[ConsoleType]
-/** The protocols that have a type which can be opened. */
+/** The protocols with a type that can be opened. */
 export type OpenableProtocol = (typeof consoleTypes)[OpenableConsoleType]['protocol']
 
 /** Whether `type` is a console type's wire name. */

@@ -1,13 +1,14 @@
 /**
- * Oriel's own extension of the API, under `/oriel/v1`: how a proxy admits and reports sessions, how people list and end
- * them, and who of the hypervisors answers. It has no microversions: members are added, never changed. No answer carries a token or any other credential.
+ * Oriel's extension of the API, under `/oriel/v1`: proxies admit and report sessions, people list and end them, and
+ * administrators see which hypervisors respond. It has no microversions: members may be added, but not changed. Responses
+ * contain no token or other credential.
  */
 import * as Type from 'typebox'
 import { type CloseReasonName, closeReasons } from './close-reasons.ts'
 import { type ConsoleType, consoleTypes, type Protocol } from './console-types.ts'
 import { type RefusalName, refusalNames } from './remedies.ts'
 
-/** The path below which the extension stands. */
+/** The path prefix of the extension. */
 export const EXTENSION_PATH = '/oriel/v1'
 
 const closed = <P extends Type.TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false })
@@ -24,12 +25,12 @@ const bytes = Type.Integer({ minimum: 0 })
 const consoleType = literals<ConsoleType>(Object.keys(consoleTypes) as ConsoleType[])
 const protocol = literals<Protocol>([...new Set(Object.values(consoleTypes).map((row) => row.protocol))])
 const reason = literals<CloseReasonName>(Object.keys(closeReasons) as CloseReasonName[])
-/** Why a session is over: its close reason, or, when it was admitted and never opened, what the proxy refused it for. */
+/** Why a session ended: its close reason, or the refusal if it was admitted but never opened. */
 const endReason = literals<EndReason>([
   ...new Set([...(Object.keys(closeReasons) as CloseReasonName[]), ...refusalNames]),
 ])
 
-/** Connect info with what Nova's own answer does not say: type, expiry, base URL, whose it is. */
+/** Connect info with members that Nova's response lacks: type, expiry, base URL, user and project. */
 const admittedConsole = Type.Object({
   instance_uuid: Type.String(),
   instance_name: Type.String(),
@@ -73,7 +74,7 @@ const source = Type.Object({
 
 const counts = { id, bytes_to_client: bytes, bytes_to_console: bytes }
 
-/** Every route of the extension. `policy` names the rule that decides who may. */
+/** Every route of the extension. `policy` names the rule that grants it. */
 export const extensionRoutes = {
   admitSession: {
     method: 'POST',
@@ -139,7 +140,7 @@ export const extensionRoutes = {
   },
 } as const satisfies Record<string, ExtensionRoute>
 
-/** What a route of the extension says of itself. */
+/** A route of the extension. */
 export interface ExtensionRoute {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly path: string
@@ -147,10 +148,10 @@ export interface ExtensionRoute {
   readonly summary: string
   readonly query?: Type.TSchema
   readonly body?: Type.TSchema
-  /** `Null`: the answer has no body. It is 204, or 202 while a proxy has still to act. */
+  /** `Null`: the response has no body. Its status is 204, or 202 while a proxy has still to act. */
   readonly response: Type.TSchema
 }
-/** Why a session is over. */
+/** Why a session ended. */
 export type EndReason = CloseReasonName | RefusalName
 export type ExtensionRoutes = typeof extensionRoutes
 export type ExtensionRouteName = keyof ExtensionRoutes
@@ -160,15 +161,15 @@ export type ExtensionBody<Name extends ExtensionRouteName> = ExtensionRoutes[Nam
 }
   ? Type.Static<S>
   : never
-/** The query of a route of the extension, where it takes one. */
+/** The query of a route of the extension that accepts one. */
 export type ExtensionQuery<Name extends ExtensionRouteName> = ExtensionRoutes[Name] extends {
   query: infer S extends Type.TSchema
 }
   ? Type.Static<S>
   : never
-/** The answer of a route of the extension. */
+/** The response body of a route of the extension. */
 export type ExtensionResponse<Name extends ExtensionRouteName> = Type.Static<ExtensionRoutes[Name]['response']>
-/** A session as it is listed. */
+/** A session in a list. */
 export type Session = Type.Static<typeof session>
-/** What a proxy learns when it admits a session. */
+/** The console of an admitted session, for the proxy. */
 export type AdmittedConsole = Type.Static<typeof admittedConsole>

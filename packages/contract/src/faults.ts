@@ -1,7 +1,7 @@
-/** Faults: the one error shape of the API, `{ "<key>": { "code": <status>, "message": "<text>" } }`, at every microversion. */
+/** Faults: the API's error body, `{ "<key>": { "code": <status>, "message": "<text>" } }`, at every microversion. */
 import * as Type from 'typebox'
 
-/** The member that wraps a fault of the API, by HTTP status; every other status is a `computeFault` (Nova rule 1.2). */
+/** The keys of faults by HTTP status. Every other status is a `computeFault` (Nova rule 1.2). */
 export const faultKeys = {
   400: 'badRequest',
   401: 'unauthorized',
@@ -16,31 +16,31 @@ export const faultKeys = {
   503: 'serviceUnavailable',
 } as const satisfies Record<number, string>
 
-/** Keys for statuses that the proxy answers and Nova never does. */
+/** Keys for statuses that the proxy sends and Nova does not. */
 const proxyFaultKeys = { 421: 'misdirectedRequest' } as const satisfies Record<number, string>
 
 type ValueOf<T> = T[keyof T]
 /** The key of a fault with this HTTP status. */
 export type FaultKey = ValueOf<typeof faultKeys> | ValueOf<typeof proxyFaultKeys> | 'computeFault'
-/** What a fault says: the HTTP status again, and a sentence for people. */
+/** The content of a fault: the HTTP status, and a sentence for people. */
 export interface FaultDetail {
   readonly code: number
   readonly message: string
 }
 export type FaultBody = { readonly [K in FaultKey]?: FaultDetail }
 
-/** The key under which a fault of `status` stands. */
+/** Returns the key of a fault with `status`. */
 export const faultKey = (status: number): FaultKey =>
   (({ ...faultKeys, ...proxyFaultKeys }) as Readonly<Record<number, FaultKey>>)[status] ?? 'computeFault'
 
-/** The body of a fault. */
+/** Builds the body of a fault. */
 export const faultBody = (status: number, message: string): FaultBody => ({
   [faultKey(status)]: { code: status, message },
 })
 
 /**
- * What went wrong, out of an answer's body: a Nova fault, Keystone's `{ "error": … }`, or WebOb's `{ "message", "code" }`.
- * `undefined` if the body is none of these.
+ * Reads the fault in a response body: Nova's, Keystone's `{ "error": … }`, or WebOb's `{ "message", "code" }`. Returns
+ * `undefined` for any other body.
  */
 export function readFault(body: unknown): { key: string; detail: FaultDetail } | undefined {
   if (typeof body !== 'object' || body === null) return undefined
@@ -63,6 +63,6 @@ const isDetail = (value: unknown): value is { code: number | string; message: st
 const detail = (status: number) =>
   Type.Object({ code: Type.Literal(status), message: Type.String() }, { additionalProperties: false })
 
-/** The schema of a fault of `status`. */
+/** Returns the schema of a fault with `status`. */
 export const faultSchema = (status: number) =>
   Type.Object({ [faultKey(status)]: detail(status) }, { additionalProperties: false })

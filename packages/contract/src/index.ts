@@ -1,4 +1,7 @@
-/** The contract of Oriel: Nova's Server Consoles API at every microversion, and what proxy, pages and SDK share with it. */
+/**
+ * The contract of Oriel: Nova's Server Consoles API at every microversion, and the types that API, proxy, pages and SDK
+ * share.
+ */
 export { accessUrl, tokenOf } from './access-url.ts'
 export type {
   BodyAt,

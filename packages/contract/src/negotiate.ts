@@ -1,18 +1,18 @@
 /**
- * Version negotiation: from the two request headers to the microversion that answers (Nova rules 3.1–3.11).
+ * Negotiates the microversion from the two request headers (Nova rules 3.1–3.11).
  *
- * The standard header, `OpenStack-API-Version`, is a comma-separated list in which the last element that names the
- * service type counts; without one, the legacy header `X-OpenStack-Nova-API-Version` does; without either, the first
- * microversion. Several header lines of one name count as one comma-joined value.
+ * The standard header, `OpenStack-API-Version`, is a comma-separated list, of which the last element for the service type
+ * counts. Without such an element the legacy header `X-OpenStack-Nova-API-Version` counts, and without that the first
+ * microversion. Several header lines of one name are joined by commas.
  */
 import { EARLIEST, isMicroversion, LATEST, type Microversion } from './microversions.ts'
 
 export const STANDARD_HEADER = 'OpenStack-API-Version'
 export const LEGACY_HEADER = 'X-OpenStack-Nova-API-Version'
-/** The service type that stands before the version in the standard header. */
+/** The service type in front of the version in the standard header. */
 export const SERVICE_TYPE = 'compute'
 
-/** The two headers' values as received, several lines joined by commas. */
+/** The values of the two headers, with several lines joined by commas. */
 export interface VersionHeaders {
   readonly standard?: string | undefined
   readonly legacy?: string | undefined
@@ -20,11 +20,11 @@ export interface VersionHeaders {
 
 export type Negotiated =
   | { readonly microversion: Microversion }
-  /** 400: no version can be read. 406: it can, and is not served; `asked` is echoed in the version headers. */
+  /** 400: the version is malformed. 406: it is not supported; the version headers repeat it, from `asked`. */
   | { readonly status: 400; readonly message: string }
   | { readonly status: 406; readonly message: string; readonly asked: string }
 
-/** The microversion that both headers ask for, or the refusal. */
+/** Returns the microversion that the headers request, or a refusal. */
 export function negotiate({ standard, legacy }: VersionHeaders): Negotiated {
   const text = fromStandard(standard) ?? fromLegacy(legacy)
   if (text === undefined) return { microversion: EARLIEST }
@@ -33,7 +33,7 @@ export function negotiate({ standard, legacy }: VersionHeaders): Negotiated {
   return isMicroversion(text) ? { microversion: text } : { status: 406, message: unsupported(text), asked: text }
 }
 
-/** The headers by which an answer names its microversion. */
+/** Returns the response headers that name a microversion. */
 export const versionHeaders = (version: string) => ({
   [STANDARD_HEADER]: `${SERVICE_TYPE} ${version}`,
   [LEGACY_HEADER]: version,

@@ -1,4 +1,4 @@
-/** OpenAPI 3.1 of one microversion, made of the contract: TypeBox schemas are JSON Schema already. */
+/** Generates OpenAPI 3.1 for one microversion from the contract, whose TypeBox schemas are JSON Schema already. */
 import type * as Type from 'typebox'
 import { faultSchema } from './faults.ts'
 import { BASE_PATH, type Microversion, type Route, routes } from './microversions.ts'
@@ -7,8 +7,8 @@ import { alive, at } from './versioned.ts'
 type Json = { [key: string]: unknown }
 
 /**
- * The OpenAPI 3.1 document of microversion `v`: exactly the routes that live there, each as it stands there. Routes that
- * share a path, as the server actions do, are one operation whose body and answer are a `oneOf`.
+ * Returns the OpenAPI 3.1 document of microversion `v`, with the routes that exist there and their schemas at `v`. Routes that
+ * share a path, such as the server actions, are one operation whose body and response are a `oneOf`.
  */
 export function openapi(v: Microversion): Json {
   const living = Object.entries<Route>(routes).filter(([, route]) => alive(route, v))
@@ -52,5 +52,5 @@ const parameters = ({ path }: Route) =>
 const fault = (status: number, description: string) => ({ description, content: json(plain(faultSchema(status))) })
 const json = (schema: unknown) => ({ 'application/json': { schema } })
 const oneOf = (schemas: readonly unknown[]) => (schemas.length === 1 ? schemas[0] : { oneOf: schemas })
-// A copy by way of JSON: without TypeBox's hidden members, and without sharing between documents.
+// Copies through JSON, which drops TypeBox's hidden members, and so that documents share no objects.
 const plain = (schema: Type.TSchema): unknown => JSON.parse(JSON.stringify(schema))

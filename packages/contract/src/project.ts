@@ -1,9 +1,9 @@
-/** Projection: from the newest shape that handlers answer to the shape of the microversion that was asked for. */
+/** Projects the newest shape, which handlers return, to the shape of the request's microversion. */
 import * as Type from 'typebox'
 
 /**
- * `value` with only the members that `schema` names, in the schema's order, however deep. An object schema without
- * properties is open and keeps everything. Of a union the first member that has the value's kind decides.
+ * Returns `value` with only the members that `schema` names, in the schema's order, at every depth. An object schema without
+ * properties is open and keeps all members. For a union, the first member of the value's JSON type applies.
  */
 export function project(schema: Type.TSchema, value: unknown): unknown {
   if (Type.IsObject(schema) && isRecord(value)) return projectObject(schema, value)

@@ -1,34 +1,34 @@
 /**
- * Why a console is not opened: one catalogue of HTTP statuses and sentences with which the proxy refuses an Upgrade. A
- * client that offers {@link REFUSALS_SUBPROTOCOL} gets the same as a close code and a close reason, since a browser does
- * not show a page the status of an Upgrade that failed. The log has the exact cause.
+ * The catalogue of HTTP statuses and sentences with which the proxy refuses an Upgrade. A client that offers
+ * {@link REFUSALS_SUBPROTOCOL} gets them as a close code and a close reason, since browsers hide the status of a failed
+ * Upgrade from pages. The log has the exact cause.
  */
 import type { CloseReason } from './close-reason.ts'
 import { type RefusalName, type Remedy, remedies } from './remedies.ts'
 
 /**
- * The WebSocket subprotocol with which a client asks for refusals as close events. Offer it beside `binary`: the proxy
- * selects `binary` for a console, or this one to refuse it, and then closes at once.
+ * The WebSocket subprotocol by which a client requests refusals as close events. Offer it with `binary`: the proxy selects
+ * `binary` for a console, or this one to refuse it, and then closes at once.
  */
 export const REFUSALS_SUBPROTOCOL = 'oriel.refusals'
 
-/** The close code of a refusal is this plus its HTTP status: 4400 to 4599. */
+/** Added to a refusal's HTTP status to get its close code, from 4400 to 4599. */
 const FIRST_CLOSE_CODE = 4000
-/** RFC 6455 section 5.5: a control frame carries 125 bytes, and the close code takes two of them. */
+/** A control frame has at most 125 bytes (RFC 6455 section 5.5), of which the close code takes two. */
 const MAX_REASON_BYTES = 123
 
 interface Refusal {
   readonly status: number
   readonly text: string
-  /** Sent as `Retry-After`, where trying the same address again makes sense. */
+  /** Sent as `Retry-After`, if retrying the same address makes sense. */
   readonly retryAfterSeconds?: number
 }
 
 /** The details of a refusal beyond its sentence. */
 export interface RefusalDetail {
-  /** How long to wait before the same address is tried again. */
+  /** How long to wait before retrying the same address. */
   readonly retryAfterSeconds?: number | undefined
-  /** The client's own origin, such as `https://portal.example`, which the proxy does not list in `origin.allowed`. */
+  /** The client's origin, such as `https://portal.example`, which is missing in the proxy's `origin.allowed`. */
   readonly allow?: string | undefined
 }
 
@@ -66,16 +66,16 @@ export const refusals = {
   console_timeout: { status: 504, text: 'The console of this machine did not answer in time. Is the machine running?' },
 } as const satisfies Record<RefusalName, Refusal>
 
-/** The refusal of that name, with all that it may have. */
+/** Returns the refusal with this name. */
 export const refusal = (name: RefusalName): Refusal & { readonly remedy: Remedy } => ({
   ...refusals[name],
   remedy: remedies[name],
 })
 
 /**
- * Writes a refusal as a close frame has it: the code, and as its reason the name, the details and the sentence, such as
- * `too_many_attempts retry=12: Too many attempts from your address. Try again in a moment.` An origin that does not fit
- * into a close frame is left out.
+ * Formats a refusal for a close frame: the code, and a reason with the name, the details and the sentence, such as
+ * `too_many_attempts retry=12: Too many attempts from your address. Try again in a moment.` Omits an origin that does not fit
+ * into a close frame.
  */
 export function refusalClose(name: RefusalName, detail: RefusalDetail = {}): { code: number; reason: string } {
   const { status, text, retryAfterSeconds } = refusal(name)
@@ -86,7 +86,7 @@ export function refusalClose(name: RefusalName, detail: RefusalDetail = {}): { c
   return { code: FIRST_CLOSE_CODE + status, reason: fits ? full : `${begin}: ${text}` }
 }
 
-/** Reads what {@link refusalClose} wrote. Returns `undefined` if `code` is not that of a refusal. */
+/** Parses the output of {@link refusalClose}. Returns `undefined` if `code` is not that of a refusal. */
 export function readRefusal(code: number, reason = ''): CloseReason | undefined {
   const status = code - FIRST_CLOSE_CODE
   if (status < 400 || status > 599) return undefined

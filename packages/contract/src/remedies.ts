@@ -1,13 +1,13 @@
-/** What a person should do after a console closed or was refused. */
+/** Remedies for people whose console closed or was refused. */
 
-/** What the person at the console should do next: nothing, open the same URL again, or ask for a new console. */
+/** The next step for the person at the console: nothing, open the same URL again, or request a new console. */
 export type Remedy = 'none' | 'reconnect' | 'new-console'
 
-/** A refusal by its name, as in logs and metrics. */
+/** The name of a refusal, as in logs and metrics. */
 export type RefusalName = keyof typeof remedies
 /**
- * What to do after each refusal: pages retry automatically only after those with `reconnect`. Kept apart from the
- * sentences, which reach clients with the refusal and need not be in their bundles.
+ * The remedy for each refusal. Pages only retry automatically after those with `reconnect`. Separate from the sentences, which
+ * the proxy sends with the refusal, so that clients need not bundle them.
  */
 export const remedies = {
   bad_request: 'none',

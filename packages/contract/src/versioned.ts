@@ -1,8 +1,8 @@
 /**
- * The microversion engine: schemas and routes that carry the span of microversions in which they live, and `at`, which
- * takes away what is not alive, from value and type alike. This file knows how to compare microversions and names none.
+ * The microversion engine: schemas and routes with the span of microversions in which they exist, and `at`, which removes the
+ * parts that do not exist at a microversion, from the value and from its type. No microversion is named in this file.
  *
- * A span is stored as `x-openstack: { min-ver, max-ver }`, the OpenAPI extension that OpenStack's own schemas carry.
+ * A span is stored as `x-openstack: { min-ver, max-ver }`, the OpenAPI extension of OpenStack's own schemas.
  */
 import * as Type from 'typebox'
 
@@ -16,19 +16,19 @@ export type UpTo<Max> =
 
 const KEY = 'x-openstack'
 type Span<Bound extends string, V> = { readonly [KEY]: { readonly [K in Bound]: V } }
-/** Marks a node that came with microversion `V`. */
+/** Marks a node that was added in microversion `V`. */
 export type Since<V> = Span<'min-ver', V>
-/** Marks a node that went after microversion `V`. */
+/** Marks a node that was removed after microversion `V`. */
 export type Until<V> = Span<'max-ver', V>
 
-/** Whether `Node`, a schema or a route, lives at microversion `V`. */
+/** Whether `Node`, a schema or a route, exists at microversion `V`. */
 export type Alive<Node, V> = false extends
   | (Node extends Since<infer A> ? Lte<A, V> : true)
   | (Node extends Until<infer B> ? Lte<V, B> : true)
   ? false
   : true
 
-/** Schema `S` as it stands at `V`: whatever is outside its span is gone. A union of which one member lives is that member. */
+/** Schema `S` at `V`, without nodes outside their span. A union with one remaining member becomes that member. */
 export type At<S, V> =
   S extends Type.TObject<infer P>
     ? Keep<S, Type.TObject<{ [K in keyof P as Alive<P[K], V> extends true ? K : never]: At<P[K], V> }>>
@@ -46,19 +46,19 @@ type Keep<S, T> = S extends Type.TOptional ? (T extends Type.TSchema ? Type.TOpt
 /** The value type of schema `S` at microversion `V`. */
 export type StaticAt<S, V> = At<S, V> extends infer T extends Type.TSchema ? Type.Static<T> : never
 
-/** Whether `node`, a schema or a route, lives at microversion `v`. */
+/** Whether `node`, a schema or a route, exists at microversion `v`. */
 export function alive(node: object, v: string): boolean {
   const { 'min-ver': since, 'max-ver': until } = spanOf(node)
   return (since === undefined || minor(since) <= minor(v)) && (until === undefined || minor(v) <= minor(until))
 }
 
-/** `schema` as it stands at microversion `v`. Schemas without spans come back equal in shape. */
+/** Returns `schema` at microversion `v`. A schema without spans is returned with the same shape. */
 export function at<S extends Type.TSchema, V extends string>(schema: S, v: V): At<S, V> {
   const living = livingPart(schema, v)
   return (Type.IsOptional(schema) ? Type.Optional(living) : living) as At<S, V>
 }
 
-/** `since` and `until`, which refuse at compile time any microversion newer than `max`. */
+/** Returns `since` and `until`, whose types reject microversions newer than `max`. */
 export function spans<const Max extends string>(_max: Max) {
   return {
     since: <V extends UpTo<Max>, N extends object>(v: V, node: N) => mark(node, { 'min-ver': v }) as N & Since<V>,
@@ -80,7 +80,7 @@ function livingPart(schema: Type.TSchema, v: string): Type.TSchema {
   return schema
 }
 
-// Property descriptors, because a spread would lose the hidden `~kind` by which TypeBox knows its schemas.
+// Copies property descriptors, because a spread would lose the hidden `~kind` by which TypeBox identifies schemas.
 function mark(node: object, bound: object): object {
   const copy = Object.defineProperties({}, Object.getOwnPropertyDescriptors(node))
   return Object.assign(copy, { [KEY]: { ...spanOf(node), ...bound } })

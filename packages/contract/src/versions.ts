@@ -1,11 +1,11 @@
-/** The version documents, by which clients learn which microversions are served. */
+/** The version documents, from which clients learn the supported microversions. */
 
 import type { NewestResponse } from './calls.ts'
 import { API_VERSION, BASE_PATH, EARLIEST, LATEST } from './microversions.ts'
 
 type VersionDocument = NewestResponse<'showVersion'>['version']
 
-/** The document at the API's root. `base` is the public URL without a slash at its end. */
+/** Builds the document at the API's root. `base` is the public URL without a trailing slash. */
 export const versionDocument = (base: string): VersionDocument => ({
   ...entry(base),
   links: [...entry(base).links, { rel: 'describedby', type: 'text/html', href: 'http://docs.openstack.org/' }],
@@ -14,7 +14,7 @@ export const versionDocument = (base: string): VersionDocument => ({
   ],
 })
 
-/** The list at `/`, of one: no client that can ask for a console needs another. */
+/** Builds the list at `/`, with one version: clients of consoles need no other. */
 export const versionList = (base: string) => ({ versions: [entry(base)] })
 
 const entry = (base: string): VersionDocument => ({

@@ -1,10 +1,10 @@
 /** Recognises `http` written for `https`, or the reverse, in the parse errors that TLS and HTTP report for it. */
 
-/** A request's failure or answer. */
+/** The error or the response of a request. */
 export interface SchemeSymptoms {
-  /** The error, with its causes, if there was no answer. */
+  /** The error, with its causes, if the request failed. */
   readonly error?: unknown
-  /** The answer's status and text, if there was one. */
+  /** The response's status and text, if the server responded. */
   readonly status?: number
   readonly text?: string
 }
@@ -12,7 +12,7 @@ export interface SchemeSymptoms {
 /**
  * Explains which protocol the server at `url` speaks and which scheme to write. Returns `undefined` if the failure does not
  * look like a wrong scheme.
- * @param url the address that was asked; only its host and port appear in the text
+ * @param url the request's address, of which only host and port appear in the text
  */
 export function wrongScheme(url: string, { error, status, text = '' }: SchemeSymptoms): string | undefined {
   const { protocol, host } = new URL(url)
@@ -23,7 +23,7 @@ export function wrongScheme(url: string, { error, status, text = '' }: SchemeSym
   return undefined
 }
 
-/** OpenSSL reads the first bytes of an HTTP answer as a TLS record of an impossible version or length. */
+/** OpenSSL takes the first bytes of an HTTP response for a TLS record with an invalid version or length. */
 const speaksHttp = (error: unknown) =>
   causes(error).some(
     ({ code, message }) =>
@@ -31,7 +31,7 @@ const speaksHttp = (error: unknown) =>
       /wrong version number|packet length too long/.test(message),
   )
 
-/** nginx, HAProxy and Go, Apache. */
+/** The error pages of nginx, HAProxy and Go, and Apache. */
 const SPEAKS_TLS =
   /plain HTTP request was sent to HTTPS port|HTTP request to an HTTPS server|plain HTTP to an SSL-enabled/i
 

@@ -1,4 +1,4 @@
-/** What the demo guest shows and how it reacts: a greeting, a clock, a view, a line to type in and a pointer that paints. */
+/** The demo guest's desktop: a greeting, a clock, a view, a line to type in, and a pointer that paints. */
 import { type Colour, Picture, type Rect } from './picture.ts'
 import { drawWindow, windowArea } from './window-view.ts'
 
@@ -150,7 +150,7 @@ export class Desktop implements Disposable {
     this.#drawStatus()
   }
 
-  /** Wakes when the second that is shown has ended on the guest's clock, so that none is skipped or shown late. */
+  /** Sets a timer for the end of the second on the guest's clock, so that the display skips no second and is never late. */
   #armClock(): void {
     const untilNextMs = (this.#shownSecond + 1) * 1000 - this.#now().getTime()
     const tick = () => {

@@ -1,4 +1,4 @@
-/** Which parts of a picture one viewer has not seen yet, in tiles: bounded, however often they change. */
+/** Tracks the parts of a picture that one viewer has not seen yet, in tiles, so that memory is bounded. */
 import { intersection, type Rect } from './picture.ts'
 
 const tileSize = 16
@@ -22,7 +22,7 @@ export class DirtyTiles {
     })
   }
 
-  /** Forgets the tiles that lie wholly inside `area`: the viewer is about to see them. */
+  /** Removes the tiles that are completely inside `area`, which the viewer is about to get. */
   seen(area: Rect): void {
     this.#eachTile(area, (index, tile) => {
       const { width, height } = intersection(tile, area)
@@ -30,7 +30,7 @@ export class DirtyTiles {
     })
   }
 
-  /** Takes the dirty tiles that touch `area`, joined to few rectangles. */
+  /** Removes and returns the dirty tiles that intersect `area`, joined to few rectangles. */
   take(area: Rect): Rect[] {
     const taken: Rect[] = []
     this.#eachTile(area, (index, tile) => {
@@ -60,7 +60,7 @@ export class DirtyTiles {
   }
 }
 
-/** Joins rectangles of equal span that lie directly below each other. */
+/** Joins rectangles of the same horizontal span that are directly below each other. */
 function stacked(bands: readonly Rect[]): Rect[] {
   const joined: Rect[] = []
   for (const band of bands) {

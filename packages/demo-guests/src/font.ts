@@ -57,7 +57,9 @@ function dotsOf(character: string): Glyph {
   return { width: glyphWidth, height: glyphHeight, dots }
 }
 
-/** Twice as large. A quarter dot takes its two outer neighbours' value where these agree and their opposites do not. */
+/**
+ * Doubles a glyph. A quarter dot takes the value of its two outer neighbours if these are equal and their opposites differ.
+ */
 function doubled({ width, height, dots }: Glyph): Glyph {
   const at = (x: number, y: number) => (x < 0 || y < 0 || x >= width || y >= height ? 0 : dots[y * width + x]!)
   const large = new Uint8Array(width * height * 4)

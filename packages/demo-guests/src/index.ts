@@ -1,8 +1,8 @@
 /**
- * A guest without a hypervisor: a small RFB server whose desktop is alive, and a serial port with a shell, for trying
- * Oriel and for testing it.
+ * A guest without a hypervisor, for trying and testing Oriel: a small RFB server with an animated desktop, and a serial port
+ * with a shell.
  *
- * It stands alone: nothing but `node:*` is imported, so the program that offers `--demo` can carry it.
+ * Imports only `node:*`, so that the program with `--demo` can bundle it.
  */
 import { Desktop } from './desktop.ts'
 import { type Served, serveOn } from './serve.ts'
@@ -28,8 +28,8 @@ export interface DemoGuest extends Served {
 }
 
 /**
- * Starts a guest that speaks RFB 3.3, 3.7 and 3.8 (RFC 6143) with security type None; every viewer shares one desktop.
- * Disposing it ends all viewers and frees the port.
+ * Starts a guest that speaks RFB 3.3, 3.7 and 3.8 (RFC 6143) with security type None. All viewers share one desktop.
+ * Disposing of it disconnects all viewers and frees the port.
  *
  * @throws the error of `listen`, such as EADDRINUSE.
  */
@@ -43,8 +43,8 @@ export async function startDemoGuest(options: DemoGuestOptions): Promise<DemoGue
 }
 
 /**
- * Starts a serial port as a hypervisor offers it over TCP: bytes and nothing else. A small shell answers, a new one for
- * each connection. Disposing it ends all connections and frees the port.
+ * Starts a serial port over TCP, as a hypervisor offers it: raw bytes. Each connection gets a new shell. Disposing of it closes
+ * all connections and frees the port.
  *
  * @throws the error of `listen`, such as EADDRINUSE.
  */

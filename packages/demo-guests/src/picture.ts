@@ -1,4 +1,4 @@
-/** A true-colour picture to draw on, which tells its listeners what has changed. */
+/** A true-colour picture, which notifies listeners of changed areas. */
 import { glyph } from './font.ts'
 
 /** A rectangle in pixels, its origin at the top left. */
@@ -12,7 +12,7 @@ export interface Rect {
 /** A colour as 0xRRGGBB. */
 export type Colour = number
 
-/** The common part of two rectangles; its width or height is 0 where they do not meet. */
+/** Returns the common part of two rectangles. Its width or height is 0 if they do not intersect. */
 export function intersection(a: Rect, b: Rect): Rect {
   const [x, y] = [Math.max(a.x, b.x), Math.max(a.y, b.y)]
   const width = Math.max(0, Math.min(a.x + a.width, b.x + b.width) - x)
@@ -28,7 +28,7 @@ export function union(a: Rect, b: Rect): Rect {
   return { x, y, width: right - x, height: bottom - y }
 }
 
-/** Two layers: what the guest draws, and the ink that the pointer leaves on top of it. */
+/** Two layers: the guest's drawing, and the pointer's ink on top of it. */
 export class Picture {
   readonly width: number
   readonly height: number
@@ -84,7 +84,7 @@ export class Picture {
     }
   }
 
-  /** A line of ink as thick as a brush, over whatever is drawn. */
+  /** Draws a line of ink, on top of the guest's drawing. */
   stroke(from: { x: number; y: number }, to: { x: number; y: number }, colour: Colour, radius = 3): void {
     const steps = Math.max(1, Math.abs(to.x - from.x), Math.abs(to.y - from.y))
     for (let step = 0; step <= steps; step++) {
@@ -100,7 +100,7 @@ export class Picture {
     this.changed(area)
   }
 
-  /** Takes away all ink. */
+  /** Removes all ink. */
   wipe(): void {
     this.#ink.fill(0)
     this.changed(this.bounds)

@@ -44,7 +44,7 @@ export function readPixelFormat(bytes: Buffer): PixelFormat {
   return { bitsPerPixel, depth, bigEndian, max, shift }
 }
 
-/** What turns a picture's colours into bytes of one format. */
+/** Converts a picture's colours to bytes of one pixel format. */
 export interface PixelWriter {
   readonly bytesPerPixel: number
   /** The pixels of `area`, row by row. The area must lie inside the picture. */

@@ -1,8 +1,8 @@
-/** A small TCP server that ends with everybody whom it serves. */
+/** A small TCP server that closes all its connections when disposed of. */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 
-/** More connections than this are turned away. */
+/** The limit of concurrent connections. Further ones are closed at once. */
 export const maxViewers = 64
 
 export interface Served extends AsyncDisposable {
@@ -11,7 +11,7 @@ export interface Served extends AsyncDisposable {
 }
 
 /**
- * Listens and hands each connection to `serve`. Disposing it ends all connections and frees the port.
+ * Listens and passes each connection to `serve`. Disposing of it closes all connections and frees the port.
  *
  * @throws the error of `listen`, such as EADDRINUSE.
  */

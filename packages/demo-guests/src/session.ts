@@ -1,8 +1,8 @@
 /**
  * One viewer of the demo guest: the server's side of RFB 3.3, 3.7 and 3.8 (RFC 6143) with security type None.
  *
- * The reader is a chain of steps. A step says how many bytes it needs and returns the next one, so a message may arrive
- * in pieces of any size, and nothing beyond one step's bytes is ever kept.
+ * The reader is a chain of steps. A step declares how many bytes it needs and returns the next step, so a message may arrive
+ * in pieces of any size, and only the bytes of one step are buffered.
  */
 import type { Socket } from 'node:net'
 import { cursor } from './cursor.ts'
@@ -13,7 +13,7 @@ import { nativeFormat, type PixelWriter, pixelWriter, readPixelFormat, writePixe
 
 /** How long a viewer may take for the handshake. */
 export const handshakeTimeoutMs = 30_000
-/** The longest clipboard text that is taken; a longer one ends the connection. */
+/** The longest clipboard text. A longer one closes the connection. */
 export const maxCutTextBytes = 256 * 1024
 const keptCutTextBytes = 1024
 const maxEncodings = 1024
@@ -39,10 +39,10 @@ interface Step {
   take(bytes: Buffer): Step
 }
 
-/** The viewer sent something that RFB does not allow; only its own connection ends. */
+/** Thrown when the viewer violates RFB. Closes only that viewer's connection. */
 class ProtocolFault extends Error {}
 
-/** Serves one viewer until either side ends. Never throws: a fault of the viewer closes its socket. */
+/** Serves one viewer until either side disconnects. Does not throw: a fault of the viewer closes its socket. */
 export function serveViewer(socket: Socket, desktop: Desktop): void {
   new Session(socket, desktop).start()
 }
@@ -55,7 +55,7 @@ class Session {
   #unread: Buffer = Buffer.alloc(0)
   #pixels: PixelWriter = pixelWriter(nativeFormat)
   #minor: 3 | 7 | 8 = 8
-  /** What the viewer asked for and has not got: an area whatever its state, and an area as soon as it changes. */
+  /** The viewer's pending requests: an area to send at once, and one to send when it changes. */
   #wanted: { now?: Rect | undefined; changes?: Rect | undefined } = {}
   #takesCursor = false
   #cursorDue = false
@@ -93,7 +93,7 @@ class Session {
     }
   }
 
-  /** Ends the connection, after the reason if one is on its way; a viewer that does not read is not waited for. */
+  /** Closes the connection after a pending reason is sent. Does not wait for a viewer that does not read. */
   #refuse(): void {
     this.#unread = Buffer.alloc(0)
     if (this.#socket.writableNeedDrain) this.#socket.destroy()
@@ -254,7 +254,7 @@ class Session {
 
   #updateQueued = false
 
-  /** Several areas change together; one update tells them all. */
+  /** Sends one update for several areas that change together. */
   #updateSoon(): void {
     if (this.#updateQueued) return
     this.#updateQueued = true
@@ -264,7 +264,7 @@ class Session {
     })
   }
 
-  /** Sends what is wanted and new, unless the viewer has yet to read what was sent before. */
+  /** Sends the requested areas that have changed, unless the viewer has not read the previous update yet. */
   #update(): void {
     if (!this.#socket.writable || this.#socket.writableNeedDrain) return
     const { now, changes } = this.#wanted

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { StringDecoder } from 'node:string_decoder'
 
 export interface ShellOptions {
-  /** The guest's name, which stands in greeting and prompt. */
+  /** The guest's name, for the greeting and the prompt. */
   readonly name: string
   /** The guest's clock. */
   readonly now: () => Date
@@ -13,7 +13,7 @@ const maxInput = 256
 const clearScreen = '\x1b[2J\x1b[H'
 const backspaces = new Set(['\b', '\x7f'])
 
-/** Serves one terminal until it leaves. What a terminal does not read holds up what it sends. */
+/** Serves one terminal until it disconnects. Backpressure: reads no input while the terminal does not read the output. */
 export function serveTerminal(socket: Socket, options: ShellOptions): void {
   const shell = new Shell(options)
   const decoder = new StringDecoder('utf8')
@@ -28,7 +28,7 @@ export function serveTerminal(socket: Socket, options: ShellOptions): void {
   show(shell.greeting())
 }
 
-/** A line editor and the words that it knows. Keys go in, what the terminal shows comes out. */
+/** A line editor with a few commands, which maps keys to the terminal's output. */
 export class Shell {
   readonly #name: string
   readonly #now: () => Date
@@ -47,7 +47,7 @@ export class Shell {
     return `\r\nOriel demo guest ${this.#name}, on its serial port.\r\nSay "help" to hear what I can do.\r\n\r\n${this.#prompt}`
   }
 
-  /** What the terminal shows when these keys arrive. */
+  /** Processes keys and returns the terminal's output. */
   type(keys: string): string {
     return [...keys].map((key) => this.#key(key)).join('')
   }
@@ -67,7 +67,7 @@ export class Shell {
     return this.#insert(key)
   }
 
-  /** Arrows and function keys arrive as ESC, `[` or `O`, and more up to a letter or `~` (ECMA-48). They do nothing. */
+  /** Skips arrow and function keys, which arrive as ESC, `[` or `O`, and more up to a letter or `~` (ECMA-48). */
   #inEscape(key: string): boolean {
     const before = this.#escape
     if (key === '\x1b') this.#escape = 'begun'

@@ -1,7 +1,7 @@
 /** The view from the demo guest's oriel: three panes in which a day passes in a minute, and a night in the next. */
 import type { Colour, Picture, Rect } from './picture.ts'
 
-/** Where the window stands. */
+/** The window's area. */
 export const windowArea: Rect = { x: 452, y: 58, width: 172, height: 212 }
 
 const frame: Colour = 0x3a4656
@@ -14,7 +14,7 @@ const panes = [
 ]
 const glassBottom = 196
 
-/** Draws the window as it looks at `time`; `background` is what the wall is painted with. */
+/** Draws the window at `time`. `background` is the colour of the wall. */
 export function drawWindow(picture: Picture, time: Date, background: Colour): void {
   const night = time.getMinutes() % 2 === 1
   const share = (time.getSeconds() + 0.5) / 60
@@ -35,7 +35,7 @@ function colourAt(x: number, y: number, star: { x: number; y: number }, night: b
   return undefined
 }
 
-/** Whether a point lies in a pane that ends in a round arch, grown by `margin` pixels. */
+/** Whether a point is in a pane with a round arch, enlarged by `margin` pixels. */
 function inside(x: number, y: number, pane: { left: number; right: number; top: number }, margin: number): boolean {
   if (x < pane.left - margin || x > pane.right + margin || y > glassBottom + margin) return false
   const [middle, radius] = [(pane.left + pane.right) / 2, (pane.right - pane.left) / 2]
@@ -60,7 +60,8 @@ function outdoors(x: number, y: number, star: { x: number; y: number }, night: b
   return distance < 30 ? mix(night ? 0x9fb0d4 : 0xfff0bf, sky, 0.45 + (distance - 9) / 38) : sky
 }
 
-/** A colour between two, 0 being the first. */
+/** Mixes two colours. A share of 0 gives the first. */
+
 function mix(a: Colour, b: Colour, share: number): Colour {
   const part = Math.min(1, Math.max(0, share))
   const channel = (shift: number) => {

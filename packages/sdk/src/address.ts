@@ -1,10 +1,10 @@
-/** Addresses that people give or catalogues name. */
+/** Addresses from settings and catalogues. */
 import { API_VERSION } from '@oriel/contract'
 import { SettingsError } from './errors.ts'
 
 /**
- * An http or https address without slashes at its end.
- * @param what its name in the message, such as `endpoint`; the address itself is not shown
+ * Returns an http or https address without trailing slashes.
+ * @param what its name in the message, such as `endpoint`, since the message does not show the address
  * @throws SettingsError if it is not a URL, or has a user name, password, query or fragment
  */
 export function httpAddress(what: string, text: string): string {
@@ -16,7 +16,7 @@ export function httpAddress(what: string, text: string): string {
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '')
 }
 
-/** An endpoint without what follows the segment of the API's version, and without that segment too if it is not `kept`. */
+/** Cuts an endpoint after the segment with the API's version, or before it unless `kept`. */
 export function versionRoot(endpoint: string, kept: boolean): string {
   const { origin, pathname } = new URL(endpoint)
   const segments = pathname.split('/')

@@ -1,23 +1,25 @@
-/** Who is calling: the port through which a client gets its token, and the two simplest answers. */
+/** The port that authenticates a client's requests, and its two simplest implementations. */
 
-/** Signs requests. Its secrets live in closures, so that printing one shows none. */
+/** Authenticates requests. Implementations keep secrets in closures, so that printing the object does not show them. */
 export interface Auth {
-  /** The headers of a request, such as `X-Auth-Token`; may sign in first. */
+  /** Returns the headers for a request, such as `X-Auth-Token`. May sign in first. */
   headers(signal?: AbortSignal): Promise<Record<string, string>>
   /**
-   * Told when the API answered 401 to `headers`: the next `headers()` must be fresh, and the call is repeated once.
-   * Without it a 401 is final.
+   * Called when the API responded 401 to `headers`. The next `headers()` must return new ones, with which the call is repeated
+   * once. Without this method a 401 is final.
    */
   rejected?(headers: Readonly<Record<string, string>>): void
-  /** The compute endpoint, from the signed-in user's catalogue. With it, `createClient` needs no `endpoint`. */
+  /**
+   * Returns the compute endpoint from the signed-in user's catalogue. With this method, `createClient` needs no `endpoint`.
+   */
   endpoint?(signal?: AbortSignal): Promise<string>
 }
 
 /** The header that carries a token. */
 export const TOKEN_HEADER = 'X-Auth-Token'
 
-/** A token that was made elsewhere, such as the one of a portal's signed-in user. */
+/** Sends a token that the caller already has, such as that of a portal's signed-in user. */
 export const staticToken = (token: string): Auth => ({ headers: async () => ({ [TOKEN_HEADER]: token }) })
 
-/** No token at all, for an API that runs without authentication. */
+/** Sends no token, for an API without authentication. */
 export const noAuth = (): Auth => ({ headers: async () => ({}) })

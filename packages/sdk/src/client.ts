@@ -1,4 +1,4 @@
-/** The client: `at` for a microversion that you know, `negotiate` for the highest that both sides know. */
+/** The client: `at` for a given microversion, `negotiate` for the highest that client and API support. */
 import {
   alive,
   negotiate as askedVersion,
@@ -29,48 +29,48 @@ import { misfit } from './shape.ts'
 import { endpointSource, type SendSigned, signing } from './signed.ts'
 
 export interface ClientOptions extends TransportOptions {
-  /** The compute endpoint, such as `https://cloud.example:8774/v2.1`. Default: what the catalogue of `auth` says. */
+  /** The compute endpoint, such as `https://cloud.example:8774/v2.1`. Default: the endpoint in the catalogue of `auth`. */
   readonly endpoint?: string | undefined
-  /** Who is calling. Default: `noAuth()`. */
+  /** Authenticates the requests. Default: `noAuth()`. */
   readonly auth?: Auth | undefined
 }
 
 /** Bounds of a negotiation. */
 export interface NegotiateOptions<Min extends Microversion = Microversion> extends CallOptions {
-  /** The lowest that will do. Default: the first. */
+  /** The lowest acceptable microversion. Default: the first. */
   readonly min?: Min | undefined
-  /** The highest that is wanted. Default: the latest that this package knows. */
+  /** The highest wanted microversion. Default: the latest that this package supports. */
   readonly max?: Microversion | undefined
 }
 
 export interface Client {
   /**
-   * The operations of one microversion. Nothing is sent yet.
-   * @throws RangeError if this package does not know the microversion
+   * Returns the operations of one microversion, without sending a request.
+   * @throws RangeError if this package does not support the microversion
    */
   at<const V extends Microversion>(microversion: V): ClientAt<V>
   /**
-   * The operations of the highest microversion that both sides know. Asks for the version document once and keeps it.
-   * @throws VersionError if there is none within the bounds
+   * Returns the operations of the highest microversion that client and API support. Fetches the version document once.
+   * @throws VersionError if they have no microversion within the bounds in common
    */
   negotiate(options?: NegotiateOptions): Promise<ClientAt<Microversion>>
   /**
-   * A console of a server, by whichever route the negotiated microversion has. Its `url` carries a short-lived token:
-   * give it to the person it is for, and keep it out of logs.
-   * @throws VersionError if no microversion that both sides know offers `type`; Conflict while the server has none to give
+   * Creates a console of a server, with the route of the negotiated microversion. Its `url` contains a short-lived token: give
+   * it only to its user, and keep it out of logs.
+   * @throws VersionError if no microversion that client and API support has `type`, Conflict while the server has no console
    */
   createConsole<const T extends OpenableConsoleType>(
     serverId: string,
     type: T,
     options?: CallOptions,
   ): Promise<Console<T>>
-  /** What Oriel's API offers beyond Nova's: sessions. Another API answers `NotFound`. */
+  /** The operations of Oriel's extension: sessions. They throw `NotFound` for any other API. */
   readonly oriel: OrielOperations
 }
 
 /**
- * A client of one compute API. It holds no connection, so there is nothing to close.
- * @throws SettingsError if `endpoint` is no http or https address, or is missing and `auth` has no catalogue
+ * Creates a client of one compute API. It keeps no connection, so it need not be closed.
+ * @throws SettingsError if `endpoint` is not an http or https address, or is missing and `auth` has no catalogue
  * @example const { remote_console } = await createClient({ endpoint, auth: staticToken(token) }).at('2.99')
  *   .createRemoteConsole({ server_id, body: { remote_console: { protocol: 'vnc', type: 'novnc' } } })
  */
@@ -95,7 +95,7 @@ export function createClient(options: ClientOptions): Client {
 }
 
 type Call = (name: RouteName, v: Microversion, input: AnyInput, options: CallOptions) => Promise<unknown>
-/** Accepted, and done without more to say. */
+/** The statuses of responses without a body. */
 const NO_BODY: ReadonlySet<number> = new Set([202, 204])
 
 function operationsAt(microversion: Microversion, call: Call): object {
@@ -134,7 +134,7 @@ const orielCalls =
 
 const secretsIn = (token: unknown): string[] => (typeof token === 'string' ? [token] : [])
 
-// A page on another origin sees these headers only if the API exposes them; without them the shape has to do.
+// A page on another origin sees these headers only if the API exposes them. Without them, only the shape is checked.
 function checkVersion(reply: Reply, microversion: Microversion): void {
   const standard = reply.headers.get(STANDARD_HEADER) ?? undefined
   const legacy = reply.headers.get(LEGACY_HEADER) ?? undefined

@@ -1,4 +1,4 @@
-/** A console in one call, whichever route the other side has for it. */
+/** Creates consoles, with the route of the API's microversion. */
 import {
   alive,
   at,
@@ -12,11 +12,11 @@ import {
 import type { CallOptions, ClientAt } from './client-at.ts'
 import { VersionError } from './errors.ts'
 
-/** A console that was created, and where to open it. */
+/** A created console and its access URL. */
 export interface Console<T extends OpenableConsoleType = OpenableConsoleType> {
   readonly protocol: (typeof consoleTypes)[T]['protocol']
   readonly type: T
-  /** The access URL, with a console auth token inside: a secret until it expires. */
+  /** The access URL. It contains a console auth token, so it is a secret until the token expires. */
   readonly url: string
 }
 
@@ -47,7 +47,7 @@ type Create = (input: object, options: CallOptions) => Promise<Record<string, { 
 const creatorAt = (v: Microversion, type: OpenableConsoleType) =>
   creators.find((name) => alive(routes[name], v) && typesOf(routes[name], v).includes(type))
 
-// The body of each is an object around an object with the enumeration `type`.
+// Each body is an object with one member: an object with the enumeration `type`.
 function typesOf({ body }: Route, v: Microversion): readonly unknown[] {
   const [inner] = Object.values((at(body!, v) as Nested).properties)
   const { anyOf = [inner!.properties.type!] } = inner!.properties.type!

@@ -1,22 +1,22 @@
 /**
- * A deadline joined with the caller's own signal, and which of the two ended a wait.
+ * Joins a deadline with the caller's signal, and distinguishes which of the two ended a wait.
  *
- * It is no `AbortSignal.any` of an `AbortSignal.timeout`: that one lasts until the time is up however soon the answer is
- * there, and Node 24 keeps it for ever where it is joined once more. Nor a `using`: not every browser knows that.
+ * `AbortSignal.any` with `AbortSignal.timeout` would keep its timer until the time is up, even after the response, and Node 24
+ * never frees such a signal once it is joined again. Not disposed of by `using`, which some browsers do not support.
  */
 import { ConnectionError } from './errors.ts'
 
 export interface Deadline {
-  /** Aborts when the time is up, when the caller gives up, and when the work has failed. */
+  /** Aborts when the time is up, when the caller aborts, and when the work has failed. */
   readonly signal: AbortSignal
   readonly caller: AbortSignal | undefined
   readonly timeoutMs: number
 }
 
-/** Longer timers fire at once, everywhere. */
+/** Longer timers fire at once, on every platform. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** What `work` gives, under a deadline that begins now. Nothing of the deadline is kept afterwards. */
+/** Runs `work` under a deadline that begins now, and releases the deadline's timer and listener afterwards. */
 export async function withDeadline<T>(
   timeoutMs: number,
   caller: AbortSignal | undefined,
@@ -46,8 +46,8 @@ function follow(caller: AbortSignal, controller: AbortController): () => void {
 }
 
 /**
- * What `work` gives, unless the deadline ends first: then a `ConnectionError`, or the caller's own abort reason.
- * @param peer the origin that is waited for, for the message
+ * Waits for `work`. Throws a `ConnectionError` when the deadline passes first, or the caller's abort reason.
+ * @param peer the server's origin, for the message
  */
 export async function within<T>(limit: Deadline, peer: string, work: Promise<T>): Promise<T> {
   const { promise: ended, reject } = Promise.withResolvers<never>()
@@ -57,7 +57,7 @@ export async function within<T>(limit: Deadline, peer: string, work: Promise<T>)
   try {
     return await Promise.race([work, ended])
   } catch (error) {
-    throw limit.signal.aborted ? endOf(limit, peer) : error // the abort made the work fail, and may be noticed later
+    throw limit.signal.aborted ? endOf(limit, peer) : error // the work may have failed because of the abort
   } finally {
     limit.signal.removeEventListener('abort', end)
   }

@@ -1,15 +1,15 @@
 /**
- * Everything that can go wrong in a call. Messages are made for logs and people: none holds a token, a password or the
- * path and query of an address.
+ * The errors of calls. Their messages are fit for logs and people: they contain no token, no password, and no path or query of
+ * an address.
  */
 import { type faultKeys, readFault } from '@oriel/contract'
 
-/** What every error of this package is. */
+/** The base class of this package's errors. */
 export class OrielError extends Error {
   override readonly name: string = 'OrielError'
 }
 
-/** No answer: the network failed, or the deadline passed. `cause` is the platform's own error without the address. */
+/** Thrown if the network failed or the deadline passed. `cause` is the platform's error without the address. */
 export class ConnectionError extends OrielError {
   override readonly name: string = 'ConnectionError'
   /** `timeout` if the deadline passed first. */
@@ -20,12 +20,12 @@ export class ConnectionError extends OrielError {
   }
 }
 
-/** The other side and this client, or this console type, have no microversion in common. */
+/** Thrown if this client, or the console type, has no microversion in common with the API. */
 export class VersionError extends OrielError {
   override readonly name: string = 'VersionError'
 }
 
-/** The settings do not say how to reach or to sign in to the API. */
+/** Thrown for incomplete or unsupported settings. */
 export class SettingsError extends OrielError {
   override readonly name: string = 'SettingsError'
 }
@@ -33,9 +33,9 @@ export class SettingsError extends OrielError {
 interface Circumstances {
   /** HTTP status. */
   readonly status: number
-  /** The route's name, such as `createRemoteConsole`, or `signIn` for Keystone. */
+  /** The name of the route, such as `createRemoteConsole`, or `signIn` for Keystone. */
   readonly operation: string
-  /** `req-<uuid>`, by which operators find the request in their logs. */
+  /** `req-<uuid>`, with which operators can find the request in their logs. */
   readonly requestId: string | undefined
 }
 
@@ -43,7 +43,7 @@ interface UnusableAnswer extends Circumstances {
   readonly missing?: string | undefined
 }
 
-/** An answer that cannot be used: no JSON, too large, a redirect, another microversion, or a member is missing. */
+/** Thrown for an unusable response: not JSON, too large, a redirect, of another microversion, or with a member missing. */
 export class AnswerError extends OrielError implements Circumstances {
   override readonly name: string = 'AnswerError'
   readonly status: number
@@ -65,15 +65,15 @@ interface FaultDetails extends Circumstances {
   readonly retryAfterSeconds: number | undefined
 }
 
-/** The API refused: its fault, whose `message` is meant for people. Statuses with a meaning have a class of their own. */
+/** Thrown when the API returns a fault, with its `message` for people. Common statuses have subclasses. */
 export class FaultError extends OrielError implements FaultDetails {
   override readonly name: string = 'FaultError'
   readonly status: number
   readonly operation: string
   readonly requestId: string | undefined
-  /** The fault's key, such as `itemNotFound`; `undefined` if the answer had no fault in it. */
+  /** The fault's key, such as `itemNotFound`. `undefined` if the response contains no fault. */
   readonly key: string | undefined
-  /** When to ask again, from `Retry-After`, in seconds from now. */
+  /** Seconds to wait before a retry, from `Retry-After`. */
   readonly retryAfterSeconds: number | undefined
   constructor(message: string, { status, operation, requestId, key, retryAfterSeconds }: FaultDetails) {
     super(message)
@@ -89,7 +89,7 @@ export class FaultError extends OrielError implements FaultDetails {
 export class BadRequest extends FaultError {
   override readonly name: string = 'BadRequest'
 }
-/** 401: the token is missing, wrong or expired, or Keystone refused the credentials. */
+/** 401: the token is missing, invalid or expired, or Keystone refused the credentials. */
 export class Unauthorized extends FaultError {
   override readonly name: string = 'Unauthorized'
 }
@@ -97,7 +97,7 @@ export class Unauthorized extends FaultError {
 export class Forbidden extends FaultError {
   override readonly name: string = 'Forbidden'
 }
-/** 404: no such server, token or route. */
+/** 404: the server, token or route does not exist. */
 export class NotFound extends FaultError {
   override readonly name: string = 'NotFound'
 }
@@ -125,7 +125,7 @@ export class UnsupportedMediaType extends FaultError {
 export class TooManyRequests extends FaultError {
   override readonly name: string = 'TooManyRequests'
 }
-/** 500 and above: the API or what stands before it failed. */
+/** 500 and above: the API or a proxy in front of it failed. */
 export class ServerFault extends FaultError {
   override readonly name: string = 'ServerFault'
 }
@@ -153,17 +153,17 @@ const classes = {
   503: ServiceUnavailable,
 } as const satisfies Record<keyof typeof faultKeys | 406, typeof FaultError>
 
-/** What an answer is judged by. */
+/** A response, and the request's operation and secrets. */
 export interface Reply {
   readonly operation: string
   readonly status: number
   readonly headers: Headers
   readonly text: string
-  /** Values that were sent and must not come back in a message. */
+  /** Values of the request that must not appear in a message. */
   readonly secrets: readonly string[]
 }
 
-/** The error that an answer with a status of 400 or more is. */
+/** Returns the error for a response with a status of 400 or more. */
 export function faultOf(reply: Reply): FaultError {
   const fault = readFault(parsed(reply.text))
   const message = masked(plain(fault?.detail.message ?? ''), reply.secrets)
@@ -174,14 +174,14 @@ export function faultOf(reply: Reply): FaultError {
   })
 }
 
-/** Status, operation and request id of an answer. */
+/** Returns the status, operation and request id of a response. */
 export const circumstances = ({ status, operation, headers }: Reply): Circumstances => ({
   status,
   operation,
   requestId: headers.get('x-openstack-request-id') ?? headers.get('x-compute-request-id') ?? undefined,
 })
 
-/** `text` with every one of `secrets` blotted out, but for those so short that they are part of ordinary words. */
+/** Masks each of `secrets` in `text`, except for those so short that they are part of ordinary words. */
 export const masked = (text: string, secrets: readonly string[]) =>
   secrets.reduce((rest, secret) => (secret.length < 4 ? rest : rest.replaceAll(secret, '***')), text)
 
@@ -198,7 +198,7 @@ function parsed(text: string): unknown {
   }
 }
 
-// Pages of WebOb bring markup and line breaks along.
+// Removes markup and line breaks, which WebOb's pages contain.
 const plain = (message: string) =>
   message
     .replace(/<[^>]*>/g, ' ')

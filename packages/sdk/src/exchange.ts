@@ -1,26 +1,26 @@
-/** One HTTP exchange over `fetch`: with a deadline, a limit to the answer, no redirects, and errors without addresses. */
+/** HTTP exchanges over `fetch`, with a deadline, a size limit, no redirects, and errors without addresses. */
 import { type Deadline, within } from './deadline.ts'
 import { AnswerError, ConnectionError, circumstances, faultOf, masked, type Reply } from './errors.ts'
 
-/** The part of the platform's `fetch` that is needed, so that another one can stand in for it. */
+/** The part of the platform's `fetch` that the client uses, so that callers can replace it. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
-/** How exchanges are made: given once, when a client or a sign-in is set up. */
+/** The settings of exchanges, with all defaults filled in. */
 export interface Transport {
   readonly fetch: Fetch
   readonly maxResponseBytes: number
   readonly userAgent: string | undefined
 }
 
-/** How exchanges are made, as people give it. */
+/** The settings of exchanges. */
 export interface TransportOptions {
-  /** In place of the platform's `fetch`. */
+  /** Replaces the platform's `fetch`. */
   readonly fetch?: Fetch | undefined
   /** Deadline of a call, sign-in included, in milliseconds. Default: 30,000. */
   readonly timeoutMs?: number | undefined
-  /** Longest answer that is read, in bytes. Default: 8 MiB. */
+  /** The largest response, in bytes. Default: 8 MiB. */
   readonly maxResponseBytes?: number | undefined
-  /** `User-Agent`. Default: the platform's own; browsers keep theirs. */
+  /** The `User-Agent`, which browsers ignore. Default: the platform's. */
   readonly userAgent?: string | undefined
 }
 
@@ -35,7 +35,7 @@ export interface Request {
 
 export const DEFAULT_TIMEOUT_MS = 30_000
 
-/** A transport with the defaults filled in. The platform's `fetch` is looked up at each call, as pages may replace it. */
+/** Fills in the defaults. Looks the platform's `fetch` up at each call, since pages may replace it. */
 export const transport = ({ fetch, maxResponseBytes, userAgent }: TransportOptions): Transport => ({
   fetch: fetch ?? ((url, init) => globalThis.fetch(url, init)),
   maxResponseBytes: maxResponseBytes ?? 8 * 1024 * 1024,
@@ -43,8 +43,8 @@ export const transport = ({ fetch, maxResponseBytes, userAgent }: TransportOptio
 })
 
 /**
- * The answer to `request`, whatever its status.
- * @throws ConnectionError if there is none, AnswerError if it is too long or leads elsewhere, the caller's abort reason
+ * Sends `request` and returns the response, whatever its status.
+ * @throws ConnectionError if it fails, AnswerError for a response that is too long or a redirect, the caller's abort reason
  */
 export async function exchange(via: Transport, request: Request, limit: Deadline): Promise<Reply> {
   const { origin } = new URL(request.url)
@@ -57,8 +57,8 @@ export async function exchange(via: Transport, request: Request, limit: Deadline
 }
 
 /**
- * The JSON of a good answer.
- * @throws FaultError for a status of 400 or more, AnswerError for any other than 2xx and for what is not JSON
+ * Returns the JSON of a 2xx response.
+ * @throws FaultError for a status of 400 or more, AnswerError for other statuses and if the body is not JSON
  */
 export function jsonOf(reply: Reply): unknown {
   if (reply.status >= 400) throw faultOf(reply)
@@ -68,12 +68,12 @@ export function jsonOf(reply: Reply): unknown {
   try {
     return JSON.parse(reply.text)
   } catch {
-    // The parser's own message quotes the answer, which may hold a token.
+    // The parser's message quotes the response, which may contain a token.
     throw new AnswerError('the answer is not JSON', circumstances(reply))
   }
 }
 
-/** A server may close a kept connection just when it is used again; what changes nothing is then asked once more. */
+/** Retries an idempotent request once, since the server may close a kept-alive connection just when it is used again. */
 async function send(via: Transport, request: Request, limit: Deadline): Promise<Response> {
   const ask = () => via.fetch(request.url, init(via, request, limit))
   if (request.method !== 'GET') return ask()
@@ -85,7 +85,7 @@ async function send(via: Transport, request: Request, limit: Deadline): Promise<
   }
 }
 
-/** Node's `fetch` has the code in its cause, Bun's in the error itself; browsers ask again by themselves. */
+/** Node's `fetch` has the code in its cause, Bun's in the error itself. Browsers retry by themselves. */
 const wasClosed = (error: unknown): boolean => {
   const { code, cause } = error as Partial<NodeFault>
   return CLOSED.has(code ?? (cause as Partial<NodeFault> | undefined)?.code ?? '')
@@ -96,7 +96,7 @@ function init({ userAgent }: Transport, { method, headers, body }: Request, { si
   return {
     method,
     signal,
-    redirect: 'manual', // following one would carry the token to whatever host it names
+    redirect: 'manual', // a redirect could send the token to another host
     headers: {
       Accept: 'application/json',
       ...(body !== undefined && { 'Content-Type': 'application/json' }),
@@ -107,7 +107,7 @@ function init({ userAgent }: Transport, { method, headers, body }: Request, { si
   }
 }
 
-// A browser shows a redirect that is not followed as status 0.
+// Browsers return a redirect that is not followed as status 0.
 const leadsElsewhere = ({ status, type }: Response) =>
   type === 'opaqueredirect' || [301, 302, 303, 307, 308].includes(status)
 
@@ -123,7 +123,7 @@ async function reach<T>(origin: string, request: Request, work: Promise<T>): Pro
 
 const reasonOf = (error: Error): string => (error.cause instanceof Error ? reasonOf(error.cause) : error.message)
 
-// Deno and Bun put the whole address into their errors, and with it the console auth token.
+// Deno's and Bun's errors contain the full address, and with it the console auth token.
 function withoutAddress(error: unknown, request: Request, depth = 0): Error {
   const { name = 'Error', message = String(error), code, cause } = (error ?? {}) as Partial<NodeFault>
   const { origin } = new URL(request.url)
@@ -144,7 +144,7 @@ async function readText(response: Response, maxBytes: number, reply: Reply): Pro
     if (done) return text + decoder.decode()
     bytes += value.byteLength
     if (bytes > maxBytes) {
-      reader.cancel().catch(() => {}) // the rest is not needed
+      reader.cancel().catch(() => {})
       throw new AnswerError(`the answer is longer than ${maxBytes} bytes`, circumstances(reply))
     }
     text += decoder.decode(value, { stream: true })

@@ -1,4 +1,4 @@
-/** The client of Nova's Server Consoles API: its types follow the microversion. Runs wherever there is `fetch`. */
+/** A client of Nova's Server Consoles API, with types by microversion. Needs only `fetch`. */
 export type {
   AdmittedConsole,
   ConnectInfo,

@@ -1,6 +1,6 @@
 /**
- * Sign-in at Keystone v3, OpenStack's identity service (Identity API v3, `POST /v3/auth/tokens`), and the catalogue that
- * its answer brings. One sign-in serves all calls until shortly before its token expires.
+ * Signs in at Keystone, OpenStack's identity service (Identity API v3, `POST /v3/auth/tokens`), and reads the catalogue in the
+ * response. One sign-in serves all calls until shortly before its token expires.
  */
 import { httpAddress } from './address.ts'
 import { type Auth, TOKEN_HEADER } from './auth.ts'
@@ -9,21 +9,21 @@ import { AnswerError, circumstances, type Reply, SettingsError } from './errors.
 import { DEFAULT_TIMEOUT_MS, exchange, jsonOf, type TransportOptions, transport } from './exchange.ts'
 import { misfit } from './shape.ts'
 
-/** The three addresses that a catalogue has for each service. */
+/** The three endpoints that a catalogue has for each service. */
 export type Interface = 'public' | 'internal' | 'admin'
 
 export interface KeystoneOptions extends TransportOptions {
   /** Keystone's address, with or without `/v3`. */
   readonly authUrl: string
-  /** Region whose compute endpoint is used. Default: the first that the catalogue names. */
+  /** The region of the compute endpoint. Default: the first in the catalogue. */
   readonly region?: string | undefined
   /** Default: `public`. */
   readonly interface?: Interface | undefined
 }
 
 /**
- * What the token is for: a project by id, or by name and domain; or the whole system; or a trust, which brings its own
- * project. A name's domain is `default` by default.
+ * The token's scope: a project by id, or by name and domain (default: `default`), or the whole system, or a trust, which has
+ * its own project.
  */
 export interface Scope {
   readonly projectId?: string | undefined
@@ -31,11 +31,11 @@ export interface Scope {
   readonly projectDomainId?: string | undefined
   readonly projectDomainName?: string | undefined
   readonly systemScope?: 'all' | undefined
-  /** A trust (Keystone's OS-TRUST extension), by which another user lends roles in a project to this one. */
+  /** A trust (Keystone's OS-TRUST extension), by which another user delegates roles in a project to this one. */
   readonly trustId?: string | undefined
 }
 
-/** A user by id, or by name and domain, which is `default` by default. */
+/** A user by id, or by name and domain (default: `default`). */
 export interface User {
   readonly userId?: string | undefined
   readonly username?: string | undefined
@@ -45,13 +45,13 @@ export interface User {
 
 export type KeystonePasswordOptions = KeystoneOptions & Scope & User & { readonly password: string }
 export type KeystoneTokenOptions = KeystoneOptions & Scope & { readonly token: string }
-/** By `id`, or by `name` and its user. The scope is the credential's own. */
+/** The credential by `id`, or by `name` and its user. The credential determines the scope. */
 export type ApplicationCredentialOptions = KeystoneOptions &
   User & { readonly id?: string | undefined; readonly name?: string | undefined; readonly secret: string }
 
 /**
  * Signs in with a user's password.
- * @throws SettingsError at once if no user is named; calls throw Unauthorized if Keystone refuses
+ * @throws SettingsError if the options contain no user. Calls throw Unauthorized if Keystone refuses the password.
  */
 export function keystonePassword(options: KeystonePasswordOptions): Auth {
   const { password } = options
@@ -59,13 +59,13 @@ export function keystonePassword(options: KeystonePasswordOptions): Auth {
   return keystone(options, { identity, ...scopeOf(options) }, password)
 }
 
-/** Exchanges a Keystone token for one of the given scope, with its catalogue. It cannot outlive the token it is made of. */
+/** Exchanges a Keystone token for one of the given scope, with its catalogue. The new token expires with the old one. */
 export function keystoneToken(options: KeystoneTokenOptions): Auth {
   const { token } = options
   return keystone(options, { identity: { methods: ['token'], token: { id: token } }, ...scopeOf(options) }, token)
 }
 
-/** Signs in with an application credential, the way that suits programs: it can be limited and revoked by itself. */
+/** Signs in with an application credential. Recommended for programs: it can be restricted and revoked separately. */
 export function applicationCredential(options: ApplicationCredentialOptions): Auth {
   const { id, name, secret } = options
   if (!id && !name) throw new SettingsError('An application credential needs its id, or its name and user')
@@ -109,13 +109,13 @@ function keystone(options: KeystoneOptions, auth: object, secret: string): Auth 
   return {
     headers: async (signal) => ({ [TOKEN_HEADER]: (await current(signal)).token }),
     endpoint: async (signal) => computeEndpoint((await current(signal)).catalog, options),
-    // Others may have signed in afresh since: only the refused token is dropped.
+    // Drops only the refused token: a concurrent call may already have signed in again.
     rejected: (headers) => {
       if (session?.token === headers[TOKEN_HEADER]) session = undefined
     },
   }
 
-  // Shared by all who wait, so it ends with its own deadline and not when one of them gives up.
+  // Concurrent calls share this sign-in, so it obeys only its own deadline, not the signal of one caller.
   async function signIn(limit: Deadline): Promise<Session> {
     const request = { operation: OPERATION, method: 'POST', url, headers: {}, body: { auth }, secrets: [secret] }
     session = sessionOf(await exchange(via, request, limit))
@@ -149,7 +149,7 @@ function sessionOf(reply: Reply): Session {
   return { token: token!, renewAtMs: renewAtMs(body.expires_at, body.issued_at), catalog: body.catalog }
 }
 
-// By the token's life time and not by its dates, as Keystone's clock may differ from ours.
+// Computed from the token's lifetime and not from its dates, since Keystone's clock may differ from ours.
 function renewAtMs(expiresAt: string, issuedAt: string | undefined): number {
   const nowMs = Date.now()
   const lifeMs = Date.parse(expiresAt) - (issuedAt === undefined ? nowMs : Date.parse(issuedAt))
@@ -175,7 +175,7 @@ function noEndpoint(endpoints: readonly Endpoint[], region = '(any)', face = 'pu
   )
 }
 
-// `misfit` looks at no items of lists.
+// `misfit` does not check the items of lists.
 const isComputeService = (service: unknown): service is { readonly endpoints: readonly unknown[] } =>
   isRecord(service) && service.type === 'compute' && Array.isArray(service.endpoints)
 

@@ -1,6 +1,6 @@
 /**
- * Settings as every OpenStack client finds them: `clouds.yaml`, `secure.yaml` and `OS_*` variables. For Node, Deno and
- * Bun; the main entry reads no files.
+ * Reads the settings of OpenStack clients: `clouds.yaml`, `secure.yaml` and `OS_*` variables. For Node, Deno and Bun; the main
+ * entry reads no files.
  */
 export { explainedFetch } from './node/explained-fetch.ts'
 export type { Environment } from './node/folders.ts'

@@ -1,4 +1,4 @@
-/** Oriel's own extension of the API: sessions, for proxies that open them and people who list and end them. */
+/** Oriel's extension of the API: sessions, for proxies that open them and people who list and end them. */
 import {
   EXTENSION_PATH,
   type ExtensionBody,
@@ -13,23 +13,23 @@ import {
 import { versionRoot } from './address.ts'
 import type { AnyInput, CallOptions } from './client-at.ts'
 
-/** The operations of the extension, by the names of the contract's routes. An API that is not Oriel answers 404. */
+/** The operations of the extension, by the names of the contract's routes. Any other API than Oriel's responds 404. */
 export type OrielOperations = { readonly [Name in ExtensionRouteName]: OrielOperation<Name> }
 
-/** One operation. Its input may be left out where no member of it is needed. */
+/** One operation. Its input is optional if it has no required member. */
 export type OrielOperation<Name extends ExtensionRouteName> = (
   ...parameters: object extends OrielInput<Name>
     ? [input?: OrielInput<Name>, options?: CallOptions]
     : [input: OrielInput<Name>, options?: CallOptions]
 ) => Promise<ExtensionResponse<Name>>
 
-/** What an operation takes: path parameters by name, the body where there is one, the query where there is one. */
+/** The input of an operation: path parameters by name, and the body and the query of routes that have them. */
 export type OrielInput<Name extends ExtensionRouteName> = {
   readonly [K in PathParameter<ExtensionRoutes[Name]['path']>]: string
 } & (ExtensionRoutes[Name] extends { body: unknown } ? { readonly body: ExtensionBody<Name> } : unknown) &
   (ExtensionRoutes[Name] extends { query: unknown } ? { readonly query?: ExtensionQuery<Name> } : unknown)
 
-/** The operations, each of which is a `call`. */
+/** Creates the operations, each of which calls `call`. */
 export function orielOperations(
   call: (name: ExtensionRouteName, route: ExtensionRoute, input: AnyInput, options: CallOptions) => Promise<unknown>,
 ): OrielOperations {
@@ -40,5 +40,5 @@ export function orielOperations(
   return Object.fromEntries(operations)
 }
 
-/** Where the extension stands: beside the compute API, at whose endpoint the client was given. */
+/** Returns the base URL of the extension, which is next to the compute API with this endpoint. */
 export const extensionUrl = (endpoint: string): string => versionRoot(endpoint, false) + EXTENSION_PATH

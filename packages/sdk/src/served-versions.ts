@@ -1,4 +1,4 @@
-/** Which microversions the other side serves, asked once and kept, and the highest that both sides know. */
+/** Fetches the API's range of microversions once, and finds the highest that both sides support. */
 import {
   API_VERSION,
   at,
@@ -16,24 +16,24 @@ import { exchange, jsonOf, type Transport } from './exchange.ts'
 import { misfit } from './shape.ts'
 import type { EndpointOf } from './signed.ts'
 
-/** The microversions that the other side serves. */
+/** The API's range of microversions. */
 interface Range {
   readonly min: string
   readonly max: string
 }
 
-/** What is known of the other side. */
+/** The microversions of an API. */
 export interface ServedVersions {
   /**
-   * The highest microversion within the bounds that both sides know.
-   * @throws VersionError if there is none
+   * Returns the highest microversion within the bounds that client and API support.
+   * @throws VersionError if they have none in common
    */
   highest(min: Microversion, max: Microversion, signal: AbortSignal | undefined): Promise<Microversion>
-  /** The other side was upgraded or replaced: it is asked anew. */
+  /** Call it when the API was upgraded or replaced: the next call fetches the range again. */
   forget(): void
 }
 
-/** Asks at the endpoint, when it is first needed. */
+/** Creates a cache, which fetches the range when it is first used. */
 export function servedVersions(via: Transport, endpointOf: EndpointOf, timeoutMs: number): ServedVersions {
   let range: Promise<Range> | undefined
   return {
@@ -55,9 +55,9 @@ export function servedVersions(via: Transport, endpointOf: EndpointOf, timeoutMs
     return range
   }
 
-  // Without token and version headers: the document is open to all, and is about to tell which versions there are.
+  // Sends no token and no version: the document needs no authentication, and the supported versions are not known yet.
   async function fetchRange(limit: Deadline): Promise<Range> {
-    // Older catalogues end in the project's id, below which there is no version document.
+    // In older catalogues the endpoint ends in the project's id, below which there is no version document.
     const url = `${versionRoot(await endpointOf(limit), true)}/`
     return rangeOf(
       await exchange(via, { operation: 'showVersion', method: 'GET', url, headers: {}, secrets: [] }, limit),

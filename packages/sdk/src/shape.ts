@@ -1,9 +1,9 @@
 /**
- * A light look at an answer: are the members that its type promises there, and of the right kind? Formats, literals and
- * the items of lists are not looked at: one odd server, such as one in a cell that is down, must not hide the others.
+ * Checks that a response has the required members of its type, each of the right JSON type. Ignores formats, literals and the
+ * items of lists: one incomplete server, such as one in a cell that is down, must not hide the others.
  */
 
-/** The path and need of the first member that is missing or of another kind; `undefined` if the answer fits. */
+/** Returns the path and expected type of the first member that is missing or of another type, or else `undefined`. */
 export function misfit(schema: object, value: unknown, path = ''): string | undefined {
   const { type, const: literal, anyOf, properties, required = [] } = schema as Schema
   if (anyOf) return anyOf.some((member) => misfit(member, value, path) === undefined) ? undefined : lacks(path)

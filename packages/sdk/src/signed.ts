@@ -1,26 +1,28 @@
-/** Calls that say who is asking: at the endpoint that was given or found, and once more where the sign-in had ended. */
+/** Authenticates and sends calls, and repeats them after an expired sign-in. */
 import { httpAddress } from './address.ts'
 import type { Auth } from './auth.ts'
 import { type Deadline, withDeadline, within } from './deadline.ts'
 import { type Reply, SettingsError } from './errors.ts'
 import { exchange, type Request, type Transport } from './exchange.ts'
 
-/** A request as its route and its input make it. */
+/** A request without authentication and endpoint. */
 export type Unsigned = Omit<Request, 'url'> & {
   readonly path: string
-  /** From the endpoint to what `path` is below. Default: the endpoint itself. */
+  /** Returns the prefix of `path` for an endpoint. Default: the endpoint itself. */
   readonly base?: (endpoint: string) => string
 }
 
-/** Where the API is, which a sign-in may have to tell first. */
+/** Returns the API's endpoint. May sign in first, to get the catalogue. */
 export type EndpointOf = (limit: Deadline) => Promise<string>
 
-/** Gives the answer to a call, whatever its status. */
+/** Sends a call and returns the response, whatever its status. */
 export type SendSigned = (unsigned: Unsigned, signal: AbortSignal | undefined) => Promise<Reply>
 
 const identity = <T>(limit: Deadline, work: Promise<T>): Promise<T> => within(limit, 'The identity service', work)
 
-/** Sends calls, each under one deadline with its sign-in. A 401 is asked again, where `auth` can sign in anew. */
+/**
+ * Creates a function that sends calls, each under one deadline with its sign-in. Retries a 401 if `auth` can sign in again.
+ */
 export function signing(via: Transport, auth: Auth, endpointOf: EndpointOf, timeoutMs: number): SendSigned {
   return (unsigned, signal) =>
     withDeadline(timeoutMs, signal, async (limit) => {
@@ -39,7 +41,7 @@ export function signing(via: Transport, auth: Auth, endpointOf: EndpointOf, time
   }
 }
 
-/** The endpoint that was given, or the one in the catalogue of `auth`. @throws SettingsError where there is neither */
+/** Uses `endpoint`, or else the catalogue of `auth`. @throws SettingsError if both are missing. */
 export function endpointSource(endpoint: string | undefined, auth: Auth): EndpointOf {
   if (endpoint !== undefined) {
     const given = httpAddress('The endpoint', endpoint)

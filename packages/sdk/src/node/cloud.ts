@@ -1,4 +1,4 @@
-/** One cloud, as `clouds.yaml` and the `OS_*` variables describe it, and the client options that it means. */
+/** Converts a cloud of `clouds.yaml`, or of `OS_*` variables, to the options of the client. */
 import { type Auth, noAuth, staticToken } from '../auth.ts'
 import type { ClientOptions } from '../client.ts'
 import { SettingsError } from '../errors.ts'
@@ -13,7 +13,7 @@ import { explainedFetch } from './explained-fetch.ts'
 import { home } from './folders.ts'
 import { TRUST_INSTEAD, trustingFetch } from './trusting-fetch.ts'
 
-/** The wire names of openstacksdk. Every value is text; `auth` may hold the same names, and wins. */
+/** A cloud with openstacksdk's key names. All values are text. Keys in `auth` take precedence over the same keys here. */
 export interface Cloud {
   readonly auth?: Cloud
   readonly regions?: readonly (string | { readonly name?: string })[]
@@ -21,8 +21,8 @@ export interface Cloud {
 }
 
 /**
- * The options of `createClient` that `cloud` means.
- * @throws SettingsError for what is missing or not supported
+ * Returns the options of `createClient` for `cloud`.
+ * @throws SettingsError for missing or unsupported settings
  */
 export function optionsOf(cloud: Cloud): ClientOptions {
   if (/^(false|no|off|0)$/i.test(text(cloud, 'verify') ?? '')) {
@@ -37,7 +37,7 @@ export function optionsOf(cloud: Cloud): ClientOptions {
 
 type Values = Readonly<Record<string, unknown>>
 
-/** Keys of `auth` that are read; any other key is an error. */
+/** The supported keys of `auth`; any other key is an error. */
 const AUTH_KEYS: ReadonlySet<string> = new Set([
   ...['auth_url', 'username', 'user_name', 'user_id', 'password', 'token', 'endpoint', 'trust_id', 'system_scope'],
   ...['user_domain_id', 'user_domain_name', 'project_domain_id', 'project_domain_name'],
@@ -46,7 +46,7 @@ const AUTH_KEYS: ReadonlySet<string> = new Set([
   ...['application_credential_id', 'application_credential_name', 'application_credential_secret'],
 ])
 
-/** Why each of these keys, which change a sign-in, is refused. An openrc file may set them too. */
+/** Keys that would change the sign-in and are not supported, with the reason. An openrc file may also set them. */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
   passcode: 'passcode is not supported: sign in with an application credential instead',
   domain_id: 'domain_id scopes to a domain, which has no consoles: give a project',

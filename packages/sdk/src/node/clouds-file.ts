@@ -1,4 +1,4 @@
-/** One cloud out of `clouds.yaml`, completed by `secure.yaml` (secrets) and `clouds-public.yaml` (what a provider's clouds share). */
+/** Reads a cloud from `clouds.yaml`, `secure.yaml` (secrets) and `clouds-public.yaml` (the profiles of providers). */
 import { dirname, join } from 'node:path'
 import { parse } from 'yaml'
 import { SettingsError } from '../errors.ts'
@@ -12,7 +12,7 @@ interface Wanted {
   readonly env: Environment
 }
 
-/** @throws SettingsError if there is no file, it is no YAML, or it has no such cloud */
+/** @throws SettingsError if the file does not exist, is not YAML, or does not contain the cloud */
 export function readCloud({ cloud, file, env }: Wanted): Cloud {
   const given = file ?? env.OS_CLIENT_CONFIG_FILE
   const clouds = given ? read(given) : first('clouds', folders(env))
@@ -45,11 +45,11 @@ function read(path: string): Found | undefined {
   const source = contentOf(path)
   if (source === undefined) return undefined
   try {
-    // Failsafe: every value stays the text that was written, so that 0123 is a password and not a number.
+    // The failsafe schema keeps every value as text, so that 0123 is a password and not a number.
     return { path, content: parse(source, { schema: 'failsafe', merge: true, prettyErrors: false }) }
   } catch (error) {
     const { code, linePos } = error as { code?: string; linePos?: readonly { readonly line: number }[] }
-    // The parser's own message quotes the file, which may hold a password.
+    // The parser's message quotes the file, which may contain a password.
     throw new SettingsError(
       `${path} is not valid YAML: ${code ?? 'error'}${linePos ? ` in line ${linePos[0]?.line}` : ''}`,
     )
@@ -86,7 +86,7 @@ function profileOf({ profile, cloud }: Cloud, content: unknown): unknown {
 const isTree = (value: unknown): value is Tree => typeof value === 'object' && value !== null && !Array.isArray(value)
 const cloudsOf = (content: unknown, key: string): Tree => (isTree(content) && isTree(content[key]) ? content[key] : {})
 
-/** `more` over `base`, member by member. */
+/** Merges `more` over `base`, member by member. */
 function merged(base: unknown, more: unknown): unknown {
   if (!isTree(base) || !isTree(more)) return more ?? base
   const members = Object.entries(more).map(([name, value]) => [name, merged(base[name], value)] as const)

@@ -1,11 +1,14 @@
-/** A `fetch` whose errors say that an address has the wrong scheme, where TLS and HTTP report only a parse error. */
+/** Explains an address with the wrong scheme, for which TLS and HTTP only report a parse error. */
 import { wrongScheme } from '@oriel/contract'
 import type { Fetch } from '../exchange.ts'
 
 /** The page with which a TLS server answers plain HTTP is short. */
 const MAX_PAGE_BYTES = 16_384
 
-/** Wraps `fetch`: an `http` address of a TLS server, or the reverse, rejects with an Error that says which scheme to write. */
+/**
+ * Wraps `fetch`. For an `http` address of a TLS server, or the reverse, it rejects with an Error that names the right
+ * scheme.
+ */
 export function explainedFetch(fetch: Fetch): Fetch {
   return async (url, init) => {
     const response = await explained(url, fetch(url, init))
@@ -24,7 +27,7 @@ async function explained(url: string, answer: Promise<Response>): Promise<Respon
   }
 }
 
-/** Reads the beginning of a 400 that is a page. The answer itself can still be read. */
+/** Reads the beginning of a 400 that is a page, from a clone of the response. */
 async function pageOf(response: Response): Promise<string> {
   const isPage = response.status === 400 && !/json/i.test(response.headers.get('content-type') ?? '')
   const reader = isPage ? response.clone().body?.getReader() : undefined
@@ -36,11 +39,11 @@ async function pageOf(response: Response): Promise<string> {
     chunks.push(value)
     bytes += value.byteLength
   }
-  reader?.cancel().catch(() => {}) // the rest is not needed
+  reader?.cancel().catch(() => {})
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** The code by which callers recognise a kept connection that the server has closed. */
+/** The code by which callers recognise a kept-alive connection that the server has closed. */
 function codeOf(error: unknown): unknown {
   const { code, cause } = (error ?? {}) as { readonly code?: unknown; readonly cause?: { readonly code?: unknown } }
   return code ?? cause?.code

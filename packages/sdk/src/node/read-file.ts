@@ -1,14 +1,14 @@
-/** Reading the files that settings name. */
+/** Reads the files that settings name. */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { SettingsError } from '../errors.ts'
 
-/** No `clouds.yaml` and no bundle of CAs comes near it; a device such as `/dev/zero` never ends. */
+/** Far more than any `clouds.yaml` or CA bundle has; a device such as `/dev/zero` never ends. */
 const MAX_FILE_MIB = 16
 const CHUNK_BYTES = 65_536
 
 /**
- * Reads a file, up to 16 MiB of it. Pipes and files in `/proc` are read as well: their size is not looked at.
- * @throws the system's error; SettingsError for more than 16 MiB, as soon as so much was read
+ * Reads a file of at most 16 MiB. Ignores the file's reported size, since pipes and files in `/proc` have none.
+ * @throws the system's error; SettingsError once more than 16 MiB were read
  */
 export function readSettingsFile(path: string): Buffer {
   const fd = openSync(path, 'r')

@@ -1,4 +1,4 @@
-/** `fromClouds` and `fromEnvironment`: from files and variables to the options of `createClient`. */
+/** `fromClouds` and `fromEnvironment`, which read the options of `createClient` from files and variables. */
 import type { ClientOptions } from '../client.ts'
 import { SettingsError } from '../errors.ts'
 import { type Cloud, optionsOf } from './cloud.ts'
@@ -7,7 +7,7 @@ import type { Environment } from './folders.ts'
 import { TRUST_INSTEAD } from './trusting-fetch.ts'
 
 export interface CloudsOptions {
-  /** Which cloud. Default: `OS_CLOUD`, else `openstack`, else the only one that the file has. */
+  /** The cloud's name. Default: `OS_CLOUD`, else `openstack`, else the only cloud in the file. */
   readonly cloud?: string | undefined
   /**
    * Default: `OS_CLIENT_CONFIG_FILE`, else the first `clouds.yaml` (or `.yml`, `.json`) in the working directory,
@@ -19,9 +19,9 @@ export interface CloudsOptions {
 }
 
 /**
- * The options of `createClient` for a cloud of `clouds.yaml`. `secure.yaml` and `clouds-public.yaml` beside it, or in the
- * same folders, are merged in; `OS_REGION_NAME` and `OS_INTERFACE` win over the file.
- * @throws SettingsError if there is no such file or cloud, or it asks for what is not supported, such as `verify: false`
+ * Returns the options of `createClient` for a cloud of `clouds.yaml`. Merges `secure.yaml` and `clouds-public.yaml` from its
+ * folder, or from the default ones. `OS_REGION_NAME` and `OS_INTERFACE` override the file.
+ * @throws SettingsError if the file or cloud does not exist, or for unsupported settings, such as `verify: false`
  * @example const client = createClient(fromClouds({ cloud: 'prod' }))
  */
 export function fromClouds({ cloud, file, env = process.env }: CloudsOptions = {}): ClientOptions {
@@ -31,8 +31,8 @@ export function fromClouds({ cloud, file, env = process.env }: CloudsOptions = {
 }
 
 /**
- * The options of `createClient` for the `OS_*` variables that an openrc file sets, or for `OS_CLOUD`.
- * @throws SettingsError if they name no cloud, or what is not supported, such as `OS_INSECURE`
+ * Returns the options of `createClient` for the `OS_*` variables of an openrc file, or for `OS_CLOUD`.
+ * @throws SettingsError if they name no cloud, or for unsupported settings, such as `OS_INSECURE`
  * @example const client = createClient(fromEnvironment())
  */
 export function fromEnvironment(env: Environment = process.env): ClientOptions {
@@ -42,7 +42,7 @@ export function fromEnvironment(env: Environment = process.env): ClientOptions {
 
 const insecure = (value = '') => !/^(|0|false|no|off)$/i.test(value.trim())
 
-// `OS_AUTH_URL` is `auth_url`: the variables have the names of the file, in capitals.
+// The variables have the names of the file's keys in upper case: `OS_AUTH_URL` is `auth_url`.
 function variables(env: Environment): Cloud {
   const given = Object.entries(env).flatMap(([name, value]) =>
     name.startsWith('OS_') && value ? [[name.slice(3).toLowerCase(), value] as const] : [],

@@ -1,4 +1,4 @@
-/** A `fetch` over `node:https` for clouds whose certificates are signed by an own authority. */
+/** A `fetch` over `node:https`, for clouds with a private CA. */
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent, request as httpsRequest } from 'node:https'
 import { Readable } from 'node:stream'
@@ -7,31 +7,31 @@ import { SettingsError } from '../errors.ts'
 import type { Fetch } from '../exchange.ts'
 import { readSettingsFile } from './read-file.ts'
 
-/** What to do in place of switching certificate checks off, for the messages that refuse to. */
+/** The remedy in messages that refuse to turn certificate verification off. */
 export const TRUST_INSTEAD =
   "Certificates are always checked: name the cloud's authority with cacert, OS_CACERT or NODE_EXTRA_CA_CERTS."
 
-/** PEM files, and PEM text. */
+/** The CAs, and the client certificate. */
 export interface Trust {
-  /** Certificate authorities, trusted in place of the platform's. An intermediate one needs no root beside it. */
+  /** A PEM file of CAs to trust instead of the platform's. An intermediate CA is trusted without its root. */
   readonly caFile?: string | undefined
-  /** The same as text; wins over `caFile`. */
+  /** The same as PEM text. Takes precedence over `caFile`. */
   readonly ca?: string | undefined
-  /** Client certificate, with its chain, for clouds that ask for one. */
+  /** A PEM file of the client certificate with its chain, for clouds that require one. */
   readonly certFile?: string | undefined
-  /** Private key of the client certificate. Default: `certFile` holds it too. */
+  /** A PEM file of the client certificate's private key. Default: `certFile`. */
   readonly keyFile?: string | undefined
 }
 
 /**
- * A `fetch` that trusts the authorities of `caFile` or `ca`. Certificates and host names are always checked. It is made for the
- * requests of this package: bodies are strings, redirects are not followed. `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`
- * take effect as for Node's own `fetch`: with `NODE_USE_ENV_PROXY=1` or `--use-env-proxy`.
+ * Creates a `fetch` that trusts the CAs of `caFile` or `ca`. It always verifies certificates and host names. Only for the
+ * requests of this package: bodies must be strings, and redirects are not followed. `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`
+ * take effect as for Node's `fetch`: with `NODE_USE_ENV_PROXY=1` or `--use-env-proxy`.
  * @throws SettingsError if a file cannot be read
  */
 export function trustingFetch({ caFile, ca, certFile, keyFile = certFile }: Trust): Fetch {
   const authorities = ca === undefined ? pem('ca', caFile) : { ca }
-  // An intermediate CA is trusted without its root: the caller named it.
+  // Trusts an intermediate CA without its root, since the caller configured it.
   const partial = 'ca' in authorities ? { allowPartialTrustChain: true } : {}
   const tls = { ...authorities, ...partial, ...pem('cert', certFile), ...pem('key', keyFile) }
   const proxyEnv = environmentProxies()
@@ -50,7 +50,7 @@ export function trustingFetch({ caFile, ca, certFile, keyFile = certFile }: Trus
   }
 }
 
-/** Node applies its switch only to its own agents; this one takes the variables explicitly (since Node 24.5). */
+/** Node applies that setting only to its own agents; this agent needs the variables explicitly (since Node 24.5). */
 function environmentProxies(): { readonly proxyEnv?: NodeJS.ProcessEnv } {
   const { NODE_USE_ENV_PROXY, NODE_OPTIONS = '' } = process.env
   const isAsked = [...process.execArgv, ...NODE_OPTIONS.split(/\s+/)].includes('--use-env-proxy')
