@@ -8,6 +8,7 @@
  * the SDK and the handlers.
  */
 import * as Type from 'typebox'
+import { type ConsoleType, consoleTypes, type Protocol } from './console-types.ts'
 import { spans, type UpTo } from './versioned.ts'
 
 export const EARLIEST = '2.1'
@@ -56,33 +57,46 @@ const nullable = <S extends Type.TSchema>(schema: S) => Type.Union([schema, Type
 const url = Type.String({ description: 'The access URL, with a console auth token inside.' })
 const gone = (reason: string) => ({ deprecated: true, description: reason })
 
-const protocol = Type.Union([
-  Type.Literal('vnc'),
-  Type.Literal('spice'),
-  Type.Literal('serial'),
-  Type.Literal('rdp', gone('Accepted only to be refused with 400.')),
-  since('2.8', Type.Literal('mks')),
-])
-const type = Type.Union([
-  Type.Literal('novnc'),
-  Type.Literal('xvpvnc', gone('Accepted only to be refused with 400. Use novnc.')),
-  Type.Literal('spice-html5'),
-  Type.Literal('serial'),
-  Type.Literal('rdp-html5', gone('Accepted only to be refused with 400.')),
-  since('2.8', Type.Literal('webmks')),
-  since('2.99', Type.Literal('spice-direct')),
-])
+/** Returns `schema`. Compiles only if it has every name in `All`; otherwise the compiler's message says which it `lacks`. */
+const complete =
+  <All extends string>() =>
+  <S extends Type.TSchema>(schema: S & Lacking<Exclude<All, NamesIn<Type.Static<S>>>>): S =>
+    schema
+type Lacking<Names> = [Names] extends [never] ? unknown : { readonly lacks: Names }
+type NamesIn<Value> = Value extends { remote_console: { type: infer Name } } ? Name : Value
 
-const pair = <P extends string, T extends string, X extends Type.TProperties>(p: P, t: T, extra: X) =>
-  closed({ protocol: Type.Literal(p), type: Type.Literal(t), ...extra })
+const protocol = complete<Protocol>()(
+  Type.Union([
+    Type.Literal('vnc'),
+    Type.Literal('spice'),
+    Type.Literal('serial'),
+    Type.Literal('rdp', gone('Accepted only to be refused with 400.')),
+    since('2.8', Type.Literal('mks')),
+  ]),
+)
+const type = complete<ConsoleType>()(
+  Type.Union([
+    Type.Literal('novnc'),
+    Type.Literal('xvpvnc', gone('Accepted only to be refused with 400. Use novnc.')),
+    Type.Literal('spice-html5'),
+    Type.Literal('serial'),
+    Type.Literal('rdp-html5', gone('Accepted only to be refused with 400.')),
+    since('2.8', Type.Literal('webmks')),
+    since('2.99', Type.Literal('spice-direct')),
+  ]),
+)
+
+type ProtocolOf<T extends ConsoleType> = (typeof consoleTypes)[T]['protocol']
+const pair = <T extends ConsoleType, X extends Type.TProperties>(t: T, extra: X) =>
+  closed({ protocol: Type.Literal<ProtocolOf<T>>(consoleTypes[t].protocol), type: Type.Literal(t), ...extra })
 const remoteConsole = <X extends Type.TProperties>(extra: X) =>
   closed({
     remote_console: Type.Union([
-      pair('vnc', 'novnc', extra),
-      pair('spice', 'spice-html5', extra),
-      pair('serial', 'serial', extra),
-      since('2.8', pair('mks', 'webmks', extra)),
-      since('2.99', pair('spice', 'spice-direct', extra)),
+      pair('novnc', extra),
+      pair('spice-html5', extra),
+      pair('serial', extra),
+      since('2.8', pair('webmks', extra)),
+      since('2.99', pair('spice-direct', extra)),
       closed({
         protocol: Type.Literal('vnc'),
         /** @deprecated The XVP service behind it is gone: the answer is always 400. Ask for `novnc`. */
@@ -211,7 +225,7 @@ export const routes = {
     summary: 'Create a console',
     body: closed({ remote_console: closed({ protocol, type }) }),
     response: closed({ remote_console: closed({ protocol, type, url }) }),
-    types: { body: remoteConsole({}), response: remoteConsole({ url }) },
+    types: { body: complete<ConsoleType>()(remoteConsole({})), response: remoteConsole({ url }) },
   } as const),
   showConsoleAuthToken: since('2.31', {
     method: 'GET',
