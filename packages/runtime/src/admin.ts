@@ -1,5 +1,7 @@
 /** The admin listener: health, readiness, metrics, and the routes that the program adds. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:http'
+import { getRequestListener, type HttpBindings } from '@hono/node-server'
+import { type Context, Hono } from 'hono'
 import * as prom from 'prom-client'
 import { parseListen } from './config/schemas.ts'
 import { listenOn } from './listen-on.ts'
@@ -7,8 +9,8 @@ import type { Logger } from './log.ts'
 import { withProcessMetrics } from './metrics.ts'
 import { type Health, readiness } from './readiness.ts'
 
-/** Handles requests for paths other than the listener's own. Returns false to get a 404. */
-export type AdminRoutes = (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>
+/** The app of an admin listener. It matches paths as they were sent: neither decoded nor normalised. */
+export type AdminApp = Hono<{ Bindings: HttpBindings }>
 
 export interface AdminOptions {
   /** `host:port`; port 0 picks a free one. */
@@ -22,8 +24,8 @@ export interface AdminOptions {
   /** Fields that `/readyz` shows beside the checks, ready or not. They must not name a host, path or user. */
   readonly notes?: (() => Readonly<Record<string, unknown>> | Promise<Readonly<Record<string, unknown>>>) | undefined
   readonly log: Logger
-  /** Further routes, for all methods. They must authenticate their callers themselves. */
-  readonly routes?: AdminRoutes | undefined
+  /** Adds further routes. They must authenticate their callers themselves. */
+  readonly routes?: ((app: AdminApp) => void) | undefined
   /** How long one readiness check may take. Default: 2000. */
   readonly checkDeadlineMs?: number
 }
@@ -40,13 +42,6 @@ export interface AdminListener extends AsyncDisposable {
   release(): void
 }
 
-interface Answer {
-  readonly status: number
-  readonly type: string
-  readonly body: string
-  readonly headers?: Record<string, string>
-}
-
 const LIMITS = { headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 5_000, maxHeaderSize: 16_384 }
 const MAX_CONNECTIONS = 256
 /** How long pending responses may take once the listener closes. */
@@ -58,24 +53,18 @@ const CLOSE_GRACE_MS = 1_000
  * @throws ListenError when the address cannot be bound.
  */
 export async function createAdminListener(options: AdminOptions): Promise<AdminListener> {
-  const { log, routes, notes = () => ({}) } = options
   let draining = false
   let released: Promise<void> | undefined
-  const ready = readiness(options.checks, { log, deadlineMs: options.checkDeadlineMs ?? 2_000 })
-  const registry = options.registry ?? new prom.Registry()
-  if (!options.metrics) withProcessMetrics(registry)
-  const metrics = options.metrics ?? (() => registry.metrics())
-  const own: Readonly<Record<string, () => Promise<Answer> | Answer>> = {
-    '/healthz': () => json(200, { status: 'ok' }),
-    '/readyz': async () => (draining ? json(503, { status: 'draining' }) : readyAnswer(await ready(), await notes())),
-    '/metrics': async () => ({ status: 200, type: registry.contentType, body: await metrics() }),
-  }
+  const app = adminApp(options, () => draining)
+  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false })
   const server = createServer(LIMITS, (request, response) => {
-    answer(own, routes, request, response).catch((error: unknown) => fail(log, request, response, error))
+    // The adapter would refuse HTTP/1.0 without a Host, and unusual spellings of one. `c.req.header('host')` has it as sent.
+    request.headers.host = 'admin'
+    void listener(request, response)
   })
   server.maxConnections = MAX_CONNECTIONS
   const address = await listenOn(server, parseListen(options.listen))
-  log.info({ address, listener: 'admin' }, 'admin listening')
+  options.log.info({ address, listener: 'admin' }, 'admin listening')
   return {
     address,
     setDraining: () => {
@@ -91,51 +80,39 @@ export async function createAdminListener(options: AdminOptions): Promise<AdminL
   }
 }
 
-async function answer(
-  own: Readonly<Record<string, () => Promise<Answer> | Answer>>,
-  routes: AdminRoutes | undefined,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const path = (request.url ?? '').split('?')[0]!
-  const handler = Object.hasOwn(own, path) ? own[path] : undefined
-  if (handler) return send(request, response, isRead(request) ? await handler() : NOT_ALLOWED)
-  if (routes && (await routes(request, response))) return
-  send(request, response, isRead(request) || routes ? NOT_FOUND : NOT_ALLOWED)
-}
-
-function isRead({ method }: IncomingMessage): boolean {
-  return method === 'GET' || method === 'HEAD'
-}
-
-function readyAnswer({ ready, checks }: { ready: boolean; checks: object }, notes: object): Answer {
-  return json(ready ? 200 : 503, { ...notes, status: ready ? 'ok' : 'unready', checks })
-}
-
-function json(status: number, value: object, headers: Record<string, string> = {}): Answer {
-  return { status, type: 'application/json', body: JSON.stringify(value), headers }
-}
-
-const NOT_FOUND = json(404, { error: 'not found' })
-const NOT_ALLOWED = json(405, { error: 'method not allowed' }, { allow: 'GET, HEAD' })
-const INTERNAL = json(500, { error: 'internal error' })
-
-function send(request: IncomingMessage, response: ServerResponse, { status, type, body, headers }: Answer): void {
-  response.writeHead(status, {
-    'content-type': type,
-    'content-length': Buffer.byteLength(body),
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-    ...headers,
+function adminApp(options: AdminOptions, isDraining: () => boolean): AdminApp {
+  const { log, routes, notes = () => ({}), registry = new prom.Registry() } = options
+  const ready = readiness(options.checks, { log, deadlineMs: options.checkDeadlineMs ?? 2_000 })
+  if (!options.metrics) withProcessMetrics(registry)
+  const metrics = options.metrics ?? (() => registry.metrics())
+  const app: AdminApp = new Hono({ getPath: (_, options) => options!.env!.incoming.url!.split('?')[0]! })
+  app.use(async (c, next) => {
+    c.header('Cache-Control', 'no-store')
+    c.header('X-Content-Type-Options', 'nosniff')
+    await next()
+    // Hono drops the body of a HEAD, and its length with it.
+    if (c.req.method === 'HEAD') c.header('Content-Length', String((await c.res.clone().arrayBuffer()).byteLength))
   })
-  response.end(request.method === 'HEAD' ? undefined : body)
+  app.get('/healthz', (c) => c.json({ status: 'ok' }))
+  app.get('/readyz', async (c) => {
+    if (isDraining()) return c.json({ status: 'draining' }, 503)
+    const state = await ready()
+    const status = state.ready ? 'ok' : 'unready'
+    return c.json({ ...(await notes()), status, checks: state.checks }, state.ready ? 200 : 503)
+  })
+  app.get('/metrics', async (c) => c.body(await metrics(), 200, { 'Content-Type': registry.contentType }))
+  for (const path of ['/healthz', '/readyz', '/metrics']) app.all(path, notAllowed)
+  routes?.(app)
+  app.notFound((c) => (routes || isRead(c.req.method) ? c.json({ error: 'not found' }, 404) : notAllowed(c)))
+  app.onError((err, c) => {
+    log.error({ err, method: c.req.method }, 'admin request failed')
+    return c.json({ error: 'internal error' }, 500)
+  })
+  return app
 }
 
-function fail(log: Logger, request: IncomingMessage, response: ServerResponse, error: unknown): void {
-  log.error({ err: error, method: request.method }, 'admin request failed')
-  if (response.headersSent) response.destroy()
-  else send(request, response, INTERNAL)
-}
+const notAllowed = (c: Context) => c.json({ error: 'method not allowed' }, 405, { Allow: 'GET, HEAD' })
+const isRead = (method: string) => method === 'GET' || method === 'HEAD'
 
 /** Resolves when the last connection is closed. */
 function stopListening(server: Server): Promise<void> {

@@ -9,9 +9,9 @@ export {
   networkOf,
 } from './addresses.ts'
 export {
+  type AdminApp,
   type AdminListener,
   type AdminOptions,
-  type AdminRoutes,
   createAdminListener,
 } from './admin.ts'
 export { ConfigError, type ConfigFault, faultLine } from './config/error.ts'

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { type AddressInfo, connect, createServer } from 'node:net'
+import { text } from 'node:stream/consumers'
 import * as prom from 'prom-client'
 import { describe, expect, test } from 'vitest'
 import { type AdminOptions, createAdminListener, ListenError, listenOn, readiness, silentLogger } from '../src/index.ts'
@@ -95,7 +96,7 @@ describe('other requests', () => {
   })
 
   test.each(['POST', 'PUT', 'DELETE', 'OPTIONS'])('%s is 405', async (method) => {
-    await using it = await admin({ routes: () => false })
+    await using it = await admin({ routes: () => {} })
     const response = await it.ask('/healthz', { method })
     expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD'])
   })
@@ -116,23 +117,34 @@ describe('other requests', () => {
     expect([status, location]).toEqual([404, undefined])
   })
 
+  test.each([
+    ['HTTP/1.0 without a Host', 'GET /healthz HTTP/1.0\r\n\r\n'],
+    ['a Host in capitals', 'GET /healthz HTTP/1.1\r\nHost: [FD00:0::1]:6079\r\nConnection: close\r\n\r\n'],
+    ['a Host with an empty port', 'GET /healthz HTTP/1.1\r\nHost: oriel:\r\nConnection: close\r\n\r\n'],
+    ['a Host that is none', 'GET /healthz HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n'],
+  ])('a probe with %s is answered', async (_, head) => {
+    await using it = await admin()
+    const [host, port] = it.listener.address.split(':')
+    const socket = connect(Number(port), host)
+    socket.write(head)
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\n\{"status":"ok"\}$/)
+  })
+
   test('extra routes answer what is not the listener’s own', async () => {
     await using it = await admin({
-      routes: async (req, res) => {
-        if (req.url !== '/sessions') return false
-        res.writeHead(204).end()
-        return true
-      },
+      routes: (app) => app.delete('/sessions', (c) => c.body(null, 204)),
     })
-    expect((await it.ask('/sessions', { method: 'DELETE' })).status).toBe(204)
+    const { status, headers } = await it.ask('/sessions', { method: 'DELETE' })
+    expect([status, headers.get('content-length'), headers.get('cache-control')]).toEqual([204, null, 'no-store'])
     expect((await it.ask('/other')).status).toBe(404)
   })
 
   test('an extra route that throws is a 500 without the reason', async () => {
     await using it = await admin({
-      routes: () => {
-        throw new Error('internal detail')
-      },
+      routes: (app) =>
+        app.get('/sessions', () => {
+          throw new Error('internal detail')
+        }),
     })
     const response = await it.ask('/sessions')
     expect([response.status, await response.json()]).toEqual([500, { error: 'internal error' }])

@@ -2,8 +2,8 @@
  * `/sessions` of the admin listener: lists open sessions and ends them. Its callers see instances and addresses of clients,
  * never a credential (CVE-2025-54289); only DELETE changes something.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type AdminRoutes, isLocalHost, matchesSha256 } from '@oriel/runtime'
+import { type AdminApp, isLocalHost, matchesSha256 } from '@oriel/runtime'
+import type { Context } from 'hono'
 import type { OpenSession } from '../session/open-session.ts'
 
 /** One open session in a response. */
@@ -36,14 +36,20 @@ export interface SessionRoutesOptions {
   readonly tokenSha256?: string | undefined
 }
 
-/** Creates the routes for `createAdminListener`. */
-export function sessionRoutes({ sessions, tokenSha256 }: SessionRoutesOptions): AdminRoutes {
-  return async (request, response) => {
-    const path = (request.url ?? '').split('?', 1)[0]!
-    const route = /^\/sessions(?:\/([^/]+))?$/.exec(path)
-    if (!route) return false
-    send(request, response, refusalOf(request, tokenSha256) ?? (await reply(sessions, request.method ?? '', route[1])))
-    return true
+/** Returns a function that adds the routes to an admin listener. */
+export function sessionRoutes({ sessions, tokenSha256 }: SessionRoutesOptions): (app: AdminApp) => void {
+  return (app) => {
+    app.use('/sessions/:id?', async (c, next) => refusalOf(c, tokenSha256) ?? (await next()))
+    app.get('/sessions', async (c) => c.json({ sessions: await sessions.list() }))
+    app.all('/sessions', (c) => notAllowed(c, 'GET, HEAD'))
+    app.get('/sessions/:id', async (c) => {
+      const session = (await sessions.list()).find(({ id }) => id === c.req.param('id'))
+      return session ? c.json({ session }) : c.json(NOT_FOUND, 404)
+    })
+    app.delete('/sessions/:id', async (c) =>
+      (await sessions.end(c.req.param('id'))) ? c.body(null, 204) : c.json(NOT_FOUND, 404),
+    )
+    app.all('/sessions/:id', (c) => notAllowed(c, 'GET, HEAD, DELETE'))
   }
 }
 
@@ -62,62 +68,22 @@ export function sessionItem({ view, lastInputMs }: OpenSession): SessionItem {
   }
 }
 
-interface Reply {
-  readonly status: number
-  readonly body?: object
-  readonly headers?: Readonly<Record<string, string>>
-}
-
-async function reply(sessions: SessionControl, method: string, id: string | undefined): Promise<Reply> {
-  const read = method === 'GET' || method === 'HEAD'
-  if (id === undefined)
-    return read ? { status: 200, body: { sessions: await sessions.list() } } : notAllowed('GET, HEAD')
-  if (method === 'DELETE') return (await sessions.end(id)) ? { status: 204 } : NOT_FOUND
-  if (!read) return notAllowed('GET, HEAD, DELETE')
-  const session = (await sessions.list()).find((record) => record.id === id)
-  return session ? { status: 200, body: { session } } : NOT_FOUND
-}
-
 /** Without a token, the caller must at least be a program on this machine, and not a page in its browser. */
-function refusalOf({ headers }: IncomingMessage, tokenSha256: string | undefined): Reply | undefined {
-  if (tokenSha256 === undefined) return isLocalProgram(headers) ? undefined : FORBIDDEN
-  const token = tokenOf(headers)
-  return token !== undefined && matchesSha256(token, tokenSha256) ? undefined : UNAUTHORIZED
+function refusalOf(c: Context, tokenSha256: string | undefined): Response | undefined {
+  if (tokenSha256 === undefined) return isLocalProgram(c) ? undefined : c.json(FORBIDDEN, 403)
+  const token = tokenOf(c)
+  if (token !== undefined && matchesSha256(token, tokenSha256)) return undefined
+  return c.json(UNAUTHORIZED, 401, { 'WWW-Authenticate': 'Bearer realm="oriel-proxy"' })
 }
 
 /** A page of another site sends an Origin; after DNS rebinding, its name is in Host. */
-function isLocalProgram({ host = '', origin }: IncomingMessage['headers']): boolean {
-  return origin === undefined && isLocalHost(host)
-}
+const isLocalProgram = ({ req }: Context) => req.header('origin') === undefined && isLocalHost(req.header('host') ?? '')
 
-function tokenOf({ authorization, 'x-auth-token': header }: IncomingMessage['headers']): string | undefined {
-  return /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1] ?? (typeof header === 'string' ? header : undefined)
-}
+const tokenOf = ({ req }: Context) =>
+  /^Bearer +(\S+)$/i.exec(req.header('authorization') ?? '')?.[1] ?? req.header('x-auth-token')
 
-const NOT_FOUND: Reply = { status: 404, body: { error: 'no such session' } }
-const FORBIDDEN: Reply = {
-  status: 403,
-  body: { error: 'only for programs on this machine: configure admin.token_sha256' },
-}
-const UNAUTHORIZED: Reply = {
-  status: 401,
-  body: { error: 'send the token of admin.token_sha256 as Authorization: Bearer or X-Auth-Token' },
-  headers: { 'WWW-Authenticate': 'Bearer realm="oriel-proxy"' },
-}
-const notAllowed = (allow: string): Reply => ({
-  status: 405,
-  body: { error: 'method not allowed' },
-  headers: { Allow: allow },
-})
+const NOT_FOUND = { error: 'no such session' }
+const FORBIDDEN = { error: 'only for programs on this machine: configure admin.token_sha256' }
+const UNAUTHORIZED = { error: 'send the token of admin.token_sha256 as Authorization: Bearer or X-Auth-Token' }
 
-function send({ method }: IncomingMessage, response: ServerResponse, { status, body, headers }: Reply): void {
-  const text = body === undefined ? '' : JSON.stringify(body)
-  const content = body && { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }
-  response.writeHead(status, {
-    ...content,
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
-    ...headers,
-  })
-  response.end(method === 'HEAD' ? undefined : text)
-}
+const notAllowed = (c: Context, allow: string) => c.json({ error: 'method not allowed' }, 405, { Allow: allow })
