@@ -1,6 +1,6 @@
 /**
- * `npm run dev`: the demo from source. A save restarts the program, and one that concerns the pages builds them first. A
- * program that cannot start, or pages that cannot be built, wait for the next save.
+ * `npm run dev`: runs the demo from source. A change restarts the program; a change to the pages rebuilds them first.
+ * After a failed start or build it waits for the next change.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { globSync } from 'node:fs'
@@ -16,11 +16,11 @@ const watchers = [
   watch(['packages/{elements,sdk,contract}/src'], buildPages),
   watch(['packages/{api,contract,proxy,runtime,sdk}/src', 'apps/oriel/src', 'packages/elements/dist'], program),
 ]
-// A terminal sends SIGINT to the watchers as well.
+// Ignored, because the terminal also sends SIGINT to the watchers, whose end ends this process.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => watchers.forEach((watcher) => void watcher.kill()))
 
-/** Runs Node on `args`, again after each change in the folders. */
+/** Runs Node with `args`, and again after each change in the folders. */
 function watch(folders: readonly string[], args: readonly string[]) {
   const paths = globSync([...folders]).map((folder) => `--watch-path=${folder}`)
   return spawn(process.execPath, ['--watch', '--watch-preserve-output', ...paths, ...args], { stdio: 'inherit' })

@@ -22,7 +22,7 @@ import { type OutputChunk, rolldown } from 'rolldown'
 
 const source = fileURLToPath(new URL('src/pages/', import.meta.url))
 const built = fileURLToPath(new URL('dist/pages', import.meta.url))
-/** Takes the place of `built` when it is complete, so that a build which fails leaves the pages as they were. */
+/** Renamed to `built` when it is complete, so that a failing build leaves the existing pages unchanged. */
 const target = `${built}.new`
 const pages = readdirSync(source).flatMap((file) => (file.endsWith('.html') ? [file.slice(0, -'.html'.length)] : []))
 const scripted = pages.filter((page) => existsSync(join(source, `${page}.ts`)))
@@ -56,7 +56,7 @@ async function bundleScripts(): Promise<OutputChunk[]> {
   return output.filter((file) => file.type === 'chunk')
 }
 
-/** The page's HTML, with every `href` and `src` to a file beside it replaced by that of the built asset. */
+/** Returns the page's HTML, with every `href` and `src` of a neighbouring file replaced by that of the built asset. */
 function buildPage(page: string, chunks: readonly OutputChunk[]): string {
   const script = chunks.find((chunk) => chunk.isEntry && chunk.name === page)
   const preloads = (script?.imports ?? [])
@@ -78,7 +78,7 @@ function writeAsset(file: string): string {
   return name
 }
 
-/** The licence of every package that ended up in the bundles, and where to get the source of those that ask for it. */
+/** Returns the licence text and the source's address of every package in the bundles. */
 function thirdPartyNotices(chunks: readonly OutputChunk[]): string {
   const modules = chunks.flatMap((chunk) => Object.keys(chunk.modules)).filter((id) => id.includes('/node_modules/'))
   const folders = new Set(modules.map(packageFolder))
@@ -104,7 +104,7 @@ function noticeOf(folder: string): string {
   return `${name} ${version}\nLicence: ${license}\nSource: ${url}, tag v${version}; bundled unmodified.\n\n${texts.join('\n\n')}\n`
 }
 
-// noVNC keeps the full text of its licence apart, and brings pako along.
+// noVNC has the full text of its licence in another folder, and contains pako.
 function licenceFiles(folder: string): string[] {
   const inside = readdirSync(folder).filter((file) => /^licen[cs]e/i.test(file))
   const apart = ['docs/LICENSE.MPL-2.0', 'vendor/pako/LICENSE'].filter((file) => existsSync(join(folder, file)))
@@ -112,8 +112,8 @@ function licenceFiles(folder: string): string[] {
 }
 
 /**
- * Puts spice-html5 beside the pages. It is under the LGPL: never bundled and not changed, in files that an operator can
- * replace, with both texts of its licence. Its files for browsers without modules are omitted.
+ * Copies spice-html5 beside the pages. It is under the LGPL, so it is neither bundled nor changed: an operator can
+ * replace its files. Adds both licence texts. Omits the files for browsers without modules.
  */
 function copySpiceHtml5(to: string): void {
   const from = packageFolder(fileURLToPath(import.meta.resolve('@spice-project/spice-html5')))

@@ -1,4 +1,4 @@
-/** `oriel-api`: the API alone. */
+/** `oriel-api`: the API without the proxy. */
 import { ApiConfig, checkApiOnline, refineApiConfig, reloadableApiKeys, startApi } from '@oriel/api'
 import { runProgram } from '@oriel/runtime'
 

@@ -1,4 +1,4 @@
-/** One file for both: an `[api]` and a `[proxy]` table, each as in a file of its own, and what follows from their being together. */
+/** The configuration of `oriel`: one file with the tables `[api]` and `[proxy]`, and checks across both tables. */
 import { ApiConfig, checkApiOnline, refineApiConfig } from '@oriel/api'
 import { authorityOnlineFaults, listenKeys, type ProxyConfig, proxyConfig, refineProxyConfig } from '@oriel/proxy'
 import { type ConfigFault, type ListenKey, type Secret, sharedAddresses } from '@oriel/runtime'
@@ -10,16 +10,16 @@ const { authority, ...proxyTables } = proxyConfig.properties
 
 export const OrielConfig = Type.Object(
   {
-    /** A console without a `base_url` is opened at the listener of the proxy beside it. */
+    /** A console without a `base_url` gets the address of a listener of the `[proxy]` table. */
     api: Type.Object({ ...apiTables, consoles: followingConsoles }, { additionalProperties: false }),
-    /** Without an authority, the proxy asks the api beside it, with a credential that exists only in this process. */
+    /** Without an authority, the proxy uses the API of this process, with a credential that only this process knows. */
     proxy: Type.Object({ ...proxyTables, authority: Type.Optional(authority) }, { additionalProperties: false }),
   },
   { additionalProperties: false },
 )
 export type OrielConfig = Type.Static<typeof OrielConfig>
 
-/** Checks both tables; paths are those of the one file. */
+/** Checks both tables. The paths of the faults include the table, such as `proxy.listen`. */
 export function refineOrielConfig({ api, proxy }: OrielConfig): readonly ConfigFault[] {
   const whole = { ...proxy, authority: proxy.authority ?? authorityAt(`http://${api.listen}`) }
   const followed = { ...api, consoles: followListeners(api.consoles, proxy.listen) }
@@ -30,7 +30,7 @@ export function refineOrielConfig({ api, proxy }: OrielConfig): readonly ConfigF
   ]
 }
 
-/** Reaches the store, the identity service, and an authority other than the api of this process. */
+/** Connects to the store, to the identity service, and to the authority unless it is the API of this process. */
 export async function checkOrielOnline(config: OrielConfig, signal: AbortSignal): Promise<readonly ConfigFault[]> {
   const { authority, ...proxy } = config.proxy
   const [api, others] = await Promise.all([
@@ -40,12 +40,12 @@ export async function checkOrielOnline(config: OrielConfig, signal: AbortSignal)
   return [...under('api', api), ...under('proxy', others)]
 }
 
-/** Listeners of the proxy where the api listens already. */
+/** Returns a fault for each listener of the proxy that has the API's address. */
 function besideApi(address: string, proxy: ProxyConfig): ConfigFault[] {
   return proxyKeys(proxy).flatMap((key) => sharedAddresses([{ path: 'api.listen', address }, key]))
 }
 
-/** Every key with a listen address. */
+/** Returns every key that has a listen address. */
 export const orielListenKeys = ({ api, proxy }: OrielConfig): readonly ListenKey[] => [
   { path: 'api.listen', address: api.listen },
   ...proxyKeys(proxy),
@@ -59,7 +59,7 @@ function workers({ sessions }: Pick<ProxyConfig, 'sessions'>): ConfigFault[] {
   return [{ path: 'sessions.workers', message: 'oriel is one process, run oriel-api and oriel-proxy for more' }]
 }
 
-/** The api of the same process as the proxy's authority. */
+/** Configures the API of this process as the proxy's authority. */
 export const authorityAt = (origin: string, token?: Secret): ProxyConfig['authority'] => ({
   kind: 'oriel',
   endpoint: origin,
@@ -67,7 +67,7 @@ export const authorityAt = (origin: string, token?: Secret): ProxyConfig['author
   auth: token ? { method: 'token', token } : { method: 'none' },
 })
 
-/** The api's table, with what a home page at the proxy needs: the api answers calls from the pages of `config.proxy`. */
+/** Returns the API's configuration, which also allows requests (CORS) from the home pages of the proxy's listeners. */
 export function apiPart({ api, proxy }: OrielConfig, more: ApiConfig['sources']): ApiConfig {
   const consoles = followListeners(api.consoles, proxy.listen)
   const origins = [new URL(consoles.novnc.base_url).origin, ...proxy.listen.flatMap(originsOf)]
@@ -79,7 +79,7 @@ export function apiPart({ api, proxy }: OrielConfig, more: ApiConfig['sources'])
   }
 }
 
-/** The proxy's table, with the api at `origin` behind it and on its home page, unless the table says otherwise. */
+/** Returns the proxy's configuration. Its authority and its home page default to the API at `origin`. */
 export function proxyPart({ api, proxy }: OrielConfig, origin: string, token: Secret): ProxyConfig {
   return {
     ...proxy,
@@ -88,7 +88,10 @@ export function proxyPart({ api, proxy }: OrielConfig, origin: string, token: Se
   }
 }
 
-/** Whether the proxy's authority requires no credentials; without its own table, the authority is the API of this process. */
+/**
+ * Whether the proxy's authority requires no credentials; without its own table, the authority is the API of this
+ * process.
+ */
 export const isUnauthenticated = ({ api, proxy }: OrielConfig): boolean =>
   (proxy.authority?.auth ?? api.auth).method === 'none'
 

@@ -1,9 +1,9 @@
-/** `--demo`: guests on loopback that need no hypervisor, and the configuration that shows them. */
+/** `--demo`: starts guests on loopback that need no hypervisor, and provides a configuration that lists them. */
 import type { ApiConfig } from '@oriel/api'
 import { startDemoGuest, startDemoSerial, startQemuGuest } from '@oriel/demo-guests'
 import type { Logger } from '@oriel/runtime'
 
-/** Used when no file is given: everybody on this machine may do everything, and nothing is kept. */
+/** The configuration if no file is given: all users of this machine have all rights, and tokens are kept in memory. */
 export const demoConfig = `
 [api]
 auth.method = "none"
@@ -11,7 +11,7 @@ tokens.store = "sqlite::memory:"
 consoles.spice-html5.enabled = false
 consoles.spice-direct.enabled = false
 [proxy]
-# The drawn guest is no QEMU, whose name would tell which guest it is.
+# The identity check expects the desktop name of a QEMU guest; the drawn guest has another.
 hypervisor.identity = "off"
 [[proxy.listen]]
 address = "127.0.0.1:6080"
@@ -22,11 +22,11 @@ type SourceConfig = ApiConfig['sources'][number]
 type ServerConfig = Extract<SourceConfig, { kind: 'static' }>['servers'][number]
 
 export interface Demo extends AsyncDisposable {
-  /** The demo guests, as one more source of servers. */
+  /** The demo guests as a source of servers. */
   readonly source: SourceConfig
 }
 
-/** Starts the demo guest, and beside it a real diskless QEMU guest where QEMU is installed. */
+/** Starts the drawn guest and, if QEMU is installed, also a diskless QEMU guest. */
 export async function startDemo(log: Logger): Promise<Demo> {
   await using scope = new AsyncDisposableStack()
   const drawn = await startDrawnGuest(scope)
@@ -46,7 +46,7 @@ async function startDrawnGuest(scope: AsyncDisposableStack): Promise<ServerConfi
   }
 }
 
-/** One server, or none where QEMU is not installed or does not start. */
+/** Starts the QEMU guest. Returns an empty list if QEMU is not installed or does not start. */
 async function startRealGuest(scope: AsyncDisposableStack, log: Logger): Promise<readonly ServerConfig[]> {
   try {
     const guest = { name: 'qemu', uuid: '5b6f2c7e-90a4-4c0e-8a57-6d1f7f1f0002' }
@@ -62,7 +62,7 @@ async function startRealGuest(scope: AsyncDisposableStack, log: Logger): Promise
   }
 }
 
-/** That of every caller under `auth.method = "none"`, so that a plain list of servers shows the guests. */
+/** The project of every caller under `auth.method = "none"`, so that the list of servers contains the guests. */
 const DEMO_PROJECT = 'local'
 
 const common = (id: string, name: string) => ({

@@ -1,4 +1,4 @@
-/** Console addresses that follow the proxy's listeners, so that a port is written once. */
+/** Derives console addresses from the proxy's listeners, so that the configuration states each port only once. */
 import { createServer } from 'node:net'
 import { ApiConfig } from '@oriel/api'
 import type { ProxyConfig } from '@oriel/proxy'
@@ -13,7 +13,7 @@ const names = Object.keys(consoles) as ConsoleName[]
 
 type Following = Type.TObject<{ enabled: Type.TBoolean; base_url: Type.TOptional<Type.TString> }>
 
-/** The table `consoles` of the api, in which an absent `base_url` stays absent. */
+/** The API's table `consoles`, but without a default for `base_url`. */
 export const followingConsoles = Type.Object(
   Object.fromEntries(names.map((name) => [name, following(name)])) as Record<ConsoleName, Following>,
   { additionalProperties: false, default: {} },
@@ -26,8 +26,8 @@ function following(name: ConsoleName): Following {
 }
 
 /**
- * Each console's address: the one that is given, else the one at the first listener that serves the console, else the
- * api's default, for a proxy elsewhere.
+ * Returns each console's address: the given one, else that of the first listener which serves the console type, else
+ * the API's default, which is for a proxy on another machine.
  */
 export function followListeners(
   given: Type.Static<typeof followingConsoles>,
@@ -42,12 +42,15 @@ function addressOf(name: ConsoleName, listeners: readonly ListenerConfig[]): str
   const listener = listeners.find(({ consoles }) => consoles.some((served: string) => served === name))
   if (!listener) return usual.href
   const origin = originOf(listener).replace(/^http/, usual.protocol === 'ws:' ? 'ws' : 'http')
-  // A listener of several types serves each below its own prefix.
+  // A listener with several console types serves each under a path prefix.
   const prefix = listener.consoles.length > 1 ? `/${name}` : ''
   return `${origin}${prefix}${usual.pathname}`
 }
 
-/** The origin of a listener's pages: that of its `base_url`, if it has one. One that listens on every address is named by the loopback address. */
+/**
+ * Returns the origin of a listener's pages: that of its `base_url`, else of its address; loopback for a wildcard
+ * address.
+ */
 export function originOf({ address, tls, base_url }: ListenerConfig): string {
   if (base_url !== undefined) return new URL(base_url).origin
   const { host, port } = parseListen(address)
@@ -57,7 +60,7 @@ export function originOf({ address, tls, base_url }: ListenerConfig): string {
 
 const ANY_ADDRESS: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
 
-/** The origins by which people reach a listener's pages: on loopback also `localhost`. */
+/** Returns the origins at which users can open a listener's pages. On loopback, `localhost` is one of them. */
 export function originsOf(listener: ListenerConfig): readonly string[] {
   const origin = originOf(listener)
   const local = new URL(origin)
@@ -66,7 +69,7 @@ export function originsOf(listener: ListenerConfig): readonly string[] {
   return [origin, local.origin]
 }
 
-/** The listeners, with a free port in place of each port 0: console addresses are settled before the proxy listens. */
+/** Replaces each port 0 by a free port, because console addresses must be known before the proxy listens. */
 export async function withPorts(listeners: readonly ListenerConfig[]): Promise<ListenerConfig[]> {
   await using held = new AsyncDisposableStack()
   return await Promise.all(
@@ -74,7 +77,7 @@ export async function withPorts(listeners: readonly ListenerConfig[]): Promise<L
   )
 }
 
-/** Listeners read anew, each with the address at which the one of the same address listens since the start. */
+/** Gives each reloaded listener the address at which the listener with the same configured address listens. */
 export function withPortsOf(
   before: readonly ListenerConfig[],
   settled: readonly ListenerConfig[],

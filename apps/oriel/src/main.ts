@@ -55,7 +55,7 @@ async function start(
       api.reload(apiPart(next, demo))
       proxy.reload(proxyPart(next, api.origin, internal))
     },
-    // Everything that was opened is in the scope.
+    // `scope` disposes everything.
     [Symbol.asyncDispose]: async () => {},
   }
 }

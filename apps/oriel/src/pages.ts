@@ -1,4 +1,4 @@
-/** The console pages, which the build puts beside the program. From source, they are those of the last build of the elements. */
+/** Locates the console pages: the build copies them beside the program. From source, uses the elements' last build. */
 import { fileURLToPath } from 'node:url'
 
 const isSource = import.meta.url.endsWith('.ts')

@@ -1,4 +1,4 @@
-/** `oriel-proxy`: the proxy alone, with the console pages beside the program. */
+/** `oriel-proxy`: the proxy without the API. */
 import {
   authorityOnlineFaults,
   describeProtection,

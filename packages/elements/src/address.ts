@@ -1,16 +1,17 @@
-/** Which WebSocket a console address dials: the access URLs of the API, WebSocket URLs, and noVNC's `path` parameter. */
+/** Derives WebSocket addresses from the API's access URLs, from WebSocket URLs, and from noVNC's `path` parameter. */
 
 /**
- * The WebSocket URL that `url` means, or `undefined` if it is not an address of a console.
+ * Returns the WebSocket URL for a console address, or `undefined` if `url` is not a console address.
  *
- * - `ws:` and `wss:` URLs are dialled as they are.
- * - An access URL dials its own host: `path` relative to the page's folder, as newer noVNC does, so that it also works
- *   behind a path prefix; a `token` beside it is added when `path` has none. Without either, the folder itself is
- *   dialled, where a cookie may carry the token.
+ * - A `ws:` or `wss:` URL is returned without its fragment and credentials.
+ * - An access URL leads to its own host. Its `path` parameter is resolved against the page's folder, as newer noVNC
+ *   does, so that it also works behind a path prefix. If `path` has no token, the URL's `token` parameter is added.
+ *   Without both parameters the folder itself is returned: a cookie may carry the token.
  *
- * No parameter can lead to another host or port: `host`, `port` and `encrypt` are ignored, and a `path` to elsewhere is refused.
+ * No parameter can lead to another host or port: `host`, `port` and `encrypt` are ignored, and for a `path` with
+ * another origin the result is `undefined`.
  *
- * @param base what a relative `url` is relative to, such as `document.baseURI`
+ * @param base the URL against which a relative `url` is resolved, such as `document.baseURI`
  * @example socketAddress('http://h:6080/vnc_lite.html?path=%3Ftoken%3Dabc') // ws://h:6080/?token=abc
  * @example socketAddress('https://h/console/vnc.html?token=abc')            // wss://h/console/?token=abc
  */
@@ -23,8 +24,9 @@ export function socketAddress(url: string, base?: string): URL | undefined {
 }
 
 /**
- * The WebSocket URL of `path` on the host of `page`, or `undefined` if that would be another host.
- * @param token added as `?token=` unless `path` brings one
+ * Returns the WebSocket URL of `path`, resolved against the folder of `page`, or `undefined` if its origin is not that
+ * of `page`.
+ * @param token added as `?token=` unless `path` has a token
  */
 export function pathAddress(path: string, page: string, token?: string): URL | undefined {
   const folder = parse('.', page)

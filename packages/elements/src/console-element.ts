@@ -1,10 +1,10 @@
-/** What all console elements do alike: when they dial, what they say while they do, and when they dial again. */
+/** The base class of the console elements: dialling, the overlay, and reconnecting. */
 import { pathAddress, socketAddress } from './address.ts'
 import { type ConsoleEnd, finalWords, localEnd, waitingWords } from './console-end.ts'
 import { createOverlay, type Overlay } from './overlay.ts'
 import { ReconnectPlan } from './reconnect-plan.ts'
 
-/** `idle` has nothing to dial, `waiting` is a pause before dialling again, `ended` waits for a person. */
+/** `idle`: there is no address. `waiting`: a pause before the next attempt. `ended`: the user must act. */
 export type ConsoleState = 'idle' | 'connecting' | 'connected' | 'waiting' | 'ended'
 
 /** The events of every console element. None of them bubbles. */
@@ -12,31 +12,33 @@ export interface ConsoleEventMap {
   statechange: CustomEvent<{ state: ConsoleState }>
   connect: CustomEvent<null>
   disconnect: CustomEvent<ConsoleEnd>
-  /** The person pressed Ctrl+Alt+Shift to leave the console; no element has the focus then, unless a listener moves it. */
+  /**
+   * The user pressed Ctrl+Alt+Shift to leave the console. No element has the focus then, unless a listener moves it.
+   */
   release: CustomEvent<null>
 }
 
-/** When the element says that it is still waiting: the proxy may be waiting for a slow cloud. */
+/** After this time the overlay says that connecting takes long: the proxy may be waiting for a slow cloud. */
 const slowAfterMs = 4_000
 
 /** One connection to one console, from dialling to its end. */
 export interface ConsoleSession {
-  /** Milliseconds since the console stood; 0 if it never did. */
+  /** Milliseconds since the console was connected; 0 if it never was. */
   connectedMs(): number
-  /** Ends the session as the person's wish. */
+  /** Ends the session at the user's request. */
   close(): void
 }
 
-/** What a session tells. */
+/** The callbacks of a session. */
 export interface SessionEvents {
   connect(): void
-  /** The last event, and exactly one. */
+  /** Called exactly once, after all other callbacks. */
   end(end: ConsoleEnd): void
 }
 
 /**
  * A console in a page. It dials when it is in a document and has an address, and again whenever the address changes.
- * Subclasses say how a session is opened and where it is shown.
+ * Subclasses implement how a session is opened and displayed.
  */
 export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLElement {
   static readonly observedAttributes: readonly string[] = ['url', 'path']
@@ -86,7 +88,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   get state(): ConsoleState {
     return this.#state
   }
-  /** Why the console ended last, if it did. */
+  /** Why the last connection ended, or `undefined` if none has ended. */
   get lastEnd(): ConsoleEnd | undefined {
     return this.#lastEnd
   }
@@ -110,7 +112,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     else this.applySettings()
   }
 
-  /** Dials now, in place of a connection or a pause that there may be. */
+  /** Dials now. Replaces an open connection or a pause. */
   reconnectNow(): void {
     this.#plan = new ReconnectPlan()
     this.#dial()
@@ -134,13 +136,13 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
    */
   protected abstract openSession(address: URL, events: SessionEvents): S
 
-  /** Takes the keyboard away from the console. */
+  /** Removes the focus from the console. */
   protected abstract leave(): void
 
-  /** Called when the session was opened, and whenever an observed attribute changes that is no address. */
+  /** Called when a session has been opened, and when an observed attribute other than the address changes. */
   protected applySettings(): void {}
 
-  /** What was last seen, to be kept under the overlay while the element waits. */
+  /** Returns the last picture of the console, which stays visible under the overlay while the element waits. */
   protected still(): HTMLCanvasElement | undefined {
     return undefined
   }
@@ -149,7 +151,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     this.dispatchEvent(new CustomEvent(name, { detail }))
   }
 
-  // Two attributes that are set together make one attempt.
+  // Deferred, so that setting two attributes causes one attempt.
   #dialSoon(): void {
     if (this.#dialling || !this.isConnected) return
     this.#dialling = true
@@ -224,7 +226,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   #wait(end: ConsoleEnd, pauseMs: number): void {
     const words = waitingWords(end, this.#plan.wasConnected)
     const text = end.remedy === 'reconnect' ? words.text : 'The console does not answer yet.'
-    // The screen still stands, but is about to be taken away.
+    // Copy the picture now: the session is about to remove its canvas.
     if (this.#state === 'connected') this.#overlay.showStill(this.still())
     const action = this.#plan.wasConnected ? 'Reconnect now' : 'Try now'
     this.#overlay.show({ tone: 'waiting', ...words, text, action })
@@ -236,7 +238,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     if (this.#state === 'waiting') this.#dial()
   }
 
-  // Leaves quietly whatever there is: the session's end is no longer ours to tell.
+  // Closes the session without a `disconnect` event.
   #drop(): void {
     clearTimeout(this.#retry)
     clearTimeout(this.#slow)
@@ -255,7 +257,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     this.emit('statechange', { state })
   }
 
-  // Every key goes to the machine, Tab too, so the keyboard needs a way out.
+  // All keys, including Tab, go to the machine, so keyboard users need a chord to leave the console.
   readonly #leaveOnChord = (event: KeyboardEvent) => {
     if (!(event.ctrlKey && event.altKey && event.shiftKey) || !chordKeys.has(event.key)) return
     event.stopPropagation()

@@ -1,4 +1,4 @@
-/** Why a console ended, in words for the person in front of it. */
+/** Describes to the user why a console ended. */
 import {
   closeReason,
   closeReasons,
@@ -12,11 +12,11 @@ import {
 export interface ConsoleEnd {
   /** WebSocket close code, or 0 if no connection was tried. */
   readonly code: number
-  /** A sentence for people. It may come from the server: show it as text, never as markup. */
+  /** A sentence for the user. It may come from the server: show it as text, never as markup. */
   readonly text: string
-  /** What to do next: nothing, open the same address again, or ask for a new console. */
+  /** What the user can do next: nothing, open the same address again, or request a new console. */
   readonly remedy: Remedy
-  /** Whether the other side, or the person, closed it in good order. */
+  /** Whether the server or the user closed the connection with a closing handshake. */
   readonly clean: boolean
   /** The name in `docs/close-reasons.md` of the proxy's refusal to open the console; absent for every other end. */
   readonly refusal?: RefusalName
@@ -26,13 +26,13 @@ export interface ConsoleEnd {
   readonly allow?: string
 }
 
-/** The WebSocket subprotocols that every console offers: that of the console, and that of refusals. */
+/** The WebSocket subprotocols that every element offers: one for the console, one for receiving refusals. */
 export const subprotocols: readonly string[] = ['binary', REFUSALS_SUBPROTOCOL]
 
 /** Whether an open WebSocket carries a console. The proxy also opens one to send a refusal, and closes it at once. */
 export const carriesConsole = ({ protocol }: Pick<WebSocket, 'protocol'>): boolean => protocol !== REFUSALS_SUBPROTOCOL
 
-/** A WebSocket's close event; `opened` is whether it had carried a console. */
+/** A WebSocket's close event. `opened`: whether the WebSocket carried a console. */
 export interface SocketEnd {
   readonly code: number
   readonly reason: string
@@ -40,7 +40,7 @@ export interface SocketEnd {
   readonly opened: boolean
 }
 
-/** Ends that only the page sees. A browser does not say why a WebSocket failed to open. */
+/** Ends that the page detects by itself. A browser does not report why a WebSocket failed to open. */
 export const localEnds = {
   did_not_open: {
     code: 1006,
@@ -62,37 +62,37 @@ export const localEnds = {
   bad_address: { code: 0, text: 'This is not the address of a console.', remedy: 'new-console' },
 } as const satisfies Record<string, Omit<ConsoleEnd, 'clean'>>
 
-/** What to do next, as a sentence; empty when the reason says it all. */
+/** What the user can do next, as a sentence by remedy. Empty where the reason suffices. */
 export const advice = {
   none: '',
   reconnect: 'You can open it again.',
   'new-console': 'Go back to where you opened it and open a new console.',
 } as const satisfies Record<Remedy, string>
 
-/** The text of a card about an end: what happened, and what to do next. */
+/** The text of the card that is shown after an end: what happened, and what to do next. */
 export interface Words {
   readonly text: string
   readonly advice: string
-  /** A line to copy. */
+  /** A line that the user may want to copy. */
   readonly code?: string
 }
 
-/** The words for an end after which the user decides what to do. */
+/** Returns the card's text for an end after which the user decides what to do. */
 export function finalWords(end: ConsoleEnd): Words {
   const { text, rest } = sentences(end)
   if (end.allow !== undefined) return { text, advice: allowAdvice, code: `origin.allowed = ["${end.allow}"]` }
-  // The proxy's own advice is for clients of every kind; pages have more specific words.
+  // The proxy's advice is for all clients; the page's advice is more specific.
   return { text, advice: end.remedy === 'new-console' ? advice['new-console'] : rest || advice[end.remedy] }
 }
 
-/** The words for an end after which the console is dialled again. `before`: whether it has been connected. */
+/** Returns the card's text for an end after which the element dials again. `before`: whether it has been connected. */
 export function waitingWords(end: ConsoleEnd, before: boolean): Words {
   const { text, rest } = sentences(end)
   const again = before ? 'Reconnecting…' : 'Trying again…'
   return { text, advice: rest.endsWith('?') ? `${rest} ${again}` : again }
 }
 
-/** A refusal's sentences say what happened, and then what to do. Other ends say only the first. */
+/** Splits a refusal's text into its first sentence, which says what happened, and the `rest`, which says what to do. */
 function sentences({ text, refusal }: ConsoleEnd): { text: string; rest: string } {
   const end = refusal === undefined ? -1 : text.indexOf('. ')
   return end < 0 ? { text, rest: '' } : { text: text.slice(0, end + 1), rest: text.slice(end + 2) }
@@ -100,16 +100,18 @@ function sentences({ text, refusal }: ConsoleEnd): { text: string; rest: string 
 
 const allowAdvice = 'If it should, the operator of the console proxy adds its origin to the configuration:'
 
-/** A local end by its name. */
+/** Returns the local end with this name. */
 export const localEnd = (name: keyof typeof localEnds): ConsoleEnd => ({ ...localEnds[name], clean: false })
 
-/** The end that the person asked for. */
+/** Returns the end of a connection that the user closed. */
 export const closedByPerson = (): ConsoleEnd => ({ ...closeReasons.client_closed, clean: true })
 
-/** Says a WebSocket's close event in words: ours from the catalogue, the server's own text for a code that is not ours. */
+/**
+ * Describes a WebSocket's close event: with the catalogue's text for a code of Oriel's, else with the server's text.
+ */
 export function describeEnd({ code, reason, wasClean, opened }: SocketEnd): ConsoleEnd {
   if (!opened) return refusedEnd(code, reason) ?? localEnd('did_not_open')
-  // The server closed it, so of the two reasons with code 1000 only the machine's can be meant. 1005: no code was sent.
+  // Two reasons have code 1000. The server closed this connection, so it is the machine's. 1005: no code was sent.
   const known = code === 1000 || code === 1005 ? closeReasons.console_closed : closeReason(code, reason)
   if (known !== undefined) return { code, text: known.text, remedy: known.remedy, clean: wasClean }
   if (reason !== '') return { code, text: plainLine(reason), remedy: 'reconnect', clean: wasClean }
@@ -122,8 +124,8 @@ function refusedEnd(code: number, reason: string): ConsoleEnd | undefined {
 }
 
 /**
- * `text` from a machine as one line that cannot disturb the page: no control or direction-changing characters, at most
- * `maxLength` UTF-16 units. Default: 200.
+ * Makes untrusted `text` a single line that is safe to display: removes control and direction-changing characters, and
+ * cuts it to `maxLength` UTF-16 units. Default: 200.
  */
 export function plainLine(text: string, maxLength = 200): string {
   const line = text

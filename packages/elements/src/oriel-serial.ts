@@ -12,9 +12,9 @@ export type SerialState = ConsoleState
 
 /** The events of `<oriel-serial>`. None of them bubbles. */
 export interface OrielSerialEventMap extends ConsoleEventMap {
-  /** The machine named its terminal, as shells do. */
+  /** The machine has set the terminal's title, as shells do. */
   titlechange: CustomEvent<{ title: string }>
-  /** The terminal has another number of columns or rows. A serial port cannot tell the machine. */
+  /** The terminal's number of columns or rows has changed. A serial port has no way to report that to the machine. */
   sizechange: CustomEvent<{ columns: number; rows: number }>
 }
 
@@ -28,8 +28,8 @@ export interface OrielSerialEventMap extends ConsoleEventMap {
  * | `view-only` | `viewOnly` | sends nothing |
  * | `reconnect` | `reconnect` | dials again by itself when the connection is lost, for about two minutes |
  *
- * It fits as many columns and rows as it has room for, keeps 10,000 lines, copies with Ctrl+Shift+C and needs no
- * `'unsafe-inline'` in a Content-Security-Policy.
+ * It shows as many columns and rows as fit, keeps 10,000 lines, copies with Ctrl+Shift+C and works with a
+ * Content-Security-Policy without `'unsafe-inline'`.
  *
  * Style: custom properties as of `<oriel-vnc>`; parts `overlay`, `card`, `action`.
  *
@@ -45,7 +45,7 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
   readonly #resized = new ResizeObserver(() => this.#fit())
   #terminal: SerialTerminal | undefined
   #title = ''
-  /** Whether something of this address is on the terminal. */
+  /** The address whose output the terminal shows; empty if it shows none. */
   #shown = ''
 
   constructor() {
@@ -54,7 +54,7 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     this.root.prepend(this.#stage)
   }
 
-  /** What the machine calls its terminal, in one line; empty until it says. */
+  /** The title that the machine has set, in one line; empty before that. */
   get terminalTitle(): string {
     return this.#title
   }
@@ -66,7 +66,7 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     return this.#terminal?.terminal.rows ?? 24
   }
 
-  /** The text that is selected, or else all that the terminal still has. */
+  /** The selected text, or the terminal's whole buffer if nothing is selected. */
   get text(): string {
     const terminal = this.#terminal?.terminal
     if (terminal === undefined) return ''
@@ -87,7 +87,7 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
   }
 
   override connectedCallback(): void {
-    // Only here, since a terminal measures its font, which takes a document.
+    // Not in the constructor: a terminal measures its font, which only works in a document.
     this.#terminal ??= this.#createTerminal()
     this.#resized.observe(this.#stage)
     this.#fit()
@@ -104,24 +104,26 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     else super.focus(options)
   }
 
-  /** Types `text` as it is: no line end is changed, and Enter is `\r`. */
+  /** Sends `text` unchanged. Enter is `\r`. */
   send(text: string): void {
     this.#send(new TextEncoder().encode(text))
   }
 
-  /** Pastes `text`: line ends become Enter, and bracketed paste mode marks it as a paste if the shell enabled it. */
+  /**
+   * Pastes `text`: turns line ends into Enter, and marks the text as a paste if the shell has enabled bracketed paste.
+   */
   paste(text: string): void {
     this.#terminal?.terminal.paste(text)
   }
 
-  /** Forgets all output but the line with the cursor. */
+  /** Removes all output except for the cursor's line. */
   clear(): void {
     this.#terminal?.terminal.clear()
   }
 
   protected override openSession(address: URL, events: SessionEvents): SerialSession {
     const dialled = new URL(address)
-    // What is on the terminal already need not be shown again by a proxy that remembers it.
+    // The terminal still shows this address's output: the proxy must not replay it.
     if (this.#shown === address.href) dialled.searchParams.set('replay', '0')
     else this.#terminal?.terminal.reset()
     return openSerialSession(dialled, {

@@ -1,17 +1,17 @@
 /**
- * `<oriel-spice>`: the screen, keyboard and mouse of a machine over SPICE. It is no part of what this package exports,
- * since it needs spice-html5 beside it; `spice_auto.html` uses it. One console for each page.
+ * `<oriel-spice>`: the screen, keyboard and mouse of a machine over SPICE. This package does not export it, because it
+ * needs the files of spice-html5; `spice_auto.html` uses it. A page can hold only one.
  */
 import { ConsoleElement, type ConsoleSession, type SessionEvents } from './console-element.ts'
 import { stillOf } from './overlay.ts'
 import { openSpiceSession, type SpiceLibrary } from './spice/session.ts'
 
 /**
- * A SPICE console, as `<oriel-vnc>` but without clipboard and typing.
+ * A SPICE console, like `<oriel-vnc>` but without clipboard and typing.
  *
  * | attribute | property | |
  * |---|---|---|
- * | `url`, `path`, `view-only`, `reconnect` | | as of `<oriel-vnc>` |
+ * | `url`, `path`, `view-only`, `reconnect` | | as in `<oriel-vnc>` |
  * | `library` | | the address of spice-html5's `main.js`, relative to the page |
  * | `scale` | `scale` | `fit` or `none`. Default: `fit` |
  */
@@ -35,7 +35,7 @@ export class OrielSpice extends ConsoleElement<ConsoleSession> {
     if (this.#stage.parentNode !== this) this.append(this.#stage)
     this.#resized.observe(this)
     this.#redrawn.observe(this.#stage, { childList: true })
-    // The library would take the keyboard from whatever has it as soon as the mouse passes.
+    // Keep the library from moving the focus to its canvas whenever the mouse enters it.
     for (const type of ['mouseover', 'mouseout'])
       this.#stage.addEventListener(type, (event) => event.stopPropagation(), { capture: true })
     this.#stage.addEventListener('mousedown', () => this.focus(), { capture: true })
@@ -54,7 +54,7 @@ export class OrielSpice extends ConsoleElement<ConsoleSession> {
     else super.focus(options)
   }
 
-  /** Presses Ctrl, Alt and Del, and releases them. */
+  /** Presses and releases Ctrl+Alt+Del. */
   sendCtrlAltDel(): void {
     const screen = this.#screen()
     const keys = [17, 18, 46]
@@ -97,12 +97,12 @@ export class OrielSpice extends ConsoleElement<ConsoleSession> {
     const screen = this.#screen()
     screen?.setAttribute('role', 'application')
     screen?.setAttribute('aria-label', 'Screen of the machine. Ctrl+Alt+Shift leaves it.')
-    // The library places its videos by a `style` attribute, which a strict policy ignores.
+    // The library positions its videos with a `style` attribute, which a strict Content-Security-Policy ignores.
     for (const video of this.#stage.querySelectorAll('video')) video.style.cssText = video.getAttribute('style') ?? ''
     this.#place()
   }
 
-  /** By a transform, since the library takes mouse positions in the canvas's own pixels. */
+  /** Scales with a transform, because the library reads mouse positions in the canvas's own pixels. */
   #place(): void {
     const screen = this.#screen()
     if (screen === null || screen.width === 0) return
@@ -111,13 +111,13 @@ export class OrielSpice extends ConsoleElement<ConsoleSession> {
     const margin = (room: number, size: number) => Math.max(0, Math.round((room - size * scale) / 2))
     const [x, y] = [margin(this.clientWidth, screen.width), margin(this.clientHeight, screen.height)]
     screen.style.cssText = `display:block;outline:none;transform-origin:0 0;transform:translate(${x}px,${y}px) scale(${scale})`
-    // The library gives it the height of the screen.
+    // The library sets the stage's height to that of the screen.
     this.#stage.style.height = '100%'
     this.#stage.style.overflow = this.scale === 'fit' ? 'hidden' : 'auto'
   }
 }
 
-/** The library reads `keyCode` and the modifiers. */
+/** Creates a key event for the library, which reads only `keyCode` and the modifiers. */
 function keyEvent(type: 'keydown' | 'keyup', keyCode: number, ...held: readonly number[]): KeyboardEvent {
   const init = { keyCode, ctrlKey: held.includes(17), altKey: held.includes(18), cancelable: true }
   return new KeyboardEvent(type, init)

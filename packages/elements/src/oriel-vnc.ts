@@ -10,7 +10,9 @@ import { keystrokes, type NamedKey, namedKeys } from './vnc/keystrokes.ts'
 import { openVncSession, type VncSession } from './vnc/session.ts'
 import { press, type TypeOptions, type } from './vnc/typist.ts'
 
-/** `fit` shrinks or grows the picture to the element, `none` shows it pixel by pixel, `remote` asks the machine to change its resolution. */
+/**
+ * `fit` scales the picture to the element, `none` shows it pixel by pixel, `remote` changes the machine's resolution.
+ */
 export type Scale = 'fit' | 'none' | 'remote'
 export type VncState = ConsoleState
 
@@ -54,7 +56,7 @@ export class OrielVnc extends ConsoleElement<VncSession> {
     this.setAttribute('scale', scale)
   }
 
-  /** The machine's own name for its desktop, in one line; empty until it is known. */
+  /** The desktop name that the machine sent, in one line; empty before that. */
   get desktopName(): string {
     return this.#name
   }
@@ -83,19 +85,19 @@ export class OrielVnc extends ConsoleElement<VncSession> {
     this.session?.rfb.sendCtrlAltDel()
   }
 
-  /** Presses and releases a key that is no character. */
+  /** Presses and releases a non-character key. */
   pressKey(key: NamedKey): void {
     if (this.session !== undefined) press(namedKeys[key], this.session)
   }
 
-  /** Offers `text` to the machine's clipboard. It takes an agent in the machine to make something of it. */
+  /** Sends `text` to the machine's clipboard. The machine ignores it unless it runs a clipboard agent. */
   sendClipboard(text: string): void {
     this.session?.rfb.clipboardPasteFrom(text)
   }
 
   /**
-   * Types `text` as key events, about 60 a second. Several calls type one after the other.
-   * @throws the reason of `options.signal`; Error when the console is not connected, or is lost meanwhile
+   * Types `text` as key events, about 60 per second. A second call begins when the first has finished.
+   * @throws the reason of `options.signal`; Error when the console is not connected, or is lost while typing
    */
   typeText(text: string, options: TypeOptions = {}): Promise<void> {
     const typed = this.#typing.then(() => this.#type(text, options))
@@ -150,7 +152,7 @@ export class OrielVnc extends ConsoleElement<VncSession> {
     return this.#stage.querySelector('canvas')
   }
 
-  // noVNC takes the screen out of the tab order and gives it no name.
+  // noVNC leaves its canvas out of the tab order and without an accessible name.
   #labelScreen(): void {
     const screen = this.#screen()
     if (screen === null) return

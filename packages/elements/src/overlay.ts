@@ -1,23 +1,23 @@
-/** What lies over a console that is not connected: what is going on, what to do, and a button to do it. */
-/** What the overlay says. */
+/** Covers a console that is not connected, and shows its state, advice and a button. */
+/** The overlay's texts. */
 export interface OverlayText {
   readonly tone: 'busy' | 'waiting' | 'ended'
   readonly text: string
   readonly advice?: string
-  /** A line to copy, below the advice. */
+  /** A line that the user may want to copy, below the advice. */
   readonly code?: string
-  /** The button's label; without one there is no button. */
+  /** The button's label; without it the button is hidden. */
   readonly action?: string
 }
 
 export interface Overlay {
   show(text: OverlayText): void
   hide(): void
-  /** Keeps a picture under the overlay, or takes it away. */
+  /** Shows a picture under the overlay; `undefined` removes it. */
   showStill(still: HTMLCanvasElement | undefined): void
 }
 
-/** Puts an overlay into `root`, hidden. Texts are set as text only, since they may come from a machine. */
+/** Adds a hidden overlay to `root`. It never parses texts as HTML: they may come from a machine. */
 export function createOverlay(root: ShadowRoot, onAction: () => void): Overlay {
   root.adoptedStyleSheets.push(styles())
   const text = element('p', 'text')
@@ -53,7 +53,7 @@ export function createOverlay(root: ShadowRoot, onAction: () => void): Overlay {
   }
 }
 
-// A live region speaks whatever changes, so what stays the same is not touched.
+// A screen reader announces every assignment in a live region, even of the same text.
 function setText(node: HTMLElement, text: string): void {
   if (node.textContent !== text) node.textContent = text
   node.hidden = text === ''
@@ -66,7 +66,7 @@ function element<K extends keyof HTMLElementTagNameMap>(name: K, className: stri
   return node
 }
 
-/** A copy of what `screen` shows, at the size at which it shows it. */
+/** Returns a copy of the canvas `screen`, at the size at which the page displays it. */
 export function stillOf(screen: HTMLCanvasElement): HTMLCanvasElement {
   const still = document.createElement('canvas')
   still.width = screen.width

@@ -1,4 +1,6 @@
-/** When to dial again after a console was lost: soon at first, then more slowly, and not for ever. */
+/**
+ * Decides when an element dials again after it has lost a console: with growing pauses, and a limited number of times.
+ */
 import { closeReasons } from '@oriel/contract'
 import type { ConsoleEnd } from './console-end.ts'
 
@@ -7,9 +9,9 @@ export const firstPauseMs = 1_000
 export const longestPauseMs = 15_000
 /** The longest wait that a proxy can ask for. In seconds. */
 export const longestWaitSeconds = 120
-/** About two minutes of trying: a console auth token lives for minutes, so more would be in vain. */
+/** About two minutes of attempts: a console auth token lives for minutes, so later attempts would fail. */
 export const maxAttempts = 10
-/** A connection that stood this long counts as good, and the next loss starts from the first pause again. */
+/** After a connection that lasted this long, the pauses start from the first one again. */
 export const stableAfterMs = 10_000
 
 export interface Loss {
@@ -18,7 +20,7 @@ export interface Loss {
   readonly connectedMs: number
 }
 
-/** One console's attempts. `random` gives the spread (0 to 1), so that a thousand consoles do not dial at one moment. */
+/** The attempts of one console. `random` (0 to 1) spreads the pauses, so that many consoles do not dial at once. */
 export class ReconnectPlan {
   readonly #random: () => number
   #attempts = 0

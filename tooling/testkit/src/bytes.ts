@@ -1,26 +1,26 @@
-/** Scripted peers and byte-at-a-time streams: tests of protocols say which bytes go where, one after the other. */
+/** Scripted peers and byte-at-a-time streams, for protocol tests that specify the exact bytes on the wire. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { Duplex, duplexPair as nodeDuplexPair } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { defaultTimeoutMs, type WaitOptions, within } from './deadline.ts'
 
-/** Bytes, or their hexadecimal digits with blanks anywhere: `'52 46 42'`. */
+/** Bytes, or their hexadecimal digits with optional whitespace: `'52 46 42'`. */
 export type Bytes = Uint8Array | string
 
-/** The bytes behind hexadecimal digits. @throws TypeError for anything else than whole pairs of digits. */
+/** Decodes hexadecimal digits. @throws TypeError if `digits` is not a sequence of pairs of digits. */
 export function hex(digits: string): Buffer {
   const bare = digits.replaceAll(/\s+/g, '')
   if (!/^([0-9a-f]{2})*$/i.test(bare)) throw new TypeError(`Not hexadecimal: ${digits}`)
   return Buffer.from(bare, 'hex')
 }
 
-/** Two streams in memory: what is written to one is read from the other. */
+/** Creates two connected streams in memory. */
 export function duplexPair(): [Duplex, Duplex] {
   return nodeDuplexPair()
 }
 
-/** The same stream, but whatever is read from it arrives one byte per chunk. Writes pass unchanged. */
+/** Wraps a stream so that reads return one byte per chunk. Writes pass unchanged. */
 export function byteByByte(stream: Duplex): Duplex {
   const bytes = singleBytes(stream)
   const slow = new Duplex({
@@ -45,28 +45,31 @@ export function byteByByte(stream: Duplex): Duplex {
   return slow
 }
 
-/** One end of a connection that a test plays by hand. Every wait has a deadline and says in hex what was there instead. */
+/**
+ * One end of a connection that a test controls byte by byte. Every wait has a deadline; its error contains the received
+ * bytes in hexadecimal.
+ */
 export interface Peer extends Disposable {
   readonly socket: Socket
-  /** The next `length` bytes. */
+  /** Reads the next `length` bytes. */
   read(length: number, options?: WaitOptions): Promise<Buffer>
-  /** Whatever comes until the other side ends, that end included. */
+  /** Reads until the other side ends its stream, and returns the bytes. */
   readToEnd(options?: WaitOptions): Promise<Buffer>
-  /** Reads as many bytes as `bytes` has. @throws when they differ. */
+  /** Reads as many bytes as `bytes` has. @throws Error if they differ. */
   expect(bytes: Bytes, options?: WaitOptions): Promise<void>
-  /** Resolves when the bytes were handed to the system. */
+  /** Resolves when the bytes have been passed to the operating system. */
   send(bytes: Bytes, options?: WaitOptions): Promise<void>
-  /** Sends each byte in a turn of the event loop of its own. */
+  /** Sends each byte in a separate turn of the event loop. */
   sendSlowly(bytes: Bytes, options?: WaitOptions): Promise<void>
-  /** Resolves when the connection is closed, in whichever way. Pending bytes are kept for `read`. */
+  /** Resolves when the connection is closed, even after an error. Unread bytes are kept for `read`. */
   closed(options?: WaitOptions): Promise<void>
-  /** Says that nothing more will be sent. */
+  /** Ends this side's stream (sends FIN). */
   end(): void
   /** Drops the connection. */
   destroy(): void
 }
 
-/** A connection to a server, played by hand. */
+/** Connects to a server. */
 export async function connectPeer(address: { host: string; port: number }, options: WaitOptions = {}): Promise<Peer> {
   const socket = connect({ ...address, noDelay: true })
   const peer = peerOf(socket)
@@ -78,15 +81,16 @@ export async function connectPeer(address: { host: string; port: number }, optio
 export interface ScriptedServer extends AsyncDisposable {
   readonly host: string
   readonly port: number
-  /** How many connections came so far. */
+  /** The number of accepted connections. */
   readonly connections: number
-  /** Resolves when every script begun so far has ended. @throws what the first failing script threw. */
+  /** Resolves when all scripts that have begun have ended. @throws the error of the first script that failed. */
   finished(): Promise<void>
 }
 
 /**
- * Listens on a free port of 127.0.0.1 and plays `script` with every connection; the connection ends with its script.
- * Disposing ends what is still open and throws what a script threw, unless {@link ScriptedServer.finished} did.
+ * Listens on a free port of 127.0.0.1, runs `script` for every connection, and closes the connection when its script
+ * ends. Disposing closes open connections, and throws a script's error unless {@link ScriptedServer.finished} has
+ * thrown it.
  */
 export async function scriptedServer(script: (peer: Peer) => Promise<void>): Promise<ScriptedServer> {
   const scripts: Promise<unknown>[] = []
@@ -120,9 +124,9 @@ export async function scriptedServer(script: (peer: Peer) => Promise<void>): Pro
 }
 
 /**
- * A TCP port of 127.0.0.1 for a program that cannot say which one it got; prefer port 0 wherever it can. It lies below
- * those that the kernel gives out by itself, so that no other socket takes it before the program does, and each process
- * of a test run counts on from a place of its own.
+ * Returns a free TCP port of 127.0.0.1, for a program that cannot report its port; prefer port 0 where it can. The port
+ * is below the kernel's ephemeral range, so that no outgoing connection takes it before the program does. Each process
+ * of a test run starts counting at a different port.
  */
 export async function freePort(): Promise<number> {
   candidate = candidate >= LAST_PORT ? FIRST_PORT : candidate + 1
@@ -148,7 +152,7 @@ async function* singleBytes(stream: Duplex): AsyncGenerator<Buffer, void> {
   }
 }
 
-/** A failure after the server began to close is the closing itself, not the script's. */
+/** Runs a script, and returns its error. Ignores errors after the server began to close: closing causes them. */
 async function play(peer: Peer, script: (peer: Peer) => Promise<void>, closing: () => boolean): Promise<unknown> {
   try {
     await script(peer)
@@ -194,7 +198,7 @@ function peerOf(socket: Socket): Peer {
   }
 }
 
-/** What has arrived on a socket and was not asked for yet. */
+/** Buffers the bytes that a socket has received and the test has not read. */
 class Inbox {
   #held: Buffer[] = []
   #length = 0

@@ -1,10 +1,10 @@
-/** A real browser for tests, with an empty profile of its own each time. */
+/** Starts a real browser for tests, each time with an empty profile. */
 import { type Browser, chromium } from 'playwright-core'
 import { chromiumPath } from './requirements.ts'
 
 export { hasChromium } from './requirements.ts'
 
-/** How long Chromium may take to start, often beside emulated guests. */
+/** Deadline for Chromium's start, which is slow beside emulated guests. */
 const startTimeoutMs = 60_000
 
 export interface ChromiumOptions {
@@ -13,9 +13,9 @@ export interface ChromiumOptions {
 }
 
 /**
- * Starts Debian's Chromium, or the one that `ORIEL_CHROMIUM` names, without a screen. Disposing it ends it.
+ * Starts a headless Chromium: Debian's, or the one in `ORIEL_CHROMIUM`. Disposing stops it.
  *
- * Its sandbox is off, since tests often run as root in containers: load pages of your own only.
+ * Its sandbox is off, because tests often run as root in containers: load only trusted pages.
  */
 export async function startChromium({ args = [] }: ChromiumOptions = {}): Promise<Browser & AsyncDisposable> {
   return chromium.launch({ executablePath: chromiumPath(), args: [...flags, ...args], timeout: startTimeoutMs })

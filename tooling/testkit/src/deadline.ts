@@ -1,6 +1,6 @@
-/** Deadlines for whatever a test waits for: a test that hangs says what it hung on. */
+/** Deadlines for the waits of tests, so that a hung test reports what it waited for. */
 
-/** How long a wait may take unless it says otherwise. Generous: it ends hung tests and measures nothing. */
+/** The default deadline of a wait. It is generous: it only ends hung tests. */
 export const defaultTimeoutMs = 20_000
 
 export interface WaitOptions {
@@ -9,8 +9,8 @@ export interface WaitOptions {
 }
 
 /**
- * `promise`, or an error after `timeoutMs`.
- * @param describe says what was waited for, and what was there instead, at the moment of giving up.
+ * Settles like `promise`, or rejects after `timeoutMs`.
+ * @param describe called at the deadline; returns the error's message: what was awaited, and what was there instead
  */
 export async function within<T>(promise: Promise<T>, timeoutMs: number, describe: () => string): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>()

@@ -1,9 +1,9 @@
 /**
- * A Nova that a proxy can ask, answering as the real one does: version discovery, console auth tokens, servers, and new
- * consoles of them.
+ * A stub of the part of Nova that a proxy uses, with Nova's responses: version discovery, console auth tokens, servers,
+ * and the creation of consoles.
  *
- * It adds no field, header or shortcut of its own to what goes over the wire; whatever a test steers, it steers from
- * outside through the returned object.
+ * It sends no field and no header that Nova does not send. Tests control it through the returned object, never over
+ * HTTP.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -12,12 +12,14 @@ import type { AddressInfo } from 'node:net'
 import { defaultTimeoutMs, type WaitOptions, within } from './deadline.ts'
 
 /**
- * The microversions of the Nova that `tests/conformance` recorded and that this stub copies. They are facts about that Nova: Oriel
- * may serve more.
+ * The microversions of the Nova that `tests/conformance` recorded and that this stub copies. They are facts about that
+ * Nova: Oriel may serve more.
  */
 export const recordedMicroversions = { min: '2.1', max: '2.104' } as const
 
-/** What Nova stores with a console auth token. A `tls_port`, null included, makes it a token of type spice-direct. */
+/**
+ * The data that Nova stores with a console auth token. A `tls_port`, even null, makes the token one for spice-direct.
+ */
 export interface NovaConsole {
   readonly instance_uuid: string
   readonly host: string
@@ -26,71 +28,71 @@ export interface NovaConsole {
   readonly internal_access_path?: string | null
 }
 
-/** What Nova knows of an instance besides. */
+/** An instance. */
 export interface NovaServer {
   readonly name: string
-  /** What libvirt calls it; administrators alone see it. Default: not shown to anybody. */
+  /** Its name in libvirt (`OS-EXT-SRV-ATTR:instance_name`), which only administrators see. Default: absent. */
   readonly instanceName?: string
-  /** Default: active. */
+  /** Default: `active`. */
   readonly vmState?: string
   /** Default: none. */
   readonly taskState?: string | null
   /** Default: 1, running. */
   readonly powerState?: number
-  /** The compute host. Default: the same for all. The empty string: none. */
+  /** The compute host; empty if the instance has none. Default: the same host for all instances. */
   readonly host?: string
   /**
-   * Where its consoles are now, by type, or the status with which Nova refuses to make one. A type that is not named is
-   * unavailable, 400. Default: every type is where a token for the instance leads.
+   * The current addresses of its consoles by type, or the status with which Nova refuses to create one. A missing type
+   * is unavailable (400). Default: every type has the address to which a token for the instance leads.
    */
   readonly consoles?: Readonly<Record<string, NovaPlace | 400 | 404 | 409 | 500 | 501>>
 }
 
-/** Where a console is. A port of -1 is what libvirt says of a guest that does not run. */
+/** The address of a console. libvirt reports port -1 for a guest that does not run. */
 export type NovaPlace = Omit<NovaConsole, 'instance_uuid'>
 
-/** What the policy of a Nova may forbid the proxy, besides. */
+/** The rules of Nova's policy that a test may forbid. */
 export type NovaRule = 'os-remote-consoles' | 'servers:show'
 
 export interface NovaStubOptions {
-  /** Console auth tokens and what they stand for. */
+  /** The console auth tokens and their data. */
   readonly tokens: Readonly<Record<string, NovaConsole>>
   /** The Keystone token of a caller who may read console auth tokens. */
   readonly adminToken: string
-  /** The Keystone token of a caller who is known but may not: 403. */
+  /** The Keystone token of a caller who gets 403 for reading console auth tokens. */
   readonly memberToken?: string
-  /** Instances by their ids. Default: one of some name for each that a token is for; then there are as many as tokens say. */
+  /** Instances by id. Default: one with a fixed name for each instance that a token leads to. */
   readonly servers?: Readonly<Record<string, NovaServer>>
   /** The newest microversion that this Nova speaks. Default: the newest of {@link recordedMicroversions}. */
   readonly maxMicroversion?: string
 }
 
-/** How to treat requests: as Nova does, never answer, drop the connection, or answer with a fault of that status. */
+/** How requests are handled: as by Nova, never answered, the connection dropped, or a fault with this status. */
 export type NovaBehaviour = 'answer' | 'hang' | 'reset' | 404 | 500 | 503
 
 export interface NovaRequest {
   readonly method: string
-  /** Path and query, as they came. */
+  /** Path and query, as received. */
   readonly url: string
   readonly headers: IncomingMessage['headers']
 }
 
 export interface NovaStub extends AsyncDisposable {
-  /** `http://127.0.0.1:PORT/v2.1`, as a service catalogue would name it. */
+  /** `http://127.0.0.1:PORT/v2.1`, as in a service catalogue. */
   readonly url: string
   readonly host: string
   readonly port: number
   /** Every request so far, oldest first. */
   readonly requests: readonly NovaRequest[]
-  /** The tokens that are valid now: add, change and delete at will. */
+  /** The valid tokens. Tests may add, change and delete entries at any time. */
   readonly tokens: Map<string, NovaConsole>
-  /** The instances that there are now, likewise. */
+  /** The existing instances. Tests may add, change and delete entries at any time. */
   readonly servers: Map<string, NovaServer>
-  /** The rules that the policy forbids to all users (403). May be changed at any time. */
+  /** The rules that the policy forbids to all users (403). Tests may change it at any time. */
   readonly forbidden: Set<NovaRule>
-  /** How requests under `/v2.1/` are treated from now on; discovery stays well unless `discovery` is set too. */
+  /** Sets how requests below `/v2.1/` are handled from now on. Does not affect discovery unless `discovery` is true. */
   behave(behaviour: NovaBehaviour, options?: { discovery?: boolean }): void
-  /** Resolves when at least `count` requests have come. */
+  /** Resolves when at least `count` requests have been received. */
   requested(count: number, options?: WaitOptions): Promise<void>
 }
 
@@ -148,7 +150,7 @@ class Nova {
   readonly tokens: Map<string, NovaConsole>
   readonly servers: Map<string, NovaServer>
   readonly forbidden = new Set<NovaRule>()
-  /** Whether there is a server for each token that leads to one. */
+  /** Whether every token's instance exists without an entry in `servers`. */
   readonly #invents: boolean
   readonly #options: Required<Pick<NovaStubOptions, 'adminToken' | 'maxMicroversion'>>
   readonly #memberToken: string | undefined
@@ -203,7 +205,7 @@ class Nova {
     })
   }
 
-  /** The steps in the order in which Nova takes them. */
+  /** Checks a request in the same order as Nova, and returns the response. */
   #answer(request: IncomingMessage, body: string): Answer {
     const [path, query = ''] = (request.url ?? '/').split('?') as [string, string?]
     const base = `http://${request.headers.host}`
@@ -276,7 +278,7 @@ class Nova {
     }
   }
 
-  /** Looks the server up before it asks the policy, as Nova does. */
+  /** Creates a console. Looks the server up before it checks the policy, as Nova does. */
   #create(user: 'admin' | 'member', id: string, body: string, version: string): Answer {
     if (minor(version) < 6) return notFoundPage()
     const server = this.#find(id)
@@ -327,10 +329,10 @@ function stateOf({ vmState = 'active', taskState = null, powerState = 1, host = 
   }
 }
 
-/** What libvirt calls the guest of every instance that no test named. */
+/** The name in libvirt of instances that the test did not define. */
 const INVENTED_NAME = 'instance-0000002a'
 
-/** What every server has, of the same kind everywhere. */
+/** The fields that are alike for all servers. */
 function details(base: string, id: string, version: string) {
   const links = (kind: string, of: string) => [
     { rel: 'self', href: `${base}/v2.1/${kind}/${of}` },
@@ -356,7 +358,9 @@ function isDiscovery(path: string): boolean {
   return path === '/' || path === '/v2.1' || path === '/v2.1/'
 }
 
-/** The last usable entry of the standard header, or the last of the legacy one, or the oldest version. */
+/**
+ * Returns the last usable entry of the standard header, else the last of the legacy header, else the oldest version.
+ */
 function requestedVersion({ headers }: IncomingMessage): string {
   const entries = String(headers['openstack-api-version'] ?? '')
     .split(',')
@@ -393,7 +397,7 @@ function additionalProperties(names: readonly string[]): string {
   return `Additional properties are not allowed (${quoted} ${names.length === 1 ? 'was' : 'were'} unexpected)`
 }
 
-/** Keystone's middleware stands before Nova and has a form of its own. */
+/** Returns the 401 of Keystone's middleware, which runs before Nova and has its own format. */
 function unauthorized(base: string): Answer {
   const message = 'The request you have made requires authentication.'
   return {
@@ -403,7 +407,7 @@ function unauthorized(base: string): Answer {
   }
 }
 
-/** An unknown route is answered before any version is negotiated. */
+/** Returns the 404 for an unknown route, which Nova sends before it negotiates a version. */
 function notFoundPage(): Answer {
   const headers = { 'Content-Type': 'text/plain; charset=UTF-8' }
   return { status: 404, headers, body: '404 Not Found\n\nThe resource could not be found.\n\n   ' }
@@ -471,7 +475,7 @@ function send(response: ServerResponse, path: string, { status, body, headers = 
   response.end(typeof body === 'string' ? body : pythonJson(body))
 }
 
-/** JSON with blanks after commas and colons and nothing but ASCII, as Python's `json.dumps` writes it. */
+/** Serialises like Python's `json.dumps`: with a space after commas and colons, and ASCII only. */
 function pythonJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`
   if (typeof value === 'object' && value !== null) {

@@ -1,14 +1,14 @@
-/** Pictures from hypervisors and browsers, in one shape, and how much two of them differ. */
+/** Decodes pictures from hypervisors and browsers into one format, and measures how much two of them differ. */
 import { PNG } from 'pngjs'
 
-/** Three bytes per pixel, red, green, blue, row by row from the top. */
+/** A picture with three bytes per pixel (red, green, blue), row by row from the top. */
 export interface RgbPicture {
   readonly width: number
   readonly height: number
   readonly data: Uint8Array
 }
 
-/** A binary PPM ("P6", 8 bits per channel) as QEMU's screendump writes it. @throws Error for anything else. */
+/** Decodes a binary PPM ("P6", 8 bits per channel) as QEMU's screendump writes it. @throws Error for other formats. */
 export function parsePpm(bytes: Uint8Array): RgbPicture {
   const head = /^P6\s(?:#[^\n]*\n)*(\d+)\s+(\d+)\s+255\s/.exec(Buffer.from(bytes.subarray(0, 1024)).toString('latin1'))
   if (!head) throw new Error('Not a binary PPM with 8 bits per channel')
@@ -18,13 +18,13 @@ export function parsePpm(bytes: Uint8Array): RgbPicture {
   return { width, height, data }
 }
 
-/** Decodes a PNG, without its transparency. @throws Error if `bytes` is not a PNG that pngjs supports */
+/** Decodes a PNG and ignores its transparency. @throws Error if `bytes` is not a PNG that pngjs supports */
 export function decodePng(bytes: Uint8Array): RgbPicture {
   const { width, height, data } = PNG.sync.read(Buffer.from(bytes))
   return { width, height, data: withoutAlpha(data) }
 }
 
-/** A PNG of the picture, for looking at a failed comparison. */
+/** Encodes a picture as PNG, to inspect a failed comparison. */
 export function encodePng({ width, height, data }: RgbPicture): Buffer {
   const png = new PNG({ width, height })
   for (let pixel = 0; pixel < width * height; pixel++) {
@@ -34,8 +34,9 @@ export function encodePng({ width, height, data }: RgbPicture): Buffer {
 }
 
 /**
- * The share of pixels, 0 to 1, in which any channel differs by more than `tolerancePerChannel` levels. Default: 0.
- * @throws RangeError when the pictures are not of one size, or have no pixels.
+ * Returns the share of pixels, 0 to 1, in which any channel differs by more than `tolerancePerChannel` levels.
+ * Default: 0.
+ * @throws RangeError if the pictures differ in size or have no pixels.
  */
 export function differingShare(a: RgbPicture, b: RgbPicture, tolerancePerChannel = 0): number {
   const [sizeA, sizeB] = [a, b].map(({ width, height }) => `${width}x${height}`)

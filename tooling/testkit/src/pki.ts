@@ -1,4 +1,4 @@
-/** A certificate authority for one test, with a server's and a client's certificate, made by the openssl command. */
+/** Creates a CA with a server's and a client's certificate for one test, with the openssl command. */
 import { execFile } from 'node:child_process'
 import { appendFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -7,22 +7,22 @@ import { defaultTimeoutMs } from './deadline.ts'
 import { type TemporaryFolder, temporaryFolder } from './temporary-folder.ts'
 
 export interface TemporaryPkiOptions {
-  /** Addresses that the server's certificate is for. Default: 127.0.0.1. */
+  /** The IP addresses in the server's certificate. Default: 127.0.0.1. */
   readonly addresses?: readonly string[]
-  /** Host names that it is for. Default: localhost. */
+  /** The host names in the server's certificate. Default: localhost. */
   readonly names?: readonly string[]
-  /** Whether its time is over already. Default: no. */
+  /** Whether the server's certificate has expired. Default: no. */
   readonly expired?: boolean
   /**
-   * Whether an intermediate CA, in `intermediate-cert.pem`, signs the server's certificate; `server-cert.pem` then holds
-   * that CA's certificate too, as servers send it. Default: no.
+   * Whether an intermediate CA, in `intermediate-cert.pem`, signs the server's certificate. Then `server-cert.pem` also
+   * contains that CA's certificate, because servers send both. Default: no.
    */
   readonly intermediate?: boolean
 }
 
 /**
- * A folder with `ca-cert.pem`, `ca-key.pem`, `server-cert.pem`, `server-key.pem`, `client-cert.pem` and
- * `client-key.pem`, as QEMU's VNC and SPICE expect it; the certificates are valid for thirty days.
+ * Creates a folder with `ca-cert.pem`, `ca-key.pem`, `server-cert.pem`, `server-key.pem`, `client-cert.pem` and
+ * `client-key.pem`, as QEMU's VNC and SPICE expect it. The certificates are valid for thirty days.
  *
  * @throws the error of the openssl command.
  */
@@ -42,7 +42,7 @@ export async function temporaryPki(options: TemporaryPkiOptions = {}): Promise<T
   return { path: folder.path, [Symbol.asyncDispose]: () => rest.disposeAsync() }
 }
 
-/** RSA keys would take seconds on a busy machine. */
+/** Elliptic-curve keys: generating RSA keys would take seconds on a busy machine. */
 const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1']
 const authority = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign,cRLSign']
 const leaf = ['basicConstraints=critical,CA:FALSE', 'keyUsage=critical,digitalSignature']
@@ -63,7 +63,7 @@ async function issue(
     [...request, ...signer, ...names, ...extensions.flatMap((line) => ['-addext', line])],
     timely,
   )
-  // A configuration of our own, since the system's one adds extensions that contradict these.
+  // Replaces the system's configuration, which adds conflicting extensions.
   running.child.stdin?.end('[req]\ndistinguished_name=name\n[name]\n[none]\n')
   await running
 }
@@ -72,7 +72,7 @@ async function appendChain(folder: string): Promise<void> {
   await appendFile(join(folder, 'server-cert.pem'), await readFile(join(folder, 'intermediate-cert.pem')))
 }
 
-/** Signs the server's certificate anew, with an end that has passed. */
+/** Signs the server's certificate again, with an end date in the past. */
 async function expire(folder: string): Promise<void> {
   const file = (name: string) => join(folder, name)
   const [cert, request] = [file('server-cert.pem'), file('server.csr')]

@@ -1,21 +1,21 @@
-/** Programs under test: started, watched through their log, stopped by the id they were started with. */
+/** Starts programs under test, waits for records in their logs, and stops them. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { type Exit, exitOf, stopChild } from './child.ts'
 import { defaultTimeoutMs, type WaitOptions, within } from './deadline.ts'
 
-/** One line of a program's log: whatever JSON object it wrote. */
+/** One line of a program's log: a JSON object. */
 export type LogRecord = Readonly<Record<string, unknown>>
 
 export interface ProgramOptions {
-  /** A script to run with this Node. Exactly one of `file` and `command` is given. */
+  /** A script to run with this Node. Exactly one of `file` and `command` is required. */
   readonly file?: string
   /** Any other program, looked up on the PATH. */
   readonly command?: string
   readonly args?: readonly string[]
   /** Node's own arguments before `file`, such as `--conditions=...`. */
   readonly nodeArgs?: readonly string[]
-  /** Added to this process's environment; `undefined` takes a variable away. */
+  /** Added to this process's environment. `undefined` removes a variable. */
   readonly env?: Readonly<Record<string, string | undefined>>
   /** Default: this process's working directory. */
   readonly cwd?: string
@@ -23,24 +23,27 @@ export interface ProgramOptions {
 
 export interface RunningProgram extends AsyncDisposable {
   readonly pid: number
-  /** The JSON objects that stdout consisted of so far, oldest first; the newest 10 000 are kept. */
+  /** The JSON objects on stdout, oldest first. Only the newest 10,000 are kept. */
   readonly records: readonly LogRecord[]
-  /** Lines of stdout that were no JSON objects. */
+  /** The lines of stdout that are not JSON objects. */
   readonly otherLines: readonly string[]
   /** The last 64 KiB of stderr. */
   readonly stderr: string
   /** Resolves when the program has exited, for any reason. */
   readonly exited: Promise<Exit>
-  /** The first record, past or to come, that `predicate` accepts. @throws when the program ends before, or too late. */
+  /**
+   * Resolves with the first record, past or future, that `predicate` accepts.
+   * @throws at the deadline, or if the program ends
+   */
   waitForLog(predicate: (record: LogRecord) => boolean, options?: WaitOptions): Promise<LogRecord>
-  /** SIGTERM, then SIGKILL after a deadline; resolves with how it ended. Disposing does the same. */
+  /** Sends SIGTERM, and SIGKILL after a deadline. Resolves when the program has ended. Disposing does the same. */
   stop(options?: WaitOptions): Promise<Exit>
 }
 
 const maxRecords = 10_000
 const maxStderrCharacters = 64 * 1024
 
-/** Starts a program. @throws TypeError for bad options, and the system's error when there is no such program. */
+/** Starts a program. @throws TypeError for bad options, and the system's error if the program does not exist. */
 export async function startProgram(options: ProgramOptions): Promise<RunningProgram> {
   const child = spawnProgram(options)
   const exited = exitOf(child)
@@ -68,7 +71,7 @@ interface Output {
   readonly records: LogRecord[]
   readonly otherLines: string[]
   stderr(): string
-  /** Resolves when something came, or the program ended. */
+  /** Resolves at the next output, or when the program ends. */
   news(): Promise<void>
   wake(): void
 }
@@ -131,7 +134,7 @@ async function waitForLog(
 ): Promise<LogRecord> {
   const search = async () => {
     for (;;) {
-      // Taken before the look, so that nothing which comes in between is missed.
+      // Created before searching, so that no record in between is missed.
       const news = output.news()
       const found = output.records.find(predicate)
       if (found) return found
@@ -142,7 +145,7 @@ async function waitForLog(
   return within(search(), timeoutMs, () => `no such record in the log. ${summary(output)}`)
 }
 
-/** Also that its output was read to the end: no further record can come. */
+/** Whether the program has ended and its output has been read, so that no further record can arrive. */
 function hasEnded(child: ChildProcess): boolean {
   return (child.exitCode !== null || child.signalCode !== null) && child.stdout!.readableEnded
 }

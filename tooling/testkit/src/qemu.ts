@@ -1,4 +1,4 @@
-/** Real guests: QEMU without a disk, whose firmware draws a text screen and reacts to keys. */
+/** Starts real guests: QEMU without a disk, whose firmware shows a text screen and reacts to keys. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,30 +14,30 @@ import { type TemporaryFolder, temporaryFolder } from './temporary-folder.ts'
 /** A folder with `ca-cert.pem`, `server-cert.pem` and `server-key.pem`. */
 export interface QemuTls {
   readonly folder: string
-  /** Whether viewers must show a certificate of that CA. Default: true. */
+  /** Whether QEMU requires a client certificate of that CA. Default: true. */
   readonly verifyPeer?: boolean
-  /** Whether QEMU looks at its own certificate first, and does not start with one that has expired. Default: true. */
+  /** Whether QEMU checks its own certificate, and refuses to start with an expired one. Default: true. */
   readonly sanityCheck?: boolean
 }
 
 export interface QemuOptions {
   readonly name: string
   readonly uuid?: string
-  /** Default: VNC without TLS, on a port that is free. `false`: no VNC at all. */
+  /** Default: VNC without TLS, on a free port. `false`: no VNC. */
   readonly vnc?: { readonly tls?: QemuTls; readonly port?: number } | false
-  /** A serial port on TCP, on a port that is free unless one is given. */
+  /** Whether to offer a serial port over TCP. Default port: a free one. */
   readonly serial?: boolean | { readonly port: number }
-  /** Where the firmware shows its menu: on the screen (default), or on the serial port. */
+  /** The device on which the firmware shows its menu. Default: `screen`. */
   readonly firmware?: 'screen' | 'serial'
-  /** Waits for `qmp('cont')` before its first instruction, so that a serial port can be heard from the first byte. */
+  /** Whether the guest waits for `qmp('cont')`, so that a test can read a serial port from the first byte. */
   readonly paused?: boolean
-  /** `tls`: a folder with `ca-cert.pem`, `server-cert.pem` and `server-key.pem`. `ticket`: a password of QEMU's own. */
+  /** `tls`: a folder with `ca-cert.pem`, `server-cert.pem` and `server-key.pem`. `ticket`: QEMU's SPICE password. */
   readonly spice?: { readonly tls?: { readonly folder: string }; readonly ticket?: string; readonly port?: number }
   /** More arguments, after all others. */
   readonly args?: readonly string[]
 }
 
-/** Ports of 127.0.0.1, as QEMU itself reports them. */
+/** A running guest. Its ports are those of 127.0.0.1 that QEMU reports. */
 export interface QemuGuest extends QmpClient, AsyncDisposable {
   readonly name: string
   readonly uuid: string
@@ -47,26 +47,28 @@ export interface QemuGuest extends QmpClient, AsyncDisposable {
   readonly serialPort: number | undefined
   readonly spicePort: number | undefined
   readonly spiceTlsPort: number | undefined
-  /** A second QMP monitor, a Unix socket for the program under test; it serves one client at a time. */
+  /** A second QMP monitor on a Unix socket, for the program under test. It serves one client at a time. */
   readonly qmpSocket: string
   readonly exited: Promise<Exit>
-  /** The picture on the guest's screen. @throws QmpError */
+  /** Returns the picture on the guest's screen. @throws QmpError */
   screendump(): Promise<RgbPicture>
-  /** The first picture that `predicate` accepts; QEMU has no event for a changed picture, so this looks again and again. */
+  /**
+   * Resolves with the first picture that `predicate` accepts. Polls, because QEMU has no event for a changed picture.
+   */
   untilPicture(predicate: (picture: RgbPicture) => boolean, options?: WaitOptions): Promise<RgbPicture>
-  /** Presses keys together and releases them; names as in QEMU's QKeyCode: `sendKey('ctrl', 'alt', 'delete')`. */
+  /** Presses keys together and releases them. Names are QEMU's QKeyCodes: `sendKey('ctrl', 'alt', 'delete')`. */
   sendKey(...keys: string[]): Promise<void>
 }
 
 const host = '127.0.0.1'
-/** Display numbers of VNC count from here. */
+/** The port of VNC display 0. */
 const VNC_BASE_PORT = 5900
 const lookAgainAfterMs = 50
 const pictureTimeoutMs = 30_000
-/** Starting means to emulate, often beside other guests. */
+/** Long, because guests are emulated, often several at once. */
 const startTimeoutMs = 30_000
 
-/** Starts a guest and resolves when QEMU answers on its monitor; the firmware needs seconds more to draw. */
+/** Starts a guest. Resolves when QEMU answers on its monitor; the firmware needs seconds more to draw. */
 export async function startQemu(options: QemuOptions): Promise<QemuGuest> {
   await using scope = new AsyncDisposableStack()
   const folder = scope.use(await temporaryFolder())
@@ -84,7 +86,7 @@ export async function startQemu(options: QemuOptions): Promise<QemuGuest> {
 
 type SpicePorts = Pick<QemuGuest, 'spicePort' | 'spiceTlsPort'>
 
-/** Unlike VNC, SPICE cannot look for a port itself. */
+/** Chooses free ports: unlike its VNC server, QEMU's SPICE server cannot choose one itself. */
 async function chooseSpicePorts({ spice }: QemuOptions): Promise<SpicePorts> {
   return {
     spicePort: spice ? (spice.port ?? (await freePort())) : undefined,
@@ -98,7 +100,7 @@ function commandLine(options: QemuOptions, folder: string, ports: SpicePorts): s
     ...['-machine', `pc,accel=tcg${options.firmware === 'serial' ? ',graphics=off' : ''}`],
     ...['-boot', 'menu=on,splash-time=60000'],
     ...['-name', escaped(options.name), ...(options.uuid ? ['-uuid', options.uuid] : [])],
-    // A socket pair from parent to child: it is connected at once, and no other process can connect.
+    // A socket pair between parent and child: it is already connected, and no other process can connect.
     ...['-chardev', 'socket,id=testkit,fd=3', '-mon', 'chardev=testkit,mode=control'],
     ...['-qmp', `unix:${escaped(join(folder, 'qmp'))},server=on,wait=off`],
     ...(options.paused ? ['-S'] : []),
@@ -133,12 +135,12 @@ function spiceArguments(spice: QemuOptions['spice'], { spicePort, spiceTlsPort }
 
 const onOff = (value: boolean) => (value ? 'on' : 'off')
 
-/** QEMU splits values at commas; a doubled one stands for itself. */
+/** Doubles commas: QEMU splits values at single ones. */
 function escaped(value: string): string {
   return value.replaceAll(',', ',,')
 }
 
-/** The monitor, or why there is none: QEMU tells on stderr before it ends. */
+/** Connects to the monitor. If that fails, throws an error with QEMU's stderr. */
 async function monitor(child: ChildProcess, exited: Promise<Exit>): Promise<QmpClient> {
   let stderr = ''
   child.stderr!.setEncoding('utf8').on('data', (text: string) => {
@@ -152,7 +154,7 @@ async function monitor(child: ChildProcess, exited: Promise<Exit>): Promise<QmpC
   try {
     return await Promise.race([connected, ended])
   } catch (cause) {
-    // The monitor closes a moment before the process is gone, but only the latter knows the reason.
+    // The monitor closes shortly before the process exits; the error with the reason comes from the exit.
     return await within(ended, startTimeoutMs, () => String(cause))
   }
 }
@@ -221,6 +223,6 @@ async function untilPicture(
 }
 
 async function stopQuietly(child: ChildProcess, exited: Promise<Exit>): Promise<void> {
-  // When QEMU could not even be started, startQemu has thrown that already.
+  // Without a pid QEMU was never started, and startQemu has thrown that error.
   if (child.pid !== undefined) await stopChild(child, exited)
 }

@@ -2,14 +2,14 @@
 import type { Duplex } from 'node:stream'
 import { defaultTimeoutMs, type WaitOptions, within } from './deadline.ts'
 
-/** Something that QEMU tells by itself, such as `SHUTDOWN`. */
+/** An event from QEMU, such as `SHUTDOWN`. */
 export interface QmpEvent {
   readonly event: string
   readonly data?: Readonly<Record<string, unknown>>
   readonly timestamp: { readonly seconds: number; readonly microseconds: number }
 }
 
-/** QEMU refused a command; `class` is QEMU's own word for why. */
+/** Thrown when QEMU refuses a command. `class` is QEMU's error class. */
 export class QmpError extends Error {
   readonly class: string
   constructor(command: string, { class: kind, desc }: { class: string; desc: string }) {
@@ -21,11 +21,11 @@ export class QmpError extends Error {
 
 export interface QmpClient {
   /**
-   * One command and the `return` of its answer.
-   * @throws QmpError when QEMU refuses it, Error after the deadline or when the connection ends.
+   * Sends a command, and resolves with the `return` member of QEMU's response.
+   * @throws QmpError if QEMU refuses it; Error at the deadline or if the connection ends.
    */
   qmp(command: string, args?: Readonly<Record<string, unknown>>, options?: WaitOptions): Promise<unknown>
-  /** Every event since the client began, then each as it comes; ends with the connection. */
+  /** All events since the client connected, past and future. Ends with the connection. */
   readonly events: AsyncIterable<QmpEvent>
 }
 
@@ -38,7 +38,7 @@ interface Waiting {
   reject(cause: Error): void
 }
 
-/** Takes QEMU's greeting on a connected stream and negotiates no capabilities. */
+/** Reads QEMU's greeting from a connected stream, and negotiates no capabilities. */
 export async function connectQmp(
   stream: Duplex,
   { timeoutMs = defaultTimeoutMs }: WaitOptions = {},
@@ -61,7 +61,7 @@ class Client implements QmpClient {
 
   constructor(stream: Duplex) {
     this.#stream = stream
-    // A guest that ends before anybody waits for its greeting must not become an unhandled rejection.
+    // A guest that ends before `connectQmp` awaits the greeting must not cause an unhandled rejection.
     this.#greeting.promise.catch(() => {})
     stream.setEncoding('utf8')
     stream.on('data', (text: string) => this.#read(text))

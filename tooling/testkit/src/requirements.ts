@@ -1,6 +1,6 @@
 /**
- * What tests need from the system. Without it they are skipped by a name that says what lacks; in CI, where nothing may
- * be skipped unseen, they fail instead.
+ * Checks what tests need from the system. If something is missing, they are skipped, with the missing part in the
+ * suite's name. In CI they fail instead, so that no test is skipped unnoticed.
  */
 import { accessSync, constants, readdirSync, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -20,20 +20,20 @@ export type Part =
 export interface Requirement {
   /** For `describe.skipIf` and `test.skipIf`. */
   readonly skip: boolean
-  /** Empty, or what lacks and what to do about it: put it into the suite's name. */
+  /** What is missing and how to install it, to be appended to the suite's name; empty if nothing is missing. */
   readonly reason: string
 }
 
 const remedy = 'run tests/install-debian-packages'
 
 /**
- * Whether all parts are here.
+ * Checks that all parts are installed.
  *
  * @example
  * const { skip, reason } = requires('qemu', 'chromium')
  * describe.skipIf(skip)(`a page shows a real guest${reason}`, () => {})
  *
- * @throws Error when a part is missing and the environment says `CI=true`.
+ * @throws Error if a part is missing and `CI=true` is set.
  */
 export function requires(...parts: Part[]): Requirement {
   const missing = parts.filter((part) => !hasPart(part))
@@ -41,9 +41,9 @@ export function requires(...parts: Part[]): Requirement {
 }
 
 /**
- * The same for anything else that a test needs.
- * @param hint what to do when it is absent.
- * @throws Error when it is absent and the environment says `CI=true`.
+ * Makes a {@link Requirement} of another condition.
+ * @param hint how to provide it.
+ * @throws Error if it is absent and `CI=true` is set.
  */
 export function requirement(name: string, present: boolean, hint: string): Requirement {
   if (present) return { skip: false, reason: '' }
@@ -63,7 +63,7 @@ export function hasChromium(): boolean {
   return hasPart('chromium')
 }
 
-/** Where Chromium is: `ORIEL_CHROMIUM`, or Debian's place. */
+/** Returns the path of Chromium: `ORIEL_CHROMIUM`, or Debian's. */
 export function chromiumPath(): string {
   return process.env.ORIEL_CHROMIUM ?? '/usr/bin/chromium'
 }
@@ -80,7 +80,7 @@ const present = {
   mariadb: () => hasCommand('mariadbd'),
 } satisfies Record<Part, () => boolean>
 
-/** Daemons live outside of many users' PATH. */
+/** Folders of daemons, which are not on the PATH of many users. */
 const daemonFolders = ['/usr/local/sbin', '/usr/sbin', '/sbin']
 
 function hasCommand(name: string): boolean {

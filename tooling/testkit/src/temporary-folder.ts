@@ -1,4 +1,4 @@
-/** Folders that vanish with the test that made them. */
+/** Creates folders that are deleted at the end of a test. */
 import { mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,12 +7,12 @@ export interface TemporaryFolder extends AsyncDisposable {
   readonly path: string
 }
 
-/** A new, empty folder that only this user can enter. Disposing it deletes it with all that is in it. */
+/** Creates an empty folder that only this user can enter. Disposing deletes it with its content. */
 export async function temporaryFolder(): Promise<TemporaryFolder> {
   const path = await mkdtemp(join(await realpath(tmpdir()), 'oriel-'))
   return {
     path,
-    // A program that was killed may have a child that still writes its last file.
+    // Retries, because a child of a killed program may still write a file.
     [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: 10 }),
   }
 }

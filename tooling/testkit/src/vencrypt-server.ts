@@ -1,4 +1,4 @@
-/** A VNC server that speaks VeNCrypt and nothing else: for guests that a real one does not play, and for impostors. */
+/** A VNC server for VeNCrypt only, which can behave as no real QEMU does, and play an impostor. */
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
@@ -8,9 +8,9 @@ import { TLSSocket, type TLSSocketOptions } from 'node:tls'
 export interface VencryptServerOptions {
   /** A folder with `server-cert.pem` and `server-key.pem`. */
   readonly folder: string
-  /** What its TLS does otherwise. */
+  /** Overrides of the TLS options. */
   readonly tls?: Pick<TLSSocketOptions, 'secureContext' | 'requestCert'>
-  /** Plays the guest, from ClientInit on. Default: says nothing. */
+  /** Plays the guest, beginning with ClientInit. Default: sends nothing. */
   readonly guest?: (socket: TLSSocket) => void
 }
 
@@ -21,7 +21,7 @@ export interface VencryptServer extends AsyncDisposable {
   readonly firstTls: Promise<'secured' | 'refused'>
 }
 
-/** What the server says in clear, and how many bytes the answer has: RFB 3.8, VeNCrypt 0.2, X509None. */
+/** The server's plaintext messages, each with the length of the client's reply: RFB 3.8, VeNCrypt 0.2, X509None. */
 const dialogue = [
   [Buffer.from('RFB 003.008\n'), 12],
   [Buffer.of(1, 19), 1],
@@ -31,7 +31,7 @@ const dialogue = [
 const SUBTYPE_ACCEPTED = Buffer.of(1)
 const SECURITY_OK = Buffer.alloc(4)
 
-/** Listens on a free port of 127.0.0.1. Disposing drops every connection. */
+/** Listens on a free port of 127.0.0.1. Disposing closes all connections. */
 export async function vencryptServer({
   folder,
   tls,
@@ -42,7 +42,7 @@ export async function vencryptServer({
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
-    // A viewer that vanishes is no fault of this server.
+    // Ignore errors of the connection: viewers may vanish.
     serve(socket.on('error', () => {})).catch(() => socket.destroy())
   })
   async function serve(socket: Socket) {
@@ -53,7 +53,7 @@ export async function vencryptServer({
     socket.write(SUBTYPE_ACCEPTED)
     const secure = new TLSSocket(socket, { isServer: true, ...certificate, ...tls })
     secure.on('error', () => {}).on('close', () => resolve('refused'))
-    // In TLS 1.3 the server is through before the client has looked at its certificate: its first bytes tell.
+    // In TLS 1.3 the server finishes before the client has checked the certificate: wait for the client's first bytes.
     secure.once('readable', () => {
       if (secure.readableLength === 0) return resolve('refused')
       resolve('secured')
@@ -73,13 +73,13 @@ export async function vencryptServer({
   }
 }
 
-/** The key and certificate of a folder that `temporaryPki` made. */
+/** Reads the server's key and certificate from a folder of `temporaryPki`. */
 export async function serverCertificate(folder: string): Promise<{ key: Buffer; cert: Buffer }> {
   const [key, cert] = await Promise.all(['key', 'cert'].map((kind) => readFile(join(folder, `server-${kind}.pem`))))
   return { key: key!, cert: cert! }
 }
 
-/** Reads `length` bytes and none beyond them: what follows is for TLS. */
+/** Reads exactly `length` bytes: the following ones belong to TLS. */
 async function skip(socket: Socket, length: number): Promise<void> {
   while (length > 0) {
     const piece = socket.read(Math.min(length, socket.readableLength)) as Buffer | null

@@ -1,9 +1,9 @@
-/** Where a browser goes to open a console. */
+/** Finds the page that opens a console in a browser. */
 import { consoleTypes, type OpenableConsoleType } from '@oriel/contract'
 
 /**
- * The page that opens an access URL: the URL itself, or, if it is a WebSocket URL, the console page of `type` that the
- * proxy serves beside it. `undefined` if a browser cannot open the URL.
+ * Returns the page that opens an access URL: the URL itself or, for a WebSocket URL, the console page of `type` on the
+ * same server. Returns `undefined` if a browser cannot open the URL.
  */
 export function consolePage(accessUrl: string, type: OpenableConsoleType): URL | undefined {
   const url = URL.parse(accessUrl)

@@ -1,19 +1,19 @@
-/** What the console pages do alike: the bar with name, state and tools, panels, copying and full screen. */
+/** The common parts of the console pages: the bar with name, state and tools, panels, copying and full screen. */
 import type { ConsoleElement, ConsoleSession, ConsoleState } from '../console-element.ts'
 import { byId, setText } from './dom.ts'
 import type { PageQuery } from './page-query.ts'
 
 type Console = ConsoleElement<ConsoleSession>
 
-/** Dials the console of the page's own address, which is the access URL. */
+/** Opens the console. The page's own address is the access URL. */
 export function dial(screen: Console, query: PageQuery): void {
   screen.viewOnly = query.viewOnly
   screen.reconnect = query.reconnect
-  // The token stays in the address, so that reloading the page opens the console again.
+  // Keep the token in the address, so that reloading the page opens the console again.
   screen.url = location.href
 }
 
-/** Shows the machine's name from the page's URL. If there is none, the returned function sets it. */
+/** Shows the machine's name from the page's URL. The returned function sets the name if the URL has none. */
 export function showName({ name, detail }: PageQuery): (name: string) => void {
   const show = (shown: string) => {
     setText(byId('name', HTMLElement), shown || 'Console')
@@ -21,12 +21,14 @@ export function showName({ name, detail }: PageQuery): (name: string) => void {
   }
   show(name)
   setText(byId('detail', HTMLElement), detail)
-  return (own) => {
-    if (name === '') show(own)
+  return (reportedName) => {
+    if (name === '') show(reportedName)
   }
 }
 
-/** Keeps the state in the bar, and enables what needs a console (`data-needs`): any, or one that takes keys. */
+/**
+ * Shows the state in the bar. Enables the `data-needs` buttons while connected; those that need keys only with input.
+ */
 export function followState(screen: Console, { viewOnly }: PageQuery): void {
   const sentences = {
     idle: 'No console',
@@ -50,7 +52,7 @@ export function followState(screen: Console, { viewOnly }: PageQuery): void {
   follow()
 }
 
-/** A button between the actual size and `fitted`. */
+/** Makes the scale button switch between the actual size and `fitted`. */
 export function offerScale<S extends string>(screen: Console & { scale: S | 'none' }, fitted: S): void {
   const button = byId('scale', HTMLButtonElement)
   const show = () => button.setAttribute('aria-pressed', String(screen.scale === 'none'))
@@ -68,7 +70,7 @@ export function offerFullScreen(screen: Console): void {
   button.addEventListener('click', async () => {
     await screen.requestFullscreen({ navigationUI: 'hide' })
     screen.focus()
-    // So that Escape and Ctrl+W reach the machine; holding Escape leaves. Only some browsers can.
+    // Lets Escape and Ctrl+W reach the machine; holding Escape leaves full screen. Not all browsers support this.
     await keyboard()?.lock?.()
   })
   document.addEventListener('fullscreenchange', () => {
@@ -78,7 +80,7 @@ export function offerFullScreen(screen: Console): void {
 
 const keyboard = () => (navigator as { keyboard?: { lock?: () => Promise<void>; unlock?: () => void } }).keyboard
 
-/** Puts `text` on the person's clipboard; `false` where that is not allowed. */
+/** Copies `text` to the user's clipboard. Returns `false` if the browser does not allow that. */
 export async function copy(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text)
@@ -99,7 +101,7 @@ export function onSubmit(id: string, listener: () => void): void {
   })
 }
 
-/** Ctrl+Enter in `text` submits the form `id`; Enter alone makes a line, as in any text. */
+/** Makes Ctrl+Enter in `text` submit the form `id`; Enter alone begins a new line. */
 export function submitOnCtrlEnter(text: HTMLTextAreaElement, id: string): void {
   text.addEventListener('keydown', (event) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) byId(id, HTMLFormElement).requestSubmit()

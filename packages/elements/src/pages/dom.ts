@@ -1,13 +1,13 @@
-/** Finding what the page's HTML holds. */
+/** Finds and updates the elements of the page. */
 
-/** The element with this id. The page's HTML and script belong together, so a missing one is a fault of the build. */
+/** Returns the element with this id. Throws if the page has none: then its HTML and script do not belong together. */
 export function byId<T extends HTMLElement>(id: string, type: new () => T): T {
   const element = document.getElementById(id)
   if (!(element instanceof type)) throw new Error(`The page has no ${type.name} with the id ${id}.`)
   return element
 }
 
-/** Sets text only where it changed: a live region speaks every change. */
+/** Sets the text only if it differs: a screen reader announces every assignment in a live region. */
 export function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text
 }

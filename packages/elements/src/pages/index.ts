@@ -1,4 +1,4 @@
-/** The home page of a proxy: which machines there are, and buttons that open their consoles. */
+/** The home page of a proxy: lists the machines, with buttons that open their consoles. */
 import { byId, setText } from './dom.ts'
 import { createServerList } from './server-list.ts'
 import { type Servers, serversAt, type Trouble, troubleOf } from './servers.ts'
@@ -6,7 +6,7 @@ import { readSettings, type Settings } from './settings.ts'
 
 const refreshEveryMs = 10_000
 
-/** The parts of the page of which one is shown; `trouble` may stand above a list that was read before. */
+/** The parts of the page, of which one is shown at a time. `trouble` may be shown above an older list. */
 type View = 'servers' | 'empty' | 'sign-in' | 'proxy-only' | 'none'
 
 await start()

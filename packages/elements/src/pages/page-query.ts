@@ -1,11 +1,11 @@
-/** What the address of a console page asks for: noVNC's query parameters, as Nova, Horizon and operators write them. */
+/** Reads the query parameters of a console page: noVNC's, as Nova, Horizon and operators write them. */
 import { plainLine } from '../console-end.ts'
 import type { Scale } from '../oriel-vnc.ts'
 
 export interface PageQuery {
-  /** The machine's name, if the address says it. */
+  /** The machine's name; empty if the address has none. */
   readonly name: string
-  /** What Horizon puts behind the name in parentheses: the machine's id. */
+  /** The machine's id, which Horizon appends to the name in parentheses; empty if absent. */
   readonly detail: string
   readonly viewOnly: boolean
   readonly scale: Scale

@@ -30,7 +30,7 @@ offerFullScreen(terminal)
 followState(terminal, query)
 dial(terminal, query)
 
-/** What a terminal sends for them (ECMA-48; cursor keys in normal mode). */
+/** The bytes that a terminal sends, by the key's name (ECMA-48; cursor keys in normal mode). */
 const sequences: Readonly<Record<string, string>> = {
   escape: '\x1b',
   tab: '\t',

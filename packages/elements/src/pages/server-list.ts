@@ -1,4 +1,4 @@
-/** The list of machines. Rows are kept from one refresh to the next, so that focus and messages stay where they are. */
+/** The list of machines. A refresh keeps the existing rows, so that focus and messages stay where they are. */
 import { consoleTypes, type OpenableConsoleType } from '@oriel/contract'
 import { consolePage } from './console-link.ts'
 import { byId, setText } from './dom.ts'
@@ -11,7 +11,10 @@ export interface ServerList {
 
 type Mint = (serverId: string, type: OpenableConsoleType) => Promise<string>
 
-/** Fills `list` with machines, each with a button for each of `types`; `mint` makes the access URL that a button opens. */
+/**
+ * Fills `list` with machines, each with a button for each of `types`. `mint` creates the access URL that a button
+ * opens.
+ */
 export function createServerList(
   list: HTMLUListElement,
   types: readonly OpenableConsoleType[],
@@ -87,7 +90,7 @@ async function open(
   }
 }
 
-// A viewer file is downloaded and leaves this page where it is; a console without a tab of its own takes this one.
+// Without a tab, navigate this page: for a viewer file, which is downloaded, the browser stays on it.
 function go(tab: Window | null, page: URL): void {
   if (tab !== null) tab.opener = null
   if (tab === null) location.assign(page)

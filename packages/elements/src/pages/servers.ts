@@ -1,4 +1,4 @@
-/** The API as the home page needs it: which servers there are, and a console of one. */
+/** The home page's view of the API: lists servers and creates consoles. */
 import { BASE_PATH, type OpenableConsoleType } from '@oriel/contract'
 import {
   ConnectionError,
@@ -14,17 +14,17 @@ import {
 export interface ServerRow {
   readonly id: string
   readonly name: string
-  /** Nova's word, such as `ACTIVE` or `SHUTOFF`. */
+  /** Nova's status, such as `ACTIVE` or `SHUTOFF`. */
   readonly status: string
 }
 
 export interface Servers {
   list(signal: AbortSignal): Promise<readonly ServerRow[]>
-  /** The access URL of a new console. It carries a token: it is for the person in front of the page alone. */
+  /** Creates a console and returns its access URL. The URL contains a token: never show or store it. */
   openConsole(serverId: string, type: OpenableConsoleType): Promise<string>
 }
 
-/** The servers of the API at `apiUrl`, such as `https://cloud.example:8774` without a slash at its end, as `token` may see them. */
+/** Returns the servers that `token` may see. `apiUrl` has no trailing slash, such as `https://cloud.example:8774`. */
 export function serversAt(apiUrl: string, token: string | undefined): Servers {
   const client = createClient({
     endpoint: apiUrl + BASE_PATH,
@@ -44,7 +44,7 @@ export function serversAt(apiUrl: string, token: string | undefined): Servers {
   }
 }
 
-// Who may see every project's servers sees them; everybody else is refused that, and sees the own project's.
+// A user who may not list the servers of all projects (403) gets those of their own project.
 const orOwn =
   <T>(listOwn: () => Promise<T>) =>
   (error: unknown) => {
@@ -52,11 +52,11 @@ const orOwn =
     throw error
   }
 
-/** A failure in words for the page. */
+/** A failure, as the page shows it. */
 export interface Trouble {
   readonly text: string
   readonly requestId: string | undefined
-  /** Whether a token, or another one, is what is missing. */
+  /** Whether the user must sign in with a token, or with another token. */
   readonly signIn: boolean
 }
 

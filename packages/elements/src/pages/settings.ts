@@ -1,8 +1,8 @@
-/** What the proxy tells its home page: `oriel.json`. */
+/** Reads `oriel.json`, the settings that the proxy provides for its home page. */
 import { type OpenableConsoleType, openableConsoleTypes } from '@oriel/contract'
 
 export interface Settings {
-  /** Where the API is, without the version in its path; `null` when the proxy serves another's API alone. */
+  /** The API's URL without the version in its path; `null` if the proxy knows no API for the home page. */
   readonly apiUrl: string | null
   /** The console types that get a button, the most common first. */
   readonly consoles: readonly OpenableConsoleType[]
@@ -13,7 +13,7 @@ const timeoutMs = 10_000
 /**
  * Fetches `oriel.json` from beside the page: `{ "api_url": string | null, "consoles"?: string[] }`. An `api_url` may be
  * relative to the page. Without `consoles`, `novnc` alone is offered.
- * @throws TypeError, TimeoutError or SyntaxError when there is no usable answer
+ * @throws TypeError, TimeoutError or SyntaxError when the response is missing or unusable
  */
 export async function readSettings(page: string = document.baseURI): Promise<Settings> {
   const answer = await fetch(new URL('oriel.json', page), { signal: AbortSignal.timeout(timeoutMs) })
@@ -21,7 +21,7 @@ export async function readSettings(page: string = document.baseURI): Promise<Set
   return settingsOf(await answer.json(), page)
 }
 
-/** Reads the JSON of `oriel.json`; an unknown console type is left out. */
+/** Parses the content of `oriel.json`. Ignores unknown console types. */
 export function settingsOf(json: unknown, page: string): Settings {
   const { api_url: apiUrl, consoles = ['novnc'] } = json as { api_url?: unknown; consoles?: unknown }
   return {

@@ -54,7 +54,7 @@ function offerTyping(): void {
     const hadFocus = document.activeElement === from
     send.disabled = on
     stop.hidden = !on
-    // A button that goes away must not take the keyboard along.
+    // Hiding the focused button would leave the page without a focus.
     if (hadFocus) to.focus()
   }
   onSubmit('type-panel', async () => {

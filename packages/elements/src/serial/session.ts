@@ -4,9 +4,9 @@ import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd,
 
 /** How long dialling may take. */
 export const openTimeoutMs = 20_000
-/** One frame of input; the proxy takes no message of more than 1 MiB. */
+/** The longest frame of input. The proxy refuses messages over 1 MiB. */
 export const maxFrameBytes = 64 * 1024
-/** Input waits in the browser while the machine does not take it; beyond this it is lost. */
+/** The browser buffers input that the machine does not read; input beyond this limit is dropped. */
 export const maxBufferedBytes = 4 * 1024 * 1024
 
 export interface SerialSessionEvents extends SessionEvents {
@@ -14,7 +14,7 @@ export interface SerialSessionEvents extends SessionEvents {
 }
 
 export interface SerialSession extends ConsoleSession {
-  /** Sends input; lost before the console is connected, and while too much waits. */
+  /** Sends input. Drops it if the console is not connected, or if {@link maxBufferedBytes} are already waiting. */
   send(bytes: Uint8Array): void
 }
 

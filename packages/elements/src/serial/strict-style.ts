@@ -1,15 +1,15 @@
 /**
- * xterm.js under `style-src 'self'`. It writes style sheets into `<style>` and colours into `style` attributes, which
- * that policy forbids; the same rules through the CSS object model are allowed. So it is given elements that take the
- * other way. Pinned to xterm.js 6.0: a test in a browser shows its colours under the policy.
+ * Makes xterm.js work under `style-src 'self'`. xterm.js writes style sheets into `<style>` elements and colours into
+ * `style` attributes, which that policy forbids; it allows the same rules through the CSS object model. So xterm.js
+ * gets elements that use the object model. Pinned to xterm.js 6.0: a browser test checks its colours under the policy.
  */
 import type { Terminal } from '@xterm/xterm'
 
-/** Opens `terminal` in `parent`; its style sheets go to the shadow root `root`. */
+/** Opens `terminal` in `parent`, and adopts its style sheets into the shadow root `root`. */
 export function openStrictly(terminal: Terminal, parent: HTMLElement, root: ShadowRoot): void {
   const createElement = (name: string) => (name === 'style' ? sheetHolder(root) : styledByRule(name))
   replacingCreateElement(createElement, () => terminal.open(parent))
-  // The cells are made later, by a part that has no setting for the document it uses.
+  // A part of xterm.js creates the cells later. It has no option for the document that it uses.
   const factory = (terminal as unknown as TerminalInside)._core?._renderService?._renderer?.value?._rowFactory
   if (factory !== undefined) factory._document = { createElement }
 }
@@ -26,7 +26,7 @@ interface Creator {
   readonly createElement: (name: string) => HTMLElement
 }
 
-/** The terminal asks the document for its sheets while it opens, and never again. */
+/** Replaces `document.createElement` while `open` runs: xterm.js creates its `<style>` elements only then. */
 function replacingCreateElement(createElement: Creator['createElement'], open: () => void): void {
   const own = Object.getOwnPropertyDescriptor(document, 'createElement')
   Object.defineProperty(document, 'createElement', { configurable: true, value: createElement })
@@ -38,7 +38,7 @@ function replacingCreateElement(createElement: Creator['createElement'], open: (
   }
 }
 
-/** Stands where a `<style>` would; its text becomes a sheet of the shadow root. */
+/** Creates a stand-in for a `<style>` element. Its text becomes a style sheet of the shadow root. */
 function sheetHolder(root: ShadowRoot): HTMLElement {
   const sheet = new CSSStyleSheet()
   root.adoptedStyleSheets.push(sheet)
@@ -57,5 +57,5 @@ function styledByRule(name: string): HTMLElement {
   return element
 }
 
-// Not `document.createElement`, which is ours while a terminal opens.
+// Not `document.createElement`: it is replaced while a terminal opens.
 const create = (name: string): HTMLElement => Document.prototype.createElement.call(document, name)

@@ -1,6 +1,6 @@
-/** What xterm.js needs of a style sheet, for a shadow root, and where the overlay lies over a terminal. */
+/** The styles that xterm.js and the overlay of a terminal need in a shadow root. */
 
-/** The sheet, shared by all terminals of a page. */
+/** Returns the style sheet, which all terminals of a page share. */
 export function terminalStyles(): CSSStyleSheet {
   if (shared === undefined) {
     shared = new CSSStyleSheet()
@@ -14,7 +14,7 @@ let shared: CSSStyleSheet | undefined
 const css = `
 :host { background: #0b0e14 }
 .stage { inset: .5rem 0 .25rem .6rem; overflow: hidden }
-/* The last output is worth reading, so what is said lies below it. */
+/* Keep the last output readable: the overlay covers only the bottom. */
 .overlay { inset: auto 0 0; place-items: center; background: none; pointer-events: none }
 .overlay .card { pointer-events: auto }
 .xterm { position: relative; height: 100%; cursor: text; user-select: none; -webkit-user-select: none }

@@ -1,27 +1,27 @@
-/** The terminal of a serial console: what the machine says is drawn, never obeyed beyond the terminal itself. */
+/** The terminal of a serial console. Output from the machine affects only the terminal, never the page around it. */
 import { FitAddon } from '@xterm/addon-fit'
 import { Terminal } from '@xterm/xterm'
 import { openStrictly } from './strict-style.ts'
 import { terminalStyles } from './styles.ts'
 
-/** Output that waits to be drawn may take this much; what comes beyond it is lost, as on a slow terminal. In bytes. */
+/** The limit for output that waits to be drawn, in bytes. More output is dropped, as on a slow terminal. */
 export const maxPendingBytes = 8 * 1024 * 1024
 
 export interface TerminalEvents {
-  /** What the person types or pastes, and what the terminal itself answers to the machine. */
+  /** Receives what the user types or pastes, and the terminal's replies to the machine's queries. */
   input(bytes: Uint8Array): void
   title(text: string): void
 }
 
 export interface SerialTerminal {
   readonly terminal: Terminal
-  /** Draws output; lost when too much waits. */
+  /** Draws output. Drops it when {@link maxPendingBytes} are already waiting. */
   write(bytes: Uint8Array | string): void
-  /** Takes as many columns and rows as there is room for. */
+  /** Resizes the terminal to the columns and rows that fit into its stage. */
   fit(): void
 }
 
-/** Puts a terminal into `stage`, which is in the shadow root `root` and has a size. */
+/** Creates a terminal in `stage`, which is in the shadow root `root` and has a size. */
 export function createSerialTerminal(
   root: ShadowRoot,
   stage: HTMLElement,
@@ -34,7 +34,7 @@ export function createSerialTerminal(
     scrollback: 10_000,
     cursorBlink: false,
     theme,
-    // A link of the machine's leads nowhere: what it says and where it goes are two things.
+    // Links from the machine are disabled: a link's text can hide where it leads.
     linkHandler: { activate: () => {} },
   })
   const fitAddon = new FitAddon()

@@ -1,6 +1,6 @@
 /**
- * One SPICE console, from dialling to its end, drawn by spice-html5. That library is under the LGPL, so it is no part of
- * any bundle: it is loaded at run time, unmodified, from files of its own that can be replaced.
+ * One SPICE console, from dialling to its end, drawn by spice-html5. That library is under the LGPL, so it is not
+ * bundled: the page loads it at run time, unmodified, from separate files that an operator can replace.
  */
 import type { ConsoleSession, SessionEvents } from '../console-element.ts'
 import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
@@ -10,32 +10,32 @@ import { sendWholeTickets } from './tickets.ts'
 export const openTimeoutMs = 20_000
 const lookAgainAfterMs = 20
 
-/** The part of spice-html5's `main.js` that is used: version 0.2.1. */
+/** The exports of spice-html5 0.2.1's `main.js` that this module uses. */
 export interface SpiceLibrary {
   readonly SpiceMainConn: {
     new (options: {
       readonly uri: string
-      /** The id of the element in the document that gets the screen. */
+      /** The id of the element into which the library puts the screen. */
       readonly screen_id: string
       readonly password: string
       readonly onsuccess: () => void
       readonly onerror: (error: unknown) => void
     }): SpiceMain
-    /** Inherits from what all channels inherit from. */
+    /** Its prototype is the base of all channels. */
     readonly prototype: SpiceMain
   }
 }
 
 interface SpiceMain {
-  /** Gone once it is stopped. */
+  /** Absent after `stop`. */
   readonly ws?: WebSocket
-  /** The channel of keyboard and mouse, once the machine named it. */
+  /** The channel for keyboard and mouse, present once the machine has announced it. */
   readonly inputs?: { readonly state: string }
   stop(): void
 }
 
 /**
- * Dials `address`, once for each channel, and draws into `stage`, which has an id.
+ * Dials `address` once for each channel, and draws into `stage`, which must have an id.
  * @param library loads spice-html5
  */
 export function openSpiceSession(
@@ -49,7 +49,7 @@ export function openSpiceSession(
   let connectedAt: number | undefined
   let ended = false
   let look: ReturnType<typeof setInterval> | undefined
-  /** For a channel that the console can do without, such as sound. */
+  /** The first refusal of a channel. The console works without some channels, such as sound. */
   let refusedChannel: ConsoleEnd | undefined
   const end = (how: ConsoleEnd) => {
     if (ended) return
@@ -71,7 +71,7 @@ export function openSpiceSession(
     close: () => end(closedByPerson()),
   }
 
-  /** Keys that are pressed earlier are lost, and the library does not tell when the channel for them stands. */
+  /** Called by polling: before this channel is ready keys are lost, and the library has no event for it. */
   function connectOnceTaken(): void {
     if (main?.inputs?.state !== 'ready') return
     clearInterval(look)
@@ -109,8 +109,8 @@ export function openSpiceSession(
 }
 
 /**
- * Makes every WebSocket to `address` offer refusals too: the unmodified library offers only its own subprotocol. Returns a
- * function that restores the original.
+ * Makes every WebSocket to `address` offer the refusals' subprotocol too: the unmodified library offers only its own.
+ * Returns a function that restores the original `WebSocket`.
  * @param refused called for each channel that the proxy refuses
  */
 function offerRefusals(address: URL, refused: (how: ConsoleEnd) => void): () => void {
@@ -130,14 +130,18 @@ function offerRefusals(address: URL, refused: (how: ConsoleEnd) => void): () => 
   }
 }
 
-/** An end that only the library knows. The connection reports its own close with a better reason. */
+/**
+ * Returns the end for an error that only the library detects. For others, the WebSocket's close event has the reason.
+ */
 function endOf(error: unknown): ConsoleEnd | undefined {
   const message = error instanceof Error ? error.message : ''
   if (message === 'Permission denied.') return localEnd('needs_password')
   return /^(Error: |Unexpected link error)/.test(message) ? localEnd('not_understood') : undefined
 }
 
-/** The library looks for its screen in the document, and stops halfway when that is no longer there. */
+/**
+ * Stops the library. It throws halfway when its screen is no longer in the document; then this closes its WebSocket.
+ */
 function stop(main: SpiceMain): void {
   const { ws } = main
   try {

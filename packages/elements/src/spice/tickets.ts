@@ -1,9 +1,9 @@
-/** The tickets of spice-html5, brought to the length at which a machine can decrypt them. */
+/** Pads the encrypted tickets of spice-html5 to the length at which QEMU can decrypt them. */
 
-/** SPICE_TICKET_KEY_PAIR_LENGTH of the protocol: RSA with 1024 bits. */
+/** The protocol's SPICE_TICKET_KEY_PAIR_LENGTH: RSA with 1024 bits. */
 export const ticketBytes = 128
 
-/** What all channels of the library inherit. */
+/** The method that all channels of the library inherit. */
 export interface TicketSender {
   send_ticket(encrypted: readonly number[] | null): void
 }
@@ -11,12 +11,12 @@ export interface TicketSender {
 const mended = new WeakSet<TicketSender>()
 
 /**
- * Makes every channel below `channels` send whole tickets. RSA gives a number, and the library writes it without the zero
- * bytes at its beginning, which one in about two hundred has: the machine takes such a ticket for a wrong password.
+ * Makes every channel that inherits from `channels` send tickets of full length. The library writes the RSA result
+ * without leading zero bytes, which about one ticket in two hundred has; QEMU then reports a wrong password.
  */
 export function sendWholeTickets(channels: TicketSender): void {
   const { send_ticket: send } = channels
-  // A library that was put in its place may do this otherwise.
+  // An operator may have replaced the library by a version without this method.
   if (mended.has(channels) || typeof send !== 'function') return
   mended.add(channels)
   channels.send_ticket = function (encrypted) {
@@ -24,7 +24,7 @@ export function sendWholeTickets(channels: TicketSender): void {
   }
 }
 
-/** The same number in as many bytes as its key has. */
+/** Pads the ciphertext with leading zeros to the length of the key. */
 export function wholeTicket(encrypted: readonly number[]): readonly number[] {
   const missing = Math.max(0, ticketBytes - encrypted.length)
   return [...Array.from({ length: missing }, () => 0), ...encrypted]

@@ -1,17 +1,17 @@
 /**
- * Text as key events. Codes are those of a US keyboard: with them noVNC can send scancodes to QEMU, and Shift is sent as
- * a key of its own, since a hypervisor does not derive it from the keysym (RFC 6143 section 7.5.4).
+ * Converts text to key events. The codes are those of a US keyboard, so that noVNC can send scancodes to QEMU. Shift is
+ * sent as a separate key: a hypervisor does not derive it from the keysym (RFC 6143 section 7.5.4).
  */
 
 export interface Keystroke {
   /** X11 keysym. */
   readonly keysym: number
-  /** `KeyboardEvent.code` on a US keyboard, or `null` for a character that has no key there. */
+  /** `KeyboardEvent.code` on a US keyboard, or `null` for a character without a key. */
   readonly code: string | null
   readonly shift: boolean
 }
 
-/** Keys that are no characters, by `KeyboardEvent.key`. */
+/** Non-character keys, by `KeyboardEvent.key`. */
 export const namedKeys = {
   Backspace: { keysym: 0xff08, code: 'Backspace', shift: false },
   Tab: { keysym: 0xff09, code: 'Tab', shift: false },
@@ -27,7 +27,10 @@ export const namedKeys = {
 /** A key that `pressKey` takes. */
 export type NamedKey = keyof typeof namedKeys
 
-/** The keystrokes that type `text`. Line ends become Enter; other control characters are left out. */
+/**
+ * Returns the keystrokes that type `text`. Line ends become Enter, tabs become Tab; other control characters are
+ * dropped.
+ */
 export function keystrokes(text: string): Keystroke[] {
   const lines = text.normalize('NFC').replace(/\r\n?/g, '\n')
   return [...lines].flatMap((character) => keystroke(character) ?? [])
@@ -41,7 +44,7 @@ function keystroke(character: string): Keystroke | undefined {
   return { keysym: keysymOf(point), ...(usKeys.get(character) ?? { code: null, shift: false }) }
 }
 
-// Latin-1 is its own keysym; every other character is U+0100 and up in the Unicode range of keysyms.
+// A Latin-1 character is its own keysym; every other one is in the Unicode range of keysyms.
 const keysymOf = (point: number) => (point <= 0xff ? point : 0x0100_0000 + point)
 
 const usRows = [

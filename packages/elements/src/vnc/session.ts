@@ -1,4 +1,7 @@
-/** One connection of noVNC to one console, from dialling to its end. The WebSocket is ours, so that its close event is too. */
+/**
+ * One noVNC connection to one console, from dialling to its end. It creates the WebSocket itself, so that it sees the
+ * close event.
+ */
 import RFB from '@novnc/novnc'
 import type { ConsoleSession, SessionEvents } from '../console-element.ts'
 import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
@@ -6,7 +9,7 @@ import type { KeySink } from './typist.ts'
 
 /** How long dialling, the security handshake and the first picture may take together. */
 export const openTimeoutMs = 20_000
-/** A machine may put this much on the clipboard; the rest is cut off. In UTF-16 units. */
+/** The longest clipboard text that is accepted from a machine, in UTF-16 units. Longer text is cut. */
 export const maxClipboardLength = 1_048_576
 
 export interface VncSessionEvents extends SessionEvents {
@@ -39,7 +42,7 @@ export function openVncSession(target: HTMLElement, address: URL, events: VncSes
     rfb.disconnect()
   }
 
-  // Before noVNC sets its own handlers, so that the reason is known when noVNC tears its side down.
+  // Registered before noVNC adds its handlers: noVNC's `disconnect` event must find that `end` was called.
   socket.addEventListener('open', () => {
     opened = carriesConsole(socket)
   })

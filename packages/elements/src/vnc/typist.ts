@@ -1,14 +1,16 @@
-/** Types keystrokes at a pace that a machine keeps up with: a virtual keyboard drops what its 16-byte queue cannot hold. */
+/**
+ * Types keystrokes slowly enough for a machine: a virtual keyboard has a queue of 16 bytes and drops keys beyond it.
+ */
 import { type Keystroke, namedKeys } from './keystrokes.ts'
 
 /** Pause between two keystrokes. */
 export const keyPauseMs = 15
-/** Pause after Enter, when a shell or a boot loader has something to do. */
+/** Pause after Enter, while a shell or a boot loader runs a command. */
 export const linePauseMs = 120
-/** Keys wait while more than this is on its way to the proxy. */
+/** Typing pauses while the WebSocket buffers more than this. */
 export const maxBufferedBytes = 4_096
 
-/** Where keys go: one open console. */
+/** Receives keys: one open console. */
 export interface KeySink {
   readonly bufferedBytes: number
   sendKey(keysym: number, code: string | null, down: boolean): void
@@ -23,7 +25,7 @@ export interface TypeOptions {
 
 /**
  * Sends `strokes` one after the other.
- * @param pause resolves after so many milliseconds
+ * @param pause resolves after the given number of milliseconds
  * @throws the reason of `signal` when it is aborted
  */
 export async function type(
