@@ -1,5 +1,5 @@
 #!/bin/sh
-# `npm run check`: everything that `npm test` does after the installation, in named stages.
+# `npm run check`: runs all stages of `npm test` except for the installation.
 set -eu
 cd "$(dirname "$0")/.."
 . tooling/stage.sh

@@ -1,5 +1,5 @@
-# To be sourced. `stage NAME COMMAND…` runs a command and notes its time in the file $STAGES, of which the test runner
-# makes a table (tooling/vitest/stages.ts).
+# To be sourced. `stage NAME COMMAND…` runs a command and appends its duration to the file $STAGES. The test runner prints
+# that file as a table (tooling/vitest/stages.ts).
 if [ -z "${STAGES:-}" ]; then
   STAGES=$(mktemp)
   export STAGES

@@ -1,6 +1,6 @@
 /**
- * Makes a program of an app: one file with everything inside, one for each of its threads, and a launcher in front of it, so
- * that `node apps/api/dist/main.js` needs nothing but Node beside it.
+ * Bundles an app: one file with all dependencies, one for each of its threads, and a launcher. So
+ * `node apps/api/dist/main.js` needs only Node.
  */
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -10,9 +10,9 @@ import { stackMap } from './stack-map.ts'
 export interface BundleOptions {
   /** The app's folder, as a `file:` URL that ends in a slash. */
   readonly app: URL
-  /** Folders copied beside the program, by their name there. */
+  /** Folders to copy beside the program, by their new name. */
   readonly copy?: Readonly<Record<string, URL>>
-  /** Modules that the program starts as threads: each becomes a file beside it, by its name there. */
+  /** Modules that the program starts as threads, by the name of their bundle. */
   readonly threads?: Readonly<Record<string, URL>>
 }
 
@@ -24,7 +24,7 @@ export async function bundleApp({ app, copy = {}, threads = {} }: BundleOptions)
   await bundle(fileURLToPath(new URL('launcher.ts', import.meta.url)), inApp('dist/main.js'))
   for (const [name, module] of Object.entries(threads)) await bundle(fileURLToPath(module), inApp(`dist/${name}`))
   for (const [name, folder] of Object.entries(copy)) {
-    // The maps of the pages are for developers: users would download twice the bytes to see what the repository shows.
+    // Omit source maps of the pages: they would double the download, and the repository has the sources.
     cpSync(fileURLToPath(folder), inApp(`dist/${name}`), { recursive: true, filter: (file) => !file.endsWith('.map') })
   }
 }
@@ -33,7 +33,7 @@ async function bundle(input: string, file: string): Promise<void> {
   const build = await rolldown({
     input,
     platform: 'node',
-    // rolldown adds `import` or `require`, whichever a module is asked for by.
+    // rolldown itself adds `import` or `require`.
     resolve: { conditionNames: ['@oriel/source', 'node', 'default'] },
     external: [/^node:/, /^\.\/program\.js$/, ...OPTIONAL],
     logLevel: 'warn',
@@ -43,5 +43,5 @@ async function bundle(input: string, file: string): Promise<void> {
   writeFileSync(map, JSON.stringify(stackMap(JSON.parse(readFileSync(map, 'utf8')))))
 }
 
-// Native helpers that ws, pg and mysql2 use when somebody has installed them.
+// Optional native modules, which ws, pg and mysql2 use if they are installed.
 const OPTIONAL = ['bufferutil', 'utf-8-validate', 'pg-native', 'pg-cloudflare', 'cardinal']

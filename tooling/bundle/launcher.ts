@@ -1,6 +1,6 @@
 /**
- * Starts `program.js` on a Node that has what it needs. The workspace brings such a Node along; on an older one, this file
- * hands over to it, passes signals on, and ends as it ends.
+ * Starts `program.js` on a Node that is new enough. On an older one, it starts the workspace's Node as a child process,
+ * forwards signals to it, and exits with its exit code.
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -16,10 +16,10 @@ else if (brought !== undefined) handOver(brought)
 else refuse()
 
 async function startHere(): Promise<void> {
-  // Handed over to: if the process in front is gone, so is the reason to run.
+  // This is the child process: stop when the parent has ended.
   process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
   process.channel?.unref()
-  // Stack traces name the files of the repository.
+  // So that stack traces name the source files.
   process.setSourceMapsEnabled(true)
   const program = './program.js'
   await import(program)

@@ -1,6 +1,6 @@
 /**
- * Source maps for stack traces alone. Node reads a program's map when it loads the program and parses it at the first stack
- * trace, on the thread that relays: the whole map of `oriel` costs 80 MB and up to a second there.
+ * Reduces source maps to what stack traces need. Node parses a program's map at the first stack trace, on the thread
+ * that relays consoles: the full map of `oriel` takes 80 MB and up to a second there.
  */
 import { decode, encode, type SourceMapSegment } from '@jridgewell/sourcemap-codec'
 
@@ -14,8 +14,8 @@ export interface SourceMapFile {
 const DEPENDENCY = /(?:^|\/)node_modules\//
 
 /**
- * Reduces a map to what names a line: one mapping for each generated line of our own sources. Lines of dependencies have none,
- * so their frames say `program.js`.
+ * Reduces a map to one mapping for each generated line of our own sources. Lines of dependencies get no mapping, so
+ * their stack frames name `program.js`.
  */
 export function stackMap({ version, sources, mappings }: SourceMapFile): SourceMapFile {
   const kept = sources.flatMap((source, index) => (DEPENDENCY.test(source) ? [] : [index]))
@@ -23,7 +23,7 @@ export function stackMap({ version, sources, mappings }: SourceMapFile): SourceM
   let isOurs = false
   const lines = decode(mappings).map((segments) => {
     const first = firstOf(segments, indices)
-    // Node takes the nearest mapping before a place, so one without a source ends those of our own.
+    // Node uses the nearest preceding mapping, so a mapping without a source must follow our last line.
     const ends = isOurs && first === undefined
     isOurs = first !== undefined
     return first ? [first] : ends ? [END] : []
@@ -33,7 +33,7 @@ export function stackMap({ version, sources, mappings }: SourceMapFile): SourceM
 
 const END: SourceMapSegment = [0]
 
-/** The first mapping of a line to a source that is kept, moved to the line's beginning. */
+/** Returns a line's first mapping to a kept source, moved to the beginning of the line. */
 function firstOf(
   segments: readonly SourceMapSegment[],
   indices: ReadonlyMap<number, number>,

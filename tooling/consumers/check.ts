@@ -1,7 +1,7 @@
 /**
- * Are the published packages good for somebody who has nothing of this workspace? Packs `@oriel/contract` and
- * `@oriel/sdk`, lints the tarballs, and installs them into each fixture beside this file, copied to a temporary folder:
- * there they must compile with library checks on, and run. Ends with 1 and the first fault otherwise.
+ * Checks that the published packages work outside this workspace. Packs `@oriel/contract` and `@oriel/sdk`, lints the
+ * tarballs, and installs them into a copy of each fixture beside this file, in a temporary folder. There they must
+ * compile without `skipLibCheck`, and run. Exits with 1 at the first fault.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -30,7 +30,7 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 
-/** Builds and packs a package; gives the tarball. */
+/** Builds and packs a package, and returns the tarball. */
 function packed(name: string): string {
   const source = join(root, 'packages', name)
   run(bin('tsc'), ['-p', join(source, 'tsconfig.build.json')])
@@ -63,7 +63,7 @@ async function compileAndRun(name: string, tarballs: string[], more: string[], s
   say(`${name}: compiles and runs`)
 }
 
-/** One file for browsers out of `entry`, which Node then runs, since it needs nothing but the web's own objects. */
+/** Bundles `entry` for browsers. Node can run the result, because it uses only the web's standard objects. */
 async function bundle(entry: string): Promise<string> {
   const { resolve } = createRequire(join(root, 'packages/sdk/package.json'))
   const { rolldown } = await import(pathToFileURL(resolve('rolldown')).href)
@@ -74,7 +74,7 @@ async function bundle(entry: string): Promise<string> {
   return file
 }
 
-// `tsc` does not take away what an earlier build left, and `dist` is published whole.
+// `tsc` does not delete files of an earlier build, and `dist` is published as a whole.
 function refuseLeftovers(source: string): void {
   const built = readdirSync(join(source, 'dist'), { recursive: true, encoding: 'utf8' })
   const stale = built.filter(
@@ -84,7 +84,7 @@ function refuseLeftovers(source: string): void {
     throw new Error(`${join(source, 'dist')} holds what has no source any more: ${stale.join(', ')}`)
 }
 
-/** The output of a command; its failure is an error with all that it said. */
+/** Runs a command and returns its output. Throws an error with the output if the command fails. */
 function run(command: string, args: string[], cwd = root): string {
   const { status, error, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: TIMEOUT_MS })
   if (status === 0) return stdout

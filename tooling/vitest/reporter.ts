@@ -1,4 +1,4 @@
-/** The end of a run, after vitest's own summary: what was skipped and why, then `N passed, N failed, N skipped`. */
+/** Prints the end of a run after vitest's summary: skipped tests with reasons, then `N passed, N failed, N skipped`. */
 import type { Reporter, TestModule } from 'vitest/node'
 import { closingLines, tallyOf } from './tally.ts'
 

@@ -1,17 +1,17 @@
-/** One run of vitest in this process, counted file by file. */
+/** Runs vitest in this process, and counts the results of each file. */
 import { relative } from 'node:path'
 import type { SerializedError } from 'vitest'
 import { type Reporter, startVitest, type TestModule } from 'vitest/node'
 import { type Tally, tallyOf } from './tally.ts'
 
 export interface ProjectRun {
-  /** By the file's path from the root. */
+  /** By the file's path relative to the root. */
   readonly tallies: ReadonlyMap<string, Tally>
-  /** Failures of no file: errors that vitest cannot place, or a run without tests. */
+  /** The number of failures outside of files: errors that vitest cannot attribute, or a run without tests. */
   readonly elsewhere: number
 }
 
-/** Runs the files of the projects that match `project`, or one of them. */
+/** Runs all files of the projects that match `project`, or only `file`. */
 export async function runProject(project: string, file?: string): Promise<ProjectRun> {
   const collector = new Collector()
   process.exitCode = 0

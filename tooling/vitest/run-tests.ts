@@ -1,6 +1,6 @@
 /**
- * Runs every test of the workspace. With CI=true, a file of `e2e` that failed is run once more, alone, at the end: if it
- * passes then, the run is green and names the file as flaky. No other test is run twice.
+ * Runs all tests of the workspace. With CI=true, it reruns each failed file of `e2e` once, alone, at the end. If the
+ * file passes then, the run succeeds and reports the file as flaky. Other tests are never rerun.
  */
 import { failedFiles, type ProjectRun, runProject } from './run-project.ts'
 import { type Stage, stageTable } from './stages.ts'
@@ -13,7 +13,7 @@ const again = new Map<string, Tally>()
 for (const file of process.env.CI === 'true' ? failedFiles(first) : []) {
   const { tallies, elsewhere } = await inStage(`e2e again: ${file}`, () => runProject('e2e', file))
   const tally = tallies.get(file)
-  // A second run that does not reach the file leaves its first result.
+  // If the second run has no result for the file, the first result stays.
   if (tally) again.set(file, { ...tally, failed: tally.failed + elsewhere })
 }
 

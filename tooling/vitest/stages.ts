@@ -1,4 +1,4 @@
-/** The stages of a run and their times, of the shell (`tooling/stage.sh`) and of the runner. */
+/** Reports how long the stages of a run took: those of the shell (`tooling/stage.sh`) and of the test runner. */
 import { existsSync, readFileSync } from 'node:fs'
 
 export interface Stage {
@@ -6,7 +6,7 @@ export interface Stage {
   readonly seconds: number
 }
 
-/** A table of the stages in the file `STAGES`, a line `name<TAB>seconds` each, then of `stages`. */
+/** Formats the stages in the file `STAGES`, which has lines `name<TAB>seconds`, and then `stages` as a table. */
 export function stageTable(stages: readonly Stage[]): string {
   const rows = [
     ['stage', 'seconds'],

@@ -1,7 +1,7 @@
-/** How the tests of a run ended, and the lines that say so. */
+/** Counts the results of a run's tests, and formats them. */
 import type { TestCase, TestModule } from 'vitest/node'
 
-/** How the tests of one file ended. A file that could not be loaded counts as one failure. */
+/** The results of one file's tests. A file that cannot be loaded counts as one failure. */
 export interface Tally {
   readonly passed: number
   readonly failed: number
@@ -19,7 +19,7 @@ export function tallyOf(module: TestModule): Tally {
   }
 }
 
-/** What was skipped and why, then `notes`, then `N passed, N failed, N skipped`. */
+/** Returns the skipped tests with reasons, then `notes`, then `N passed, N failed, N skipped`. */
 export function closingLines(tallies: readonly Tally[], moreFailures: number, notes: readonly string[] = []): string {
   const skipped = tallies.flatMap((tally) => tally.skipped)
   const passed = sum(tallies.map((tally) => tally.passed))
@@ -30,7 +30,7 @@ export function closingLines(tallies: readonly Tally[], moreFailures: number, no
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0)
 
-/** A line for each suite or test that says in its name why it is skipped, and one for the others of a file. */
+/** Returns a line for each skipped suite or test with a reason in its name, and one line for the others of a file. */
 function skippedLines(tests: readonly TestCase[]): string[] {
   const counts = Map.groupBy(tests, (test) => `${test.module.relativeModuleId}${reasonOf(test)}`)
   return [...counts].map(([where, { length }]) => `${length} skipped in ${where}`)

@@ -1,4 +1,4 @@
-/** A page of somebody else's: the SDK as it is published, with the DOM's types and none of Node's. */
+/** A consumer's web page: uses the published SDK with the DOM's types and without Node's. */
 import { tokenOf } from '@oriel/contract'
 import { ConnectionError, createClient, FaultError, type Fetch, staticToken } from '@oriel/sdk'
 

@@ -1,4 +1,4 @@
-/** A program of somebody else's: both packages as they are published, under Node's own module resolution. */
+/** A consumer's program: uses both published packages with Node's module resolution. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -29,11 +29,11 @@ if ('createRemoteConsole' in negotiated) {
   const { remote_console } = await negotiated.createRemoteConsole({ server_id: 's', body: novnc })
   assert.equal(remote_console.url satisfies string, url)
 }
-// @ts-expect-error the actions end at 2.5
+// @ts-expect-error 2.5 is the last version with the actions
 assert.equal(client.at('2.6').getVncConsole, undefined)
 const body = { remote_console: { protocol: 'spice', type: 'spice-direct' } } as const
 const later = () => client.at('2.99').createRemoteConsole({ server_id: 's', body })
-// @ts-expect-error spice-direct arrives in 2.99
+// @ts-expect-error 2.99 is the first version with spice-direct
 const tooEarly = () => client.at('2.98').createRemoteConsole({ server_id: 's', body })
 assert.notEqual(later, tooEarly)
 

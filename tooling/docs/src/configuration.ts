@@ -1,26 +1,28 @@
-/** docs/configuration.md, made of the configuration schemas, so that no key is missing and no default is wrong. */
+/**
+ * Generates docs/configuration.md from the configuration schemas, so that no key is missing and no default is wrong.
+ */
 import { ApiConfig } from '@oriel/api'
 import { proxyConfig } from '@oriel/proxy'
 import { type Schema, typeOf } from './schema.ts'
 
-/** One key of a file. `[]` in the path stands for each element of a list. */
+/** One key of a configuration file. `[]` in the path stands for each element of a list. */
 export interface Key {
   readonly path: string
   readonly type: string
-  /** `yes`; or the optional table in which the key must stand; or empty. */
+  /** `yes`, or `with` and the optional table that requires the key, or empty. */
   readonly required: string
   readonly default: string
   readonly meaning: string
 }
 
-/** Keys that belong together: those of a file, or those of one kind of a table. */
+/** The keys of a file, or of one kind of a table. */
 export interface KeyTable {
-  /** The value that makes a table this kind, such as `sources[].kind = "qemu"`; empty for the file's own keys. */
+  /** The setting that selects the kind, such as `sources[].kind = "qemu"`; empty for the file's own keys. */
   readonly kind: string
   readonly keys: readonly Key[]
 }
 
-/** The page. */
+/** Returns the page. */
 export function configurationPage(): string {
   return [
     INTRODUCTION,
@@ -29,18 +31,18 @@ export function configurationPage(): string {
   ].join('\n')
 }
 
-/** Every key of `schema`, tables walked through: the file's own first, then those of each kind of a table. */
+/** Returns every key of `schema`, including nested tables: the file's own keys, then those of each kind of a table. */
 export function tablesOf(schema: Schema): readonly KeyTable[] {
   const kinds: KeyTable[] = []
   const keys = keysAt(schema, { path: '', required: 'yes', kinds })
   return [{ kind: '', keys }, ...kinds]
 }
 
-/** Where the walk is. */
+/** The current position in the schema. */
 interface At {
   readonly path: string
   readonly required: string
-  /** The kinds found on the way. */
+  /** The kinds that were found so far. */
   readonly kinds: KeyTable[]
 }
 
@@ -60,7 +62,7 @@ function keysAt(schema: Schema, at: At): readonly Key[] {
   return below.length > 0 ? below : [leaf(schema, at)]
 }
 
-/** A member that may be absent is needed by none; what must stand in it is needed with it. */
+/** Descends into a member. Keys that an optional member requires are marked as required with that member. */
 function inside(at: At, path: string, member: Schema, needed = false): At {
   if (needed && member.default === undefined) return { ...at, path }
   return isTable(member) || member.items || member.patternProperties ? given(at, path) : { ...at, path, required: '' }
@@ -74,13 +76,13 @@ const elements = ({ default: absent }: Schema, at: At): At =>
 const isTable = ({ properties, anyOf }: Schema) =>
   properties !== undefined || (anyOf ?? []).some((member) => member.properties)
 
-/** The key by whose value several tables are told apart, such as `kind`. */
+/** Returns the key whose value distinguishes the variants of a table, such as `kind`. */
 function tagOf(variants: readonly Schema[]): string | undefined {
   const names = variants.length > 1 ? Object.keys(variants[0]!.properties!) : []
   return names.find((name) => variants.every(({ properties }) => properties![name]?.const !== undefined))
 }
 
-/** The key that chooses the kind; the keys of each kind go into a table of their own. */
+/** Returns the key that selects the kind, and collects the keys of each kind in a separate table. */
 function kindKey(tag: string, whole: Schema, variants: readonly Schema[], at: At): Key {
   const path = `${at.path}.${tag}`
   for (const variant of variants) {
@@ -94,7 +96,7 @@ function kindKey(tag: string, whole: Schema, variants: readonly Schema[], at: At
   return { ...leaf({ description, ...(usual === undefined ? {} : { default: usual }) }, { ...at, path }), type }
 }
 
-/** In the table of a kind, that kind is given. */
+/** Marks the keys in a kind's table as required without a condition: the table applies only to this kind. */
 const kindAt = (at: At): At => ({ ...at, required: 'yes' })
 
 const leaf = (schema: Schema, { path, required }: At): Key => ({

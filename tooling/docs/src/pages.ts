@@ -1,4 +1,4 @@
-/** The pages in docs/ that are made of the code, by file name. */
+/** The generated pages of docs/, by file name. */
 import { configurationPage } from './configuration.ts'
 import { referencePage } from './reference.ts'
 

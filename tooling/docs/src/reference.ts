@@ -1,4 +1,4 @@
-/** docs/api.html: the API as a page, each operation and member with the microversions in which it lives. */
+/** Generates docs/api.html, the API reference: each operation and member with the microversions that have it. */
 import {
   API_VERSION,
   BASE_PATH,
@@ -15,7 +15,7 @@ import { type Schema, spanOf, typeOf } from './schema.ts'
 
 type AnyRoute = Pick<Route, 'path' | 'summary'> & { readonly method: string } & Partial<Route> & Partial<ExtensionRoute>
 
-/** The page: one self-contained file without script. */
+/** Returns the page: one self-contained file without scripts. */
 export function referencePage(): string {
   const nova = Object.entries<AnyRoute>(routes as unknown as Record<string, AnyRoute>)
   const own = Object.entries<AnyRoute>(extensionRoutes as unknown as Record<string, AnyRoute>)
@@ -75,7 +75,7 @@ function rowsOf(schema: Schema, path: string): string[] {
   return [...own, ...inside, ...variants.flatMap((variant) => rowsOf(variant, path))]
 }
 
-/** A union of words lists each with its own span. */
+/** Returns a type's text. A union of constants lists each constant with its microversions. */
 function valuesOf(schema: Schema): string {
   if (!schema.anyOf?.every((member) => member.const !== undefined)) return text(typeOf(schema))
   return schema.anyOf

@@ -1,4 +1,4 @@
-/** Schemas as documentation reads them: JSON Schema with OpenStack's spans. */
+/** Describes schemas in words: JSON Schema with OpenStack's `x-openstack` extension. */
 
 export interface Schema {
   readonly type?: string
@@ -17,7 +17,7 @@ export interface Schema {
   readonly 'x-openstack'?: { readonly 'min-ver'?: string; readonly 'max-ver'?: string }
 }
 
-/** When a node lives, in words; empty for always. */
+/** Describes the microversions that have a node; empty if all have it. */
 export function spanOf({ 'x-openstack': span = {} }: Schema): string {
   const { 'min-ver': since, 'max-ver': until } = span
   if (since && until) return `${since} to ${until}`
@@ -25,7 +25,7 @@ export function spanOf({ 'x-openstack': span = {} }: Schema): string {
   return until ? `until ${until}` : ''
 }
 
-/** What a value may be, in a few words. */
+/** Describes the type of a value. */
 export function typeOf(schema: Schema): string {
   if (schema.const !== undefined) return JSON.stringify(schema.const)
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(' or ')

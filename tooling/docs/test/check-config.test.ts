@@ -1,4 +1,4 @@
-/** What an operator reads of `--check-config`, from the programs themselves. */
+/** Runs `--check-config` of the programs, and compares what the operator reads. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ApiConfig } from '@oriel/api'
@@ -10,7 +10,7 @@ import { keysOf, type SchemaNode } from './schema-keys.ts'
 
 type App = 'api' | 'proxy' | 'oriel'
 
-/** Runs `--check-config`; the file's name is shortened in what it says. */
+/** Runs `--check-config` on a file with this content. Shortens the file's name in the output. */
 async function checkConfig(app: App, toml: string) {
   await using folder = await temporaryFolder()
   const config = join(folder.path, 'config.toml')

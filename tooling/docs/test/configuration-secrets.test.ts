@@ -10,10 +10,10 @@ import { keysOf, type SchemaNode } from './schema-keys.ts'
 
 type Table = { [key: string]: unknown }
 
-/** A key whose value must not be printed, and a configuration in which only this key is wrong. */
+/** A key whose value must not be printed, in a configuration that is otherwise valid. */
 interface SecretKey {
   readonly path: string
-  /** A table that the key needs around it. */
+  /** A valid configuration, to which `path` is added. */
   readonly around: Table
 }
 
@@ -73,7 +73,7 @@ const files = {
   },
 }
 
-/** TOML values with `core` in them, as people write a secret by mistake or on purpose. */
+/** Ways to write a secret as a TOML value, intended or by mistake. Each contains `core`. */
 const shapes: Readonly<Record<string, (core: string) => string>> = {
   'a word': (core) => quoted(core),
   'a word with a slash': (core) => quoted(`${core}/${core}`),
@@ -97,7 +97,7 @@ const shapes: Readonly<Record<string, (core: string) => string>> = {
 }
 const quoted = (text: string) => JSON.stringify(text).replaceAll('\u007f', '\\u007f')
 
-/** A marker for a shape. Numbers have their own. */
+/** Returns the text that must not be printed: `core`, or its number for that shape. */
 const markerOf = (shape: string, core: string) => (shape === 'a number' ? shapes[shape]!(core) : core)
 
 /** One line of TOML for each key of `table`. */
@@ -117,7 +117,7 @@ class Raw {
   }
 }
 
-/** A copy of `table` with `value` at `path`. */
+/** Returns a copy of `table` with `value` at `path`. */
 function withValue(table: Table, path: string, value: unknown): Table {
   const copy = structuredClone(table)
   const steps = path.split(/\.|\[(\d+)\]\.?/).filter((step): step is string => Boolean(step))
@@ -138,7 +138,7 @@ const variable = (path: string) =>
     .join('__')
     .toUpperCase()}`
 
-/** What a person or a log sees of a load that fails; empty for one that succeeds. */
+/** Returns all text that users and logs see of a failed load; empty if `load` succeeds. */
 function shownBy(load: () => unknown): string {
   try {
     load()

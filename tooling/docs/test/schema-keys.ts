@@ -1,4 +1,4 @@
-/** Every key of a configuration schema, with its schema, for tests that hold for all keys. */
+/** Lists all keys of a configuration schema, for tests that apply to each key. */
 
 export interface SchemaNode {
   readonly type?: string
@@ -16,7 +16,7 @@ export interface SchemaKey {
   readonly schema: SchemaNode
 }
 
-/** The schema's keys at every depth, those of each member of a union included. */
+/** Returns the schema's keys at every depth, including those of all members of unions. */
 export function keysOf(schema: SchemaNode, path = ''): readonly SchemaKey[] {
   const inside = (name: string) => (path === '' ? name : `${path}.${name}`)
   return [

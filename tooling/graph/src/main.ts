@@ -1,4 +1,6 @@
-/** `npm run graph`: the import graph in numbers, then everything that breaks the import rule. With `--check`, fails on it. */
+/**
+ * `npm run graph`: prints the size of the import graph and all violations of the import rule. `--check` fails on one.
+ */
 import { readdirSync, readFileSync } from 'node:fs'
 import { type Findings, findViolations } from './measure.ts'
 import { folderOrders } from './order.ts'

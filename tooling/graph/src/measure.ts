@@ -1,11 +1,11 @@
-/** Finds what breaks the import rule: circles, and imports that run upward in the order of the folders. */
+/** Finds violations of the import rule: import cycles, and imports from a folder that is later in the order. */
 import { cruise, type ICruiseResult, type IModule } from 'dependency-cruiser'
 import { type FolderOrder, placeOf } from './order.ts'
 
 export interface Findings {
-  /** The files of each circle, whether they import values or types. Circles that share a file count as one. */
+  /** The files of each cycle of imports of values or types. Cycles that share a file are merged. */
   readonly circles: readonly (readonly string[])[]
-  /** `from → to` for each import of a place that stands later in the order. */
+  /** `from → to` for each import from a folder that is later in the order. */
   readonly upward: readonly string[]
   /** Files in folders that the order does not name. */
   readonly unplaced: readonly string[]
@@ -34,7 +34,7 @@ async function readImports(baseDir: string, folders: readonly string[]): Promise
     baseDir,
     exclude: { path: ['(^|/)node_modules/', '/dist/'] },
     includeOnly: { path: folders.map((folder) => `^${folder}/`) },
-    // Imports of types count: they are how one file knows another.
+    // Type imports count as well: they make a file depend on another.
     tsPreCompilationDeps: true,
     enhancedResolveOptions: {
       exportsFields: ['exports'],
@@ -60,7 +60,7 @@ function compareToOrder(modules: readonly IModule[], root: string, order: Folder
   }
 }
 
-/** dependency-cruiser reports a circle once for each import in it. */
+/** Merges cycles that share a file. dependency-cruiser reports a cycle once for each of its imports. */
 function mergeCircles(cycles: readonly (readonly string[])[]): string[][] {
   let merged: Set<string>[] = []
   for (const cycle of cycles) {

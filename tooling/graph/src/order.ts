@@ -1,6 +1,7 @@
 /**
- * The order of a package's folders, lowest first: a file imports from its own folder and from places before it. A place
- * is a folder, a file that stands lower than the folder it lies in, or `.` for the other loose files.
+ * The order of a package's folders, lowest first: a file may import from its own entry and from earlier ones. An entry
+ * is a folder, a file that is lower in the order than its folder, or `.` for the remaining files of the package's
+ * `src`.
  */
 export type FolderOrder = readonly string[]
 
@@ -28,7 +29,7 @@ export const folderOrders: Readonly<Record<string, FolderOrder>> = {
   ],
 }
 
-/** The place of a file, by its path within the package: the longest that contains it, `undefined` for an unknown folder. */
+/** Returns the longest entry that contains a file, given its path in the package; `undefined` if there is none. */
 export function placeOf(file: string, order: FolderOrder): string | undefined {
   const [longest] = order
     .filter((place) => file === place || file.startsWith(`${place}/`))

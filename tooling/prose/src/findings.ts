@@ -4,8 +4,9 @@ import { type Phrase, phrases } from './phrases.ts'
 export interface Finding {
   /** From 1. */
   readonly line: number
-  /** As it stands in the comment. */
+  /** The phrase as written in the comment. */
   readonly text: string
+  /** Advice: what to write instead. */
   readonly instead: string
 }
 
@@ -14,17 +15,22 @@ interface Span {
   end: number
 }
 
-/** Between two words of a phrase: blanks, line ends and the marks that begin a comment's next line. */
+/**
+ * The separator between two words of a phrase: whitespace, and the markers at the beginning of a comment's next line.
+ */
 const GAP = String.raw`(?:\s|\*|//)+`
 const NEXT_LINE = /^[^\S\n]*\n[^\S\n]*$/
 const matchers = phrases.map((phrase) => ({ pattern: patternOf(phrase), instead: phrase.instead }))
 
-/** Returns the phrases in the comments of a TypeScript source, in their order. Throws a `SyntaxError` if it cannot be parsed. */
+/**
+ * Returns the phrases in the comments of a TypeScript source, in their order. Throws a `SyntaxError` if it cannot be
+ * parsed.
+ */
 export function findings(fileName: string, source: string): readonly Finding[] {
   return commentsOf(fileName, source).flatMap((comment) => findingsIn(source, comment))
 }
 
-/** The comments of a source. Line comments on consecutive lines are one, since a sentence goes on across them. */
+/** Returns the comments of a source. Merges line comments on consecutive lines: a sentence may span them. */
 function commentsOf(fileName: string, source: string): readonly Span[] {
   const lang: ParserOptions['lang'] = fileName.endsWith('x') ? 'tsx' : 'ts'
   const { comments, errors } = parseSync(fileName, source, { lang })

@@ -1,11 +1,11 @@
-/** Phrases that hide who does what. None is needed in a sentence that names its subject. */
+/** Phrases that hide who does what. A sentence that names its subject needs none of them. */
 
 export interface Phrase {
   /** Words in the order in which they must appear; `|` separates alternatives for one word. */
   readonly words: string
-  /** What must not stand directly before the phrase. */
+  /** The phrase is allowed directly after this word. */
   readonly notAfter?: string
-  /** What must not stand directly after the phrase. */
+  /** The phrase is allowed directly before this word. */
   readonly notBefore?: string
   readonly instead: string
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { findings } from '../src/findings.ts'
 import { phrases } from '../src/phrases.ts'
 
-/** Each phrase in all its forms: `a|b c` is "a c" and "b c". */
+/** All forms of each phrase: `a|b c` becomes "a c" and "b c". */
 const forms = phrases.flatMap(({ words }) =>
   words
     .split(' ')

@@ -1,4 +1,4 @@
-/** A run of its own, since a reporter is what vitest makes of it. */
+/** Runs vitest as a separate process, because only vitest itself calls a reporter. */
 import { execFile } from 'node:child_process'
 import { mkdtempDisposable, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -35,7 +35,7 @@ test('nothing is said of skipping where nothing was skipped', async () => {
   expect(out.trimEnd().split('\n').slice(-2)).toEqual(['', '1 passed, 0 failed, 0 skipped'])
 })
 
-/** What vitest prints about these files. */
+/** Runs vitest on these files and returns its output. */
 async function runOf(files: Readonly<Record<string, string>>): Promise<string> {
   await using folder = await mkdtempDisposable(join(tmpdir(), 'oriel-run-'))
   const config = `

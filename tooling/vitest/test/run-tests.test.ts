@@ -1,4 +1,4 @@
-/** The runner as a program, on projects of a few files: its exit code and its last lines. */
+/** Runs the test runner as a program on small projects, and compares its exit code and last lines. */
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -16,7 +16,7 @@ const CONFIG = `
 const passes = `it('passes', () => {})`
 const fails = `it('fails', () => { throw new Error('on purpose') })`
 const skips = `it.skip('is skipped', () => {})`
-/** Fails only in the first run, by the file that this run leaves. */
+/** A test that fails only in the first run: that run leaves a file which makes the next one pass. */
 const failsOnce = (failure: string) => `
   import { existsSync, writeFileSync } from 'node:fs'
   const mark = new URL('ran', import.meta.url)
@@ -105,7 +105,7 @@ test('without CI=true, nothing is run again', async () => {
   expect(lines.at(-1)).toBe('2 passed, 1 failed, 1 skipped')
 })
 
-/** Runs the runner on these files, after a stage of the caller. */
+/** Runs the test runner on these files, with one earlier stage in `STAGES`. */
 async function run(files: Readonly<Record<string, string>>, env: Readonly<Record<string, string>> = {}) {
   await using folder = await mkdtempDisposable(join(tmpdir(), 'oriel-run-'))
   const at = (name: string) => join(folder.path, name)
