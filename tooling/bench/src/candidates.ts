@@ -1,4 +1,6 @@
-/** The candidates that are measured side by side: Oriel's proxy, an older build of it or its peers, and a bare relay. */
+/**
+ * The candidates that are measured side by side: Oriel's proxy, an older build of it or its peers, and a bare relay.
+ */
 import { accessSync, constants } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
@@ -12,18 +14,18 @@ export interface Candidate extends AsyncDisposable {
   /** The root of its process tree. */
   readonly pid: number
   readonly target: Target
-  /** What it wrote, where it is a program of its own. */
+  /** The file with its output, if it is a separate program. */
   readonly logFile?: string
 }
 
 export interface CandidateKind {
-  /** What stands for it in tables. */
+  /** Its name in tables. */
   readonly title: string
-  /** The program that must be on the PATH. */
+  /** The program that must be on the PATH; absent if the repository contains it. */
   readonly needs?: string
   /**
-   * Starts it in front of consoles of one kind. `nodeArgs` are for those that run on Node; `patient` raises the deadlines
-   * of Oriel's proxy.
+   * Starts it as a relay to consoles of one kind. `nodeArgs` apply to those that run on Node. `patient` raises the
+   * deadlines of Oriel's proxy.
    */
   start(lab: Lab, guest: Guest, nodeArgs: readonly string[], patient: boolean): Promise<Candidate>
 }
@@ -53,7 +55,9 @@ export function installed(names: readonly CandidateName[]): CandidateName[] {
   })
 }
 
-/** The proxy with Nova's REST as its authority, as an operator runs it; only the counts that limit are out of the way. */
+/**
+ * Starts the proxy with Nova's REST API as its authority, as an operator runs it, but without limits on session counts.
+ */
 function startOriel(lab: Lab, guest: Guest, nodeArgs: readonly string[], patient = false): Promise<Candidate> {
   return startProxy(builtApp('proxy'), lab, guest, nodeArgs, patient)
 }
@@ -82,10 +86,12 @@ async function startProxy(
   return { ...server, target: { port, path: (session) => `/?token=${consolePort}.${session}`, rfb: true } }
 }
 
-/** Where the proxy that listens at `port` logs. */
+/** Returns the log file of the proxy that listens at `port`. */
 export const orielLog = ({ folder }: Lab, port: number): string => join(folder, `proxy-${port}.log`)
 
-/** What is shipped, and what lets a slow machine open thousands: deadlines of look-up and dial, and rarer pings. */
+/**
+ * Deadlines of look-up and dial, and the ping interval: the defaults, and values for a slow machine with many consoles.
+ */
 const SHIPPED = { deadlineMs: 5_000, pingSeconds: 25 }
 const PATIENT = { deadlineMs: 30_000, pingSeconds: 600 }
 
@@ -109,7 +115,7 @@ max_per_instance = 20000
 max_per_token = 20000
 `
 
-/** websockify relays RFB as it is, so its consoles are plain: no handshake is counted that it does not make. */
+/** Starts websockify. It does not parse RFB, so its consoles have no RFB handshake. */
 async function startWebsockify(lab: Lab, guest: Guest): Promise<Candidate> {
   const port = await freePort()
   const source = `http://127.0.0.1:${lab.authority.ports.http}/flat/%s`

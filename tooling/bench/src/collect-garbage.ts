@@ -1,7 +1,10 @@
-/** Asks a Node program to collect its garbage, through its inspector (Chrome DevTools Protocol, HeapProfiler). */
+/** Makes a Node program collect its garbage, through its inspector (Chrome DevTools Protocol, HeapProfiler). */
 import { once } from 'node:events'
 
-/** Resolves when it has, twice: pages that the first collection empties go back to the system with the second. @throws when no inspector answers at that port */
+/**
+ * Resolves after two collections: the second one returns the pages that the first one has emptied to the system.
+ * @throws if no inspector answers at that port
+ */
 export async function collectGarbage(inspectorPort: number): Promise<void> {
   const answer = await fetch(`http://127.0.0.1:${inspectorPort}/json/list`)
   const [page] = (await answer.json()) as { webSocketDebuggerUrl: string }[]

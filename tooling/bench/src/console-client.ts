@@ -1,22 +1,22 @@
-/** A client of any candidate, as cheap as can be, so that what is measured is the candidate. */
+/** A client for all candidates. It needs little CPU time, so that a measurement shows the candidate. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { within } from '@oriel/testkit'
 import { clientFrame, FrameReader, opcodes } from './frames.ts'
 
-/** Where and how a console is opened. */
+/** The address and protocol of a console. */
 export interface Target {
   readonly port: number
-  /** The request target of the WebSocket; absent: plain TCP. */
+  /** The request target of the WebSocket. Absent for plain TCP. */
   readonly path?: (session: number) => string
-  /** Whether the candidate shakes hands in RFB with its client. */
+  /** Whether the candidate performs an RFB handshake with its client. */
   readonly rfb: boolean
 }
 
 const TIMEOUT_MS = 30_000
-/** One for all clients: what was read is taken at once. */
+/** Shared by all clients: each read is processed before the next one. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024)
-/** Loopback addresses that clients come from: each has ports of its own. */
+/** The number of loopback addresses from which clients connect: each has a separate range of ports. */
 const SOURCES = 100
 const NORMAL_CLOSURE = Buffer.of(0x03, 0xe8)
 
@@ -32,7 +32,7 @@ export class ConsoleClient implements Disposable {
   #take = (payload: Buffer) => this.#hold(payload)
   #push = (bytes: Buffer) => this.#take(bytes)
 
-  /** Opens a console, up to and with ServerInit where it speaks RFB. @throws when that fails or takes too long */
+  /** Opens a console. With RFB, resolves after ServerInit. @throws if that fails or takes too long */
   static async open(target: Target, session = 0): Promise<ConsoleClient> {
     const client = new ConsoleClient(target, session)
     try {
@@ -63,7 +63,7 @@ export class ConsoleClient implements Disposable {
     return !this.#socket.destroyed
   }
 
-  /** Takes payload from now on; each piece is valid during the call only. */
+  /** Passes all further payload to `bytes`. A buffer is only valid during the call. */
   take(bytes: (payload: Buffer) => void): void {
     this.#take = bytes
   }
@@ -72,7 +72,7 @@ export class ConsoleClient implements Disposable {
     this.#socket.write(this.#target.path ? clientFrame(opcodes.binary, payload) : payload)
   }
 
-  /** The next `length` bytes. One reader at a time. */
+  /** Reads the next `length` bytes. Only one read may be pending. */
   async read(length: number): Promise<Buffer> {
     await this.#until(() => this.#held.length >= length)
     const bytes = this.#held.subarray(0, length)
@@ -80,12 +80,12 @@ export class ConsoleClient implements Disposable {
     return bytes
   }
 
-  /** From now on nothing is read. */
+  /** Stops reading. */
   stall(): void {
     this.#socket.pause()
   }
 
-  /** Ends as a client should: with a close frame and its answer, or with the end of the stream. */
+  /** Closes the connection cleanly: with a close frame and its reply, or by ending the stream. */
   async close(): Promise<void> {
     this.#closing = true
     if (this.#target.path) this.#socket.write(clientFrame(opcodes.close, NORMAL_CLOSURE))
@@ -93,7 +93,7 @@ export class ConsoleClient implements Disposable {
     await within(this.ended, TIMEOUT_MS, () => `session ${this.#session} did not close`)
   }
 
-  /** Vanishes. */
+  /** Drops the connection without a close frame. */
   [Symbol.dispose](): void {
     this.#socket.destroy()
   }

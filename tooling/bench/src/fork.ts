@@ -1,4 +1,6 @@
-/** The parts of the bench that run as processes of their own, so that their cost is not counted as a candidate's. */
+/**
+ * Starts the parts of the bench that run as separate processes, so that their CPU time is not counted as a candidate's.
+ */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -7,7 +9,7 @@ import type { Listening } from './parts/part.ts'
 export interface Part extends AsyncDisposable {
   readonly pid: number
   readonly ports: Readonly<Record<string, number>>
-  /** Asks the part; what it can tell depends on the part. */
+  /** Requests the part's figures. Their type depends on the part. */
   ask<T>(): Promise<T>
 }
 
@@ -19,7 +21,7 @@ export async function startPart(
 ): Promise<Part> {
   const child = fork(fileURLToPath(new URL(`parts/${name}.ts`, import.meta.url)), args, {
     execArgv: [...nodeArgs],
-    // An inspector talks there, of itself alone.
+    // With an inspector, ignore stderr: Node prints only messages about the inspector there.
     stdio: ['ignore', 'inherit', nodeArgs.length > 0 ? 'ignore' : 'inherit', 'ipc'],
   })
   const { ports } = await answer<Listening>(child)

@@ -1,11 +1,11 @@
-/** WebSocket frames (RFC 6455 section 5) as a cheap client needs them: payload is passed on as it comes, never joined. */
+/** Reads and writes WebSocket frames (RFC 6455 section 5) cheaply: payload is passed on in pieces, without copying. */
 
 export const opcodes = { binary: 0x2, close: 0x8, ping: 0x9, pong: 0xa } as const
 const FIN = 0x80
 const MASKED = 0x80
 const MASK = Buffer.of(0x37, 0xfa, 0x21, 0x3d)
 
-/** A whole frame of the client, masked; up to 125 bytes. */
+/** Returns a masked client frame with up to 125 bytes of payload. */
 export function clientFrame(opcode: number, payload: Uint8Array): Buffer {
   if (payload.length > 125) throw new RangeError('only short frames')
   const frame = Buffer.allocUnsafe(6 + payload.length)
@@ -17,13 +17,13 @@ export function clientFrame(opcode: number, payload: Uint8Array): Buffer {
 }
 
 export interface FrameTaker {
-  /** A piece of a data frame's payload. */
+  /** Receives a piece of a data frame's payload. */
   data(payload: Buffer): void
-  /** A whole control frame. */
+  /** Receives a complete control frame. */
   control(opcode: number, payload: Buffer): void
 }
 
-/** Reads the frames of a server, which are not masked. */
+/** Reads the unmasked frames of a server. */
 export class FrameReader {
   readonly #taker: FrameTaker
   #opcode = 0

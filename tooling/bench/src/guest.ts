@@ -1,12 +1,12 @@
-/** The consoles behind the proxies that are measured, and the parts that stand around them. */
+/** The parts around the measured proxies: consoles, authority, folder. */
 import type { Part } from './fork.ts'
 
-/** What the consoles do once a client is there; see `parts/hypervisor.ts`. */
+/** The behaviour of a console after a client has connected; see `parts/hypervisor.ts`. */
 export type Guest = 'silent' | 'echo' | 'stream' | 'offer' | 'hang'
 
 export interface Lab extends AsyncDisposable {
   readonly authority: Part
   readonly hypervisor: Part
-  /** For configurations and logs. */
+  /** The folder for configurations and logs. */
   readonly folder: string
 }

@@ -1,4 +1,7 @@
-/** One kept-alive connection that sends prepared HTTP requests, one at a time, and reads no more of answers than it must. */
+/**
+ * A persistent connection that sends prepared HTTP requests one at a time, and parses as little of the responses as
+ * possible.
+ */
 import { once } from 'node:events'
 import { connect } from 'node:net'
 
@@ -8,7 +11,7 @@ export interface HttpAnswer {
 }
 
 export interface HttpLane extends Disposable {
-  /** Sends the bytes of a request. @throws when the connection ends first */
+  /** Sends a request, and resolves with the response. @throws if the connection ends first */
   send(request: string): Promise<HttpAnswer>
 }
 
@@ -36,7 +39,7 @@ export async function openLane(port: number): Promise<HttpLane> {
   }
 }
 
-/** A whole answer, once it is there. @throws for one without Content-Length */
+/** Returns the response once it is complete. @throws if it has no Content-Length */
 function parse(text: string): HttpAnswer | undefined {
   const end = text.indexOf('\r\n\r\n')
   if (end < 0) return undefined
@@ -54,7 +57,7 @@ export interface RequestParts {
   readonly body?: object
 }
 
-/** The bytes of a request; they are ASCII. */
+/** Formats a request in ASCII. */
 export function requestText({ method, path, port, headers, body }: RequestParts): string {
   const content = body === undefined ? '' : JSON.stringify(body)
   const all = {

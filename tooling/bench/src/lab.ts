@@ -1,4 +1,4 @@
-/** Starts what every measurement of the proxy needs around it: consoles, and an authority that knows their addresses. */
+/** Starts the surroundings of every measurement of the proxy: consoles, and an authority that knows their addresses. */
 import { freePort, temporaryFolder } from '@oriel/testkit'
 import { type Candidate, type CandidateName, candidates, installed } from './candidates.ts'
 import { startPart } from './fork.ts'
@@ -13,7 +13,7 @@ export async function openLab(): Promise<Lab> {
   return { authority, hypervisor, folder, [Symbol.asyncDispose]: () => close.disposeAsync() }
 }
 
-/** Candidates in front of one lab, all running at once. */
+/** Candidates that run simultaneously with one lab. */
 export interface Contest extends AsyncDisposable {
   readonly lab: Lab
   readonly entrants: readonly Entrant[]
@@ -21,18 +21,18 @@ export interface Contest extends AsyncDisposable {
 
 export interface Entrant extends Candidate {
   readonly name: CandidateName
-  /** Where its inspector listens, if it was asked for. */
+  /** The port of its inspector, if `inspected` was set. */
   readonly inspectorPort: number
 }
 
 export interface ContestOptions {
-  /** Lets garbage be collected on demand where a candidate runs on Node. */
+  /** Starts the inspector of candidates that run on Node, to collect their garbage on demand. */
   readonly inspected?: boolean
-  /** Raises the deadlines of Oriel's proxy, for a machine that is slow to open many consoles at once. */
+  /** Raises the deadlines of Oriel's proxy, for a machine that opens many consoles slowly. */
   readonly patient?: boolean
 }
 
-/** Starts those of `names` that are installed. */
+/** Starts the installed ones of `names`. */
 export async function openContest(
   names: readonly CandidateName[],
   guest: Guest,

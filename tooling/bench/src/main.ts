@@ -1,7 +1,7 @@
 /**
- * Runs the measurements. All of them, at full size, are written into docs/performance.md; with `--only` those that are
- * named. `--quick` runs small ones and writes nothing; `--soak MINUTES` runs mixed load instead, `--chaos MINUTES` faults
- * in random order (`--seed N` for an order that was had before).
+ * Runs the measurements and writes their results into docs/performance.md. `--only` selects measurements by name.
+ * `--quick` runs small ones and writes nothing. `--soak MINUTES` runs mixed load instead; `--chaos MINUTES` injects
+ * faults in random order, which `--seed N` repeats.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'

@@ -1,13 +1,13 @@
-/** What a measurement is: a file beside this one in `measurements/`, entered in `registry.ts`. */
+/** The interface of a measurement. Measurements are in `measurements/` and are listed in `registry.ts`. */
 import { type CandidateName, candidates } from './candidates.ts'
 
-/** How much is done: all, or just enough to see that it works. */
+/** The size of a run: `quick` only checks that the measurement works. */
 export type Scale = 'full' | 'quick'
 
-/** How long memory must stand still before it counts: a quick run has no figures to get right. */
+/** How long memory must be stable before it is read. Short in a quick run, whose figures are not used. */
 export const settlingMs = { full: 500, quick: 20 } as const satisfies Record<Scale, number>
 
-/** A goal and what was found. `met` is left out where the goal could not be tried. */
+/** A goal and the result. `met` is absent if the goal could not be checked. */
 export interface Verdict {
   readonly goal: string
   readonly found: string
@@ -15,7 +15,7 @@ export interface Verdict {
 }
 
 export interface Outcome {
-  /** The columns after the first one, which names the candidate or the case. */
+  /** The column titles after the first column, which names the candidate or the case. */
   readonly columns: readonly string[]
   readonly rows: readonly (readonly string[])[]
   readonly verdicts: readonly Verdict[]
@@ -23,17 +23,17 @@ export interface Outcome {
 
 export interface Measurement {
   readonly title: string
-  /** What is done, in one or two sentences. */
+  /** The method, in one or two sentences. */
   readonly method: string
   run(scale: Scale): Promise<Outcome>
 }
 
-/** Values by candidate, in the order in which the rounds were measured. */
+/** The values of each candidate, in the order of the rounds. */
 export type Rounds<T> = ReadonlyMap<CandidateName, readonly T[]>
 
 /**
- * Measures the candidates in turn, round by round, so that what else happens on the machine meets them all alike. The
- * first rounds, in which compilers and caches warm up, are thrown away: a proxy runs for weeks.
+ * Measures the candidates in turn, round by round, so that other load on the machine affects all of them alike.
+ * Discards the first rounds, in which compilers and caches warm up, because a proxy runs for weeks.
  */
 export async function alternate<E extends { readonly name: CandidateName }, T>(
   entrants: readonly E[],
@@ -51,7 +51,7 @@ export async function alternate<E extends { readonly name: CandidateName }, T>(
   return values
 }
 
-/** What compares `name` to `peer`: one quotient for each round, or nothing where the peer is absent. */
+/** Returns the quotient of `name` and `peer` for each round, or `undefined` if the peer is absent. */
 export function ratios(rounds: Rounds<number>, name: CandidateName, peer: CandidateName): number[] | undefined {
   const [own, others] = [rounds.get(name), rounds.get(peer)]
   return own && others && own.map((value, round) => value / others[round]!)

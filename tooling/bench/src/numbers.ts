@@ -1,10 +1,10 @@
-/** Figures: how they are summed up, and how they are written. */
+/** Summarises and formats figures. */
 
 export const KIB = 1024
 export const MIB = 1024 * KIB
 export const GIB = 1024 * MIB
 
-/** The value below which `share` of the values lie. @throws RangeError when there is none */
+/** Returns the value below which `share` of the values lie. @throws RangeError if `values` is empty */
 export function quantile(values: readonly number[], share: number): number {
   if (values.length === 0) throw new RangeError('no values')
   const sorted = values.toSorted((a, b) => a - b)
@@ -13,7 +13,7 @@ export function quantile(values: readonly number[], share: number): number {
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5)
 
-/** Three significant digits, without an exponent. */
+/** Formats with three significant digits, without an exponent. */
 export function digits(value: number): string {
   if (value === 0 || !Number.isFinite(value)) return String(value)
   const decimals = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))))

@@ -1,12 +1,12 @@
-/** What a process and all its descendants cost, as Linux counts it. Peers fork; so a tree is measured, never one process. */
+/** Reads the cost of a process and all its descendants from /proc. Always measures the tree, because peers fork. */
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** Of the kernel's clock ticks in /proc: USER_HZ, 100 on every architecture that Node runs on (proc(5)). */
+/** The unit of times in /proc: USER_HZ, which is 100 on every architecture that Node supports (proc(5)). */
 const TICKS_PER_SECOND = 100
 
 /**
- * CPU-seconds, user and system, of the tree under `pid` so far. Children that ended count once their parent has waited
- * for them. In steps of a hundredth of a second.
+ * Returns the CPU-seconds, user and system, of the tree of `pid`, in steps of a hundredth of a second. Ended children
+ * count once their parent has waited for them.
  */
 export function cpuSeconds(pid: number): number {
   const ticks = treeOf(pid).reduce((sum, process) => sum + process.ticks, 0)
@@ -14,22 +14,22 @@ export function cpuSeconds(pid: number): number {
 }
 
 /**
- * Memory of the tree in bytes, as proportional set size without files: what forks still share is counted once, and the
- * program text, which they share with other processes, is not counted.
+ * Returns the memory of the tree in bytes, as proportional set size without files: pages that forks share are counted
+ * once, and program text, which other processes may share, is not counted.
  */
 export function memoryBytes(pid: number): number {
   return treeOf(pid).reduce((sum, process) => sum + pssBytes(process.pid), 0)
 }
 
-/** Descriptors that the tree holds open. */
+/** Returns the number of open file descriptors of the tree. */
 export function openHandles(pid: number): number {
   return treeOf(pid).reduce((sum, process) => sum + (listed(`/proc/${process.pid}/fd`)?.length ?? 0), 0)
 }
 
-/** How many processes the tree has. */
+/** Returns the number of processes in the tree. */
 export const processCount = (pid: number): number => treeOf(pid).length
 
-/** How many descriptors a process started from here may open. */
+/** Returns the limit of open file descriptors, which child processes inherit. */
 export function handleLimit(): number {
   return Number(/Max open files\s+\d+\s+(\d+)/.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1])
 }
@@ -62,7 +62,7 @@ function pssBytes(pid: number): number {
   return (kib('Pss_Anon') + kib('Pss_Shmem')) * 1024
 }
 
-/** Processes come and go while they are read. */
+/** Returns `undefined` if the file is missing: a process may end while the tree is read. */
 function read(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')

@@ -1,4 +1,4 @@
-/** Every measurement by the name under which it is asked for, in the order in which they run and stand in the page. */
+/** All measurements by the name for `--only`, in the order in which they run and appear in the page. */
 import type { Measurement } from './measurement.ts'
 import { idleMemory } from './measurements/idle-memory.ts'
 import { manySessions } from './measurements/many-sessions.ts'

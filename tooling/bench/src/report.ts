@@ -1,15 +1,15 @@
-/** Outcomes as Markdown, and their place in the page that shows them. */
+/** Formats outcomes as Markdown, and inserts them into the page. */
 import { cpus } from 'node:os'
 import type { Outcome, Verdict } from './measurement.ts'
 
-/** A run that is no measurement of the registry, as its section of the page needs it. */
+/** A run outside of the registry, such as a soak, with the texts for its section of the page. */
 export interface Measured {
   readonly title: string
   readonly method: string
   readonly outcome: Outcome
 }
 
-/** One section: what was found, and how to find it again. */
+/** Formats one section: the outcome, and the command that repeats it. */
 export function section(title: string, method: string, outcome: Outcome, command: string): string {
   const { columns, rows, verdicts } = outcome
   return [
@@ -21,7 +21,7 @@ export function section(title: string, method: string, outcome: Outcome, command
   ].join('\n\n')
 }
 
-/** Puts `text` between the markers of `name`, whatever stood there. @throws when the page has no such markers */
+/** Replaces the text between the markers of `name`. @throws if the page has no such markers */
 export function replaceSection(page: string, name: string, text: string): string {
   const [begin, end] = [`<!-- bench:${name} -->`, `<!-- /bench:${name} -->`]
   const [from, to] = [page.indexOf(begin), page.indexOf(end)]
@@ -29,7 +29,7 @@ export function replaceSection(page: string, name: string, text: string): string
   return `${page.slice(0, from + begin.length)}\n${text}\n${page.slice(to)}`
 }
 
-/** Processors, Node and, where the bench was put into a guest, which. */
+/** Describes the machine: processors, Node and, if the bench runs in a guest, the guest. */
 export function machine(): string {
   const processors = cpus()
   const model = processors[0]?.model.trim() ?? 'unknown'

@@ -1,4 +1,4 @@
-/** Servers under measurement: started with their output in a file, awaited at their port, stopped by their id. */
+/** Starts servers under measurement with their output in a file, waits for their port, and stops them. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
@@ -10,11 +10,11 @@ import { fileURLToPath } from 'node:url'
 export interface ServerOptions {
   readonly command: string
   readonly args: readonly string[]
-  /** The port of 127.0.0.1 at which it will listen. */
+  /** The port of 127.0.0.1 on which it will listen. */
   readonly port: number
-  /** Takes what it writes. */
+  /** The file for its output. */
   readonly logFile: string
-  /** In place of `logFile`, where it writes to something that cannot be read again, such as a FIFO. */
+  /** Replaces `logFile` as the destination of the output, for one that cannot be read again, such as a FIFO. */
   readonly output?: string
 }
 
@@ -23,11 +23,11 @@ export interface RunningServer extends AsyncDisposable {
   readonly logFile: string
 }
 
-/** For a machine without acceleration, too, where a program takes its time. */
+/** Long enough for an emulated machine. */
 const START_TIMEOUT_MS = 120_000
 const STOP_TIMEOUT_MS = 20_000
 
-/** Starts a server and waits until it accepts connections. @throws with its output when it does not */
+/** Starts a server and waits until it accepts connections. @throws Error with its output if it does not */
 export async function startServer({ command, args, port, logFile, output }: ServerOptions): Promise<RunningServer> {
   const log = openSync(output ?? logFile, 'a')
   const child = spawn(command, args, { stdio: ['ignore', log, log] })
@@ -63,7 +63,7 @@ export function builtApp(name: 'api' | 'oriel' | 'proxy', checkout = THIS_CHECKO
   return file
 }
 
-/** Asks again after a moment: no server tells a stranger when it listens. */
+/** Tries to connect, and waits a moment after a failure: not all servers report when they listen. */
 async function accepts(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')
   try {

@@ -1,13 +1,13 @@
-/** Waits for a process to come to rest. */
+/** Waits until a figure of a process is stable. */
 import { setTimeout as delay } from 'node:timers/promises'
 
 const DEADLINE_MS = 30_000
-/** Of the value: less is noise. */
+/** Differences below this share of the value are noise. */
 const TOLERANCE = 0.002
-/** Readings in a row that must agree. */
+/** The number of successive readings that must agree. */
 const AGREEING = 4
 
-/** What `read` gives once it no longer changes, asked every `intervalMs`; after half a minute, whatever it gives then. */
+/** Calls `read` every `intervalMs` until its value is stable, for at most half a minute, and returns the last value. */
 export async function settled(read: () => number, intervalMs: number): Promise<number> {
   const deadlineMs = performance.now() + DEADLINE_MS
   let last = read()

@@ -1,14 +1,14 @@
-/** What the clients of a soak do: each act is one console, from its opening to its end. */
+/** The acts of a soak's clients. Each act is one console, from its opening to its end. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '@oriel/testkit'
 import { ConsoleClient, type Target } from './console-client.ts'
 import type { Guest, Lab } from './guest.ts'
 import { MIB } from './numbers.ts'
 
-/** What was done. */
+/** The counts of acts, by name. */
 export interface Acted {
   readonly done: Readonly<Record<string, number>>
-  /** Acts that went another way than they should. */
+  /** Acts that did not end as expected. */
   readonly surprises: readonly string[]
 }
 
@@ -50,12 +50,12 @@ const acts = {
     client.send(GO)
     await delay(2000)
   },
-  /** The hypervisor accepts and says nothing: 504 once the handshake's deadline has passed. */
+  /** The hypervisor accepts and sends nothing: the proxy answers 504 after the handshake's deadline. */
   hang: (open: Open) => refused(open('hang'), 504),
 } as const
 
-/** Hangs take ten seconds each, so they are done by few. */
-const PROGRAMME: readonly (keyof typeof acts | 'nobody')[] = [
+/** The order of the acts. `hang` is rare, because it takes ten seconds. */
+const PROGRAMME: readonly (keyof typeof acts | 'unreachable')[] = [
   ...([
     'type',
     'watch',
@@ -63,7 +63,7 @@ const PROGRAMME: readonly (keyof typeof acts | 'nobody')[] = [
     'vanish',
     'idle',
     'type',
-    'nobody',
+    'unreachable',
     'stall',
     'type',
     'watch',
@@ -72,7 +72,7 @@ const PROGRAMME: readonly (keyof typeof acts | 'nobody')[] = [
   ] as const),
 ]
 
-/** Each of `lanes` goes through the programme, from another place in it, until the time is up. */
+/** Repeats the programme in each of `lanes` until `untilMs`. Each lane begins with a different act. */
 export async function actUntil(untilMs: number, lanes: number, lab: Lab, target: Target): Promise<Acted> {
   const done: Record<string, number> = {}
   const surprises: string[] = []
@@ -84,7 +84,7 @@ export async function actUntil(untilMs: number, lanes: number, lab: Lab, target:
     for (let n = first; performance.now() < untilMs; n += 1) {
       const name = PROGRAMME[n % PROGRAMME.length]!
       try {
-        await (name === 'nobody' ? refused(open(emptyPort), 502) : acts[name](openGuest))
+        await (name === 'unreachable' ? refused(open(emptyPort), 502) : acts[name](openGuest))
         done[name] = (done[name] ?? 0) + 1
       } catch (error) {
         surprises.push(`${name}: ${(error as Error).message}`)
@@ -107,7 +107,7 @@ async function received(client: ConsoleClient, bytes: number): Promise<void> {
   if (count < bytes) throw new Error(`${count} of ${bytes} bytes came`)
 }
 
-/** Passes when the opening is refused with that status. */
+/** Resolves if opening fails with this status. */
 async function refused(opening: Promise<ConsoleClient>, status: number): Promise<void> {
   const client = await opening.catch((error: Error) => error)
   if (client instanceof ConsoleClient) {

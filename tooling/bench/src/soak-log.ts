@@ -1,15 +1,15 @@
-/** What the proxy's log says of its sessions. */
+/** Reads the sessions from the proxy's log. */
 import { readFileSync } from 'node:fs'
 
 export interface LoggedSessions {
   readonly opened: number
-  /** Opened, and never ended, or ended without a reason. */
+  /** The number of sessions that did not end, or ended without a reason. */
   readonly withoutReason: number
   readonly reasons: Readonly<Record<string, number>>
   readonly refusals: Readonly<Record<string, number>>
 }
 
-/** Reads a whole log; lines that are no JSON, such as those of the inspector, say nothing of sessions. */
+/** Reads a log. Ignores lines that are not JSON, such as those of the inspector. */
 export function loggedSessions(file: string): LoggedSessions {
   const open = new Set<unknown>()
   const reasons: Record<string, number> = {}

@@ -1,6 +1,7 @@
 /**
- * Mixed load for as long as one likes: people who open, type, watch and leave, clients that vanish or stall, hypervisors
- * that hang or are not there. Then: did memory or handles grow, and did every session end for a reason?
+ * Runs mixed load for a given time: clients that open, type, watch and leave, clients that vanish or stall, hypervisors
+ * that hang or are unreachable. Then checks that memory and handles did not grow, and that every session has an end
+ * reason.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '@oriel/testkit'
@@ -16,22 +17,22 @@ import { type LoggedSessions, loggedSessions } from './soak-log.ts'
 
 export interface SoakOptions {
   readonly minutes: number
-  /** Told of each sample. */
+  /** Called with each sample. */
   readonly say: (line: string) => void
-  /** How long to wait at the end for what has a deadline: handshakes, close frames, kept-alive connections. Default: 20 s. */
+  /** The final wait, in which handshakes, close frames and idle connections reach their deadlines. Default: 20 s. */
   readonly restMs?: number
 }
 
 const LANES = 24
 const SAMPLES = 60
-/** Each has a median, so each must have a sample, however long those take. */
+/** The run has four quarters. Each must contain a sample, because its median is compared. */
 const QUARTERS = 4
-/** How much more memory the last quarter may show than the second: a heap is never twice of one size. */
+/** The allowed ratio of memory in the last quarter to the second. A heap's size always varies a little. */
 const TOLERANCE = 1.1
-/** Handles more than before the first session, of which the authority's kept-alive connections may be some. */
+/** The allowed number of additional handles after the run, such as the authority's idle connections. */
 const SPARE_HANDLES = 4
 
-/** Runs the load, and judges it. */
+/** Runs the load, and returns the result of its checks. */
 export async function soak({ minutes, say, restMs = 20_000 }: SoakOptions): Promise<Measured> {
   await using lab = await openLab()
   const inspectorPort = await freePort()

@@ -1,6 +1,7 @@
 /**
- * A small cloud of built programs: Keystone (played), oriel-api on SQLite with one proxy of each authority kind, `oriel`
- * with both in one process, and hypervisors whose consoles tick. Parts can be stopped, killed and started again in place.
+ * A small cloud of built programs: a stub of Keystone, oriel-api on SQLite with one proxy of each authority kind,
+ * `oriel` with both in one process, and hypervisors whose consoles tick. Each part can be stopped, killed and
+ * restarted.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -13,7 +14,7 @@ import { builtApp, type RunningServer, startServer } from '../server.ts'
 import { type Disk, mountDisk } from './disk.ts'
 import { type ApiSettings, apiToml, orielToml, proxyToml, serverId } from './toml.ts'
 
-/** A process that can be replaced by another like it. */
+/** A process that can be restarted with the same options. */
 export class Member<Running extends { readonly pid: number } & AsyncDisposable = Part> {
   readonly #start: (previous: Running | undefined) => Promise<Running>
   #running: Running
@@ -51,10 +52,10 @@ export class Member<Running extends { readonly pid: number } & AsyncDisposable =
   }
 }
 
-/** A proxy, and how a console is opened through it. */
+/** A proxy, with the functions to open a console through it. */
 export interface Relay {
   target(token: string): Target
-  /** A new token for console `n`. @throws when the API does not give one within five seconds */
+  /** Creates a token for console `n`. @throws if the API does not return one within five seconds */
   mint(n: number): Promise<string>
 }
 
@@ -62,16 +63,16 @@ export interface Cloud extends AsyncDisposable {
   readonly keystone: Member
   readonly api: Member<RunningServer>
   readonly hypervisors: readonly Member[]
-  /** Consoles of each hypervisor; console `n` is at hypervisor `n / consolesEach`. */
+  /** The number of consoles of each hypervisor. Console `n` belongs to hypervisor `n / consolesEach`. */
   readonly consolesEach: number
   readonly relays: readonly Relay[]
-  /** What reads the log of the proxy in front of Nova's API. */
+  /** The process that reads the log of the proxy with the authority kind `nova`. */
   readonly logReader: { readonly pid: number }
-  /** Where programs log and where the database is; absent where file systems cannot be mounted. */
+  /** The file systems of the logs and of the database. Absent if this user may not mount file systems. */
   readonly disks: { readonly logs?: Disk; readonly data?: Disk }
   /** The files of the databases. */
   readonly databases: readonly string[]
-  /** A console that nothing but its hypervisor serves, to compare with. */
+  /** A console without a proxy, for comparison. */
   readonly control: Target
 }
 
@@ -162,7 +163,7 @@ async function written(folder: string, name: string, text: string): Promise<stri
   return file
 }
 
-/** A FIFO and the process that reads it into a file. */
+/** Starts a process that copies a FIFO into a file. */
 async function startReader(fifo: string) {
   const file = `${fifo}.log`
   const child = spawn('sh', ['-c', 'mkfifo "$0" && echo made && exec cat "$0" > "$1"', fifo, file], {

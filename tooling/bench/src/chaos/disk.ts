@@ -1,4 +1,4 @@
-/** A small file system of its own, which can be full. */
+/** A small file system that a test can fill. */
 import { execFile } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,13 +6,13 @@ import { promisify } from 'node:util'
 
 export interface Disk extends AsyncDisposable {
   readonly path: string
-  /** Writes until there is no room, and returns what makes room again. */
+  /** Fills the file system. Returns a function that frees the space. */
   fill(): Promise<() => void>
 }
 
 const run = promisify(execFile)
 
-/** Mounts a tmpfs at `path`. @throws where this user may not mount */
+/** Mounts a tmpfs at `path`. @throws if this user may not mount */
 export async function mountDisk(path: string, mebibytes: number): Promise<Disk> {
   mkdirSync(path)
   await run('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', path])
@@ -23,7 +23,7 @@ export async function mountDisk(path: string, mebibytes: number): Promise<Disk> 
   }
 }
 
-/** Fills the disk in another process, so that the process that measures gaps is not blocked. */
+/** Fills the file system from another process, so that this one, which measures gaps, is not blocked. */
 async function fill(file: string): Promise<() => void> {
   const { stderr } = await run('env', ['LC_ALL=C', 'dd', 'if=/dev/zero', `of=${file}`, 'bs=4k']).catch(
     (error) => error as Output,

@@ -1,4 +1,4 @@
-/** What goes wrong in a chaos run: each fault is brought about, lasts a while, and is taken back. */
+/** The faults of a chaos run. Each is injected, lasts a while, and is undone. */
 
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -7,33 +7,33 @@ import type { Cloud } from './cloud.ts'
 import type { Random } from './random.ts'
 import { Watcher } from './watcher.ts'
 
-/** What a fault may do to consoles that are open. */
+/** The effects that a fault may have on open consoles. */
 export interface Harm {
-  /** These consoles may stall; absent: none. */
+  /** Whether a console may stall. Absent if none may. */
   readonly stalls?: (console: number) => boolean
-  /** These consoles may end; absent: none. */
+  /** Whether a console may end. Absent if none may. */
   readonly ends?: (console: number) => boolean
 }
 
-/** A fault under way. */
+/** An injected fault. */
 export interface Running {
   readonly harm: Harm
-  /** Takes the fault back. */
+  /** Undoes the fault. */
   undo(): Promise<void> | void
 }
 
 export interface Fault {
   readonly title: string
-  /** Why it cannot be brought about here, if so. */
+  /** Returns why the fault cannot be injected on this machine, or `undefined` if it can. */
   readonly lacks?: (cloud: Cloud) => string | undefined
   begin(cloud: Cloud, random: Random): Promise<Running>
 }
 
 const HARMLESS: Harm = {}
-/** Client addresses of those who are no watchers; see the loopback addresses of `ConsoleClient`. */
+/** The loopback addresses of clients other than watchers; see `ConsoleClient`. */
 const GUESSER = 90
 const IDLER = 70
-/** Deadline for guesses: a stalled proxy answers none. */
+/** Deadline for guesses, because a stalled proxy does not answer them. */
 const GUESSING_MS = 5_000
 
 export const faults: readonly Fault[] = [
@@ -154,7 +154,7 @@ const on =
   (console: number) =>
     Math.floor(console / consolesEach) === hypervisor
 
-/** Upgrades with tokens that were never issued, twenty at a time, at every proxy; none is waited for longer than the rest. */
+/** Sends upgrades with unknown tokens to every proxy, twenty at a time. All share one deadline. */
 async function guess(cloud: Cloud, count: number): Promise<void> {
   const untilMs = performance.now() + GUESSING_MS
   const open = async (n: number) => {
@@ -168,12 +168,12 @@ async function guess(cloud: Cloud, count: number): Promise<void> {
   }
 }
 
-/** A console besides those that are watched; nothing where it does not open. */
+/** Opens a console that the run does not watch. Returns `undefined` if that fails. */
 async function extra(cloud: Cloud, n: number): Promise<Watcher | undefined> {
   const { target, mint } = cloud.relays[n % cloud.relays.length]!
   const open = async () => Watcher.open(target(await mint(n)), IDLER + (n % 10))
   return open().catch(() => undefined)
 }
 
-/** Asks each API for a console, so that it meets the fault; that it refuses is right. */
+/** Requests a console from each API, so that it encounters the fault. Ignores refusals, which are correct. */
 const refusedMints = ({ relays }: Cloud) => Promise.all(relays.map(({ mint }) => mint(0).catch(() => {})))

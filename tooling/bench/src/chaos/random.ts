@@ -1,12 +1,12 @@
-/** Chance that can be had again: the same seed gives the same order of faults. */
+/** Repeatable randomness: the same seed gives the same order of faults. */
 
 export interface Random {
-  /** A whole number, at least 0 and below `bound`. */
+  /** Returns an integer, at least 0 and below `bound`. */
   below(bound: number): number
   shuffled<T>(items: readonly T[]): T[]
 }
 
-/** A linear congruential generator modulo 2^32 (Numerical Recipes, 3rd edition, section 7.1); good enough for an order. */
+/** Creates a linear congruential generator modulo 2^32 (Numerical Recipes, 3rd edition, section 7.1). */
 export function seeded(seed: number): Random {
   let state = seed >>> 0
   const below = (bound: number) => {

@@ -1,4 +1,4 @@
-/** Faults in random order under ticking consoles; afterwards: which consoles stood still, lost something, or ended? */
+/** Injects faults in random order while consoles tick, and reports which consoles stalled, lost data or ended. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Outcome, Verdict } from '../measurement.ts'
 import { digits } from '../numbers.ts'
@@ -10,37 +10,37 @@ import { Watcher } from './watcher.ts'
 
 export interface ChaosOptions {
   readonly minutes: number
-  /** Decides the order of faults and what they hit. */
+  /** Determines the order of the faults and their targets. */
   readonly seed: number
   /** Called after each fault. */
   readonly say: (line: string) => void
-  /** Consoles that tick; a multiple of five. Default: 50. */
+  /** The number of ticking consoles, a multiple of five. Default: 50. */
   readonly consoles?: number
-  /** How long a fault lasts at least and at most, milliseconds. Default: 2,000 and 20,000. */
+  /** The shortest and longest duration of a fault in milliseconds. Default: 2,000 and 20,000. */
   readonly lastsMs?: readonly [number, number]
 }
 
 /** How much longer than the control an unaffected console may stall: the machine itself may pause. */
 const GAP_GOAL_MS = 500
-/** How soon after a fault a console must open again through each proxy. */
+/** The time after a fault within which a console must open through each proxy. */
 const RECOVERY_GOAL_MS = 30_000
 const PROBE = 60
 const CONTROL = -1
 
-/** What was seen of one fault. */
+/** The observations of one fault. */
 interface Seen {
   readonly title: string
-  /** Of consoles that the fault is not about, and of the one that no proxy serves. Milliseconds. */
+  /** The longest gaps of the unaffected consoles and of the console without a proxy, in milliseconds. */
   readonly gapMs: number
   readonly controlGapMs: number
   readonly endedAsMust: number
   readonly endedWrongly: number
   readonly damaged: readonly string[]
-  /** Until a console opened through each proxy. Milliseconds. */
+  /** The time until a console opened through each proxy, in milliseconds. */
   readonly recoveredMs: number
 }
 
-/** Runs at least every fault once. */
+/** Runs every fault at least once. */
 export async function chaos({
   minutes,
   seed,
@@ -83,7 +83,7 @@ class Watchers implements Disposable {
     this.#cloud = cloud
   }
 
-  /** Opens those of the first `count` consoles that are not open, as far as they can be opened, and the control. */
+  /** Opens the closed ones of the first `count` consoles, ignoring failures, and the control. */
   async reopen(count: number): Promise<void> {
     if (!this.#open.has(CONTROL)) this.#open.set(CONTROL, await Watcher.open(this.#cloud.control, 0))
     const missing = Array.from({ length: count }, (_, n) => n).filter((n) => !this.#open.has(n))
@@ -94,12 +94,12 @@ class Watchers implements Disposable {
     this.takeGaps()
   }
 
-  /** The longest gap of each console since the last call. */
+  /** Returns the longest gap of each console since the last call. */
   takeGaps(): Map<number, number> {
     return new Map([...this.#open].map(([n, watcher]) => [n, watcher.takeWorstGapMs()]))
   }
 
-  /** Forgets those that ended or are damaged, and says which they were. */
+  /** Removes and returns the consoles that have ended or lost data. */
   takeLost(): { readonly ended: readonly number[]; readonly damaged: readonly string[] } {
     const all = [...this.#open]
     const damaged = all.flatMap(([n, { damage }]) => (damage ? [`console ${n}: ${damage.message}`] : []))
@@ -149,7 +149,7 @@ function lossesOf({ ended, damaged }: ReturnType<Watchers['takeLost']>, { harm }
   return { endedAsMust: foreseen, endedWrongly: ended.length - foreseen, damaged }
 }
 
-/** Opens a console through each proxy until that succeeds. */
+/** Tries to open a console through each proxy until that succeeds, and returns the time it took. */
 async function recovery(cloud: Cloud): Promise<number> {
   const startMs = performance.now()
   for (const [n] of cloud.relays.entries()) {

@@ -1,6 +1,6 @@
-/** Ticks: numbered ServerCutText messages (RFC 6143 section 7.6.4), which a client ignores and no proxy may touch. */
+/** Ticks: numbered ServerCutText messages (RFC 6143 section 7.6.4). A proxy must forward them unchanged. */
 
-/** How often a console ticks, milliseconds. */
+/** The interval between ticks, in milliseconds. */
 export const TICK_MS = 50
 /** Message type, padding and length of the text. */
 const HEAD = Buffer.of(3, 0, 0, 0, 0, 0, 0, 8)
@@ -10,12 +10,12 @@ export function tickMessage(number: number): Buffer {
   return Buffer.concat([HEAD, Buffer.from(number.toString(16).padStart(8, '0'))])
 }
 
-/** Parses ticks from a stream in pieces of any size. */
+/** Parses ticks from a stream that arrives in pieces of any size. */
 export class TickReader {
   #held = Buffer.alloc(0)
   #expected = 0
 
-  /** How many ticks these bytes completed. @throws when one is missing, doubled or damaged */
+  /** Returns the number of ticks that these bytes complete. @throws if one is missing, duplicate or damaged */
   push(bytes: Buffer): number {
     this.#held = Buffer.concat([this.#held, bytes])
     let read = 0

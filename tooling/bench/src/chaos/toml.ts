@@ -1,4 +1,4 @@
-/** The configurations of the programs of a {@link Cloud}. */
+/** Creates the configurations of the programs of a {@link Cloud}. */
 
 const PROJECT = '6f70656e737461636b206d6174746572'
 
@@ -8,14 +8,14 @@ export interface ApiSettings {
   readonly port: number
   readonly authUrl: string
   readonly database: string
-  /** Of the consoles, in order. */
+  /** The ports of the consoles, in order. */
   readonly ports: readonly number[]
 }
 
-/** `oriel-api` alone. */
+/** Returns the configuration of `oriel-api`. */
 export const apiToml = (settings: ApiSettings): string => apiTables(settings)
 
-/** `oriel`: API and proxy in one process, the proxy at `port`. */
+/** Returns the configuration of `oriel`, whose proxy listens at `port`. */
 export const orielToml = (settings: ApiSettings, port: number): string => `
 [api]
 ${apiTables(settings, 'api.')}

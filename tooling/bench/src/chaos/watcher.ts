@@ -11,7 +11,7 @@ export class Watcher {
   #worstGapMs = 0
   #damage: Error | undefined
 
-  /** Opens a console. @throws when it is refused */
+  /** Opens a console. @throws if it is refused */
   static async open(target: Target, session: number): Promise<Watcher> {
     return new Watcher(await ConsoleClient.open(target, session))
   }
@@ -25,12 +25,12 @@ export class Watcher {
     return this.#client.isOpen
   }
 
-  /** What was wrong with the ticks, if anything was: nothing may be lost while a console is open. */
+  /** The first fault in the ticks, or `undefined`. No tick may be lost while a console is open. */
   get damage(): Error | undefined {
     return this.#damage
   }
 
-  /** The longest time without a tick since this was last asked, the one that still lasts included. Milliseconds. */
+  /** Returns the longest gap since the last call in milliseconds, including the current gap. */
   takeWorstGapMs(): number {
     this.#note()
     const worst = this.#worstGapMs

@@ -1,4 +1,4 @@
-/** The cost of an open console without input. */
+/** Measures the memory of an open, idle console. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { CandidateName } from '../candidates.ts'
 import { collectGarbage } from '../collect-garbage.ts'
@@ -12,9 +12,9 @@ import { settled } from '../settled.ts'
 const GOAL_KIB = 32
 const CONTESTANTS: readonly CandidateName[] = ['oriel', 'bare', 'websockify']
 const RUNS_ON_NODE: readonly CandidateName[] = ['oriel', 'baseline', 'bare']
-/** Longer than any deadline of a handshake, whose timers keep what they are for. */
+/** Longer than any deadline of a handshake: until then its timer keeps objects alive. */
 const REST_MS = 12_000
-/** websockify forks a process for each, so fewer are enough to know what one costs. */
+/** websockify forks a process for each console, so fewer consoles give an exact figure. */
 const FEWER = { websockify: 10 } as const
 
 export const idleMemory: Measurement = {
@@ -43,7 +43,7 @@ interface Found {
 async function grow(entrant: Entrant, most: number, scale: Scale): Promise<Found> {
   const { name, pid, target } = entrant
   const sessions = name === 'websockify' ? most / FEWER.websockify : most
-  // What the first sessions make a process load is not the cost of the others.
+  // Warm-up: code that the first sessions load is not part of a session's cost.
   for (let i = 0; i < 10; i += 1) await (await ConsoleClient.open(target, i)).close()
   const before = await collected(entrant, scale)
   using clients = await openMany(target, sessions)
@@ -58,13 +58,13 @@ async function grow(entrant: Entrant, most: number, scale: Scale): Promise<Found
   return { name, sessions, eachKib, uncollectedKib, processes: processCount(pid) }
 }
 
-/** Memory without garbage. */
+/** Returns the memory after garbage collection. */
 async function collected({ name, pid, inspectorPort }: Entrant, scale: Scale): Promise<number> {
   if (RUNS_ON_NODE.includes(name)) await collectGarbage(inspectorPort)
   return settled(() => memoryBytes(pid), settlingMs[scale])
 }
 
-/** Opens consoles, some at a time. */
+/** Opens consoles, a few at a time. */
 export async function openMany(
   target: Target,
   count: number,

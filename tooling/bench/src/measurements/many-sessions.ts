@@ -1,4 +1,4 @@
-/** Ten thousand consoles in one process, and whether somebody who types still notices nothing. */
+/** Opens ten thousand consoles in one process, and measures the round trip of a client that types. */
 import { ConsoleClient } from '../console-client.ts'
 import { openContest } from '../lab.ts'
 import { type Measurement, settlingMs } from '../measurement.ts'
@@ -8,11 +8,11 @@ import { settled } from '../settled.ts'
 import { openMany } from './idle-memory.ts'
 
 const GOAL = 10_000
-/** A session has a socket on either side. */
+/** A session has two sockets: to the client and to the console. */
 const HANDLES_PER_SESSION = 2
-/** What a process has open besides. */
+/** The other handles of a process. */
 const SPARE_HANDLES = 100
-/** Few, so that a slow machine keeps to the deadlines of a handshake. */
+/** Few, so that a slow machine completes handshakes before their deadline. */
 const AT_A_TIME = 4
 const MESSAGE = Buffer.from('sixteen bytes ..')
 

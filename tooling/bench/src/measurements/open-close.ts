@@ -1,4 +1,4 @@
-/** How many sessions a second can be opened, used once and closed, each with its token looked up over HTTP. */
+/** Measures how many sessions per second are opened, used once and closed, each with a token look-up over HTTP. */
 import type { CandidateName } from '../candidates.ts'
 import { ConsoleClient } from '../console-client.ts'
 import { type Entrant, openContest } from '../lab.ts'
@@ -48,7 +48,7 @@ async function churn({ pid, target }: Entrant, seconds: number): Promise<Rate> {
 
 async function useOnce(target: Entrant['target'], session: number): Promise<void> {
   using client = await ConsoleClient.open(target, session)
-  // The first byte starts the guest.
+  // The guest waits for a first byte before it begins to echo.
   client.send(MESSAGE.subarray(0, 1))
   client.send(MESSAGE)
   const echo = await client.read(MESSAGE.length)

@@ -1,4 +1,4 @@
-/** How long 16 bytes take to the console and back. */
+/** Measures how long 16 bytes take to the console and back. */
 import type { CandidateName } from '../candidates.ts'
 import { ConsoleClient } from '../console-client.ts'
 import { clientFrame, FrameReader, opcodes } from '../frames.ts'
@@ -36,7 +36,7 @@ interface Block {
   readonly p99: number
 }
 
-/** Microseconds. */
+/** Measures a block of round trips, in microseconds. */
 async function block(client: ConsoleClient, trips: number): Promise<Block> {
   const tookUs: number[] = []
   for (let trip = 0; trip < trips; trip += 1) {
@@ -70,7 +70,7 @@ const verdict = (ratio: number) => ({
   met: ratio <= GOAL,
 })
 
-/** What one masked frame out and one frame in cost this client, microseconds. */
+/** Returns the client's own time for encoding one frame and decoding one, in microseconds. */
 function framingUs(): number {
   const incoming = Buffer.concat([Buffer.of(0x82, MESSAGE.length), MESSAGE])
   const reader = new FrameReader({ data: () => {}, control: () => {} })

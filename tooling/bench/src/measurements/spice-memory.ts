@@ -1,4 +1,4 @@
-/** What an open channel of native SPICE costs while nothing happens on it. */
+/** Measures the memory of an open, idle channel of native SPICE. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { collectGarbage } from '../collect-garbage.ts'
 import { type Measurement, type Outcome, type Scale, settlingMs } from '../measurement.ts'
@@ -10,7 +10,7 @@ import { openSpiceContest, type SpiceEntrant, titles } from '../spice/contest.ts
 
 const OTHERS = ['display', 'inputs', 'cursor'] as const
 const CHANNELS_EACH = 1 + OTHERS.length
-/** Longer than any deadline of a handshake, whose timers keep what they are for. */
+/** Longer than any deadline of a handshake: until then its timer keeps objects alive. */
 const REST_MS = 12_000
 
 export const spiceMemory: Measurement = {
@@ -36,7 +36,7 @@ interface Found {
 }
 
 async function grow(entrant: SpiceEntrant, sessions: number, scale: Scale): Promise<Found> {
-  // What the first sessions make a process load is not the cost of the others.
+  // Warm-up: code that the first sessions load is not part of a session's cost.
   for (let i = 0; i < 10; i += 1) await (await SpiceClient.open(await entrant.next(), OTHERS)).close()
   const before = await collected(entrant, scale)
   using clients = new DisposableStack()
@@ -52,7 +52,7 @@ async function grow(entrant: SpiceEntrant, sessions: number, scale: Scale): Prom
   return { name: entrant.name, channels, eachKib: each(after), uncollectedKib: each(uncollected) }
 }
 
-/** Memory without garbage. */
+/** Returns the memory after garbage collection. */
 async function collected({ name, pid, inspectorPort }: SpiceEntrant, scale: Scale): Promise<number> {
   if (name !== 'haproxy') await collectGarbage(inspectorPort)
   return settled(() => memoryBytes(pid), settlingMs[scale])

@@ -1,11 +1,11 @@
-/** Console to viewer over TLS: how many bytes one CPU-second moves, where every message begins in a record of its own. */
+/** Measures the bytes per CPU-second from console to viewer over TLS, with every message in a new TLS record. */
 import { alternate, type Measurement, type Rounds, ratios } from '../measurement.ts'
 import { digits, GIB, KIB, MIB, median, times } from '../numbers.ts'
 import { cpuSeconds } from '../process-tree.ts'
 import { SpiceClient } from '../spice/client.ts'
 import { openSpiceContest, type SpiceEntrant, titles } from '../spice/contest.ts'
 
-/** Lengths of messages: one of a picture, which fills several records, and one of text or of a line. */
+/** Lengths of messages: a picture, which fills several TLS records, and a text or a line. */
 const CASES = [
   { messageBytes: 64 * KIB, bytes: 512 * MIB },
   { messageBytes: KIB, bytes: 128 * MIB },
@@ -29,12 +29,12 @@ export const spiceThroughput: Measurement = {
   },
 }
 
-/** GiB per CPU-second. */
+/** Returns the throughput in GiB per CPU-second. */
 async function stream({ pid, next }: SpiceEntrant, messageBytes: number, bytes: number): Promise<number> {
   using client = await SpiceClient.open(await next(), ['display'])
   const before = cpuSeconds(pid)
   const received = await client.stream(messageBytes, bytes)
-  // No less than one tick of the clock, where a quick run needs none.
+  // At least one clock tick: a quick run may take less.
   return received / GIB / Math.max(cpuSeconds(pid) - before, 0.01)
 }
 

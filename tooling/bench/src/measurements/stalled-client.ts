@@ -1,4 +1,4 @@
-/** What a client that does not read makes the proxy keep. */
+/** Measures the memory that the proxy buffers for a client that does not read. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { CandidateName } from '../candidates.ts'
 import { ConsoleClient } from '../console-client.ts'

@@ -1,4 +1,4 @@
-/** Console to client: how many bytes one CPU-second of the proxy moves. */
+/** Measures the bytes per CPU-second of the proxy from console to client. */
 import type { CandidateName } from '../candidates.ts'
 import { ConsoleClient } from '../console-client.ts'
 import { type Entrant, openContest } from '../lab.ts'
@@ -22,7 +22,7 @@ export const throughput: Measurement = {
   },
 }
 
-/** GiB per CPU-second. */
+/** Returns the throughput in GiB per CPU-second. */
 async function stream({ pid, target }: Entrant, bytes: number): Promise<number> {
   using client = await ConsoleClient.open(target)
   const before = cpuSeconds(pid)
@@ -35,7 +35,7 @@ async function stream({ pid, target }: Entrant, bytes: number): Promise<number> 
   client.send(GO)
   await Promise.race([done, client.ended])
   if (received < bytes) throw new Error(`${received} of ${bytes} bytes came`)
-  // No less than one tick of the clock, where a quick run needs none.
+  // At least one clock tick: a quick run may take less.
   return received / GIB / Math.max(cpuSeconds(pid) - before, 0.01)
 }
 

@@ -1,4 +1,4 @@
-/** Consoles created and tokens looked up, over HTTP, with each database that is at hand. */
+/** Measures how many consoles are created and tokens looked up over HTTP, with each available database. */
 import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,10 +9,10 @@ import { digits, median, quantile } from '../numbers.ts'
 import { cpuSeconds } from '../process-tree.ts'
 import { builtApp, startServer } from '../server.ts'
 
-/** Names a store for an API whose files are in `folder`; nothing where there is no such database. */
+/** Returns the store's URL for an API whose files are in `folder`, or `undefined` if the database is not available. */
 type Store = (folder: string) => string | undefined
 
-/** By their name in tables. The environment gives the URL of a separate database for each server. */
+/** The stores by their name in tables. Environment variables contain the URLs of the database servers. */
 const stores = {
   'SQLite, a file': (folder) => `sqlite:${join(folder, 'bench.db')}`,
   PostgreSQL: () => process.env.BENCH_POSTGRES,
@@ -23,7 +23,7 @@ const SERVER = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
 const PROJECT = '6f70656e737461636b206d6174746572'
 const HEADERS = { 'OpenStack-API-Version': 'compute 2.99', 'X-Auth-Token': 'bench' }
 const CONCURRENCY = [1, 16]
-/** Every so many requests the kinds of work alternate, so that each round meets the same machine. */
+/** The number of rounds. The kinds of work alternate in each round, so that other load affects all of them alike. */
 const ROUNDS = { full: 5, quick: 1 } as const
 
 export const tokens: Measurement = {

@@ -1,6 +1,6 @@
 /**
- * Says what tokens mean. `/v2.1` answers as Nova does; `/flat/TOKEN` in the one shape that websockify's JSONTokenApi
- * reads. A token is `PORT.SESSION`, so both look-ups cost this process the same, and it keeps nothing.
+ * Resolves tokens to consoles. `/v2.1` answers like Nova; `/flat/TOKEN` answers in the format of websockify's
+ * JSONTokenApi. A token is `PORT.SESSION`, so this process needs no state, and both look-ups cost it the same.
  */
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
@@ -20,7 +20,7 @@ const VERSION = {
   },
 }
 
-/** What Nova shows of a server, whatever its id. */
+/** Nova's representation of every server. */
 const SERVER = {
   name: 'bench',
   status: 'ACTIVE',
@@ -74,7 +74,7 @@ function answer(response: ServerResponse, body: object): void {
 
 const server = (id: string) => ({ server: { ...SERVER, id } })
 
-/** A UUID of its own for every session, so that limits per instance count as in earnest. */
+/** Returns a different UUID for every session, so that the limits per instance apply as in production. */
 function uuid(session: string): string {
   return `00000000-0000-4000-8000-${session.padStart(12, '0')}`
 }

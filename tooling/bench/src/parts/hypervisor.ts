@@ -1,18 +1,19 @@
 /**
- * A hypervisor with consoles that stream, echo or say nothing, each at a port for RFB and at one that is plain. What a
- * console does begins with the client's first byte after handshake and ServerInit; `sent` tells how much left this process.
+ * A hypervisor with consoles that stream, echo or send nothing, each at a port with an RFB handshake and at one
+ * without. A console becomes active at the client's first byte after ServerInit. `sent` is the number of bytes that
+ * were sent.
  */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { endWithParent, listening } from './part.ts'
 import { shake } from './rfb-server.ts'
 
-/** Given to the system in one piece: small for a console that is offered to a stalled client, so that it is counted finely. */
+/** The size of one write. Small for `offer`, whose client stalls, so that the count of sent bytes is precise. */
 const PIECE_BYTES = { stream: 256 * 1024, offer: 64 * 1024 }
 const OFFERED_BYTES = 512 * 1024 * 1024
 let sentBytes = 0
 
-/** Plays the guest; `early` has the bytes that arrived with the first one. */
+/** Plays the guest. `early` contains the bytes that arrived together with the first one. */
 type Play = (socket: Socket, early: Buffer) => void
 
 const guests = {
@@ -23,7 +24,7 @@ const guests = {
   },
   stream: (socket) => pour(socket, PIECE_BYTES.stream, Number.POSITIVE_INFINITY),
   offer: (socket) => pour(socket, PIECE_BYTES.offer, OFFERED_BYTES),
-  /** Accepts, and never says a word. */
+  /** Accepts connections and never sends. */
   hang: () => {},
 } as const satisfies Record<string, Play>
 

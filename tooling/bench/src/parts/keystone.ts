@@ -1,6 +1,6 @@
 /**
- * A Keystone that accepts every user: a sign-in as NAME gets the token `token-of-NAME`, which stays valid across
- * restarts. Its argument is the port to listen at; `0` is any free one.
+ * A stub of Keystone that accepts every user. Signing in as NAME returns the token `token-of-NAME`, which stays valid
+ * across restarts. Its argument is the port to listen on; `0` chooses a free one.
  */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'

@@ -1,4 +1,4 @@
-/** A bare TCP relay: what Node itself costs when it moves bytes from one socket to another. */
+/** A bare TCP relay, to measure the cost of Node when it moves bytes from one socket to another. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { endWithParent, listening } from './part.ts'

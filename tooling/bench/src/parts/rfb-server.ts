@@ -1,4 +1,4 @@
-/** The server's side of an RFB 3.8 handshake with security type None, as QEMU does it (RFC 6143 section 7.1). */
+/** The server side of QEMU's RFB 3.8 handshake with security type None (RFC 6143 section 7.1). */
 import type { Socket } from 'node:net'
 
 /** 800 × 600 pixels, their format and the desktop's name (RFC 6143 section 7.3.2). */
@@ -7,7 +7,7 @@ const SERVER_INIT = Buffer.concat([
   Buffer.from('QEMU (instance-00000001)'),
 ])
 
-/** Sends one answer for each message of the client, and calls `done` after ServerInit. */
+/** Sends one reply for each message of the client, and calls `done` after ServerInit. */
 export function shake(socket: Socket, done: () => void): void {
   const answers = [Buffer.from('RFB 003.008\n'), Buffer.of(1, 1), Buffer.of(0, 0, 0, 0), SERVER_INIT]
   const next = () => {

@@ -1,7 +1,7 @@
 /**
- * A hypervisor's SPICE server, in clear: `spice-server.ts PORT`. It takes every ticket; the n-th main channel that shows
- * one, counted from 0, is that of guest n. A display channel is silent until its client's INIT, and then
- * streams messages as long as that says in place of the size of its cache.
+ * A hypervisor's SPICE server without TLS: `spice-server.ts PORT`. It accepts every ticket. The n-th main channel,
+ * counted from 0, belongs to guest n. A display channel streams after the client's INIT; the field for the size of the
+ * cache contains the length of the messages.
  */
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
@@ -18,9 +18,9 @@ import {
   u32,
 } from '../spice/wire.ts'
 
-/** Given to the system in one piece. */
+/** The size of one write. */
 const PIECE_BYTES = 256 * 1024
-/** DRAW_COPY, of which a screen mostly consists. */
+/** DRAW_COPY, the most frequent message of a screen. */
 const DRAW_COPY = 304
 const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1024 })
 const KEY = publicKey.export({ type: 'spki', format: 'der' })
@@ -46,7 +46,7 @@ async function serve(socket: Socket): Promise<void> {
   else reader.stop()
 }
 
-/** INIT with the session's id, NAME, UUID and CHANNELS_LIST, as QEMU begins. */
+/** Sends the first messages of QEMU: INIT with the session's id, NAME, UUID and CHANNELS_LIST. */
 function greet(socket: Socket, guest: number): void {
   const uuid = Buffer.from(instanceOf(guest).replaceAll('-', ''), 'hex')
   const list = [channels.display, channels.inputs, channels.cursor].flatMap((type) => [type, 0])

@@ -1,6 +1,6 @@
 /**
- * A hypervisor whose consoles tick: after the RFB handshake each connection gets a numbered ServerCutText message every
- * 50 ms, so that a client can see both a gap and a loss. Its arguments are the ports to listen at; `0` is any free one.
+ * A hypervisor whose consoles tick: after the RFB handshake it sends a numbered ServerCutText message every 50 ms, so
+ * that a client can detect gaps and losses. Its arguments are the ports to listen on; `0` chooses a free one.
  */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'

@@ -1,4 +1,4 @@
-/** A bare relay that ends TLS, `tls-relay.ts PORT TARGET CERT KEY`: what Node itself costs when it does no more than that. */
+/** A bare relay that terminates TLS, to measure the cost of Node: `tls-relay.ts PORT TARGET CERT KEY`. */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'

@@ -15,7 +15,7 @@ export class ByteReader {
     })
   }
 
-  /** The next `length` bytes. @throws when the connection ends before */
+  /** Reads the next `length` bytes. @throws if the connection ends first */
   async read(length: number): Promise<Buffer> {
     while (this.#held.length < length) {
       if (this.#ended) throw new Error(`the connection ended where ${length} bytes were awaited`)
@@ -28,7 +28,7 @@ export class ByteReader {
     return bytes
   }
 
-  /** What comes from now on goes to `take`, or nowhere. */
+  /** Passes all further bytes to `take`, which discards them by default. */
   stop(take: (bytes: Buffer) => void = () => {}): void {
     this.#socket.on('data', take).off('data', this.#take)
     this.#held = Buffer.alloc(0)

@@ -1,4 +1,4 @@
-/** A SPICE client over TLS, as cheap as can be, so that what is measured is the candidate. */
+/** A SPICE client over TLS. It needs little CPU time, so that a measurement shows the candidate. */
 import { constants, createPublicKey, publicEncrypt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
@@ -6,7 +6,7 @@ import { within } from '@oriel/testkit'
 import { ByteReader } from './byte-reader.ts'
 import { channels, common, LINK_HEADER_BYTES, linkMessage, message, u32 } from './wire.ts'
 
-/** Where a console opens. */
+/** The address of a console. */
 export interface SpiceTarget {
   readonly port: number
   readonly ticket: string
@@ -26,13 +26,13 @@ type ChannelName = keyof typeof channels
 const TIMEOUT_MS = 30_000
 const RSA_BYTES = 162
 
-/** One session: its main channel, and those that join it. */
+/** One session: its main channel and further channels. */
 export class SpiceClient implements Disposable {
   readonly #target: SpiceTarget
   readonly #links: Link[] = []
   #connectionId = 0
 
-  /** Opens the main channel, then the others. @throws when that fails or takes too long */
+  /** Opens the main channel, then the others. @throws if that fails or takes too long */
   static async open(target: SpiceTarget, others: readonly Exclude<ChannelName, 'main'>[]): Promise<SpiceClient> {
     const client = new SpiceClient(target)
     const opening = async () => {
@@ -56,12 +56,15 @@ export class SpiceClient implements Disposable {
     return this.#links.filter(({ socket }) => !socket.destroyed).length
   }
 
-  /** Leaves what comes from now on unseen. */
+  /** Discards all further bytes. */
   idle(): void {
     for (const { reader } of this.#links) reader.stop()
   }
 
-  /** Has the newest channel, a display, send messages of `messageBytes` each until `bytes` have come. @throws when it ends before */
+  /**
+   * Makes the newest channel, a display, stream messages of `messageBytes` until `bytes` have arrived. @throws if it
+   * ends first
+   */
   async stream(messageBytes: number, bytes: number): Promise<number> {
     const { reader, socket, closed } = this.#links.at(-1)!
     let received = 0
@@ -78,7 +81,7 @@ export class SpiceClient implements Disposable {
     return received
   }
 
-  /** Ends as a viewer does, and waits until the connections are closed. */
+  /** Closes the session as a viewer does, and waits until the connections are closed. */
   async close(): Promise<void> {
     this.idle()
     for (const { socket } of this.#links) socket.end()
@@ -89,7 +92,7 @@ export class SpiceClient implements Disposable {
     )
   }
 
-  /** Vanishes. */
+  /** Drops the connections. */
   [Symbol.dispose](): void {
     for (const { socket } of this.#links) socket.destroy()
   }

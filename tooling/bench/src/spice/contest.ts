@@ -1,4 +1,4 @@
-/** What native SPICE is measured beside: relays that end TLS as oriel-proxy does, and know nothing of what they carry. */
+/** Starts the candidates for native SPICE: oriel-proxy, and relays that terminate TLS but do not parse SPICE. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -20,9 +20,9 @@ export interface SpiceEntrant {
   readonly name: Contestant
   /** The root of its process tree. */
   readonly pid: number
-  /** Where its inspector listens, if it runs on Node and was asked for one. */
+  /** The port of its inspector, if it runs on Node and `inspected` was set. */
   readonly inspectorPort: number
-  /** Where the next session opens: one after the other, since guests are counted. */
+  /** Returns the address of the next session. Await it before the next call, because guests are counted. */
   next(): Promise<SpiceTarget>
 }
 
@@ -30,14 +30,14 @@ export interface SpiceContest extends AsyncDisposable {
   readonly entrants: readonly SpiceEntrant[]
 }
 
-/** What each candidate has around it. */
+/** The surroundings of a candidate. */
 interface Site {
-  /** Certificates, all of one authority. */
+  /** The folder with certificates, all of one CA. */
   readonly pki: string
-  /** For configurations and logs. */
+  /** The folder for configurations and logs. */
   readonly folder: string
   readonly ca: string
-  /** Of a SPICE server for this candidate alone. */
+  /** The port of a SPICE server that only this candidate uses. */
   readonly consolePort: number
   readonly nodeArgs: readonly string[]
 }
@@ -50,10 +50,10 @@ const starters = { oriel: startOriel, haproxy: startHaproxy, bare: startBareRela
 >
 
 const TOKEN = 'bench'
-/** More than are opened. */
+/** More guests than any measurement opens. */
 const GUESTS = 2000
 
-/** Starts those candidates that are installed, each in front of a SPICE server of its own. */
+/** Starts the installed candidates, each with a separate SPICE server. */
 export async function openSpiceContest({ inspected = false } = {}): Promise<SpiceContest> {
   await using opened = new AsyncDisposableStack()
   const [{ path: pki }, { path: folder }] = [opened.use(await temporaryPki()), opened.use(await temporaryFolder())]
@@ -70,7 +70,9 @@ export async function openSpiceContest({ inspected = false } = {}): Promise<Spic
   return { entrants, [Symbol.asyncDispose]: () => close.disposeAsync() }
 }
 
-/** The proxy with Nova as its authority: a session is a token, a file with a ticket, and its channels. */
+/**
+ * Starts the proxy with Nova as its authority. A session takes a token, a viewer file with a ticket, and its channels.
+ */
 async function startOriel({ pki, folder, ca, consolePort, nodeArgs }: Site): Promise<Started> {
   await using opened = new AsyncDisposableStack()
   const host = { host: '127.0.0.1', port: consolePort, tls_port: null }
@@ -89,7 +91,7 @@ async function startOriel({ pki, folder, ca, consolePort, nodeArgs }: Site): Pro
   return { ...server, next, [Symbol.asyncDispose]: () => close.disposeAsync() }
 }
 
-/** On a connection of its own: one that is kept may be reset by the proxy, for its idleness, as the next request leaves. */
+/** Fetches the ticket on a new connection: the proxy could close an idle one just when the next request is sent. */
 async function ticketOf(port: number, token: string): Promise<string> {
   const response = await fetch(`http://127.0.0.1:${port}/nova?token=${token}`, { headers: { Connection: 'close' } })
   const text = await response.text()
@@ -157,7 +159,7 @@ async function startBareRelay({ pki, folder, ca, consolePort, nodeArgs }: Site):
   return { ...server, next: async () => ({ port, ca, ticket: '' }) }
 }
 
-/** A program of `parts/`. */
+/** Starts a program of `parts/`. */
 function startNode(
   name: string,
   args: readonly string[],
