@@ -1,10 +1,12 @@
 /** TLS to the hypervisor, and whether the guest behind it is the right one: the proxy program before real QEMU guests. */
+import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import {
   freePort,
   type NovaServer,
@@ -25,6 +27,7 @@ import { WebSocket } from 'ws'
 import { listening, merge, proxyConfig, startApp } from './parts/oriel.ts'
 import { canvasOf, untilShows } from './parts/page.ts'
 import { settled } from './parts/pictures.ts'
+import { startDisplay } from './parts/spice.ts'
 
 const INSTANCE = '8a1fd3c2-4d0e-4b52-9d3a-0a6b1f1f7c01'
 const NAME = 'instance-0000002a'
@@ -246,6 +249,51 @@ describe.skipIf(skip)(`the guest behind the port${reason}`, () => {
     expect(world.nova.requests.filter(({ url }) => url.includes('/servers/'))).toEqual([])
   })
 })
+
+const x11vnc = requires('x11vnc')
+
+describe.skipIf(x11vnc.skip)(`a real x11vnc, which names its desktop itself${x11vnc.reason}`, () => {
+  const hosts = (identity: string) => ({ '127.0.0.1': { identity } })
+
+  it('is shown with identity enforced if hypervisor.hosts names its desktop, or exempts it', async () => {
+    await using guest = await startX11vnc(`x11vnc of ${INSTANCE}`)
+    for (const identity of [`x11vnc of {instance}`, 'off']) {
+      await using world = await startWorld({ guest, identity: 'enforce', hosts: hosts(identity) })
+      using viewer = await world.open()
+      expect(await viewer.desktopName()).toBe(`x11vnc of ${INSTANCE}`)
+    }
+  })
+
+  it('is refused with identity enforced if its desktop has another name', async () => {
+    await using guest = await startX11vnc('x11vnc of another instance')
+    await using world = await startWorld({ guest, identity: 'enforce', hosts: hosts('x11vnc of {instance}') })
+    using viewer = await world.open()
+    viewer.send(Buffer.of(1))
+    expect(await viewer.closed()).toMatchObject({ code: 4009 })
+    expect(viewer.received()).toHaveLength(0)
+    const { detail } = await world.proxy.waitForLog(({ reason }) => reason === 'wrong_instance')
+    expect(detail).toContain('the desktop is called "x11vnc of another instance"; hypervisor.hosts names it ')
+  })
+})
+
+/** Shows a virtual screen with x11vnc, whose desktop is called `desktop`. */
+async function startX11vnc(desktop: string) {
+  await using scope = new AsyncDisposableStack()
+  const { name } = scope.use(await startDisplay())
+  const vncPort = await freePort()
+  const options = ['-localhost', '-nopw', '-forever', '-shared', '-norc', '-noshm', '-quiet']
+  const args = ['-display', name, '-rfbport', String(vncPort), '-desktop', desktop, ...options]
+  const child = spawn('x11vnc', args, { stdio: ['ignore', 'pipe', 'ignore'] })
+  scope.defer(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.kill()
+    await once(child, 'exit')
+  })
+  const ready = once(createInterface({ input: child.stdout! }), 'line')
+  await Promise.race([ready, once(child, 'exit').then(() => Promise.reject(new Error('x11vnc ended')))])
+  const rest = scope.move()
+  return { host: '127.0.0.1', vncPort, [Symbol.asyncDispose]: () => rest.disposeAsync() }
+}
 
 const said = ({ records, otherLines, stderr }: RunningProgram) => JSON.stringify([records, otherLines, stderr])
 

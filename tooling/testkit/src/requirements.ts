@@ -14,6 +14,7 @@ export type Part =
   | 'haproxy'
   | 'remote-viewer'
   | 'libvirt'
+  | 'x11vnc'
   | 'postgres'
   | 'mariadb'
 
@@ -76,6 +77,7 @@ const present = {
   haproxy: () => hasCommand('haproxy'),
   'remote-viewer': () => hasCommand('remote-viewer'),
   libvirt: () => hasCommand('libvirtd') && hasCommand('virsh'),
+  x11vnc: () => hasCommand('x11vnc') && hasCommand('Xvfb'),
   postgres: () => hasCommand('postgres') || debianPostgres().some(isExecutable),
   mariadb: () => hasCommand('mariadbd'),
 } satisfies Record<Part, () => boolean>

@@ -3,6 +3,7 @@ import type { Validation } from '../authority/authority.ts'
 import { type AuthorityParts, identityOf } from '../authority/config.ts'
 import { type GuestCheck, kindOf, type ServedConsoleType } from '../consoles/kinds.ts'
 import type { IdentitySetting } from '../hypervisor/config.ts'
+import { EXEMPT, type HypervisorHost } from '../hypervisor/hosts.ts'
 import { type ListenerConfig, servedTypes } from '../listen/config.ts'
 
 /** The parts of the configuration that the protection follows from. */
@@ -26,8 +27,24 @@ export function protectionOf(config: ProtectionParts, validation: Validation): P
   const identity = identityOf(config)
   const types = [...new Set(config.listen.flatMap(servedTypes))]
   return Object.fromEntries(
-    types.map((type) => [type, `identity ${identity}: ${identities[identity](type)}; ${validations[validation]}`]),
+    types.map((type) => [type, `identity ${identity}: ${checkOf(type, config)}; ${validations[validation]}`]),
   )
+}
+
+function checkOf(type: ServedConsoleType, config: ProtectionParts): string {
+  const identity = identityOf(config)
+  const check = identities[identity](type)
+  const comparesNames = identity !== 'off' && kindOf(type).guestCheck === 'desktop-name'
+  const exceptions = comparesNames ? Object.entries(config.hypervisor.hosts).flatMap(exceptionOf) : []
+  return exceptions.length === 0 ? check : `${check} (${exceptions.join('; ')})`
+}
+
+/** Describes a hypervisor whose desktops are not named as QEMU names them. */
+function exceptionOf([address, { identity }]: [string, HypervisorHost]): string[] {
+  if (identity === undefined) return []
+  return [
+    `${address}: ${identity === EXEMPT ? 'not checked' : `the desktop must be called ${JSON.stringify(identity)}`}`,
+  ]
 }
 
 const guestChecks: Readonly<Record<GuestCheck, string>> = {

@@ -4,11 +4,13 @@
  */
 import { type Deadline, deadline, guardPeer } from '@oriel/runtime'
 import type { RawData, WebSocket } from 'ws'
+import type { LearntNames } from '../authority/instance-names.ts'
+import { EXEMPT, type HypervisorHosts, settingsOf } from '../hypervisor/hosts.ts'
 import type { LegTls, SecuredLeg } from '../hypervisor/leg.ts'
 import { Refused } from '../refused.ts'
 import { ClientProtocolError, shakeClient } from '../rfb/client-handshake.ts'
 import { NotRfb, shakeHypervisor } from '../rfb/hypervisor-handshake.ts'
-import { type InstanceNames, nameObjection } from '../rfb/identity.ts'
+import { type InstanceNames, nameObjection, namesInstance } from '../rfb/identity.ts'
 import { guardIdentity, watchDesktopName } from '../rfb/identity-guard.ts'
 import { LegStream } from '../rfb/leg-stream.ts'
 import { type SecurityScheme, securitySchemes } from '../rfb/security/index.ts'
@@ -29,12 +31,13 @@ export interface VncSettings {
   readonly schemes: readonly SecurityScheme[]
   /** The TLS settings of `vencrypt`, which are the same for every host. */
   readonly tls?: Omit<LegTls, 'host'> | undefined
+  readonly hosts: HypervisorHosts
 }
 
 /** ProtocolVersion, security type, and room for a client that sends its ClientInit and more along. */
 const MAX_CLIENT_BYTES = 512
 
-export function novnc({ schemes, tls }: VncSettings): IdentifyingConsole {
+export function novnc({ schemes, tls, hosts }: VncSettings): IdentifyingConsole {
   const accepted = schemes.map((scheme) => securitySchemes[scheme])
   return {
     subprotocols: ['binary'],
@@ -51,12 +54,20 @@ export function novnc({ schemes, tls }: VncSettings): IdentifyingConsole {
       }
       return { hypervisor: stream.leg, rest: stream.rest() }
     },
-    identify: async (leg, limits, opening) => identifiers[opening.identity](leg, opening, limits),
+    identify: async (leg, limits, opening) => {
+      const { identity: desktop } = settingsOf(hosts, opening.admission.host)
+      return desktop === EXEMPT ? leg : identifiers[opening.identity](leg, { ...opening, desktop }, limits)
+    },
     greet,
   }
 }
 
-type Identify = (leg: SecuredLeg, opening: Opening, limits: HandshakeLimits) => SecuredLeg | Promise<SecuredLeg>
+interface DesktopOpening extends Opening {
+  /** The configured name of the desktop. Default: QEMU's. */
+  readonly desktop: string | undefined
+}
+
+type Identify = (leg: SecuredLeg, opening: DesktopOpening, limits: HandshakeLimits) => SecuredLeg | Promise<SecuredLeg>
 
 /** By the setting of `hypervisor.identity`. */
 const identifiers: Readonly<Record<IdentifiedOpening['identity'], Identify>> = {
@@ -65,26 +76,38 @@ const identifiers: Readonly<Record<IdentifiedOpening['identity'], Identify>> = {
     rest,
   }),
   enforce: async ({ hypervisor, rest }, opening, { timeoutMs }) => ({
-    hypervisor: guardIdentity(hypervisor, rest, { names: await requireNames(opening), timeoutMs }),
+    hypervisor: guardIdentity(hypervisor, rest, {
+      names: await requireNames(opening),
+      desktop: opening.desktop,
+      timeoutMs,
+    }),
     rest: Buffer.alloc(0),
   }),
 }
 
-async function requireNames({ names }: Opening): Promise<InstanceNames> {
-  const learnt = await names!
+/** @throws Refused if the look-up of the names failed */
+async function requireNames(opening: DesktopOpening): Promise<InstanceNames> {
+  const learnt = await learntNames(opening)
   if ('refused' in learnt) throw learnt.refused
   return learnt.known
 }
 
-async function warnOfName(desktopName: string | NameTooLong, { names, log }: Opening): Promise<void> {
-  const learnt = await names!.catch(() => undefined)
+async function warnOfName(desktopName: string | NameTooLong, opening: DesktopOpening): Promise<void> {
+  const { log, desktop } = opening
+  const learnt = await learntNames(opening).catch(() => undefined)
   if (learnt === undefined) return
   if ('refused' in learnt) {
     const { message: detail, cause: err } = learnt.refused
     return log.warn({ detail, err }, 'the instance has no known names to compare this guest with')
   }
-  const objection = desktopName instanceof NameTooLong ? desktopName.message : nameObjection(desktopName, learnt.known)
+  const objection =
+    desktopName instanceof NameTooLong ? desktopName.message : nameObjection(desktopName, learnt.known, desktop)
   if (objection !== undefined) log.warn({ detail: objection }, 'this guest may not be the instance')
+}
+
+/** The instance's names, if the desktop is compared with them: a failed look-up must not refuse any other. */
+async function learntNames({ names, desktop }: DesktopOpening): Promise<LearntNames> {
+  return namesInstance(desktop) ? names! : { known: { names: [] } }
 }
 
 function refusalOf(cause: unknown, { passed }: Deadline, { timeoutMs }: HandshakeLimits): Refused {

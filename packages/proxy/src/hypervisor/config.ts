@@ -68,6 +68,15 @@ export const hypervisorTable = table(
       table({
         name: Type.Optional(host({ description: "The host name that this hypervisor's certificate must contain." })),
         subject: optionalText("The subject of this hypervisor's certificate, if it contains no host name (SPICE)."),
+        identity: Type.Optional(
+          Type.String({
+            minLength: 1,
+            pattern: '^(?!(?:warn|enforce)$)',
+            'x-remedy': 'the name of its desktops, or off; hypervisor.identity decides whether another one is refused',
+            description:
+              "The name that desktops of a VNC server other than QEMU must have, such as x11vnc's -desktop; {instance} is replaced with the instance's libvirt name or UUID. off: they are not checked. Default: QEMU ({instance}).",
+          }),
+        ),
       }),
       { default: {} },
     ),

@@ -2,13 +2,8 @@
 import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
-import { canonicalHost } from '@oriel/runtime'
 import { subjectMatches } from './certificate-subject.ts'
-
-/** `[hypervisor.hosts]`: by canonical address or name (`canonicalHost`), the name that the certificate must have instead. */
-export type HypervisorHosts = Readonly<
-  Record<string, { readonly name?: string | undefined; readonly subject?: string | undefined }>
->
+import { type HypervisorHosts, settingsOf } from './hosts.ts'
 
 export interface ExpectedIdentity {
   readonly hosts: HypervisorHosts
@@ -25,7 +20,7 @@ export function checkIdentity(
   certificate: Pick<PeerCertificate, 'raw'>,
   { hosts, subject: template }: ExpectedIdentity,
 ): Error | undefined {
-  const entry = entryOf(hosts, host)
+  const entry = settingsOf(hosts, host)
   const parsed = new X509Certificate(certificate.raw)
   if (entry.subject !== undefined) return subjectError(entry.subject, parsed.subject)
   const error = checkServerIdentity(entry.name ?? host, parsed.toLegacyObject())
@@ -35,13 +30,8 @@ export function checkIdentity(
 
 /** The name for TLS's own server name indication; an address has none (RFC 6066 section 3). */
 export function serverName(host: string, hosts: HypervisorHosts): string {
-  const name = entryOf(hosts, host).name ?? host
+  const name = settingsOf(hosts, host).name ?? host
   return isIP(name) === 0 ? name : ''
-}
-
-function entryOf(hosts: HypervisorHosts, host: string): HypervisorHosts[string] {
-  const key = canonicalHost(host)
-  return Object.hasOwn(hosts, key) ? hosts[key]! : {}
 }
 
 /** Why TLS with a hypervisor failed: the reason itself, and which key of the configuration bears on it. */

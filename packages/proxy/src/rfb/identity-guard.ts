@@ -47,6 +47,8 @@ function nameOf(serverInit: ServerInitReader, bytes: Buffer): string | NameTooLo
 
 export interface GuardOptions {
   readonly names: InstanceNames
+  /** The configured name of the desktop. Default: QEMU's. */
+  readonly desktop?: string | undefined
   /** From ClientInit to the end of ServerInit. */
   readonly timeoutMs: number
 }
@@ -142,7 +144,8 @@ class IdentityGuard {
   #look(bytes: Buffer): boolean {
     const name = nameOf(this.#serverInit, bytes)
     if (name === undefined) return true
-    const objection = name instanceof NameTooLong ? name.message : nameObjection(name, this.#options.names)
+    const { names, desktop } = this.#options
+    const objection = name instanceof NameTooLong ? name.message : nameObjection(name, names, desktop)
     if (objection === undefined) return this.#open()
     this.#endWith(new LegFault('wrong_instance', objection))
     return false

@@ -31,6 +31,17 @@ describe('--check-config', () => {
     )
   })
 
+  it('lists the hypervisors whose desktops are not named as QEMU names them', () => {
+    const hosts = `hosts = { "10.0.0.9" = { identity = "off" }, "10.0.0.10" = { identity = "ironic" }, "10.0.0.11" = {} }`
+    const [novnc, , serial] = describeProtection(load('', `[hypervisor]\n${hosts}`))
+    expect(novnc).toContain(
+      'the guest must show the name of the instance (10.0.0.9: not checked; 10.0.0.10: the desktop must be called "ironic"); ',
+    )
+    expect(serial).not.toContain('10.0.0.9')
+    const [unchecked] = describeProtection(load('', `[hypervisor]\nidentity = "off"\n${hosts}`))
+    expect(unchecked).not.toContain('10.0.0.9')
+  })
+
   it('says that oriel-api validates, and that identity only warns before it', () => {
     const [novnc] = describeProtection(load('kind = "oriel"'))
     expect(novnc).toMatch(/^novnc: identity warn: .*; validate built in: oriel-api/)
@@ -42,6 +53,12 @@ it('authority.validate beside kind "oriel" is a fault, which says why', () => {
     'authority.validate: has no effect with kind "oriel", because oriel-api validates every session itself: remove it',
   )
   expect(() => load('validate = "strict"')).toThrow(/authority\.validate/)
+})
+
+it.each(['enforce', 'warn'])('refuses %s as the name of a desktop, since it is a setting of all hosts', (identity) => {
+  expect(() => load('', `[hypervisor]\nhosts = { "10.0.0.9" = { identity = "${identity}" } }`)).toThrow(
+    /hypervisor\.hosts\."10\.0\.0\.9"\.identity.*hypervisor\.identity decides/,
+  )
 })
 
 describe('/readyz', () => {
