@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { inspect } from 'node:util'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type ClientOptions, ConnectionError, createClient, SettingsError } from '../src/index.ts'
 import { fromClouds, fromEnvironment, trustingFetch } from '../src/node.ts'
 import { keystoneStub, PASSWORD, PROJECT } from './keystone-stub.ts'
@@ -285,6 +285,18 @@ describe('trustingFetch', () => {
       .listServers()
     await expect(asked).rejects.toBeInstanceOf(ConnectionError)
     await expect(asked).rejects.toMatchObject({ cause: { code } })
+  })
+
+  it('verifies certificates under NODE_TLS_REJECT_UNAUTHORIZED=0 as well', async () => {
+    await using api = await secureApi()
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    const client = createClient({ endpoint: `https://localhost:${api.port}`, fetch: trustingFetch({ caFile }) })
+    await expect(client.at('2.1').listServers()).rejects.toMatchObject({
+      cause: { code: 'ERR_TLS_CERT_ALTNAME_INVALID' },
+    })
+    const settings = { OS_AUTH_TYPE: 'none', OS_ENDPOINT: 'https://cloud.example' }
+    expect(() => fromEnvironment(settings)).toThrow('NODE_TLS_REJECT_UNAUTHORIZED=0 is not supported. Certificates are')
   })
 
   it('is what cacert and OS_CACERT mean', async () => {

@@ -134,7 +134,10 @@ function placeOf(cloud: Cloud): { region?: string; interface?: Interface } {
 const interfaces = ['public', 'internal', 'admin'] as const satisfies Interface[]
 const isInterface = (face: string): face is Interface => (interfaces as readonly string[]).includes(face)
 
+/** @throws SettingsError under the variable with which Node's `fetch` accepts every certificate */
 function transportOf(cloud: Cloud): Pick<ClientOptions, 'fetch' | 'timeoutMs'> {
+  if (process.env.NODE_TLS_REJECT_UNAUTHORIZED === '0')
+    throw new SettingsError(`NODE_TLS_REJECT_UNAUTHORIZED=0 is not supported. ${TRUST_INSTEAD}`)
   const [caFile, certFile, keyFile] = ['cacert', 'cert', 'key'].map((name) => file(cloud, name))
   const timeoutMs = Number(text(cloud, 'api_timeout') ?? Number.NaN) * 1000
   return {

@@ -35,7 +35,8 @@ export function trustingFetch({ caFile, ca, certFile, keyFile = certFile }: Trus
   const partial = 'ca' in authorities ? { allowPartialTrustChain: true } : {}
   const tls = { ...authorities, ...partial, ...pem('cert', certFile), ...pem('key', keyFile) }
   const proxyEnv = environmentProxies()
-  const secure = new Agent({ keepAlive: true, ...tls, ...proxyEnv })
+  // Explicit, because NODE_TLS_REJECT_UNAUTHORIZED would change the default.
+  const secure = new Agent({ keepAlive: true, rejectUnauthorized: true, ...tls, ...proxyEnv })
   const plain = new HttpAgent({ keepAlive: true, ...proxyEnv })
   return (url, init) => {
     const { promise, resolve, reject } = Promise.withResolvers<Response>()
