@@ -110,7 +110,7 @@ describe.skipIf(skip)(`pages in Chromium${reason}`, () => {
     await frame.getByText('origin.allowed = ["http://127.0.0.1"]').waitFor()
     expect(await frame.locator('canvas, script').count()).toBe(0)
     const opened = page.waitForEvent('popup')
-    await frame.getByRole('link', { name: 'in a tab of its own' }).click()
+    await frame.getByRole('link', { name: 'Open the console in a new tab' }).click()
     const tab = await opened
     await canvasOf(tab).waitFor()
     await tab.close()

@@ -66,14 +66,14 @@ describe.skipIf(skip)(`VeNCrypt to a real QEMU guest${reason}`, () => {
     await using pki = await temporaryPki()
     await using guest = await startGuest({})
     await using world = await startWorld({ guest, vnc: vencrypt(pki.path) })
-    await world.refusedFor('it offers None (1); configured are VeNCrypt (19)')
+    await world.refusedFor('the hypervisor offers None (1); configured are VeNCrypt (19)')
   })
 
   it('refuses TLS where None alone is allowed', async () => {
     await using pki = await temporaryPki()
     await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: false } })
     await using world = await startWorld({ guest, vnc: { auth_schemes: ['none'] } })
-    await world.refusedFor('it offers VeNCrypt (19); configured are None (1)')
+    await world.refusedFor('the hypervisor offers VeNCrypt (19); configured are None (1)')
   })
 
   it('refuses a certificate of another authority', async () => {
@@ -81,21 +81,21 @@ describe.skipIf(skip)(`VeNCrypt to a real QEMU guest${reason}`, () => {
     await using other = await temporaryPki()
     await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: false } })
     await using world = await startWorld({ guest, vnc: vencrypt(other.path) })
-    await world.refusedFor('its certificate is not from an authority in hypervisor.vnc.ca')
+    await world.refusedFor("the hypervisor's certificate was not issued by a CA in hypervisor.vnc.ca")
   })
 
   it('refuses a certificate that has expired', async () => {
     await using pki = await temporaryPki({ expired: true })
     await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: false, sanityCheck: false } })
     await using world = await startWorld({ guest, vnc: vencrypt(pki.path) })
-    await world.refusedFor('its certificate has expired')
+    await world.refusedFor("the hypervisor's certificate has expired")
   })
 
   it('says that the hypervisor may want a client certificate, when there is none to show', async () => {
     await using pki = await temporaryPki()
     await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: true } })
     await using world = await startWorld({ guest, vnc: vencrypt(pki.path) })
-    await world.refusedFor('does it want a client certificate? Then set hypervisor.vnc.cert and key')
+    await world.refusedFor('if it requires a client certificate, set hypervisor.vnc.cert and hypervisor.vnc.key')
   })
 
   it('says that the hypervisor may not trust the client certificate that it was shown', async () => {
@@ -103,7 +103,7 @@ describe.skipIf(skip)(`VeNCrypt to a real QEMU guest${reason}`, () => {
     await using other = await temporaryPki()
     await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: true } })
     await using world = await startWorld({ guest, vnc: { ...vencrypt(pki.path), ...clientCertificate(other.path) } })
-    await world.refusedFor('does it trust who signed the certificate in hypervisor.vnc.cert?')
+    await world.refusedFor('check that it trusts the CA of hypervisor.vnc.cert')
   })
 
   describe('VeNCrypt host name', () => {
@@ -144,7 +144,7 @@ describe('verification off', () => {
     await using attacker = await vencryptServer({ folder: attackers.path })
     const guest = { host: attacker.host, vncPort: attacker.port }
     await using world = await startWorld({ guest, vnc: vencrypt(pki.path) })
-    await world.refusedFor('its certificate is not from an authority in hypervisor.vnc.ca')
+    await world.refusedFor("the hypervisor's certificate was not issued by a CA in hypervisor.vnc.ca")
     expect(await attacker.firstTls).toBe('refused')
   })
 

@@ -50,7 +50,7 @@ describe('webmks', () => {
     expect(response.statusCode).toBe(502)
     socket.on('error', () => {})
     socket.terminate()
-    await oriel.proxy.waitForLog(({ detail }) => detail === 'CONNECT was answered with 403')
+    await oriel.proxy.waitForLog(({ detail }) => detail === 'CONNECT failed with status 403')
   })
 
   const { skip, reason } = requires('chromium')

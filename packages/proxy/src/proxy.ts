@@ -30,7 +30,7 @@ import { BufferBudget } from './session/buffer-budget.ts'
 import type { SessionView } from './session/open-session.ts'
 import { Sessions } from './session/sessions.ts'
 import { servesSpice } from './spice/config.ts'
-import { nativeFrontends, type SpiceBounds, type SpiceFront, startSpiceFront } from './spice/front.ts'
+import { nativeFrontends, type SpiceBounds, type SpiceFrontend, startSpiceFrontend } from './spice/frontend.ts'
 import type { Timing } from './timing.ts'
 
 export interface ProxyDeps {
@@ -114,7 +114,7 @@ export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
   if (admin) opened.use(admin)
   const spice =
     config.spice && servesSpice(config.listen)
-      ? opened.use(await startSpiceFront(shared, config, deps.spiceBounds))
+      ? opened.use(await startSpiceFrontend(shared, config, deps.spiceBounds))
       : undefined
   const context: ConnectContext = { ...shared, frontends: nativeFrontends(spice) }
   opened.defer(() => stop(context, stopping, spice ? [...listeners, spice] : listeners, admin))
@@ -152,7 +152,7 @@ function logProtection(protection: Protection, validation: Validation | undefine
   else log.info({ protection }, 'protection against ports that changed hands')
 }
 
-const addressesOf = ({ address, tlsAddress }: SpiceFront) => ({
+const addressesOf = ({ address, tlsAddress }: SpiceFrontend) => ({
   ...(address === undefined ? {} : { address }),
   ...(tlsAddress === undefined ? {} : { tlsAddress }),
 })

@@ -9,7 +9,7 @@ import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { startBeats } from '../src/authority/beats.ts'
 import { Ledger } from '../src/authority/ledger.ts'
-import { AnswerHeader } from '../src/consoles/webmks.ts'
+import { ResponseHeader } from '../src/consoles/webmks.ts'
 import { Calls } from '../src/fleet/calls.ts'
 import type { PrimaryAnswers } from '../src/fleet/contract.ts'
 import { FleetFigures } from '../src/fleet/figures.ts'
@@ -48,7 +48,7 @@ describe('a leg to a hypervisor', () => {
     bad.take(() => {
       throw fault
     })
-    expect(await bad.ended).toBe(fault)
+    expect(await bad.closed).toBe(fault)
     const { promise, resolve } = Promise.withResolvers<string>()
     good.take((bytes) => {
       resolve(String(bytes))
@@ -64,7 +64,7 @@ describe('a leg to a hypervisor', () => {
       fc.constantFrom('HTTP/1.1 200 OK\r\n', '\r\n\r\n', 'HTTP/1.0 ', '200').map((text) => Buffer.from(text)),
     )
     const property = fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
-      const header = new AnswerHeader()
+      const header = new ResponseHeader()
       try {
         for (const each of pieces) if (header.push(each)) return
       } catch (error) {
@@ -335,6 +335,6 @@ it('a server that resets at once fails only that dial', async () => {
   await once(server, 'listening')
   const { port } = server.address() as { port: number }
   const leg = await connectHypervisor({ host: '127.0.0.1', port }, never).catch((error: Error) => error)
-  if (!(leg instanceof Error)) expect(await leg.ended).toBeInstanceOf(Error)
+  if (!(leg instanceof Error)) expect(await leg.closed).toBeInstanceOf(Error)
   server.close()
 })

@@ -21,9 +21,9 @@ export interface Handshaken {
 
 /** The leg to the hypervisor after its handshake. */
 export interface Secured extends Handshaken {
-  /** The leg from now on, if it was wrapped. Default: the dialled one. */
+  /** The leg to use from now on. Default: the dialled one. */
   readonly hypervisor?: HypervisorSocket
-  /** Which protocols may follow, if the handshake has ruled some out. Default: by the descriptor's `guestCheck`. */
+  /** The protocols that may follow, if the handshake has excluded some. Default: by the descriptor's `guestCheck`. */
   readonly rule?: ProtocolRule
 }
 
@@ -35,7 +35,7 @@ export interface Opening {
   readonly identity: IdentitySetting
   /** The instance's names, requested before the dial, if the guest is compared with them. */
   readonly names?: Promise<LearntNames> | undefined
-  /** Adds listener, client and instance to every record. */
+  /** A logger that adds listener, client and instance to every record. */
   readonly log: Logger
 }
 
@@ -49,7 +49,7 @@ export interface Console {
    * @throws Refused
    */
   secure(hypervisor: PlainLeg, limits: HandshakeLimits, opening: Opening): Promise<Secured>
-  /** Wraps the leg once the guest is checked. Default: the leg stays as it is. */
+  /** Decorates the leg once the guest is checked. Default: returns it unchanged. */
   attach?(leg: SecuredLeg, opening: Opening): SecuredLeg
   /**
    * Does the handshake with the client, after 101.
@@ -71,7 +71,7 @@ export interface IdentifiedOpening extends Opening {
   readonly identity: Exclude<IdentitySetting, 'off'>
 }
 
-/** For a side without a handshake: the relay begins at once. */
+/** The handshake of a side without one: the relay begins at once. */
 export const noHandshake = async (): Promise<Handshaken> => ({ rest: Buffer.alloc(0) })
 
 /** Thrown when the client's handshake fails: the client violated the protocol, left, or was silent. */

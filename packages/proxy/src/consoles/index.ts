@@ -1,4 +1,4 @@
-/** The console types that clients open with a WebSocket: for each descriptor in `kinds.ts`, its behaviour. */
+/** The behaviour of each console type that clients open with a WebSocket. `kinds.ts` has their descriptors. */
 import type { Console, IdentifyingConsole } from './console.ts'
 import type { consoleKinds, WebSocketConsoleType } from './kinds.ts'
 import { novnc, type VncSettings } from './novnc.ts'
@@ -8,21 +8,21 @@ import { serial } from './serial.ts'
 import { spiceHtml5 } from './spice-html5.ts'
 import { webmks } from './webmks.ts'
 
-/** The part of the configuration that consoles are made from. */
+/** The settings from the configuration. */
 export interface ConsoleSettings {
   readonly vnc: VncSettings
-  /** How much earlier output of a serial port a new session is shown. */
+  /** How much earlier output of a serial port a new session receives. */
   readonly serialReplay: ReplaySettings
 }
 
-/** By type. A type whose guest shows its name or UUID must compare it. */
+/** The consoles by type. A type whose guest identifies itself must be an {@link IdentifyingConsole}. */
 export type Consoles = {
   readonly [T in WebSocketConsoleType]: (typeof consoleKinds)[T]['guestCheck'] extends ShownCheck
     ? IdentifyingConsole
     : Console
 }
 
-/** Creates each type with what it needs from the configuration. */
+/** Creates the console of each type. */
 export const createConsoles = (settings: ConsoleSettings): Consoles => ({
   novnc: novnc(settings.vnc),
   'spice-html5': spiceHtml5,

@@ -1,42 +1,42 @@
 /**
- * The console types as data: one descriptor for each type that can be opened. Code that treats one type unlike another
- * reads a property here and never compares names, so the compiler names what a new type still lacks.
+ * The console types as data: one descriptor for each type that can be opened. Code that distinguishes types reads a property
+ * here and never compares names, so that the compiler reports each property that a new type lacks.
  */
 import type { OpenableConsoleType } from '@oriel/contract'
 
 /**
- * How the key `hypervisor.identity` is enforced. `desktop-name` and `uuid`: the guest shows it, and it is compared with
- * the instance. The others are for types in which a guest shows nothing, so that another guest can only be kept out by
- * its protocol: `spice-alone` relays SPICE and nothing else, `no-identifying-protocol` everything but VNC and SPICE.
+ * How `hypervisor.identity` is enforced. `desktop-name` and `uuid` compare the name or UUID that the guest sends with the
+ * instance. The others are for types whose guests do not identify themselves, so that only the protocol can reveal another
+ * guest: `spice-alone` relays only SPICE, `no-identifying-protocol` relays everything except VNC and SPICE.
  */
 export type GuestCheck = 'desktop-name' | 'uuid' | 'spice-alone' | 'no-identifying-protocol'
 
-/** The option of nova.conf that leads Nova's console URLs to this proxy. */
+/** The option of nova.conf that contains the base URL of this proxy. */
 export interface NovaOption {
   readonly group: string
   readonly name: string
   /** The page, below the listener's prefix if it serves several types. */
   readonly page: string
-  /** Default: that of the listener's address, `http` or `https`. */
+  /** The URL's scheme. Default: the listener's, `http` or `https`. */
   readonly scheme?: 'ws'
-  /** The microversion that brought the option. Default: every supported Nova has it. */
+  /** The first microversion with the option. Default: every supported Nova has it. */
   readonly since?: string
 }
 
 export interface ConsoleKind {
-  /** How clients connect: with a WebSocket, or to a port of the type's own, which a console file names. */
+  /** How clients connect: with a WebSocket, or to a separate port, which a console file contains. */
   readonly transport: 'websocket' | 'native'
   readonly guestCheck: GuestCheck
   /** Whether a page opens several connections with one token, one for each channel. */
   readonly channelsShareToken: boolean
-  /** What uses a token up under `sessions.single_use`: the session that opens, or the console file that is served. */
+  /** When a token counts as used under `sessions.single_use`: when its session opens, or when its console file is served. */
   readonly tokenUsedBy: 'session' | 'console-file'
   /**
    * Whether the connect info has the key `tls_port`, and one of the two ports may be absent. Nova does not return the
    * type of a token; this key distinguishes the tokens of such a type from all others.
    */
   readonly portOptional: boolean
-  /** The pages by their paths. Several paths may lead to one page. */
+  /** The file of each page, by the page's path. */
   readonly pages: Readonly<Record<string, string>>
   /** Nova's option (nova/conf/vnc.py, spice.py, serial_console.py, mks.py); `null` for a type that Nova does not have. */
   readonly nova: NovaOption | null
@@ -90,7 +90,7 @@ export const consoleKinds = {
   },
 } as const satisfies Record<OpenableConsoleType, ConsoleKind>
 
-/** A console type that this proxy serves: each that can be opened. */
+/** A console type that this proxy serves. */
 export type ServedConsoleType = keyof typeof consoleKinds
 
 type TypesOf<K extends Partial<ConsoleKind>> = {
@@ -99,7 +99,7 @@ type TypesOf<K extends Partial<ConsoleKind>> = {
 
 /** A console type whose clients connect with a WebSocket. */
 export type WebSocketConsoleType = TypesOf<{ readonly transport: 'websocket' }>
-/** A console type whose clients connect to a port of the type's own. */
+/** A console type whose clients connect to a separate port. */
 export type NativeConsoleType = TypesOf<{ readonly transport: 'native' }>
 
 export const servedConsoleTypes = Object.keys(consoleKinds) as ServedConsoleType[]

@@ -1,6 +1,6 @@
 /**
- * Console type `novnc`: RFB in binary WebSocket frames. The proxy ends the RFB handshake on both sides, so that the
- * browser needs no secret of the hypervisor; from ClientInit on the two talk to each other.
+ * Console type `novnc`: RFB in binary WebSocket frames. The proxy terminates the RFB handshake on both sides, so that the
+ * browser needs no secret of the hypervisor. From ClientInit on, it only relays.
  */
 import { type Deadline, deadline, guardPeer } from '@oriel/runtime'
 import type { RawData, WebSocket } from 'ws'
@@ -8,8 +8,8 @@ import type { LearntNames } from '../authority/instance-names.ts'
 import { EXEMPT, type HypervisorHosts, settingsOf } from '../hypervisor/hosts.ts'
 import type { LegTls, SecuredLeg } from '../hypervisor/leg.ts'
 import { Refused } from '../refused.ts'
-import { ClientProtocolError, shakeClient } from '../rfb/client-handshake.ts'
-import { NotRfb, shakeHypervisor } from '../rfb/hypervisor-handshake.ts'
+import { ClientProtocolError, performClientHandshake } from '../rfb/client-handshake.ts'
+import { NotRfb, performHypervisorHandshake } from '../rfb/hypervisor-handshake.ts'
 import { type InstanceNames, nameObjection, namesInstance } from '../rfb/identity.ts'
 import { guardIdentity, watchDesktopName } from '../rfb/identity-guard.ts'
 import { LegStream } from '../rfb/leg-stream.ts'
@@ -34,7 +34,7 @@ export interface VncSettings {
   readonly hosts: HypervisorHosts
 }
 
-/** ProtocolVersion, security type, and room for a client that sends its ClientInit and more along. */
+/** Enough for ProtocolVersion and security type, and for a client that sends ClientInit and more without waiting. */
 const MAX_CLIENT_BYTES = 512
 
 export function novnc({ schemes, tls, hosts }: VncSettings): IdentifyingConsole {
@@ -47,7 +47,7 @@ export function novnc({ schemes, tls, hosts }: VncSettings): IdentifyingConsole 
       const { signal } = limit
       const stream = new LegStream(dialled, { signal, tls: tls && { ...tls, host: opening.admission.host } })
       try {
-        await shakeHypervisor(stream, accepted)
+        await performHypervisorHandshake(stream, accepted)
       } catch (cause) {
         if (limits.signal.aborted) throw limits.signal.reason
         throw refusalOf(cause, limit, limits)
@@ -69,7 +69,7 @@ interface DesktopOpening extends Opening {
 
 type Identify = (leg: SecuredLeg, opening: DesktopOpening, limits: HandshakeLimits) => SecuredLeg | Promise<SecuredLeg>
 
-/** By the setting of `hypervisor.identity`. */
+/** The identity check of each setting of `hypervisor.identity`. */
 const identifiers: Readonly<Record<IdentifiedOpening['identity'], Identify>> = {
   warn: ({ hypervisor, rest }, opening) => ({
     hypervisor: watchDesktopName(hypervisor, rest, (name) => warnOfName(name, opening)),
@@ -87,21 +87,21 @@ const identifiers: Readonly<Record<IdentifiedOpening['identity'], Identify>> = {
 
 /** @throws Refused if the look-up of the names failed */
 async function requireNames(opening: DesktopOpening): Promise<InstanceNames> {
-  const learnt = await learntNames(opening)
-  if ('refused' in learnt) throw learnt.refused
-  return learnt.known
+  const result = await learntNames(opening)
+  if ('refused' in result) throw result.refused
+  return result.known
 }
 
 async function warnOfName(desktopName: string | NameTooLong, opening: DesktopOpening): Promise<void> {
   const { log, desktop } = opening
-  const learnt = await learntNames(opening).catch(() => undefined)
-  if (learnt === undefined) return
-  if ('refused' in learnt) {
-    const { message: detail, cause: err } = learnt.refused
+  const result = await learntNames(opening).catch(() => undefined)
+  if (result === undefined) return
+  if ('refused' in result) {
+    const { message: detail, cause: err } = result.refused
     return log.warn({ detail, err }, 'the instance has no known names to compare this guest with')
   }
   const objection =
-    desktopName instanceof NameTooLong ? desktopName.message : nameObjection(desktopName, learnt.known, desktop)
+    desktopName instanceof NameTooLong ? desktopName.message : nameObjection(desktopName, result.known, desktop)
   if (objection !== undefined) log.warn({ detail: objection }, 'this guest may not be the instance')
 }
 
@@ -114,7 +114,7 @@ function refusalOf(cause: unknown, { passed }: Deadline, { timeoutMs }: Handshak
   if (passed) return new Refused('console_timeout', `no RFB handshake within ${timeoutMs} ms`, { cause })
   const atFault = cause instanceof SecurityFailed || cause instanceof TooManyBytes
   if (atFault) return new Refused('security_failed', `RFB security: ${cause.message}`, { cause })
-  const detail = cause instanceof NotRfb ? cause.message : 'the connection broke in the RFB handshake'
+  const detail = cause instanceof NotRfb ? cause.message : 'the connection closed during the RFB handshake'
   return new Refused('console_unreachable', detail, { cause })
 }
 
@@ -124,13 +124,13 @@ async function greet(client: WebSocket, limits: HandshakeLimits): Promise<Handsh
   const message = guardPeer(
     (data: RawData, isBinary: boolean) => {
       if (isBinary) reader.push(data as Buffer)
-      else reader.fail(new ClientProtocolError('it sends text frames'))
+      else reader.fail(new ClientProtocolError('the client sent a text frame'))
     },
     (cause) => reader.fail(cause),
   )
   client.on('message', message)
   try {
-    await shakeClient({ reader, write: (bytes) => client.send(bytes) })
+    await performClientHandshake({ reader, write: (bytes) => client.send(bytes) })
     return { rest: reader.rest() }
   } catch (cause) {
     if (limits.signal.aborted) throw limits.signal.reason
@@ -142,5 +142,5 @@ async function greet(client: WebSocket, limits: HandshakeLimits): Promise<Handsh
 
 function faultOf(cause: unknown, { passed }: Deadline): ClientFault {
   if (passed) return new ClientFault('client_lost', 'the client did not finish the RFB handshake', { cause })
-  return new ClientFault('protocol_error', `RFB with the client: ${(cause as Error).message}`, { cause })
+  return new ClientFault('protocol_error', `RFB handshake: ${(cause as Error).message}`, { cause })
 }

@@ -42,17 +42,17 @@ export const identifying = {
   http: { name: 'HTTP', server: Buffer.from('HTTP/'), client: Buffer.from('GET ') },
 } as const satisfies Record<string, Protocol>
 
-/** Which protocols a console type may carry: one alone, or all but some. */
+/** The protocols that a console type may carry: only one, or all except some. */
 export type ProtocolRule = { readonly only: Protocol } | { readonly never: readonly Protocol[] }
 
-/** For a type without a protocol of its own, such as serial. */
+/** The rule for a type that carries arbitrary bytes, such as serial. */
 export const NONE_THAT_IDENTIFIES: ProtocolRule = { never: Object.values(identifying) }
 
-/** For WebMKS behind its CONNECT handshake: MKS may begin as RFB does. */
+/** The rule for WebMKS after its CONNECT handshake: MKS may begin as RFB does. */
 export const NO_WEBSOCKET: ProtocolRule = { never: [identifying.http] }
 
 /**
- * Wraps a leg as the setting `hypervisor.identity` requires.
+ * Decorates a leg as the setting `hypervisor.identity` requires.
  * @param rest the first bytes of the server, if they were read already. Default: none
  */
 export function carryingOnly(
@@ -109,7 +109,7 @@ const HOLD_MS = 100
  * the signature's last byte through. These are at most four known letters, the same from every guest; the byte that
  * completes them ends the session.
  *
- * @param read what the server sent before. Default: nothing
+ * @param read the bytes that the server sent before. Default: none
  */
 export function guardProtocol(leg: HypervisorSocket, rule: ProtocolRule, read: Buffer = NOTHING): HypervisorSocket {
   const guard = new ProtocolGuard(leg, rule, read)
@@ -117,7 +117,7 @@ export function guardProtocol(leg: HypervisorSocket, rule: ProtocolRule, read: B
     take: (taker) => guard.take(taker),
     giveBack: (bytes) => guard.giveBack(bytes),
     write: (bytes) => guard.write(bytes),
-    ended: guard.ended,
+    closed: guard.closed,
   })
 }
 
@@ -145,13 +145,13 @@ class ProtocolGuard {
   readonly #leg: HypervisorSocket
   readonly #rule: ProtocolRule
   readonly #end = Promise.withResolvers<Error | undefined>()
-  #state: 'undecided' | 'open' | 'ended' = 'undecided'
+  #state: 'undecided' | 'open' | 'closed' = 'undecided'
   /** The first bytes of each side, kept until they are judged. */
   #fromServer = NOTHING
   #fromClient: Buffer | undefined = NOTHING
   /** Copies of the server's bytes that were not passed on yet. */
   #held = NOTHING
-  /** What was handed on and is not the leg's own. */
+  /** Bytes that were passed on and do not belong to the leg's buffers. */
   readonly #copies = new Set<Buffer>()
   #timer: NodeJS.Timeout | undefined
   #overdue = false
@@ -161,7 +161,7 @@ class ProtocolGuard {
     this.#leg = leg
     this.#rule = rule
     this.#judgeRead(read)
-    leg.ended.then((cause) => {
+    leg.closed.then((cause) => {
       this.#release()
       this.#endWith(cause)
     })
@@ -174,7 +174,7 @@ class ProtocolGuard {
     else if (verdict !== 'undecided') this.#endWith(new LegFault('wrong_instance', verdict.foreign))
   }
 
-  get ended(): Promise<Error | undefined> {
+  get closed(): Promise<Error | undefined> {
     return this.#end.promise
   }
 
@@ -188,12 +188,12 @@ class ProtocolGuard {
   }
 
   write(bytes: Uint8Array): boolean {
-    if (this.#state === 'ended') return true
+    if (this.#state === 'closed') return true
     if (this.#state === 'undecided' && this.#fromClient && !this.#mayPass(this.#fromClient, bytes)) return true
     return this.#leg.write(bytes)
   }
 
-  /** @returns whether the client's bytes may pass */
+  /** Judges the client's first bytes. Ends the leg and returns `false` if they are forbidden. */
   #mayPass(before: Buffer, bytes: Uint8Array): boolean {
     const first = Buffer.concat([before, bytes.subarray(0, LONGEST)])
     const verdict = judgeProtocol(this.#rule, 'client', first)
@@ -203,9 +203,9 @@ class ProtocolGuard {
     return false
   }
 
-  /** @returns whether to go on reading */
+  /** Judges the server's first bytes. Returns whether to continue reading. */
   #judge(bytes: Buffer): boolean {
-    if (this.#state === 'ended') {
+    if (this.#state === 'closed') {
       this.#leg.giveBack(bytes)
       return false
     }
@@ -230,7 +230,7 @@ class ProtocolGuard {
     clearTimeout(this.#timer)
     this.#overdue = true
     const held = this.#held
-    if (held.length === 0 || this.#state === 'ended') return
+    if (held.length === 0 || this.#state === 'closed') return
     this.#held = NOTHING
     this.#copies.add(held)
     this.#taker(held)
@@ -246,7 +246,7 @@ class ProtocolGuard {
 
   #endWith(cause: Error | undefined): void {
     clearTimeout(this.#timer)
-    if (this.#state === 'undecided') this.#state = 'ended'
+    if (this.#state === 'undecided') this.#state = 'closed'
     this.#held = NOTHING
     this.#end.resolve(cause)
   }

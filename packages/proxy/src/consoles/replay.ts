@@ -1,16 +1,16 @@
 /**
- * Keeps the last output of serial ports, so that a client that opens a console again sees it. The output stays in this
- * process, while a session of the port is open and for a configured time after. A client sees the output of a port only if
- * its token was admitted for that port.
+ * Keeps the last output of serial ports, and sends it to clients that open a console again. Keeps it in the memory of this
+ * process, while a session of the port is open and for a configured time afterwards. A client receives the output of a port
+ * only if its token was admitted for that port.
  */
 import { type HypervisorSocket, observeLeg } from '../hypervisor/leg.ts'
 
 export interface ReplaySettings {
   /** The bytes kept for each port; 0 disables replay. */
   readonly maxBytes: number
-  /** How long it is kept after the last session of the port. */
+  /** How long the output is kept after the last session of the port. */
   readonly keepMs: number
-  /** The most ports whose output is kept. Beyond it, the oldest port without a session is dropped. Default: 1000. */
+  /** The maximum number of ports. Beyond it, the output of the oldest port without a session is dropped. Default: 1000. */
   readonly maxPorts?: number
 }
 
@@ -31,25 +31,26 @@ export class Replays {
     this.#settings = settings
   }
 
-  /** How many ports' output is held at the moment. */
+  /** The number of ports whose output is kept now. */
   get size(): number {
     return this.#ports.size
   }
 
-  /** Opens one more session of the port that is called `place`; it counts as open until `hypervisor` ends. */
-  join(place: string, hypervisor: HypervisorSocket): Joined {
-    const port = this.#ports.get(place) ?? this.#open(place)
+  /** Adds a session to the port with this id, until `hypervisor` closes. */
+  join(portId: string, hypervisor: HypervisorSocket): Joined {
+    const port = this.#ports.get(portId) ?? this.#open(portId)
     if (port === undefined) return { earlier: Buffer.alloc(0), hypervisor }
     const session = port.enter()
-    hypervisor.ended.then(() => port.leave(session, () => this.#forget(place, port)))
+    hypervisor.closed.then(() => port.leave(session, () => this.#forget(portId, port)))
     return { earlier: port.bytes(), hypervisor: observeLeg(hypervisor, (bytes) => port.record(session, bytes)) }
   }
 
-  #open(place: string): PortOutput | undefined {
+  /** Returns `undefined` if every port has a session and no further one can be kept. */
+  #open(portId: string): PortOutput | undefined {
     if (this.#ports.size >= (this.#settings.maxPorts ?? MAX_PORTS)) this.#forgetOldestIdle()
     if (this.#ports.size >= (this.#settings.maxPorts ?? MAX_PORTS)) return undefined
     const port = new PortOutput(this.#settings)
-    this.#ports.set(place, port)
+    this.#ports.set(portId, port)
     return port
   }
 
@@ -58,9 +59,9 @@ export class Replays {
     if (idle) this.#forget(...idle)
   }
 
-  #forget(place: string, port: PortOutput): void {
+  #forget(portId: string, port: PortOutput): void {
     port.drop()
-    if (this.#ports.get(place) === port) this.#ports.delete(place)
+    if (this.#ports.get(portId) === port) this.#ports.delete(portId)
   }
 }
 
@@ -92,7 +93,7 @@ class PortOutput {
     this.#sessions.delete(session)
     if (!this.idle) return
     this.#timer = setTimeout(forget, this.#settings.keepMs)
-    // Output that is kept must not keep the process.
+    // The timer must not delay the exit of the process.
     this.#timer.unref()
   }
 
@@ -102,7 +103,7 @@ class PortOutput {
     if (session !== first) return
     this.#pieces.push(Buffer.from(bytes))
     this.#length += bytes.length
-    // Twice as much before it is cut, so that cutting costs little however small the pieces are.
+    // Compact only at twice the limit, so that the cost per byte stays constant for pieces of any size.
     if (this.#length > 2 * this.#settings.maxBytes || this.#pieces.length > MAX_PIECES) this.#compact()
   }
 
@@ -122,7 +123,7 @@ class PortOutput {
   #compact(): void {
     const all = Buffer.concat(this.#pieces)
     this.#cut ||= all.length > this.#settings.maxBytes
-    // A copy, so that what was cut off is freed.
+    // A copy, so that the bytes before it are freed.
     this.#pieces = [Buffer.from(all.subarray(Math.max(0, all.length - this.#settings.maxBytes)))]
     this.#length = this.#pieces[0]!.length
   }

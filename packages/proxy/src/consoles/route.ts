@@ -1,13 +1,13 @@
-/** Which console type a request is for: that of the listener, or, where it serves several, that of its path's prefix. */
+/** Selects the console type of a request: the listener's, or, if it serves several, the one in the path's prefix. */
 import type { ServedConsoleType } from './kinds.ts'
 
 export interface ConsoleRoute {
   readonly type: ServedConsoleType
-  /** The path below the prefix, beginning with a slash; as it came, not decoded. */
+  /** The path below the prefix, with a leading slash. Not decoded. */
   readonly path: string
 }
 
-/** The route of a request target, or `undefined` where a listener of several types is addressed without a prefix. */
+/** Returns the route of a request target, or `undefined` if the listener serves several types and the path has no prefix. */
 export function routeOf(consoles: readonly ServedConsoleType[], target: string): ConsoleRoute | undefined {
   const path = target.split(/[?#]/, 1)[0]!
   if (consoles.length === 1) return { type: consoles[0]!, path }

@@ -7,7 +7,7 @@ import { carryingOnly, identifying, NONE_THAT_IDENTIFIES, type ProtocolRule } fr
 
 type Kind = Pick<ConsoleKind, 'guestCheck'>
 
-/** The protocols that a guest may speak which shows nothing of itself. `undefined`: the guest shows it. */
+/** The protocols that the relay allows for guests that do not identify themselves. `undefined`: the guest does. */
 const rules = {
   'desktop-name': undefined,
   uuid: undefined,
@@ -15,7 +15,7 @@ const rules = {
   'no-identifying-protocol': NONE_THAT_IDENTIFIES,
 } as const satisfies Record<GuestCheck, ProtocolRule | undefined>
 
-/** A check that compares what the guest shows. */
+/** A check that compares the guest's name or UUID with the instance. */
 export type ShownCheck = { [C in GuestCheck]: (typeof rules)[C] extends undefined ? C : never }[GuestCheck]
 
 /** Whether a console of this kind needs the instance's names from the authority. */

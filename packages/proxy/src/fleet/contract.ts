@@ -14,7 +14,7 @@ export type WorkerAnswers = {
   readonly sessions: () => Promise<readonly SessionItem[]>
   readonly end: (id: string) => Promise<boolean>
   readonly figures: () => Promise<Figures>
-  /** Why the worker is not ready, or `null`. */
+  /** Returns the reason why the worker is not ready, or `null`. */
   readonly health: () => Promise<string | null>
   /** The protection in force for each console type. */
   readonly protection: () => Promise<Protection>

@@ -29,9 +29,9 @@ export class FleetFigures {
     if (growing.length > 0) this.#gone = (await joined([this.#gone, growing]).getMetricsAsJSON()) as unknown as Figures
   }
 
-  /** Formats the metrics of all workers and of `own` as Prometheus text. */
-  text(own: Figures): Promise<string> {
-    return joined([...this.#latest.values(), this.#gone, own]).metrics()
+  /** Formats the metrics of all workers and of the primary as Prometheus text. */
+  text(primary: Figures): Promise<string> {
+    return joined([...this.#latest.values(), this.#gone, primary]).metrics()
   }
 }
 

@@ -26,7 +26,7 @@ export function startFleet(
   return config.sessions.workers > 1 ? startPrimary(config, deps.log) : startProxy(config, deps)
 }
 
-/** The time for a stop beyond draining. */
+/** How long a stop may take in addition to draining. */
 const STOP_SPARE_MS = 15_000
 
 /** The deadline for the program's stop. */

@@ -69,7 +69,7 @@ class Fleet implements SessionControl {
   readonly #backoffs = new Map<number, number>()
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #figures = new FleetFigures()
-  readonly #own = new prom.Registry()
+  readonly #registry = new prom.Registry()
   readonly #deaths: prom.Counter
   #lastSlot = 0
   #stopping = false
@@ -78,7 +78,7 @@ class Fleet implements SessionControl {
     this.#config = config
     this.#log = log
     this.#limits = new Limits(sessionLimits(config))
-    this.#deaths = fleetMetrics(this.#own, () => this.#ready.length)
+    this.#deaths = fleetMetrics(this.#registry, () => this.#ready.length)
     // Round robin, since consoles stay on their worker for hours. With 400 connections and four workers, each worker got
     // 100; when the kernel chose, 83 to 117, and that was not faster.
     cluster.schedulingPolicy = cluster.SCHED_RR
@@ -112,8 +112,8 @@ class Fleet implements SessionControl {
 
   /** Merges the workers' reports. A worker can differ from the others for a while if Nova answered it differently. */
   async protection(): Promise<Readonly<Record<string, string>>> {
-    const said = (await this.#askAll('protection')).flatMap(({ value }) => Object.entries(value))
-    const byType = Map.groupBy(said, ([type]) => type)
+    const reported = (await this.#askAll('protection')).flatMap(({ value }) => Object.entries(value))
+    const byType = Map.groupBy(reported, ([type]) => type)
     return Object.fromEntries(
       [...byType].map(([type, entries]) => [type, [...new Set(entries.map(([, text]) => text))].join(' | ')]),
     )
@@ -124,7 +124,7 @@ class Fleet implements SessionControl {
       if (!(await this.#figures.note(index, value)))
         this.#log.warn({ worker: index }, 'a worker sent malformed metrics')
     }
-    return this.#figures.text((await this.#own.getMetricsAsJSON()) as unknown as Figures)
+    return this.#figures.text((await this.#registry.getMetricsAsJSON()) as unknown as Figures)
   }
 
   // Start and exit of workers
@@ -195,7 +195,7 @@ class Fleet implements SessionControl {
 
   /** Returns the answers of the workers that answered, and logs the others. */
   async #askAll<K extends keyof WorkerAnswers>(name: K, ...args: Parameters<WorkerAnswers[K]>) {
-    const asked = this.#ready.map(async ({ index, calls }) => {
+    const replies = this.#ready.map(async ({ index, calls }) => {
       try {
         return [{ index, value: await calls.ask(name, ...args) }]
       } catch (error) {
@@ -203,7 +203,7 @@ class Fleet implements SessionControl {
         return []
       }
     })
-    return (await Promise.all(asked)).flat()
+    return (await Promise.all(replies)).flat()
   }
 
   #checkWorkers(): void {

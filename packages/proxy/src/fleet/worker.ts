@@ -20,7 +20,7 @@ export async function startWorker(
   signals: WorkerSignals,
 ): Promise<RunningProxy> {
   const index = Number(process.env[WORKER_VARIABLE])
-  const own = workerConfig(config, index)
+  const ownConfig = workerConfig(config, index)
   const workerLog = log.child({ worker: index, pid: process.pid })
   let proxy: RunningProxy | undefined
   const calls: Calls<PrimaryAnswers> = new Calls((message) => process.send!(message), {
@@ -39,15 +39,15 @@ export async function startWorker(
       (err) => workerLog.error({ err }, 'dropped a message from the primary'),
     ),
   )
-  const authority = createAuthority(own, workerLog)
-  proxy = await createProxy({ config: own, authority, log: workerLog, pages, slots: remoteSlots(calls) })
+  const authority = createAuthority(ownConfig, workerLog)
+  proxy = await createProxy({ config: ownConfig, authority, log: workerLog, pages, slots: remoteSlots(calls) })
   withProcessMetrics(proxy.inside.registry)
   await calls.ask('ready')
   const { reload } = proxy
   return { ...proxy, reload: (next) => reload(workerConfig(next, index)) }
 }
 
-/** Slots that the primary counts. */
+/** Creates slots that the primary counts. */
 export function remoteSlots(calls: Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>): Slots {
   const notify = (name: 'opened' | 'leave', slot: number) => void calls.ask(name, slot).catch(() => {})
   const giveBack = (late: SlotReply) => {
@@ -56,14 +56,14 @@ export function remoteSlots(calls: Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>
   return {
     enter: async ({ tokenDigest, instance, client, type, replaces }: Entrant): Promise<Slot> => {
       const entrant = { tokenDigest, instance, client, type, ...(replaces ? { replaces } : {}) }
-      const answer = await calls.askFor(giveBack, 'enter', entrant)
-      if (!isSlotReply(answer)) throw new Error('the primary gave a malformed answer to enter')
-      if ('refusal' in answer) throw new Refused(answer.refusal, answer.detail)
+      const reply = await calls.askFor(giveBack, 'enter', entrant)
+      if (!isSlotReply(reply)) throw new Error('the primary returned a malformed reply to enter')
+      if ('refusal' in reply) throw new Refused(reply.refusal, reply.detail)
       let held = true
       return {
-        opened: () => notify('opened', answer.slot),
+        opened: () => notify('opened', reply.slot),
         [Symbol.dispose]: () => {
-          if (held) notify('leave', answer.slot)
+          if (held) notify('leave', reply.slot)
           held = false
         },
       }
@@ -76,7 +76,7 @@ export function remoteSlots(calls: Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>
  * over its channel. All of these count as one request to stop; none counts as the second one, which means "at once".
  */
 export class WorkerSignals implements SignalSource {
-  readonly #own = new EventEmitter()
+  readonly #signals = new EventEmitter()
   #stopped = false
 
   constructor() {
@@ -91,22 +91,22 @@ export class WorkerSignals implements SignalSource {
   stop(): void {
     if (this.#stopped) return
     this.#stopped = true
-    this.#own.emit('SIGTERM')
+    this.#signals.emit('SIGTERM')
   }
 
   reload(): void {
-    this.#own.emit('SIGHUP')
+    this.#signals.emit('SIGHUP')
   }
 
   on(event: string, listener: (...values: unknown[]) => void): void {
     if (!event.startsWith('SIG')) process.on(event, listener)
-    else this.#own.on(event, listener)
+    else this.#signals.on(event, listener)
     if (event === 'SIGTERM' && this.#stopped) listener()
   }
 
   off(event: string, listener: (...values: unknown[]) => void): void {
     if (!event.startsWith('SIG')) process.off(event, listener)
-    else this.#own.off(event, listener)
+    else this.#signals.off(event, listener)
   }
 }
 

@@ -1,13 +1,13 @@
 /**
- * A certificate's subject against the text that SPICE tools write, such as `C=AU,O=Cloud,CN=compute-1`: all entries, in
- * the certificate's order. `\,` and `\\` are the only escapes; case and inner blanks do not count, as in X509_NAME_cmp.
+ * Compares a certificate's subject with the format of SPICE tools, such as `C=AU,O=Cloud,CN=compute-1`: all entries, in the
+ * certificate's order. `\,` and `\\` are the only escapes. Ignores case and repeated blanks, as X509_NAME_cmp does.
  */
 
 type Entry = readonly [key: string, value: string]
 
 /**
- * @param wanted as SPICE tools write it
- * @param subject as `X509Certificate.subject` of `node:crypto` gives it: one entry a line, escaped as in RFC 2253
+ * @param wanted the subject in the format of SPICE tools
+ * @param subject `X509Certificate.subject` of `node:crypto`: one entry per line, escaped as in RFC 2253
  */
 export function subjectMatches(wanted: string, subject: string): boolean {
   const [a, b] = [wantedEntries(wanted), certificateEntries(subject)]

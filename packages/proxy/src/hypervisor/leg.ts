@@ -1,6 +1,6 @@
 /**
  * The port between the hypervisor and the relay: one connection to a console. TCP (`tcp-leg.ts`) and TLS (`tls-leg.ts`)
- * implement it. Everything that stands between hypervisor and relay decorates it:
+ * implement it. Features between hypervisor and relay decorate it:
  *
  *     hypervisor ── TCP or TLS leg ── decorator ── decorator ── relay ── client
  *
@@ -11,7 +11,7 @@
  * - A role that may only watch replaces `write`. It must know the protocol, because a viewer still has to send requests.
  * - A recording observes output by `observeLeg` and input by replacing `write`. It decorates the guards, so that it records
  *   only what they let pass. Bytes are lent, so it copies what it keeps.
- * - Re-attaching after a live migration is innermost: its `ended` stays pending while it dials again, so that neither the other
+ * - Re-attaching after a live migration is innermost: its `closed` stays pending while it dials again, so that neither the other
  *   decorators nor the relay notice. It returns lent bytes to the leg that lent them.
  */
 import type { SecureContext } from 'node:tls'
@@ -35,7 +35,7 @@ export interface HypervisorSocket extends Disposable {
   write(bytes: Uint8Array): boolean
   onDrain(drained: () => void): void
   /** Resolves when the leg ends: with `undefined` after an orderly end, otherwise with the error. */
-  readonly ended: Promise<Error | undefined>
+  readonly closed: Promise<Error | undefined>
   /** Drops the leg at once, with the bytes that are not written yet. */
   [Symbol.dispose](): void
 }
@@ -89,14 +89,14 @@ export function decorateLeg(leg: HypervisorSocket, replaced: Partial<HypervisorS
   return Object.assign(new ForwardingLeg(leg), replaced)
 }
 
-/** Its methods stand on the prototype: a closure each would cost every idle session half a KiB. */
+/** Has methods on the prototype: closures would cost every idle session half a KiB. */
 class ForwardingLeg implements HypervisorSocket {
-  readonly ended: Promise<Error | undefined>
+  readonly closed: Promise<Error | undefined>
   readonly #leg: HypervisorSocket
 
   constructor(leg: HypervisorSocket) {
     this.#leg = leg
-    this.ended = leg.ended
+    this.closed = leg.closed
   }
 
   take(taker: TakeBytes): void {

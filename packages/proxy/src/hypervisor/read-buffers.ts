@@ -1,28 +1,28 @@
 /**
- * The buffers into which one hypervisor socket is read: small while the console idles, large while reads fill them.
- * Few large reads without a copy make the relay fast. A buffer is lent to the taker of the bytes, and is not read into
- * until the taker gives it back. Each socket has its own buffers, so that no mistake here can mix two consoles.
+ * The read buffers of one hypervisor socket: small while the console idles, large while reads fill them. Few large reads
+ * without a copy make the relay fast. A buffer is lent to the receiver of the bytes, and is reused only after the receiver
+ * has returned it. Sockets do not share buffers, so that no mistake here can mix two consoles.
  */
 
-/** Room before each payload for the head of a WebSocket frame: two bytes and a length of eight, without a mask. */
+/** Room before each payload for a WebSocket frame's header: two bytes and a length of eight, without a mask. */
 export const HEADROOM_BYTES = 10
 
 const withHeadroom = new WeakSet<ArrayBufferLike>()
 
-/** Memory for a payload of up to `size` bytes, with room for the head before it. */
+/** Allocates memory for a payload of up to `size` bytes, with room for a frame's header before it. */
 export function allocatePayload(size: number): Buffer {
   const memory = Buffer.allocUnsafeSlow(HEADROOM_BYTES + size)
   withHeadroom.add(memory.buffer)
   return memory.subarray(HEADROOM_BYTES)
 }
 
-/** Whether `payload` begins where {@link allocatePayload} let it begin, so that the bytes before it may be written. */
+/** Whether `payload` is the start of memory from {@link allocatePayload}, so that a header may be written before it. */
 export const hasHeadroom = (payload: Buffer): boolean =>
   payload.byteOffset === HEADROOM_BYTES && withHeadroom.has(payload.buffer)
 
 export const MIN_READ_BYTES = 2 * 1024
 export const MAX_READ_BYTES = 512 * 1024
-/** Buffers kept for the next reads: as many as the relay has under way. */
+/** The maximum number of buffers kept for the next reads: the relay uses two at a time. */
 const MAX_SPARES = 2
 
 export class ReadBuffers {
@@ -41,20 +41,20 @@ export class ReadBuffers {
     return this.#lentBytes
   }
 
-  /** A buffer for the next read: the one given back last, which the processor's cache still holds. */
+  /** Returns a buffer for the next read, preferably the last returned one, which is still in the processor's cache. */
   next(): Buffer {
     this.#resize(Math.min(this.#size, this.#limit()))
     return this.#spare.pop() ?? allocatePayload(this.#size)
   }
 
-  /** Lends the first `length` bytes of `buffer`, into which they were read. */
+  /** Lends the first `length` bytes of `buffer` after a read. */
   lend(buffer: Uint8Array, length: number): Buffer {
     this.#lentBytes += buffer.buffer.byteLength
     this.#adapt(length, buffer.length)
     return Buffer.from(buffer.buffer as ArrayBuffer, HEADROOM_BYTES, length)
   }
 
-  /** Takes lent bytes back. While the socket is busy, buffers are kept: new memory costs more than the read itself. */
+  /** Takes lent bytes back. Keeps the buffer if its size is current: allocating a new one costs more than the read itself. */
   giveBack(bytes: Buffer): void {
     this.#lentBytes -= bytes.buffer.byteLength
     if (bytes.buffer.byteLength === HEADROOM_BYTES + this.#size && this.#spare.length < MAX_SPARES) {
@@ -73,7 +73,7 @@ export class ReadBuffers {
   }
 }
 
-/** Four times as large after a read that filled its buffer, a fourth after one that left most of it empty. */
+/** Returns four times the size after a read that filled its buffer, and a quarter after one that left most of it empty. */
 function sizeAfter(read: number, capacity: number): number {
   if (read === capacity) return Math.min(capacity * 4, MAX_READ_BYTES)
   return read < capacity / 4 ? Math.max(capacity / 4, MIN_READ_BYTES) : capacity

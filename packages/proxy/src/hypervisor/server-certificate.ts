@@ -1,4 +1,4 @@
-/** Whether a hypervisor's certificate is that of the host that was meant, and, where TLS failed, why in plain words. */
+/** Verifies that a hypervisor's certificate belongs to the dialled host, and describes failures of TLS. */
 import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
@@ -7,13 +7,13 @@ import { type HypervisorHosts, settingsOf } from './hosts.ts'
 
 export interface ExpectedIdentity {
   readonly hosts: HypervisorHosts
-  /** The subject that a certificate may have where it does not name the host; `{host}` stands for that name. */
+  /** The subject of certificates that do not contain the host name; `{host}` is replaced with that name. */
   readonly subject?: string | undefined
 }
 
 /**
- * Whether the certificate is that of `host`: the configured name or subject where there is one for this address; else the
- * address itself, or the general subject. The chain is verified besides, by TLS.
+ * Returns an error unless the certificate belongs to `host`: it must match the name or subject that is configured for this
+ * host, or else the host itself or the general subject. TLS verifies the chain separately.
  */
 export function checkIdentity(
   host: string,
@@ -28,13 +28,13 @@ export function checkIdentity(
   return subjectError(template.replaceAll('{host}', entry.name ?? host), parsed.subject)
 }
 
-/** The name for TLS's own server name indication; an address has none (RFC 6066 section 3). */
+/** Returns the server name for SNI, which is empty for an address (RFC 6066 section 3). */
 export function serverName(host: string, hosts: HypervisorHosts): string {
   const name = settingsOf(hosts, host).name ?? host
   return isIP(name) === 0 ? name : ''
 }
 
-/** Why TLS with a hypervisor failed: the reason itself, and which key of the configuration bears on it. */
+/** Describes why TLS with a hypervisor failed, and names the configuration key to change. */
 export function tlsFailure(error: Error): string {
   const { code = '' } = error as NodeJS.ErrnoException
   return failures[code] ?? alerts.find(([mark]) => code.endsWith(mark))?.[1] ?? `TLS failed: ${error.message}`
@@ -46,34 +46,40 @@ function subjectError(wanted: string, subject: string): Error | undefined {
     : new Error(`the certificate is for ${JSON.stringify(subject)}, not for ${JSON.stringify(wanted)}`)
 }
 
-const WRONG_CA = 'its certificate is not from an authority in hypervisor.vnc.ca'
+const REJECTED = 'the hypervisor rejects the client certificate in hypervisor.vnc.cert'
+const TOO_OLD = 'the hypervisor supports only TLS versions below 1.2'
+const WRONG_CA = "the hypervisor's certificate was not issued by a CA in hypervisor.vnc.ca"
 
-/** By OpenSSL's verification results, as Node names them. */
+/** By Node's error codes, most of which are OpenSSL's verification results. */
 const failures: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: 'its certificate has expired',
-  CERT_NOT_YET_VALID: 'its certificate is not valid yet; are the clocks right?',
+  CERT_HAS_EXPIRED: "the hypervisor's certificate has expired",
+  CERT_NOT_YET_VALID: "the hypervisor's certificate is not valid yet: check the clocks",
   UNABLE_TO_GET_ISSUER_CERT: WRONG_CA,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: WRONG_CA,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: WRONG_CA,
-  DEPTH_ZERO_SELF_SIGNED_CERT: `${WRONG_CA}, it signed itself`,
+  DEPTH_ZERO_SELF_SIGNED_CERT: `${WRONG_CA}: it is self-signed`,
   SELF_SIGNED_CERT_IN_CHAIN: WRONG_CA,
   CERT_SIGNATURE_FAILURE: WRONG_CA,
-  // Node's own code for an end before TLS was there.
-  ECONNRESET: 'it ended the connection in the TLS handshake: has it TLS 1.2 or newer, and a cipher in common?',
-  INVALID_PURPOSE: 'its certificate is not for servers',
-  INVALID_CA: 'its certificate was signed by one that is no authority',
+  // Node's code for a connection that closes during the handshake.
+  ECONNRESET:
+    'the hypervisor closed the connection in the TLS handshake: it may lack TLS 1.2, or share no cipher with the proxy',
+  INVALID_PURPOSE: "the hypervisor's certificate is not a server certificate",
+  INVALID_CA: "the issuer of the hypervisor's certificate is not a CA",
 }
 
-/** By the ends of the codes that Node makes of TLS alerts and of OpenSSL's own errors. */
+/** By the ends of Node's codes for TLS alerts and OpenSSL errors. Their beginnings differ by TLS version. */
 const alerts: readonly (readonly [mark: string, reason: string])[] = [
-  ['ALERT_CERTIFICATE_REQUIRED', 'it wants a client certificate: set hypervisor.vnc.cert and key'],
-  ['ALERT_BAD_CERTIFICATE', 'it refuses the client certificate'],
-  ['ALERT_UNKNOWN_CA', 'it does not know who signed the client certificate'],
-  ['ALERT_CERTIFICATE_EXPIRED', 'it says that the client certificate has expired'],
-  ['ALERT_CERTIFICATE_UNKNOWN', 'it refuses the client certificate'],
-  ['ALERT_UNSUPPORTED_CERTIFICATE', 'it refuses the kind of the client certificate'],
-  ['ALERT_PROTOCOL_VERSION', 'it speaks only TLS older than 1.2'],
-  ['UNSUPPORTED_PROTOCOL', 'it speaks only TLS older than 1.2'],
-  ['ALERT_HANDSHAKE_FAILURE', 'it shares no cipher with the proxy, or wants a client certificate'],
-  ['WRONG_VERSION_NUMBER', 'what it sends is not TLS'],
+  [
+    'ALERT_CERTIFICATE_REQUIRED',
+    'the hypervisor requires a client certificate: set hypervisor.vnc.cert and hypervisor.vnc.key',
+  ],
+  ['ALERT_BAD_CERTIFICATE', REJECTED],
+  ['ALERT_UNKNOWN_CA', 'the hypervisor does not trust the CA of hypervisor.vnc.cert'],
+  ['ALERT_CERTIFICATE_EXPIRED', 'the hypervisor reports that hypervisor.vnc.cert has expired'],
+  ['ALERT_CERTIFICATE_UNKNOWN', REJECTED],
+  ['ALERT_UNSUPPORTED_CERTIFICATE', 'the hypervisor does not support the type of hypervisor.vnc.cert'],
+  ['ALERT_PROTOCOL_VERSION', TOO_OLD],
+  ['UNSUPPORTED_PROTOCOL', TOO_OLD],
+  ['ALERT_HANDSHAKE_FAILURE', 'the hypervisor shares no cipher with the proxy, or requires a client certificate'],
+  ['WRONG_VERSION_NUMBER', 'the hypervisor does not speak TLS'],
 ]

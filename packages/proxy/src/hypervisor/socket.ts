@@ -1,4 +1,4 @@
-/** What all connections to hypervisors share: the options of TCP, the wait until they are established, and their end. */
+/** Helpers for all connections to hypervisors: TCP options, and promises for their establishment and their end. */
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 

@@ -8,7 +8,7 @@ import { startTls } from './tls-leg.ts'
 
 /**
  * Connects by TCP.
- * @param signal ends the attempt; once connected it has no effect
+ * @param signal aborts the attempt; has no effect on the established connection
  * @param readLimit the current limit on the size of a read. Default: the limit of `ReadBuffers`
  * @throws the socket's error, or the signal's reason
  */
@@ -37,7 +37,7 @@ export async function connectHypervisor(
   })
   // Paused before it connects, because there is no taker for the first bytes yet.
   socket.pause()
-  const ended = endOf(socket)
+  const closed = endOf(socket)
   await established(socket, 'connect', signal)
   return {
     take: (bytes) => {
@@ -52,7 +52,7 @@ export async function connectHypervisor(
     resume: () => void socket.resume(),
     write: (bytes) => socket.write(bytes),
     onDrain: (drained) => void socket.on('drain', drained),
-    ended,
+    closed,
     startTls: (tls, signal) => startTls(socket, tls, signal, readLimit),
     [Symbol.dispose]: () => void socket.destroy(),
   }

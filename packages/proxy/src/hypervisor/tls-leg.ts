@@ -27,14 +27,14 @@ export async function startTls(
     rejectUnauthorized: true,
     checkServerIdentity: (_, certificate) => checkIdentity(tls.host, certificate, tls.expected),
   })
-  const ended = endOf(secure)
+  const closed = endOf(secure)
   await established(secure, 'secureConnect', signal)
-  return legOf(secure, ended, readLimit)
+  return legOf(secure, closed, readLimit)
 }
 
 function legOf(
   socket: TLSSocket,
-  ended: Promise<Error | undefined>,
+  closed: Promise<Error | undefined>,
   readLimit: (() => number) | undefined,
 ): HypervisorSocket {
   const pieces = new GatheredPieces(socket, readLimit)
@@ -48,7 +48,7 @@ function legOf(
     resume: () => pieces.resume(),
     write: (bytes) => socket.write(bytes),
     onDrain: (drained) => void socket.on('drain', drained),
-    ended,
+    closed,
     [Symbol.dispose]: () => void socket.destroy(),
   }
 }
@@ -76,7 +76,7 @@ class GatheredPieces {
       'data',
       guardPeer((piece: Buffer) => this.#gather(piece), drop),
     )
-    // The taker must receive all bytes before `ended` resolves.
+    // The taker must receive all bytes before `closed` resolves.
     for (const event of ['end', 'error', 'close']) socket.on(event, () => this.#flush())
     // A listener for 'data' starts the reading.
     socket.pause()
@@ -114,7 +114,7 @@ class GatheredPieces {
     this.#flushSoon()
   }
 
-  /** @returns the part of `piece` for which the buffer had no room */
+  /** Copies `piece` into the buffer. Returns the part for which there was no room. */
   #copy(piece: Buffer): Buffer {
     this.#buffer ??= this.#buffers.next()
     const copied = piece.copy(this.#buffer, this.#length)

@@ -38,7 +38,7 @@ export function foreignFrame(
 
 /**
  * Returns the origin of the page that leads to a console page, if it is on another host and not allowed, and the browser
- * does not say whether it shows the console page in a frame.
+ * does not report whether it shows the console page in a frame.
  */
 export function foreignReferrer(
   headers: IncomingHttpHeaders,
@@ -79,7 +79,7 @@ const HEADERS = {
   'Cache-Control': 'no-store',
 } as const
 
-/** @param origin of the form that {@link originEntry} gives, which has no character with a meaning in HTML */
+/** @param origin in the format of {@link originEntry}, which contains no character that HTML would need to escape */
 const noticePage = (origin: string | undefined) => `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -88,7 +88,7 @@ const noticePage = (origin: string | undefined) => `<!doctype html>
 <style>${STYLE}</style>
 <main>
 <h1>This console proxy may not be shown inside ${origin ?? 'a page of another site'}</h1>
-<p><a href="" target="_blank" rel="noopener noreferrer">Open the console in a tab of its own</a></p>
+<p><a href="" target="_blank" rel="noopener noreferrer">Open the console in a new tab</a></p>
 <p>If you operate the console proxy, allow the page with this line in its configuration:</p>
 <pre><code>${allowingLine('origin.allowed', [origin ?? 'https://dashboard.example'])}</code></pre>
 </main>

@@ -1,4 +1,4 @@
-/** One listener: pages for plain requests, consoles for Upgrades. */
+/** An HTTP listener: serves pages, and consoles by Upgrade. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
@@ -22,17 +22,17 @@ import type { Page, Pages } from './pages.ts'
 export interface ListenerOptions {
   /** `host:port`; port 0 picks a free one. */
   readonly address: string
-  /** The public address, if neither the listener nor its balancer reports it. */
+  /** The public scheme and host. Default: by the request's headers and the listener's TLS. */
   readonly baseUrl?: string | undefined
   readonly consoles: readonly ServedConsoleType[]
   readonly tls?: ListenerTls | undefined
-  /** Whether every connection begins with a header of the PROXY protocol, from a trusted balancer. */
+  /** Whether every connection begins with a header of the PROXY protocol, from a trusted load balancer. */
   readonly proxyProtocol: boolean
-  /** Whether the authority takes no credentials: then a listener on loopback serves only this machine. */
+  /** Whether the authority requires no credentials. A listener on loopback then serves only this machine. */
   readonly unauthenticated: boolean
 }
 
-/** PEM texts, and what is asked of the client's TLS. */
+/** Certificate and key, PEM, and the requirements for the client's TLS. */
 export interface ListenerTls {
   readonly cert: string
   readonly key: string
@@ -41,35 +41,35 @@ export interface ListenerTls {
 }
 
 export interface Listener extends ListenerFacts {
-  /** The address as the configuration has it, port 0 included. */
+  /** The configured address, in which the port may be 0. */
   readonly configured: string
   /**
-   * Speaks another TLS from the next connection on. False: it is the present one.
-   * @throws the error of TLS for one that is unusable; the present one stays
+   * Replaces the TLS settings for new connections. Returns `false` if they are unchanged.
+   * @throws the TLS error if the settings are unusable; the current ones are kept
    */
   secure(tls: ListenerTls): boolean
-  /** Stops listening; connections that wait for nothing are closed. Consoles that are open stay. */
+  /** Stops listening and closes idle connections. Open consoles continue. */
   stop(): void
-  /** Resolves when every connection is closed; whatever is not a console by now is dropped. */
+  /** Drops every connection that is not a console. Resolves when all are closed. */
   close(): Promise<void>
 }
 
-/** Bounds of a plain request, and of an Upgrade until it is handed over. */
+/** The limits on requests, including Upgrades. */
 const LIMITS = {
   maxHeaderSize: 16 * 1024,
   headersTimeout: 10_000,
   requestTimeout: 10_000,
   keepAliveTimeout: 5_000,
-  /** How often the timeouts above are looked after. */
+  /** How often Node checks the timeouts above. */
   connectionsCheckingInterval: 2_000,
 }
-/** Node would drop headers beyond its count in silence, an Origin among them; the size above bounds them instead. */
+/** No limit: Node silently drops headers beyond it, which could be an Origin. `maxHeaderSize` limits them instead. */
 const COUNT_HEADERS_BY_SIZE = 0
 
 /**
  * Starts a listener.
- * @param maxConnections beyond it new connections are dropped
- * @throws ListenError when the address cannot be bound
+ * @param maxConnections the number of connections beyond which new ones are dropped
+ * @throws ListenError if the address cannot be bound
  */
 export async function startListener(
   context: ConnectContext,
@@ -91,7 +91,7 @@ export async function startListener(
     onlyLocal,
     publicAddress: publicAddress(tls !== undefined, baseUrl),
   }
-  server.on('request', (request, response) => answer(context, pages, facts, request, response))
+  server.on('request', (request, response) => respond(context, pages, facts, request, response))
   server.on('upgrade', (request, socket, head) => {
     handleUpgrade(context, facts, { request, socket, head }).catch((err) => {
       context.log.error({ err }, 'an Upgrade failed because of a fault of the proxy')
@@ -102,22 +102,22 @@ export async function startListener(
   return { ...facts, configured: address, secure, ...closers(server, sockets) }
 }
 
-/** @param handshakeTimeout of TLS, milliseconds: the timeouts of HTTP begin only after it */
+/** @param handshakeTimeout deadline of the TLS handshake in milliseconds; the timeouts of HTTP start after it */
 function createWebServer(
   tls: ListenerTls | undefined,
   handshakeTimeout: number,
 ): { server: Server } & Pick<Listener, 'secure'> {
   if (!tls) return { server: createServer(LIMITS), secure: () => false }
   const server = createTlsServer({ ...LIMITS, ...secureOptions(tls), handshakeTimeout })
-  let present = tls
+  let current = tls
   return {
     server,
     secure: (next) => {
-      if (isDeepStrictEqual(next, present)) return false
-      // Tried first: a server would be left with half of an unusable pair.
+      if (isDeepStrictEqual(next, current)) return false
+      // Test the pair first: a failing `setSecureContext` would apply half of it.
       createSecureContext(secureOptions(next))
       server.setSecureContext(secureOptions(next))
-      present = next
+      current = next
       return true
     },
   }
@@ -129,8 +129,8 @@ const secureOptions = ({ cert, key, minVersion, ciphers }: ListenerTls): SecureC
 })
 
 /**
- * The connections that are no consoles, from their first packet on: HTTP knows them only once TLS and a PROXY header are
- * through. TLS hands over another socket than the one that arrived, so they are known by whom they come from.
+ * Tracks connections that are not consoles, from the TCP connection on: the HTTP server knows them only after TLS and the
+ * PROXY header. The key is the peer's address, because TLS emits another socket object than the TCP server.
  */
 function trackSockets(server: Server): ReadonlyMap<string, Socket> {
   const sockets = new Map<string, Socket>()
@@ -157,7 +157,7 @@ function closers(server: Server, sockets: ReadonlyMap<string, Socket>): Pick<Lis
   }
 }
 
-function answer(
+function respond(
   context: ConnectContext,
   pages: Pages,
   listener: ListenerFacts,
@@ -166,19 +166,20 @@ function answer(
 ): void {
   const { method, url = '' } = request
   const foreign = listener.onlyLocal && foreignRefusal(context, listener, request)
-  if (foreign) return void fault(response, foreign.status, foreign.text)
+  if (foreign) return void sendFault(response, foreign.status, foreign.text)
   const route = routeOf(listener.consoles, url)
   const frontend = route && isNativeType(route.type) ? context.frontends[route.type] : undefined
   if (route && frontend?.respond(listener.address, route.path, request, response)) return
   const page = pageAt(pages, listener, url)
-  if (hasBadHost(request)) fault(response, 400, 'Bad request: the Host header is repeated or malformed.')
-  else if (method !== 'GET' && method !== 'HEAD') fault(response, 405, 'Only GET and HEAD are answered here.', ALLOW)
+  if (hasBadHost(request)) sendFault(response, 400, 'Bad request: the Host header is repeated or malformed.')
+  else if (method !== 'GET' && method !== 'HEAD')
+    sendFault(response, 405, 'Method not allowed: use GET or HEAD.', ALLOW)
   else if (page && isDocument(page)) sendDocument(context, request, response, page)
   else if (page) send(request, response, page)
-  else fault(response, 404, 'There is nothing here.')
+  else sendFault(response, 404, 'Not found: no page has this path.')
 }
 
-/** Why a listener that serves only this machine refuses a page of another site. */
+/** Returns the refusal for a page of another site, at a listener that serves only this machine. Logs and counts it. */
 function foreignRefusal(
   { allowedOrigins, metrics, log }: ConnectContext,
   { address }: ListenerFacts,
@@ -199,14 +200,14 @@ function foreignRefusal(
 function pageAt(pages: Pages, listener: ListenerFacts, url: string) {
   const route = routeOf(listener.consoles, url)
   const path = route?.path ?? url.split(/[?#]/, 1)[0]!
-  const alias = route && own(kindOf(route.type).pages, path)
-  return pages.get(!alias ? path : `/${alias}`)
+  const file = route && fileAt(kindOf(route.type).pages, path)
+  return pages.get(!file ? path : `/${file}`)
 }
 
 const ALLOW = { Allow: 'GET, HEAD' }
 
-const own = (pages: Readonly<Record<string, string>>, path: string) =>
-  Object.hasOwn(pages, path) ? pages[path] : undefined
+const fileAt = (files: Readonly<Record<string, string>>, path: string) =>
+  Object.hasOwn(files, path) ? files[path] : undefined
 
 const isDocument = ({ headers }: Page) => headers['Content-Type']!.startsWith('text/html')
 
@@ -215,7 +216,7 @@ const REFUSED_FRAME =
 const FOREIGN_REFERRER =
   'a page of another origin links to a console page; if it should show consoles in frames, add this line'
 
-/** Sends a page, or, for a frame that may not show it, one that says why. */
+/** Sends a page, or, for a frame that may not show it, a notice with the reason. */
 function sendDocument(context: ConnectContext, request: IncomingMessage, response: ServerResponse, page: Page): void {
   const { allowedOrigins, refusedOrigins } = context
   const frame = foreignFrame(request.headers, allowedOrigins)
@@ -227,7 +228,7 @@ function sendDocument(context: ConnectContext, request: IncomingMessage, respons
   else send(request, response, page)
 }
 
-/** The site of a request for a page, or `undefined` if it names none: health checks that speak HTTP/1.0 do not. */
+/** Returns the site of a request, or `undefined` without a Host header, as in health checks that speak HTTP/1.0. */
 function siteOf({ headers, rawHeaders, socket }: IncomingMessage, context: ConnectContext) {
   try {
     const request = { headers, rawHeaders, peerAddress: socket.remoteAddress }
@@ -237,16 +238,21 @@ function siteOf({ headers, rawHeaders, socket }: IncomingMessage, context: Conne
   }
 }
 
-function send({ method, headers }: IncomingMessage, response: ServerResponse, { body, headers: given }: Page): void {
-  if (headers['if-none-match'] === given.ETag) {
-    const { 'Content-Length': _, ...rest } = given
+function send({ method, headers }: IncomingMessage, response: ServerResponse, page: Page): void {
+  if (headers['if-none-match'] === page.headers.ETag) {
+    const { 'Content-Length': _, ...rest } = page.headers
     response.writeHead(304, rest).end()
   } else {
-    response.writeHead(200, given).end(method === 'HEAD' ? undefined : body)
+    response.writeHead(200, page.headers).end(method === 'HEAD' ? undefined : page.body)
   }
 }
 
-function fault(response: ServerResponse, status: number, message: string, headers: Record<string, string> = {}): void {
+function sendFault(
+  response: ServerResponse,
+  status: number,
+  message: string,
+  headers: Record<string, string> = {},
+): void {
   const body = JSON.stringify(faultBody(status, message))
   response.writeHead(status, {
     'Content-Type': 'application/json',

@@ -1,48 +1,48 @@
-/** `--print-nova-conf`: the options of nova.conf that lead the console URLs of an unmodified Nova to this proxy. */
+/** `--print-nova-conf`: prints the options of nova.conf with which an unmodified Nova returns console URLs of this proxy. */
 import { openableConsoleTypes } from '@oriel/contract'
 import { formatListen, parseListen } from '@oriel/runtime'
 import { kindOf, type NovaOption, type ServedConsoleType } from '../consoles/kinds.ts'
 import { type ListenerConfig, servedTypes } from './config.ts'
 
-/** Stands in for the host of a listener on every address, whose public name is unknown. */
+/** Replaces the host of a listener on every address, whose public name is unknown. */
 const PLACEHOLDER = 'consoles.example'
 const ANY_ADDRESS: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
 
 /** A served type that Nova has, with the first listener that serves it. */
-interface Lead {
+interface Entry {
   readonly type: ServedConsoleType
   readonly option: NovaOption
   readonly listener: ListenerConfig
 }
 
-/** The lines to put into nova.conf, by group. Each type leads to the first listener that serves it. */
+/** Returns the lines for nova.conf, by group. The URL of each type is that of the first listener that serves it. */
 export function novaConf({ listen }: { readonly listen: readonly ListenerConfig[] }): string {
-  const leads = openableConsoleTypes.flatMap((type) => leadOf(type, listen))
-  const groups = [...Map.groupBy(leads, ({ option }) => option.group)]
+  const entries = openableConsoleTypes.flatMap((type) => entryOf(type, listen))
+  const groups = [...Map.groupBy(entries, ({ option }) => option.group)]
   const text = groups
-    .map(([group, found]) => `[${group}]\n${found.map((lead) => `${lineOf(lead)}\n`).join('')}`)
+    .map(([group, found]) => `[${group}]\n${found.map((entry) => `${lineOf(entry)}\n`).join('')}`)
     .join('')
-  return `${header(text, leads)}${text}`
+  return `${header(text, entries)}${text}`
 }
 
-function leadOf(type: ServedConsoleType, listen: readonly ListenerConfig[]): Lead[] {
+function entryOf(type: ServedConsoleType, listen: readonly ListenerConfig[]): Entry[] {
   const option = kindOf(type).nova
   const listener = listen.find((candidate) => servedTypes(candidate).includes(type))
   return option && listener ? [{ type, option, listener }] : []
 }
 
-function header(text: string, leads: readonly Lead[]): string {
+function header(text: string, entries: readonly Entry[]): string {
   const remarks = ['nova.conf of every compute node; restart nova-compute afterwards (docs/nova.md)']
   if (text.includes(PLACEHOLDER)) {
     remarks.push(`replace ${PLACEHOLDER} with the public name of this proxy, or set listen[].base_url`)
   }
-  for (const { option } of leads) {
-    if (option.since) remarks.push(`${option.name} needs microversion ${option.since}; leave it out before`)
+  for (const { option } of entries) {
+    if (option.since) remarks.push(`${option.name} requires microversion ${option.since}: remove it for an older Nova`)
   }
   return remarks.map((remark) => `# ${remark}\n`).join('')
 }
 
-function lineOf({ type, option, listener }: Lead): string {
+function lineOf({ type, option, listener }: Entry): string {
   const { name, page, scheme } = option
   const origin = scheme === undefined ? originOf(listener) : originOf(listener).replace(/^http/, scheme)
   const prefix = servedTypes(listener).length > 1 ? `${type}/` : ''

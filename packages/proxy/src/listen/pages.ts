@@ -1,12 +1,12 @@
 /**
- * The console pages: built files, loaded once at start. Only what was there then is served, looked up by the exact path,
- * so no path can lead out of the folder and none is ever redirected (CVE-2021-3654, CVE-2024-23340).
+ * Loads the built console pages once at start. Requests look a page up by its exact path, so that no path can leave the folder
+ * and none causes a redirect (CVE-2021-3654, CVE-2024-23340).
  */
 import { createHash } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { extname, join, relative, sep } from 'node:path'
 
-/** A file, ready to be sent. */
+/** A file with its response headers. */
 export interface Page {
   readonly body: Buffer
   readonly headers: Readonly<Record<string, string>>
@@ -16,18 +16,18 @@ export interface Page {
 export type Pages = ReadonlyMap<string, Page>
 
 export interface PageOptions {
-  /** Origins besides the page's own that may frame it. Default: none. */
+  /** Further origins that may show the page in a frame. Default: only its own. */
   readonly frameAncestors?: readonly string[]
-  /** The API that the home page talks to; may be relative to the page. Default: none. */
+  /** The URL of the API for the home page, which may be relative to the page. Default: none. */
   readonly apiUrl?: string | undefined
   /** The console types that the home page offers. Default: none. */
   readonly consoles?: readonly string[]
 }
 
-/** A folder larger than this holds something else than console pages. */
+/** The maximum size of the folder. A larger one cannot be console pages: the configured path is probably wrong. */
 const MAX_FOLDER_BYTES = 64 * 1024 * 1024
 
-/** What may be served, by extension. Files of other kinds are left out. */
+/** The content types by extension. Other files are not served. */
 const contentTypes: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',
   '.html': 'text/html; charset=utf-8',
@@ -45,8 +45,8 @@ const contentTypes: Readonly<Record<string, string>> = {
 }
 
 /**
- * Loads the files of `folder`, with `/` for `index.html` and `/oriel.json` for what the home page must know.
- * @throws Error when the folder cannot be read, or is too large for one of pages
+ * Loads the files of `folder`. Adds `/` as `index.html`, and `/oriel.json` with the settings of the home page.
+ * @throws Error if the folder cannot be read, or is too large
  */
 export async function loadPages(folder: string | undefined, options: PageOptions = {}): Promise<Pages> {
   const security = securityHeaders(options)
@@ -63,7 +63,7 @@ export async function loadPages(folder: string | undefined, options: PageOptions
   return pages
 }
 
-/** What others made for one console type is there only where that type is served. */
+/** Whether to serve a file: third-party code for one console type is served only together with that type. */
 function isWanted(path: string, consoles: readonly string[] = []): boolean {
   const type = /^\/third-party\/([^/]+)\//.exec(path)?.[1]
   return type === undefined || consoles.includes(type)
@@ -74,7 +74,8 @@ async function filesOf(folder: string): Promise<string[]> {
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
   const sizes = await Promise.all(files.map(async (file) => (await stat(file)).size))
   const bytes = sizes.reduce((sum, size) => sum + size, 0)
-  if (bytes > MAX_FOLDER_BYTES) throw new Error(`${folder} has ${bytes} bytes, too many for console pages`)
+  if (bytes > MAX_FOLDER_BYTES)
+    throw new Error(`${folder} has ${bytes} bytes, but console pages have at most ${MAX_FOLDER_BYTES}: check the path`)
   return files
 }
 
@@ -91,7 +92,7 @@ function page(path: string, body: Buffer, security: Readonly<Record<string, stri
   }
 }
 
-/** Names of built assets change with their content; whatever carries no digest is asked for again. */
+/** Caches built assets for ever, because their names contain a digest. Browsers revalidate other files. */
 function cacheControl(path: string): string {
   return /^\/assets\/.*[-.][\w-]{8,}\.\w+$/.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache'
 }
@@ -103,7 +104,7 @@ function securityHeaders({ frameAncestors = [], apiUrl }: PageOptions): Record<s
     "script-src 'self'",
     "style-src 'self'",
     "img-src 'self' data: blob:",
-    // Sound and video of SPICE, from memory.
+    // The SPICE viewer plays sound and video from memory.
     "media-src 'self' blob:",
     ["connect-src 'self' ws: wss:", ...api].join(' '),
     "font-src 'self'",

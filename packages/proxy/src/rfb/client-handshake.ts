@@ -1,6 +1,6 @@
 /**
- * The RFB handshake towards the client, in which the proxy is the server (RFC 6143 section 7.1). It offers version 3.8
- * and security type None alone: a token has admitted the client already, and the WebSocket's TLS protects the bytes.
+ * The RFB handshake with the client, in which the proxy is the server (RFC 6143 section 7.1). It offers version 3.8 and only
+ * the security type None: the client has been admitted by its token, and TLS protects the WebSocket.
  */
 import type { HandshakeStream } from './security/security-type.ts'
 import {
@@ -13,7 +13,7 @@ import {
   u32,
 } from './wire/protocol.ts'
 
-/** The client does not follow the protocol. */
+/** Thrown when the client violates the protocol. */
 export class ClientProtocolError extends Error {
   override readonly name = 'ClientProtocolError'
 }
@@ -24,10 +24,10 @@ type State =
   | { readonly at: 'done' }
 
 /**
- * Completes the handshake with the client, up to where its ClientInit follows.
- * @throws ClientProtocolError, or what the reader failed with
+ * Performs the handshake. The client's ClientInit follows.
+ * @throws ClientProtocolError; the error with which the reader failed
  */
-export async function shakeClient(stream: HandshakeStream): Promise<void> {
+export async function performClientHandshake(stream: HandshakeStream): Promise<void> {
   stream.write(protocolVersion('3.8'))
   let state: State = { at: 'ProtocolVersion' }
   while (state.at !== 'done') state = await next(stream, state)
@@ -45,13 +45,14 @@ function next(stream: HandshakeStream, state: State): Promise<State> | State {
 }
 
 async function readVersion({ reader }: HandshakeStream): Promise<State> {
-  const answer = await reader.read(PROTOCOL_VERSION_BYTES)
-  const version = commonVersion(answer)
-  if (version === undefined) throw new ClientProtocolError(`it answers ${answer.toString('hex')} to the RFB version`)
+  const message = await reader.read(PROTOCOL_VERSION_BYTES)
+  const version = commonVersion(message)
+  if (version === undefined)
+    throw new ClientProtocolError(`the client sent ${message.toString('hex')} as its RFB version`)
   return { at: 'security', version }
 }
 
-/** How each version offers None, and whether a SecurityResult follows (section 7.2.1 and appendix A). */
+/** Offers None in each version. Only 3.8 sends a SecurityResult afterwards (section 7.2.1 and appendix A). */
 const offers = {
   '3.3': async ({ write }) => {
     write(u32(securityTypes.None))
@@ -74,5 +75,5 @@ async function offerList({ reader, write }: HandshakeStream): Promise<void> {
   write(Buffer.of(1, securityTypes.None))
   const chosen = await reader.readU8()
   if (chosen !== securityTypes.None)
-    throw new ClientProtocolError(`it chose security type ${chosen}, which was not offered`)
+    throw new ClientProtocolError(`the client chose security type ${chosen}, which was not offered`)
 }

@@ -1,6 +1,6 @@
 /**
- * The RFB handshake towards the hypervisor, in which the proxy is the client (RFC 6143 section 7.1). It ends where
- * ClientInit would follow: the browser sends that message and all after it.
+ * The RFB handshake with the hypervisor, in which the proxy is the client (RFC 6143 section 7.1). It ends before ClientInit:
+ * the browser sends that message and all later ones.
  */
 import {
   type HandshakeStream,
@@ -18,12 +18,12 @@ import {
   securityTypes,
 } from './wire/protocol.ts'
 
-/** The server at that address does not speak RFB. */
+/** Thrown when the server at that address does not speak RFB. */
 export class NotRfb extends Error {
   override readonly name = 'NotRfb'
 }
 
-/** The most bytes of a hypervisor's reason that are read; it may claim up to 4 GiB. */
+/** The maximum number of bytes that are read of a reason for a refusal: a hypervisor can announce up to 4 GiB. */
 const MAX_REASON_BYTES = 512
 
 type State =
@@ -33,10 +33,13 @@ type State =
   | { readonly at: 'done' }
 
 /**
- * Completes the handshake with the first of `accepted` that the hypervisor offers.
- * @throws SecurityFailed, NotRfb, or what the reader failed with
+ * Performs the handshake with the first of the `accepted` types that the hypervisor offers.
+ * @throws SecurityFailed; NotRfb; the error with which the reader failed
  */
-export async function shakeHypervisor(stream: HypervisorStream, accepted: readonly SecurityType[]): Promise<void> {
+export async function performHypervisorHandshake(
+  stream: HypervisorStream,
+  accepted: readonly SecurityType[],
+): Promise<void> {
   let state: State = { at: 'ProtocolVersion' }
   while (state.at !== 'done') state = await next(stream, accepted, state)
 }
@@ -57,22 +60,22 @@ function next(stream: HypervisorStream, accepted: readonly SecurityType[], state
 async function agreeOnVersion({ reader, write }: HandshakeStream): Promise<State> {
   const greeting = await reader.read(PROTOCOL_VERSION_BYTES)
   const version = commonVersion(greeting)
-  if (version === undefined) throw new NotRfb(`it greets with ${greeting.toString('hex')}, which is no RFB version`)
+  if (version === undefined) throw new NotRfb(`the server does not speak RFB: it sent ${greeting.toString('hex')}`)
   write(protocolVersion(version))
   return { at: 'security', version }
 }
 
-/** Section 7.1.2 for version 3.3: the server decides, as a U32. VeNCrypt came later, so None alone can be taken. */
+/** In version 3.3 the server chooses the type, as a U32 (section 7.1.2). VeNCrypt came later, so only None is acceptable. */
 async function takeType(stream: HypervisorStream, accepted: readonly SecurityType[]): Promise<State> {
   const offered = await stream.reader.readU32()
   if (offered === securityTypes.Invalid) throw await refusal(stream)
   const none = accepted.find(({ number }) => number === securityTypes.None && number === offered)
   if (none) return secure(stream, none, '3.3')
-  const decided = `it speaks RFB 3.3, in which there is no VeNCrypt, and decides for ${namesOf([offered])}`
-  throw new SecurityFailed(`${decided}; configured are ${configured(accepted)}`)
+  const chosen = `the hypervisor speaks RFB 3.3, which has no VeNCrypt, and chose ${namesOf([offered])}`
+  throw new SecurityFailed(`${chosen}; configured are ${configured(accepted)}`)
 }
 
-/** Section 7.1.2: the server lists types, the client names one. An empty list is followed by a reason. */
+/** The server lists types and the client chooses one; a reason follows an empty list (section 7.1.2). */
 async function chooseType(
   stream: HypervisorStream,
   accepted: readonly SecurityType[],
@@ -87,9 +90,9 @@ async function chooseType(
 
 async function secure(stream: HypervisorStream, type: SecurityType, version: RfbVersion): Promise<State> {
   await type.secure(stream)
-  // Only 3.8 sends a SecurityResult after None (section 7.2.1 against appendix A).
-  const silent = type.number === securityTypes.None && version !== '3.8'
-  return silent ? { at: 'done' } : { at: 'SecurityResult', version, type }
+  // Before 3.8, no SecurityResult follows None (section 7.2.1 and appendix A).
+  const noResult = type.number === securityTypes.None && version !== '3.8'
+  return noResult ? { at: 'done' } : { at: 'SecurityResult', version, type }
 }
 
 async function readResult(
@@ -99,13 +102,13 @@ async function readResult(
   const result = await stream.reader.readU32()
   if (result === securityResults.ok) return { at: 'done' }
   if (version === '3.8') throw await refusal(stream)
-  throw new SecurityFailed(`it answers ${result} to security type ${securityTypeName(type.number)}`)
+  throw new SecurityFailed(`the hypervisor rejected security type ${securityTypeName(type.number)}: result ${result}`)
 }
 
 function firstAccepted(accepted: readonly SecurityType[], offered: readonly number[]): SecurityType {
   const type = accepted.find(({ number }) => offered.includes(number))
   if (type) return type
-  throw new SecurityFailed(`it offers ${namesOf(offered)}; configured are ${configured(accepted)}`)
+  throw new SecurityFailed(`the hypervisor offers ${namesOf(offered)}; configured are ${configured(accepted)}`)
 }
 
 const namesOf = (types: readonly number[]) => types.map(securityTypeName).join(', ')
@@ -115,5 +118,5 @@ const configured = (accepted: readonly SecurityType[]) => namesOf(accepted.map((
 async function refusal({ reader }: HandshakeStream): Promise<SecurityFailed> {
   const length = Math.min(await reader.readU32(), MAX_REASON_BYTES)
   const reason = (await reader.read(length)).toString('utf8')
-  return new SecurityFailed(`it refuses: ${JSON.stringify(reason)}`)
+  return new SecurityFailed(`the hypervisor refused: ${JSON.stringify(reason)}`)
 }

@@ -49,12 +49,12 @@ export interface GuardOptions {
   readonly names: InstanceNames
   /** The configured name of the desktop. Default: QEMU's. */
   readonly desktop?: string | undefined
-  /** From ClientInit to the end of ServerInit. */
+  /** Deadline from ClientInit to the end of ServerInit. */
   readonly timeoutMs: number
 }
 
 /**
- * Holds back ServerInit until the name in it is that of the instance; otherwise the leg ends as `wrong_instance`.
+ * Holds back ServerInit until its name matches the instance. If it does not, ends the leg as `wrong_instance`.
  * @param early the bytes that were read from `leg` before. They are held back and passed on with the others.
  */
 export function guardIdentity(leg: HypervisorSocket, early: Buffer, options: GuardOptions): HypervisorSocket {
@@ -65,7 +65,7 @@ export function guardIdentity(leg: HypervisorSocket, early: Buffer, options: Gua
     resume: () => guard.resume(),
     write: (bytes) => guard.write(bytes),
     onDrain: (drained) => guard.onDrain(drained),
-    ended: guard.ended,
+    closed: guard.closed,
   })
 }
 
@@ -74,8 +74,8 @@ class IdentityGuard {
   readonly #options: GuardOptions
   readonly #serverInit = new ServerInitReader()
   readonly #end = Promise.withResolvers<Error | undefined>()
-  #state: 'held' | 'open' | 'ended' = 'held'
-  /** Copies of the bytes that are held back, of the hypervisor and of the client. */
+  #state: 'held' | 'open' | 'closed' = 'held'
+  /** Copies of the held-back bytes, from the hypervisor and from the client. */
   #output: Buffer
   #input: Buffer = NOTHING
   #clientInitSent = false
@@ -87,10 +87,10 @@ class IdentityGuard {
     this.#leg = leg
     this.#options = options
     this.#output = early
-    leg.ended.then((cause) => this.#endWith(cause))
+    leg.closed.then((cause) => this.#endWith(cause))
   }
 
-  get ended(): Promise<Error | undefined> {
+  get closed(): Promise<Error | undefined> {
     return this.#end.promise
   }
 
@@ -126,9 +126,9 @@ class IdentityGuard {
     this.#leg.take((bytes) => {
       this.#output = Buffer.concat([this.#output, bytes])
       this.#leg.giveBack(bytes)
-      return this.#look(bytes)
+      return this.#inspect(bytes)
     })
-    if (!this.#look(this.#output)) this.#leg.pause()
+    if (!this.#inspect(this.#output)) this.#leg.pause()
   }
 
   #sendClientInit(bytes: Uint8Array): void {
@@ -140,8 +140,8 @@ class IdentityGuard {
     this.#leg.write(bytes)
   }
 
-  /** @returns whether to go on reading */
-  #look(bytes: Buffer): boolean {
+  /** Reads the name from `bytes`, and opens or ends the leg once it is complete. Returns whether to continue reading. */
+  #inspect(bytes: Buffer): boolean {
     const name = nameOf(this.#serverInit, bytes)
     if (name === undefined) return true
     const { names, desktop } = this.#options
@@ -162,7 +162,7 @@ class IdentityGuard {
 
   #endWith(cause: Error | undefined): void {
     clearTimeout(this.#timer)
-    if (this.#state === 'held') this.#state = 'ended'
+    if (this.#state === 'held') this.#state = 'closed'
     this.#end.resolve(cause)
   }
 }

@@ -1,31 +1,32 @@
 /**
- * Whether the guest behind a VNC port is the instance that the token is for. A port can change hands while a token is
- * still good, and connect info over REST cannot tell; QEMU names its guest in the desktop's name, `QEMU (name)`.
+ * Checks that the guest behind a VNC port is the instance that the token is for. Another guest can reuse a port while the
+ * token is still valid, and connect info over REST does not reveal that. QEMU puts the guest's name into the desktop's name:
+ * `QEMU (name)`.
  */
 
 /** The names under which a hypervisor may show an instance. */
 export interface InstanceNames {
   readonly names: readonly string[]
-  /** What the log adds when none of them fits: which name could not be learnt, and why. */
+  /** Which further name could not be looked up, and why. Added to the log if no name matches. */
   readonly missing?: string | undefined
 }
 
-/** How much of a name is logged. */
+/** The maximum length of a name in the log. */
 const SHOWN_CHARACTERS = 200
 
-/** The guest's own name out of the desktop's; `undefined` when that is not QEMU's. */
+/** Extracts the guest's name from the desktop's name. Returns `undefined` if that does not have QEMU's format. */
 export function guestName(desktopName: string): string | undefined {
   return /^QEMU \((.*)\)$/s.exec(desktopName)?.[1]
 }
 
-/** Stands for each name of the instance in the configured name of a desktop. */
+/** Replaced with each name of the instance in the configured name of a desktop. */
 const PLACEHOLDER = '{instance}'
 
 /** Whether a desktop's configured name can be compared only with the instance's names. */
 export const namesInstance = (desktop: string | undefined): boolean => desktop?.includes(PLACEHOLDER) ?? true
 
 /**
- * Explains why the desktop's name is not that of the instance. Returns `undefined` if it is.
+ * Returns the reason why the desktop's name does not match the instance, or `undefined` if it matches.
  * @param desktop the configured name of the desktop. Default: QEMU's
  */
 export function nameObjection(desktopName: string, names: InstanceNames, desktop?: string): string | undefined {

@@ -11,7 +11,7 @@ const MAX_BYTES = 4096
 export interface LegStreamOptions {
   /** The options of TLS. Absent if no accepted security type uses TLS. */
   readonly tls?: LegTls | undefined
-  /** Ends every wait. */
+  /** Rejects pending reads. */
   readonly signal: AbortSignal
 }
 
@@ -25,7 +25,11 @@ export class LegStream implements HypervisorStream {
     this.#dialled = dialled
     this.#options = options
     this.#leg = dialled
-    this.#reader = readerOf(dialled, options.signal, (cause) => cause ?? new Error('it ended the connection'))
+    this.#reader = readerOf(
+      dialled,
+      options.signal,
+      (cause) => cause ?? new Error('the hypervisor closed the connection'),
+    )
   }
 
   get reader(): ByteReader {
@@ -42,12 +46,12 @@ export class LegStream implements HypervisorStream {
   /** Rejects plaintext bytes that arrived before TLS: an attacker on the network may have injected them. */
   async startTls(): Promise<void> {
     const { tls, signal } = this.#options
-    if (!tls) throw new TypeError('TLS was agreed on without being configured')
-    if (this.rest().length > 0) throw new SecurityFailed('it sends bytes before TLS begins')
+    if (!tls) throw new TypeError('a security type started TLS, but no TLS options are configured')
+    if (this.rest().length > 0) throw new SecurityFailed('the hypervisor sent bytes before TLS started')
     this.#leg = await this.#dialled.startTls(tls, signal).catch((cause: Error) => {
       throw signal.aborted ? signal.reason : new SecurityFailed(tlsFailure(cause), { cause })
     })
-    this.#reader = readerOf(this.#leg, signal, (cause) => endedAfterTls(tls, cause))
+    this.#reader = readerOf(this.#leg, signal, (cause) => closedAfterTls(tls, cause))
   }
 
   /** Pauses the leg, and returns the bytes that arrived and were not read. */
@@ -64,17 +68,17 @@ function readerOf(leg: HypervisorSocket, signal: AbortSignal, failure: (cause?: 
     leg.giveBack(bytes)
     return true
   })
-  leg.ended.then((cause) => reader.fail(failure(cause)))
+  leg.closed.then((cause) => reader.fail(failure(cause)))
   return reader
 }
 
 /** In TLS 1.3 a server verifies the client's certificate after the client has finished; QEMU then just disconnects. */
-function endedAfterTls({ hasCertificate }: LegTls, cause?: Error): SecurityFailed {
+function closedAfterTls({ hasCertificate }: LegTls, cause?: Error): SecurityFailed {
   if (cause && 'code' in cause && String(cause.code).startsWith('ERR_SSL_')) {
     return new SecurityFailed(tlsFailure(cause), { cause })
   }
   const guess = hasCertificate
-    ? 'does it trust who signed the certificate in hypervisor.vnc.cert?'
-    : 'does it want a client certificate? Then set hypervisor.vnc.cert and key'
-  return new SecurityFailed(`it ended the connection right after TLS began: ${guess}`, { cause })
+    ? 'check that it trusts the CA of hypervisor.vnc.cert'
+    : 'if it requires a client certificate, set hypervisor.vnc.cert and hypervisor.vnc.key'
+  return new SecurityFailed(`the hypervisor closed the connection right after the TLS handshake: ${guess}`, { cause })
 }

@@ -1,22 +1,22 @@
-/** ServerInit (RFC 6143 section 7.3.2) as far as a proxy reads it: up to the desktop's name. */
+/** Reads the desktop's name from ServerInit (RFC 6143 section 7.3.2). */
 
 /** Framebuffer width and height, 2 each; pixel format, 16; name-length, 4. */
 const HEADER_BYTES = 24
 const NAME_LENGTH_AT = 20
-/** QEMU cuts its names at 1024 bytes. */
+/** QEMU truncates its names to 1024 bytes. */
 export const MAX_NAME_BYTES = 4096
 
-/** A name that no hypervisor of good will sends. */
+/** Thrown for a name above {@link MAX_NAME_BYTES}: no correct hypervisor sends one. */
 export class NameTooLong extends Error {
   override readonly name = 'NameTooLong'
 }
 
-/** Finds the desktop's name in pieces of any size, of which it keeps no more than ServerInit. */
+/** Reads the desktop's name from pieces of any size. Keeps at most the bytes of ServerInit. */
 export class ServerInitReader {
   #held = Buffer.alloc(0)
 
   /**
-   * Takes the next piece, and copies what it needs of it.
+   * Processes the next piece. Copies the bytes that it keeps.
    * @returns the name, once it is complete
    * @throws NameTooLong
    */
@@ -30,11 +30,12 @@ export class ServerInitReader {
 
   #nameBytes(): number {
     const length = this.#held.readUInt32BE(NAME_LENGTH_AT)
-    if (length > MAX_NAME_BYTES) throw new NameTooLong(`its desktop name claims ${length} bytes`)
+    if (length > MAX_NAME_BYTES)
+      throw new NameTooLong(`the desktop's name has ${length} bytes, the maximum is ${MAX_NAME_BYTES}`)
     return length
   }
 
-  /** Holds what `piece` has of the first `end` bytes, and gives the others. */
+  /** Keeps the bytes of `piece` that belong to the first `end` bytes. Returns the others. */
   #fill(piece: Uint8Array, end: number): Uint8Array {
     const missing = Math.max(0, end - this.#held.length)
     this.#held = Buffer.concat([this.#held, piece.subarray(0, missing)])

@@ -1,9 +1,9 @@
-/** A timer for any span: `setTimeout` fires at once where it is longer than 2^31 - 1 milliseconds, about 25 days. */
+/** A timer without a maximum: `setTimeout` fires at once for a delay above 2^31 - 1 milliseconds, about 25 days. */
 
-/** The longest span that `setTimeout` takes, milliseconds. */
+/** The longest delay that `setTimeout` supports. */
 export const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** Calls `act` once, after `ms` milliseconds; at once where that is past. Disposal calls it off. */
+/** Calls `act` once after `ms` milliseconds, or at once if `ms` is negative. Disposal cancels the call. */
 export function after(ms: number, act: () => void): Disposable {
   let timer: NodeJS.Timeout
   const wait = (leftMs: number) => {

@@ -3,17 +3,17 @@
  * Beyond the limit, the sessions whose clients have read nothing for the longest are dropped.
  */
 
-/** A session as the budget sees it. */
+/** A session whose buffered bytes are counted. */
 export interface Buffering {
-  /** The bytes that it holds for its client. */
+  /** The bytes that wait for its client. */
   readonly bufferedBytes: number
   /** When its client last read something, on the monotonic clock. */
   readonly stalledSinceMs: number
-  /** Ends the session, without a close frame that would only wait as well, and counts its bytes as free. */
+  /** Ends the session and subtracts its bytes. Sends no close frame, which would wait behind them. */
   drop(): void
 }
 
-/** Two of the largest reads; measured: more does not make the relay faster. */
+/** Two of the largest reads. Measured: with more, the relay is not faster. */
 export const MAX_LENT_BYTES = 1024 * 1024
 /** With less, the relay makes a system call for each few KiB. */
 export const MIN_LENT_BYTES = 16 * 1024
@@ -23,7 +23,7 @@ const GRACE_MS = 1_000
 export class BufferBudget {
   /** The limit. */
   readonly maxBytes: number
-  /** The bytes in use. Relays add and subtract what they lend directly, because a call for each piece would cost more. */
+  /** The bytes in use. Relays change this number directly, because a call for each piece would cost more. */
   bytes = 0
   readonly #graceMs: number
   /** Sessions whose clients do not keep up. */

@@ -1,4 +1,4 @@
-/** `[sessions]`: how many consoles may be open, and for how long. */
+/** `[sessions]`: limits on the number and the duration of open consoles. */
 import { count, seconds, table } from '@oriel/runtime'
 import * as Type from 'typebox'
 

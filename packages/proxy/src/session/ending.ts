@@ -18,9 +18,9 @@ export function endingOf(cause: Error | undefined): Ending {
   return { reason: 'console_lost', detail: cause.message, cause }
 }
 
-/** The ending when the client closed with `code`. 1006 means that the connection broke (RFC 6455 section 7.1.5). */
+/** The ending when the client closed with `code`. 1006 means that the connection was lost (RFC 6455 section 7.1.5). */
 export function endingOfClose(code: number): Ending {
-  return code === 1006 ? { reason: 'client_lost', detail: 'the connection broke' } : { reason: 'client_closed' }
+  return code === 1006 ? { reason: 'client_lost', detail: 'the connection was lost' } : { reason: 'client_closed' }
 }
 
 /** The ending after an error of the client's WebSocket. */

@@ -30,9 +30,9 @@ export interface OpenSession {
   readonly view: SessionView
   /** When the client last sent something, on the monotonic clock. */
   readonly lastInputMs: number
-  /** The memory that its bytes to the client occupy. Absent if unknown. */
+  /** The memory of bytes that wait for the client. Absent if unknown. */
   readonly bufferedBytes?: number
-  /** Ends the session. The first reason counts. */
+  /** Ends the session. Later calls have no effect. */
   end(ending: Ending): void
   /** Drops the client's connections at once. */
   terminate(): void

@@ -1,9 +1,9 @@
 /**
- * The relay between hypervisor and client: the hot path, and the one place where back-pressure is handled by hand.
+ * The relay between hypervisor and client: the hot path, and the one place that handles backpressure itself.
  *
- * Console to client: what one read brought is one binary frame, sent from the very buffer it was read into; reading stops
- * while the frames under way occupy what the budget allows, so a client that does not read costs no more than that. Client to
- * console: each frame is one write, and the client is not read while the hypervisor does not take what was written.
+ * Console to client: sends the bytes of each read as one binary frame, from the buffer that they were read into. Stops reading
+ * while unsent frames occupy the memory that the budget allows, so that a client that does not read costs no more than that.
+ * Client to console: writes each frame with one call, and does not read the client while the hypervisor's socket is full.
  */
 import type { Writable } from 'node:stream'
 import { guardPeer } from '@oriel/runtime'
@@ -16,19 +16,19 @@ import { framed } from './frame.ts'
 export interface RelayOptions {
   /** Whether text frames are input too; otherwise they are a `protocol_error`. */
   readonly acceptsText: boolean
-  /** How long either side may take nothing at all while something waits for it. */
+  /** How long either side may read nothing while bytes wait for it. */
   readonly stalledAfterMs: number
-  /** Limits the read buffers whose bytes are on the way to clients. Default: no limit on the sum. */
+  /** Limits the memory of unsent bytes over all sessions. Default: no limit. */
   readonly budget?: BufferBudget
-  /** The connection below the client's WebSocket, which takes frames that are whole already. Default: ws makes each. */
+  /** The connection below the client's WebSocket, for frames that the relay builds itself. Default: ws builds each frame. */
   readonly stream?: Writable
-  /** Told once, when either side ends. */
+  /** Called once, when either side ends. */
   readonly end: (ending: Ending) => void
-  /** Told of every piece, for totals over all sessions. */
+  /** Counts the relayed bytes over all sessions. */
   readonly count?: { toClient(bytes: number): void; toConsole(bytes: number): void }
 }
 
-/** What arrived from each side before the relay began. */
+/** The bytes that arrived from each side before the relay began. */
 export interface EarlyBytes {
   readonly fromHypervisor: Buffer
   readonly fromClient: Buffer
@@ -42,7 +42,7 @@ export class Relay implements Buffering {
   bytesToConsole = 0
   /** When the client last sent something, on the monotonic clock. */
   lastInputMs = performance.now()
-  /** When a client that does not keep up last read something. */
+  /** When a blocked client last read something, on the monotonic clock. */
   stalledSinceMs = 0
   readonly #hypervisor: HypervisorSocket
   readonly #client: WebSocket
@@ -51,7 +51,7 @@ export class Relay implements Buffering {
   #outputStall: NodeJS.Timeout | undefined
   #inputStall: NodeJS.Timeout | undefined
   #stopped = false
-  /** Whether its bytes are no longer counted, though some may still be on their way. */
+  /** Whether `drop` was called. From then on the budget does not count this session's bytes, even while some are unsent. */
   #dropped = false
 
   constructor(hypervisor: HypervisorSocket, client: WebSocket, options: RelayOptions) {
@@ -61,12 +61,12 @@ export class Relay implements Buffering {
     this.#budget = options.budget ?? new BufferBudget(Number.MAX_SAFE_INTEGER)
   }
 
-  /** Whether one side does not take what the other sent. An answer to a ping may then be late through no fault. */
+  /** Whether bytes wait for one side. The answer to a ping may then wait behind them. */
   get blocked(): boolean {
     return this.#outputStall !== undefined || this.#inputStall !== undefined
   }
 
-  /** Memory that bytes occupy on their way to the client. */
+  /** The memory of bytes that wait for the client. */
   get bufferedBytes(): number {
     return this.#hypervisor.lentBytes
   }
@@ -74,14 +74,14 @@ export class Relay implements Buffering {
   /** Relays until `stop`. */
   start({ fromHypervisor, fromClient }: EarlyBytes): void {
     this.#client.on('message', this.#fromClient)
-    this.#hypervisor.onDrain(this.#inputTaken)
-    this.#hypervisor.ended.then((cause) => this.#hypervisorEnded(cause))
+    this.#hypervisor.onDrain(this.#inputDrained)
+    this.#hypervisor.closed.then((cause) => this.#end(endingOf(cause)))
     if (fromClient.length > 0) this.#toConsole(fromClient)
     if (fromHypervisor.length > 0) this.#sendCopy(fromHypervisor)
     this.#hypervisor.take(this.#fromHypervisor)
   }
 
-  /** Ends the relay: nothing is taken from either side any more. What was sent still leaves. */
+  /** Stops reading both sides. Bytes that were written before are still sent. */
   stop(): void {
     this.#stopped = true
     clearTimeout(this.#outputStall)
@@ -89,7 +89,7 @@ export class Relay implements Buffering {
     this.#budget.unblocked(this)
     this.#client.off('message', this.#fromClient)
     this.#hypervisor.pause()
-    // A paused client would never be seen to answer the close frame.
+    // Resume a paused client: otherwise its close frame is never read.
     if (this.#client.isPaused) this.#client.resume()
   }
 
@@ -116,11 +116,11 @@ export class Relay implements Buffering {
     this.#budget.blocked(this)
   }
 
-  /** Where ws would make two writes and several objects of a frame, one made in place is one write. */
+  /** Builds the frame in place if possible: ws would need two writes and several objects for each frame. */
   #send(bytes: Buffer): void {
     const sent = () => this.#sent(bytes)
     const { stream } = this.#options
-    // After a close frame nothing may follow: ws sees to that.
+    // Once the client is closing, leave the bytes to ws: no frame may follow the close frame.
     const frame = stream && this.#client.readyState === this.#client.OPEN ? framed(bytes) : undefined
     if (stream && frame) stream.write(frame, sent)
     else this.#client.send(bytes, BINARY, sent)
@@ -151,7 +151,7 @@ export class Relay implements Buffering {
   readonly #fromClient = guardPeer(
     (data: RawData, isBinary: boolean): void => {
       if (isBinary || this.#options.acceptsText) this.#toConsole(data as Buffer)
-      else this.#end({ reason: 'protocol_error', detail: 'a text frame' })
+      else this.#end({ reason: 'protocol_error', detail: 'the client sent a text frame' })
     },
     (cause) => this.#end({ reason: 'proxy_error', detail: cause.message, cause }),
   )
@@ -162,19 +162,14 @@ export class Relay implements Buffering {
     this.lastInputMs = performance.now()
     if (this.#hypervisor.write(bytes) || this.#inputStall !== undefined) return
     this.#client.pause()
-    this.#inputStall = this.#stallTimer({ reason: 'console_lost', detail: 'it takes no input' })
+    this.#inputStall = this.#stallTimer({ reason: 'console_lost', detail: 'the hypervisor reads no input' })
   }
 
-  readonly #inputTaken = (): void => {
+  readonly #inputDrained = (): void => {
     if (this.#inputStall === undefined || this.#stopped) return
     clearTimeout(this.#inputStall)
     this.#inputStall = undefined
     this.#client.resume()
-  }
-
-  #hypervisorEnded(cause: Error | undefined): void {
-    if (this.#stopped) return
-    this.#end(endingOf(cause))
   }
 
   #stallTimer(ending: Ending): NodeJS.Timeout {

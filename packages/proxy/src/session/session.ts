@@ -11,7 +11,7 @@ export class Session {
   readonly id: string
   readonly startedAt = new Date()
   readonly facts: SessionFacts
-  /** Set once both handshakes are through. */
+  /** Set after both handshakes. */
   relay: Relay | undefined
   readonly #client: WebSocket
   readonly #log: Logger
@@ -19,7 +19,7 @@ export class Session {
   readonly #ending = new AbortController()
   readonly #ended = Promise.withResolvers<Ending>()
 
-  /** @param record the authority's record, whose id the session takes. Default: none, and a random id */
+  /** @param record the authority's record, whose id becomes the session's id. Default: a random id */
   constructor(facts: SessionFacts, client: WebSocket, log: Logger, record?: SessionRecord) {
     this.id = record?.id ?? randomUUID()
     this.facts = facts
@@ -33,7 +33,7 @@ export class Session {
     this.#ended.promise.then(({ reason }) => record?.ended(reason))
   }
 
-  /** Aborts when the session ends, and with it every wait on its behalf. */
+  /** Aborts when the session ends. */
   get signal(): AbortSignal {
     return this.#ending.signal
   }
@@ -56,7 +56,7 @@ export class Session {
     return this.relay?.bufferedBytes ?? 0
   }
 
-  /** Ends the session. The first reason counts. */
+  /** Ends the session. Later calls have no effect. */
   end(ending: Ending): void {
     if (this.#ending.signal.aborted) return
     this.relay?.stop()
@@ -100,7 +100,7 @@ export class Session {
   }
 }
 
-/** How much of a token's digest is logged: enough to find sessions of one token, too little to search for it. */
+/** The logged part of a token's digest: enough to find the sessions of one token, and too short to search for the token. */
 const SHOWN_DIGEST_DIGITS = 12
 
 function shown({ tokenDigest, ...rest }: SessionFacts): object {

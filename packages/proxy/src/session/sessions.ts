@@ -1,4 +1,4 @@
-/** The sessions that are open now. */
+/** The list of open sessions. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Ending } from './ending.ts'
 import type { OpenSession, SessionView } from './open-session.ts'
@@ -6,7 +6,7 @@ import type { OpenSession, SessionView } from './open-session.ts'
 export class Sessions {
   readonly #open = new Map<string, { readonly session: OpenSession; readonly closed: Promise<void> }>()
 
-  /** Keeps `session` until `closed` settles. */
+  /** Adds `session` until `closed` settles. */
   add(session: OpenSession, closed: Promise<void>): void {
     this.#open.set(session.id, { session, closed })
     closed.finally(() => this.#open.delete(session.id))
@@ -20,19 +20,18 @@ export class Sessions {
     return [...this.#open.values()].map(({ session }) => session.view)
   }
 
-  /** Those that are open, themselves. */
   open(): readonly OpenSession[] {
     return [...this.#open.values()].map(({ session }) => session)
   }
 
-  /** Ends the session with that id. False: there is none. */
+  /** Ends the session with this id. Returns `false` if there is none. */
   end(id: string, ending: Ending): boolean {
     const found = this.#open.get(id)
     found?.session.end(ending)
     return found !== undefined
   }
 
-  /** Ends every session as `draining`, waits up to `deadlineMs` for their clients, drops those that remain. */
+  /** Ends every session as `draining`, waits up to `deadlineMs` for the clients to close, and drops the others. */
   async drain(deadlineMs: number): Promise<void> {
     const open = [...this.#open.values()]
     for (const { session } of open) session.end({ reason: 'draining' })

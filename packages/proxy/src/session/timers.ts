@@ -1,30 +1,30 @@
-/** What ends a session by the clock: unanswered pings, no input for too long, its greatest length, the token's expiry. */
+/** The timers that end a session: unanswered pings, idle, maximum duration, and the token's expiry. */
 import type { WebSocket } from 'ws'
 import type { Timing } from '../timing.ts'
 import { after } from './after.ts'
 import type { Session } from './session.ts'
 
-/** Pings that may stay unanswered. */
+/** The number of unanswered pings after which a client counts as lost. */
 const MAX_UNANSWERED = 2
 
-/** Starts the timers of `session`; they stop when it ends. `expiresAt` is given when the token's expiry counts. */
+/** Starts the session's timers, which stop when it ends. Pass `expiresAt` only if the token's expiry must end it. */
 export function startSessionTimers(session: Session, client: WebSocket, timing: Timing, expiresAt?: Date): void {
   const { pingIntervalMs, idleTimeoutMs, maxSessionMs } = timing
   const pings = pingIntervalMs > 0 ? setInterval(pinger(session, client), pingIntervalMs) : undefined
-  const ends = [
+  const deadlines = [
     maxSessionMs > 0 && after(maxSessionMs, () => session.end({ reason: 'time_limit' })),
     expiresAt && after(expiresAt.getTime() - Date.now(), () => session.end({ reason: 'token_expired' })),
   ]
   if (idleTimeoutMs > 0) watchIdle(session, idleTimeoutMs)
   stopAtEnd(session, () => {
     clearInterval(pings)
-    for (const end of ends) if (end) end[Symbol.dispose]()
+    for (const deadline of deadlines) if (deadline) deadline[Symbol.dispose]()
   })
 }
 
 const stopAtEnd = (session: Session, stop: () => void) => session.signal.addEventListener('abort', stop, { once: true })
 
-/** While either side is blocked, a pong may be stuck behind what waits; the relay's own deadline is in charge then. */
+/** Counts no pings while the relay is blocked: a pong may wait behind other bytes, and the relay has a deadline for that. */
 function pinger(session: Session, client: WebSocket): () => void {
   let unanswered = 0
   client.on('pong', () => {
@@ -32,21 +32,22 @@ function pinger(session: Session, client: WebSocket): () => void {
   })
   return () => {
     if (session.relay?.blocked) unanswered = 0
-    if (unanswered >= MAX_UNANSWERED) return session.end({ reason: 'client_lost', detail: 'pings unanswered' })
+    if (unanswered >= MAX_UNANSWERED)
+      return session.end({ reason: 'client_lost', detail: `${unanswered} pings unanswered` })
     unanswered += 1
     client.ping()
   }
 }
 
-/** Looks again when the present idle span would be too long, so input costs no timer. */
+/** Ends an idle session. Reschedules the timer only when it fires, so that input costs no timer. */
 function watchIdle(session: Session, idleTimeoutMs: number): void {
   const openedMs = performance.now()
   let timer: Disposable
-  const look = () => {
+  const check = () => {
     const leftMs = (session.relay?.lastInputMs ?? openedMs) + idleTimeoutMs - performance.now()
     if (leftMs <= 0) session.end({ reason: 'idle' })
-    else timer = after(Math.ceil(leftMs), look)
+    else timer = after(Math.ceil(leftMs), check)
   }
-  timer = after(idleTimeoutMs, look)
+  timer = after(idleTimeoutMs, check)
   stopAtEnd(session, () => timer[Symbol.dispose]())
 }

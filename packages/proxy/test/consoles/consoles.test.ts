@@ -2,7 +2,7 @@ import { parseListen } from '@oriel/runtime'
 import { connectPeer, defaultTimeoutMs, type Peer, within } from '@oriel/testkit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { AnswerHeader, connectRequest } from '../../src/consoles/webmks.ts'
+import { connectRequest, ResponseHeader } from '../../src/consoles/webmks.ts'
 import { dial, INSTANCE, OTHER_TOKEN, type RunOptions, running, TOKEN, UPGRADE, upgrade } from '../fixture.ts'
 
 const echo = async (peer: Peer) => {
@@ -258,7 +258,7 @@ describe('CVE-2023-30575 length mis-count: the answer to CONNECT', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), fc.array(fc.nat(80)), (after, cuts) => {
         const all = Buffer.concat([Buffer.from(GOOD), after])
-        const header = new AnswerHeader()
+        const header = new ResponseHeader()
         const places = [...new Set(cuts.map((cut) => cut % all.length))].sort((a, b) => a - b)
         const pieces = [0, ...places].map((from, i) => all.subarray(from, places[i] ?? all.length))
         const rest: Uint8Array[] = []

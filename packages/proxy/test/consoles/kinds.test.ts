@@ -27,9 +27,9 @@ async function secured(guestCheck: GuestCheck, identity: IdentitySetting, consol
 it.each(['spice-alone', 'no-identifying-protocol'] as const)(
   'a type without a handshake, whose guestCheck is %s, ends before another guest under identity enforce',
   async (guestCheck) => {
-    const { say, seen, ended } = await secured(guestCheck, 'enforce')
+    const { say, seen, closed } = await secured(guestCheck, 'enforce')
     say(RFB)
-    expect(await ended).toMatchObject({ reason: 'wrong_instance' })
+    expect(await closed).toMatchObject({ reason: 'wrong_instance' })
     expect(seen()).toHaveLength(0)
   },
 )

@@ -37,9 +37,9 @@ describe('a guarded leg', () => {
     (_, greeting) =>
       fc.assert(
         fc.asyncProperty(anyCuts, fc.uint8Array({ maxLength: 40 }), async (cuts, after) => {
-          const { say, seen, ended, lent } = guarded()
+          const { say, seen, closed, lent } = guarded()
           for (const piece of cut(Buffer.concat([greeting, after]), cuts)) say(piece)
-          expect(await ended).toMatchObject({ reason: 'wrong_instance' })
+          expect(await closed).toMatchObject({ reason: 'wrong_instance' })
           expect(seen()).toHaveLength(0)
           expect(lent()).toBe(0)
         }),
@@ -50,9 +50,9 @@ describe('a guarded leg', () => {
   it.each(Object.entries(CLIENTS))('ends before a client that speaks %s is understood, however it is cut', (_, words) =>
     fc.assert(
       fc.asyncProperty(anyCuts, async (cuts) => {
-        const { write, heard, ended } = guarded()
+        const { write, heard, closed } = guarded()
         for (const piece of cut(Buffer.concat([words, Buffer.from('keys')]), cuts)) write(piece)
-        expect(await ended).toMatchObject({ reason: 'protocol_error' })
+        expect(await closed).toMatchObject({ reason: 'protocol_error' })
         expect(heard().length).toBeLessThan(4)
       }),
       { numRuns: 100 },
@@ -91,12 +91,12 @@ describe('a guarded leg', () => {
   })
 
   it('ends when a greeting of one byte a minute is complete, and the completing byte does not pass', async () => {
-    const { say, seen, ended } = guarded()
+    const { say, seen, closed } = guarded()
     for (const byte of GREETINGS.RFB) {
       say(Buffer.of(byte))
       vi.advanceTimersByTime(60_000)
     }
-    expect(await ended).toMatchObject({ reason: 'wrong_instance' })
+    expect(await closed).toMatchObject({ reason: 'wrong_instance' })
     expect(seen().toString()).toBe('RFB')
   })
 
@@ -121,10 +121,10 @@ describe('a guarded leg', () => {
   })
 
   it('passes what it held when the leg ends', async () => {
-    const { say, end, ended, seen } = guarded()
+    const { say, end, closed, seen } = guarded()
     say(Buffer.from('R'))
     end(undefined)
-    expect(await ended).toBeUndefined()
+    expect(await closed).toBeUndefined()
     expect(seen().toString()).toBe('R')
     expect(vi.getTimerCount()).toBe(0)
   })
@@ -143,13 +143,13 @@ describe('a guarded leg', () => {
       Buffer.from('login: '),
       Buffer.from('REDX'),
     ]) {
-      const { say, seen, ended } = guarded(SPICE_ONLY)
+      const { say, seen, closed } = guarded(SPICE_ONLY)
       for (const byte of other) say(Buffer.of(byte))
-      expect(await ended).toMatchObject({ reason: 'wrong_instance' })
+      expect(await closed).toMatchObject({ reason: 'wrong_instance' })
       expect(seen()).toEqual(NONE)
-      const { write, heard, ended: closed } = guarded(SPICE_ONLY)
+      const { write, heard, closed: clientClosed } = guarded(SPICE_ONLY)
       write(other)
-      expect(await closed).toMatchObject({ reason: 'protocol_error' })
+      expect(await clientClosed).toMatchObject({ reason: 'protocol_error' })
       expect(heard()).toEqual(NONE)
     }
   })

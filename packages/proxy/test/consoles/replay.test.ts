@@ -4,20 +4,20 @@ import type { HypervisorSocket, TakeBytes } from '../../src/hypervisor/leg.ts'
 
 /** A leg whose output a test plays, through whatever was put around it. */
 function leg() {
-  const ended = Promise.withResolvers<Error | undefined>()
+  const closed = Promise.withResolvers<Error | undefined>()
   let taker: TakeBytes | undefined
   const hypervisor = {
     take: (bytes: TakeBytes) => {
       taker = bytes
     },
-    ended: ended.promise,
+    closed: closed.promise,
   } as unknown as HypervisorSocket
   return {
     hypervisor,
     say: (text: string) => taker?.(Buffer.from(text)),
     end: async () => {
-      ended.resolve(undefined)
-      await ended.promise
+      closed.resolve(undefined)
+      await closed.promise
     },
   }
 }

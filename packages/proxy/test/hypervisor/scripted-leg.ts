@@ -3,7 +3,7 @@ import type { HypervisorSocket, TakeBytes } from '../../src/hypervisor/leg.ts'
 
 /** A leg whose other side is a test. Its bytes are lent, as those of a socket are. */
 export function scriptedLeg() {
-  const { promise: ended, resolve: end } = Promise.withResolvers<Error | undefined>()
+  const { promise: closed, resolve: end } = Promise.withResolvers<Error | undefined>()
   const written: Buffer[] = []
   let taker: TakeBytes = () => false
   let lentBytes = 0
@@ -24,7 +24,7 @@ export function scriptedLeg() {
       return true
     },
     onDrain: () => {},
-    ended,
+    closed,
     [Symbol.dispose]: () => end(undefined),
   }
   const say = (bytes: Buffer) => {
@@ -46,7 +46,7 @@ export function viewerOf(leg: HypervisorSocket) {
     leg.giveBack(bytes)
     return true
   })
-  return { seen: () => seen, drains: () => drains, write: (bytes: Uint8Array) => leg.write(bytes), ended: leg.ended }
+  return { seen: () => seen, drains: () => drains, write: (bytes: Uint8Array) => leg.write(bytes), closed: leg.closed }
 }
 
 /** `bytes` in pieces. @param cuts where, modulo the length */

@@ -15,7 +15,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import type { HypervisorSocket } from '../../src/hypervisor/leg.ts'
 import { tlsFailure } from '../../src/hypervisor/server-certificate.ts'
 import { connectHypervisor } from '../../src/hypervisor/tcp-leg.ts'
-import { shakeHypervisor } from '../../src/rfb/hypervisor-handshake.ts'
+import { performHypervisorHandshake } from '../../src/rfb/hypervisor-handshake.ts'
 import { LegStream } from '../../src/rfb/leg-stream.ts'
 import { securitySchemes } from '../../src/rfb/security/index.ts'
 import { open, running } from '../fixture.ts'
@@ -39,7 +39,7 @@ async function secured({ host, port }: Pick<VencryptServer, 'host' | 'port'>, tr
   }
   const stream = new LegStream(dialled, { tls, signal: never })
   try {
-    await shakeHypervisor(stream, [securitySchemes.vencrypt])
+    await performHypervisorHandshake(stream, [securitySchemes.vencrypt])
   } catch (error) {
     dialled[Symbol.dispose]()
     throw error
@@ -57,7 +57,7 @@ async function takeAll(leg: HypervisorSocket): Promise<Buffer> {
     leg.giveBack(bytes)
     return true
   })
-  expect(await leg.ended).toBeUndefined()
+  expect(await leg.closed).toBeUndefined()
   return Buffer.concat(pieces)
 }
 
@@ -88,7 +88,7 @@ describe('a leg over TLS', () => {
       })
       return false
     })
-    await opened.leg.ended
+    await opened.leg.closed
     expect(Buffer.concat(pieces).equals(sent)).toBe(true)
   })
 
@@ -110,7 +110,7 @@ describe('a leg over TLS', () => {
         return true
       })
     takeOne()
-    await opened.leg.ended
+    await opened.leg.closed
     expect(seen).toEqual(Array.from({ length: 256 }, (_, i) => i))
   })
 
@@ -130,7 +130,9 @@ describe('a leg over TLS', () => {
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
     await using other = await temporaryPki()
     await using server = await vencryptServer({ folder: other.path })
-    await expect(secured(server)).rejects.toThrow('its certificate is not from an authority in hypervisor.vnc.ca')
+    await expect(secured(server)).rejects.toThrow(
+      "the hypervisor's certificate was not issued by a CA in hypervisor.vnc.ca",
+    )
     expect(await server.firstTls).toBe('refused')
   })
 
@@ -139,12 +141,12 @@ describe('a leg over TLS', () => {
     const { key, cert } = await serverCertificate(pki.path)
     const secureContext = createSecureContext({ key, cert, ciphers, minVersion: 'TLSv1', maxVersion: 'TLSv1.1' })
     await using server = await vencryptServer({ folder: pki.path, tls: { secureContext } })
-    await expect(secured(server)).rejects.toThrow('it ended the connection in the TLS handshake')
+    await expect(secured(server)).rejects.toThrow('the hypervisor closed the connection in the TLS handshake')
   })
 
   it('says when what should be TLS is not', async () => {
     await using server = await scripted(Buffer.alloc(0), Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'))
-    await expect(secured(server)).rejects.toThrow('what it sends is not TLS')
+    await expect(secured(server)).rejects.toThrow('the hypervisor does not speak TLS')
   })
 
   it('gives up when its time is over', async () => {
@@ -159,7 +161,7 @@ describe('a leg over TLS', () => {
     }
     const over = new AbortController()
     const stream = new LegStream(dialled, { tls, signal: over.signal })
-    const shaking = shakeHypervisor(stream, [securitySchemes.vencrypt])
+    const shaking = performHypervisorHandshake(stream, [securitySchemes.vencrypt])
     await server.heard
     over.abort(new Error('the time is over'))
     await expect(shaking).rejects.toThrow('the time is over')
@@ -167,7 +169,7 @@ describe('a leg over TLS', () => {
 
   it('refuses bytes that are slipped in before TLS begins', async () => {
     await using server = await scripted(Buffer.from([0, 0, 0, 0]))
-    await expect(secured(server)).rejects.toThrow('it sends bytes before TLS begins')
+    await expect(secured(server)).rejects.toThrow('the hypervisor sent bytes before TLS started')
   })
 
   it('CVE-2023-3354 disconnect in handshake: cut anywhere within TLS', async () => {
@@ -182,11 +184,14 @@ describe('a leg over TLS', () => {
 })
 
 it.each([
-  ['CERT_HAS_EXPIRED', 'its certificate has expired'],
-  ['CERT_NOT_YET_VALID', 'its certificate is not valid yet; are the clocks right?'],
-  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'it wants a client certificate: set hypervisor.vnc.cert and key'],
-  ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'it does not know who signed the client certificate'],
-  ['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'it speaks only TLS older than 1.2'],
+  ['CERT_HAS_EXPIRED', "the hypervisor's certificate has expired"],
+  ['CERT_NOT_YET_VALID', "the hypervisor's certificate is not valid yet: check the clocks"],
+  [
+    'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+    'the hypervisor requires a client certificate: set hypervisor.vnc.cert and hypervisor.vnc.key',
+  ],
+  ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'the hypervisor does not trust the CA of hypervisor.vnc.cert'],
+  ['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'the hypervisor supports only TLS versions below 1.2'],
   ['ERR_SSL_SOMETHING_NEW', 'TLS failed: in other words'],
   [undefined, 'TLS failed: in other words'],
 ])('%s reads as %j', (code, text) => {

@@ -16,7 +16,7 @@ it('prints the lines for a listener of each type, with a name to fill in', () =>
     conf(listeners.join('')),
   ).toBe(`# nova.conf of every compute node; restart nova-compute afterwards (docs/nova.md)
 # replace consoles.example with the public name of this proxy, or set listen[].base_url
-# spice_direct_proxy_base_url needs microversion 2.99; leave it out before
+# spice_direct_proxy_base_url requires microversion 2.99: remove it for an older Nova
 [vnc]
 novncproxy_base_url = http://consoles.example:6080/vnc_lite.html
 [spice]

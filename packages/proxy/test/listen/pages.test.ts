@@ -100,7 +100,7 @@ describe('the pages', () => {
     const { status, head, body } = await site.get(path)
     expect({ status, fault: JSON.parse(body) }).toEqual({
       status: 404,
-      fault: { itemNotFound: { code: 404, message: 'There is nothing here.' } },
+      fault: { itemNotFound: { code: 404, message: 'Not found: no page has this path.' } },
     })
     expect(head.toLowerCase()).not.toContain('location')
   })

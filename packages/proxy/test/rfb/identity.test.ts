@@ -100,10 +100,10 @@ describe('an enforced identity', () => {
 
   it('ends as wrong_instance before one byte of another guest', async () => {
     for (const bad of [BAD, serverInit('Xvnc'), serverInit('', 5000)]) {
-      const { say, seen, ended, heard, write } = guarded()
+      const { say, seen, closed, heard, write } = guarded()
       write(Buffer.from('\u0001keys'))
       for (const byte of Buffer.concat([bad, Buffer.from('pixels')])) say(Buffer.of(byte))
-      expect(await ended).toMatchObject({ reason: 'wrong_instance' })
+      expect(await closed).toMatchObject({ reason: 'wrong_instance' })
       expect(seen()).toHaveLength(0)
       expect(heard().toString()).toBe('\u0001')
     }
@@ -129,20 +129,20 @@ describe('an enforced identity', () => {
   })
 
   it('does not wait for ServerInit for ever', async () => {
-    const { write, say, ended, seen } = guarded()
+    const { write, say, closed, seen } = guarded()
     write(Buffer.of(1))
     say(GOOD.subarray(0, 30))
     await vi.advanceTimersByTimeAsync(1000)
-    expect(await ended).toMatchObject({ reason: 'console_lost', message: 'no ServerInit within 1000 ms' })
+    expect(await closed).toMatchObject({ reason: 'console_lost', message: 'no ServerInit within 1000 ms' })
     expect(seen()).toHaveLength(0)
   })
 
   it('CVE-2023-3354 disconnect in handshake: cut at every byte, it ends as the leg does', async () => {
     for (let length = 0; length < GOOD.length; length += 1) {
-      const { say, end, ended, seen } = guarded()
+      const { say, end, closed, seen } = guarded()
       say(GOOD.subarray(0, length))
       end(new Error('reset'))
-      expect(await ended).toMatchObject({ message: 'reset' })
+      expect(await closed).toMatchObject({ message: 'reset' })
       expect(seen()).toHaveLength(0)
       expect(vi.getTimerCount()).toBe(0)
     }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { shakeClient } from '../../src/rfb/client-handshake.ts'
-import { shakeHypervisor } from '../../src/rfb/hypervisor-handshake.ts'
+import { performClientHandshake } from '../../src/rfb/client-handshake.ts'
+import { performHypervisorHandshake } from '../../src/rfb/hypervisor-handshake.ts'
 import { none } from '../../src/rfb/security/none.ts'
 import type { HypervisorStream } from '../../src/rfb/security/security-type.ts'
 import { commonVersion } from '../../src/rfb/wire/protocol.ts'
@@ -34,7 +34,7 @@ async function play(shake: (stream: Stream) => Promise<void>, pieces: readonly U
 type Stream = HypervisorStream
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 const bytewise = (bytes: Buffer) => [...bytes].map((byte) => Buffer.of(byte))
-const hypervisor = (stream: Stream) => shakeHypervisor(stream, [none])
+const hypervisor = (stream: Stream) => performHypervisorHandshake(stream, [none])
 
 const servers = [
   { name: '3.8', said: Buffer.concat([ascii(V38), Buffer.of(2, 2, 1), Buffer.of(0, 0, 0, 0)]), heard: `${V38}\x01` },
@@ -101,7 +101,7 @@ describe('the RFB handshake with the hypervisor', () => {
 
   it('puts the reason, bounded and escaped, into the error', async () => {
     const said = Buffer.concat([ascii(V38), Buffer.of(0), reason('a\nb\u0001')])
-    expect((await play(hypervisor, [said])).error?.message).toBe(String.raw`it refuses: "a\nb\u0001"`)
+    expect((await play(hypervisor, [said])).error?.message).toBe(String.raw`the hypervisor refused: "a\nb\u0001"`)
   })
 
   it('CVE-2023-30575 length mis-count: any list of types, cut anywhere, is read to its end and no further', async () => {
@@ -138,33 +138,33 @@ const clients = [
 describe('the RFB handshake with the client', () => {
   for (const { name, said, heard } of clients) {
     it(`takes ${name}, byte by byte`, async () => {
-      const { error, written } = await play(shakeClient, bytewise(said))
+      const { error, written } = await play(performClientHandshake, bytewise(said))
       expect(error).toBeUndefined()
       expect([...written]).toEqual(heard)
     })
 
     it(`leaves what follows ${name} to the relay`, async () => {
-      const { error, rest } = await play(shakeClient, [Buffer.concat([said, Buffer.of(1, 0)])])
+      const { error, rest } = await play(performClientHandshake, [Buffer.concat([said, Buffer.of(1, 0)])])
       expect(error).toBeUndefined()
       expect([...rest]).toEqual([1, 0])
     })
 
     it(`CVE-2023-3354 disconnect in handshake: ${name} cut at every byte`, async () => {
       for (let length = 0; length < said.length; length += 1) {
-        const { error } = await play(shakeClient, [said.subarray(0, length)])
+        const { error } = await play(performClientHandshake, [said.subarray(0, length)])
         expect(error?.message, `after ${length} bytes`).toBe('the peer ended')
       }
     })
   }
 
   it('ends for a security type that was not offered', async () => {
-    const { error, written } = await play(shakeClient, [ascii(V38), Buffer.of(2)])
+    const { error, written } = await play(performClientHandshake, [ascii(V38), Buffer.of(2)])
     expect(error?.name).toBe('ClientProtocolError')
     expect([...written]).toEqual([...ascii(V38), 1, 1])
   })
 
   it('ends for what is no ProtocolVersion', async () => {
-    expect((await play(shakeClient, [ascii('GET / HTTP/1')])).error?.name).toBe('ClientProtocolError')
+    expect((await play(performClientHandshake, [ascii('GET / HTTP/1')])).error?.name).toBe('ClientProtocolError')
   })
 })
 
@@ -198,7 +198,7 @@ describe('the byte reader', () => {
     reader.push(Buffer.alloc(8))
     reader.push(Buffer.alloc(1))
     await reader.read(8)
-    await expect(reader.read(1)).rejects.toThrow('9 bytes wait, 8 may')
+    await expect(reader.read(1)).rejects.toThrow('9 unread bytes, the maximum is 8')
   })
 
   it('refuses to wait for more than could ever wait', async () => {

@@ -190,7 +190,7 @@ describe('the relay', () => {
     for (let i = 0; i < 64; i += 1) client.ws.send(piece)
     expect(await client.closed()).toEqual(reasonOf('console_lost'))
     const [end] = proxy.log.records('session ended')
-    expect(end).toMatchObject({ reason: 'console_lost', detail: 'it takes no input' })
+    expect(end).toMatchObject({ reason: 'console_lost', detail: 'the hypervisor reads no input' })
     expect(end!.bytesToConsole).toBeLessThan(64 * piece.length)
   })
 })

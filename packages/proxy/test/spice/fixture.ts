@@ -15,7 +15,7 @@ import type { Authority } from '../../src/authority/authority.ts'
 import { novaAuthority } from '../../src/authority/nova.ts'
 import { createProxy, proxyConfig, type RunningProxy, refineProxyConfig } from '../../src/index.ts'
 import type { SessionRecord } from '../../src/session/open-session.ts'
-import type { SpiceBounds } from '../../src/spice/front.ts'
+import type { SpiceBounds } from '../../src/spice/frontend.ts'
 import {
   buildLinkErrorReply,
   buildLinkMessage,

@@ -1,7 +1,7 @@
 /** A session by the clock, and the bounds that every proxy has. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { remoteSlots } from '../../src/fleet/worker.ts'
-import { spiceBounds } from '../../src/spice/front.ts'
+import { spiceBounds } from '../../src/spice/frontend.ts'
 import { SpiceSession } from '../../src/spice/session/session.ts'
 import { Tickets } from '../../src/spice/session/tickets.ts'
 import { capture, INSTANCE } from '../fixture.ts'

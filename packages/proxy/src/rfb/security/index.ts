@@ -1,4 +1,4 @@
-/** The security types with which the proxy can secure its leg to the hypervisor, by their names in the configuration. */
+/** The security types for the leg to the hypervisor, by their names in the configuration. */
 import { none } from './none.ts'
 import type { SecurityType } from './security-type.ts'
 import { vencrypt } from './vencrypt.ts'

@@ -1,12 +1,12 @@
 /**
- * Security type VeNCrypt, version 0.2, with subtype X509None alone (the RFB community specification, section VeNCrypt):
- * both sides agree on a version and a subtype in clear, then TLS begins, and SecurityResult follows within it.
+ * Security type VeNCrypt, version 0.2, with the only subtype X509None (the RFB community specification, section VeNCrypt):
+ * both sides negotiate the version and the subtype in plaintext, then start TLS. SecurityResult follows inside TLS.
  */
 import { securityTypeName, securityTypes, u32 } from '../wire/protocol.ts'
 import type { ByteReader } from '../wire/reader.ts'
 import { type HypervisorStream, SecurityFailed, type SecurityType } from './security-type.ts'
 
-/** Codes of the specification. Those that begin with TLS use no certificate, so the server is not authenticated. */
+/** The specification's subtypes. Those with the prefix TLS use no certificate, so the server is not authenticated. */
 export const subtypes = {
   Plain: 256,
   TLSNone: 257,
@@ -23,7 +23,7 @@ export const subtypes = {
 } as const
 
 const VERSION = { major: 0, minor: 2 } as const
-/** Zero accepts the version, one accepts the subtype. */
+// The specification uses opposite values for the two acknowledgements.
 const ACCEPTS_VERSION = 0
 const ACCEPTS_SUBTYPE = 1
 
@@ -36,38 +36,40 @@ export const vencrypt: SecurityType = {
   },
 }
 
-/** The server names its highest version, the client the one to speak; 0.1 has another form of all that follows. */
+/** The server sends its highest version, and the client the version to use. The messages of 0.1 have another format. */
 async function agreeOnVersion({ reader, write }: HypervisorStream): Promise<void> {
   const [major, minor] = await readVersion(reader)
-  if (major === 0 && minor < VERSION.minor) throw new SecurityFailed(`it speaks VeNCrypt ${major}.${minor}, not 0.2`)
+  if (major === 0 && minor < VERSION.minor)
+    throw new SecurityFailed(`the hypervisor speaks VeNCrypt ${major}.${minor}, but 0.2 is required`)
   write(Buffer.of(VERSION.major, VERSION.minor))
-  const answer = await reader.readU8()
-  if (answer !== ACCEPTS_VERSION) throw new SecurityFailed(`it answers ${answer} to VeNCrypt 0.2`)
+  const result = await reader.readU8()
+  if (result !== ACCEPTS_VERSION) throw new SecurityFailed(`the hypervisor rejected VeNCrypt 0.2: result ${result}`)
 }
 
 async function chooseSubtype({ reader, write }: HypervisorStream): Promise<void> {
   const offered = await readSubtypes(reader)
   if (!offered.includes(subtypes.X509None)) {
     const names = offered.map(subtypeName).join(', ') || 'no VeNCrypt subtype'
-    throw new SecurityFailed(`it offers ${names}; only X509None (260) will do`)
+    throw new SecurityFailed(`the hypervisor offers ${names}; only X509None (260) is supported`)
   }
   write(u32(subtypes.X509None))
-  const answer = await reader.readU8()
-  if (answer !== ACCEPTS_SUBTYPE) throw new SecurityFailed(`it answers ${answer} to VeNCrypt's X509None`)
+  const result = await reader.readU8()
+  if (result !== ACCEPTS_SUBTYPE)
+    throw new SecurityFailed(`the hypervisor rejected the VeNCrypt subtype X509None: result ${result}`)
 }
 
 async function readVersion(reader: ByteReader): Promise<[major: number, minor: number]> {
   return [await reader.readU8(), await reader.readU8()]
 }
 
-/** A U8 with their number, then a U32 each: at most 1020 bytes. */
+/** Reads a list of subtypes: a U8 with their number, then a U32 for each, at most 1020 bytes. */
 async function readSubtypes(reader: ByteReader): Promise<number[]> {
   const count = await reader.readU8()
   const bytes = await reader.read(count * 4)
   return Array.from({ length: count }, (_, i) => bytes.readUInt32BE(i * 4))
 }
 
-/** `X509None (260)`. Numbers below 256 are RFB's security types. */
+/** Formats a subtype, such as `X509None (260)`. Numbers below 256 are RFB's security types. */
 function subtypeName(subtype: number): string {
   const name = Object.entries(subtypes).find(([, value]) => value === subtype)?.[0]
   return name === undefined ? securityTypeName(subtype) : `${name} (${subtype})`

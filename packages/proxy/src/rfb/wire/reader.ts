@@ -1,18 +1,18 @@
-/** A bounded reader of bytes that arrive in pieces of any size. Handshakes with both sides use it. */
+/** A bounded reader of bytes that arrive in pieces of any size, for the handshakes with both sides. */
 
 export interface ByteReaderOptions {
-  /** How many bytes may wait unread. A peer that sends more before the handshake is through has broken the protocol. */
+  /** The maximum number of unread bytes. A peer that sends more during the handshake violates the protocol. */
   readonly maxBytes: number
   /** Rejects pending and later reads once it aborts, for example at the deadline of the handshake. */
   readonly signal: AbortSignal
 }
 
-/** The peer sent more bytes than may wait unread. */
+/** Thrown when the peer has sent more than `maxBytes` unread bytes. */
 export class TooManyBytes extends Error {
   override readonly name = 'TooManyBytes'
 }
 
-/** One reader at a time: a second `read` before the first has its bytes is a mistake of the caller. */
+/** Allows one pending `read` at a time. */
 export class ByteReader {
   readonly #maxBytes: number
   #signal: AbortSignal | undefined
@@ -32,7 +32,7 @@ export class ByteReader {
     if (this.#failure) return
     const length = this.#held.length + bytes.length
     if (length > this.#maxBytes) {
-      this.fail(new TooManyBytes(`${length} bytes wait, ${this.#maxBytes} may`))
+      this.fail(new TooManyBytes(`${length} unread bytes, the maximum is ${this.#maxBytes}`))
     } else {
       this.#held = Buffer.concat([this.#held, bytes])
       this.#serve()
@@ -51,27 +51,27 @@ export class ByteReader {
    */
   read(length: number): Promise<Buffer> {
     if (length > this.#maxBytes)
-      return Promise.reject(new RangeError(`${length} bytes asked, ${this.#maxBytes} may wait`))
-    if (this.#waiting) return Promise.reject(new TypeError('a read is under way'))
+      return Promise.reject(new RangeError(`cannot read ${length} bytes, the maximum is ${this.#maxBytes}`))
+    if (this.#waiting) return Promise.reject(new TypeError('another read is pending'))
     this.#waiting = { length, got: Promise.withResolvers() }
     const { promise } = this.#waiting.got
     this.#serve()
     return promise
   }
 
-  /** The next byte. */
+  /** Reads the next byte. */
   async readU8(): Promise<number> {
     return (await this.read(1)).readUInt8()
   }
 
-  /** The next four bytes as a number. */
+  /** Reads the next four bytes as a number. */
   async readU32(): Promise<number> {
     return (await this.read(4)).readUInt32BE()
   }
 
   /** Ends the reading, and returns the bytes that were not read: they belong to the protocol after the handshake. */
   rest(): Buffer {
-    // The signal and the owner of the reader may outlive the handshake; neither keeps the other in memory.
+    // The signal may outlive the handshake: without a listener it does not keep this reader in memory.
     this.#signal?.removeEventListener('abort', this.#aborted)
     this.#signal = undefined
     const rest = this.#held

@@ -13,7 +13,7 @@ const link =
   'This console link is invalid or has expired. Go back to the page where you got it and request a new console.'
 
 /** Texts for a user who follows a link, in place of the contract's texts for WebSocket clients. */
-const own: Partial<Record<VvRefusal, Explained>> = {
+const pageTexts: Partial<Record<VvRefusal, Explained>> = {
   bad_request: { status: 400, text: 'The console proxy cannot read this request. Open the link again.' },
   missing_token: { status: 404, text: link },
   unknown_token: { status: 404, text: link },
@@ -26,7 +26,7 @@ const own: Partial<Record<VvRefusal, Explained>> = {
 }
 
 export function vvRefusal(name: VvRefusal): Explained {
-  return own[name] ?? refusals[name as RefusalName]
+  return pageTexts[name] ?? refusals[name as RefusalName]
 }
 
 export const PAGE_HEADERS = {

@@ -75,7 +75,7 @@ export class SpiceSession {
   readonly #openedMs = performance.now()
   readonly #ending = new AbortController()
   readonly #ended = Promise.withResolvers<Ending>()
-  #place: Disposable | undefined
+  #sessionSlot: Disposable | undefined
   #main: Channel | undefined
   #migrated: Channel | undefined
   #migratingUntilMs = 0
@@ -139,9 +139,9 @@ export class SpiceSession {
   }
 
   /** Holds the session's slot until the session ends, and then releases it at once, so that a takeover can use it. */
-  hold(place: Disposable): void {
-    if (this.signal.aborted) place[Symbol.dispose]()
-    else this.#place = place
+  hold(sessionSlot: Disposable): void {
+    if (this.signal.aborted) sessionSlot[Symbol.dispose]()
+    else this.#sessionSlot = sessionSlot
   }
 
   /** Logs that the session is open, with its first channel. */
@@ -223,7 +223,7 @@ export class SpiceSession {
     if (this.#ending.signal.aborted) return
     this.#ending.abort(new Error(`the session ended: ${ending.reason}`))
     if (this.ticket.session === this) this.ticket.session = undefined
-    this.#place?.[Symbol.dispose]()
+    this.#sessionSlot?.[Symbol.dispose]()
     this.#limitTicket(ending)
     if (this.#opened) this.#logEnd(ending)
     this.#ended.resolve(ending)
@@ -237,8 +237,8 @@ export class SpiceSession {
   }
 
   #moveTo(target: SpiceTarget, how: string): void {
-    const places = { from: targetText(this.ticket.target), target: targetText(target) }
-    this.log.info({ how, ...places }, 'live migration moved the session')
+    const from = targetText(this.ticket.target)
+    this.log.info({ how, from, target: targetText(target) }, 'live migration moved the session')
     this.ticket.target = target
   }
 

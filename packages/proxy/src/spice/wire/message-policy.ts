@@ -24,7 +24,7 @@ const vmc: MaxBytes = { 101: 16 * MiB, 102: 16 * MiB }
 /** Those and PORT_EVENT. */
 const port: MaxBytes = { ...vmc, 201: 1 }
 
-const own = {
+const byChannel = {
   /** CLIENT_INFO, ATTACH_CHANNELS, MOUSE_MODE_REQUEST, AGENT_START, AGENT_DATA, AGENT_TOKEN, QUALITY_INDICATOR. */
   main: { 101: 8, 104: 0, 105: 2, 106: 4, 107: 2 * KiB, 108: 4, 112: 4 },
   /** INIT, STREAM_REPORT, PREFERRED_COMPRESSION, GL_DRAW_DONE, PREFERRED_VIDEO_CODEC_TYPE. */
@@ -47,7 +47,7 @@ const rulesOf = (...tables: MaxBytes[]): Rules =>
 const forChannels = (rules: (name: ChannelName) => Rules) =>
   Object.fromEntries(channelNames.map((name) => [name, rules(name)])) as Record<ChannelName, Rules>
 
-const always = forChannels((name) => rulesOf(common, own[name]))
+const always = forChannels((name) => rulesOf(common, byChannel[name]))
 const whileMigrating = forChannels((name) => rulesOf(commonWhileMigrating, name === 'main' ? mainWhileMigrating : {}))
 
 /**

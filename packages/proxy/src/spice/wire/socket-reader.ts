@@ -13,7 +13,7 @@ export class SocketEnded extends Error {
 export class SocketReader {
   readonly #socket: Duplex
   #news = Promise.withResolvers<void>()
-  #ended = false
+  #atEnd = false
   #failure: Error | undefined
 
   constructor(socket: Duplex) {
@@ -23,7 +23,7 @@ export class SocketReader {
       this.#news = Promise.withResolvers()
     }
     const end = () => {
-      this.#ended = true
+      this.#atEnd = true
       wake()
     }
     socket.on('readable', wake).on('end', end).on('close', end)
@@ -45,7 +45,7 @@ export class SocketReader {
       const news = this.#news.promise
       const bytes = this.#socket.read(length) as Buffer | null
       if (bytes?.length === length) return bytes
-      if (bytes !== null || this.#ended) throw this.#endedBefore(`${length} bytes`)
+      if (bytes !== null || this.#atEnd) throw this.#endedBefore(`${length} bytes`)
       await news
     }
   }
@@ -57,7 +57,7 @@ export class SocketReader {
       const bytes = this.#socket.read() as Buffer | null
       if (bytes !== null) return bytes
       if (this.#failure) throw this.#endedBefore('the next message')
-      if (this.#ended) return undefined
+      if (this.#atEnd) return undefined
       await news
     }
   }

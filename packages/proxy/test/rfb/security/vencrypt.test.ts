@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { shakeHypervisor } from '../../../src/rfb/hypervisor-handshake.ts'
+import { performHypervisorHandshake } from '../../../src/rfb/hypervisor-handshake.ts'
 import { securitySchemes } from '../../../src/rfb/security/index.ts'
 import type { HandshakeStream } from '../../../src/rfb/security/security-type.ts'
 import { subtypes } from '../../../src/rfb/security/vencrypt.ts'
@@ -36,7 +36,7 @@ async function play(pieces: readonly Uint8Array[], accepted = [vencrypt], after:
       feed(stream, after)
     },
   }
-  const outcome = shakeHypervisor(stream, accepted).then(
+  const outcome = performHypervisorHandshake(stream, accepted).then(
     () => undefined,
     (error: Error) => error,
   )
@@ -71,14 +71,14 @@ describe('VeNCrypt in clear', () => {
 
   it('gives the reason of a refusal within TLS', async () => {
     const refusal = Buffer.concat([u32(1), u32(4), Buffer.from('busy')])
-    expect((await play([GOOD], [vencrypt], bytewise(refusal))).error?.message).toBe('it refuses: "busy"')
+    expect((await play([GOOD], [vencrypt], bytewise(refusal))).error?.message).toBe('the hypervisor refused: "busy"')
   })
 
   it('speaks RFB 3.7, whose refusal has no reason', async () => {
     const said = Buffer.concat([version('003.007'), GOOD.subarray(12)])
     expect((await play([said])).error).toBeUndefined()
     expect((await play([said], [vencrypt], [u32(1)])).error?.message).toBe(
-      'it answers 1 to security type VeNCrypt (19)',
+      'the hypervisor rejected security type VeNCrypt (19): result 1',
     )
   })
 
@@ -101,21 +101,33 @@ describe('VeNCrypt in clear', () => {
   })
 
   it.each([
-    ['speaks VeNCrypt 0.1', [...GOOD.subarray(0, 14), 0, 1], 'it speaks VeNCrypt 0.1, not 0.2'],
-    ['refuses the version', [...GOOD.subarray(0, 16), 255], 'it answers 255 to VeNCrypt 0.2'],
-    ['offers no subtype', [...withSubtypes(list())], 'it offers no VeNCrypt subtype; only X509None (260) will do'],
+    ['speaks VeNCrypt 0.1', [...GOOD.subarray(0, 14), 0, 1], 'the hypervisor speaks VeNCrypt 0.1, but 0.2 is required'],
+    ['refuses the version', [...GOOD.subarray(0, 16), 255], 'the hypervisor rejected VeNCrypt 0.2: result 255'],
+    [
+      'offers no subtype',
+      [...withSubtypes(list())],
+      'the hypervisor offers no VeNCrypt subtype; only X509None (260) is supported',
+    ],
     [
       'offers TLS without certificates',
       [...withSubtypes(list(257, 258, 261, 2, 999))],
-      'it offers TLSNone (257), TLSVnc (258), X509Vnc (261), VncAuthentication (2), 999; only X509None (260) will do',
+      'the hypervisor offers TLSNone (257), TLSVnc (258), X509Vnc (261), VncAuthentication (2), 999; only X509None (260) is supported',
     ],
-    ['refuses the subtype', [...GOOD.subarray(0, -1), 0], "it answers 0 to VeNCrypt's X509None"],
+    [
+      'refuses the subtype',
+      [...GOOD.subarray(0, -1), 0],
+      'the hypervisor rejected the VeNCrypt subtype X509None: result 0',
+    ],
     [
       'speaks RFB 3.3',
       [...version('003.003'), 0, 0, 0, 19],
-      'it speaks RFB 3.3, in which there is no VeNCrypt, and decides for VeNCrypt (19); configured are VeNCrypt (19)',
+      'the hypervisor speaks RFB 3.3, which has no VeNCrypt, and chose VeNCrypt (19); configured are VeNCrypt (19)',
     ],
-    ['offers None alone', [...version('003.008'), 1, 1], 'it offers None (1); configured are VeNCrypt (19)'],
+    [
+      'offers None alone',
+      [...version('003.008'), 1, 1],
+      'the hypervisor offers None (1); configured are VeNCrypt (19)',
+    ],
   ])('CVE-2023-43826 hostile server: ends when it %s', async (_, said, message) => {
     for (const pieces of [[Buffer.from(said)], bytewise(Buffer.from(said))]) {
       const { error, written } = await play(pieces)

@@ -37,7 +37,7 @@ export interface SpiceParts extends AuthorityParts {
   readonly sessions: SessionsConfig
 }
 
-export interface SpiceFront extends NativeFrontend, AsyncDisposable {
+export interface SpiceFrontend extends NativeFrontend, AsyncDisposable {
   /** The bound `host:port` of the ports for SPICE clients. */
   readonly address?: string
   readonly tlsAddress?: string
@@ -51,7 +51,7 @@ export interface SpiceFront extends NativeFrontend, AsyncDisposable {
 }
 
 /** The frontend of each native type. */
-export const nativeFrontends = (spice: SpiceFront | undefined): ConnectContext['frontends'] => ({
+export const nativeFrontends = (spice: SpiceFrontend | undefined): ConnectContext['frontends'] => ({
   'spice-direct': spice,
 })
 
@@ -91,11 +91,11 @@ export const spiceBounds: SpiceBounds = {
  * Starts the frontend. Disposal drops all open connections.
  * @throws ListenError if an address cannot be bound; Error if the host cannot create RSA keys of 1024 bits
  */
-export async function startSpiceFront(
+export async function startSpiceFrontend(
   shared: SharedContext,
   config: SpiceParts,
   overrides: Partial<SpiceBounds> = {},
-): Promise<SpiceFront> {
+): Promise<SpiceFrontend> {
   const spice = config.spice!
   const bounds = { ...spiceBounds, ...overrides }
   await using opened = new AsyncDisposableStack()
