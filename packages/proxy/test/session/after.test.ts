@@ -7,7 +7,7 @@ afterEach(() => void vi.useRealTimers())
 const DAY_MS = 86_400_000
 
 describe('a timer', () => {
-  it.each([1, 2 ** 31 - 1, 2 ** 31, 60 * DAY_MS])('fires once after %i ms, and not before', (ms) => {
+  it.each([1, 2 ** 31 - 1, 2 ** 31, 60 * DAY_MS])('fires once after %i ms and not earlier', (ms) => {
     const act = vi.fn()
     using _timer = after(ms, act)
     vi.advanceTimersByTime(Math.max(ms - 1, 0))
@@ -18,14 +18,14 @@ describe('a timer', () => {
     expect(act).toHaveBeenCalledTimes(1)
   })
 
-  it('of a time that is past fires at once', () => {
+  it('fires at once for a time in the past', () => {
     const act = vi.fn()
     using _timer = after(-1, act)
     vi.advanceTimersByTime(1)
     expect(act).toHaveBeenCalledTimes(1)
   })
 
-  it('that is called off never fires, however often it was wound', () => {
+  it('never fires after disposal, even when it needs several timeouts', () => {
     const act = vi.fn()
     const timer = after(60 * DAY_MS, act)
     vi.advanceTimersByTime(30 * DAY_MS)

@@ -53,7 +53,7 @@ describe('the budget for slow clients', () => {
     expect(dropped).toHaveLength(2)
   })
 
-  it('keeps clients that have read something since, and those that keep up again', () => {
+  it('keeps clients that have read something since, or keep up again', () => {
     const budget = new BufferBudget(MIB, GRACE_MS)
     const dropped: string[] = []
     const slow = stalled(budget, MIB, dropped, 'slow')
@@ -80,7 +80,7 @@ describe('the budget for slow clients', () => {
   })
 })
 
-describe('what a native session occupies', () => {
+describe('the buffered bytes of a native session', () => {
   const settings = { graceMs: 0, maxChannels: 8 }
   const ticket = { grant: {}, target: {}, sessionEnded: () => {} } as unknown as Ticket
   const facts = { type: 'spice-direct', listener: 'l', tokenDigest: 'd', instance: 'i', client: 'c' }
@@ -92,7 +92,7 @@ describe('what a native session occupies', () => {
     return session
   }
 
-  it('is counted while it is open, and no longer', async () => {
+  it('are counted only while it is open', async () => {
     const budget = new BufferBudget(100 * MIB)
     const session = opened(budget, { bufferedBytes: MIB, blockedSinceMs: undefined })
     vi.advanceTimersByTime(1_000)
@@ -102,7 +102,7 @@ describe('what a native session occupies', () => {
     expect(budget.bytes).toBe(0)
   })
 
-  it('is freed by ending the session once the budget is full and a channel has stalled', async () => {
+  it('are freed by ending the session when the budget is full and a channel has stalled', async () => {
     const budget = new BufferBudget(MIB, GRACE_MS)
     const stalledOne = opened(budget, { bufferedBytes: MIB, blockedSinceMs: performance.now() })
     opened(budget, { bufferedBytes: MIB / 2, blockedSinceMs: undefined })
@@ -119,7 +119,7 @@ describe('read buffers under a limit', () => {
     return buffers.next().length
   }
 
-  it('do not grow beyond the limit', () => {
+  it('never grow beyond the limit', () => {
     expect([grown(MAX_READ_BYTES), grown(40_000), grown(8_192)]).toEqual([MAX_READ_BYTES, 40_000, 8_192])
   })
 })

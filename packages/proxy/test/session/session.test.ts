@@ -22,7 +22,7 @@ const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest(
 const reasonOf = (name: keyof typeof closeReasons) => ({ code: closeReasons[name].code, text: closeReasons[name].text })
 
 describe('the relay', () => {
-  it('keeps every byte and their order, megabytes both ways at once', async () => {
+  it('keeps all bytes in order with megabytes in both directions at once', async () => {
     const down = randomBytes(24 * 1024 * 1024)
     const up = randomBytes(6 * 1024 * 1024)
     const heard = Promise.withResolvers<Buffer>()
@@ -45,7 +45,7 @@ describe('the relay', () => {
     })
   })
 
-  it('keeps bytes that the client sent along with its handshake, and the hypervisor before the client was ready', async () => {
+  it('keeps bytes that the client sent with its handshake, and the hypervisor before the client was ready', async () => {
     await using proxy = await running({
       guest: async (peer) => {
         await peer.send(Buffer.from('early'))
@@ -80,7 +80,7 @@ describe('the relay', () => {
     expect((await client.read(4 + 5)).subarray(4).toString()).toBe('early')
   })
 
-  it('passes a client’s fragments and tiny messages on', async () => {
+  it('relays fragments and tiny messages of a client', async () => {
     const heard = Promise.withResolvers<Buffer>()
     await using proxy = await running({ guest: async (peer) => heard.resolve(await peer.read(3003)) })
     using client = await open(proxy.address)
@@ -91,7 +91,7 @@ describe('the relay', () => {
     expect([...bytes.subarray(3000)]).toEqual([1, 2, 3])
   })
 
-  it('CVE-2017-15268 slow reader: 512 MB for a client that never reads cost under 16 MB, then it is closed as stalled', async () => {
+  it('CVE-2017-15268 slow reader: 512 MB for a client that never reads cost under 16 MB, then the session ends as stalled', async () => {
     const total = 512 * 1024 * 1024
     let sent = 0
     await using proxy = await running({
@@ -117,7 +117,7 @@ describe('the relay', () => {
     expect(sent).toBeLessThan(total)
   })
 
-  it('CVE-2017-15268 slow reader: small pieces, each in a buffer of its own, cost no more', async () => {
+  it('CVE-2017-15268 slow reader: small pieces in separate buffers cost no more', async () => {
     await using proxy = await running({
       guest: async (peer) => {
         await peer.expect(Buffer.of(1))
@@ -141,7 +141,7 @@ describe('the relay', () => {
     expect(peak - before).toBeLessThan(16 * 1024 * 1024)
   })
 
-  it('does not stall a client that reads again', async () => {
+  it('keeps the session of a client that reads again', async () => {
     const down = randomBytes(32 * 1024 * 1024)
     await using proxy = await running({
       guest: async (peer) => {
@@ -157,7 +157,7 @@ describe('the relay', () => {
     expect(sha256(await collect(client.ws, down.length))).toBe(sha256(down))
   })
 
-  it('waits for a console that takes nothing for a while, and loses nothing', async () => {
+  it('waits for a console that reads nothing for a while, and loses no byte', async () => {
     const up = randomBytes(24 * 1024 * 1024)
     const heard = Promise.withResolvers<Buffer>()
     const reads = Promise.withResolvers<void>()
@@ -177,7 +177,7 @@ describe('the relay', () => {
     expect(sha256(await heard.promise)).toBe(sha256(up))
   })
 
-  it('stops reading a client whose console takes nothing, and ends as console_lost', async () => {
+  it('stops reading a client whose console reads nothing, and ends as console_lost', async () => {
     await using proxy = await running({
       guest: async (peer) => {
         peer.socket.pause()
@@ -196,13 +196,13 @@ describe('the relay', () => {
 })
 
 describe('how a session ends', () => {
-  it('console_closed: the hypervisor ends in order', async () => {
+  it('console_closed: the hypervisor closes the connection', async () => {
     await using proxy = await running({ guest: async () => {} })
     using client = await open(proxy.address)
     expect(await client.closed()).toEqual(reasonOf('console_closed'))
   })
 
-  it('console_lost: the hypervisor resets', async () => {
+  it('console_lost: the hypervisor resets the connection', async () => {
     await using proxy = await running({
       guest: async (peer) => {
         await peer.expect(Buffer.of(1))
@@ -214,7 +214,7 @@ describe('how a session ends', () => {
     expect(await client.closed()).toEqual(reasonOf('console_lost'))
   })
 
-  it('client_closed: the client closes; everything it held is free at once', async () => {
+  it('client_closed: the client closes, and its resources are released at once', async () => {
     const gone = Promise.withResolvers<void>()
     await using proxy = await running({ guest: (peer) => peer.closed().then(gone.resolve, gone.reject) })
     using client = await open(proxy.address)
@@ -224,7 +224,7 @@ describe('how a session ends', () => {
     await expect.poll(() => proxy.proxy.sessions()).toEqual([])
   })
 
-  it('client_lost: the client vanishes; everything it held is free at once', async () => {
+  it('client_lost: the client vanishes, and its resources are released at once', async () => {
     const gone = Promise.withResolvers<void>()
     await using proxy = await running({
       guest: (peer) => peer.closed().then(gone.resolve, gone.reject),
@@ -247,14 +247,14 @@ describe('how a session ends', () => {
     expect(client.pings).toBe(2)
   })
 
-  it('pings that are answered keep the session', async () => {
+  it('answered pings keep the session open', async () => {
     await using proxy = await running({ timing: { pingIntervalMs: 10 } })
     using client = await open(proxy.address)
     for (let i = 0; i < 10; i += 1) await within(once(client.ws, 'ping'), 5_000, () => `ping ${i} did not come`)
     expect(proxy.proxy.sessions()).toHaveLength(1)
   })
 
-  it('idle, time_limit', async () => {
+  it('idle and time_limit: the configured times pass', async () => {
     await using idle = await running({ timing: { idleTimeoutMs: 40 } })
     using one = await dial(idle.address)
     expect(await one.closed()).toEqual(reasonOf('idle'))
@@ -263,7 +263,7 @@ describe('how a session ends', () => {
     expect(await two.closed()).toEqual(reasonOf('time_limit'))
   })
 
-  it('protocol_error: text frames, in and after the handshake', async () => {
+  it('protocol_error: the client sends text frames during or after the handshake', async () => {
     await using proxy = await running()
     using early = await dial(proxy.address)
     early.ws.send('RFB 003.008\n')
@@ -273,20 +273,20 @@ describe('how a session ends', () => {
     expect(await late.closed()).toEqual(reasonOf('protocol_error'))
   })
 
-  it('protocol_error: a flood before the handshake is through', async () => {
+  it('protocol_error: the client floods the proxy during the handshake', async () => {
     await using proxy = await running()
     using client = await dial(proxy.address)
     client.ws.send(Buffer.alloc(5000))
     expect(await client.closed()).toEqual(reasonOf('protocol_error'))
   })
 
-  it('client_lost: a client that does not shake hands', async () => {
+  it('client_lost: the client does not perform the handshake', async () => {
     await using proxy = await running({ timing: { clientHandshakeMs: 50 } })
     using client = await dial(proxy.address)
     expect(await client.closed()).toEqual(reasonOf('client_lost'))
   })
 
-  it('message_too_big', async () => {
+  it('message_too_big: the client sends a message above the limit', async () => {
     await using proxy = await running()
     using client = await open(proxy.address)
     client.ws.send(Buffer.alloc(1024 * 1024 + 1))
@@ -294,7 +294,7 @@ describe('how a session ends', () => {
     expect(proxy.log.records('session ended')[0]).toMatchObject({ reason: 'message_too_big' })
   })
 
-  it('CVE-2026-48779 ws: fragments without end are refused', async () => {
+  it('CVE-2026-48779 ws: an endless fragmented message is refused', async () => {
     await using proxy = await running()
     using client = await open(proxy.address)
     for (let i = 0; i < 20_000; i += 1) client.ws.send(Buffer.of(1), { fin: false })
@@ -302,7 +302,7 @@ describe('how a session ends', () => {
     await expect.poll(() => proxy.proxy.sessions()).toEqual([])
   })
 
-  it('CVE-2023-3354 disconnect in handshake: a client cut at every byte leaves nothing behind', async () => {
+  it('CVE-2023-3354 disconnect in handshake: a client that disconnects after any byte leaves no session behind', async () => {
     await using proxy = await running()
     const frames = Buffer.concat([masked(Buffer.from('RFB 003.008\n')), masked(Buffer.of(1)), masked(Buffer.of(1))])
     for (let length = 0; length <= frames.length; length += 1) {
@@ -319,7 +319,7 @@ describe('how a session ends', () => {
 })
 
 describe('draining', () => {
-  it('is not ready, closes sessions with 1001, and listens no more', async () => {
+  it('reports not ready, closes sessions with 1001, and stops listening', async () => {
     const proxy = await running({ toml: '[admin]\nlisten = "127.0.0.1:0"' })
     using client = await open(proxy.address)
     const { address } = proxy
@@ -386,8 +386,8 @@ describe('draining', () => {
   })
 })
 
-describe('what is recorded', () => {
-  it('opens, ends and refusals, with instance, client, listener, duration and reason', async () => {
+describe('the log of sessions', () => {
+  it('has openings, ends and refusals with instance, client, listener, duration and reason', async () => {
     await using proxy = await running({ guest: async (peer) => peer.expect(Buffer.of(9)) })
     await upgrade(proxy.address, '/')
     using client = await open(proxy.address)
@@ -403,7 +403,7 @@ describe('what is recorded', () => {
     ])
   })
 
-  it('CVE-2015-9543 tokens in logs: none at the most verbose level, in no flow', async () => {
+  it('CVE-2015-9543 tokens in logs: contains no token at the most verbose level in any flow', async () => {
     await using proxy = await running({ guest: async (peer) => void (await peer.readToEnd()) })
     const secret = '5ec7e7-unknown-token-of-nobody'
     const headers = { Cookie: `token=${TOKEN}`, Referer: `http://h/?token=${TOKEN}`, Origin: `http://${proxy.address}` }
@@ -428,7 +428,7 @@ describe('what is recorded', () => {
     for (const text of [TOKEN, OTHER_TOKEN, secret, ADMIN_TOKEN]) expect(logged).not.toContain(text)
   })
 
-  it('CVE-2025-54289 secrets in listings: a session shows no token', async () => {
+  it('CVE-2025-54289 secrets in listings: the session list shows no token', async () => {
     await using proxy = await running()
     using _client = await open(proxy.address)
     const text = JSON.stringify(proxy.proxy.sessions())

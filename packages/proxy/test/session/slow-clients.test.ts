@@ -131,7 +131,7 @@ describe('clients that read nothing from a console that floods', { timeout: 180_
     for (const socket of sockets) socket.destroy()
   })
 
-  it('are no longer counted once their connections are gone', async () => {
+  it('no longer count once their connections are closed', async () => {
     await using flooding = await server(flood)
     const budget = new BufferBudget(BUDGET_MIB * MIB)
     const accepting = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false })

@@ -29,7 +29,7 @@ const OTHER_INSTANCE = '11111111-2222-4333-8444-555555555555'
 const { ok, permission_denied } = linkErrors
 
 describe('the .vv endpoint', () => {
-  it('gives a file that names port, ticket and nothing of the hypervisor', async () => {
+  it('serves a file with the port and a ticket, and nothing about the hypervisor', async () => {
     await using run = await runningSpice({ toml: 'public_host = "console.example"\npublic_port = 443' })
     const response = await run.file()
     expect(response.status).toBe(200)
@@ -53,7 +53,7 @@ describe('the .vv endpoint', () => {
     ])
   })
 
-  it('mints for each request, also at the second path, for as long as the token is valid', async () => {
+  it('creates a ticket for each request at either path while the token is valid', async () => {
     await using run = await runningSpice()
     const other = await fetch(`http://${run.proxy.listeners[0]!.address}/nova-console.vv?token=${TOKEN}`)
     const tickets = new Set([await run.ticket(), await run.ticket(), passwordOf(await other.text())])
@@ -62,7 +62,7 @@ describe('the .vv endpoint', () => {
     expect((await run.file()).status).toBe(404)
   })
 
-  it('mints nothing for HEAD, and asks nobody', async () => {
+  it('answers HEAD without creating a ticket or asking Nova', async () => {
     await using run = await runningSpice()
     const response = await run.file(TOKEN, { method: 'HEAD' })
     expect([response.status, await response.text()]).toEqual([200, ''])
@@ -74,9 +74,9 @@ describe('the .vv endpoint', () => {
   it.each([
     ['an unknown token', 'aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee', 404, 'is invalid or has expired'],
     ['no token', '', 404, 'is invalid or has expired'],
-    ['what is no token', '%3Cscript%3E', 404, 'is invalid or has expired'],
+    ['a malformed token', '%3Cscript%3E', 404, 'is invalid or has expired'],
     ['a token of another type', OTHER_TOKEN, 404, 'another console type'],
-  ])('answers %s with a page that says what to do', async (_name, token, status, words) => {
+  ])('answers a request with %s with a page that says what to do', async (_name, token, status, words) => {
     await using run = await runningSpice()
     const { instance_uuid, host, port } = run.nova.tokens.get(TOKEN)!
     run.nova.tokens.set(OTHER_TOKEN, { instance_uuid, host, port })
@@ -91,21 +91,21 @@ describe('the .vv endpoint', () => {
   })
 
   it.each([
-    ['refuses it', { script: { reply: 'error' } }, 502],
-    ['wants SASL', { script: { common: 0x0d } }, 502],
-    ['wants TLS, whose port is not known', { script: { reply: 'need_secured' } }, 502],
-    ['has no MINI_HEADER', { script: { common: 0x03 } }, 502],
-    ['speaks something else', { hypervisor: (peer: Peer) => peer.send(Buffer.from('RFB 003.008\n'.repeat(3))) }, 502],
+    ['refuses the link', { script: { reply: 'error' } }, 502],
+    ['requires SASL', { script: { common: 0x0d } }, 502],
+    ['requires TLS and its TLS port is unknown', { script: { reply: 'need_secured' } }, 502],
+    ['does not support MINI_HEADER', { script: { common: 0x03 } }, 502],
+    ['speaks another protocol', { hypervisor: (peer: Peer) => peer.send(Buffer.from('RFB 003.008\n'.repeat(3))) }, 502],
     ['closes at once', { hypervisor: async () => {} }, 502],
-    ['says nothing', { hypervisor: (peer: Peer) => peer.closed(), bounds: { probeTimeoutMs: 100 } }, 504],
-  ] as const)('tries the console first: where it %s there is a page', async (_name, options, status) => {
+    ['sends nothing', { hypervisor: (peer: Peer) => peer.closed(), bounds: { probeTimeoutMs: 100 } }, 504],
+  ] as const)('serves an error page when the hypervisor %s', async (_name, options, status) => {
     await using run = await runningSpice(options)
     const response = await run.file()
     expect(response.status).toBe(status)
     expect(await response.text()).toContain('The console did not open')
   })
 
-  it('says when the console cannot be reached, and when Nova does not answer', async () => {
+  it('reports an unreachable console, and a Nova that does not answer', async () => {
     await using run = await runningSpice()
     run.nova.tokens.set(TOKEN, { ...run.nova.tokens.get(TOKEN)!, port: 1 })
     expect((await run.file()).status).toBe(502)
@@ -113,7 +113,7 @@ describe('the .vv endpoint', () => {
     expect((await run.file()).status).toBe(503)
   })
 
-  it('takes connect info whose port is absent in the ways of Nova', async () => {
+  it('accepts connect info without a plaintext port in each form that Nova uses', async () => {
     await using run = await runningSpice()
     const console = run.nova.tokens.get(TOKEN)!
     for (const tls_port of [null, 0, -1]) {
@@ -124,7 +124,7 @@ describe('the .vv endpoint', () => {
     expect((await run.file()).status).toBe(502)
   })
 
-  it('is given once for a token that may be used once, if it was given at all', async () => {
+  it('serves one file for a single-use token, also after a failed request', async () => {
     await using run = await runningSpice({ toml: '[sessions]\nsingle_use = true' })
     const console = run.nova.tokens.get(TOKEN)!
     run.nova.tokens.set(TOKEN, { ...console, port: 1 })
@@ -135,7 +135,7 @@ describe('the .vv endpoint', () => {
     expect((await view(run, passwordOf(await first.text()))).result).toBe(ok)
   })
 
-  it('is limited by address, and says when to come again', async () => {
+  it('limits requests per client address and sends Retry-After', async () => {
     await using run = await runningSpice({ toml: 'files_per_minute = 2' })
     const began = performance.now()
     expect([(await run.file()).status, (await run.file('x')).status]).toEqual([200, 404])
@@ -148,7 +148,7 @@ describe('the .vv endpoint', () => {
     expect(run.nova.requests.filter(({ url }) => url.includes('os-console-auth-tokens'))).toHaveLength(2)
   })
 
-  it('counts a network of IPv6 as one address', async () => {
+  it('counts an IPv6 /64 as one address', async () => {
     const toml = 'files_per_minute = 2\n[origin]\ntrusted_proxies = ["127.0.0.1"]'
     await using run = await runningSpice({ toml })
     const from = async (address: string) => (await run.file(TOKEN, { headers: { 'X-Forwarded-For': address } })).status
@@ -158,7 +158,7 @@ describe('the .vv endpoint', () => {
     expect(statuses).toEqual([200, 200, 429, 200])
   })
 
-  it('unlimited sessions per token: gives one token so many files that are not used, and others theirs', async () => {
+  it('limits unused files per token without affecting other tokens', async () => {
     await using run = await runningSpice({ bounds: { maxTicketsPerToken: 2 } })
     const statuses = [await run.file(), await run.file(), await run.file(), await run.file(OTHER_TOKEN)]
     expect(statuses.map(({ status }) => status)).toEqual([200, 200, 429, 200])
@@ -167,14 +167,14 @@ describe('the .vv endpoint', () => {
     ])
   })
 
-  it('refuses plaintext where it is configured so, before anything is sent', async () => {
+  it('refuses plaintext before sending a byte if the configuration forbids it', async () => {
     await using run = await runningSpice({ toml: '[hypervisor.spice]\nallow_plaintext = false' })
     expect((await run.file()).status).toBe(502)
     expect(run.hypervisor.connections).toBe(0)
     expect(run.log.records('refused')[0]!.detail).toContain('allow_plaintext')
   })
 
-  it('answers no Upgrade', async () => {
+  it('refuses an Upgrade', async () => {
     await using run = await runningSpice()
     const headers = { connection: 'upgrade', upgrade: 'websocket' }
     const response = await fetch(`http://${run.proxy.listeners[0]!.address}/?token=${TOKEN}`, { headers }).catch(
@@ -186,7 +186,7 @@ describe('the .vv endpoint', () => {
 })
 
 describe('the leg to the hypervisor', () => {
-  it("carries the client's words, without SASL, and an empty ticket", async () => {
+  it("sends the client's capabilities without SASL, and an empty ticket", async () => {
     const links: ServedLink[] = []
     const channel = noting((link) => links.push(link))
     await using run = await runningSpice({ script: { channel } })
@@ -200,7 +200,7 @@ describe('the leg to the hypervisor', () => {
     ])
   })
 
-  it('carries the configured ticket', async () => {
+  it('sends the configured password as its ticket', async () => {
     const passwords: (string | undefined)[] = []
     const channel = noting(({ password }) => passwords.push(password))
     await using run = await runningSpice({ script: { channel }, toml: '[hypervisor.spice]\npassword = "qemu-ticket"' })
@@ -212,7 +212,7 @@ describe('the leg to the hypervisor', () => {
   it.each([
     ['a further channel ends that channel', 'usbredir', 101],
     ['main ends the session', 'main', 107],
-  ] as const)('that takes no input on %s', async (_name, name, type) => {
+  ] as const)('that reads no input on %s', async (_name, name, type) => {
     const channel = async (peer: Peer, link: ServedLink) => {
       if (link.channelType === channelTypes[name]) peer.socket.pause()
       await asQemu(peer, link)
@@ -236,15 +236,18 @@ describe('the leg to the hypervisor', () => {
   it.each([
     ['refuses the ticket', { result: 'permission_denied' }, 'hypervisor.spice.password'],
     ['has no such channel', { result: 'channel_not_available' }, 'channel_not_available'],
-  ] as const)("that %s closes the viewer's without a result", async (_name, script, detail) => {
-    await using run = await runningSpice({ script })
-    const { result } = await view(run, await run.ticket())
-    expect(result).toBe(CLOSED)
-    expect(run.log.records('refused').at(-1)!.detail).toContain(detail)
-    expect(run.proxy.sessions()).toEqual([])
-  })
+  ] as const)(
+    "closes the viewer's connection without a result when the hypervisor %s",
+    async (_name, script, detail) => {
+      await using run = await runningSpice({ script })
+      const { result } = await view(run, await run.ticket())
+      expect(result).toBe(CLOSED)
+      expect(run.log.records('refused').at(-1)!.detail).toContain(detail)
+      expect(run.proxy.sessions()).toEqual([])
+    },
+  )
 
-  it("CVE-2023-3354 disconnect in handshake: may be cut after every byte, on the hypervisor's side", async () => {
+  it('CVE-2023-3354 disconnect in handshake: survives a hypervisor that disconnects after any byte', async () => {
     using keys = await createTicketKeys(() => {})
     let cut = Number.POSITIVE_INFINITY
     const play = async (peer: Peer) => {
@@ -281,7 +284,7 @@ describe('the guest behind the port', () => {
   }
   const enforce = '[hypervisor]\nidentity = "enforce"'
 
-  it('CVE-2013-0335: ends the session before its channels are listed, when it is another one', async () => {
+  it('CVE-2013-0335: ends the session before CHANNELS_LIST when the guest is another instance', async () => {
     await using run = await runningSpice({ script: foreign, toml: enforce })
     const ticket = await run.ticket()
     const { peer } = await view(run, ticket)
@@ -293,13 +296,13 @@ describe('the guest behind the port', () => {
     expect((await view(run, ticket, { name: 'display', connectionId: CONNECTION_ID })).result).toBe(permission_denied)
   })
 
-  it('ends it too when it tells no UUID', async () => {
+  it('ends the session when the guest sends no UUID', async () => {
     await using run = await runningSpice({ script: nameless, toml: enforce })
     const { peer } = await view(run, await run.ticket())
     expect(await peer.readToEnd()).toEqual(INIT)
   })
 
-  it('admits no further channel before it is known', async () => {
+  it('refuses further channels until the guest is identified', async () => {
     const slow = {
       channel: async (peer: Peer, { channelType }: ServedLink) => {
         if (channelType === 1) await peer.send(INIT)
@@ -317,7 +320,7 @@ describe('the guest behind the port', () => {
     ['warn', nameless, 'the hypervisor sent no UUID of the guest'],
     ['off', foreign, undefined],
     ['off', nameless, undefined],
-  ] as const)('with identity = %s lets the session go on', async (identity, script, line) => {
+  ] as const)('lets the session of another guest continue with identity = %s', async (identity, script, line) => {
     await using run = await runningSpice({ script, toml: `[hypervisor]\nidentity = "${identity}"` })
     const { peer } = await view(run, await run.ticket())
     await peer.expect(INIT)
@@ -327,7 +330,7 @@ describe('the guest behind the port', () => {
     peer.destroy()
   })
 
-  it('keeps name and UUID from a client that did not ask for them', async () => {
+  it('drops name and UUID for a client that did not request them', async () => {
     await using run = await runningSpice({ toml: enforce })
     const { peer } = await view(run, await run.ticket(), { channel: [0x04] })
     await peer.expect(Buffer.concat([INIT, CHANNELS]))
@@ -343,7 +346,7 @@ describe('messages of the viewer', () => {
     },
   }
 
-  it('reach the hypervisor when they are listed', async () => {
+  it('reach the hypervisor when the policy lists them', async () => {
     const seen = Promise.withResolvers<Buffer>()
     const channel = async (peer: Peer, link: ServedLink) => {
       if (link.channelType === 1) return asQemu(peer, link)
@@ -364,26 +367,31 @@ describe('messages of the viewer', () => {
     ['inputs', message(5), 'this message is allowed only during a live migration'],
     ['inputs', message(115), 'clients never send this message'],
     ['usbredir', hex('6500 f0ffffff'), 'a body of 4294967280 bytes'],
-  ] as const)('end %s when they are not, and never arrive', async (name, bytes, why) => {
-    const arrived: Buffer[] = []
-    const channel = async (peer: Peer, link: ServedLink) => {
-      if (link.channelType === 1) return asQemu(peer, link)
-      arrived.push(await peer.readToEnd())
-    }
-    await using run = await runningSpice({ script: { channel } })
-    const ticket = await run.ticket()
-    const main = await view(run, ticket)
-    await main.peer.expect(Buffer.concat([INIT, NAME, uuidMessage(INSTANCE), CHANNELS]))
-    const { peer } = await view(run, ticket, { name, connectionId: CONNECTION_ID })
-    await peer.send(bytes)
-    await peer.closed()
-    await expect.poll(() => arrived).toEqual([Buffer.alloc(0)])
-    expect(run.log.records('message violates the policy')).toMatchObject([{ channel: `${name}:0`, policy: 'enforce' }])
-    expect(run.log.records('message violates the policy')[0]!.why).toContain(why)
-    expect(run.proxy.sessions()).toHaveLength(1)
-  })
+  ] as const)(
+    'end channel %s before they reach the hypervisor when the policy does not list them',
+    async (name, bytes, why) => {
+      const arrived: Buffer[] = []
+      const channel = async (peer: Peer, link: ServedLink) => {
+        if (link.channelType === 1) return asQemu(peer, link)
+        arrived.push(await peer.readToEnd())
+      }
+      await using run = await runningSpice({ script: { channel } })
+      const ticket = await run.ticket()
+      const main = await view(run, ticket)
+      await main.peer.expect(Buffer.concat([INIT, NAME, uuidMessage(INSTANCE), CHANNELS]))
+      const { peer } = await view(run, ticket, { name, connectionId: CONNECTION_ID })
+      await peer.send(bytes)
+      await peer.closed()
+      await expect.poll(() => arrived).toEqual([Buffer.alloc(0)])
+      expect(run.log.records('message violates the policy')).toMatchObject([
+        { channel: `${name}:0`, policy: 'enforce' },
+      ])
+      expect(run.log.records('message violates the policy')[0]!.why).toContain(why)
+      expect(run.proxy.sessions()).toHaveLength(1)
+    },
+  )
 
-  it('end the session when main sends what only a migration has', async () => {
+  it('end the session when main sends a migration message without a migration', async () => {
     await using run = await runningSpice()
     const { peer } = await view(run, await run.ticket())
     await peer.expect(INIT)
@@ -391,7 +399,7 @@ describe('messages of the viewer', () => {
     await expect.poll(() => run.log.records('session ended')).toMatchObject([{ reason: 'protocol_error' }])
   })
 
-  it('are only reported with policy = "watch"', async () => {
+  it('are only logged with policy = "watch"', async () => {
     await using run = await runningSpice({ script: echo, toml: 'policy = "watch"' })
     const ticket = await run.ticket()
     const main = await view(run, ticket)
@@ -446,7 +454,7 @@ describe('a live migration', () => {
   }
   const allowed = 'public_host = "console.example"\nmigration_hosts = ["127.0.0.0/8"]'
 
-  it('leads the viewer to the proxy, and the proxy to the target', async () => {
+  it('sends the viewer to the proxy, and the proxy to the target', async () => {
     await using hosts = await twoHosts(allowed)
     const { run, ticket, viewer, source, target, links, publicPort } = hosts
     await source.send(seamless('127.0.0.1', target.port))
@@ -478,7 +486,7 @@ describe('a live migration', () => {
     expect(run.log.records('session ended')).toHaveLength(1)
   })
 
-  it('is followed by one main channel, also of those that come at once', async () => {
+  it('opens only one main channel to the target, also for simultaneous attempts', async () => {
     const gate = Promise.withResolvers<void>()
     await using hosts = await twoHosts(allowed, () => gate.promise)
     const { run, ticket, viewer, source, target } = hosts
@@ -493,7 +501,7 @@ describe('a live migration', () => {
     expect(target.connections).toBe(1)
   })
 
-  it('lets messages of a migration pass only from its first sign on', async () => {
+  it('allows migration messages only after the hypervisor has sent one', async () => {
     await using hosts = await twoHosts(allowed)
     await hosts.source.send(seamless('127.0.0.1', hosts.target.port))
     await read(hosts.viewer)
@@ -501,7 +509,7 @@ describe('a live migration', () => {
     await hosts.source.expect(message(111))
   })
 
-  it('that is called off leaves the session where it is', async () => {
+  it('keeps the session at its host when it is cancelled', async () => {
     await using hosts = await twoHosts(allowed)
     const { run, ticket, viewer, source, target } = hosts
     await source.send(seamless('127.0.0.1', target.port))
@@ -514,7 +522,7 @@ describe('a live migration', () => {
   })
 
   it.each(['take_over', 'refuse'])(
-    'by switching hosts begins a session there, also when it is called off afterwards, with in_use = %s',
+    'opens a session at the new host after SWITCH_HOST, also when cancelled afterwards, with in_use = %s',
     async (in_use) => {
       await using hosts = await twoHosts(`in_use = "${in_use}"\n${allowed}`)
       const { run, ticket, viewer, source, target, links } = hosts
@@ -531,9 +539,9 @@ describe('a live migration', () => {
 
   it.each([
     ['a host that is not listed', 'migration_hosts = ["10.0.0.0/8", "compute-2"]', '127.0.0.1'],
-    ['any host, where none is listed', '', '127.0.0.1'],
-    ['a name, where only addresses are listed', 'migration_hosts = ["127.0.0.0/8"]', 'localhost'],
-  ])('to %s is kept from the viewer, and never dialled', async (_name, toml, host) => {
+    ['any host, if none is listed', '', '127.0.0.1'],
+    ['a name, if only addresses are listed', 'migration_hosts = ["127.0.0.0/8"]', 'localhost'],
+  ])('to %s is not forwarded to the viewer, and its target is never dialled', async (_name, toml, host) => {
     await using hosts = await twoHosts(toml)
     const { run, ticket, viewer, source, target } = hosts
     await source.send(Buffer.concat([seamless(host, target.port), switchHost(host, target.port), message(2000)]))
@@ -543,7 +551,7 @@ describe('a live migration', () => {
     expect(run.log.text()).toContain('live migration')
   })
 
-  it('is not offered to the hypervisor where none is allowed', async () => {
+  it('is not among the capabilities for the hypervisor if no host is allowed', async () => {
     const words: number[][] = []
     const channel = noting((link) => words.push([...link.channel]))
     for (const toml of ['', allowed]) {
@@ -561,8 +569,8 @@ describe('CVE-2023-43826 hostile server: a hypervisor', () => {
     ['a list of 2³²−1 channels', message(104, hex('ffffffff 0100'))],
     ['a UUID of 3 bytes', message(114, hex('010203'))],
     ['a name that is longer than its message', message(113, hex('ffffff7f 41'))],
-    ['a migration to a host outside of the message', message(116, Buffer.alloc(24, 0xff))],
-  ])('that sends %s ends the session', async (_name, bytes) => {
+    ['a migration target outside the message', message(116, Buffer.alloc(24, 0xff))],
+  ])('ends the session by sending %s', async (_name, bytes) => {
     const channel = async (peer: Peer) => {
       await peer.send(bytes)
       await peer.closed({ timeoutMs: 60_000 })
@@ -591,7 +599,7 @@ describe('subjects, hosts and rates', () => {
     expect(subjectMatches(wanted, subject)).toBe(matches)
   })
 
-  it('knows hosts by name, address and network', () => {
+  it('the list of migration hosts matches names, addresses and networks', () => {
     const hosts = allowedHosts(['Compute-2.example', '10.0.0.0/8', 'fd00::1'])
     expect(['compute-2.example', 'compute-2.example.', '10.1.2.3', 'fd00::1'].every((host) => hosts.has(host))).toBe(
       true,
@@ -601,7 +609,7 @@ describe('subjects, hosts and rates', () => {
     ).toBe(false)
   })
 
-  it('counts requests of each address, and refills', () => {
+  it('the rate limit counts requests per address, and refills', () => {
     let now = 0
     const limit = new RateLimit({ perMinute: 2, now: () => now })
     expect([limit.take('a'), limit.take('a'), limit.take('a'), limit.take('b')]).toEqual([

@@ -37,18 +37,18 @@ describe('a link message', () => {
   it.each([
     ['main', MAIN, main],
     ['a second usbredir', USBREDIR, usbredir],
-  ])('of %s is parsed and built as captured', (_name, bytes, message) => {
+  ])('of %s is parsed and built byte for byte as captured', (_name, bytes, message) => {
     expect(parseClientHeader(bytes.subarray(0, HEADER_BYTES))).toBe(bytes.length - HEADER_BYTES)
     expect(parse(bytes)).toEqual(message)
     expect(buildLinkMessage(message)).toEqual(bytes)
   })
 
-  it('keeps every word of capabilities', () => {
+  it('keeps every capability word when it is parsed and built', () => {
     const many = { ...main, common: [0xffffffff, 2], channel: [3, 4, 0x80000000] }
     expect(parse(buildLinkMessage(many))).toEqual(many)
   })
 
-  it('arrives whole though each byte comes alone, and leaves what follows in the stream', async () => {
+  it('is read from single bytes, and leaves the bytes after it in the stream', async () => {
     const [near, far] = duplexPair()
     const reader = new SocketReader(byteByByte(near))
     far.write(Buffer.concat([MAIN, hex('01000000')]))
@@ -57,7 +57,7 @@ describe('a link message', () => {
     expect(await reader.read(4)).toEqual(hex('01000000'))
   })
 
-  it.each(Array.from(MAIN.keys()))('that ends after %i bytes is an end, not a message', async (length) => {
+  it.each(Array.from(MAIN.keys()))('that ends after %i bytes is reported as a closed connection', async (length) => {
     const [near, far] = duplexPair()
     const reader = new SocketReader(near)
     far.end(MAIN.subarray(0, length))
@@ -65,9 +65,12 @@ describe('a link message', () => {
     await expect(read()).rejects.toBeInstanceOf(SocketEnded)
   })
 
-  it.each(Array.from({ length: 26 }, (_, i) => i))('with a body of only %i bytes is invalid data', (length) => {
-    expect(faultOf(() => parseLinkMessage(MAIN.subarray(HEADER_BYTES, HEADER_BYTES + length)))).toBe('invalid_data')
-  })
+  it.each(Array.from({ length: 26 }, (_, i) => i))(
+    'with a body of only %i bytes is refused as invalid data',
+    (length) => {
+      expect(faultOf(() => parseLinkMessage(MAIN.subarray(HEADER_BYTES, HEADER_BYTES + length)))).toBe('invalid_data')
+    },
+  )
 
   it.each([
     ['another magic', 0, hex('52454452'), 'invalid_magic'],
@@ -75,13 +78,13 @@ describe('a link message', () => {
     ['a size below 18', 12, hex('11000000'), 'invalid_data'],
     ['a size above 4096', 12, hex('01100000'), 'invalid_data'],
     ['a size of 2³²−1', 12, hex('ffffffff'), 'invalid_data'],
-  ] as const)('with %s is answered so', (_name, at, bytes, answer) => {
+  ] as const)('with %s is refused with the matching link error', (_name, at, bytes, answer) => {
     const header = Buffer.from(MAIN.subarray(0, HEADER_BYTES))
     bytes.copy(header, at)
     expect(faultOf(() => parseClientHeader(header))).toBe(answer)
   })
 
-  it('with another minor version is taken, as spice-server does', () => {
+  it('with another minor version is accepted, as by spice-server', () => {
     const header = Buffer.from(MAIN.subarray(0, HEADER_BYTES))
     header.writeUInt32LE(99, 8)
     expect(parseClientHeader(header)).toBe(26)
@@ -89,19 +92,19 @@ describe('a link message', () => {
 
   it.each([
     ['33 common words', 6, 33],
-    ['2³²−1 channel words, which times four is none', 10, 0xffffffff],
-    ['2³⁰ words, which times four wrap to none', 10, 0x40000000],
-    ['one word more than there is', 10, 2],
-    ['capabilities inside of the fixed part', 14, 17],
+    ['2³²−1 channel words, whose size overflows', 10, 0xffffffff],
+    ['2³⁰ words, whose size overflows to 0', 10, 0x40000000],
+    ['one word more than the body contains', 10, 2],
+    ['capabilities inside the fixed part', 14, 17],
     ['capabilities behind the end', 14, 27],
     ['an offset of 2³²−1', 14, 0xffffffff],
-  ])('with %s is invalid data', (_name, at, value) => {
+  ])('with %s is refused as invalid data', (_name, at, value) => {
     const body = Buffer.from(MAIN.subarray(HEADER_BYTES))
     body.writeUInt32LE(value, at)
     expect(faultOf(() => parseLinkMessage(body))).toBe('invalid_data')
   })
 
-  it('CVE-2023-30575 length mis-count: is parsed or refused, whatever the bytes', () => {
+  it('CVE-2023-30575 length mis-count: is parsed or refused for arbitrary bytes', () => {
     const body = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes))
     const bent = fc.tuple(fc.nat(25), fc.nat(255)).map(([at, byte]) => {
       const bytes = Buffer.from(MAIN.subarray(HEADER_BYTES))
@@ -130,7 +133,7 @@ describe('a link reply', () => {
   ])
   const accepted = { publicKey, common: [0x0b], channel: [0x0f] }
 
-  it('has the length, offsets and words of the captured one', () => {
+  it('is built with the length, offsets and words of the captured one', () => {
     const bytes = buildLinkReply(accepted)
     expect(bytes.length).toBe(202)
     expect(bytes.subarray(0, 20)).toEqual(hex('52454451 02000000 02000000 ba000000 00000000'))
@@ -139,18 +142,18 @@ describe('a link reply', () => {
     expect(parseLinkReply(bytes.subarray(HEADER_BYTES))).toEqual({ error: 0, ...accepted })
   })
 
-  it('without words of the channel has none, not a zero', () => {
+  it('without channel capabilities has no word for them', () => {
     const bytes = buildLinkReply({ ...accepted, channel: [] })
     expect(bytes.subarray(182)).toEqual(hex('01000000 00000000 b2000000 0b000000'))
   })
 
-  it('of an error is zero but for the error', () => {
+  it('with an error is zero in all other fields', () => {
     const bytes = buildLinkErrorReply('permission_denied')
     expect(bytes).toEqual(Buffer.concat([hex('52454451 02000000 02000000 b2000000 07000000'), Buffer.alloc(174)]))
     expect(parseLinkReply(bytes.subarray(HEADER_BYTES)).error).toBe(linkErrors.permission_denied)
   })
 
-  it.each(Array.from({ length: 186 }, (_, i) => i))('cut to %i bytes is invalid data', (length) => {
+  it.each(Array.from({ length: 186 }, (_, i) => i))('that is cut to %i bytes is refused as invalid data', (length) => {
     const body = buildLinkReply(accepted).subarray(HEADER_BYTES, HEADER_BYTES + length)
     expect(faultOf(() => parseLinkReply(body))).toBe('invalid_data')
   })
@@ -158,7 +161,7 @@ describe('a link reply', () => {
   it.each([
     ['177 bytes', 177],
     ['4097 bytes', 4097],
-  ])('of %s is refused by its header', (_name, size) => {
+  ])('with a body of %s is refused by its header', (_name, size) => {
     const header = Buffer.from(buildLinkReply(accepted).subarray(0, HEADER_BYTES))
     header.writeUInt32LE(size, 12)
     expect(faultOf(() => parseServerHeader(header))).toBe('invalid_data')

@@ -35,9 +35,9 @@ describe('a link', () => {
     ['a size of 17', (link: Buffer) => link.writeUInt32LE(17, 12), 'invalid_data'],
     ['a size of 2³²−1', (link: Buffer) => link.writeUInt32LE(0xffffffff, 12), 'invalid_data'],
     ['2³⁰ words', (link: Buffer) => link.writeUInt32LE(2 ** 30, 22), 'invalid_data'],
-    ['a channel type that is none', (link: Buffer) => link.writeUInt8(99, 20), 'channel_not_available'],
+    ['an unknown channel type', (link: Buffer) => link.writeUInt8(99, 20), 'channel_not_available'],
     ['a tunnel', (link: Buffer) => link.writeUInt8(7, 20), 'channel_not_available'],
-  ] as const)('with %s hears so and is closed', async (_name, bend, answer) => {
+  ] as const)('with %s is answered with a link error and closed', async (_name, bend, answer) => {
     await using run = await runningSpice()
     using peer = await run.connect()
     const link = linkOf()
@@ -47,7 +47,7 @@ describe('a link', () => {
     await peer.closed()
   })
 
-  it('with another mechanism than a ticket hears of invalid data', async () => {
+  it('with another mechanism than a ticket is answered with "invalid data"', async () => {
     await using run = await runningSpice()
     const ticket = await run.ticket()
     using peer = await run.connect()
@@ -56,14 +56,14 @@ describe('a link', () => {
     expect((await readReply(peer)).error).toBe(linkErrors.invalid_data)
   })
 
-  it('that is HTTP hears of it in HTTP', async () => {
+  it('that is an HTTP request is answered with HTTP 400', async () => {
     await using run = await runningSpice()
     using peer = await run.connect()
     await peer.send(Buffer.from('GET / HTTP/1.1\r\n\r\n'))
     expect((await peer.readToEnd()).toString()).toMatch(/^HTTP\/1\.1 400 /)
   })
 
-  it('takes a ticket without a mechanism from a client that selects none, and frames with 18 bytes', async () => {
+  it('without AUTH_SELECTION and MINI_HEADER sends its ticket at once and uses 18-byte headers', async () => {
     await using run = await runningSpice()
     const ticket = await run.ticket()
     using peer = await run.connect()
@@ -74,7 +74,7 @@ describe('a link', () => {
     await peer.expect('00000000')
   })
 
-  it('is dropped when nothing comes for too long, wherever it stands', async () => {
+  it('is dropped when the client is silent for too long, at every step', async () => {
     await using run = await runningSpice({ bounds: { handshakeTimeoutMs: 300 } })
     const starts = [Buffer.alloc(0), linkOf().subarray(0, 3), linkOf().subarray(0, 20), linkOf()]
     for (const bytes of starts) {
@@ -84,7 +84,7 @@ describe('a link', () => {
     }
   })
 
-  it('is dropped beyond those of one address that wait', async () => {
+  it('is dropped beyond the limit of waiting connections per address', async () => {
     await using run = await runningSpice({ bounds: { maxWaitingPerClient: 2 } })
     using first = await run.connect()
     using second = await run.connect()
@@ -99,7 +99,7 @@ describe('a link', () => {
     await expect.poll(async () => (await tryLink(run)) !== undefined).toBe(true)
   })
 
-  it('is dropped beyond all that wait, while each of them has sent something', async () => {
+  it('is dropped beyond the limit of waiting connections while each of them has just sent something', async () => {
     await using run = await runningSpice({ bounds: { maxWaiting: 2, displacedAfterMs: Infinity } })
     const waiting = [await run.connect(), await run.connect()]
     for (const peer of waiting) {
@@ -112,7 +112,7 @@ describe('a link', () => {
     waiting[1]!.destroy()
   })
 
-  it('displaces the oldest that waits where each has sent something, and that one has for long', async () => {
+  it('replaces the oldest waiting connection once that has waited too long after its first bytes', async () => {
     await using run = await runningSpice({ bounds: { maxWaiting: 2, displacedAfterMs: 0 } })
     const waiting = [await run.connect(), await run.connect()]
     for (const peer of waiting) {
@@ -124,7 +124,7 @@ describe('a link', () => {
     waiting[1]!.destroy()
   })
 
-  it("CVE-2023-3354 disconnect in handshake: may be cut after every byte, on the client's side", async () => {
+  it('CVE-2023-3354 disconnect in handshake: survives a client that disconnects after any byte', async () => {
     await using run = await runningSpice()
     const ticket = await run.ticket()
     const start = linkOf()
@@ -143,8 +143,8 @@ describe('a link', () => {
   })
 })
 
-describe('a balancer in front', () => {
-  it('says with a PROXY header whose link it is', async () => {
+describe('a load balancer in front of the SPICE port', () => {
+  it("sends the client's address in a PROXY header", async () => {
     const toml = 'proxy_protocol = true\n[origin]\ntrusted_proxies = ["127.0.0.1"]'
     await using run = await runningSpice({ toml })
     const ticket = await run.ticket()
@@ -160,7 +160,7 @@ describe('a balancer in front', () => {
 })
 
 describe('a ticket', () => {
-  it('opens main, which then hears the hypervisor', async () => {
+  it("opens main and relays the hypervisor's messages", async () => {
     await using run = await runningSpice()
     const { peer, result } = await view(run, await run.ticket())
     expect(result).toBe(ok)
@@ -177,7 +177,7 @@ describe('a ticket', () => {
     ['is empty', async () => ''],
     ['is too long', async () => 'x'.repeat(61)],
     ['has the wrong case', async (run: SpiceRun) => swapCase(await run.ticket())],
-  ])('that %s gives "permission denied"', async (_name, ticket) => {
+  ])('that %s is answered with "permission denied"', async (_name, ticket) => {
     await using run = await runningSpice()
     const { peer, result } = await view(run, await ticket(run))
     expect(result).toBe(permission_denied)
@@ -185,7 +185,7 @@ describe('a ticket', () => {
     expect(run.log.records('session opened')).toEqual([])
   })
 
-  it('under no key of the proxy gives the same', async () => {
+  it('that is encrypted with another key is answered with "permission denied"', async () => {
     await using run = await runningSpice()
     using peer = await run.connect()
     await peer.send(linkOf())
@@ -194,7 +194,7 @@ describe('a ticket', () => {
     await peer.expect('07000000')
   })
 
-  it('that is unknown is answered later than one that is right', async () => {
+  it('that is unknown is answered later than a valid one', async () => {
     await using run = await runningSpice({ bounds: { wrongTicketDelayMs: 60_000, handshakeTimeoutMs: 60_000 } })
     const ticket = await run.ticket()
     using guessing = await run.connect()
@@ -209,14 +209,14 @@ describe('a ticket', () => {
     peer.destroy()
   })
 
-  it('is refused when its time to be used first is over', async () => {
+  it('is refused after its first-use window', async () => {
     await using run = await runningSpice({ toml: 'first_use_seconds = 1' })
     const ticket = await run.ticket()
     await new Promise((resolve) => setTimeout(resolve, 1100))
     expect((await view(run, ticket)).result).toBe(permission_denied)
   })
 
-  it('opens its session again within the grace time, and not when there is none', async () => {
+  it('opens its session again within the grace period, and not without one', async () => {
     for (const [toml, result] of [
       ['', ok],
       ['reconnect_grace_seconds = 0', permission_denied],
@@ -233,7 +233,7 @@ describe('a ticket', () => {
     }
   })
 
-  it('opens its session anew while it is open, and ends the old one', async () => {
+  it('opens a new session while its earlier one is open, and ends that', async () => {
     await using run = await runningSpice()
     const ticket = await run.ticket()
     const first = await view(run, ticket)
@@ -245,7 +245,7 @@ describe('a ticket', () => {
     expect(run.proxy.sessions()).toHaveLength(1)
   })
 
-  it('is in no log, file names and refusals included', async () => {
+  it('never appears in the log, in file names or in refusals', async () => {
     await using run = await runningSpice()
     const ticket = await run.ticket()
     const { peer } = await view(run, ticket)
@@ -259,7 +259,7 @@ describe('a ticket', () => {
 })
 
 describe('a further channel', () => {
-  it('joins with the id of the session, and ends with its main channel', async () => {
+  it("joins with the session's id, and closes with the main channel", async () => {
     await using run = await runningSpice()
     const ticket = await run.ticket()
     const main = await view(run, ticket)
@@ -279,7 +279,7 @@ describe('a further channel', () => {
   it.each([
     ['before main is open', false, CONNECTION_ID],
     ['with a guessed id', true, 12345],
-    ['with no id', true, 0],
+    ['without an id', true, 0],
   ])('is refused %s', async (_name, open, connectionId) => {
     await using run = await runningSpice()
     const ticket = await run.ticket()
@@ -296,7 +296,7 @@ describe('a further channel', () => {
     expect(result).toBe(permission_denied)
   })
 
-  it('is refused a second time', async () => {
+  it('is refused when it is already open', async () => {
     await using run = await runningSpice()
     const ticket = await run.ticket()
     await (await view(run, ticket)).peer.expect(GREETING)
@@ -305,7 +305,7 @@ describe('a further channel', () => {
     expect((await view(run, ticket, link)).result).toBe(permission_denied)
   })
 
-  it('is refused a second time while the first one is on its way', async () => {
+  it('is refused while the same channel is opening', async () => {
     const { gate, hypervisor } = await slowSideChannels()
     await using run = await runningSpice({ hypervisor })
     const ticket = await run.ticket()
@@ -320,7 +320,7 @@ describe('a further channel', () => {
     expect(run.hypervisor.connections).toBe(before + 1)
   })
 
-  it('is refused beyond the most of a session, those on their way included, until one is closed', async () => {
+  it('is refused beyond the maximum per session, counting opening ones, until one is closed', async () => {
     const { gate, hypervisor } = await slowSideChannels()
     await using run = await runningSpice({ hypervisor, bounds: { maxChannels: 3 } })
     const ticket = await run.ticket()
@@ -338,7 +338,7 @@ describe('a further channel', () => {
     await expect.poll(async () => (await usb(2)).result).toBe(ok)
   })
 
-  it('whose hypervisor refuses it leaves its slot', async () => {
+  it('releases its slot when the hypervisor refuses it', async () => {
     using keys = await createTicketKeys(() => {})
     let refusing = false
     const hypervisor = async (peer: Peer) => (refusing ? undefined : serveLink(peer, keys.current, {}))
@@ -367,7 +367,7 @@ describe('a further channel', () => {
     return { gate, hypervisor }
   }
 
-  it('that is hidden is neither listed nor admitted', async () => {
+  it('is neither listed nor admitted when it is hidden', async () => {
     await using run = await runningSpice({ toml: 'hidden_channels = ["usbredir"]' })
     const ticket = await run.ticket()
     const main = await view(run, ticket)
@@ -378,8 +378,8 @@ describe('a further channel', () => {
   })
 })
 
-describe('a machine that somebody else opens', () => {
-  it('is taken over, and the log names both', async () => {
+describe('a console that a second user opens', () => {
+  it('is taken over, and the log names both users', async () => {
     await using run = await runningSpice()
     const [mine, theirs] = [await run.ticket(), await run.ticket(OTHER_TOKEN)]
     const first = await view(run, mine)
@@ -396,7 +396,7 @@ describe('a machine that somebody else opens', () => {
     expect((await view(run, mine)).result).toBe(permission_denied)
   })
 
-  it('is refused where it is in use, at the file and at the link', async () => {
+  it('is refused with in_use = "refuse", at the file and at the link', async () => {
     await using run = await runningSpice({ toml: 'in_use = "refuse"' })
     const [mine, theirs] = [await run.ticket(), await run.ticket(OTHER_TOKEN)]
     const first = await view(run, mine)
@@ -409,7 +409,7 @@ describe('a machine that somebody else opens', () => {
     expect(run.log.records('console in use')).toHaveLength(1)
   })
 
-  it('is free again where it was in use, after its session', async () => {
+  it('is available again after its session with in_use = "refuse"', async () => {
     await using run = await runningSpice({ toml: 'in_use = "refuse"' })
     const [mine, theirs] = [await run.ticket(), await run.ticket(OTHER_TOKEN)]
     const first = await view(run, mine)
@@ -419,7 +419,7 @@ describe('a machine that somebody else opens', () => {
     expect((await view(run, theirs)).result).toBe(ok)
   })
 
-  it.each(['take_over', 'refuse'])('is not in use for its own ticket, with in_use = %s', async (in_use) => {
+  it.each(['take_over', 'refuse'])('does not count as in use for its own ticket, with in_use = %s', async (in_use) => {
     await using run = await runningSpice({ toml: `in_use = "${in_use}"` })
     const ticket = await run.ticket()
     const first = await view(run, ticket)
@@ -433,7 +433,7 @@ describe('a machine that somebody else opens', () => {
     expect(run.proxy.sessions()).toHaveLength(1)
   })
 
-  it('stays with the first one when no limit has a slot for the second', async () => {
+  it('stays with the first user when a limit refuses the second', async () => {
     await using run = await runningSpice({ toml: '[sessions]\nmax_per_token = 1' })
     const console = run.nova.tokens.get(TOKEN)!
     const victim = await view(run, await run.ticket())
@@ -449,8 +449,8 @@ describe('a machine that somebody else opens', () => {
   })
 })
 
-describe('limits and stopping', () => {
-  it('close the link without a result when there are too many sessions', async () => {
+describe('limits and the stop of native sessions', () => {
+  it('too many sessions close the link without a result', async () => {
     await using run = await runningSpice({
       toml: '[sessions]\nmax_total = 1',
       script: { channel: (p, l) => asQemu(p, l) },
@@ -466,7 +466,7 @@ describe('limits and stopping', () => {
     expect(run.log.records('refused').at(-1)).toMatchObject({ refusal: 'too_many' })
   })
 
-  it('give the slot of a session to the one that takes it over', async () => {
+  it('a takeover reuses the slot of the earlier session', async () => {
     await using run = await runningSpice({ toml: '[sessions]\nmax_total = 1' })
     const ticket = await run.ticket()
     const first = await view(run, ticket)
@@ -477,7 +477,7 @@ describe('limits and stopping', () => {
     expect([first.result, again.result, other.result]).toEqual([ok, ok, ok])
   })
 
-  it('CVE-2017-15268 slow reader: end the session of a viewer that reads nothing, which costs under 16 MB', async () => {
+  it('CVE-2017-15268 slow reader: a viewer that reads nothing costs under 16 MB, and its session ends', async () => {
     const total = 512 * 1024 * 1024
     let sent = 0
     const flood = async (peer: Peer) => {
@@ -505,7 +505,7 @@ describe('limits and stopping', () => {
     expect(sent).toBeLessThan(total)
   })
 
-  it('end every session when the proxy stops', async () => {
+  it('a stop of the proxy ends every session', async () => {
     await using run = await runningSpice()
     const { peer } = await view(run, await run.ticket())
     await peer.expect(GREETING)
@@ -514,7 +514,7 @@ describe('limits and stopping', () => {
     expect(run.log.records('session ended')).toMatchObject([{ reason: 'draining' }])
   })
 
-  it('end a session at its greatest length, and one without input', async () => {
+  it('a session ends at its maximum duration, and without input', async () => {
     for (const [timing, reason] of [
       [{ maxSessionMs: 200 }, 'time_limit'],
       [{ idleTimeoutMs: 200 }, 'idle'],
@@ -530,7 +530,7 @@ describe('limits and stopping', () => {
 describe('the expiry of a token', () => {
   const expiresAt = new Date(Date.now() - 1_000)
 
-  it('ends its session where it is enforced', async () => {
+  it('ends its session with enforce_token_expiry', async () => {
     await using run = await runningSpice({ expiresAt, toml: '[sessions]\nenforce_token_expiry = true' })
     const ticket = await run.ticket()
     const { peer, result } = await view(run, ticket)
@@ -540,7 +540,7 @@ describe('the expiry of a token', () => {
     expect((await view(run, ticket)).result).toBe(permission_denied)
   })
 
-  it('does not where it is not', async () => {
+  it('does not end its session without enforce_token_expiry', async () => {
     await using run = await runningSpice({ expiresAt })
     const ticket = await run.ticket()
     await (await view(run, ticket)).peer.expect(GREETING)
@@ -564,7 +564,7 @@ describe('the record of an authority', () => {
     return { heard, sessions, record }
   }
 
-  it('hears of each opening, and of the end once the viewer cannot come back', async () => {
+  it('receives each opening, and the end once the viewer cannot reconnect', async () => {
     const { heard, sessions, record } = recorder()
     await using run = await runningSpice({ record })
     const ticket = await run.ticket()
@@ -582,9 +582,9 @@ describe('the record of an authority', () => {
   })
 
   it.each([
-    ['nobody used the file', {}, 'client_lost'],
-    ['the console could not be tried', { script: { reply: 'error' } }, 'security_failed'],
-  ] as const)('hears when %s', async (_name, options, reason) => {
+    ['the file was never used', {}, 'client_lost'],
+    ['the console could not be dialled', { script: { reply: 'error' } }, 'security_failed'],
+  ] as const)('receives the end when %s', async (_name, options, reason) => {
     const { heard, record } = recorder()
     const run = await runningSpice({ record, ...options })
     await run.file()
@@ -597,9 +597,14 @@ describe('admission', () => {
   const session = { connectionId: 7, identified: true, migrating: false }
   const open: TicketState = { mayOpen: true, session }
   it.each([
-    ['main anew', { channelType: 1, connectionId: 0 }, { mayOpen: true }, 'open'],
-    ['main anew, too late', { channelType: 1, connectionId: 0 }, { mayOpen: false }, 'refuse'],
-    ['main again', { channelType: 1, connectionId: 0 }, open, 'open'],
+    ['a new main channel', { channelType: 1, connectionId: 0 }, { mayOpen: true }, 'open'],
+    [
+      'a new main channel after the ticket has expired',
+      { channelType: 1, connectionId: 0 },
+      { mayOpen: false },
+      'refuse',
+    ],
+    ['a new main channel while a session is open', { channelType: 1, connectionId: 0 }, open, 'open'],
     ['main with an id, without a migration', { channelType: 1, connectionId: 7 }, open, 'refuse'],
     [
       'main with an id, in a migration',
@@ -628,11 +633,11 @@ describe('admission', () => {
     ],
     ['display without a session', { channelType: 2, connectionId: 7 }, { mayOpen: true }, 'refuse'],
     ['anything without a ticket', { channelType: 1, connectionId: 0 }, undefined, 'refuse'],
-  ] as const)('of %s', (_name, link, ticket, verdict) => {
+  ] as const)('judges %s', (_name, link, ticket, verdict) => {
     expect(judge(link, ticket)).toBe(verdict)
   })
 
-  it('never lets a further channel in with another id', () => {
+  it('never admits a further channel with another id', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 2, max: 11 }),

@@ -36,8 +36,8 @@ afterAll(() => pki[Symbol.asyncDispose]())
 const read = (name: string) => readFile(join(pki.path, name), 'utf8')
 const overTls = (options: SpiceRunOptions = {}) => runningSpice({ ...options, toml: `${tls}\n${options.toml ?? ''}` })
 
-describe('the port in clear beside TLS', () => {
-  it('says that TLS is needed, and closes', async () => {
+describe('the plaintext port beside TLS', () => {
+  it('answers that TLS is required, and closes', async () => {
     await using run = await overTls()
     using peer = await run.connect()
     await peer.send(linkOf())
@@ -45,7 +45,7 @@ describe('the port in clear beside TLS', () => {
     await peer.closed()
   })
 
-  it('counts a client that was sent away, and stays, among those that wait', async () => {
+  it('counts a refused client as waiting until it closes', async () => {
     await using run = await overTls({ bounds: { maxWaitingPerClient: 1, flushTimeoutMs: 60_000 } })
     const staying = await sentAway(run)
     expect(await hears(run)).toBe(false)
@@ -53,7 +53,7 @@ describe('the port in clear beside TLS', () => {
     await expect.poll(() => hears(run)).toBe(true)
   })
 
-  it('lets go of it after a while, though it stays, and drops what it says', async () => {
+  it('drops a refused client that stays connected, and discards its input', async () => {
     await using run = await overTls({
       bounds: { maxWaitingPerClient: 1, flushTimeoutMs: 200, handshakeTimeoutMs: 60_000 },
     })
@@ -73,11 +73,11 @@ describe('the port in clear beside TLS', () => {
   }
 })
 
-describe('a client that was refused, and stays', () => {
+describe('a refused client that stays connected', () => {
   it.each([
     ['with another magic', Buffer.alloc(64)],
     ['with HTTP', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
-  ])('%s counts among those that wait, for a while', async (_name, bytes) => {
+  ])('%s counts as waiting for a limited time', async (_name, bytes) => {
     await using run = await runningSpice({ bounds: { maxWaitingPerClient: 1, flushTimeoutMs: 60_000 } })
     const staying = connect({ ...parseListen(run.proxy.spice!.address!), allowHalfOpen: true })
     staying.write(bytes)
@@ -90,9 +90,9 @@ describe('a client that was refused, and stays', () => {
 
 describe('silent connections from many addresses', () => {
   it.each([
-    ['in clear', (options: SpiceRunOptions) => runningSpice(options), (run: SpiceRun) => run.proxy.spice!.address!],
+    ['in plaintext', (options: SpiceRunOptions) => runningSpice(options), (run: SpiceRun) => run.proxy.spice!.address!],
     ['over TLS', overTls, (run: SpiceRun) => run.proxy.spice!.tlsAddress!],
-  ])('%s keep no newcomer away: the oldest that has said nothing makes room', async (_, start, addressOf) => {
+  ])('%s do not keep new clients out: the oldest silent one is replaced', async (_, start, addressOf) => {
     await using run = await start({ bounds: { handshakeTimeoutMs: 60_000, displacedAfterMs: Infinity } })
     using crowd = new DisposableStack()
     const address = addressOf(run)
@@ -124,7 +124,7 @@ describe('silent connections from many addresses', () => {
 })
 
 describe('the port for TLS', () => {
-  it('says nothing to a link in clear', async () => {
+  it('sends no answer to a plaintext link', async () => {
     await using run = await overTls()
     using peer = await connectPeer(parseListen(run.proxy.spice!.tlsAddress!))
     await peer.send(linkOf())
@@ -132,7 +132,7 @@ describe('the port for TLS', () => {
     expect((await peer.readToEnd()).includes('REDQ')).toBe(false)
   })
 
-  it('begins every message in a TLS record of its own, however the hypervisor joins them', async () => {
+  it('begins every message in a separate TLS record, however the hypervisor groups them', async () => {
     const messages = Array.from({ length: 200 }, (_, i) => message(200 + i, Buffer.alloc((i * 7919) % 20_000, i)))
     const channel = async (peer: Peer) => {
       await peer.send(Buffer.concat([INIT, ...messages]))
@@ -158,7 +158,7 @@ describe('the port for TLS', () => {
 })
 
 describe('the leg to a hypervisor with a TLS port', () => {
-  it('speaks TLS from its first byte, and nothing to the port in clear', async () => {
+  it('speaks TLS from its first byte, and does not dial the plaintext port', async () => {
     const first = Promise.withResolvers<Buffer>()
     await using hypervisor = await scriptedServer(async (peer) => first.resolve(await peer.read(3)))
     await using run = await runningSpice()
@@ -170,11 +170,11 @@ describe('the leg to a hypervisor with a TLS port', () => {
   })
 
   it.each([
-    ['of the configured authority, for this host', () => ({ ca }), '127.0.0.1', 200],
-    ['of another authority', () => ({ ca: undefined }), '127.0.0.1', 502],
+    ['of the configured CA, for this host', () => ({ ca }), '127.0.0.1', 200],
+    ['of another CA', () => ({ ca: undefined }), '127.0.0.1', 502],
     ['for another host', () => ({ ca }), '127.0.0.2', 502],
   ] as const)(
-    'VeNCrypt host name, verification off: with a certificate %s, it says its link only where that is right',
+    'VeNCrypt host name, verification off: with a certificate %s, it sends its link only if that is valid',
     async (_name, trust, host, status) => {
       const heard: Buffer[] = []
       await using hypervisor = await tlsHypervisor(host, heard)

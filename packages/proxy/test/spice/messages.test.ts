@@ -36,7 +36,7 @@ describe('the framer', () => {
   const messages = fc.array(fc.tuple(fc.nat(300), fc.uint8Array({ maxLength: 40 })), { minLength: 1, maxLength: 8 })
   const cuts = fc.array(fc.integer({ min: 1, max: 30 }), { minLength: 1, maxLength: 20 })
 
-  it('CVE-2023-30575 length mis-count: gives every byte back, no piece across a message end, however the stream is cut', () => {
+  it('CVE-2023-30575 length mis-count: returns every byte in pieces of single messages, however the stream is cut', () => {
     fc.assert(
       fc.property(formats, messages, cuts, (format, list, sizes) => {
         const wires = list.map(([type, body]) => message(format, type, Buffer.from(body)))
@@ -51,20 +51,20 @@ describe('the framer', () => {
     )
   })
 
-  it('takes one byte at a time', () => {
+  it('parses a stream of single bytes', () => {
     const wire = Buffer.concat([message('mini', 101, Buffer.from('abc')), message('mini', 2, Buffer.alloc(0))])
     const pieces = framed('mini', wire, [1])
     expect(wholes(pieces)).toEqual([wire.subarray(0, 9), wire.subarray(9)])
   })
 
-  it('holds nothing but a header, whatever size is announced', () => {
+  it('buffers only headers, whatever size is announced', () => {
     const framer = new Framer('mini')
     const [piece] = [...framer.push(hex('6500 ffffffff aabb'))]
     expect(piece).toMatchObject({ message: { type: 101, size: 0xffffffff }, first: true, last: false })
     expect(framer.atBoundary).toBe(false)
   })
 
-  it('says whether the stream may end', () => {
+  it('reports whether the stream is between two messages', () => {
     const framer = new Framer('mini')
     expect(framer.atBoundary).toBe(true)
     expect([...framer.push(hex('0200 0000'))]).toEqual([])
@@ -122,14 +122,14 @@ describe('the message policy', () => {
     ),
   )
 
-  it.each(rows)('lets %s send %i with %i bytes, and not with one more', (channel, type, bytes) => {
+  it.each(rows)('allows %s to send message %i with %i bytes, and not with one more', (channel, type, bytes) => {
     for (const migrating of [false, true]) {
       expect(judge(channel, type, bytes, migrating)).toBeUndefined()
       expect(judge(channel, type, bytes + 1, migrating)).toContain(`the maximum is ${bytes}`)
     }
   })
 
-  it.each(channelNames)('lets %s send nothing else', (channel) => {
+  it.each(channelNames)('allows %s no other message', (channel) => {
     const listed = new Set(rows.filter(([name]) => name === channel).map(([, type]) => type))
     const passing = Array.from({ length: 300 }, (_, type) => type).filter((type) => !judge(channel, type, 0))
     expect(new Set(passing)).toEqual(listed)
@@ -150,12 +150,12 @@ describe('the message policy', () => {
     ['usbredir', 201, 1],
     ['port', 201, 2],
     ['port', 102, 0xfffffff0],
-  ] as const)('stops %s from sending %i with %i bytes, also while migrating', (channel, type, size) => {
+  ] as const)('forbids %s to send message %i with %i bytes, also during a migration', (channel, type, size) => {
     expect(judge(channel, type, size)).toBeDefined()
     expect(judge(channel, type, size, true)).toBeDefined()
   })
 
-  it.each(channelNames)('lets %s send FLUSH_MARK and MIGRATE_DATA only while the machine migrates', (channel) => {
+  it.each(channelNames)('allows %s to send FLUSH_MARK and MIGRATE_DATA only during a migration', (channel) => {
     for (const [type, size] of [
       [4, 0],
       [5, 4096],
@@ -173,25 +173,25 @@ describe('the message policy', () => {
     ['main', 111, 0],
     ['cursor', 4, 0],
     ['cursor', 5, 16 * MiB],
-  ] as const)('lets %s send %i in a migration with %i bytes, and not with one more', (channel, type, bytes) => {
-    expect(judge(channel, type, bytes, true)).toBeUndefined()
-    expect(judge(channel, type, bytes + 1, true)).toContain(`the maximum is ${bytes}`)
-  })
-
-  it.each([102, 103, 109, 110, 111])(
-    'lets main send %i only while the machine migrates, and no other channel',
-    (type) => {
-      expect(judge('main', type, type === 110 ? 4 : 0)).toBe('this message is allowed only during a live migration')
-      expect(judge('main', type, type === 110 ? 4 : 0, true)).toBeUndefined()
-      expect(judge('playback', type, 0, true)).toBe('clients never send this message on this channel')
+  ] as const)(
+    'allows %s to send message %i during a migration with %i bytes, and not with one more',
+    (channel, type, bytes) => {
+      expect(judge(channel, type, bytes, true)).toBeUndefined()
+      expect(judge(channel, type, bytes + 1, true)).toContain(`the maximum is ${bytes}`)
     },
   )
 
-  it('stops sub-messages, which nobody looks into', () => {
+  it.each([102, 103, 109, 110, 111])('allows only main to send message %i, and only during a migration', (type) => {
+    expect(judge('main', type, type === 110 ? 4 : 0)).toBe('this message is allowed only during a live migration')
+    expect(judge('main', type, type === 110 ? 4 : 0, true)).toBeUndefined()
+    expect(judge('playback', type, 0, true)).toBe('clients never send this message on this channel')
+  })
+
+  it('forbids sub-messages, which the proxy does not parse', () => {
     expect(objection('inputs', { type: 101, size: 4, subList: 18 }, false)).toBe('the message contains sub-messages')
   })
 
-  it('admits nothing for a type above all tables', () => {
+  it('forbids a message type above all tables', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...channelNames),
@@ -206,21 +206,21 @@ describe('the message policy', () => {
   })
 })
 
-describe('messages of main', () => {
-  it('tell the session id', () => {
+describe('messages of the main channel', () => {
+  it('contain the session id', () => {
     const body = hex('b799d471 01000000 01000000 01000000 00000000 0a000000 a7e80f00 00e0ff02')
     expect(parseInit(body)).toBe(0x71d499b7)
     expect(() => parseInit(body.subarray(0, 31))).toThrow(MalformedMessage)
   })
 
-  it('tell name and UUID', () => {
+  it('contain name and UUID', () => {
     expect(parseName(Buffer.concat([hex('06000000'), Buffer.from('web-1\0')]))).toBe('web-1')
     expect(() => parseName(hex('ffffffff 41'))).toThrow(MalformedMessage)
     expect(parseUuid(hex('52b2e44ee561464c88f32fc6a1ecea2b'))).toBe('52b2e44e-e561-464c-88f3-2fc6a1ecea2b')
     expect(() => parseUuid(Buffer.alloc(15))).toThrow(MalformedMessage)
   })
 
-  it('list channels without those that are hidden, and never without main', () => {
+  it('list channels without the hidden ones, and always with main', () => {
     const list = hex('05000000 0100 0200 0900 0901 0b00')
     expect(hideChannels(list, new Set(['usbredir', 'main']))).toEqual(hex('03000000 0100 0200 0b00'))
     expect(hideChannels(list, new Set())).toEqual(list)
@@ -233,7 +233,7 @@ describe('messages of main', () => {
     Buffer.from('127.0.0.1\0C=AU,O=Cloud,CN=compute-2\0'),
   ])
 
-  it('tell where a seamless migration leads, as captured', () => {
+  it('contain the target of a seamless migration, as captured', () => {
     const target = parseMigrationTarget(captured, true)
     expect(target).toEqual({
       port: 47120,
@@ -245,7 +245,7 @@ describe('messages of main', () => {
     expect(buildMigrationTarget(target)).toEqual(captured)
   })
 
-  it('carry no pointer to a subject that is not there', () => {
+  it('have no offset for an empty subject', () => {
     const body = buildMigrationTarget({ port: 0, tlsPort: 5901, host: 'console.example', subject: '' })
     expect(body.subarray(0, 20)).toEqual(hex('0000 0d17 10000000 14000000 00000000 00000000'))
     expect(parseMigrationTarget(body, false)).toMatchObject({
@@ -256,7 +256,7 @@ describe('messages of main', () => {
     })
   })
 
-  it('are refused when cut, or when a text lies outside', () => {
+  it('are refused when they are cut, or a text lies outside', () => {
     for (let length = 0; length < captured.length; length++) {
       expect(() => parseMigrationTarget(captured.subarray(0, length), true)).toThrow(MalformedMessage)
     }
@@ -274,31 +274,31 @@ describe('messages of main', () => {
 })
 
 describe('capabilities', () => {
-  it('towards the client are a ticket, its own choices, and never SASL', () => {
+  it('for the client are a ticket and the bits that it requested, without SASL', () => {
     expect(commonForClient([0x0d])).toEqual([0x0b])
     expect(commonForClient([0x09])).toEqual([0x0b])
     expect(commonForClient([0x05])).toEqual([0x03])
     expect(commonForClient([])).toEqual([0x02])
   })
 
-  it("towards the hypervisor are the client's, with a ticket in slot of SASL", () => {
+  it("for the hypervisor are the client's, with a ticket instead of SASL", () => {
     expect(commonForHypervisor([0x0d, 7])).toEqual([0x0b, 7])
     expect(commonForHypervisor([])).toEqual([0x02])
   })
 
-  it('give both legs one header format', () => {
+  it('select the same header format on both legs', () => {
     for (const word of [0, 1, 8, 9, 0x0d]) {
       expect(headerFormat(commonForClient([word]))).toBe(headerFormat(commonForHypervisor([word])))
     }
   })
 
-  it('of main ask for the UUID, and leave migration out where it is refused', () => {
+  it('of the main channel request the UUID, and omit migration if no host is allowed', () => {
     expect(mainForHypervisor([0x04, 9], { identify: true, migrate: true })).toEqual([0x06, 9])
     expect(mainForHypervisor([0x0f], { identify: true, migrate: false })).toEqual([0x06])
     expect(mainForHypervisor([], { identify: false, migrate: false })).toEqual([0])
   })
 
-  it('of the table are compared with what the hypervisor has', () => {
+  it('of the table are compared with those of the hypervisor', () => {
     expect(lacking(serverCapabilities.display, [0x1052])).toBeUndefined()
     expect(lacking(serverCapabilities.display, [0x0052])).toEqual([0x1000])
     expect(lacking(serverCapabilities.inputs, [])).toEqual([1])

@@ -34,7 +34,7 @@ function openSession({ graceMs = 30_000 } = {}) {
 }
 
 describe('a migration', () => {
-  it('is thought to last until a minute after its last sign', () => {
+  it('counts as running until a minute after its last message', () => {
     using opened = openSession()
     const { session } = opened
     expect(session.migrating).toBe(false)
@@ -48,7 +48,7 @@ describe('a migration', () => {
     expect(session.migrating).toBe(false)
   })
 
-  it('by switching hosts gives the viewer a minute to follow', () => {
+  it('gives the viewer a minute to follow SWITCH_HOST', () => {
     using opened = openSession({ graceMs: 0 })
     const { session, ticket } = opened
     session.noteMigration()
@@ -70,7 +70,7 @@ describe('a session that ended', () => {
     ['taken_over', false],
     ['time_limit', false],
     ['protocol_error', false],
-  ] as const)('for the reason %s may be opened again within the grace time: %s', (reason, mayReturn) => {
+  ] as const)('with the reason %s can be opened again within the grace period: %s', (reason, mayReturn) => {
     using opened = openSession()
     const { session, ticket } = opened
     session.end({ reason })
@@ -82,7 +82,7 @@ describe('a session that ended', () => {
   })
 })
 
-it('a worker tells the first process whose slot a session takes over', async () => {
+it('a worker sends the primary the session whose slot is taken over', async () => {
   const asked: unknown[] = []
   const askFor = async (_late: unknown, name: string, entrant: unknown) => {
     asked.push(name, entrant)
@@ -95,7 +95,7 @@ it('a worker tells the first process whose slot a session takes over', async () 
   expect(asked).toEqual(['enter', entrant])
 })
 
-it('the bounds of every proxy are those that the specification of native SPICE sets', () => {
+it('the default bounds are those of the specification of native SPICE', () => {
   expect(spiceBounds).toEqual({
     handshakeTimeoutMs: 10_000,
     legTimeoutMs: 20_000,

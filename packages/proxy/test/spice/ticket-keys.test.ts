@@ -21,20 +21,20 @@ describe('a ticket key', () => {
       Buffer.from(plain),
     )
 
-  it('has a public half of the bytes that a link reply takes', () => {
+  it('has a public key of the size that a link reply requires', () => {
     expect(key.publicKey.length).toBe(162)
     expect(key.publicKey.subarray(0, 29)).toEqual(hex('30819f300d06092a864886f70d010101050003818d0030818902818100'))
     expect(key.publicKey.subarray(157)).toEqual(hex('0203010001'))
   })
 
-  it('gives back what was encrypted with it', () => {
+  it('decrypts a ticket that was encrypted with it', () => {
     const longest = 'x'.repeat(60)
     const encrypted = encryptTicket(key.publicKey, longest)
     expect(encrypted.length).toBe(128)
     expect(key.decrypt(encrypted)).toBe(longest)
   })
 
-  it('reads up to the first NUL', () => {
+  it('decrypts a ticket up to its first NUL', () => {
     expect(key.decrypt(encrypt('abc\0def\0'))).toBe('abc')
   })
 
@@ -47,11 +47,11 @@ describe('a ticket key', () => {
     ['another OAEP hash', () => encrypt('abc\0', 'sha256')],
     ['128 zero bytes', () => Buffer.alloc(128)],
     ['128 bytes of noise', () => Buffer.alloc(128, 0xfe)],
-  ])('has no ticket for %s', (_name, encrypted) => {
+  ])('rejects %s', (_name, encrypted) => {
     expect(key.decrypt(encrypted())).toBeUndefined()
   })
 
-  it('is followed by another after its hour, and goes on reading what was sent for it', async () => {
+  it('is replaced after an hour, and still decrypts tickets of earlier links', async () => {
     using short = await createTicketKeys(() => {}, 1)
     const first = short.current
     await expect.poll(() => short.current.publicKey.equals(first.publicKey)).toBe(false)

@@ -14,7 +14,7 @@ const grant = (tokenDigest: string, record?: SessionRecord): Grant => ({
 })
 
 describe('tickets', () => {
-  it('are so many at most, those of one token fewer', () => {
+  it('are limited in total and per token', () => {
     using tickets = new Tickets({ firstUseMs: 1_000, max: 3, maxPerToken: 2 })
     tickets.mint(grant('a'))
     tickets.mint(grant('a'))
@@ -24,7 +24,7 @@ describe('tickets', () => {
     expect(tickets.size).toBe(3)
   })
 
-  it('make room once their time to be used is over', () => {
+  it('no longer count after their first-use window', () => {
     using tickets = new Tickets({ firstUseMs: 1_000, max: 9, maxPerToken: 1 })
     for (let i = 0; i < 3; i += 1) {
       const text = tickets.mint(grant('a')).reveal()
@@ -36,7 +36,7 @@ describe('tickets', () => {
     }
   })
 
-  it('are forgotten by the clock, and their record hears that nobody came', () => {
+  it('are removed after they expire, and report that no client connected', () => {
     const ended: string[] = []
     const record = { id: 'record-1', opened: () => {}, ended: (reason: string) => void ended.push(reason) }
     using tickets = new Tickets({ firstUseMs: 1_000, max: 9, maxPerToken: 9 })

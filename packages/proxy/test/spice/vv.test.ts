@@ -8,12 +8,12 @@ const file = (title: string, ca?: string) =>
 const lineOf = (text: string, key: string) => text.split('\n').find((line) => line.startsWith(`${key}=`))
 
 describe('a .vv file', () => {
-  it('names only the TLS port where there is one', () => {
+  it('contains only the TLS port if there is one', () => {
     expect(lineOf(file('x'), 'tls-port')).toBe('tls-port=2')
     expect(lineOf(file('x'), 'port')).toBeUndefined()
   })
 
-  it('carries a certificate on one line', () => {
+  it('contains a certificate on one line', () => {
     expect(lineOf(file('x', '-----BEGIN CERTIFICATE-----\nAA==\n'), 'ca')).toBe(
       'ca=-----BEGIN CERTIFICATE-----\\nAA==\\n',
     )
@@ -26,11 +26,11 @@ describe('a .vv file', () => {
     ['blanks before it', '  a', 'title=\\s\\sa'],
     ['control characters', 'a\u0000\u001b[2J\u0085b', 'title=a[2Jb'],
     ['a monitor number', '100%d', 'title=100d'],
-  ])('has a title with %s as one value', (_name, title, line) => {
+  ])('escapes a title with %s', (_name, title, line) => {
     expect(lineOf(file(title), 'title')).toBe(line)
   })
 
-  it('has the same keys whatever the title', () => {
+  it('has the same keys for any title', () => {
     const keys = (text: string) => text.split('\n').map((line) => line.split('=')[0])
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (title) => {
@@ -45,7 +45,7 @@ describe('a .vv file', () => {
     ['../../etc/passwd', 'etc-passwd.vv'],
     ['a"\r\nSet-Cookie: x', 'a-Set-Cookie-x.vv'],
     ['', 'console.vv'],
-  ])('of %j is called %s', (name, fileName) => {
+  ])('for the name %j is called %s', (name, fileName) => {
     expect(vvFileName(name)).toBe(fileName)
   })
 })
