@@ -1,4 +1,4 @@
-/** What the proxy refuses, as a client meets it: a status and a sentence before 101, and one log line that says why. */
+/** The proxy's refusals as a client sees them: a status and a sentence before 101, and one log line with the reason. */
 
 import { once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
@@ -14,7 +14,7 @@ const body = { remote_console: { protocol: 'vnc', type: 'novnc' } } as const
 const reachable = '0f0c4b1e-52a9-4f6e-9c57-0f7a3a2a8a11'
 const unreachable = '0f0c4b1e-52a9-4f6e-9c57-0f7a3a2a8a12'
 
-describe('the proxy in front of the api, two processes', () => {
+describe('api and proxy as two processes', () => {
   const parts = new AsyncDisposableStack()
   let hypervisor: ScriptedServer
   let servers: ServerEntry[]
@@ -44,25 +44,25 @@ describe('the proxy in front of the api, two processes', () => {
   }
   const logged = (refused: string) => oriel.proxy.waitForLog((record) => record.refusal === refused)
 
-  it('opens a console for a token that was just minted', async () => {
+  it('open a console with a fresh token', async () => {
     const socket = upgrade(await mint(reachable))
     const viewer = await asViewer(socket)
     expect(await viewer.echo(Buffer.from('hello'))).toEqual(Buffer.from('hello'))
     socket.terminate()
   })
 
-  it('refuses a missing token', async () => {
+  it('refuse a missing token', async () => {
     expect(await refusal(upgrade(''))).toMatchObject({ status: 401, message: expect.stringContaining('token') })
     await logged('missing_token')
   })
 
-  it('refuses an unknown token', async () => {
+  it('refuse an unknown token', async () => {
     expect(await refusal(upgrade('?token=8d3c1e8e-1111-4222-8333-123456789abc'))).toMatchObject({ status: 403 })
     await logged('unknown_token')
   })
 
-  it('refuses an expired token', async () => {
-    // Elsewhere tokens outlive every test, on whatever machine.
+  it('refuse an expired token', async () => {
+    // A separate pair, because the tokens of `oriel` outlive every test even on a slow machine.
     await using brief = await startPair({ servers, api: { tokens: { ttl_seconds: 1 } } })
     const path = await mint(reachable, brief)
     await expired(brief, path)
@@ -70,7 +70,7 @@ describe('the proxy in front of the api, two processes', () => {
     expect(refused).toMatchObject({ status: 403, message: expect.stringContaining('not valid') })
   })
 
-  it('refuses a foreign Origin, and takes its own', async () => {
+  it('refuse a foreign Origin, and accept the own one', async () => {
     const path = await mint(reachable)
     expect(await refusal(upgrade(path, { origin: 'https://evil.example' }))).toMatchObject({ status: 403 })
     await logged('foreign_origin')
@@ -79,13 +79,13 @@ describe('the proxy in front of the api, two processes', () => {
     socket.terminate()
   })
 
-  it('says when the console cannot be reached', async () => {
+  it('report an unreachable console', async () => {
     expect(await refusal(upgrade(await mint(unreachable)))).toMatchObject({ status: 502 })
     const record = await logged('console_unreachable')
     expect(JSON.stringify(record)).toContain('ECONNREFUSED')
   })
 
-  it('keeps its consoles when the api and the proxy are sent SIGHUP, whatever they can reload', async () => {
+  it('keep consoles open when they reload their configuration at SIGHUP', async () => {
     const socket = upgrade(await mint(reachable))
     const viewer = await asViewer(socket)
     for (const program of [oriel.api, oriel.proxy]) {
@@ -97,7 +97,7 @@ describe('the proxy in front of the api, two processes', () => {
     socket.terminate()
   })
 
-  it('CVE-2015-9543: writes no token to any log', async () => {
+  it('CVE-2015-9543 tokens in logs: write no token to any log', async () => {
     const path = await mint(reachable)
     const socket = upgrade(path)
     await asViewer(socket)
@@ -113,13 +113,13 @@ describe('the proxy in front of the api, two processes', () => {
   })
 })
 
-describe('a start that fails says why in the log and on stderr, and never that it stopped', () => {
+describe('a failed start', () => {
   const servers = [{ id: reachable, name: 'reachable', consoles: { vnc: { host: '127.0.0.1', port: 1 } } }]
 
   it.each([
     ['in a folder that is missing', 'sqlite:missing/oriel.db', /missing\/oriel\.db \(ENOENT: [^)]*\)/],
     ['that is a folder', 'sqlite:.', /\. \(EISDIR: [^)]*\)/],
-  ])('a database file %s: exit 2, one record with the remedy, and its text', async (_, store, reason) => {
+  ])('exits with 2, and logs and prints the remedy for a database file %s', async (_, store, reason) => {
     const config = merge(apiConfig(0, 6080, servers), { tokens: { store } })
     await using api = await startApp('api', config)
     expect(await api.exited).toEqual({ code: 2, signal: null })
@@ -144,7 +144,7 @@ describe('a start that fails says why in the log and on stderr, and never that i
       async () => ({ listen: 'nowhere.invalid:0' }),
       /this host name is not known|the name server did not answer/,
     ],
-  ])('%s: exit 1, one record with the remedy, and its text', async (_, place, remedy) => {
+  ])('exits with 1, and logs and prints the remedy for %s', async (_, place, remedy) => {
     await using parts = new AsyncDisposableStack()
     const { listen, server } = { server: undefined, ...(await place()) }
     if (server) parts.use(server)
@@ -163,7 +163,7 @@ async function busyPort() {
   return { listen: await listenOn(server, { host: '127.0.0.1', port: 0 }), server }
 }
 
-/** Resolves when the api itself no longer knows the token, so that no clock of the test's is trusted. */
+/** Resolves when the API no longer accepts the token, so that the test does not depend on its own clock. */
 async function expired(oriel: Pair, path: string): Promise<void> {
   const token = new URLSearchParams(path.slice(1)).get('token')!
   for (;;) {

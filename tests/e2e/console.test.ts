@@ -1,4 +1,4 @@
-/** From a token to a real guest's pixels, in a real browser: api and proxy as two processes. */
+/** Opens a real guest's VNC console in a real browser, through api and proxy as two processes. */
 import { type QemuGuest, requires, startQemu } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser } from 'playwright-core'
@@ -24,7 +24,7 @@ describe.skipIf(skip)(`noVNC to a real QEMU guest in Chromium${reason}`, () => {
   })
   afterAll(() => parts.disposeAsync())
 
-  it('shows the text screen as the guest draws it, and ESC opens the boot menu', async () => {
+  it('shows the text screen of the guest, and sends it the ESC key', async () => {
     const page = await browser.newPage()
     await page.goto(await mint())
     await settled(guest)
@@ -36,14 +36,14 @@ describe.skipIf(skip)(`noVNC to a real QEMU guest in Chromium${reason}`, () => {
     await page.close()
   })
 
-  it('frees everything within a second of the tab being closed', async () => {
+  it('ends the session and the connection to QEMU within a second after the tab is closed', async () => {
     const delaysMs = [await msToFree()]
-    // Of three at most, since a single one may be the machine's fault.
+    // Takes the best of up to three attempts, because other load on the machine can delay one.
     while (Math.min(...delaysMs) >= 1000 && delaysMs.length < 3) delaysMs.push(await msToFree())
     expect(Math.min(...delaysMs)).toBeLessThan(1000)
   })
 
-  /** How long after a tab is closed its session is over, and the hypervisor without a viewer. */
+  /** Measures the time from closing a tab until its session has ended and the hypervisor has no viewer. */
   async function msToFree(): Promise<number> {
     const earlier = new Set(oriel.proxy.records)
     const page = await browser.newPage()
@@ -63,7 +63,7 @@ describe.skipIf(skip)(`noVNC to a real QEMU guest in Chromium${reason}`, () => {
   }
 })
 
-/** Resolves when QEMU itself counts no viewer; it has no event that names the last one. */
+/** Polls until QEMU has no viewer, because it has no event for that. */
 async function viewersGone(guest: QemuGuest): Promise<void> {
   const { clients } = (await guest.qmp('query-vnc')) as { clients?: unknown[] }
   if (clients?.length) return viewersGone(guest)

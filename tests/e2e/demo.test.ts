@@ -1,4 +1,4 @@
-/** What a newcomer meets: `npm start`, `oriel --demo`, its first page, its first consoles. */
+/** The first steps of a new user: `npm start`, `oriel --demo`, its home page and its consoles. */
 import { spawn } from 'node:child_process'
 import { chmod, copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ import { canvasOf, openConsole, pictureOf, terminalText, untilPicture, untilTerm
 import { differs, isDrawn } from './parts/pictures.ts'
 
 const { skip, reason } = requires('chromium')
-/** Firmware that finds nothing to boot begins again after ten seconds. */
+/** Long, because firmware that finds nothing to boot restarts only after ten seconds. */
 const PATIENT = { timeout: 90_000, interval: 500 }
 
 describe.skipIf(skip)(`oriel --demo in Chromium${reason}`, () => {
@@ -37,12 +37,12 @@ describe.skipIf(skip)(`oriel --demo in Chromium${reason}`, () => {
   })
   afterAll(() => parts.disposeAsync())
 
-  it('prints the address to open', async () => {
+  it('prints the address of its home page', async () => {
     const record = await oriel.waitForLog(({ msg }) => String(msg).startsWith('open '))
     expect(record.msg).toBe(`open ${home}`)
   })
 
-  it('lists the demo server, opens its console, and a key changes the picture', async () => {
+  it('lists the demo server, and opens its VNC console, whose picture a key changes', async () => {
     const page = await browser.newPage()
     const complaints = collectComplaints(page)
     await page.goto(home)
@@ -59,7 +59,7 @@ describe.skipIf(skip)(`oriel --demo in Chromium${reason}`, () => {
     await page.close()
   })
 
-  it('opens its serial console, also from a page at localhost, and a word is answered', async () => {
+  it('opens the serial console from a page at localhost too, and the shell answers a command', async () => {
     const page = await browser.newPage()
     const complaints = collectComplaints(page)
     await page.goto(home.replace('127.0.0.1', 'localhost'))
@@ -74,12 +74,12 @@ describe.skipIf(skip)(`oriel --demo in Chromium${reason}`, () => {
     await page.close()
   })
 
-  it.skipIf(!hasQemu())('shows a real guest beside it, whose firmware answers on its serial port', async () => {
+  it.skipIf(!hasQemu())('shows a real guest too, whose firmware answers on its serial port', async () => {
     const page = await browser.newPage()
     await page.goto(home)
     const console = await openConsole(page, 'Serial of qemu')
     await console.getByText('Connected', { exact: true }).waitFor()
-    // The firmware takes the key only while it asks for one, and it may have asked, or given up, before anybody looked.
+    // The firmware reads the key only during its prompt, which may have appeared or ended before this test looks.
     await expect
       .poll(async () => {
         await console.keyboard.press('Escape')
@@ -90,7 +90,7 @@ describe.skipIf(skip)(`oriel --demo in Chromium${reason}`, () => {
     await page.close()
   })
 
-  it('warns of nothing', () => {
+  it('logs no warning', () => {
     expect(oriel.records.filter(({ level }) => level !== 'info')).toEqual([])
   })
 
@@ -99,7 +99,7 @@ describe.skipIf(skip)(`oriel --demo in Chromium${reason}`, () => {
   })
 })
 
-describe('where oriel says that a console is', () => {
+describe('the console addresses of oriel', () => {
   const id = '0f0c4b1e-52a9-4f6e-9c57-0f7a3a2a8a12'
   const consoles = Object.fromEntries(['vnc', 'serial'].map((name) => [name, { host: '127.0.0.1', port: 5901 }]))
 
@@ -117,7 +117,7 @@ describe('where oriel says that a console is', () => {
       /^https:\/\/consoles\.example\/vnc_lite\.html\?/,
       /^ws:\/\/127\.0\.0\.1:PORT\/serial\/\?/,
     ],
-  ])('follows a listener of %j beside %j', async (served, given, novnc, serial) => {
+  ])('follow a listener that serves %j if the configuration has %j', async (served, given, novnc, serial) => {
     const [apiPort, { consoles: _, ...api }] = [await freePort(), apiConfig(0, 0, [{ id, name: 'one', consoles }])]
     await using oriel = await startApp('oriel', {
       api: merge(api, { listen: `127.0.0.1:${apiPort}`, consoles: given }),
@@ -135,7 +135,7 @@ describe('where oriel says that a console is', () => {
 describe('npm start', () => {
   const script = fileURLToPath(new URL('../../apps/oriel/start', import.meta.url))
 
-  it('shows a line of its own, then what oriel says', async () => {
+  it('prints one line, then the output of oriel', async () => {
     await using it = await checkout({ npm: 'echo noise; echo more >&2', node: 'echo "oriel: $*"' })
     expect(await it.start('--help')).toEqual({
       code: 0,
@@ -150,7 +150,7 @@ describe('npm start', () => {
   it.each([
     ['installing', 'npm run setup'],
     ['building', 'npm run build:oriel'],
-  ])('says in full why %s failed, and starts nothing', async (_, step) => {
+  ])('prints the whole error of a failed %s, and starts nothing', async (_, step) => {
     const npm = `[ "npm $*" != '${step}' ] || { echo why; echo really why >&2; exit 7; }`
     await using it = await checkout({ npm, node: 'echo started' })
     const { code, out, err } = await it.start()
@@ -159,7 +159,7 @@ describe('npm start', () => {
     expect(err).toMatch(new RegExp(`^why\nreally why\n\nOriel did not start.* exit code 7: ${step}\n$`))
   })
 
-  /** A folder with the script and nothing else, with npm and node as the test gives them. */
+  /** Creates a folder with only the start script, and with the given `npm` and `node` on the PATH. */
   async function checkout(programs: Readonly<Record<string, string>>) {
     const folder = await temporaryFolder()
     const at = (...names: string[]) => join(folder.path, ...names)
@@ -184,7 +184,7 @@ describe('npm start', () => {
   }
 })
 
-/** Everything that the page's own rules forbid, or that fails in it. */
+/** Collects violations of the page's Content-Security-Policy, and errors in its scripts. */
 function collectComplaints(page: Page): string[] {
   const complaints: string[] = []
   page.context().on('console', (message) => {

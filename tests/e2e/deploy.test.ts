@@ -1,4 +1,4 @@
-/** The files in deploy/ are ones that the programs, and what runs them, accept. */
+/** The programs, HAProxy and systemd accept the files in deploy/. */
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -19,7 +19,7 @@ describe('the files in deploy/', () => {
     ['proxy', 'proxy.toml'],
     ['proxy', 'proxy-nova.toml'],
     ['oriel', 'oriel.toml'],
-  ] as const)('oriel-%s accepts %s', async (app, file) => {
+  ] as const)('oriel-%s accepts deploy/%s', async (app, file) => {
     await using program = await startProgram({
       file: programFile(app),
       args: ['--config', deployed(file), '--check-config'],
@@ -34,7 +34,7 @@ describe('the files in deploy/', () => {
     expect(await program.exited).toEqual({ code: 0, signal: null })
   })
 
-  it('a proxy answers what haproxy.cfg asks it, whatever consoles it serves', async () => {
+  it('a proxy answers the health check of haproxy.cfg, for every console type', async () => {
     const backend = /\nbackend proxies\n([\s\S]*?)(?=\n\S)/.exec(await readFile(deployed('haproxy.cfg'), 'utf8'))![1]!
     const [, path] = /^ {2}option httpchk GET (\S+)$/m.exec(backend)!
     const sets = [['novnc'], ['serial'], ['webmks'], ['spice-html5'], ['spice-direct'], ['serial', 'spice-direct']]
@@ -51,7 +51,7 @@ describe('the files in deploy/', () => {
   })
 })
 
-/** The answer to a check as HAProxy makes it: HTTP/1.0 without a Host. */
+/** Sends a health check like HAProxy's, HTTP/1.0 without a Host header, and returns the status line. */
 async function statusLine(address: string, path: string): Promise<string> {
   const [host, port] = address.split(':')
   const socket = connect(Number(port), host)
@@ -63,21 +63,21 @@ async function statusLine(address: string, path: string): Promise<string> {
 describe('the units in deploy/systemd/', () => {
   const names = ['api', 'proxy'] as const
 
-  it.each(names)('oriel-%s.service runs its program, and reloads it by SIGHUP', async (name) => {
+  it.each(names)('oriel-%s.service starts its program, and reloads it with SIGHUP', async (name) => {
     const unit = await service(name)
     expect(unit.ExecStart).toBe(`/usr/bin/node /opt/oriel/apps/${name}/dist/main.js --config /etc/oriel/${name}.toml`)
     expect(unit.ExecReload).toBe('/bin/kill -HUP $MAINPID')
     expect(unit).toMatchObject({ DynamicUser: 'yes', RestartPreventExitStatus: '2' })
   })
 
-  it('share no state directory: systemd gives it to whichever started last', async () => {
+  it('have different state directories, because systemd would give a shared one to the last started unit', async () => {
     const [api, proxy] = await Promise.all(names.map(service))
     const { tokens } = parse(await readFile(deployed('api.toml'), 'utf8')) as { tokens: { store: string } }
     expect(tokens.store).toMatch(`sqlite:/var/lib/${api!.StateDirectory}/`)
     expect(proxy).not.toHaveProperty('StateDirectory')
   })
 
-  it('let the proxy have two descriptors for each session that it promises, and time to drain', async () => {
+  it('allow the proxy two file descriptors for each session, and time to drain', async () => {
     const unit = await service('proxy')
     const { sessions } = loadConfig(proxySchema, { toml: await readFile(deployed('proxy.toml'), 'utf8') })
     expect(Number(unit.LimitNOFILE)).toBeGreaterThan(2 * sessions.max_total)
@@ -85,7 +85,7 @@ describe('the units in deploy/systemd/', () => {
   })
 })
 
-/** The keys of a unit's [Service]. */
+/** Reads the keys of a unit's [Service] section. */
 async function service(name: string): Promise<Record<string, string>> {
   const unit = await readFile(deployed(`systemd/oriel-${name}.service`), 'utf8')
   const table = unit.split(/^\[Service\]$/m)[1]!.split(/^\[/m)[0]!

@@ -1,4 +1,4 @@
-/** `npm start` as a newcomer meets it: nothing installed, nothing built, an empty home. */
+/** `npm start` for a new user: nothing is installed or built, and the home folder is empty. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { copyFile, mkdir } from 'node:fs/promises'
@@ -17,7 +17,7 @@ const browser = requires('chromium')
 const registry = requirement('the npm registry', await answers(), 'connect this machine, or set npm_config_registry')
 
 describe.skipIf(browser.skip || registry.skip)(`npm start in a fresh clone${browser.reason}${registry.reason}`, () => {
-  it('installs, builds, and leads to a console that takes keys', { timeout: 300_000 }, async () => {
+  it('installs, builds, and opens a console that accepts keys', { timeout: 300_000 }, async () => {
     await using scope = new AsyncDisposableStack()
     const [clone, home] = [scope.use(await temporaryFolder()), scope.use(await temporaryFolder())]
     await copyCheckout(clone.path)
@@ -43,7 +43,7 @@ describe.skipIf(browser.skip || registry.skip)(`npm start in a fresh clone${brow
   })
 })
 
-/** The files under version control, as they are now. */
+/** Copies the working tree, without ignored files. */
 async function copyCheckout(folder: string): Promise<void> {
   const { stdout } = await run('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: ROOT })
   for (const name of stdout.split('\0').filter((file) => file && existsSync(join(ROOT, file)))) {
@@ -52,7 +52,7 @@ async function copyCheckout(folder: string): Promise<void> {
   }
 }
 
-/** As a shell has it that knows nothing of this workspace's own programs. */
+/** Returns the PATH without the programs of this workspace. */
 const pathWithoutThisWorkspace = () =>
   (process.env.PATH ?? '')
     .split(':')
@@ -60,7 +60,7 @@ const pathWithoutThisWorkspace = () =>
     .join(':')
 
 async function answers(): Promise<boolean> {
-  // One lost packet says nothing of the registry.
+  // Retries, because a lost packet does not mean that the registry is unreachable.
   const args = ['ping', '--fetch-retries=3', '--fetch-retry-mintimeout=1000', '--fetch-timeout=20000']
   return run('npm', args).then(
     () => true,

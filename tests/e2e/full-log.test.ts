@@ -1,4 +1,4 @@
-/** The built API while the disk of its log is full. */
+/** Runs the built API while the disk of its log is full. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { apiConfig, MEMBER_TOKEN, programFile } from './parts/oriel.ts'
 const SERVER = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
 const CONSOLE = { remote_console: { protocol: 'vnc', type: 'novnc' } }
 
-/** Starts the API with a stdout that takes no byte (full(4)). */
+/** Starts the API with a stdout on which every write fails (full(4)). */
 async function startWithFullLog() {
   await using opened = new AsyncDisposableStack()
   const folder = opened.use(await temporaryFolder())
@@ -49,7 +49,7 @@ const createConsole = (url: string) =>
   })
 
 describe('oriel-api on a full log disk', () => {
-  it('creates consoles, and stops with 0', async () => {
+  it('creates consoles, and exits with 0 when it is stopped', async () => {
     await using api = await startWithFullLog()
     await expect
       .poll(() =>

@@ -1,4 +1,4 @@
-/** A QEMU that its guest has taken over, against the built programs: they and other guests must survive it. */
+/** Runs the built programs with QEMU processes that a guest has taken over: programs and other guests must survive. */
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -12,7 +12,7 @@ import { asViewer, serveRfb } from './parts/rfb.ts'
 const SERVER = '0f0c4b1e-52a9-4f6e-9c57-0f7a3a2a8a11'
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
 
-/** Each as the answer to the first command; `ID` stands for its id. */
+/** Hostile replies to the first command. `ID` is replaced by the command's id. */
 const ANSWERS = [
   '{"id":ID,"error":{"class":{"toString":null},"desc":"x"}}',
   '{"id":ID,"error":{"class":"GenericError","desc":{"toString":null}}}',
@@ -25,7 +25,9 @@ const ANSWERS = [
   'nonsense',
 ]
 
-/** A QMP socket that answers the first command with `answer`; resolves once the program has closed the connection. */
+/**
+ * Opens a QMP socket that replies to the first command with `answer`. `ended` resolves when the program disconnects.
+ */
 async function hostileQemu(path: string, answer: string) {
   const ended = Promise.withResolvers<void>()
   const server = createServer((socket) => {
@@ -38,7 +40,7 @@ async function hostileQemu(path: string, answer: string) {
   return { ended: ended.promise, [Symbol.asyncDispose]: async () => void server.close() }
 }
 
-/** Lets `program`, which watches `folder`, meet every hostile QEMU; each must be hung up on. */
+/** Opens a socket for every hostile reply in the watched `folder`. The program must disconnect from each. */
 async function meetAll(folder: string): Promise<void> {
   await using parts = new AsyncDisposableStack()
   const all = []
@@ -63,7 +65,7 @@ async function expectAlive(origin: string): Promise<void> {
   expect(servers.map(({ id }) => id)).toEqual([SERVER])
 }
 
-describe('hostile QEMUs', () => {
+describe('hostile QEMU processes', () => {
   it('leave oriel-api alive, ready and listing its other servers', async () => {
     await using folder = await temporaryFolder()
     const config = apiConfig(0, 6080, [{ id: SERVER, name: 'one', consoles: {} }])

@@ -1,6 +1,6 @@
 /**
- * The two files of the operator's interface, with every key that deployments depend on, as they stand: nothing in them may
- * be refused but what says of itself that it is to be filled in. Ports are laid over them by the environment.
+ * Two configuration files with every key on which deployments depend. The programs must accept them unchanged, except
+ * for the placeholders. Environment variables override the ports.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -24,7 +24,7 @@ import { asViewer, serveRfb } from './parts/rfb.ts'
 type App = 'api' | 'proxy' | 'oriel'
 type Variables = Readonly<Record<string, string>>
 
-/** What stands in the files to be replaced. */
+/** The placeholders in the files. */
 const PLACEHOLDERS = {
   api: ['auth.static.tokens[0].sha256'],
   proxy: ['spice.tls.cert', 'spice.tls.key', 'spice.tls.ca'],
@@ -93,7 +93,7 @@ describe('the files of the operator’s interface', () => {
   const under = (prefix: string, given: Variables): Variables =>
     Object.fromEntries(Object.entries(given).map(([name, value]) => [`${prefix}${name}`, value]))
 
-  /** A console of the one server, through whatever runs now. */
+  /** Opens a console of the configured server, and expects an echo. */
   async function echoThrough(api: Variables): Promise<void> {
     const client = createClient({ endpoint: `http://${api.LISTEN}/v2.1`, auth: staticToken(MEMBER_TOKEN) })
     const { url } = await client.createConsole(SERVER, 'novnc')
@@ -104,11 +104,11 @@ describe('the files of the operator’s interface', () => {
     socket.terminate()
   }
 
-  /** The listeners come up one after another. */
+  /** Waits for the last listener: they are started one after another. */
   const allListen = (program: RunningProgram, { LISTEN__3__ADDRESS: last }: Variables) =>
     program.waitForLog(({ msg, address }) => msg === 'listening' && address === last)
 
-  it.each(['api', 'proxy'] as const)('%s.toml has no fault but what is to be filled in', async (app) => {
+  it.each(['api', 'proxy'] as const)('%s.toml has no fault except for its placeholders', async (app) => {
     await using program = await run(app, {}, '--check-config')
     expect(await program.exited).toEqual({ code: 2, signal: null })
     const paths = program.stderr
@@ -118,7 +118,7 @@ describe('the files of the operator’s interface', () => {
     expect(paths).toEqual(PLACEHOLDERS[app])
   })
 
-  it('passes --check-config for api, proxy and oriel once that is filled in', async () => {
+  it('pass --check-config of api, proxy and oriel once the placeholders are replaced', async () => {
     const { api, proxy } = await variables()
     const both = { ...under('ORIEL_API__', api), ...under('ORIEL_PROXY__', proxy) }
     const given = { api: under('ORIEL_', api), proxy: under('ORIEL_', proxy), oriel: both }
@@ -130,7 +130,7 @@ describe('the files of the operator’s interface', () => {
     }
   })
 
-  it('starts api and proxy as two processes, and a console goes through both', async () => {
+  it('start api and proxy as two processes, which open a console', async () => {
     const given = await variables()
     await using api = await run('api', under('ORIEL_', given.api))
     await listening(api)
@@ -140,7 +140,7 @@ describe('the files of the operator’s interface', () => {
     for (const program of [proxy, api]) expect(await program.stop()).toEqual({ code: 0, signal: null })
   })
 
-  it('starts both as one process', async () => {
+  it('start oriel as one process, which opens a console', async () => {
     const { api, proxy } = await variables()
     await using oriel = await run('oriel', { ...under('ORIEL_API__', api), ...under('ORIEL_PROXY__', proxy) })
     await allListen(oriel, proxy)

@@ -1,4 +1,4 @@
-/** A real Keystone in front of the programs: it says who people are, and who the proxy is. */
+/** Runs the programs with a real Keystone, which authenticates users and the proxy. */
 import { randomUUID } from 'node:crypto'
 import { createClient, keystonePassword, Unauthorized } from '@oriel/sdk'
 import { freePort, requires, type ScriptedServer, scriptedServer } from '@oriel/testkit'
@@ -10,7 +10,7 @@ import { asViewer, serveRfb } from './parts/rfb.ts'
 
 const { skip, reason } = requires('keystone')
 const id = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
-/** Keystone serves one request after the other, each in its time. */
+/** Long, because Keystone handles one request at a time. */
 const PATIENCE_MS = 30_000
 
 describe.skipIf(skip)(`Oriel with a real Keystone${reason}`, () => {
@@ -24,17 +24,17 @@ describe.skipIf(skip)(`Oriel with a real Keystone${reason}`, () => {
   }, KEYSTONE_HOOK_MS)
   afterAll(() => parts.disposeAsync())
 
-  it('gives a member a console of its project', async () => {
+  it('creates a console for a member of the project', async () => {
     const { status, body } = await cloud.create(await cloud.keystone.token(cloud.member, cloud.project))
     expect([status, body]).toEqual([200, { remote_console: expect.objectContaining({ type: 'novnc' }) }])
   })
 
-  it('shows a stranger no server of another project: 404, as for one that does not exist', async () => {
+  it('answers 404 to a user of another project, as for an unknown server', async () => {
     const token = await cloud.keystone.token(cloud.stranger, cloud.otherProject)
     expect(await cloud.create(token)).toMatchObject({ status: 404, body: { itemNotFound: { code: 404 } } })
   })
 
-  it('refuses a reader with 403', async () => {
+  it('refuses a user with the role reader with 403', async () => {
     const token = await cloud.keystone.token(cloud.reader, cloud.project)
     expect(await cloud.create(token)).toMatchObject({ status: 403, body: { forbidden: { code: 403 } } })
   })
@@ -42,7 +42,7 @@ describe.skipIf(skip)(`Oriel with a real Keystone${reason}`, () => {
   it.for([
     ['an unscoped token', () => cloud.keystone.token(cloud.member)],
     ["the administrator's system token", () => cloud.keystone.systemToken()],
-  ] as const)('refuses %s with 403, since it has no project', async ([, token]) => {
+  ] as const)('refuses %s with 403, because it has no project', async ([, token]) => {
     expect(await cloud.create(await token())).toMatchObject({ status: 403 })
   })
 
@@ -55,7 +55,7 @@ describe.skipIf(skip)(`Oriel with a real Keystone${reason}`, () => {
     expect(headers.get('www-authenticate')).toBe(`Keystone uri="${cloud.keystone.authUrl.replace('/v3', '')}"`)
   })
 
-  it('refuses a bad X-Service-Token beside a good token', async () => {
+  it('refuses an invalid X-Service-Token together with a valid token', async () => {
     const token = await cloud.keystone.token(cloud.member, cloud.project)
     expect(await cloud.create(token, { 'X-Service-Token': 'nonsense' })).toMatchObject({ status: 401 })
   })
@@ -66,7 +66,7 @@ describe.skipIf(skip)(`Oriel with a real Keystone${reason}`, () => {
     expect(await cloud.create(token)).toMatchObject({ status: 401 })
   })
 
-  it('lets the SDK sign in with a password, and get a console', async () => {
+  it('lets the SDK sign in with a password and create a console', async () => {
     const { authUrl } = cloud.keystone
     const signIn = { authUrl, username: cloud.member.name, projectName: 'blue', password: cloud.member.password }
     const auth = keystonePassword(signIn)
@@ -82,24 +82,21 @@ describe.skipIf(skip)(`Oriel with a real Keystone${reason}`, () => {
   it.for([
     ['the endpoint that it is given', () => ({ endpoint: cloud.endpoint })],
     ["the public endpoint in Keystone's catalogue", () => ({ region: 'RegionOne' })],
-  ] as const)(
-    'lets the proxy look a token up as its own service user at %s, and relay the console',
-    async ([, place]) => {
-      const port = await freePort()
-      const auth = { method: 'password', ...cloud.credentials(cloud.service, 'service') }
-      const authority = { ...place(), auth, timeout_ms: PATIENCE_MS }
-      const base = proxyConfig(0, port)
-      await using proxy = await startApp('proxy', { ...base, authority: { kind: 'nova', ...authority } })
-      await listening(proxy)
-      const { body } = await cloud.create(await cloud.keystone.token(cloud.member, cloud.project))
-      const socket = new WebSocket(`ws://127.0.0.1:${port}/?token=${tokenIn(body)}`, ['binary'])
-      const viewer = await asViewer(socket)
-      expect(await viewer.echo(Buffer.from('through Keystone'))).toEqual(Buffer.from('through Keystone'))
-      socket.terminate()
-    },
-  )
+  ] as const)('lets the proxy look a token up as its service user at %s, and relay the console', async ([, place]) => {
+    const port = await freePort()
+    const auth = { method: 'password', ...cloud.credentials(cloud.service, 'service') }
+    const authority = { ...place(), auth, timeout_ms: PATIENCE_MS }
+    const base = proxyConfig(0, port)
+    await using proxy = await startApp('proxy', { ...base, authority: { kind: 'nova', ...authority } })
+    await listening(proxy)
+    const { body } = await cloud.create(await cloud.keystone.token(cloud.member, cloud.project))
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/?token=${tokenIn(body)}`, ['binary'])
+    const viewer = await asViewer(socket)
+    expect(await viewer.echo(Buffer.from('through Keystone'))).toEqual(Buffer.from('through Keystone'))
+    socket.terminate()
+  })
 
-  it('never says a password or token in its log', async () => {
+  it('logs no password and no token', async () => {
     const token = await cloud.keystone.token(cloud.member, cloud.project)
     const { headers } = await cloud.create(token)
     const requestId = headers.get('x-openstack-request-id')
@@ -110,8 +107,8 @@ describe.skipIf(skip)(`Oriel with a real Keystone${reason}`, () => {
     expect(log).not.toContain(cloud.service.password)
   })
 
-  // The last one, for it ends Keystone.
-  it('answers 503 with Retry-After to tokens that it does not know, and goes on for those that it does', async () => {
+  // Must be the last test: it stops Keystone.
+  it('answers 503 with Retry-After to uncached tokens while Keystone is down, and accepts cached ones', async () => {
     const known = await cloud.keystone.token(cloud.member, cloud.project)
     const unknown = await cloud.keystone.token(cloud.member, cloud.project)
     expect(await cloud.create(known)).toMatchObject({ status: 200 })
@@ -125,7 +122,7 @@ describe.skipIf(skip)(`Oriel with a real Keystone${reason}`, () => {
 })
 
 describe.skipIf(skip)(`Oriel with a Keystone whose tokens live for seconds${reason}`, () => {
-  /** Longer than a busy machine takes to ask for a token and use it. */
+  /** Longer than a busy machine takes to request and use a token. */
   const tokenSeconds = 15
   const parts = new AsyncDisposableStack()
   let cloud: Cloud
@@ -135,12 +132,12 @@ describe.skipIf(skip)(`Oriel with a Keystone whose tokens live for seconds${reas
   }, KEYSTONE_HOOK_MS)
   afterAll(() => parts.disposeAsync())
 
-  it('refuses an expired token, though it knew it, but not beside the token of a service', async () => {
+  it('refuses an expired token although it was cached, but accepts it together with a service token', async () => {
     const token = await cloud.keystone.token(cloud.member, cloud.project)
     expect(await cloud.create(token)).toMatchObject({ status: 200 })
     await passed(tokenSeconds)
     expect(await cloud.create(token)).toMatchObject({ status: 401 })
-    // Its own token ended too: that this works shows that it got another.
+    // The API's own token has expired as well, so this also shows that it requests a new one.
     const service = await cloud.keystone.token(cloud.service, cloud.serviceProject)
     expect(await cloud.create(token, { 'X-Service-Token': service })).toMatchObject({ status: 200 })
     const member = await cloud.keystone.token(cloud.member, cloud.project)
@@ -148,7 +145,7 @@ describe.skipIf(skip)(`Oriel with a Keystone whose tokens live for seconds${reas
   })
 })
 
-// The cloud: Keystone with some people in it, and the API.
+// The cloud: Keystone with some users, and the API.
 
 interface Answered {
   readonly status: number
@@ -160,7 +157,7 @@ type Cloud = Awaited<ReturnType<typeof startCloud>>
 
 interface CloudOptions {
   readonly tokenSeconds?: number
-  /** Where the server's VNC console is. Default: nowhere anything listens. */
+  /** The address of the server's VNC console. Default: one without a listener. */
   readonly console?: { readonly host: string; readonly port: number }
 }
 
@@ -185,7 +182,7 @@ async function startCloud({ tokenSeconds = 3600, console = { host: '127.0.0.1', 
   const api = scope.use(await startApp('api', { ...apiConfig(port, 6080, [server]), auth }))
   await listening(api)
 
-  /** Asks for the server's noVNC console. */
+  /** Requests the server's noVNC console. */
   async function create(token: string | undefined, more: Record<string, string> = {}): Promise<Answered> {
     const response = await fetch(`${origin}/v2.1/servers/${id}/remote-consoles`, {
       method: 'POST',
@@ -225,7 +222,7 @@ function tokenIn(body: unknown): string {
   return decodeURIComponent(url).split('token=')[1]!
 }
 
-/** Time is what ends a token, so there is no event to wait for. */
+/** Waits for tokens to expire, for which there is no event. */
 function passed(seconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 1000 * (seconds + 1)))
 }

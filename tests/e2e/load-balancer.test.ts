@@ -1,4 +1,4 @@
-/** Consoles behind a load balancer that cuts what is silent: the proxy's pings keep them. */
+/** Consoles behind a load balancer that closes idle connections: the proxy's pings keep them open. */
 import { once } from 'node:events'
 import { freePort, requires, type ScriptedServer, scriptedServer } from '@oriel/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -7,10 +7,12 @@ import { startHaproxy } from './parts/haproxy.ts'
 import { type Pair, startPair } from './parts/oriel.ts'
 import { asViewer, serveRfb } from './parts/rfb.ts'
 
-/** Five minutes of idling and a load balancer that cuts after sixty seconds, both one tenth as long. */
+/** Scaled down by ten: five minutes without traffic, and a load balancer with a timeout of sixty seconds. */
 const IDLE_MS = 30_000
 const CUT_AFTER_MS = 6_000
-/** Not less: a client that is silent for three of them is lost, and a busy machine silences anybody for seconds. */
+/**
+ * Not shorter: the proxy drops a client that misses three pings, and a busy machine can pause any process for seconds.
+ */
 const PING_SECONDS = 2
 const { skip, reason } = requires('haproxy')
 
@@ -23,7 +25,7 @@ describe.skipIf(skip)(`an idle console behind HAProxy${reason}`, () => {
   })
   afterAll(() => parts.disposeAsync())
 
-  it('is alive after five times the time in which the balancer cuts a silent connection', async () => {
+  it('stays open for five times the balancer’s idle timeout', async () => {
     await using oriel = await startBehindHaproxy(hypervisor, { ping_interval_seconds: PING_SECONDS })
     const socket = await connected(oriel)
     const viewer = await asViewer(socket)
@@ -33,7 +35,7 @@ describe.skipIf(skip)(`an idle console behind HAProxy${reason}`, () => {
     socket.terminate()
   })
 
-  it('would have been cut without the pings', async () => {
+  it('is closed by the balancer if the proxy sends no pings', async () => {
     await using oriel = await startBehindHaproxy(hypervisor, { ping_interval_seconds: 3600 })
     const socket = await connected(oriel)
     await asViewer(socket)
@@ -60,7 +62,7 @@ async function connected({ client }: Pair): Promise<WebSocket> {
   return new WebSocket(`ws://${host}/${searchParams.get('path')}`, ['binary'])
 }
 
-/** Waiting is what this test is about: there is no event for nothing having happened. */
+/** Waits for a fixed time, because the test checks that nothing happens in it. */
 const elapsed = (ms: number) => new Promise<'alive'>((resolve) => setTimeout(() => resolve('alive'), ms))
 
 const haproxyConfig = (publicPort: number, proxyPort: number) => `

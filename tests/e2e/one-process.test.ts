@@ -1,4 +1,4 @@
-/** api and proxy in one process, from one file, without a credential that anybody could steal. */
+/** Runs api and proxy in one process, with one file and without a credential between them in a file. */
 import { appendFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -35,7 +35,7 @@ describe('oriel with one config file', () => {
   })
   afterAll(() => parts.disposeAsync())
 
-  it('relays a console that was minted with a static token', async () => {
+  it('relays a console that a client created with a static token', async () => {
     const client = createClient({ endpoint, auth: staticToken(MEMBER_TOKEN) })
     const body = { remote_console: { protocol: 'vnc', type: 'novnc' } } as const
     const created = await client.at('2.6').createRemoteConsole({ server_id, body })
@@ -46,7 +46,7 @@ describe('oriel with one config file', () => {
     socket.terminate()
   })
 
-  it('goes on relaying while another process keeps the database locked', async () => {
+  it('continues to relay while another process locks the database', async () => {
     const client = createClient({ endpoint, auth: staticToken(MEMBER_TOKEN) })
     const { host, searchParams } = new URL((await client.createConsole(server_id, 'novnc')).url)
     const socket = new WebSocket(`ws://${host}/${searchParams.get('path')}`)
@@ -58,7 +58,7 @@ describe('oriel with one config file', () => {
       isAnswered = true
     })
     created.catch(() => {}) // awaited below
-    // The API waits five seconds for the lock. On the relay's thread, this would be five seconds without a single echo.
+    // The API waits five seconds for the lock. If it blocked the relaying thread, no echo would arrive in that time.
     let echoes = 0
     while (!isAnswered && echoes < 20) {
       const tick = Buffer.from(`tick ${echoes}`)
@@ -72,17 +72,17 @@ describe('oriel with one config file', () => {
     socket.terminate()
   })
 
-  it('keeps its database for its owner alone', async () => {
+  it('creates its database readable only for its owner', async () => {
     for (const file of ['oriel.db', 'oriel.db-wal', 'oriel.db-shm']) {
       expect((await stat(join(oriel.folder, file))).mode & 0o777).toBe(0o600)
     }
   })
 
-  it('still wants a token from everybody else', async () => {
+  it('refuses API requests without a token', async () => {
     await expect(createClient({ endpoint }).at('2.1').listServers({})).rejects.toBeInstanceOf(Unauthorized)
   })
 
-  it('reads its file again at SIGHUP, keeps consoles, and says which keys wait for a restart', async () => {
+  it('reloads its file at SIGHUP, keeps consoles open, and logs the keys that need a restart', async () => {
     const client = createClient({ endpoint, auth: staticToken(MEMBER_TOKEN) })
     const { url } = await client.createConsole(server_id, 'novnc')
     const { host, searchParams } = new URL(url)
@@ -98,14 +98,14 @@ describe('oriel with one config file', () => {
     socket.terminate()
   })
 
-  it('logs where each part listens', async () => {
+  it('logs the address of each listener', async () => {
     await listening(oriel)
     const places = oriel.records.filter(({ msg }) => msg === 'listening').map(({ part }) => part)
     expect(new Set(places)).toEqual(new Set(['api', 'proxy']))
   })
 })
 
-it('oriel refuses a proxy that would listen where the api does, naming both keys', async () => {
+it('oriel refuses one listen address for api and proxy, and names both keys', async () => {
   const config = {
     api: apiConfig(6079, 6080, []),
     proxy: { listen: [{ address: '127.0.0.1:6080', consoles: ['novnc'] }], admin: { listen: '127.0.0.1:6079' } },
@@ -115,7 +115,7 @@ it('oriel refuses a proxy that would listen where the api does, naming both keys
   expect(oriel.stderr).toBe('proxy.admin.listen: 127.0.0.1:6079 is taken by api.listen, give each a port of its own\n')
 })
 
-it('oriel on a port that the system picked finds its listener again at SIGHUP', async () => {
+it('oriel keeps the port that the system chose when it reloads at SIGHUP', async () => {
   await using pki = await temporaryPki()
   await using other = await temporaryPki()
   const pairOf = ({ path }: { path: string }) => ({

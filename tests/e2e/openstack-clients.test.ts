@@ -1,6 +1,6 @@
 /**
- * OpenStack's own command line clients, unmodified, against the API with a real Keystone. What they print is compared with
- * what the same versions of them printed against a real Nova (`client-flows.json` among the recordings).
+ * Runs OpenStack's unmodified command-line clients against the API with a real Keystone. Compares their output with
+ * that of the same versions against a real Nova (`client-flows.json` among the recordings).
  */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
@@ -35,7 +35,7 @@ const id = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
 const unknownId = '00000000-0000-4000-8000-000000000000'
 const log = 'FAKE CONSOLE OUTPUT\nANOTHER\nLAST LINE'
 const commandTimeoutMs = 120_000
-/** A test waits for the commands of others, too. */
+/** Long, because a test may wait for the commands of other tests. */
 const testTimeoutMs = 5 * commandTimeoutMs
 
 describe.skipIf(skip)(`OpenStack's clients${reason}`, { concurrent: true, timeout: testTimeoutMs }, () => {
@@ -47,12 +47,12 @@ describe.skipIf(skip)(`OpenStack's clients${reason}`, { concurrent: true, timeou
   }, KEYSTONE_HOOK_MS)
   afterAll(() => parts.disposeAsync())
 
-  it.for(openstackFlows())('%s prints what it prints against Nova', async ([, flow, args]) => {
+  it.for(openstackFlows())('%s prints the same as against Nova', async ([, flow, args]) => {
     expect(await world.run('openstack', args)).toEqual(normalised(flow))
   })
 
   it.for(openstackFlows().filter(([name]) => /^openstack console url show --\w+$/.test(name)))(
-    '%s prints the same for the name of the server',
+    '%s accepts the name of the server instead of its id',
     async ([, flow, args]) => {
       expect(await world.run('openstack', [...args.slice(0, -1), 'web-1'])).toEqual(normalised(flow))
     },
@@ -68,7 +68,7 @@ describe.skipIf(skip)(`OpenStack's clients${reason}`, { concurrent: true, timeou
     },
   )
 
-  it('openstack server show finds it by its name', async () => {
+  it('openstack server show finds a server by its name', async () => {
     const { stdout, stderr } = await world.run('openstack', ['server', 'show', 'web-1', '-f', 'json'])
     expect(stderr).toBe('')
     const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
@@ -87,7 +87,7 @@ describe.skipIf(skip)(`OpenStack's clients${reason}`, { concurrent: true, timeou
     })
   })
 
-  it.skipIf(nova.skip)(`nova list and nova show find the same${nova.reason}`, async () => {
+  it.skipIf(nova.skip)(`nova list and nova show find the server${nova.reason}`, async () => {
     const rule = '+--+--+--+--+--+--+'
     const heads = '| ID | Name | Status | Task State | Power State | Networks |'
     const row = '| {{server_id}} | web-1 | ACTIVE | - | Running | |'
@@ -100,7 +100,7 @@ describe.skipIf(skip)(`OpenStack's clients${reason}`, { concurrent: true, timeou
   })
 
   it.skipIf(nova.skip).for(novaFlows())(
-    `%s prints what its library gets from Nova${nova.reason}`,
+    `%s prints the result that its library gets from Nova${nova.reason}`,
     async ([, flow, args]) => {
       const { exit, stdout, stderr } = await world.run('nova', args)
       expect({ exit, stdout, stderr }).toEqual(normalised(asNovaCommand(flow)))
@@ -108,9 +108,9 @@ describe.skipIf(skip)(`OpenStack's clients${reason}`, { concurrent: true, timeou
   )
 })
 
-// What was recorded
+// The recordings
 
-/** `openstack COMMAND OPTIONS @VERSION`, as the recordings name them, and the arguments that were given. */
+/** Returns the recorded flows with their names, `openstack COMMAND OPTIONS @VERSION`, and their arguments. */
 function openstackFlows(): [string, Flow, string[]][] {
   return flows
     .filter(({ name }) => name.startsWith('openstack '))
@@ -134,7 +134,7 @@ const novaCommands: Readonly<Record<string, readonly string[]>> = {
   log2: ['console-log', '--length', '2', id],
 }
 
-/** Its library was recorded; 2.93 is the highest that it knows, so what the command takes by itself. */
+/** Returns the flows of novaclient's library, as `nova` commands. The command's default version is 2.93, its newest. */
 function novaFlows(): [string, Flow, string[]][] {
   return flows.flatMap((flow) => {
     const [, what = '', version] = /^novaclient library (\S+) @(2\.1|2\.5|2\.93)$/.exec(flow.name) ?? []
@@ -146,7 +146,7 @@ function novaFlows(): [string, Flow, string[]][] {
   })
 }
 
-/** The command prints a table of what its library returns, and the class of what it throws. */
+/** Converts a flow of the library to the command's output: a table of the result, or the class of the error. */
 function asNovaCommand({ name, exit, stdout, stderr }: Flow): Flow {
   const [, type, url] = /'type': '([^']+)', 'url': '([^']+)'/.exec(stdout) ?? []
   const [, error, message] = /^novaclient\.exceptions\.(\w+): (.*)$/s.exec(stderr) ?? []
@@ -160,7 +160,7 @@ function asNovaCommand({ name, exit, stdout, stderr }: Flow): Flow {
   }
 }
 
-/** Where Oriel answers otherwise on purpose (D1, D7), the sentence that people read is another one. */
+/** Replaces the message where Oriel deliberately differs from Nova (D1, D7). */
 function asOrielDecided(flow: Flow): Flow {
   const isXvp = flow.name.includes('xvpvnc')
   const couldNotComply =
@@ -178,7 +178,7 @@ function asOrielDecided(flow: Flow): Flow {
   return isXvp || couldNotComply.test(flow.stderr) ? { ...flow, stderr } : flow
 }
 
-/** Without what differs from run to run: names stand for values, and tables have no padding. */
+/** Replaces values that differ between runs by names, and removes the padding of tables. */
 function normalised({ exit, stdout, stderr }: Printed, origin = '{{url_base}}'): Printed {
   const uuid = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}'
   const plain = (text: string) =>
@@ -194,7 +194,7 @@ function normalised({ exit, stdout, stderr }: Printed, origin = '{{url_base}}'):
   return { exit, stdout: plain(stdout), stderr: plain(stderr) }
 }
 
-// The cloud that the clients see
+// The cloud for the clients
 
 type World = Awaited<ReturnType<typeof startWorld>>
 
@@ -215,7 +215,7 @@ async function startWorld() {
     method: 'keystone',
     keystone: {
       ...{ auth_url, username: service.name, password: service.password, project_name: 'service' },
-      // Keystone serves one request after the other, and the clients beside it take all of the processor.
+      // Keystone handles one request at a time, and the clients use all processors.
       timeout_ms: 30_000,
     },
   }
@@ -235,7 +235,7 @@ async function startWorld() {
   }
 }
 
-/** `openstack server list` will not start in a cloud without an image service, so here is one without images. */
+/** Starts an image service without images: `openstack server list` fails in a cloud without an image service. */
 async function startEmptyGlance() {
   const server = createServer(({ url = '' }, response) => {
     const versions = [{ id: 'v2.0', status: 'CURRENT', links: [{ rel: 'self', href: `http://127.0.0.1:${port}/v2/` }] }]
@@ -255,7 +255,7 @@ async function startEmptyGlance() {
   }
 }
 
-/** With the base URLs of the recorded Nova. */
+/** The console types with the base URLs of the recorded Nova. */
 const consoles = {
   novnc: { base_url: 'http://127.0.0.1:6080/vnc_auto.html' },
   'spice-html5': { base_url: 'http://127.0.0.1:6082/spice_auto.html' },
@@ -285,7 +285,7 @@ function printed(command: string, args: readonly string[], env: NodeJS.ProcessEn
   return promise
 }
 
-/** Each command takes a second or two of a processor; more at once only get in each other's way. */
+/** Limits concurrency: each command needs a second or two of processor time, so more at once are not faster. */
 function semaphore(places: number) {
   const waiting: (() => void)[] = []
   return async <T>(work: () => Promise<T>): Promise<T> => {

@@ -1,6 +1,6 @@
 /**
- * Console pages in a real browser, with machines and proxies that mean harm: whatever they say is text, never markup,
- * under the Content-Security-Policy that the proxy sends.
+ * Opens console pages in a real browser with hostile machines and proxies: pages must show their texts as text, never
+ * as markup, under the Content-Security-Policy that the proxy sends.
  */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -17,7 +17,7 @@ const { skip, reason } = requires('chromium')
 const MARKUP = '<img src=x onerror="globalThis.harmed=1"><script>globalThis.harmed=1</script>'
 const SHORT_MARKUP = '<img src=x onerror="globalThis.harmed=1"><b>bold</b>'
 
-describe.skipIf(skip)(`pages in Chromium${reason}`, () => {
+describe.skipIf(skip)(`console pages in Chromium${reason}`, () => {
   const parts = new AsyncDisposableStack()
   const ids = { vnc: '0c6f4b1e-52a9-4f6e-9c57-0f7a3a2a8a01', serial: '0c6f4b1e-52a9-4f6e-9c57-0f7a3a2a8a02' }
   let browser: Browser
@@ -54,7 +54,7 @@ describe.skipIf(skip)(`pages in Chromium${reason}`, () => {
   })
   afterAll(() => parts.disposeAsync())
 
-  it('CVE-2017-18635 noVNC: the name that a machine gives its desktop is text', async () => {
+  it('CVE-2017-18635 noVNC: show the desktop name of a machine as text', async () => {
     const page = await browser.newPage()
     const complaints = complaintsOf(page)
     await page.goto(await mint('vnc'))
@@ -68,7 +68,7 @@ describe.skipIf(skip)(`pages in Chromium${reason}`, () => {
     await page.close()
   })
 
-  it('CVE-2012-2094, CVE-2026-40212 output rendered as HTML: what a machine prints and how it names its terminal is text', async () => {
+  it('CVE-2012-2094, CVE-2026-40212 output rendered as HTML: show serial output and the terminal title as text', async () => {
     const page = await browser.newPage()
     const complaints = complaintsOf(page)
     let dialogs = 0
@@ -90,7 +90,7 @@ describe.skipIf(skip)(`pages in Chromium${reason}`, () => {
     await page.close()
   })
 
-  it('are shown in a frame of an allowed page with any port', async () => {
+  it('load in a frame of an allowed page on any port', async () => {
     const page = await browser.newPage()
     const complaints = complaintsOf(page)
     await using portal = await portalAround(await mint('vnc'))
@@ -100,7 +100,7 @@ describe.skipIf(skip)(`pages in Chromium${reason}`, () => {
     await page.close()
   })
 
-  it('are not shown in a frame of another page, which says which origin to allow and opens a tab instead', async () => {
+  it('do not load in a frame of another page, which shows the origin to allow and a link to a tab instead', async () => {
     const page = await browser.newPage()
     const complaints = complaintsOf(page)
     await using portal = await portalAround(await mint('vnc'))
@@ -120,7 +120,7 @@ describe.skipIf(skip)(`pages in Chromium${reason}`, () => {
     await page.close()
   })
 
-  it('are not shown in a frame of a page that the browser does not name', async () => {
+  it('do not load in a frame of a page without an origin', async () => {
     const page = await browser.newPage()
     const complaints = complaintsOf(page)
     await using portal = await portalAround(await mint('vnc'), { 'Referrer-Policy': 'same-origin' })
@@ -130,7 +130,7 @@ describe.skipIf(skip)(`pages in Chromium${reason}`, () => {
     await page.close()
   })
 
-  it('draws colours of the machine although the policy allows no inline style', async () => {
+  it('draw the colours of a terminal although the policy forbids inline styles', async () => {
     const page = await browser.newPage()
     const complaints = complaintsOf(page)
     await page.goto(await mint('serial'))
@@ -154,7 +154,7 @@ describe.skipIf(skip)(`pages in Chromium${reason}`, () => {
     ['spice_auto.html', 4999],
     ['vnc.html', 1011],
     ['serial.html', 1011],
-  ])('CVE-2012-2094 output rendered as HTML: the reason for which %s is closed with %i is text', async (file, code) => {
+  ])('CVE-2012-2094 output rendered as HTML: %s shows the reason of close code %i as text', async (file, code) => {
     await using site = await hostileSite(await origins(), (socket) => socket.close(code, SHORT_MARKUP))
     const page = await browser.newPage()
     await page.goto(`${site.url}/${file}?token=t&reconnect=0`)
@@ -166,7 +166,7 @@ describe.skipIf(skip)(`pages in Chromium${reason}`, () => {
     await page.close()
   })
 
-  it('CVE-2017-18635 noVNC: the reason for which security failed is not shown as markup', async () => {
+  it('CVE-2017-18635 noVNC: do not show the reason of a failed security handshake as markup', async () => {
     await using site = await hostileSite(await origins(), (socket) => {
       const reasonBytes = Buffer.from(MARKUP)
       socket.send(Buffer.from('RFB 003.008\n'))
@@ -183,7 +183,7 @@ describe.skipIf(skip)(`pages in Chromium${reason}`, () => {
     await page.close()
   })
 
-  /** Where the pages of each type are served. */
+  /** Returns the origin of the pages. */
   const origins = async () => new URL(await mint('serial')).origin
 
   const mint = async (protocol: 'vnc' | 'serial') =>
@@ -199,7 +199,7 @@ async function expectNoHarm(page: Page): Promise<void> {
   expect(await page.locator('img[src="x"]').count()).toBe(0)
 }
 
-/** A desktop whose name and clipboard are markup (RFC 6143 sections 7.3.2 and 7.6.4). */
+/** Serves a desktop whose name and clipboard contain markup (RFC 6143 sections 7.3.2 and 7.6.4). */
 async function hostileRfb(peer: Peer): Promise<void> {
   await peer.send(Buffer.from('RFB 003.008\n'))
   await peer.expect(Buffer.from('RFB 003.008\n'))
@@ -210,7 +210,7 @@ async function hostileRfb(peer: Peer): Promise<void> {
   const size = Buffer.from('00400030', 'hex')
   const format = Buffer.from('20180001 00ff00ff00ff 100800 000000'.replaceAll(' ', ''), 'hex')
   await peer.send(Buffer.concat([size, format, lengthOf(MARKUP), Buffer.from(MARKUP)]))
-  // noVNC looks at what follows only when more arrives: after its own SetPixelFormat, as with a real server.
+  // noVNC parses the next message only when more bytes arrive. So wait for its SetPixelFormat, as a real server does.
   await peer.read(20)
   const cut = Buffer.of(3, 0, 0, 0)
   await peer.send(Buffer.concat([cut, lengthOf(MARKUP), Buffer.from(MARKUP)]))
@@ -225,7 +225,10 @@ function lengthOf(text: string): Buffer {
   return bytes
 }
 
-/** A terminal that prints markup, names itself so, sets the clipboard and offers a link (ECMA-48, OSC 0, 8 and 52). */
+/**
+ * Serves a terminal that prints markup, also as its title, sets the clipboard and prints a link (ECMA-48, OSC 0, 8,
+ * 52).
+ */
 async function hostileTerminal(peer: Peer): Promise<void> {
   peer.socket.on('error', () => {})
   const lines = [
@@ -240,7 +243,7 @@ async function hostileTerminal(peer: Peer): Promise<void> {
   await peer.closed({ timeoutMs: 600_000 })
 }
 
-/** A portal's page with nothing but a console in a frame. */
+/** Serves a portal's page that contains only a console in a frame. */
 async function portalAround(url: string, headers: Record<string, string> = {}) {
   const server = createServer((_, response) => {
     response.writeHead(200, { 'Content-Type': 'text/html', ...headers }).end(`<iframe src="${url}"></iframe>`)
@@ -255,7 +258,7 @@ async function portalAround(url: string, headers: Record<string, string> = {}) {
   }
 }
 
-/** Shows the pages of `origin` with their headers, and does with every WebSocket what `play` says. */
+/** Serves the pages of `origin` with their headers, and passes every WebSocket to `play`. */
 async function hostileSite(origin: string, play: (socket: WebSocket) => void) {
   const server = createServer(async (request, response) => {
     const answer = await fetch(new URL(request.url ?? '/', origin))

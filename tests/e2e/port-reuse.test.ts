@@ -1,6 +1,6 @@
 /**
- * CVE-2013-0335 port reuse, on the running proxy before a played Nova: guest A stops, guest B boots on its ports, and A comes
- * back elsewhere. Real QEMU guests with VNC, serial and SPICE consoles.
+ * CVE-2013-0335 port reuse, with the running proxy and a stub of Nova: guest A stops, guest B boots on its ports, and A
+ * restarts on other ports. The guests are real QEMU processes with VNC, serial and SPICE consoles.
  */
 import { randomUUID } from 'node:crypto'
 import {
@@ -24,7 +24,7 @@ const TYPES = ['novnc', 'serial', 'spice-html5'] as const
 type Type = (typeof TYPES)[number]
 type Ports = Readonly<Record<Type, number>>
 
-/** What a person gets who opens a console URL: a status, an end, or the first bytes of the guest. */
+/** The result of opening a console: an HTTP status, a close code, or the first bytes of the guest. */
 interface Outcome {
   readonly status?: number
   readonly code?: number
@@ -32,7 +32,7 @@ interface Outcome {
 }
 
 describe.skipIf(skip).each(['fresh', 'state'] as const)(
-  `with validate = "%s"${reason}, when a port changes hands`,
+  `CVE-2013-0335 port reuse with authority.validate = "%s"${reason}:`,
   (validate) => {
     const parts = new AsyncDisposableStack()
     const tokens = { novnc: randomUUID(), serial: randomUUID(), 'spice-html5': randomUUID() }
@@ -57,7 +57,7 @@ describe.skipIf(skip).each(['fresh', 'state'] as const)(
         }),
       )
       if (validate === 'state') nova.forbidden.add('os-remote-consoles')
-      // Nothing says how to protect: what is in force follows from kind = "nova", and from what Nova lets the proxy do.
+      // No key sets the protection: the default depends on kind = "nova" and on the rights of the proxy in Nova.
       proxy = parts.use(
         await startApp('proxy', {
           authority: { kind: 'nova', endpoint: nova.url, auth: { method: 'token', token: 'service-secret' } },
@@ -69,7 +69,7 @@ describe.skipIf(skip).each(['fresh', 'state'] as const)(
     }, 60_000)
     afterAll(() => parts.disposeAsync())
 
-    it('the consoles of A open while A runs, and /readyz says what protects them', async () => {
+    it('the consoles of A open while A runs, and /readyz shows their protection', async () => {
       await using _a = await startGuest(A, ports)
       for (const type of TYPES) {
         const { status, code } = await opened(type)
@@ -80,7 +80,7 @@ describe.skipIf(skip).each(['fresh', 'state'] as const)(
       expect(text).toContain(`validate ${validate}:`)
     }, 60_000)
 
-    it('the old addresses of A, which has stopped, are refused before a byte of B, which booted on its ports', async () => {
+    it('the old addresses of A are refused, without a byte of B, after A has stopped and B has booted on its ports', async () => {
       b = parts.use(await startGuest(B, ports))
       change({ vmState: 'stopped', powerState: 4, consoles: places({ novnc: -1, serial: -1, 'spice-html5': -1 }) })
       await answersOutdated()
@@ -105,7 +105,7 @@ describe.skipIf(skip).each(['fresh', 'state'] as const)(
     }, 60_000)
 
     if (validate === 'fresh')
-      it('the serial console of A, which has rebooted to another port, opens there', async () => {
+      it('the serial console of A opens at its new port after A has rebooted', async () => {
         using serial = await openSocket('serial')
         expect(await connectedSerial(returned)).toBe(true)
         expect(await connectedSerial(b)).toBe(false)
@@ -118,13 +118,13 @@ describe.skipIf(skip).each(['fresh', 'state'] as const)(
       }, 60_000)
 
     if (validate === 'fresh')
-      it('the VNC console of A opens where A is, by its old address', async () => {
+      it('the old VNC address of A opens the console of A at its new port', async () => {
         const { received } = await opened('novnc')
         expect(received.toString('latin1')).toContain(`QEMU (${A.name})`)
       }, 60_000)
 
     if (validate === 'state')
-      it('the old VNC address of A ends before a byte of B, though A’s display name is what libvirt calls B', async () => {
+      it('the old VNC address of A ends without a byte of B, although the display name of A is the libvirt name of B', async () => {
         change({ name: B.name })
         await answersOutdated()
         const { code, received } = await opened('novnc')
@@ -142,7 +142,7 @@ describe.skipIf(skip).each(['fresh', 'state'] as const)(
       for (const token of nova.tokens.keys()) expect(log).not.toContain(token)
     })
 
-    /** What Nova said counts for a second. */
+    /** Waits until the proxy's cache of Nova's answers has expired, which takes a second. */
     const answersOutdated = () => new Promise((resolve) => setTimeout(resolve, 1_100))
 
     async function openSocket(type: Type, token = tokens[type]) {
@@ -151,7 +151,7 @@ describe.skipIf(skip).each(['fresh', 'state'] as const)(
       socket.on('message', (data: Buffer) => {
         received = Buffer.concat([received, data])
       })
-      // A socket that is dropped before it opened emits an error, which is not needed.
+      // A socket that is dropped before it has opened emits an error; `close` is enough here.
       socket.on('error', () => {})
       const closed = new Promise<number>((resolve) => socket.once('close', resolve))
       const status = await new Promise<number | undefined>((resolve) => {
@@ -162,7 +162,7 @@ describe.skipIf(skip).each(['fresh', 'state'] as const)(
         ...{ socket, status, closed },
         bytes: () => received,
         text: () => received.toString('latin1'),
-        /** Gives up when the proxy ends the session. */
+        /** Resolves with `false` if the proxy ends the session first. */
         take: async (count: number) => {
           const enough = async () => {
             while (received.length < count) await said(socket)
@@ -175,13 +175,13 @@ describe.skipIf(skip).each(['fresh', 'state'] as const)(
       }
     }
 
-    /** Opens a console as its client does, until the guest has said something or the proxy has ended it. */
+    /** Opens a console as its client does, until the guest has sent bytes or the proxy has ended the session. */
     async function opened(type: Type, token = tokens[type]): Promise<Outcome> {
       using console = await openSocket(type, token)
       if (console.status !== undefined) return { status: console.status, received: console.bytes() }
-      if (type === 'novnc') await shake(console)
+      if (type === 'novnc') await handshake(console)
       if (type === 'spice-html5') console.socket.send(SPICE_LINK)
-      // A serial console says nothing by itself: it is open as long as it is not ended.
+      // A serial console sends nothing by itself: it counts as open if it has not ended after a while.
       const patience = new Promise<undefined>((resolve) =>
         setTimeout(() => resolve(undefined), type === 'serial' ? 1_000 : 20_000),
       )
@@ -193,8 +193,14 @@ describe.skipIf(skip).each(['fresh', 'state'] as const)(
 
 const said = (socket: WebSocket) => new Promise<void>((resolve) => socket.once('message', () => resolve()))
 
-/** RFB up to ClientInit: all of it is between client and proxy. */
-async function shake({ socket, take }: { socket: WebSocket; take(count: number): Promise<boolean> }): Promise<void> {
+/** Performs the RFB handshake up to ClientInit, which is only between client and proxy. */
+async function handshake({
+  socket,
+  take,
+}: {
+  socket: WebSocket
+  take(count: number): Promise<boolean>
+}): Promise<void> {
   await take(12)
   socket.send(Buffer.from('RFB 003.008\n'))
   await take(2)
@@ -203,7 +209,7 @@ async function shake({ socket, take }: { socket: WebSocket; take(count: number):
   socket.send(Buffer.of(1))
 }
 
-/** A link message for a main channel: magic, version 2.2, sizes, one word of capabilities. */
+/** A SPICE link message for a main channel: magic, version 2.2, sizes, one word of capabilities. */
 const SPICE_LINK = Buffer.concat([
   Buffer.from('REDQ'),
   Buffer.from([2, 0, 0, 0, 2, 0, 0, 0, 22, 0, 0, 0]),

@@ -1,4 +1,4 @@
-/** The proxy behind a real HAProxy that passes TCP on: the client's address is right in lists and limits. */
+/** The proxy behind a real HAProxy in TCP mode: it uses the client's address in lists and limits. */
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,10 +12,10 @@ import { asViewer, serveRfb } from './parts/rfb.ts'
 const { skip, reason } = requires('haproxy')
 const TOKEN = '7d1f0f4c-6f0b-4f39-8f5e-3a1f4c7b2d10'
 const SERVICE_TOKEN = 'service-token-of-the-tests'
-/** Another address of this machine, so that the client is not where the balancer is. */
+/** Another address of this machine, so that the client's address differs from the balancer's. */
 const CLIENT = '127.0.0.42'
 
-describe.skipIf(skip)(`behind HAProxy in TCP mode${reason}`, () => {
+describe.skipIf(skip)(`a proxy behind HAProxy in TCP mode${reason}`, () => {
   const parts = new AsyncDisposableStack()
   let hypervisor: ScriptedServer
 
@@ -24,18 +24,21 @@ describe.skipIf(skip)(`behind HAProxy in TCP mode${reason}`, () => {
   })
   afterAll(() => parts.disposeAsync())
 
-  it.each(['send-proxy', 'send-proxy-v2', 'send-proxy-v2-ssl'])('%s names the client', async (option) => {
-    await using it = await behindHaproxy(hypervisor, option)
-    const socket = new WebSocket(`ws://127.0.0.1:${it.publicPort}/?token=${TOKEN}`, ['binary'], {
-      localAddress: CLIENT,
-    })
-    const viewer = await asViewer(socket)
-    expect(await viewer.echo(Buffer.from('through'))).toEqual(Buffer.from('through'))
-    expect(await it.sessions()).toMatchObject([{ client: CLIENT }])
-    socket.terminate()
-  })
+  it.each(['send-proxy', 'send-proxy-v2', 'send-proxy-v2-ssl'])(
+    'lists the client’s address with %s',
+    async (option) => {
+      await using it = await behindHaproxy(hypervisor, option)
+      const socket = new WebSocket(`ws://127.0.0.1:${it.publicPort}/?token=${TOKEN}`, ['binary'], {
+        localAddress: CLIENT,
+      })
+      const viewer = await asViewer(socket)
+      expect(await viewer.echo(Buffer.from('through'))).toEqual(Buffer.from('through'))
+      expect(await it.sessions()).toMatchObject([{ client: CLIENT }])
+      socket.terminate()
+    },
+  )
 
-  it('names the client of a console over TLS, which HAProxy does not open', async () => {
+  it('lists the client’s address of a console over TLS that HAProxy does not terminate', async () => {
     await using pki = await temporaryPki()
     const tls = { cert: join(pki.path, 'server-cert.pem'), key: join(pki.path, 'server-key.pem') }
     await using it = await behindHaproxy(hypervisor, 'send-proxy-v2', { tls })
@@ -48,7 +51,7 @@ describe.skipIf(skip)(`behind HAProxy in TCP mode${reason}`, () => {
     socket.terminate()
   })
 
-  it('counts limits by client, and health checks of the balancer pass', async () => {
+  it('applies limits by client address, and passes the balancer’s health checks', async () => {
     await using it = await behindHaproxy(hypervisor, 'send-proxy-v2', {}, { max_per_client: 1 })
     const from = (localAddress: string) =>
       new WebSocket(`ws://127.0.0.1:${it.publicPort}/?token=${TOKEN}`, ['binary'], { localAddress })
@@ -63,7 +66,7 @@ describe.skipIf(skip)(`behind HAProxy in TCP mode${reason}`, () => {
     for (const socket of [first, other]) socket.terminate()
   })
 
-  it('counts IPv4 clients of a dual-stack bind each by itself', async () => {
+  it('counts each IPv4 client of a dual-stack listener separately', async () => {
     await using it = await behindHaproxy(hypervisor, 'send-proxy-v2', {}, { max_per_client: 1 }, ':::{port} v4v6')
     const from = (localAddress: string) =>
       new WebSocket(`ws://127.0.0.1:${it.publicPort}/?token=${TOKEN}`, ['binary'], { localAddress })
@@ -78,7 +81,7 @@ describe.skipIf(skip)(`behind HAProxy in TCP mode${reason}`, () => {
     for (const socket of [first, other]) socket.terminate()
   })
 
-  it('HAProxy that sends no header is dropped, and the log says why', async () => {
+  it('drops connections of an HAProxy that sends no header, and logs the reason', async () => {
     await using it = await behindHaproxy(hypervisor, '')
     const socket = new WebSocket(`ws://127.0.0.1:${it.publicPort}/?token=${TOKEN}`, ['binary'])
     const [error] = await once(socket, 'error')

@@ -1,4 +1,4 @@
-/** What the README tells people to do, as it stands there but for ports and tokens. */
+/** Runs the README's commands and configuration files, with other ports and tokens. */
 import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ import { asViewer, serveRfb } from './parts/rfb.ts'
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
 const block = (title: string) => new RegExp(`\`\`\`toml\\n(# ${title}.*?)\`\`\``, 's').exec(readme)![1]!
 
-it('leads from the two files and the curl of the README to a console', async () => {
+it('the two files and the curl command of the README open a console', async () => {
   await using scope = new AsyncDisposableStack()
   const hypervisor = scope.use(await scriptedServer(serveRfb))
   const folder = scope.use(await temporaryFolder())
@@ -45,7 +45,7 @@ it('leads from the two files and the curl of the README to a console', async () 
   socket.terminate()
 })
 
-it('moves the demo with the variables of the README and no others', async () => {
+it('the environment variables in the README are all that is needed to move the demo to other ports', async () => {
   const command = /^(ORIEL_\S+=\S+ )+npm start$/m.exec(readme)![0]
   const variables = [...command.matchAll(/(ORIEL_\w+)=127\.0\.0\.1:\d+/g)].map(([, name]) => name!)
   const [apiPort, proxyPort] = [await freePort(), await freePort()]

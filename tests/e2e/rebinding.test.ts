@@ -1,4 +1,4 @@
-/** DNS rebinding against the programs as `npm start` and a proxy without credentials run them. */
+/** DNS rebinding attacks against `npm start`, and against a proxy without credentials. */
 import { request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import {
@@ -23,7 +23,7 @@ interface Sent {
   readonly body?: string
 }
 
-/** What a browser sends whose DNS says that `REBOUND` is this machine. */
+/** Sends the request of a browser whose DNS resolves `REBOUND` to this machine. */
 async function send(port: number, path: string, { method = 'GET', headers = {}, body }: Sent = {}) {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: string }>()
   const sent = request({ host: '127.0.0.1', port, path, method, headers, agent: false }, (response) => {
@@ -33,7 +33,7 @@ async function send(port: number, path: string, { method = 'GET', headers = {}, 
   return promise
 }
 
-/** The status of an Upgrade, 101 once it is open. */
+/** Sends an Upgrade, and returns the status: 101 if it opens. */
 async function upgradeStatus(port: number, path: string, headers: Readonly<Record<string, string>>): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>()
   const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, ['binary'], { headers })
@@ -73,7 +73,7 @@ describe('oriel --demo and a page of another site', () => {
   })
   afterAll(() => parts.disposeAsync())
 
-  it('a page whose name was pointed at this machine lists no server and creates no console', async () => {
+  it('a page whose rebound name leads to this machine lists no server and creates no console', async () => {
     const headers = { Host: `${REBOUND}:${apiPort}`, Origin: `http://${REBOUND}:${apiPort}` }
     const list = await send(apiPort, '/v2.1/servers', { headers })
     expect(list).toMatchObject({ status: 403, body: expect.stringContaining('use http://localhost') })
@@ -85,7 +85,7 @@ describe('oriel --demo and a page of another site', () => {
     expect(await send(apiPort, path, create({ 'Content-Type': 'text/plain' }))).toMatchObject({ status: 415 })
   })
 
-  it('a page whose name was pointed at this machine gets no page or console of the proxy, even with a valid token', async () => {
+  it('a page whose rebound name leads to this machine gets no page and no console, even with a valid token', async () => {
     const headers = { Host: `${REBOUND}:${proxyPort}`, Origin: `http://${REBOUND}:${proxyPort}` }
     for (const path of ['/', '/oriel.json', '/vnc_lite.html']) {
       const page = await send(proxyPort, path, { headers })
@@ -98,11 +98,14 @@ describe('oriel --demo and a page of another site', () => {
     expect(await upgradeStatus(proxyPort, path, forwarded)).toBe(101)
   })
 
-  it.each(['localhost', '127.0.0.1', '[::1]', 'oriel.localhost'])('%s is served on any port', async (name) => {
-    const headers = { Host: `${name}:9000`, Origin: `http://${name}:9000` }
-    expect(await send(apiPort, '/v2.1/servers', { headers })).toMatchObject({ status: 200 })
-    expect(await send(proxyPort, '/', { headers: { Host: `${name}:9000` } })).toMatchObject({ status: 200 })
-  })
+  it.each(['localhost', '127.0.0.1', '[::1]', 'oriel.localhost'])(
+    'a page of %s is served on any port',
+    async (name) => {
+      const headers = { Host: `${name}:9000`, Origin: `http://${name}:9000` }
+      expect(await send(apiPort, '/v2.1/servers', { headers })).toMatchObject({ status: 200 })
+      expect(await send(proxyPort, '/', { headers: { Host: `${name}:9000` } })).toMatchObject({ status: 200 })
+    },
+  )
 })
 
 describe('oriel-api and oriel-proxy without credentials', () => {
@@ -137,7 +140,7 @@ describe('oriel-api and oriel-proxy without credentials', () => {
   })
   afterAll(() => parts.disposeAsync())
 
-  it('the proxy refuses a name that is not this machine, and relays for one that is', async () => {
+  it('the proxy refuses a Host that is not a loopback name, and relays for one that is', async () => {
     const path = await consolePath(apiPort, ID)
     expect(await send(proxyPort, '/oriel.json', { headers: { Host: REBOUND } })).toMatchObject({ status: 421 })
     expect(await upgradeStatus(proxyPort, path, { Host: REBOUND, Origin: `http://${REBOUND}` })).toBe(421)
@@ -152,7 +155,7 @@ async function demoServer(apiPort: number): Promise<string> {
     .id
 }
 
-/** The path that a new console opens, with its token. */
+/** Creates a console, and returns its path with the token. */
 async function consolePath(apiPort: number, id: string): Promise<string> {
   const { body } = await send(apiPort, `/v2.1/servers/${id}/remote-consoles`, create(JSON_BODY))
   const { url } = (JSON.parse(body) as { remote_console: { url: string } }).remote_console

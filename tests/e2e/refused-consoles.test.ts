@@ -1,4 +1,4 @@
-/** What a user sees when a console does not open: real pages in a real browser, with failing machines and a failing Nova. */
+/** The pages when a console does not open: in a real browser, with failing machines and a failing Nova. */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
@@ -22,7 +22,7 @@ import { serveScreen } from './parts/rfb.ts'
 const NOVNC = new URL('../../packages/elements/node_modules/@novnc/novnc/', import.meta.url)
 const { skip, reason } = requires('chromium')
 
-describe.skipIf(skip)(`a console that does not open, in Chromium${reason}`, () => {
+describe.skipIf(skip)(`a console page in Chromium${reason}`, () => {
   const parts = new AsyncDisposableStack()
   const ports: Record<'novnc' | 'spice' | 'serial', number> = { novnc: 0, spice: 0, serial: 0 }
   let browser: Browser
@@ -69,7 +69,7 @@ describe.skipIf(skip)(`a console that does not open, in Chromium${reason}`, () =
     return program
   }
 
-  /** The token leads to the machine; the other way, to a port where no machine listens. */
+  /** `runs` makes the token lead to the machine; `stops` makes it lead to a port without a listener. */
   const runs = () => nova.tokens.set(token, { instance_uuid: token, host: machine.host, port: machine.port })
   const stops = async () => nova.tokens.set(token, { instance_uuid: token, host: '127.0.0.1', port: await freePort() })
 
@@ -79,7 +79,7 @@ describe.skipIf(skip)(`a console that does not open, in Chromium${reason}`, () =
   const refusedAs = (refusal: string) =>
     proxy.records.filter((record) => record.msg === 'refused' && record.refusal === refusal).length
 
-  it('because the machine is stopped shows as unreachable, and opens once the machine runs', async () => {
+  it('shows that a stopped machine is unreachable, and opens the console once the machine runs', async () => {
     await stops()
     await page.goto(address())
     await card('waiting').getByText('The console of this machine cannot be reached.').waitFor()
@@ -92,7 +92,7 @@ describe.skipIf(skip)(`a console that does not open, in Chromium${reason}`, () =
     ['novnc', 'vnc.html'],
     ['spice', 'spice_auto.html'],
     ['serial', 'serial.html'],
-  ] as const)('with an unknown token ends at once, for %s', async (type, file) => {
+  ] as const)('of type %s does not retry with an unknown token', async (type, file) => {
     const earlier = refusedAs('unknown_token')
     await page.goto(`http://127.0.0.1:${ports[type]}/${file}?token=${randomUUID()}`)
     await card('ended').getByText('This console address is not valid or not valid any more.').waitFor()
@@ -101,7 +101,7 @@ describe.skipIf(skip)(`a console that does not open, in Chromium${reason}`, () =
     expect(refusedAs('unknown_token') - earlier).toBe(1)
   })
 
-  it('because the cloud is slow is retried, and opens once the cloud answers', async () => {
+  it('retries while the cloud does not answer, and opens the console once it does', async () => {
     nova.behave('hang')
     await page.goto(address())
     await card('busy').getByText('This takes longer than usual.').waitFor()
@@ -110,7 +110,7 @@ describe.skipIf(skip)(`a console that does not open, in Chromium${reason}`, () =
     await connected()
   })
 
-  it('because a balancer changes Host shows the origin to allow', async () => {
+  it('shows the origin to allow if a balancer changes the Host header', async () => {
     await using balancer = await hostChangingBalancer(ports.novnc)
     await page.goto(address(balancer.port))
     await card('ended').getByText('This page may not open consoles here.').waitFor()
@@ -119,7 +119,7 @@ describe.skipIf(skip)(`a console that does not open, in Chromium${reason}`, () =
     await proxy.waitForLog((record) => record.level === 'warn' && record.line === line)
   })
 
-  it('while the proxy restarts is retried, and opens at the new process', async () => {
+  it('retries while the proxy restarts, and opens the console at the new process', async () => {
     nova.behave('hang')
     const asked = nova.requests.length
     await page.goto(address())
@@ -132,7 +132,7 @@ describe.skipIf(skip)(`a console that does not open, in Chromium${reason}`, () =
     await connected()
   })
 
-  it('any more because the machine was deleted is not retried', async () => {
+  it('does not retry after the machine was deleted', async () => {
     await using doomed = await scriptedServer(serveScreen)
     nova.tokens.set(token, { instance_uuid: token, host: doomed.host, port: doomed.port })
     await page.goto(address())
@@ -143,7 +143,7 @@ describe.skipIf(skip)(`a console that does not open, in Chromium${reason}`, () =
     await card('ended').getByText('Go back to where you opened it and open a new console.').waitFor()
   })
 
-  it('because the machine moved to another port is dialled there automatically', async () => {
+  it('reconnects automatically after the machine has moved to another port', async () => {
     await using doomed = await scriptedServer(serveScreen)
     nova.tokens.set(token, { instance_uuid: token, host: doomed.host, port: doomed.port })
     await page.goto(address())
@@ -155,7 +155,7 @@ describe.skipIf(skip)(`a console that does not open, in Chromium${reason}`, () =
     await connected()
   })
 
-  it('in stock noVNC fails with an HTTP status, and opens with a valid token', async () => {
+  it('of stock noVNC gets an HTTP status for an unknown token, and opens with a valid one', async () => {
     await using site = await novncSite()
     await page.goto(`http://127.0.0.1:${site.port}/`)
     const connectTo = (path: string) =>
@@ -190,7 +190,7 @@ interface NovncWindow {
   readonly document: { readonly body: unknown }
 }
 
-/** noVNC as it is published, and a page that makes its RFB class global. */
+/** Serves noVNC as published, and a page that makes its RFB class global. */
 async function novncSite() {
   const server = createServer(async ({ url = '/' }, response) => {
     if (url === '/') {
@@ -203,7 +203,7 @@ async function novncSite() {
   return serving(server)
 }
 
-/** A balancer that passes everything on to `port`, with a Host of its own: as nginx does unless told otherwise. */
+/** Starts a balancer that forwards everything to `port` with another Host header, as nginx does by default. */
 async function hostChangingBalancer(port: number) {
   const server = createServer(async ({ url = '/' }, response) => {
     const answer = await fetch(`http://127.0.0.1:${port}${url}`)

@@ -18,13 +18,13 @@ import { listening, MEMBER_TOKEN, programFile, SERVICE_TOKEN, sha256 } from './p
 import { serveRfb } from './parts/rfb.ts'
 import { BEAT_SECONDS, clientOf, mint, type OpenConsole, open, sessionsOnce } from './parts/sessions.ts'
 
-/** That of deploy/api.toml. */
+/** The id of the server in deploy/api.toml. */
 const SERVER = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
 const NAMES = ['proxy-one', 'proxy-two'] as const
 type Name = (typeof NAMES)[number]
 const { skip, reason } = requires('haproxy', 'postgres')
 
-describe.skipIf(skip)(`two apis on one PostgreSQL, two proxies behind HAProxy${reason}`, () => {
+describe.skipIf(skip)(`two apis on one PostgreSQL with two proxies behind HAProxy${reason}`, () => {
   const parts = new AsyncDisposableStack()
   let hypervisor: ScriptedServer
   let site: Site
@@ -39,7 +39,7 @@ describe.skipIf(skip)(`two apis on one PostgreSQL, two proxies behind HAProxy${r
   const openAt = async (api: 0 | 1) => (await member(api).oriel.listSessions({ query: { state: 'open' } })).sessions
   const openOf = (sessions: readonly Session[], name: Name) => sessions.find(({ proxy_id }) => proxy_id === name)
 
-  /** A console through each proxy, by one token of the first api; each proxy asks an api of its own. */
+  /** Opens a console through each proxy, with one token of the first api. Each proxy uses a different api. */
   async function openThroughBoth(): Promise<Record<Name, OpenConsole> & Disposable> {
     const path = await mint(member(0), SERVER)
     const known = new Set((await openAt(0)).map(({ id }) => id))
@@ -52,14 +52,14 @@ describe.skipIf(skip)(`two apis on one PostgreSQL, two proxies behind HAProxy${r
         ({ length }) => length === 1,
       )
       known.add(fresh[0]!.id)
-      // The latest of each, as the list of sessions has it first.
+      // The list of sessions begins with the newest one.
       consoles[fresh[0]!.proxy_id as Name] = console
     }
     const kept = scope.move()
     return { ...(consoles as Record<Name, OpenConsole>), [Symbol.dispose]: () => kept.dispose() }
   }
 
-  it('admit at one api what was minted at the other, through either proxy', async () => {
+  it('accept a token of one api at the other, through either proxy', async () => {
     using consoles = await openThroughBoth()
     for (const name of NAMES) {
       expect(await consoles[name].viewer.echo(Buffer.from(name))).toEqual(Buffer.from(name))
@@ -70,7 +70,7 @@ describe.skipIf(skip)(`two apis on one PostgreSQL, two proxies behind HAProxy${r
     expect((await openAt(0)).map(({ id }) => id)).toEqual((await openAt(1)).map(({ id }) => id))
   })
 
-  it('close within a heartbeat what is ended at the api that the proxy does not ask', async () => {
+  it('close a session within a heartbeat when it is ended at the other proxy’s api', async () => {
     using consoles = await openThroughBoth()
     const sessions = await openAt(0)
     for (const [name, api] of [
@@ -83,7 +83,7 @@ describe.skipIf(skip)(`two apis on one PostgreSQL, two proxies behind HAProxy${r
     }
   })
 
-  it('withdraw at either api what the other gave', async () => {
+  it('revoke a token of one api at the other', async () => {
     using consoles = await openThroughBoth()
     await member(1).oriel.revokeTokens({ server_id: SERVER })
     for (const name of NAMES) expect((await consoles[name].closed).code).toBe(4007)
@@ -91,7 +91,7 @@ describe.skipIf(skip)(`two apis on one PostgreSQL, two proxies behind HAProxy${r
     await expect(open(site.publicPort, path)).rejects.toThrow('403')
   })
 
-  it('go on when the api that a proxy was asking is killed', async () => {
+  it('keep sessions and open new ones when the api of one proxy is killed', async () => {
     const { apiPort } = site
     const proxyPort = await freePort()
     await using _proxy = await startProxy({ apiPort, port: proxyPort, name: 'behind-haproxy' })
@@ -108,7 +108,7 @@ describe.skipIf(skip)(`two apis on one PostgreSQL, two proxies behind HAProxy${r
     site.apis[0].program = await site.startApi(0)
   })
 
-  it('list no session of a proxy that was killed, three beats later, and say so once', async () => {
+  it('list no session of a killed proxy after three heartbeats, and log that once', async () => {
     using consoles = await openThroughBoth()
     const before = await openAt(0)
     const { id: lost } = openOf(before, 'proxy-two')!
@@ -139,9 +139,9 @@ interface Api {
 interface Site extends AsyncDisposable {
   readonly apis: readonly [Api, Api]
   readonly proxies: readonly RunningProgram[]
-  /** Between each proxy and the api that it asks. */
+  /** The gates between each proxy and its api. */
   readonly beats: readonly BeatGate[]
-  /** HAProxy's: of consoles, and of the apis. */
+  /** HAProxy's ports: for consoles, and for the apis. */
   readonly publicPort: number
   readonly apiPort: number
   startApi(index: number): Promise<RunningProgram>
@@ -173,7 +173,7 @@ async function startSite(hypervisor: ScriptedServer): Promise<Site> {
 
 const deployed = (file: string) => fileURLToPath(new URL(`../../deploy/${file}`, import.meta.url))
 
-/** A program with its file of deploy/ as it stands, and what an operator lays over it by the environment. */
+/** Starts a program with its unchanged file of deploy/, and overrides keys with environment variables. */
 async function startDeployed(app: 'api' | 'proxy', env: Record<string, string>): Promise<RunningProgram> {
   const args = ['--config', deployed(`${app}.toml`)]
   const program = await startProgram({ file: programFile(app), args, env })
@@ -218,7 +218,7 @@ interface Ports {
   readonly proxyPorts: readonly number[]
 }
 
-/** HAProxy with the file of deploy/, but for its ports. */
+/** Starts HAProxy with the file of deploy/, with other ports. */
 async function startBalancer({ publicPort, apiPort, apiPorts, proxyPorts }: Ports): Promise<AsyncDisposable> {
   let config = await readFile(new URL('../../deploy/haproxy.cfg', import.meta.url), 'utf8')
   const places = {

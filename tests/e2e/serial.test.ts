@@ -1,4 +1,4 @@
-/** Serial consoles: SeaBIOS on a real QEMU serial port, in a terminal in a real browser and in a plain WebSocket client. */
+/** Opens serial consoles of SeaBIOS on a real QEMU, in a real browser and with a plain WebSocket client. */
 import { once } from 'node:events'
 import { freePort, type QemuGuest, requires, startQemu } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
@@ -10,7 +10,7 @@ import { complaintsOf, terminalText, untilTerminal } from './parts/page.ts'
 
 const { skip, reason } = requires('qemu', 'chromium')
 
-describe.skipIf(skip)(`serial to a real QEMU guest${reason}`, () => {
+describe.skipIf(skip)(`a serial console of a real QEMU guest${reason}`, () => {
   const id = '6f9e1f7a-8a1d-4f3c-9b53-0d3f7a2b6c01'
   const parts = new AsyncDisposableStack()
   let guest: QemuGuest
@@ -37,7 +37,7 @@ describe.skipIf(skip)(`serial to a real QEMU guest${reason}`, () => {
   })
   afterAll(() => parts.disposeAsync())
 
-  it('shows what SeaBIOS says from its first byte, and ESC opens the boot menu', async () => {
+  it('shows the output of SeaBIOS from its first byte, and sends it the ESC key', async () => {
     const page = await browser.newPage()
     const complaints = complaintsOf(page)
     await page.goto(pageOf(await mint()))
@@ -54,19 +54,19 @@ describe.skipIf(skip)(`serial to a real QEMU guest${reason}`, () => {
     await page.close()
   })
 
-  it('shows what was there before to whoever opens the console again', async () => {
+  it('replays earlier output to a client that opens the console again', async () => {
     const page = await browser.newPage()
     await page.goto(pageOf(await mint()))
     await untilTerminal(page, /Select boot device:[\s\S]*Booting from/)
     await page.close()
   })
 
-  it('pastes what a person looked at first, and copies what it shows', async () => {
+  it('pastes text from the paste panel, and copies the text of the terminal', async () => {
     const page = await browser.newPage()
     await page.goto(pageOf(await mint()))
     await page.getByText('Connected', { exact: true }).waitFor()
     await guest.qmp('system_reset')
-    // The firmware clears the screen before it begins again.
+    // The firmware clears the screen when it restarts.
     await untilTerminal(page, /Press ESC for boot menu\.\s*$/)
     await page.getByRole('button', { name: 'Paste…' }).click()
     await page.getByLabel('Text to paste').fill('\u001b')
@@ -79,7 +79,7 @@ describe.skipIf(skip)(`serial to a real QEMU guest${reason}`, () => {
     await page.close()
   })
 
-  it('gives a plain WebSocket client the same port, with text and with binary frames', async () => {
+  it('accepts text and binary frames of a plain WebSocket client', async () => {
     const socket = new WebSocket(`${await mint()}&replay=0`, ['binary', 'base64'])
     const heard = hear(socket)
     await once(socket, 'open')
@@ -95,7 +95,7 @@ describe.skipIf(skip)(`serial to a real QEMU guest${reason}`, () => {
     await once(socket, 'close')
   })
 
-  it('says in the terminal, below the last output, that the machine is gone', async () => {
+  it('shows below the last output that the machine has closed the console', async () => {
     const page = await browser.newPage()
     await page.goto(`${pageOf(await mint())}&reconnect=false`)
     await untilTerminal(page, /SeaBIOS/)
@@ -114,7 +114,7 @@ describe.skipIf(skip)(`serial to a real QEMU guest${reason}`, () => {
   }
 })
 
-/** The page that the proxy serves beside the WebSocket of an access URL. */
+/** Returns the URL of the page for a serial access URL. */
 const pageOf = (accessUrl: string) => accessUrl.replace('ws://', 'http://').replace('/?', '/serial.html?')
 
 function hear(socket: WebSocket) {

@@ -1,4 +1,4 @@
-/** Sessions of a running api and proxy: admitted, listed, counted, ended, and in the audit trail. */
+/** Sessions of a running api and proxy: listed, counted, ended, and logged for audits. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Client, Forbidden, NotFound, type Session } from '@oriel/sdk'
@@ -48,13 +48,13 @@ const THEIRS = '0f0c4b1e-52a9-4f6e-9c57-0f7a3a2a8a12'
 const ENDED = { code: 4008, text: 'An operator ended this session.' }
 const REVOKED = { code: 4007, text: 'The permission to use this console was withdrawn.' }
 
-/** An api whose database outlives it, and a proxy that asks it. */
+/** An api that can be restarted with the same database, and a proxy that uses it. */
 class Installation implements AsyncDisposable {
   readonly #scope = new AsyncDisposableStack()
   readonly apiPort: number
   readonly proxyPort: number
   readonly #folder: string
-  /** Between the proxy and the api. */
+  /** The gate between the proxy and the api. */
   beats!: BeatGate
   api!: RunningProgram
   proxy!: RunningProgram
@@ -78,7 +78,7 @@ class Installation implements AsyncDisposable {
     return installation
   }
 
-  /** Starts the api, for the first time or again, with these servers. */
+  /** Starts or restarts the api with these servers. */
   async startApi(servers: readonly ServerEntry[]): Promise<void> {
     const { api } = sessionTables(this.apiPort)
     const file = join(this.#folder, 'api.toml')
@@ -129,7 +129,7 @@ describe('sessions', () => {
       ({ length }) => length === 0,
     )
 
-  it('are listed from the first byte, counted, and kept with how they ended', async () => {
+  it('are listed from the first byte, are counted, and are kept with their end reason', async () => {
     using console = await open(oriel.proxyPort, await mint(member, MINE))
     const [session] = await listed({ state: 'open' })
     expect(session).toMatchObject({
@@ -153,7 +153,7 @@ describe('sessions', () => {
     expect(audits(oriel.api, session!.id)).toEqual(['admitted', 'ended'])
   })
 
-  it('end within a heartbeat when somebody ends them, once', async () => {
+  it('end within a heartbeat after a request, and only once', async () => {
     using console = await open(oriel.proxyPort, await mint(member, MINE))
     const [session] = await sessionsOnce(() => listed({ state: 'open' }), isOpen)
     const end = () => member.oriel.endSession({ session_id: session!.id })
@@ -164,7 +164,7 @@ describe('sessions', () => {
     expect(oriel.api.records.find(audit('end-wanted', session!.id))).toMatchObject({ by: 'alice' })
   })
 
-  it('of a proxy cannot be ended in the records by another service, and still end on request', async () => {
+  it('cannot be reported as ended by another service, and still end on request', async () => {
     using console = await open(oriel.proxyPort, await mint(member, MINE))
     const [session] = await sessionsOnce(() => listed({ state: 'open' }), isOpen)
     const counts = { id: session!.id, bytes_to_client: 1, bytes_to_console: 1 }
@@ -177,7 +177,7 @@ describe('sessions', () => {
     expect(await oriel.api.waitForLog(audit('ended', session!.id))).toMatchObject({ reason: 'ended' })
   })
 
-  it('reused after revocation: a revoked token ends what it opened and opens nothing more', async () => {
+  it('reused after revocation: end when their token is revoked, and no new one opens with it', async () => {
     const path = await mint(member, MINE)
     const unused = await mint(member, MINE)
     using console = await open(oriel.proxyPort, path)
@@ -191,7 +191,7 @@ describe('sessions', () => {
     await allEnded()
   })
 
-  it('terminate by GET: only DELETE ends a session or revokes a token', async () => {
+  it('terminate by GET: do not end at a GET, and neither is a token revoked', async () => {
     const path = await mint(member, MINE)
     using console = await open(oriel.proxyPort, path)
     const [session] = await sessionsOnce(() => listed({ state: 'open' }), isOpen)
@@ -204,7 +204,7 @@ describe('sessions', () => {
       }
     }
     expect(await console.viewer.echo(Buffer.from('still here'))).toEqual(Buffer.from('still here'))
-    // Counted: a heartbeat has passed in which it would have been ended.
+    // The count shows that a heartbeat has passed in which the session would have ended.
     const after = await sessionsOnce(
       () => listed({ state: 'open' }),
       ([first]) => first?.bytes_to_console !== 0,
@@ -214,7 +214,7 @@ describe('sessions', () => {
     await allEnded()
   })
 
-  it('CVE-2020-11997 other tenants’ history: role by project by operation', async () => {
+  it('CVE-2020-11997 other tenants’ history: are visible by role and project for each operation', async () => {
     using mine = await open(oriel.proxyPort, await mint(member, MINE))
     using theirs = await open(oriel.proxyPort, await mint(oriel.as(STRANGER_TOKEN), THEIRS))
     const all = await sessionsOnce(
@@ -280,7 +280,7 @@ describe('sessions', () => {
     await allEnded()
   })
 
-  it('leave an audit trail without a credential, refusals included', async () => {
+  it('are logged for audits without credentials, as are refusals', async () => {
     const path = await mint(member, MINE)
     using console = await open(oriel.proxyPort, path)
     await console.close()
@@ -295,15 +295,15 @@ describe('sessions', () => {
     for (const secret of [tokenIn(path), unknown, MEMBER_TOKEN, SERVICE_TOKEN]) expect(told).not.toContain(secret)
   })
 
-  it('that a machine has no console for are over before they began, for the reason that the client heard', async () => {
+  it('end at once with the client’s close reason if the machine has no console', async () => {
     await using lone = await Installation.start([serverAt(MINE, { host: '127.0.0.1', port: await freePort() })])
     expect(await refused(lone.proxyPort, await mint(lone.as(MEMBER_TOKEN), MINE))).toBe(502)
     expect(await lone.api.waitForLog(audit('ended'))).toMatchObject({ reason: 'console_unreachable', bytesToClient: 0 })
   })
 })
 
-describe('an api that is away for longer than a proxy may be silent', () => {
-  it('ends no session, and hears afterwards of every one that ended', async () => {
+describe('an api that is down for longer than a proxy may be silent', () => {
+  it('ends no session, and learns afterwards of all sessions that ended meanwhile', async () => {
     await using hypervisor = await scriptedServer(serveRfb)
     const servers = [serverAt(MINE, hypervisor)]
     await using oriel = await Installation.start(servers)
@@ -315,7 +315,7 @@ describe('an api that is away for longer than a proxy may be silent', () => {
     await oriel.killApi()
     await oriel.proxy.waitForLog(({ msg }) => msg === 'sessions cannot be reported to the authority')
     await leaves.close()
-    await new Promise((resolve) => setTimeout(resolve, LOST_AFTER_MS)) // being away is what is tested
+    await new Promise((resolve) => setTimeout(resolve, LOST_AFTER_MS)) // the outage must last that long
     expect(await refused(oriel.proxyPort, `?token=${stays.token}`)).toBe(503)
     expect(await stays.viewer.echo(Buffer.from('still here'))).toEqual(Buffer.from('still here'))
     await oriel.startApi(servers)
@@ -340,7 +340,7 @@ describe('CVE-2013-0335 port reuse', () => {
       (b: ScriptedServer, elsewhere: ScriptedServer) => [serverAt(THEIRS, b), serverAt(MINE, elsewhere)],
     ],
     ['has another owner', (b: ScriptedServer) => [{ ...serverAt(MINE, b), project_id: OTHER_PROJECT }]],
-  ])('a token of a machine that %s leads nowhere, even with the proxy running on', async (_, afterwards) => {
+  ])('a token of a machine that %s opens no console, even at a proxy that was not restarted', async (_, afterwards) => {
     await using port = await scriptedServer(serveRfb)
     await using elsewhere = await scriptedServer(serveRfb)
     await using oriel = await Installation.start([serverAt(MINE, port)])

@@ -1,4 +1,4 @@
-/** The API follows the domains of a real libvirt daemon (qemu:///session, emulated guests). */
+/** Checks that the API follows the domains of a real libvirt daemon (qemu:///session, emulated guests). */
 import { freePort, requires } from '@oriel/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { domain, type Libvirt, startLibvirt } from './parts/libvirt.ts'
@@ -18,13 +18,13 @@ describe.skipIf(skip)(`real libvirt domains as servers${reason}`, () => {
 
   beforeAll(async () => {
     libvirt = parts.use(await startLibvirt())
-    // Polling is rare here, so that changes are seen only through events.
+    // Polls rarely, so that the API learns of changes only through events.
     api = parts.use(await startSourcedApi({ kind: 'libvirt', uri: libvirt.uri, poll_seconds: 60 }))
     await untilItListens()
   })
   afterAll(() => parts.disposeAsync())
 
-  /** virsh does not say when it has begun to listen for events: the first one that is heard tells. */
+  /** Resolves after the first event: virsh does not report when it has begun to listen for events. */
   async function untilItListens() {
     const isListed = async () => 'heard' in (await api.statuses())
     while (!(await isListed())) await libvirt.define(domain({ uuid: A, name: 'heard', devices: '' }))
@@ -37,7 +37,7 @@ describe.skipIf(skip)(`real libvirt domains as servers${reason}`, () => {
   const fromXml = async (name: string, pattern: RegExp) =>
     Number(pattern.exec(await libvirt.virsh('dumpxml', name))?.[1])
 
-  it('lists them as they are made, started, paused, run on, stopped and unmade, within two seconds', async () => {
+  it('are listed within two seconds when defined, started, paused, resumed, stopped and undefined', async () => {
     const list = following(api)
     await libvirt.define(domain({ uuid: A, name: 'web-1', devices: VNC }))
     await list.becomes({ 'web-1': 'SHUTOFF' })
@@ -56,7 +56,7 @@ describe.skipIf(skip)(`real libvirt domains as servers${reason}`, () => {
     expect(list.usualDelayMs()).toBeLessThan(2000)
   })
 
-  it('lists a domain whose name begins with a blank and whose metadata holds a document type, with its console', async () => {
+  it('have consoles even if the name begins with a space and the metadata contains a document type', async () => {
     const metadata =
       '<metadata><note xmlns="http://example.org/note"><![CDATA[<!DOCTYPE x [<!ENTITY y "z">]>]]></note></metadata>'
     const xml = domain({ uuid: A, name: ' odd', devices: VNC }).replace('<devices>', `${metadata}<devices>`)
@@ -72,7 +72,7 @@ describe.skipIf(skip)(`real libvirt domains as servers${reason}`, () => {
     await expect.poll(api.statuses, SOON).toEqual({})
   })
 
-  it('knows where VNC, SPICE and serial listen, of several graphics devices', async () => {
+  it('have the addresses of VNC, SPICE and serial, also with several graphics devices', async () => {
     const socket = "<graphics type='vnc'><listen type='socket'/></graphics>"
     const spice = "<graphics type='spice' autoport='yes'><listen type='address' address='0.0.0.0'/></graphics>"
     const serial =
@@ -92,8 +92,8 @@ describe.skipIf(skip)(`real libvirt domains as servers${reason}`, () => {
     await expect.poll(api.statuses, SOON).toEqual({})
   })
 
-  it('voids the tokens of a domain that stops before another listens on its port (CVE-2013-0335)', async () => {
-    // libvirt's own choice is the least port that is free, and somebody else may free a lesser one meanwhile.
+  it('CVE-2013-0335 port reuse: lose their tokens when they stop, before another domain listens on the port', async () => {
+    // A fixed port: libvirt itself chooses the lowest free one, and another process may free a lower one meanwhile.
     const freed = await freePort()
     const devices = `<graphics type='vnc' port='${freed}' autoport='no'>${LOOPBACK}</graphics>`
     await libvirt.create(domain({ uuid: A, name: 'web-1', devices }))
@@ -110,7 +110,7 @@ describe.skipIf(skip)(`real libvirt domains as servers${reason}`, () => {
     await expect.poll(api.statuses, SOON).toEqual({})
   })
 
-  it('outlives the daemon: domains keep their place and their tokens while it is away', async () => {
+  it('stay listed and keep their tokens while the daemon is down', async () => {
     await using impatient = await startSourcedApi({ kind: 'libvirt', uri: libvirt.uri, poll_seconds: 0.2 })
     await libvirt.create(domain({ uuid: A, name: 'web-1', devices: VNC }))
     await expect.poll(impatient.statuses, SOON).toEqual({ 'web-1': 'ACTIVE' })

@@ -1,4 +1,4 @@
-/** The API follows real QEMU guests that start, pause, hang, move and end. */
+/** Checks that the API follows real QEMU guests that start, pause, hang, move and end. */
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { freePort, type QemuOptions, requires, startQemu, temporaryFolder } from '@oriel/testkit'
@@ -14,8 +14,8 @@ const { skip, reason } = requires('qemu')
 
 describe.skipIf(skip)(`real QEMU guests as servers${reason}`, () => {
   /**
-   * A folder of sockets, an API that watches it, and a way to start guests there. A guest counts as hanging after a time
-   * for which no busy machine holds one up.
+   * Creates a folder of sockets, an API that watches it, and a function that starts guests there. The default timeout
+   * for a hung guest is so long that a busy machine does not exceed it.
    */
   async function bench({ answer_timeout_ms = 15_000 } = {}) {
     const folder = await temporaryFolder()
@@ -35,7 +35,7 @@ describe.skipIf(skip)(`real QEMU guests as servers${reason}`, () => {
     }
   }
 
-  it('lists them as they start, pause, run on, leave and end, within two seconds', async () => {
+  it('are listed within two seconds when they start, pause, resume, leave and end', async () => {
     await using one = await bench()
     const list = following(one.api)
     expect(await one.api.statuses()).toEqual({})
@@ -54,7 +54,7 @@ describe.skipIf(skip)(`real QEMU guests as servers${reason}`, () => {
     expect(list.usualDelayMs()).toBeLessThan(2000)
   })
 
-  it('knows where VNC, SPICE and serial listen: as QEMU itself says, and never its monitor', async () => {
+  it('have the addresses of VNC, SPICE and serial that QEMU reports, but not that of the monitor', async () => {
     await using one = await bench()
     const args = ['-monitor', `tcp:127.0.0.1:${await freePort()},server=on,wait=off`]
     await using guest = await one.start({ name: 'web-1', uuid: A, serial: true, spice: {}, args })
@@ -77,26 +77,23 @@ describe.skipIf(skip)(`real QEMU guests as servers${reason}`, () => {
     }
   })
 
-  it.each(['pci-serial-2x', 'pci-serial-4x'])(
-    'finds the serial port behind a %s, and speaks -qmp-pretty',
-    async (card) => {
-      await using folder = await temporaryFolder()
-      await using api = await startSourcedApi({
-        kind: 'qemu',
-        qmp: join(folder.path, '*.qmp'),
-        answer_timeout_ms: 15_000,
-      })
-      const port = await freePort()
-      const chardev = `socket,id=second,host=127.0.0.1,port=${port},server=on,wait=off`
-      const args = ['-chardev', chardev, '-device', `${card},chardev2=second`]
-      const monitor = ['-qmp-pretty', `unix:${join(folder.path, 'web-1.qmp')},server=on,wait=off`]
-      await using _ = await startQemu({ name: 'web-1', uuid: A, args: [...args, ...monitor] })
-      await listed(api)
-      expect(await api.connectInfo(await api.mint(A, 'serial'))).toMatchObject({ host: '127.0.0.1', port })
-    },
-  )
+  it.each(['pci-serial-2x', 'pci-serial-4x'])('have the serial port of a %s, also with -qmp-pretty', async (card) => {
+    await using folder = await temporaryFolder()
+    await using api = await startSourcedApi({
+      kind: 'qemu',
+      qmp: join(folder.path, '*.qmp'),
+      answer_timeout_ms: 15_000,
+    })
+    const port = await freePort()
+    const chardev = `socket,id=second,host=127.0.0.1,port=${port},server=on,wait=off`
+    const args = ['-chardev', chardev, '-device', `${card},chardev2=second`]
+    const monitor = ['-qmp-pretty', `unix:${join(folder.path, 'web-1.qmp')},server=on,wait=off`]
+    await using _ = await startQemu({ name: 'web-1', uuid: A, args: [...args, ...monitor] })
+    await listed(api)
+    expect(await api.connectInfo(await api.mint(A, 'serial'))).toMatchObject({ host: '127.0.0.1', port })
+  })
 
-  it('refuses a second guest with the UUID of the first, and keeps the first one’s tokens', async () => {
+  it('are ignored if they have the UUID of an earlier guest, whose tokens stay valid', async () => {
     await using one = await bench()
     await using first = await one.start({ name: 'web-1', uuid: A })
     await listed(one.api)
@@ -120,7 +117,7 @@ describe.skipIf(skip)(`real QEMU guests as servers${reason}`, () => {
     expect(logged).not.toContain('console tokens revoked')
   })
 
-  it('offers no console that listens elsewhere than the source allows', async () => {
+  it('have no console at an address that the source does not allow', async () => {
     await using folder = await temporaryFolder()
     await using narrow = await startSourcedApi({
       kind: 'qemu',
@@ -139,7 +136,7 @@ describe.skipIf(skip)(`real QEMU guests as servers${reason}`, () => {
     await narrow.program.waitForLog(({ why }) => why === `port ${port} is not in console_ports (5900-5901)`)
   })
 
-  it('voids the tokens of a guest that ends before another listens on its port (CVE-2013-0335)', async () => {
+  it('CVE-2013-0335 port reuse: lose their tokens when they end, before another guest listens on the port', async () => {
     await using one = await bench()
     const vnc = ['-vnc', `127.0.0.1:${(await freePort()) - 5900}`]
     const guest = await one.start({ name: 'web-1', uuid: A, vnc: false, args: vnc })
@@ -157,7 +154,7 @@ describe.skipIf(skip)(`real QEMU guests as servers${reason}`, () => {
   })
 
   it.each(['nova', 'oriel'])(
-    'CVE-2013-0335 port reuse: through the proxy with the authority %s, not a byte of B, which took A’s port at once',
+    'CVE-2013-0335 port reuse: with the authority %s, a token for A opens no console of B, which took A’s port at once',
     async (kind) => {
       await using one = await bench()
       await using proxy = await startProxy(one.api, kind)
@@ -180,7 +177,7 @@ describe.skipIf(skip)(`real QEMU guests as servers${reason}`, () => {
   )
 
   it.each(['nova', 'oriel'])(
-    'port reuse: with the authority %s, a guest that takes the name of A, and A’s VNC port for its serial console, is not reached',
+    'CVE-2013-0335 port reuse: with the authority %s, a token for A opens no serial console of B with A’s name and VNC port',
     async (kind) => {
       await using one = await bench()
       await using proxy = await startProxy(one.api, kind)
@@ -204,7 +201,7 @@ describe.skipIf(skip)(`real QEMU guests as servers${reason}`, () => {
     },
   )
 
-  it('a guest that comes back at another port is answered with that one', async () => {
+  it('get tokens for the new port after they have restarted on another one', async () => {
     await using one = await bench()
     const first = await one.start({ name: 'web-1', uuid: A })
     await listed(one.api)
@@ -225,7 +222,7 @@ describe.skipIf(skip)(`real QEMU guests as servers${reason}`, () => {
     expect(await one.api.connectInfo(await one.api.mint(A, 'vnc'))).toMatchObject({ port: Number(service) })
   })
 
-  it('a console that moves while the guest runs on is asked for anew, and old tokens are void', async () => {
+  it('lose their old tokens when a console moves while they run, and get tokens for the new port', async () => {
     await using one = await bench()
     await using guest = await one.start({ name: 'web-1', uuid: A })
     await listed(one.api)
@@ -237,7 +234,7 @@ describe.skipIf(skip)(`real QEMU guests as servers${reason}`, () => {
     await expect.poll(() => one.api.connectInfo(token), SOON).toBeUndefined()
   })
 
-  it('a guest that hangs keeps its place, fails alone and in time, and is back when it wakes', async () => {
+  it('stay listed while they hang, fail alone and in time, and recover when they wake', async () => {
     await using one = await bench({ answer_timeout_ms: 5000 })
     await using guest = await one.start({ name: 'web-1', uuid: A })
     await using _ = await one.start({ name: 'db-1', uuid: B })

@@ -1,4 +1,4 @@
-/** The API reads a file of servers again, and says what is wrong with it. */
+/** Checks that the API reloads a file of servers, and reports faults in it. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createClient, staticToken } from '@oriel/sdk'
@@ -10,8 +10,8 @@ import { apiConfig, listening, MEMBER_TOKEN, merge, PROJECT, startApp } from './
 const entry = (name: string) =>
   `[[servers]]\nid = "52b2e44e-e561-464c-88f3-2fc6a1ecea2b"\nname = "${name}"\nproject_id = "${PROJECT}"\n`
 
-describe('a file of servers, behind the program', () => {
-  it('is read again at SIGHUP and when it changes; a faulty one changes nothing and is named', async () => {
+describe('a file of servers of the running API', () => {
+  it('is reloaded at SIGHUP and when it changes; the API logs a faulty file and ignores it', async () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'servers.toml')
     await writeFile(file, entry('web-1'))
@@ -35,8 +35,8 @@ describe('a file of servers, behind the program', () => {
   })
 })
 
-describe('servers that stand in api.toml', () => {
-  it('are read again at SIGHUP; what else has changed there is named and waits, and a faulty file changes nothing', async () => {
+describe('servers in api.toml', () => {
+  it('are reloaded at SIGHUP; the API logs other changed keys, which need a restart, and ignores a faulty file', async () => {
     const id = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
     const config = (name: string, over = {}) => merge(apiConfig(0, 6080, [{ id, name, project_id: PROJECT }]), over)
     await using program = await startApp('api', config('web-1'))

@@ -1,4 +1,4 @@
-/** SPICE consoles: a real QEMU's SPICE server, drawn by spice-html5 in a real browser. */
+/** Opens SPICE consoles of a real QEMU with spice-html5 in a real browser. */
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { freePort, type QemuGuest, requires, startQemu } from '@oriel/testkit'
@@ -37,7 +37,7 @@ describe.skipIf(skip)(`spice-html5 to a real QEMU guest in Chromium${reason}`, (
   })
   afterAll(() => parts.disposeAsync())
 
-  it('shows the text screen as the guest draws it, and ESC opens the boot menu', async () => {
+  it('shows the text screen of the guest, and sends it the ESC key', async () => {
     const page = await browser.newPage()
     const complaints = complaintsOf(page)
     await page.goto(await mint())
@@ -51,7 +51,7 @@ describe.skipIf(skip)(`spice-html5 to a real QEMU guest in Chromium${reason}`, (
     await page.close()
   })
 
-  it('opens every channel with the one token, each as a session of its own', async () => {
+  it('opens every channel with one token, each as a separate session', async () => {
     const page = await browser.newPage()
     const earlier = sessionsOf('opened').length
     await page.goto(await mint())
@@ -68,7 +68,7 @@ describe.skipIf(skip)(`spice-html5 to a real QEMU guest in Chromium${reason}`, (
     await expect.poll(() => sessionsOf('opened').length - sessionsOf('ended').length).toBe(0)
   })
 
-  it('presses Ctrl+Alt+Del', async () => {
+  it('sends Ctrl+Alt+Del', async () => {
     const page = await browser.newPage()
     await page.goto(await mint())
     await page.getByText('Connected', { exact: true }).waitFor()
@@ -79,10 +79,10 @@ describe.skipIf(skip)(`spice-html5 to a real QEMU guest in Chromium${reason}`, (
     await page.close()
   })
 
-  it('takes clicks where they are, however the screen is scaled', async () => {
+  it('sends clicks at their position on the screen at every scale', async () => {
     const page = await browser.newPage({ viewport: { width: 400, height: 800 } })
     await page.goto(await mint())
-    // Before that, a sentence lies over the screen and takes the click.
+    // Until then, the overlay covers the screen and takes the click.
     await page.getByText('Connected', { exact: true }).waitFor()
     await settled(guest)
     await untilShows(page, guest)
@@ -93,7 +93,7 @@ describe.skipIf(skip)(`spice-html5 to a real QEMU guest in Chromium${reason}`, (
     await page.close()
   })
 
-  it('says that too many consoles are open when only the main channel gets a place, and connects once there are more', async () => {
+  it('shows that too many consoles are open if only the main channel fits the limit, and connects once more fit', async () => {
     await expect.poll(() => sessionsOf('opened').length - sessionsOf('ended').length).toBe(0)
     const { host, search } = new URL(await mint())
     const others = Array.from({ length: MAX_PER_INSTANCE - 1 }, () => new WebSocket(`ws://${host}/${search}`, 'binary'))
@@ -106,7 +106,7 @@ describe.skipIf(skip)(`spice-html5 to a real QEMU guest in Chromium${reason}`, (
     await page.close()
   })
 
-  it('says that the machine is gone', async () => {
+  it('shows that the machine has closed the console', async () => {
     const page = await browser.newPage()
     await page.goto(`${await mint()}&reconnect=false`)
     await canvasOf(page).waitFor()
@@ -116,7 +116,7 @@ describe.skipIf(skip)(`spice-html5 to a real QEMU guest in Chromium${reason}`, (
     await page.close()
   })
 
-  it('comes with spice-html5 unmodified, apart from what is ours, with both texts of its licence', async () => {
+  it('comes with unmodified, unbundled files of spice-html5 and both of its licence texts', async () => {
     const { origin } = new URL(await mint())
     const text = async (path: string) => (await fetch(`${origin}/third-party/spice-html5/${path}`)).text()
     expect(await text('COPYING.LESSER.txt')).toMatch(/GNU LESSER GENERAL PUBLIC LICENSE\s+Version 3/)
@@ -134,7 +134,7 @@ describe.skipIf(skip)(`spice-html5 to a real QEMU guest in Chromium${reason}`, (
   }
 })
 
-/** Clicks at (100, 50) of the canvas's own pixels, and tells where the page saw it. */
+/** Clicks at pixel (100, 50) of the canvas, and returns the position in the page's event. */
 async function offsetsOfAClick(page: Page) {
   const canvas = canvasOf(page)
   await canvas.evaluate((element) => {
@@ -153,7 +153,7 @@ interface MouseTarget {
   addEventListener(type: 'mousedown', listener: (event: { offsetX: number; offsetY: number }) => void): void
 }
 
-/** Resolves with the next event of that name from now on. */
+/** Resolves at the next event of that name. */
 async function nextEvent(guest: QemuGuest, name: string): Promise<void> {
   const since = Date.now() / 1000
   for await (const { event, timestamp } of guest.events) {

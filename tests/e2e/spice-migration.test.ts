@@ -1,4 +1,4 @@
-/** A session in remote-viewer while its machine moves from one real QEMU to another, in each way that SPICE has. */
+/** Migrates a machine with a session in remote-viewer between two real QEMUs, in each of SPICE's ways. */
 import {
   differingShare,
   freePort,
@@ -39,12 +39,12 @@ describe.skipIf(qemu.skip || viewers.skip)(
     })
     afterAll(() => parts.disposeAsync())
 
-    it.each(['seamless', 'semi-seamless', 'switch-host'] as const)('is followed: %s', async (how) => {
+    it.each(['seamless', 'semi-seamless', 'switch-host'] as const)('keeps the session open: %s', async (how) => {
       await using hosts = await twoHosts(how === 'seamless')
       const { source, target } = hosts
       const spice = 'migration_hosts = ["127.0.0.0/8"]'
       await using oriel = await startStand({ tokens: { [TOKEN]: consoleOf(source) }, cloud, spice })
-      // A viewer that was not there when the migration was announced is sent to the other host when it is over.
+      // A viewer that connects after the announcement is sent to the other host at the end of the migration.
       if (how === 'switch-host') await announce(source, target)
       const file = await oriel.file(TOKEN)
       await using viewer = await startViewer(display, file.path)
@@ -75,7 +75,7 @@ describe.skipIf(qemu.skip || viewers.skip)(
       expect(viewer.log()).not.toMatch(numeral(target.spiceTlsPort!))
     })
 
-    it('ends the session where it may not be followed, and the target hears of nobody', async () => {
+    it('ends the session if the proxy may not follow it, and opens no connection to the target', async () => {
       await using hosts = await twoHosts(true)
       const { source, target } = hosts
       await using oriel = await startStand({ tokens: { [TOKEN]: consoleOf(source) }, cloud })
@@ -91,7 +91,7 @@ describe.skipIf(qemu.skip || viewers.skip)(
       expect(viewer.log()).not.toMatch(numeral(target.spiceTlsPort!))
     })
 
-    /** Two QEMUs for one machine; the second waits for its state. */
+    /** Starts two QEMUs for one machine. The second one waits for the state of the first. */
     async function twoHosts(seamless: boolean) {
       await using opened = new AsyncDisposableStack()
       const guest = { name: 'web-1', uuid: ID, spice: { tls: { folder: cloud.path } } }
@@ -110,7 +110,7 @@ describe.skipIf(qemu.skip || viewers.skip)(
       return { source, target, migrate, [Symbol.asyncDispose]: () => close.disposeAsync() }
     }
 
-    /** Tells QEMU where its viewers shall go, as libvirt does before it migrates a machine. */
+    /** Sends QEMU the viewers' new address, as libvirt does before it migrates a machine. */
     async function announce(source: QemuGuest, target: QemuGuest): Promise<void> {
       const { spicePort: port, spiceTlsPort: tls } = target
       const subject = { 'cert-subject': 'CN=testkit server' }
@@ -123,7 +123,7 @@ describe.skipIf(qemu.skip || viewers.skip)(
       })
     }
 
-    /** A number by itself: its digits may well be part of an address in memory. */
+    /** Matches a whole number: its digits may also be part of a memory address. */
     const numeral = (value: number) => new RegExp(`\\b${value}\\b`)
 
     const viewersOf = async (guest: QemuGuest) =>
@@ -135,7 +135,7 @@ describe.skipIf(qemu.skip || viewers.skip)(
         (share) => share <= TOLERANCE,
       )
 
-    /** Without a window manager the first keys may go nowhere. */
+    /** Repeats the key: without a window manager the viewer may miss the first ones. */
     async function pressUntilChanged(guest: QemuGuest): Promise<void> {
       const before = await guest.screendump()
       const changed = () =>

@@ -1,4 +1,6 @@
-/** Native SPICE through api and proxy as they are built: from minting a console to its picture, under either authority. */
+/**
+ * Native SPICE through the built api and proxy: from creating a console to its picture, with both kinds of authority.
+ */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Client } from '@oriel/sdk'
@@ -40,15 +42,15 @@ interface SpicePair extends AsyncDisposable {
   readonly proxy: RunningProgram
   readonly alice: Client
   readonly bob: Client
-  /** The proxy, as a `service` of the api. */
+  /** A client with the proxy's role `service`. */
   readonly service: Client
-  /** The PEM file of the authority of the proxy's certificate. */
+  /** The PEM file of the CA of the proxy's certificate. */
   readonly ca: string
 }
 
 interface PairOptions {
   readonly authority: 'nova' | 'oriel'
-  /** One `[[sources]]` table. Default: the guest's ports, written down. */
+  /** One `[[sources]]` table. Default: a static one with the guest's ports. */
   readonly source?: Toml
   readonly inUse?: 'take_over' | 'refuse'
 }
@@ -70,7 +72,7 @@ describe.skipIf(skip)(`native SPICE through api and proxy${qemu.reason}${viewers
     return { kind: 'static', servers: [server] }
   }
 
-  /** The programs, each with its file: the proxy has a certificate, and trusts who signed the guest's. */
+  /** Starts both programs. The proxy has a certificate, and trusts the CA of the guest's certificate. */
   async function startPair({ authority, source = written(), inUse = 'take_over' }: PairOptions): Promise<SpicePair> {
     await using opened = new AsyncDisposableStack()
     const pki = opened.use(await temporaryPki())
@@ -106,7 +108,7 @@ describe.skipIf(skip)(`native SPICE through api and proxy${qemu.reason}${viewers
   }
 
   describe.each(['nova', 'oriel'] as const)('with authority.kind = "%s"', (authority) => {
-    it('shows the guest over TLS to whoever follows the link of a console that was minted', async () => {
+    it('shows the guest over TLS with the link of a new console', async () => {
       await using pair = await startPair({ authority })
       const picture = await screenshot(await fileOf(await mint(pair.alice)), pair.ca)
       expect(differingShare(picture, await guest.screendump())).toBeLessThanOrEqual(TOLERANCE)
@@ -114,7 +116,7 @@ describe.skipIf(skip)(`native SPICE through api and proxy${qemu.reason}${viewers
       expect(opened).toMatchObject({ instance: ID, target: expect.stringContaining(String(guest.spiceTlsPort)) })
     })
 
-    it('finds the ports of a guest by its monitor, where nobody wrote them down', async () => {
+    it('gets the ports of a guest from its monitor', async () => {
       const patience = { answer_timeout_ms: 15_000 }
       const source = { kind: 'qemu', project_id: PROJECT, host: guest.host, qmp: guest.qmpSocket, ...patience }
       await using pair = await startPair({ authority, source })
@@ -127,7 +129,7 @@ describe.skipIf(skip)(`native SPICE through api and proxy${qemu.reason}${viewers
       expect(differingShare(picture, await guest.screendump())).toBeLessThanOrEqual(TOLERANCE)
     })
 
-    it('lets the second person take the console over, and says so', async () => {
+    it('lets a second user take the console over, and logs it', async () => {
       await using pair = await startPair({ authority })
       using first = await linked(pair, await fileOf(await mint(pair.alice)))
       using second = await linked(pair, await fileOf(await mint(pair.bob)))
@@ -136,7 +138,7 @@ describe.skipIf(skip)(`native SPICE through api and proxy${qemu.reason}${viewers
       expect(ended).toMatchObject({ reason: 'taken_over' })
     })
 
-    it('or refuses the second, as the setting says', async () => {
+    it('refuses a second user if spice.in_use = "refuse"', async () => {
       await using pair = await startPair({ authority, inUse: 'refuse' })
       const link = await mint(pair.bob)
       using first = await linked(pair, await fileOf(await mint(pair.alice)))
@@ -150,7 +152,7 @@ describe.skipIf(skip)(`native SPICE through api and proxy${qemu.reason}${viewers
     })
   })
 
-  it('tells the proxy the TLS port from 2.99 on', async () => {
+  it('the api returns the TLS port to the proxy from 2.99 on', async () => {
     await using pair = await startPair({ authority: 'nova' })
     const link = await mint(pair.alice)
     expect(await connectInfo(pair, link)).toEqual({
@@ -162,7 +164,7 @@ describe.skipIf(skip)(`native SPICE through api and proxy${qemu.reason}${viewers
     })
   })
 
-  it('names in the audit both who had the console and who took it over', async () => {
+  it('the audit log names the user who had the console and the one who took it over', async () => {
     await using pair = await startPair({ authority: 'oriel' })
     using first = await linked(pair, await fileOf(await mint(pair.alice)))
     using second = await linked(pair, await fileOf(await mint(pair.bob)))
@@ -178,7 +180,7 @@ describe.skipIf(skip)(`native SPICE through api and proxy${qemu.reason}${viewers
     expect(admitted[1]!.session).not.toBe(ended.session)
   })
 
-  it('and who was refused, because somebody else has it', async () => {
+  it('the audit log names the user who was refused because another one has the console', async () => {
     await using pair = await startPair({ authority: 'oriel', inUse: 'refuse' })
     using first = await linked(pair, await fileOf(await mint(pair.alice)))
     expect(first.result).toBe(0)
@@ -191,7 +193,7 @@ describe.skipIf(skip)(`native SPICE through api and proxy${qemu.reason}${viewers
 
 const audited = (what: string) => (record: LogRecord) => record.audit === what
 
-/** The link that a person gets. */
+/** Creates a console, and returns its link. */
 async function mint(client: Client): Promise<URL> {
   const { remote_console } = await client.at('2.99').createRemoteConsole({ server_id: ID, body })
   return new URL(remote_console.url)
@@ -208,7 +210,7 @@ interface File {
   readonly password: string
 }
 
-/** What the file behind a link says. @throws the status of a page that comes in its place */
+/** Downloads and parses the file behind a link. @throws the status of the page if the proxy refuses it */
 async function fileOf(link: URL): Promise<File> {
   const response = await fetch(link)
   const text = await response.text()
@@ -217,6 +219,6 @@ async function fileOf(link: URL): Promise<File> {
   return { host: entry('host'), tlsPort: Number(entry('tls-port')), password: entry('password') }
 }
 
-/** A main channel that stays open. */
+/** Opens a main channel. */
 const linked = ({ ca }: SpicePair, { tlsPort: port, password }: File) =>
   openLink({ port, password, ca: readFileSync(ca, 'utf8') })

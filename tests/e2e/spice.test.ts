@@ -1,4 +1,4 @@
-/** From a console URL of type spice-direct to a real guest's screen, in the viewers that people use. */
+/** Opens console URLs of type spice-direct of a real guest in native viewers. */
 import { existsSync, readFileSync } from 'node:fs'
 import { differingShare, requires, type TemporaryFolder, temporaryPki } from '@oriel/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -56,7 +56,7 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
     return { main, display: await linked(oriel, file, { channelType: 2, connectionId }) }
   }
 
-  it('shows in spicy-screenshot what it shows without the proxy', async () => {
+  it('shows the same picture in spicy-screenshot as without the proxy', async () => {
     await using oriel = await stand()
     const direct = await screenshot({ host: guest.host, port: guest.spicePort! })
     const picture = await through(oriel, await oriel.file(ALICE))
@@ -69,7 +69,7 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
     expect(oriel.logged('session opened')).toMatchObject([{ instance: ID, client: '127.0.0.1', type: 'spice-direct' }])
   })
 
-  it('names in the file only the TLS port of the proxy, and nothing of the hypervisor', async () => {
+  it('writes only the TLS port of the proxy to the viewer file, and nothing of the hypervisor', async () => {
     await using oriel = await stand()
     const { text, tlsPort } = await oriel.file(ALICE)
     expect(tlsPort).toBe(oriel.tlsPort)
@@ -78,7 +78,7 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
     expect(text).not.toContain(readFileSync(`${cloud.path}/ca-cert.pem`, 'utf8').split('\n')[1])
   })
 
-  it('refuses an expired ticket as an authentication that failed', async () => {
+  it('refuses an expired ticket as a failed authentication', async () => {
     await using oriel = await stand({ spice: 'first_use_seconds = 1' })
     const file = await oriel.file(ALICE)
     await new Promise((resolve) => setTimeout(resolve, 1100))
@@ -95,7 +95,7 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
     await expect(through(oriel, ended)).rejects.toThrow('main channel event: 23')
   })
 
-  it('begins every message towards the viewer in a TLS record of its own', async () => {
+  it('begins a new TLS record for every message to the viewer', async () => {
     await using oriel = await stand()
     const file = await oriel.file(ALICE)
     using main = await linked(oriel, file)
@@ -107,7 +107,7 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
       .body.readUInt32LE()
     using display = await linked(oriel, file, { channelType: 2, connectionId })
     display.send(101, Buffer.alloc(14))
-    // A screen that is drawn anew is hundreds of messages, which QEMU sends in few segments.
+    // Redrawing the screen takes hundreds of messages, which QEMU sends in few segments.
     await guest.restart()
     await until(
       () => display.messages().length,
@@ -116,7 +116,7 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
     expect(main.messages().length).toBeGreaterThanOrEqual(4)
   })
 
-  it('lets one console be used by one person: the second takes it over, and the log names both', async () => {
+  it('lets a second user take the console over, and logs both users', async () => {
     await using oriel = await stand()
     using first = await linked(oriel, await oriel.file(ALICE))
     expect(first.result).toBe(0)
@@ -134,7 +134,7 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
     ])
   })
 
-  it('or refuses the second, as the setting says', async () => {
+  it('refuses a second user if spice.in_use = "refuse"', async () => {
     await using oriel = await stand({ spice: 'in_use = "refuse"' })
     const [alices, bobs] = [await oriel.file(ALICE), await oriel.file(BOB)]
     using first = await linked(oriel, alices)
@@ -145,7 +145,7 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
     expect(oriel.proxy.sessions()).toHaveLength(1)
   })
 
-  it('CVE-2013-0335: shows nothing of another machine that has the port now', async () => {
+  it('CVE-2013-0335 port reuse: shows nothing of another machine that has taken the port', async () => {
     const tokens = { [ALICE]: { ...consoleOf(guest), instance_uuid: OTHER_ID } }
     await using oriel = await stand({ tokens })
     await expect(through(oriel, await oriel.file(ALICE))).rejects.toThrow('main channel event')
@@ -153,7 +153,7 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
     expect(oriel.logged('the console belongs to another instance')).toMatchObject([{ guest: ID, instance: OTHER_ID }])
   })
 
-  it('refuses a hypervisor whose certificate another authority signed, or that is for another host', async () => {
+  it('refuses a hypervisor with a certificate of another CA or for another host', async () => {
     await using stranger = await temporaryPki()
     await using strangers = await stand({ cloud: stranger })
     await expect(strangers.file(ALICE)).rejects.toThrow('502')
@@ -168,7 +168,7 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
     await templated.file(ALICE)
   })
 
-  it('reaches a hypervisor with TLS alone, and a mixed one', async () => {
+  it('connects to a hypervisor with only a TLS port, and to one with both ports', async () => {
     await using oriel = await stand({ tokens: { [ALICE]: { ...consoleOf(guest), port: -1 } } })
     const picture = await through(oriel, await oriel.file(ALICE))
     expect(differingShare(picture, await guest.screendump())).toBeLessThanOrEqual(TOLERANCE)
@@ -187,7 +187,7 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
     expect(strict.logged('refused')).toMatchObject([{ detail: expect.stringContaining('allow_plaintext') }])
   })
 
-  it('reaches a hypervisor in clear only where the configuration lets it', async () => {
+  it('connects to a hypervisor without TLS only if the configuration allows plaintext', async () => {
     await using clear = await startGuest({ name: 'clear', uuid: ID, spice: {} })
     const tokens = { [ALICE]: consoleOf(clear) }
     await using strict = await stand({ tokens, hypervisor: 'allow_plaintext = false' })
@@ -197,7 +197,7 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
     expect(differingShare(picture, await clear.screendump())).toBeLessThanOrEqual(TOLERANCE)
   })
 
-  it('gives a hypervisor its own ticket, of which the viewer knows nothing', async () => {
+  it('sends the configured password to the hypervisor, and never to the viewer', async () => {
     const spice = { tls: { folder: cloud.path }, ticket: 'qemu-ticket' }
     await using locked = await startGuest({ name: 'locked', uuid: ID, spice })
     const tokens = { [ALICE]: consoleOf(locked) }
@@ -211,7 +211,7 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
     expect(keyless.logged('refused')).toMatchObject([{ detail: expect.stringContaining('hypervisor.spice.password') }])
   })
 
-  it('shows a renewed certificate from the next connection on, while sessions stay open', async () => {
+  it('uses a renewed certificate for new connections, and keeps sessions open', async () => {
     await using oriel = await stand()
     const file = await oriel.file(ALICE)
     using main = await linked(oriel, file)
@@ -237,7 +237,7 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
         (share) => share <= TOLERANCE,
       )
 
-    it('shows the guest, deletes the file, takes a key, and closes with the session', async () => {
+    it('shows the guest, deletes the file, sends a key, and closes with the session', async () => {
       await using oriel = await stand()
       const file = await oriel.file(ALICE)
       await using viewer = await startViewer(display, file.path)
@@ -248,7 +248,7 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
       const before = await guest.screendump()
       const opened = () =>
         guest.untilPicture((picture) => differingShare(picture, before) > 0.005, { timeoutMs: 3000 }).catch(() => null)
-      // Without a window manager the first keys may go nowhere.
+      // Retries: without a window manager the viewer may miss the first keys.
       for (let tries = 0; tries < 5 && !(await opened()); tries++) await display.press('z', 'Escape')
       expect(differingShare(await guest.screendump(), before)).toBeGreaterThan(0.005)
       await shows()
@@ -258,7 +258,7 @@ describe.skipIf(skip)(`native SPICE to a real QEMU guest${qemu.reason}${viewers.
       expect(await viewer.exited).toBe(0)
     })
 
-    it('asks for a password when the ticket is not valid any more', async () => {
+    it('asks for a password when the ticket has expired', async () => {
       await using oriel = await stand({ spice: 'first_use_seconds = 1' })
       const file = await oriel.file(ALICE)
       await new Promise((resolve) => setTimeout(resolve, 1100))

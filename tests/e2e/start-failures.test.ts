@@ -1,11 +1,11 @@
-/** What the built programs say when an address is taken. */
+/** The output of the built programs when a listen address is in use. */
 import { createServer } from 'node:net'
 import { listenOn } from '@oriel/runtime'
 import { startProgram } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import { programFile } from './parts/oriel.ts'
 
-/** A port that this test holds. */
+/** Listens on a port, so that it is in use. */
 async function taken() {
   const server = createServer()
   return {
@@ -20,12 +20,12 @@ const FREE = {
   ORIEL_PROXY__ADMIN__LISTEN: '127.0.0.1:0',
 }
 
-describe('oriel --demo on an address that is taken', () => {
+describe('oriel --demo with a listen address that is in use', () => {
   it.each([
     ['api.listen', 'ORIEL_API__LISTEN'],
     ['proxy.listen[0].address', 'ORIEL_PROXY__LISTEN__0__ADDRESS'],
     ['proxy.admin.listen', 'ORIEL_PROXY__ADMIN__LISTEN'],
-  ])('ends with 1 and one sentence that names %s', async (key, variable) => {
+  ])('exits with 1 and one sentence that names %s', async (key, variable) => {
     using port = await taken()
     const env = { ...FREE, [variable]: port.address, npm_lifecycle_event: 'start' }
     await using oriel = await startProgram({ file: programFile('oriel'), args: ['--demo'], env })
@@ -36,7 +36,7 @@ describe('oriel --demo on an address that is taken', () => {
     )
   })
 
-  it('logs a stack trace that names the files of the repository', async () => {
+  it('logs a stack trace that names the source files', async () => {
     using port = await taken()
     const env = { ...FREE, ORIEL_API__LISTEN: port.address }
     await using oriel = await startProgram({ file: programFile('oriel'), args: ['--demo'], env })

@@ -1,6 +1,6 @@
 /**
- * What goes wrong with a store, on the real ones. No token that was answered with 200 is lost before its expiry, none lives
- * after it; while the store is away the API says 503, and it needs no restart when the store is back.
+ * Faults of real database servers. No token that the API returned with 200 is lost before its expiry, and none is valid
+ * after it. While the store is down the API answers 503, and it needs no restart when the store is back.
  */
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -28,7 +28,7 @@ import {
 } from './parts/databases.ts'
 import { startGate } from './parts/gate.ts'
 import { type Minted, type Replica, startReplica } from './parts/replica.ts'
-import { STANDS_STILL, sqliteHold } from './parts/sqlite-hold.ts'
+import { BLOCKED, sqliteHold } from './parts/sqlite-hold.ts'
 
 const clients = 20
 const mount = () => requirement('a disk of its own', canMount(), 'run as root where disks may be mounted')
@@ -55,7 +55,7 @@ function describeServer(
     const count = async (url: string) =>
       Number((await server.query(url, 'select count(*) as n from console_auth_tokens'))[0]!.n)
 
-    it('survives a SIGKILL of the API between the token and the answer: what was answered lives, the rest expires', async () => {
+    it('keeps returned tokens when the API is killed before a response, and lets the other tokens expire', async () => {
       const url = await server.createDatabase()
       await using gate = await startGate(server.port)
       await using first = await startReplica({ store: moved(url, { port: gate.port }), tokens: { ttl_seconds: 3600 } })
@@ -75,24 +75,27 @@ function describeServer(
     it.for([
       ['is restarted', 'stop'],
       ['is killed', 'kill'],
-    ] as const)('loses no answered token when the server %s under load, and goes on by itself', async ([, end]) => {
-      const url = await server.createDatabase()
-      await using api = await startReplica({ store: url })
-      await using load = startLoad(api)
-      await load.untilMinted(100)
-      await server[end]()
-      await expect.poll(() => api.ready()).toBe(503)
-      await load.untilRefused(clients)
-      await server.start()
-      await load.untilMinted(load.tokens.length + 100)
-      await load.stop()
-      expect(load.refusals.filter(({ status, retryAfter }) => status !== 503 || !Number(retryAfter))).toEqual([])
-      for (const token of load.tokens) expect(await api.use(token)).toBe(200)
-      expect(await api.ready()).toBe(200)
-      await expect.poll(() => server.connections(url)).toBeLessThanOrEqual(10)
-    })
+    ] as const)(
+      'loses no returned token when the server %s under load, and recovers without a restart',
+      async ([, end]) => {
+        const url = await server.createDatabase()
+        await using api = await startReplica({ store: url })
+        await using load = startLoad(api)
+        await load.untilMinted(100)
+        await server[end]()
+        await expect.poll(() => api.ready()).toBe(503)
+        await load.untilRefused(clients)
+        await server.start()
+        await load.untilMinted(load.tokens.length + 100)
+        await load.stop()
+        expect(load.refusals.filter(({ status, retryAfter }) => status !== 503 || !Number(retryAfter))).toEqual([])
+        for (const token of load.tokens) expect(await api.use(token)).toBe(200)
+        expect(await api.ready()).toBe(200)
+        await expect.poll(() => server.connections(url)).toBeLessThanOrEqual(10)
+      },
+    )
 
-    it('answers 503 within its deadlines when the server falls silent, and goes on when it speaks again', async () => {
+    it('answers 503 within its deadlines while the server does not respond, and recovers when it does', async () => {
       const url = await server.createDatabase()
       await using gate = await startGate(server.port)
       const tokens = { statement_timeout_ms: 1000, pool_max: 2 }
@@ -107,7 +110,7 @@ function describeServer(
       await minted(api)
     })
 
-    it('gives a statement up at its deadline, and keeps its connections', async () => {
+    it('cancels a statement at its deadline, and keeps its connections', async () => {
       const url = await server.createDatabase()
       await using store = await openTokenStore(url, { statementTimeoutMs: 1000, poolMax: 3 })
       const { token } = await store.authorize(grant())
@@ -120,7 +123,7 @@ function describeServer(
       await expect.poll(() => server.connections(url)).toBeLessThanOrEqual(3)
     })
 
-    it('is unready on a server that became read-only, and finds the new primary', async () => {
+    it('is unready while the server is read-only, and connects to the new primary', async () => {
       await using former = await startServer()
       await using primary = await startServer()
       const url = await former.createDatabase('oriel')
@@ -134,11 +137,11 @@ function describeServer(
       expect(await api.mint()).toMatchObject({ status: 503, retryAfter: expect.any(String) })
       gate.lead(primary.port)
       await expect.poll(() => api.ready()).toBe(200)
-      // All ten earlier connections led to the former primary; the first error was enough to drop them all.
+      // All ten earlier connections led to the former primary. The first error closed all of them.
       await Promise.all(Array.from({ length: 30 }, () => minted(api)))
     })
 
-    it('starts before its database does, and listens when that has come', async () => {
+    it('starts before its database, and listens when the database has started', async () => {
       const url = await server.createDatabase()
       await server.stop()
       await using api = await startReplica({ store: url, unready: true })
@@ -149,7 +152,7 @@ function describeServer(
       await minted(api)
     })
 
-    it('waits at its start for a server that is still read-only', async () => {
+    it('waits at its start while the server is read-only', async () => {
       await using replica = await startServer()
       const store = await replica.createDatabase()
       await replica.becomeReadOnly()
@@ -161,7 +164,7 @@ function describeServer(
       await minted(api)
     })
 
-    it('stops at once when it is told to while it still waits for its database', async () => {
+    it('stops at once when it gets SIGTERM while it waits for its database', async () => {
       const url = await server.createDatabase()
       await server.stop()
       await using api = await startReplica({ store: url, unready: true })
@@ -173,13 +176,13 @@ function describeServer(
 
   const needs = skip ? { skip, reason } : mount()
   describe.skipIf(needs.skip)(`a real ${part} on a small disk${needs.reason}`, () => {
-    it('answers 503 while the disk is full, loses nothing, and goes on when there is room', async () => {
+    it('answers 503 while the disk is full, loses no token, and recovers when there is space', async () => {
       await using disk = await smallDisk(200)
       await using server = await startServer({ folder: disk.path })
       const url = await server.createDatabase()
       await using api = await startReplica({ store: url, tokens: { statement_timeout_ms: 1000 } })
       await fullDisk(api, disk, {
-        // Some servers end themselves where they cannot write their log: then they are the operator's to start.
+        // Some servers exit when they cannot write their log. Then an operator must restart them.
         repair: async () => {
           if ((await api.ready()) !== 200) await server.stop().then(server.start)
         },
@@ -189,7 +192,7 @@ function describeServer(
 }
 
 describe('SQLite', () => {
-  it('survives a SIGKILL of the API under load: every token that was answered is there', async () => {
+  it('keeps all returned tokens when the API is killed under load', async () => {
     await using folder = await temporaryFolder()
     const store = `sqlite:${join(folder.path, 'oriel.db')}`
     await using first = await startReplica({ store })
@@ -201,7 +204,7 @@ describe('SQLite', () => {
     for (const token of load.tokens) expect(await second.use(token)).toBe(200)
   })
 
-  it('survives a SIGKILL of the API between the token and the answer: what was answered lives, the rest expires', async () => {
+  it('keeps returned tokens when the API is killed before a response, and lets the other tokens expire', async () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'oriel.db')
     const store = `sqlite:${file}`
@@ -210,7 +213,7 @@ describe('SQLite', () => {
     const answered = await minted(first)
     await hold.at('after', /insert into .console_auth_tokens/)
     const unanswered = first.mint().catch(() => undefined)
-    await first.program.waitForLog(({ msg }) => msg === STANDS_STILL)
+    await first.program.waitForLog(({ msg }) => msg === BLOCKED)
     await first.kill()
     expect(await unanswered).toBeUndefined()
     await using second = await startReplica({ store })
@@ -221,7 +224,7 @@ describe('SQLite', () => {
 
   const { skip, reason } = mount()
   it.skipIf(skip)(
-    `answers 503 while the disk is full, loses nothing, and goes on when there is room${reason}`,
+    `answers 503 while the disk is full, loses no token, and recovers when there is space${reason}`,
     async () => {
       await using disk = await smallDisk(20)
       await using api = await startReplica({ store: `sqlite:${join(disk.path, 'oriel.db')}` })
@@ -236,7 +239,7 @@ describe('SQLite', () => {
   )
 })
 
-it('a pooler that refuses a start-up parameter ends the API with exit code 2 and the line for its configuration', async () => {
+it('the API exits with 2 and prints the setting for a pooler that refuses a start-up parameter', async () => {
   await using pooler = await scriptedServer(async (peer) => {
     const fields = Buffer.from(
       ['SFATAL', 'C08P01', 'Munsupported startup parameter: statement_timeout', '', ''].join('\0'),
@@ -258,8 +261,8 @@ const clockFaker: Requirement = requirement(
   fakeTimeLibrary !== undefined,
   'run tests/install-debian-packages',
 )
-describe.skipIf(clockFaker.skip)(`a clock that is set back${clockFaker.reason}`, () => {
-  it('lets no token of SQLite live longer, and none that is alive die', async () => {
+describe.skipIf(clockFaker.skip)(`the API with a clock that is set back${clockFaker.reason}`, () => {
+  it('keeps the lifetime of tokens in SQLite', async () => {
     await using folder = await temporaryFolder()
     await setClockBack(`sqlite:${join(folder.path, 'oriel.db')}`)
   })
@@ -269,13 +272,13 @@ describe.skipIf(clockFaker.skip)(`a clock that is set back${clockFaker.reason}`,
     ['mariadb', startMariadb],
   ] as const) {
     const { skip, reason } = requires(part)
-    it.skipIf(skip)(`lets no token of ${part} live longer, and none that is alive die${reason}`, async () => {
+    it.skipIf(skip)(`keeps the lifetime of tokens in ${part}${reason}`, async () => {
       await using server = await startServer()
       await setClockBack(await server.createDatabase())
     })
   }
 
-  /** The clock of the API goes back by an hour while tokens live in `store`. */
+  /** Sets the clock of the API back by an hour while `store` contains valid tokens. */
   async function setClockBack(store: string): Promise<void> {
     await using folder = await temporaryFolder()
     const clock = join(folder.path, 'clock')
@@ -289,7 +292,7 @@ describe.skipIf(clockFaker.skip)(`a clock that is set back${clockFaker.reason}`,
           LD_PRELOAD: fakeTimeLibrary,
           FAKETIME_TIMESTAMP_FILE: clock,
           FAKETIME_NO_CACHE: '1',
-          // What the system promises never to go back does not.
+          // The monotonic clock must not be changed: the system guarantees that it never goes back.
           FAKETIME_DONT_FAKE_MONOTONIC: '1',
         },
       })
@@ -301,7 +304,7 @@ describe.skipIf(clockFaker.skip)(`a clock that is set back${clockFaker.reason}`,
     const bornAfter = performance.now()
     const after = await minted(first)
     expect(await first.use(after)).toBe(200)
-    // An hour later would be too late, and sooner than its time a loss.
+    // Must expire after its lifetime, neither an hour later nor earlier.
     await expect.poll(() => first.use(before), { timeout: 60_000 }).toBe(404)
     expect(performance.now() - bornBefore).toBeGreaterThan(ttlSeconds * 1000 - 10)
     await expect.poll(() => first.use(after), { timeout: 60_000 }).toBe(404)
@@ -315,7 +318,7 @@ describe.skipIf(clockFaker.skip)(`a clock that is set back${clockFaker.reason}`,
   }
 })
 
-/** Fills the disk of the API's store under load, and looks that it recovers. */
+/** Fills the disk of the API's store under load, and checks that the API recovers. */
 async function fullDisk(
   api: Replica,
   disk: { fill(): Promise<void>; free(): Promise<void> },
@@ -345,12 +348,12 @@ async function minted(api: Replica): Promise<string> {
 }
 
 interface Load extends AsyncDisposable {
-  /** Those that were answered with 200. */
+  /** The tokens that the API returned with 200. */
   readonly tokens: readonly string[]
   readonly refusals: readonly Minted[]
   untilMinted(tokens: number): Promise<void>
   untilRefused(times: number): Promise<void>
-  /** Resolves when every request under way has its answer, or its API is dead. */
+  /** Resolves when every pending request has its response or has failed. */
   stop(): Promise<void>
 }
 

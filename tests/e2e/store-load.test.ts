@@ -1,9 +1,9 @@
 /**
- * Two replicas over one database, and two hundred clients at once that mint tokens at one and use them at the other: no
- * error, no token twice, no connection beyond the limit or left behind.
+ * Two replicas with one database, and two hundred concurrent clients that create tokens at one and use them at the
+ * other. Expects no error, no duplicate token, and no connection beyond the limit or left open.
  *
- * `LOAD_SECONDS` is how long, 10 unless set; MariaDB gets a quarter of it, but no less, since
- * what differs from PostgreSQL shows soon.
+ * `LOAD_SECONDS` is the duration, 10 by default. MariaDB gets a quarter of it, but at least the default: differences
+ * from PostgreSQL appear early.
  */
 import { requires } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
@@ -13,7 +13,7 @@ import { type Replica, startReplica } from './parts/replica.ts'
 const clients = 200
 const poolMax = 8
 const LOAD_SECONDS = Number(process.env.LOAD_SECONDS ?? 10)
-/** So short that tokens expire, and are swept by both replicas under the load. */
+/** So short that tokens expire under the load, and both replicas delete them. */
 const ttlSeconds = 5
 const tokens = { pool_max: poolMax, ttl_seconds: ttlSeconds, sweep_seconds: 1 }
 
@@ -26,7 +26,7 @@ function describeLoad(
   loadSeconds: number,
 ): void {
   const { skip, reason } = requires(part)
-  describe.skipIf(skip)(`two replicas over a real ${part}${reason}`, () => {
+  describe.skipIf(skip)(`two replicas with a real ${part}${reason}`, () => {
     it(
       `serve ${clients} clients for ${loadSeconds} s`,
       async () => {
@@ -58,7 +58,7 @@ function describeLoad(
   })
 }
 
-/** One client: mints at one replica, and uses each token at the other at once. @returns its tokens. */
+/** Runs one client: creates tokens at one replica, uses each at the other at once, and returns the tokens. */
 async function live(mints: Replica, uses: Replica, isOver: () => boolean): Promise<string[]> {
   const minted: string[] = []
   while (!isOver()) {
@@ -73,7 +73,7 @@ async function live(mints: Replica, uses: Replica, isOver: () => boolean): Promi
   return minted
 }
 
-/** The most connections that were seen at once. */
+/** Returns the highest number of simultaneous connections. */
 async function mostConnections(server: DatabaseServer, url: string, isOver: () => boolean): Promise<number> {
   let most = 0
   while (!isOver()) most = Math.max(most, await server.connections(url))

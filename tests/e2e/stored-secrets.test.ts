@@ -1,4 +1,4 @@
-/** A running API on each store, every route of it called: no credential is in its database, its log or its answers. */
+/** Calls every route of a running API on each store: no credential may be in its database, its log or its responses. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ExtensionRouteName, extensionRoutes, type RouteName, routes } from '@oriel/contract'
@@ -30,11 +30,11 @@ interface Answer {
   readonly status: number
   /** Headers and body. */
   readonly text: string
-  /** The console token that it gives out, if it does. */
+  /** The console token in the response, if there is one. */
   readonly token: string | undefined
 }
 
-/** Calls every route, and returns all answers in order. */
+/** Calls every route, and returns all responses in order. */
 async function callAll(origin: string): Promise<readonly Answer[]> {
   const answers: Answer[] = []
   const call = async (route: AnyRoute, method: string, path: string, { as = MEMBER_TOKEN, body }: CallOptions = {}) => {
@@ -100,7 +100,7 @@ interface CallOptions {
   readonly body?: object
 }
 
-/** Runs an API on `store`, calls everything, and looks for secrets. `dump` returns all that the store keeps. */
+/** Runs an API on `store`, calls every route, and searches for secrets. `dump` returns the store's whole content. */
 async function expectNoSecrets(store: string, dump: () => Promise<string>): Promise<void> {
   const port = await freePort()
   const at = (vnc: number) => ({ host: '127.0.0.1', port: vnc })
@@ -139,7 +139,7 @@ async function expectNoSecrets(store: string, dump: () => Promise<string>): Prom
   expect(secrets.filter((secret) => said.includes(secret))).toEqual([])
 }
 
-it('keeps, logs and answers no credential with SQLite', async () => {
+it('secrets at rest: the API on SQLite stores, logs and returns no credential', async () => {
   await using folder = await temporaryFolder()
   await expectNoSecrets(`sqlite:${join(folder.path, 'oriel.db')}`, async () => {
     const files = await readdir(folder.path)
@@ -154,7 +154,7 @@ const servers: readonly (readonly ['postgres' | 'mariadb', () => Promise<Databas
 ]
 for (const [part, startServer, tables] of servers) {
   const { skip, reason } = requires(part)
-  it.skipIf(skip)(`keeps, logs and answers no credential with ${part}${reason}`, async () => {
+  it.skipIf(skip)(`secrets at rest: the API on ${part} stores, logs and returns no credential${reason}`, async () => {
     await using server = await startServer()
     const url = await server.createDatabase()
     await expectNoSecrets(url, async () => {

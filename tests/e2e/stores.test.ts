@@ -1,4 +1,4 @@
-/** The stores on real PostgreSQL and MariaDB servers: the shared suite, starts at once, refusals, TLS. */
+/** The stores on real PostgreSQL and MariaDB servers: the shared suite, concurrent starts, refusals, TLS. */
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { openStores, openTokenStore } from '@oriel/api'
@@ -16,9 +16,9 @@ import {
 } from './parts/databases.ts'
 import { startGate } from './parts/gate.ts'
 import { startReplica } from './parts/replica.ts'
-import { STANDS_STILL, sqliteHold } from './parts/sqlite-hold.ts'
+import { BLOCKED, sqliteHold } from './parts/sqlite-hold.ts'
 
-/** Statements of the migrations, and which tables and indexes of ours stand before each. */
+/** Statements of the migrations, with our tables and indexes that exist before each. */
 const halfWays = [
   { statement: /create table [^(]*.console_auth_tokens\W/, left: [] },
   {
@@ -45,7 +45,7 @@ const halfWays = [
   },
 ]
 
-/** Without what the migrator and the database themselves put there. */
+/** Removes the names that the migrator and the database create. */
 const ours = (names: readonly string[]) => names.filter((name) => !/^kysely|^PRIMARY$|_pkey$|^sqlite_/.test(name))
 
 describeStores('postgres', startPostgres, {
@@ -62,9 +62,9 @@ describeStores('mariadb', startMariadb, {
 interface Words {
   readonly off: string
   readonly ca: string
-  /** Lists the names of tables and indexes. */
+  /** A query for the names of tables and indexes. */
   readonly definitions: string
-  /** Whether a migration that is killed leaves nothing. */
+  /** Whether a killed migration leaves no tables. */
   readonly transactional: boolean
 }
 
@@ -75,7 +75,7 @@ describe('SQLite', () => {
     const hold = sqliteHold(folder.path)
     await hold.at('before', statement)
     await using killed = await startReplica({ store: `sqlite:${file}`, env: hold.env, unready: true })
-    await killed.program.waitForLog(({ msg }) => msg === STANDS_STILL)
+    await killed.program.waitForLog(({ msg }) => msg === BLOCKED)
     await killed.kill()
     const whole = join(folder.path, 'whole.db')
     await using _whole = await openStores(`sqlite:${whole}`)
@@ -112,7 +112,7 @@ function describeStores(
     consoleAuthTokenStoreSuite(part, async (now) => openTokenStore(await server.createDatabase(), { now }))
     sessionStoreSuite(part, async (now) => openStores(await server.createDatabase(), { now }))
 
-    it('lets eight that start at once on an empty database all get to work', async () => {
+    it('lets eight processes migrate an empty database concurrently', async () => {
       const url = await server.createDatabase()
       const opened = await Promise.all(Array.from({ length: 8 }, () => openStores(url)))
       await using scope = new AsyncDisposableStack()
@@ -140,7 +140,7 @@ function describeStores(
       expect(await names(url)).toEqual(await names(whole))
     })
 
-    it('is reached over its Unix socket', async () => {
+    it('accepts connections over its Unix socket', async () => {
       const { pathname, username, password } = new URL(await server.createDatabase())
       const folder = join(server.folder, 'server')
       const search = words.transactional ? `host=${folder}&port=${server.port}` : `socketPath=${join(folder, 'socket')}`
@@ -149,7 +149,7 @@ function describeStores(
       await store.check()
     })
 
-    it('keeps no token, but its digest', async () => {
+    it('contains only digests of tokens', async () => {
       const url = await server.createDatabase()
       await using store = await openTokenStore(url)
       const { token } = await store.authorize(grant())
@@ -158,7 +158,7 @@ function describeStores(
       expect(rows).not.toContain(token)
     })
 
-    it('leaves no connection behind when it is closed', async () => {
+    it('has no connection left after the store is closed', async () => {
       const url = await server.createDatabase()
       {
         await using store = await openTokenStore(url, { poolMax: 4 })
@@ -168,7 +168,7 @@ function describeStores(
       await expect.poll(() => server.connections(url)).toBe(0)
     })
 
-    it('refuses to start with a wrong password, at once and without saying any', async () => {
+    it('refuses a wrong password at once, with an error that contains no password', async () => {
       const url = moved(await server.createDatabase(), { password: 'wrong-password' })
       await using api = await startReplica({ store: url, unready: true })
       expect(await api.program.exited).toEqual({ code: 2, signal: null })
@@ -176,12 +176,12 @@ function describeStores(
       expect(api.program.stderr + JSON.stringify(api.program.records)).not.toContain('wrong-password')
     })
 
-    it('is told when the database is none', async () => {
+    it('has an error of its own for a missing database', async () => {
       const url = `${await server.createDatabase()}x`
       await expect(openTokenStore(url)).rejects.toThrow(/tokens\.store: cannot use/)
     })
 
-    it('does without TLS only where the URL says so', async () => {
+    it('is used without TLS only if the URL allows it', async () => {
       const url = moved(await server.createDatabase(), { host: 'localhost' })
       await using pki = await temporaryPki()
       const demanding = moved(url, { search: `${words.ca}=${pki.path}/ca-cert.pem` })
@@ -192,7 +192,7 @@ function describeStores(
   })
 
   describe.skipIf(skip)(`a real ${part} with TLS${reason}`, () => {
-    it('is taken for the one meant by its CA and its name alone', async () => {
+    it('is accepted only with a certificate of the CA and for its name', async () => {
       await using pki = await temporaryPki({ addresses: [], names: ['localhost'] })
       await using other = await temporaryPki()
       await using server = await startServer({ tls: pki.path })
@@ -204,7 +204,7 @@ function describeStores(
       await expect(openTokenStore(moved(trusting(pki.path), { host: '127.0.0.1' }))).rejects.toThrow(ConfigError)
     })
 
-    it('is refused under a name that is not in its certificate', async () => {
+    it('is refused by a name that its certificate does not contain', async () => {
       await using pki = await temporaryPki({ addresses: [], names: ['db.example'] })
       await using server = await startServer({ tls: pki.path })
       const search = `${words.ca}=${pki.path}/ca-cert.pem`

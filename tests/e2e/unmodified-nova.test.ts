@@ -1,4 +1,4 @@
-/** The same proxy program in front of something that speaks Nova's answer and knows no field of ours. */
+/** The proxy with a stub of Nova that sends only Nova's own fields. */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import {
@@ -41,7 +41,7 @@ describe('the proxy with an unmodified Nova as its authority', () => {
     return response
   }
 
-  it('relays the console of a token that Nova knows, asked for with the service credential alone', async () => {
+  it('relays the console of a token that it looks up with the service credential', async () => {
     const socket = open()
     const viewer = await asViewer(socket)
     expect(await viewer.echo(Buffer.from('bytes'))).toEqual(Buffer.from('bytes'))
@@ -54,7 +54,7 @@ describe('the proxy with an unmodified Nova as its authority', () => {
     })
   })
 
-  it('gives no subprotocol to a client that offers none', async () => {
+  it('selects no subprotocol for a client that offers none', async () => {
     const socket = new WebSocket(`ws://127.0.0.1:${port}/?token=${token}`)
     await asViewer(socket)
     expect(socket.protocol).toBe('')

@@ -1,4 +1,4 @@
-/** TLS to the hypervisor, and whether the guest behind it is the right one: the proxy program before real QEMU guests. */
+/** The proxy with real QEMU guests: TLS to the hypervisor, and the check of the guest's identity. */
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -36,7 +36,7 @@ const SECURITY_FAILED = 'The machine and the console proxy could not agree on se
 const { skip, reason } = requires('qemu')
 const browser = requires('qemu', 'chromium')
 
-describe.skipIf(skip)(`VeNCrypt to a real QEMU guest${reason}`, () => {
+describe.skipIf(skip)(`a proxy with VeNCrypt to a real QEMU guest${reason}`, () => {
   it.skipIf(browser.skip)(`shows the guest’s pixels in Chromium${browser.reason}`, async () => {
     await using pki = await temporaryPki()
     await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: true } })
@@ -50,7 +50,7 @@ describe.skipIf(skip)(`VeNCrypt to a real QEMU guest${reason}`, () => {
     expect((await viewers(guest))[0]).toMatchObject({ x509_dname: expect.stringContaining('testkit client') })
   })
 
-  it('takes TLS where the hypervisor offers it and None where it does not, in the operator’s order', async () => {
+  it('uses the first of the operator’s security types that the hypervisor offers', async () => {
     await using pki = await temporaryPki()
     await using secured = await startGuest({ tls: { folder: pki.path, verifyPeer: false } })
     await using plain = await startGuest({})
@@ -62,21 +62,21 @@ describe.skipIf(skip)(`VeNCrypt to a real QEMU guest${reason}`, () => {
     }
   })
 
-  it('refuses a hypervisor without TLS where VeNCrypt alone is allowed', async () => {
+  it('refuses a hypervisor without TLS if only VeNCrypt is allowed', async () => {
     await using pki = await temporaryPki()
     await using guest = await startGuest({})
     await using world = await startWorld({ guest, vnc: vencrypt(pki.path) })
     await world.refusedFor('the hypervisor offers None (1); configured are VeNCrypt (19)')
   })
 
-  it('refuses TLS where None alone is allowed', async () => {
+  it('refuses a hypervisor with TLS if only None is allowed', async () => {
     await using pki = await temporaryPki()
     await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: false } })
     await using world = await startWorld({ guest, vnc: { auth_schemes: ['none'] } })
     await world.refusedFor('the hypervisor offers VeNCrypt (19); configured are None (1)')
   })
 
-  it('refuses a certificate of another authority', async () => {
+  it('refuses a certificate of another CA', async () => {
     await using pki = await temporaryPki()
     await using other = await temporaryPki()
     await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: false } })
@@ -84,21 +84,21 @@ describe.skipIf(skip)(`VeNCrypt to a real QEMU guest${reason}`, () => {
     await world.refusedFor("the hypervisor's certificate was not issued by a CA in hypervisor.vnc.ca")
   })
 
-  it('refuses a certificate that has expired', async () => {
+  it('refuses an expired certificate', async () => {
     await using pki = await temporaryPki({ expired: true })
     await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: false, sanityCheck: false } })
     await using world = await startWorld({ guest, vnc: vencrypt(pki.path) })
     await world.refusedFor("the hypervisor's certificate has expired")
   })
 
-  it('says that the hypervisor may want a client certificate, when there is none to show', async () => {
+  it('logs that the hypervisor may require a client certificate if none is configured', async () => {
     await using pki = await temporaryPki()
     await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: true } })
     await using world = await startWorld({ guest, vnc: vencrypt(pki.path) })
     await world.refusedFor('if it requires a client certificate, set hypervisor.vnc.cert and hypervisor.vnc.key')
   })
 
-  it('says that the hypervisor may not trust the client certificate that it was shown', async () => {
+  it('logs that the hypervisor may not trust the configured client certificate', async () => {
     await using pki = await temporaryPki()
     await using other = await temporaryPki()
     await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: true } })
@@ -119,7 +119,7 @@ describe.skipIf(skip)(`VeNCrypt to a real QEMU guest${reason}`, () => {
     it.each([
       ['the name', { name: 'compute-7.example' }],
       ['the subject', { subject: 'CN=testkit server' }],
-    ])('takes it where the configuration says %s for that address', async (_, host) => {
+    ])('accepts a certificate for another host if the configuration has %s for that address', async (_, host) => {
       await using pki = await temporaryPki(elsewhere)
       await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: false } })
       await using world = await startWorld({ guest, vnc: vencrypt(pki.path), hosts: { '127.0.0.1': host } })
@@ -127,7 +127,7 @@ describe.skipIf(skip)(`VeNCrypt to a real QEMU guest${reason}`, () => {
       expect(await viewer.desktopName()).toBe(`QEMU (${NAME})`)
     })
 
-    it('refuses it where the configuration says another name', async () => {
+    it('refuses a certificate that does not contain the configured name', async () => {
       await using pki = await temporaryPki()
       await using guest = await startGuest({ tls: { folder: pki.path, verifyPeer: false } })
       const hosts = { '127.0.0.1': { name: 'compute-8.example' } }
@@ -138,7 +138,7 @@ describe.skipIf(skip)(`VeNCrypt to a real QEMU guest${reason}`, () => {
 })
 
 describe('verification off', () => {
-  it('refuses a man in the middle of the leg to the hypervisor', async () => {
+  it('the proxy refuses a man in the middle between it and the hypervisor', async () => {
     await using pki = await temporaryPki()
     await using attackers = await temporaryPki()
     await using attacker = await vencryptServer({ folder: attackers.path })
@@ -148,7 +148,7 @@ describe('verification off', () => {
     expect(await attacker.firstTls).toBe('refused')
   })
 
-  it('refuses a man in the middle of the leg to the authority', async () => {
+  it('the proxy refuses a man in the middle between it and the authority', async () => {
     await using attackers = await temporaryPki()
     const asked: string[] = []
     await using attacker = await interceptNova(attackers.path, asked)
@@ -158,23 +158,26 @@ describe('verification off', () => {
     expect(asked).toEqual([])
   })
 
-  it('does not start under Node’s variable that would switch verification off', async () => {
+  it('the proxy does not start if an environment variable switches verification off in Node', async () => {
     const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0' }
     await using proxy = await startApp('proxy', proxyConfig(1, 0), env)
     expect((await proxy.exited).code).toBe(2)
     expect(said(proxy)).toContain('NODE_TLS_REJECT_UNAUTHORIZED')
   })
 
-  it.each(['verify', 'insecure', 'skip_verify', 'reject_unauthorized', 'verify_host'])('has no key %s', async (key) => {
-    const vnc = { auth_schemes: ['vencrypt'], [key]: false }
-    await using proxy = await startApp('proxy', merge(proxyConfig(1, 0), { hypervisor: { vnc } }))
-    expect((await proxy.exited).code).toBe(2)
-    expect(said(proxy)).toContain(`hypervisor.vnc.${key}`)
-  })
+  it.each(['verify', 'insecure', 'skip_verify', 'reject_unauthorized', 'verify_host'])(
+    'the configuration has no key %s',
+    async (key) => {
+      const vnc = { auth_schemes: ['vencrypt'], [key]: false }
+      await using proxy = await startApp('proxy', merge(proxyConfig(1, 0), { hypervisor: { vnc } }))
+      expect((await proxy.exited).code).toBe(2)
+      expect(said(proxy)).toContain(`hypervisor.vnc.${key}`)
+    },
+  )
 })
 
-describe.skipIf(skip)(`the guest behind the port${reason}`, () => {
-  it('CVE-2013-0335 port reuse: a token for A is refused before a byte of B, which took A’s port', async () => {
+describe.skipIf(skip)(`the identity check of the guest${reason}`, () => {
+  it('CVE-2013-0335 port reuse: refuses a token for A without a byte of B, which took A’s port', async () => {
     const port = await freePort()
     await using world = await startWorld({ guest: { host: '127.0.0.1', vncPort: port }, identity: 'enforce' })
     {
@@ -191,7 +194,7 @@ describe.skipIf(skip)(`the guest behind the port${reason}`, () => {
     expect(ended).toMatchObject({ bytesToClient: 0, detail: expect.stringContaining(`the guest is "${b.name}"`) })
   })
 
-  it('CVE-2013-0335 port reuse: once Nova has forgotten A, the token is refused before 101', async () => {
+  it('CVE-2013-0335 port reuse: refuses a token for A before 101 after A was deleted in Nova', async () => {
     await using guest = await startGuest({ name: 'instance-0000002b', uuid: randomUUID() })
     await using world = await startWorld({ guest, identity: 'enforce' })
     world.nova.servers.delete(INSTANCE)
@@ -202,14 +205,14 @@ describe.skipIf(skip)(`the guest behind the port${reason}`, () => {
   it.each([
     ['what libvirt calls it', NAME],
     ['its UUID', INSTANCE],
-  ])('takes a guest that has %s', async (_, name) => {
+  ])('accepts a guest that has %s', async (_, name) => {
     await using guest = await startGuest({ name })
     await using world = await startWorld({ guest, identity: 'enforce' })
     using viewer = await world.open()
     expect(await viewer.desktopName()).toBe(`QEMU (${name})`)
   })
 
-  it('refuses a guest whose libvirt name is the display name that the tenant chose', async () => {
+  it('refuses a guest whose libvirt name equals the display name that the tenant chose', async () => {
     const other = 'instance-0000002b'
     await using guest = await startGuest({ name: other, uuid: randomUUID() })
     const server = { name: other, instanceName: NAME }
@@ -220,7 +223,7 @@ describe.skipIf(skip)(`the guest behind the port${reason}`, () => {
     expect(viewer.received()).toHaveLength(0)
   })
 
-  it('names the role that is missing, when Nova hides what libvirt calls the instance', async () => {
+  it('logs the missing role if Nova hides the libvirt name of the instance', async () => {
     await using guest = await startGuest({})
     await using world = await startWorld({ guest, identity: 'enforce', server: { name: 'web-1' } })
     using viewer = await world.open()
@@ -232,7 +235,7 @@ describe.skipIf(skip)(`the guest behind the port${reason}`, () => {
     )
   })
 
-  it('only says so where the identity is not enforced', async () => {
+  it('only logs a warning for another guest if the identity is not enforced', async () => {
     await using guest = await startGuest({ name: 'other' })
     await using world = await startWorld({ guest, identity: 'warn' })
     using viewer = await world.open()
@@ -241,7 +244,7 @@ describe.skipIf(skip)(`the guest behind the port${reason}`, () => {
     expect(warning).toMatchObject({ instance: INSTANCE, detail: expect.stringContaining('the guest is "other"') })
   })
 
-  it('asks Nova only for the token with identity and validation off', async () => {
+  it('sends only the token look-up to Nova if identity and validation are off', async () => {
     await using guest = await startGuest({ name: 'other' })
     await using world = await startWorld({ guest, identity: 'off', validate: 'off' })
     using viewer = await world.open()
@@ -327,7 +330,7 @@ interface WorldOptions {
   readonly endpoint?: string
 }
 
-/** The proxy program before `guest`, with a Nova that knows `TOKEN` and the instance. */
+/** Starts the proxy for `guest`, with a stub of Nova that knows `TOKEN` and the instance. */
 async function startWorld(options: WorldOptions) {
   const { guest, vnc = {}, hosts = {}, identity = 'warn', validate, server, endpoint } = options
   await using scope = new AsyncDisposableStack()
@@ -345,7 +348,7 @@ async function startWorld(options: WorldOptions) {
     ...{ nova, proxy, port },
     open: () => openViewer(dial()),
     refusal: () => refusalOf(dial()),
-    /** The client hears the general reason, the log the exact one. */
+    /** Expects a refusal with the general reason for the client and the exact one in the log. */
     async refusedFor(detail: string) {
       expect(await refusalOf(dial())).toEqual({ status: 502, message: SECURITY_FAILED })
       const record = await proxy.waitForLog(({ refusal }) => refusal === 'security_failed')
@@ -361,7 +364,7 @@ async function refusalOf(socket: WebSocket) {
   return { status: response.statusCode, message: Object.values<{ message: string }>(fault)[0]!.message }
 }
 
-/** A client after its handshake with the proxy: from here on whatever it gets is the guest's. */
+/** Opens a client up to the end of the handshake with the proxy. All further bytes come from the guest. */
 async function openViewer(socket: WebSocket) {
   let received = Buffer.alloc(0)
   let news = Promise.withResolvers<void>()

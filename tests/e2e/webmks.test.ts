@@ -1,4 +1,4 @@
-/** WebMKS consoles: from a token through CONNECT to a host that plays VMware's part. */
+/** WebMKS consoles: from a token through CONNECT to a stub of a VMware host. */
 import { once } from 'node:events'
 import { freePort, type Peer, requires, type ScriptedServer, scriptedServer } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
@@ -7,10 +7,10 @@ import { WebSocket } from 'ws'
 import { type Pair, startPair } from './parts/oriel.ts'
 import { complaintsOf } from './parts/page.ts'
 
-/** As Nova's VMware driver writes it. */
+/** The internal access path as Nova's VMware driver writes it. */
 const PATH = '{"ticket": "52 7d c3", "cfgFile": "[store] web-1/web-1.vmx", "thumbprint": "aa:bb"}'
 
-describe('webmks', () => {
+describe('a WebMKS console', () => {
   const good = '1a6b5a64-3e0f-4a52-9a1c-7d1b1e1f0a01'
   const refusing = '1a6b5a64-3e0f-4a52-9a1c-7d1b1e1f0a02'
   const parts = new AsyncDisposableStack()
@@ -32,7 +32,7 @@ describe('webmks', () => {
   })
   afterAll(() => parts.disposeAsync())
 
-  it('relays from the first byte after the answer to CONNECT', async () => {
+  it('is relayed from the first byte after the response to CONNECT', async () => {
     const socket = new WebSocket(await socketOf(good), ['binary'])
     const first = once(socket, 'message')
     await once(socket, 'open')
@@ -44,7 +44,7 @@ describe('webmks', () => {
     await once(socket, 'close')
   })
 
-  it('answers 502 when the host refuses the access path', async () => {
+  it('is refused with 502 if the host refuses the access path', async () => {
     const socket = new WebSocket(await socketOf(refusing))
     const [, response] = await once(socket, 'unexpected-response')
     expect(response.statusCode).toBe(502)
@@ -54,7 +54,7 @@ describe('webmks', () => {
   })
 
   const { skip, reason } = requires('chromium')
-  it.skipIf(skip)(`says on its page where the viewer must come from${reason}`, async () => {
+  it.skipIf(skip)(`has a page that says where to get the viewer${reason}`, async () => {
     await using browser = await startChromium()
     const page = await browser.newPage()
     const complaints = complaintsOf(page)
@@ -63,7 +63,7 @@ describe('webmks', () => {
     expect(complaints).toEqual([])
   })
 
-  /** What a viewer dials for the access URL of a page. */
+  /** Creates a console, and returns the WebSocket URL that a viewer dials. */
   const socketOf = async (id: string) => {
     const { url } = await oriel.client.createConsole(id, 'webmks')
     return url.replace('http://', 'ws://').replace('/webmks.html', '/')

@@ -1,4 +1,4 @@
-/** `sessions.workers` with the built program: launcher, processes, and one port for all of them. */
+/** `sessions.workers` with the built program: several processes behind one port. */
 import { type ScriptedServer, scriptedServer, startNovaStub } from '@oriel/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
@@ -17,7 +17,7 @@ describe('oriel-proxy with workers', () => {
   })
   afterAll(() => parts.disposeAsync())
 
-  it('relays in several processes, serves pages, and drains all of them', async () => {
+  it('relays in several processes, serves pages, and drains all processes', async () => {
     const { host, port } = hypervisor
     const console = { instance_uuid: '52b2e44e-e561-464c-88f3-2fc6a1ecea2b', host, port }
     await using nova = await startNovaStub({ tokens: { [TOKEN]: console }, adminToken: SERVICE_TOKEN })

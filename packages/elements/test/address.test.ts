@@ -26,7 +26,7 @@ describe('socketAddress', () => {
     expect(socketAddress(url)?.href).toBe(dialled)
   })
 
-  it('reads a relative address against its page', () => {
+  it('resolves a relative address against its page', () => {
     expect(socketAddress('vnc.html?token=t', 'https://h/console/portal.html')?.href).toBe('wss://h/console/?token=t')
   })
 
@@ -41,17 +41,20 @@ describe('socketAddress', () => {
     'ws://evil.example/',
     'javascript:alert(1)',
     'data:text/html,x',
-  ])('refuses the path %s, which leads elsewhere', (path) => {
+  ])('returns undefined for the path %s to another origin', (path) => {
     expect(socketAddress(`http://h/vnc.html?path=${encodeURIComponent(path)}`)).toBeUndefined()
   })
 
-  it.each(['', 'no address', 'javascript:alert(1)', 'http://'])('refuses %j, which is no address', (url) => {
-    expect(socketAddress(url)).toBeUndefined()
-  })
+  it.each(['', 'no address', 'javascript:alert(1)', 'http://'])(
+    'returns undefined for %j, which is not an address',
+    (url) => {
+      expect(socketAddress(url)).toBeUndefined()
+    },
+  )
 })
 
 describe('pathAddress', () => {
-  it('leaves a page at any depth for its own folder', () => {
+  it('resolves a path against the folder of the page', () => {
     expect(pathAddress('?token=t', 'https://h/a/b/page')?.href).toBe('wss://h/a/b/?token=t')
   })
 

@@ -13,20 +13,20 @@ describe('describeEnd', () => {
     },
   )
 
-  it('takes the sentence from the catalogue when the server sends only the code', () => {
+  it('takes the text from the catalogue if the server sends only the code', () => {
     expect(closed(4004)).toMatchObject({ text: closeReasons.idle.text, remedy: 'reconnect' })
   })
 
-  it('does not tell the person that they closed it when the server did', () => {
+  it('does not report a close by the server as one by the user', () => {
     expect(closed(1000)).toMatchObject({ text: closeReasons.console_closed.text, remedy: 'reconnect' })
     expect(closed(1005)).toMatchObject({ text: closeReasons.console_closed.text, remedy: 'reconnect' })
   })
 
-  it('passes on what another server says, as one plain line', () => {
+  it('uses the text of another server as one plain line', () => {
     expect(closed(4999, 'Gone\u0000 for\n<b>lunch</b>\u202e').text).toBe('Gone for <b>lunch</b>')
   })
 
-  it('calls a connection without a goodbye broken', () => {
+  it('describes a connection without a close frame as broken', () => {
     expect(closed(1006)).toEqual({
       code: 1006,
       text: 'The connection to the console broke.',
@@ -35,12 +35,12 @@ describe('describeEnd', () => {
     })
   })
 
-  it('asks for a new console when the address did not open, whatever the code', () => {
+  it('advises a new console for every close code if the address did not open', () => {
     expect(closed(1006, '', false).remedy).toBe('new-console')
     expect(closed(1006, '', false).text).toContain('the address has expired')
   })
 
-  it.each(Object.keys(refusals) as RefusalName[])('gives the sentence and the remedy of the refusal %s', (name) => {
+  it.each(Object.keys(refusals) as RefusalName[])('returns the text and the remedy of the refusal %s', (name) => {
     const { code, reason } = refusalClose(name)
     const { text, remedy } = refusal(name)
     expect(closed(code, reason, false)).toMatchObject({ code, text, remedy, refusal: name, clean: true })
@@ -52,13 +52,13 @@ describe('describeEnd', () => {
   })
 })
 
-describe('the words of a card', () => {
+describe('the text of a card', () => {
   const refused = (name: RefusalName, allow?: string): ConsoleEnd => {
     const { code, reason } = refusalClose(name, { allow })
     return closed(code, reason, false)
   }
 
-  it('say what happened, and then what to do', () => {
+  it('contains the reason, and then the advice', () => {
     expect(finalWords(refused('console_unreachable'))).toEqual({
       text: 'The console of this machine cannot be reached.',
       advice: 'Is the machine running?',
@@ -70,20 +70,20 @@ describe('the words of a card', () => {
     expect(finalWords(refused('security_failed')).advice).toBe('')
   })
 
-  it('say where to get a new console when the address is of no use any more', () => {
+  it('advises where to get a new console if the address is no longer usable', () => {
     for (const name of ['unknown_token', 'console_moved', 'missing_token', 'wrong_console_type'] as const)
       expect(finalWords(refused(name)).advice).toBe(advice['new-console'])
     expect(finalWords(refused('unknown_token')).text).toBe('This console address is not valid or not valid any more.')
   })
 
-  it('say which origin the operator has to allow', () => {
+  it('names the origin that the operator has to allow', () => {
     const words = finalWords(refused('foreign_origin', 'https://portal.example'))
     expect(words.text).toBe('This page may not open consoles here.')
     expect(words.code).toBe('origin.allowed = ["https://portal.example"]')
     expect(finalWords(refused('foreign_origin')).advice).toBe('')
   })
 
-  it('say that the console is tried again, and ask whether the machine runs', () => {
+  it('announces another attempt, and advises to check that the machine runs', () => {
     expect(waitingWords(refused('authority_unavailable'), false)).toEqual({
       text: 'The service that knows this console does not answer.',
       advice: 'Trying again…',
@@ -91,13 +91,13 @@ describe('the words of a card', () => {
     expect(waitingWords(refused('console_unreachable'), true).advice).toBe('Is the machine running? Reconnecting…')
   })
 
-  it('do not split the sentence of an end that is not a refusal', () => {
+  it('keeps the text of an end that is not a refusal in one piece', () => {
     const end = closed(1011)
     expect(finalWords(end)).toEqual({ text: closeReasons.proxy_error.text, advice: advice.reconnect })
   })
 })
 
-it('gives advice for every remedy but none', () => {
+it('advice has a text for every remedy except for none', () => {
   expect(advice.none).toBe('')
   expect(advice.reconnect).not.toBe('')
   expect(advice['new-console']).not.toBe('')
@@ -108,7 +108,7 @@ describe('plainLine', () => {
     expect(plainLine('  Größe 機械 😀 ')).toBe('Größe 機械 😀')
   })
 
-  it('takes out what could disturb the page', () => {
+  it('removes control and direction-changing characters', () => {
     expect(plainLine('a\u001b]0;title\u0007b\u2028c\u2066d')).toBe('a ]0;title b c d')
   })
 

@@ -6,7 +6,7 @@ import { readPageQuery } from '../src/pages/page-query.ts'
 import { settingsOf } from '../src/pages/settings.ts'
 
 describe('readPageQuery', () => {
-  it('fits, reconnects and takes input when the address says nothing', () => {
+  it('defaults to fitting, reconnecting and input', () => {
     expect(readPageQuery('http://h/vnc.html')).toEqual({
       name: '',
       detail: '',
@@ -16,7 +16,7 @@ describe('readPageQuery', () => {
     })
   })
 
-  it("takes Horizon's title apart", () => {
+  it("splits Horizon's title into name and id", () => {
     const id = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
     expect(readPageQuery(`http://h/?title=web (blue)(${id})`)).toMatchObject({ name: 'web (blue)', detail: id })
     expect(readPageQuery('http://h/?title=web (blue)')).toMatchObject({ name: 'web (blue)', detail: '' })
@@ -39,15 +39,15 @@ describe('consolePage', () => {
     ['serial', 'ws://h:6083/?token=t', 'http://h:6083/serial.html?token=t'],
     ['serial', 'wss://h/serial/?token=t', 'https://h/serial/serial.html?token=t'],
     ['novnc', 'wss://h/?token=t', 'https://h/vnc.html?token=t'],
-  ] as const)('of %s at %s is %s', (type, accessUrl, page) => {
+  ] as const)('for %s at %s is %s', (type, accessUrl, page) => {
     expect(consolePage(accessUrl, type)?.href).toBe(page)
   })
 
-  it('is undefined for a WebSocket URL of a type that no page opens', () => {
+  it('is undefined for a WebSocket URL of a type without a page', () => {
     expect(consolePage('ws://h/?token=t', 'spice-direct')).toBeUndefined()
   })
 
-  it.each(openableConsoleTypes)('of %s is one of the pages, if it has one', (type) => {
+  it.each(openableConsoleTypes)('for %s exists if the type has a page', (type) => {
     const { page } = consoleTypes[type]
     expect(page === null || existsSync(new URL(`../src/pages/${page}`, import.meta.url))).toBe(true)
   })
@@ -63,11 +63,11 @@ describe('consolePage', () => {
 describe('settingsOf', () => {
   const page = 'http://h:6080/console/'
 
-  it('knows a proxy without an API of its own', () => {
+  it('accepts a proxy without an API', () => {
     expect(settingsOf({ api_url: null }, page)).toEqual({ apiUrl: null, consoles: ['novnc'] })
   })
 
-  it('offers the console types that can be opened, noVNC first', () => {
+  it('keeps the console types that can be opened, noVNC first', () => {
     const consoles = ['serial', 'xvpvnc', 'spice-direct', 'novnc', 'rdp-html5', 'telepathy']
     expect(settingsOf({ api_url: 'http://h:8774', consoles }, page)).toEqual({
       apiUrl: 'http://h:8774',
@@ -75,7 +75,7 @@ describe('settingsOf', () => {
     })
   })
 
-  it('takes an API address relative to the page', () => {
+  it('resolves the address of the API against the page', () => {
     expect(settingsOf({ api_url: './' }, page).apiUrl).toBe('http://h:6080/console')
     expect(settingsOf({ api_url: '/' }, page).apiUrl).toBe('http://h:6080')
   })

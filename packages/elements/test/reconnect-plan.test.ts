@@ -8,7 +8,7 @@ const lost = { ...closeReasons.console_lost, clean: true }
 const refused = localEnd('did_not_open')
 
 describe('ReconnectPlan', () => {
-  it('waits longer each time, up to a limit, and then leaves it to the person', () => {
+  it('doubles the pause up to a limit, and stops after the last attempt', () => {
     const plan = new ReconnectPlan(middle)
     const pauses = Array.from({ length: maxAttempts + 1 }, () => plan.next({ end: lost, connectedMs: 0 }))
     expect(pauses.slice(0, 5)).toEqual([1_000, 2_000, 4_000, 8_000, longestPauseMs])
@@ -16,20 +16,20 @@ describe('ReconnectPlan', () => {
     expect(pauses.at(-1)).toBeUndefined()
   })
 
-  it('does not start over for a connection that breaks as soon as it stands', () => {
+  it('does not reset the pauses after a short connection', () => {
     const plan = new ReconnectPlan(middle)
     const pauses = Array.from({ length: maxAttempts + 1 }, () => plan.next({ end: lost, connectedMs: 200 }))
     expect(pauses.at(-1)).toBeUndefined()
   })
 
-  it('starts over after a connection that stood', () => {
+  it('resets the pauses after a stable connection', () => {
     const plan = new ReconnectPlan(middle)
     for (let i = 0; i < 4; i += 1) plan.next({ end: lost, connectedMs: 0 })
     expect(plan.next({ end: lost, connectedMs: stableAfterMs })).toBe(firstPauseMs)
     expect(plan.attempts).toBe(1)
   })
 
-  it('spreads the pauses by a quarter to either side', () => {
+  it('spreads the pauses by up to a quarter', () => {
     expect(new ReconnectPlan(() => 0).next({ end: lost, connectedMs: 1 })).toBe(750)
     expect(new ReconnectPlan(() => 1).next({ end: lost, connectedMs: 1 })).toBe(1_250)
   })
@@ -43,16 +43,16 @@ describe('ReconnectPlan', () => {
     'ended',
     'wrong_instance',
     'taken_over',
-  ] as const)('leaves %s to the person', (name) => {
+  ] as const)('does not retry after %s', (name) => {
     const plan = new ReconnectPlan(middle)
     expect(plan.next({ end: { ...closeReasons[name], clean: true }, connectedMs: 60_000 })).toBeUndefined()
   })
 
-  it('does not try again when the first opening is refused', () => {
+  it('does not retry if the first opening fails', () => {
     expect(new ReconnectPlan(middle).next({ end: refused, connectedMs: 0 })).toBeUndefined()
   })
 
-  it('tries on when an opening is refused after the console had stood, as while the proxy restarts', () => {
+  it('retries if opening fails after the console was connected, as while the proxy restarts', () => {
     const plan = new ReconnectPlan(middle)
     plan.next({ end: lost, connectedMs: 60_000 })
     expect(plan.next({ end: refused, connectedMs: 0 })).toBe(2_000)
@@ -71,24 +71,27 @@ describe('ReconnectPlan', () => {
       ...['authority_unavailable', 'draining', 'console_timeout'],
     ]
 
-    it.each(names.filter((name) => again.includes(name)))('tries again after %s, even of the first opening', (name) => {
+    it.each(names.filter((name) => again.includes(name)))('retries after %s, even at the first opening', (name) => {
       expect(new ReconnectPlan(middle).next({ end: endOf(name), connectedMs: 0 })).toBeGreaterThanOrEqual(firstPauseMs)
     })
 
-    it.each(names.filter((name) => !again.includes(name)))('stops at once after %s, even of a lost console', (name) => {
-      const plan = new ReconnectPlan(middle)
-      plan.next({ end: lost, connectedMs: 60_000 })
-      expect(plan.next({ end: endOf(name), connectedMs: 0 })).toBeUndefined()
-    })
+    it.each(names.filter((name) => !again.includes(name)))(
+      'does not retry after %s, even if the console was connected before',
+      (name) => {
+        const plan = new ReconnectPlan(middle)
+        plan.next({ end: lost, connectedMs: 60_000 })
+        expect(plan.next({ end: endOf(name), connectedMs: 0 })).toBeUndefined()
+      },
+    )
 
-    it('waits at least as long as the proxy asks for', () => {
+    it('waits at least as long as the proxy requests', () => {
       const end = { ...endOf('too_many_attempts'), retryAfterSeconds: 30 }
       expect(new ReconnectPlan(middle).next({ end, connectedMs: 0 })).toBe(30_000)
       const tooLong = { ...end, retryAfterSeconds: 86_400 }
       expect(new ReconnectPlan(middle).next({ end: tooLong, connectedMs: 0 })).toBe(120_000)
     })
 
-    it('leaves a refusal to the user after as many attempts as a lost connection', () => {
+    it('stops after as many attempts as for a lost connection', () => {
       const plan = new ReconnectPlan(middle)
       const end = endOf('console_unreachable')
       for (let i = 0; i < maxAttempts; i += 1) expect(plan.next({ end, connectedMs: 0 })).toBeDefined()

@@ -4,13 +4,13 @@ import { describe, expect, it } from 'vitest'
 import { sendWholeTickets, ticketBytes, wholeTicket } from '../src/spice/tickets.ts'
 
 describe('wholeTicket', () => {
-  it('puts what is missing before the number, and leaves a whole one as it is', () => {
+  it('pads a short ticket with leading zeros, and returns a whole one unchanged', () => {
     expect(wholeTicket([1, 2])).toEqual([...Array.from({ length: ticketBytes - 2 }, () => 0), 1, 2])
     const whole = Array.from({ length: ticketBytes }, (_, i) => i)
     expect(wholeTicket(whole)).toEqual(whole)
   })
 
-  it('makes of whatever the library encrypts what a machine decrypts', () => {
+  it('lets a machine decrypt every ticket of the library', () => {
     const { publicKey, privateKey: key } = generateKeyPairSync('rsa', { modulusLength: 1024 })
     const rsa = create_rsa_from_mb(publicKey.export({ type: 'spki', format: 'der' }), 0)
     const oaep = { key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' }
@@ -21,7 +21,7 @@ describe('wholeTicket', () => {
   })
 })
 
-it('sendWholeTickets reaches every channel, however often it is called', () => {
+it('sendWholeTickets pads the tickets of every channel, and can be called repeatedly', () => {
   const sent: unknown[] = []
   const channels = { send_ticket: (encrypted: readonly number[] | null) => void sent.push(encrypted) }
   sendWholeTickets(channels)

@@ -5,7 +5,7 @@ import { keyPauseMs, linePauseMs, maxBufferedBytes, press, type } from '../src/v
 const SHIFT = 0xffe1
 
 describe('keystrokes', () => {
-  it('knows every printable ASCII character by its key on a US keyboard', () => {
+  it('has the key on a US keyboard for every printable ASCII character', () => {
     for (let point = 0x20; point < 0x7f; point += 1) {
       const [stroke] = keystrokes(String.fromCodePoint(point))
       expect(stroke?.keysym).toBe(point)
@@ -29,7 +29,7 @@ describe('keystrokes', () => {
     expect(keystrokes(character)).toEqual([{ keysym: character.codePointAt(0), code, shift }])
   })
 
-  it('makes one Enter of each kind of line end, and Tab of a tab', () => {
+  it('converts each kind of line end to one Enter, and a tab to Tab', () => {
     expect(keystrokes('\r\n\n\r\t').map(({ code }) => code)).toEqual(['Enter', 'Enter', 'Enter', 'Tab'])
   })
 
@@ -41,11 +41,11 @@ describe('keystrokes', () => {
     ])
   })
 
-  it('composes what is decomposed', () => {
+  it('composes decomposed characters', () => {
     expect(keystrokes('e\u0301')).toEqual([{ keysym: 0xe9, code: null, shift: false }])
   })
 
-  it('leaves out control characters', () => {
+  it('drops control characters', () => {
     expect(keystrokes('\u0000\u001b\u007f\u009b')).toEqual([])
   })
 })
@@ -69,7 +69,7 @@ describe('type', () => {
     ])
   })
 
-  it('waits while the connection is full', async () => {
+  it('waits while the connection buffers too much', async () => {
     const { sink, events, pause } = recorder()
     sink.bufferedBytes = maxBufferedBytes + 1
     await type(keystrokes('a'), sink, async (ms) => {
@@ -79,7 +79,7 @@ describe('type', () => {
     expect(events[0]).toBe(keyPauseMs)
   })
 
-  it('reports how far it is, and stops between two keys', async () => {
+  it('reports its progress, and stops between two keys when it is aborted', async () => {
     const { sink, events, pause } = recorder()
     const stop = new AbortController()
     const seen: number[] = []

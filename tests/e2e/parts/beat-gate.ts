@@ -1,4 +1,4 @@
-/** Stands between a proxy and its api, and counts out the heartbeats: all else passes. */
+/** A relay between a proxy and its api that can hold back heartbeats. Other requests pass. */
 import { once } from 'node:events'
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -6,17 +6,17 @@ import { defaultTimeoutMs, within } from '@oriel/testkit'
 
 export interface BeatGate extends AsyncDisposable {
   readonly port: number
-  /** From now on beats wait; resolves when none is on its way any more. */
+  /** Holds back all further heartbeats. Resolves when those in progress have finished. */
   hold(): Promise<void>
-  /** Lets one beat pass, the one that waits or the next that comes. */
+  /** Lets one heartbeat pass: the waiting one, or else the next one. */
   passOne(): void
-  /** Lets all of them pass. */
+  /** Lets all heartbeats pass. */
   open(): void
 }
 
 /** Relays from a free port of 127.0.0.1 to the api at `apiPort` there. */
 export async function startBeatGate(apiPort: number): Promise<BeatGate> {
-  // A connection for each request: the api behind may be killed and started again.
+  // One connection for each request, because a test may kill and restart the api.
   const agent = new Agent({ keepAlive: false })
   const waiting: Exchange[] = []
   const underWay = new Set<Promise<void>>()
@@ -35,7 +35,7 @@ export async function startBeatGate(apiPort: number): Promise<BeatGate> {
     const exchange = { incoming, response }
     if (!isBeat(incoming)) return void forward(exchange, apiPort, agent)
     waiting.push(exchange)
-    // A proxy that waits too long gives this beat up and sends another.
+    // A proxy aborts a heartbeat at its deadline and sends another one.
     response.once('close', () => void (waiting.includes(exchange) && waiting.splice(waiting.indexOf(exchange), 1)))
     passWaiting()
   })
@@ -63,8 +63,8 @@ export async function startBeatGate(apiPort: number): Promise<BeatGate> {
 }
 
 /**
- * What `act` asks an api for has come true with the first beat that is sent after it: no other passes before `outcome`.
- * @throws Error when it has not
+ * Checks that `outcome` resolves with the first heartbeat after `act`. Holds back further heartbeats until then.
+ * @throws Error if it does not
  */
 export async function withinOneBeat<T>(gate: BeatGate, act: () => Promise<unknown>, outcome: Promise<T>): Promise<T> {
   await gate.hold()
@@ -84,7 +84,9 @@ interface Exchange {
 
 const isBeat = ({ url = '' }: IncomingMessage) => url.includes('/oriel/v1/proxies/')
 
-/** Resolves when the exchange is over, well or not: a broken connection is broken on the other side too. */
+/**
+ * Forwards a request. Resolves when the exchange has ended, even by an error, which also breaks the other connection.
+ */
 function forward({ incoming, response }: Exchange, port: number, agent: Agent): Promise<void> {
   const { method, url, headers } = incoming
   const outgoing = request({ host: '127.0.0.1', port, method, path: url, headers, agent }, (answer) => {

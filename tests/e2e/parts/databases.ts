@@ -1,4 +1,4 @@
-/** Real database servers of a test's own: in a temporary folder, on a free port of loopback, ended by their ids. */
+/** Starts real database servers for one test: in a temporary folder, on a free port of loopback. */
 import { execFile, execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmod, copyFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
@@ -10,37 +10,37 @@ import { createConnection } from 'mysql2/promise'
 import pg from 'pg'
 
 export interface DatabaseServerOptions {
-  /** The folder of `temporaryPki` whose server certificate it shows. Default: no TLS. */
+  /** The folder of `temporaryPki` with the server's certificate. Default: no TLS. */
   readonly tls?: string
-  /** Where its data is, in place of a temporary folder: an empty folder, such as a small disk. */
+  /** An empty folder for the data, such as a small disk. Default: a temporary folder. */
   readonly folder?: string
 }
 
 export interface DatabaseServer extends AsyncDisposable {
   readonly port: number
-  /** Where its files are. */
+  /** The folder with its files. */
   readonly folder: string
-  /** The URL of a new, empty database, for a user with a password who owns it. Default name: a random one. */
+  /** Creates an empty database, owned by a user with a password, and returns its URL. Default name: a random one. */
   createDatabase(name?: string): Promise<string>
   /** Makes the database read-only for that user, as when a primary becomes a replica. */
   becomeReadOnly(): Promise<void>
   /** Makes the database writable again. */
   becomeWritable(): Promise<void>
-  /** What the administrator gets for `sql` in the database of `url`. */
+  /** Runs `sql` as the administrator in the database of `url`, and returns the rows. */
   query(url: string, sql: string): Promise<readonly Record<string, unknown>[]>
-  /** Keeps everybody else from a table in the database of `url`, until disposal. */
+  /** Locks a table in the database of `url` until disposal. */
   lock(url: string, table: string): Promise<AsyncDisposable>
-  /** Connections of the user of `createDatabase` to the database of `url`. */
+  /** Returns the number of connections of `createDatabase`'s user to the database of `url`. */
   connections(url: string): Promise<number>
-  /** Starts it again after an end. */
+  /** Restarts the server after it has ended. */
   start(): Promise<void>
-  /** Ends it in good order; clients are cut off. */
+  /** Stops the server cleanly, but without waiting for clients. */
   stop(): Promise<void>
-  /** SIGKILL. */
+  /** Sends SIGKILL. */
   kill(): Promise<void>
 }
 
-/** The URL of the same database elsewhere. */
+/** Returns the URL of the same database with other parts. */
 export const moved = (url: string, changes: { host?: string; port?: number; password?: string; search?: string }) => {
   const to = new URL(url)
   if (changes.host !== undefined) to.hostname = changes.host
@@ -57,7 +57,7 @@ const startTimeoutMs = 30_000
 const stopTimeoutMs = 30_000
 const runsAsRoot = process.getuid?.() === 0
 
-/** A private PostgreSQL, of the newest version that is installed. */
+/** Starts a PostgreSQL of the newest installed version. */
 export async function startPostgres(options: DatabaseServerOptions = {}): Promise<DatabaseServer> {
   const bin = await postgresFolder()
   const asUser = (program: string, args: string[]) => as('postgres', join(bin, program), args)
@@ -78,7 +78,7 @@ export async function startPostgres(options: DatabaseServerOptions = {}): Promis
     command: (data, tls) =>
       asUser('postgres', [
         ...['-D', join(data, 'cluster'), '-p', String(port), '-h', '127.0.0.1', '-k', data],
-        // Nothing here outlives the machine. What a server has written outlives the server without it too.
+        // `fsync=off`: tests kill the server, never the machine, and written data survives the server without fsync.
         ...['max_connections=50', 'min_wal_size=2MB', 'max_wal_size=4MB', 'fsync=off'].flatMap((s) => ['-c', s]),
         ...(tls
           ? ['ssl=on', `ssl_cert_file=${tls}/server-cert.pem`, `ssl_key_file=${tls}/server-key.pem`].flatMap((s) => [
@@ -99,7 +99,7 @@ export async function startPostgres(options: DatabaseServerOptions = {}): Promis
   })
 }
 
-/** A private MariaDB. */
+/** Starts a MariaDB. */
 export async function startMariadb(options: DatabaseServerOptions = {}): Promise<DatabaseServer> {
   const port = await freePort()
   let socketPath = ''
@@ -143,10 +143,10 @@ export async function startMariadb(options: DatabaseServerOptions = {}): Promise
 }
 
 interface Kind {
-  /** The account of the system that it runs as when the test runs as root. */
+  /** The system account of the server if the test runs as root. */
   readonly account: string
   readonly port: number
-  /** Ends it without waiting for its clients. */
+  /** Stops the server without waiting for its clients. */
   readonly stopSignal: NodeJS.Signals
   setUp(data: string): Promise<void>
   command(data: string, tls: string | undefined): { command: string; args: string[] }
@@ -177,7 +177,7 @@ async function startServer({ tls, folder }: DatabaseServerOptions, kind: Kind): 
     try {
       process.kill(pid, signal)
     } catch (error) {
-      // It has ended by itself, as it may when its disk is full.
+      // The server has already exited, which may happen on a full disk.
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
     }
     await within(exited, stopTimeoutMs, () => `${kind.scheme} is still there after ${signal}`)
@@ -213,7 +213,7 @@ async function startServer({ tls, folder }: DatabaseServerOptions, kind: Kind): 
 
 const nameIn = (url: string) => new URL(url).pathname.slice(1)
 
-/** Starts it until it answers: after a kill, what is left of the one before may stand in the way for a moment. */
+/** Starts the server, with retries: after a kill, remains of the former process may block it for a moment. */
 async function answering(kind: Kind, begin: () => Promise<RunningProgram>): Promise<RunningProgram> {
   const deadline = performance.now() + startTimeoutMs
   let program = await begin()
@@ -338,13 +338,13 @@ async function postgresFolder(): Promise<string> {
 
 export interface SmallDisk extends AsyncDisposable {
   readonly path: string
-  /** Takes all the room that is left. */
+  /** Fills the remaining space. */
   fill(): Promise<void>
-  /** Gives it back. */
+  /** Frees the space again. */
   free(): Promise<void>
 }
 
-/** A disk of this size, in memory. Needs root. */
+/** Mounts a file system of this size in memory. Needs root. */
 export async function smallDisk(megabytes: number): Promise<SmallDisk> {
   const folder = await temporaryFolder()
   await chmod(folder.path, 0o711)
@@ -363,7 +363,7 @@ export async function smallDisk(megabytes: number): Promise<SmallDisk> {
   }
 }
 
-/** Whether this process may mount a disk. */
+/** Whether this process may mount a file system. */
 export function canMount(): boolean {
   try {
     execFileSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], { stdio: 'ignore' })

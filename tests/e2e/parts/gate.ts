@@ -1,19 +1,19 @@
-/** A relay between a program and its database that a test can close: answers then stay inside. */
+/** A relay between a program and its database that can hold back responses and requests. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { defaultTimeoutMs, within } from '@oriel/testkit'
 
 export interface Gate extends AsyncDisposable {
   readonly port: number
-  /** From now on the answers of the server are held back; requests still reach it. */
+  /** Holds back all further responses of the server. Requests still reach it. */
   close(): void
-  /** Resolves when an answer is held back. */
+  /** Resolves when a response is held back. */
   held(): Promise<void>
-  /** From now on a request with such text in it, and all after it, stays outside; resolves when there is one. */
+  /** Holds back the next request that matches `text`, and all later ones. Resolves when there is one. */
   refuse(text: RegExp): Promise<void>
-  /** Lets go what was held back, and everything after it. */
+  /** Forwards what was held back, and everything after it. */
   open(): void
-  /** Leads new connections to another port, as after a failover; those that are open stay where they are. */
+  /** Forwards new connections to another port, as after a failover. Open ones are not affected. */
   lead(port: number): void
 }
 

@@ -1,4 +1,4 @@
-/** A real HAProxy with a configuration of the test's own, in a folder that goes with it. */
+/** Starts a real HAProxy with a test's configuration in a temporary folder. */
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -20,7 +20,7 @@ export async function startHaproxy(config: string, ...ports: number[]): Promise<
   return Object.assign(program, { [Symbol.asyncDispose]: () => rest.disposeAsync() })
 }
 
-/** HAProxy says nothing when it is ready, so it is asked until it is. */
+/** Polls until the port accepts connections: HAProxy does not report when it is ready. */
 async function untilAccepting(port: number): Promise<void> {
   const socket = connect(port, '127.0.0.1')
   const accepted = await once(socket, 'connect').then(

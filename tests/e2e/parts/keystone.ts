@@ -1,4 +1,4 @@
-/** A real Keystone of its own for a test: SQLite and keys in a temporary folder, a free port of loopback. */
+/** Starts a real Keystone for one test: SQLite and keys in a temporary folder, on a free port of loopback. */
 import { execFile } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
@@ -11,7 +11,7 @@ import { freePort, type RunningProgram, startProgram, temporaryFolder } from '@o
 export const ADMIN = { name: 'admin', password: 'admin-password-of-the-tests', project: 'admin' } as const
 
 export interface KeystoneOptions {
-  /** How long tokens live. Default: an hour. */
+  /** The lifetime of tokens. Default: an hour. */
   readonly tokenSeconds?: number
 }
 
@@ -23,26 +23,26 @@ export interface KeystoneUser {
 export interface Keystone extends AsyncDisposable {
   /** Such as `http://127.0.0.1:5000/v3`. */
   readonly authUrl: string
-  /** @returns its id. */
+  /** Creates a project, and returns its id. */
   createProject(name: string): Promise<string>
-  /** A user of the default domain with these roles on the project; roles that are not there yet are made. */
+  /** Creates a user of the default domain with these roles on the project. Creates missing roles. */
   createUser(name: string, projectId: string, ...roles: string[]): Promise<KeystoneUser>
   /** Signs in. Without a project the token is unscoped. */
   token(user: KeystoneUser, projectId?: string): Promise<string>
-  /** A token for the system as a whole, as the administrator. */
+  /** Returns a system-scoped token of the administrator. */
   systemToken(): Promise<string>
   revoke(token: string): Promise<void>
-  /** Says in the catalogue that the compute service is at this URL, region RegionOne. */
+  /** Adds the compute service to the catalogue at this URL, region RegionOne. */
   registerCompute(endpointUrl: string): Promise<void>
-  /** The same for any service, such as `image`, by its type and name. */
+  /** Adds a service to the catalogue, such as `image`. */
   registerService(type: string, name: string, endpointUrl: string): Promise<void>
-  /** The OS_ variables with which OpenStack's clients sign in. */
+  /** Returns the OS_ variables with which OpenStack's clients sign in. */
   environment(user: KeystoneUser, project: string): Record<string, string>
-  /** Ends the process; disposing does the same. */
+  /** Stops the process. Disposing does the same. */
   stop(): Promise<void>
 }
 
-/** For hooks that start a Keystone: it is five programs, each of which takes seconds even where nothing else runs. */
+/** Timeout of hooks that start a Keystone: they run five programs, each of which takes seconds. */
 export const KEYSTONE_HOOK_MS = 300_000
 const setUpTimeoutMs = 120_000
 const startTimeoutMs = 60_000
@@ -89,7 +89,7 @@ async function setUp(folder: string, authUrl: string, tokenSeconds: number): Pro
   const { stdout: group } = await promisify(execFile)('id', ['-gn'])
   const owner = ['--keystone-user', userInfo().username, '--keystone-group', group.trim()]
   await Promise.all([
-    // Debian's Keystone 22 complains at the end of this with an AttributeError, after everything is done.
+    // Debian's Keystone 22 fails with an AttributeError at the end of this command, after all work is done.
     manage('db_sync'),
     manage('fernet_setup', ...owner),
     manage('credential_setup', ...owner),
@@ -99,7 +99,9 @@ async function setUp(folder: string, authUrl: string, tokenSeconds: number): Pro
   await manage('bootstrap', '--bootstrap-password', ADMIN.password, '--bootstrap-region-id', region, ...urls)
 }
 
-/** Keystone leaves reads open, so its own writes would find the database locked. The file keeps the mode. */
+/**
+ * Sets WAL mode, which the file keeps: Keystone leaves reads open, so that its own writes would find a locked database.
+ */
 function letReadersNotBlockWriters(file: string): void {
   using database = new DatabaseSync(file)
   database.exec('PRAGMA journal_mode = WAL')
@@ -125,7 +127,7 @@ function serve(folder: string, port: number): Promise<RunningProgram> {
   return startProgram({ command: 'keystone-wsgi-public', args: ['-b', '127.0.0.1', '-p', String(port)], env })
 }
 
-/** It says nothing that could be waited for once it is ready, so it is asked. */
+/** Polls until Keystone answers: it does not report when it is ready. */
 async function answers(authUrl: string, program: RunningProgram): Promise<void> {
   const deadline = performance.now() + startTimeoutMs
   let ended = false

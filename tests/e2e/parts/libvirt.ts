@@ -1,4 +1,4 @@
-/** A libvirt daemon of its own, in session mode: it touches nothing of the system, and works in any container. */
+/** Starts a libvirt daemon in session mode, which needs nothing from the system and works in any container. */
 import { execFile } from 'node:child_process'
 import { chmod, chown, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -7,18 +7,18 @@ import { startProgram, temporaryFolder } from '@oriel/testkit'
 
 export interface Libvirt extends AsyncDisposable {
   readonly uri: string
-  /** Calls virsh; resolves with what it printed. */
+  /** Runs virsh, and resolves with its output. */
   virsh(...args: string[]): Promise<string>
-  /** Starts a domain from XML, without keeping it: when it stops, it is gone. */
+  /** Starts a transient domain from XML, which disappears when it stops. */
   create(xml: string): Promise<void>
-  /** Keeps a domain, off. */
+  /** Defines a persistent domain without starting it. */
   define(xml: string): Promise<void>
-  /** Ends the daemon; its domains run on. */
+  /** Stops the daemon. Its domains keep running. */
   stopDaemon(): Promise<void>
   startDaemon(): Promise<void>
 }
 
-/** A user that is not root, for root's daemon is always the system's. */
+/** The id of an unprivileged user, because the daemon of root always manages the system. */
 const NOBODY = 65534
 
 export async function startLibvirt(): Promise<Libvirt> {
@@ -54,7 +54,7 @@ export interface DomainOptions {
   readonly devices: string
 }
 
-/** A guest without a disk, emulated. */
+/** Returns the XML of an emulated guest without a disk. */
 export const domain = ({ uuid, name, devices }: DomainOptions) => `
   <domain type='qemu'>
     <name>${name}</name><uuid>${uuid}</uuid>
@@ -65,8 +65,8 @@ export const domain = ({ uuid, name, devices }: DomainOptions) => `
   </domain>`
 
 /**
- * With another handler it wants another daemon, for logs. Its ports are neither those where a QEMU of the testkit listens
- * nor the testkit's free ones: libvirt picks one before its own QEMU takes it.
+ * With another `stdio_handler`, libvirt needs a second daemon for logs. The port ranges differ from those of the
+ * testkit, because libvirt chooses a port before its QEMU listens on it.
  */
 const QEMU_CONF = `
 stdio_handler = "file"
@@ -107,7 +107,7 @@ function daemon(env: SessionEnvironment, virsh: (...args: string[]) => Promise<s
       const program = await startProgram({ ...options, env: { ...env, PATH } })
       running = program
       await untilAnswering(virsh, program.exited)
-      // It answers while it still takes up domains that run; the figures of each come after that.
+      // The daemon answers before it has found the running domains. `domstats` waits until it has.
       await virsh('domstats', '--balloon')
     },
     async stopDaemon() {
@@ -117,7 +117,7 @@ function daemon(env: SessionEnvironment, virsh: (...args: string[]) => Promise<s
   }
 }
 
-/** libvirtd does not report when it listens, so this connects until it answers. */
+/** Polls until libvirtd answers: it does not report when it listens. */
 async function untilAnswering(virsh: (...args: string[]) => Promise<string>, exited: Promise<unknown>): Promise<void> {
   let ended = false
   exited.then(() => {

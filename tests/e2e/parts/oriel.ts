@@ -1,4 +1,4 @@
-/** The programs as an operator runs them: from `dist/`, each with its config file, on loopback. */
+/** Starts the built programs as an operator does, each with its configuration file, on loopback. */
 import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,22 +9,22 @@ import { stringify } from 'smol-toml'
 
 export const PROJECT = '6f70656e737461636b206d6174746572'
 export const MEMBER_TOKEN = 'member-token-of-the-tests'
-/** Another member of the same project. */
+/** The token of another member of the same project. */
 export const COLLEAGUE_TOKEN = 'colleague-token-of-the-tests'
 export const SERVICE_TOKEN = 'service-token-of-the-tests'
 export const READER_TOKEN = 'reader-token-of-the-tests'
 export const ADMIN_TOKEN = 'admin-token-of-the-tests'
-/** A member of another project. */
+/** The token of a member of another project. */
 export const STRANGER_TOKEN = 'stranger-token-of-the-tests'
 export const OTHER_PROJECT = '00000000000000000000000000000002'
 
 type Toml = Record<string, unknown>
 
-/** The file that `npm run build` leaves for an app. */
+/** Returns the file of an app that `npm run build` creates. */
 export const programFile = (app: 'api' | 'proxy' | 'oriel') =>
   fileURLToPath(new URL(`../../../apps/${app}/dist/main.js`, import.meta.url))
 
-/** Starts one of the programs with `config` as its file, in a folder of its own that goes with it. */
+/** Starts a program with `config` as its file in a temporary folder, which is deleted with the program. */
 export async function startApp(app: 'api' | 'proxy' | 'oriel', config: Toml, env: NodeJS.ProcessEnv = {}) {
   await using scope = new AsyncDisposableStack()
   const folder = scope.use(await temporaryFolder())
@@ -44,10 +44,10 @@ export interface ServerEntry extends Toml {
 
 export interface PairOptions {
   readonly servers: readonly ServerEntry[]
-  /** Laid over api.toml and proxy.toml, table by table. */
+  /** Merged into api.toml and proxy.toml, table by table. */
   readonly api?: Toml
   readonly proxy?: Toml
-  /** The port people use, when something stands between them and the proxy. Default: the proxy's own. */
+  /** The port for clients if they connect through a balancer. Default: the proxy's port. */
   readonly publicPort?: number
 }
 
@@ -56,11 +56,11 @@ export interface Pair extends AsyncDisposable {
   readonly proxy: RunningProgram
   readonly apiPort: number
   readonly proxyPort: number
-  /** Signed in as a member of the servers' project. */
+  /** A client of a member of the servers' project. */
   readonly client: Client
 }
 
-/** api and proxy as two processes; the proxy has a service token and nothing else of the api. */
+/** Starts api and proxy as two processes. The proxy has a service token and no other secret of the api. */
 export async function startPair({ servers, api = {}, proxy = {}, publicPort }: PairOptions): Promise<Pair> {
   await using scope = new AsyncDisposableStack()
   const [apiPort, proxyPort] = [await freePort(), await freePort()]
@@ -77,7 +77,7 @@ export async function startPair({ servers, api = {}, proxy = {}, publicPort }: P
   }
 }
 
-/** Resolves with the record of the last of `count` listeners: they come up one after another. */
+/** Resolves with the log record of the last of `count` listeners, which start one after another. */
 export function listening(program: RunningProgram, count = 1): Promise<LogRecord> {
   const listeners = () => program.records.filter(({ msg, listener }) => msg === 'listening' && listener !== 'admin')
   return program.waitForLog((record) => record === listeners()[count - 1])
@@ -114,12 +114,12 @@ export const proxyConfig = (apiPort: number, port: number): Toml => ({
     auth: { method: 'token', token: SERVICE_TOKEN },
   },
   listen: [{ address: `127.0.0.1:${port}`, consoles: ['novnc'] }],
-  // The hypervisors that scripts play show no guest's name.
+  // Scripted hypervisors send no guest name that the proxy could check.
   hypervisor: { identity: 'warn' },
   admin: { listen: '127.0.0.1:0' },
 })
 
-/** `over` laid over `base`: tables are joined, everything else is replaced. */
+/** Merges `over` into `base`. Merges tables, and replaces other values. */
 export function merge(base: Toml, over: Toml): Toml {
   const joined = Object.entries(over).map(([key, value]) => [
     key,

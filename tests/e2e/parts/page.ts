@@ -1,16 +1,18 @@
-/** Console pages as a person sees them, in a real browser. */
+/** Reads console pages in a real browser. */
 import type { QemuGuest, RgbPicture } from '@oriel/testkit'
 import type { Page } from 'playwright-core'
 import { expect } from 'vitest'
 import { isDrawn, samePicture } from './pictures.ts'
 
-/** The canvas on which the console is drawn; it may be there before it has the size of a screen. */
+/** Returns the canvas of the console. It may exist before it has the size of the screen. */
 export const canvasOf = (page: Page) => page.locator('canvas').first()
 
-/** The canvas's pixels, without what the page draws around or scales, once it has any. */
+/** Resolves with the unscaled pixels of the canvas once it has a size. */
 export const pictureOf = (page: Page): Promise<RgbPicture> => untilPicture(page, () => true)
 
-/** The first picture that `accepts` takes; a canvas has no event for a changed picture, so each frame is looked at. */
+/**
+ * Resolves with the first picture that `accepts` returns true for. Polls, because a canvas has no event for a change.
+ */
 export async function untilPicture(page: Page, accepts: (picture: RgbPicture) => boolean, timeoutMs = 30_000) {
   const deadline = performance.now() + timeoutMs
   for (;;) {
@@ -21,7 +23,7 @@ export async function untilPicture(page: Page, accepts: (picture: RgbPicture) =>
   }
 }
 
-/** What is on the canvas now; undefined while the page has not yet heard the screen's size. */
+/** Returns the pixels of the canvas, or `undefined` if the page does not have the screen's size yet. */
 async function pixelsOf(page: Page): Promise<RgbPicture | undefined> {
   const { width, height, rgba } = await canvasOf(page).evaluate((element) => {
     const canvas = element as unknown as BrowserCanvas
@@ -35,7 +37,9 @@ async function pixelsOf(page: Page): Promise<RgbPicture | undefined> {
   return rgba === '' ? undefined : { width, height, data: withoutAlpha(Buffer.from(rgba, 'base64')) }
 }
 
-/** Clicks the button with this label on the home page; the tab that it opens, once the console's page is in it. */
+/**
+ * Clicks the button with this label on the home page. Resolves with the new tab once it has loaded the console's page.
+ */
 export async function openConsole(home: Page, label: string): Promise<Page> {
   const opened = home.context().waitForEvent('page')
   await home.getByRole('button', { name: label }).click()
@@ -44,7 +48,9 @@ export async function openConsole(home: Page, label: string): Promise<Page> {
   return console
 }
 
-/** What the page and the guest itself both show, as soon as that is the same, is drawn, and `accepts` takes it. */
+/**
+ * Resolves with the picture of the page once the guest has the same one, it is not empty, and `accepts` returns true.
+ */
 export async function untilShows(
   page: Page,
   guest: QemuGuest,
@@ -61,16 +67,16 @@ export async function untilShows(
   return shown!
 }
 
-/** An emulated machine draws slowly, and more slowly beside others. */
+/** Long, because emulated machines draw slowly. */
 const PATIENT = { timeout: 60_000, interval: 50 }
 
-/** What the terminal of a serial console shows, line by line. */
+/** Returns the text of a serial console's terminal. */
 export async function terminalText(page: Page): Promise<string> {
   const rows = await page.locator('oriel-serial .xterm-rows > div').allTextContents()
   return rows.map((row) => row.replaceAll('\u00a0', ' ').trimEnd()).join('\n')
 }
 
-/** The terminal's text once it matches. It is asked for again and again, since a terminal has no event for its text. */
+/** Resolves with the terminal's text once it matches. Polls, because a terminal has no event for its text. */
 export async function untilTerminal(page: Page, pattern: RegExp, timeoutMs = 30_000): Promise<string> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
@@ -81,7 +87,7 @@ export async function untilTerminal(page: Page, pattern: RegExp, timeoutMs = 30_
   }
 }
 
-/** Everything that the page's own rules forbid, or that fails in it, from now on. */
+/** Collects violations of the page's Content-Security-Policy, and errors in its scripts, from now on. */
 export function complaintsOf(page: Page): string[] {
   const complaints: string[] = []
   page.on('console', (message) => {
@@ -97,7 +103,7 @@ function withoutAlpha(rgba: Buffer): Uint8Array {
   return rgb
 }
 
-// What is used of the DOM, since these tests are compiled for Node.
+// The used parts of the DOM, because these tests are compiled for Node.
 interface BrowserCanvas {
   readonly width: number
   readonly height: number

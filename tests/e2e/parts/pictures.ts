@@ -1,23 +1,23 @@
-/** When two pictures of a guest's screen count as one. */
+/** Compares pictures of a guest's screen. */
 import { differingShare, type QemuGuest, type RgbPicture } from '@oriel/testkit'
 
 /**
- * How much a page may differ from the guest's own picture: a channel by 2 of 255 levels, in at most 0.2 % of the pixels
- * (a text cursor may blink between the two looks: 9 by 2 pixels of 720 by 400).
+ * The allowed difference between a page and the guest's picture: 2 of 255 levels in a channel, and more in at most 0.2
+ * % of the pixels, because a text cursor of 9 by 2 pixels may blink between the two pictures.
  */
 const TOLERANCE = { levels: 2, share: 0.002 }
 
 export const samePicture = (a: RgbPicture, b: RgbPicture) =>
   a.width === b.width && a.height === b.height && differingShare(a, b, TOLERANCE.levels) <= TOLERANCE.share
 
-/** Whether one shows something that the other does not, beyond a cursor or a clock. */
+/** Whether two pictures differ by more than a cursor or a clock. */
 export const differs = (a: RgbPicture, b: RgbPicture) =>
   a.data.length !== b.data.length || a.data.reduce((count, level, i) => count + Number(level !== b.data[i]), 0) > 500
 
-/** Whether anything is on the screen. */
+/** Whether the screen is not empty. */
 export const isDrawn = ({ data }: RgbPicture) => data.some((level) => level > 64)
 
-/** The guest's picture once it shows something and has not changed for some looks. */
+/** Resolves with the guest's picture once it is not empty and several successive ones are equal. */
 export async function settled(guest: QemuGuest): Promise<RgbPicture> {
   let last: RgbPicture | undefined
   let same = 0

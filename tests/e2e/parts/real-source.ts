@@ -1,4 +1,4 @@
-/** The API in front of real hypervisors: what a member sees, what the proxy learns. */
+/** Starts the API with a source of real hypervisors, and queries it as a member and as the proxy. */
 import { type Client, createClient, NotFound, staticToken } from '@oriel/sdk'
 import type { RunningProgram } from '@oriel/testkit'
 import { expect } from 'vitest'
@@ -10,19 +10,19 @@ const types = { vnc: 'novnc', spice: 'spice-direct', serial: 'serial' } as const
 export interface SourcedApi extends AsyncDisposable {
   readonly program: RunningProgram
   readonly client: Client
-  /** Where its API begins, without a version. */
+  /** The API's URL without a version. */
   readonly endpoint: string
-  /** Each server's name and status. */
+  /** Returns the status of each server by name. */
   statuses(): Promise<Readonly<Record<string, string>>>
-  /** A token for a server's console. */
+  /** Creates a token for a server's console. */
   mint(serverId: string, protocol: Protocol): Promise<string>
-  /** The address that the proxy gets for a token; `undefined` if the token is not valid. */
+  /** Returns the address that the proxy gets for a token, or `undefined` if the token is not valid. */
   connectInfo(
     token: string,
   ): Promise<{ host: string | null; port: number | null; tls_port?: number | null } | undefined>
 }
 
-/** `source` is one `[[sources]]` table, without owner. */
+/** Starts the API. `source` is one `[[sources]]` table without an owner. */
 export async function startSourcedApi(
   source: Record<string, unknown>,
   env: NodeJS.ProcessEnv = {},
@@ -60,7 +60,7 @@ export async function startSourcedApi(
   }
 }
 
-/** Waits for what the list becomes, and knows how long that usually took: a single wait may be the machine's fault. */
+/** Waits for states of the list, and measures the usual delay: other load on the machine can prolong a single one. */
 export function following({ statuses }: Pick<SourcedApi, 'statuses'>) {
   const delaysMs: number[] = []
   return {

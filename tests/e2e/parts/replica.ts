@@ -1,4 +1,4 @@
-/** A replica of the API with one server in it, and what clients do with it: mint console tokens and use them. */
+/** Starts a replica of the API with one server, and creates and uses console tokens. */
 import { freePort, type RunningProgram } from '@oriel/testkit'
 import { apiConfig, listening, MEMBER_TOKEN, merge, SERVICE_TOKEN, startApp } from './oriel.ts'
 
@@ -8,7 +8,7 @@ const callTimeoutMs = 30_000
 
 export interface Minted {
   readonly status: number
-  /** Of a 200. */
+  /** The token of a response with status 200. */
   readonly token: string | undefined
   readonly retryAfter: string | null
 }
@@ -16,13 +16,13 @@ export interface Minted {
 export interface Replica extends AsyncDisposable {
   readonly program: RunningProgram
   readonly origin: string
-  /** Asks for a console, as a member of the project. @throws when no answer comes. */
+  /** Creates a console as a member of the project. @throws if there is no response. */
   mint(): Promise<Minted>
-  /** The status for the token: 200 with where it leads to, or else. @throws when no answer comes, or a wrong one. */
+  /** Looks the token up, and returns the status. @throws if there is no response, or a wrong address in it. */
   use(token: string): Promise<number>
-  /** The status of `/readyz`. */
+  /** Returns the status of `/readyz`. */
   ready(): Promise<number>
-  /** SIGKILL. */
+  /** Sends SIGKILL. */
   kill(): Promise<void>
 }
 
@@ -31,7 +31,7 @@ export interface ReplicaOptions {
   /** More keys of the table `tokens`. */
   readonly tokens?: Record<string, unknown>
   readonly env?: NodeJS.ProcessEnv
-  /** Resolve without waiting until it listens. */
+  /** Whether to resolve before the replica listens. */
   readonly unready?: boolean
 }
 

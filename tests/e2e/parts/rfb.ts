@@ -1,4 +1,4 @@
-/** Both ends of an RFB connection, as small as the tests need them; after the handshake the hypervisor echoes. */
+/** Both ends of an RFB connection, reduced to what the tests need. After the handshake the hypervisor echoes. */
 import { once } from 'node:events'
 import type { Peer } from '@oriel/testkit'
 import type { WebSocket } from 'ws'
@@ -6,24 +6,24 @@ import type { WebSocket } from 'ws'
 const VERSION = Buffer.from('RFB 003.008\n')
 const [NONE, OK] = [1, Buffer.alloc(4)]
 
-/** A hypervisor that offers security type None and then sends back whatever it gets. */
+/** Serves a hypervisor that offers security type None and then echoes. */
 export async function serveRfb(peer: Peer): Promise<void> {
   await peer.send(VERSION)
   await peer.expect(VERSION)
   await peer.send(Buffer.from([1, NONE]))
   await peer.expect(Buffer.from([NONE]))
   await peer.send(OK)
-  peer.socket.on('error', () => {}) // a viewer that vanishes is no fault of this hypervisor
+  peer.socket.on('error', () => {}) // viewers may vanish
   peer.socket.pipe(peer.socket)
   await peer.closed({ timeoutMs: 600_000 })
 }
 
 export interface Viewer {
-  /** Sends `bytes` and gives as many back as came in answer. */
+  /** Sends `bytes`, and resolves with the same number of received bytes. */
   echo(bytes: Uint8Array): Promise<Buffer>
 }
 
-/** Does the client's part of the handshake on a WebSocket that is connecting. */
+/** Performs the client's handshake on a connecting WebSocket. */
 export async function asViewer(socket: WebSocket): Promise<Viewer> {
   const received = collect(socket)
   await once(socket, 'open')
@@ -62,7 +62,7 @@ function collect(socket: WebSocket) {
   }
 }
 
-/** A hypervisor that shows a dark screen of 64 by 48 pixels called `web-1`, and takes whatever the viewer sends. */
+/** Serves a hypervisor with a dark screen of 64 by 48 pixels named `web-1`, which ignores the viewer's input. */
 export async function serveScreen(peer: Peer): Promise<void> {
   await peer.send(VERSION)
   await peer.expect(VERSION)

@@ -1,4 +1,4 @@
-/** api and proxy that talk of sessions, and consoles opened through them. */
+/** Configures api and proxy for tests of sessions, and opens consoles through them. */
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { type Client, createClient, type Session, staticToken } from '@oriel/sdk'
@@ -7,13 +7,15 @@ import { WebSocket } from 'ws'
 import { type PairOptions, SERVICE_TOKEN, type ServerEntry } from './oriel.ts'
 import { asViewer, type Viewer } from './rfb.ts'
 
-/** Short beats: what takes fifteen seconds in production takes six here. Any less, and a busy machine loses a proxy. */
+/**
+ * Short, so that a proxy counts as lost after six seconds instead of fifteen. A busy machine would miss shorter ones.
+ */
 export const BEAT_SECONDS = 2
 export const LOST_AFTER_MS = 3 * BEAT_SECONDS * 1000
 
 type Toml = Record<string, unknown>
 
-/** The tables of api.toml and proxy.toml for an api on `apiPort`. */
+/** Returns the tables of api.toml and proxy.toml for an api on `apiPort`. */
 export const sessionTables = (apiPort: number, proxyId?: string): Required<Pick<PairOptions, 'api' | 'proxy'>> => ({
   api: { sessions: { beat_seconds: BEAT_SECONDS } },
   proxy: { authority: orielAuthority(apiPort, proxyId) },
@@ -39,11 +41,11 @@ export interface OpenConsole extends Disposable {
   readonly token: string
   readonly viewer: Viewer
   readonly closed: Promise<{ readonly code: number; readonly text: string }>
-  /** Closes it as a person does, and waits until that is done. */
+  /** Closes the console as a user does. Resolves when the connection is closed. */
   close(): Promise<void>
 }
 
-/** The path of a fresh console of a server, with its token. */
+/** Creates a console, and returns its path with the token. */
 export async function mint(client: Client, serverId: string): Promise<string> {
   const { url } = await client.createConsole(serverId, 'novnc')
   return new URL(url).searchParams.get('path')!
@@ -51,11 +53,11 @@ export async function mint(client: Client, serverId: string): Promise<string> {
 
 export const tokenIn = (path: string) => new URLSearchParams(path.slice(path.indexOf('?'))).get('token')!
 
-/** Opens the console at `path` through the proxy at `port`, as far as its first picture. */
+/** Opens the console at `path` through the proxy at `port`, up to the end of the RFB handshake. */
 export async function open(port: number, path: string): Promise<OpenConsole> {
   const socket = dial(port, path)
   const closed = once(socket, 'close').then(([code, text]) => ({ code, text: String(text) }))
-  closed.catch(() => {}) // told by the handshake
+  closed.catch(() => {}) // the handshake reports the error
   const viewer = await asViewer(socket)
   return {
     ...{ token: tokenIn(path), viewer, closed },
@@ -67,7 +69,7 @@ export async function open(port: number, path: string): Promise<OpenConsole> {
   }
 }
 
-/** The status with which the proxy refuses the console at `path`. */
+/** Opens the console at `path`, and returns the status of the proxy's refusal. */
 export async function refused(port: number, path: string): Promise<number | undefined> {
   const socket = dial(port, path)
   const [request, response] = (await once(socket, 'unexpected-response')) as [{ destroy(): void }, IncomingMessage]
@@ -77,7 +79,7 @@ export async function refused(port: number, path: string): Promise<number | unde
 
 const dial = (port: number, path: string) => new WebSocket(`ws://127.0.0.1:${port}/${path}`, ['binary'])
 
-/** The sessions that `fits` accepts, as soon as there are some: lists are behind by up to a heartbeat. */
+/** Polls until `fits` accepts sessions, and returns them: lists lag by up to a heartbeat. */
 export async function sessionsOnce(
   list: () => Promise<readonly Session[]>,
   fits: (sessions: readonly Session[]) => boolean,

@@ -1,16 +1,16 @@
-/** A SPICE client in Node, as small as the tests need it: it sees the TLS records, which no real viewer shows. */
+/** A minimal SPICE client in Node. Unlike a real viewer, it shows the TLS records. */
 import { constants, createPublicKey, publicEncrypt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
 import { within } from '@oriel/testkit'
 
 export interface SpiceLink extends Disposable {
-  /** What each TLS record after the result carried. */
+  /** The content of each TLS record after the link result. */
   readonly records: readonly Buffer[]
-  /** The result after the ticket; `undefined` when the proxy closed without one. */
+  /** The link result after the ticket, or `undefined` if the proxy closed the connection without one. */
   readonly result: number | undefined
   send(type: number, body?: Buffer): void
-  /** All messages so far: their types. @throws when a record holds the end of one and the start of the next */
+  /** Returns all messages so far. @throws if a record contains the end of one and the beginning of the next */
   messages(): readonly { readonly type: number; readonly body: Buffer }[]
 }
 
@@ -26,7 +26,7 @@ export interface LinkOptions {
 const MAGIC = Buffer.from('REDQ')
 const timeoutMs = 10_000
 
-/** Opens one channel through TLS. */
+/** Opens one channel over TLS. */
 export async function openLink(options: LinkOptions): Promise<SpiceLink> {
   const { port, ca, password, channelType = 1, connectionId = 0 } = options
   const socket = connect({ host: '127.0.0.1', port, ca })
@@ -66,7 +66,7 @@ function messagesOf(records: readonly Buffer[]): { type: number; body: Buffer }[
   return found
 }
 
-/** Every `data` event is one TLS record. The handshake's are taken one by one; what follows is kept as `records`. */
+/** Reads the link's handshake from a socket, and keeps the following TLS records: each `data` event is one record. */
 function collect(socket: TLSSocket, records: Buffer[]) {
   let ended = false
   let news = Promise.withResolvers<void>()
@@ -92,7 +92,7 @@ function collect(socket: TLSSocket, records: Buffer[]) {
   return async (length: number): Promise<Buffer> => {
     await within(enough(length), timeoutMs, () => `wanted ${length} bytes, have ${bytes(records)}`)
     const all = Buffer.concat(records)
-    // The result is a record of its own: what follows is left as it came.
+    // The link result is a separate record: keep the boundaries of the following ones.
     const whole = records.findIndex((_, i) => bytes(records.slice(0, i + 1)) === length)
     records.splice(0, records.length, ...(whole < 0 ? [all.subarray(length)] : records.slice(whole + 1)))
     return all.subarray(0, length)

@@ -1,4 +1,4 @@
-/** Native SPICE with its real parts: QEMU, the proxy over TLS, a Nova to ask, and the viewers that people use. */
+/** Starts the parts of native SPICE: QEMU, the proxy over TLS, a stub of Nova, and real viewers. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
@@ -34,20 +34,20 @@ const SERVICE_TOKEN = 'service-credential-of-the-proxy'
 export interface SpiceStand extends AsyncDisposable {
   readonly proxy: RunningProxy
   readonly nova: NovaStub
-  /** The PEM file of the authority of the proxy's certificate. */
+  /** The PEM file of the CA of the proxy's certificate. */
   readonly ca: string
-  /** The port of the proxy for viewers, over TLS. */
+  /** The proxy's TLS port for viewers. */
   readonly tlsPort: number
   readonly records: readonly Record<string, unknown>[]
-  /** The records whose message is `msg`. */
+  /** Returns the records with the message `msg`. */
   logged(msg: string): Record<string, unknown>[]
-  /** Has the proxy read its configuration anew, with the certificates of another folder. */
+  /** Makes the proxy reload its configuration, with the certificates of another folder. */
   renew(pki: TemporaryFolder): void
-  /** Downloads a `.vv` file for a token of Nova's into a folder of its own. */
+  /** Downloads the `.vv` file for a token of Nova into a new folder. */
   file(token: string): Promise<VvFile>
 }
 
-/** A downloaded file and what it says. */
+/** A downloaded file and its content. */
 export interface VvFile {
   readonly path: string
   readonly text: string
@@ -58,16 +58,16 @@ export interface VvFile {
 
 export interface SpiceStandOptions {
   readonly tokens: Readonly<Record<string, NovaConsole>>
-  /** The folder of the hypervisors' certificates. */
+  /** The folder with the hypervisors' certificates. */
   readonly cloud?: TemporaryFolder
-  /** Lines of `[spice]`. */
+  /** More lines of `[spice]`. */
   readonly spice?: string
-  /** Lines of `[hypervisor.spice]`. */
+  /** More lines of `[hypervisor.spice]`. */
   readonly hypervisor?: string
   readonly identity?: 'off' | 'warn' | 'enforce'
 }
 
-/** A proxy with a certificate that no system trusts, and a Nova stub behind it. */
+/** Starts a proxy with a certificate of a private CA, and a stub of Nova as its authority. */
 export async function startStand(options: SpiceStandOptions): Promise<SpiceStand> {
   await using opened = new AsyncDisposableStack()
   const pki = opened.use(await temporaryPki())
@@ -125,7 +125,7 @@ async function download(proxy: RunningProxy, token: string, path: string): Promi
   return { path, text, host: entry('host'), tlsPort: Number(entry('tls-port')), password: entry('password') }
 }
 
-/** Connect info of a guest, as Nova gives it for a console of type spice-direct. */
+/** Returns the connection info of a guest, as in Nova for a console of type spice-direct. */
 export const consoleOf = ({ uuid, host, spicePort, spiceTlsPort }: QemuGuest): NovaConsole => ({
   instance_uuid: uuid,
   host,
@@ -133,15 +133,15 @@ export const consoleOf = ({ uuid, host, spicePort, spiceTlsPort }: QemuGuest): N
   tls_port: spiceTlsPort ?? null,
 })
 
-/** A guest whose screen stays as it is until a key is pressed. */
+/** A guest whose screen does not change until a key is pressed. */
 export interface StillGuest extends QemuGuest {
-  /** Resets the machine, and resolves when its screen is the same again. */
+  /** Resets the machine. Resolves when it shows the same screen again. */
   restart(): Promise<void>
 }
 
 /**
- * A guest with SPICE alone, in the menu of its firmware: whatever else that shows, it replaces by itself within a minute.
- * The firmware says on its debug port what it shows.
+ * Starts a guest with only SPICE, in the menu of its firmware: all other screens of the firmware change by themselves
+ * within a minute. The firmware reports its state on its debug port.
  */
 export async function startGuest(options: Omit<QemuOptions, 'vnc'>): Promise<StillGuest> {
   await using opened = new AsyncDisposableStack()
@@ -174,7 +174,7 @@ export async function startGuest(options: Omit<QemuOptions, 'vnc'>): Promise<Sti
   }
 }
 
-/** Accepts a picture of a text screen once it stays as it is, its cursor apart. */
+/** Returns a predicate that accepts a text screen once it has not changed, except for its cursor. */
 function isSteady(looks = 10): (picture: RgbPicture) => boolean {
   let last: RgbPicture | undefined
   let same = 0
@@ -186,10 +186,10 @@ function isSteady(looks = 10): (picture: RgbPicture) => boolean {
   }
 }
 
-/** Whether anything is drawn: more than a cursor. */
+/** Whether the screen shows more than a cursor. */
 const isLit = ({ data }: RgbPicture) => data.filter((level) => level > 0).length > 3000
 
-/** What spicy-screenshot shows, through the proxy or straight from a hypervisor. */
+/** Takes a picture with spicy-screenshot, through the proxy or directly from a hypervisor. */
 export async function screenshot(
   address: { host: string; port?: number; tlsPort?: number; password?: string },
   ca?: string,
@@ -217,13 +217,13 @@ const run = promisify(execFile)
 
 /** A virtual screen (Xvfb). */
 export interface Display extends AsyncDisposable {
-  /** Such as `:99`. */
+  /** The display's name, such as `:99`. */
   readonly name: string
-  /** All that is on it. */
+  /** Returns the picture of the whole display. */
   picture(): Promise<RgbPicture>
-  /** Focuses the newest window, and presses a key there: names as in X11. */
+  /** Focuses the newest window, and presses keys there. Names are those of X11. */
   press(...keys: string[]): Promise<void>
-  /** The titles of the windows that are open. */
+  /** Returns the titles of the open windows. */
   titles(): Promise<string[]>
 }
 
@@ -253,7 +253,7 @@ export async function startDisplay(): Promise<Display> {
       for (const key of keys) await xdotool('key', '--window', '0', key).catch(() => xdotool('key', key))
     },
     titles: async () => {
-      // A window may close between the two questions.
+      // A window may close between the two queries.
       const titleOf = (id: string) => xdotool('getwindowname', id).catch(() => '')
       const titles = await Promise.all((await windows()).map(titleOf))
       return titles.map((title) => title.trim()).filter((title) => title !== '')
@@ -263,12 +263,12 @@ export async function startDisplay(): Promise<Display> {
 }
 
 export interface Viewer extends AsyncDisposable {
-  /** What it wrote so far, at its most verbose. */
+  /** Returns the viewer's debug output so far. */
   readonly log: () => string
   readonly exited: Promise<number | null>
 }
 
-/** remote-viewer, as a person starts it with a downloaded file. */
+/** Starts remote-viewer with a downloaded file. */
 export async function startViewer(display: Display, file: string): Promise<Viewer> {
   await using opened = new AsyncDisposableStack()
   const home = opened.use(await temporaryFolder())
@@ -290,7 +290,7 @@ export async function startViewer(display: Display, file: string): Promise<Viewe
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
   opened.defer(() => ended(child))
   const close = opened.move()
-  // Its own number is in each line, and may be that of a port.
+  // Each line contains the process id, which may equal a port.
   const log = () => text.replaceAll(`(remote-viewer:${child.pid}): `, '')
   return { log, exited, [Symbol.asyncDispose]: () => close.disposeAsync() }
 }
@@ -305,8 +305,8 @@ async function ended(child: ChildProcess): Promise<void> {
 }
 
 /**
- * The least share of pixels in which `part` differs from a place in `whole`, 1 when it fits nowhere: places are those
- * where its richest row stands, so that mostly black screens are not compared at every place.
+ * Returns the smallest share of pixels in which `part` differs from a position in `whole`; 1 if it matches nowhere.
+ * Only compares positions at which the row with the most content matches, because most screens are mostly black.
  */
 export function bestMatch(part: RgbPicture, whole: RgbPicture): number {
   const row = richestRow(part)
@@ -337,7 +337,7 @@ function cropped(whole: RgbPicture, left: number, top: number, { width, height }
   return { width, height, data }
 }
 
-/** The first value that `accepts` takes, asked for again and again. */
+/** Polls until `accepts` returns true for a value, and resolves with it. */
 export async function until<T>(
   look: () => Promise<T> | T,
   accepts: (value: T) => boolean,
@@ -352,7 +352,7 @@ export async function until<T>(
   }
 }
 
-/** What these tests need besides QEMU. */
+/** Checks the programs that these tests need besides QEMU. */
 export function requiresViewers(): Requirement {
   const missing = ['spicy-screenshot', 'remote-viewer', 'Xvfb', 'xdotool', 'import'].filter(
     (name) => !isInstalled(name),

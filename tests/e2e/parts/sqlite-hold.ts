@@ -1,18 +1,18 @@
-/** A program that stands still in the middle of its SQLite database, so that a test can kill it there. */
+/** Makes a program block in a SQLite statement, so that a test can kill it there. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 export interface SqliteHold {
-  /** For the program's environment. */
+  /** Variables for the program's environment. */
   readonly env: NodeJS.ProcessEnv
-  /** From now on the program stops for ever at the first statement that fits, before or after it is carried out. */
+  /** Makes the program block for ever at the next matching statement, before or after its execution. */
   at(moment: 'before' | 'after', statement: RegExp): Promise<void>
 }
 
-/** What the program logs when it stands still. */
-export const STANDS_STILL = 'the program stands still in its database'
+/** The program's log message when it blocks. */
+export const BLOCKED = 'the program is blocked in its database'
 
-/** Keeps its order in `folder`. */
+/** Creates a hold, which the program reads from a file in `folder`. */
 export function sqliteHold(folder: string): SqliteHold {
   const file = join(folder, 'hold.json')
   const hook = `data:text/javascript,${encodeURIComponent(hookOf(file))}`
@@ -22,7 +22,7 @@ export function sqliteHold(folder: string): SqliteHold {
   }
 }
 
-/** Loaded before the program. */
+/** The module that Node loads before the program. */
 const hookOf = (file: string) => `
 import { readFileSync, writeSync } from 'node:fs'
 import { StatementSync } from 'node:sqlite'
@@ -30,7 +30,7 @@ const order = () => {
   try { return JSON.parse(readFileSync(${JSON.stringify(file)}, 'utf8')) } catch { return undefined }
 }
 const standStill = () => {
-  writeSync(1, JSON.stringify({ level: 'info', msg: ${JSON.stringify(STANDS_STILL)} }) + '\\n')
+  writeSync(1, JSON.stringify({ level: 'info', msg: ${JSON.stringify(BLOCKED)} }) + '\\n')
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
 }
 const { run } = StatementSync.prototype

@@ -16,9 +16,9 @@ const apps = ['api', 'proxy'].map((name) => new URL(`../../../apps/${name}/dist/
 const { skip, reason } = requirement('the built programs', apps.every(existsSync), 'npm run build')
 const TIMEOUT_MS = 120_000
 
-describe.skipIf(skip)(`each measurement runs${reason}`, () => {
+describe.skipIf(skip)(`a quick run${reason}`, () => {
   it.each(Object.keys(measurements).filter(isMeasurement))(
-    '%s',
+    'of %s has a figure in every cell',
     async (name) => {
       const { columns, rows } = await measurements[name].run('quick')
       expect(rows.length).toBeGreaterThan(0)
@@ -29,7 +29,7 @@ describe.skipIf(skip)(`each measurement runs${reason}`, () => {
   )
 
   it(
-    'the soak: every session ends with a reason, and no client is surprised',
+    'of the soak ends every session with a reason and as its client expects',
     async () => {
       const { outcome } = await soak({ minutes: 0.05, say: () => {}, restMs: 0 })
       const found = Object.fromEntries(outcome.verdicts.map(({ goal, found }) => [goal, found]))
@@ -43,7 +43,7 @@ describe.skipIf(skip)(`each measurement runs${reason}`, () => {
   )
 
   it(
-    'chaos: open consoles live through every fault that is not theirs, and lose no tick',
+    'of chaos keeps consoles open at all faults that do not affect them, and loses no tick',
     async () => {
       const said: string[] = []
       const say = (line: string) => void said.push(line)
@@ -60,7 +60,7 @@ describe.skipIf(skip)(`each measurement runs${reason}`, () => {
     TIMEOUT_MS,
   )
 
-  it('detects lost, doubled and damaged ticks', () => {
+  it('detects missing, duplicate and damaged ticks', () => {
     const ticks = [0, 1, 2].map(tickMessage)
     const reader = new TickReader()
     for (const byte of Buffer.concat(ticks)) reader.push(Buffer.of(byte))
@@ -76,20 +76,20 @@ describe.skipIf(skip)(`each measurement runs${reason}`, () => {
   })
 })
 
-describe('the page', () => {
-  it('has a place for each measurement, for the soak and for the chaos', async () => {
+describe('docs/performance.md', () => {
+  it('has a section for each measurement, for the soak and for the chaos run', async () => {
     const page = await readFile(new URL('../../../docs/performance.md', import.meta.url), 'utf8')
     const names = [...Object.keys(measurements), 'soak', 'chaos']
     expect(names.filter((name) => !page.includes(`<!-- bench:${name} -->`))).toEqual([])
   })
 
-  it('keeps what stands around a section', () => {
+  it('keeps the text around a replaced section', () => {
     const page = 'before\n<!-- bench:a -->\nold\n<!-- /bench:a -->\nafter\n'
     expect(replaceSection(page, 'a', 'new')).toBe('before\n<!-- bench:a -->\nnew\n<!-- /bench:a -->\nafter\n')
     expect(() => replaceSection(page, 'b', 'new')).toThrow('<!-- bench:b -->')
   })
 
-  it('says what was found, whether it is enough, and how to find it again', () => {
+  it('contains the figures, whether they meet the goal, and the command that repeats them', () => {
     const verdicts = [
       { goal: 'at most 1', found: '2', met: false },
       { goal: 'many', found: 'few' },
@@ -100,7 +100,7 @@ describe('the page', () => {
     expect(text).toContain('`npm run bench`')
   })
 
-  it('says where it was found, if that was a guest', () => {
+  it('names the guest if the bench ran in one', () => {
     onTestFinished(() => void vi.unstubAllEnvs())
     const text = () => section('Title', 'Method.', { columns: [], rows: [], verdicts: [] }, 'npm run bench')
     expect(text()).toMatch(/, Node v[\d.]+\.$/)
@@ -110,7 +110,7 @@ describe('the page', () => {
 })
 
 describe('figures', () => {
-  it('are quantiles of what was measured', () => {
+  it('are quantiles of the measured values', () => {
     expect(median([3, 1, 2])).toBe(2)
     expect(quantile([1, 2, 3, 4], 0.99)).toBe(4)
     expect(() => median([])).toThrow(RangeError)
@@ -122,11 +122,11 @@ describe('figures', () => {
     [1.5, '1.50'],
     [123.4, '123'],
     [12_345, '12,345'],
-  ])('%d is written %s', (value, text) => {
+  ])('are rounded: %d to %s', (value, text) => {
     expect(digits(value)).toBe(text)
   })
 
-  it('of a process are those of the system', () => {
+  it('of a process are those of the operating system', () => {
     expect(cpuSeconds(process.pid)).toBeGreaterThan(0)
     expect(memoryBytes(process.pid)).toBeGreaterThan(1024 * 1024)
     expect(openHandles(process.pid)).toBeGreaterThan(2)
@@ -142,7 +142,7 @@ describe('frames', () => {
     Buffer.of(0x88, 0),
   ])
 
-  it.each([1, 7, 65_536])('are read in pieces of %d bytes', (size) => {
+  it.each([1, 7, 65_536])('are read if they arrive in pieces of %d bytes', (size) => {
     const data: Buffer[] = []
     const controls: [number, string][] = []
     const reader = new FrameReader({

@@ -19,14 +19,14 @@ const map = {
   ]),
 }
 
-it('maps each generated line of our own sources once, and keeps no text', () => {
+it('stackMap maps each generated line of our own sources once, and removes the source texts', () => {
   const { sources, mappings, ...rest } = stackMap(map)
   expect(sources).toEqual(['../../packages/proxy/src/session/relay.ts'])
   expect(decode(mappings)).toEqual([[], [[0, 0, 9, 2]], [[0]], [[0, 0, 11, 0]]])
   expect(rest).toEqual({ version: 3, names: [] })
 })
 
-it('gives Node the line of our own sources, and nothing for a dependency', () => {
+it('stackMap lets Node find the line of our own sources, and none for a dependency', () => {
   const found = new SourceMap(stackMap(map) as never)
   expect(found.findEntry(1, 40)).toMatchObject({
     originalSource: '../../packages/proxy/src/session/relay.ts',

@@ -40,23 +40,23 @@ it.each([
   ['oriel', 'proxy', PROXY],
   ['api', 'oriel', ORIEL],
   ['proxy', 'oriel', ORIEL],
-] as const)('the program %s says in one line that it was given the file of %s', async (app, file, line) => {
+] as const)('the program of the %s reports in one line that it got the file of the %s', async (app, file, line) => {
   expect(await checkConfig(app, files[file])).toEqual({ code: 2, lines: [line] })
 })
 
-it('a file with a key of its own program is not mistaken for another program’s', async () => {
+it('a file with a key of its own program is not taken for the file of another program', async () => {
   const { lines } = await checkConfig('proxy', `${files.proxy}\n[auth]\nmethod = "none"\n`)
   expect(lines).toContain('auth: unknown key, the nearest known key is authority.auth')
 })
 
-it('every key by which a file is recognised is at the top of that file alone', () => {
+it('every key by which a file is recognised is a top-level key of that file only', () => {
   const [api, proxy] = [ApiConfig, proxyConfig].map((schema) => Object.keys(schema.properties))
   const [ofApi, ofProxy] = programFiles.map(({ ownKeys }) => ownKeys)
   expect(ofApi).toEqual(api!.filter((key) => !proxy!.includes(key)))
   expect(ofProxy).toEqual(proxy!.filter((key) => !api!.includes(key)))
 })
 
-it('the api names hosts, origins, roles and URLs that are wrong, each with what to write', async () => {
+it('the api names invalid hosts, origins, roles and URLs, each with a remedy', async () => {
   const { code, lines } = await checkConfig(
     'api',
     `auth.method = "none"
@@ -86,7 +86,7 @@ consoles.vnc = { host = "10.0.0.5", port = 5900 }
   })
 })
 
-it('the api warns of a role that no rule names, and says that the configuration is ok', async () => {
+it('the api warns about a role that no rule names, and accepts the configuration', async () => {
   const sha256 = '0'.repeat(64)
   const toml = `auth.method = "static"\n[[auth.static.tokens]]\nsha256 = "${sha256}"\nuser_id = "a"\nroles = ["sevrice"]`
   expect(await checkConfig('api', toml)).toEqual({
@@ -97,7 +97,7 @@ it('the api warns of a role that no rule names, and says that the configuration 
   })
 })
 
-it('the proxy names a CIDR that is too long and an origin with a slash, each with what to write', async () => {
+it('the proxy names an invalid CIDR and an origin with a slash, each with a remedy', async () => {
   const least = '[authority]\nendpoint = "http://h"\n[[listen]]\naddress = "127.0.0.1:0"\nconsoles = ["novnc"]\n'
   const cidr = await checkConfig('proxy', `${least}[origin]\ntrusted_proxies = ["10.0.0.0/33"]`)
   expect(cidr.lines).toEqual(['origin.trusted_proxies[0]: "10.0.0.0/33" ends in /33, give at most /32 for IPv4'])
@@ -110,7 +110,7 @@ it('the proxy names a CIDR that is too long and an origin with a slash, each wit
 it.each([
   ['api.toml', ApiConfig],
   ['proxy.toml', proxyConfig],
-])('no key of %s answers with a regular expression: each pattern has a remedy in words', (_, schema) => {
+])('each pattern in %s has a remedy in words, so that no fault shows a regular expression', (_, schema) => {
   const patterns = keysOf(schema as unknown as SchemaNode).filter((key) => key.schema.pattern !== undefined)
   expect(patterns.length).toBeGreaterThan(1)
   const without = patterns.filter(

@@ -153,32 +153,29 @@ function shownBy(load: () => unknown): string {
 describe.each(Object.entries(files))('%s.toml', (_, { schema, load, keys }) => {
   const isSecret = ({ 'x-oriel-secret': secret, 'x-oriel-unquoted': unquoted }: SchemaNode) => secret || unquoted
 
-  it('has a case here for every key that holds a secret', () => {
+  it('has a case in this file for every key with a secret', () => {
     const secret = keysOf(schema).filter((key) => isSecret(key.schema))
     expect(new Set(keys.map(({ path }) => path))).toEqual(new Set(secret.map(({ path }) => path)))
   })
 
-  it.each(keys)(
-    'never prints the value of $path, whatever its shape and wherever it comes from',
-    ({ path, around }) => {
-      for (const [shape, write] of Object.entries(shapes)) {
-        const core = randomBytes(10).toString('hex')
-        const value = write(core)
-        const text = value.startsWith('"') ? (parsed(value) ?? value) : value
-        const ways = {
-          'the file': () => load(toml(withValue(around, path, new Raw(value))).join('')),
-          'a dotted key of the file': () => load(`${toml(around).join('')}${path.replace(/.*\./, '')} = ${value}\n`),
-          'a key with _file': () => load(toml(withValue(around, `${path}_file`, new Raw(value))).join('')),
-          'a variable': () => load(toml(around).join(''), { [variable(path)]: text }),
-          'a variable with _FILE': () => load(toml(around).join(''), { [`${variable(path)}_FILE`]: text }),
-        }
-        for (const [way, attempt] of Object.entries(ways)) {
-          const shown = shownBy(attempt)
-          expect(shown.includes(markerOf(shape, core)), `${shape} from ${way}: ${shown}`).toBe(false)
-        }
+  it.each(keys)('never prints the value of $path, in any shape, from a file or the environment', ({ path, around }) => {
+    for (const [shape, write] of Object.entries(shapes)) {
+      const core = randomBytes(10).toString('hex')
+      const value = write(core)
+      const text = value.startsWith('"') ? (parsed(value) ?? value) : value
+      const ways = {
+        'the file': () => load(toml(withValue(around, path, new Raw(value))).join('')),
+        'a dotted key of the file': () => load(`${toml(around).join('')}${path.replace(/.*\./, '')} = ${value}\n`),
+        'a key with _file': () => load(toml(withValue(around, `${path}_file`, new Raw(value))).join('')),
+        'a variable': () => load(toml(around).join(''), { [variable(path)]: text }),
+        'a variable with _FILE': () => load(toml(around).join(''), { [`${variable(path)}_FILE`]: text }),
       }
-    },
-  )
+      for (const [way, attempt] of Object.entries(ways)) {
+        const shown = shownBy(attempt)
+        expect(shown.includes(markerOf(shape, core)), `${shape} from ${way}: ${shown}`).toBe(false)
+      }
+    }
+  })
 })
 
 const parsed = (text: string): string | undefined => {
@@ -189,12 +186,12 @@ const parsed = (text: string): string | undefined => {
   }
 }
 
-describe('--check-config and a start', () => {
+describe('--check-config and a failed start', () => {
   it.each([
     ['proxy', 'listen[0].tls.key', files.proxy.keys.find(({ path }) => path === 'listen[0].tls.key')!.around],
     ['proxy', 'admin.token_sha256', proxy({ admin: {} })],
     ['api', 'auth.static.tokens[0].sha256', files.api.keys[0]!.around],
-  ])('of the %s names %s and not the secret that is pasted there', async (app, path, around) => {
+  ])('of the %s name the key %s without the secret that was pasted into it', async (app, path, around) => {
     await using folder = await temporaryFolder()
     const file = new URL(`../../../apps/${app}/src/main.ts`, import.meta.url).pathname
     const core = randomBytes(10).toString('hex')

@@ -16,7 +16,7 @@ const pages = [
   ),
 ]
 
-it.each(pages)('the links of %s lead somewhere', (page) => {
+it.each(pages)('every link in %s leads to an existing file', (page) => {
   const at = new URL(page, root)
   const links = [...readFileSync(at, 'utf8').matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, target]) => target!)
   expect(links.filter((target) => !existsSync(new URL(target, at)))).toEqual([])

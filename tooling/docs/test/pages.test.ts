@@ -7,23 +7,23 @@ import { pages } from '../src/pages.ts'
 import type { Schema } from '../src/schema.ts'
 
 describe('the generated pages', () => {
-  it.each(Object.entries(pages))('%s is what the code says; `npm run docs` writes it anew', async (name, page) => {
+  it.each(Object.entries(pages))('include %s, which is up to date (if not, run `npm run docs`)', async (name, page) => {
     const written = await readFile(new URL(`../../../docs/${name}`, import.meta.url), 'utf8')
     expect(written).toBe(page())
   })
 })
 
-describe('the configuration', () => {
+describe('docs/configuration.md', () => {
   it.each([
     ['api.toml', ApiConfig],
     ['proxy.toml', proxyConfig],
-  ])('says of every key of %s what it means', (_, schema) => {
+  ])('describes every key of %s', (_, schema) => {
     const keys = tablesOf(schema as unknown as Schema).flatMap((table) => table.keys)
     expect(keys.length).toBeGreaterThan(20)
     expect(keys.filter(({ meaning }) => meaning === '').map(({ path }) => path)).toEqual([])
   })
 
-  it('has a table for each kind, with the keys of that kind alone', () => {
+  it('has a table for each kind, with only the keys of that kind', () => {
     const tables = tablesOf(ApiConfig as unknown as Schema)
     const [, ...kinds] = tables.map(({ kind }) => kind)
     expect(kinds).toEqual(['static', 'qemu', 'libvirt'].map((kind) => `sources[].kind = "${kind}"`))

@@ -8,7 +8,7 @@ import { placeOf } from '../src/order.ts'
 const order = { 'packages/one/src': ['words.ts', 'low/deep', 'low', 'high', '.'] }
 
 describe('findViolations', () => {
-  test('finds nothing where every import runs downward', async () => {
+  test('finds no violation if all imports are from earlier folders', async () => {
     const files = {
       'high/a.ts': `import '../low/b.ts'`,
       'low/b.ts': `import './deep/c.ts'`,
@@ -18,12 +18,12 @@ describe('findViolations', () => {
     expect(await violationsOf(files)).toEqual({ circles: [], upward: [], unplaced: [] })
   })
 
-  test('finds a circle of values', async () => {
+  test('finds a cycle of value imports', async () => {
     const { circles } = await violationsOf({ 'low/a.ts': `import './b.ts'`, 'low/b.ts': `import './a.ts'` })
     expect(circles).toEqual([['packages/one/src/low/a.ts', 'packages/one/src/low/b.ts']])
   })
 
-  test('finds a circle that a type closes', async () => {
+  test('finds a cycle with a type import', async () => {
     const files = {
       'low/a.ts': `import { b } from './b.ts'\nexport type A = typeof b`,
       'low/b.ts': `import type { A } from './a.ts'\nexport const b = 1 as unknown as A`,
@@ -31,7 +31,7 @@ describe('findViolations', () => {
     expect((await violationsOf(files)).circles).toHaveLength(1)
   })
 
-  test('finds an import of a higher folder, of a loose file, and from a folder into the one around it', async () => {
+  test('finds imports from a later folder, from a loose file, and from the enclosing folder', async () => {
     const files = {
       'low/a.ts': `import type { B } from '../high/b.ts'\nexport type A = B`,
       'high/b.ts': `import '../loose.ts'\nexport type B = 1`,
@@ -47,7 +47,7 @@ describe('findViolations', () => {
     ])
   })
 
-  test('finds a folder without a place', async () => {
+  test('finds a folder that the order does not name', async () => {
     expect((await violationsOf({ 'new/a.ts': '' })).unplaced).toEqual(['packages/one/src/new/a.ts'])
   })
 })

@@ -5,13 +5,13 @@ import { setImmediate } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { byteByByte, connectPeer, duplexPair, freePort, hex, scriptedServer } from '../src/bytes.ts'
 
-test('hex reads pairs of digits and refuses anything else', () => {
+test('hex decodes pairs of digits, and throws for other text', () => {
   expect(hex('52 46\n42')).toEqual(Buffer.from('RFB'))
   expect(() => hex('5')).toThrow(TypeError)
   expect(() => hex('zz')).toThrow(TypeError)
 })
 
-test('a wrapped stream delivers each byte as a chunk of its own, and the end after the last', async () => {
+test('byteByByte delivers each byte as a separate chunk, and the end after the last one', async () => {
   const [near, far] = duplexPair()
   far.end(Buffer.from('hello'))
   const chunks: string[] = []
@@ -19,7 +19,7 @@ test('a wrapped stream delivers each byte as a chunk of its own, and the end aft
   expect(chunks).toEqual(['h', 'e', 'l', 'l', 'o'])
 })
 
-test('a slow reader gets single bytes, too', async () => {
+test('byteByByte delivers single bytes to a slow reader', async () => {
   const [near, far] = duplexPair()
   far.end(Buffer.from('hello'))
   const lengths: number[] = []
@@ -30,13 +30,13 @@ test('a slow reader gets single bytes, too', async () => {
   expect(lengths).toEqual([1, 1, 1, 1, 1])
 })
 
-test('a wrapped stream passes writes and its end on', async () => {
+test('byteByByte forwards writes and the end', async () => {
   const [near, far] = duplexPair()
   byteByByte(near).end('bye')
   expect(String((await far.toArray())[0])).toBe('bye')
 })
 
-test('a wrapped stream fails with the stream below it', async () => {
+test('byteByByte fails with the error of the wrapped stream', async () => {
   const [near] = duplexPair()
   const slow = byteByByte(near)
   slow.resume()
@@ -45,7 +45,7 @@ test('a wrapped stream fails with the stream below it', async () => {
   expect(String((await failed)[0])).toContain('cut')
 })
 
-test('a script and a client exchange bytes', async () => {
+test('scriptedServer exchanges bytes with a client', async () => {
   await using server = await scriptedServer(async (peer) => {
     await peer.send('01 02')
     await peer.expect('03')
@@ -59,7 +59,7 @@ test('a script and a client exchange bytes', async () => {
   expect(server.connections).toBe(1)
 })
 
-test('a wait says in hex what it got instead', async () => {
+test('a failed wait of a peer reports the received bytes in hexadecimal', async () => {
   await using server = await scriptedServer(async (peer) => {
     await peer.send('be ef')
     await peer.readToEnd()
@@ -69,13 +69,13 @@ test('a wait says in hex what it got instead', async () => {
   await expect(client.read(3, { timeoutMs: 1 })).rejects.toThrow('After 1 ms: wanted 3 bytes, got 0 bytes: (none)')
 })
 
-test('an early end says how many bytes were lacking', async () => {
+test('a peer reports how many bytes are missing at an early end', async () => {
   await using server = await scriptedServer(async (peer) => peer.send('aa'))
   using client = await connectPeer(server)
   await expect(client.read(2)).rejects.toThrow('wanted 2 bytes, but the connection ended after 1 bytes: aa')
 })
 
-test('what a script throws is thrown where its server is disposed', async () => {
+test('scriptedServer throws the error of a script when it is disposed', async () => {
   const server = await scriptedServer(async (peer) => peer.expect('00'))
   using client = await connectPeer(server)
   await client.send('01')
@@ -83,7 +83,7 @@ test('what a script throws is thrown where its server is disposed', async () => 
   await expect(server[Symbol.asyncDispose]()).rejects.toThrow('Expected 00, got 01')
 })
 
-test('a script that still waits when its server is disposed has not failed', async () => {
+test('scriptedServer ignores a script that still waits when it is disposed', async () => {
   const server = await scriptedServer(async (peer) => {
     await peer.send('00')
     await peer.read(1)
@@ -93,7 +93,7 @@ test('a script that still waits when its server is disposed has not failed', asy
   await server[Symbol.asyncDispose]()
 })
 
-test('free ports are free, differ, and are none that the kernel gives to others meanwhile', async () => {
+test('freePort returns different free ports outside of the kernel’s ephemeral range', async () => {
   const range = await readFile('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
   const ports = await Promise.all(Array.from({ length: 20 }, freePort))
   expect(new Set(ports)).toHaveProperty('size', 20)
@@ -103,7 +103,7 @@ test('free ports are free, differ, and are none that the kernel gives to others 
   for (const server of servers) server.close()
 })
 
-test('a port that something listens on is passed over', async () => {
+test('freePort skips a port with a listener', async () => {
   const taken = createServer().listen((await freePort()) + 1, '127.0.0.1')
   await once(taken, 'listening')
   expect(await freePort()).not.toBe((taken.address() as AddressInfo).port)

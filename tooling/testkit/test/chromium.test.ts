@@ -5,7 +5,7 @@ import { decodePng, requires } from '../src/index.ts'
 const { skip, reason } = requires('chromium')
 
 describe.skipIf(skip)(`a real browser${reason}`, { timeout: 90_000 }, () => {
-  test('shows a page, and is gone when disposed', async () => {
+  test('shows a page, and stops when it is disposed', async () => {
     const browser = await startChromium()
     const page = await browser.newPage({ viewport: { width: 40, height: 20 } })
     await page.setContent('<body style="background: #123456">')

@@ -17,7 +17,7 @@ function get(nova: NovaStub, path: string, version = '2.99', token = 'admin') {
   return fetch(`http://${nova.host}:${nova.port}${path}`, { headers, signal: AbortSignal.timeout(5000) })
 }
 
-test('a console auth token is answered in members, spelling and headers of Nova', async () => {
+test('NovaStub answers for a console auth token with the members, spelling and headers of Nova', async () => {
   await using nova = await start()
   const answer = await get(nova, '/v2.1/os-console-auth-tokens/vnc')
   expect(answer.status).toBe(200)
@@ -31,7 +31,7 @@ test('a console auth token is answered in members, spelling and headers of Nova'
   expect(answer.headers.get('x-compute-request-id')).toMatch(/^req-/)
 })
 
-test('tls_port is the fifth member from 2.99 on, for tokens that have one', async () => {
+test('NovaStub adds tls_port as the fifth member from 2.99 on, for tokens that have one', async () => {
   await using nova = await start()
   const members = async (version: string) => {
     const answer = await get(nova, '/v2.1/os-console-auth-tokens/spice', version)
@@ -45,20 +45,20 @@ test.each([
   ['an unknown console auth token', '/v2.1/os-console-auth-tokens/other', '2.99', 'admin', 404, /Token not found/],
   ['a microversion below 2.31', '/v2.1/os-console-auth-tokens/vnc', '2.30', 'admin', 400, /"badRequest"/],
   ['a microversion that is too new', '/v2.1/os-console-auth-tokens/vnc', afterMax, 'admin', 406, `maximum is ${max}.`],
-  ['a microversion that is none', '/v2.1/os-console-auth-tokens/vnc', 'banana', 'admin', 400, /invalid format/],
+  ['a malformed microversion', '/v2.1/os-console-auth-tokens/vnc', 'banana', 'admin', 400, /invalid format/],
   ['a query from 2.99 on', '/v2.1/os-console-auth-tokens/vnc?a=1&b=2', '2.99', 'admin', 400, /'a', 'b' were/],
   ['a caller without the role', '/v2.1/os-console-auth-tokens/vnc', '2.99', 'member', 403, /"forbidden"/],
-  ['a caller nobody knows', '/v2.1/os-console-auth-tokens/vnc', '2.99', 'x', 401, /requires authentication/],
+  ['an unauthenticated caller', '/v2.1/os-console-auth-tokens/vnc', '2.99', 'x', 401, /requires authentication/],
   ['a route that does not exist', '/v2.1/os-console-auth-tokens', '2.99', 'admin', 404, /^404 Not Found/],
   ['a server that does not exist', '/v2.1/servers/none', '2.99', 'admin', 404, /Instance none could not be found/],
-])('%s is refused', async (_, path, version, token, status, text) => {
+])('NovaStub refuses %s', async (_, path, version, token, status, text) => {
   await using nova = await start()
   const answer = await get(nova, path, version, token)
   expect(answer.status).toBe(status)
   expect(await answer.text()).toMatch(text)
 })
 
-test('discovery needs no token and tells the newest microversion', async () => {
+test('NovaStub answers discovery without a token, with the newest microversion', async () => {
   await using nova = await startNovaStub({ adminToken: 'admin', tokens: {}, maxMicroversion: '2.93' })
   const one = await fetch(`${nova.url}/`)
   expect(await one.json()).toMatchObject({ version: { id: 'v2.1', version: '2.93', min_version: '2.1' } })
@@ -67,12 +67,12 @@ test('discovery needs no token and tells the newest microversion', async () => {
   expect(all.headers.get('openstack-api-version')).toBeNull()
 })
 
-test('a server is found by the id of a console', async () => {
+test('NovaStub has a server for the instance of each token', async () => {
   await using nova = await start()
   expect(await (await get(nova, `/v2.1/servers/${server}`)).json()).toMatchObject({ server: { id: server } })
 })
 
-test.each([404, 500, 503] as const)('it can be told to answer %i, and to be well again', async (status) => {
+test.each([404, 500, 503] as const)('NovaStub answers %i while a test requests it', async (status) => {
   await using nova = await start()
   nova.behave(status)
   expect((await get(nova, '/v2.1/os-console-auth-tokens/vnc')).status).toBe(status)
@@ -83,13 +83,13 @@ test.each([404, 500, 503] as const)('it can be told to answer %i, and to be well
   expect((await get(nova, '/v2.1/os-console-auth-tokens/vnc')).status).toBe(200)
 })
 
-test('it can be told to drop connections', async () => {
+test('NovaStub drops connections while a test requests it', async () => {
   await using nova = await start()
   nova.behave('reset')
   await expect(get(nova, '/v2.1/os-console-auth-tokens/vnc')).rejects.toThrow('fetch failed')
 })
 
-test('a hanging request is recorded, and ends when the stub does', async () => {
+test('NovaStub records a hanging request, and ends it when it is disposed', async () => {
   const nova = await start()
   nova.behave('hang')
   const answer = get(nova, '/v2.1/os-console-auth-tokens/vnc').catch(() => 'dropped')
@@ -99,7 +99,7 @@ test('a hanging request is recorded, and ends when the stub does', async () => {
   expect(await answer).toBe('dropped')
 })
 
-test('tokens can be revoked', async () => {
+test('NovaStub answers 404 for a revoked token', async () => {
   await using nova = await start()
   nova.tokens.delete('vnc')
   expect((await get(nova, '/v2.1/os-console-auth-tokens/vnc')).status).toBe(404)

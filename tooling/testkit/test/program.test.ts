@@ -12,7 +12,7 @@ const listening = `
   setInterval(() => {}, 1000)
 `
 
-test('a program is started, read and stopped', async () => {
+test('startProgram starts a program, reads its log and stops it', async () => {
   await using folder = await temporaryFolder()
   const file = join(folder.path, 'program.mjs')
   await writeFile(file, listening)
@@ -25,7 +25,7 @@ test('a program is started, read and stopped', async () => {
   expect(program.stderr).toBe('oops\n')
 })
 
-test('disposing a program ends it', async () => {
+test('disposing a program stops it', async () => {
   const program = await startProgram({ command: 'sleep', args: ['60'] })
   await program[Symbol.asyncDispose]()
   expect(await program.exited).toEqual({ code: null, signal: 'SIGTERM' })
@@ -38,24 +38,24 @@ test('a program that ignores SIGTERM is killed', async () => {
   expect(await program.stop({ timeoutMs: 50 })).toEqual({ code: null, signal: 'SIGKILL' })
 })
 
-test('waiting for a record says what there was when the program ends first', async () => {
+test('waitForLog reports the program’s output if the program ends first', async () => {
   const script = `console.log('{"msg":"no port"}'); console.error('EADDRINUSE')`
   await using program = await startProgram({ command: process.execPath, args: ['-e', script] })
   const wait = program.waitForLog(({ msg }) => msg === 'listening')
   await expect(wait).rejects.toThrow(/The program ended first[\s\S]*no port[\s\S]*EADDRINUSE/)
 })
 
-test('waiting for a record has a deadline', async () => {
+test('waitForLog throws at its deadline', async () => {
   await using program = await startProgram({ command: 'sleep', args: ['60'] })
   await expect(program.waitForLog(() => true, { timeoutMs: 1 })).rejects.toThrow('After 1 ms: no such record')
 })
 
-test('a program that does not exist is an error', async () => {
+test('startProgram throws for a program that does not exist', async () => {
   await expect(startProgram({ command: 'no-such-program-here' })).rejects.toThrow('ENOENT')
   await expect(startProgram({})).rejects.toThrow(TypeError)
 })
 
-test('a temporary folder vanishes with its contents', async () => {
+test('disposing a temporary folder deletes it with its content', async () => {
   const folder = await temporaryFolder()
   await writeFile(join(folder.path, 'file'), '')
   await folder[Symbol.asyncDispose]()

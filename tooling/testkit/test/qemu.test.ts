@@ -17,8 +17,8 @@ import {
 const { skip, reason } = requires('qemu')
 const uuid = '8f2f0d3c-7e4b-4f0e-9a39-3a4f3f0b7c11'
 
-describe.skipIf(skip)(`a real guest${reason}`, { timeout: 60_000 }, () => {
-  test('says its name and id, draws, and reacts to keys', async () => {
+describe.skipIf(skip)(`a QEMU guest${reason}`, { timeout: 60_000 }, () => {
+  test('reports its name and id, shows a screen, and reacts to keys', async () => {
     await using guest = await startQemu({ name: 'web-1', uuid })
     expect(guest.uuid).toBe(uuid)
     expect(await guest.qmp('query-name')).toEqual({ name: 'web-1' })
@@ -28,7 +28,7 @@ describe.skipIf(skip)(`a real guest${reason}`, { timeout: 60_000 }, () => {
     expect(menu.width).toBe(firmware.width)
   })
 
-  test('serves VNC where it says, and names itself there', async () => {
+  test('serves VNC at the reported port, with its name as desktop name', async () => {
     await using guest = await startQemu({ name: 'web-1' })
     using peer = await connectPeer({ host: guest.host, port: guest.vncPort! })
     await peer.expect(Buffer.from('RFB 003.008\n'))
@@ -41,13 +41,13 @@ describe.skipIf(skip)(`a real guest${reason}`, { timeout: 60_000 }, () => {
     expect(String(await peer.read(init.readUInt32BE(20)))).toBe('QEMU (web-1)')
   })
 
-  test('two guests get ports of their own', async () => {
+  test('gets other ports than a second guest', async () => {
     await using first = await startQemu({ name: 'web-1' })
     await using second = await startQemu({ name: 'web-2' })
     expect(second.vncPort).not.toBe(first.vncPort)
   })
 
-  test('speaks on its serial port', async () => {
+  test('sends output on its serial port', async () => {
     await using guest = await startQemu({ name: 'web-1', vnc: false, serial: true, firmware: 'serial', paused: true })
     expect(guest.vncPort).toBeUndefined()
     using peer = await connectPeer({ host: guest.host, port: guest.serialPort! })
@@ -83,7 +83,7 @@ describe.skipIf(skip)(`a real guest${reason}`, { timeout: 60_000 }, () => {
     expect(spice.authorized).toBe(true)
   })
 
-  test('has a second monitor for others', async () => {
+  test('has a second monitor for the program under test', async () => {
     await using guest = await startQemu({ name: 'web-1' })
     using stack = new DisposableStack()
     const socket = stack.adopt(connect(guest.qmpSocket), (open) => open.destroy())
@@ -92,7 +92,7 @@ describe.skipIf(skip)(`a real guest${reason}`, { timeout: 60_000 }, () => {
     await expect(client.qmp('no-such-command')).rejects.toMatchObject({ class: 'CommandNotFound' })
   })
 
-  test('tells events, and that it ended', async () => {
+  test('reports events and its end', async () => {
     await using guest = await startQemu({ name: 'web-1' })
     await guest.qmp('stop')
     await guest.qmp('quit')
@@ -103,13 +103,13 @@ describe.skipIf(skip)(`a real guest${reason}`, { timeout: 60_000 }, () => {
     await expect(guest.qmp('query-name')).rejects.toThrow('QEMU closed its monitor')
   })
 
-  test('a guest that cannot start says why', async () => {
+  test('fails with QEMU’s reason if it cannot start', async () => {
     await expect(startQemu({ name: 'web-1', args: ['-device', 'nonsense'] })).rejects.toThrow(
       /QEMU ended with 1.*nonsense/s,
     )
   })
 
-  test('disposing a guest ends it', async () => {
+  test('stops when it is disposed', async () => {
     const guest = await startQemu({ name: 'web-1' })
     await guest[Symbol.asyncDispose]()
     expect(() => process.kill(guest.pid, 0)).toThrow('ESRCH')

@@ -3,12 +3,12 @@ import { requirement, requires } from '../src/index.ts'
 
 afterEach(() => vi.unstubAllEnvs())
 
-test('what is there is required silently', () => {
+test('requires skips nothing if all parts are installed', () => {
   vi.stubEnv('CI', 'true')
   expect(requirement('a shell', true, 'none')).toEqual({ skip: false, reason: '' })
 })
 
-test('outside of CI a suite is skipped by a name that says what lacks', () => {
+test('requires skips a suite outside of CI, with the missing part in its name', () => {
   vi.stubEnv('CI', '')
   vi.stubEnv('ORIEL_CHROMIUM', '/nonexistent/chromium')
   expect(requires('chromium')).toEqual({
@@ -17,13 +17,13 @@ test('outside of CI a suite is skipped by a name that says what lacks', () => {
   })
 })
 
-test('in CI what lacks is an error that names the remedy', () => {
+test('requires throws in CI for a missing part, with a remedy', () => {
   vi.stubEnv('CI', 'true')
   vi.stubEnv('ORIEL_CHROMIUM', '/nonexistent/chromium')
   expect(() => requires('chromium')).toThrow('Missing: chromium. Remedy: run tests/install-debian-packages')
 })
 
-test('a folder of the right name is not the program', () => {
+test('requires does not take a folder for a program', () => {
   vi.stubEnv('CI', '')
   vi.stubEnv('ORIEL_CHROMIUM', import.meta.dirname)
   expect(requires('chromium').skip).toBe(true)

@@ -10,7 +10,7 @@ import { expect, test } from 'vitest'
 const REPORTER = fileURLToPath(new URL('../reporter.ts', import.meta.url))
 const VITEST = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs')
 
-test('a run ends with what was skipped and why, and with how many tests ended how', async () => {
+test('a run ends with its skipped tests and their reasons, and with the counts of tests', async () => {
   const out = await runOf({
     'guests.test.js': `
       describe.skipIf(true)('guests (skipped without qemu: install it)', () => {
@@ -30,7 +30,7 @@ test('a run ends with what was skipped and why, and with how many tests ended ho
   ])
 })
 
-test('nothing is said of skipping where nothing was skipped', async () => {
+test('a run without skipped tests prints no line about them', async () => {
   const out = await runOf({ 'one.test.js': `it('runs', () => {})` })
   expect(out.trimEnd().split('\n').slice(-2)).toEqual(['', '1 passed, 0 failed, 0 skipped'])
 })

@@ -25,8 +25,8 @@ const failsOnce = (failure: string) => `
   const failure = () => { if (isFirst) { ${failure} } }`
 const flaky = `${failsOnce("throw new Error('on purpose')")}\n${passes}\nit('fails once', failure)\n${skips}`
 
-describe('with CI=true', () => {
-  test('a green run ends with its stages, its skipped tests and its count', async () => {
+describe('a run with CI=true', () => {
+  test('ends with its stages, its skipped tests and its counts', async () => {
     const { code, lines } = await run({ 'unit/a.test.js': passes, 'e2e/b.test.js': `${passes}\n${skips}` })
     expect(code).toBe(0)
     expect(lines.slice(-7)).toEqual([
@@ -41,14 +41,14 @@ describe('with CI=true', () => {
     expect(lines.filter((line) => / failed, /.test(line))).toHaveLength(1)
   })
 
-  test('a file of e2e that passes alone afterwards leaves the run green and is named', async () => {
+  test('succeeds and names a failed file of e2e as flaky if it passes when rerun', async () => {
     const { code, lines } = await run({ 'unit/a.test.js': passes, 'e2e/b.test.js': flaky, 'e2e/c.test.js': passes })
     expect(code).toBe(0)
     expect(lines.slice(-2)).toEqual(['flaky: e2e/b.test.js', '4 passed, 0 failed, 1 skipped'])
     expect(lines).toContainEqual(expect.stringMatching(/^e2e again: e2e\/b\.test\.js +\d+$/))
   })
 
-  test('a file of e2e that cannot be loaded at first is run again', async () => {
+  test('reruns a file of e2e that could not be loaded', async () => {
     const { code, lines } = await run({
       'unit/a.test.js': passes,
       'e2e/b.test.js': `${failsOnce("throw new Error('on purpose')")}\nfailure()\n${passes}`,
@@ -57,7 +57,7 @@ describe('with CI=true', () => {
     expect(lines.slice(-2)).toEqual(['flaky: e2e/b.test.js', '2 passed, 0 failed, 0 skipped'])
   })
 
-  test('a file of e2e with an error outside its tests is run again', async () => {
+  test('reruns a file of e2e with an error outside of its tests', async () => {
     const late = `setTimeout(() => { throw new Error('on purpose') }); await new Promise((resolve) => setTimeout(resolve, 50))`
     const { code, lines } = await run({
       'unit/a.test.js': passes,
@@ -67,39 +67,39 @@ describe('with CI=true', () => {
     expect(lines.slice(-2)).toEqual(['flaky: e2e/b.test.js', '2 passed, 0 failed, 0 skipped'])
   })
 
-  test('a file of e2e that fails twice makes the run red and is not called flaky', async () => {
+  test('fails if a file of e2e fails twice, and does not name it as flaky', async () => {
     const { code, lines } = await run({ 'unit/a.test.js': passes, 'e2e/b.test.js': `${fails}\n${passes}` })
     expect(code).toBe(1)
     expect(lines.at(-1)).toBe('2 passed, 1 failed, 0 skipped')
     expect(lines.join('\n')).not.toContain('flaky')
   })
 
-  test('one file that fails twice is enough, beside a flaky one', async () => {
+  test('fails if one file fails twice and another one is flaky', async () => {
     const { code, lines } = await run({ 'unit/a.test.js': passes, 'e2e/b.test.js': flaky, 'e2e/c.test.js': fails })
     expect(code).toBe(1)
     expect(lines.slice(-2)).toEqual(['flaky: e2e/b.test.js', '3 passed, 1 failed, 1 skipped'])
   })
 
-  test('a unit test is never run again', async () => {
+  test('does not rerun a unit test', async () => {
     const { code, lines } = await run({ 'unit/a.test.js': flaky, 'e2e/b.test.js': passes })
     expect(code).toBe(1)
     expect(lines.at(-1)).toBe('2 passed, 1 failed, 1 skipped')
   })
 
-  test('a unit test that cannot be loaded makes the run red', async () => {
+  test('fails if a unit test cannot be loaded', async () => {
     const { code, lines } = await run({ 'unit/a.test.js': `throw new Error('on purpose')`, 'e2e/b.test.js': passes })
     expect(code).toBe(1)
     expect(lines.at(-1)).toBe('1 passed, 1 failed, 0 skipped')
   })
 
-  test('a project without a test makes the run red', async () => {
+  test('fails if a project has no test', async () => {
     const { code, lines } = await run({ 'unit/a.test.js': passes })
     expect(code).toBe(1)
     expect(lines.at(-1)).toBe('1 passed, 1 failed, 0 skipped')
   })
 })
 
-test('without CI=true, nothing is run again', async () => {
+test('a run without CI=true reruns no file', async () => {
   const { code, lines } = await run({ 'unit/a.test.js': passes, 'e2e/b.test.js': flaky }, { CI: '' })
   expect(code).toBe(1)
   expect(lines.at(-1)).toBe('2 passed, 1 failed, 1 skipped')
