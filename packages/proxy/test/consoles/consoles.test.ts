@@ -13,7 +13,7 @@ const echo = async (peer: Peer) => {
 const serial = (options: RunOptions = {}) => running({ consoles: ['serial'], hypervisor: echo, ...options })
 
 describe('serial', () => {
-  it('takes text and binary frames as bytes, carriage returns as they are, and answers in binary frames', async () => {
+  it('relays text and binary frames as bytes with unchanged carriage returns, and answers in binary frames', async () => {
     await using run = await serial()
     using client = await dial(run.address)
     const kinds: boolean[] = []
@@ -29,19 +29,19 @@ describe('serial', () => {
     [['binary', 'base64'], 'binary'],
     [['base64', 'binary'], 'binary'],
     [[], ''],
-  ])('answers a client that offers %j with %j', async (protocols, chosen) => {
+  ])('answers a client that offers the subprotocols %j with %j', async (protocols, chosen) => {
     await using run = await serial()
     using client = await dial(run.address, { protocols })
     expect(client.ws.protocol).toBe(chosen)
   })
 
-  it('refuses a client that only knows base64', async () => {
+  it('refuses a client that offers only the subprotocol base64', async () => {
     await using run = await serial()
     const answer = await upgrade(run.address, undefined, ['Sec-WebSocket-Protocol: base64'])
     expect(answer.status).toBe(400)
   })
 
-  it('loses nothing that a client sends along with its Upgrade', async () => {
+  it('relays all bytes that a client sends with its Upgrade', async () => {
     let heard = ''
     await using run = await serial({
       hypervisor: async (peer) => {
@@ -56,7 +56,7 @@ describe('serial', () => {
     expect(heard).toBe('early')
   })
 
-  it('loses nothing that the machine says before it is heard', async () => {
+  it('relays all output from before the 101', async () => {
     await using run = await serial({
       hypervisor: async (peer) => {
         await peer.send(Buffer.from('login: '))
@@ -79,7 +79,7 @@ describe('the replay of a serial port', () => {
     })
   const first = 'one\r\ntwo\r\nlogin: '
 
-  it('shows a second session what the first one saw', async () => {
+  it('sends a second session the output of the first one', async () => {
     await using run = await replaying(1024)
     using before = await dial(run.address)
     await before.read(first.length)
@@ -89,7 +89,7 @@ describe('the replay of a serial port', () => {
     expect((await after.read(2 * first.length)).toString()).toBe(first + first)
   })
 
-  it('begins with a line when it does not reach back far enough', async () => {
+  it('begins at a line if older output was cut off', async () => {
     await using run = await replaying(10)
     using before = await dial(run.address)
     await before.read(first.length)
@@ -97,7 +97,7 @@ describe('the replay of a serial port', () => {
     expect((await after.read(7 + 5)).toString()).toBe('login: one\r\n')
   })
 
-  it('is not for a terminal that dials again and shows it still', async () => {
+  it('is not sent to a terminal that reconnects with replay=0', async () => {
     await using run = await replaying(1024)
     using before = await dial(run.address)
     await before.read(first.length)
@@ -109,7 +109,7 @@ describe('the replay of a serial port', () => {
     expect(ended.map(({ bytesToClient }) => bytesToClient)).toEqual([first.length])
   })
 
-  it('is off unless it is asked for', async () => {
+  it('is off by default', async () => {
     await using run = await replaying(0)
     using before = await dial(run.address)
     await before.read(first.length)
@@ -130,7 +130,7 @@ describe('the replay of a serial port', () => {
 })
 
 describe('spice-html5', () => {
-  it('relays as many WebSockets with one token as SPICE has channels, each on a connection of its own', async () => {
+  it('relays as many WebSockets with one token as SPICE has channels, each to a separate connection', async () => {
     await using run = await running({ consoles: ['spice-html5'], hypervisor: echo })
     const channels = await Promise.all(Array.from({ length: 10 }, () => dial(run.address)))
     for (const [i, channel] of channels.entries()) channel.ws.send(Buffer.from(`REDQ${i}`))
@@ -169,7 +169,7 @@ describe('CONNECT handshake loop: webmks', () => {
   it.each([
     ['at once', async (peer: Peer) => peer.send(Buffer.from(`${GOOD}first`))],
     ['byte by byte', async (peer: Peer) => peer.sendSlowly(Buffer.from(`${GOOD}first`))],
-  ])('relays after a good answer that comes %s with the first bytes', async (_, answer) => {
+  ])('relays after a successful response that arrives %s with the first bytes', async (_, answer) => {
     await using run = await webmks(async (peer) => {
       await answer(peer)
       await echo(peer)
@@ -182,13 +182,13 @@ describe('CONNECT handshake loop: webmks', () => {
 
   it.each([
     ['a refusal', 'HTTP/1.1 403 Forbidden\r\n\r\n'],
-    ['a refusal that speaks of 200', 'HTTP/1.1 403 Ticket 200 is gone\r\nX: HTTP/1.1 200 OK\r\n\r\n'],
+    ['a refusal whose text contains 200', 'HTTP/1.1 403 Ticket 200 is gone\r\nX: HTTP/1.1 200 OK\r\n\r\n'],
     ['another status that begins with 200', 'HTTP/1.1 2000 OK\r\n\r\n'],
-    ['a 200 on a second line', 'HTTP/1.1 500 Oops\r\nHTTP/1.1 200 OK\r\n\r\n'],
+    ['status 200 on a second line', 'HTTP/1.1 500 Oops\r\nHTTP/1.1 200 OK\r\n\r\n'],
     ['another protocol', 'RFB 003.008\n'],
-    ['another HTTP', 'HTTP/2 200 OK\r\n\r\n'],
+    ['another HTTP version', 'HTTP/2 200 OK\r\n\r\n'],
     ['garbage', '\u0000\u00ff\r\n\r\n'],
-    ['the end', ''],
+    ['a closed connection', ''],
     ['half a header', 'HTTP/1.1 200 OK\r\nServer:'],
     ['a header of 1 MiB', `HTTP/1.1 200 OK\r\nX: ${'x'.repeat(1024 * 1024)}\r\n\r\n`],
     ['a status line without end', `HTTP/1.1 200 ${'x'.repeat(1024 * 1024)}`],
@@ -202,7 +202,7 @@ describe('CONNECT handshake loop: webmks', () => {
     expect(run.log.records('refused')).toMatchObject([{ refusal: 'console_unreachable' }])
   })
 
-  it('gives a host that sends a header byte by byte no more than one deadline for all of it', async () => {
+  it('limits a response header that arrives byte by byte with one deadline', async () => {
     await using run = await webmks(
       async (peer) => {
         await peer.send(Buffer.from('HTTP/1.1 200 OK\r\nX: '))
@@ -215,14 +215,14 @@ describe('CONNECT handshake loop: webmks', () => {
     expect(run.log.records('refused')).toMatchObject([{ refusal: 'console_timeout' }])
   })
 
-  it('relays at once where there is no internal access path', async () => {
+  it('relays at once without an internal access path', async () => {
     await using run = await running({ consoles: ['webmks'], hypervisor: echo })
     using client = await dial(run.address)
     client.ws.send(Buffer.from('raw'))
     expect((await client.read(3)).toString()).toBe('raw')
   })
 
-  it('says nothing to a host when the path would end the request line', async () => {
+  it('sends nothing to a host when the path would end the request line', async () => {
     let heard: Buffer = Buffer.alloc(0)
     await using run = await running({
       consoles: ['webmks'],
@@ -236,7 +236,7 @@ describe('CONNECT handshake loop: webmks', () => {
     expect(heard).toHaveLength(0)
   })
 
-  it('lets go of the host when the client leaves in the handshake', async () => {
+  it('closes the connection to the host when the client disconnects during the handshake', async () => {
     const left = Promise.withResolvers<void>()
     const asked = Promise.withResolvers<void>()
     await using run = await webmks(async (peer) => {
@@ -253,8 +253,8 @@ describe('CONNECT handshake loop: webmks', () => {
   })
 })
 
-describe('CVE-2023-30575 length mis-count: the answer to CONNECT', () => {
-  it('is read the same however it is cut', () => {
+describe('CVE-2023-30575 length mis-count: the response to CONNECT', () => {
+  it('is parsed the same in any pieces', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), fc.array(fc.nat(80)), (after, cuts) => {
         const all = Buffer.concat([Buffer.from(GOOD), after])
@@ -273,7 +273,7 @@ describe('CVE-2023-30575 length mis-count: the answer to CONNECT', () => {
     )
   })
 
-  it('lets no path smuggle a line into the request', () => {
+  it('is requested without a further line for any path', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 50 }), (path) => {
         try {
@@ -290,7 +290,7 @@ describe('CVE-2023-30575 length mis-count: the answer to CONNECT', () => {
   })
 })
 
-it('every type is served below its prefix by one listener', async () => {
+it('one listener serves every console type below its prefix', async () => {
   await using run = await running({ consoles: ['serial', 'spice-html5', 'webmks'], hypervisor: echo })
   for (const type of ['serial', 'spice-html5', 'webmks']) {
     using client = await dial(run.address, { path: `/${type}/?token=${TOKEN}` })

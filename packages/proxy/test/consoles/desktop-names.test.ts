@@ -52,7 +52,7 @@ describe('with identity enforced, a host with a named desktop', () => {
     ['the desktop of another instance', 'x11vnc of {instance}', 'x11vnc of instance-0000002b'],
     ['the placeholder itself', 'x11vnc of {instance}', 'x11vnc of {instance}'],
     ['a QEMU with the name of the instance', 'ironic console', `QEMU (${LIBVIRT_NAME})`],
-  ])('refuses %s before a byte of it passes', async (_, identity, desktop) => {
+  ])('refuses %s before relaying a byte of it', async (_, identity, desktop) => {
     const { outcome, detail } = await consoleOf(toml(identity), desktop)
     expect(outcome).toBe(4009)
     expect(detail).toContain(`the desktop is called ${JSON.stringify(desktop)}; hypervisor.hosts names it `)
@@ -73,32 +73,32 @@ describe('with identity enforced, a host with a named desktop', () => {
     await expect(identify('x11vnc of {instance}')).rejects.toBe(refused)
   })
 
-  it('changes nothing for other hosts', async () => {
+  it('does not affect other hosts', async () => {
     const other = toml('ironic console', 'enforce', '10.0.0.9')
     expect((await consoleOf(other, `QEMU (${LIBVIRT_NAME})`)).outcome).toBe('shown')
     expect((await consoleOf(other, 'ironic console')).outcome).toBe(4009)
   })
 })
 
-it('shows any desktop of an exempt host, and warns of none', async () => {
+it('an exempt host shows any desktop without a warning', async () => {
   expect(await consoleOf(toml(EXEMPT), 'anything')).toMatchObject({ outcome: 'shown', warned: [] })
   expect(await consoleOf(toml(EXEMPT, 'warn'), 'anything')).toMatchObject({ outcome: 'shown', warned: [] })
 })
 
-it('warns of another desktop where identity only warns', async () => {
+it('logs a warning for another desktop with identity = warn', async () => {
   const { outcome, warned } = await consoleOf(toml('ironic console', 'warn'), 'a desktop')
   expect(outcome).toBe('shown')
   expect(warned).toEqual(['the desktop is called "a desktop"; hypervisor.hosts names it "ironic console"'])
 })
 
-it('finds a host by every form of its address', () => {
+it('the settings of a host are found by every form of its address', () => {
   const hosts = { '10.0.0.9': { identity: EXEMPT }, '2001:db8::1': { identity: 'x' } }
   expect(settingsOf(hosts, '::ffff:10.0.0.9').identity).toBe(EXEMPT)
   expect(settingsOf(hosts, '2001:DB8:0::1').identity).toBe('x')
   expect(settingsOf(hosts, 'toString')).toEqual({})
 })
 
-it('inserts a name as it is, whatever characters it has', () => {
+it('the placeholder is replaced with any characters of a name unchanged', () => {
   expect(nameObjection('vm $& 1', { names: ['$& 1'] }, 'vm {instance}')).toBeUndefined()
   expect(nameObjection('a and a', { names: ['a'] }, '{instance} and {instance}')).toBeUndefined()
   expect(nameObjection('vm b', { names: ['a'], missing: 'why' }, 'vm {instance}')).toBe(

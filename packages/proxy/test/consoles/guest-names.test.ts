@@ -37,7 +37,7 @@ describe('with identity enforced before Nova, a guest', () => {
     expect((await consoleOf(server, guest)).outcome).toBe('shown')
   })
 
-  it('is refused when it is the one whose libvirt name the tenant chose as a display name', async () => {
+  it('is refused when its libvirt name equals only the display name that the tenant chose', async () => {
     const server = { name: 'instance-0000002b', instanceName: LIBVIRT_NAME }
     const { outcome, detail } = await consoleOf(server, 'instance-0000002b')
     expect(outcome).toBe(4009)

@@ -40,7 +40,7 @@ it('a type without a handshake, whose guestCheck is spice-alone, relays SPICE un
   expect(seen()).toEqual(SPICE)
 })
 
-it('a type without a handshake logs another guest under identity warn, and relays it in silence under off', async () => {
+it('a type without a handshake logs another guest with identity = warn, and relays it without a log record with off', async () => {
   const warned = await secured('no-identifying-protocol', 'warn')
   warned.say(RFB)
   expect([warned.seen(), warned.warn.mock.calls.length]).toEqual([RFB, 1])
@@ -49,7 +49,7 @@ it('a type without a handshake logs another guest under identity warn, and relay
   expect([off.seen(), off.warn.mock.calls.length]).toEqual([RFB, 0])
 })
 
-it('a type whose guest shows its name is identified by its console, unless identity is off', async () => {
+it('a type whose guest sends its name is identified by its console, unless identity is off', async () => {
   const identify = vi.fn(async (leg) => leg)
   const console = { ...HANDSHAKELESS, identify } as Console
   await secured('desktop-name', 'enforce', console)
@@ -58,7 +58,7 @@ it('a type whose guest shows its name is identified by its console, unless ident
   expect(identify).toHaveBeenCalledTimes(2)
 })
 
-it('only a type whose guest shows its name needs the names of the instance, unless identity is off', () => {
+it('only a type whose guest sends its name needs the names of the instance, unless identity is off', () => {
   expect(needsInstanceNames({ guestCheck: 'desktop-name' }, 'enforce')).toBe(true)
   expect(needsInstanceNames({ guestCheck: 'desktop-name' }, 'off')).toBe(false)
   expect(needsInstanceNames({ guestCheck: 'uuid' }, 'enforce')).toBe(false)

@@ -33,7 +33,7 @@ describe('a guarded leg', () => {
   const anyCuts = fc.array(fc.nat(1000), { maxLength: 8 })
 
   it.each(Object.entries(GREETINGS))(
-    'ends before a byte of a server that speaks %s, however it is cut',
+    'ends before relaying a byte of a server that speaks %s, in any pieces',
     (_, greeting) =>
       fc.assert(
         fc.asyncProperty(anyCuts, fc.uint8Array({ maxLength: 40 }), async (cuts, after) => {
@@ -47,19 +47,21 @@ describe('a guarded leg', () => {
       ),
   )
 
-  it.each(Object.entries(CLIENTS))('ends before a client that speaks %s is understood, however it is cut', (_, words) =>
-    fc.assert(
-      fc.asyncProperty(anyCuts, async (cuts) => {
-        const { write, heard, closed } = guarded()
-        for (const piece of cut(Buffer.concat([words, Buffer.from('keys')]), cuts)) write(piece)
-        expect(await closed).toMatchObject({ reason: 'protocol_error' })
-        expect(heard().length).toBeLessThan(4)
-      }),
-      { numRuns: 100 },
-    ),
+  it.each(Object.entries(CLIENTS))(
+    'ends before the server receives the signature of a client that speaks %s, in any pieces',
+    (_, words) =>
+      fc.assert(
+        fc.asyncProperty(anyCuts, async (cuts) => {
+          const { write, heard, closed } = guarded()
+          for (const piece of cut(Buffer.concat([words, Buffer.from('keys')]), cuts)) write(piece)
+          expect(await closed).toMatchObject({ reason: 'protocol_error' })
+          expect(heard().length).toBeLessThan(4)
+        }),
+        { numRuns: 100 },
+      ),
   )
 
-  it('passes every other output whole and in order, in any pieces and with any pauses', () => {
+  it('relays all other output in order, in any pieces and with any pauses', () => {
     const output = fc
       .uint8Array({ maxLength: 40 })
       .map((bytes) => Buffer.from(bytes))
@@ -79,7 +81,7 @@ describe('a guarded leg', () => {
     )
   })
 
-  it('shows a serial console that prints R and waits after a tenth of a second', () => {
+  it('relays the R of a serial console that prints R and waits after 100 ms', () => {
     const { say, seen } = guarded()
     say(Buffer.from('R'))
     vi.advanceTimersByTime(99)
@@ -90,7 +92,7 @@ describe('a guarded leg', () => {
     expect(seen().toString()).toBe('Root login: ')
   })
 
-  it('ends when a greeting of one byte a minute is complete, and the completing byte does not pass', async () => {
+  it('ends when a greeting of one byte per minute is complete, without relaying the last byte', async () => {
     const { say, seen, closed } = guarded()
     for (const byte of GREETINGS.RFB) {
       say(Buffer.of(byte))
@@ -100,27 +102,27 @@ describe('a guarded leg', () => {
     expect(seen().toString()).toBe('RFB')
   })
 
-  it('leaves the client free to type GET once the console has printed something else', () => {
+  it('allows the client to type GET once the console has printed something else', () => {
     const { say, write, heard } = guarded()
     say(Buffer.from('> '))
     expect(write(HANDSHAKE)).toBe(true)
     expect(heard()).toEqual(HANDSHAKE)
   })
 
-  it('leaves the client free to type words that only begin as GET does', () => {
+  it('allows the client to type words that only begin as GET does', () => {
     const { write, heard } = guarded()
     for (const byte of Buffer.from('GETTY')) write(Buffer.of(byte))
     expect(heard().toString()).toBe('GETTY')
   })
 
-  it('leaves the client free to type RFB once the console has printed something else', () => {
+  it('allows the client to type RFB once the console has printed something else', () => {
     const { say, write, heard } = guarded()
     say(Buffer.from('login: '))
     expect(write(Buffer.from('RFB 003.008\n'))).toBe(true)
     expect(heard().toString()).toBe('RFB 003.008\n')
   })
 
-  it('passes what it held when the leg ends', async () => {
+  it('relays held bytes when the leg ends', async () => {
     const { say, end, closed, seen } = guarded()
     say(Buffer.from('R'))
     end(undefined)
@@ -129,7 +131,7 @@ describe('a guarded leg', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('passes only SPICE under a rule for SPICE', async () => {
+  it('relays only SPICE under a rule for SPICE', async () => {
     const spice = guarded(SPICE_ONLY)
     spice.write(GREETINGS.SPICE)
     for (const byte of GREETINGS.SPICE) spice.say(Buffer.of(byte))
@@ -176,7 +178,7 @@ async function opened(path: string, hypervisor: RunOptions['hypervisor'], send?:
 
 describe('with identity enforced, a listener of several types', () => {
   it.each(['/serial/', '/spice-html5/', '/webmks/'])(
-    'refuses a VNC console at %s before one of its bytes',
+    'refuses a VNC console at %s before relaying a byte',
     async (path) => {
       const { code, received, detail } = await opened(path, saying(GREETINGS.RFB))
       expect({ code, received }).toEqual({ code: 4009, received: 0 })
@@ -184,7 +186,7 @@ describe('with identity enforced, a listener of several types', () => {
     },
   )
 
-  it.each(['/serial/', '/webmks/'])('refuses a SPICE console at %s before one of its bytes', async (path) => {
+  it.each(['/serial/', '/webmks/'])('refuses a SPICE console at %s before relaying a byte', async (path) => {
     const { code, received } = await opened(path, saying(GREETINGS.SPICE))
     expect({ code, received }).toEqual({ code: 4009, received: 0 })
   })
@@ -202,13 +204,13 @@ describe('with identity enforced, a listener of several types', () => {
     expect(heard).toHaveLength(0)
   })
 
-  it.each(['/serial/', '/webmks/'])('refuses VNC in WebSocket frames at %s before one of its bytes', async (path) => {
+  it.each(['/serial/', '/webmks/'])('refuses VNC in WebSocket frames at %s before relaying a byte', async (path) => {
     const { code, received, detail } = await opened(path, saying(GREETINGS.HTTP))
     expect({ code, received }).toEqual({ code: 4009, received: 0 })
     expect(detail).toContain('the server speaks HTTP')
   })
 
-  it.each(['/serial/', '/webmks/'])('refuses a client that asks for a WebSocket at %s', async (path) => {
+  it.each(['/serial/', '/webmks/'])('refuses a client that sends a WebSocket handshake through %s', async (path) => {
     let heard: Buffer = NONE
     const hear = async (peer: Peer) => {
       heard = await peer.readToEnd()
@@ -218,9 +220,9 @@ describe('with identity enforced, a listener of several types', () => {
   })
 
   it.each([
-    ['with its answer', (peer: Peer, answer: Buffer) => peer.send(Buffer.concat([answer, GREETINGS.HTTP]))],
+    ['with its response', (peer: Peer, answer: Buffer) => peer.send(Buffer.concat([answer, GREETINGS.HTTP]))],
     [
-      'once the client has spoken',
+      'after the client has sent bytes',
       async (peer: Peer, answer: Buffer) => {
         await peer.send(answer)
         await peer.expect(Buffer.from('MKS'))
@@ -244,7 +246,7 @@ describe('with identity enforced, a listener of several types', () => {
 })
 
 describe('with identity set to warn', () => {
-  it('relays a VNC console at /serial/, and logs what the server speaks', async () => {
+  it("relays a VNC console at /serial/, and logs the server's protocol", async () => {
     const toml = '[hypervisor]\nidentity = "warn"'
     await using run = await running({ consoles: ['serial'], toml, hypervisor: saying(GREETINGS.RFB) })
     using client = await dial(run.address)

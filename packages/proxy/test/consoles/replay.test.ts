@@ -34,11 +34,11 @@ function open(replays: Replays, place: string) {
   return { earlier: String(joined.earlier), say, end, taken: () => taken }
 }
 
-describe('the output that is kept of serial ports', () => {
+describe('the replay of serial ports', () => {
   beforeEach(() => void vi.useFakeTimers())
   afterEach(() => void vi.useRealTimers())
 
-  it('passes on what it keeps', () => {
+  it('relays the output that it keeps', () => {
     const replays = new Replays({ maxBytes: 100, keepMs: 1000 })
     const first = open(replays, 'a')
     first.say('hello')
@@ -46,13 +46,13 @@ describe('the output that is kept of serial ports', () => {
     expect(open(replays, 'a').earlier).toBe('hello')
   })
 
-  it('is that of one port alone', () => {
+  it('contains the output of one port only', () => {
     const replays = new Replays({ maxBytes: 100, keepMs: 1000 })
     open(replays, 'a').say('of a')
     expect(open(replays, 'b').earlier).toBe('')
   })
 
-  it('is kept once, however many sessions hear it', async () => {
+  it('keeps output once for any number of sessions', async () => {
     const replays = new Replays({ maxBytes: 100, keepMs: 1000 })
     const [first, second] = [open(replays, 'a'), open(replays, 'a')]
     for (const session of [first, second]) session.say('once ')
@@ -61,7 +61,7 @@ describe('the output that is kept of serial ports', () => {
     expect(open(replays, 'a').earlier).toBe('once more')
   })
 
-  it('is forgotten some time after the last session, and no sooner', async () => {
+  it('drops the output only after its time since the last session', async () => {
     const replays = new Replays({ maxBytes: 100, keepMs: 1000 })
     const [first, second] = [open(replays, 'a'), open(replays, 'a')]
     first.say('x')
@@ -76,14 +76,14 @@ describe('the output that is kept of serial ports', () => {
     expect(open(replays, 'a').earlier).toBe('')
   })
 
-  it('takes no more than so many bytes, in pieces of any size', () => {
+  it('keeps at most the configured bytes, in pieces of any size', () => {
     const replays = new Replays({ maxBytes: 64, keepMs: 1000 })
     const first = open(replays, 'a')
     for (let line = 0; line < 10_000; line++) for (const byte of `line ${line}\r\n`) first.say(byte)
     expect(open(replays, 'a').earlier).toBe([9995, 9996, 9997, 9998, 9999].map((line) => `line ${line}\r\n`).join(''))
   })
 
-  it('forgets ports that nobody has open before it keeps none of a new one', async () => {
+  it('drops a port without a session to keep a new one', async () => {
     const replays = new Replays({ maxBytes: 64, keepMs: 1000, maxPorts: 2 })
     const [idle, busy] = [open(replays, 'idle'), open(replays, 'busy')]
     for (const session of [idle, busy]) session.say('x')

@@ -84,7 +84,7 @@ const workersOf = (program: RunningProgram, msg: string) =>
   new Set(program.records.filter((record) => record.msg === msg).map(({ worker }) => worker))
 
 describe('sessions.workers', { timeout: 120_000 }, () => {
-  it('spreads consoles over processes; the admin listener speaks for all of them', async () => {
+  it('distributes consoles over processes, and the admin listener reports all of them', async () => {
     await using it = await fleet()
     const clients = await Promise.all(Array.from({ length: 6 }, () => open(it.address)))
     await expect.poll(it.list).toHaveLength(6)
@@ -104,7 +104,7 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     for (const client of clients) client[Symbol.dispose]()
   })
 
-  it('keeps limits for all processes together, and gives slots back', async () => {
+  it('enforces limits over all processes, and releases slots', async () => {
     await using it = await fleet({ sessions: 'max_per_token = 3' })
     const clients = await Promise.all(Array.from({ length: 3 }, () => open(it.address)))
     for (let i = 0; i < 4; i += 1) expect((await upgrade(it.address)).status).toBe(429)
@@ -116,7 +116,7 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     for (const client of clients) client[Symbol.dispose]()
   })
 
-  it('bearer URLs: with single_use, no process takes a token that another one took', async () => {
+  it('bearer URLs: with single_use, refuses a token that another process has used', async () => {
     await using it = await fleet({ sessions: 'single_use = true' })
     using client = await open(it.address)
     client.ws.close()
@@ -125,7 +125,7 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     using _other = await open(it.address, { path: `/?token=${OTHER_TOKEN}` })
   })
 
-  it('replaces a worker that dies; the others keep their sessions, totals do not fall, slots are free', async () => {
+  it('replaces a worker that dies, while other sessions continue, totals do not fall, and slots are released', async () => {
     await using it = await fleet({ sessions: 'max_total = 4' })
     const clients = await Promise.all(Array.from({ length: 4 }, () => open(it.address)))
     expect(await it.value('oriel_proxy_admissions_total{result="admitted"}')).toBe(4)
@@ -146,7 +146,7 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     for (const client of [...clients, ...more]) client[Symbol.dispose]()
   })
 
-  it('drains every process on SIGTERM, also when each gets the signal, and ends with 0', async () => {
+  it('drains every process on SIGTERM, also when each receives it, and exits with 0', async () => {
     await using it = await fleet()
     const clients = await Promise.all(Array.from({ length: 4 }, () => open(it.address)))
     for (const pid of pidsOf(it.program)) process.kill(pid, 'SIGTERM')
@@ -157,7 +157,7 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     expect(it.program.records.filter(({ level }) => level === 'fatal')).toEqual([])
   })
 
-  it('closes its ports while it drains, including the admin listener’s', async () => {
+  it('closes all ports while it drains, with the admin listener’s', async () => {
     await using it = await fleet()
     using client = await open(it.address)
     client.ws.pause()
@@ -173,7 +173,7 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     expect(await it.program.exited).toEqual({ code: 0, signal: null })
   })
 
-  it('ends with 1 when an address is taken, and leaves no process behind', async () => {
+  it('exits with 1 when an address is in use, and leaves no process behind', async () => {
     await using it = await fleet()
     await using folder = await temporaryFolder()
     const toml = programToml(it.nova, ['novnc'], 'workers = 2', '').replace('127.0.0.1:0', it.address)
@@ -184,7 +184,7 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     for (const pid of pidsOf(second)) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
   })
 
-  it('says that it is not ready when the authority fails for every process', async () => {
+  it('reports not ready when the authority fails for every process', async () => {
     await using it = await fleet()
     it.nova.behave(500)
     const readiness = async () => {
@@ -196,7 +196,7 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     await expect.poll(readiness).toMatchObject([503, { checks: { workers: 'ok', authority: 'failing' } }])
   })
 
-  it('serves native SPICE in the first process alone, so that every channel finds its ticket', async () => {
+  it('serves native SPICE only in the first process, so that every channel finds its ticket', async () => {
     await using it = await fleet({
       workers: 3,
       toml: '[[listen]]\naddress = "127.0.0.1:0"\nconsoles = ["spice-direct"]\n[spice]\nlisten = "127.0.0.1:0"',

@@ -38,8 +38,8 @@ function channel() {
   return { worker, slots, deliver }
 }
 
-describe('a slot that the primary gives', () => {
-  it('is given back when its answer comes too late', async () => {
+describe('a slot of the primary', () => {
+  it("is released when the primary's reply is late", async () => {
     const { worker, slots, deliver } = channel()
     const entered = expect(remoteSlots(worker).enter(ENTRANT)).rejects.toThrow('no answer to enter')
     await vi.advanceTimersByTimeAsync(2_000)
@@ -51,7 +51,7 @@ describe('a slot that the primary gives', () => {
     using _place = await remoteSlots(worker).enter(ENTRANT)
   })
 
-  it('is held when its answer comes in time, and given back once', async () => {
+  it('is held when the primary replies in time, and released once', async () => {
     const { worker, slots, deliver } = channel()
     const entering = remoteSlots(worker).enter(ENTRANT)
     await vi.advanceTimersByTimeAsync(1_999)

@@ -39,7 +39,7 @@ function effort(work: () => void): number {
 }
 
 describe('gathered bytes', () => {
-  it('are the bytes of all pieces in order, and are forgotten once taken', () => {
+  it('are the bytes of all pieces in order, and are released by take', () => {
     const gathered = new Gathered()
     for (let i = 0; i < 300; i += 1) gathered.append(Buffer.of(i & 0xff))
     expect(gathered.length).toBe(300)
@@ -74,7 +74,7 @@ describe('the main channel in one-byte pieces', () => {
     return spent
   }
 
-  it('costs work in proportion to its bytes', () => {
+  it('costs time in proportion to its bytes', () => {
     const [small, large] = [filtered(512), filtered(4 * 1024)]
     expect(large / small).toBeLessThan(10)
     expect(large).toBeLessThan(8 * 4 * 1024)

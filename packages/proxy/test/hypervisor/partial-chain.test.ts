@@ -88,7 +88,7 @@ describe('an intermediate CA without its root', () => {
     ['hypervisor.vnc.ca', vencryptLeg, /unable to get|self-signed/],
     ['hypervisor.spice.ca', spiceLeg, /no connection/],
     ['authority.cafile', authorityCall, /not from a CA in authority\.cafile/],
-  ])('is trusted in %s, and another one is not', async (_, connected, refusal) => {
+  ])('is trusted in %s, and another CA is not', async (_, connected, refusal) => {
     await expect(connected(pem.own)).resolves.toBeUndefined()
     await expect(connected(pem.other)).rejects.toThrow(refusal)
   })

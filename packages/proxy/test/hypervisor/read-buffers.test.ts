@@ -14,7 +14,7 @@ describe('the read buffers of a socket', () => {
     expect(sizes).toEqual([2, 8, 32, 128, 512, 512, 128, 32])
   })
 
-  it('never hand out a buffer that is lent, and count what is lent by its capacity', () => {
+  it('are never handed out while lent, and count by their capacity', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(100), fc.boolean()), { maxLength: 200 }), (steps) => {
         const buffers = new ReadBuffers()
@@ -32,7 +32,7 @@ describe('the read buffers of a socket', () => {
     )
   })
 
-  it('use memory again that came back', () => {
+  it('are reused after they were returned', () => {
     const buffers = new ReadBuffers()
     const first = buffers.next()
     buffers.giveBack(buffers.lend(first, MIN_READ_BYTES / 2))

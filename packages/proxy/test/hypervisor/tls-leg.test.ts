@@ -62,7 +62,7 @@ async function takeAll(leg: HypervisorSocket): Promise<Buffer> {
 }
 
 describe('a leg over TLS', () => {
-  it('keeps every byte and their order, up to the last before the end', async () => {
+  it('keeps all bytes in order, up to the last before the end', async () => {
     const sent = randomBytes(5_000_003)
     await using server = await vencryptServer({ folder: pki.path, guest: (socket) => socket.end(sent) })
     using opened = await secured(server)
@@ -71,7 +71,7 @@ describe('a leg over TLS', () => {
     expect(opened.leg.lentBytes).toBe(0)
   })
 
-  it('keeps them too when whoever takes them pauses at every piece', async () => {
+  it('keeps all bytes when the receiver pauses after every piece', async () => {
     const sent = randomBytes(700_001)
     await using server = await vencryptServer({ folder: pki.path, guest: (socket) => socket.end(sent) })
     using opened = await secured(server)
@@ -92,7 +92,7 @@ describe('a leg over TLS', () => {
     expect(Buffer.concat(pieces).equals(sent)).toBe(true)
   })
 
-  it('gives what it gathered to whoever takes next', async () => {
+  it('passes gathered bytes to the next receiver', async () => {
     await using server = await vencryptServer({
       folder: pki.path,
       guest: (socket) => {
@@ -114,7 +114,7 @@ describe('a leg over TLS', () => {
     expect(seen).toEqual(Array.from({ length: 256 }, (_, i) => i))
   })
 
-  it('passes what is written, and tells when more may be', async () => {
+  it('sends written bytes, and reports when the socket has drained', async () => {
     const heard = Promise.withResolvers<number>()
     await using server = await vencryptServer({ folder: pki.path, guest: (socket) => count(socket, heard.resolve) })
     using opened = await secured(server)
@@ -126,7 +126,7 @@ describe('a leg over TLS', () => {
     expect(await heard.promise).toBe(1 + 1024 * 1024 + 3)
   })
 
-  it('verification off: Node’s variable changes nothing', async () => {
+  it('verification off: ignores NODE_TLS_REJECT_UNAUTHORIZED', async () => {
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
     await using other = await temporaryPki()
     await using server = await vencryptServer({ folder: other.path })
@@ -144,12 +144,12 @@ describe('a leg over TLS', () => {
     await expect(secured(server)).rejects.toThrow('the hypervisor closed the connection in the TLS handshake')
   })
 
-  it('says when what should be TLS is not', async () => {
+  it('reports a server that does not speak TLS', async () => {
     await using server = await scripted(Buffer.alloc(0), Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'))
     await expect(secured(server)).rejects.toThrow('the hypervisor does not speak TLS')
   })
 
-  it('gives up when its time is over', async () => {
+  it('fails when its deadline passes', async () => {
     await using server = await scripted(Buffer.alloc(0))
     const dialled = await connectHypervisor(server, never)
     using _dialled = dialled
@@ -167,12 +167,12 @@ describe('a leg over TLS', () => {
     await expect(shaking).rejects.toThrow('the time is over')
   })
 
-  it('refuses bytes that are slipped in before TLS begins', async () => {
+  it('refuses bytes that are injected before TLS starts', async () => {
     await using server = await scripted(Buffer.from([0, 0, 0, 0]))
     await expect(secured(server)).rejects.toThrow('the hypervisor sent bytes before TLS started')
   })
 
-  it('CVE-2023-3354 disconnect in handshake: cut anywhere within TLS', async () => {
+  it('CVE-2023-3354 disconnect in handshake: fails when the connection closes anywhere in TLS', async () => {
     await using server = await vencryptServer({ folder: pki.path })
     const whole = await handshakeBytes(server)
     for (let limit = 0; limit < whole - SPREAD_BYTES; limit += 1 + Math.floor(whole / 150)) {
@@ -194,7 +194,7 @@ it.each([
   ['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'the hypervisor supports only TLS versions below 1.2'],
   ['ERR_SSL_SOMETHING_NEW', 'TLS failed: in other words'],
   [undefined, 'TLS failed: in other words'],
-])('%s reads as %j', (code, text) => {
+])('the TLS error %s is reported as %j', (code, text) => {
   expect(tlsFailure(Object.assign(new Error('in other words'), { code }))).toBe(text)
 })
 

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { running, TOKEN, upgrade } from '../fixture.ts'
 
-it('a page that is refused a console for its origin is logged once, with the line that allows it', async () => {
+it('the log names the origin of a refused page once, with the line that allows it', async () => {
   await using proxy = await running({ toml: '[origin]\nallowed = ["other.example"]' })
   const refused = async (...origins: string[]) => {
     for (const origin of origins) await upgrade(proxy.address, `/?token=${TOKEN}`, [`Origin: ${origin}`])

@@ -5,7 +5,7 @@ import { novaConf, proxyConfig } from '../../src/index.ts'
 const conf = (listen: string) =>
   novaConf(loadConfig(proxyConfig, { toml: `authority.endpoint = "http://nova:8774/v2.1"\n${listen}` }))
 
-it('prints the lines for a listener of each type, with a name to fill in', () => {
+it('--print-nova-conf prints the lines for a listener of each type, with a host name to fill in', () => {
   const listeners = [
     ['6080', 'novnc'],
     ['6082', 'spice-html5'],
@@ -27,7 +27,7 @@ base_url = ws://consoles.example:6083/
 `)
 })
 
-it('prints prefixes for several types behind one address, by its base_url', () => {
+it('--print-nova-conf prints a prefix for each of several types at one base_url', () => {
   const listen =
     '[[listen]]\naddress = "10.0.0.1:6080"\nbase_url = "https://c.example/"\nconsoles = ["novnc", "spice-html5", "serial"]'
   expect(

@@ -25,7 +25,7 @@ async function withPages(toml = '') {
   return { get, reported, [Symbol.asyncDispose]: () => close.disposeAsync() }
 }
 
-describe('the pages', () => {
+describe('the console pages', () => {
   it.each([
     ['/', '<title>home</title>', 'text/html; charset=utf-8', 'no-cache'],
     ['/index.html', '<title>home</title>', 'text/html; charset=utf-8', 'no-cache'],
@@ -35,7 +35,7 @@ describe('the pages', () => {
     ['/assets/vnc-1a2b3c4d.js', 'export {}', 'text/javascript; charset=utf-8', 'public, max-age=31536000, immutable'],
     ['/assets/plain.css', 'a{}', 'text/css; charset=utf-8', 'no-cache'],
     ['/oriel.json', '{"api_url":null,"consoles":["novnc"]}', 'application/json', 'no-cache'],
-  ])('%s', async (path, body, type, cache) => {
+  ])('serve %s with its type and cache headers', async (path, body, type, cache) => {
     await using site = await withPages()
     const answer = await site.get(path)
     expect(answer).toMatchObject({ status: 200, body })
@@ -44,7 +44,7 @@ describe('the pages', () => {
     expect(await site.get(path, 'HEAD')).toMatchObject({ status: 200, body: '' })
   })
 
-  it('come under a strict policy, and tell no other site where they were', async () => {
+  it('have a strict content security policy and send no referrer', async () => {
     await using site = await withPages(
       '[origin]\nallowed = ["https://portal.example", "other.example"]\n[home]\napi_url = "https://api.example:8774/x"',
     )
@@ -60,7 +60,7 @@ describe('the pages', () => {
     expect(JSON.parse((await site.get('/oriel.json')).body)).toMatchObject({ api_url: 'https://api.example:8774/x' })
   })
 
-  it('are not sent again to whoever has them', async () => {
+  it('are answered with 304 when the browser has them', async () => {
     await using site = await withPages()
     const etag = /ETag: (\S+)/.exec((await site.get('/vnc.html')).head)![1]
     expect(await site.get('/vnc.html', 'GET', [`If-None-Match: ${etag}`])).toMatchObject({ status: 304, body: '' })
@@ -95,7 +95,7 @@ describe('the pages', () => {
     '/readyz',
     '/metrics',
     'http://evil.example/vnc.html',
-  ])('CVE-2021-3654 open redirect, CVE-2024-23340 static files: %s is 404', async (path) => {
+  ])('CVE-2021-3654 open redirect, CVE-2024-23340 static files: answer %s with 404', async (path) => {
     await using site = await withPages()
     const { status, head, body } = await site.get(path)
     expect({ status, fault: JSON.parse(body) }).toEqual({
@@ -105,14 +105,14 @@ describe('the pages', () => {
     expect(head.toLowerCase()).not.toContain('location')
   })
 
-  it.each(['POST', 'PUT', 'DELETE', 'OPTIONS'])('terminate by GET: %s is 405', async (method) => {
+  it.each(['POST', 'PUT', 'DELETE', 'OPTIONS'])('terminate by GET: answer %s with 405', async (method) => {
     await using site = await withPages()
     const answer = await site.get('/vnc.html', method)
     expect(answer.status).toBe(405)
     expect(answer.head).toContain('\r\nAllow: GET, HEAD')
   })
 
-  it('are none when there is no folder', async () => {
+  it('are not served without a folder', async () => {
     await using proxy = await running()
     expect(await raw(proxy.address, ['GET /vnc.html HTTP/1.1', 'Host: h', 'Connection: close'])).toMatchObject({
       status: 404,
@@ -125,7 +125,7 @@ describe('a console page in a frame', () => {
   const HORIZON = 'Referer: https://horizon.example:8443/project/instances/1/?tab=console'
 
   it.each(['cross-site', 'same-site'])(
-    'of a %s page that is not allowed says which origin is missing',
+    'of a %s page that is not allowed shows a notice with the missing origin',
     async (from) => {
       await using site = await withPages()
       const { status, head, body } = await site.get(
@@ -159,17 +159,17 @@ describe('a console page in a frame', () => {
 
   it.each([
     ['an allowed page', framed('cross-site', 'Referer: https://portal.example/')],
-    ['the proxy itself', framed('same-origin', 'Referer: http://h/')],
-    ['a page that is not named, since it may be the allowed one', framed('cross-site')],
-    ['any page, after a link in it was followed', framed('cross-site', HORIZON, 'Sec-Fetch-User: ?1')],
-    ['no page, but in a tab', ['Sec-Fetch-Dest: document', 'Sec-Fetch-Site: cross-site', HORIZON]],
+    ['a page of the proxy itself', framed('same-origin', 'Referer: http://h/')],
+    ['an unnamed page, which may be the allowed one', framed('cross-site')],
+    ['any page after the user followed a link in it', framed('cross-site', HORIZON, 'Sec-Fetch-User: ?1')],
+    ['a tab, without an embedding page', ['Sec-Fetch-Dest: document', 'Sec-Fetch-Site: cross-site', HORIZON]],
     ['a page of another host without Fetch Metadata', [HORIZON]],
-  ])('of %s is left to frame-ancestors', async (_, headers) => {
+  ])('of %s is served, since frame-ancestors decides', async (_, headers) => {
     await using site = await withPages('[origin]\nallowed = ["portal.example"]')
     expect(await site.get('/vnc.html', 'GET', headers)).toMatchObject({ status: 200, body: '<title>vnc</title>' })
   })
 
-  it('of an unnamed page says so if no origin is allowed', async () => {
+  it('of an unnamed page shows a notice if no origin is allowed', async () => {
     await using site = await withPages()
     const { status, body } = await site.get('/vnc.html', 'GET', framed('cross-site', 'Referer: https://<b>/"'))
     expect(status).toBe(403)
@@ -177,7 +177,7 @@ describe('a console page in a frame', () => {
     expect(site.reported()).toEqual([])
   })
 
-  it('may be embedded unnoticed over plain http, which is logged as a hint', async () => {
+  it('over plain http is served, and logged as a hint', async () => {
     await using site = await withPages()
     await site.get('/vnc.html', 'GET', [HORIZON])
     await site.get('/vnc.html', 'GET', ['Referer: http://h:8080/'])

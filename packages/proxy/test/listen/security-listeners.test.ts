@@ -61,7 +61,7 @@ async function statusOf(address: string, headers: readonly string[], target = `/
 
 describe('CVE-2015-0259 cross-site hijack', () => {
   it.each<[string, string[], number]>([
-    ['missing, as from no browser', [], 101],
+    ['none, as from a client that is not a browser', [], 101],
     ['the same host', ['Origin: https://h.example'], 101],
     ['the same host on another port', ['Origin: https://h.example:8443'], 101],
     ['the same host in capitals and with a dot', ['Origin: https://H.Example.'], 101],
@@ -69,31 +69,31 @@ describe('CVE-2015-0259 cross-site hijack', () => {
     ['an allowed origin', ['Origin: https://portal.example'], 101],
     ['an allowed origin by the wrong scheme', ['Origin: http://portal.example'], 403],
     ['an allowed name', ['Origin: https://partner.example'], 101],
-    ['foreign', ['Origin: https://evil.example'], 403],
+    ['a foreign origin', ['Origin: https://evil.example'], 403],
     ['null', ['Origin: null'], 403],
-    ['empty', ['Origin: '], 403],
+    ['an empty one', ['Origin: '], 403],
     ['a sub-domain of the host', ['Origin: https://x.h.example'], 403],
     ['a look-alike before', ['Origin: https://evilh.example'], 403],
     ['a look-alike behind', ['Origin: https://h.example.evil.example'], 403],
     ['with a user', ['Origin: https://h.example@evil.example'], 403],
     ['with a path', ['Origin: https://h.example/x'], 403],
     ['of another kind', ['Origin: file://h.example'], 403],
-    ['two in one', ['Origin: https://h.example, https://evil.example'], 403],
+    ['two origins in one header', ['Origin: https://h.example, https://evil.example'], 403],
     ['two headers, the foreign one first', ['Origin: https://evil.example', 'Origin: https://h.example'], 403],
     ['two headers, the foreign one last', ['Origin: https://h.example', 'Origin: https://evil.example'], 403],
-    ['the host as a proxy says it', ['X-Forwarded-Host: w.example', 'Origin: https://w.example'], 101],
+    ['the host in X-Forwarded-Host', ['X-Forwarded-Host: w.example', 'Origin: https://w.example'], 101],
     [
-      'the same host in clear, behind a proxy that says https',
+      'the same host over http, with X-Forwarded-Proto: https',
       ['X-Forwarded-Proto: https', 'Origin: http://h.example'],
       403,
     ],
-    ['clear, as a proxy says it', ['X-Forwarded-Proto: http', 'Origin: https://h.example'], 403],
-  ])('%s', async (_, headers, status) => {
+    ['https, with X-Forwarded-Proto: http', ['X-Forwarded-Proto: http', 'Origin: https://h.example'], 403],
+  ])('judges the Origin of an Upgrade: %s', async (_, headers, status) => {
     await using proxy = await withBaseUrl('https://h.example/vnc_lite.html')
     expect(await statusOf(proxy.address, headers)).toBe(status)
   })
 
-  it('believes X-Forwarded-* of nobody who is not trusted', async () => {
+  it('ignores X-Forwarded-* of an untrusted peer', async () => {
     await using proxy = await withBaseUrl('https://h.example/', '[origin]\ntrusted_proxies = ["192.0.2.1"]')
     const forged = ['X-Forwarded-Proto: https', 'X-Forwarded-Host: evil.example', 'X-Forwarded-For: 203.0.113.9']
     expect(await statusOf(proxy.address, [...forged, 'Origin: http://h.example'])).toBe(403)
@@ -102,7 +102,7 @@ describe('CVE-2015-0259 cross-site hijack', () => {
     expect(proxy.log.records('session opened')).toMatchObject([{ client: '127.0.0.1' }])
   })
 
-  it('takes the client from X-Forwarded-For of a trusted proxy: the last that is not trusted itself', async () => {
+  it('uses the last untrusted address in X-Forwarded-For of a trusted proxy as the client', async () => {
     await using proxy = await withBaseUrl('https://h.example/')
     expect(await statusOf(proxy.address, ['X-Forwarded-For: 203.0.113.9, 192.0.2.7, 127.0.0.1'])).toBe(101)
     expect(proxy.log.records('session opened')).toMatchObject([{ client: '192.0.2.7' }])
@@ -110,54 +110,54 @@ describe('CVE-2015-0259 cross-site hijack', () => {
 })
 
 // Nova's REST API names no base URL, so only the listener and its balancers know by which scheme people come.
-describe('a page that was loaded in clear, with the authority nova', () => {
+describe('the scheme of a page, with the authority nova', () => {
   const trusted = '[origin]\ntrusted_proxies = ["127.0.0.1"]\n'
   const [clear, secure] = ['Origin: http://h.example', 'Origin: https://h.example']
   const https = 'X-Forwarded-Proto: https'
   const base = (url: string) => ({ baseUrl: url })
   it.each<[string, { toml?: string; baseUrl?: string }, string[], number]>([
-    ['and a balancer that says https', { toml: trusted }, [https, clear], 403],
-    ['and a balancer that says https first', { toml: trusted }, ['X-Forwarded-Proto: https, http', clear], 403],
-    ['and a balancer that says wss', { toml: trusted }, ['X-Forwarded-Proto: wss', clear], 403],
-    ['and a balancer that says http', { toml: trusted }, ['X-Forwarded-Proto: http', clear], 101],
-    ['and a balancer that says nothing', { toml: trusted }, [clear], 101],
-    ['and somebody who says https and is not trusted', {}, [https, clear], 101],
-    ['in truth by https, and a balancer that says https', { toml: trusted }, [https, secure], 101],
+    ['an http page, and a load balancer that sends https', { toml: trusted }, [https, clear], 403],
     [
-      'in truth by https, and a balancer that says only its own http',
+      'an http page, and a load balancer that sends https first',
       { toml: trusted },
-      ['X-Forwarded-Proto: http', secure],
-      101,
+      ['X-Forwarded-Proto: https, http', clear],
+      403,
     ],
-    ['in truth by https, and a balancer that says nothing', { toml: trusted }, [secure], 101],
-    ['and a base_url of https', base('https://h.example'), [clear], 403],
-    ['and a base_url of http', base('http://h.example'), [clear], 101],
+    ['an http page, and a load balancer that sends wss', { toml: trusted }, ['X-Forwarded-Proto: wss', clear], 403],
+    ['an http page, and a load balancer that sends http', { toml: trusted }, ['X-Forwarded-Proto: http', clear], 101],
+    ['an http page, and a load balancer that sends no header', { toml: trusted }, [clear], 101],
+    ['an http page, and an untrusted peer that sends https', {}, [https, clear], 101],
+    ['an https page, and a load balancer that sends https', { toml: trusted }, [https, secure], 101],
+    ['an https page, and a load balancer that sends http', { toml: trusted }, ['X-Forwarded-Proto: http', secure], 101],
+    ['an https page, and a load balancer that sends no header', { toml: trusted }, [secure], 101],
+    ['an http page, and a base_url of https', base('https://h.example'), [clear], 403],
+    ['an http page, and a base_url of http', base('http://h.example'), [clear], 101],
     [
-      'and a base_url of http, which knows better than the balancer',
+      'an http page, and a base_url of http that overrides the load balancer',
       { toml: trusted, ...base('http://h.example') },
       [https, clear],
       101,
     ],
     [
-      'of the host in base_url, which the balancer replaces',
+      'a page of the host in base_url, which the load balancer replaces',
       base('https://public.example/'),
       ['Origin: https://public.example'],
       101,
     ],
     [
-      'of an allowed name',
+      'an http page of an allowed name',
       { toml: `${trusted}allowed = ["partner.example"]` },
       [https, 'Origin: http://partner.example'],
       403,
     ],
     [
-      'of an origin that is allowed with http://',
+      'an http page of an origin that is allowed with http://',
       { toml: `${trusted}allowed = ["http://partner.example"]` },
       [https, 'Origin: http://partner.example'],
       101,
     ],
-    ['by no page at all', { toml: trusted }, [https], 101],
-  ])('%s', async (_, { toml = '', baseUrl }, headers, status) => {
+    ['no page', { toml: trusted }, [https], 101],
+  ])('is judged for %s', async (_, { toml = '', baseUrl }, headers, status) => {
     await using proxy = await running({
       toml,
       ...(baseUrl === undefined ? {} : { listener: `base_url = "${baseUrl}"` }),
@@ -175,10 +175,10 @@ describe('CVE-2024-32652 bad Host', () => {
     ['with a blank', ['Host: a b']],
     ['a URL', ['Host: http://h.example']],
     ['an open bracket', ['Host: [::1']],
-    ['a port that is none', ['Host: h:x']],
+    ['a malformed port', ['Host: h:x']],
     ['twice', ['Host: h', 'Host: i']],
     ['none', []],
-  ])('%s is 400 for an Upgrade and for a page', async (_, host) => {
+  ])('answers an Upgrade and a page request with 400 for a Host: %s', async (_, host) => {
     await using proxy = await running({ toml: ADMIN })
     const upgraded = await raw(proxy.address, [`GET /?token=${TOKEN} HTTP/1.1`, ...host, ...UPGRADE])
     expect(upgraded.status).toBe(400)
@@ -189,7 +189,7 @@ describe('CVE-2024-32652 bad Host', () => {
     expect([400, 403]).toContain(admin.status)
   })
 
-  it('of HTTP/1.0 is none, and a health check is answered', async () => {
+  it('answers a health check over HTTP/1.0 without a Host', async () => {
     await using proxy = await running()
     expect((await raw(proxy.address, ['GET /oriel.json HTTP/1.0'])).status).toBe(200)
   })
@@ -217,7 +217,7 @@ describe('CVE-2026-29087, CVE-2026-39406 static files and CVE-2021-3654 open red
     '/__proto__',
     '/constructor',
     'http://evil.example/sessions',
-  ])('%s leads to nobody’s sessions, and nowhere else', async (path) => {
+  ])('%s neither lists sessions nor redirects', async (path) => {
     await using proxy = await running({ toml: `${ADMIN}\ntoken_sha256 = "${sha256Hex(token)}"` })
     using _client = await open(proxy.address)
     for (const more of [[], [`Authorization: Bearer ${token}`]]) {
@@ -233,7 +233,7 @@ describe('CVE-2026-29087, CVE-2026-39406 static files and CVE-2021-3654 open red
 })
 
 describe('CVE-2024-37890, CVE-2026-48779, CVE-2026-45736 ws', () => {
-  it('is of a version that has them mended', async () => {
+  it('is a version with the fixes', async () => {
     const { version } = createRequire(import.meta.url)('ws/package.json') as { version: string }
     const [major = 0, minor = 0] = version.split('.').map(Number)
     expect(major * 1000 + minor).toBeGreaterThanOrEqual(8023)
@@ -250,18 +250,18 @@ describe('CVE-2024-37890, CVE-2026-48779, CVE-2026-45736 ws', () => {
 
   it.each<[string, Buffer]>([
     [
-      'a close reason beyond what a control frame takes',
+      'a close reason above the size of a control frame',
       frame(0x88, Buffer.concat([Buffer.of(3, 232), Buffer.alloc(200, 'x')])),
     ],
-    ['a close reason that is no UTF-8', frame(0x88, Buffer.of(3, 232, 0xff, 0xfe))],
-    ['a close code that is none', frame(0x88, Buffer.of(0, 1))],
+    ['a close reason that is not UTF-8', frame(0x88, Buffer.of(3, 232, 0xff, 0xfe))],
+    ['an invalid close code', frame(0x88, Buffer.of(0, 1))],
     ['half a close code', frame(0x88, Buffer.of(3))],
     ['a frame without a mask', Buffer.of(0x82, 1, 0)],
-    ['a frame of an unknown kind', frame(0x83, Buffer.of(0))],
+    ['a frame with an unknown opcode', frame(0x83, Buffer.of(0))],
     ['a compressed frame', frame(0xc2, Buffer.of(0))],
-    ['a continuation of nothing', frame(0x80, Buffer.of(0))],
+    ['a continuation without a first frame', frame(0x80, Buffer.of(0))],
     ['a fragment of a ping', frame(0x09, Buffer.of(0))],
-  ])('%s ends that session alone', async (_, bytes) => {
+  ])('ends only the session that sends %s', async (_, bytes) => {
     await using proxy = await running()
     using other = await open(proxy.address, { path: `/?token=${OTHER_TOKEN}` })
     const socket = connect(parseListen(proxy.address))
@@ -274,7 +274,7 @@ describe('CVE-2024-37890, CVE-2026-48779, CVE-2026-45736 ws', () => {
     socket.destroy()
   })
 
-  it('ten million one-byte fragments are not waited for: the session ends within its first part', async () => {
+  it('ends the session within the first part of ten million one-byte fragments', async () => {
     await using proxy = await running()
     using client = await open(proxy.address)
     // The connection below the client, which would refuse to send such a thing.
@@ -300,7 +300,7 @@ describe('bearer URLs', () => {
     await client.closed()
   }
 
-  it('with single_use, a second use is refused, a failed first one is not a use', async () => {
+  it('with single_use, refuse a second use, and do not count a failed one', async () => {
     await using proxy = await running({ toml: '[sessions]\nsingle_use = true' })
     const { host, port } = proxy.hypervisor
     proxy.nova.tokens.set(TOKEN, { instance_uuid: INSTANCE, host, port: 1 })
@@ -314,14 +314,14 @@ describe('bearer URLs', () => {
     await used(proxy.address, `/?token=${OTHER_TOKEN}`)
   })
 
-  it('with single_use, one of two that come together is refused', async () => {
+  it('with single_use, refuse one of two simultaneous uses', async () => {
     await using proxy = await running({ toml: '[sessions]\nsingle_use = true' })
     const both = await Promise.allSettled([open(proxy.address), open(proxy.address)])
     expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
     for (const one of both) if (one.status === 'fulfilled') one.value[Symbol.dispose]()
   })
 
-  it('with single_use, a token that opened a serial console opens no SPICE console, nor the reverse', async () => {
+  it('with single_use, open no SPICE console after a serial one, nor the reverse', async () => {
     await using proxy = await running({
       consoles: ['serial', 'spice-html5'],
       hypervisor: (peer) => peer.closed({ timeoutMs: 60_000 }),
@@ -337,13 +337,13 @@ describe('bearer URLs', () => {
     expect((await upgrade(proxy.address, path('serial', OTHER_TOKEN))).status).toBe(403)
   })
 
-  it('without it, a token opens again what a lost connection closed', async () => {
+  it('without single_use, open a console again after a lost connection', async () => {
     await using proxy = await running()
     await used(proxy.address)
     await used(proxy.address)
   })
 
-  it('no answer sets a cookie, and every page keeps its address from other sites', async () => {
+  it('set no cookie, and every page sends no referrer', async () => {
     await using folder = await pagesOf(['index', 'vnc', 'serial', 'spice_auto', 'webmks'])
     await using proxy = await running({
       consoles: ['novnc', 'serial', 'spice-html5', 'webmks'],
@@ -365,7 +365,7 @@ describe('bearer URLs', () => {
 })
 
 describe('bearer URLs, of native SPICE', () => {
-  it.each(['/nova', '/nova-console.vv'])('%s sets no cookie, and keeps its address from other sites', async (path) => {
+  it.each(['/nova', '/nova-console.vv'])('%s sets no cookie and sends no referrer', async (path) => {
     await using spice = await runningSpice()
     const answer = await get(spice.proxy.listeners[0]!.address, `${path}?token=${TOKEN}`)
     expect(answer.status).toBe(200)
@@ -395,7 +395,7 @@ async function pagesOf(names: readonly string[]) {
 }
 
 describe('CVE-2026-42510 shell', () => {
-  it('no source of the proxy starts a program: nothing of a request could reach its arguments', async () => {
+  it('no source file of the proxy starts a program', async () => {
     const folder = fileURLToPath(new URL('../../src/', import.meta.url))
     const files = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.ts'))
     expect(files.length).toBeGreaterThan(40)
@@ -414,7 +414,7 @@ describe('CVE-2026-42510 shell', () => {
     { host: '127.0.0.1', port: '5900; id' as unknown as number },
     { host: '127.0.0.1', port: 65_536 },
     { host: '/var/run/x.sock', port: 1 },
-  ])('an authority that says $host:$port is not believed', async ({ host, port }) => {
+  ])('refuses the address $host:$port from an authority', async ({ host, port }) => {
     await using proxy = await running()
     proxy.nova.tokens.set(TOKEN, { instance_uuid: INSTANCE, host, port })
     expect([502, 503, 504]).toContain((await upgrade(proxy.address)).status)

@@ -19,7 +19,7 @@ function serverInit(name: string | Uint8Array, claimed?: number): Buffer {
 }
 
 describe('ServerInit', () => {
-  it('CVE-2023-30575 length mis-count: any name, cut anywhere, is read to its end and no further', () => {
+  it('CVE-2023-30575 length mis-count: reads a name in any pieces to its end and no further', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ maxLength: MAX_NAME_BYTES, size: 'max' }),
@@ -36,7 +36,7 @@ describe('ServerInit', () => {
     )
   })
 
-  it('CVE-2023-43826 hostile server: a name that claims more than any has is refused at its length', () => {
+  it('CVE-2023-43826 hostile server: refuses a name by its announced length', () => {
     for (const claimed of [MAX_NAME_BYTES + 1, 0x7fffffff, 0xffffffff]) {
       expect(() => new ServerInitReader().push(serverInit(NONE, claimed))).toThrow(NameTooLong)
     }
@@ -54,11 +54,11 @@ describe('the guest’s name', () => {
     ['qemu (web-1)', undefined],
     ['x QEMU (web-1)', undefined],
     ['QEMU (web-1) ', undefined],
-  ])('of a desktop called %j is %j', (desktop, guest) => {
+  ])('of the desktop %j is %j', (desktop, guest) => {
     expect(guestName(desktop)).toBe(guest)
   })
 
-  it('must be one of the instance’s, whole', () => {
+  it('must be equal to one of the instance’s names', () => {
     expect(nameObjection('QEMU (web-1)', names)).toBeUndefined()
     for (const other of ['web-10', 'web', 'WEB-1', 'web-1\u0000', '']) {
       expect(nameObjection(`QEMU (${other})`, names), other).toContain(`the guest is ${JSON.stringify(other)}`)
@@ -80,25 +80,28 @@ describe('an enforced identity', () => {
   const GOOD = serverInit('QEMU (web-1)')
   const BAD = serverInit('QEMU (web-2)')
 
-  it.each([1, 7, 1000])('passes ServerInit and all that follows once the name is right, in pieces of %i', (size) => {
-    const { say, seen } = guarded()
-    const all = Buffer.concat([GOOD, Buffer.from('pixels')])
-    for (let at = 0; at < all.length; at += size) {
-      say(all.subarray(at, at + size))
-      if (at + size < GOOD.length) expect(seen()).toHaveLength(0)
-    }
-    say(Buffer.from(' and more'))
-    expect(seen()).toEqual(Buffer.concat([all, Buffer.from(' and more')]))
-  })
+  it.each([1, 7, 1000])(
+    'relays ServerInit and all later bytes once the name matches, in pieces of %i bytes',
+    (size) => {
+      const { say, seen } = guarded()
+      const all = Buffer.concat([GOOD, Buffer.from('pixels')])
+      for (let at = 0; at < all.length; at += size) {
+        say(all.subarray(at, at + size))
+        if (at + size < GOOD.length) expect(seen()).toHaveLength(0)
+      }
+      say(Buffer.from(' and more'))
+      expect(seen()).toEqual(Buffer.concat([all, Buffer.from(' and more')]))
+    },
+  )
 
-  it('passes what came before anybody took it', () => {
+  it('relays bytes that arrived before the first take', () => {
     const { seen, say } = guarded(GOOD.subarray(0, 10))
     say(GOOD.subarray(10))
     expect(seen()).toEqual(GOOD)
     expect(guarded(Buffer.concat([GOOD, GOOD])).seen()).toHaveLength(2 * GOOD.length)
   })
 
-  it('ends as wrong_instance before one byte of another guest', async () => {
+  it('ends as wrong_instance before relaying a byte of another guest', async () => {
     for (const bad of [BAD, serverInit('Xvnc'), serverInit('', 5000)]) {
       const { say, seen, closed, heard, write } = guarded()
       write(Buffer.from('\u0001keys'))
@@ -109,7 +112,7 @@ describe('an enforced identity', () => {
     }
   })
 
-  it('lets ClientInit alone pass until then, and keeps what follows in order', () => {
+  it('relays only ClientInit until the name is verified, and keeps later input in order', () => {
     const { say, write, heard, drains } = guarded()
     expect(write(NONE)).toBe(true)
     expect(write(Buffer.of(1))).toBe(true)
@@ -122,13 +125,13 @@ describe('an enforced identity', () => {
     expect(heard().toString()).toBe('\u0001one two three')
   })
 
-  it('gives back to the leg what is the leg’s, and nothing else', () => {
+  it('returns only buffers of the leg to the leg', () => {
     const { say, lent } = guarded()
     for (const piece of [GOOD.subarray(0, 30), GOOD.subarray(30), Buffer.from('more')]) say(piece)
     expect(lent()).toBe(0)
   })
 
-  it('does not wait for ServerInit for ever', async () => {
+  it('ends as console_lost when ServerInit is late', async () => {
     const { write, say, closed, seen } = guarded()
     write(Buffer.of(1))
     say(GOOD.subarray(0, 30))
@@ -137,7 +140,7 @@ describe('an enforced identity', () => {
     expect(seen()).toHaveLength(0)
   })
 
-  it('CVE-2023-3354 disconnect in handshake: cut at every byte, it ends as the leg does', async () => {
+  it('CVE-2023-3354 disconnect in handshake: ends as the leg does after any byte', async () => {
     for (let length = 0; length < GOOD.length; length += 1) {
       const { say, end, closed, seen } = guarded()
       say(GOOD.subarray(0, length))
@@ -150,7 +153,7 @@ describe('an enforced identity', () => {
 })
 
 describe('a watched identity', () => {
-  it('lets everything pass at once and tells the name', () => {
+  it('relays every byte at once and reports the name', () => {
     const told: (string | NameTooLong)[] = []
     const leg = scriptedLeg()
     const all = Buffer.concat([serverInit('QEMU (web-1)'), Buffer.from('pixels')])
@@ -160,7 +163,7 @@ describe('a watched identity', () => {
     expect(told).toEqual(['QEMU (web-1)'])
   })
 
-  it('tells of a name that is too long, once', () => {
+  it('reports a name that is too long once', () => {
     const told: (string | NameTooLong)[] = []
     const leg = scriptedLeg()
     const viewer = viewerOf(watchDesktopName(leg.leg, NONE, (name) => told.push(name)))
@@ -170,17 +173,17 @@ describe('a watched identity', () => {
   })
 })
 
-describe('learning an instance’s names', () => {
+describe('looking up an instance’s names', () => {
   const admission = { instance: 'uuid', host: 'h', port: 1 }
   const signal = new AbortController().signal
 
-  it('takes them from the admission where the authority is not asked', async () => {
+  it('uses the names in the admission without asking the authority', async () => {
     expect(await learnNames({}, admission, signal)).toEqual({ known: { names: ['uuid'] } })
     const named = { ...admission, instanceName: 'web-1' }
     expect(await learnNames({}, named, signal)).toEqual({ known: { names: ['web-1', 'uuid'] } })
   })
 
-  it('keeps a refusal for whoever needs the names', async () => {
+  it('returns a refusal for the console that needs the names', async () => {
     const refused = new Refused('console_moved', 'gone')
     expect(await learnNames({ names: () => Promise.reject(refused) }, admission, signal)).toEqual({ refused })
   })

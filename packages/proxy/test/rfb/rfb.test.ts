@@ -46,20 +46,20 @@ const servers = [
 
 describe('the RFB handshake with the hypervisor', () => {
   for (const { name, said, heard } of servers) {
-    it(`speaks ${name}, byte by byte`, async () => {
+    it(`completes the handshake of RFB ${name}, byte by byte`, async () => {
       const { error, written, rest } = await play(hypervisor, bytewise(said))
       expect(error).toBeUndefined()
       expect(written.toString('latin1')).toBe(heard)
       expect(rest).toHaveLength(0)
     })
 
-    it(`keeps what follows ${name} in the same piece`, async () => {
+    it(`keeps the bytes after the handshake of RFB ${name} in the same piece`, async () => {
       const { error, rest } = await play(hypervisor, [Buffer.concat([said, ascii('more')])])
       expect(error).toBeUndefined()
       expect(rest.toString()).toBe('more')
     })
 
-    it(`CVE-2023-3354 disconnect in handshake: ${name} cut at every byte`, async () => {
+    it(`CVE-2023-3354 disconnect in handshake: fails when the peer disconnects after any byte of RFB ${name}`, async () => {
       for (let length = 0; length < said.length; length += 1) {
         const { error } = await play(hypervisor, [said.subarray(0, length)])
         expect(error?.message, `after ${length} bytes`).toBe('the peer ended')
@@ -68,7 +68,7 @@ describe('the RFB handshake with the hypervisor', () => {
   }
 
   const refusals = [
-    { name: 'is no RFB server', said: ascii('SSH-2.0-OpenS'), error: 'NotRfb' },
+    { name: 'does not speak RFB', said: ascii('SSH-2.0-OpenS'), error: 'NotRfb' },
     { name: 'speaks a version before 3.3', said: ascii('RFB 002.000\n'), error: 'NotRfb' },
     { name: 'refuses at 3.8', said: Buffer.concat([ascii(V38), Buffer.of(0), reason('no')]), error: 'SecurityFailed' },
     {
@@ -76,35 +76,35 @@ describe('the RFB handshake with the hypervisor', () => {
       said: Buffer.concat([ascii(V33), Buffer.alloc(4), reason('no')]),
       error: 'SecurityFailed',
     },
-    { name: 'offers a password alone', said: Buffer.concat([ascii(V38), Buffer.of(1, 2)]), error: 'SecurityFailed' },
+    { name: 'offers only a password', said: Buffer.concat([ascii(V38), Buffer.of(1, 2)]), error: 'SecurityFailed' },
     {
-      name: 'decides for a password',
+      name: 'chooses a password',
       said: Buffer.concat([ascii(V33), Buffer.of(0, 0, 0, 2)]),
       error: 'SecurityFailed',
     },
     {
-      name: 'fails after the choice',
+      name: 'fails after the choice of a type',
       said: Buffer.concat([ascii(V38), Buffer.of(1, 1, 0, 0, 0, 1), reason('busy')]),
       error: 'SecurityFailed',
     },
     {
-      name: 'claims a reason of 4 GiB',
+      name: 'announces a reason of 4 GiB',
       said: Buffer.concat([ascii(V38), Buffer.of(0, 255, 255, 255, 255), Buffer.alloc(600, 65)]),
       error: 'SecurityFailed',
     },
   ]
   for (const { name, said, error: wanted } of refusals) {
-    it(`CVE-2023-43826 hostile server: ends when it ${name}`, async () => {
+    it(`CVE-2023-43826 hostile server: rejects a server that ${name}`, async () => {
       expect((await play(hypervisor, bytewise(said))).error?.name).toBe(wanted)
     })
   }
 
-  it('puts the reason, bounded and escaped, into the error', async () => {
+  it('puts the reason into the error, truncated and escaped', async () => {
     const said = Buffer.concat([ascii(V38), Buffer.of(0), reason('a\nb\u0001')])
     expect((await play(hypervisor, [said])).error?.message).toBe(String.raw`the hypervisor refused: "a\nb\u0001"`)
   })
 
-  it('CVE-2023-30575 length mis-count: any list of types, cut anywhere, is read to its end and no further', async () => {
+  it('CVE-2023-30575 length mis-count: reads a list of types in any pieces to its end and no further', async () => {
     const types = fc.uint8Array({ minLength: 1, maxLength: 255, size: 'max' }).filter((list) => list.includes(1))
     await fc.assert(
       fc.asyncProperty(types, fc.array(fc.nat(300)), fc.uint8Array({ maxLength: 50 }), async (list, cuts, after) => {
@@ -117,7 +117,7 @@ describe('the RFB handshake with the hypervisor', () => {
     )
   })
 
-  it('CVE-2023-43826 hostile server: no bytes at all crash it or make it hang', async () => {
+  it('CVE-2023-43826 hostile server: settles for arbitrary bytes', async () => {
     const junk = fc.uint8Array({ maxLength: 600 })
     await fc.assert(
       fc.asyncProperty(fc.constantFrom('', V33, V37, V38), junk, async (greeting, bytes) => {
@@ -137,19 +137,19 @@ const clients = [
 
 describe('the RFB handshake with the client', () => {
   for (const { name, said, heard } of clients) {
-    it(`takes ${name}, byte by byte`, async () => {
+    it(`completes the handshake of RFB ${name}, byte by byte`, async () => {
       const { error, written } = await play(performClientHandshake, bytewise(said))
       expect(error).toBeUndefined()
       expect([...written]).toEqual(heard)
     })
 
-    it(`leaves what follows ${name} to the relay`, async () => {
+    it(`keeps the bytes after the handshake of RFB ${name} for the relay`, async () => {
       const { error, rest } = await play(performClientHandshake, [Buffer.concat([said, Buffer.of(1, 0)])])
       expect(error).toBeUndefined()
       expect([...rest]).toEqual([1, 0])
     })
 
-    it(`CVE-2023-3354 disconnect in handshake: ${name} cut at every byte`, async () => {
+    it(`CVE-2023-3354 disconnect in handshake: fails when the peer disconnects after any byte of RFB ${name}`, async () => {
       for (let length = 0; length < said.length; length += 1) {
         const { error } = await play(performClientHandshake, [said.subarray(0, length)])
         expect(error?.message, `after ${length} bytes`).toBe('the peer ended')
@@ -157,19 +157,19 @@ describe('the RFB handshake with the client', () => {
     })
   }
 
-  it('ends for a security type that was not offered', async () => {
+  it('rejects a security type that was not offered', async () => {
     const { error, written } = await play(performClientHandshake, [ascii(V38), Buffer.of(2)])
     expect(error?.name).toBe('ClientProtocolError')
     expect([...written]).toEqual([...ascii(V38), 1, 1])
   })
 
-  it('ends for what is no ProtocolVersion', async () => {
+  it('rejects a malformed ProtocolVersion', async () => {
     expect((await play(performClientHandshake, [ascii('GET / HTTP/1')])).error?.name).toBe('ClientProtocolError')
   })
 })
 
 describe('the byte reader', () => {
-  it('gives every byte once and in order, however it arrives and is asked for', async () => {
+  it('returns every byte once and in order, for any pieces and reads', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.uint8Array({ maxLength: 400 }),
@@ -193,7 +193,7 @@ describe('the byte reader', () => {
     )
   })
 
-  it('fails once more waits than may', async () => {
+  it('fails when more bytes are unread than the maximum', async () => {
     const reader = new ByteReader({ maxBytes: 8, signal: never })
     reader.push(Buffer.alloc(8))
     reader.push(Buffer.alloc(1))
@@ -201,11 +201,11 @@ describe('the byte reader', () => {
     await expect(reader.read(1)).rejects.toThrow('9 unread bytes, the maximum is 8')
   })
 
-  it('refuses to wait for more than could ever wait', async () => {
+  it('rejects a read above the maximum', async () => {
     await expect(new ByteReader({ maxBytes: 8, signal: never }).read(9)).rejects.toThrow(RangeError)
   })
 
-  it('ends a wait when its signal aborts, also one that aborted before', async () => {
+  it('rejects a read when its signal aborts or has aborted', async () => {
     const ending = new AbortController()
     const read = new ByteReader({ maxBytes: 8, signal: ending.signal }).read(1)
     ending.abort(new Error('too late'))
@@ -225,7 +225,7 @@ it.each([
   ['RFB 3.8\n', undefined],
   ['rfb 003.008\n', undefined],
   ['RFB 003.008\r', undefined],
-])('%j is spoken to in %s', (message, version) => {
+])('the version for a peer that sends %j is %s', (message, version) => {
   expect(commonVersion(ascii(message))).toBe(version)
 })
 
