@@ -90,9 +90,9 @@ describe('oriel with one config file', () => {
     const viewer = await asViewer(socket)
     await appendFile(join(oriel.folder, 'oriel.toml'), '\n[proxy.sessions]\nmax_total = 7\n')
     process.kill(oriel.pid, 'SIGHUP')
-    const { changed } = await oriel.waitForLog(({ msg }) => msg === 'the configuration was read again')
+    const { changed } = await oriel.waitForLog(({ msg }) => msg === 'configuration reloaded')
     expect(changed).toEqual(['proxy.sessions.max_total'])
-    const { keys } = await oriel.waitForLog(({ msg }) => /wait for a restart/.test(String(msg)))
+    const { keys } = await oriel.waitForLog(({ msg }) => /restart to apply/.test(String(msg)))
     expect(keys).toEqual(changed)
     expect(await viewer.echo(Buffer.from('still here'))).toEqual(Buffer.from('still here'))
     socket.terminate()
@@ -112,7 +112,7 @@ it('oriel refuses one listen address for api and proxy, and names both keys', as
   }
   await using oriel = await startApp('oriel', config)
   expect(await oriel.exited).toEqual({ code: 2, signal: null })
-  expect(oriel.stderr).toBe('proxy.admin.listen: 127.0.0.1:6079 is taken by api.listen, give each a port of its own\n')
+  expect(oriel.stderr).toBe('proxy.admin.listen: 127.0.0.1:6079 is taken by api.listen, give each its own port\n')
 })
 
 it('oriel keeps the port that the system chose when it reloads at SIGHUP', async () => {
@@ -131,7 +131,7 @@ it('oriel keeps the port that the system chose when it reloads at SIGHUP', async
   const listen = [{ ...config.proxy.listen[0], tls: pairOf(other) }]
   await writeFile(join(oriel.folder, 'oriel.toml'), stringify({ ...config, proxy: { listen } }))
   process.kill(oriel.pid, 'SIGHUP')
-  await oriel.waitForLog(({ msg }) => msg === 'the configuration was read again')
+  await oriel.waitForLog(({ msg }) => msg === 'configuration reloaded')
   expect(oriel.records.filter(({ level }) => level === 'warn')).toEqual([])
   expect(oriel.records.map(({ msg }) => msg)).toContain('certificate replaced')
 })

@@ -28,7 +28,7 @@ describe('a file of servers of the running API', () => {
     await writeFile(file, `${entry('web-two')}nam = "x"\n`)
     process.kill(program.pid, 'SIGHUP')
     const { faults } = await program.waitForLog(
-      ({ msg }) => msg === 'servers were not read again, those of before stay',
+      ({ msg }) => msg === 'cannot reload the servers, keeping the previous ones',
     )
     expect(faults).toEqual([expect.stringContaining('servers[0].nam')])
     expect(await names()).toEqual(['web-one'])
@@ -49,14 +49,12 @@ describe('servers in api.toml', () => {
     await write(config('web-one', { tokens: { ttl_seconds: 5 } }))
     process.kill(program.pid, 'SIGHUP')
     await expect.poll(names).toEqual(['web-one'])
-    const { keys } = await program.waitForLog(({ msg }) => String(msg).includes('wait for a restart'))
+    const { keys } = await program.waitForLog(({ msg }) => String(msg).includes('restart to apply'))
     expect(keys).toEqual(['tokens.ttl_seconds'])
 
     await write(config('web-two', { tokens: { ttl_second: 5 } }))
     process.kill(program.pid, 'SIGHUP')
-    const { faults } = await program.waitForLog(({ msg }) =>
-      String(msg).startsWith('the configuration was not reloaded'),
-    )
+    const { faults } = await program.waitForLog(({ msg }) => String(msg).startsWith('cannot reload the configuration'))
     expect(faults).toEqual([expect.stringContaining('tokens.ttl_second')])
     expect(await names()).toEqual(['web-one'])
   })

@@ -38,7 +38,7 @@ function* authFaults({ auth, listen }: ApiConfig): Iterable<ConfigFault> {
   if (auth.method === 'keystone') yield* cafileFaults('auth.keystone.cafile', auth.keystone?.cafile)
   if (auth.method === 'jwt') yield* cafileFaults('auth.jwt.cafile', auth.jwt?.cafile)
   if (auth.method === 'none' && !isLoopback(parseListen(listen).host)) {
-    const message = `binds to ${listen}, but auth.method = "none" takes everybody for an administrator; listen on 127.0.0.1 or choose another method`
+    const message = `binds to ${listen}, but auth.method = "none" treats every caller as an administrator; listen on 127.0.0.1 or choose another method`
     yield { path: 'listen', message }
   }
 }
@@ -56,7 +56,7 @@ function cafileFaults(path: string, file: string | undefined): readonly ConfigFa
 
 function* urlFaults({ public_url: publicUrl, consoles }: ApiConfig): Iterable<ConfigFault> {
   if (publicUrl !== undefined && !isUrl(publicUrl, ['http:', 'https:'])) {
-    yield { path: 'public_url', message: `${JSON.stringify(publicUrl)} is no http or https URL` }
+    yield { path: 'public_url', message: `${JSON.stringify(publicUrl)} is not an http or https URL` }
   }
   for (const [type, { base_url: baseUrl }] of Object.entries(consoles)) {
     const schemes = schemesOf(type)

@@ -11,7 +11,10 @@ import { sourceConfig } from './sources/config.ts'
 export const ApiConfig = table({
   listen: listenAddress('127.0.0.1:8774'),
   public_url: Type.Optional(
-    Type.String({ minLength: 1, description: "In version links. Absent: the request's Host header." }),
+    Type.String({
+      minLength: 1,
+      description: "The base URL of version links. Absent: taken from the request's Host header.",
+    }),
   ),
   auth: authConfig,
   policy: policyConfig,
@@ -33,25 +36,25 @@ export const ApiConfig = table({
         default: 10,
         minimum: 1,
         maximum: MAX_TIMER_SECONDS,
-        description: 'To send the headers.',
+        description: 'Deadline for a client to send the headers.',
       }),
       request_timeout_seconds: Type.Integer({
         default: 30,
         minimum: 1,
         maximum: MAX_TIMER_SECONDS,
-        description: 'To send the whole request.',
+        description: 'Deadline for a client to send the whole request.',
       }),
       source_timeout_seconds: Type.Integer({
         default: 30,
         minimum: 1,
         maximum: MAX_TIMER_SECONDS,
-        description: 'For a source to answer.',
+        description: 'Deadline for a source to respond.',
       }),
       drain_seconds: Type.Integer({
         default: 30,
         minimum: 0,
         maximum: MAX_TIMER_SECONDS,
-        description: 'For requests under way at the end.',
+        description: 'Deadline for pending requests at the shutdown.',
       }),
     },
     { default: {} },

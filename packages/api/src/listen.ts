@@ -143,7 +143,7 @@ async function close(server: Server, { drainMs, log }: ListenOptions): Promise<v
   server.close(() => resolve())
   server.closeIdleConnections()
   const deadline = setTimeout(() => {
-    log.warn({ drainMs }, 'requests under way were cut off')
+    log.warn({ drainMs }, 'closed the connections of requests that were still pending')
     server.closeAllConnections()
   }, drainMs)
   await closed

@@ -143,7 +143,7 @@ describe('configuration', () => {
       'a file of CAs for JWT without a certificate',
       `auth.method = "jwt"\n[auth.jwt]\nissuer = "https://id.example"\naudience = "oriel"\ncafile = "/dev/null"`,
       'auth.jwt.cafile',
-      'there is no certificate in it',
+      'it contains no certificate',
     ],
     [
       'one id twice',

@@ -26,7 +26,7 @@ export const closeReasons = {
   revoked: { code: 4007, text: 'The permission to use this console was withdrawn.', remedy: 'new-console' },
   ended: { code: 4008, text: 'An operator ended this session.', remedy: 'new-console' },
   wrong_instance: { code: 4009, text: 'Another machine answered in place of yours.', remedy: 'new-console' },
-  taken_over: { code: 4010, text: 'Somebody opened this console in your place.', remedy: 'none' },
+  taken_over: { code: 4010, text: 'Another client took this console over.', remedy: 'none' },
 } as const satisfies Record<string, CloseReason>
 
 /** The name of a close reason, as in the log and the audit trail. */

@@ -64,11 +64,11 @@ const session = Type.Object({
 })
 
 const source = Type.Object({
-  kind: Type.String({ description: 'Where its servers come from, such as qemu, as configured.' }),
+  kind: Type.String({ description: 'The configured kind of source, such as qemu.' }),
   servers: Type.Integer({ minimum: 0 }),
-  answers: Type.Boolean({ description: 'Whether it can be asked now. If not, what is known is its last answer.' }),
+  answers: Type.Boolean({ description: 'Whether it responds. If not, its servers are in their last known state.' }),
   unanswered: Type.Array(Type.Object({ server_id: Type.String(), since: time }), {
-    description: 'Servers that are shown as they last were, because whoever runs them has not answered since then.',
+    description: 'Servers in their last known state, because their hypervisor does not respond.',
   }),
 })
 
@@ -80,7 +80,7 @@ export const extensionRoutes = {
     method: 'POST',
     path: '/sessions',
     policy: 'oriel:sessions:admit',
-    summary: 'Admit a session: what a token means, if its console is still where it was',
+    summary: 'Admit a session: returns the console of a token, unless the console has moved',
     body: closed({
       token: Type.String({ minLength: 1, maxLength: 256 }),
       proxy_id: id,
@@ -92,13 +92,13 @@ export const extensionRoutes = {
     method: 'PUT',
     path: '/proxies/{proxy_id}',
     policy: 'oriel:sessions:admit',
-    summary: "A proxy's heartbeat: its open sessions, those that ended, and back the ones to end",
+    summary: "A proxy's heartbeat: reports its open and ended sessions, and returns those to close",
     body: closed({
       open: Type.Array(closed(counts), { maxItems: 100_000 }),
       ended: Type.Array(closed({ ...counts, ended_at: time, reason: endReason }), { maxItems: 100_000 }),
     }),
     response: Type.Object({
-      beat_seconds: Type.Integer({ minimum: 1, description: 'When to send the next.' }),
+      beat_seconds: Type.Integer({ minimum: 1, description: 'The interval between heartbeats.' }),
       end: Type.Array(Type.Object({ id, reason })),
     }),
   },
@@ -106,7 +106,7 @@ export const extensionRoutes = {
     method: 'GET',
     path: '/sessions',
     policy: 'oriel:sessions:list',
-    summary: 'List sessions, newest first; of the own project, or of all for those who see all',
+    summary: "List sessions of the caller's project, newest first; of all projects for callers who see all",
     query: closed({
       project_id: Type.Optional(Type.String()),
       server_id: Type.Optional(Type.String()),
@@ -135,7 +135,7 @@ export const extensionRoutes = {
     method: 'GET',
     path: '/sources',
     policy: 'oriel:sessions:list',
-    summary: 'List where servers come from, and who does not answer; for those who see all projects',
+    summary: 'List the sources of servers, and whether they respond; for callers who see all projects',
     response: Type.Object({ sources: Type.Array(source) }),
   },
 } as const satisfies Record<string, ExtensionRoute>

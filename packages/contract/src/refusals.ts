@@ -35,7 +35,7 @@ export interface RefusalDetail {
 export const refusals = {
   bad_request: {
     status: 400,
-    text: 'This address opens a WebSocket. The request is not one that the proxy understands.',
+    text: 'This address opens a WebSocket. The request is malformed.',
   },
   missing_token: { status: 401, text: 'This address needs a token. Ask for a new console.' },
   unknown_token: {
@@ -48,10 +48,10 @@ export const refusals = {
     text: 'Without sign-in only this machine is served: use localhost, or add the host to origin.allowed.',
   },
   wrong_console_type: { status: 403, text: 'This console address belongs to another kind of console.' },
-  not_found: { status: 404, text: 'There is nothing here.' },
+  not_found: { status: 404, text: 'This page does not exist.' },
   console_moved: {
     status: 409,
-    text: 'The machine is no longer where this console address leads. Ask for a new console.',
+    text: 'The console has moved since this address was created. Ask for a new console.',
   },
   too_many: { status: 429, text: 'Too many consoles are open. Close one and try again.' },
   too_many_attempts: { status: 429, text: 'Too many attempts from your address. Try again in a moment.' },

@@ -95,7 +95,7 @@ describe('certificates in proxy.toml', () => {
       ['a weak key', 'weak.pem', 'weak.key', 'cert', 'has a key of 1024 bits that is too weak for OpenSSL'],
       ['an expired certificate', 'expired.pem', 'expired.key', 'cert', 'expired on 20'],
       ['a damaged certificate', 'damaged.pem', 'good.key', 'cert', 'certificate 1 of 1 in it is damaged'],
-      ['a file without a certificate', 'nothing.pem', 'good.key', 'cert', 'there is no certificate in it'],
+      ['a file without a certificate', 'nothing.pem', 'good.key', 'cert', 'it contains no certificate'],
       ['a certificate in place of the key', 'good.pem', 'good.pem', 'key', 'holds no private key'],
     ])('names the key at fault for %s, with a remedy', (_, cert, key, name, message) => {
       expect(of(cert, key)).toEqual([expect.stringContaining(`${path}.${name}: `)])

@@ -128,7 +128,7 @@ describe('proxy.toml', () => {
       least('[spice]\npublic_host = "h"\nlisten = "127.0.0.1:6080"\n[hypervisor.spice]', '["spice-direct"]'),
     ],
   ])('refuses a %s that a listener has already, naming both keys', (path, toml) => {
-    const message = '127.0.0.1:6080 is taken by listen[0].address, give each a port of its own'
+    const message = '127.0.0.1:6080 is taken by listen[0].address, give each its own port'
     expect(faults(toml)).toEqual([{ path, message }])
   })
 })

@@ -122,7 +122,7 @@ describe('certificates', { timeout: 120_000 }, () => {
     await using it = await program()
     const [first, second] = it.pkis
     await it.install(second, ['key'])
-    const mismatch = await it.running.waitForLog(({ msg }) => /was not reloaded/.test(String(msg)))
+    const mismatch = await it.running.waitForLog(({ msg }) => /^cannot reload/.test(String(msg)))
     expect(mismatch).toMatchObject({
       level: 'error',
       faults: [expect.stringContaining('listen[0].tls.key: belongs to another certificate')],
@@ -131,7 +131,7 @@ describe('certificates', { timeout: 120_000 }, () => {
     await it.install(second, ['cert'])
     await expect.poll(() => shown(it.address)).toBe(await fingerprint(second))
     await writeFile(it.at('cert.pem'), 'no certificate')
-    await it.running.waitForLog(({ msg }) => /was not reloaded/.test(String(msg)))
+    await it.running.waitForLog(({ msg }) => /^cannot reload/.test(String(msg)))
     await unlink(it.at('cert.pem'))
     process.kill(it.running.pid, 'SIGHUP')
     await it.running.waitForLog(({ faults }) => JSON.stringify(faults ?? '').includes('cannot read'))

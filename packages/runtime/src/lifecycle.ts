@@ -258,7 +258,7 @@ function readConfigFile(file: string): string {
 
 const FILE_REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'it does not exist, give the name of an existing one to --config',
-  EACCES: 'this user may not, change its owner or mode',
+  EACCES: 'this user may not read it, change its owner or mode',
   EFBIG: 'it has more than 16 MiB, give a configuration to --config',
   EISDIR: 'it is a folder, give the file in it to --config',
 }
@@ -304,7 +304,7 @@ async function live<S extends Type.TSchema>(
     if (!stopping.signal.aborted) reloads.begin(files, rereading(options, args, config, started, log))
   })
   const first = await Promise.race([ended(endings), startFailure(starting)])
-  stopping.abort(new Error('the program was told to stop'))
+  stopping.abort(new Error('the program is stopping'))
   if (first.kind === 'crash') return crashed(log, first.error)
   announce(options, config, log, first)
   const closing = starting.catch(() => {}).then(() => scope.disposeAsync())
@@ -397,7 +397,7 @@ function rereading<S extends Type.TSchema>(
 
 /** State may be inconsistent after an uncaught error, so no further code runs. */
 function crashed(log: Logger, error: unknown): ExitCode {
-  log.fatal({ err: error }, 'an error that nobody caught ends the program')
+  log.fatal({ err: error }, 'uncaught error, ending the program')
   return EXIT.failed
 }
 

@@ -27,7 +27,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'this host name is not known; configure an IP address or a name that resolves',
   EAI_AGAIN: 'the name server did not answer; configure an IP address, or try later',
   EAFNOSUPPORT: 'this machine has no such address family (IPv6 may be off); configure an IPv4 address',
-  ERR_SOCKET_BAD_PORT: 'there is no such port; give one from 0 to 65535',
+  ERR_SOCKET_BAD_PORT: 'the port is not valid; give one from 0 to 65535',
 }
 
 /**

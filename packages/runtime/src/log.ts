@@ -72,7 +72,7 @@ export function maskLine(line: string): string {
 
 function knownLevel(level: string): string {
   if (LEVELS.includes(level)) return level
-  const message = `${JSON.stringify(level)} is no log level, give one of ${LEVELS.join(', ')}`
+  const message = `${JSON.stringify(level)} is not a log level, give one of ${LEVELS.join(', ')}`
   throw new ConfigError([{ path: LEVEL_VARIABLE, message }])
 }
 

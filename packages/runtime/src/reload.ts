@@ -72,7 +72,7 @@ export function watchReloads({ signals, log }: ReloadOptions): Reloads {
   }
 }
 
-const NOTHING = 'this program can reload nothing while it runs: a changed configuration waits for a restart'
+const NOTHING = 'this program cannot reload: restart it to apply a changed configuration'
 
 /** Runs one reload at a time until disposed, and another one after it if it was requested meanwhile. */
 function reloader(files: Stamps, read: () => Promise<Reread>, log: Logger) {
@@ -84,11 +84,11 @@ function reloader(files: Stamps, read: () => Promise<Reread>, log: Logger) {
     if (running) return
     running = true
     try {
-      log.info({ why }, 'reading the configuration again')
+      log.info({ why }, 'reloading the configuration')
       const { files, changed, waiting } = await read()
       known = files
-      log.info({ why, changed }, 'the configuration was read again')
-      if (waiting.length > 0) log.warn({ keys: waiting }, 'these keys differ from those in use and wait for a restart')
+      log.info({ why, changed }, 'configuration reloaded')
+      if (waiting.length > 0) log.warn({ keys: waiting }, 'these keys have changed, restart to apply them')
     } catch (error) {
       report(log, error)
     } finally {
@@ -110,5 +110,5 @@ function reloader(files: Stamps, read: () => Promise<Reread>, log: Logger) {
 function report(log: Logger, error: unknown): void {
   const faults =
     error instanceof ConfigError ? error.faults.map((fault) => faultLine(fault, 'configuration')) : undefined
-  log.error(faults ? { faults } : { err: error }, 'the configuration was not reloaded, the old one stays')
+  log.error(faults ? { faults } : { err: error }, 'cannot reload the configuration, keeping the old one')
 }

@@ -195,7 +195,7 @@ describe('listenOn', () => {
   test('names a port that does not exist', async () => {
     await using server = createServer()
     await expect(listenOn(server, { host: '127.0.0.1', port: 70000 })).rejects.toThrow(
-      /127\.0\.0\.1:70000: there is no such port/,
+      /127\.0\.0\.1:70000: the port is not valid/,
     )
   })
 })

@@ -131,13 +131,13 @@ describe('faults', () => {
     [
       'a missing opening quote',
       'listen = nowhere"',
-      ['line 1, column 10: this is no value; text stands in quotes', '  1 | listen = nowhere"', '    |          ^'],
+      ['line 1, column 10: this is not a value; put text in quotes', '  1 | listen = nowhere"', '    |          ^'],
     ],
     [
       'a number that is none',
       '\tlisten = 127.0.0.1:1',
       [
-        'line 1, column 16: this is no number; text stands in quotes',
+        'line 1, column 16: this is not a number; put text in quotes',
         '  1 | \tlisten = 127.0.0.1:1',
         '    | \t              ^',
       ],
@@ -159,7 +159,7 @@ describe('faults', () => {
     [
       'a key that stands twice',
       'listen = "h:1"\nlisten = "h:2"',
-      ['line 2, column 1: this key or table stands further up', '  2 | listen = "h:2"', '    | ^'],
+      ['line 2, column 1: this key or table is defined twice', '  2 | listen = "h:2"', '    | ^'],
     ],
   ])('a syntax error shows its line, the place and what to look for: %s', (_, toml, lines) => {
     const faults = faultsOf({ toml })
@@ -169,7 +169,7 @@ describe('faults', () => {
 
   test.each([
     ['of a file that is named for a secret', '[authority]\ntoken_file = "hunter2\n', 'line 2, column 22: '],
-    ['of a secret', '[authority]\ntoken = hunter2-secret\n', 'line 2, column 9: this is no value'],
+    ['of a secret', '[authority]\ntoken = hunter2-secret\n', 'line 2, column 9: this is not a value'],
     ['of a table with a secret', 'authority = { endpoint = "x", token = "hunter2\n', 'line 1, column 47: '],
     ['with a secret further on', 'listen = "h:1" token = "hunter2"', 'line 1, column 16: something follows the value'],
     ['of a key that is not known', '[authority]\ntokem = "hunter2\n', 'line 2, column 17: '],

@@ -157,6 +157,6 @@ test('the level comes from the environment and must be known', () => {
   expect(logLevel({ ORIEL_LOG_LEVEL: ' DEBUG ' })).toBe('debug')
   expect(() => createLogger({ name: 'x', level: 'loud' })).toThrow(ConfigError)
   expect(() => createLogger({ name: 'x', level: 'loud' })).toThrow(
-    /ORIEL_LOG_LEVEL: "loud" is no log level, give one of trace/,
+    /ORIEL_LOG_LEVEL: "loud" is not a log level, give one of trace/,
   )
 })

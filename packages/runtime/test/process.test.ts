@@ -58,7 +58,7 @@ test('SIGHUP does not end a real process, though it can reload nothing', async (
   const next = async () => JSON.parse(String((await lines.next()).value))
   expect(await next()).toMatchObject({ msg: 'listening' })
   it.child.kill('SIGHUP')
-  expect(await next()).toMatchObject({ why: 'SIGHUP', msg: expect.stringContaining('waits for a restart') })
+  expect(await next()).toMatchObject({ why: 'SIGHUP', msg: expect.stringContaining('cannot reload') })
   it.child.kill('SIGTERM')
   expect(await it.ended).toEqual([0, null])
 })
@@ -148,7 +148,10 @@ test.each([['--reject-unreadable'], ['--throw-promise']])(
     using it = launch({}, flag)
     const lines = (await text(it.child.stdout)).trimEnd().split('\n')
     expect(await it.ended).toEqual([1, null])
-    expect(JSON.parse(lines.at(-1)!)).toMatchObject({ level: 'fatal', msg: expect.stringMatching(/ends the program$/) })
+    expect(JSON.parse(lines.at(-1)!)).toMatchObject({
+      level: 'fatal',
+      msg: expect.stringMatching(/ending the program$/),
+    })
   },
 )
 

@@ -6,7 +6,7 @@ const faultsOf = (...addresses: string[]) =>
 
 test('an address twice is a fault that names both keys', () => {
   expect(faultsOf('127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:1')).toEqual([
-    { path: 'listen[2]', message: '127.0.0.1:1 is taken by listen[0], give each a port of its own' },
+    { path: 'listen[2]', message: '127.0.0.1:1 is taken by listen[0], give each its own port' },
   ])
 })
 
@@ -20,7 +20,7 @@ test.each([
   ['127.0.0.1:1', '[::ffff:127.0.0.1]:1'],
   ['[::ffff:7f00:1]:1', '0.0.0.0:1'],
 ])('%s and %s cannot both be listened on', (first, second) => {
-  const message = `${second} is taken by listen[0] as ${first}, give each a port of its own`
+  const message = `${second} is taken by listen[0] as ${first}, give each its own port`
   expect(faultsOf(first, second)).toEqual([{ path: 'listen[1]', message }])
 })
 

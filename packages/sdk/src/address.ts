@@ -9,7 +9,7 @@ import { SettingsError } from './errors.ts'
  */
 export function httpAddress(what: string, text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url === undefined || !/^https?:$/.test(url.protocol)) throw new SettingsError(`${what} is no http(s) address`)
+  if (url === undefined || !/^https?:$/.test(url.protocol)) throw new SettingsError(`${what} is not an http(s) address`)
   if (url.username || url.password || url.search || url.hash) {
     throw new SettingsError(`${what} must be without user name, password, query and fragment`)
   }

@@ -200,7 +200,7 @@ function userOf({ userId, username, userDomainId, userDomainName }: User): objec
 function scopeOf({ projectId, projectName, projectDomainId, projectDomainName, systemScope, trustId }: Scope): object {
   if (trustId) {
     if (!projectId && !projectName && !systemScope) return { scope: { 'OS-TRUST:trust': { id: trustId } } }
-    throw new SettingsError('A trust brings its own project: leave project and system scope out beside it')
+    throw new SettingsError('A trust has its own project: remove project and system scope')
   }
   if (systemScope) return { scope: { system: { all: true } } }
   if (projectId) return { scope: { project: { id: projectId } } }

@@ -160,8 +160,8 @@ describe('fromClouds', () => {
         ['domain_name: d', /domain_name scopes to a domain, which has no consoles: give a project/],
         ['system_scope: some', /system_scope some is not known: give all/],
         ['pasword: x', /auth.pasword is not supported; known are auth_url, username/],
-        ['trust_id: t, project_id: p', /A trust brings its own project/],
-        ['trust_id: t, application_credential_secret: s', /has its own scope: leave trust_id out/],
+        ['trust_id: t, project_id: p', /A trust has its own project/],
+        ['trust_id: t, application_credential_secret: s', /has its own scope: remove trust_id/],
       ] as const
     ).map(([more, expected]): [string, RegExp] => [
       `clouds: { a: { auth: { auth_url: "http://h", username: u, password: p, ${more} } } }`,

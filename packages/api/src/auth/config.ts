@@ -9,7 +9,7 @@ export const staticAuthConfig = table({
   tokens: Type.Array(
     table({
       sha256: sha256Digest({ description: "The token's SHA-256 digest." }),
-      user_id: Type.String({ minLength: 1, description: 'Whom the token belongs to, in logs and audit.' }),
+      user_id: Type.String({ minLength: 1, description: "The token's user, for logs and audit." }),
       project_id: Type.Optional(
         Type.String({
           minLength: 1,
@@ -23,7 +23,7 @@ export const staticAuthConfig = table({
   www_authenticate_uri: Type.Optional(
     Type.String({
       pattern: '^[hH][tT][tT][pP][sS]?://[^\\s"]+$',
-      description: 'Where a 401 sends clients for a token. Default: public_url, else the address listened on.',
+      description: 'The URI in a 401 where clients get a token. Default: public_url, else the address listened on.',
       'x-remedy': 'a URL, such as https://portal.example/tokens',
     }),
   ),

@@ -26,33 +26,46 @@ const claim = (defaultClaim: string, description: string) =>
 
 const keys = Type.Object(
   {
-    issuer: Type.String({ minLength: 1, description: 'What the claim iss must say, letter by letter.' }),
-    audience: Type.String({ minLength: 1, description: 'What the claim aud must say or contain.' }),
+    issuer: Type.String({ minLength: 1, description: 'The exact value of the claim iss.' }),
+    audience: Type.String({ minLength: 1, description: 'The value that the claim aud must equal or contain.' }),
     jwks_url: Type.Optional(
       webUrl({ ...url, description: "The issuer's public keys. Default: as its OpenID configuration says." }),
     ),
     algorithms: Type.Array(Type.Enum([...algorithms]), {
       default: ['RS256', 'PS256', 'ES256', 'EdDSA'],
       minItems: 1,
-      description: 'Signatures that count.',
+      description: 'Accepted signature algorithms.',
     }),
-    clock_skew_seconds: Type.Integer({ default: 30, minimum: 0, maximum: 600, description: 'For exp, nbf and iat.' }),
-    user_claim: claim('sub', 'Who it is.'),
-    project_claim: claim('project_id', 'The project; a token without this claim has no project.'),
-    roles_claim: claim('roles', 'A list, or names parted by blanks. realm_access.roles means roles in realm_access.'),
+    clock_skew_seconds: Type.Integer({
+      default: 30,
+      minimum: 0,
+      maximum: 600,
+      description: 'Tolerance for exp, nbf and iat.',
+    }),
+    user_claim: claim('sub', 'The claim with the user id.'),
+    project_claim: claim('project_id', 'The claim with the project; a token without it has no project.'),
+    roles_claim: claim(
+      'roles',
+      'The claim with the roles: a list, or names separated by blanks. realm_access.roles means roles in realm_access.',
+    ),
     keys_cooldown_seconds: Type.Integer({
       default: 30,
       minimum: 0,
       maximum: MAX_TIMER_SECONDS,
-      description: 'Least time between two fetches of the keys because of a key that is not known.',
+      description: 'Shortest time between two fetches of the keys because of an unknown key.',
     }),
     keys_cache_seconds: Type.Integer({
       default: 600,
       minimum: 1,
       maximum: MAX_TIMER_SECONDS,
-      description: 'How long fetched keys are believed.',
+      description: 'How long fetched keys are cached.',
     }),
-    timeout_ms: Type.Integer({ default: 5000, minimum: 1, maximum: 60_000, description: 'To fetch the keys.' }),
+    timeout_ms: Type.Integer({
+      default: 5000,
+      minimum: 1,
+      maximum: 60_000,
+      description: 'Deadline of fetching the keys.',
+    }),
     cafile: Type.Optional(
       Type.String({
         minLength: 1,
@@ -66,6 +79,6 @@ const keys = Type.Object(
 export const JwtConfig: typeof keys = Type.Refine(
   keys,
   ({ jwks_url, issuer }) => jwks_url !== undefined || (new RegExp(keyUrlPattern).test(issuer) && URL.canParse(issuer)),
-  () => 'the issuer is no https URL (http only on loopback), so give jwks_url',
+  () => 'the issuer is not an https URL (http only on loopback), so give jwks_url',
 )
 export type JwtConfig = Type.Static<typeof keys>

@@ -103,7 +103,7 @@ function identityOf(payload: JWTPayload, config: JwtConfig): Identity {
 function nameOf(payload: JWTPayload, path: string): string | undefined {
   const value = claimAt(payload, path)
   if (value === undefined) return undefined
-  if (typeof value !== 'string' || value === '') throw new Unauthenticated(`The claim ${path} is no text`)
+  if (typeof value !== 'string' || value === '') throw new Unauthenticated(`The claim ${path} is not text`)
   return value
 }
 
@@ -111,9 +111,9 @@ function nameOf(payload: JWTPayload, path: string): string | undefined {
 function rolesOf(payload: JWTPayload, path: string): readonly string[] {
   const value = claimAt(payload, path)
   const names: unknown = typeof value === 'string' ? value.split(' ').filter(Boolean) : value
-  if (!Array.isArray(names)) throw new Unauthenticated(`The token lacks the claim ${path}, or it is no list`)
+  if (!Array.isArray(names)) throw new Unauthenticated(`The claim ${path} is missing or is not a list`)
   if (!names.every((name) => typeof name === 'string'))
-    throw new Unauthenticated(`The claim ${path} holds other than text`)
+    throw new Unauthenticated(`The claim ${path} contains a value that is not text`)
   return names.map((name: string) => name.toLowerCase())
 }
 
@@ -163,7 +163,7 @@ function keysUrl(document: Record<string, unknown> | undefined, issuer: string):
   if (document?.issuer !== issuer) throw new Error('The OpenID configuration is that of another issuer')
   const { jwks_uri: url } = document
   if (typeof url !== 'string' || !new RegExp(keyUrlPattern).test(url))
-    throw new Error('The OpenID configuration names no https URL of keys')
+    throw new Error('The OpenID configuration has no https URL in jwks_uri')
   return url
 }
 

@@ -13,12 +13,12 @@ const url = {
 export const KeystoneConfig = Type.Object(
   {
     auth_url: webUrl({ ...url, description: 'Keystone, with or without /v3.' }),
-    username: text('Our own user: it needs the role service or admin, so that Keystone lets it look tokens up.'),
+    username: text("The API's own user. It needs the role service or admin to look tokens up."),
     user_id: text('Instead of username and its domain.'),
-    password: Type.Optional(secretString({ description: "Our user's password." })),
+    password: Type.Optional(secretString({ description: "The password of the API's own user." })),
     user_domain_name: text('Default: the domain whose id is default.'),
     user_domain_id: text('Instead of user_domain_name.'),
-    project_name: text('The project that our user works in.'),
+    project_name: text("The project of the API's own user."),
     project_id: text('Instead of project_name and its domain.'),
     project_domain_name: text('Default: the domain whose id is default.'),
     project_domain_id: text('Instead of project_domain_name.'),
@@ -28,26 +28,26 @@ export const KeystoneConfig = Type.Object(
     application_credential_id: text('Instead of user, password and project.'),
     application_credential_name: text('Instead of its id; needs the user too.'),
     application_credential_secret: Type.Optional(secretString({ description: 'Its secret.' })),
-    region_name: text('Taken from clouds.yaml as it stands; nothing depends on it.'),
+    region_name: text('Allowed because clouds.yaml has it, and ignored.'),
     www_authenticate_uri: Type.Optional(
-      webUrl({ ...url, description: 'What a 401 tells clients. Default: auth_url without /v3.' }),
+      webUrl({ ...url, description: 'The URI of Keystone in a 401. Default: auth_url without /v3.' }),
     ),
     cafile: text('PEM file with the CAs that may have signed the certificate. Default: those of Node.'),
     cache_seconds: Type.Integer({
       default: 300,
       minimum: 0,
       maximum: 86_400,
-      description: 'How long an answer is believed, so how late a revocation may be noticed. 0: ask each time.',
+      description: 'How long a validated token is cached, and so how late a revocation may be noticed. 0: no cache.',
     }),
     timeout_ms: Type.Integer({
       default: 5000,
       minimum: 1,
       maximum: 60_000,
-      description: 'For one look-up as a whole.',
+      description: 'Deadline of a look-up.',
     }),
     service_token_roles: Type.Array(role(), {
       default: ['service'],
-      description: 'With one of these roles in X-Service-Token, an expired user token still counts.',
+      description: 'With one of these roles in X-Service-Token, an expired user token is accepted.',
     }),
   },
   { additionalProperties: false },
@@ -65,13 +65,10 @@ const rules: readonly [(config: KeystoneConfig) => boolean, string][] = [
     (config) => !(isApplicationCredential(config) && config.password !== undefined),
     'two credentials: give password or application_credential_secret, not both',
   ],
-  [
-    (config) => config.application_credential_id !== undefined || hasUser(config),
-    'who is it? Give username or user_id',
-  ],
+  [(config) => config.application_credential_id !== undefined || hasUser(config), 'no user: give username or user_id'],
   [
     (config) => !isApplicationCredential(config) || namesCredential(config),
-    'which one? Give application_credential_id, or application_credential_name',
+    'no application credential: give application_credential_id or application_credential_name',
   ],
   [
     (config) => isApplicationCredential(config) || scopes(config) === 1,

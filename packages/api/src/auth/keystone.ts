@@ -74,14 +74,14 @@ export function createKeystoneAuthenticator(
 
   /** Returns the identity for a token. Concurrent calls for one token share one look-up. */
   function identify(token: string, allowExpired: boolean): Promise<Identity> {
-    if (!tokenCharacters.test(token)) throw new Unauthenticated('The token has characters that no token has')
+    if (!tokenCharacters.test(token)) throw new Unauthenticated('The token has characters that are not printable ASCII')
     const key = `${sha256Hex(token)}${allowExpired ? ' even if expired' : ''}`
     const remembered = known.get(key, now())
     if (remembered) return Promise.resolve(remembered)
     if (refused.get(key, now())) throw new Unauthenticated('Keystone refused this token a moment ago')
     const running = lookups.get(key)
     if (running) return running
-    if (lookups.size >= maxLookups) throw new AuthUnavailable(`${maxLookups} look-ups are under way already`, 1)
+    if (lookups.size >= maxLookups) throw new AuthUnavailable(`${maxLookups} look-ups are already in progress`, 1)
     const lookup = lookUp(token, key, allowExpired).finally(() => lookups.delete(key))
     lookups.set(key, lookup)
     return lookup
@@ -95,7 +95,7 @@ export function createKeystoneAuthenticator(
     }
     if (answer.status !== 200) throw unavailable(answer)
     if (!Value.Check(Described, answer.body))
-      throw new AuthUnavailable('Keystone describes the token in an unknown form')
+      throw new AuthUnavailable('Keystone sent a malformed description of the token')
     const { token: described } = answer.body
     const identity = identityOf(described)
     const cacheEndMs = now() + 1000 * config.cache_seconds

@@ -22,7 +22,7 @@ export function createStaticAuthenticator(config: StaticAuthConfig, publicUrl = 
   return {
     wwwAuthenticate: `Keystone uri="${config.www_authenticate_uri ?? publicUrl}"`,
     async authenticate({ token, serviceToken }) {
-      if (!token) throw new Unauthenticated('there is no token')
+      if (!token) throw new Unauthenticated('No token')
       if (serviceToken !== undefined) identify(serviceToken, 'the service token')
       return identify(token, 'the token')
     },

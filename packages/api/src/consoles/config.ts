@@ -6,11 +6,11 @@ import * as Type from 'typebox'
 const consoleConfig = (enabled: boolean, baseUrl: string) =>
   table(
     {
-      enabled: Type.Boolean({ default: enabled, description: 'Whether consoles of this type are given out.' }),
+      enabled: Type.Boolean({ default: enabled, description: 'Whether clients can create consoles of this type.' }),
       base_url: Type.String({
         default: baseUrl,
         description:
-          'Where people open it; the token is added. In oriel, absent: at the listener of its proxy that serves this type.',
+          'The URL that opens it, to which the token is added. Absent in oriel: the listener of its proxy that serves this type.',
       }),
     },
     { default: {} },

@@ -94,7 +94,7 @@ function tlsOf(parameters: ReadonlyMap<string, string>, { tls, cafile }: UrlWord
   const mode = parameters.get(tls.key) ?? (isLocal && ca === undefined ? tls.off : tls.on)
   if (mode === tls.on) return ca === undefined ? {} : { cafile: ca }
   if (mode !== tls.off) {
-    throw new TypeError(`gives no known ${tls.key}, write ${tls.on}, or ${tls.off} where the network can be trusted`)
+    throw new TypeError(`has an unknown ${tls.key}, write ${tls.on}, or ${tls.off} where the network can be trusted`)
   }
   if (ca !== undefined) throw new TypeError(`has ${cafile}, but ${tls.key}=${tls.off}`)
   return undefined
@@ -104,6 +104,6 @@ function decode(text: string, part: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw new TypeError(`has a % in its ${part} that starts no code, write %25`)
+    throw new TypeError(`has a % in its ${part} that is not percent-encoding, write %25`)
   }
 }

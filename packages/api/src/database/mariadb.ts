@@ -101,7 +101,7 @@ async function acquire(pool: Pool): Promise<PoolConnection> {
   let isLate = false
   const timer = setTimeout(() => {
     isLate = true
-    reject(Object.assign(new Error('no connection came free in time'), { code: 'ETIMEDOUT' }))
+    reject(Object.assign(new Error('no connection became free in time'), { code: 'ETIMEDOUT' }))
   }, CONNECT_TIMEOUT_MS)
   pool.getConnection((error, connection) => {
     clearTimeout(timer)

@@ -147,7 +147,7 @@ class ThreadConnection implements DatabaseConnection {
 
   // biome-ignore lint/correctness/useYield: the interface requires a generator, but no query here streams
   async *streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
-    throw new Error('the SQLite thread streams no rows')
+    throw new Error('the SQLite driver does not support streaming')
   }
 }
 

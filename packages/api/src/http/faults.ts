@@ -83,7 +83,7 @@ function unauthorized(wwwAuthenticate: string): HttpFault {
 }
 
 /** Only for the request log, since the client has disconnected. It must not count as an error of the API. */
-const gaveUp = () => new HttpFault(CLIENT_CLOSED_REQUEST, 'The client has gone.')
+const gaveUp = () => new HttpFault(CLIENT_CLOSED_REQUEST, 'The client has disconnected.')
 /** nginx's status for a client that closed the connection. */
 const CLIENT_CLOSED_REQUEST = 499 as ContentfulStatusCode
 

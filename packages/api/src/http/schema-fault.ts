@@ -22,7 +22,7 @@ function faultAt(schema: Type.TSchema, value: unknown, path: Path): string | und
   if (Type.IsInteger(schema)) return integerFault(schema, value, path)
   if (Type.IsArray(schema)) return arrayFault(schema, value, path)
   if (Type.IsNull(schema)) return value === null ? undefined : wrongType([schema], path)
-  throw new TypeError(`no words for a schema of kind ${JSON.stringify(schema)}`)
+  throw new TypeError(`unsupported schema ${JSON.stringify(schema)}`)
 }
 
 function objectFault(schema: Type.TObject, value: unknown, path: Path): string | undefined {

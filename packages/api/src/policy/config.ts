@@ -16,7 +16,7 @@ export const policyConfig = table(
     ),
     'os_compute_api:os-console-auth-tokens': roles(
       'os_compute_api:os-console-auth-tokens',
-      'Roles that may ask where a token leads: those of proxies.',
+      'Roles that may look up console auth tokens: those of proxies.',
     ),
     'os_compute_api:servers:index': roles('os_compute_api:servers:index', 'Roles that may list servers.'),
     'os_compute_api:servers:detail': roles('os_compute_api:servers:detail', 'Roles that may list servers in full.'),
@@ -32,5 +32,5 @@ export const policyConfig = table(
       'Roles that may revoke the tokens of a server.',
     ),
   },
-  { default: {}, description: 'Rule = roles that may.' },
+  { default: {}, description: 'Rule = roles that it grants.' },
 )

@@ -16,7 +16,7 @@ import type { SessionRecord } from './store.ts'
 type Call = ExtensionCall<'admitSession'>
 
 const tokenNotFound = () => new HttpFault(404, 'Token not found')
-const consoleMoved = () => new HttpFault(409, 'The console is not where this token leads.')
+const consoleMoved = () => new HttpFault(409, 'The console has moved since this token was created.')
 
 /**
  * Admits a session. Asks the source again for the console's address, and revokes a token whose address is stale: the server

@@ -8,9 +8,14 @@ export const sessionsConfig = table(
       default: 5,
       minimum: 1,
       maximum: 60,
-      description: 'How often proxies report. One that is silent for three beats is lost, and so are its sessions.',
+      description: 'How often proxies report. A proxy that misses three reports is lost, and so are its sessions.',
     }),
-    retention_days: Type.Integer({ default: 30, minimum: 0, maximum: 3650, description: 'Of sessions that ended.' }),
+    retention_days: Type.Integer({
+      default: 30,
+      minimum: 0,
+      maximum: 3650,
+      description: 'How long records of ended sessions are kept.',
+    }),
   },
   { default: {} },
 )

@@ -16,7 +16,7 @@ export async function requireOwnProxy(
   identity: Identity,
 ): Promise<void> {
   if (await sessions.claimProxy(proxyId, ownerOf(identity), lostAfterMs(config.sessions.beat_seconds))) return
-  const remedy = 'give each proxy an authority.proxy_id of its own'
+  const remedy = 'give each proxy its own authority.proxy_id'
   throw new HttpFault(403, `The proxy_id ${proxyId} belongs to another user's credential; ${remedy}.`)
 }
 

@@ -73,7 +73,7 @@ async function anyAnswers(sources: readonly Source[], options?: CallOptions): Pr
   try {
     await Promise.any(sources.map((source) => answersAtAll(source, options)))
   } catch (cause) {
-    throw new Error('no source answers', { cause })
+    throw new Error('no source responds', { cause })
   }
 }
 

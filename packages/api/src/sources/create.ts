@@ -46,7 +46,7 @@ export async function createSources(
   const rest = stack.move()
   return {
     source: combineSources(sources, (twin) =>
-      context.log.warn(twin, 'a second server with this id is refused: give each guest a UUID of its own'),
+      context.log.warn(twin, 'a second server with this id is refused: give each guest its own UUID'),
     ),
     reload: (next) => reloadListed(sources, configs, next, context.log),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),

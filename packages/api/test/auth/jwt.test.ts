@@ -223,11 +223,11 @@ describe('the keys', () => {
       (origin: string) => ({ issuer: 'https://evil.example', jwks_uri: `${origin}/keys` }),
       /another issuer/,
     ],
-    ['without keys', (origin: string) => ({ issuer: origin }), /names no https/],
+    ['without keys', (origin: string) => ({ issuer: origin }), /has no https/],
     [
       'with keys in the clear',
       (origin: string) => ({ issuer: origin, jwks_uri: 'http://id.example/keys' }),
-      /names no https/,
+      /has no https/,
     ],
     ['that is no JSON', () => 'oops', /another issuer/],
   ] as const)('an OpenID configuration %s is not believed: 503', async ([, document, message]) => {
@@ -377,7 +377,7 @@ describe('the log', () => {
     ],
     ['aud, absent', { aud: undefined }, { expected: 'oriel', received: 'none' }],
     ['iss', { iss: 'https://id.example/' }, { expected: 'https://id.example', received: 'https://id.example/' }],
-    ['roles', { roles: undefined }, { cause: 'The token lacks the claim roles, or it is no list' }],
+    ['roles', { roles: undefined }, { cause: 'The claim roles is missing or is not a list' }],
     ['sub', { sub: undefined }, { cause: 'The token lacks the claim sub' }],
     ['exp', { exp: undefined }, { cause: 'it lacks the claim exp' }],
   ] as [string, JWTPayload, object][])('says once a minute what is wrong with %s', async ([, claims, line]) => {

@@ -469,8 +469,8 @@ describe('configuration', () => {
     ['no credential', nothing('password'), /no credential/],
     ['half a credential', { ...noPassword, application_credential_id: 'x' }, /no credential/],
     ['two credentials', { application_credential_id: 'x', application_credential_secret: 's' }, /two credentials/],
-    ['no user', nothing('username'), /who is it/],
-    ['an application credential without id', { ...noPassword, application_credential_secret: 's' }, /who is it/],
+    ['no user', nothing('username'), /no user:/],
+    ['an application credential without id', { ...noPassword, application_credential_secret: 's' }, /no user:/],
     ['no scope', nothing('project_name', 'project_domain_id'), /no scope/],
     ['two scopes', { system_scope: 'all' }, /no scope, or several/],
     [

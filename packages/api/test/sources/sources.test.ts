@@ -93,7 +93,7 @@ describe('the static source', () => {
       const source = staticSource(`console_log = "${path}"`)
       await expect(source.output!(await found(source))).rejects.toMatchObject({
         code: 'ConsoleNotAvailable',
-        cause: { message: 'it is no regular file' },
+        cause: { message: 'not a regular file' },
       })
     }
   })
@@ -214,7 +214,7 @@ describe('several sources', () => {
       { ...one, ...sick },
       { ...other, ...sick },
     ])
-    await expect(none.check!()).rejects.toThrow('no source answers')
+    await expect(none.check!()).rejects.toThrow('no source responds')
   })
 
   test('are closed together', async () => {

@@ -64,7 +64,7 @@ describe('authority.cafile', () => {
   })
 
   it.each([
-    ['no certificate in it', 'cafile = "-----BEGIN nothing"', 'there is no certificate in it'],
+    ['no certificate in it', 'cafile = "-----BEGIN nothing"', 'it contains no certificate'],
     ['a file that is not there', 'cafile = "/no/such/file"', 'cannot read'],
   ])('with %s is a fault of the configuration', (_, key, message) => {
     const load = () => authorityOf(`endpoint = "http://127.0.0.1:1"\n${key}`)

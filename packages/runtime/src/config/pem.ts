@@ -60,7 +60,7 @@ export function caFaults(path: string, pem: string, now = Date.now()): readonly 
  */
 export function parseCertificates(pem: string): readonly X509Certificate[] {
   const blocks = pem.match(/-----BEGIN (TRUSTED )?CERTIFICATE-----[\s\S]+?-----END \1?CERTIFICATE-----/g) ?? []
-  if (blocks.length === 0) throw new TypeError('there is no certificate in it, give PEM (-----BEGIN CERTIFICATE-----)')
+  if (blocks.length === 0) throw new TypeError('it contains no certificate, give PEM (-----BEGIN CERTIFICATE-----)')
   return blocks.map((block, i) => {
     try {
       return new X509Certificate(block)

@@ -23,7 +23,7 @@ export function sharedAddresses(keys: readonly ListenKey[]): readonly ConfigFaul
 
 function messageOf(address: string, { path, address: taken }: ListenKey): string {
   const as = taken === address ? '' : ` as ${taken}`
-  return `${address} is taken by ${path}${as}, give each a port of its own`
+  return `${address} is taken by ${path}${as}, give each its own port`
 }
 
 function collide(a: ListenAddress, b: ListenAddress): boolean {

@@ -26,17 +26,17 @@ function quotation(text: string, line: number, column: number): string {
 const REMEDIES: Readonly<Record<string, string>> = {
   'control characters are not allowed in strings':
     'this text has no closing quote, or a control character in it; give it both quotes on one line',
-  'unfinished string': 'the quote that begins here has no partner; close it',
-  'illegal character in numeric literal': 'this is no number; text stands in quotes: key = "text"',
-  'invalid value': 'this is no value; text stands in quotes: key = "text", and true and false are written small',
-  'illegal character in key': 'this is no key; a line is key = value or [table]',
+  'unfinished string': 'this quote is not closed; close it',
+  'illegal character in numeric literal': 'this is not a number; put text in quotes: key = "text"',
+  'invalid value': 'this is not a value; put text in quotes: key = "text", and write true and false in lower case',
+  'illegal character in key': 'this is not a key; a line is key = value or [table]',
   'unexpected end of key': 'a key is missing; a line is key = value or [table]',
   'expected comma or end of structure':
     'a comma or the closing bracket is missing, here or in the line above; or a quote is',
   'each key-value declaration must be followed by an end-of-line':
-    'something follows the value; give each key = value a line of its own, and close each quote',
-  'trying to redefine an already defined table or value': 'this key or table stands further up already; keep one',
-  'unrecognised escape sequence': "a backslash must be doubled, or the text stand in single quotes: 'a\\b'",
+    'something follows the value; put each key = value on a separate line, and close each quote',
+  'trying to redefine an already defined table or value': 'this key or table is defined twice; keep one',
+  'unrecognised escape sequence': "double the backslash, or put the text in single quotes: 'a\\b'",
 }
 
 function remedyOf(reason: string, text: string): string {

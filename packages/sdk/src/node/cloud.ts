@@ -75,7 +75,7 @@ const kinds = {
   token: (values, shared) => keystoneToken({ ...keystone(values, shared), token: needed(values, 'token') }),
   applicationcredential: (values, shared) => {
     if (text(values, 'trust_id')) {
-      throw new SettingsError('An application credential has its own scope: leave trust_id out beside it')
+      throw new SettingsError('An application credential has its own scope: remove trust_id')
     }
     return applicationCredential({
       ...keystone(values, shared),

@@ -9,13 +9,13 @@ export const ownerKeys = {
       {
         name: Type.String({
           minLength: 1,
-          description: 'A guest name; * stands for any run of characters, ? for one.',
+          description: 'A pattern for guest names; * matches any characters, ? one.',
         }),
-        project_id: Type.String({ minLength: 1, description: 'The project that owns them.' }),
+        project_id: Type.String({ minLength: 1, description: 'The project that owns these guests.' }),
       },
       { additionalProperties: false },
     ),
-    { default: [], description: 'Guests that belong to other projects. The first row that fits counts.' },
+    { default: [], description: 'Guests that belong to other projects. The first matching row counts.' },
   ),
 }
 

@@ -12,7 +12,7 @@ const uri = Type.String({
 
 export const libvirtSourceConfig = Type.Object(
   {
-    kind: Type.Literal('libvirt', { description: 'Where the servers come from.' }),
+    kind: Type.Literal('libvirt', { description: 'The kind of source.' }),
     uri: Type.Union([uri, Type.Array(uri, { minItems: 1 })], {
       description: 'One libvirt connection URI or several, such as qemu:///system.',
     }),
@@ -27,13 +27,13 @@ export const libvirtSourceConfig = Type.Object(
       default: 5,
       minimum: 0.1,
       maximum: MAX_TIMER_SECONDS,
-      description: 'How often domains are looked at besides events.',
+      description: 'How often domains are polled, besides events.',
     }),
     answer_timeout_ms: Type.Integer({
       default: 5000,
       minimum: 1,
       maximum: MAX_TIMER_MS,
-      description: 'For each call of virsh.',
+      description: 'Deadline of each call of virsh.',
     }),
   },
   { additionalProperties: false },

@@ -221,7 +221,7 @@ export class Connection implements AsyncDisposable {
     const again = this.#stateless.has(uuid)
     this.#stateless.add(uuid)
     if (!again || !this.#complaints.isNew(uuid, 'no state')) return
-    this.#options.log.warn({ serverId: uuid, server: name }, 'virsh domstats leaves a domain out, it is not followed')
+    this.#options.log.warn({ serverId: uuid, server: name }, 'virsh domstats omits a domain, ignoring the domain')
   }
 
   #complain(uuid: string, name: string | undefined, cause: unknown): void {
@@ -237,7 +237,7 @@ export class Connection implements AsyncDisposable {
     const [line] = lines
     if (line === undefined || !this.#complaints.isNew('list', line)) return
     const shown = line.slice(0, MAX_SHOWN_CHARACTERS)
-    this.#options.log.warn({ line: shown, lines: lines.length }, 'virsh lists domains in lines that are not understood')
+    this.#options.log.warn({ line: shown, lines: lines.length }, 'cannot parse some lines of virsh list')
   }
 
   #put(domain: Domain): void {
@@ -283,10 +283,7 @@ export class Connection implements AsyncDisposable {
   /** Keeps the last known state of the domains, and marks its age. */
   #isSilent(error: Error): void {
     if (this.#failure?.message !== error.message) {
-      this.#options.log.warn(
-        { reason: error.message },
-        'libvirt does not answer, what is known of it is its last answer',
-      )
+      this.#options.log.warn({ reason: error.message }, 'libvirt does not answer, showing its last known state')
     }
     this.#failure = error
     this.#mark(this.#unansweredSince ?? Date.now())
@@ -304,7 +301,7 @@ export class Connection implements AsyncDisposable {
     while (!signal.aborted) {
       const reason = await listenForEvents(this.#virsh, (event) => this.#heard(event), signal)
       if (signal.aborted) return
-      this.#options.log.debug({ reason }, 'the listener for libvirt events has ended, and is started again')
+      this.#options.log.debug({ reason }, 'virsh event has ended, restarting it')
       await this.#pause()
       void this.look()
     }

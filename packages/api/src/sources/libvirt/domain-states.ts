@@ -47,7 +47,7 @@ const numbers: readonly DomainState[] = [
 /** virDomainPausedReason, by number. */
 export const pausedReasons = [
   { ...paused, reason: 'Paused, for an unknown reason.' },
-  { ...paused, reason: 'Paused by somebody.' },
+  { ...paused, reason: 'Paused by a user or a program.' },
   { ...paused, vmState: 'active', taskState: 'migrating', reason: 'Paused for a migration.' },
   { ...paused, vmState: 'active', taskState: 'suspending', reason: 'Paused while it is saved.' },
   { ...paused, reason: 'Paused while its memory is dumped.' },

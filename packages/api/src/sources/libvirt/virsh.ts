@@ -87,7 +87,7 @@ export function parseStates(output: string): ReadonlyMap<string, ListedState> {
 
 /** @throws NoSuchDomain, TypeError if `uuid` is malformed, SourceUnavailable when libvirt does not respond */
 export async function domainXml(options: VirshOptions, uuid: string, signal?: AbortSignal): Promise<string> {
-  if (!UUID.test(uuid)) throw new TypeError('a domain is asked for by its UUID alone')
+  if (!UUID.test(uuid)) throw new TypeError('the id of a domain must be a UUID')
   try {
     return await virsh(options, ['dumpxml', '--domain', uuid], signal)
   } catch (cause) {

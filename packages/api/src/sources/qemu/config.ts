@@ -6,8 +6,11 @@ import { reachKeys } from '../guests/reach.ts'
 
 export const qemuSourceConfig = Type.Object(
   {
-    kind: Type.Literal('qemu', { description: 'Where the servers come from.' }),
-    qmp: Type.String({ minLength: 1, description: 'A glob of QMP sockets, such as /run/oriel/*.qmp; one a guest.' }),
+    kind: Type.Literal('qemu', { description: 'The kind of source.' }),
+    qmp: Type.String({
+      minLength: 1,
+      description: 'A glob of QMP sockets, such as /run/oriel/*.qmp; each is one guest.',
+    }),
     host: host({ description: 'The name or address of this host, as seen from the proxy.' }),
     ...ownerKeys,
     ...reachKeys,
@@ -21,13 +24,13 @@ export const qemuSourceConfig = Type.Object(
       default: 1,
       minimum: 0.1,
       maximum: MAX_TIMER_SECONDS,
-      description: 'How often sockets and guests are looked at.',
+      description: 'How often sockets and guests are polled.',
     }),
     answer_timeout_ms: Type.Integer({
       default: 2000,
       minimum: 1,
       maximum: MAX_TIMER_MS,
-      description: 'For QEMU to answer a question.',
+      description: 'Deadline for QEMU to reply to a command.',
     }),
   },
   { additionalProperties: false },

@@ -130,7 +130,7 @@ export class Monitor implements Disposable {
   #takeSilence(): void {
     if (this.#unansweredSince !== undefined || !this.#condition) return
     this.#unansweredSince = Date.now()
-    this.#log('warn', 'guest does not answer, what is known of it is its last answer')
+    this.#log('warn', 'guest does not answer, showing its last known state')
     this.#options.onGuest(this.#guest(this.#condition))
   }
 

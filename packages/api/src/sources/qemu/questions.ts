@@ -215,6 +215,6 @@ function checker(name: string, schema: Type.TSchema) {
   const validator = Compile(schema)
   return (value: unknown) => {
     if (validator.Check(value)) return value
-    throw new Error(`QEMU's answer for ${name} is not what QEMU answers`)
+    throw new Error(`QEMU's reply to ${name} is malformed`)
   }
 }

@@ -18,7 +18,7 @@ export const runStates = {
   colo: { vmState: 'active', taskState: null, reason: 'The guest runs, mirrored by COLO.' },
   prelaunch: { vmState: 'paused', taskState: null, reason: 'Started with -S and not continued yet.' },
   preconfig: { vmState: 'building', taskState: null, reason: 'The machine is still being put together.' },
-  paused: { vmState: 'paused', taskState: null, reason: 'Paused by somebody.' },
+  paused: { vmState: 'paused', taskState: null, reason: 'Paused by a user or a program.' },
   debug: { vmState: 'paused', taskState: null, reason: 'Halted by a debugger.' },
   watchdog: { vmState: 'paused', taskState: null, reason: 'Its watchdog ran out, and that pauses it.' },
   'io-error': { vmState: 'paused', taskState: null, reason: 'A disk failed, and that pauses it.' },

@@ -85,7 +85,7 @@ async function socketsOf(pattern: string): Promise<Found> {
       const identity = await identityOf(path)
       if (identity !== undefined) sockets.set(path, identity)
       if (sockets.size >= MAX_SOCKETS) {
-        return { sockets, problem: 'too many QMP sockets, the rest is left out' }
+        return { sockets, problem: 'too many QMP sockets, ignoring the rest' }
       }
     }
     return { sockets }

@@ -148,6 +148,6 @@ class QemuSource implements Source {
 
   #refuse({ id, first, second }: Twin): void {
     const fields = { serverId: id, server: this.#roster.get(first)?.server.name, first, second }
-    this.#log.warn(fields, 'a second guest claims this UUID and is refused: start each with a -uuid of its own')
+    this.#log.warn(fields, 'a second guest claims this UUID and is refused: start each with its own -uuid')
   }
 }

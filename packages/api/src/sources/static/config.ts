@@ -4,16 +4,18 @@ import * as Type from 'typebox'
 import { statuses } from '../status.ts'
 
 const host = hostSchema({ description: 'Name or address, as seen from the proxy.' })
-const port = Type.Integer({ minimum: 1, maximum: 65535, description: 'Where the console listens.' })
-const tlsPort = Type.Integer({ minimum: 1, maximum: 65535, description: 'Where it listens with TLS.' })
+const port = Type.Integer({ minimum: 1, maximum: 65535, description: 'The port of the console.' })
+const tlsPort = Type.Integer({ minimum: 1, maximum: 65535, description: 'The TLS port of the console.' })
 
 export const staticServerConfig = table({
-  id: Type.String({ minLength: 1, description: 'What clients ask for, usually a UUID.' }),
-  name: Type.String({ minLength: 1, description: 'What people call it.' }),
+  id: Type.String({ minLength: 1, description: 'The server id, usually a UUID.' }),
+  name: Type.String({ minLength: 1, description: 'The display name.' }),
   project_id: Type.String({ minLength: 1, description: 'The project that owns it.' }),
-  user_id: Type.Optional(Type.String({ minLength: 1, description: 'The user who made it.' })),
-  status: Type.Enum([...statuses], { default: 'ACTIVE', description: "Nova's word for its state." }),
-  task_state: Type.Optional(Type.String({ minLength: 1, description: 'Such as migrating; absent: none.' })),
+  user_id: Type.Optional(Type.String({ minLength: 1, description: 'The user who created it.' })),
+  status: Type.Enum([...statuses], { default: 'ACTIVE', description: "Nova's status." }),
+  task_state: Type.Optional(
+    Type.String({ minLength: 1, description: "Nova's task_state, such as migrating. Absent: none." }),
+  ),
   locked: Type.Boolean({ default: false, description: 'Shown to clients; a locked server still has its console.' }),
   description: Type.Optional(Type.String({ description: 'Shown to clients from the microversion that has it.' })),
   tags: Type.Array(Type.String(), {
@@ -21,7 +23,10 @@ export const staticServerConfig = table({
     description: 'Shown to clients from the microversion that has them.',
   }),
   host: Type.Optional(
-    Type.String({ description: "The hypervisor; by default the first console's host. Empty: on no host, so 409." }),
+    Type.String({
+      description:
+        "The hypervisor; by default the first console's host. Empty: the server has no host, and its consoles get a 409.",
+    }),
   ),
   console_log: Type.Optional(
     Type.String({ minLength: 1, description: 'Regular file with what the console has printed.' }),
@@ -36,7 +41,7 @@ export const staticServerConfig = table({
           host,
           port,
           internal_access_path: Type.Optional(
-            Type.String({ minLength: 1, description: 'What the proxy sends CONNECT for.' }),
+            Type.String({ minLength: 1, description: "The target of the proxy's CONNECT request." }),
           ),
         }),
       ),
@@ -47,7 +52,7 @@ export const staticServerConfig = table({
 export type StaticServerConfig = Type.Static<typeof staticServerConfig>
 
 export const staticSourceConfig = table({
-  kind: Type.Literal('static', { description: 'Where the servers come from.' }),
+  kind: Type.Literal('static', { description: 'The kind of source.' }),
   servers: Type.Array(staticServerConfig, { default: [], description: 'Servers. Read again at SIGHUP.' }),
   file: Type.Optional(
     Type.String({

@@ -61,7 +61,7 @@ export function createReloadingSource(config: StaticSourceConfig, context: Reloa
     console: (server, protocol, type, options) => current.console(server, protocol, type, options),
     output: (server, options) => current.output!(server, options),
     subscribe: (listener) => roster.subscribe(listener),
-    reload: (servers) => reload('the configuration was read again', servers),
+    reload: (servers) => reload('configuration reloaded', servers),
     async [Symbol.asyncDispose]() {
       watch?.[Symbol.dispose]()
       await current[Symbol.asyncDispose]()
@@ -121,5 +121,5 @@ function consolesOf(config: StaticServerConfig): Consoles {
 
 function report(log: Logger, file: string | undefined, error: unknown): void {
   const faults = error instanceof ConfigError ? error.faults.map((fault) => faultLine(fault, file)) : undefined
-  log.error(faults ? { file, faults } : { file, err: error }, 'servers were not read again, those of before stay')
+  log.error(faults ? { file, faults } : { file, err: error }, 'cannot reload the servers, keeping the previous ones')
 }

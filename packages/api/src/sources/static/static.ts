@@ -80,7 +80,7 @@ async function readLog(path: string | undefined): Promise<Uint8Array> {
   try {
     await using file = await open(path, READ_AT_ONCE)
     const stats = await file.stat()
-    if (!stats.isFile()) throw new Error('it is no regular file')
+    if (!stats.isFile()) throw new Error('not a regular file')
     const { size } = stats
     const length = Math.min(size, MAX_LOG_BYTES)
     const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(length), position: size - length })

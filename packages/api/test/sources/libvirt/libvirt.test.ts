@@ -378,10 +378,7 @@ describe('a domain with something wrong concerns no other domain', () => {
           .map(({ msg }) => msg)
           .toSorted(),
       )
-      .toEqual([
-        'virsh domstats leaves a domain out, it is not followed',
-        'virsh lists domains in lines that are not understood',
-      ])
+      .toEqual(['cannot parse some lines of virsh list', 'virsh domstats omits a domain, ignoring the domain'])
     const calls = (await one.virsh.calls()).length
     await expect.poll(async () => (await one.virsh.calls()).length).toBeGreaterThan(calls + 8)
     expect(one.warnings()).toHaveLength(2)

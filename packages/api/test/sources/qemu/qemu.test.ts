@@ -448,7 +448,7 @@ describe('a QEMU that does what QEMU never does', () => {
     const { log, lines } = recorder()
     using sockets = watchSockets({ pattern: join(folder.path, '*'), intervalMs: 3_600_000, log, onLook: () => {} })
     for (const _ of [1, 2, 3]) await sockets.look()
-    expect(messagesOf(lines)).toEqual(['too many QMP sockets, the rest is left out'])
+    expect(messagesOf(lines)).toEqual(['too many QMP sockets, ignoring the rest'])
   })
 
   test('logs a guest that leaves as found and as gone', async () => {
