@@ -86,7 +86,7 @@ describe.skipIf(skip)(`a proxy behind HAProxy in TCP mode${reason}`, () => {
     const socket = new WebSocket(`ws://127.0.0.1:${it.publicPort}/?token=${TOKEN}`, ['binary'])
     const [error] = await once(socket, 'error')
     expect(String(error)).toMatch(/socket hang up|ECONNRESET/)
-    await it.proxy.waitForLog(({ msg }) => msg === 'connection without a PROXY header dropped')
+    await it.proxy.waitForLog(({ msg }) => msg === 'connection dropped: no valid PROXY header from a trusted balancer')
   })
 })
 

@@ -3,7 +3,7 @@ import { ApiConfig, checkApiOnline, refineApiConfig } from '@oriel/api'
 import { authorityOnlineFaults, listenKeys, type ProxyConfig, proxyConfig, refineProxyConfig } from '@oriel/proxy'
 import { type ConfigFault, type ListenKey, type Secret, sharedAddresses } from '@oriel/runtime'
 import * as Type from 'typebox'
-import { followingConsoles, followListeners, originsOf } from './follow.ts'
+import { consolesWithoutDefaults, followListeners, originsOf } from './console-addresses.ts'
 
 const { consoles: _, ...apiTables } = ApiConfig.properties
 const { authority, ...proxyTables } = proxyConfig.properties
@@ -11,7 +11,7 @@ const { authority, ...proxyTables } = proxyConfig.properties
 export const OrielConfig = Type.Object(
   {
     /** A console without a `base_url` gets the address of a listener of the `[proxy]` table. */
-    api: Type.Object({ ...apiTables, consoles: followingConsoles }, { additionalProperties: false }),
+    api: Type.Object({ ...apiTables, consoles: consolesWithoutDefaults }, { additionalProperties: false }),
     /** Without an authority, the proxy uses the API of this process, with a credential that only this process knows. */
     proxy: Type.Object({ ...proxyTables, authority: Type.Optional(authority) }, { additionalProperties: false }),
   },

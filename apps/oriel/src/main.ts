@@ -13,8 +13,8 @@ import {
   proxyPart,
   refineOrielConfig,
 } from './config.ts'
+import { originOf, withFreePorts, withPreviousPorts } from './console-addresses.ts'
 import { demoConfig, startDemo } from './demo.ts'
-import { originOf, withPorts, withPortsOf } from './follow.ts'
 import { pages } from './pages.ts'
 
 await runProgram({
@@ -35,7 +35,7 @@ async function start(
   config: OrielConfig,
   { log, flags, scope, signal }: StartContext,
 ): Promise<Started<typeof OrielConfig>> {
-  const listen = await withPorts(config.proxy.listen)
+  const listen = await withFreePorts(config.proxy.listen)
   const settled = { ...config, proxy: { ...config.proxy, listen } }
   const demo = flags.demo ? [scope.use(await startDemo(log)).source] : []
   const internal = new Secret(randomUUID())
@@ -50,7 +50,7 @@ async function start(
     reload: (read) => {
       const next = {
         ...read,
-        proxy: { ...read.proxy, listen: withPortsOf(config.proxy.listen, listen, read.proxy.listen) },
+        proxy: { ...read.proxy, listen: withPreviousPorts(config.proxy.listen, listen, read.proxy.listen) },
       }
       api.reload(apiPart(next, demo))
       proxy.reload(proxyPart(next, api.origin, internal))

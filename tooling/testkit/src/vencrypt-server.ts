@@ -1,4 +1,4 @@
-/** A VNC server for VeNCrypt only, which can behave as no real QEMU does, and play an impostor. */
+/** A fake VNC server that offers VeNCrypt only, for what a real QEMU cannot be made to do, such as a wrong certificate. */
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { TLSSocket, type TLSSocketOptions } from 'node:tls'
 
 export interface VencryptServerOptions {
-  /** A folder with `server-cert.pem` and `server-key.pem`. */
+  /** A folder with `server-cert.pem` and `server-key.pem`, such as that of `temporaryPki`. */
   readonly folder: string
   /** Overrides of the TLS options. */
   readonly tls?: Pick<TLSSocketOptions, 'secureContext' | 'requestCert'>
@@ -17,7 +17,7 @@ export interface VencryptServerOptions {
 export interface VencryptServer extends AsyncDisposable {
   readonly host: '127.0.0.1'
   readonly port: number
-  /** The outcome of the first connection that began TLS. */
+  /** Whether the first client that began TLS sent data in it (`secured`), or closed, as after a wrong certificate (`refused`). */
   readonly firstTls: Promise<'secured' | 'refused'>
 }
 
@@ -42,7 +42,7 @@ export async function vencryptServer({
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
-    // Ignore errors of the connection: viewers may vanish.
+    // Ignore errors of the connection: clients may disconnect.
     serve(socket.on('error', () => {})).catch(() => socket.destroy())
   })
   async function serve(socket: Socket) {
@@ -79,7 +79,7 @@ export async function serverCertificate(folder: string): Promise<{ key: Buffer; 
   return { key: key!, cert: cert! }
 }
 
-/** Reads exactly `length` bytes: the following ones belong to TLS. */
+/** Reads and discards exactly `length` bytes; later ones belong to TLS. */
 async function skip(socket: Socket, length: number): Promise<void> {
   while (length > 0) {
     const piece = socket.read(Math.min(length, socket.readableLength)) as Buffer | null
@@ -90,5 +90,5 @@ async function skip(socket: Socket, length: number): Promise<void> {
 
 async function ended(socket: Socket): Promise<never> {
   await once(socket, 'close')
-  throw new Error('the viewer is gone')
+  throw new Error('the client closed the connection')
 }

@@ -17,7 +17,7 @@ import {
   type StorePlace,
 } from './place.ts'
 
-/** The names of MySQL's clients. */
+/** Parameters of the URL, named as MySQL's clients name them. */
 const WORDS: UrlWords = {
   defaultPort: 3306,
   socket: 'socket',
@@ -34,7 +34,7 @@ export function mariadbPlace(url: string): StorePlace {
   const address = parseDatabaseUrl(url, WORDS)
   // For an IP address, the driver would verify the certificate for the name localhost.
   if (address.tls && isIP(address.host))
-    throw new TypeError('has an address and TLS, give the host name of the certificate')
+    throw new TypeError('uses TLS and names the server by its address: give the host name in its certificate')
   return {
     shown: `MariaDB database ${showAddress(address)}`,
     dialect: (options) => new MysqlDialect({ pool: lend(createPool(address, options), options) }),
@@ -95,13 +95,13 @@ async function acquireCurrent(pool: Pool, generations: Generations<PoolConnectio
   }
 }
 
-/** Gets a connection within the deadline, and returns a later one to the pool. */
+/** Gets a connection within the deadline. Returns a connection that comes free after the deadline to the pool. */
 async function acquire(pool: Pool): Promise<PoolConnection> {
   const { promise, resolve, reject } = Promise.withResolvers<PoolConnection>()
   let isLate = false
   const timer = setTimeout(() => {
     isLate = true
-    reject(Object.assign(new Error('no connection became free in time'), { code: 'ETIMEDOUT' }))
+    reject(Object.assign(new Error(`no database connection within ${CONNECT_TIMEOUT_MS} ms`), { code: 'ETIMEDOUT' }))
   }, CONNECT_TIMEOUT_MS)
   pool.getConnection((error, connection) => {
     clearTimeout(timer)
@@ -136,7 +136,7 @@ function lease(
   const query: MysqlPoolConnection['query'] = (sql, values, done) =>
     connection.query({ sql, values, timeout: timeoutMs }, (error: QueryError | null, result: unknown) => {
       if (error && isWrongServer(error)) generations.outdate(connection)
-      isBroken ||= error !== null && !isAnswer(error)
+      isBroken ||= error !== null && !isServerError(error)
       done?.(error, result as never)
     }) as never
   return {
@@ -149,7 +149,7 @@ function lease(
   }
 }
 
-const isAnswer = ({ sqlState, fatal }: QueryError & { sqlState?: string }) => sqlState !== undefined && !fatal
+const isServerError = ({ sqlState, fatal }: QueryError & { sqlState?: string }) => sqlState !== undefined && !fatal
 
 /** "WSREP has not yet prepared node for application use": the Galera node is outside the primary component. */
 const ER_UNKNOWN_COM_ERROR = 1047
@@ -170,7 +170,7 @@ function isAway(error: unknown): boolean {
 
 const ER_HANDSHAKE_ERROR = 1043
 
-/** Whether the connection failed (SQLSTATE 08S01). A failed handshake has the same state, but retrying is pointless. */
+/** Whether the connection broke (SQLSTATE 08S01). A failed handshake has the same state, but would fail again. */
 function isCutOff(error: unknown): boolean {
   const { sqlState, errno } = error as { sqlState?: unknown; errno?: unknown }
   return sqlState === '08S01' && errno !== ER_HANDSHAKE_ERROR

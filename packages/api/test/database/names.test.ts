@@ -72,7 +72,7 @@ describe('the URL of a database', () => {
   })
 
   test('MariaDB with TLS needs a host name to hold the certificate against', () => {
-    expect(() => mariadbPlace('mysql://u@10.0.0.1/d')).toThrow('give the host name of the certificate')
+    expect(() => mariadbPlace('mysql://u@10.0.0.1/d')).toThrow('give the host name in its certificate')
   })
 
   test('what is shown of it is database, host and port', () => {

@@ -27,7 +27,8 @@ export function showName({ name, detail }: PageQuery): (name: string) => void {
 }
 
 /**
- * Shows the state in the bar. Enables the `data-needs` buttons while connected; those that need keys only with input.
+ * Shows the state in the bar. Enables the buttons with `data-needs` while connected; those with `data-needs="keys"` only if
+ * the page is not view-only.
  */
 export function followState(screen: Console, { viewOnly }: PageQuery): void {
   const sentences = {
@@ -52,7 +53,7 @@ export function followState(screen: Console, { viewOnly }: PageQuery): void {
   follow()
 }
 
-/** Makes the scale button switch between the actual size and `fitted`. */
+/** Makes the scale button switch between the actual size and the scale mode `fitted`. */
 export function offerScale<S extends string>(screen: Console & { scale: S | 'none' }, fitted: S): void {
   const button = byId('scale', HTMLButtonElement)
   const show = () => button.setAttribute('aria-pressed', String(screen.scale === 'none'))
@@ -80,13 +81,13 @@ export function offerFullScreen(screen: Console): void {
 
 const keyboard = () => (navigator as { keyboard?: { lock?: () => Promise<void>; unlock?: () => void } }).keyboard
 
-/** Copies `text` to the user's clipboard. Returns `false` if the browser does not allow that. */
+/** Copies `text` to the user's clipboard. Returns `false` if the browser does not allow that, or the context is not secure. */
 export async function copy(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text)
     return true
   } catch {
-    return false // not a secure context, or not allowed
+    return false
   }
 }
 
@@ -101,9 +102,9 @@ export function onSubmit(id: string, listener: () => void): void {
   })
 }
 
-/** Makes Ctrl+Enter in `text` submit the form `id`; Enter alone begins a new line. */
-export function submitOnCtrlEnter(text: HTMLTextAreaElement, id: string): void {
-  text.addEventListener('keydown', (event) => {
-    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) byId(id, HTMLFormElement).requestSubmit()
+/** Makes Ctrl+Enter (Cmd+Enter on a Mac) in `textArea` submit the form `formId`; Enter alone begins a new line. */
+export function submitOnCtrlEnter(textArea: HTMLTextAreaElement, formId: string): void {
+  textArea.addEventListener('keydown', (event) => {
+    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) byId(formId, HTMLFormElement).requestSubmit()
   })
 }

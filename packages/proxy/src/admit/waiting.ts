@@ -1,7 +1,7 @@
 /** Limits connections that have no console yet, in total and per client. */
 import type { Socket } from 'node:net'
 import { networkOf } from '@oriel/runtime'
-import { peerOf } from './proxy-protocol.ts'
+import { endpointsOf } from './proxy-protocol.ts'
 import { plainAddress } from './site.ts'
 
 export interface WaitingBounds {
@@ -63,7 +63,7 @@ export class Waiting {
       leave()
       return void socket.destroy()
     }
-    const key = peerOf(socket)
+    const key = endpointsOf(socket)
     const late = new AbortController()
     const settled = () => {
       clearTimeout(timer)
@@ -86,7 +86,7 @@ export class Waiting {
   }
 
   slotOf(socket: Socket): WaitingSlot | undefined {
-    return this.#slots.get(peerOf(socket))
+    return this.#slots.get(endpointsOf(socket))
   }
 
   /** Counts a connection of `client` until the returned function is called. Returns `undefined` if it has too many. */

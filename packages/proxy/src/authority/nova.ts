@@ -49,7 +49,7 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
   // Closing the proxy aborts look-ups in flight.
   const closing = new AbortController()
   const diagnose = diagnosing({ service: 'Nova', rule: RULE, keys: options.keys ?? DEFAULT_KEYS, signIn })
-  const watch = new Watch({ ...options.watch, verify, diagnose, onWell: () => breaker.close() })
+  const watch = new Watch({ ...options.watch, verify, diagnose, onVerified: () => breaker.close() })
   const shareLookUps = shareFlights<Admission>()
   const shareServers = shareFlights<NovaServer>()
   const validation = new NovaValidation({

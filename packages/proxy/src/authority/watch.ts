@@ -1,6 +1,7 @@
 /**
- * Checks the authority at the start, after a minute without an answer, and every few seconds while it cannot be used.
- * Without this, a wrong credential would show only when people fail to open consoles.
+ * Checks that the authority can be reached and accepts the proxy's credential: when the proxy starts, a minute after the last
+ * answer, and every few seconds while it fails. Without this, a wrong credential would show only when people fail to open
+ * consoles.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { ConfigError, type Logger, within } from '@oriel/runtime'
@@ -17,8 +18,8 @@ export interface WatchOptions extends WatchTimes {
   /** Signs in and makes a request with a known answer. Rejects if the authority cannot be used. */
   readonly verify: (signal: AbortSignal) => Promise<void>
   readonly diagnose: Diagnose
-  /** Called after a good answer. */
-  readonly onWell?: () => void
+  /** Called each time `verify` succeeds. */
+  readonly onVerified?: () => void
 }
 
 export class Watch implements AsyncDisposable {
@@ -28,12 +29,12 @@ export class Watch implements AsyncDisposable {
   #running: Promise<void> | undefined
   readonly #first = Promise.withResolvers<void>()
   /** The time of the authority's last answer or failure. */
-  #asOf = performance.now()
-  #fault: { readonly diagnosis: Diagnosis; readonly cause: unknown; readonly isOther: boolean } | undefined
+  #lastResultMs = performance.now()
+  #fault: { readonly diagnosis: Diagnosis; readonly cause: unknown; readonly isWrongService: boolean } | undefined
   #wake = Promise.withResolvers<void>()
 
-  constructor({ idleMs = 60_000, retryMs = 5_000, onWell = () => {}, ...options }: WatchOptions) {
-    this.#options = { idleMs, retryMs, onWell, ...options }
+  constructor({ idleMs = 60_000, retryMs = 5_000, onVerified = () => {}, ...options }: WatchOptions) {
+    this.#options = { idleMs, retryMs, onVerified, ...options }
   }
 
   /** Checks now, and regularly from now on. Until the first call the authority counts as healthy. */
@@ -43,33 +44,36 @@ export class Watch implements AsyncDisposable {
   }
 
   /**
-   * Reports that the authority answered a client's look-up, and so is healthy. Ignored while another service answers in its
-   * place: then only `verify`, whose answer is known, can prove the authority.
+   * Call when the authority answered a client's look-up, which shows that it is healthy. Ignored if the last check found
+   * another service at this address: its answers prove nothing, so only `verify`, which expects a certain one, ends the fault.
    */
   answered(): void {
-    if (this.#fault?.isOther) return
-    this.#well()
+    if (this.#fault?.isWrongService) return
+    this.#markHealthy()
   }
 
-  #well(): void {
-    this.#asOf = performance.now()
+  #markHealthy(): void {
+    this.#lastResultMs = performance.now()
     if (this.#fault) this.#log?.info('the authority can be used again')
     this.#fault = undefined
   }
 
-  /** Reports that the authority cannot be used for any client. Ignored until the start. */
+  /** Call when a look-up failed in a way that concerns every client, such as a refused credential. Ignored before `start`. */
   failed(cause: unknown): void {
     if (!this.#running) return
     const diagnosis = this.#options.diagnose(cause)
-    const isNews = this.#fault?.diagnosis.message !== diagnosis.message
-    this.#asOf = performance.now()
-    this.#fault = { diagnosis, cause, isOther: !diagnosis.isRefusal && isAnswer(cause) }
+    const isNewMessage = this.#fault?.diagnosis.message !== diagnosis.message
+    this.#lastResultMs = performance.now()
+    this.#fault = { diagnosis, cause, isWrongService: !diagnosis.isRefusal && isAnswer(cause) }
     const { path: key, message } = diagnosis
-    if (isNews) this.#log?.error({ key, err: cause }, `the authority cannot be used: ${key}: ${message}`)
+    if (isNewMessage) this.#log?.error({ key, err: cause }, `the authority cannot be used: ${key}: ${message}`)
     this.#wake.resolve()
   }
 
-  /** @throws ConfigError that names the key, while the authority cannot be used; the signal's reason once it aborts */
+  /**
+   * Waits for the first check.
+   * @throws ConfigError that names the configuration key, if the authority cannot be used; the signal's reason once it aborts
+   */
   async check(signal?: AbortSignal): Promise<void> {
     if (this.#running) await (signal ? within(signal, this.#first.promise) : this.#first.promise)
     if (this.#fault) throw new ConfigError([this.#fault.diagnosis], { cause: this.#fault.cause })
@@ -84,17 +88,17 @@ export class Watch implements AsyncDisposable {
   async #run(): Promise<void> {
     const { signal } = this.#stopping
     while (!signal.aborted) {
-      await this.#ask(signal)
+      await this.#verifyOnce(signal)
       this.#first.resolve()
       await this.#untilDue(signal)
     }
   }
 
-  async #ask(signal: AbortSignal): Promise<void> {
+  async #verifyOnce(signal: AbortSignal): Promise<void> {
     try {
       await this.#options.verify(signal)
-      this.#well()
-      this.#options.onWell()
+      this.#markHealthy()
+      this.#options.onVerified()
     } catch (cause) {
       if (!signal.aborted) this.failed(cause)
     }
@@ -103,9 +107,9 @@ export class Watch implements AsyncDisposable {
   async #untilDue(signal: AbortSignal): Promise<void> {
     for (;;) {
       const { idleMs, retryMs } = this.#options
-      const restMs = this.#asOf + (this.#fault ? retryMs : idleMs) - performance.now()
+      const restMs = this.#lastResultMs + (this.#fault ? retryMs : idleMs) - performance.now()
       if (restMs <= 0 || signal.aborted) return
-      // If a client's look-up fails first, check sooner.
+      // A failed look-up ends this wait, because the shorter interval then applies.
       this.#wake = Promise.withResolvers()
       await Promise.race([delay(restMs, undefined, { signal, ref: false }).catch(() => {}), this.#wake.promise])
     }

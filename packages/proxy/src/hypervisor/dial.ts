@@ -8,7 +8,7 @@ import { checkIdentity, type ExpectedIdentity, serverName } from './server-certi
 import { established, KEEP_ALIVE_MS, tcpOptions } from './socket.ts'
 import { connectHypervisor } from './tcp-leg.ts'
 
-/** How a connection is protected that begins with TLS. */
+/** The TLS settings of a connection that begins with a TLS handshake. */
 export interface DialTls extends ExpectedIdentity {
   /** The hypervisors' CA, PEM. Default: the CAs of Node. */
   readonly ca?: string | undefined
@@ -16,7 +16,7 @@ export interface DialTls extends ExpectedIdentity {
 
 /**
  * Connects to the hypervisor within `timeoutMs`.
- * @param readLimit the current limit on the size of a read. Default: the limit of `ReadBuffers`
+ * @param readLimit returns the limit of the next read, in bytes; called before each read. Default: the limit of `ReadBuffers`
  * @throws Refused `console_timeout` or `console_unreachable`; the signal's reason once it aborts
  */
 export function dial(
@@ -26,11 +26,11 @@ export function dial(
   readLimit?: () => number,
 ): Promise<PlainLeg> {
   const connecting = (limited: AbortSignal) => connectHypervisor(address, limited, readLimit)
-  return within(timeoutMs, signal, connecting, unreachable)
+  return connectWithin(timeoutMs, signal, connecting, unreachableRefusal)
 }
 
 /**
- * Connects a socket that the caller reads by itself, with TLS from the first byte if `tls` is given.
+ * Connects as `dial` does, but returns the socket itself, with TLS from the first byte if `tls` is given.
  * @throws Refused `console_timeout`, `console_unreachable` or `security_failed`; the signal's reason once it aborts
  */
 export function dialSocket(
@@ -44,10 +44,12 @@ export function dialSocket(
     await established(socket, tls ? 'secureConnect' : 'connect', limited)
     return socket
   }
-  return within(timeoutMs, signal, connecting, (cause) => (isNetworkError(cause) ? unreachable : insecure)(cause))
+  return connectWithin(timeoutMs, signal, connecting, (cause) =>
+    (isNetworkError(cause) ? unreachableRefusal : tlsRefusal)(cause),
+  )
 }
 
-async function within<T>(
+async function connectWithin<T>(
   timeoutMs: number,
   signal: AbortSignal,
   connecting: (limited: AbortSignal) => Promise<T>,
@@ -69,7 +71,7 @@ function openTls({ host, port }: HypervisorAddress, tls: DialTls): Socket {
   const socket = tlsConnect({
     host,
     port,
-    // An intermediate CA is trusted without its root, because the operator configured it.
+    // `ca` may hold an intermediate CA without its root.
     ...(tls.ca === undefined ? {} : { ca: tls.ca, allowPartialTrustChain: true }),
     servername: serverName(host, tls.hosts),
     minVersion: 'TLSv1.2',
@@ -77,7 +79,7 @@ function openTls({ host, port }: HypervisorAddress, tls: DialTls): Socket {
     rejectUnauthorized: true,
     checkServerIdentity: (_, certificate) => checkIdentity(host, certificate, tls),
   })
-  // `tls.connect` does not take these options in every version of Node.
+  // `tls.connect` ignores `noDelay` and `keepAlive` in some versions of Node.
   return socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS)
 }
 
@@ -94,8 +96,8 @@ const networkErrors = new Set([
 
 const isNetworkError = ({ code = '' }: NodeJS.ErrnoException) => networkErrors.has(code)
 
-const unreachable = (cause: NodeJS.ErrnoException) =>
+const unreachableRefusal = (cause: NodeJS.ErrnoException) =>
   new Refused('console_unreachable', `no connection: ${cause.code ?? cause.message}`, { cause })
 
-const insecure = (cause: NodeJS.ErrnoException) =>
-  new Refused('security_failed', `no connection: ${cause.message}`, { cause })
+const tlsRefusal = (cause: NodeJS.ErrnoException) =>
+  new Refused('security_failed', `TLS with the hypervisor failed: ${cause.message}`, { cause })

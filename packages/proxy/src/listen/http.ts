@@ -9,7 +9,7 @@ import { faultBody, refusal } from '@oriel/contract'
 import { isLoopback, listenOn, parseListen } from '@oriel/runtime'
 import { admitLocal } from '../admit/local.ts'
 import { publicAddress } from '../admit/origin.ts'
-import { peerOf, requireProxyHeader } from '../admit/proxy-protocol.ts'
+import { endpointsOf, requireProxyHeader } from '../admit/proxy-protocol.ts'
 import { hasBadHost, plainAddress, readSite } from '../admit/site.ts'
 import { handleUpgrade } from '../connect/connect.ts'
 import type { ConnectContext, ListenerFacts } from '../connect/context.ts'
@@ -50,7 +50,7 @@ export interface Listener extends ListenerFacts {
   secure(tls: ListenerTls): boolean
   /** Stops listening and closes idle connections. Open consoles continue. */
   stop(): void
-  /** Drops every connection that is not a console. Resolves when all are closed. */
+  /** Drops every connection that is not a console, and resolves when the consoles are closed too. Call `stop` first. */
   close(): Promise<void>
 }
 
@@ -94,7 +94,7 @@ export async function startListener(
   server.on('request', (request, response) => respond(context, pages, facts, request, response))
   server.on('upgrade', (request, socket, head) => {
     handleUpgrade(context, facts, { request, socket, head }).catch((err) => {
-      context.log.error({ err }, 'an Upgrade failed because of a fault of the proxy')
+      context.log.error({ err }, 'an Upgrade failed with an unexpected error of the proxy')
       socket.destroy()
     })
   })
@@ -135,11 +135,11 @@ const secureOptions = ({ cert, key, minVersion, ciphers }: ListenerTls): SecureC
 function trackSockets(server: Server): ReadonlyMap<string, Socket> {
   const sockets = new Map<string, Socket>()
   server.on('connection', (socket: Socket) => {
-    const peer = peerOf(socket)
+    const peer = endpointsOf(socket)
     sockets.set(peer, socket)
     socket.once('close', () => sockets.delete(peer))
   })
-  server.on('upgrade', ({ socket }) => sockets.delete(peerOf(socket)))
+  server.on('upgrade', ({ socket }) => sockets.delete(endpointsOf(socket)))
   return sockets
 }
 

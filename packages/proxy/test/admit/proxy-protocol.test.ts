@@ -7,7 +7,7 @@ import { parseListen } from '@oriel/runtime'
 import { defaultTimeoutMs, temporaryPki, within } from '@oriel/testkit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { MalformedHeader, parseProxyHeader } from '../../src/admit/proxy-protocol.ts'
+import { parseProxyHeader, RejectedHeader } from '../../src/admit/proxy-protocol.ts'
 import { running, TOKEN, UPGRADE } from '../fixture.ts'
 
 const SIGNATURE = Buffer.from('0d0a0d0a000d0a515549540a', 'hex')
@@ -72,12 +72,12 @@ describe('a PROXY header', () => {
   })
 
   it.each(wrong)('%s is none, and is known for none however it is cut', (_, bytes) => {
-    expect(() => parseProxyHeader(bytes)).toThrow(MalformedHeader)
+    expect(() => parseProxyHeader(bytes)).toThrow(RejectedHeader)
     for (let length = 0; length < bytes.length; length += 1) {
       try {
         expect(parseProxyHeader(bytes.subarray(0, length))).toBeUndefined()
       } catch (error) {
-        expect(error).toBeInstanceOf(MalformedHeader)
+        expect(error).toBeInstanceOf(RejectedHeader)
       }
     }
   })
@@ -91,7 +91,7 @@ describe('a PROXY header', () => {
           const header = parseProxyHeader(bytes)
           if (header) expect(header.bytes).toBeLessThanOrEqual(bytes.length)
         } catch (error) {
-          expect(error).toBeInstanceOf(MalformedHeader)
+          expect(error).toBeInstanceOf(RejectedHeader)
         }
       }),
       { numRuns: 2000 },
@@ -161,7 +161,9 @@ describe('a listener with proxy_protocol', () => {
     async (_, bytes) => {
       await using proxy = await running({ toml: listening() })
       expect(await answered(proxy.address, [bytes])).toBe('')
-      expect(proxy.log.records('connection without a PROXY header dropped')).toMatchObject([{ peer: '127.0.0.1' }])
+      expect(proxy.log.records('connection dropped: no valid PROXY header from a trusted balancer')).toMatchObject([
+        { peer: '127.0.0.1' },
+      ])
       expect(proxy.nova.requests).toHaveLength(0)
       expect(proxy.log.text()).not.toContain(TOKEN)
     },
@@ -173,7 +175,7 @@ describe('a listener with proxy_protocol', () => {
     })
     const header = Buffer.from('PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n')
     expect(await answered(proxy.address, [header, Buffer.from(UPGRADE_TEXT)])).toBe('')
-    expect(proxy.log.records('connection without a PROXY header dropped')).toMatchObject([
+    expect(proxy.log.records('connection dropped: no valid PROXY header from a trusted balancer')).toMatchObject([
       { detail: expect.stringContaining('origin.trusted_proxies') },
     ])
   })

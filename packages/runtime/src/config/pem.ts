@@ -1,4 +1,4 @@
-/** Checks certificates, private keys and ciphers of a configuration before TLS uses them, and names the key at fault. */
+/** Checks certificates, private keys and ciphers before TLS uses them, and names the configuration key at fault. */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureVersion } from 'node:tls'
 import type { Secret } from '../secret.ts'
@@ -8,27 +8,26 @@ import type { ConfigFault } from './error.ts'
 export interface CertificateTable {
   /** PEM: the certificate itself first, then its chain. */
   readonly cert: string
-  /** PEM. */
+  /** The private key, PEM. */
   readonly key: Secret
-  /** OpenSSL's list. Default: Node's. */
+  /** A list of ciphers in OpenSSL's format. Default: Node's. */
   readonly ciphers?: string | undefined
   readonly min_version?: SecureVersion | undefined
 }
 
-/** How many days before it expires a certificate is reported. */
+/** A certificate that expires within this many days is reported. */
 const REPORTED_DAYS = 14
 const DAY_MS = 86_400_000
 
 /**
- * Returns the faults of the table at `path`: PEM that cannot be parsed, a key that is encrypted or belongs to another
- * certificate, a key or digest that OpenSSL's security level refuses, unknown ciphers, an expired certificate. A certificate
- * that expires within 14 days, or is not valid yet, is a warning.
+ * Returns the faults of the table at `path`: errors for what TLS would refuse, and warnings for certificates that expire
+ * within 14 days, are not valid yet or have an expired intermediate, and for ciphers that OpenSSL ignores.
  * @param now milliseconds since the epoch. Default: the present
  */
 export function certificateFaults(path: string, table: CertificateTable, now = Date.now()): readonly ConfigFault[] {
   const at = (key: string) => (message: string) => ({ path: `${path}.${key}`, message })
-  const chain = parsed(() => parseCertificates(table.cert))
-  const key = parsed(() => parseKey(table.key.reveal()))
+  const chain = attempt(() => parseCertificates(table.cert))
+  const key = attempt(() => parseKey(table.key.reveal()))
   const unreadable = [
     ...(chain instanceof Error ? [at('cert')(`cannot be used: ${chain.message}`)] : []),
     ...(key instanceof Error ? [at('key')(key.message)] : []),
@@ -43,19 +42,20 @@ export function certificateFaults(path: string, table: CertificateTable, now = D
 }
 
 /**
- * Returns the faults of the CA certificates at the key `path`. One valid certificate is enough, since bundles keep old ones.
+ * Returns the faults of the CA certificates at the key `path`. Expired certificates are accepted beside a valid one, since
+ * bundles keep old ones. A damaged certificate is always a fault.
  * @param now milliseconds since the epoch. Default: the present
  */
 export function caFaults(path: string, pem: string, now = Date.now()): readonly ConfigFault[] {
-  const certificates = parsed(() => parseCertificates(pem))
+  const certificates = attempt(() => parseCertificates(pem))
   if (certificates instanceof Error) return [{ path, message: `cannot be used: ${certificates.message}` }]
-  const last = certificates.toSorted((a, b) => endOf(b) - endOf(a))[0]!
-  return endFaults((message) => ({ path, message }), last, now)
+  const latest = certificates.toSorted((a, b) => endOf(b) - endOf(a))[0]!
+  return endFaults((message) => ({ path, message }), latest, now)
 }
 
 /**
- * Parses every certificate in `pem`. `tls.createSecureContext` silently skips CA certificates that it cannot parse, which
- * would leave an empty trust store.
+ * Parses every certificate in `pem`, because `tls.createSecureContext` silently skips CA certificates that it cannot parse,
+ * and could leave the trust store empty.
  * @throws TypeError that names the certificate that cannot be parsed, or says that the text has no certificate
  */
 export function parseCertificates(pem: string): readonly X509Certificate[] {
@@ -72,7 +72,7 @@ export function parseCertificates(pem: string): readonly X509Certificate[] {
 
 type FaultAt = (message: string) => ConfigFault
 
-function parsed<T>(parse: () => T): T | Error {
+function attempt<T>(parse: () => T): T | Error {
   try {
     return parse()
   } catch (error) {
@@ -80,7 +80,7 @@ function parsed<T>(parse: () => T): T | Error {
   }
 }
 
-/** @throws TypeError with what to do, in words that follow a key's path */
+/** @throws TypeError with the fault and the remedy, in words that follow the path of the configuration key */
 function parseKey(pem: string): KeyObject {
   // Checked first: on a terminal OpenSSL would prompt for the passphrase.
   if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(pem)) {
@@ -104,13 +104,13 @@ function pairFaults(at: (key: string) => FaultAt, chain: readonly X509Certificat
 
 function timeFaults(at: FaultAt, [own, ...chain]: readonly X509Certificate[], now: number): ConfigFault[] {
   const starts = Date.parse(own!.validFrom)
-  const early = starts > now ? [warning(at(`is valid only from ${dateOf(starts)} on; is the clock right?`))] : []
-  const ended = chain.filter((certificate) => endOf(certificate) <= now)
-  const intermediates = ended.map((certificate) => {
+  const notYetValid = starts > now ? [warning(at(`is valid only from ${dateOf(starts)} on; is the clock right?`))] : []
+  const expired = chain.filter((certificate) => endOf(certificate) <= now)
+  const intermediates = expired.map((certificate) => {
     const message = `holds an intermediate that expired on ${dateOf(endOf(certificate))}: ${nameOf(certificate.subject)}`
     return warning(at(`${message}; renew it`))
   })
-  return [...early, ...endFaults(at, own!, now), ...intermediates]
+  return [...notYetValid, ...endFaults(at, own!, now), ...intermediates]
 }
 
 function endFaults(at: FaultAt, certificate: X509Certificate, now: number): ConfigFault[] {
@@ -119,12 +119,12 @@ function endFaults(at: FaultAt, certificate: X509Certificate, now: number): Conf
   return end - now < REPORTED_DAYS * DAY_MS ? [warning(at(`expires on ${dateOf(end)}, renew it`))] : []
 }
 
-/** Creates the TLS context as the start would, and reports its error. */
+/** Creates the TLS context as the program does when it starts, and returns its error as a fault. */
 function strengthFaults(at: FaultAt, table: CertificateTable, own: X509Certificate): ConfigFault[] {
   const { cert, key, ciphers } = table
-  // Unknown ciphers are reported separately, and a cipher list may lower the security level.
-  const usable = ciphers === undefined || refusal({ ciphers }) !== undefined ? {} : { ciphers }
-  const error = refusal({ cert, key: key.reveal(), ...usable })
+  // `@SECLEVEL` in the ciphers changes which keys are accepted. `cipherFaults` reports an unusable list.
+  const usable = ciphers === undefined || contextError({ ciphers }) !== undefined ? {} : { ciphers }
+  const error = contextError({ cert, key: key.reveal(), ...usable })
   if (error === undefined || error.code === 'ERR_OSSL_X509_KEY_VALUES_MISMATCH') return []
   return [at(TOO_WEAK[error.code ?? '']?.(own) ?? `cannot be used: ${error.message}`)]
 }
@@ -140,9 +140,9 @@ const TOO_WEAK: Readonly<Record<string, (certificate: X509Certificate) => string
 
 function cipherFaults(at: FaultAt, { ciphers, min_version }: CertificateTable): ConfigFault[] {
   if (ciphers === undefined) return []
-  const unknown = ciphers.split(/[:, ]+/).filter((name) => /^[\w-]+$/.test(name) && refusal({ ciphers: name }))
+  const unknown = ciphers.split(/[:, ]+/).filter((name) => /^[\w-]+$/.test(name) && contextError({ ciphers: name }))
   const example = 'such as ECDHE-RSA-AES128-GCM-SHA256'
-  if (refusal({ ciphers })) {
+  if (contextError({ ciphers })) {
     const what = unknown.length === 0 ? 'names no cipher' : `names no cipher that OpenSSL knows: ${unknown.join(', ')}`
     return [at(`${what}; give OpenSSL's names with colons between them, ${example}`)]
   }
@@ -152,8 +152,8 @@ function cipherFaults(at: FaultAt, { ciphers, min_version }: CertificateTable): 
   return unknown.map((name) => warning(at(`OpenSSL does not know ${name} and ignores it; is it misspelt?`)))
 }
 
-function refusal(options: Parameters<typeof createSecureContext>[0]): NodeJS.ErrnoException | undefined {
-  const error = parsed(() => createSecureContext(options))
+function contextError(options: Parameters<typeof createSecureContext>[0]): NodeJS.ErrnoException | undefined {
+  const error = attempt(() => createSecureContext(options))
   return error instanceof Error ? error : undefined
 }
 

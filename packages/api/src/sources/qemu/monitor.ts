@@ -5,7 +5,7 @@ import type { Guest } from '../guests/guest.ts'
 import type { Reach } from '../guests/reach.ts'
 import type { QemuSourceConfig } from './config.ts'
 import { QmpConnection, QmpSilence } from './qmp.ts'
-import { askCondition, askIdentity, type Condition, type Identity } from './questions.ts'
+import { type Condition, type Identity, queryCondition, queryIdentity } from './queries.ts'
 import { type RunStateMeaning, runStates } from './run-states.ts'
 
 export interface MonitorOptions {
@@ -65,7 +65,7 @@ export class Monitor implements Disposable {
     const onEvent = (event: string) => void (TELLING.has(event) && monitor?.fresh().catch(() => {}))
     const qmp = await QmpConnection.open(path, { timeoutMs: config.answer_timeout_ms }, onEvent)
     try {
-      const identity = await askIdentity(qmp, config.serial_chardev)
+      const identity = await queryIdentity(qmp, config.serial_chardev)
       monitor = new Monitor(options, qmp, identity)
       await monitor.fresh()
       return monitor
@@ -105,7 +105,7 @@ export class Monitor implements Disposable {
 
   async #ask(): Promise<void> {
     try {
-      this.#take(await askCondition(this.#qmp, this.#identity, this.#options.reach))
+      this.#take(await queryCondition(this.#qmp, this.#identity, this.#options.reach))
     } catch (cause) {
       if (cause instanceof QmpSilence) this.#takeSilence()
       else this.#qmp[Symbol.dispose]() // no QEMU, or none any more

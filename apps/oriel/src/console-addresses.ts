@@ -11,15 +11,15 @@ type ConsoleName = keyof Consoles
 const consoles = ApiConfig.properties.consoles.properties
 const names = Object.keys(consoles) as ConsoleName[]
 
-type Following = Type.TObject<{ enabled: Type.TBoolean; base_url: Type.TOptional<Type.TString> }>
+type ConsoleTable = Type.TObject<{ enabled: Type.TBoolean; base_url: Type.TOptional<Type.TString> }>
 
-/** The API's table `consoles`, but without a default for `base_url`. */
-export const followingConsoles = Type.Object(
-  Object.fromEntries(names.map((name) => [name, following(name)])) as Record<ConsoleName, Following>,
+/** The API's table `consoles` without defaults for `base_url`, so that an absent one is distinguishable from a given one. */
+export const consolesWithoutDefaults = Type.Object(
+  Object.fromEntries(names.map((name) => [name, withoutDefault(name)])) as Record<ConsoleName, ConsoleTable>,
   { additionalProperties: false, default: {} },
 )
 
-function following(name: ConsoleName): Following {
+function withoutDefault(name: ConsoleName): ConsoleTable {
   const { enabled } = consoles[name].properties
   const properties = { enabled, base_url: Type.Optional(Type.String()) }
   return Type.Object(properties, { additionalProperties: false, default: {} })
@@ -27,10 +27,10 @@ function following(name: ConsoleName): Following {
 
 /**
  * Returns each console's address: the given one, else that of the first listener which serves the console type, else
- * the API's default, which is for a proxy on another machine.
+ * the API's default: then no listener of this process serves the type.
  */
 export function followListeners(
-  given: Type.Static<typeof followingConsoles>,
+  given: Type.Static<typeof consolesWithoutDefaults>,
   listeners: readonly ListenerConfig[],
 ): Consoles {
   const entries = names.map((name) => [name, { base_url: addressOf(name, listeners), ...given[name] }])
@@ -48,8 +48,8 @@ function addressOf(name: ConsoleName, listeners: readonly ListenerConfig[]): str
 }
 
 /**
- * Returns the origin of a listener's pages: that of its `base_url`, else of its address; loopback for a wildcard
- * address.
+ * Returns the origin of a listener's pages: from `base_url` if it is set, else from the address, with loopback in place of
+ * a wildcard address.
  */
 export function originOf({ address, tls, base_url }: ListenerConfig): string {
   if (base_url !== undefined) return new URL(base_url).origin
@@ -69,24 +69,31 @@ export function originsOf(listener: ListenerConfig): readonly string[] {
   return [origin, local.origin]
 }
 
-/** Replaces each port 0 by a free port, because console addresses must be known before the proxy listens. */
-export async function withPorts(listeners: readonly ListenerConfig[]): Promise<ListenerConfig[]> {
+/**
+ * Replaces each port 0 by a free port, because console addresses must be known before the proxy listens. The ports are
+ * released again until then.
+ */
+export async function withFreePorts(listeners: readonly ListenerConfig[]): Promise<ListenerConfig[]> {
   await using held = new AsyncDisposableStack()
   return await Promise.all(
     listeners.map(async (listener) => ({ ...listener, address: await withPort(listener.address, held) })),
   )
 }
 
-/** Gives each reloaded listener the address at which the listener with the same configured address listens. */
-export function withPortsOf(
+/**
+ * Keeps the ports that were chosen for port 0: each listener of `next` gets the actual address of the one in `before` that was
+ * configured with the same address.
+ * @param settled the listeners of `before` with their actual addresses, in the same order
+ */
+export function withPreviousPorts(
   before: readonly ListenerConfig[],
   settled: readonly ListenerConfig[],
   next: readonly ListenerConfig[],
 ): ListenerConfig[] {
-  const places = Map.groupBy(settled.keys(), (i) => before[i]!.address)
+  const indexes = Map.groupBy(settled.keys(), (i) => before[i]!.address)
   return next.map((listener) => {
-    const place = places.get(listener.address)?.shift()
-    return place === undefined ? listener : { ...listener, address: settled[place]!.address }
+    const index = indexes.get(listener.address)?.shift()
+    return index === undefined ? listener : { ...listener, address: settled[index]!.address }
   })
 }
 

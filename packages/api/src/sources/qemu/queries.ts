@@ -20,7 +20,7 @@ export interface Identity {
 /** The state of a guest that may change. */
 export interface Condition {
   readonly state: RunState
-  /** The name in `query-status`, for an unknown state. */
+  /** QEMU's own name of the state, which tells more than `state` if that is unknown. */
   readonly stateName: string
   readonly consoles: Consoles
   /** Existing consoles that the proxy cannot or must not dial, and why. */
@@ -31,20 +31,20 @@ export interface Condition {
 const NO_UUID = '00000000-0000-0000-0000-000000000000'
 
 /** @throws Error when QEMU has no UUID, or sends a malformed reply */
-export async function askIdentity(qmp: QmpConnection, serialLabel: string | undefined): Promise<Identity> {
-  const uuid = answers.uuid(await qmp.execute('query-uuid')).UUID.toLowerCase()
+export async function queryIdentity(qmp: QmpConnection, serialLabel: string | undefined): Promise<Identity> {
+  const uuid = parseReply.uuid(await qmp.execute('query-uuid')).UUID.toLowerCase()
   if (uuid === NO_UUID) throw new Error('the guest has no UUID: start QEMU with -uuid')
-  const { name } = answers.name(await qmp.execute('query-name'))
-  const serialLabels = serialLabel === undefined ? await askSerialLabels(qmp) : [serialLabel]
+  const { name } = parseReply.name(await qmp.execute('query-name'))
+  const serialLabels = serialLabel === undefined ? await querySerialLabels(qmp) : [serialLabel]
   return { id: uuid, name: shownName(name, uuid), serialLabels }
 }
 
-export async function askCondition(qmp: QmpConnection, identity: Identity, reach: Reach): Promise<Condition> {
-  const { status } = answers.status(await qmp.execute('query-status'))
+export async function queryCondition(qmp: QmpConnection, identity: Identity, reach: Reach): Promise<Condition> {
+  const { status } = parseReply.status(await qmp.execute('query-status'))
   const listening = [
-    ['vnc', vncListening(answers.vnc(await ifBuiltIn(qmp, 'query-vnc')))],
-    ['spice', spiceListening(answers.spice(await ifBuiltIn(qmp, 'query-spice')))],
-    ['serial', serialListening(answers.chardevs(await qmp.execute('query-chardev')), identity.serialLabels)],
+    ['vnc', vncListening(parseReply.vnc(await ifBuiltIn(qmp, 'query-vnc')))],
+    ['spice', spiceListening(parseReply.spice(await ifBuiltIn(qmp, 'query-spice')))],
+    ['serial', serialListening(parseReply.chardevs(await qmp.execute('query-chardev')), identity.serialLabels)],
   ] as const
   const found = listening.flatMap(([protocol, at]) => (at ? [{ protocol, ...outcomeOf(at, reach) }] : []))
   return {
@@ -55,14 +55,14 @@ export async function askCondition(qmp: QmpConnection, identity: Identity, reach
   }
 }
 
-/** The address on which QEMU reports to listen. A Unix socket has a path and no port. */
+/** An address at which QEMU says that it listens. A Unix socket has a path in `listen` and no port. */
 interface Listening {
   readonly listen: string
   readonly port: number | undefined
   readonly tlsPort?: number | undefined
 }
 
-/** The address of a console, or the reason why the guest has no such console. */
+/** The address of a console, or the reason why the proxy cannot or must not dial it. */
 interface Outcome {
   readonly address?: ConsoleAddress
   readonly why?: string
@@ -81,24 +81,24 @@ function outcomeOf({ listen, port, tlsPort }: Listening, reach: Reach): Outcome 
 /** The length at which an address is cut in a log message. */
 const MAX_SHOWN_CHARACTERS = 256
 
-function vncListening({ enabled, family, host, service }: Answer<'vnc'>): Listening | undefined {
+function vncListening({ enabled, family, host, service }: Reply<'vnc'>): Listening | undefined {
   if (!enabled || service === undefined) return undefined
   if (family === 'unix') return { listen: service, port: undefined }
   return { listen: host ?? '', port: dialablePort(service) }
 }
 
-function spiceListening({ enabled, host, port, 'tls-port': tlsPort }: Answer<'spice'>): Listening | undefined {
+function spiceListening({ enabled, host, port, 'tls-port': tlsPort }: Reply<'spice'>): Listening | undefined {
   if (!enabled) return undefined
   return { listen: host ?? '', port: dialablePort(port), tlsPort: dialablePort(tlsPort) }
 }
 
-function serialListening(chardevs: Answer<'chardevs'>, labels: readonly string[]): Listening | undefined {
+function serialListening(chardevs: Reply<'chardevs'>, labels: readonly string[]): Listening | undefined {
   const all = labels.flatMap((label) => chardevs.filter((chardev) => chardev.label === label).slice(0, 1))
   return all.map(({ filename }) => chardevListening(filename)).find((listening) => listening?.port !== undefined)
 }
 
 /**
- * The form in QEMU's `chardev/char-socket.c`. Excludes telnet and WebSocket servers, which add bytes of their own protocol.
+ * Matches the `filename` that `query-chardev` reports for a TCP server (QEMU's `chardev/char-socket.c`). Excludes telnet and WebSocket servers, which add bytes of their own protocol.
  */
 const TCP_SERVER = /^(?:disconnected:)?tcp:(?<host>[^,]*):(?<port>\d+),server(?:=on)?(?: <-> .*)?$/
 
@@ -111,10 +111,10 @@ function chardevListening(filename: string): Listening | undefined {
  * Only a chardev behind a serial device is a serial console: others are monitors, debuggers and agents, through
  * which a client could control the hypervisor. So the labels come from the devices, not from the names of chardevs.
  */
-async function askSerialLabels(qmp: QmpConnection): Promise<readonly string[]> {
+async function querySerialLabels(qmp: QmpConnection): Promise<readonly string[]> {
   const devices: { path: string; order: number; name: string; kind: string }[] = []
   for (const folder of DEVICE_FOLDERS) {
-    const children = answers.children(await qmp.execute('qom-list', { path: folder }))
+    const children = parseReply.children(await qmp.execute('qom-list', { path: folder }))
     for (const { name, type } of children) {
       const kind = /^child<(.*)>$/.exec(type)?.[1] ?? ''
       const order = SERIAL_DEVICES.indexOf(kind)
@@ -124,14 +124,14 @@ async function askSerialLabels(qmp: QmpConnection): Promise<readonly string[]> {
   devices.sort((a, b) => a.order - b.order || a.name.localeCompare(b.name, 'en', { numeric: true }))
   const labels: string[] = []
   for (const { path, kind } of devices.slice(0, MAX_SERIAL_DEVICES)) {
-    for (const property of CHARDEV_PROPERTIES[kind] ?? ['chardev']) labels.push(await askChardev(qmp, path, property))
+    for (const property of CHARDEV_PROPERTIES[kind] ?? ['chardev']) labels.push(await queryChardev(qmp, path, property))
   }
   return labels.filter((label) => label !== '')
 }
 
-async function askChardev(qmp: QmpConnection, path: string, property: string): Promise<string> {
+async function queryChardev(qmp: QmpConnection, path: string, property: string): Promise<string> {
   try {
-    return answers.label(await qmp.execute('qom-get', { path, property }))
+    return parseReply.label(await qmp.execute('qom-get', { path, property }))
   } catch (error) {
     // In another version of QEMU a device may lack the property; keep the other devices.
     if (error instanceof QmpRefusal) return ''
@@ -141,7 +141,7 @@ async function askChardev(qmp: QmpConnection, path: string, property: string): P
 
 const DEVICE_FOLDERS = ['/machine/unattached', '/machine/peripheral', '/machine/peripheral-anon']
 const MAX_SERIAL_DEVICES = 16
-/** Serial devices of QEMU's machines, from those of the firmware to virtio consoles. */
+/** Serial devices of QEMU's machines, the preferred first: those that firmware uses, up to virtio consoles. */
 const SERIAL_DEVICES = [
   'isa-serial',
   'serial-mm',
@@ -169,9 +169,7 @@ const CHARDEV_PROPERTIES: Readonly<Record<string, readonly string[]>> = {
   'pci-serial-4x': ['chardev1', 'chardev2', 'chardev3', 'chardev4'],
 }
 
-/**
- * Runs a command that a QEMU built without VNC or SPICE lacks. Returns `undefined` then, since its guests lack it as well.
- */
+/** Runs a query that a QEMU built without VNC or SPICE lacks. Returns `{ enabled: false }` then, as if it were switched off. */
 async function ifBuiltIn(qmp: QmpConnection, command: string): Promise<unknown> {
   try {
     return await qmp.execute(command)
@@ -204,12 +202,12 @@ const schemas = {
   children: Type.Array(Type.Object({ name: text, type: text })),
   label: text,
 } as const
-type Answers = { [Name in keyof typeof schemas]: Type.Static<(typeof schemas)[Name]> }
-type Answer<Name extends keyof Answers> = Answers[Name]
+type Replies = { [Name in keyof typeof schemas]: Type.Static<(typeof schemas)[Name]> }
+type Reply<Name extends keyof Replies> = Replies[Name]
 
-const answers = Object.fromEntries(
+const parseReply = Object.fromEntries(
   Object.entries(schemas).map(([name, schema]) => [name, checker(name, schema)]),
-) as unknown as { [Name in keyof Answers]: (value: unknown) => Answers[Name] }
+) as unknown as { [Name in keyof Replies]: (value: unknown) => Replies[Name] }
 
 function checker(name: string, schema: Type.TSchema) {
   const validator = Compile(schema)
