@@ -1,5 +1,6 @@
 /** From Nova's options and policy rules, as a recording names them, to Oriel's configuration. */
 import { createHash } from 'node:crypto'
+import { openableConsoleTypes } from '@oriel/contract'
 import { stringify } from 'smol-toml'
 import type { Setup } from './vectors.ts'
 import { consoleHosts, consolePort, everyRole, personas, spiceTlsPort, statusOf, type WorldServer } from './world.ts'
@@ -49,6 +50,7 @@ function defaults(): ConfigTables {
     policy: { ...defaultPolicy },
     tokens: {},
     consoles: {
+      ...Object.fromEntries(openableConsoleTypes.map((type) => [type, absentThere])),
       novnc: { enabled: true, base_url: 'http://127.0.0.1:6080/vnc_auto.html' },
       'spice-html5': { enabled: true, base_url: 'http://127.0.0.1:6082/spice_auto.html' },
       'spice-direct': { enabled: true, base_url: 'http://127.0.0.1:13002/nova' },
@@ -57,6 +59,9 @@ function defaults(): ConfigTables {
     },
   }
 }
+
+/** A console type that the recorded Nova did not have. */
+const absentThere = { enabled: false, base_url: 'http://127.0.0.1/' }
 
 /** Nova's default policy, in roles. */
 export const defaultPolicy: Readonly<Record<string, readonly string[]>> = {

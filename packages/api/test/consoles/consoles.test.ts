@@ -1,3 +1,4 @@
+import { consoleTypes, openableConsoleTypes } from '@oriel/contract'
 import { describe, expect, test } from 'vitest'
 import { type Server, SourceError, type SourceErrorCode } from '../../src/index.ts'
 import {
@@ -59,8 +60,10 @@ describe('POST remote-consoles', () => {
   })
 
   test('a protocol that is switched off is unavailable, whatever type is asked for', async () => {
-    await using api = await testApi({ toml: 'consoles.novnc.enabled = false' })
-    for (const type of ['novnc', 'xvpvnc', 'serial']) {
+    const vncTypes = openableConsoleTypes.filter((type) => consoleTypes[type].protocol === 'vnc')
+    const off = vncTypes.map((type) => `consoles.${type}.enabled = false`)
+    await using api = await testApi({ toml: off.join('\n') })
+    for (const type of [...vncTypes, 'xvpvnc', 'serial']) {
       expect(outcome(await create(api, 'vnc', type))).toEqual([400, `Unavailable console type ${type}.`])
     }
   })
