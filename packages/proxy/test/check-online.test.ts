@@ -47,19 +47,19 @@ describe('oriel-proxy --check-config', () => {
   const wrongPassword = () =>
     `endpoint = "${cloud.origin}/v2.1"\n${signInAt(cloud.origin).replace(PASSWORD, 'another')}`
 
-  it('alone contacts no service', async () => {
+  it('contacts no service without --online', async () => {
     const asked = cloud.asked.length
     expect(await check('proxy', proxyToml(wrongPassword()))).toEqual(OK)
     expect(cloud.asked).toHaveLength(asked)
   })
 
-  it('--online signs in and looks up a token', async () => {
+  it('--online authenticates and looks up a token', async () => {
     const toml = proxyToml(`endpoint = "${cloud.origin}/v2.1"\n${signInAt(cloud.origin)}`)
     expect(await check('proxy', toml, '--online')).toEqual(OK)
     expect(cloud.asked.at(-1)).toMatch('/v2.1/os-console-auth-tokens/')
   })
 
-  it('--online names the key of a wrong password, and exits with 2', async () => {
+  it('--online reports the key of a wrong password, and exits with 2', async () => {
     const { code, faults } = await check('proxy', proxyToml(wrongPassword()), '--online')
     expect(code).toBe(2)
     expect(faults).toEqual([expect.stringMatching(/^authority\.auth\.password: Keystone refuses this credential/)])
@@ -69,7 +69,7 @@ describe('oriel-proxy --check-config', () => {
     ['nova', 'Nova', (token: string) => ({ console: { instance_uuid: token, host: '192.0.2.1', port: 5900 } })],
     ['oriel', 'The API', () => ({ session: { id: 'x', console: {} } })],
   ])(
-    '--online names an endpoint of kind %s that answers 200 to a token that cannot exist',
+    '--online reports an endpoint of kind %s that answers 200 for a token that cannot exist',
     async (kind, service, body) => {
       const versions = { versions: [{ id: 'v2.1', status: 'CURRENT', version: '2.99', min_version: '2.1', links: [] }] }
       const server = createServer(({ url, headers }, response) => {
@@ -92,7 +92,7 @@ describe('oriel-proxy --check-config', () => {
     },
   )
 
-  it('--online names the key of a token that oriel-api refuses, and sends it no heartbeat', async () => {
+  it('--online reports the key of a token that oriel-api refuses, and sends no heartbeat', async () => {
     const toml = proxyToml(`kind = "oriel"\nendpoint = "${refusing}"\nauth = { method = "token", token = "t" }`)
     const { code, faults } = await check('proxy', toml, '--online')
     expect(code).toBe(2)
@@ -104,13 +104,13 @@ const keystoneAt = (origin: string) =>
   `[auth]\nmethod = "keystone"\n[auth.keystone]\nauth_url = "${origin}/v3"\nusername = "oriel"\npassword = "p"\nproject_name = "s"\n`
 
 describe('oriel-api --check-config --online', () => {
-  it('reaches the store and leaves no file behind', async () => {
+  it('connects to the store and leaves no file behind', async () => {
     const toml = 'auth.method = "none"\ntokens.store = "sqlite:new.db"\n'
     expect(await check('api', toml, '--online')).toEqual(OK)
     expect(existsSync(join(folder, 'new.db'))).toBe(false)
   })
 
-  it('names every key: a store that is away, a credential that Keystone refuses', async () => {
+  it('reports every key: of an unavailable store, and of a credential that Keystone refuses', async () => {
     const toml = `tokens.store = "postgres://u:secret-of-u@127.0.0.1:1/x"\n${keystoneAt(refusing)}`
     const { code, faults } = await check('api', toml, '--online')
     expect(code).toBe(2)
@@ -121,7 +121,7 @@ describe('oriel-api --check-config --online', () => {
     expect(faults.join()).not.toContain('secret-of-u')
   })
 
-  it('names where Keystone is, or the issuer of JWTs, if nothing answers there', async () => {
+  it('reports the key of Keystone, or of the issuer of JWTs, if nothing answers there', async () => {
     const store = 'tokens.store = "sqlite::memory:"\n'
     const keystone = await check('api', `${store}${keystoneAt('http://127.0.0.1:1')}`, '--online')
     expect(keystone.faults).toEqual([expect.stringMatching(/^auth\.keystone\.auth_url: /)])
@@ -130,7 +130,7 @@ describe('oriel-api --check-config --online', () => {
   })
 })
 
-it('oriel --check-config --online names keys as its one file has them', async () => {
+it('oriel --check-config --online reports keys with their names in its single file', async () => {
   const api = 'auth.method = "none"\ntokens.store = "sqlite:no-such-folder/x.db"\n'
   const proxy = `[proxy.authority]\nkind = "oriel"\nendpoint = "${refusing}"\nauth = { method = "token", token = "t" }\n`
   const { code, faults } = await check(

@@ -97,12 +97,12 @@ describe('certificates in proxy.toml', () => {
       ['a damaged certificate', 'damaged.pem', 'good.key', 'cert', 'certificate 1 of 1 in it is damaged'],
       ['a file without a certificate', 'nothing.pem', 'good.key', 'cert', 'it contains no certificate'],
       ['a certificate in place of the key', 'good.pem', 'good.pem', 'key', 'holds no private key'],
-    ])('names the key at fault for %s, with a remedy', (_, cert, key, name, message) => {
+    ])('has a fault with the key and a remedy for %s', (_, cert, key, name, message) => {
       expect(of(cert, key)).toEqual([expect.stringContaining(`${path}.${name}: `)])
       expect(of(cert, key)[0]).toContain(message)
     })
 
-    it('warns of a certificate that expires within 14 days, with the date', () => {
+    it('has a warning with the date for a certificate that expires within 14 days', () => {
       const date = new Date(Date.now() + 10 * 86_400_000).toISOString().slice(0, 10)
       expect(of('soon.pem', 'soon.key')).toEqual([`warning: ${path}.cert: expires on ${date}, renew it`])
     })
@@ -112,12 +112,12 @@ describe('certificates in proxy.toml', () => {
     ['BOGUS:WORSE', 'listen[0].tls.ciphers: names no cipher that OpenSSL knows: BOGUS, WORSE; give'],
     ['!ALL', 'listen[0].tls.ciphers: names no cipher; give'],
     ['ECDHE-ECDSA-AES128-GCM-SHA256:BOGUS', 'warning: listen[0].tls.ciphers: OpenSSL does not know BOGUS'],
-  ])('reports the ciphers %j', (ciphers, line) => {
+  ])('have a fault for the ciphers %j', (ciphers, line) => {
     const toml = tables['listen[0].tls']!(`cert = "good.pem", key = "good.key", ciphers = "${ciphers}"`)
     expect(findings(toml)).toEqual([expect.stringContaining(line)])
   })
 
-  it('refuses TLS 1.3 with ciphers of TLS 1.2 alone', () => {
+  it('have a fault for TLS 1.3 with ciphers of TLS 1.2 only', () => {
     const of = (ciphers: string) =>
       findings(
         tables['listen[0].tls']!(
@@ -128,12 +128,12 @@ describe('certificates in proxy.toml', () => {
     expect(of('TLS_AES_128_GCM_SHA256')).toEqual([])
   })
 
-  it('accepts a weak key under a list that lowers the security level', () => {
+  it('may have a weak key with ciphers that lower the security level', () => {
     const toml = tables['listen[0].tls']!('cert = "weak.pem", key = "weak.key", ciphers = "DEFAULT@SECLEVEL=0"')
     expect(findings(toml)).toEqual([])
   })
 
-  it.each(Object.entries(authorities))('%s may hold an expired CA beside a valid one', (path, configuration) => {
+  it.each(Object.entries(authorities))('%s may have an expired CA next to a valid one', (path, configuration) => {
     expect(findings(configuration('ca.pem'))).toEqual([])
     expect(findings(configuration('mixed.pem'))).toEqual([])
     expect(findings(configuration('expired.pem'))).toEqual([expect.stringContaining(`${path}: expired on 20`)])
@@ -148,7 +148,7 @@ describe('certificates in proxy.toml', () => {
       return startProgram({ file: program, nodeArgs: ['--conditions=@oriel/source'], args })
     }
 
-    it('exit with 2 and name the key, where OpenSSL would refuse the certificate', async () => {
+    it('exit with 2 and report the key of a certificate that OpenSSL would refuse', async () => {
       for (const more of [['--check-config'], []]) {
         const toml = tables['listen[0].tls']!('cert = "weak.pem", key = "encrypted.key", ciphers = "BOGUS"')
         await using running = await start(toml, ...more)
@@ -159,7 +159,7 @@ describe('certificates in proxy.toml', () => {
       }
     })
 
-    it('exit with 0 and a warning, and start with one in the log, where the certificate expires soon', async () => {
+    it('exit with 0 and a warning, and start with one in the log, for a certificate that expires soon', async () => {
       const toml = tables['listen[0].tls']!('cert = "soon.pem", key = "soon.key"')
       await using checked = await start(toml, '--check-config')
       expect(await checked.exited).toEqual({ code: 0, signal: null })

@@ -101,11 +101,11 @@ describe('proxy.toml', () => {
     ['spice.public_host', '[spice]\npublic_host = "https://console.example"', 'alone: "console.example"'],
     ['hypervisor.hosts."10.0.0.5:1"', '[hypervisor.hosts."10.0.0.5:1"]\nname = "h"', 'alone: "10.0.0.5"'],
     ['hypervisor.hosts."10.0.0.5".name', '[hypervisor.hosts."10.0.0.5"]\nname = "a..b"', 'an empty part'],
-  ])('says in the fault of %s what to write: %s', (path, toml, message) => {
+  ])('has a remedy in the fault of %s: %s', (path, toml, message) => {
     expect(faults(least(toml))).toEqual([{ path, message: expect.stringContaining(message) }])
   })
 
-  it('takes the brackets from IPv6 addresses', () => {
+  it('removes the brackets from IPv6 addresses', () => {
     const { spice, hypervisor } = load(
       least('[spice]\npublic_host = "[::1]"\nmigration_hosts = ["[::1]"]\n[hypervisor.hosts."[FD00::5]"]\nname = "h"'),
     )
@@ -113,7 +113,7 @@ describe('proxy.toml', () => {
     expect(hypervisor.hosts).toEqual({ 'fd00::5': { name: 'h' } })
   })
 
-  it('refuses spans that are longer than a timer takes, and says how long one may be', () => {
+  it('refuses times above the maximum of a timer, and reports the maximum', () => {
     const [fault] = faults(least('[sessions]\nping_interval_seconds = 2147484'))
     expect(fault).toMatchObject({ path: 'sessions.ping_interval_seconds', message: expect.stringContaining('2147483') })
     const longest = load(least('[sessions]\ndrain_seconds = 2147483'))
@@ -127,14 +127,14 @@ describe('proxy.toml', () => {
       'spice.listen',
       least('[spice]\npublic_host = "h"\nlisten = "127.0.0.1:6080"\n[hypervisor.spice]', '["spice-direct"]'),
     ],
-  ])('refuses a %s that a listener has already, naming both keys', (path, toml) => {
+  ])('refuses a %s that another listener has, and reports both keys', (path, toml) => {
     const message = '127.0.0.1:6080 is taken by listen[0].address, give each its own port'
     expect(faults(toml)).toEqual([{ path, message }])
   })
 })
 
 describe('startProxy', () => {
-  it('starts what is configured and says where', async () => {
+  it('starts the configured listeners and returns their addresses', async () => {
     await using proxy = await startProxy(configOf('http://127.0.0.1:1/v2.1', '[admin]\nlisten = "127.0.0.1:0"'), {
       log: silentLogger(),
     })
@@ -142,7 +142,7 @@ describe('startProxy', () => {
     expect((await fetch(`http://${proxy.admin}/healthz`)).status).toBe(200)
   })
 
-  it('says which port is in use, and leaves nothing open', async () => {
+  it('reports the port that is in use, and closes all others', async () => {
     await using taken = await running()
     const first = '[[listen]]\naddress = "127.0.0.1:0"\nconsoles = ["novnc"]'
     const config = configOf(taken.nova.url, `[[listen]]\naddress = "${taken.address}"\nconsoles = ["novnc"]\n${first}`)

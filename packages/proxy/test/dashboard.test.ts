@@ -78,7 +78,7 @@ async function expectKnown(exprs: readonly string[]) {
 }
 
 describe('deploy/grafana/oriel-proxy.json', () => {
-  it('has what Grafana needs to import it, and no two panels in one place', async () => {
+  it('can be imported by Grafana, and has no overlapping panels', async () => {
     const { uid, title, schemaVersion, panels } = await dashboard()
     expect({ uid, title, schemaVersion }).toEqual({ uid: 'oriel-proxy', title: 'Oriel proxy', schemaVersion: 39 })
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
@@ -89,7 +89,7 @@ describe('deploy/grafana/oriel-proxy.json', () => {
     expect(cells.every((cell) => Number(cell.split(' ')[0]) < 24)).toBe(true)
   })
 
-  it('asks only for metrics and labels that there are', async () => {
+  it('uses only metrics and labels that exist', async () => {
     const { panels, templating } = await dashboard()
     await expectKnown(panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)))
     const variables = templating.list.map(({ query }) => (query as { query?: string }).query ?? '')
@@ -105,13 +105,13 @@ describe('deploy/prometheus-alerts.yaml', () => {
     )
   }
 
-  it('asks only for metrics and labels that there are', async () => {
+  it('uses only metrics and labels that exist', async () => {
     const found = await exprs()
     expect(found).toHaveLength(10)
     await expectKnown(found)
   })
 
-  it('names only results that there are', async () => {
+  it('uses only results that exist', async () => {
     const results = (await exprs()).flatMap((expr) =>
       [...expr.matchAll(/result=~?"([^"]+)"/g)].flatMap(([, it]) => it!.split('|')),
     )

@@ -37,7 +37,7 @@ afterEach(async () => {
 const never = new AbortController().signal
 
 describe('a leg to a hypervisor', () => {
-  it('ends with the error of a handler that throws, and other legs go on', async () => {
+  it('closes with the error of a handler that throws, while other legs continue', async () => {
     await using hypervisor = await scriptedServer(async (peer) => {
       await peer.send(Buffer.from('hello'))
       await peer.closed({ timeoutMs: 60_000 })
@@ -58,7 +58,7 @@ describe('a leg to a hypervisor', () => {
     expect(await promise).toBe('hello')
   })
 
-  it('of MKS refuses every malformed answer to CONNECT', () => {
+  it('rejects every malformed response to CONNECT', () => {
     const piece = fc.oneof(
       fc.uint8Array({ maxLength: 40 }),
       fc.constantFrom('HTTP/1.1 200 OK\r\n', '\r\n\r\n', 'HTTP/1.0 ', '200').map((text) => Buffer.from(text)),
@@ -92,8 +92,8 @@ const bytesOfAny = fc
   )
   .map((pieces) => Buffer.concat(pieces))
 
-describe('a proxy whose hypervisors send anything', () => {
-  it('ends only those consoles, and a VNC console that was open before goes on', { timeout: 60_000 }, async () => {
+describe('a proxy whose hypervisors send arbitrary bytes', () => {
+  it('ends only those consoles, while an earlier VNC console continues', { timeout: 60_000 }, async () => {
     let next: Buffer | undefined
     const play = async (peer: Peer) => {
       const bytes = next
@@ -113,7 +113,7 @@ describe('a proxy whose hypervisors send anything', () => {
     expect(String(echoed)).toBe('still')
   })
 
-  it('answers every file of native SPICE', { timeout: 60_000 }, async () => {
+  it('answers every request for a .vv file', { timeout: 60_000 }, async () => {
     let next = Buffer.alloc(0)
     const play = async (peer: Peer) => {
       await peer.send(next)
@@ -156,7 +156,7 @@ describe('an authority', () => {
   }
   const console_ = { instance_uuid: INSTANCE, host: '10.0.0.5', port: 5901, internal_access_path: null, tls_port: null }
 
-  it('of kind nova may answer anything', async () => {
+  it('of kind nova can answer anything without a crash of the proxy', async () => {
     const answer = fc.record({
       versions: fc.oneof(
         fc.constant(JSON.stringify({ version })),
@@ -189,7 +189,7 @@ describe('an authority', () => {
     await fc.assert(property, { numRuns: 150 })
   })
 
-  it('of kind oriel may answer anything to an admission', async () => {
+  it('of kind oriel can answer anything to an admission without a crash of the proxy', async () => {
     const honest = {
       session: {
         id: 's1',
@@ -250,7 +250,7 @@ describe('an authority', () => {
 
 describe('another process of the fleet', () => {
   it.each(hostileValues.map((json) => [json.slice(0, 40), json]))(
-    'may send %s in any slot of a message',
+    'can send %s in any member of a message without a crash',
     async (_, json) => {
       const value: unknown = JSON.parse(json)
       const sent: { i?: unknown }[] = []
@@ -287,7 +287,7 @@ describe('another process of the fleet', () => {
     expect(await answered.promise).toEqual({ t: 's', i: '1', e: `[birpc] function "${m}" not found` })
   })
 
-  it('may answer anything to a request for a slot', async () => {
+  it('can answer anything to a request for a slot', async () => {
     const answer = fc.oneof(
       spoilt({ slot: 1 }, 'slot'),
       spoilt({ refusal: 'too_many', detail: 'x' }, 'refusal', 'detail'),
@@ -310,7 +310,7 @@ describe('another process of the fleet', () => {
     await fc.assert(property)
   })
 
-  it('may answer anything to a request for metrics, and the metrics of the others are shown', async () => {
+  it('can answer anything to a request for metrics, while the metrics of the others are shown', async () => {
     const good = [{ name: 'up', help: 'h', type: 'gauge', aggregator: 'sum', values: [{ value: 1, labels: {} }] }]
     for (const json of hostileValues) {
       for (const text of [

@@ -65,7 +65,7 @@ describe('/metrics', () => {
     expect(await it.value('oriel_proxy_admissions_total', { result: 'missing_token' })).toBe(1)
   })
 
-  it('times authority, dial and handshake, and says how each ended', async () => {
+  it('has the durations and results of authority, dial and handshake', async () => {
     await using it = await scraped()
     using _client = await open(it.address)
     for (const step of ['authority', 'dial', 'handshake']) {
@@ -78,7 +78,7 @@ describe('/metrics', () => {
     expect(await it.value('oriel_proxy_authority_seconds_count', { result: 'unknown_token' })).toBe(1)
   })
 
-  it('shows the breaker of the authority', async () => {
+  it("has the state of the authority's breaker", async () => {
     await using it = await scraped()
     const states = async () => [
       await it.value('oriel_proxy_authority_breaker', { state: 'closed' }),
@@ -90,7 +90,7 @@ describe('/metrics', () => {
     expect(await states()).toEqual([0, 1])
   })
 
-  it('shows what is buffered for a client that does not read, and the delay of the event loop', async () => {
+  it('has the bytes buffered for a client that does not read, and the delay of the event loop', async () => {
     await using it = await scraped({
       guest: async (peer) => {
         await peer.expect(Buffer.of(1))
@@ -104,7 +104,7 @@ describe('/metrics', () => {
     expect(await it.value('nodejs_eventloop_lag_p99_seconds')).toBeGreaterThanOrEqual(0)
   })
 
-  it('has no label that carries a token, a user, an instance or an address, after every kind of connect', async () => {
+  it('has no label with a token, a user, an instance or an address, after every kind of connect', async () => {
     await using it = await scraped({ guest: async (peer) => void (await peer.readToEnd()) })
     const headers = { 'X-Forwarded-For': '192.0.2.7', 'User-Agent': 'curious', Cookie: `token=${TOKEN}` }
     using closing = await open(it.address, { headers })

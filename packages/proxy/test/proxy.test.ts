@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { open, running } from './fixture.ts'
 
 describe('a console, from the Upgrade to its end', () => {
-  it('relays both ways', async () => {
+  it('relays in both directions', async () => {
     await using proxy = await running({
       guest: async (peer) => {
         await peer.expect(Buffer.of(1))

@@ -100,7 +100,7 @@ async function console_(address: string, pki: { path: string }) {
 }
 
 describe('certificates', { timeout: 120_000 }, () => {
-  it('are replaced by SIGHUP and by a change of their files, and consoles stay open', async () => {
+  it('are replaced on SIGHUP and when their files change, while consoles stay open', async () => {
     await using it = await program()
     const [first, second] = it.pkis
     expect(await shown(it.address)).toBe(await fingerprint(first))
@@ -118,7 +118,7 @@ describe('certificates', { timeout: 120_000 }, () => {
     expect(await it.running.stop()).toEqual({ code: 0, signal: null })
   })
 
-  it('that are faulty change nothing, and the log says why', async () => {
+  it('are kept when the new ones are faulty, with the reason in the log', async () => {
     await using it = await program()
     const [first, second] = it.pkis
     await it.install(second, ['key'])
@@ -139,7 +139,7 @@ describe('certificates', { timeout: 120_000 }, () => {
     expect(JSON.stringify(it.running.records)).not.toContain('PRIVATE KEY')
   })
 
-  it('are followed through a symbolic link that turns, as Kubernetes and certbot turn them', async () => {
+  it('are replaced when a symbolic link changes, as with Kubernetes and certbot', async () => {
     await using it = await program()
     const [, second] = it.pkis
     for (const name of ['cert', 'key']) {
@@ -161,7 +161,7 @@ describe('certificates', { timeout: 120_000 }, () => {
   })
 })
 
-describe('a configuration that was read anew', () => {
+describe('a reloaded configuration', () => {
   const authority = {
     health: { name: 'authority', check: () => {} },
     admit: () => Promise.reject(new Error('nobody comes')),
@@ -171,7 +171,7 @@ describe('a configuration that was read anew', () => {
     `[[listen]]\naddress = "${address}"\nconsoles = ["novnc"]\ntls = { cert_file = "${path}/server-cert.pem", key_file = "${path}/server-key.pem"${more} }\n`
   const read = (first: string, ...tables: string[]) => configOf('http://127.0.0.1:1', tables.join(''), first)
 
-  it('gives each listener the certificate of its own address, wherever its table stands', async () => {
+  it('gives each listener the certificate of its address, wherever its table is', async () => {
     await using a = await temporaryPki()
     await using b = await temporaryPki()
     await using c = await temporaryPki()
@@ -190,7 +190,7 @@ describe('a configuration that was read anew', () => {
     expect(log.records('certificate replaced')).toMatchObject([{ listener: atB }])
   })
 
-  it('changes nothing of listeners that it names no more, or that cannot be told apart, and the log says so', async () => {
+  it('does not change removed or indistinguishable listeners, and logs that', async () => {
     await using a = await temporaryPki()
     await using b = await temporaryPki()
     const log = capture()
@@ -204,7 +204,7 @@ describe('a configuration that was read anew', () => {
     ])
   })
 
-  it('without [spice] leaves native SPICE as it is', async () => {
+  it('without [spice] does not change native SPICE', async () => {
     const native = '[[listen]]\naddress = "127.0.0.1:0"\nconsoles = ["spice-direct"]\n[spice]\nlisten = "127.0.0.1:0"'
     const log = capture()
     await using proxy = await createProxy({ config: read('127.0.0.1:0', native), authority, log: log.logger })

@@ -163,7 +163,7 @@ const upgradeText = (target: string, headers: readonly string[]) =>
   [`GET ${target} HTTP/1.1`, ...headers, ...UPGRADE, '', ''].join('\r\n')
 
 describe('the heap of a running proxy', { timeout: 600_000 }, () => {
-  it('allowed-origin poisoning: 10,000 requests with random Hosts leave list and heap as they were', async () => {
+  it('allowed-origin poisoning: 10,000 requests with random Hosts leave list and heap unchanged', async () => {
     await using it = await measured()
     const poison = (i: number) => {
       const host = `${randomBytes(12).toString('hex')}.example`
@@ -179,7 +179,7 @@ describe('the heap of a running proxy', { timeout: 600_000 }, () => {
     expect(await statusOf(it.address, evil)).toBe('403')
   })
 
-  it('allowed-origin poisoning: 10,000 admitted pages with a valid token leave list and heap as they were', async () => {
+  it('allowed-origin poisoning: 10,000 admitted pages with a valid token leave list and heap unchanged', async () => {
     // Nothing listens there, so each connect goes all the way to the dial and ends with it.
     await using it = await measured({ [TOKEN]: { instance_uuid: INSTANCE, host: '127.0.0.1', port: await freePort() } })
     const target = `/?token=${TOKEN}`
@@ -200,7 +200,7 @@ describe('the heap of a running proxy', { timeout: 600_000 }, () => {
     )
   })
 
-  it('ping flood: clients that read no pong are cut off, memory stays, and other consoles answer', async () => {
+  it('ping flood: clients that read no pong are disconnected, memory stays limited, and other consoles respond', async () => {
     await using it = await underPings()
     const floods = Array.from({ length: 8 }, () => pingFlood(it.address, FLOOD_BYTES, (socket) => socket.pause()))
     for (let i = 10; i < 30; i += 1) {
@@ -213,7 +213,7 @@ describe('the heap of a running proxy', { timeout: 600_000 }, () => {
     expect(await it.echo('echo 30')).toBe('echo 30')
   })
 
-  it('ping flood: clients that read every pong take neither memory nor the turn of other consoles', async () => {
+  it('ping flood: clients that read every pong use no more memory and do not delay other consoles', async () => {
     await using it = await underPings()
     const bytes = 64 * PINGS.length
     const floods = Array.from({ length: 4 }, () => pingFlood(it.address, bytes, (socket) => socket.resume()))
@@ -225,7 +225,7 @@ describe('the heap of a running proxy', { timeout: 600_000 }, () => {
     await expect.poll(it.grown, { timeout: 30_000, interval: 1_000 }).toBeLessThan(ALLOWED_BYTES)
   })
 
-  it('CVE-2026-73565: 100,000 bad upgrades of every kind leave the heap as it was', async () => {
+  it('CVE-2026-73565: 100,000 bad upgrades of every kind leave the heap unchanged', async () => {
     await using it = await measured()
     const host = 'Host: h'
     const bad = [

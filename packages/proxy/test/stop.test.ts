@@ -20,12 +20,12 @@ import { ADMIN_TOKEN, INSTANCE, open, running, shakeThen, TOKEN } from './fixtur
 const file = fileURLToPath(new URL('fixtures/proxy-program.ts', import.meta.url))
 const TRUSTED = '[origin]\ntrusted_proxies = ["127.0.0.1"]'
 
-describe('a stop', { timeout: 60_000 }, () => {
+describe('a stop of the proxy', { timeout: 60_000 }, () => {
   it.each<[string, (pki: { path: string }) => string]>([
     ['before TLS', tlsOf],
     ['before a PROXY header', () => `proxy_protocol = true\n${TRUSTED}`],
     ['before HTTP', () => ''],
-  ])('does not wait for a client that is silent %s, and the program ends with 0', async (_, listen) => {
+  ])('does not wait for a client that is silent %s, and the program exits with 0', async (_, listen) => {
     await using pki = await temporaryPki()
     await using folder = await temporaryFolder()
     await writeFile(
@@ -48,46 +48,49 @@ describe('a stop', { timeout: 60_000 }, () => {
 })
 
 describe('a proxy that drains', { timeout: 60_000 }, () => {
-  it.each([1, 2])('with %i worker(s) leaves its ports to the next process, which is ready at once', async (workers) => {
-    await using parts = new AsyncDisposableStack()
-    const folder = parts.use(await temporaryFolder()).path
-    const guest = parts.use(await scriptedServer((peer) => shakeThen(peer, () => peer.closed({ timeoutMs: 60_000 }))))
-    const place = { instance_uuid: INSTANCE, host: guest.host, port: guest.port }
-    const nova = parts.use(await startNovaStub({ tokens: { [TOKEN]: place }, adminToken: ADMIN_TOKEN }))
-    const [listen, admin] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
-    await writeFile(
-      join(folder, 'proxy.toml'),
-      `[authority]\nendpoint = "${nova.url}"\nauth = { method = "token", token = "${ADMIN_TOKEN}" }
+  it.each([1, 2])(
+    'with %i worker(s) releases its ports to the next process, which is ready at once',
+    async (workers) => {
+      await using parts = new AsyncDisposableStack()
+      const folder = parts.use(await temporaryFolder()).path
+      const guest = parts.use(await scriptedServer((peer) => shakeThen(peer, () => peer.closed({ timeoutMs: 60_000 }))))
+      const place = { instance_uuid: INSTANCE, host: guest.host, port: guest.port }
+      const nova = parts.use(await startNovaStub({ tokens: { [TOKEN]: place }, adminToken: ADMIN_TOKEN }))
+      const [listen, admin] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`]
+      await writeFile(
+        join(folder, 'proxy.toml'),
+        `[authority]\nendpoint = "${nova.url}"\nauth = { method = "token", token = "${ADMIN_TOKEN}" }
       [[listen]]\naddress = "${listen}"\nconsoles = ["novnc"]
       [admin]\nlisten = "${admin}"
       [hypervisor]\nidentity = "off"
       [sessions]\ndrain_seconds = 50\nworkers = ${workers}`,
-    )
-    const start = async () => {
-      const args = ['--config', join(folder, 'proxy.toml')]
-      return parts.use(await startProgram({ file, nodeArgs: ['--conditions=@oriel/source'], args }))
-    }
-    const ready = async () => (await fetch(`http://${admin}/readyz`)).status
-    const old = await start()
-    await old.waitForLog(({ msg }) => msg === 'listening', { timeoutMs: 60_000 })
-    await expect.poll(() => ready().catch(() => undefined)).toBe(200)
-    // The drain waits for its answer to the close frame.
-    using client = await open(listen)
-    client.ws.pause()
-    process.kill(old.pid, 'SIGTERM')
-    await old.waitForLog(({ msg }) => msg === 'stopping', { timeoutMs: 60_000 })
-    const next = await start()
-    await next.waitForLog(({ msg }) => msg === 'admin listening', { timeoutMs: 60_000 })
-    await expect.poll(() => ready().catch(() => undefined)).toBe(200)
-    using _other = await open(listen)
-    client.ws.resume()
-    expect(await old.exited).toEqual({ code: 0, signal: null })
-    expect(await ready()).toBe(200)
-  })
+      )
+      const start = async () => {
+        const args = ['--config', join(folder, 'proxy.toml')]
+        return parts.use(await startProgram({ file, nodeArgs: ['--conditions=@oriel/source'], args }))
+      }
+      const ready = async () => (await fetch(`http://${admin}/readyz`)).status
+      const old = await start()
+      await old.waitForLog(({ msg }) => msg === 'listening', { timeoutMs: 60_000 })
+      await expect.poll(() => ready().catch(() => undefined)).toBe(200)
+      // The drain waits for its answer to the close frame.
+      using client = await open(listen)
+      client.ws.pause()
+      process.kill(old.pid, 'SIGTERM')
+      await old.waitForLog(({ msg }) => msg === 'stopping', { timeoutMs: 60_000 })
+      const next = await start()
+      await next.waitForLog(({ msg }) => msg === 'admin listening', { timeoutMs: 60_000 })
+      await expect.poll(() => ready().catch(() => undefined)).toBe(200)
+      using _other = await open(listen)
+      client.ws.resume()
+      expect(await old.exited).toEqual({ code: 0, signal: null })
+      expect(await ready()).toBe(200)
+    },
+  )
 })
 
-describe('a handshake of TLS', () => {
-  it('has a deadline, as headers have', async () => {
+describe('a TLS handshake', () => {
+  it('has a deadline, like the headers', async () => {
     await using pki = await temporaryPki()
     await using proxy = await running({ toml: tlsOf(pki), timing: { clientHandshakeMs: 100 } })
     using peer = await connectPeer(parseListen(proxy.address))

@@ -17,7 +17,7 @@ const load = (authority: string, more = '') => {
 }
 
 describe('--check-config', () => {
-  it('says that before Nova identity is enforced and consoles are validated, unless the keys say otherwise', () => {
+  it('reports enforced identity and validation with kind nova, unless the keys change them', () => {
     expect(describeProtection(load(''))).toEqual([
       expect.stringMatching(
         /^novnc: identity enforce: the guest must show the name of the instance; validate fresh, or/,
@@ -31,7 +31,7 @@ describe('--check-config', () => {
     )
   })
 
-  it('lists the hypervisors whose desktops are not named as QEMU names them', () => {
+  it('lists the hypervisors whose desktops have no QEMU name', () => {
     const hosts = `hosts = { "10.0.0.9" = { identity = "off" }, "10.0.0.10" = { identity = "ironic" }, "10.0.0.11" = {} }`
     const [novnc, , serial] = describeProtection(load('', `[hypervisor]\n${hosts}`))
     expect(novnc).toContain(
@@ -42,27 +42,30 @@ describe('--check-config', () => {
     expect(unchecked).not.toContain('10.0.0.9')
   })
 
-  it('says that oriel-api validates, and that identity only warns before it', () => {
+  it('reports validation by oriel-api, and identity = warn, with kind oriel', () => {
     const [novnc] = describeProtection(load('kind = "oriel"'))
     expect(novnc).toMatch(/^novnc: identity warn: .*; validate built in: oriel-api/)
   })
 })
 
-it('authority.validate beside kind "oriel" is a fault, which says why', () => {
+it('the configuration has a fault for authority.validate with kind oriel', () => {
   expect(() => load('kind = "oriel"\nvalidate = "fresh"')).toThrow(
     'authority.validate: has no effect with kind "oriel", because oriel-api validates every session itself: remove it',
   )
   expect(() => load('validate = "strict"')).toThrow(/authority\.validate/)
 })
 
-it.each(['enforce', 'warn'])('refuses %s as the name of a desktop, since it is a setting of all hosts', (identity) => {
-  expect(() => load('', `[hypervisor]\nhosts = { "10.0.0.9" = { identity = "${identity}" } }`)).toThrow(
-    /hypervisor\.hosts\."10\.0\.0\.9"\.identity.*hypervisor\.identity decides/,
-  )
-})
+it.each(['enforce', 'warn'])(
+  'the configuration has a fault for %s as the name of a desktop, since it is a setting of all hosts',
+  (identity) => {
+    expect(() => load('', `[hypervisor]\nhosts = { "10.0.0.9" = { identity = "${identity}" } }`)).toThrow(
+      /hypervisor\.hosts\."10\.0\.0\.9"\.identity.*hypervisor\.identity decides/,
+    )
+  },
+)
 
 describe('/readyz', () => {
-  it('says which protection is in force for each type, once a console has shown it', async () => {
+  it('reports the protection of each type once a console has determined it', async () => {
     await using run = await running({ toml: '[admin]\nlisten = "127.0.0.1:0"' })
     const novnc = async () => {
       const { protection } = (await (await fetch(`http://${run.proxy.admin}/readyz`)).json()) as {
@@ -75,7 +78,7 @@ describe('/readyz', () => {
     expect(await novnc()).toContain('validate fresh: Nova creates a new console')
   })
 
-  it('says when Nova forbids to create consoles', async () => {
+  it('reports when Nova forbids the proxy to create consoles', async () => {
     await using run = await running({ toml: '[admin]\nlisten = "127.0.0.1:0"' })
     run.nova.forbidden.add('os-remote-consoles')
     using _client = await open(run.address)

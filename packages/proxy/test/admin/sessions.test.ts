@@ -17,7 +17,7 @@ async function withAdmin(toml = ADMIN) {
 describe('/sessions', () => {
   afterEach(() => void vi.useRealTimers())
 
-  it('lists what is open: who, where, since when, how much, and how long without input', async () => {
+  it('lists open sessions with client, console, start, byte counts and idle time', async () => {
     // The test advances the clock by hand.
     vi.useFakeTimers({ toFake: ['performance'] })
     await using it = await withAdmin()
@@ -44,7 +44,7 @@ describe('/sessions', () => {
     expect([one.status, await one.json()]).toEqual([200, { session: expect.objectContaining({ id: first!.id }) }])
   })
 
-  it('DELETE ends a session, and its client hears why; the others stay', async () => {
+  it('DELETE ends a session with a close reason, and no other session', async () => {
     await using it = await withAdmin()
     using client = await it.opened()
     const [{ id } = { id: '' }] = await it.list()
@@ -74,14 +74,14 @@ describe('/sessions', () => {
   })
 
   it.each<[string, Record<string, string>, number]>([
-    ['none', {}, 401],
+    ['no token', {}, 401],
     ['a wrong one', { Authorization: 'Bearer wrong' }, 401],
     ['another scheme', { Authorization: `Basic ${SECRET}` }, 401],
-    ['the digest in its place', { Authorization: `Bearer ${sha256Hex(SECRET)}` }, 401],
-    ['a wrong one beside the right one', { Authorization: 'Bearer wrong', 'X-Auth-Token': SECRET }, 401],
+    ['the digest instead of the token', { Authorization: `Bearer ${sha256Hex(SECRET)}` }, 401],
+    ['a wrong one together with the right one', { Authorization: 'Bearer wrong', 'X-Auth-Token': SECRET }, 401],
     ['the right one', { Authorization: `Bearer ${SECRET}` }, 200],
     ['the right one in X-Auth-Token', { 'X-Auth-Token': SECRET }, 200],
-  ])('with token_sha256: %s', async (_, headers, status) => {
+  ])('with token_sha256, authorizes by the token: %s', async (_, headers, status) => {
     await using it = await withAdmin(GUARDED)
     using _client = await it.opened()
     const answer = await it.ask('/sessions', { headers })
@@ -96,7 +96,7 @@ describe('/sessions', () => {
 
   it.each([
     ['a page of another site', ['Host: 127.0.0.1', 'Origin: http://evil.example']],
-    ['a name that was pointed at this machine', ['Host: evil.example:6079']],
+    ['a name that resolves to this machine', ['Host: evil.example:6079']],
     ['a look-alike', ['Host: 127.0.0.1.evil.example']],
   ])('without token_sha256, cross-site: %s is refused', async (_, headers) => {
     await using it = await withAdmin()
@@ -108,7 +108,7 @@ describe('/sessions', () => {
     expect(await it.list()).toHaveLength(1)
   })
 
-  it('CVE-2025-54289 secrets in listings: neither token nor digest is in any answer', async () => {
+  it('CVE-2025-54289 secrets in listings: no response contains a token or a digest', async () => {
     await using it = await withAdmin()
     using _client = await it.opened({ headers: { Cookie: `token=${TOKEN}`, Referer: `http://h/?token=${TOKEN}` } })
     const [{ id } = { id: '' }] = await it.list()

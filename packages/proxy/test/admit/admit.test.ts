@@ -31,11 +31,11 @@ describe('the token of a request', () => {
     ['no other cookie', '/', `csrftoken=${A}; x-token=${A}`, undefined],
     ['nothing at all', '/', undefined, undefined],
     ['not the fragment of a path', `/token=${A}`, undefined, undefined],
-  ])('is found in %s', (_, target, cookie, token) => {
+  ])('is read from %s', (_, target, cookie, token) => {
     expect(requestToken(target, cookie)).toBe(token)
   })
 
-  it.each(['..', '.', '', 'a/b', 'a b', 'a%2fb', 'ä', 'x'.repeat(256), 'a\r\nb'])('cannot be %j', (text) => {
+  it.each(['..', '.', '', 'a/b', 'a b', 'a%2fb', 'ä', 'x'.repeat(256), 'a\r\nb'])('is rejected if it is %j', (text) => {
     expect(isToken(text)).toBe(false)
   })
 })
@@ -56,7 +56,7 @@ describe('the origin of a page', () => {
   it.each([
     ['http', 'foreign_origin'],
     ['https', 'admitted'],
-  ])('at a listener with TLS may have come by %s: %s', (scheme, expected) => {
+  ])('of a listener with TLS is judged for a page over %s: %s', (scheme, expected) => {
     const headers = ['Host', 'h.example', 'Origin', `${scheme}://h.example`]
     const admit = () => admitOrigin(headers, site('h.example'), allowed, { tls: true })
     if (expected === 'admitted') expect(admit()).toMatchObject({ scheme })
@@ -104,12 +104,12 @@ describe('the origin of a page', () => {
     },
   )
 
-  it('CVE-2024-32652 bad Host: two Hosts are refused', () => {
+  it('CVE-2024-32652 bad Host: two Host headers are refused', () => {
     const rawHeaders = ['Host', 'h.example', 'host', 'h.example']
     expect(() => readSite({ headers: {}, rawHeaders, peerAddress: '192.0.2.1' }, nobody)).toThrow('2 Host headers')
   })
 
-  it('allowed-origin poisoning: 10,000 random Hosts leave the list as it is', () => {
+  it('allowed-origin poisoning: 10,000 random Hosts leave the list unchanged', () => {
     const list: readonly AllowedOrigin[] = Object.freeze([...allowed])
     const before = JSON.stringify(list)
     for (let i = 0; i < 10_000; i += 1) {
@@ -120,9 +120,12 @@ describe('the origin of a page', () => {
     expect(JSON.stringify(list)).toBe(before)
   })
 
-  it.each(['', 'a b', 'ftp://h', 'https://h/x', '*', '*.example'])('%j cannot be configured', (entry) => {
-    expect(() => allowedOrigin(entry)).toThrow(TypeError)
-  })
+  it.each(['', 'a b', 'ftp://h', 'https://h/x', '*', '*.example'])(
+    '%j is rejected as an entry of origin.allowed',
+    (entry) => {
+      expect(() => allowedOrigin(entry)).toThrow(TypeError)
+    },
+  )
 
   it.each([
     ['http', 'http://c.example/vnc.html', undefined, true],
@@ -135,7 +138,7 @@ describe('the origin of a page', () => {
     ['http', 'https://c.example/', 'https', true],
     ['https', 'https://c.example/', 'http', false],
     ['http', undefined, undefined, true],
-  ] as const)('a page by %s for %s, forwarded as %s: %s', (scheme, baseUrl, forwarded, fine) => {
+  ] as const)('admits a page over %s for base URL %s, forwarded as %s: %s', (scheme, baseUrl, forwarded, fine) => {
     const where = { ...site('h.example'), ...(forwarded ? { forwardedScheme: forwarded } : {}) }
     const admit = () => admitScheme({ scheme, hostName: 'h.example' }, where, baseUrl)
     if (fine) admit()
@@ -143,22 +146,27 @@ describe('the origin of a page', () => {
   })
 })
 
-describe('where a request came from', () => {
+describe('the client address of a request', () => {
   const trusted = addressSet(['10.0.0.0/8', '2001:db8::/32', '192.0.2.9'])
   const site = (peerAddress: string, headers: Record<string, string>) =>
     readSite({ headers, rawHeaders: ['Host', 'h.example'], peerAddress }, trusted)
 
   it.each([
-    ['a stranger is not believed', '203.0.113.5', '198.51.100.1', '203.0.113.5'],
-    ['a trusted proxy is', '10.1.2.3', '198.51.100.1', '198.51.100.1'],
-    ['also when it comes as IPv6', '::ffff:10.1.2.3', '198.51.100.1', '198.51.100.1'],
-    ['also as IPv6 in hex', '::FFFF:0a01:203', '198.51.100.1', '198.51.100.1'],
-    ['a client is named in its shortest form', '10.1.2.3', '2001:DBA:0:0::0001', '2001:dba::1'],
-    ['an IPv4-mapped client is named as IPv4', '10.1.2.3', '::ffff:c633:6401', '198.51.100.1'],
-    ['a zone index makes no other client', '10.1.2.3', 'fe80::7%eth0', 'fe80::7'],
-    ['what stands left of the client is only claimed', '10.1.2.3', '1.1.1.1, 198.51.100.1', '198.51.100.1'],
-    ['trusted proxies in between are passed', '10.1.2.3', '198.51.100.1, 192.0.2.9, 10.9.9.9', '198.51.100.1'],
-    ['a name ends the search, and is the client', '10.1.2.3', '198.51.100.1, unknown', 'unknown'],
+    ['from an untrusted peer is ignored', '203.0.113.5', '198.51.100.1', '203.0.113.5'],
+    ['from a trusted proxy is used', '10.1.2.3', '198.51.100.1', '198.51.100.1'],
+    ['from a trusted proxy with an IPv4-mapped address is used', '::ffff:10.1.2.3', '198.51.100.1', '198.51.100.1'],
+    [
+      'from a trusted proxy with an IPv4-mapped address in hex is used',
+      '::FFFF:0a01:203',
+      '198.51.100.1',
+      '198.51.100.1',
+    ],
+    ['is converted to its shortest form', '10.1.2.3', '2001:DBA:0:0::0001', '2001:dba::1'],
+    ['that is IPv4-mapped is converted to IPv4', '10.1.2.3', '::ffff:c633:6401', '198.51.100.1'],
+    ['loses its zone index', '10.1.2.3', 'fe80::7%eth0', 'fe80::7'],
+    ['is the last untrusted one', '10.1.2.3', '1.1.1.1, 198.51.100.1', '198.51.100.1'],
+    ['skips trusted proxies', '10.1.2.3', '198.51.100.1, 192.0.2.9, 10.9.9.9', '198.51.100.1'],
+    ['may be a name', '10.1.2.3', '198.51.100.1, unknown', 'unknown'],
     ['IPv4 with a port', '10.1.2.3', '203.0.113.8:51234', '203.0.113.8'],
     ['IPv4 with another port', '10.1.2.3', '203.0.113.8:51235', '203.0.113.8'],
     ['IPv4-mapped with a port', '10.1.2.3', '[::ffff:203.0.113.8]:51234', '203.0.113.8'],
@@ -170,7 +178,7 @@ describe('where a request came from', () => {
     ['nonsense is a client of its own', '10.1.2.3', 'a b', expect.stringMatching(/^unparsed-[0-9a-f]{16}$/)],
     ['long nonsense has a short name', '10.1.2.3', 'x'.repeat(5000), expect.stringMatching(/^unparsed-[0-9a-f]{16}$/)],
     ['no header', '10.1.2.3', '', '10.1.2.3'],
-  ])('%s', (_, peer, forwarded, client) => {
+  ])('in X-Forwarded-For: %s', (_, peer, forwarded, client) => {
     expect(site(peer, { 'x-forwarded-for': forwarded }).client).toEqual(client)
   })
 
@@ -193,16 +201,16 @@ describe('where a request came from', () => {
     ['a comma in a quoted string', '10.1.2.3', 'for=1.1.1.1, for=198.51.100.1;ext="a, for=10.9.9.9"', '198.51.100.1'],
     ['nothing', '10.1.2.3', 'proto=https', '10.1.2.3'],
     ['empty elements', '10.1.2.3', 'for=198.51.100.1, ,;', '10.1.2.3'],
-    ['a stranger is not believed', '203.0.113.5', 'for=198.51.100.1', '203.0.113.5'],
+    ['from an untrusted peer is ignored', '203.0.113.5', 'for=198.51.100.1', '203.0.113.5'],
     ['an open quote on the left spoils nothing', '10.1.2.3', 'for="1.1.1.1, for=198.51.100.1', '198.51.100.1'],
     ['nonsense on the left spoils nothing', '10.1.2.3', '=;"";;for=, for=198.51.100.1', '198.51.100.1'],
     ['nonsense is a client of its own', '10.1.2.3', 'for=', expect.stringMatching(/^unparsed-[0-9a-f]{16}$/)],
     ['an open quote is a client of its own', '10.1.2.3', 'for="10.9.9.9', expect.stringMatching(/^unparsed-/)],
-  ])('Forwarded names %s', (_, peer, forwarded, client) => {
+  ])('Forwarded contains %s', (_, peer, forwarded, client) => {
     expect(site(peer, { forwarded }).client).toEqual(client)
   })
 
-  it('takes scheme and host of Forwarded from the outermost trusted proxy that gives them', () => {
+  it('scheme and host come from the outermost trusted proxy that sends them in Forwarded', () => {
     const forwarded =
       'for=1.1.1.1;proto=http;host=evil.example, for=198.51.100.1;proto=https;host="portal.example:8443", for=10.9.9.9;proto=http'
     expect(site('10.1.2.3', { forwarded })).toEqual({
@@ -216,12 +224,12 @@ describe('where a request came from', () => {
     ['x-forwarded-for', '', { client: '198.51.100.1', forwardedScheme: 'https', hostName: 'f.example' }],
     ['x-forwarded-for', ' , ', { client: '198.51.100.1', forwardedScheme: 'https', hostName: 'f.example' }],
     ['x-forwarded-for', '198.51.100.1:80', { client: '198.51.100.1', hostName: 'h.example' }],
-  ])('reads the client of Forwarded beside %s: %j', (name, value, wanted) => {
+  ])('is read from Forwarded together with %s: %j', (name, value, wanted) => {
     const headers = { [name]: value, forwarded: 'for=198.51.100.1;proto=https;host=f.example' }
     expect(site('10.1.2.3', headers)).toEqual(wanted)
   })
 
-  it('gives the same name to all clients that X-Forwarded-For and Forwarded name differently', () => {
+  it('is the same name for all clients for which X-Forwarded-For and Forwarded disagree', () => {
     for (const hops of ['1.1.1.1', '2.2.2.2', '10.1.2.3', 'unknown', '10.9.9.9']) {
       for (const node of ['198.51.100.1', '198.51.100.2', '_hidden']) {
         const headers = { 'x-forwarded-for': hops, forwarded: `for=${node}` }
@@ -233,7 +241,7 @@ describe('where a request came from', () => {
   it.each([
     ['x-forwarded', { client: '1.1.1.1', forwardedScheme: 'http', hostName: 'x.example' }],
     ['forwarded', { client: '2.2.2.2', forwardedScheme: 'https', hostName: 'f.example' }],
-  ] as const)('reads one kind of header alone when told %j', (kind, wanted) => {
+  ] as const)('is read only from the configured header %j', (kind, wanted) => {
     const headers = {
       ...{ 'x-forwarded-for': '1.1.1.1', 'x-forwarded-proto': 'http', 'x-forwarded-host': 'x.example' },
       forwarded: 'for=2.2.2.2;proto=https;host=f.example',
@@ -242,7 +250,7 @@ describe('where a request came from', () => {
     expect(readSite(request, trusted, kind)).toEqual(wanted)
   })
 
-  it('names every client in at most 64 characters for any header of a proxy', () => {
+  it('has at most 64 characters for any header of a proxy', () => {
     const header = fc.oneof(fc.string(), fc.stringMatching(/^[\w ,;="\\[\].:-]*$/), fc.string({ minLength: 60 }))
     fc.assert(
       fc.property(header, fc.constantFrom('x-forwarded-for', 'forwarded'), (value, name) => {
@@ -255,21 +263,21 @@ describe('where a request came from', () => {
     )
   })
 
-  it('reads 16 KiB of each header in linear time', () => {
+  it('is read from 16 KiB of each header in linear time', () => {
     for (const piece of [',', ';', '"', '\\"', ' ', 'for=1.1.1.1,', 'for="', '[', ':', 'a:']) {
       const value = piece.repeat(16_384 / piece.length)
       for (const name of ['x-forwarded-for', 'forwarded']) readForwarded({ [name]: value }, '10.1.2.3', trusted)
     }
   })
 
-  it('takes scheme and host from a trusted proxy alone', () => {
+  it('scheme and host come only from a trusted proxy', () => {
     const headers = { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'portal.example' }
     expect(site('10.1.2.3', headers)).toMatchObject({ forwardedScheme: 'https', hostName: 'portal.example' })
     expect(site('203.0.113.5', headers)).toEqual({ hostName: 'h.example', client: '203.0.113.5' })
   })
 
   it.each(['10.0.0.0/33', 'h.example', '10.0.0', '10.0.0.0/', '10.0.0.0/8/8', '::/129'])(
-    '%j is no network',
+    '%j is rejected as a network',
     (entry) => {
       expect(() => addressSet([entry])).toThrow(TypeError)
     },
@@ -285,7 +293,7 @@ describe('limits', () => {
     ['maxPerToken', 'max_per_token is 1', { tokenDigest: 't', instance: 'j', client: 'd' }],
     ['maxPerInstance', 'max_per_instance is 1', { tokenDigest: 'u', instance: 'i', client: 'd' }],
     ['maxPerClient', 'max_per_client is 1', { tokenDigest: 'u', instance: 'j', client: 'c' }],
-  ] as const)('%s refuses one more and lets in again after a leave', (limit, detail, next) => {
+  ] as const)('%s refuse one session more, and admit one again after another has left', (limit, detail, next) => {
     const limits = new Limits({ ...wide, [limit]: 1 })
     const slot = limits.enter(parties)
     expect(() => limits.enter({ ...next, type: 'novnc' })).toThrow(detail)
@@ -305,14 +313,14 @@ describe('limits', () => {
     expect(() => limits.enter({ ...parties, client: '192.0.2.7' })).toThrow('max_per_client')
   })
 
-  it('a refusal takes no slot', () => {
+  it('a refusal takes no slot of any limit', () => {
     const limits = new Limits({ ...wide, maxPerToken: 1, maxTotal: 2 })
     limits.enter(parties)
     for (let i = 0; i < 5; i += 1) expect(() => limits.enter(parties)).toThrow('max_per_token')
     limits.enter({ ...parties, tokenDigest: 'u' })
   })
 
-  it('count the slot of a session that is replaced as free, once, where both would have it', () => {
+  it('count the slot of a replaced session as free once, in limits that apply to both sessions', () => {
     const replaces = { tokenDigest: 't', instance: 'i', client: 'c' }
     const limits = new Limits({ ...wide, maxTotal: 1 })
     const slot = limits.enter(parties)
@@ -327,7 +335,7 @@ describe('limits', () => {
     expect(() => byToken.enter({ ...parties, tokenDigest: 'u', replaces })).toThrow('max_per_token')
   })
 
-  it('bearer URLs: with single_use a token opens one console, ever; a connect that failed does not count', () => {
+  it('bearer URLs: with single_use a token opens one console, and failed connects do not count', () => {
     const limits = new Limits({ ...wide, singleUse: true })
     limits.enter(parties)[Symbol.dispose]()
     const slot = limits.enter(parties)
@@ -338,7 +346,7 @@ describe('limits', () => {
     limits.enter({ ...parties, tokenDigest: 'u' })
   })
 
-  it('bearer URLs: the channels of one SPICE page share a token, for a while and for one client', () => {
+  it('bearer URLs: the channels of one SPICE page share a token for a limited time and one client', () => {
     let nowMs = 0
     const uses = new SingleUse({ now: () => nowMs, channelsMs: 1000 })
     const page = { ...parties, type: 'spice-html5' as const }
@@ -350,7 +358,7 @@ describe('limits', () => {
   })
 
   it.each(['serial', 'novnc', 'webmks', 'spice-direct'] as const)(
-    'bearer URLs: a token that %s used opens no channel of SPICE, nor the reverse',
+    'bearer URLs: a token that a %s console used opens no SPICE channel, nor the reverse',
     (type) => {
       const uses = new SingleUse()
       uses.take({ ...parties, type }).opened()
@@ -361,7 +369,7 @@ describe('limits', () => {
     },
   )
 
-  it('a channel that opened uses the token up, though the one before it fails afterwards', () => {
+  it('a channel that opened uses the token, even if an earlier channel fails afterwards', () => {
     const uses = new SingleUse()
     const page = { ...parties, type: 'spice-html5' as const }
     const [first, second, third] = [uses.take(page), uses.take(page), uses.take(page)]
@@ -373,7 +381,7 @@ describe('limits', () => {
     expect(() => uses.take({ ...page, client: 'thief' })).toThrow('used up')
   })
 
-  it('a token is as good as new only when the last of its channels has failed', () => {
+  it('a token is unused again only when the last of its channels has failed', () => {
     const uses = new SingleUse()
     const page = { ...parties, type: 'spice-html5' as const }
     const [first, second] = [uses.take(page), uses.take(page)]
@@ -384,7 +392,7 @@ describe('limits', () => {
     uses.take({ ...page, client: 'd' })
   })
 
-  it('remembers only so many used tokens', () => {
+  it('the number of remembered tokens is limited', () => {
     const uses = new SingleUse({ max: 2 })
     for (const tokenDigest of ['a', 'b', 'c']) uses.take({ ...parties, tokenDigest }).opened()
     expect(() => uses.take({ ...parties, tokenDigest: 'c' })).toThrow('used up')
@@ -393,7 +401,7 @@ describe('limits', () => {
 })
 
 describe('the circuit breaker', () => {
-  it('opens after failures in a row, tries once after its rest, closes after a success', async () => {
+  it('opens after consecutive failures, allows one trial after its pause, and closes after a success', async () => {
     let now = 0
     const breaker = new Breaker({ threshold: 2, restMs: 100, now: () => now })
     const fail = () =>
@@ -419,7 +427,7 @@ describe('the circuit breaker', () => {
     expect(breaker.state).toBe('closed')
   })
 
-  it('does not count answers that are errors', async () => {
+  it('does not count error responses', async () => {
     const breaker = new Breaker({ threshold: 1 })
     await expect(
       breaker.run(
@@ -447,7 +455,7 @@ describe('the circuit breaker', () => {
     expect(breaker.state).toBe('open')
   })
 
-  it('ignores a failure that proves nothing, and lets the next call be the trial', async () => {
+  it('ignores a failure without evidence, and makes the next call the trial', async () => {
     let now = 0
     const breaker = new Breaker({ threshold: 2, restMs: 100, now: () => now })
     await fails(breaker, 'fault')
@@ -481,11 +489,11 @@ describe('connect info', () => {
     { port: null },
     { internal_access_path: 5 as unknown as string },
     { instance_uuid: '' },
-  ])('CVE-2026-42510 shell, client-chosen target: %j is not dialled', (fault) => {
+  ])('CVE-2026-42510 shell, client-chosen target: %j is refused', (fault) => {
     expect(() => admissionOf({ ...info, ...fault })).toThrow(expect.objectContaining({ name: 'UnusableConnectInfo' }))
   })
 
-  it.each(['compute-1.example', '10.0.0.5', '2001:db8::5', 'fe80::1%eth0'])('%s is a host', (host) => {
+  it.each(['compute-1.example', '10.0.0.5', '2001:db8::5', 'fe80::1%eth0'])('accepts the host %s', (host) => {
     expect(admissionOf({ ...info, host })).toEqual({ instance: 'i', host, port: 5900 })
   })
 })

@@ -46,9 +46,9 @@ describe('a listener on loopback without credentials', () => {
     ['localhost', 'http://secure.example', 'foreign_origin'],
     ['localhost', 'null', 'foreign_origin'],
     ['localhost', 'file://', 'foreign_origin'],
-  ])('Host %j, Origin %j: %s', (host, origin, wanted) => expect(verdict(host, origin)).toBe(wanted))
+  ])('with Host %j and Origin %j answers %s', (host, origin, wanted) => expect(verdict(host, origin)).toBe(wanted))
 
-  it('refuses a page and an Upgrade of another name with 421, and logs the name', async () => {
+  it('refuses a page and an Upgrade for another name with 421, and logs the name', async () => {
     await using proxy = await running({ unauthenticated: true })
     const rebound = 'Host: rebind.attacker.example'
     for (const path of ['/', '/oriel.json', '/nothing', `/?token=${TOKEN}`]) {
@@ -71,8 +71,8 @@ describe('a listener on loopback without credentials', () => {
   })
 
   it.each([
-    ['this machine, then a stranger', ['Host: localhost', 'Host: rebind.attacker.example']],
-    ['a stranger, then this machine', ['Host: rebind.attacker.example', 'Host: localhost']],
+    ['this machine, then another host', ['Host: localhost', 'Host: rebind.attacker.example']],
+    ['another host, then this machine', ['Host: rebind.attacker.example', 'Host: localhost']],
     ['this machine twice', ['Host: localhost', 'Host: localhost']],
     ['a malformed name', ['Host: a b']],
   ])('refuses a page and an Upgrade with 400 whose Host headers name %s', async (_, hosts) => {
@@ -82,7 +82,7 @@ describe('a listener on loopback without credentials', () => {
     expect(await upgrade(proxy.address, undefined, hosts)).toMatchObject({ status: 400 })
   })
 
-  it('serves a name that is forwarded to it from elsewhere, such as by ssh -L', async () => {
+  it('serves a loopback name on another port, as with ssh -L', async () => {
     await using proxy = await running({ unauthenticated: true })
     const page = await raw(proxy.address, ['GET /oriel.json HTTP/1.1', 'Host: localhost:9000', 'Connection: close'])
     expect(page.status).toBe(200)
@@ -103,7 +103,7 @@ describe('a listener on loopback without credentials', () => {
   })
 })
 
-describe('which listeners serve only this machine', () => {
+describe('a listener that serves only this machine', () => {
   const config = (listen: string, auth: string): ProxyConfig =>
     loadConfig(proxyConfig, {
       toml: `[authority]\nkind = "oriel"\nendpoint = "http://127.0.0.1:1"\nauth = ${auth}\n[[listen]]\naddress = "${listen}"\nconsoles = ["novnc"]`,
@@ -115,7 +115,7 @@ describe('which listeners serve only this machine', () => {
     ['localhost:0', '{ method = "none" }', 421],
     ['127.0.0.1:0', '{ method = "token", token = "t" }', 200],
     ['0.0.0.0:0', '{ method = "none" }', 200],
-  ])('at %s with %s, a foreign Host gets %s', async (listen, auth, status) => {
+  ])('at %s with auth %s answers a foreign Host with %s', async (listen, auth, status) => {
     await using proxy = await startProxy(config(listen, auth), { log: capture().logger })
     const { host, port } = parseListen(proxy.listeners[0]!.address)
     const at = `${host === '0.0.0.0' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host}:${port}`

@@ -61,7 +61,7 @@ const wrong: [string, Buffer][] = [
 ]
 
 describe('a PROXY header', () => {
-  it.each(right)('%s names the client, at no byte too early', (_, header, client) => {
+  it.each(right)('(%s) is parsed at its last byte, and contains the client', (_, header, client) => {
     const bytes = Buffer.concat([header, Buffer.from('GET /')])
     for (let length = 0; length < header.length; length += 1) {
       expect(parseProxyHeader(bytes.subarray(0, length))).toBeUndefined()
@@ -71,7 +71,7 @@ describe('a PROXY header', () => {
     }
   })
 
-  it.each(wrong)('%s is none, and is known for none however it is cut', (_, bytes) => {
+  it.each(wrong)('(%s) is rejected in any pieces', (_, bytes) => {
     expect(() => parseProxyHeader(bytes)).toThrow(RejectedHeader)
     for (let length = 0; length < bytes.length; length += 1) {
       try {
@@ -82,7 +82,7 @@ describe('a PROXY header', () => {
     }
   })
 
-  it('CVE-2023-30575 length mis-count: any bytes are a header, too few, or malformed; never more than they are', () => {
+  it('CVE-2023-30575 length mis-count: never consumes more bytes than there are', () => {
     const begun = fc.tuple(fc.constantFrom(SIGNATURE, Buffer.from('PROXY '), Buffer.alloc(0)), fc.uint8Array())
     fc.assert(
       fc.property(begun, ([beginning, more]) => {
@@ -119,14 +119,14 @@ async function answered(address: string, pieces: readonly Buffer[]): Promise<str
 }
 
 describe('a listener with proxy_protocol', () => {
-  it.each(right)('%s: the session is the client’s, in the list and in the log', async (_, header, client) => {
+  it.each(right)('shows the client of the header (%s) in the session list and the log', async (_, header, client) => {
     await using proxy = await running({ toml: listening() })
     const text = await answered(proxy.address, [Buffer.concat([header, Buffer.from(UPGRADE_TEXT)])])
     expect(text).toContain('HTTP/1.1 101')
     await expect.poll(() => proxy.log.records('session opened')).toMatchObject([{ client: client ?? '127.0.0.1' }])
   })
 
-  it('takes header and request byte by byte', async () => {
+  it('accepts header and request byte by byte', async () => {
     await using proxy = await running({ toml: listening() })
     const bytes = Buffer.concat([v2(0x21, 0x11, V4), Buffer.from(UPGRADE_TEXT)])
     const text = await answered(
@@ -137,7 +137,7 @@ describe('a listener with proxy_protocol', () => {
     await expect.poll(() => proxy.log.records('session opened')).toMatchObject([{ client: '192.0.2.7' }])
   })
 
-  it('counts limits by the client that the header names', async () => {
+  it('counts limits by the client in the header', async () => {
     await using proxy = await running({ toml: `${listening()}[sessions]\nmax_per_client = 1` })
     const from = (address: string) => Buffer.from(`PROXY TCP4 ${address} 192.0.2.1 1 2\r\n${UPGRADE_TEXT}`)
     const held = connect(parseListen(proxy.address))
@@ -148,7 +148,7 @@ describe('a listener with proxy_protocol', () => {
     held.destroy()
   })
 
-  it('believes no X-Forwarded-For behind such a header: nobody there wrote it', async () => {
+  it('ignores X-Forwarded-For, which only the client can have sent', async () => {
     await using proxy = await running({ toml: listening() })
     const forged = UPGRADE_TEXT.replace('Host: h', 'Host: h\r\nX-Forwarded-For: 203.0.113.9')
     const text = await answered(proxy.address, [Buffer.from(`PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n${forged}`)])
@@ -156,7 +156,7 @@ describe('a listener with proxy_protocol', () => {
     await expect.poll(() => proxy.log.records('session opened')).toMatchObject([{ client: '192.0.2.7' }])
   })
 
-  it.each([...wrong, ['nothing but a request', Buffer.from(UPGRADE_TEXT)] as [string, Buffer]])(
+  it.each([...wrong, ['a request without a header', Buffer.from(UPGRADE_TEXT)] as [string, Buffer]])(
     'drops and logs %s',
     async (_, bytes) => {
       await using proxy = await running({ toml: listening() })
@@ -169,7 +169,7 @@ describe('a listener with proxy_protocol', () => {
     },
   )
 
-  it('drops a header from elsewhere than a trusted address', async () => {
+  it('drops a connection with a header from an untrusted address', async () => {
     await using proxy = await running({
       toml: 'proxy_protocol = true\n[origin]\ntrusted_proxies = ["192.0.2.1"]\n',
     })
@@ -180,14 +180,14 @@ describe('a listener with proxy_protocol', () => {
     ])
   })
 
-  it('without it, a header is no request', async () => {
+  it('without proxy_protocol answers a header as a malformed request', async () => {
     await using proxy = await running({ toml: '[origin]\ntrusted_proxies = ["127.0.0.1"]' })
     const header = Buffer.from('PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n')
     expect(await answered(proxy.address, [Buffer.concat([header, Buffer.from(UPGRADE_TEXT)])])).toContain('400')
     expect(proxy.nova.requests).toHaveLength(0)
   })
 
-  it('stands before TLS, and the name of the client goes through it', async () => {
+  it('reads the header before TLS, and uses its client', async () => {
     await using pki = await temporaryPki()
     const file = (name: string) => join(pki.path, name)
     const tls = `tls = { cert = "${file('server-cert.pem')}", key = "${file('server-key.pem')}" }`

@@ -49,11 +49,11 @@ function answer(socket: Socket): Promise<string> {
 
 const PAGE = 'GET /oriel.json HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n'
 
-describe('connections of one client that wait', () => {
+describe('waiting connections of one client', () => {
   it.each([
-    ['in clear', async () => ({ toml: '', [Symbol.asyncDispose]: async () => {} })],
+    ['in plaintext', async () => ({ toml: '', [Symbol.asyncDispose]: async () => {} })],
     ['before TLS', secured],
-  ])('%s are bounded, and others are served', async (_, listener) => {
+  ])('%s are limited, and other clients are served', async (_, listener) => {
     await using listen = await listener()
     await using proxy = await running({ toml: `${listen.toml}\n[sessions]\nmax_waiting_per_client = 8` })
     using crowd = new Crowd()
@@ -70,7 +70,7 @@ describe('connections of one client that wait', () => {
     } else expect(neighbour.closed).toBe(0)
   })
 
-  it('are not those that have a console', async () => {
+  it('do not include those with a console', async () => {
     await using proxy = await running({ toml: '[sessions]\nmax_waiting_per_client = 1' })
     const clients = []
     for (let i = 0; i < 4; i += 1) clients.push(await open(proxy.address))
@@ -78,7 +78,7 @@ describe('connections of one client that wait', () => {
     expect(proxy.log.records(DROPPED)).toEqual([])
   })
 
-  it('in silence and from many addresses make room for a new connection: the oldest is dropped', async () => {
+  it('that are silent and from many addresses do not block a new one: the oldest is dropped', async () => {
     await using proxy = await running({ toml: '[sessions]\nmax_total = 1' })
     using crowd = new Crowd()
     for (let client = 1; client <= 5; client += 1) {
@@ -94,7 +94,7 @@ describe('connections of one client that wait', () => {
     ])
   })
 
-  it('through a trusted balancer are those of whom it names', async () => {
+  it('through a trusted load balancer count for the client in its header', async () => {
     const silent = { hypervisor: (peer: { closed(): Promise<void> }) => peer.closed() }
     await using proxy = await running({ ...silent, toml: `${TRUSTED}\n[sessions]\nmax_waiting_per_client = 2` })
     using crowd = new Crowd()
@@ -110,7 +110,7 @@ describe('connections of one client that wait', () => {
     expect(proxy.log.records(DROPPED)).toMatchObject([{ client: '192.0.2.7' }])
   })
 
-  it('behind a PROXY header are those of whom it names', async () => {
+  it('with a PROXY header count for the client in it', async () => {
     await using proxy = await running({
       toml: `proxy_protocol = true\n${TRUSTED}\n[sessions]\nmax_waiting_per_client = 2`,
     })
@@ -131,7 +131,7 @@ describe('connections of one client that wait', () => {
     ['::1', '0:0:0:0::/64'],
     ['fe80::1%eth0', 'fe80:0:0:0::/64'],
     ['', ''],
-  ])('are counted for %j as %j', (address, network) => expect(networkOf(address)).toBe(network))
+  ])('from %j count for %j', (address, network) => expect(networkOf(address)).toBe(network))
 })
 
 const secured = async () => {
@@ -139,11 +139,11 @@ const secured = async () => {
   return { ...pki, toml: `tls = { cert_file = "${path}/server-cert.pem", key_file = "${path}/server-key.pem" }` }
 }
 
-describe('tokens that nobody knows', () => {
+describe('unknown tokens', () => {
   const lookUps = ({ nova }: Running) =>
     nova.requests.filter(({ url }) => url.includes('os-console-auth-tokens')).length
 
-  it('cost the authority so many questions and no more; other addresses, and who asked rightly, are served', async () => {
+  it('cause a limited number of look-ups, while other addresses and valid tokens are served', async () => {
     await using proxy = await running({ toml: '[sessions]\nunknown_tokens_per_minute = 3' })
     using crowd = new Crowd()
     const ask = (token: string, from = '127.0.0.1') => answer(crowd.come(proxy.address, upgradeText(token), from))
@@ -158,7 +158,7 @@ describe('tokens that nobody knows', () => {
     expect(await ask(TOKEN, '127.0.0.2')).toContain(' 101 ')
   })
 
-  it('cost the authority as many look-ups concurrently as in a row', async () => {
+  it('cause as many look-ups concurrently as sequentially', async () => {
     await using proxy = await running({ toml: '[sessions]\nunknown_tokens_per_minute = 3' })
     using crowd = new Crowd()
     const guesses = Array.from({ length: 60 }, (_, i) =>
@@ -170,7 +170,7 @@ describe('tokens that nobody knows', () => {
     expect(lookUps(proxy)).toBe(3)
   })
 
-  it('through a trusted balancer are counted for whom it names', async () => {
+  it('through a trusted load balancer count for the client in its header', async () => {
     await using proxy = await running({ toml: `${TRUSTED}\n[sessions]\nunknown_tokens_per_minute = 1` })
     using crowd = new Crowd()
     const ask = (token: string, client: string) =>
@@ -191,7 +191,7 @@ describe('tokens that nobody knows', () => {
     ['another X-Forwarded-For each time', FORWARDED, (i) => `X-Forwarded-For: 198.51.100.${i}`],
     ['another Forwarded each time', 'X-Forwarded-For: 192.0.2.7', (i) => `Forwarded: for=198.51.100.${i}`],
     ['the address of the balancer in Forwarded', 'X-Forwarded-For: 192.0.2.7', () => 'Forwarded: for=127.0.0.1'],
-  ])('are counted behind a trusted balancer when the client adds %s', async (_, written, added) => {
+  ])('count behind a trusted load balancer when the client adds %s', async (_, written, added) => {
     await using proxy = await running({ toml: `${TRUSTED}\n[sessions]\nunknown_tokens_per_minute = 2` })
     using crowd = new Crowd()
     const statuses = []
@@ -208,15 +208,18 @@ describe('tokens that nobody knows', () => {
   it.each([
     ['x-forwarded', 'X-Forwarded-For: 192.0.2.7', (i: number) => `Forwarded: for=198.51.100.${i}`],
     ['forwarded', FORWARDED, (i: number) => `X-Forwarded-For: 198.51.100.${i}`],
-  ])('are counted for the client that origin.forwarded_header = %j names alone', async (setting, written, added) => {
-    const toml = `${TRUSTED}\nforwarded_header = "${setting}"\n[sessions]\nunknown_tokens_per_minute = 1`
-    await using proxy = await running({ toml })
-    using crowd = new Crowd()
-    const ask = (i: number) => answer(crowd.come(proxy.address, upgradeText(`stranger-${i}`, added(i), written)))
-    expect(await ask(1)).toContain(' 403 ')
-    expect(await ask(2)).toContain(' 429 ')
-    expect(proxy.log.records('refused')).toMatchObject([{ client: '192.0.2.7' }, { client: '192.0.2.7' }])
-  })
+  ])(
+    'count only for the client in the header that origin.forwarded_header = %j selects',
+    async (setting, written, added) => {
+      const toml = `${TRUSTED}\nforwarded_header = "${setting}"\n[sessions]\nunknown_tokens_per_minute = 1`
+      await using proxy = await running({ toml })
+      using crowd = new Crowd()
+      const ask = (i: number) => answer(crowd.come(proxy.address, upgradeText(`stranger-${i}`, added(i), written)))
+      expect(await ask(1)).toContain(' 403 ')
+      expect(await ask(2)).toContain(' 429 ')
+      expect(proxy.log.records('refused')).toMatchObject([{ client: '192.0.2.7' }, { client: '192.0.2.7' }])
+    },
+  )
 })
 
 describe('the limit of look-ups', () => {
@@ -242,7 +245,7 @@ describe('the limit of look-ups', () => {
   }
   const settled = () => new Promise<void>((resolve) => setImmediate(resolve))
 
-  it('holds while answers are pending: of 500 at once never more than the limit reach the authority', async () => {
+  it('holds for 500 concurrent requests: never more than the limit reach the authority', async () => {
     const { pending, outcomes } = crowdOf(500, 4)
     await settled()
     expect(pending).toHaveLength(4)
@@ -253,7 +256,7 @@ describe('the limit of look-ups', () => {
     expect(pending).toHaveLength(4)
   })
 
-  it('admits 500 concurrent clients with valid tokens, with at most the limit of look-ups at a time', async () => {
+  it('admits 500 concurrent clients with valid tokens, with a limited number of look-ups at a time', async () => {
     const { pending, outcomes } = crowdOf(500, 4)
     for (let answered = 0; answered < 500; answered += 1) {
       await settled()
@@ -274,7 +277,7 @@ describe('the limit of look-ups', () => {
     expect(await next).toBe('found')
   })
 
-  it('counts a look-up whose client left before the answer', async () => {
+  it('counts a look-up whose client disconnected before the answer', async () => {
     const { limits, pending, lookUp, outcomes } = crowdOf(4, 4)
     await settled()
     for (const one of pending) one.reject(new Error('the client left'))
@@ -282,7 +285,7 @@ describe('the limit of look-ups', () => {
     await expect(limits.ask('192.0.2.7', lookUp)).rejects.toMatchObject({ refusal: 'too_many_attempts' })
   })
 
-  it('makes no look-up for a client that left while it waited for its turn', async () => {
+  it('makes no look-up for a client that disconnected while it waited', async () => {
     const { limits, pending, lookUp, outcomes } = crowdOf(4, 4)
     await settled()
     const left = new AbortController()
@@ -302,14 +305,14 @@ describe('the limit of look-ups', () => {
   })
 })
 
-describe('a client that a trusted balancer names in an uncommon way', () => {
+describe('a client that a trusted load balancer sends in an unusual format', () => {
   it.each([
     ['with a port', 'X-Forwarded-For: 192.0.2.7:51234', 'X-Forwarded-For: 192.0.2.7:51235'],
     ['with brackets and a port', 'X-Forwarded-For: [2001:dba::1]:1', 'X-Forwarded-For: [2001:dba::1]:2'],
     ['by Forwarded', 'Forwarded: for="[2001:dba::1]:1"', 'Forwarded: for="[2001:dba::2]:2"'],
     ['by a hidden name', 'Forwarded: for=_gazonk', 'Forwarded: for=_gazonk'],
     ['by no address', 'X-Forwarded-For: some where', 'X-Forwarded-For: some where'],
-  ])('%s is limited by itself', async (_, first, second) => {
+  ])('%s is limited separately', async (_, first, second) => {
     await using proxy = await running({ toml: `${TRUSTED}\n[sessions]\nunknown_tokens_per_minute = 1` })
     using crowd = new Crowd()
     const ask = (token: string, header: string) => answer(crowd.come(proxy.address, upgradeText(token, header)))

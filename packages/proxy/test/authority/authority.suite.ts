@@ -101,20 +101,20 @@ export function authoritySuite(name: string, { service, open, sessions }: Author
   const check = async ({ authority }: World) => authority.health.check(new AbortController().signal)
 
   describe(`authority: ${name}`, () => {
-    test('says where a token leads that it knows', async () => {
+    test('returns the console of a known token', async () => {
       await using world = await started()
       expect(await world.admit()).toMatchObject({ instance: INSTANCE, host: '10.0.0.5', port: 5901 })
       await check(world)
     })
 
-    test('knows no other token, says so, and is well', async () => {
+    test('refuses an unknown token, and stays healthy', async () => {
       await using world = await started({ threshold: 1 })
       await expect(world.admit(OTHER_TOKEN)).rejects.toMatchObject({ name: 'Refused', refusal: 'unknown_token' })
       await check(world)
       await world.admit()
     })
 
-    test('keeps no answer: a token that expired meanwhile is unknown at once', async () => {
+    test('caches no answer: an expired token is unknown at once', async () => {
       await using world = await started()
       const { expiresAt } = await world.admit()
       if (expiresAt) expect(expiresAt.getTime()).toBeGreaterThan(Date.now())
@@ -122,7 +122,7 @@ export function authoritySuite(name: string, { service, open, sessions }: Author
       await expect(world.admit()).rejects.toMatchObject({ refusal: 'unknown_token' })
     })
 
-    test('many who ask at once all get the answer', async () => {
+    test('answers many concurrent look-ups', async () => {
       await using world = await started()
       const answers = await Promise.all(Array.from({ length: 10 }, () => world.admit()))
       for (const answer of answers) expect(answer).toMatchObject({ instance: INSTANCE, port: 5901 })
@@ -130,17 +130,17 @@ export function authoritySuite(name: string, { service, open, sessions }: Author
 
     test.each<[string, Behaviour]>([
       ['drops the connection', 'reset'],
-      ['drops it within the answer', 'cut'],
+      ['drops the connection within the response', 'cut'],
       ['fails', { status: 500, body: { computeFault: { code: 500, message: 'No.' } } }],
       ['is in maintenance', { status: 503, body: { serviceUnavailable: { code: 503, message: 'No.' } } }],
       ['refuses the credential', { status: 401, body: { error: { code: 401, message: 'No.' } } }],
-      ['gives the credential no such right', { status: 403, body: { forbidden: { code: 403, message: 'No.' } } }],
+      ['forbids the request for the credential', { status: 403, body: { forbidden: { code: 403, message: 'No.' } } }],
       ['is another service, without such a route', { status: 404, body: '404 Not Found' }],
-      ['answers with no JSON', { body: '<html>It works!</html>' }],
-      ['answers with JSON of another kind', { body: { hello: 'world' } }],
-      ['answers with nothing', { body: '' }],
-      ['leads elsewhere', { status: 302, headers: { Location: 'http://127.0.0.1:1/' }, body: '' }],
-      ['answers without an end', { body: ' '.repeat(9 * 1024 * 1024) }],
+      ['answers without JSON', { body: '<html>It works!</html>' }],
+      ['answers with JSON of another schema', { body: { hello: 'world' } }],
+      ['answers with an empty body', { body: '' }],
+      ['redirects', { status: 302, headers: { Location: 'http://127.0.0.1:1/' }, body: '' }],
+      ['answers with an endless body', { body: ' '.repeat(9 * 1024 * 1024) }],
     ])('is unavailable when its service %s', async (_, behaviour) => {
       await using world = await started({ threshold: 1 })
       await world.admit()
@@ -162,8 +162,8 @@ export function authoritySuite(name: string, { service, open, sessions }: Author
       ]),
       ['knows no such token', service.unknown, 'unknown_token', 'answer'],
       ['finds the token malformed', faultOf(400, 'badRequest'), 'unknown_token', 'answer'],
-      ['says that the console has moved', faultOf(409, 'conflictingRequest'), 'console_moved', 'answer'],
-      ['wants fewer requests', faultOf(429, 'overLimit'), 'authority_unavailable', 'answer'],
+      ['answers that the console has moved', faultOf(409, 'conflictingRequest'), 'console_moved', 'answer'],
+      ['limits requests', faultOf(429, 'overLimit'), 'authority_unavailable', 'answer'],
       ['answers 429 through a load balancer', { status: 429, body: 'slow down' }, 'authority_unavailable', 'answer'],
       ['refuses the credential', faultOf(401, 'unauthorized'), 'authority_unavailable', 'fault'],
       ['refuses the credential’s role', faultOf(403, 'forbidden'), 'authority_unavailable', 'fault'],
@@ -172,40 +172,37 @@ export function authoritySuite(name: string, { service, open, sessions }: Author
       ['answers 409 without a fault', { status: 409, body: 'Conflict' }, 'authority_unavailable', 'fault'],
       ['fails', faultOf(500, 'computeFault'), 'authority_unavailable', 'fault'],
       ['is in maintenance', faultOf(503, 'serviceUnavailable'), 'authority_unavailable', 'fault'],
-      ['answers without the member that holds it all', { body: { server: {} } }, 'authority_unavailable', 'fault'],
-    ])(
-      'when its service %s, it refuses with $2, which the breaker takes as: $3',
-      async (_, answer, refusal, evidence) => {
-        await using world = await started({ threshold: 3 })
-        world.behave(answer)
-        for (let i = 0; i < 4; i += 1) await expect(world.admit()).rejects.toMatchObject({ name: 'Refused', refusal })
-        expect(world.authority.breaker?.state).toBe(evidence === 'fault' ? 'open' : 'closed')
-        if (evidence === 'fault') return
-        await check(world)
-        world.behave('answer')
-        expect(await world.admit()).toMatchObject({ instance: INSTANCE })
-      },
-    )
+      ['answers without the outer member', { body: { server: {} } }, 'authority_unavailable', 'fault'],
+    ])('refuses with $2 and reports "$3" to the breaker when its service %s', async (_, answer, refusal, evidence) => {
+      await using world = await started({ threshold: 3 })
+      world.behave(answer)
+      for (let i = 0; i < 4; i += 1) await expect(world.admit()).rejects.toMatchObject({ name: 'Refused', refusal })
+      expect(world.authority.breaker?.state).toBe(evidence === 'fault' ? 'open' : 'closed')
+      if (evidence === 'fault') return
+      await check(world)
+      world.behave('answer')
+      expect(await world.admit()).toMatchObject({ instance: INSTANCE })
+    })
 
-    test('passes on Retry-After of a 429', async () => {
+    test('returns the Retry-After of a 429', async () => {
       await using world = await started()
       world.behave({ ...faultOf(429, 'overLimit'), headers: { 'Retry-After': '17' } })
       expect(await failure(world)).toMatchObject({ headers: { 'Retry-After': '17' } })
     })
 
-    test('is unavailable when nobody listens', async () => {
+    test('is unavailable when nothing listens', async () => {
       await using world = await started()
       await world.stop()
       expect(await failure(world)).toEqual(unavailable)
     })
 
-    test('waits for a slow service until its deadline and no longer', async () => {
+    test('waits for a slow service only until its deadline', async () => {
       await using world = await started({ timeoutMs: 100 })
       world.behave('hang')
       expect(await failure(world)).toEqual(unavailable)
     })
 
-    test('waits no longer than the client does', async () => {
+    test('stops waiting when the client disconnects', async () => {
       await using world = await started()
       await world.admit()
       world.behave('hang')
@@ -216,7 +213,7 @@ export function authoritySuite(name: string, { service, open, sessions }: Author
       await expect(waiting).rejects.toThrow('the client left')
     })
 
-    test('leaves a service alone that failed in a row, and tries it again after a rest', async () => {
+    test('stops calling a service after consecutive failures, and tries it again after a pause', async () => {
       await using world = await started({ threshold: 3 })
       await world.admit()
       world.behave({ status: 500, body: '' })
@@ -231,7 +228,7 @@ export function authoritySuite(name: string, { service, open, sessions }: Author
       expect(world.authority.breaker?.state).toBe('closed')
     })
 
-    test('lets nobody wait when it closes', async () => {
+    test('rejects pending look-ups when it closes', async () => {
       await using world = await started()
       await world.admit()
       world.behave('hang')
@@ -243,7 +240,7 @@ export function authoritySuite(name: string, { service, open, sessions }: Author
 
     if (sessions) recordTests(sessions)
     else {
-      test('keeps no record of sessions', async () => {
+      test('has no session records', async () => {
         await using world = await started()
         expect(await world.admit()).not.toHaveProperty('record')
       })
@@ -251,7 +248,7 @@ export function authoritySuite(name: string, { service, open, sessions }: Author
   })
 
   function recordTests({ tells, wantsAllEnded }: NonNullable<AuthorityCase['sessions']>): void {
-    test('tells its service that a session ended, and why', async () => {
+    test('reports the end of a session with its reason', async () => {
       await using world = await started()
       const { record } = await world.admit()
       record!.opened(openSession())
@@ -259,7 +256,7 @@ export function authoritySuite(name: string, { service, open, sessions }: Author
       await world.heard((request) => tells(request, 'idle'))
     })
 
-    test('ends a session when its service wants it to', async () => {
+    test('ends a session at the request of its service', async () => {
       await using world = await started()
       const { record } = await world.admit()
       const { promise: ended, resolve: end } = Promise.withResolvers<unknown>()

@@ -32,7 +32,7 @@ describe('without authority.endpoint', () => {
     ['that of the region', 'region = "two"', `/region-two${TOKENS}`],
     ['that of the interface', 'interface = "internal"', `/region-two${TOKENS}`],
     ['that of both', 'region = "one"\ninterface = "public"', TOKENS],
-  ])('Nova is asked at the endpoint that the catalogue names: %s', async (_, keys, path) => {
+  ])('Nova is called at its endpoint in the catalogue: %s', async (_, keys, path) => {
     await using cloud = await twoRegions()
     await using authority = authorityOf(`${signInAt(cloud.origin)}\n${keys}`)
     expect(await admit(authority)).toMatchObject({ instance: INSTANCE })
@@ -40,20 +40,20 @@ describe('without authority.endpoint', () => {
     expect(cloud.signIns()).toBe(1)
   })
 
-  it('an application credential will do as well', async () => {
+  it('an application credential works as well', async () => {
     await using cloud = await twoRegions()
     await using authority = authorityOf(credentialAt(cloud.origin))
     expect(await admit(authority)).toMatchObject({ instance: INSTANCE })
   })
 
-  it('Oriel is asked beside that endpoint', async () => {
+  it('oriel-api is called next to that endpoint', async () => {
     await using cloud = await twoRegions()
     await using authority = authorityOf(`kind = "oriel"\n${signInAt(cloud.origin)}\nregion = "two"`)
     await expect(admit(authority)).rejects.toThrow()
     expect(cloud.asked).toContain('/region-two/oriel/v1/sessions')
   })
 
-  it('another endpoint is taken as soon as Keystone, asked anew, names another', async () => {
+  it('the endpoint changes when Keystone returns another one at the next sign-in', async () => {
     await using cloud = await twoRegions()
     await using authority = authorityOf(`${signInAt(cloud.origin)}\nregion = "one"`)
     await admit(authority)
@@ -64,7 +64,7 @@ describe('without authority.endpoint', () => {
     expect(cloud.signIns()).toBe(2)
   })
 
-  it('the log says what the catalogue has when the region is not in it', async () => {
+  it('the log lists the regions of the catalogue when the configured one is missing', async () => {
     await using cloud = await twoRegions()
     await using authority = authorityOf(`${signInAt(cloud.origin)}\nregion = "three"`)
     await expect(admit(authority)).rejects.toMatchObject({
@@ -76,7 +76,7 @@ describe('without authority.endpoint', () => {
   it.each([
     ['none', ''],
     ['token', 'auth = { method = "token", token = "t" }'],
-  ])('the method %s is a fault of the configuration, which says what to do', (method, keys) => {
+  ])('the configuration has a fault for the method %s, with a remedy', (method, keys) => {
     const load = () => authorityOf(keys)
     expect(load).toThrow(ConfigError)
     expect(load).toThrow(
@@ -85,14 +85,17 @@ describe('without authority.endpoint', () => {
   })
 })
 
-it.each(['region = "one"', 'interface = "internal"'])('beside authority.endpoint, %s is a fault', (key) => {
-  const name = key.split(' ')[0]!
-  expect(() => authorityOf(`endpoint = "http://127.0.0.1:1"\n${signInAt('http://127.0.0.1:1')}\n${key}`)).toThrow(
-    `authority.${name}: selects an endpoint from the catalogue, but authority.endpoint is given as well; remove one of them`,
-  )
-})
+it.each(['region = "one"', 'interface = "internal"'])(
+  'the configuration has a fault for authority.endpoint together with %s',
+  (key) => {
+    const name = key.split(' ')[0]!
+    expect(() => authorityOf(`endpoint = "http://127.0.0.1:1"\n${signInAt('http://127.0.0.1:1')}\n${key}`)).toThrow(
+      `authority.${name}: selects an endpoint from the catalogue, but authority.endpoint is given as well; remove one of them`,
+    )
+  },
+)
 
-it('an interface that no catalogue has is a fault', () => {
+it('the configuration has a fault for an unknown interface', () => {
   expect(() => authorityOf(`${signInAt('http://127.0.0.1:1')}\ninterface = "private"`)).toThrow(
     /authority\.interface: .*"internal"/,
   )

@@ -60,7 +60,7 @@ function connectProxy(): Server {
 
 const get = async (url: string) => (await trustingFetch({ ca })(url, {})).text()
 
-it('goes through HTTPS_PROXY by CONNECT, and checks the certificate of the cloud', async () => {
+it('the authority is called through HTTPS_PROXY by CONNECT, and its certificate is verified', async () => {
   vi.stubEnv('NODE_USE_ENV_PROXY', '1')
   vi.stubEnv('HTTPS_PROXY', proxy)
   expect(await get(cloud)).toBe('cloud')
@@ -70,7 +70,7 @@ it('goes through HTTPS_PROXY by CONNECT, and checks the certificate of the cloud
   await expect(trustingFetch({ ca: strange })(cloud, {})).rejects.toThrow(/certificate/)
 })
 
-it('goes through HTTP_PROXY for an http address', async () => {
+it('the authority is called through HTTP_PROXY for an http address', async () => {
   vi.stubEnv('NODE_USE_ENV_PROXY', '1')
   vi.stubEnv('HTTP_PROXY', proxy)
   expect(await get(plainCloud)).toBe('proxy')
@@ -78,9 +78,9 @@ it('goes through HTTP_PROXY for an http address', async () => {
 })
 
 it.each([
-  ['NO_PROXY names the host', { NODE_USE_ENV_PROXY: '1', NO_PROXY: 'elsewhere.example,localhost' }],
+  ['NO_PROXY contains the host', { NODE_USE_ENV_PROXY: '1', NO_PROXY: 'elsewhere.example,localhost' }],
   ['Node’s own fetch would not use a proxy', {}],
-])('goes directly when %s', async (_, variables) => {
+])('the authority is called directly when %s', async (_, variables) => {
   vi.stubEnv('HTTPS_PROXY', proxy)
   for (const [name, value] of Object.entries(variables)) vi.stubEnv(name, value)
   expect(await get(cloud)).toBe('cloud')

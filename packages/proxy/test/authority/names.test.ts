@@ -38,7 +38,7 @@ const forbidding: Fetch = async (url, init) =>
 const unavailable = expect.objectContaining({ refusal: 'authority_unavailable' })
 
 describe('the names of an instance', () => {
-  it('are asked for once by all who wait for them, and anew by the next', async () => {
+  it('are looked up once for concurrent clients, and again for a later one', async () => {
     await using it = await started()
     await it.names()
     const before = it.asked()
@@ -49,7 +49,7 @@ describe('the names of an instance', () => {
     expect(it.asked()).toBe(before + 2)
   })
 
-  it('are waited for by each as long as its own client is there', async () => {
+  it('are awaited for each client until it disconnects', async () => {
     await using it = await started()
     await it.names()
     it.nova.behave('hang')
@@ -63,7 +63,7 @@ describe('the names of an instance', () => {
     await expect(stays).rejects.toEqual(unavailable)
   })
 
-  it('are left alone after failures in a row, however well Nova says what tokens mean, and tried again later', async () => {
+  it('are not looked up after consecutive failures, even while token look-ups succeed, and tried again later', async () => {
     await using it = await started()
     it.nova.behave(500)
     for (const instance of [INSTANCE, OTHER_INSTANCE]) {
@@ -86,7 +86,7 @@ describe('the names of an instance', () => {
   it.each([
     ['there is no such server', {}, 'b0a1'],
     ['the credential lacks the role', { fetch: forbidding }, INSTANCE],
-  ])('that %s is an answer, which opens no breaker', async (_, more, instance) => {
+  ])('do not open the breaker when Nova answers that %s', async (_, more, instance) => {
     await using it = await started(more)
     for (let i = 0; i < 5; i += 1) await expect(it.names(instance)).rejects.toThrow('role admin')
     expect(it.authority.namesBreaker!.state).toBe('closed')
@@ -101,20 +101,15 @@ const ofServers =
 const fault = (status: number, key: string) => () =>
   Response.json({ [key]: { code: status, message: 'No.' } }, { status })
 
-describe('a failed question for the names of instances', () => {
+describe('a failed look-up of instance names', () => {
   // `status` and little more is what Nova shows of a server whose cell is down.
   const inCellThatIsDown = () => Response.json({ server: { id: INSTANCE, status: 'UNKNOWN', links: [] } })
   it.each([
     ['404 with a fault', fault(404, 'itemNotFound'), 'console_moved', 'closed'],
-    ['403, which a policy may say of one project', fault(403, 'forbidden'), 'authority_unavailable', 'closed'],
+    ['403, which may be a policy of one project', fault(403, 'forbidden'), 'authority_unavailable', 'closed'],
     ['a server of a cell that is down', inCellThatIsDown, 'console_unreachable', 'closed'],
-    [
-      '409, of an instance that is in a state of its own',
-      fault(409, 'conflictingRequest'),
-      'console_unreachable',
-      'closed',
-    ],
-    ['400, of one id', fault(400, 'badRequest'), 'console_unreachable', 'closed'],
+    ['409, for the state of one instance', fault(409, 'conflictingRequest'), 'console_unreachable', 'closed'],
+    ['400, for one id', fault(400, 'badRequest'), 'console_unreachable', 'closed'],
     ['409 without a fault', () => new Response('Conflict', { status: 409 }), 'authority_unavailable', 'open'],
     ['400 of a router', () => new Response('Bad Request', { status: 400 }), 'authority_unavailable', 'open'],
     ['429', fault(429, 'overLimit'), 'authority_unavailable', 'closed'],
@@ -122,9 +117,9 @@ describe('a failed question for the names of instances', () => {
     ['404 without a fault', () => new Response('Not Found', { status: 404 }), 'authority_unavailable', 'open'],
     ['500', fault(500, 'computeFault'), 'authority_unavailable', 'open'],
     ['503', fault(503, 'serviceUnavailable'), 'authority_unavailable', 'open'],
-    ['no JSON', () => new Response('<html>'), 'authority_unavailable', 'open'],
-    ['JSON of another kind', () => Response.json({ console: {} }), 'authority_unavailable', 'open'],
-  ] as const)('answered with $0: the client hears $2, and the breaker is $3', async (_, answer, refusal, state) => {
+    ['a body without JSON', () => new Response('<html>'), 'authority_unavailable', 'open'],
+    ['JSON of another schema', () => Response.json({ console: {} }), 'authority_unavailable', 'open'],
+  ] as const)('answered with $0 is refused as $2, and the breaker is $3', async (_, answer, refusal, state) => {
     await using it = await started({ fetch: ofServers(answer) })
     for (const instance of [INSTANCE, OTHER_INSTANCE]) {
       await expect(it.names(instance)).rejects.toMatchObject({ name: 'Refused', refusal })
@@ -133,14 +128,14 @@ describe('a failed question for the names of instances', () => {
     expect(it.authority.breaker!.state).toBe('closed')
   })
 
-  it('counts several failures about one instance once', async () => {
+  it('counts once for several failures of one instance', async () => {
     await using it = await started({ fetch: ofServers(fault(500, 'computeFault')) })
     for (let i = 0; i < 5; i += 1) await expect(it.names()).rejects.toEqual(unavailable)
     expect(it.authority.namesBreaker!.state).toBe('closed')
   })
 })
 
-describe('a token that Nova cannot have minted', () => {
+describe('a token that Nova cannot have issued', () => {
   // It is part of the path of the question, where a router or a web application firewall may object to it.
   const odd = '..env.php'
   it.each([
@@ -161,10 +156,10 @@ describe('a token that Nova cannot have minted', () => {
   })
 })
 
-describe('a proxy whose Nova does not say what instances are called', () => {
+describe('a proxy whose Nova does not return instance names', () => {
   afterEach(() => void vi.useRealTimers())
 
-  it('waits for it a few times, then refuses at once, and shows it in /readyz and /metrics', async () => {
+  it('waits for Nova a few times, then refuses at once, and reports it in /readyz and /metrics', async () => {
     // Time passes only while names are waited for: nothing else that has a deadline may meet it.
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     await using opened = new AsyncDisposableStack()
@@ -201,7 +196,7 @@ describe('a proxy whose Nova does not say what instances are called', () => {
 
   it.each([
     ['enforce', 'is not ready'],
-    ['warn', 'is ready, for consoles open all the same'],
+    ['warn', 'is ready, since consoles still open'],
   ] as const)('with identity %s %s', async (identity, readiness) => {
     vi.useFakeTimers({ toFake: ['performance'] })
     await using nova = await startNovaStub({ tokens: { [TOKEN]: INFO }, adminToken: ADMIN_TOKEN })

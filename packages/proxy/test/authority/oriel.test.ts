@@ -107,8 +107,8 @@ async function running(toml = '', changes: Partial<AdmittedConsole> = {}) {
   return { api, proxy, address, hypervisor, log, [Symbol.asyncDispose]: () => rest.disposeAsync() }
 }
 
-describe('admitting', () => {
-  it('asks with its own credential and says all that it learns', async () => {
+describe('the admission by oriel-api', () => {
+  it('sends its own credential and returns all members of the response', async () => {
     await using api = await playApi(consoleAt({ host: '10.0.0.5', port: 5901 }))
     await using authority = authorityOf(api)
     expect(await admit(authority)).toMatchObject({
@@ -128,7 +128,7 @@ describe('admitting', () => {
     [403, 'forbidden', 'authority_unavailable'],
     [500, 'computeFault', 'authority_unavailable'],
     [503, 'serviceUnavailable', 'authority_unavailable'],
-  ])('takes %i with %s for %s', async (status, key, refusal) => {
+  ])('converts status %i with the fault %s to %s', async (status, key, refusal) => {
     await using api = await playApi(consoleAt())
     api.admitting = fault(status, key)
     await using authority = authorityOf(api)
@@ -142,7 +142,7 @@ describe('admitting', () => {
     { type: 'xvpvnc' },
     { protocol: 'serial' },
     { base_url: 'nowhere' },
-  ])('dials nothing that it cannot be meant to dial, and says so: %j', async (changes) => {
+  ])('refuses and reports an invalid console: %j', async (changes) => {
     await using api = await playApi(consoleAt(changes))
     await using authority = authorityOf(api)
     await expect(admit(authority)).rejects.toMatchObject({ refusal: 'console_unreachable' })
@@ -150,7 +150,7 @@ describe('admitting', () => {
     expect(endedIn(api)).toMatchObject({ open: [], ended: [{ id: 's1', reason: 'console_unreachable' }] })
   })
 
-  it('reports a session whose client left while the API was asked', async () => {
+  it('reports a session whose client disconnected during the look-up', async () => {
     await using api = await playApi(consoleAt())
     const waiting = Promise.withResolvers<ServerResponse>()
     api.admitting = waiting.resolve
@@ -165,7 +165,7 @@ describe('admitting', () => {
     expect(ended).toMatchObject([{ id: 's9', reason: 'client_lost' }])
   })
 
-  it('stops asking an API that is away, and is not ready then', async () => {
+  it('stops calling an unavailable API, and is not ready', async () => {
     await using api = await playApi(consoleAt())
     await using authority = authorityOf(api)
     await authority.health.check()
@@ -176,7 +176,7 @@ describe('admitting', () => {
     await expect(authority.health.check()).rejects.toThrow('the last 5 calls failed')
   })
 
-  it('goes on asking an API that says no', async () => {
+  it('keeps calling an API that refuses tokens', async () => {
     await using api = await playApi(consoleAt())
     await using authority = authorityOf(api)
     api.admitting = fault(404, 'itemNotFound')
@@ -186,7 +186,7 @@ describe('admitting', () => {
 })
 
 describe('a proxy with the authority oriel', () => {
-  it('reports a session from the moment it is admitted until its end was heard, with its bytes', async () => {
+  it('reports a session with its bytes from its admission until its end is acknowledged', async () => {
     await using run = await running()
     {
       using _client = await open(run.address)
@@ -205,7 +205,7 @@ describe('a proxy with the authority oriel', () => {
   it.each([
     ['ended', 4008],
     ['revoked', 4007],
-  ])('ends what the API wants to be %s', async (reason, code) => {
+  ])('ends a session that the API lists as %s', async (reason, code) => {
     await using run = await running()
     using client = await open(run.address)
     run.api.end = [
@@ -216,7 +216,7 @@ describe('a proxy with the authority oriel', () => {
     expect((await run.api.beat((beat) => beat.ended.length > 0)).ended).toMatchObject([{ id: 's1', reason }])
   })
 
-  it('goes on while the API is away, and tells every end afterwards, once it is heard', async () => {
+  it('keeps sessions while the API is unavailable, and reports their ends afterwards', async () => {
     await using run = await running()
     using stays = await open(run.address)
     const leaves = await open(run.address, { path: `/?token=${OTHER_TOKEN}` })
@@ -238,7 +238,7 @@ describe('a proxy with the authority oriel', () => {
     expect(again()).toHaveLength(1)
   })
 
-  it('tells how its sessions ended when it stops', async () => {
+  it('reports the ends of its sessions when it stops', async () => {
     const run = await running()
     using client = await open(run.address)
     await run.proxy[Symbol.asyncDispose]()
@@ -251,7 +251,7 @@ describe('a proxy with the authority oriel', () => {
     ['wrong_console_type', 403, { type: 'serial', protocol: 'serial' }, ''],
     ['console_unreachable', 502, { port: 9 }, ''],
     ['too_many', 429, {}, '[sessions]\nmax_per_client = 1'],
-  ] as const)('tells what it refused a session for: %s', async (reason, status, changes, toml) => {
+  ] as const)('reports the refusal of a session: %s', async (reason, status, changes, toml) => {
     await using run = await running(toml, changes)
     using first = reason === 'too_many' ? await open(run.address) : undefined
     expect((await upgrade(run.address)).status).toBe(status)
@@ -259,14 +259,14 @@ describe('a proxy with the authority oriel', () => {
     expect(ended).toMatchObject([{ id: first ? 's2' : 's1', reason, bytes_to_client: 0 }])
   })
 
-  it('refuses a page that came by another scheme than the console’s', async () => {
+  it('refuses a page that was loaded over another scheme than the console’s', async () => {
     await using run = await running('', { base_url: 'https://consoles.example/vnc_lite.html' })
     const origin = `Origin: http://${run.address}`
     expect((await upgrade(run.address, `/?token=${TOKEN}`, [origin])).status).toBe(403)
     expect(run.hypervisor.connections).toBe(0)
   })
 
-  it('ends a session with its token where it is told to', async () => {
+  it('ends a session when its token expires with enforce_token_expiry', async () => {
     const expires_at = new Date(Date.now() + 3000).toISOString()
     await using run = await running('[sessions]\nenforce_token_expiry = true', { expires_at })
     // However late it opens.
@@ -294,14 +294,14 @@ describe('the ledger', () => {
     for (const record of records) record.ended('client_closed', new Date(0))
   }
 
-  it('adds up what the connections of one session carried', () => {
+  it('adds up the bytes of all connections of one session', () => {
     const ledger = new Ledger()
     const record = ledger.admitted('a')
     for (const bytes of [1, 10]) record.opened(sessionOf(bytes))
     expect(ledger.report().open).toEqual([{ id: 'a', bytes_to_client: 11, bytes_to_console: 22 }])
   })
 
-  it('ends at its opening what was to end before', () => {
+  it('ends a session at its opening if its end was requested before', () => {
     const ledger = new Ledger()
     const record = ledger.admitted('a')
     ledger.end([{ id: 'a', reason: 'revoked' }])
@@ -310,7 +310,7 @@ describe('the ledger', () => {
     expect(session.endings).toMatchObject([{ reason: 'revoked' }])
   })
 
-  it('takes the first end, and keeps it until it was acknowledged', () => {
+  it('keeps the first end of a session until it is acknowledged', () => {
     const ledger = new Ledger()
     const record = ledger.admitted('a')
     record.ended('too_many', new Date(0))
@@ -325,7 +325,7 @@ describe('the ledger', () => {
     expect(ledger.report()).toEqual({ open: [], ended: [] })
   })
 
-  it('tells so many at once, and drops the oldest beyond a bound, not in silence', () => {
+  it('limits the ends per report, and drops the oldest beyond a maximum with a log record', () => {
     const dropped: string[] = []
     const ledger = new Ledger({ maxEnded: 3, maxEndedAtOnce: 2, dropped: ({ id }) => dropped.push(id) })
     endAll(['a', 'b', 'c', 'd'].map((id) => ledger.admitted(id)))

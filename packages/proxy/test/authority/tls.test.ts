@@ -31,19 +31,19 @@ describe('authority.cafile', () => {
   it.each([
     ['the name of a PEM file', () => `cafile = "${cloud.caFile}"`],
     ['PEM itself', () => `cafile = "${cloud.ca}"`],
-    ['a file that cafile_file names', () => `cafile_file = "${cloud.caFile}"`],
-  ])('is %s, and is trusted for Keystone and for Nova', async (_, key) => {
+    ['a file in cafile_file', () => `cafile_file = "${cloud.caFile}"`],
+  ])('accepts %s, and is trusted for Keystone and for Nova', async (_, key) => {
     await using authority = authorityOf(lines(key()))
     expect(await admit(authority)).toMatchObject({ instance: INSTANCE, host: '10.0.0.5' })
   })
 
-  it('is what the log names when it is missing, and not a switch of Node', async () => {
+  it('is named in the log when it is missing, instead of a variable of Node', async () => {
     const said = await refusal(lines(''))
     expect(said).toContain('add the CA to authority.cafile')
     expect(said).not.toContain('--use-system-ca')
   })
 
-  it('is named when it holds another authority, by Nova as by Keystone, and by the API of Oriel', async () => {
+  it('is named in the log when it has another CA, for Nova, Keystone and oriel-api', async () => {
     await using other = await startCloud({ tls: true })
     const cafile = `cafile = "${other.caFile}"`
     expect(await refusal(lines(cafile))).toContain('not from a CA in authority.cafile')
@@ -54,7 +54,7 @@ describe('authority.cafile', () => {
     )
   })
 
-  it('does not make a certificate good that is for another host', async () => {
+  it('does not make a certificate for another host valid', async () => {
     const elsewhere = cloud.origin.replace('127.0.0.1', 'localhost')
     await using named = await startCloud({ tls: true, names: ['elsewhere.example'] })
     const said = await refusal(lines(`cafile = "${named.caFile}"`, named.origin.replace('127.0.0.1', 'localhost')))
@@ -65,8 +65,8 @@ describe('authority.cafile', () => {
 
   it.each([
     ['no certificate in it', 'cafile = "-----BEGIN nothing"', 'it contains no certificate'],
-    ['a file that is not there', 'cafile = "/no/such/file"', 'cannot read'],
-  ])('with %s is a fault of the configuration', (_, key, message) => {
+    ['a missing file', 'cafile = "/no/such/file"', 'cannot read'],
+  ])('is a fault of the configuration with %s', (_, key, message) => {
     const load = () => authorityOf(`endpoint = "http://127.0.0.1:1"\n${key}`)
     expect(load).toThrow(ConfigError)
     expect(load).toThrow(message)

@@ -60,7 +60,7 @@ describe.each<ValidateSetting>(['fresh', undefined])('with validate = %s, a cons
     expect(it.authority.validation).toBe('fresh')
   })
 
-  it('that has moved to another port is dialled there, and the log says so', async () => {
+  it('that has moved to another port is dialled there, with a log record', async () => {
     await using it = await started({ validate })
     const admission = await it.admit()
     it.change({ consoles: { ...HERE, serial: { ...SERIAL, port: 10_007 } } })
@@ -89,7 +89,7 @@ describe.each<ValidateSetting>(['fresh', undefined])('with validate = %s, a cons
   it.each<[string, Partial<NovaServer>, string]>([
     ['does not run', { consoles: { serial: { ...SERIAL, port: -1 } } }, 'console_unreachable'],
     ['is not ready', { consoles: { serial: 409 } }, 'console_unreachable'],
-    ['has none of this type', { consoles: {} }, 'console_unreachable'],
+    ['has no console of this type', { consoles: {} }, 'console_unreachable'],
     ['has a hypervisor without this type', { consoles: { serial: 501 } }, 'wrong_console_type'],
     ['is being migrated or deleted', { consoles: { serial: 500 } }, 'authority_unavailable'],
   ])('is refused when its instance %s', async (_, server, refusal) => {
@@ -105,7 +105,7 @@ describe.each<ValidateSetting>(['fresh', undefined])('with validate = %s, a cons
     await expect(it.confirm(admission)).rejects.toEqual(refused('console_moved'))
   })
 
-  it('is refused when its compute host knows no such guest', async () => {
+  it('is refused when its compute host has no such guest', async () => {
     await using it = await started({ validate })
     await it.validate()
     it.later(1000)
@@ -132,7 +132,7 @@ describe.each<ValidateSetting>(['fresh', undefined])('with validate = %s, a cons
     expect(await it.confirm(admission, 'spice-direct')).toEqual({ ...admission, tlsPort: 5905 })
   })
 
-  it('of type webmks takes the path of the new console, since each ticket is another', async () => {
+  it('of type webmks uses the path of the new console, since each has a new ticket', async () => {
     const path = (ticket: string) => ({ host: '10.0.0.9', port: 902, internal_access_path: ticket })
     await using it = await started({ validate, token: path('one'), server: { consoles: { webmks: path('two') } } })
     expect(await it.validate('webmks')).toMatchObject({ port: 902, internalAccessPath: 'two' })
@@ -141,7 +141,7 @@ describe.each<ValidateSetting>(['fresh', undefined])('with validate = %s, a cons
 })
 
 describe('a request for a new console', () => {
-  it('is shared by concurrent clients, and its answer is reused for a second', async () => {
+  it('is shared by concurrent clients, and its result is reused for one second', async () => {
     await using it = await started()
     const admission = await it.admit()
     await Promise.all(Array.from({ length: 10 }, () => it.confirm(admission)))
@@ -162,7 +162,7 @@ describe('a request for a new console', () => {
     expect(it.created()).toBe(2)
   })
 
-  it('has an answer that is compared with each token separately', async () => {
+  it('has a result that is compared with each token separately', async () => {
     await using it = await started()
     const admission = await it.admit()
     await it.confirm(admission)
@@ -171,7 +171,7 @@ describe('a request for a new console', () => {
     expect(await it.confirm(admission)).toEqual(admission)
   })
 
-  it('is repeated for a token that disagrees with a kept answer', async () => {
+  it('is repeated for a token that disagrees with the kept result', async () => {
     await using it = await started()
     await it.validate()
     const moved = { ...SERIAL, port: 10_007 }
@@ -182,7 +182,7 @@ describe('a request for a new console', () => {
     expect(it.log.records('the console has moved: dialling its new address')).toEqual([])
   })
 
-  it('is not kept when it failed', async () => {
+  it('is not reused when it failed', async () => {
     await using it = await started({ validate: 'fresh' })
     const admission = await it.admit()
     it.nova.behave(503)
@@ -213,7 +213,7 @@ describe('a request for a new console', () => {
   })
 })
 
-describe('where Nova forbids the proxy to create consoles', () => {
+describe('with a Nova that forbids the proxy to create consoles', () => {
   it('the server’s state decides, one line names the role, and a new console is tried again after five minutes', async () => {
     await using it = await started()
     it.nova.forbidden.add('os-remote-consoles')
@@ -236,7 +236,7 @@ describe('where Nova forbids the proxy to create consoles', () => {
     expect(it.authority.validation).toBe('fresh')
   })
 
-  it('or see servers, no console opens', async () => {
+  it('no console opens if the proxy may not show servers either', async () => {
     await using it = await started()
     it.nova.forbidden.add('os-remote-consoles').add('servers:show')
     await expect(it.validate()).rejects.toEqual(refused('authority_unavailable', 'role admin'))
@@ -248,7 +248,7 @@ describe('where Nova forbids the proxy to create consoles', () => {
     await expect(it.validate()).rejects.toEqual(refused('authority_unavailable', 'os-remote-consoles'))
   })
 
-  it('because the route is missing, the server’s state decides', async () => {
+  it('the server’s state decides if the route is missing', async () => {
     const fetch: Fetch = async (url, init) =>
       init.method === 'POST' ? new Response('404 Not Found', { status: 404 }) : globalThis.fetch(url, init)
     await using it = await started({ fetch, server: { vmState: 'paused' } })
@@ -258,7 +258,7 @@ describe('where Nova forbids the proxy to create consoles', () => {
     await expect(it.validate()).rejects.toEqual(refused('console_unreachable', 'stopped'))
   })
 
-  it('but answers 404 for a server that it shows, the server’s state decides', async () => {
+  it('the server’s state decides if the route answers 404 for a server that exists', async () => {
     await using it = await started({ server: { consoles: { serial: 404 } } })
     expect(await it.validate()).toMatchObject(SERIAL)
     expect(it.authority.validation).toBe('untried')
@@ -273,7 +273,7 @@ describe('with validate = "state"', () => {
   })
 
   it.each(['building', 'stopped', 'suspended', 'shelved', 'shelved_offloaded', 'soft-delete', 'deleted', 'error'])(
-    'a server that is %s has none',
+    'a server that is %s has no console',
     async (vmState) => {
       await using it = await started({ validate: 'state', server: { vmState } })
       await expect(it.validate()).rejects.toEqual(refused('console_unreachable', vmState))
@@ -281,7 +281,7 @@ describe('with validate = "state"', () => {
   )
 
   it.each(['deleting', 'powering-off', 'suspending', 'shelving', 'rebuilding', 'resize_migrating', 'soft-deleting'])(
-    'an active server that is %s has none any more',
+    'an active server that is %s has no console',
     async (taskState) => {
       await using it = await started({ validate: 'state', server: { taskState } })
       await expect(it.validate()).rejects.toEqual(refused('console_unreachable', taskState))
@@ -297,17 +297,17 @@ describe('with validate = "state"', () => {
     },
   )
 
-  it('an active server whose guest was shut down from inside has none', async () => {
+  it('an active server whose guest was shut down from inside has no console', async () => {
     await using it = await started({ validate: 'state', server: { powerState: 4 } })
     await expect(it.validate()).rejects.toEqual(refused('console_unreachable', 'power state is 4'))
   })
 
-  it('a server on no host has none', async () => {
+  it('a server without a host has no console', async () => {
     await using it = await started({ validate: 'state', server: { host: '' } })
     await expect(it.validate()).rejects.toEqual(refused('console_unreachable', 'has no host'))
   })
 
-  it('a token is refused once its server is on another host, and one that was made there is not', async () => {
+  it('a token is refused once its server is on another host, and a token from that host is accepted', async () => {
     await using it = await started({ validate: 'state' })
     await it.validate()
     it.nova.tokens.set(OTHER_TOKEN, it.nova.tokens.get(TOKEN)!)

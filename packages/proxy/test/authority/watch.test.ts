@@ -116,11 +116,11 @@ describe('a proxy that starts with a wrong setting', () => {
   })
 
   it.each([
-    ['JSON of another kind', { ok: true }],
+    ['JSON of another schema', { ok: true }],
     ['a console without an address', { console: {} }],
     ['the address of a console', { console: { instance_uuid: INSTANCE, host: '192.0.2.1', port: 5900 } }],
     ['a port that cannot be dialled', { console: { instance_uuid: INSTANCE, host: '192.0.2.1', port: 0 } }],
-  ])('is not ready if its endpoint answers every question with 200 and %s', async (_, body) => {
+  ])('is not ready if its endpoint answers every request with 200 and %s', async (_, body) => {
     await using nova = await startNovaStub({ tokens: {}, adminToken: ADMIN_TOKEN })
     const auth = staticToken(ADMIN_TOKEN)
     const fetch = async (url: string, init: RequestInit) => {
@@ -143,7 +143,7 @@ describe('a proxy that starts with a wrong setting', () => {
   it.each([
     [409, 'conflictingRequest'],
     [400, 'badRequest'],
-  ])('is not ready if its endpoint answers every question with %i', async (status, key) => {
+  ])('is not ready if its endpoint answers every request with %i', async (status, key) => {
     await using nova = await startNovaStub({ tokens: {}, adminToken: ADMIN_TOKEN })
     const fetch = async (url: string, init: RequestInit) =>
       url.includes('os-console')
@@ -166,7 +166,7 @@ describe('a proxy that starts with a wrong setting', () => {
 })
 
 describe('a proxy whose authority fails later', () => {
-  it('is not ready from the first refusal that a client meets', async () => {
+  it('is not ready from the first failed look-up of a client', async () => {
     await using cloud = await startCloud()
     const authority = authorityOf(`${novaAt(cloud)}\n${signInAt(cloud.origin)}`)
     await using proxy = await proxyOf(authority)
@@ -179,7 +179,7 @@ describe('a proxy whose authority fails later', () => {
     expect(await proxy.ready()).toEqual(UNREADY)
   })
 
-  it('checks regularly, and is ready once the authority is back', async () => {
+  it('checks regularly, and is ready once the authority is available again', async () => {
     const port = await freePort()
     const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
     const watch = { retryMs: 20 }
@@ -215,7 +215,7 @@ describe('a proxy whose authority fails later', () => {
     await expect.poll(proxy.ready).toEqual(UNREADY)
   })
 
-  it('stays ready while a front end answers 429, since another client may have used up the limit', async () => {
+  it('stays ready while a load balancer answers 429, since another client may have used the limit', async () => {
     await using nova = await startNovaStub({ tokens: {}, adminToken: ADMIN_TOKEN })
     const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
     const fetch = async (url: string, init: RequestInit) =>

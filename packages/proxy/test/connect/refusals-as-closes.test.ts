@@ -64,12 +64,12 @@ describe('a refusal for a client that offers oriel.refusals', () => {
     expect(it.nova.requests).toEqual([])
   })
 
-  it('names no origin where the entry would not help', async () => {
+  it('names no origin if an entry in origin.allowed would not help', async () => {
     await using it = await running()
     expect(await refused(it.address, { headers: { Origin: 'null' } })).toEqual(refusalClose('foreign_origin'))
   })
 
-  it('counts toward the limit on unknown tokens, and gives the time to wait', async () => {
+  it('counts toward the limit on unknown tokens, and contains the time to wait', async () => {
     await using it = await running({ toml: '[sessions]\nunknown_tokens_per_minute = 2' })
     await refused(it.address, { path: '/?token=nobody' })
     expect((await upgrade(it.address, '/?token=nobody')).status).toBe(403)

@@ -14,7 +14,7 @@ function expectRefusal(answer: { status: number; head: string; body: string }, n
   expect(answer.head).toContain('\r\nContent-Type: application/json')
 }
 
-describe('what is refused before 101', () => {
+describe('a refusal before 101', () => {
   it.each<[string, string[]]>([
     ['another Upgrade', ['Connection: Upgrade', 'Upgrade: h2c']],
     [
@@ -33,7 +33,7 @@ describe('what is refused before 101', () => {
     expect(proxy.nova.requests).toHaveLength(0)
   })
 
-  it('bad_request: another version of the WebSocket protocol, with the one that is spoken', async () => {
+  it('bad_request: another version of the WebSocket protocol, with the supported one in the response', async () => {
     await using proxy = await running()
     const lines = UPGRADE.map((line) => line.replace('Version: 13', 'Version: 8'))
     const answer = await raw(proxy.address, ['GET / HTTP/1.1', 'Host: h', ...lines])
@@ -54,12 +54,12 @@ describe('what is refused before 101', () => {
     expect(proxy.nova.requests).toHaveLength(0)
   })
 
-  it('missing_token', async () => {
+  it('missing_token: neither query nor cookie has a token', async () => {
     await using proxy = await running()
     expectRefusal(await upgrade(proxy.address, '/'), 'missing_token')
   })
 
-  it('unknown_token, as Nova says, and without asking for what cannot be one', async () => {
+  it('unknown_token: Nova does not know the token, or it is malformed and Nova is not called', async () => {
     await using proxy = await running()
     expectRefusal(await upgrade(proxy.address, '/?token=00000000-0000-0000-0000-000000000000'), 'unknown_token')
     const asked = proxy.nova.requests.length
@@ -73,16 +73,13 @@ describe('what is refused before 101', () => {
     ['null', ['Origin: null']],
     ['look-alike', ['Host: h.example', 'Origin: http://h.example.evil.example']],
     ['two Origin headers', ['Host: h.example', 'Origin: http://h.example', 'Origin: http://h.example']],
-  ])(
-    'CVE-2015-0259 cross-site hijack: %s is foreign_origin, and nobody is asked about the token',
-    async (_, headers) => {
-      await using proxy = await running()
-      expectRefusal(await upgrade(proxy.address, `/?token=${TOKEN}`, headers), 'foreign_origin')
-      expect(proxy.nova.requests).toHaveLength(0)
-    },
-  )
+  ])('CVE-2015-0259 cross-site hijack: %s is foreign_origin, and the token is not looked up', async (_, headers) => {
+    await using proxy = await running()
+    expectRefusal(await upgrade(proxy.address, `/?token=${TOKEN}`, headers), 'foreign_origin')
+    expect(proxy.nova.requests).toHaveLength(0)
+  })
 
-  it('allowed-origin poisoning: one request’s Host is no other’s allowed origin', async () => {
+  it('allowed-origin poisoning: the Host of one request is not an allowed origin for another', async () => {
     await using proxy = await running()
     const origin = 'Origin: http://evil.example'
     const nobody = '/?token=of-nobody'
@@ -116,7 +113,7 @@ describe('what is refused before 101', () => {
     },
   )
 
-  it('authority_unavailable at once, and shown by /readyz, after Nova failed several times', async () => {
+  it('authority_unavailable: Nova failed several times, so refusals are immediate and /readyz reports it', async () => {
     await using proxy = await running({ toml: '[admin]\nlisten = "127.0.0.1:0"' })
     const ready = () =>
       fetch(`http://${proxy.proxy.admin}/readyz`).then(async (it) => ({ status: it.status, body: await it.json() }))
@@ -129,27 +126,27 @@ describe('what is refused before 101', () => {
     expect(proxy.nova.requests).toHaveLength(asked)
   })
 
-  it('console_unreachable: nothing listens there', async () => {
+  it('console_unreachable: nothing listens at the address', async () => {
     await using proxy = await running()
     proxy.nova.tokens.set(TOKEN, { instance_uuid: INSTANCE, host: '127.0.0.1', port: await freePort() })
     expectRefusal(await upgrade(proxy.address), 'console_unreachable')
     expect(proxy.log.records('refused')[0]).toMatchObject({ detail: 'no connection: ECONNREFUSED' })
   })
 
-  it('console_unreachable: it speaks something else, or hangs up', async () => {
+  it('console_unreachable: the server speaks another protocol or disconnects', async () => {
     await using other = await running({ hypervisor: (peer) => peer.send(Buffer.from('HTTP/1.1 400')) })
     expectRefusal(await upgrade(other.address), 'console_unreachable')
     await using gone = await running({ hypervisor: async () => {} })
     expectRefusal(await upgrade(gone.address), 'console_unreachable')
   })
 
-  it('console_timeout: it accepts and stays silent', async () => {
+  it('console_timeout: the server accepts the connection and stays silent', async () => {
     const toml = '[hypervisor]\nhandshake_timeout_ms = 50'
     await using proxy = await running({ hypervisor: (peer) => peer.closed(), toml })
     expectRefusal(await upgrade(proxy.address), 'console_timeout')
   })
 
-  it('security_failed: it wants a password; the client does not hear of it, the log does', async () => {
+  it('security_failed: the server requires a password, which only the log mentions', async () => {
     await using proxy = await running({
       hypervisor: async (peer) => {
         await peer.send(Buffer.from('RFB 003.008\n'))
@@ -172,7 +169,7 @@ describe('what is refused before 101', () => {
     expectRefusal(await upgrade(proxy.address), 'security_failed')
   })
 
-  it('unlimited sessions per token: the N+1st connect is too_many, another token keeps its service', async () => {
+  it('unlimited sessions per token: one connect above the limit is too_many, and another token is served', async () => {
     await using proxy = await running({ toml: '[sessions]\nmax_per_token = 2' })
     using _one = await open(proxy.address)
     using two = await open(proxy.address)
@@ -186,7 +183,7 @@ describe('what is refused before 101', () => {
   })
 
   it.each(['max_total', 'max_per_instance', 'max_per_client'])(
-    '%s is kept, and given back by a refused connect',
+    'too_many: %s is reached, and a refused connect releases its slot',
     async (limit) => {
       await using proxy = await running({ toml: `[sessions]\n${limit} = 1` })
       const { port } = proxy.hypervisor
@@ -198,7 +195,7 @@ describe('what is refused before 101', () => {
     },
   )
 
-  it('one look-up for connects of one token at one time', async () => {
+  it('concurrent connects with one token make one look-up', async () => {
     await using proxy = await running()
     using _first = await open(proxy.address)
     const lookUps = () => proxy.nova.requests.filter(({ url }) => url.includes('os-console-auth-tokens')).length
@@ -208,7 +205,7 @@ describe('what is refused before 101', () => {
     for (const client of many) client[Symbol.dispose]()
   })
 
-  it('a client that leaves while Nova is asked is forgotten', async () => {
+  it('a client that disconnects during the look-up gets no console', async () => {
     await using proxy = await running()
     proxy.nova.behave('hang')
     const peer = await connectPeer(parseListen(proxy.address))
@@ -219,7 +216,7 @@ describe('what is refused before 101', () => {
     expect(proxy.hypervisor.connections).toBe(0)
   })
 
-  it('client-chosen target: host and port of the request are not dialled', async () => {
+  it('client-chosen target: the host and port in a request are not dialled', async () => {
     const strangers: unknown[] = []
     const stranger = createServer((socket) => void strangers.push(socket.destroy())).listen(0, '127.0.0.1')
     await once(stranger, 'listening')
@@ -262,7 +259,7 @@ describe('the subprotocol', () => {
     'binary, a/b',
     'binary\u00a0',
     '',
-  ])('offered as %j is bad_request, and nobody is asked or dialled', async (offered) => {
+  ])('offered as %j is bad_request, without a look-up or a dial', async (offered) => {
     await using proxy = await running()
     expectRefusal(
       await upgrade(proxy.address, `/?token=${TOKEN}`, [`Sec-WebSocket-Protocol: ${offered}`]),
@@ -277,7 +274,7 @@ describe('the subprotocol', () => {
     [['binary'], 'binary'],
     [['base64', 'binary'], 'binary'],
     [[], ''],
-  ])('of an offer of %j is %j', async (protocols, chosen) => {
+  ])('for an offer of %j is %j', async (protocols, chosen) => {
     await using proxy = await running()
     using client = await open(proxy.address, { protocols })
     expect(client.ws.protocol).toBe(chosen)

@@ -65,7 +65,7 @@ describe('CVE-2023-3354 disconnect in handshake, on the side of the hypervisor',
     ['RFB 3.8', RFB_38, {}],
     ['RFB 3.3', RFB_33, {}],
     ['CONNECT', CONNECT, { consoles: ['webmks'], connectInfo: { internal_access_path: PATH } }],
-  ])('%s cut at every byte, by an end and by a reset', async (_, dialogue, options) => {
+  ])('refuses a connect when %s ends or is reset after any byte', async (_, dialogue, options) => {
     let limit = Number.POSITIVE_INFINITY
     let reset = false
     await using proxy = await running({
@@ -84,7 +84,7 @@ describe('CVE-2023-3354 disconnect in handshake, on the side of the hypervisor',
     await expectUnharmed(proxy)
   })
 
-  it('VeNCrypt cut at every byte in clear and of the first record of TLS, and anywhere in what follows', async () => {
+  it('refuses a connect when VeNCrypt ends after any byte before TLS or in its first record, or anywhere later', async () => {
     await using pki = await temporaryPki()
     await using server = await vencryptServer({ folder: pki.path })
     await using wire = await cuttable(server.port)
