@@ -48,15 +48,15 @@ export const localEnds = {
     remedy: 'new-console',
   },
   no_answer: { code: 1006, text: 'The console did not answer in time.', remedy: 'reconnect' },
-  connection_broke: { code: 1006, text: 'The connection to the console broke.', remedy: 'reconnect' },
-  not_understood: {
+  connection_lost: { code: 1006, text: 'The connection to the console was lost.', remedy: 'reconnect' },
+  unsupported_data: {
     code: 1002,
-    text: 'The machine sent something that this page does not understand.',
+    text: 'The machine sent data that this page does not support.',
     remedy: 'none',
   },
   needs_password: {
     code: 1002,
-    text: 'The machine asks for a console password, which is not supported.',
+    text: 'The machine requires a console password, which is not supported.',
     remedy: 'none',
   },
   bad_address: { code: 0, text: 'This is not the address of a console.', remedy: 'new-console' },
@@ -115,7 +115,7 @@ export function describeEnd({ code, reason, wasClean, opened }: SocketEnd): Cons
   const known = code === 1000 || code === 1005 ? closeReasons.console_closed : closeReason(code, reason)
   if (known !== undefined) return { code, text: known.text, remedy: known.remedy, clean: wasClean }
   if (reason !== '') return { code, text: plainLine(reason), remedy: 'reconnect', clean: wasClean }
-  return { ...localEnds.connection_broke, code, clean: wasClean }
+  return { ...localEnds.connection_lost, code, clean: wasClean }
 }
 
 function refusedEnd(code: number, reason: string): ConsoleEnd | undefined {

@@ -29,7 +29,7 @@ describe('describeEnd', () => {
   it('describes a connection without a close frame as broken', () => {
     expect(closed(1006)).toEqual({
       code: 1006,
-      text: 'The connection to the console broke.',
+      text: 'The connection to the console was lost.',
       remedy: 'reconnect',
       clean: false,
     })

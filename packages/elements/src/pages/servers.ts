@@ -64,7 +64,11 @@ export function troubleOf(error: unknown): Trouble {
   const signIn = error instanceof Unauthorized
   if (error instanceof FaultError) return { text: error.message, requestId: error.requestId, signIn }
   if (error instanceof ConnectionError) {
-    return { text: 'The API does not answer. Is it running, and may this page reach it?', requestId: undefined, signIn }
+    return {
+      text: 'The API does not answer. Check that it runs and that it allows this page (cors.allowed_origins).',
+      requestId: undefined,
+      signIn,
+    }
   }
   const text = error instanceof OrielError ? error.message : `This page failed: ${String(error)}`
   return { text, requestId: undefined, signIn }

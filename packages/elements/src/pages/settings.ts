@@ -17,7 +17,7 @@ const timeoutMs = 10_000
  */
 export async function readSettings(page: string = document.baseURI): Promise<Settings> {
   const answer = await fetch(new URL('oriel.json', page), { signal: AbortSignal.timeout(timeoutMs) })
-  if (!answer.ok) throw new TypeError(`oriel.json answers ${answer.status}`)
+  if (!answer.ok) throw new TypeError(`the request for oriel.json failed with status ${answer.status}`)
   return settingsOf(await answer.json(), page)
 }
 

@@ -41,7 +41,7 @@ function offerKeys(): void {
 
 function keyOf(button: HTMLButtonElement): NamedKey {
   const key = button.dataset.key ?? ''
-  if (!Object.hasOwn(namedKeys, key)) throw new Error(`No key is called ${key}.`)
+  if (!Object.hasOwn(namedKeys, key)) throw new Error(`There is no key named ${key}.`)
   return key as NamedKey
 }
 
@@ -86,7 +86,7 @@ function offerClipboard(): void {
   const [text, note] = [byId('clipboard-text', HTMLTextAreaElement), byId('clipboard-note', HTMLElement)]
   screen.addEventListener('clipboard', ({ detail }) => {
     text.value = detail.text
-    setText(note, 'From the machine.')
+    setText(note, 'Received from the machine.')
   })
   onSubmit('clipboard-panel', () => {
     screen.sendClipboard(text.value)

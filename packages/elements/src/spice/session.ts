@@ -136,7 +136,7 @@ function offerRefusals(address: URL, refused: (how: ConsoleEnd) => void): () => 
 function endOf(error: unknown): ConsoleEnd | undefined {
   const message = error instanceof Error ? error.message : ''
   if (message === 'Permission denied.') return localEnd('needs_password')
-  return /^(Error: |Unexpected link error)/.test(message) ? localEnd('not_understood') : undefined
+  return /^(Error: |Unexpected link error)/.test(message) ? localEnd('unsupported_data') : undefined
 }
 
 /**

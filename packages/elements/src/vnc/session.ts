@@ -58,7 +58,7 @@ export function openVncSession(target: HTMLElement, address: URL, events: VncSes
   rfb.addEventListener('desktopname', ({ detail }) => events.desktopName(detail.name))
   rfb.addEventListener('clipboard', ({ detail }) => events.clipboard(detail.text.slice(0, maxClipboardLength)))
   rfb.addEventListener('credentialsrequired', () => hangUp(localEnd('needs_password')))
-  rfb.addEventListener('disconnect', () => end(localEnd('not_understood')))
+  rfb.addEventListener('disconnect', () => end(localEnd('unsupported_data')))
 
   return {
     rfb,
