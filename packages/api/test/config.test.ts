@@ -25,7 +25,7 @@ function faults(toml: string): readonly ConfigFault[] {
 }
 
 describe('configuration', () => {
-  test('a method of authentication is enough', () => {
+  test('needs only a method of authentication', () => {
     const config = load(NONE)
     expect(config).toMatchObject({
       listen: '127.0.0.1:8774',
@@ -43,14 +43,14 @@ describe('configuration', () => {
     expect(config.consoles.novnc.base_url).toBe('http://127.0.0.1:6080/vnc_lite.html')
   })
 
-  test('every rule that a route names can be given to roles', () => {
+  test('has every rule that a route names', () => {
     const named = Object.values({ ...routes, ...extensionRoutes }).flatMap((route) =>
       'policy' in route ? [route.policy] : [],
     )
     expect(new Set(named)).toEqual(new Set(Object.keys(policyDefaults)))
   })
 
-  test('the environment stands above the file', () => {
+  test('is overridden by the environment', () => {
     expect(load(`${NONE}tokens.ttl_seconds = 5`, { ORIEL_TOKENS__TTL_SECONDS: '60' }).tokens.ttl_seconds).toBe(60)
   })
 
@@ -165,7 +165,7 @@ describe('configuration', () => {
       'auth.keystone.cafile',
       'it has more than 16 MiB), give a PEM file',
     ],
-  ])('%s: the fault names the key and the remedy', (_, toml, path, remedy) => {
+  ])('has a fault with key and remedy for %s', (_, toml, path, remedy) => {
     const [fault, ...others] = faults(toml)
     expect(fault?.path).toBe(path)
     expect(fault?.message).toContain(remedy)
@@ -218,18 +218,18 @@ roles = ${JSON.stringify(roles)}
     })
   })
 
-  test('a console’s IPv6 host may have brackets, which are removed', () => {
+  test('accepts brackets around a console’s IPv6 host and removes them', () => {
     const { sources } = load(`${NONE}${STATIC}${server('a')}consoles.vnc = { host = "[::1]", port = 5900 }`)
     expect(sources).toMatchObject([{ servers: [{ consoles: { vnc: { host: '::1' } } }] }])
   })
 
-  test('a serial console opens at its socket, or at the page for it', () => {
+  test('accepts a WebSocket or a page for a serial console', () => {
     for (const url of ['wss://c.example/', 'https://c.example/serial.html']) {
       expect(faults(`${NONE}consoles.serial.base_url = "${url}"`)).toEqual([])
     }
   })
 
-  test('loopback by any name is loopback', () => {
+  test('accepts any name of loopback without authentication', () => {
     for (const listen of ['127.0.0.1:0', '127.1.2.3:0', '[::1]:0', 'localhost:0']) {
       expect(faults(`listen = "${listen}"\n${NONE}`)).toEqual([])
     }
@@ -261,7 +261,7 @@ describe('authenticators', () => {
   }
   const lonely = { sha256: sha256Hex('no project'), user_id: 'una', roles: [] }
 
-  test('static knows tokens by their digests, in either case', async () => {
+  test('static finds tokens by their digests, in either case', async () => {
     await using authenticator = createStaticAuthenticator({ tokens: [lonely, member] })
     expect(await authenticator.authenticate({ token: 'open sesame', headers })).toEqual({
       userId: 'alice',
@@ -292,7 +292,7 @@ describe('authenticators', () => {
     expect(authenticator.wwwAuthenticate).toBe(`Keystone uri="${uri}"`)
   })
 
-  test('none takes everybody for the same administrator', async () => {
+  test('none treats every caller as the same administrator', async () => {
     await using authenticator = createNoAuthenticator()
     const somebody = await authenticator.authenticate({ headers })
     expect(somebody.roles).toContain('admin')
@@ -301,7 +301,7 @@ describe('authenticators', () => {
 })
 
 describe('tables of methods that are not chosen', () => {
-  test('may stand unfinished beside the one that is', () => {
+  test('may be incomplete', () => {
     const toml = `
 [auth]
 method = "static"
@@ -320,11 +320,11 @@ auth_url = "https://keystone.example/v3"`
   })
 })
 
-describe('time spans', () => {
+describe('durations', () => {
   /** Not waited for, but compared with the clock. */
   const UNTIMED = ['ttl_seconds']
 
-  test('are no longer than a timer can be: a longer one would end at once', () => {
+  test('are limited to the range of a timer, since a longer one would fire at once', () => {
     const spans = timeSpans(ApiConfig as SchemaView)
     expect(spans.length).toBeGreaterThan(15)
     const tooLong = spans.filter(({ key, maximum = Number.POSITIVE_INFINITY }) => {

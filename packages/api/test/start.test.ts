@@ -55,7 +55,7 @@ const post = (origin: string, init: RequestInit = {}) =>
   })
 
 describe('a running API', () => {
-  test('goes from token to console to connect info, over HTTP', async () => {
+  test('creates a console and returns its connect info over HTTP', async () => {
     await using api = await startApi(config(), { log: silentLogger() })
     const { remote_console: console } = (await (await post(api.origin)).json()) as { remote_console: { url: string } }
     const token = console.url.slice(-36)
@@ -67,7 +67,7 @@ describe('a running API', () => {
     })
   })
 
-  test('says where it listens, once', async () => {
+  test('logs its address once', async () => {
     const { lines, log } = recordedLog()
     await using api = await startApi(config(), { log })
     const said = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'listening')
@@ -76,7 +76,7 @@ describe('a running API', () => {
     expect(api.address).toMatch(/^127\.0\.0\.1:[1-9]\d*$/)
   })
 
-  test('makes no token and is unready once its database file is deleted, and says so', async () => {
+  test('responds 503 and is unready after its database file is deleted, and logs that', async () => {
     await using folder = await mkdtempDisposable(join(tmpdir(), 'oriel-start-'))
     const file = join(folder.path, 'o.db')
     const { lines, log } = recordedLog()
@@ -95,7 +95,7 @@ describe('a running API', () => {
     ])
   })
 
-  test('a chunked body is read, within the limit', async () => {
+  test('reads a chunked body up to the limit', async () => {
     await using api = await startApi(config(), { log: silentLogger() })
     const chunked = (body: string) =>
       post(api.origin, { body: ReadableStream.from([Buffer.from(body)]), duplex: 'half' } as RequestInit)
@@ -104,14 +104,14 @@ describe('a running API', () => {
     expect([tooLarge.status, Object.keys((await tooLarge.json()) as object)]).toEqual([413, ['overLimit']])
   })
 
-  test('a port that is taken is an error with a remedy, and nothing stays open', async () => {
+  test('rejects with a remedy if its port is in use, and closes everything', async () => {
     await using api = await startApi(config(), { log: silentLogger() })
     const taken = { ...config(), listen: api.address }
     await expect(startApi(taken, { log: silentLogger() })).rejects.toThrow(ListenError)
   })
 })
 
-describe('what is no request', () => {
+describe('a malformed request', () => {
   test.each([
     ['an empty Host', 'GET /v2.1 HTTP/1.1\r\nHost:\r\n\r\n', 400],
     ['a Host with slashes', 'GET /v2.1 HTTP/1.1\r\nHost: a/b\r\n\r\n', 400],
@@ -133,7 +133,7 @@ describe('what is no request', () => {
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
   })
 
-  test('who was refused and sends on for ever is cut off, whatever time a request may take', async () => {
+  test('is cut off if the client keeps sending after the refusal, whatever the request timeout', async () => {
     await using listener = await listen(async () => new Response(), limits(60_000))
     const { hostname, port } = new URL(`http://${listener.address}`)
     const client = connect({ host: hostname, port: Number(port), allowHalfOpen: true })
@@ -146,7 +146,7 @@ describe('what is no request', () => {
     clearInterval(more)
   })
 
-  test('HTTP/1.0 without Host is a request, such as a load balancer makes', async () => {
+  test('is not one of HTTP/1.0 without a Host, as load balancers send', async () => {
     await using api = await startApi(config(), { log: silentLogger() })
     const answer = await raw(api.address, 'GET /healthz HTTP/1.0\r\n\r\n')
     expect(answer).toMatch(/^HTTP\/1.1 200 [\s\S]*"ok"/)
@@ -156,14 +156,14 @@ describe('what is no request', () => {
   test.each([
     ['[2001:0db8::0005]:8774', 'http://[2001:0db8::0005]:8774/v2.1/'],
     ['compute.example:', 'http://compute.example/v2.1/'],
-  ])('Host %s is a request, and its link is %s', async (host, link) => {
+  ])('is not one with Host %s, whose link is %s', async (host, link) => {
     await using api = await startApi(config(), { log: silentLogger() })
     const answer = await raw(api.address, `GET /v2.1 HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
     expect(answer).toMatch(/^HTTP\/1\.1 200 /)
     expect(answer).toContain(`"href":"${link}"`)
   })
 
-  test('bytes behind the last request of a connection do not take its answer away', async () => {
+  test('does not remove the response to the request before it on the connection', async () => {
     await using api = await startApi(config(), { log: silentLogger() })
     const length = '{"remote_console": {'.length
     const fields = Object.entries(headers).map((field) => field.join(': '))
@@ -183,13 +183,13 @@ describe('what is no request', () => {
     expect(answer).toContain('compute 2.6')
   })
 
-  test('dot segments are a path, not a way', async () => {
+  test('is not one with dot segments in its path, which are not resolved', async () => {
     await using api = await startApi(config(), { log: silentLogger() })
     const get = `GET /v2.1/../healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX-Auth-Token: ${TOKEN}\r\n\r\n`
     expect(await raw(api.address, get)).toMatch(/^HTTP\/1.1 404 /)
   })
 
-  test('a client that breaks off in its body does no harm', async () => {
+  test('is logged without an error if the client disconnects in the body', async () => {
     const { lines, log } = recordedLog()
     await using api = await startApi(config(), { log })
     const [host, port] = api.address.split(':')
@@ -210,8 +210,8 @@ describe('what is no request', () => {
   })
 })
 
-describe('the end', () => {
-  test('requests under way finish, new ones are not taken', async () => {
+describe('the shutdown', () => {
+  test('finishes pending requests and accepts no new ones', async () => {
     const gate = Promise.withResolvers<void>()
     const asked = Promise.withResolvers<void>()
     const source = fakeSource(undefined, {
@@ -234,7 +234,7 @@ describe('the end', () => {
     await closed
   })
 
-  test('those that do not finish are cut off at the deadline', async () => {
+  test('closes the connections of pending requests at the deadline', async () => {
     const asked = Promise.withResolvers<void>()
     const source = fakeSource(undefined, {
       console() {
@@ -252,7 +252,7 @@ describe('the end', () => {
     await cutOff
   })
 
-  test('before that, it is not ready', async () => {
+  test('fails readiness before it stops listening', async () => {
     await using api = await startApi(config(), { log: silentLogger() })
     expect((await fetch(`${api.origin}/readyz`)).status).toBe(200)
     api.setDraining()
@@ -261,7 +261,7 @@ describe('the end', () => {
 })
 
 describe('CVE-2015-9543: tokens in logs', () => {
-  test('no flow, at the most verbose level, writes a token', async () => {
+  test('logs no token in any flow at the most verbose level', async () => {
     const { lines, log } = recordedLog()
     await using api = await startApi(config(), { log })
     const { remote_console: console } = (await (await post(api.origin)).json()) as { remote_console: { url: string } }
@@ -281,7 +281,7 @@ describe('CVE-2015-9543: tokens in logs', () => {
     expect(written).toContain('console created')
   })
 
-  test('what is written of a request: who, what, how long, how it ended', async () => {
+  test('logs caller, method, path, status and duration of a request', async () => {
     const { lines, log } = recordedLog()
     await using api = await startApi(config(), { log })
     const answer = await post(api.origin)
@@ -305,7 +305,7 @@ describe('CVE-2015-9543: tokens in logs', () => {
     )
   })
 
-  test('a failure is written with its cause and the request id', async () => {
+  test('logs a failure with its cause and the request id', async () => {
     const { lines, log } = recordedLog()
     const source = fakeSource(undefined, { console: async () => Promise.reject(new Error('no route to host')) })
     await using api = await testApi({ source, log })
@@ -321,7 +321,7 @@ describe('CVE-2015-9543: tokens in logs', () => {
 describe('the sweeper', () => {
   afterEach(() => void vi.useRealTimers())
 
-  test('sweeps at the start and then at its interval, and outlives a store that is away', async () => {
+  test('sweeps at the start and at its interval, and continues after the store was unavailable', async () => {
     vi.useFakeTimers()
     await using store = await openTokenStore('sqlite::memory:')
     const sweep = vi.fn().mockResolvedValueOnce(1).mockRejectedValueOnce(new Error('away')).mockResolvedValue(0)

@@ -39,11 +39,11 @@ describe('access URLs', () => {
     ['serial', 'ws://127.0.0.1:6083/', `ws://127.0.0.1:6083/?token=${t}`],
     ['spice-html5', 'http://h/spice_auto.html?x=1', `http://h/spice_auto.html?x=1?token=${t}`],
     ['spice-direct', 'http://127.0.0.1:13002/nova', `http://127.0.0.1:13002/nova?token=${t}`],
-  ] as const)('of %s at %s', (type, base, url) => {
+  ] as const)('are built for %s at %s', (type, base, url) => {
     expect(accessUrl(type, base, t)).toBe(url)
   })
 
-  it('give the token back, whatever the form', () => {
+  it('give the token back to tokenOf in either form', () => {
     for (const type of openableConsoleTypes) expect(tokenOf(accessUrl(type, 'https://h/page', t))).toBe(t)
     expect(tokenOf('https://h/page?path=websockify')).toBeUndefined()
     expect(tokenOf('https://h/?token=a&token=b')).toBe('b')
@@ -68,7 +68,7 @@ describe('projection', () => {
   const connectInfo = {
     console: { tls_port: 5901, host: 'h', port: 5900, instance_uuid: 'i', internal_access_path: null, base_url: 'x' },
   }
-  it('takes away what the microversion does not have', () => {
+  it('removes members that the microversion does not have', () => {
     const schema = (v: '2.31' | '2.99') => at(routes.showConsoleAuthToken.response, v)
     expect(Object.keys((project(schema('2.31'), connectInfo) as typeof connectInfo).console)).toEqual([
       'instance_uuid',
@@ -79,7 +79,7 @@ describe('projection', () => {
     expect(project(schema('2.99'), connectInfo)).toMatchObject({ console: { tls_port: 5901 } })
   })
 
-  it('chooses the living shape of a union and keeps open objects whole', () => {
+  it('chooses the member of a union that exists at the microversion, and keeps open objects', () => {
     const flavor = {
       id: '1',
       links: [],
@@ -107,12 +107,12 @@ describe('faults', () => {
     [421, 'misdirectedRequest'],
     [500, 'computeFault'],
     [503, 'serviceUnavailable'],
-  ])('of %i stand under %s', (status, key) => {
+  ])('of status %i have the key %s', (status, key) => {
     expect(faultBody(status, 'm')).toEqual({ [key]: { code: status, message: 'm' } })
     expect(readFault(faultBody(status, 'm'))).toEqual({ key, detail: { code: status, message: 'm' } })
   })
 
-  it('are read from Keystone and WebOb too, and never made up', () => {
+  it('are read from responses of Keystone and WebOb, and not invented for others', () => {
     expect(readFault({ error: { code: 401, title: 'Unauthorized', message: 'no' } })?.detail).toEqual({
       code: 401,
       message: 'no',
@@ -132,7 +132,7 @@ describe('faults', () => {
 })
 
 describe('version documents', () => {
-  it('say the range and where the API stands', () => {
+  it('contain the range of microversions and the base URL', () => {
     expect(versionList('http://h').versions).toEqual([
       expect.objectContaining({
         id: 'v2.1',
@@ -148,7 +148,7 @@ describe('version documents', () => {
 })
 
 describe('OpenAPI', () => {
-  it('has at every microversion the operations that live there', () => {
+  it('has at every microversion the operations that exist there', () => {
     for (const v of microversions) {
       const { paths, info } = openapi(v) as { paths: Record<string, object>; info: { version: string } }
       const minor = Number(v.slice(2))
@@ -227,12 +227,12 @@ describe('close reasons and refusals', () => {
     )
   })
 
-  it('are found again by code and text', () => {
+  it('are recognised by code and text', () => {
     for (const reason of Object.values(closeReasons)) expect(closeReason(reason.code, reason.text)).toEqual(reason)
     expect(closeReason(4321)).toBeUndefined()
   })
 
-  it('are each in the documentation, and nothing else is', () => {
+  it('are all in the documentation, which has no others', () => {
     const page = readFileSync(new URL('../../../docs/close-reasons.md', import.meta.url), 'utf8')
     const cells = (line: string) => line.split('|').map((cell) => cell.trim())
     const rows = [...page.matchAll(/^\| `[a-z_]+` \|.*$/gm)].map(([line]) => cells(line).slice(1))

@@ -10,7 +10,7 @@ import {
 } from '../src/index.ts'
 
 describe("Oriel's extension", () => {
-  it('CVE-2025-54289, CVE-2021-41767 secrets in listings: no answer has a member for a credential', () => {
+  it('CVE-2025-54289, CVE-2021-41767 secrets in listings: no response has a member for a credential', () => {
     const members = Object.values(extensionRoutes).flatMap(({ response }) => memberNames(response))
     expect(members).toContain('client_address')
     expect(members.filter((name) => /token|password|secret|ticket|digest|cookie/i.test(name))).toEqual([])
@@ -28,7 +28,7 @@ describe("Oriel's extension", () => {
     ])
   })
 
-  it('changes state by POST, PUT and DELETE alone', () => {
+  it('changes state only by POST, PUT and DELETE', () => {
     const reading = Object.entries(extensionRoutes).filter(([, { method }]) => method === 'GET')
     expect(reading.map(([name]) => name)).toEqual(['listSessions', 'listSources'])
   })

@@ -37,15 +37,15 @@ describe('the standard header', () => {
   )
 
   it.each(['banana', 'LATEST', '2', '2.', '2.06', '02.6', '0.6', 'v2.6', '2.6.1', '2.6 extra'])(
-    '%j cannot be read',
+    'refuses %j as malformed',
     (text) => expect(negotiate({ standard: `compute ${text}` })).toEqual(malformed(text)),
   )
 
-  it.each(['2.0', afterLatest, '1.1', '3.1', '2.99999999999999999999'])('%s is not served', (text) => {
+  it.each(['2.0', afterLatest, '1.1', '3.1', '2.99999999999999999999'])('refuses %s as unsupported', (text) => {
     expect(negotiate({ standard: `compute ${text}` })).toEqual(unsupported(text))
   })
 
-  it('hides the legacy header as soon as it names a version, good or bad', () => {
+  it('takes precedence over the legacy header if it has a version, valid or not', () => {
     expect(negotiate({ standard: 'compute 2.6', legacy: 'banana' })).toEqual({ microversion: '2.6' })
     expect(negotiate({ standard: 'compute banana', legacy: '2.6' })).toEqual(malformed('banana'))
   })
@@ -64,10 +64,10 @@ describe('the legacy header', () => {
     ['', ''],
     ['2.6,', ''],
     ['compute 2.6', 'compute 2.6'],
-  ])('%j cannot be read', (legacy, text) => expect(negotiate({ legacy })).toEqual(malformed(text)))
+  ])('refuses %j as malformed', (legacy, text) => expect(negotiate({ legacy })).toEqual(malformed(text)))
 })
 
-it('answers 2.1 when neither header is there', () => {
+it('gives 2.1 if both headers are absent', () => {
   expect(negotiate({})).toEqual({ microversion: '2.1' })
   expect(versionHeaders('2.1')).toEqual({
     'OpenStack-API-Version': 'compute 2.1',

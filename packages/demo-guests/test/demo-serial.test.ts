@@ -39,7 +39,7 @@ test.each([
   await peer.expect(Buffer.from(shown + prompt))
 })
 
-test('CR LF is one line end, and Ctrl-L keeps the line', async () => {
+test('the shell takes CR LF as one line end, and keeps the line at Ctrl-L', async () => {
   await using serial = await start()
   using peer = await connectPeer(serial)
   await peer.expect(Buffer.from(greeting))
@@ -47,7 +47,7 @@ test('CR LF is one line end, and Ctrl-L keeps the line', async () => {
   await peer.expect(Buffer.from(`\r\n${prompt}ab\x1b[2J\x1b[H${prompt}ab`))
 })
 
-test('an endless line is cut, and each connection has a shell of its own', async () => {
+test('the shell cuts an endless line, and each connection has a separate one', async () => {
   await using serial = await start()
   using long = await connectPeer(serial)
   using other = await connectPeer(serial)
@@ -60,7 +60,7 @@ test('an endless line is cut, and each connection has a shell of its own', async
   await other.expect(Buffer.from(`hostname\r\nweb-1\r\n${prompt}`))
 })
 
-test('a terminal that reads nothing holds up only itself, and the port is free after the end', async () => {
+test('a terminal that reads nothing blocks only itself, and the port is free after disposal', async () => {
   const serial = await start()
   using deaf = await connectPeer(serial)
   await deaf.send(Buffer.from('help\r'.repeat(50_000)))

@@ -37,7 +37,7 @@ test('RFB 3.7 has no SecurityResult', async () => {
   await peer.expect('0280 0190')
 })
 
-test.each(['003.003', '003.005'])('RFB %s is told its security type', async (version) => {
+test.each(['003.003', '003.005'])('a viewer with RFB %s gets the security type from the guest', async (version) => {
   await using guest = await start()
   using peer = await connectPeer(guest)
   await peer.read(12)
@@ -85,7 +85,7 @@ test.each([
   await update(good, false, whole)
 })
 
-test('a viewer may leave at any byte', async () => {
+test('a viewer may disconnect at any byte', async () => {
   await using guest = await start()
   const script = Buffer.concat([
     Buffer.from('RFB 003.008\n'),
@@ -120,7 +120,7 @@ test.each([
   await peer.expect(pixel)
 })
 
-test('keys change the typed line, and Backspace takes the change back', async () => {
+test('keys change the typed line, and Backspace undoes the change', async () => {
   await using guest = await start()
   using peer = await viewer(guest)
   const before = await picture(peer, typed)
@@ -150,7 +150,7 @@ test('Return starts a new line', async () => {
   expect((await picture(peer, typed)).equals(empty)).toBe(false)
 })
 
-test('the clipboard is typed, however long it is, and the connection lives on', async () => {
+test('the clipboard is typed whatever its length, and the connection stays open', async () => {
   await using guest = await start()
   using peer = await viewer(guest)
   const before = await picture(peer, typed)
@@ -158,7 +158,7 @@ test('the clipboard is typed, however long it is, and the connection lives on', 
   expect((await picture(peer, typed)).equals(before)).toBe(false)
 })
 
-test('a held button leaves a trail, a bare move none, and Escape wipes it', async () => {
+test('a held button draws a line, a move without a button does not, and Escape removes the line', async () => {
   const canvas = { x: 480, y: 290, width: 100, height: 60 }
   await using guest = await start()
   using peer = await viewer(guest)
@@ -184,7 +184,7 @@ test('all viewers share one desktop', async () => {
   expect((await picture(watcher, typed)).equals(before)).toBe(false)
 })
 
-test('an incremental request is answered when the clock ticks', async () => {
+test('an incremental request gets an update when the clock ticks', async () => {
   await using guest = await startDemoGuest({ name: 'clock' })
   using peer = await viewer(guest)
   const clock = { x: 528, y: 0, width: 112, height: 48 }
@@ -194,7 +194,7 @@ test('an incremental request is answered when the clock ticks', async () => {
   expect((await picture(peer, clock)).equals(before)).toBe(false)
 })
 
-test('a viewer that takes the Cursor pseudo-encoding gets an arrow once', async () => {
+test('a viewer with the Cursor pseudo-encoding gets the pointer once', async () => {
   await using guest = await start()
   using peer = await viewer(guest)
   await peer.send(setEncodings(0, -239))
@@ -203,7 +203,7 @@ test('a viewer that takes the Cursor pseudo-encoding gets an arrow once', async 
   expect(await update(peer, false, { x: 0, y: 0, width: 1, height: 1 })).toHaveLength(1)
 })
 
-test('what a viewer does not read is not kept in memory', async () => {
+test('updates for a viewer that does not read are not buffered', async () => {
   await using guest = await start()
   using peer = await viewer(guest)
   using other = await viewer(guest)
@@ -219,7 +219,7 @@ test('what a viewer does not read is not kept in memory', async () => {
   expect(updates).toBeLessThan(64)
 })
 
-test('disposing the guest ends its viewers and frees its port', async () => {
+test('disposal of the guest disconnects its viewers and frees its port', async () => {
   const guest = await start()
   using peer = await viewer(guest)
   await guest[Symbol.asyncDispose]()
@@ -228,7 +228,7 @@ test('disposing the guest ends its viewers and frees its port', async () => {
   expect(again.port).toBe(guest.port)
 })
 
-test('a port in use is an error', async () => {
+test('startDemoGuest rejects if its port is in use', async () => {
   await using guest = await start()
   await expect(startDemoGuest({ name: 'late', port: guest.port })).rejects.toThrow('EADDRINUSE')
 })

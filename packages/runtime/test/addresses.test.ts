@@ -40,7 +40,7 @@ describe('the canonical form of an address', () => {
     '%',
   ])('%j is not an address', (text) => expect(canonicalAddress(text)).toBeUndefined())
 
-  test('every spelling of an address has the same canonical form, which is its own', () => {
+  test('is the same for every spelling of an address, and is unchanged when it is canonicalised again', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(0xffff), { minLength: 8, maxLength: 8 }), fc.boolean(), (random, mapped) => {
         const groups = mapped ? [0, 0, 0, 0, 0, 0xffff, ...random.slice(6)] : random
@@ -53,7 +53,7 @@ describe('the canonical form of an address', () => {
     )
   })
 
-  test('two addresses never have the same canonical form', () => {
+  test('differs for two different addresses', () => {
     fc.assert(
       fc.property(fc.ipV6(), fc.ipV6(), (a, b) => {
         fc.pre(expanded(a) !== expanded(b))
@@ -93,7 +93,7 @@ describe('a set of addresses', () => {
     ['::10.1.2.3', false],
     ['portal.example', false],
     ['', false],
-  ])('%s: %s', (address, held) => expect(set.has(address)).toBe(held))
+  ])('contains %s: %s', (address, held) => expect(set.has(address)).toBe(held))
 
   test.each(['10.0.0.0/33', 'h.example', '10.0.0', '10.0.0.0/', '10.0.0.0/8/8', '::/129', '::ffff:10.0.0.0/129', '/8'])(
     '%j is neither an address nor a CIDR',
@@ -131,7 +131,7 @@ test.each([
   ['::', '0:0:0:0::/64'],
   ['fe80::1%eth0', 'fe80:0:0:0::/64'],
   ['unknown', 'unknown'],
-])('limits count %s as %s', (address, network) => expect(networkOf(address)).toBe(network))
+])('networkOf(%j) is %s', (address, network) => expect(networkOf(address)).toBe(network))
 
 test.each([
   ['localhost', true],

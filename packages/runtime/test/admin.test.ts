@@ -23,13 +23,13 @@ test('/healthz answers as soon as the process lives', async () => {
 })
 
 describe('/readyz', () => {
-  test('is 200 when every check passes', async () => {
+  test('responds 200 when every check passes', async () => {
     await using it = await admin({ checks: [fine] })
     const response = await it.ask('/readyz?verbose')
     expect([response.status, await response.json()]).toEqual([200, { status: 'ok', checks: { authority: 'ok' } }])
   })
 
-  test('is 503 with the names of failing checks, without internals', async () => {
+  test('responds 503 with the names of failing checks, without internals', async () => {
     const throws = {
       name: 'sync',
       check: () => {
@@ -42,7 +42,7 @@ describe('/readyz', () => {
     expect([response.status, await response.json()]).toEqual([503, { status: 'unready', checks }])
   })
 
-  test('is 503 when a check hangs, and does not start it again while it hangs', async () => {
+  test('responds 503 when a check hangs, and does not start it again while it hangs', async () => {
     let calls = 0
     const signals: (AbortSignal | undefined)[] = []
     const hangs = {
@@ -65,7 +65,7 @@ describe('/readyz', () => {
     expect(signals[0]?.aborted).toBe(true)
   })
 
-  test('is 503 while draining', async () => {
+  test('responds 503 while draining', async () => {
     await using it = await admin({ checks: [fine] })
     it.listener.setDraining()
     const response = await it.ask('/readyz')
@@ -165,7 +165,7 @@ test('closing ends idle connections and frees the port', async () => {
 })
 
 describe('listenOn', () => {
-  test('tells the bound address', async () => {
+  test('returns the bound address', async () => {
     await using server = createServer()
     const address = await listenOn(server, { host: '127.0.0.1', port: 0 })
     expect(address).toBe(`127.0.0.1:${(server.address() as AddressInfo).port}`)
@@ -200,12 +200,12 @@ describe('listenOn', () => {
   })
 })
 
-test('readiness can be asked without a listener', async () => {
+test('readiness() runs checks without a listener', async () => {
   expect(await readiness([fine])()).toEqual({ ready: true, checks: { authority: 'ok' } })
   expect(await readiness([])()).toEqual({ ready: true, checks: {} })
 })
 
-test('a check that recovers is ready again', async () => {
+test('readiness() passes again when its check recovers', async () => {
   let well = false
   const ask = readiness([
     {

@@ -14,7 +14,7 @@ test.each([
   ['a key in quotes', { policy: { 'os:x': ['a'] } }, { policy: { 'os:x': ['b'] } }, ['policy."os:x"[0]']],
 ])('%s', (_, before, after, paths) => expect(changedKeys(before, after)).toEqual(paths))
 
-test('a path is below what is named with all its elements', () => {
+test('isBelow matches the elements of a list that is named with []', () => {
   const known = ['listen[].tls.cert', 'sources[].servers', 'cors']
   const below = ['listen[3].tls.cert', 'sources[0].servers[1].name', 'sources[0].servers', 'cors.origins[0]']
   for (const path of below) expect([path, isBelow(path, known)]).toEqual([path, true])

@@ -4,7 +4,7 @@ import { listenAddress, loadConfig, parseListen, type Secret, secretString } fro
 import { faultsOf, faultsUnder, load, schema } from './fixtures/config.ts'
 
 describe('defaults', () => {
-  test('fill in missing keys and missing tables', () => {
+  test('are filled in for missing keys and tables', () => {
     expect(load({})).toEqual({
       listen: '127.0.0.1:8774',
       tokens: { store: 'sqlite:oriel.db', ttl_seconds: 600 },
@@ -16,25 +16,25 @@ describe('defaults', () => {
     })
   })
 
-  test('fill in keys of tables inside a list and of the chosen union member', () => {
+  test('are filled in for tables inside a list and for the chosen union member', () => {
     const config = load({ toml: '[[listeners]]\naddress = "[::1]:0"\n[[sources]]\nkind = "qemu"\nqmp = "/run/*.qmp"' })
     expect(config.listeners).toEqual([{ address: '[::1]:0', consoles: ['novnc'] }])
     expect(config.sources).toEqual([{ kind: 'qemu', qmp: '/run/*.qmp', port: 5900 }])
   })
 
-  test('are not shared between two configurations', () => {
+  test('are copied for each configuration', () => {
     expect(load({}).policy).not.toBe(load({}).policy)
     expect(Object.isFrozen((schema.properties.policy as { default?: unknown }).default)).toBe(false)
   })
 
-  test('of an optional table are applied only when the table is there', () => {
+  test('are applied to an optional table only if it is present', () => {
     const one = Type.Object({ tls: Type.Optional(Type.Object({ min: Type.String({ default: '1.2' }) })) })
     expect(loadConfig(one, {})).toEqual({})
     expect(loadConfig(one, { toml: '[tls]' })).toEqual({ tls: { min: '1.2' } })
   })
 })
 
-test('the result is frozen at every depth', () => {
+test('loadConfig freezes the result at every depth', () => {
   const config = load({ toml: '[policy]\nrule = ["member"]\n[[listeners]]\naddress = "h:1"' })
   expect(() => Object.assign(config.tokens, { ttl_seconds: 1 })).toThrow(TypeError)
   expect(() => (config.policy.rule as string[]).push('admin')).toThrow(TypeError)
@@ -42,14 +42,14 @@ test('the result is frozen at every depth', () => {
   expect(Object.isFrozen(config.listeners[0])).toBe(true)
 })
 
-test('types follow the schema, secrets included', () => {
+test('loadConfig returns the types of the schema, secrets included', () => {
   const config = load({})
   expectTypeOf(config.tokens.ttl_seconds).toEqualTypeOf<number>()
   expectTypeOf<NonNullable<typeof config.authority>['token']>().toEqualTypeOf<Secret>()
 })
 
 describe('faults', () => {
-  test('all are collected, each with its key path and a remedy', () => {
+  test('are all collected, each with its key path and a remedy', () => {
     const toml = `
       listen = "nowhere"
       [tokens]
@@ -76,13 +76,13 @@ describe('faults', () => {
     ])
   })
 
-  test('file values are not converted', () => {
+  test('include a value of the file with the wrong type, which is not converted', () => {
     expect(faultsOf({ toml: 'tokens.ttl_seconds = "60"' })).toEqual([
       'tokens.ttl_seconds: "60" is text, give a whole number of 1 or more',
     ])
   })
 
-  test('a wrong shape is one fault at its key', () => {
+  test('include one for a value of the wrong shape, at its key', () => {
     expect(faultsOf({ toml: 'tokens = 5\nsources = "x"\nconsoles = []' })).toEqual([
       'tokens: 5 is a whole number, give a table',
       'consoles: [] is a list, give a table',
@@ -91,7 +91,7 @@ describe('faults', () => {
     expect(faultsOf({ toml: '[listen]' })[0]).toMatch(/^listen: \{\} is a table, give host:port/)
   })
 
-  test('of a discriminated union are those of the member that its kind names', () => {
+  test('in a discriminated union are those of the member with the given kind', () => {
     expect(faultsOf({ toml: '[[sources]]\nkind = "qemu"\nport = 70000\nname = "x"' })).toEqual([
       'sources[0].qmp: missing, give text',
       'sources[0].port: 70000 is too large, give a number from 1 to 65535',
@@ -99,7 +99,7 @@ describe('faults', () => {
     ])
   })
 
-  test('of an unknown or missing kind list the kinds', () => {
+  test('for an unknown or missing kind list the kinds', () => {
     expect(faultsOf({ toml: '[[sources]]\nkind = "vmware"\n[[sources]]\nname = "x"' })).toEqual([
       'sources[0].kind: "vmware" is not known, give one of "static", "qemu"',
       'sources[1].kind: missing, give one of "static", "qemu"',
@@ -114,7 +114,7 @@ describe('faults', () => {
       '[[listeners]]\naddress="h:1"\nconsole=[]',
       'listeners[0].console: unknown key, the nearest known key is listeners[0].consoles',
     ],
-  ])('an unknown key names the nearest one: %j', (toml, line) => {
+  ])('for an unknown key name the nearest one: %j', (toml, line) => {
     expect(faultsOf({ toml })).toEqual([line])
   })
 
@@ -134,7 +134,7 @@ describe('faults', () => {
       ['line 1, column 10: this is not a value; put text in quotes', '  1 | listen = nowhere"', '    |          ^'],
     ],
     [
-      'a number that is none',
+      'a malformed number',
       '\tlisten = 127.0.0.1:1',
       [
         'line 1, column 16: this is not a number; put text in quotes',
@@ -157,11 +157,11 @@ describe('faults', () => {
       ],
     ],
     [
-      'a key that stands twice',
+      'a repeated key',
       'listen = "h:1"\nlisten = "h:2"',
       ['line 2, column 1: this key or table is defined twice', '  2 | listen = "h:2"', '    | ^'],
     ],
-  ])('a syntax error shows its line, the place and what to look for: %s', (_, toml, lines) => {
+  ])('for a syntax error show the line, the position and a remedy: %s', (_, toml, lines) => {
     const faults = faultsOf({ toml })
     expect(faults).toHaveLength(1)
     expect(faults[0]!.slice(2).split('\n')).toEqual([expect.stringContaining(lines[0]!), ...lines.slice(1)])
@@ -176,11 +176,11 @@ describe('faults', () => {
     ['of text over many lines', '[authority]\ntoken = """\nhunter2=\\q\n"""', 'line 3, column 10: '],
     ['of a list over many lines', 'x = [\n["hunter2\n', 'line 2, column 10: '],
     ['with a password in a URL', 'listen = "http://a:hunter2@b\n', 'line 1, column 29: '],
-  ])('a syntax error does not show a line %s', (_, toml, beginning) => {
+  ])('for a syntax error do not show a line %s', (_, toml, beginning) => {
     expect(faultsOf({ toml })).toEqual([expect.stringMatching(new RegExp(`^: ${beginning}.+$`))])
   })
 
-  test('names that live on Object.prototype are unknown keys like others', () => {
+  test('include keys with names of Object.prototype as unknown keys', () => {
     const faults = faultsOf({ toml: 'constructor = 1\ntoString = 2\n__proto__ = 3' })
     expect(faults.map((line) => line.split(':')[0])).toEqual(['constructor', 'toString', '__proto__'])
     expect(loadConfig(Type.Record(Type.String(), Type.Number()), { toml: '__proto__ = 3' })).toHaveProperty(
@@ -189,13 +189,13 @@ describe('faults', () => {
     )
   })
 
-  test('of several keys together come from refine, once each key is right by itself', () => {
+  test('of refine are reported if each key is valid by itself', () => {
     const refine = () => [{ path: 'auth.method', message: 'none binds to loopback only, give another' }]
     expect(faultsOf({ refine })).toEqual(['auth.method: none binds to loopback only, give another'])
     expect(faultsOf({ refine, toml: 'listen = 1' })).toHaveLength(1)
   })
 
-  test('of lists as a whole are told with what would fit', () => {
+  test('of a whole list say what would fit', () => {
     const lists = Type.Object({
       some: Type.Array(Type.String(), { minItems: 1 }),
       set: Type.Array(Type.String(), { uniqueItems: true }),
@@ -206,7 +206,7 @@ describe('faults', () => {
     ])
   })
 
-  test('a union of plain values and lists takes either', () => {
+  test('do not concern a union of plain values and lists for either of them', () => {
     const either = Type.Object({
       size: Type.Union([Type.Integer({ minimum: 1 }), Type.Literal('auto'), Type.Array(Type.Integer())]),
     })
@@ -227,7 +227,7 @@ describe('secrets', () => {
   const token = 'hunter2-very-secret'
   const endpoint = 'endpoint = "https://nova"'
 
-  test('are wrapped, and printing shows nothing', () => {
+  test('are wrapped, so that printing them shows ***', () => {
     const config = load({ toml: `[authority]\n${endpoint}\ntoken = "${token}"` })
     expect(config.authority?.token.reveal()).toBe(token)
     expect(JSON.stringify(config)).not.toContain(token)
@@ -239,13 +239,13 @@ describe('secrets', () => {
     ['in a table that is a list', `[[authority]]\ntoken = "${token}"`],
     ['after a syntax error', `[authority]\ntoken = "${token}" trailing`],
     ['under an unknown key', `[authority]\n${endpoint}\ntoken = "x"\ntokem = "${token}"`],
-  ])('never stand in a fault: %s', (_, toml) => {
+  ])('are not quoted in a fault: %s', (_, toml) => {
     const faults = faultsOf({ toml })
     expect(faults.length).toBeGreaterThan(0)
     expect(faults.join()).not.toContain('hunter2')
   })
 
-  test('never stand in a fault: too short, from the environment', () => {
+  test('are not quoted in a fault: too short, from the environment', () => {
     const short = Type.Object({ password: secretString({ minLength: 40 }) })
     expect(faultsUnder(() => loadConfig(short, { env: { ORIEL_PASSWORD: token } }))).toEqual([
       'password: the value is too short, give text of 40 characters or more (from ORIEL_PASSWORD)',

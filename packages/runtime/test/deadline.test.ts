@@ -14,7 +14,7 @@ describe('a deadline', () => {
     expect(limit).toMatchObject({ passed: true, signal: { aborted: true, reason: { name: 'TimeoutError' } } })
   })
 
-  it('ends it with the reason of whichever signal aborts first, also one that has', () => {
+  it('ends the wait with the reason of the signal that aborts first, also one that was aborted before', () => {
     const [first, second] = [new AbortController(), new AbortController()]
     using limit = deadline(100, first.signal, second.signal)
     second.abort(new Error('enough'))
@@ -25,7 +25,7 @@ describe('a deadline', () => {
     expect(gone.signal.reason).toMatchObject({ message: 'enough' })
   })
 
-  it('leaves neither timer nor listener once it is disposed of', () => {
+  it('removes its timer and listeners when it is disposed of', () => {
     const caller = new AbortController()
     const limit = deadline(100, caller.signal)
     expect(getEventListeners(caller.signal, 'abort')).toHaveLength(1)

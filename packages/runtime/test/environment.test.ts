@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { faultsOf, load } from './fixtures/config.ts'
 
 describe('environment', () => {
-  test('stands above the file and is converted by the schema', () => {
+  test('overrides the file and is converted by the schema', () => {
     const env = { ORIEL_TOKENS__TTL_SECONDS: '60', ORIEL_CONSOLES__NOVNC__ENABLED: 'true', ORIEL_LISTEN: '[::1]:1' }
     const config = load({ toml: 'listen = "h:1"\ntokens.ttl_seconds = 5\ntokens.store = "sqlite:x"', env })
     expect(config.tokens).toEqual({ ttl_seconds: 60, store: 'sqlite:x' })
@@ -10,7 +10,7 @@ describe('environment', () => {
     expect(config.listen).toBe('[::1]:1')
   })
 
-  test('reaches keys with dashes and other signs', () => {
+  test('sets keys with dashes and other signs', () => {
     const env = { ORIEL_CONSOLES__SPICE_HTML5__ENABLED: '1', ORIEL_POLICY__OS_COMPUTE_API_OS_CONSOLES: '["admin"]' }
     const config = load({ toml: '[policy]\n"os_compute_api:os-consoles" = []', env })
     expect(config.consoles['spice-html5'].enabled).toBe(true)
@@ -40,26 +40,26 @@ describe('environment', () => {
     ])
   })
 
-  test('numbers of ten and more keep their order', () => {
+  test('orders elements of a list by number, from ten on too', () => {
     const env = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`ORIEL_POLICY__RULE__${i}`, `r${i}`]))
     expect(load({ env }).policy.rule).toEqual(Array.from({ length: 12 }, (_, i) => `r${i}`))
   })
 
-  test('chooses the union member and fills it', () => {
+  test('chooses the member of a union and sets its keys', () => {
     const env = { ORIEL_SOURCES__0__PORT: '5901', ORIEL_SOURCES__0__KIND: 'qemu', ORIEL_SOURCES__0__QMP: '/x' }
     expect(load({ env }).sources).toEqual([{ kind: 'qemu', qmp: '/x', port: 5901 }])
   })
 
-  test('brings an optional table into being', () => {
+  test('creates an optional table', () => {
     const env = { ORIEL_AUTHORITY__ENDPOINT: 'https://nova', ORIEL_AUTHORITY__TOKEN: '0123' }
     expect(load({ env }).authority?.token.reveal()).toBe('0123')
   })
 
-  test('text stays text where text belongs', () => {
+  test('stays text for a key whose type is text', () => {
     expect(load({ env: { ORIEL_TOKENS__STORE: '12' } }).tokens.store).toBe('12')
   })
 
-  test('faults name the key and the variable', () => {
+  test('is named with its key in a fault', () => {
     const env = {
       ORIEL_TOKENS__TTL_SECONDS: 'soon',
       ORIEL_CONSOLES__NOVNC__ENABLED: 'maybe',
@@ -88,15 +88,15 @@ describe('environment', () => {
       { ORIEL_LISTENERS__1__ADDRESS: 'h:1' },
       'ORIEL_LISTENERS__1: listeners[0] is missing, number the elements without gaps',
     ],
-  ])('a variable that matches no key is a fault: %j', (env, line) => {
+  ])('causes a fault for a variable that matches no key: %j', (env, line) => {
     expect(faultsOf({ env })[0]).toEqual(typeof line === 'string' ? line : expect.stringMatching(line))
   })
 
-  test('an inline value cannot smuggle in a second key', () => {
+  test('cannot set a second key by an inline value', () => {
     expect(faultsOf({ env: { ORIEL_POLICY__RULE: '["a"]\nlisten = "h:1"' } })).toHaveLength(1)
   })
 
-  test('other variables, ignored ones and service links of Kubernetes are left alone', () => {
+  test('ignores other variables, ignored names and service links of Kubernetes', () => {
     const env = {
       PATH: '/bin',
       ORIEL: 'x',
@@ -122,14 +122,14 @@ describe('keys that name a file', () => {
     throw Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' })
   }
 
-  test('read their value from it, relative to the configuration file', () => {
+  test('read their value from the file, relative to the configuration file', () => {
     const toml = `tokens.ttl_seconds_file = "ttl"\n${authority}token_file = "/etc/oriel/token"`
     const config = load({ toml, readFile, baseDir })
     expect(config.authority?.token.reveal()).toBe('s3cret')
     expect(config.tokens.ttl_seconds).toBe(90)
   })
 
-  test('may come from the environment, which stands above the file', () => {
+  test('may come from the environment, which overrides the file', () => {
     const env = { ORIEL_AUTHORITY__TOKEN_FILE: 'token' }
     const config = load({ toml: `${authority}token = "old"`, env, readFile, baseDir })
     expect(config.authority?.token.reveal()).toBe('s3cret')
@@ -142,14 +142,14 @@ describe('keys that name a file', () => {
     expect(over.authority?.token.reveal()).toBe('new')
   })
 
-  test('and the key itself exclude one another', () => {
+  test('cause a fault beside the key itself', () => {
     const line = 'authority.token_file: token is given too, give one of token and token_file'
     expect(faultsOf({ toml: `${authority}token = "x"\ntoken_file = "token"`, readFile, baseDir })).toEqual([line])
     const env = { ORIEL_AUTHORITY__TOKEN: 'x', ORIEL_AUTHORITY__TOKEN_FILE: 'token' }
     expect(faultsOf({ toml: authority, env, readFile, baseDir })).toEqual([line])
   })
 
-  test('that cannot be read are one fault', () => {
+  test('cause one fault if the file cannot be read', () => {
     expect(faultsOf({ toml: `${authority}token_file = "gone"`, readFile, baseDir })).toEqual([
       'authority.token_file: cannot read the file that is named here (ENOENT; the name is not shown, in case it is the value itself), give the name of a file that this user may read',
     ])
@@ -161,7 +161,7 @@ describe('keys that name a file', () => {
     ])
   })
 
-  test('are unknown keys where no such key is', () => {
+  test('are unknown keys if the schema has no such key', () => {
     expect(faultsOf({ toml: 'nothing_file = "x"', readFile })[0]).toContain('nothing_file: unknown key')
   })
 })

@@ -34,7 +34,7 @@ describe('a value of a foreign peer', () => {
     },
   )
 
-  test('that makes its handler throw ends its peer with an Error, for any thrown value', () => {
+  test('is passed to fail as an Error if its handler throws, for any thrown value', () => {
     const ended: unknown[] = []
     for (const thrown of [new RangeError('deep'), ...values]) {
       const handler = guardPeer(
@@ -52,7 +52,7 @@ describe('a value of a foreign peer', () => {
     expect(ended.every((cause) => cause instanceof Error)).toBe(true)
   })
 
-  test('passes a handler that does not throw, with all arguments', () => {
+  test('reaches a handler that does not throw, with all arguments', () => {
     const handler = guardPeer(
       (a: number, b: number) => a + b,
       () => -1,

@@ -27,7 +27,7 @@ describe('a host in the configuration', () => {
     ['Compute-1.Example.', 'Compute-1.Example.'],
     ['my_service', 'my_service'],
     ['1.example', '1.example'],
-  ])('%j is read as %j, from the file and from a variable', (text, read) => {
+  ])('is read from %j as %j, from the file and from a variable', (text, read) => {
     expect(loadConfig(schema, { toml: toml(text) })).toEqual({ host: read })
     expect(loadConfig(schema, { env: { ORIEL_HOST: text } })).toEqual({ host: read })
   })
@@ -54,11 +54,11 @@ describe('a host in the configuration', () => {
     ['müller.example', 'is not ASCII, give "xn--mller-kva.example"'],
     ['a$b', 'is not a host name'],
     [`${'a'.repeat(64)}.example`, 'is too long for a host name'],
-  ])('%j is a fault with what to write', (text, message) => {
+  ])('causes a fault with a remedy: %j', (text, message) => {
     expect(faultsUnder(() => loadConfig(schema, { toml: toml(text) }))).toEqual([expect.stringContaining(message)])
   })
 
-  it('is the same for every text that is read once', () => {
+  it('is unchanged when it is read a second time', () => {
     for (const text of ['[::1]', '10.0.0.5', 'H.example']) expect(parseHost(parseHost(text))).toBe(parseHost(text))
   })
 })
@@ -88,14 +88,14 @@ test.each([
   ['fd00::/129', 'ends in /129, give at most /128 for IPv6'],
   ['10.0.0.0/x', 'is neither an address nor a CIDR, give one such as 10.0.0.1, 10.0.0.0/8 or fd00::/8'],
   ['proxy.example', 'is neither an address nor a CIDR'],
-])('the network %j is a fault with what to write', (text, message) => {
+])('the network %j is a fault with a remedy', (text, message) => {
   const networks = Type.Object({ trusted: Type.Array(network()) })
   expect(faultsUnder(() => loadConfig(networks, { toml: `trusted = [${JSON.stringify(text)}]` }))).toEqual([
     expect.stringContaining(`trusted[0]: ${JSON.stringify(text)} ${message}`),
   ])
 })
 
-test('a host or a network may be either', () => {
+test('hostOrNetwork accepts hosts and networks', () => {
   const either = Type.Object({ to: Type.Array(hostOrNetwork()) })
   expect(loadConfig(either, { toml: 'to = ["10.0.0.0/8", "[::1]", "compute-2"]' })).toEqual({
     to: ['10.0.0.0/8', '::1', 'compute-2'],
@@ -111,7 +111,7 @@ test.each([
   ['http://two words', 'is not a web address'],
   ['https://h:99999/', 'is not a web address'],
   ['https://oriel:hunter2@cloud.example/', 'has a user or a password in it, give the address without them'],
-])('the web address %j is a fault with what to write, without its password', (text, message) => {
+])('the web address %j is a fault with a remedy, without its password', (text, message) => {
   const address = Type.Object({ endpoint: webUrl() })
   const faults = faultsUnder(() => loadConfig(address, { toml: `endpoint = ${JSON.stringify(text)}` }))
   expect(faults).toEqual([expect.stringContaining(message)])
@@ -122,7 +122,7 @@ test.each([
   ['[1:2:3]:80', 'has no IPv6 address in its brackets'],
   ['a..b:80', 'cannot be listened on: "a..b" has an empty part between dots'],
   ['10.0.0.300:80', 'cannot be listened on: "10.0.0.300" is not an IPv4 address'],
-])('the listen address %j is a fault with what to write', (text, message) => {
+])('the listen address %j is a fault with a remedy', (text, message) => {
   const listen = Type.Object({ listen: listenAddress() })
   expect(faultsUnder(() => loadConfig(listen, { toml: `listen = "${text}"` }))).toEqual([
     expect.stringContaining(`listen: "${text}" ${message}`),

@@ -60,7 +60,7 @@ function configFile(text: string) {
 }
 
 describe('arguments', () => {
-  test('--help lists the common and the own flags', async () => {
+  test('--help lists the common flags and the program’s own', async () => {
     const it = program({ argv: ['--help'], flags: { demo: 'add a demo guest' } })
     await it.done
     expect(it.out()).toMatch(
@@ -69,7 +69,7 @@ describe('arguments', () => {
     expect(it.exit).toHaveBeenCalledExactlyOnceWith(0)
   })
 
-  test('--version', async () => {
+  test('--version prints the version', async () => {
     const it = program({ argv: ['--version'], version: '1.2.3' })
     await it.done
     expect(it.out()).toBe('oriel-test 1.2.3\n')
@@ -88,7 +88,7 @@ describe('arguments', () => {
   })
 
   test.each([[[]], [['--check-config']]])(
-    'without any configuration, where one is needed, so too: %j',
+    'without any configuration, although keys are required, exits with 2: %j',
     async (argv) => {
       const schema = Type.Object({ listen: Type.String() })
       const run = (env: Record<string, string>) => {
@@ -102,7 +102,7 @@ describe('arguments', () => {
     },
   )
 
-  test('own flags reach the start, and may bring a configuration of their own', async () => {
+  test('flags of a program reach its start, and may select a built-in configuration', async () => {
     const seen: unknown[] = []
     const it = program({
       argv: ['--demo'],
@@ -121,7 +121,7 @@ describe('arguments', () => {
 })
 
 describe('configuration', () => {
-  test('--check-config says ok and starts nothing', async () => {
+  test('--check-config prints "config ok" and starts nothing', async () => {
     using config = configFile('ttl_seconds = 9')
     const start = vi.fn()
     const it = program({ argv: ['--config', config.file, '--check-config'], start })
@@ -131,7 +131,7 @@ describe('configuration', () => {
     expect(it.exit).toHaveBeenCalledExactlyOnceWith(0)
   })
 
-  test('--check-config prints the program’s notes on its configuration, one record each', async () => {
+  test('--check-config prints the records of describe', async () => {
     using config = configFile('ttl_seconds = 9')
     const describe = ({ ttl_seconds }: { ttl_seconds: number }) => [`tokens live for ${ttl_seconds} seconds`]
     const it = program({ argv: ['--config', config.file, '--check-config'], describe })
@@ -141,17 +141,20 @@ describe('configuration', () => {
     expect([last, it.err()]).toEqual(['config ok', ''])
   })
 
-  test.each([[[]], [['--check-config']]])('every fault is a line on stderr, exit 2: %j', async (more) => {
-    using config = configFile('ttl_seconds = 0\ntokn = "hunter2"')
-    const it = program({ argv: ['--config', config.file, ...more] })
-    await it.done
-    expect(it.err()).toBe(
-      'ttl_seconds: 0 is too small, give a number of 1 or more\ntokn: unknown key, the nearest known key is token\n',
-    )
-    expect(it.exit).toHaveBeenCalledExactlyOnceWith(2)
-  })
+  test.each([[[]], [['--check-config']]])(
+    'prints every fault as a line on stderr and exits with 2: %j',
+    async (more) => {
+      using config = configFile('ttl_seconds = 0\ntokn = "hunter2"')
+      const it = program({ argv: ['--config', config.file, ...more] })
+      await it.done
+      expect(it.err()).toBe(
+        'ttl_seconds: 0 is too small, give a number of 1 or more\ntokn: unknown key, the nearest known key is token\n',
+      )
+      expect(it.exit).toHaveBeenCalledExactlyOnceWith(2)
+    },
+  )
 
-  test('a syntax error names the file', async () => {
+  test('names the file of a syntax error', async () => {
     using config = configFile('ttl_seconds = "9\n')
     const it = program({ argv: ['--config', config.file] })
     await it.done
@@ -161,7 +164,7 @@ describe('configuration', () => {
     expect(it.exit).toHaveBeenCalledExactlyOnceWith(2)
   })
 
-  test('a file that is missing or a folder is one clear line, exit 2', async () => {
+  test('prints one line for a missing file or a folder, and exits with 2', async () => {
     using config = configFile('')
     for (const [file, reason] of [
       [`${config.file}x`, 'it does not exist'],
@@ -174,14 +177,14 @@ describe('configuration', () => {
     }
   })
 
-  test('files named in it count from its folder', async () => {
+  test('resolves file names relative to its folder', async () => {
     using config = configFile('token_file = "test.toml"')
     const it = program({ argv: ['--config', config.file, '--check-config'] })
     await it.done
     expect(it.out()).toBe('config ok\n')
   })
 
-  test('faults across keys, and those that only the start can find, are exit 2 too', async () => {
+  test('exits with 2 for faults of several keys and for those that the start finds', async () => {
     const fault = { path: 'token', message: 'cannot be used here' }
     const refused = program({ refine: () => [fault] })
     await refused.done
@@ -197,7 +200,7 @@ describe('configuration', () => {
     }
   })
 
-  test('an unknown log level is exit 2', async () => {
+  test('exits with 2 for an unknown log level', async () => {
     const it = program({ env: { ORIEL_LOG_LEVEL: 'loud' }, argv: ['--check-config'] })
     await it.done
     expect(it.err()).toMatch(/^ORIEL_LOG_LEVEL: "loud"/)
@@ -210,27 +213,30 @@ describe('configuration', () => {
 })
 
 describe('stop', () => {
-  test.each(['SIGTERM', 'SIGINT'])('%s closes everything in reverse order, once, exit 0', async (signal) => {
-    const closed: string[] = []
-    const part = (name: string) => ({ [Symbol.asyncDispose]: async () => void closed.push(name) })
-    const it = program({
-      start: async (_, { scope }) => {
-        scope.use(part('store'))
-        scope.use(part('api'))
-        return part('listener')
-      },
-    })
-    const { signal: stopping } = await it.started
-    it.signals.emit(signal)
-    await it.done
-    expect(closed).toEqual(['listener', 'api', 'store'])
-    expect(stopping.aborted).toBe(true)
-    expect(it.log().map(({ msg }) => msg)).toEqual(['stopping', 'stopped'])
-    expect(it.exit).toHaveBeenCalledExactlyOnceWith(0)
-    expect(it.signals.eventNames()).toEqual([])
-  })
+  test.each(['SIGTERM', 'SIGINT'])(
+    'closes everything once in reverse order at %s, and exits with 0',
+    async (signal) => {
+      const closed: string[] = []
+      const part = (name: string) => ({ [Symbol.asyncDispose]: async () => void closed.push(name) })
+      const it = program({
+        start: async (_, { scope }) => {
+          scope.use(part('store'))
+          scope.use(part('api'))
+          return part('listener')
+        },
+      })
+      const { signal: stopping } = await it.started
+      it.signals.emit(signal)
+      await it.done
+      expect(closed).toEqual(['listener', 'api', 'store'])
+      expect(stopping.aborted).toBe(true)
+      expect(it.log().map(({ msg }) => msg)).toEqual(['stopping', 'stopped'])
+      expect(it.exit).toHaveBeenCalledExactlyOnceWith(0)
+      expect(it.signals.eventNames()).toEqual([])
+    },
+  )
 
-  test('a signal during the start ends it, and what had started is closed', async () => {
+  test('at a signal during the start closes the started parts', async () => {
     const closed: string[] = []
     const reached = Promise.withResolvers<void>()
     const it = program({
@@ -248,7 +254,7 @@ describe('stop', () => {
     expect(it.exit).toHaveBeenCalledExactlyOnceWith(0)
   })
 
-  test('a second signal ends at once with 1', async () => {
+  test('at a second signal exits at once with 1', async () => {
     const it = program({ start: async () => ({ [Symbol.asyncDispose]: () => new Promise(() => {}) }) })
     await it.started
     it.signals.emit('SIGTERM')
@@ -257,7 +263,7 @@ describe('stop', () => {
     expect(it.exit).toHaveBeenCalledExactlyOnceWith(1)
   })
 
-  test('one Ctrl-C that npm passes on a second time is one; a later one is a second', async () => {
+  test('counts one Ctrl-C that npm forwards as one signal, and a later one as a second', async () => {
     const clock = vi.spyOn(performance, 'now').mockReturnValue(1_000)
     try {
       const closing = Promise.withResolvers<void>()
@@ -281,7 +287,7 @@ describe('stop', () => {
     }
   })
 
-  test('a stop that hangs ends at its deadline with 1', async () => {
+  test('that hangs exits at its deadline with 1', async () => {
     const stopDeadlineMs = vi.fn(() => 10)
     const it = program({ stopDeadlineMs, start: async () => ({ [Symbol.asyncDispose]: () => new Promise(() => {}) }) })
     await it.started
@@ -292,7 +298,7 @@ describe('stop', () => {
     expect(it.exit).toHaveBeenCalledExactlyOnceWith(1)
   })
 
-  test('a stop that fails is 1, and the other parts are closed all the same', async () => {
+  test('that fails exits with 1, and closes the other parts', async () => {
     const closed: string[] = []
     const it = program({
       start: async (_, { scope }) => {
@@ -311,7 +317,7 @@ describe('stop', () => {
 })
 
 describe('failure', () => {
-  test('a start that fails closes what had started, logs why, exit 1', async () => {
+  test('of the start closes the started parts, logs the reason and exits with 1', async () => {
     const closed: string[] = []
     const it = program({
       start: async (_, { scope }) => {
@@ -328,7 +334,7 @@ describe('failure', () => {
     expect(it.exit).toHaveBeenCalledExactlyOnceWith(1)
   })
 
-  test.each(['unhandledRejection', 'uncaughtException'])('%s is logged, exit 1', async (event) => {
+  test.each(['unhandledRejection', 'uncaughtException'])('by %s is logged and exits with 1', async (event) => {
     const it = program()
     await it.started
     it.signals.emit(event, new Error('GET /?token=hunter2'))
@@ -338,7 +344,7 @@ describe('failure', () => {
     expect(it.exit).toHaveBeenCalledExactlyOnceWith(1)
   })
 
-  test('an error that nobody caught during the stop is 1, not a clean end', async () => {
+  test('by an uncaught error during the stop exits with 1 instead of 0', async () => {
     const it = program({ start: async () => ({ [Symbol.asyncDispose]: () => new Promise(() => {}) }) })
     await it.started
     it.signals.emit('SIGTERM')
@@ -353,7 +359,7 @@ describe('reload', () => {
     start: async () => ({ reload, async [Symbol.asyncDispose]() {} }),
   })
 
-  test('SIGHUP gives the program what its file says now, and it goes on', async () => {
+  test('passes the changed configuration to the program at SIGHUP, which keeps running', async () => {
     using config = configFile('ttl_seconds = 7')
     const seen = Promise.withResolvers<number>()
     const reload = (next: { ttl_seconds: number }) => seen.resolve(next.ttl_seconds)
@@ -368,7 +374,7 @@ describe('reload', () => {
     expect(it.signals.listenerCount('SIGHUP')).toBe(0)
   })
 
-  test('a change of a file that a key names is enough', async () => {
+  test('runs when a file changes that a key names', async () => {
     using config = configFile('token_file = "token"')
     writeFileSync(join(config.folder, 'token'), 'first')
     const seen = Promise.withResolvers<void>()
@@ -380,7 +386,7 @@ describe('reload', () => {
     await it.done
   })
 
-  test('a faulty file changes nothing, and the log says why', async () => {
+  test('keeps the old configuration and logs the fault if the file is faulty', async () => {
     using config = configFile('ttl_seconds = 7')
     const reload = vi.fn()
     const it = program({ argv: ['--config', config.file], ...reloadable(reload) })
@@ -402,7 +408,7 @@ describe('reload', () => {
     expect(it.exit).toHaveBeenCalledExactlyOnceWith(0)
   })
 
-  test('the log says what changed, and which of it waits for a restart', async () => {
+  test('logs the changed keys, and those that need a restart', async () => {
     using config = configFile('ttl_seconds = 7\ntoken = "hunter1"')
     const it = program({ argv: ['--config', config.file], reloadable: ['token'], ...reloadable(() => {}) })
     await it.started
@@ -434,7 +440,7 @@ describe('reload', () => {
     await it.done
   })
 
-  test('a SIGHUP during the start is answered after it', async () => {
+  test('runs after the start if SIGHUP arrived during it', async () => {
     using config = configFile('ttl_seconds = 7')
     const [reached, proceed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
     const seen = Promise.withResolvers<number>()
@@ -455,7 +461,7 @@ describe('reload', () => {
     await it.done
   })
 
-  test('SIGHUP has a listener until the very end, so that it never ends the process', async () => {
+  test('listens for SIGHUP until the exit, so that the signal never ends the process', async () => {
     const closing = Promise.withResolvers<void>()
     const reload = vi.fn()
     const it = program({ start: async () => ({ reload, [Symbol.asyncDispose]: () => closing.promise }) })
@@ -468,7 +474,7 @@ describe('reload', () => {
     expect(it.signals.listenerCount('SIGHUP')).toBe(0)
   })
 
-  test('a program that cannot reload says so in one line, and goes on', async () => {
+  test('logs one line at SIGHUP if the program cannot reload', async () => {
     const it = program()
     await it.started
     it.signals.emit('SIGHUP')
@@ -510,7 +516,7 @@ describe('warnings', () => {
     }
   })
 
-  test('are lines on stderr with --check-config, which exits with 0', async () => {
+  test('are printed to stderr with --check-config, which exits with 0', async () => {
     const it = program({ argv: ['--check-config'], refine: () => [warning('ends soon')] })
     await it.done
     expect(it.exit).toHaveBeenCalledExactlyOnceWith(0)

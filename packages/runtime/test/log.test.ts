@@ -49,11 +49,11 @@ describe('CVE-2015-9543 tokens in logs: text', () => {
     'tokens=5',
     'max_sessions=3',
     'http://[::1]:6080/x',
-  ])('leaves %j alone', (text) => {
+  ])('does not mask %j', (text) => {
     expect(maskTokens(text)).toBe(text)
   })
 
-  test('masking twice changes nothing more', () => {
+  test('masking is idempotent', () => {
     const once = maskTokens(`/?token=${TOKEN} X-Auth-Token: a Cookie: b postgres://u:p@h`)
     expect(maskTokens(once)).toBe(once)
   })
@@ -122,7 +122,7 @@ describe('CVE-2015-9543 tokens in logs: lines', () => {
   })
 })
 
-test('a line is one JSON object with ISO time, level as a word and the name', () => {
+test('a log line is a JSON object with ISO time, level as a word and the name', () => {
   const { log, lines } = capture()
   log.warn({ address: '127.0.0.1:1' }, 'listening')
   const line = JSON.parse(lines[0]!)
@@ -136,7 +136,7 @@ test('a line is one JSON object with ISO time, level as a word and the name', ()
   expect(new Date(line.time).toISOString()).toBe(line.time)
 })
 
-test('an error keeps its type, message, stack and cause', () => {
+test('a logged error keeps its type, message, stack and cause', () => {
   const { log, lines } = capture()
   log.error({ err: new TypeError('outer', { cause: new Error('inner') }) }, 'it failed')
   const { err, msg } = JSON.parse(lines[0]!)
@@ -145,14 +145,14 @@ test('an error keeps its type, message, stack and cause', () => {
   expect(err.stack).toMatch(/log\.test\.ts[\s\S]*caused by: Error: inner/)
 })
 
-test('the level holds back what is below it', () => {
+test('a logger drops lines below its level', () => {
   const { log, lines } = capture('warn')
   log.info('no')
   log.error('yes')
   expect(lines).toHaveLength(1)
 })
 
-test('the level comes from the environment and must be known', () => {
+test('the log level comes from the environment, and an unknown one is refused', () => {
   expect(logLevel({})).toBe('info')
   expect(logLevel({ ORIEL_LOG_LEVEL: ' DEBUG ' })).toBe('debug')
   expect(() => createLogger({ name: 'x', level: 'loud' })).toThrow(ConfigError)

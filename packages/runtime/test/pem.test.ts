@@ -12,18 +12,18 @@ const readFile = (path: string) => {
 const load = (toml: string) => loadConfig(schema, { toml, readFile, baseDir: '/etc/oriel' })
 
 describe('PEM in the configuration', () => {
-  it('is taken from the file that the key names, relative to the configuration', () => {
+  it('is read from the file that the key names, relative to the configuration', () => {
     const { cert, key } = load('cert = "cert.pem"\nkey = "/etc/oriel/key.pem"')
     expect(cert).toBe(CERT.trimEnd())
     expect(key).toBeInstanceOf(Secret)
     expect(key.reveal()).toContain('PRIVATE KEY')
   })
 
-  it('may stand in the file itself, or behind a key with _file', () => {
+  it('may be inline, or given by a key with _file', () => {
     expect(load(`cert = """${CERT}"""\nkey_file = "key.pem"`).cert).toBe(CERT)
   })
 
-  it('is a fault, with the name, when there is no such file', () => {
+  it('causes a fault with the file name if the file does not exist', () => {
     const fault = () => load('cert = "gone.pem"\nkey = "key.pem"')
     expect(fault).toThrow(ConfigError)
     expect(fault).toThrow(/cert: cannot read "gone.pem" \(ENOENT\)/)

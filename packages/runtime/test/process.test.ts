@@ -39,20 +39,17 @@ async function logged(child: ChildProcess, message: string): Promise<Record<stri
   throw new Error(`the program ended without saying ${message}`)
 }
 
-test.each(['SIGTERM', 'SIGINT'] as const)(
-  'a real process says where it listens and ends on %s with 0',
-  async (signal) => {
-    using it = launch({ ORIEL_LISTEN: '127.0.0.1:0' })
-    const { address, name, level } = await logged(it.child, 'listening')
-    expect([name, level]).toEqual(['oriel-fixture', 'info'])
-    expect(address).toMatch(/^127\.0\.0\.1:[1-9]\d*$/)
-    it.child.kill(signal)
-    expect(await it.ended).toEqual([0, null])
-    expect(await it.stderr).toBe('')
-  },
-)
+test.each(['SIGTERM', 'SIGINT'] as const)('a real process logs its address, and exits with 0 on %s', async (signal) => {
+  using it = launch({ ORIEL_LISTEN: '127.0.0.1:0' })
+  const { address, name, level } = await logged(it.child, 'listening')
+  expect([name, level]).toEqual(['oriel-fixture', 'info'])
+  expect(address).toMatch(/^127\.0\.0\.1:[1-9]\d*$/)
+  it.child.kill(signal)
+  expect(await it.ended).toEqual([0, null])
+  expect(await it.stderr).toBe('')
+})
 
-test('SIGHUP does not end a real process, though it can reload nothing', async () => {
+test('a real process that cannot reload survives SIGHUP', async () => {
   using it = launch({ ORIEL_LISTEN: '127.0.0.1:0' })
   const lines = createInterface({ input: it.child.stdout })[Symbol.asyncIterator]()
   const next = async () => JSON.parse(String((await lines.next()).value))
@@ -65,7 +62,7 @@ test('SIGHUP does not end a real process, though it can reload nothing', async (
 
 const terminals = existsSync('/usr/bin/script') ? '' : ' (skipped without script: install bsdutils)'
 
-test.skipIf(terminals !== '')(`a terminal that closes ends it, for nobody is left to do so${terminals}`, async () => {
+test.skipIf(terminals !== '')(`a real process ends when its terminal closes${terminals}`, async () => {
   const command = `exec ${process.execPath} ${fixture}`
   const env = { PATH: process.env.PATH, ORIEL_LISTEN: '127.0.0.1:0' }
   const terminal = spawn('script', ['-qfc', command, '/dev/null'], { env, stdio: ['ignore', 'pipe', 'ignore'] })
@@ -82,7 +79,7 @@ test.skipIf(terminals !== '')(`a terminal that closes ends it, for nobody is lef
   await expect.poll(answers).toBe(false)
 })
 
-test('a bad configuration ends it with 2, a fault a line', async () => {
+test('a real process with a bad configuration exits with 2 and prints one line for each fault', async () => {
   using it = launch({ ORIEL_LISTEN: 'nowhere', ORIEL_LISTN: 'x' })
   it.child.stdout.resume()
   expect(await it.ended).toEqual([2, null])
@@ -92,7 +89,7 @@ test('a bad configuration ends it with 2, a fault a line', async () => {
   ])
 })
 
-test('a configuration of more than 16 MiB ends it with 2, unread beyond that', async () => {
+test('a real process exits with 2 for a configuration of more than 16 MiB', async () => {
   await using folder = await mkdtempDisposable(join(tmpdir(), 'oriel-config-'))
   const file = join(folder.path, 'large.toml')
   await writeFile(file, '')
@@ -107,7 +104,7 @@ test('a configuration of more than 16 MiB ends it with 2, unread beyond that', a
   }
 })
 
-test('a port in use ends it with 1, and the log names the key, the address and a remedy to copy', async () => {
+test('a real process exits with 1 if the port is in use, and logs the key, the address and a remedy', async () => {
   await using taken = createServer()
   const address = await listenOn(taken, { host: '127.0.0.1', port: 0 })
   using it = launch({ ORIEL_LISTEN: address })
@@ -134,7 +131,7 @@ test.skipIf(terminals !== '')(`a port in use is one sentence on a terminal, unde
   )
 })
 
-test('an unhandled rejection ends it with 1 and is logged without the token', async () => {
+test('a real process exits with 1 on an unhandled rejection, and logs it without the token', async () => {
   using it = launch({}, '--reject')
   const out = await text(it.child.stdout)
   expect(await it.ended).toEqual([1, null])
@@ -143,7 +140,7 @@ test('an unhandled rejection ends it with 1 and is logged without the token', as
 })
 
 test.each([['--reject-unreadable'], ['--throw-promise']])(
-  'a value that cannot be logged ends it with 1 and one fatal line: %s',
+  'a real process exits with 1 and one fatal line if the thrown value cannot be logged: %s',
   async (flag) => {
     using it = launch({}, flag)
     const lines = (await text(it.child.stdout)).trimEnd().split('\n')
@@ -169,14 +166,14 @@ describe.each(['a full disk', 'a pipe without a reader'])('with %s for stdout an
     return { child, ended, [Symbol.dispose]: () => void child.kill('SIGKILL') }
   }
 
-  test('a real process starts, and SIGTERM ends it with 0', async () => {
+  test('a real process starts, and exits with 0 on SIGTERM', async () => {
     using it = launchMute()
     await once(it.child, 'message')
     it.child.kill('SIGTERM')
     expect(await it.ended).toEqual([0, null])
   })
 
-  test('an unhandled rejection ends it with 1', async () => {
+  test('an unhandled rejection exits with 1', async () => {
     using it = launchMute('--reject')
     expect(await it.ended).toEqual([1, null])
   })
@@ -185,7 +182,7 @@ describe.each(['a full disk', 'a pipe without a reader'])('with %s for stdout an
     ['--help', 0],
     ['--check-config', 0],
     ['--bogus', 2],
-  ])('%s ends with its exit code', async (flag, code) => {
+  ])('%s exits with its code', async (flag, code) => {
     using it = launchMute(flag)
     expect(await it.ended).toEqual([code, null])
   })

@@ -20,28 +20,28 @@ async function fileOf(bytes: number): Promise<string> {
 
 const schema = Type.Object({ cert: Type.Optional(pem()), token: Type.Optional(secretString()) })
 
-describe('a file of more than 16 MiB is a fault', () => {
-  test.each(['cert', 'cert_file', 'token_file'])('behind the key %s', async (key) => {
+describe('a file of more than 16 MiB', () => {
+  test.each(['cert', 'cert_file', 'token_file'])('is a fault of the key %s', async (key) => {
     const file = await fileOf(16 * MIB + 1)
     const load = () => loadConfig(schema, { toml: `${key} = "${file}"` })
     expect(load).toThrow(`${key}: cannot read`)
     expect(load).toThrow('it has more than 16 MiB')
   })
 
-  test('and one of 16 MiB is read', async () => {
+  test('is refused, and one of exactly 16 MiB is read', async () => {
     const { token } = loadConfig(schema, { toml: `token_file = "${await fileOf(16 * MIB)}"` })
     expect(token?.reveal()).toHaveLength(16 * MIB)
   })
 })
 
-describe.skipIf(process.platform === 'win32')('what is no regular file', () => {
-  test('a device without end is a fault', () => {
+describe.skipIf(process.platform === 'win32')('a file that is not regular', () => {
+  test('is a fault if it is an endless device', () => {
     expect(() => loadConfig(schema, { toml: 'cert = "/dev/zero"' })).toThrow(
       'cert: cannot read "/dev/zero" (it has more than 16 MiB)',
     )
   })
 
-  test('a pipe is read to its end', async () => {
+  test('is read to its end if it is a pipe', async () => {
     const fifo = join(folder.path, 'secret.fifo')
     await promisify(execFile)('mkfifo', [fifo])
     const writing = promisify(execFile)('sh', ['-c', 'echo hunter2 > "$0"', fifo])
@@ -49,7 +49,7 @@ describe.skipIf(process.platform === 'win32')('what is no regular file', () => {
     await writing
   })
 
-  test.skipIf(process.platform !== 'linux')('a file in /proc, whose size is said to be 0, is read', () => {
+  test.skipIf(process.platform !== 'linux')('is read if it is a file in /proc, which reports size 0', () => {
     expect(loadConfig(schema, { toml: 'token_file = "/proc/self/comm"' }).token?.reveal()).not.toBe('')
   })
 })

@@ -9,7 +9,7 @@ describe('RefusedOrigins', () => {
     return { origins: new RefusedOrigins({ log, key: 'origin.allowed', allowed: ['a.example'], now }), lines }
   }
 
-  it('logs the line that adds an origin to those that are listed', () => {
+  it('logs the line that adds an origin to the allowed ones', () => {
     const { origins, lines } = reporting()
     origins.report('https://portal.example', 'refused')
     expect(JSON.parse(lines[0]!)).toMatchObject({
@@ -30,14 +30,14 @@ describe('RefusedOrigins', () => {
     expect(lines).toHaveLength(2)
   })
 
-  it('logs a warning although there was a hint before', () => {
+  it('logs a warning for an origin that was logged at level info before', () => {
     const { origins, lines } = reporting()
     origins.report('https://portal.example', 'a hint', 'info')
     origins.report('https://portal.example', 'a refusal')
     expect(lines.map((line) => JSON.parse(line).level)).toEqual(['info', 'warn'])
   })
 
-  it('logs at most 100 origins an hour, however many there are', () => {
+  it('logs at most 100 origins an hour', () => {
     const { origins, lines } = reporting()
     for (let i = 0; i < 10_000; i += 1) origins.report(`https://${i}.example`, 'refused')
     expect(lines).toHaveLength(100)

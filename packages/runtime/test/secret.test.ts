@@ -12,18 +12,18 @@ test.each([
   ['inspect', () => inspect({ deep: { secret } }, { showHidden: true, depth: null })],
   ['format', () => format('%s %o %O %j', secret, secret, secret, secret)],
   ['keys', () => JSON.stringify([Object.entries(secret), Object.getOwnPropertyNames(secret)])],
-])('%s does not show it', (_, print) => {
+])('%s does not show a secret', (_, print) => {
   expect(print()).not.toContain('horse')
 })
 
-test('reveal gives it, equals compares it', () => {
+test('a secret is returned by reveal and compared by equals', () => {
   expect(secret.reveal()).toBe(text)
   expect(secret.equals(text)).toBe(true)
   expect(secret.equals('correct horsf')).toBe(false)
   expect(secret.equals('')).toBe(false)
 })
 
-test('digests are those of SHA-256 (FIPS 180-2, appendix B.1)', () => {
+test('sha256Hex returns the digests of FIPS 180-2, appendix B.1', () => {
   const digest = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
   expect(sha256Hex('abc')).toBe(digest)
   expect(matchesSha256('abc', digest.toUpperCase())).toBe(true)

@@ -4,7 +4,7 @@ import { sharedAddresses } from '../src/index.ts'
 const faultsOf = (...addresses: string[]) =>
   sharedAddresses(addresses.map((address, i) => ({ path: `listen[${i}]`, address })))
 
-test('an address twice is a fault that names both keys', () => {
+test('sharedAddresses returns a fault with both keys for a repeated address', () => {
   expect(faultsOf('127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:1')).toEqual([
     { path: 'listen[2]', message: '127.0.0.1:1 is taken by listen[0], give each its own port' },
   ])
@@ -19,7 +19,7 @@ test.each([
   ['[0:0:0:0:0:0:0:1]:1', '[::1]:1'],
   ['127.0.0.1:1', '[::ffff:127.0.0.1]:1'],
   ['[::ffff:7f00:1]:1', '0.0.0.0:1'],
-])('%s and %s cannot both be listened on', (first, second) => {
+])('sharedAddresses returns a fault for %s and %s', (first, second) => {
   const message = `${second} is taken by listen[0] as ${first}, give each its own port`
   expect(faultsOf(first, second)).toEqual([{ path: 'listen[1]', message }])
 })
@@ -29,4 +29,4 @@ test.each([
   ['127.0.0.1:1', '127.0.0.2:1'],
   ['0.0.0.0:1', '[::1]:1'],
   ['0.0.0.0:1', '127.0.0.1:2'],
-])('%s and %s do not meet', (first, second) => expect(faultsOf(first, second)).toEqual([]))
+])('sharedAddresses returns no fault for %s and %s', (first, second) => expect(faultsOf(first, second)).toEqual([]))

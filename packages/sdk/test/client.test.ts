@@ -49,7 +49,7 @@ describe('a call', () => {
     ])
   })
 
-  it('sends no body and no content type with GET, and the query as given', async () => {
+  it('sends a GET without body and content type, and with the given query', async () => {
     await using api = await serve(() => ({ body: { servers: [] } }))
     const at = createClient({ endpoint: `${api.origin}/v2.1` }).at('2.1')
     await at.listServers({ query: { name: 'a b&c', limit: 2, marker: undefined } })
@@ -62,7 +62,7 @@ describe('a call', () => {
     expect(api.requests[0]!.headers).not.toHaveProperty('x-auth-token')
   })
 
-  it.each(['', '.', '..'])('refuses %j as an id, before anything is sent', async (server_id) => {
+  it.each(['', '.', '..'])('refuses %j as an id before it sends a request', async (server_id) => {
     await using api = await serve(() => made())
     const error = await failure(
       createClient({ endpoint: api.origin }).at('2.6').createRemoteConsole({ server_id, body: novnc }),
@@ -72,11 +72,11 @@ describe('a call', () => {
   })
 
   it.each(['h:8774', 'ftp://h/v2.1', 'http://user:pass@h/v2.1', 'http://h/v2.1?x=1', ''])(
-    'needs a proper endpoint: %j is none',
+    'refuses the endpoint %j',
     (endpoint) => expect(() => createClient({ endpoint })).toThrow(sdk.SettingsError),
   )
 
-  it('needs an endpoint or a catalogue', () => {
+  it('fails without an endpoint and a catalogue', () => {
     expect(() => createClient({ auth: staticToken(TOKEN) })).toThrow(/endpoint/)
   })
 })
@@ -99,7 +99,7 @@ describe('an answer', () => {
     [{ status: 300, body: { choices: [] } }, 'answered 300'],
     [{ body: { console: connectInfo }, headers: versionHeaders('2.1') }, 'another microversion'],
     [{ body: { console: connectInfo }, headers: versionHeaders('2.999') }, 'another microversion'],
-  ])('that cannot be used is an AnswerError: %j', async (answer, message) => {
+  ])('is refused with an AnswerError if unusable: %j', async (answer, message) => {
     const error = await asked(answer)
     expect(error).toBeInstanceOf(sdk.AnswerError)
     expect(error.message).toContain(message)
@@ -107,12 +107,12 @@ describe('an answer', () => {
     expect(inspect(error)).not.toContain(CONSOLE_TOKEN)
   })
 
-  it('is read up to a limit', async () => {
+  it('is read only up to the size limit', async () => {
     const text = JSON.stringify({ console: { ...connectInfo, host: 'h'.repeat(5000) } })
     expect((await asked({ text }, { maxResponseBytes: 4096 })).message).toContain('longer than 4096 bytes')
   })
 
-  it('may leave out what is optional, and may say more than is known', async () => {
+  it('may lack optional members and have unknown ones', async () => {
     await using api = await serve(() => ({ body: { console: { ...connectInfo, more: 1 } } }))
     const at = createClient({ endpoint: `${api.origin}/v2.1` }).at('2.99')
     expect((await at.showConsoleAuthToken({ console_token: 't' })).console).toMatchObject({ host: 'h', more: 1 })
@@ -144,7 +144,7 @@ describe('a fault', () => {
     [500, sdk.ServerFault, 'computeFault'],
     [501, sdk.NotImplemented, 'notImplemented'],
     [503, sdk.ServiceUnavailable, 'serviceUnavailable'],
-  ])('with status %i has a class of its own', async (status, type, key) => {
+  ])('of status %i has its own class', async (status, type, key) => {
     const headers = { 'X-OpenStack-Request-ID': 'req-1', 'Retry-After': '7' }
     const error = await fault({ status, headers, body: { [key]: { code: status, message: 'Why.' } } })
     expect(error.constructor).toBe(type)
@@ -159,7 +159,7 @@ describe('a fault', () => {
     })
   })
 
-  it('without a fault in it says its status, and reads the other request id and a date', async () => {
+  it('without Nova’s body has its status, the alternative request id and a date in Retry-After', async () => {
     const date = new Date(Date.now() + 90_000).toUTCString()
     const headers = { 'X-Compute-Request-ID': 'req-2', 'Retry-After': date }
     const error = await fault({ status: 502, headers, text: '<html>Bad gateway' })
@@ -168,7 +168,7 @@ describe('a fault', () => {
     expect(error.retryAfterSeconds).toBeLessThanOrEqual(90)
   })
 
-  it('is stripped of markup and of what was sent in secret', async () => {
+  it('is stripped of markup and of secrets of the request', async () => {
     const message = `No ${TOKEN} here.<br /><br />\n\n\n`
     expect((await fault({ status: 404, body: { message, code: '404 Not Found' } })).message).toBe('No *** here.')
   })
@@ -182,7 +182,7 @@ describe('no answer', () => {
         .showConsoleAuthToken({ console_token: CONSOLE_TOKEN }, { signal }),
     )
 
-  it('because nobody listens is a ConnectionError with its cause', async () => {
+  it('because the port is closed is a ConnectionError with its cause', async () => {
     const closed = await serve(() => ({}))
     await closed[Symbol.asyncDispose]()
     const error = await ask({ endpoint: `${closed.origin}/v2.1` })
@@ -191,7 +191,7 @@ describe('no answer', () => {
     expect(error.message).toContain(closed.origin)
   })
 
-  it('within the deadline is a ConnectionError too, while the headers or the body are awaited', async () => {
+  it('within the deadline is a ConnectionError, before the headers or within the body', async () => {
     await using silent = await serve(() => 'silence')
     await using stalled = await serve(() => 'stall')
     for (const { origin } of [silent, stalled]) {
@@ -201,7 +201,7 @@ describe('no answer', () => {
     }
   })
 
-  it('because a kept connection was closed is no failure, of what may be asked twice', async () => {
+  it('because a kept-alive connection was closed leads to a retry of idempotent requests', async () => {
     let cut = true
     await using api = await serve(({ method }) => {
       const answer = method === 'GET' ? { body: { console: connectInfo } } : made()
@@ -217,13 +217,13 @@ describe('no answer', () => {
     expect(api.requests).toHaveLength(3)
   })
 
-  it('because it is closed again and again is a failure all the same', async () => {
+  it('because the connection is closed again and again is a ConnectionError', async () => {
     await using api = await serve(() => 'cut')
     expect(await ask({ endpoint: api.origin })).toMatchObject({ name: 'ConnectionError', reason: 'network' })
     expect(api.requests).toHaveLength(2)
   })
 
-  it('because the caller gave up is the reason of the caller', async () => {
+  it('because the caller aborted rejects with the caller’s reason', async () => {
     await using silent = await serve(() => 'silence')
     const controller = new AbortController()
     const waiting = ask({ endpoint: silent.origin }, controller.signal)
@@ -256,7 +256,7 @@ describe('negotiation', () => {
     ['2.1', afterLatest, {}, LATEST],
     ['2.1', LATEST, { max: '2.5' }, '2.5'],
     ['2.53', '2.90', { min: '2.6' }, '2.90'],
-  ] as const)('of %s to %s within %j gives %s', async (min, max, bounds, expected) => {
+  ] as const)('between an API with %s to %s and bounds %j gives %s', async (min, max, bounds, expected) => {
     await using api = await serve(compute(min, max, () => ({})))
     const client = createClient({ endpoint: `${api.origin}/v2.1` })
     expect((await client.negotiate(bounds)).microversion).toBe(expected)
@@ -266,7 +266,7 @@ describe('negotiation', () => {
     ['2.1', '2.5', { min: '2.6' }, `The API serves 2.1 to 2.5, and 2.6 to ${LATEST} is wanted`],
     [afterLatest, '2.9999', {}, `The API serves ${afterLatest} to 2.9999`],
     ['', '', {}, 'The API serves no microversions'],
-  ] as const)('of %j to %j within %j fails', async (min, max, bounds, message) => {
+  ] as const)('between an API with %j to %j and bounds %j fails', async (min, max, bounds, message) => {
     await using api = await serve(compute(min, max, () => ({})))
     const error = await failure(createClient({ endpoint: `${api.origin}/v2.1` }).negotiate(bounds))
     expect(error).toBeInstanceOf(sdk.VersionError)
@@ -283,7 +283,7 @@ describe('negotiation', () => {
     expect(api.requests[0]!.headers).not.toHaveProperty('openstack-api-version')
   })
 
-  it('asks again after a failure and after a 406', async () => {
+  it('fetches the document again after a failure and after a 406', async () => {
     const answers: Answer[] = [{ status: 503 }, {}, { status: 406 }, {}]
     await using api = await serve(compute('2.1', LATEST, () => answers.shift()!))
     const flaky = createClient({
@@ -308,7 +308,7 @@ describe('negotiation', () => {
 })
 
 describe('createConsole', () => {
-  it('uses remote consoles where they are', async () => {
+  it('uses remote consoles if the API has them', async () => {
     await using api = await serve(compute('2.1', '2.99', () => made('spice-direct', 'spice')))
     const client = createClient({ endpoint: `${api.origin}/v2.1` })
     expect(await client.createConsole('s', 'spice-direct')).toEqual({ protocol: 'spice', type: 'spice-direct', url })
@@ -322,7 +322,7 @@ describe('createConsole', () => {
     ['novnc', 'vnc', 'os-getVNCConsole'],
     ['spice-html5', 'spice', 'os-getSPICEConsole'],
     ['serial', 'serial', 'os-getSerialConsole'],
-  ] as const)('uses the action of %s where they are not', async (type, protocol, action) => {
+  ] as const)('uses the action of %s if the API has no remote consoles', async (type, protocol, action) => {
     await using api = await serve(compute('2.1', '2.5', () => ({ body: { console: { type, url } } })))
     const client = createClient({ endpoint: `${api.origin}/v2.1` })
     expect(await client.createConsole('s', type)).toEqual({ protocol, type, url })
@@ -355,7 +355,7 @@ describe('a 401', () => {
     }
   }
 
-  it('is answered with a fresh token once', async () => {
+  it('leads to one retry with a new token', async () => {
     await using api = await serve(({ headers }) =>
       headers['x-auth-token'] === 'fresh' ? { body: { servers: [] } } : { status: 401 },
     )
@@ -364,7 +364,7 @@ describe('a 401', () => {
     expect(auth.rejected_).toEqual([{ 'X-Auth-Token': 'stale' }])
   })
 
-  it('is final the second time, and at once where nothing can be renewed', async () => {
+  it('is final the second time, and at once if the token cannot be renewed', async () => {
     await using api = await serve(() => ({ status: 401 }))
     const ask = (auth: sdk.Auth) => failure(createClient({ endpoint: api.origin, auth }).at('2.1').listServers())
     expect(await ask(renewing())).toBeInstanceOf(sdk.Unauthorized)

@@ -5,7 +5,7 @@ import { type Deadline, withDeadline, within } from '../src/deadline.ts'
 const HOUR_MS = 3_600_000
 
 // Browsers run the work's own abort handling first, and its error would hide why it was aborted.
-it('tells why the wait ended, even if the work noticed first', async () => {
+it('reports why the wait ended, even if the work failed first', async () => {
   const controller = new AbortController()
   const reason = new Error('changed my mind')
   const work = (limit: Deadline) => within(limit, 'h', Promise.reject(new Error('aborted')))
@@ -14,13 +14,13 @@ it('tells why the wait ended, even if the work noticed first', async () => {
   await expect(waiting).rejects.toBe(reason)
 })
 
-it('passes the result and the failure of the work on', async () => {
+it('passes on the result and the failure of the work', async () => {
   const during = (work: Promise<number>) => withDeadline(HOUR_MS, undefined, (limit) => within(limit, 'h', work))
   expect(await during(Promise.resolve(1))).toBe(1)
   await expect(during(Promise.reject(new Error('no')))).rejects.toThrow('no')
 })
 
-it('leaves nothing with the caller, however the work ends', async () => {
+it('removes its listener from the caller’s signal however the work ends', async () => {
   const { signal } = new AbortController()
   await withDeadline(HOUR_MS, signal, async () => {
     expect(getEventListeners(signal, 'abort')).toHaveLength(1)
@@ -29,7 +29,7 @@ it('leaves nothing with the caller, however the work ends', async () => {
   expect(getEventListeners(signal, 'abort')).toHaveLength(0)
 })
 
-it('ends what is still open of work that failed, and nothing of work that is done', async () => {
+it('aborts the rest of work that failed, and not of work that succeeded', async () => {
   const signals: AbortSignal[] = []
   const fail = withDeadline(HOUR_MS, undefined, async ({ signal }) => {
     signals.push(signal)
@@ -40,7 +40,7 @@ it('ends what is still open of work that failed, and nothing of work that is don
   expect(signals.map(({ aborted }) => aborted)).toEqual([true, false])
 })
 
-it('takes any length of time, and no end of it', async () => {
+it('accepts any timeout, and Infinity', async () => {
   // A timer that is set later and as short as any: it would come second to one that fires at once.
   const later = () => new Promise((resolve) => setTimeout(resolve, 1, 'done'))
   const wait = (limit: Deadline) => within(limit, 'h', later())

@@ -9,7 +9,7 @@ const CALLS = 5_000
 /** A third of what signals that are kept cost, and some four times the noise of a heap. */
 const ALLOWED_BYTES = CALLS * 300
 
-it('the heap is as before, although the signal of the caller outlives the calls', { timeout: 300_000 }, async () => {
+it('calls do not grow the heap although the caller’s signal outlives them', { timeout: 300_000 }, async () => {
   const nodeArgs = ['--expose-gc', '--conditions=@oriel/source']
   const { stdout } = await promisify(execFile)(process.execPath, [...nodeArgs, file, String(CALLS)])
   expect(Number(stdout)).toBeLessThan(ALLOWED_BYTES)

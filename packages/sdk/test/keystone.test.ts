@@ -118,7 +118,7 @@ describe('a sign-in', () => {
     () => keystonePassword({ authUrl: 'http://h', password: PASSWORD }),
     () => applicationCredential({ authUrl: 'http://h', secret: PASSWORD }),
     () => keystonePassword({ ...user, authUrl: 'h' }),
-  ])('that cannot work is refused at once', (make) => {
+  ])('with incomplete options is refused at once', (make) => {
     expect(make).toThrow(SettingsError)
   })
 
@@ -136,14 +136,14 @@ describe('a sign-in', () => {
   })
 
   it.each([{ body: {} }, { body: { token: { expires_at: 'x' } } }, { text: 'no json' }])(
-    'with a useless answer is an AnswerError: %j',
+    'with an unusable response is an AnswerError: %j',
     async (answer) => {
       await using keystone = await keystoneStub({ answer: () => ({ status: 201, ...answer }) })
       expect(await failure(list(signedIn(keystone)))).toBeInstanceOf(AnswerError)
     },
   )
 
-  it('that one caller gives up goes on for the others', async () => {
+  it('continues for other callers if one aborts', async () => {
     await using keystone = await keystoneStub()
     const auth = signedIn(keystone)
     const impatient = failure(auth.headers(AbortSignal.abort(new Error('enough'))))
@@ -166,7 +166,7 @@ describe('a sign-in', () => {
 })
 
 describe('a token', () => {
-  it('is shared by calls at the same moment and after', async () => {
+  it('is shared by concurrent and later calls', async () => {
     await using keystone = await keystoneStub()
     const client = createClient({ auth: signedIn(keystone) })
     await Promise.all([client.at('2.1').listServers(), client.at('2.6').listServers()])
@@ -174,7 +174,7 @@ describe('a token', () => {
     expect(keystone.signIns()).toHaveLength(1)
   })
 
-  it('is renewed once when the API refuses it, however many calls hear of it', async () => {
+  it('is renewed once when the API refuses it for several calls', async () => {
     await using keystone = await keystoneStub()
     const client = createClient({ auth: signedIn(keystone) })
     await client.at('2.1').listServers()
@@ -208,7 +208,7 @@ describe('the catalogue', () => {
     expect(keystone.requests[1]).toMatchObject({ path, headers: { 'x-auth-token': 'token-1' } })
   })
 
-  it('does not matter where the endpoint is given', async () => {
+  it('is ignored if an endpoint is given', async () => {
     await using keystone = await keystoneStub()
     await createClient({ endpoint: `${keystone.origin}/own`, auth: signedIn(keystone) })
       .at('2.1')
@@ -216,14 +216,14 @@ describe('the catalogue', () => {
     expect(keystone.requests[1]!.path).toBe('/own/servers')
   })
 
-  it('without the region says which it has', async () => {
+  it('without the region causes an error that lists its regions', async () => {
     await using keystone = await keystoneStub()
     const error = await failure(list(signedIn(keystone, { region: 'west' })))
     expect(error).toBeInstanceOf(SettingsError)
     expect(error.message).toMatch(/region west and interface public.*north admin, .*south public$/)
   })
 
-  it('is missing from a token without a project, and that is said', async () => {
+  it('causes a SettingsError if a token without a project has none', async () => {
     const token = { expires_at: '2099-01-01T00:00:00Z', issued_at: '2098-01-01T00:00:00Z' }
     await using keystone = await serve(() => ({ headers: { 'X-Subject-Token': 't' }, body: { token } }))
     const auth = keystonePassword({ authUrl: keystone.origin, username: 'a', password: PASSWORD })
@@ -231,7 +231,7 @@ describe('the catalogue', () => {
   })
 })
 
-it('is a ConnectionError when Keystone is away', async () => {
+it('causes a ConnectionError while Keystone is unavailable', async () => {
   const away = await keystoneStub()
   await away[Symbol.asyncDispose]()
   expect(await failure(list(signedIn(away)))).toBeInstanceOf(ConnectionError)

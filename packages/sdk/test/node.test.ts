@@ -176,7 +176,7 @@ describe('fromClouds', () => {
     expect(inspect(error)).not.toContain(PASSWORD)
   })
 
-  it('says where it looked', async () => {
+  it('lists the folders that it searched if no file exists', async () => {
     await using home = await homeWith({})
     expect(thrownBy(() => fromClouds({ env: home.env })).message).toContain(join(home.env.HOME, '.config/openstack'))
     expect(thrownBy(() => fromClouds({ file: '/no/such', env: home.env })).message).toBe('/no/such does not exist')
@@ -186,7 +186,7 @@ describe('fromClouds', () => {
 describe('fromEnvironment', () => {
   const openrc = { OS_USERNAME: 'a', OS_PASSWORD: PASSWORD, OS_PROJECT_NAME: 'p', OS_PROJECT_DOMAIN_ID: 'd' }
 
-  it('reads an openrc', async () => {
+  it('reads the variables of an openrc file', async () => {
     const sent = await sentBy((authUrl) =>
       fromEnvironment({ ...openrc, OS_AUTH_URL: authUrl, OS_REGION_NAME: 'south', OS_INTERFACE: 'internal' }),
     )
@@ -222,7 +222,7 @@ describe('fromEnvironment', () => {
     expect(sent.path).toBe('/south/internal/v2.1/servers')
   })
 
-  it('takes an endpoint without Keystone', () => {
+  it('accepts an endpoint without Keystone', () => {
     const options = fromEnvironment({ OS_AUTH_TYPE: 'admin_token', OS_TOKEN: 't', OS_ENDPOINT: 'http://h/v2.1' })
     expect(options).toMatchObject({ endpoint: 'http://h/v2.1' })
   })
@@ -299,14 +299,14 @@ describe('trustingFetch', () => {
     expect(() => fromEnvironment(settings)).toThrow('NODE_TLS_REJECT_UNAUTHORIZED=0 is not supported. Certificates are')
   })
 
-  it('is what cacert and OS_CACERT mean', async () => {
+  it('is used for cacert and OS_CACERT', async () => {
     await using api = await secureApi()
     const OS_ENDPOINT = `https://127.0.0.1:${api.port}`
     const options = fromEnvironment({ OS_AUTH_TYPE: 'none', OS_ENDPOINT, OS_CACERT: caFile })
     expect(await createClient(options).at('2.1').listServers()).toEqual({ servers: [] })
   })
 
-  it('speaks plain http too, and keeps deadlines', async () => {
+  it('supports http and obeys deadlines', async () => {
     await using api = await serve(({ path }) => (path === '/servers' ? { body: { servers: [] } } : 'silence'))
     const options = { endpoint: api.origin, fetch: trustingFetch({ caFile }) }
     expect(await createClient(options).at('2.1').listServers()).toEqual({ servers: [] })

@@ -26,7 +26,7 @@ describe('client.oriel', () => {
     ['', '/oriel/v1/sessions'],
     ['/compute/v2.1/6f70656e737461636b206d6174746572', '/compute/oriel/v1/sessions'],
     ['/compute', '/compute/oriel/v1/sessions'],
-  ])('stands beside the endpoint %j', async (endpoint, path) => {
+  ])('uses the base URL next to the endpoint %j', async (endpoint, path) => {
     await using client = await clientOf({ body: { sessions: [] } }, endpoint)
     await client.oriel.listSessions()
     expect(client.requests[0]).toMatchObject({ method: 'GET', path })
@@ -45,13 +45,13 @@ describe('client.oriel', () => {
     expect(Object.keys(request!.headers).filter((name) => name.endsWith('api-version'))).toEqual([])
   })
 
-  it('lists what fits a query', async () => {
+  it('sends the query of a list', async () => {
     await using client = await clientOf({ body: { sessions: [session] } })
     expect((await client.oriel.listSessions({ query: { state: 'open', limit: '1' } })).sessions).toEqual([session])
     expect(client.requests[0]!.path).toBe('/oriel/v1/sessions?state=open&limit=1')
   })
 
-  it.each([202, 204])('takes %i for an answer without a body', async (status) => {
+  it.each([202, 204])('accepts %i without a body', async (status) => {
     await using client = await clientOf({ status, text: '' })
     expect(await client.oriel.endSession({ session_id: 's1' })).toBeNull()
     expect(await client.oriel.revokeTokens({ server_id: 'v1' })).toBeNull()
@@ -61,7 +61,7 @@ describe('client.oriel', () => {
     ])
   })
 
-  it('tells a console that moved from a token that is unknown', async () => {
+  it('distinguishes a moved console from an unknown token', async () => {
     const fault = (key: string, code: number): Answer => ({ status: code, body: { [key]: { code, message: 'No.' } } })
     await using moved = await clientOf(fault('conflictingRequest', 409))
     await expect(moved.oriel.admitSession(connect)).rejects.toBeInstanceOf(Conflict)
@@ -76,7 +76,7 @@ describe('client.oriel', () => {
     await expect(empty.oriel.listSessions()).rejects.toBeInstanceOf(AnswerError)
   })
 
-  it('keeps the token that is admitted out of errors', async () => {
+  it('does not show the token in errors', async () => {
     await using client = await clientOf({
       status: 400,
       body: { badRequest: { code: 400, message: `What is ${TOKEN}?` } },

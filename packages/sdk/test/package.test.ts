@@ -20,7 +20,7 @@ it('shows in the README exactly the examples that are compiled', async () => {
   expect(shown.toSorted()).toEqual(examples.toSorted())
 })
 
-it('says in the README what holds', async () => {
+it('states in the README only what holds', async () => {
   const readme = await readFile(join(folder, 'README.md'), 'utf8')
   expect(readme).toContain(`below ${MAX_BYTES / 1000} kB`)
   const errors = Object.keys(sdk).filter((name) => /^[A-Z]/.test(name))
@@ -37,7 +37,7 @@ it('bundles into one small file without anything of Node', async () => {
   expect(gzipSync(code).byteLength).toBeLessThan(MAX_GZIP_BYTES)
 })
 
-it('works as the bundle too', async () => {
+it('works when bundled', async () => {
   const { code } = await bundled('src/index.ts')
   const { createClient: bundledCreateClient, NotFound } = await import(
     `data:text/javascript,${encodeURIComponent(code)}`
@@ -51,7 +51,7 @@ it.each([
   [404, 'There is no such machine.'],
   [409, 'Not now: Why.'],
   [403, 'Why. (403, request req-1)'],
-])('answers a person as the example on errors does, with %i', async (status, said) => {
+])('gives the message of the README’s example on errors for status %i', async (status, said) => {
   const headers = { 'X-OpenStack-Request-ID': 'req-1' }
   const fetch = async () => Response.json({ fault: { code: status, message: 'Why.' } }, { status, headers })
   expect(await consoleOrReason(sdk.createClient({ endpoint: 'http://h', fetch }), 's')).toBe(said)

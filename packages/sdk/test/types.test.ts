@@ -10,7 +10,7 @@ const client = createClient({ endpoint: 'http://h/v2.1', fetch: async () => Resp
 const compiled = (_: () => unknown) => {}
 
 describe('a client at one microversion', () => {
-  it('has the operations that live there', () => {
+  it('has the operations that exist there', () => {
     expectTypeOf(client.at('2.5')).toHaveProperty('getVncConsole')
     expectTypeOf(client.at('2.6')).toHaveProperty('createRemoteConsole')
     expectTypeOf(client.at('2.31')).toHaveProperty('showConsoleAuthToken')
@@ -25,7 +25,7 @@ describe('a client at one microversion', () => {
     expect(() => client.at(`2.${minor(LATEST) + 1}`)).toThrow(RangeError)
   })
 
-  it('takes the console types that live there', () => {
+  it('accepts the console types that exist there', () => {
     const body = { remote_console: { protocol: 'spice', type: 'spice-direct' } } as const
     const webmks = { remote_console: { protocol: 'mks', type: 'webmks' } } as const
     compiled(() => client.at('2.99').createRemoteConsole({ server_id, body }))
@@ -48,7 +48,7 @@ describe('a client at one microversion', () => {
     compiled(() => client.at('2.99').createRemoteConsole({ server_id }))
   })
 
-  it('answers what lives there', () => {
+  it('returns the members that exist there', () => {
     type Shown<C extends { showConsoleAuthToken: (...input: never) => Promise<{ console: unknown }> }> = Awaited<
       ReturnType<C['showConsoleAuthToken']>
     >['console']
@@ -57,7 +57,7 @@ describe('a client at one microversion', () => {
     expectTypeOf<Shown<ClientAt<'2.31'>>>().toEqualTypeOf<Shown<ClientAt<'2.98'>>>()
   })
 
-  it('needs an input only where something must be given', () => {
+  it('requires an input only if a member is required', () => {
     compiled(() => client.at('2.1').listServers())
     compiled(() => client.at('2.1').listServers({ query: { name: 'web' } }, { signal: AbortSignal.abort() }))
     compiled(() => client.at('2.1').showVersion())
@@ -95,7 +95,7 @@ describe('a negotiated client', () => {
   })
 })
 
-it('createConsole answers the type that was asked for', () => {
+it('createConsole returns the requested type', () => {
   const created = () => client.createConsole('s', 'spice-direct')
   expectTypeOf(created).returns.resolves.toHaveProperty('type').toEqualTypeOf<'spice-direct'>()
   expectTypeOf(created).returns.resolves.toHaveProperty('protocol').toEqualTypeOf<'spice'>()

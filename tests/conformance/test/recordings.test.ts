@@ -24,7 +24,7 @@ describe.each(topics)('$name', ({ vectors }) => {
   })
 })
 
-describe('what real clients send', () => {
+describe('recorded flows of real clients', () => {
   it.each(flows)('$name', async (flow) => {
     for (const call of callsOf(flow)) expect(await faultsOf(call)).toEqual([])
   })

@@ -101,7 +101,7 @@ describe('comparison', () => {
     body: Buffer.from(JSON.stringify(change.body ?? body)),
   })
 
-  it('finds nothing when everything is as recorded', () => {
+  it('reports nothing for a response as recorded', () => {
     expect(compare(answer({}), expected, values)).toEqual([])
   })
 
@@ -120,7 +120,7 @@ describe('comparison', () => {
     expect(compare(answer(change), expected, values)).toEqual([expect.stringContaining(fault)])
   })
 
-  it('sees a member too many in a success', () => {
+  it('reports an extra member in a success', () => {
     const success = { ...expected, body: { kind: 'json', value: { output: '' } } } as const
     expect(compare(answer({ body: { output: '' } }), success, values)).toEqual([])
     expect(compare(answer({ body: { output: '', more: 1 } }), success, values)).toHaveLength(1)
@@ -143,12 +143,12 @@ describe('decisions', () => {
   })
   const decided = (one: Vector) => decide(expectationOf(one.response), factsOf(one))
 
-  it('leave an ordinary answer alone', () => {
+  it('do not change an ordinary response', () => {
     const one = vector({}, { status: 200, headers: { 'Content-Type': 'application/json' }, body: { output: '' } })
     expect(decided(one)).toEqual({ expected: expectationOf(one.response), rows: [] })
   })
 
-  it('put a fault in the place of a page', () => {
+  it('replace a page by a fault', () => {
     const page = '404 Not Found\n\nThe resource could not be found.\n\n   '
     const one = vector({}, { status: 404, headers: { 'Content-Type': 'text/plain; charset=UTF-8' }, body: page })
     const { expected, rows } = decided(one)
@@ -161,7 +161,7 @@ describe('decisions', () => {
 })
 
 describe('exchange', () => {
-  it('writes the request as recorded and reads a chunked answer', async () => {
+  it('writes the request as recorded and reads a chunked response', async () => {
     const server = createServer((socket) => {
       socket.once('data', (bytes) => {
         sent = bytes.toString('latin1')

@@ -25,7 +25,7 @@ export function authenticatorSuite(name: string, open: () => Promise<Authenticat
     )
 
   describe(`authenticator: ${name}`, () => {
-    test('knows whose a token is, each time it is asked', async () => {
+    test('returns the identity of a token, each time', async () => {
       await using fixture = await open()
       const { authenticator, known } = fixture
       for (const _ of [1, 2]) {
@@ -34,28 +34,28 @@ export function authenticatorSuite(name: string, open: () => Promise<Authenticat
       await authenticator.check?.()
     })
 
-    test('a token without a project has none', async () => {
+    test('returns no project for a token without one', async () => {
       await using fixture = await open()
       const identity = await fixture.authenticator.authenticate({ headers, token: fixture.withoutProject })
       expect(identity).not.toHaveProperty('projectId')
       expect(identity.userId).not.toBe('')
     })
 
-    test('no token, an empty one, and one more character are not known', async () => {
+    test('refuses an absent token, an empty one, and one with an extra character', async () => {
       await using fixture = await open()
       for (const token of [undefined, '', `${fixture.known.token}x`]) {
         expect(await refusal(fixture, token)).toBeInstanceOf(Unauthenticated)
       }
     })
 
-    test('an unknown token is refused, and the error does not tell it', async () => {
+    test('refuses an unknown token with an error that does not contain it', async () => {
       await using fixture = await open()
       const error = await refusal(fixture, fixture.unknown)
       expect(error).toBeInstanceOf(Unauthenticated)
       expect(inspect(error, { depth: 10 })).not.toContain(fixture.unknown)
     })
 
-    test('so is one that has expired', async () => {
+    test('refuses an expired token', async () => {
       await using fixture = await open()
       const { expired } = fixture
       if (expired === undefined) return expect(fixture.away).toBeUndefined()
@@ -64,7 +64,7 @@ export function authenticatorSuite(name: string, open: () => Promise<Authenticat
       expect(inspect(error, { depth: 10 })).not.toContain(expired)
     })
 
-    test('while whom it asks is away nobody can tell, which is no refusal, and the error tells no token', async () => {
+    test('throws AuthUnavailable while its service is unavailable, without the token in the error', async () => {
       await using fixture = await open()
       if (!fixture.away) return expect(fixture.authenticator.check).toBeUndefined()
       await fixture.away()
@@ -74,7 +74,7 @@ export function authenticatorSuite(name: string, open: () => Promise<Authenticat
       expect(inspect(error, { depth: 10 })).not.toContain(fixture.known.token)
     })
 
-    test('has a challenge for whoever has no token', async () => {
+    test('has a challenge for WWW-Authenticate', async () => {
       await using fixture = await open()
       expect(fixture.authenticator.wwwAuthenticate).toMatch(/^\w+/)
     })

@@ -39,8 +39,8 @@ authenticatorSuite('jwt', async () => {
   }
 })
 
-describe('who a token is', () => {
-  test('as Authorization: Bearer', async () => {
+describe('the identity of a token', () => {
+  test('is read from Authorization: Bearer', async () => {
     await using issuer = await fakeIssuer()
     const token = await issuer.sign()
     for (const authorization of [`Bearer ${token}`, `bearer  ${token}`]) {
@@ -52,12 +52,12 @@ describe('who a token is', () => {
     }
   })
 
-  test("as X-Auth-Token, because OpenStack's clients know nothing else", async () => {
+  test('is read from X-Auth-Token, which OpenStack’s clients send', async () => {
     await using issuer = await fakeIssuer()
     expect(await issuer.identify({ token: await issuer.sign() })).toMatchObject({ userId: 'ada' })
   })
 
-  test('claims by other names, a path of names, a name with dots, roles parted by blanks', async () => {
+  test('is read from configured claims: a path, a name with dots, roles with blanks between them', async () => {
     await using issuer = await fakeIssuer({
       user_claim: 'preferred_username',
       project_claim: 'https://id.example/project',
@@ -72,13 +72,13 @@ describe('who a token is', () => {
     expect(await issuer.identify({ token })).toEqual({ userId: 'grace', projectId: 'p2', roles: ['admin', 'member'] })
   })
 
-  test('without a project claim there is no project', async () => {
+  test('has no project without a project claim', async () => {
     await using issuer = await fakeIssuer()
     const token = await issuer.sign({ project_id: undefined })
     expect(await issuer.identify({ token })).toEqual({ userId: 'ada', roles: ['member', 'reader'] })
   })
 
-  test.for(['RS256', 'PS256', 'ES256', 'EdDSA'])('signed with %s', async (alg) => {
+  test.for(['RS256', 'PS256', 'ES256', 'EdDSA'])('is accepted with a signature by %s', async (alg) => {
     const key = { kid: alg, ...(await generateKeyPair(alg)) }
     await using issuer = await fakeIssuer()
     issuer.published = [key]
@@ -118,14 +118,14 @@ describe(`${row}: 401`, () => {
     expect(issuer.fetches()).toBe(1)
   })
 
-  test('the clock may differ by clock_skew_seconds', async () => {
+  test('accepts exp and nbf within clock_skew_seconds', async () => {
     await using issuer = await fakeIssuer()
     for (const claims of [{ exp: seconds(-15) }, { nbf: seconds(15) }]) {
       expect(await issuer.identify({ token: await issuer.sign(claims) })).toMatchObject({ userId: 'ada' })
     }
   })
 
-  test('alg: none', async () => {
+  test('refuses alg: none', async () => {
     await using issuer = await fakeIssuer()
     const token = new UnsecuredJWT(issuer.claims()).encode()
     for (const forged of [token, `${token}AAAA`]) {
@@ -133,7 +133,7 @@ describe(`${row}: 401`, () => {
     }
   })
 
-  test('HS256 with the public key as the secret', async () => {
+  test('refuses HS256 with the public key as the secret', async () => {
     await using issuer = await fakeIssuer()
     for (const secret of [await exportSPKI(keyA.publicKey), JSON.stringify(await exportJWK(keyA.publicKey))]) {
       const forged = new SignJWT(issuer.claims()).setProtectedHeader({ alg: 'HS256', kid: 'a' })
@@ -142,13 +142,13 @@ describe(`${row}: 401`, () => {
     }
   })
 
-  test('another key under a known name', async () => {
+  test('refuses another key under a known kid', async () => {
     await using issuer = await fakeIssuer()
     const token = await issuer.sign({}, { key: { ...keyB, kid: 'a' } })
     await expect(issuer.identify({ token })).rejects.toThrow(Unauthenticated)
   })
 
-  test('a key that the token brings along', async () => {
+  test('refuses a key that the token contains', async () => {
     await using issuer = await fakeIssuer()
     const header = { alg: 'ES256', jwk: await exportJWK(keyB.publicKey), jku: `${issuer.origin}/evil` }
     const token = await new SignJWT(issuer.claims()).setProtectedHeader(header).sign(keyB.privateKey)
@@ -156,19 +156,19 @@ describe(`${row}: 401`, () => {
     expect(issuer.asked.map(({ path }) => path)).not.toContain('/evil')
   })
 
-  test('a signature that is allowed, but not here', async () => {
+  test('refuses an algorithm that is not configured', async () => {
     await using issuer = await fakeIssuer({ algorithms: ['RS256'] })
     await expect(issuer.identify({ token: await issuer.sign() })).rejects.toThrow(Unauthenticated)
   })
 
-  test('claims changed after signing', async () => {
+  test('refuses claims that were changed after signing', async () => {
     await using issuer = await fakeIssuer()
     const [header, , signature] = (await issuer.sign()).split('.')
     const body = base64url.encode(JSON.stringify({ ...issuer.claims(), roles: ['admin'] }))
     await expect(issuer.identify({ token: `${header}.${body}.${signature}` })).rejects.toThrow(Unauthenticated)
   })
 
-  test('any other scheme: Basic <jwt>, the bare token, two tokens in one header', async () => {
+  test('refuses other schemes: Basic <jwt>, the bare token, two tokens in one header', async () => {
     await using issuer = await fakeIssuer()
     const token = await issuer.sign()
     for (const authorization of [
@@ -183,28 +183,28 @@ describe(`${row}: 401`, () => {
     }
   })
 
-  test('two tokens that differ', async () => {
+  test('refuses two different tokens', async () => {
     await using issuer = await fakeIssuer()
     const [token, other] = [await issuer.sign(), await issuer.sign({ sub: 'grace' })]
     await expect(issuer.identify({ token, authorization: `Bearer ${other}` })).rejects.toThrow(Unauthenticated)
     expect(await issuer.identify({ token, authorization: `Bearer ${token}` })).toMatchObject({ userId: 'ada' })
   })
 
-  test('no token, an empty one, one that is no JWT', async () => {
+  test('refuses an absent token, an empty one, and one that is not a JWT', async () => {
     await using issuer = await fakeIssuer()
     for (const token of [undefined, '', 'x', 'a.b.c']) {
       await expect(issuer.identify({ token })).rejects.toThrow(Unauthenticated)
     }
   })
 
-  test('a bad X-Service-Token beside a good token', async () => {
+  test('refuses an invalid X-Service-Token beside a valid token', async () => {
     await using issuer = await fakeIssuer()
     const token = await issuer.sign()
     await expect(issuer.identify({ token, serviceToken: 'x' })).rejects.toThrow(Unauthenticated)
     expect(await issuer.identify({ token, serviceToken: token })).toMatchObject({ userId: 'ada' })
   })
 
-  test('WWW-Authenticate asks for Bearer', async () => {
+  test('has Bearer in WWW-Authenticate', async () => {
     await using issuer = await fakeIssuer()
     expect(issuer.authenticator.wwwAuthenticate).toMatch(/^Bearer /)
   })
@@ -230,7 +230,7 @@ describe('the keys', () => {
       /has no https/,
     ],
     ['that is no JSON', () => 'oops', /another issuer/],
-  ] as const)('an OpenID configuration %s is not believed: 503', async ([, document, message]) => {
+  ] as const)('cause a 503 with an OpenID configuration %s', async ([, document, message]) => {
     await using issuer = await fakeIssuer({ jwks_url: undefined })
     issuer.script = ({ path }) => ({ status: 200, body: path === '/keys' ? {} : document(issuer.origin) })
     const refused = await issuer.identify({ token: await issuer.sign() }).catch((cause: unknown) => cause)
@@ -247,7 +247,7 @@ describe('the keys', () => {
     expect(issuer.fetches()).toBe(1)
   })
 
-  test('rotate: a key that is not known is fetched, at most once in keys_cooldown_seconds', async () => {
+  test('are fetched again for an unknown key, at most once in keys_cooldown_seconds', async () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     await using issuer = await fakeIssuer({ keys_cooldown_seconds: 10 })
     await issuer.identify({ token: await issuer.sign() })
@@ -262,7 +262,7 @@ describe('the keys', () => {
     expect(issuer.fetches()).toBe(2)
   })
 
-  test('are not believed for longer than keys_cache_seconds, so that a withdrawn one ends', async () => {
+  test('are cached for at most keys_cache_seconds, so that a withdrawn key expires', async () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     await using issuer = await fakeIssuer({ keys_cache_seconds: 60 })
     const token = await issuer.sign()
@@ -272,7 +272,7 @@ describe('the keys', () => {
     await expect(issuer.identify({ token })).rejects.toThrow(Unauthenticated)
   })
 
-  test('away: 503 with Retry-After for everybody, until they are back', async () => {
+  test('cause a 503 with Retry-After while they are unavailable', async () => {
     await using issuer = await fakeIssuer()
     const token = await issuer.sign()
     const script = issuer.script
@@ -301,13 +301,13 @@ describe('the keys', () => {
   })
 })
 
-describe('verification off', () => {
-  test('a certificate of the CA in cafile is accepted', async () => {
+describe('TLS verification', () => {
+  test('accepts a certificate of the CA in cafile', async () => {
     await using issuer = await fakeIssuer({ cafile: certificateFile('ca.pem') }, 'server.pem')
     expect(await issuer.identify({ token: await issuer.sign() })).toMatchObject({ userId: 'ada' })
   })
 
-  test.for(['impostor.pem', 'other-host.pem'])('man in the middle with %s: no key of it is believed', async (pem) => {
+  test.for(['impostor.pem', 'other-host.pem'])('refuses the keys of a man in the middle with %s', async (pem) => {
     await using issuer = await fakeIssuer({ cafile: certificateFile('ca.pem') }, pem)
     await expect(issuer.identify({ token: await issuer.sign() })).rejects.toThrow(AuthUnavailable)
     expect(issuer.asked).toEqual([])
@@ -317,7 +317,7 @@ describe('verification off', () => {
 describe('configuration', () => {
   const given = { issuer: 'https://id.example', audience: 'oriel' }
 
-  test('as in the documentation', () => {
+  test('accepts the example of the documentation', () => {
     expect(loaded(given)).toEqual({
       ...given,
       algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA'],
@@ -380,7 +380,7 @@ describe('the log', () => {
     ['roles', { roles: undefined }, { cause: 'The claim roles is missing or is not a list' }],
     ['sub', { sub: undefined }, { cause: 'The token lacks the claim sub' }],
     ['exp', { exp: undefined }, { cause: 'it lacks the claim exp' }],
-  ] as [string, JWTPayload, object][])('says once a minute what is wrong with %s', async ([, claims, line]) => {
+  ] as [string, JWTPayload, object][])('has one line a minute about %s', async ([, claims, line]) => {
     await using it = await logged()
     const tokens = [await it.refuse(claims), await it.refuse(claims), await it.refuse(claims)]
     expect(it.lines).toMatchObject([{ level: 'info', ...line }])

@@ -41,8 +41,8 @@ authenticatorSuite('keystone', async () => {
   }
 })
 
-describe('who a token is', () => {
-  test('user, project and roles in lower case', async () => {
+describe('the identity of a token', () => {
+  test('has user, project, and roles in lower case', async () => {
     await using keystone = await fakeKeystone()
     expect(await keystone.identify('ada')).toEqual({ userId: 'ada', projectId: 'p1', roles: ['member', 'reader'] })
   })
@@ -56,7 +56,7 @@ describe('who a token is', () => {
     expect(await keystone.identify('t')).toEqual({ userId: 'u', roles })
   })
 
-  test('the look-up names the token as subject, ours as authority, and wants no catalogue', async () => {
+  test('is looked up with the token as subject, authorised by our own, without a catalogue', async () => {
     await using keystone = await fakeKeystone()
     await keystone.identify('ada')
     expect(keystone.lookups()).toMatchObject([
@@ -75,14 +75,14 @@ describe('who a token is', () => {
     await expect(keystone.identify(token)).rejects.toThrow(Unauthenticated)
   })
 
-  test('WWW-Authenticate names Keystone without the version, or what is configured', async () => {
+  test('has a challenge with Keystone without the version, or the configured URI', async () => {
     await using plain = await fakeKeystone()
     expect(plain.authenticator.wwwAuthenticate).toBe(`Keystone uri="${plain.origin}"`)
     await using told = await fakeKeystone({ config: { www_authenticate_uri: 'https://keystone.example/identity' } })
     expect(told.authenticator.wwwAuthenticate).toBe('Keystone uri="https://keystone.example/identity"')
   })
 
-  test.for(['/v3', '/v3/', '', '/'])('auth_url may end in "%s"', async (end) => {
+  test.for(['/v3', '/v3/', '', '/'])('is looked up with an auth_url that ends in "%s"', async (end) => {
     await using keystone = await fakeKeystone({ authPath: end })
     expect(await keystone.identify('ada')).toMatchObject({ userId: 'ada' })
     expect(keystone.authenticator.wwwAuthenticate).toBe(`Keystone uri="${keystone.origin}"`)
@@ -166,7 +166,7 @@ describe('our own token', () => {
     if (!('scope' in auth)) expect(sent.auth.scope).toBeUndefined()
   })
 
-  test('it serves many look-ups, and many at once wait for one sign-in', async () => {
+  test('serves many look-ups after one sign-in, also concurrent ones', async () => {
     await using keystone = await fakeKeystone()
     await Promise.all(['ada', 'nova', 'ada2'].map((token) => keystone.identify(token).catch(() => undefined)))
     await keystone.identify('eve').catch(() => undefined)
@@ -174,7 +174,7 @@ describe('our own token', () => {
     expect(keystone.signIns()).toHaveLength(1)
   })
 
-  test('it is renewed before its end, by the time Keystone gives it', async () => {
+  test('is renewed before its expiry by Keystone’s clock', async () => {
     await using keystone = await fakeKeystone({ ownSeconds: 100 })
     await keystone.identify('ada')
     keystone.pass(89)
@@ -185,7 +185,7 @@ describe('our own token', () => {
     expect(keystone.signIns()).toHaveLength(2)
   })
 
-  test('refused, it is renewed once and the look-up repeated', async () => {
+  test('is renewed once if Keystone refuses it, and the look-up is repeated', async () => {
     await using keystone = await fakeKeystone()
     await keystone.identify('ada')
     keystone.revoked.add('own-1')
@@ -193,14 +193,14 @@ describe('our own token', () => {
     expect(keystone.lookups().map(({ headers }) => headers['x-auth-token'])).toEqual(['own-1', 'own-1', 'own-2'])
   })
 
-  test('refused again after that, nobody can tell: 503, not 401', async () => {
+  test('causes 503 instead of 401 if Keystone refuses it twice', async () => {
     await using keystone = await fakeKeystone()
     keystone.revoked.add('own-1').add('own-2')
     await expect(keystone.identify('ada')).rejects.toThrow(AuthUnavailable)
     expect(keystone.lookups()).toHaveLength(2)
   })
 
-  test('a wrong password is 503, and is not tried again at once, so that Keystone locks nobody out', async () => {
+  test('causes 503 with a wrong password, which is not tried again at once, so that Keystone does not lock the user out', async () => {
     await using keystone = await fakeKeystone({ config: { password: 'wrong' } })
     await expect(keystone.identify('ada')).rejects.toThrow(/our own credential/)
     await expect(keystone.identify('nova')).rejects.toThrow(AuthUnavailable)
@@ -210,15 +210,15 @@ describe('our own token', () => {
     expect(keystone.signIns()).toHaveLength(2)
   })
 
-  test('a user of ours that may not look tokens up is 503, and the log learns why', async () => {
+  test('causes 503 if its user may not look tokens up, with the reason in the log', async () => {
     await using keystone = await fakeKeystone()
     keystone.lookupAnswer = { status: 403, body: {} }
     await expect(keystone.identify('ada')).rejects.toThrow(/role service or admin/)
   })
 })
 
-describe('what is remembered', () => {
-  test('an answer, for cache_seconds and no longer: then a revocation is noticed', async () => {
+describe('the cache', () => {
+  test('keeps an identity for cache_seconds, after which a revocation is noticed', async () => {
     await using keystone = await fakeKeystone({ config: { cache_seconds: 60 } })
     await keystone.identify('ada')
     keystone.revoked.add('ada')
@@ -228,7 +228,7 @@ describe('what is remembered', () => {
     await expect(keystone.identify('ada')).rejects.toThrow(Unauthenticated)
   })
 
-  test("never beyond the token's own end", async () => {
+  test('keeps an identity until the token expires', async () => {
     await using keystone = await fakeKeystone({ tokenSeconds: 10, config: { cache_seconds: 300 } })
     await keystone.identify('ada')
     keystone.pass(11)
@@ -236,13 +236,13 @@ describe('what is remembered', () => {
     expect(keystone.lookups()).toHaveLength(2)
   })
 
-  test('with cache_seconds = 0 nothing', async () => {
+  test('keeps nothing with cache_seconds = 0', async () => {
     await using keystone = await fakeKeystone({ config: { cache_seconds: 0 } })
     for (const token of ['ada', 'ada', 'nobody', 'nobody']) await keystone.identify(token).catch(() => undefined)
     expect(keystone.lookups()).toHaveLength(4)
   })
 
-  test('a refusal, for ten seconds', async () => {
+  test('keeps a refusal for ten seconds', async () => {
     await using keystone = await fakeKeystone()
     await expect(keystone.identify('late')).rejects.toThrow(Unauthenticated)
     keystone.tokens.late = ada
@@ -253,7 +253,7 @@ describe('what is remembered', () => {
     expect(await keystone.identify('late')).toMatchObject({ userId: 'ada' })
   })
 
-  test('no more than ten thousand refusals, so that guesses fill no memory and push out no answer', async () => {
+  test('keeps at most ten thousand refusals, which evict no identities', async () => {
     await using keystone = await fakeKeystone()
     await keystone.identify('ada')
     for (let i = 0; i < 10_001; i += 500) {
@@ -267,14 +267,14 @@ describe('what is remembered', () => {
     expect(keystone.lookups()).toHaveLength(before + 1)
   })
 
-  test('twenty requests with one token at the same moment are one look-up', async () => {
+  test('shares one look-up among twenty concurrent requests with one token', async () => {
     await using keystone = await fakeKeystone()
     const all = await Promise.all(Array.from({ length: 20 }, () => keystone.identify('ada')))
     expect(new Set(all.map(({ userId }) => userId))).toEqual(new Set(['ada']))
     expect(keystone.lookups()).toHaveLength(1)
   })
 
-  test('one of them that goes away does not take the look-up along', async () => {
+  test('continues a shared look-up when one of its requests is aborted', async () => {
     await using keystone = await fakeKeystone()
     const gate = Promise.withResolvers<void>()
     const asked = Promise.withResolvers<void>()
@@ -294,8 +294,8 @@ describe('what is remembered', () => {
   })
 })
 
-describe('Keystone is away', () => {
-  test('stopped: 503 with Retry-After, never 401; who is remembered goes on until the memory ends', async () => {
+describe('an unavailable Keystone', () => {
+  test('causes 503 with Retry-After if stopped, except for cached identities', async () => {
     await using keystone = await fakeKeystone({ config: { cache_seconds: 60 } })
     await keystone.identify('ada')
     await keystone.stop()
@@ -305,7 +305,7 @@ describe('Keystone is away', () => {
     await expect(keystone.identify('ada')).rejects.toThrow(AuthUnavailable)
   })
 
-  test('an outage is not remembered: the next request asks again', async () => {
+  test('is tried again at the next request', async () => {
     await using keystone = await fakeKeystone()
     keystone.lookupAnswer = { status: 500 }
     await expect(keystone.identify('ada')).rejects.toThrow(AuthUnavailable)
@@ -323,30 +323,33 @@ describe('Keystone is away', () => {
     ['200 without a token', { status: 200, body: { error: {} } }, 5],
     ['200 and no JSON', { status: 200, body: '<html>' }, 5],
     ['200 without a user', { status: 200, body: { token: { expires_at: '2100-01-01T00:00:00Z' } } }, 5],
-  ] as [string, Answer, number][])('a look-up answered with %s: 503', async ([, answer, retryAfterSeconds]) => {
-    await using keystone = await fakeKeystone()
-    keystone.lookupAnswer = answer
-    await expect(keystone.identify('ada')).rejects.toMatchObject({ name: 'AuthUnavailable', retryAfterSeconds })
-  })
+  ] as [string, Answer, number][])(
+    'causes 503 if it responds to a look-up with %s',
+    async ([, answer, retryAfterSeconds]) => {
+      await using keystone = await fakeKeystone()
+      keystone.lookupAnswer = answer
+      await expect(keystone.identify('ada')).rejects.toMatchObject({ name: 'AuthUnavailable', retryAfterSeconds })
+    },
+  )
 
   test.for([
     [500, {}],
     [404, {}],
     [200, { 'X-Subject-Token': 'own' }],
     [201, {}],
-  ] as const)('a sign-in answered with %s: 503', async ([status, headers]) => {
+  ] as const)('causes 503 if it responds to a sign-in with %s', async ([status, headers]) => {
     await using keystone = await fakeKeystone()
     keystone.signInAnswer = { status, headers, body: {} }
     await expect(keystone.identify('ada')).rejects.toThrow(AuthUnavailable)
   })
 
-  test('no answer: 503 after timeout_ms', async () => {
+  test('causes 503 after timeout_ms if it does not respond', async () => {
     await using keystone = await fakeKeystone({ config: { timeout_ms: 200 } })
     keystone.beforeLookup = () => new Promise(() => undefined)
     await expect(keystone.identify('ada')).rejects.toThrow(/timeout/)
   })
 
-  test('an answer that never ends: 503 after timeout_ms', async () => {
+  test('causes 503 after timeout_ms if its response does not end', async () => {
     await using keystone = await fakeKeystone({ config: { timeout_ms: 200 } })
     keystone.script = (_, response) => {
       response.writeHead(200).write('{"token":')
@@ -355,7 +358,7 @@ describe('Keystone is away', () => {
     await expect(keystone.identify('ada')).rejects.toThrow(/timeout/)
   })
 
-  test('an answer of more than a mebibyte is not read to its end', async () => {
+  test('is cut off if its response exceeds a mebibyte', async () => {
     await using keystone = await fakeKeystone()
     const cut = Promise.withResolvers<void>()
     keystone.script = (_, response) => {
@@ -371,7 +374,7 @@ describe('Keystone is away', () => {
     await cut.promise
   })
 
-  test('more than a thousand look-ups at once: 503 for the rest', async () => {
+  test('causes 503 for more than a thousand concurrent look-ups', async () => {
     await using keystone = await fakeKeystone()
     const gate = Promise.withResolvers<void>()
     keystone.beforeLookup = () => gate.promise
@@ -381,7 +384,7 @@ describe('Keystone is away', () => {
     await Promise.all(waiting)
   })
 
-  test('readiness says so', async () => {
+  test('fails readiness', async () => {
     await using keystone = await fakeKeystone()
     await expect(keystone.authenticator.check?.()).resolves.toBeUndefined()
     keystone.script = () => ({ status: 502 })
@@ -390,7 +393,7 @@ describe('Keystone is away', () => {
     await expect(keystone.authenticator.check?.()).rejects.toThrow(AuthUnavailable)
   })
 
-  test('the end of the API ends what waits', async () => {
+  test('does not delay the shutdown of the API', async () => {
     await using keystone = await fakeKeystone()
     const asked = Promise.withResolvers<void>()
     keystone.beforeLookup = () => {
@@ -406,37 +409,37 @@ describe('Keystone is away', () => {
 })
 
 describe('X-Service-Token', () => {
-  test('a bad one beside a good user token: 401', async () => {
+  test('causes 401 if invalid beside a valid user token', async () => {
     await using keystone = await fakeKeystone()
     await expect(keystone.identify('ada', { serviceToken: 'nobody' })).rejects.toThrow(Unauthenticated)
   })
 
-  test('alone: 401', async () => {
+  test('causes 401 without a user token', async () => {
     await using keystone = await fakeKeystone()
     await expect(keystone.identify(undefined, { serviceToken: 'nova' })).rejects.toThrow(Unauthenticated)
   })
 
-  test('with the role service an expired user token still counts, and Keystone is asked for that', async () => {
+  test('with the role service lets Keystone accept an expired user token', async () => {
     await using keystone = await fakeKeystone({ expired: ['old'] })
     await expect(keystone.identify('old')).rejects.toThrow(Unauthenticated)
     expect(await keystone.identify('old', { serviceToken: 'nova' })).toMatchObject({ userId: 'ada' })
     expect(keystone.lookups().at(-1)?.path).toBe('/v3/auth/tokens?nocatalog&allow_expired=1')
   })
 
-  test('that is not remembered for requests without it', async () => {
+  test('with the role service does not affect requests without it', async () => {
     await using keystone = await fakeKeystone({ expired: ['old'] })
     await keystone.identify('old', { serviceToken: 'nova' })
     await expect(keystone.identify('old')).rejects.toThrow(Unauthenticated)
   })
 
-  test('without the role service an expired user token is refused', async () => {
+  test('without the role service does not revive an expired user token', async () => {
     await using keystone = await fakeKeystone({ expired: ['old'] })
     await expect(keystone.identify('old', { serviceToken: 'ada' })).rejects.toThrow(Unauthenticated)
   })
 })
 
-describe('verification off', () => {
-  test('a certificate of the CA in cafile is accepted', async () => {
+describe('TLS verification', () => {
+  test('accepts a certificate of the CA in cafile', async () => {
     await using keystone = await fakeKeystone({ certificate: 'server.pem' })
     expect(await keystone.identify('ada')).toMatchObject({ userId: 'ada' })
   })
@@ -445,7 +448,7 @@ describe('verification off', () => {
     ['a man in the middle, signed by another CA', 'impostor.pem', true],
     ['a certificate for another host', 'other-host.pem', true],
     ['a CA that only cafile would name', 'server.pem', false],
-  ] as const)('%s: refused, even with NODE_TLS_REJECT_UNAUTHORIZED=0', async ([, certificate, withCa]) => {
+  ] as const)('refuses %s, even with NODE_TLS_REJECT_UNAUTHORIZED=0', async ([, certificate, withCa]) => {
     const before = process.env.NODE_TLS_REJECT_UNAUTHORIZED
     process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
     try {
@@ -458,7 +461,7 @@ describe('verification off', () => {
     }
   })
 
-  test('a cafile that is not there is a fault at the start', async () => {
+  test('reports a missing cafile at the start', async () => {
     const config = loaded({ auth_url: 'https://keystone.example', cafile: 'no/such.pem' })
     expect(() => createKeystoneAuthenticator(config)).toThrow(/ENOENT/)
   })
@@ -485,11 +488,11 @@ describe('configuration', () => {
     expect(() => loaded(config)).toThrow(message)
   })
 
-  test.for(['keystone', 'jwt'])('auth.method = "%s" without its table is a fault', (method) => {
+  test.for(['keystone', 'jwt'])('has a fault for auth.method = "%s" without its table', (method) => {
     expect(() => loadConfig(ApiConfig, { toml: `auth.method = "${method}"` })).toThrow(`give the table auth.${method}`)
   })
 
-  test('it may come from the environment alone', async () => {
+  test('may come from the environment alone', async () => {
     const env = {
       ORIEL_AUTH__METHOD: 'keystone',
       ORIEL_AUTH__KEYSTONE__AUTH_URL: 'http://127.0.0.1:5000',
@@ -500,7 +503,7 @@ describe('configuration', () => {
     expect(authenticator.wwwAuthenticate).toBe('Keystone uri="http://127.0.0.1:5000"')
   })
 
-  test('the password is never printed', () => {
+  test('does not print the password', () => {
     expect(JSON.stringify(loaded({}))).not.toContain('secret')
   })
 })

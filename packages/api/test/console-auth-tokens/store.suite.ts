@@ -25,7 +25,7 @@ const BORN = Date.UTC(2026, 10, 22)
 
 export function consoleAuthTokenStoreSuite(name: string, open: OpenStore): void {
   describe(`token store: ${name}`, () => {
-    test('a token brings back its grant, whole', async () => {
+    test('find returns the whole grant of a token', async () => {
       await using store = await open(() => BORN)
       const { token, expiresAt } = await store.authorize(grant())
       expect(expiresAt).toBe(BORN + 600_000)
@@ -33,14 +33,14 @@ export function consoleAuthTokenStoreSuite(name: string, open: OpenStore): void 
       expect(await store.find(token)).toEqual({ ...kept, createdAt: BORN, expiresAt })
     })
 
-    test('what a grant does not say is null', async () => {
+    test('find returns null for members that a grant lacks', async () => {
       await using store = await open(() => BORN)
       const { tlsPort: _, internalAccessPath: __, ...rest } = grant({ port: null })
       const { token } = await store.authorize(rest)
       expect(await store.find(token)).toMatchObject({ port: null, tlsPort: null, internalAccessPath: null })
     })
 
-    test('tokens are random UUIDs, and earlier ones stay valid', async () => {
+    test('authorize creates random UUIDs and keeps earlier tokens valid', async () => {
       await using store = await open(() => BORN)
       const tokens = [await store.authorize(grant()), await store.authorize(grant())].map(({ token }) => token)
       for (const token of tokens)
@@ -49,7 +49,7 @@ export function consoleAuthTokenStoreSuite(name: string, open: OpenStore): void 
       for (const token of tokens) expect(await store.find(token)).toBeDefined()
     })
 
-    test('a token is found by exactly its own text', async () => {
+    test('find compares tokens exactly', async () => {
       await using store = await open(() => BORN)
       const { token } = await store.authorize(grant())
       for (const other of [
@@ -64,7 +64,7 @@ export function consoleAuthTokenStoreSuite(name: string, open: OpenStore): void 
       }
     })
 
-    test('a token is valid while its expiry is later than now', async () => {
+    test('find returns a token until its expiry', async () => {
       let now = BORN
       await using store = await open(() => now)
       const { token, expiresAt } = await store.authorize(grant({ ttlSeconds: 1 }))
@@ -74,12 +74,12 @@ export function consoleAuthTokenStoreSuite(name: string, open: OpenStore): void 
       expect(await store.find(token)).toBeUndefined()
     })
 
-    test('a token of no life was never valid', async () => {
+    test('find does not return a token with a lifetime of 0', async () => {
       await using store = await open(() => BORN)
       expect(await store.find((await store.authorize(grant({ ttlSeconds: 0 }))).token)).toBeUndefined()
     })
 
-    test('revoking a token takes that one and no other', async () => {
+    test('revoke deletes only the given token', async () => {
       await using store = await open(() => BORN)
       const gone = await store.authorize(grant())
       const stays = await store.authorize(grant())
@@ -89,7 +89,7 @@ export function consoleAuthTokenStoreSuite(name: string, open: OpenStore): void 
       expect(await store.find(stays.token)).toBeDefined()
     })
 
-    test('a token from the future is not valid: it was made before the clock was set back, and would live too long', async () => {
+    test('find ignores a token from the future, which was created before the clock was set back and would live too long', async () => {
       let now = BORN
       await using store = await open(() => now)
       const { token } = await store.authorize(grant({ ttlSeconds: 600 }))
@@ -99,7 +99,7 @@ export function consoleAuthTokenStoreSuite(name: string, open: OpenStore): void 
       expect(await store.find(token)).toBeDefined()
     })
 
-    test('a server is known by exactly its own id', async () => {
+    test('revokeServer compares ids exactly', async () => {
       await using store = await open(() => BORN)
       const { token } = await store.authorize(grant({ serverId: 'Ärger-1' }))
       for (const other of ['ärger-1', 'Arger-1', 'Ärger-1 ', 'Ärger-%', 'Ärger']) {
@@ -109,7 +109,7 @@ export function consoleAuthTokenStoreSuite(name: string, open: OpenStore): void 
       expect(await store.revokeServer('Ärger-1')).toBe(1)
     })
 
-    test('revoking takes all tokens of that server and no other', async () => {
+    test('revokeServer deletes all tokens of that server and no others', async () => {
       await using store = await open(() => BORN)
       const gone = [await store.authorize(grant()), await store.authorize(grant({ type: 'novnc', protocol: 'vnc' }))]
       const stays = await store.authorize(grant({ serverId: 'server-2' }))
@@ -119,7 +119,7 @@ export function consoleAuthTokenStoreSuite(name: string, open: OpenStore): void 
       expect(await store.find(stays.token)).toBeDefined()
     })
 
-    test('sweeping removes what has expired and nothing else', async () => {
+    test('sweep deletes expired tokens and no others', async () => {
       let now = BORN
       await using store = await open(() => now)
       await store.authorize(grant({ ttlSeconds: 1 }))
@@ -130,7 +130,7 @@ export function consoleAuthTokenStoreSuite(name: string, open: OpenStore): void 
       expect(await store.find(stays.token)).toBeDefined()
     })
 
-    test('texts come back as they were, whatever is in them', async () => {
+    test('find returns texts unchanged, with any characters', async () => {
       await using store = await open(() => BORN)
       const text = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }).filter((value) => !value.includes('\0'))
       const texts = fc.record({
@@ -150,7 +150,7 @@ export function consoleAuthTokenStoreSuite(name: string, open: OpenStore): void 
       )
     })
 
-    test('many at once do not disturb each other', async () => {
+    test('concurrent calls do not interfere', async () => {
       await using store = await open(() => BORN)
       const made = await Promise.all(
         Array.from({ length: 50 }, (_, i) => store.authorize(grant({ userId: `user-${i}` }))),
@@ -159,7 +159,7 @@ export function consoleAuthTokenStoreSuite(name: string, open: OpenStore): void 
       expect(found.map((token) => token?.userId)).toEqual(made.map((_, i) => `user-${i}`))
     })
 
-    test('a store that is open can be reached', async () => {
+    test('check passes for an open store', async () => {
       await using store = await open(() => BORN)
       await expect(store.check()).resolves.toBeUndefined()
     })

@@ -39,7 +39,7 @@ describe('POST remote-consoles', () => {
     ['spice', 'spice-direct'],
     ['serial', 'serial'],
     ['mks', 'webmks'],
-  ] as const)('%s/%s', async (protocol, type) => {
+  ] as const)('creates a console of %s/%s', async (protocol, type) => {
     await using api = await testApi()
     const { status, body } = await create(api, protocol, type)
     const url = expect.stringContaining(urls[type])
@@ -54,12 +54,12 @@ describe('POST remote-consoles', () => {
     ['mks', 'novnc', 'Invalid console type novnc'],
     ['rdp', 'rdp-html5', 'Unavailable console type rdp.'],
     ['rdp', 'novnc', 'Unavailable console type rdp.'],
-  ])('%s with %s is refused', async (protocol, type, message) => {
+  ])('refuses %s with %s', async (protocol, type, message) => {
     await using api = await testApi()
     expect(outcome(await create(api, protocol, type))).toEqual([400, message])
   })
 
-  test('a protocol that is switched off is unavailable, whatever type is asked for', async () => {
+  test('refuses every type of a disabled protocol as unavailable', async () => {
     const vncTypes = openableConsoleTypes.filter((type) => consoleTypes[type].protocol === 'vnc')
     const off = vncTypes.map((type) => `consoles.${type}.enabled = false`)
     await using api = await testApi({ toml: off.join('\n') })
@@ -68,21 +68,21 @@ describe('POST remote-consoles', () => {
     }
   })
 
-  test('one type of a protocol can be switched off alone', async () => {
+  test('refuses a single disabled type of a protocol', async () => {
     await using api = await testApi({ toml: 'consoles.spice-direct.enabled = false' })
     expect(outcome(await create(api, 'spice', 'spice-direct'))).toEqual([400, 'Unavailable console type spice-direct.'])
     expect(outcome(await create(api, 'spice', 'novnc'))).toEqual([400, 'Invalid console type novnc'])
     expect((await create(api, 'spice', 'spice-html5')).status).toBe(200)
   })
 
-  test('every console has its own token, and earlier ones stay valid', async () => {
+  test('creates a new token for every console and keeps earlier ones valid', async () => {
     await using api = await testApi()
     const tokens = [tokenIn(await create(api)), tokenIn(await create(api))]
     expect(new Set(tokens).size).toBe(2)
     for (const token of tokens) expect((await show(api, token)).status).toBe(200)
   })
 
-  test('the token keeps who asked, for what, and where it leads', async () => {
+  test('stores caller, console and address with the token', async () => {
     await using api = await testApi()
     const token = tokenIn(await create(api, 'spice', 'spice-direct'))
     expect(await api.deps.tokens.find(token)).toMatchObject({
@@ -108,19 +108,16 @@ describe('legacy actions', () => {
     expect([status, body]).toEqual([200, { console: { type, url: expect.stringContaining(urls[type]) } }])
   })
 
-  test('xvpvnc is refused, not an accident', async () => {
+  test('refuse xvpvnc with 400 instead of 500', async () => {
     await using api = await testApi()
     expect(outcome(await act(api, 'os-getVNCConsole', 'xvpvnc'))).toEqual([400, 'Invalid console type xvpvnc'])
   })
 
-  test.each([{ type: 'rdp-html5' }, {}, 1])(
-    'os-getRDPConsole is refused before its body %j is looked at',
-    async (body) => {
-      await using api = await testApi()
-      const answer = await api.call('POST', actionPath('unknown'), { as: 'reader', body: { 'os-getRDPConsole': body } })
-      expect(outcome(answer)).toEqual([400, 'Unavailable console type rdp.'])
-    },
-  )
+  test.each([{ type: 'rdp-html5' }, {}, 1])('refuse os-getRDPConsole before its body %j is validated', async (body) => {
+    await using api = await testApi()
+    const answer = await api.call('POST', actionPath('unknown'), { as: 'reader', body: { 'os-getRDPConsole': body } })
+    expect(outcome(answer)).toEqual([400, 'Unavailable console type rdp.'])
+  })
 })
 
 describe('server states', () => {
@@ -156,14 +153,14 @@ describe('server states', () => {
     expect(outcome(await output(api))).toEqual(shown)
   })
 
-  test('the operation that cannot be done is the protocol’s own', async () => {
+  test('name the protocol’s operation in the fault', async () => {
     await using api = await testApi({ source: fakeSource([server({ taskState: 'migrating' })]) })
     expect(outcome(await create(api, 'serial', 'serial'))).toEqual(restless('get_serial_console', 'migrating'))
     expect(outcome(await create(api, 'mks', 'webmks'))).toEqual(restless('get_mks_console', 'migrating'))
   })
 })
 
-describe('what a driver says', () => {
+describe('errors of a driver', () => {
   const unexpected = [500, 'Unexpected API Error. Please contact the administrator']
   const unsupported = [501, 'The requested functionality is not supported.']
   const notFound = [404, `Instance ${SERVER_ID} could not be found.`]
@@ -194,7 +191,7 @@ describe('what a driver says', () => {
     expect(outcome(await output(api))).toEqual(shown)
   })
 
-  test('a server that is not known yet is not ready; its log is not found', async () => {
+  test('InstanceNotFound gives 409 for a console and 404 for the log', async () => {
     const fail = async () => {
       throw new SourceError('InstanceNotFound')
     }
@@ -206,7 +203,7 @@ describe('what a driver says', () => {
     expect(outcome(await output(api))).toEqual(notFound)
   })
 
-  test('a source without logs cannot show them', async () => {
+  test('a source without logs gives 501', async () => {
     const { output: _, ...source } = fakeSource()
     await using api = await testApi({ source })
     expect(outcome(await output(api))).toEqual(unsupported)
@@ -225,30 +222,36 @@ describe('console output', () => {
     [2.0, 'two\nthree'],
     [50, 'one\ntwo\nthree'],
     [1e30, 'one\ntwo\nthree'],
-  ])('length %j', async (length, text) => {
+  ])('returns the last lines for the length %j', async (length, text) => {
     await using api = await testApi()
     expect((await output(api, { length })).body).toEqual({ output: text })
   })
 
-  test('a newline at the end counts as one more, empty line', async () => {
+  test('counts an empty line after a trailing newline', async () => {
     await using api = await testApi({ source: fakeSource(undefined, { output: async () => 'a\nb\n' }) })
     expect((await output(api, { length: 1 })).body).toEqual({ output: '' })
     expect((await output(api, { length: 2 })).body).toEqual({ output: 'b\n' })
   })
 
-  test.each([-2, '-2', 'abc', '+1', ' 1', '1.5', '１', true, 1.5, []])('length %j: 400', async (length) => {
-    await using api = await testApi()
-    const { status, fault } = await output(api, { length })
-    expect([status, fault?.key]).toEqual([400, 'badRequest'])
-    expect(fault?.message).toContain('os-getConsoleOutput.length')
-  })
+  test.each([-2, '-2', 'abc', '+1', ' 1', '1.5', '１', true, 1.5, []])(
+    'refuses the length %j with 400',
+    async (length) => {
+      await using api = await testApi()
+      const { status, fault } = await output(api, { length })
+      expect([status, fault?.key]).toEqual([400, 'badRequest'])
+      expect(fault?.message).toContain('os-getConsoleOutput.length')
+    },
+  )
 
-  test.each([[null], [[]], [1], [{ length: 1, x: 1 }], [{ Length: 1 }]])('%j: 400', async (body) => {
-    await using api = await testApi()
-    expect((await output(api, body as object)).status).toBe(400)
-  })
+  test.each([[null], [[]], [1], [{ length: 1, x: 1 }], [{ Length: 1 }]])(
+    'refuses the body %j with 400',
+    async (body) => {
+      await using api = await testApi()
+      expect((await output(api, body as object)).status).toBe(400)
+    },
+  )
 
-  test('CVE-2012-2094: what a guest prints comes as text that can be shown', async () => {
+  test('CVE-2012-2094: removes control characters that a guest has printed', async () => {
     const printed = Buffer.concat([Buffer.from('<b>\ttab\r\n\x1b]0;title\x07\x00\x1f é '), Buffer.from([0xff])])
     await using api = await testApi({ source: fakeSource(undefined, { output: async () => printed }) })
     const { body, headers } = await output(api)
@@ -258,7 +261,7 @@ describe('console output', () => {
 })
 
 describe('GET os-console-auth-tokens', () => {
-  test('connect info of any type', async () => {
+  test('returns connect info for every type', async () => {
     await using api = await testApi()
     const token = tokenIn(await create(api))
     expect((await show(api, token)).body).toEqual({
@@ -266,7 +269,7 @@ describe('GET os-console-auth-tokens', () => {
     })
   })
 
-  test('tls_port is there for spice-direct alone, and only since it exists', async () => {
+  test('has tls_port only for spice-direct, and only since its microversion', async () => {
     await using api = await testApi()
     const token = tokenIn(await create(api, 'spice', 'spice-direct'))
     expect((await show(api, token, '2.99')).body).toMatchObject({ console: { tls_port: 5902 } })
@@ -274,7 +277,7 @@ describe('GET os-console-auth-tokens', () => {
     expect((await show(api, tokenIn(await create(api)), '2.99')).body).not.toHaveProperty('console.tls_port')
   })
 
-  test('before 2.31 it is 400 for everybody, before policy and look-up', async () => {
+  test('responds 400 before 2.31, before it checks policy and the token', async () => {
     await using api = await testApi()
     const answer = await api.call('GET', tokenPath('x'), { version: '2.30' })
     expect(outcome(answer)).toEqual([
@@ -283,7 +286,7 @@ describe('GET os-console-auth-tokens', () => {
     ])
   })
 
-  test('the token is compared exactly', async () => {
+  test('compares tokens exactly', async () => {
     await using api = await testApi()
     const token = tokenIn(await create(api))
     const others = [
@@ -301,7 +304,7 @@ describe('GET os-console-auth-tokens', () => {
     expect((await show(api, token.replaceAll('-', '%2D'))).status).toBe(200)
   })
 
-  test('reading does not use it up; revoking the server does', async () => {
+  test('keeps a token valid when it is read, and not after its server is revoked', async () => {
     await using api = await testApi()
     const token = tokenIn(await create(api))
     await show(api, token)
@@ -313,7 +316,7 @@ describe('GET os-console-auth-tokens', () => {
   test.each([
     ['unknown', []],
     ['deleted', [server({ vmState: 'deleted' })]],
-  ])('it goes with its server: %s', async (_, left) => {
+  ])('revokes a token together with its server: %s', async (_, left) => {
     let servers = [server()]
     await using api = await testApi({ source: fakeSource([], { find: async () => servers[0] }) })
     const token = tokenIn(await create(api))
@@ -322,7 +325,7 @@ describe('GET os-console-auth-tokens', () => {
     expect(outcome(await show(api, token))).toEqual([404, 'Token not found'])
   })
 
-  test('ttl 0 expires at once', async () => {
+  test('responds 404 at once with ttl_seconds 0', async () => {
     await using api = await testApi({ toml: 'tokens.ttl_seconds = 0' })
     expect((await show(api, tokenIn(await create(api)))).status).toBe(404)
   })
@@ -335,14 +338,14 @@ describe('GET os-console-auth-tokens', () => {
     ['2.99', '=1', 400, "Additional properties are not allowed ('' was unexpected)"],
     ['2.99', '', 200, undefined],
     ['2.31', '%ff=1', 400, 'Query string is not UTF-8 encoded'],
-  ])('@%s ?%s', async (version, query, status, message) => {
+  ])('validates the query at microversion %s: ?%s', async (version, query, status, message) => {
     await using api = await testApi()
     const token = tokenIn(await create(api))
     expect(outcome(await show(api, `${token}?${query}`, version))).toEqual([status, message])
   })
 })
 
-describe('CVE-2020-11997: who may do what', () => {
+describe('CVE-2020-11997: policy by role and project', () => {
   const matrix: Readonly<Record<Caller, readonly [number, number, number, number, number, number]>> = {
     //         create act output token show list
     member: [200, 200, 200, 403, 200, 1],
@@ -369,7 +372,7 @@ describe('CVE-2020-11997: who may do what', () => {
     ]).toEqual(matrix[as])
   })
 
-  test('the hypervisor’s name of a server is shown only to admin and service', async () => {
+  test('shows the hypervisor’s name of a server only to admin and service', async () => {
     await using api = await testApi()
     const shown = async (as: Caller) => {
       const { body } = await api.call('GET', `/v2.1/servers/${SERVER_ID}`, { as })
@@ -382,7 +385,7 @@ describe('CVE-2020-11997: who may do what', () => {
     expect(await Promise.all((['member', 'reader'] as const).map(shown))).toEqual([undefined, undefined])
   })
 
-  test('403 names the rule, and nothing about the server', async () => {
+  test('responds 403 with the rule, and with nothing about the server', async () => {
     await using api = await testApi()
     expect((await create(api, 'vnc', 'novnc', 'reader')).fault).toEqual({
       key: 'forbidden',
@@ -390,7 +393,7 @@ describe('CVE-2020-11997: who may do what', () => {
     })
   })
 
-  test('rules can be given to other roles, or to none', async () => {
+  test('follows a configuration that grants rules to other roles, or to none', async () => {
     await using api = await testApi({
       toml: '[policy]\n"os_compute_api:os-remote-consoles" = ["reader"]\n"os_compute_api:os-console-output" = []',
     })

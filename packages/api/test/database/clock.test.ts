@@ -15,13 +15,13 @@ function clocks(wall = 1_000_000) {
   return { time, now, pass }
 }
 
-test('it is the wall clock', () => {
+test('steadyClock returns the time of the wall clock', () => {
   const { now, pass } = clocks()
   pass(1234)
   expect(now()).toBe(1_001_234)
 })
 
-test('set back, the time goes on from where it was, as fast as it really passes', () => {
+test('steadyClock continues from where it was when the wall clock is set back, at the pace of real time', () => {
   const { time, now, pass } = clocks()
   pass(1000)
   time.wall -= 3_600_000
@@ -30,7 +30,7 @@ test('set back, the time goes on from where it was, as fast as it really passes'
   expect(now()).toBe(1_001_499)
 })
 
-test('a lead is given back, so slowly that no token notices', () => {
+test('steadyClock loses its lead slowly', () => {
   const { time, now, pass } = clocks()
   time.wall -= 1000
   pass(600_000)
@@ -39,14 +39,14 @@ test('a lead is given back, so slowly that no token notices', () => {
   expect(now()).toBe(time.wall)
 })
 
-test('set back before anybody looks', () => {
+test('steadyClock notices a wall clock that is set back before the first call', () => {
   const { time, now, pass } = clocks()
   time.wall -= 3_600_000
   pass(10_000)
   expect(now()).toBe(1_009_995)
 })
 
-test('set forward, it follows, as after a machine slept', () => {
+test('steadyClock follows a wall clock that is set forward, as after a suspend', () => {
   const { time, now, pass } = clocks()
   time.wall += 60_000
   expect(now()).toBe(1_060_000)
@@ -54,7 +54,7 @@ test('set forward, it follows, as after a machine slept', () => {
   expect(now()).toBe(1_060_001)
 })
 
-test('the fractions of the stopwatch do not show, and do not add up', () => {
+test('steadyClock returns whole milliseconds without accumulating rounding errors', () => {
   const { time, now } = clocks()
   for (let i = 1; i <= 1000; i += 1) {
     time.elapsed += 0.9

@@ -13,7 +13,7 @@ const words = { defaultPort: 1, socket: 'host', cafile: 'ca', tls: { key: 'mode'
 const parse = (url: string) => parseDatabaseUrl(url, words)
 
 describe('the URL of a database', () => {
-  test('says everything there is to say', () => {
+  test('has all parts of an address', () => {
     const { password, ...rest } = parse('x://us%40er:p%2Fw%23@db.example:54/my%20data?mode=on&ca=/etc/ca.pem')
     const tls = { cafile: '/etc/ca.pem' }
     expect(rest).toEqual({ host: 'db.example', port: 54, user: 'us@er', database: 'my data', tls })
@@ -28,14 +28,14 @@ describe('the URL of a database', () => {
     ['10.0.0.1', true],
     ['db.example', true],
     ['localhost.example', true],
-  ])('to %s, TLS unless it says otherwise: %s', (host, expected) => {
+  ])('with the host %s has TLS by default: %s', (host, expected) => {
     expect(parse(`x://u@${host}/d`).tls !== undefined).toBe(expected)
     expect(parse(`x://u@${host}/d?mode=on`).tls).toEqual({})
     expect(parse(`x://u@${host}/d?mode=off`).tls).toBeUndefined()
     expect(parse(`x://u@${host}/d?ca=f`).tls).toEqual({ cafile: 'f' })
   })
 
-  test('a Unix socket stands in place of the host', () => {
+  test('may have a Unix socket instead of the host', () => {
     expect(parse('x://u@db.example/d?host=/run/postgresql')).toMatchObject({ socket: '/run/postgresql' })
     expect(parse('x://u@db.example/d?host=/run/postgresql').tls).toBeUndefined()
   })
@@ -47,35 +47,35 @@ describe('the URL of a database', () => {
     ['postgresql:///oriel?host=/run/postgresql&user=me', 'me', 5432],
     ['postgresql://%2Frun%2Fpostgresql/oriel', userInfo().username, 5432],
     ['postgresql://me@%2Frun%2Fpostgresql:5433/oriel', 'me', 5433],
-  ])('%s is a Unix socket, as in libpq', (url, user, port) => {
+  ])('%s has a Unix socket, as in libpq', (url, user, port) => {
     expect(parseDatabaseUrl(url, { ...words, defaultPort: 5432, hasUserAndPort: true })).toMatchObject({
       ...{ socket: '/run/postgresql', database: 'oriel', user, port },
     })
     expect(postgresPlace(url).shown).toBe('PostgreSQL database oriel at /run/postgresql')
   })
 
-  test.each(['socket', 'socketPath'])('MariaDB takes a Unix socket as %s', (key) => {
+  test.each(['socket', 'socketPath'])('of MariaDB may have a Unix socket as %s', (key) => {
     const { shown } = mariadbPlace(`mysql://me:secret@/oriel?${key}=/run/mysqld/mysqld.sock`)
     expect(shown).toBe('MariaDB database oriel at /run/mysqld/mysqld.sock')
   })
 
-  test('the host may be a parameter in place of the URL’s', () => {
+  test('may have the host as a parameter', () => {
     expect(parse('x://me@/oriel?host=db.example')).toMatchObject({ host: 'db.example', tls: {} })
   })
 
-  test.each(['require', 'prefer', 'allow', 'no-verify', 'verify-ca', ''])('sslmode=%s is refused', (mode) => {
+  test.each(['require', 'prefer', 'allow', 'no-verify', 'verify-ca', ''])('is refused with sslmode=%s', (mode) => {
     expect(() => postgresPlace(`postgres://u@db.example/d?sslmode=${mode}`)).toThrow('write verify-full, or disable')
   })
 
-  test.each(['PREFERRED', 'REQUIRED', 'VERIFY_CA'])('ssl-mode=%s is refused', (mode) => {
+  test.each(['PREFERRED', 'REQUIRED', 'VERIFY_CA'])('is refused with ssl-mode=%s', (mode) => {
     expect(() => mariadbPlace(`mysql://u@db.example/d?ssl-mode=${mode}`)).toThrow('write VERIFY_IDENTITY, or DISABLED')
   })
 
-  test('MariaDB with TLS needs a host name to hold the certificate against', () => {
+  test('of MariaDB with TLS is refused without a host name to verify', () => {
     expect(() => mariadbPlace('mysql://u@10.0.0.1/d')).toThrow('give the host name in its certificate')
   })
 
-  test('what is shown of it is database, host and port', () => {
+  test('is shown as database, host and port', () => {
     expect(postgresPlace('postgres://user:secret@[::1]/d').shown).toBe('PostgreSQL database d at [::1]:5432')
     expect(mariadbPlace('mysql://user:secret@localhost:33/d').shown).toBe('MariaDB database d at localhost:33')
     expect(mariadbPlace('mysql://u:s@localhost/d?socket=/run/s').shown).toBe('MariaDB database d at /run/s')
@@ -100,14 +100,14 @@ const wrong = [
   ['a CA without TLS', `mysql://u:${PASSWORD}@h/d?ssl-mode=DISABLED&ssl-ca=f`, 'ssl-mode=DISABLED'],
 ] as const
 
-describe('a name that is wrong', () => {
-  test.each(wrong)('%s: what is wrong, and no password', (_, name, message) => {
+describe('a malformed name of a store', () => {
+  test.each(wrong)('%s: is refused with the fault and without the password', (_, name, message) => {
     const fault = storeNameFault(name)
     expect(fault).toContain(message)
     expect(fault).not.toContain(PASSWORD)
   })
 
-  test.each(wrong)('%s: so says the check of a configuration', (_, name, message) => {
+  test.each(wrong)('%s: is reported by the check of a configuration', (_, name, message) => {
     const toml = `auth.method = "none"\ntokens.store = ${JSON.stringify(name)}`
     const load = () => loadConfig(ApiConfig, { toml, refine: refineApiConfig })
     expect(load).toThrow(ConfigError)
@@ -124,7 +124,7 @@ describe('the password', () => {
   })
 
   test.each([`postgres://u:${PASSWORD}@127.0.0.1:1/d`, `mysql://u:${PASSWORD}@127.0.0.1:1/d`])(
-    'is in no error when nobody answers: %s',
+    'is not in the error if the server does not respond: %s',
     async (name) => {
       const error = await openTokenStore(new Secret(name), { startTimeoutMs: 0 }).catch((reason: unknown) => reason)
       expect(inspect(error, { depth: null })).toMatch(
@@ -135,7 +135,7 @@ describe('the password', () => {
   )
 })
 
-test('waiting for a database ends with its signal', async () => {
+test('openDatabase stops waiting for a database when its signal aborts', async () => {
   const signal = AbortSignal.timeout(50)
   const opening = openTokenStore('postgres://u@127.0.0.1:1/d', { signal, startTimeoutMs: 60_000 })
   await expect(opening).rejects.toThrow('aborted')

@@ -34,13 +34,13 @@ consoleAuthTokenStoreSuite('SQLite in memory', (now) => openTokenStore('sqlite::
 consoleAuthTokenStoreSuite('SQLite in a file', (now) => openTokenStore(`sqlite:${freshFile()}`, { now }))
 
 describe('SQLite in a file', () => {
-  test('tokens outlive the process that made them', async () => {
+  test('keeps tokens after its process ends', async () => {
     const file = freshFile()
     const { token } = await within(file, (store) => store.authorize(grant()))
     expect(await within(file, (store) => store.find(token))).toMatchObject({ userId: 'alice' })
   })
 
-  test('two that are open at once see each other’s tokens', async () => {
+  test('shares tokens between two open stores', async () => {
     const file = freshFile()
     await using one = await openTokenStore(`sqlite:${file}`)
     await using other = await openTokenStore(`sqlite:${file}`)
@@ -50,7 +50,7 @@ describe('SQLite in a file', () => {
     expect(await one.find(token)).toBeUndefined()
   })
 
-  test('several programs that start at once on a new file all get to work', { timeout: 300_000 }, async () => {
+  test('is created once if several programs start on it at the same time', { timeout: 300_000 }, async () => {
     const file = freshFile()
     const program = `
       const { openTokenStore } = await import(${JSON.stringify(import.meta.resolve('../../src/index.ts'))})
@@ -61,7 +61,7 @@ describe('SQLite in a file', () => {
     expect(await Promise.all([run(), run(), run(), run()])).toHaveLength(4)
   })
 
-  test('is created for its owner alone, with everything that SQLite puts beside it', async () => {
+  test('is created with mode 0600, like the other files of SQLite', async () => {
     const file = freshFile()
     await using store = await openTokenStore(`sqlite:${file}`)
     await store.authorize(grant())
@@ -130,7 +130,7 @@ describe('SQLite in a file', () => {
     }
   })
 
-  test('secrets at rest: the file holds digests, never a token', async () => {
+  test('contains digests of tokens and no token', async () => {
     const file = freshFile()
     await using store = await openTokenStore(`sqlite:${file}`)
     const { token } = await store.authorize(grant())
@@ -140,7 +140,7 @@ describe('SQLite in a file', () => {
     expect(bytes.includes(sha256Hex(token))).toBe(true)
   })
 
-  test('it is in write-ahead mode, so readers do not wait for writers', async () => {
+  test('is in write-ahead mode, so that readers do not wait for writers', async () => {
     const file = freshFile()
     await using _store = await openTokenStore(`sqlite:${file}`)
     const raw = new DatabaseSync(file)
@@ -148,7 +148,7 @@ describe('SQLite in a file', () => {
     raw.close()
   })
 
-  test('readiness fails while the database is read-only', async () => {
+  test('fails readiness while it is read-only', async () => {
     const file = freshFile()
     await using store = await openTokenStore(`sqlite:${file}`)
     using raw = new DatabaseSync(file)
@@ -158,7 +158,7 @@ describe('SQLite in a file', () => {
   })
 
   test.each(['', '-wal', '-shm'])(
-    'a deleted file%s makes the store unavailable until it is put back',
+    'makes the store unavailable while the file with the suffix "%s" is deleted',
     async (suffix) => {
       const file = freshFile()
       await using store = await openTokenStore(`sqlite:${file}`)
@@ -179,7 +179,7 @@ describe('SQLite in a file', () => {
     },
   )
 
-  test('a replaced file makes the store unavailable, also where a link led to it', async () => {
+  test('makes the store unavailable when it is replaced, also through a link', async () => {
     const file = freshFile()
     const link = freshFile()
     await within(file, (store) => store.check())
@@ -195,7 +195,7 @@ describe('SQLite in a file', () => {
     }
   })
 
-  test('a transaction whose file is deleted is rolled back, so that the file can be put back', async () => {
+  test('rolls back a transaction when it is deleted, so that it can be put back', async () => {
     const file = freshFile()
     await within(file, (store) => store.check())
     const db = new Kysely<Database>({
@@ -213,7 +213,7 @@ describe('SQLite in a file', () => {
     await db.destroy()
   })
 
-  test('a table that is gone makes the store unavailable, with the cause', async () => {
+  test('makes the store unavailable if a table is missing, with the cause', async () => {
     const file = freshFile()
     await using store = await openTokenStore(`sqlite:${file}`)
     const raw = new DatabaseSync(file)
@@ -230,7 +230,7 @@ describe('a store that cannot be opened', () => {
     ['a folder that is not there', () => join(folder.path, 'none', 'oriel.db')],
     ['a folder', () => folder.path],
     ['a file that is no database', () => import.meta.filename],
-  ])('%s: the message names the file and what to do', async (_, file) => {
+  ])('is refused with the file and a remedy: %s', async (_, file) => {
     const error = await openTokenStore(`sqlite:${file()}`).catch((reason: unknown) => reason)
     expect(error).toBeInstanceOf(ConfigError)
     const [fault] = (error as ConfigError).faults
@@ -249,7 +249,7 @@ describe('a store that cannot be opened', () => {
     },
   )
 
-  test.each(['oriel.db', 'sqlite:', 'redis://h', 'toString:x'])('%s is no name of a store', async (name) => {
+  test.each(['oriel.db', 'sqlite:', 'redis://h', 'toString:x'])('is refused for the name %s', async (name) => {
     await expect(openTokenStore(name)).rejects.toThrow('names no store')
   })
 })

@@ -72,7 +72,7 @@ async function failedStart(url: string, startTimeoutMs: number) {
   return { error, records: lines.map((line) => JSON.parse(line) as Record<string, unknown>) }
 }
 
-describe('a database server that may be usable later', () => {
+describe('a database server that may become available', () => {
   test.each([
     [1047, 'WSREP has not yet prepared node for application use', '08S01'],
     [1290, 'The MariaDB server is running with the --read-only option so it cannot execute this statement'],
@@ -102,9 +102,9 @@ describe('a database server that may be usable later', () => {
   })
 })
 
-describe('a database server that is unusable for good', () => {
+describe('a database server with a permanent error', () => {
   test.each(['statement_timeout', 'options'])(
-    'a pooler that refuses the start-up parameter %s is a fault of the configuration, which names it',
+    'that is a pooler without the start-up parameter %s is reported as a fault that names it',
     async (parameter) => {
       using server = await refusingPostgres('08P01', `unsupported startup parameter: ${parameter}`)
       const { error, records } = await failedStart(server.url, 60_000)

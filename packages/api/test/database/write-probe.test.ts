@@ -4,7 +4,7 @@ import { sqlitePlace } from '../../src/database/sqlite.ts'
 import { type Database, migrate } from '../../src/database/tables.ts'
 import { createWriteProbe } from '../../src/database/write-probe.ts'
 
-test('the write probe of a database writes at most once a second, however often it is asked', async () => {
+test('createWriteProbe writes at most once a second', async () => {
   const dialect = sqlitePlace('sqlite::memory:').dialect({} as never)
   const db = new Kysely<Database>({ dialect })
   await migrate(db)
@@ -28,7 +28,7 @@ test('the write probe of a database writes at most once a second, however often 
   await db.destroy()
 })
 
-test('the write probe of a new replica removes rows of replicas that are gone for a day', async () => {
+test('createWriteProbe deletes rows of replicas that stopped a day ago', async () => {
   const db = new Kysely<Database>({ dialect: sqlitePlace('sqlite::memory:').dialect({} as never) })
   await migrate(db)
   const day = 86_400_000

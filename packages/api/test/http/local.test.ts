@@ -50,7 +50,7 @@ const create = (headers: Readonly<Record<string, string>>): Sent => ({
 })
 const JSON_BODY = { 'Content-Type': 'application/json' }
 
-describe('an API that asks for no credentials', () => {
+describe('an API without authentication', () => {
   test.each([
     ...['localhost', 'localhost:9774', '127.0.0.1:8774', '127.9.9.9', '[::1]:8774', 'api.localhost'],
     ...['[::ffff:127.0.0.1]:8774', '[::FFFF:7f00:1]', '[0:0:0:0:0:0:0:1]:8774', '127.0.0.1:', 'LocalHost:', '[::1]:'],
@@ -71,7 +71,7 @@ describe('an API that asks for no credentials', () => {
     '192.0.2.7:',
     '[::ffff:192.0.2.7]:8774',
     '0.0.0.0',
-  ])('refuses Host %s on every path, and says what to do', async (host) => {
+  ])('refuses Host %s on every path with a remedy', async (host) => {
     await using api = await start()
     for (const path of ['/', '/v2.1', '/v2.1/servers', '/oriel/v1/sessions', '/readyz', '/openapi.json', '/nothing']) {
       const { status, text } = await send(api.address, { path, headers: { Host: host } })
@@ -81,7 +81,7 @@ describe('an API that asks for no credentials', () => {
     expect(await send(api.address, create({ Host: host, ...JSON_BODY }))).toMatchObject({ status: 403 })
   })
 
-  test.each(['GET', 'POST', 'OPTIONS', 'DELETE'])('refuses a %s by a page of another site', async (method) => {
+  test.each(['GET', 'POST', 'OPTIONS', 'DELETE'])('refuses a %s of a page of another site', async (method) => {
     await using api = await start()
     for (const Origin of [FROM_PAGE.Origin, 'null', 'http://localhost.attacker.example']) {
       const { status, text } = await send(api.address, { method, headers: { Origin, ...JSON_BODY } })
@@ -106,7 +106,7 @@ describe('an API that asks for no credentials', () => {
     expect(await send(api.address, chunked)).toMatchObject({ status: 415 })
   })
 
-  test('takes bodies under both names of JSON', async () => {
+  test('accepts bodies with both media types of JSON', async () => {
     await using api = await start()
     for (const type of [
       'application/json',

@@ -7,7 +7,7 @@ const console = remoteConsole('vnc', 'novnc')
 const unknownServer = consolesPath('00000000-0000-4000-8000-000000000000')
 const tooLarge = ' '.repeat(114_689)
 
-describe('each check stands before the next', () => {
+describe('the order of checks', () => {
   // Every request but the last is wrong in two ways; the earlier check answers.
   const table = [
     ['body size before token', consolesPath(), { headers: { 'X-Auth-Token': 'nobody' }, raw: tooLarge }, 413],
@@ -44,7 +44,7 @@ describe('each check stands before the next', () => {
 })
 
 describe('version headers', () => {
-  test('success and fault name the microversion, and vary by both headers', async () => {
+  test('name the microversion of successes and faults, with Vary for both', async () => {
     await using api = await testApi()
     for (const body of [console, {}]) {
       const { headers } = await api.call('POST', consolesPath(), { version: '2.8', body })
@@ -54,7 +54,7 @@ describe('version headers', () => {
     }
   })
 
-  test('406 echoes what was asked for', async () => {
+  test('repeat the requested version in a 406', async () => {
     await using api = await testApi()
     const answer = await api.call('POST', consolesPath(), { version: '2.999', body: console })
     expect(answer.headers.get('OpenStack-API-Version')).toBe('compute 2.999')
@@ -66,7 +66,7 @@ describe('version headers', () => {
     ['no token', consolesPath(), { headers: { 'X-Auth-Token': '' }, body: console }],
     ['an unknown route', '/v2.1/nope', {}],
     ['a body that is too large', consolesPath(), { raw: tooLarge }],
-  ] as const)('%s: none', async (_, path, options) => {
+  ] as const)('are absent for %s', async (_, path, options) => {
     await using api = await testApi()
     const { headers } = await api.call('POST', path, options)
     expect([headers.get('OpenStack-API-Version'), headers.get('Vary')]).toEqual([null, null])
@@ -78,7 +78,7 @@ describe('request ids', () => {
     ['200', '/v2.1/servers', {}],
     ['401', '/v2.1/servers', { headers: { 'X-Auth-Token': 'nobody' } }],
     ['404', '/v2.1/nope', {}],
-  ] as const)('both headers, the same value, on %s', async (status, path, options) => {
+  ] as const)('are sent under both names with status %s', async (status, path, options) => {
     await using api = await testApi()
     const answer = await api.call('GET', path, options)
     expect(answer.status).toBe(Number(status))
@@ -86,12 +86,12 @@ describe('request ids', () => {
     expect(answer.headers.get('X-OpenStack-Request-ID')).toBe(answer.headers.get('X-Compute-Request-ID'))
   })
 
-  test('none outside the API', async () => {
+  test('are absent outside the API', async () => {
     await using api = await testApi()
     expect((await api.call('GET', '/')).headers.has('X-OpenStack-Request-ID')).toBe(false)
   })
 
-  test("a caller's own id does not become the answer's", async () => {
+  test('do not take over a caller’s own id', async () => {
     await using api = await testApi()
     const own = 'req-00000000-0000-4000-8000-000000000000'
     const { headers } = await api.call('GET', '/v2.1/servers', { headers: { 'X-OpenStack-Request-ID': own } })
@@ -100,7 +100,7 @@ describe('request ids', () => {
 })
 
 describe('authentication', () => {
-  test('401 has the shape of the middleware before Nova', async () => {
+  test('responds 401 with the body of Keystone’s middleware', async () => {
     await using api = await testApi()
     const answer = await api.call('GET', '/v2.1/servers', { headers: { 'X-Auth-Token': 'nobody' } })
     expect(answer.body).toEqual({
@@ -152,7 +152,7 @@ describe('routing', () => {
   })
 
   test.each(['GET', 'HEAD', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'FOO'])(
-    'a wrong method, %s, is 404',
+    'responds 404 to the wrong method %s',
     async (method) => {
       await using api = await testApi()
       expect((await api.call(method, consolesPath(), { version: '2.6' })).status).toBe(404)
@@ -167,7 +167,7 @@ describe('routing', () => {
     ['DELETE', '/v2.1/servers/x/consoles', 404],
     ['HEAD', '/v2.1/servers/x/consoles', 404],
     ['GET', '/v2.1/abc/servers/x/consoles', 400],
-  ])('the consoles API from before microversions: %s %s is %i', async (method, path, status) => {
+  ])('treats the consoles API from before microversions as removed: %s %s gives %i', async (method, path, status) => {
     await using api = await testApi()
     const answer = await api.call(method, path, { version: '2.6' })
     expect(answer.status).toBe(status)
@@ -175,12 +175,12 @@ describe('routing', () => {
     expect(answer.headers.get('OpenStack-API-Version')).toBe(status === 404 ? null : 'compute 2.6')
   })
 
-  test('HEAD is not GET', async () => {
+  test('responds 404 to HEAD where GET is allowed', async () => {
     await using api = await testApi()
     expect((await api.call('HEAD', '/v2.1/servers')).status).toBe(404)
   })
 
-  test('ids are decoded once, as latin-1', async () => {
+  test('decodes ids once, as latin-1', async () => {
     await using api = await testApi()
     const message = async (id: string) =>
       (await api.call('POST', actionPath(id), { body: { 'os-getVNCConsole': { type: 'novnc' } } })).fault?.message
@@ -201,7 +201,7 @@ describe('bodies', () => {
     ['bytes that are not UTF-8', new Uint8Array([0x22, 0xff, 0x22])],
     ['5000 open brackets', '['.repeat(5000)],
     ['5000 nested lists', '['.repeat(5000) + ']'.repeat(5000)],
-  ])('%s: 400', async (_, raw) => {
+  ])('refuse %s with 400', async (_, raw) => {
     await using api = await testApi()
     for (const path of [consolesPath(), actionPath()]) {
       const { fault } = await api.call('POST', path, { version: '2.6', raw })
@@ -209,7 +209,7 @@ describe('bodies', () => {
     }
   })
 
-  test('brackets in strings are no nesting', async () => {
+  test('do not count brackets in strings as nesting', async () => {
     await using api = await testApi()
     const raw = JSON.stringify({ [`"${'['.repeat(2000)}\\`]: '{'.repeat(2000) })
     expect((await api.call('POST', consolesPath(), { version: '2.6', raw })).fault?.message).toBe(
@@ -217,7 +217,7 @@ describe('bodies', () => {
     )
   })
 
-  test('114,688 bytes pass, one more does not', async () => {
+  test('accept 114,688 bytes and refuse one more', async () => {
     await using api = await testApi()
     const padded = (size: number) => JSON.stringify(console).padEnd(size, ' ')
     expect((await api.call('POST', consolesPath(), { version: '2.6', raw: padded(114_688) })).status).toBe(200)
@@ -229,22 +229,25 @@ describe('bodies', () => {
     })
   })
 
-  test('of two members with one name the last counts', async () => {
+  test('use the last of two members with one name', async () => {
     await using api = await testApi()
     const raw = '{"remote_console": {"protocol": "x", "protocol": "vnc", "type": "novnc"}}'
     expect((await api.call('POST', consolesPath(), { version: '2.6', raw })).status).toBe(200)
   })
 
-  test.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])('%s is a name like any other', async (name) => {
-    await using api = await testApi()
-    const raw = `{"remote_console": {"protocol": "vnc", "type": "novnc"}, "${name}": {"x": 1}}`
-    const { fault } = await api.call('POST', consolesPath(), { version: '2.6', raw })
-    expect(fault?.message).toBe(`Additional properties are not allowed ('${name}' was unexpected)`)
-    expect((await api.call('POST', actionPath(), { raw: `{"${name}": {}}` })).fault?.message).toBe(
-      `There is no such action: ${name}`,
-    )
-    expect(({} as { x?: number }).x).toBeUndefined()
-  })
+  test.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(
+    'treat the name %s as any other',
+    async (name) => {
+      await using api = await testApi()
+      const raw = `{"remote_console": {"protocol": "vnc", "type": "novnc"}, "${name}": {"x": 1}}`
+      const { fault } = await api.call('POST', consolesPath(), { version: '2.6', raw })
+      expect(fault?.message).toBe(`Additional properties are not allowed ('${name}' was unexpected)`)
+      expect((await api.call('POST', actionPath(), { raw: `{"${name}": {}}` })).fault?.message).toBe(
+        `There is no such action: ${name}`,
+      )
+      expect(({} as { x?: number }).x).toBeUndefined()
+    },
+  )
 
   test.each([
     ['application/json', 200],
@@ -258,7 +261,7 @@ describe('bodies', () => {
     ['text/plain, application/json', 415],
     ['application/json,', 415],
     ['multipart/form-data', 415],
-  ])('Content-Type %s', async (type, status) => {
+  ])('respond to Content-Type %s', async (type, status) => {
     await using api = await testApi()
     const answer = await api.call('POST', consolesPath(), {
       version: '2.6',
@@ -268,7 +271,7 @@ describe('bodies', () => {
     expect(answer.status).toBe(status)
   })
 
-  test('a wrong Content-Type is refused even where there is no body', async () => {
+  test('refuse a wrong Content-Type even without a body', async () => {
     await using api = await testApi()
     expect((await api.call('GET', '/v2.1/servers', { headers: { 'Content-Type': 'text/xml' } })).status).toBe(415)
   })
@@ -328,7 +331,7 @@ describe('schema faults', () => {
     })
   })
 
-  test('no body is null', async () => {
+  test('treat an absent body as null', async () => {
     await using api = await testApi()
     expect((await api.call('POST', consolesPath(), { version: '2.98' })).fault?.message).toBe(
       'The request body must be an object',
@@ -337,7 +340,7 @@ describe('schema faults', () => {
 })
 
 describe('faults', () => {
-  test('what nobody foresaw is 500, with the cause in the log alone', async () => {
+  test('respond 500 to an unexpected error, with the cause only in the log', async () => {
     const source = fakeSource(undefined, {
       console: async () => {
         throw new Error('secret internals')
@@ -352,7 +355,7 @@ describe('faults', () => {
     expect(JSON.stringify(answer.body)).not.toContain('secret')
   })
 
-  test('a store that is away is 503 with Retry-After', async () => {
+  test('respond 503 with Retry-After while the store is unavailable', async () => {
     await using api = await testApi()
     const away = async () => {
       throw new StoreUnavailable('gone')
@@ -373,7 +376,7 @@ describe('faults', () => {
 
 describe('CVE-2024-32652 bad Host', () => {
   test.each(['', 'a/b', 'http://evil', 'a b', 'a?b', 'user@host', 'a\\b', ':80', 'h:port'])(
-    'Host %j: 400',
+    'refuses Host %j with 400',
     async (host) => {
       await using api = await testApi()
       const { fault } = await api.call('GET', '/v2.1', { headers: { Host: host } })
@@ -381,13 +384,13 @@ describe('CVE-2024-32652 bad Host', () => {
     },
   )
 
-  test.each(['h', 'nova.example.com:8774', '[::1]:8774', '127.0.0.1'])('Host %j is fine', async (host) => {
+  test.each(['h', 'nova.example.com:8774', '[::1]:8774', '127.0.0.1'])('accepts Host %j', async (host) => {
     await using api = await testApi()
     expect((await api.call('GET', '/v2.1', { headers: { Host: host } })).status).toBe(200)
   })
 })
 
-describe('media type of the answer', () => {
+describe('the media type of the response', () => {
   test.each([
     [undefined, 'application/json'],
     ['', 'application/json'],
@@ -397,7 +400,7 @@ describe('media type of the answer', () => {
     ['application/vnd.openstack.compute+json', 'application/vnd.openstack.compute+json'],
     ['application/json;q=0.5, application/vnd.openstack.compute+json', 'application/vnd.openstack.compute+json'],
     ['application/*', 'application/json'],
-  ])('Accept: %s', async (accept, type) => {
+  ])('follows Accept: %s', async (accept, type) => {
     await using api = await testApi()
     const answer = await api.call('GET', '/v2.1/servers', accept === undefined ? {} : { headers: { Accept: accept } })
     expect([answer.status, answer.headers.get('Content-Type')]).toEqual([200, type])
@@ -408,7 +411,7 @@ describe('cross-origin calls', () => {
   const preflight = { Origin: 'https://portal.example', 'Access-Control-Request-Method': 'POST' }
   const allowed = 'cors.allowed_origins = ["https://portal.example"]'
 
-  test('a preflight of a configured origin passes without a token', async () => {
+  test('allow a preflight of a configured origin without a token', async () => {
     await using api = await testApi({ toml: allowed })
     const { status, headers } = await api.call('OPTIONS', consolesPath(), {
       headers: { ...preflight, 'X-Auth-Token': '' },
@@ -418,7 +421,7 @@ describe('cross-origin calls', () => {
     expect(headers.get('Access-Control-Allow-Headers')).toContain('X-Auth-Token')
   })
 
-  test('its answers are readable, with the version headers, and still vary by version', async () => {
+  test('expose the version headers to a configured origin, and keep Vary', async () => {
     await using api = await testApi({ toml: allowed })
     const { headers } = await api.call('GET', '/v2.1/servers', { headers: { Origin: 'https://portal.example' } })
     expect(headers.get('Access-Control-Allow-Origin')).toBe('https://portal.example')
@@ -437,7 +440,7 @@ describe('cross-origin calls', () => {
     },
   )
 
-  test('a refused origin is logged once, with the line that allows it', async () => {
+  test('log a refused origin once, with the line that allows it', async () => {
     const lines: string[] = []
     const log = createLogger({ name: 'test', destination: { write: (line) => void lines.push(line) } })
     await using api = await testApi({ toml: allowed, log })
@@ -475,13 +478,13 @@ describe('version documents', () => {
     },
   )
 
-  test('HEAD has no body', async () => {
+  test('have no body for HEAD', async () => {
     await using api = await testApi()
     const answer = await api.call('HEAD', '/v2.1')
     expect([answer.status, answer.body]).toEqual([200, ''])
   })
 
-  test('the list knows no microversions, the document negotiates', async () => {
+  test('negotiate a microversion for the document and not for the list', async () => {
     await using api = await testApi()
     const list = await api.call('GET', '/', { version: 'banana' })
     expect([list.status, list.headers.get('OpenStack-API-Version')]).toEqual([200, null])
@@ -489,7 +492,7 @@ describe('version documents', () => {
     expect((await api.call('GET', '/v2.1', { version: '2.999' })).status).toBe(406)
   })
 
-  test('bodies and queries are checked even here', async () => {
+  test('validate bodies and queries', async () => {
     await using api = await testApi()
     expect((await api.call('POST', '/', { raw: '{' })).status).toBe(400)
     expect(
@@ -498,13 +501,13 @@ describe('version documents', () => {
     expect((await api.call('GET', '/v2.1?a=%ff')).fault?.message).toBe('Query string is not UTF-8 encoded')
   })
 
-  test('links come from public_url if there is one', async () => {
+  test('have links with public_url if it is configured', async () => {
     await using api = await testApi({ toml: 'public_url = "https://api.example/compute/"' })
     const answer = await api.call('GET', '/v2.1', { headers: { Host: 'inner:8774' } })
     expect(answer.body).toMatchObject({ version: { links: [{ href: 'https://api.example/compute/v2.1/' }, {}] } })
   })
 
-  test('the own project has a document too, for those with a token', async () => {
+  test('exist below the caller’s project, for authenticated callers', async () => {
     await using api = await testApi()
     expect((await api.call('GET', `/v2.1/${PROJECT}/`)).status).toBe(200)
     expect((await api.call('GET', `/v2.1/${PROJECT}`)).status).toBe(404)
@@ -512,7 +515,7 @@ describe('version documents', () => {
     expect((await api.call('GET', `/v2.1/${PROJECT}/`, { headers: { 'X-Auth-Token': 'nobody' } })).status).toBe(401)
   })
 
-  test('a media type with a version chooses the document at /', async () => {
+  test('give the document at / for a media type with a version', async () => {
     await using api = await testApi()
     const answer = await api.call('GET', '/', { headers: { Accept: 'application/json;version=2.1' } })
     expect(answer.body).toMatchObject({ version: { id: 'v2.1' } })
@@ -538,7 +541,7 @@ describe('CVE-2026-29087, CVE-2026-39406, CVE-2024-23340: no path leads out of a
 })
 
 describe('probes and OpenAPI', () => {
-  test('readiness follows the store and the source, and says no more than which', async () => {
+  test('readiness fails with the store or the source, and names only which', async () => {
     const source = fakeSource(undefined, {
       check: async () => {
         throw new Error('qemu:///system')
@@ -555,7 +558,7 @@ describe('probes and OpenAPI', () => {
     })
   })
 
-  test('one source that is away leaves the others ready; the answer and the log name it', async () => {
+  test('readiness passes if some sources respond, and names the others in response and log', async () => {
     const records: Record<string, unknown>[] = []
     const log = createLogger({ name: 'test', destination: { write: (line) => void records.push(JSON.parse(line)) } })
     const partly = { check: () => Promise.reject(new SourcePartlyUnavailable('one of two')) }
@@ -576,13 +579,13 @@ describe('probes and OpenAPI', () => {
     ).toBe(200)
   })
 
-  test('draining is not ready', async () => {
+  test('readiness fails while draining', async () => {
     await using api = await testApi({ draining: () => true })
     expect((await api.call('GET', '/readyz')).status).toBe(503)
     expect((await api.call('GET', '/healthz')).status).toBe(200)
   })
 
-  test('the OpenAPI document of a microversion, to everybody', async () => {
+  test('the OpenAPI document of a microversion needs no authentication', async () => {
     await using api = await testApi()
     const anonymous = { headers: { 'X-Auth-Token': '' } }
     expect((await api.call('GET', '/openapi/2.99.json', anonymous)).body).toMatchObject({

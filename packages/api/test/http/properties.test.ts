@@ -68,8 +68,8 @@ const isRefusedBehind = ({ status, fault }: Answer, contents: unknown) => {
   return status === 400 && words.test(fault?.message ?? '')
 }
 
-describe('whatever the microversion and the body', () => {
-  test('remote-consoles takes what the contract takes, and refuses the rest with a fault', async () => {
+describe('for any microversion and body', () => {
+  test('remote-consoles accepts the contract’s bodies and refuses others with a fault', async () => {
     await using api = await testApi()
     const outcomes = new Set<string>()
     for (const v of microversions) {
@@ -90,7 +90,7 @@ describe('whatever the microversion and the body', () => {
     expect(outcomes).toEqual(new Set(['taken', 'refused']))
   })
 
-  test.each(actions)('%s takes what the contract takes, and refuses the rest with a fault', async (name, fitting) => {
+  test.each(actions)('%s accepts the contract’s bodies and refuses others with a fault', async (name, fitting) => {
     await using api = await testApi()
     const route: Route = routes[name]
     const payload = fc.oneof({ weight: 2, arbitrary: json }, { weight: 1, arbitrary: fc.constantFrom(...fitting) })
@@ -116,7 +116,7 @@ describe('whatever the microversion and the body', () => {
     expect(outcomes).toEqual(new Set(['taken', 'refused']))
   })
 
-  test('the action of a protocol that is gone is refused with the same words, whatever its body', async () => {
+  test('the action of a removed protocol is refused with the same message', async () => {
     await using api = await testApi()
     for (const v of microversions) {
       const refused = async (value: unknown) => {
@@ -129,7 +129,7 @@ describe('whatever the microversion and the body', () => {
     }
   })
 
-  test('actions never fail by accident', async () => {
+  test('actions do not respond 500', async () => {
     await using api = await testApi()
     await fc.assert(
       fc.asyncProperty(version, body, async (v, value) => {
@@ -141,7 +141,7 @@ describe('whatever the microversion and the body', () => {
     )
   })
 
-  test('nor do bytes that are no JSON', async () => {
+  test('bytes that are not JSON do not cause a 500', async () => {
     await using api = await testApi()
     await fc.assert(
       fc.asyncProperty(version, fc.uint8Array({ minLength: 1, maxLength: 40 }), async (v, raw) => {
@@ -155,7 +155,7 @@ describe('whatever the microversion and the body', () => {
     )
   })
 
-  test('nor do paths, queries and version headers', async () => {
+  test('paths, queries and version headers do not cause a 500', async () => {
     await using api = await testApi()
     // What a request line and a header may carry: visible ASCII.
     const visible = fc.string({ unit: fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code)) })
@@ -179,7 +179,7 @@ describe('the first fault', () => {
     'body' in route ? ([EARLIEST, '2.8', LATEST] as const).map((v) => at(route.body, v)) : [],
   )
 
-  test('is found exactly when the compiled schema refuses', () => {
+  test('is found if and only if the compiled schema refuses the value', () => {
     const compiled = schemas.map((schema) => ({ schema, validator: Compile(schema) }))
     fc.assert(
       fc.property(fc.constantFrom(...compiled), body, ({ schema, validator }, value) => {

@@ -6,7 +6,7 @@ import { type Caller, configOf, fakeSource, server, testApi } from '../support.t
 const PATH = '/oriel/v1/sources'
 const SINCE = '2026-11-22T04:46:41.000Z'
 
-test('every source is listed by itself, with whoever does not answer', async () => {
+test('listSources lists each source, and whether it responds', async () => {
   const silent = server({ id: 's2', unansweredSince: Date.parse(SINCE) })
   const sources = [
     fakeSource([server(), silent], { name: 'qemu' }),
@@ -27,13 +27,13 @@ test('every source is listed by itself, with whoever does not answer', async () 
   })
 })
 
-test('a single source is one too', async () => {
+test('listSources lists a single source', async () => {
   await using api = await testApi()
   const { body } = await api.call('GET', PATH, { as: 'admin' })
   expect(body).toEqual({ sources: [{ kind: 'fake', servers: 1, answers: true, unanswered: [] }] })
 })
 
-test.each<Caller>(['member', 'reader', 'service', 'norole'])('%s may not see them', async (as) => {
+test.each<Caller>(['member', 'reader', 'service', 'norole'])('listSources refuses %s', async (as) => {
   await using api = await testApi()
   const answer = await api.call('GET', PATH, { as })
   expect(answer).toMatchObject({ status: 403, fault: { key: 'forbidden' } })

@@ -25,7 +25,7 @@ describe('lists', () => {
     ['limit=0', []],
     ['all_tenants=0', ['a', 'b', 'e']],
     ['deleted=False&changes-since=2020&foo=bar', ['a', 'b', 'e']],
-  ])('?%s', async (query, expected) => {
+  ])('are filtered by ?%s', async (query, expected) => {
     await using api = await testApi({ source: fakeSource(many) })
     for (const path of ['/v2.1/servers', '/v2.1/servers/detail']) {
       expect(ids((await api.call('GET', `${path}?${query}`)).body)).toEqual(expected)
@@ -37,7 +37,7 @@ describe('lists', () => {
     ['all_tenants', ['a', 'b', 'c', 'e']],
     ['all_tenants=1&project_id=11111111111111111111111111111111', ['a', 'b', 'e']],
     ['all_tenants=True&name=db', ['c']],
-  ])('an administrator of another project, ?%s', async (query, expected) => {
+  ])('are filtered for an administrator of another project by ?%s', async (query, expected) => {
     await using api = await testApi({ source: fakeSource(many) })
     expect(ids((await api.call('GET', `/v2.1/servers?${query}`, { as: 'admin' })).body)).toEqual(expected)
   })
@@ -47,7 +47,7 @@ describe('lists', () => {
     ['all_tenants=0', ['a', 'b', 'c', 'e']],
     ['name=^db$', ['c']],
     [`project_id=${OTHER_PROJECT}`, ['c']],
-  ])('without authentication there are servers of every project, ?%s', async (query, expected) => {
+  ])('contain servers of every project without authentication, ?%s', async (query, expected) => {
     await using api = await testApi({ source: fakeSource(many), authenticator: createNoAuthenticator() })
     for (const path of ['/v2.1/servers', '/v2.1/servers/detail', `/v2.1/${OTHER_PROJECT}/servers`]) {
       expect(ids((await api.call('GET', `${path}?${query}`)).body)).toEqual(expected)
@@ -55,7 +55,7 @@ describe('lists', () => {
     expect((await api.call('GET', `/v2.1/${OTHER_PROJECT}/servers/a`)).status).toBe(200)
   })
 
-  test('all projects are for administrators', async () => {
+  test('contain all projects only for administrators', async () => {
     await using api = await testApi({ source: fakeSource(many) })
     const { status, fault } = await api.call('GET', '/v2.1/servers/detail?all_tenants=1')
     expect([status, fault?.message]).toEqual([
@@ -64,7 +64,7 @@ describe('lists', () => {
     ])
   })
 
-  test('a page says where the next one is, with the same filters', async () => {
+  test('contain a link to the next page, with the same filters', async () => {
     await using api = await testApi({ source: fakeSource(many), toml: 'public_url = "https://api.example"' })
     const { body } = await api.call('GET', '/v2.1/servers?name=web&limit=1')
     const { href } = (body as { servers_links: { href: string }[] }).servers_links[0]!
@@ -73,7 +73,7 @@ describe('lists', () => {
     expect(ids(next.body)).toEqual(['b'])
   })
 
-  test.each(['marker=nope', 'limit=-1', 'limit=x'])('?%s: 400', async (query) => {
+  test.each(['marker=nope', 'limit=-1', 'limit=x'])('are refused with 400 for ?%s', async (query) => {
     await using api = await testApi({ source: fakeSource(many) })
     expect((await api.call('GET', `/v2.1/servers?${query}`)).status).toBe(400)
   })
@@ -86,7 +86,7 @@ describe('documents', () => {
     return (body as { server: Record<string, unknown> }).server
   }
 
-  test('the flavor is linked to, then embedded', async () => {
+  test('link to the flavor, and embed it in later microversions', async () => {
     expect((await show('2.46')).flavor).toEqual({ id: 'unknown', links: [expect.anything()] })
     expect((await show('2.47')).flavor).toMatchObject({ vcpus: 0, original_name: 'unknown' })
     expect((await show('2.47')).flavor).not.toHaveProperty('id')
@@ -101,23 +101,23 @@ describe('documents', () => {
     ['2.26', 'tags', true],
     ['2.72', 'locked_reason', false],
     ['2.73', 'locked_reason', true],
-  ])('@%s %s', async (version, member, there) => {
+  ])('at %s have %s as specified', async (version, member, there) => {
     expect(Object.hasOwn(await show(version), member)).toBe(there)
   })
 
   test.each(Object.entries(vmStateOf).filter(([status]) => status !== 'DELETED'))(
-    '%s is %s',
+    'have the status %s for a server in %s',
     async (status, vmState) => {
       expect((await show('2.1', { vmState })).status).toBe(status)
     },
   )
 
-  test('a task can show in the status', async () => {
+  test('show some tasks in the status', async () => {
     expect((await show('2.1', { taskState: 'migrating' })).status).toBe('MIGRATING')
     expect((await show('2.1', { taskState: 'powering-off' })).status).toBe('ACTIVE')
   })
 
-  test('hostId hides the host, and is empty without one', async () => {
+  test('have a hostId that hides the host, and is empty without one', async () => {
     expect((await show('2.1')).hostId).toMatch(/^[0-9a-f]{56}$/)
     expect((await show('2.1', { host: null })).hostId).toBe('')
   })
@@ -140,11 +140,11 @@ describe('the name filter', () => {
     ['[a]', '[a]', true],
     ['^$', '', true],
     ['x'.repeat(256), 'x'.repeat(256), false],
-  ])('%s of %s: %s', (pattern, name, found) => {
+  ])('applies %s to %s: %s', (pattern, name, found) => {
     expect(nameFilter(pattern)(name)).toBe(found)
   })
 
-  test('a hostile pattern costs steps in proportion, not in powers', () => {
+  test('takes linear time for a hostile pattern', () => {
     const matches = nameFilter(`^${'.*a'.repeat(80)}$`)
     expect(matches(`${'a'.repeat(5_000)}b`)).toBe(false)
   })

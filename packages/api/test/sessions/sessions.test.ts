@@ -58,7 +58,7 @@ function capture() {
 }
 
 describe('admitting a session', () => {
-  test('tells all that a proxy must know, and registers it', async () => {
+  test('returns the console to the proxy, and adds the session', async () => {
     await using api = await testApi()
     const { status, body, headers } = await admit(api, await minted(api))
     expect(status).toBe(200)
@@ -79,7 +79,7 @@ describe('admitting a session', () => {
     expect(await api.deps.sessions.list({ limit: 2 })).toHaveLength(1)
   })
 
-  test('knows no token that is unknown, expired or revoked', async () => {
+  test('refuses a token that is unknown, expired or revoked', async () => {
     await using api = await testApi({ toml: 'tokens.ttl_seconds = 0' })
     for (const token of ['x', await minted(api)]) {
       expect(await admit(api, token)).toMatchObject({ status: 404, fault: { key: 'itemNotFound' } })
@@ -112,7 +112,7 @@ describe('admitting a session', () => {
     },
   )
 
-  test('keeps the token while the source cannot tell', async () => {
+  test('keeps the token while the source is unavailable', async () => {
     const source = fakeSource()
     await using api = await testApi({ source })
     const token = await minted(api)
@@ -124,7 +124,7 @@ describe('admitting a session', () => {
     expect((await admit(api, token)).status).toBe(200)
   })
 
-  test('admits nobody whose token is revoked while the source is asked', async () => {
+  test('refuses a token that is revoked during the query of the source', async () => {
     const stores = await openStores('sqlite::memory:')
     const add: typeof stores.sessions.add = async (session) => {
       const revoked = await api.call('DELETE', revocation(), { as: 'member' })
@@ -155,7 +155,7 @@ describe('admitting a session', () => {
 })
 
 describe('beats', () => {
-  test('bring counts and ends, and take back what to end', async () => {
+  test('report counts and ends, and return the sessions to close', async () => {
     await using api = await testApi({ toml: 'sessions.beat_seconds = 7' })
     const [one, other] = [await admitted(api), await admitted(api)]
     expect((await api.call('DELETE', `${SESSIONS}/${one}`)).status).toBe(202)
@@ -200,18 +200,18 @@ describe('beats', () => {
       },
       'reason',
     ],
-  ])('that are none are refused: %j', async (body, word) => {
+  ])('are refused if malformed: %j', async (body, word) => {
     await using api = await testApi()
     const { status, fault } = await beat(api, body)
     expect({ status, message: fault?.message }).toEqual({ status: 400, message: expect.stringContaining(word) })
   })
 
-  test.each(['a%20b', 'x'.repeat(65), '%27'])('of a proxy called %s are refused', async (id) => {
+  test.each(['a%20b', 'x'.repeat(65), '%27'])('are refused for the proxy_id %s', async (id) => {
     await using api = await testApi()
     expect((await api.call('PUT', proxyPath(id), { as: 'service', body: { open: [], ended: [] } })).status).toBe(400)
   })
 
-  test('may be longer than other bodies, from those who may send any', async () => {
+  test('may be longer than other bodies, if the caller may send beats', async () => {
     await using api = await testApi()
     const open = Array.from({ length: 2000 }, () => ({ id: randomUUID(), bytes_to_client: 0, bytes_to_console: 0 }))
     expect(JSON.stringify(open).length).toBeGreaterThan(114_688)
@@ -230,7 +230,7 @@ describe('the id of a proxy', () => {
     ...{ ended_at: '1970-01-01T00:00:00Z', reason: 'idle' },
   })
 
-  test('belongs to the credential that used it first: another service can neither beat nor admit with it', async () => {
+  test('belongs to the credential that used it first, so that another service can neither report nor admit with it', async () => {
     const { log, audits } = capture()
     await using api = await testApi({ log })
     const id = await admitted(api)
@@ -311,21 +311,21 @@ describe('policy', () => {
     expect(seen).toEqual(statuses)
   })
 
-  test('nobody without a token gets anywhere below the extension', async () => {
+  test('refuses requests without a token on every path of the extension', async () => {
     await using api = await testApi()
     for (const path of [SESSIONS, revocation(), proxyPath(), '/oriel/v1/', '/oriel/v1/nothing']) {
       expect((await api.call('GET', path, { as: 'nobody' as Caller })).status).toBe(401)
     }
   })
 
-  test('rules can be given to other roles', async () => {
+  test('follows a configuration that grants rules to other roles', async () => {
     await using api = await testApi({ toml: '[policy]\n"oriel:sessions:list" = ["auditor"]' })
     expect((await api.call('GET', SESSIONS, { as: 'admin' })).status).toBe(403)
   })
 })
 
 describe('listing', () => {
-  test('shows the own project, or all to those who see all, and goes on page by page', async () => {
+  test('shows the caller’s project, or all for callers who see all, page by page', async () => {
     await using api = await testApi()
     const { sessions } = api.deps
     for (const projectId of [PROJECT, OTHER_PROJECT, PROJECT]) await sessions.add(newSession({ projectId }))
@@ -348,7 +348,7 @@ describe('listing', () => {
     expect((await api.call('GET', `${SESSIONS}?${query}`)).status).toBe(400)
   })
 
-  test('a marker of another project is as unknown as none', async () => {
+  test('refuses a marker of another project like an unknown one', async () => {
     await using api = await testApi()
     const { id } = await api.deps.sessions.add(newSession({ projectId: OTHER_PROJECT }))
     const [foreign, none] = [id, randomUUID()]
@@ -361,7 +361,7 @@ describe('listing', () => {
 })
 
 describe('routing', () => {
-  test('terminate by GET: every route takes its own method alone', async () => {
+  test('terminate by GET: accepts only the method of a route', async () => {
     await using api = await testApi()
     const id = await admitted(api)
     for (const { method, path } of Object.values(extensionRoutes)) {
@@ -377,7 +377,7 @@ describe('routing', () => {
     expect((await api.deps.sessions.find(id))?.endWanted).toBeNull()
   })
 
-  test('a store that is away is no fault of the caller', async () => {
+  test('responds 503 while the store is unavailable', async () => {
     const stores = await openStores('sqlite::memory:')
     const away = async () => Promise.reject(new StoreUnavailable('away'))
     await using api = await testApi({ ...stores, sessions: { ...stores.sessions, list: away } })
@@ -388,7 +388,7 @@ describe('routing', () => {
 })
 
 describe('the audit trail', () => {
-  test('has one record for each step, with who and what and no credential', async () => {
+  test('has a record for each step, with caller and session and without credentials', async () => {
     const { log, audits, lines } = capture()
     await using api = await testApi({ log })
     const token = await minted(api)
@@ -415,7 +415,7 @@ describe('the audit trail', () => {
 describe('the keeper', () => {
   const options = { beatSeconds: 5, retentionDays: 1, log: silentLogger() }
 
-  test('calls nobody lost before it has listened for three beats, itself awake and the store there', async () => {
+  test('considers a proxy lost only after three beats in which API and store were available', async () => {
     let now = 0
     let away = false
     const asked: number[] = []
@@ -466,7 +466,7 @@ describe('the keeper', () => {
     expect(lines.map((line) => JSON.parse(line).msg)).toEqual(Array(2).fill('lost sessions could not be looked for'))
   })
 
-  test('forgets in time', async () => {
+  test('deletes records after retention_days', async () => {
     let now = 0
     const ages: number[] = []
     const stores = await openStores('sqlite::memory:')

@@ -23,7 +23,7 @@ const idsOf = (sessions: readonly { readonly id: string }[]) => sessions.map(({ 
 
 export function sessionStoreSuite(name: string, open: OpenStores): void {
   describe(`session store: ${name}`, () => {
-    test('a session is found as it was added, and is open', async () => {
+    test('returns an added session as open', async () => {
       await using stores = await open(() => BORN)
       const added = await stores.sessions.add(newSession())
       expect(added).toMatchObject({ ...newSession(), startedAt: BORN, endedAt: null, endReason: null, ...counts(0, 0) })
@@ -32,12 +32,12 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       expect(await stores.sessions.find(added.id.toUpperCase())).toBeUndefined()
     })
 
-    test('a name that is longer than its column is cut', async () => {
+    test('cuts a name that is longer than its column', async () => {
       await using stores = await open(() => BORN)
       expect((await stores.sessions.add(newSession({ serverName: 'x'.repeat(300) }))).serverName).toHaveLength(255)
     })
 
-    test('a list is newest first, filtered, and goes on after any of its sessions', async () => {
+    test('lists sessions newest first, filtered, and after any of them', async () => {
       let now = BORN
       await using stores = await open(() => now)
       const added: SessionRecord[] = []
@@ -70,7 +70,7 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       expect([await of({ state: 'open' }), await of({ state: 'ended' })]).toEqual([4, 1])
     })
 
-    test('names of projects and servers count to the letter', async () => {
+    test('compares ids of projects and servers exactly', async () => {
       await using stores = await open(() => BORN)
       await stores.sessions.add(newSession({ projectId: 'project', serverId: 'server' }))
       expect(await stores.sessions.list({ projectId: 'PROJECT', limit: 1 })).toEqual([])
@@ -78,7 +78,7 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       expect(await stores.sessions.wantServerEnd('SERVER', 'revoked')).toBe(0)
     })
 
-    test('a beat brings bytes, also more than 32 bits of them', async () => {
+    test('stores byte counts of more than 32 bits', async () => {
       await using stores = await open(() => BORN)
       const session = await stores.sessions.add(newSession())
       const outcome = await stores.sessions.beat('proxy-1', { open: [named(session, 2 ** 40, 5)], ended: [] }, OLD_MS)
@@ -86,7 +86,7 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       expect(await stores.sessions.find(session.id)).toMatchObject(counts(2 ** 40, 5))
     })
 
-    test('an end is taken once, however often it is told', async () => {
+    test('keeps the first of several reported ends', async () => {
       let now = BORN
       await using stores = await open(() => now)
       const session = await stores.sessions.add(newSession())
@@ -103,7 +103,7 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       expect(await stores.sessions.find(session.id)).toMatchObject({ endedAt: BORN + 500 })
     })
 
-    test('no proxy ends or counts the sessions of another', async () => {
+    test('ignores a proxy’s report about sessions of another proxy', async () => {
       await using stores = await open(() => BORN)
       const session = await stores.sessions.add(newSession())
       const { ended } = await stores.sessions.beat(
@@ -190,7 +190,7 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       expect((await stores.sessions.beat('proxy-2', { open: open_, ended: [] }, OLD_MS)).end).toEqual([])
     })
 
-    test('whoever is to be ended is named until its proxy has done it', async () => {
+    test('names a session to close until its proxy has closed it', async () => {
       await using stores = await open(() => BORN)
       const [one, other] = [await stores.sessions.add(newSession()), await stores.sessions.add(newSession())]
       const beat = { open: [named(one), named(other)], ended: [] }
@@ -206,7 +206,7 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       expect(await stores.sessions.wantEnd('none', 'ended')).toBe(false)
     })
 
-    test('all of a server are to be ended, and no others', async () => {
+    test('names all sessions of a server to close, and no others', async () => {
       await using stores = await open(() => BORN)
       const all = [
         await stores.sessions.add(newSession()),
@@ -218,7 +218,7 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       expect(wanted).toEqual(['revoked', 'revoked', null])
     })
 
-    test('a proxy that falls silent loses its sessions, no other does, and they end once', async () => {
+    test('ends the sessions of a lost proxy once, and no others', async () => {
       let now = BORN
       await using stores = await open(() => now)
       const lost = await stores.sessions.add(newSession())
@@ -232,7 +232,7 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       expect(await stores.sessions.find(kept.id)).toMatchObject({ endedAt: null })
     })
 
-    test('a lost proxy that comes back has its sessions again, but for those that ended or are to end', async () => {
+    test('reopens the sessions of a lost proxy that reports again, except for those that ended or must end', async () => {
       let now = BORN
       await using stores = await open(() => now)
       const stays = await stores.sessions.add(newSession())
@@ -249,7 +249,7 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       expect(await stores.sessions.find(stays.id)).toMatchObject({ endedAt: null, endReason: null, ...counts(1, 2) })
     })
 
-    test('what a proxy does not know any more is lost, once it must have heard of it', async () => {
+    test('ends a session as lost that its proxy no longer reports, unless it is new', async () => {
       let now = BORN
       await using stores = await open(() => now)
       const session = await stores.sessions.add(newSession())
@@ -261,7 +261,7 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       ])
     })
 
-    test('sessions are forgotten some time after their end, open ones never', async () => {
+    test('deletes sessions some time after their end, and no open ones', async () => {
       let now = BORN
       await using stores = await open(() => now)
       const open_ = await stores.sessions.add(newSession())
@@ -274,7 +274,7 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       expect(idsOf(await stores.sessions.list({ limit: 10 }))).toEqual([open_.id])
     })
 
-    test('first beats of one proxy at once, and ends told to two at once, are no conflict', async () => {
+    test('accepts concurrent first beats of a proxy, and concurrent reports of one end', async () => {
       await using stores = await open(() => BORN)
       const beats = await Promise.all(Array.from({ length: 8 }, () => stores.sessions.beat('new', nothing, OLD_MS)))
       expect(beats).toHaveLength(8)
@@ -285,7 +285,7 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
     })
 
     // Each session is on the disk before the next one: a slow disk takes its time for thousands of writes.
-    test('a thousand sessions fit into one beat', { timeout: 300_000 }, async () => {
+    test('accepts a thousand sessions in one beat', { timeout: 300_000 }, async () => {
       await using stores = await open(() => BORN)
       const sessions: Awaited<ReturnType<typeof stores.sessions.add>>[] = []
       // Not all at once: waiting for a connection has a deadline as well, and is not what is claimed here.

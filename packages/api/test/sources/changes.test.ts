@@ -38,7 +38,7 @@ function noting(failures = 0) {
 }
 
 describe('the revoker', () => {
-  test('revokes at every change, of every source of several', async () => {
+  test('revokes tokens at every change of any source', async () => {
     const [one, two] = [telling(), telling()]
     const { tokens, revoked } = noting()
     await using source = combineSources([one.source, fakeSource(), two.source])
@@ -49,7 +49,7 @@ describe('the revoker', () => {
     await expect.poll(() => revoked.toSorted()).toEqual(['a', 'a', 'b'])
   })
 
-  test('owes what the store refuses, until it does not', async () => {
+  test('retries a failed revocation until it succeeds', async () => {
     const { source, tell } = telling()
     const { tokens, revoked } = noting(2)
     await using _ = startRevoker(source, tokens, { log: silentLogger() })
@@ -71,7 +71,7 @@ describe('the revoker', () => {
     ])
   })
 
-  test('listens no more once it is disposed of', async () => {
+  test('stops listening when it is disposed of', async () => {
     const { source, listeners } = telling()
     const revoker = startRevoker(source, noting().tokens, { log: silentLogger() })
     expect(listeners.size).toBe(1)
@@ -80,7 +80,7 @@ describe('the revoker', () => {
   })
 })
 
-describe('a console that is asked for', () => {
+describe('a requested console', () => {
   const BODY = { remote_console: { protocol: 'vnc', type: 'novnc' } }
   const create = (api: Awaited<ReturnType<typeof testApi>>) =>
     api.call('POST', `/v2.1/servers/${SERVER_ID}/remote-consoles`, { as: 'member', version: '2.6', body: BODY })
@@ -101,7 +101,7 @@ describe('a console that is asked for', () => {
     return Object.assign(api, { made })
   }
 
-  test('while its server moves away is refused, and no token of it is left', async () => {
+  test('is refused if its server moves meanwhile, and leaves no token', async () => {
     const { source, tell, listeners } = telling()
     await using api = await apiWhere(source, () => tell('moved'))
     expect((await create(api)).status).toBe(409)
@@ -110,7 +110,7 @@ describe('a console that is asked for', () => {
     expect(listeners.size).toBe(0)
   })
 
-  test('while another server moves, or when the source itself notices the move by asking, is opened', async () => {
+  test('is opened if another server moves, or if the request itself makes the source notice the move', async () => {
     const { source, tell } = telling({
       async console() {
         tell('moved')

@@ -50,7 +50,7 @@ function sourceConfig<Kind extends SourceConfig['kind']>(kind: Kind, keys: strin
   return config as Extract<SourceConfig, { kind: Kind }>
 }
 
-test('a guest that hangs: its consoles are 503, and the guest itself is shown as it last was', async () => {
+test('a guest that hangs has its last known state, and its consoles respond 503', async () => {
   await using folder = await socketFolder()
   await using qemu = await fakeQemu(join(folder.path, 'a.qmp'))
   await using source = await createQemuSource(sourceConfig('qemu', `qmp = "${folder.path}/*.qmp"\nhost = "10.0.0.5"`), {
@@ -67,7 +67,7 @@ test('a guest that hangs: its consoles are 503, and the guest itself is shown as
 test.each([
   ['hangs', (virsh: Awaited<ReturnType<typeof fakeVirsh>>) => virsh.hang(true)],
   ['is away', (virsh: Awaited<ReturnType<typeof fakeVirsh>>) => virsh.fail('error: failed to connect')],
-])('a libvirtd that %s: 503', async (_, silence) => {
+])('a libvirtd that %s causes a 503', async (_, silence) => {
   await using virsh = await fakeVirsh()
   const graphics = "<graphics type='vnc' port='5900' listen='0.0.0.0'/>"
   const domain = { uuid: SERVER_ID, name: 'a', runId: 1, state: 1, xml: domainXmlOf(SERVER_ID, graphics) }
@@ -80,7 +80,7 @@ test.each([
   expectAway(await vnc(api))
 })
 
-describe('a source that does not answer in time', () => {
+describe('a source that does not respond in time', () => {
   const never = () => new Promise<never>(() => {})
   /** Looks at the signal, and fails with an error of its own. */
   const aborted = (signal: AbortSignal) =>
@@ -100,7 +100,7 @@ describe('a source that does not answer in time', () => {
       { output: never },
       (api) => api.call('POST', actionPath(), { body: { 'os-getConsoleOutput': {} } }),
     ],
-  ])('%s: 503, not a hang', async (_, silence, ask) => {
+  ])('causes a 503 and no hang: %s', async (_, silence, ask) => {
     const limits = { ...configOf().limits, source_timeout_seconds: 0.05 }
     await using api = await testApi({
       source: fakeSource(undefined, silence),
@@ -109,7 +109,7 @@ describe('a source that does not answer in time', () => {
     expectAway(await ask(api))
   })
 
-  test('a token that is shown meanwhile is kept', async () => {
+  test('does not lead to the revocation of a token that is shown meanwhile', async () => {
     const source = fakeSource()
     await using api = await testApi({ source })
     const { body } = await vnc(api)
@@ -125,7 +125,7 @@ describe('a source that does not answer in time', () => {
   })
 })
 
-test('a client that has gone waits no longer for who it is', async () => {
+test('a client that disconnects stops the wait for its identity', async () => {
   const gone = new AbortController()
   const authenticate: Authenticator['authenticate'] = ({ signal }) =>
     new Promise((_, reject) => {
@@ -137,7 +137,7 @@ test('a client that has gone waits no longer for who it is', async () => {
   expect((await createApi(api.deps).request(asked)).status).toBe(499)
 })
 
-test('a client that gives up waiting is no error of ours', async () => {
+test('a client that disconnects is not logged as an error', async () => {
   const asked = Promise.withResolvers<void>()
   const told = Promise.withResolvers<Record<string, unknown>>()
   const write = (line: string) => {

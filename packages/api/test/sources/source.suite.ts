@@ -15,7 +15,7 @@ export function sourceSuite(name: string, open: () => Promise<SourceFixture>): v
   const found = async ({ source, server }: SourceFixture) => (await source.find(server.id))!
 
   describe(`source: ${name}`, () => {
-    test('lists its server, and finds the same by its id', async () => {
+    test('lists its server, and finds it by its id', async () => {
       await using fixture = await open()
       const [listed, ...others] = await fixture.source.list()
       expect(listed).toMatchObject({ ...fixture.server, vmState: 'active', taskState: null })
@@ -24,7 +24,7 @@ export function sourceSuite(name: string, open: () => Promise<SourceFixture>): v
       expect(await found(fixture)).toEqual(listed)
     })
 
-    test('an id is found by exactly its own text', async () => {
+    test('compares ids exactly', async () => {
       await using fixture = await open()
       const { id } = fixture.server
       for (const other of ['', id.toUpperCase(), ` ${id}`, `${id}\n`, id.replaceAll('-', ''), '__proto__', `--${id}`]) {
@@ -32,14 +32,14 @@ export function sourceSuite(name: string, open: () => Promise<SourceFixture>): v
       }
     })
 
-    test('says where the console is, each time it is asked', async () => {
+    test('returns the address of the console, each time', async () => {
       await using fixture = await open()
       for (const _ of [1, 2]) {
         expect(await fixture.source.console(await found(fixture), 'vnc', 'novnc')).toMatchObject(fixture.vnc)
       }
     })
 
-    test('many who ask at once all get the answer', async () => {
+    test('responds to concurrent calls', async () => {
       await using fixture = await open()
       const server = await found(fixture)
       const asked = Array.from({ length: 40 }, () => fixture.source.console(server, 'vnc', 'novnc'))
@@ -51,13 +51,13 @@ export function sourceSuite(name: string, open: () => Promise<SourceFixture>): v
       ['spice', 'spice-direct'],
       ['mks', 'webmks'],
       ['rdp', 'rdp-html5'],
-    ] as const)('a console that is not there is not available: %s, %s', async (protocol, type) => {
+    ] as const)('throws ConsoleTypeUnavailable for an absent console: %s, %s', async (protocol, type) => {
       await using fixture = await open()
       const refused = fixture.source.console(await found(fixture), protocol, type)
       await expect(refused).rejects.toSatisfy(isSourceError('ConsoleTypeUnavailable'))
     })
 
-    test('a server that it does not know has no console', async () => {
+    test('throws InstanceNotFound for an unknown server', async () => {
       await using fixture = await open()
       const stranger = { ...(await found(fixture)), id: 'f0000000-0000-4000-8000-000000000000' }
       const refused = fixture.source.console(stranger, 'vnc', 'novnc')
@@ -69,7 +69,7 @@ export function sourceSuite(name: string, open: () => Promise<SourceFixture>): v
       await fixture.source.check?.()
     })
 
-    test('a server that ends has no console any more, and whoever listens is told', async () => {
+    test('notifies listeners of a server that ends, which then has no console', async () => {
       await using fixture = await open()
       if (!fixture.end) return expect(fixture.source.subscribe).toBeUndefined()
       const server = await found(fixture)
@@ -81,7 +81,7 @@ export function sourceSuite(name: string, open: () => Promise<SourceFixture>): v
       await expect.poll(async () => (await fixture.source.find(server.id))?.vmState ?? 'gone').not.toBe('active')
     })
 
-    test('its own end says nothing about its servers', async () => {
+    test('reports no changes when it is disposed of', async () => {
       const fixture = await open()
       const changes: ServerChange[] = []
       fixture.source.subscribe?.((change) => changes.push(change))

@@ -19,7 +19,7 @@ function staticSource(toml: string): Source {
 const found = async (source: Source) => (await source.find(ID))!
 
 describe('the static source', () => {
-  test('a server with nothing but its name is active on some host', async () => {
+  test('gives a server with only a name the state active and a host', async () => {
     const source = staticSource('')
     expect(await found(source)).toMatchObject({ id: ID, vmState: 'active', taskState: null, locked: false, tags: [] })
     expect((await found(source)).host).not.toBeNull()
@@ -31,11 +31,11 @@ describe('the static source', () => {
     ['none for the empty host', 'host = ""\nconsoles.vnc = { host = "h1", port = 1 }', null],
     ['none once offloaded', 'status = "SHELVED_OFFLOADED"\nconsoles.vnc = { host = "h1", port = 1 }', null],
     ['none before it is scheduled', 'status = "BUILD"', null],
-  ])('host: %s', async (_, toml, host) => {
+  ])('gives a server the host for %s', async (_, toml, host) => {
     expect((await found(staticSource(toml))).host).toBe(host)
   })
 
-  test('consoles are where they are said to be', async () => {
+  test('returns the configured addresses of consoles', async () => {
     const source = staticSource(
       'consoles.spice = { host = "h", tls_port = 2 }\nconsoles.mks = { host = "h", port = 3, internal_access_path = "x" }',
     )
@@ -54,7 +54,7 @@ describe('the static source', () => {
     })
   })
 
-  test('other consoles are not available; while it is built, the server is not known yet', async () => {
+  test('throws for other consoles, with InstanceNotFound for a server in BUILD', async () => {
     const code = (source: Source) =>
       found(source)
         .then((one) => source.console(one, 'vnc', 'novnc'))
@@ -63,17 +63,17 @@ describe('the static source', () => {
     expect(await code(staticSource('status = "BUILD"\nhost = "h"'))).toBe('InstanceNotFound')
   })
 
-  test('a deleted server is in no list', async () => {
+  test('does not list a deleted server', async () => {
     const source = staticSource('status = "DELETED"')
     expect(await source.list()).toEqual([])
     expect((await found(source)).vmState).toBe('deleted')
   })
 
-  test('ids are exact', async () => {
+  test('compares ids exactly', async () => {
     expect(await staticSource('').find(ID.toUpperCase())).toBeUndefined()
   })
 
-  test('the log is read anew each time, and from its end if it is long', async () => {
+  test('reads the log each time, and only the end of a long one', async () => {
     await using folder = await mkdtempDisposable(join(tmpdir(), 'oriel-log-'))
     const file = join(folder.path, 'console.log')
     const source = staticSource(`console_log = "${file}"`)
@@ -85,7 +85,7 @@ describe('the static source', () => {
     expect([long.length, long.subarray(-7).toString()]).toEqual([1_048_576, 'the end'])
   })
 
-  test('a log that is a pipe or a device is no console to read, and nothing waits for it', async () => {
+  test('refuses a log that is a pipe or a device without blocking', async () => {
     await using folder = await mkdtempDisposable(join(tmpdir(), 'oriel-log-'))
     const pipe = join(folder.path, 'console.pipe')
     await promisify(execFile)('mkfifo', [pipe])
@@ -98,7 +98,7 @@ describe('the static source', () => {
     }
   })
 
-  test('without a log, or without its file, there is no console to read', async () => {
+  test('throws ConsoleNotAvailable without a log, or without its file', async () => {
     for (const toml of ['', 'console_log = "/nowhere/at/all.log"']) {
       const source = staticSource(toml)
       await expect(source.output!(await found(source))).rejects.toMatchObject({ code: 'ConsoleNotAvailable' })
@@ -111,7 +111,7 @@ describe('several sources', () => {
   const one = fakeSource([server({ id: 'a', name: 'first' }), server({ id: 'b' })], at('one'))
   const other = fakeSource([server({ id: 'a', name: 'second' }), server({ id: 'c' })], at('other'))
 
-  test('are one list; an id belongs to the first that knows it', async () => {
+  test('are combined to one list, in which an id belongs to the first source that has it', async () => {
     const both = combineSources([one, other])
     expect((await both.list()).map(({ id, name }) => [id, name])).toEqual([
       ['a', 'first'],
@@ -122,7 +122,7 @@ describe('several sources', () => {
     expect(await both.find('d')).toBeUndefined()
   })
 
-  describe('that know one id', () => {
+  describe('with one id', () => {
     const guest = (changes: object) => fakeSource([server({ id: 'a', ...changes })])
     /** Two sources whose servers and changes a test chooses. */
     function pair(first: object, second: object) {
@@ -190,14 +190,14 @@ describe('several sources', () => {
     })
   })
 
-  test('each is asked for its own servers', async () => {
+  test('are each queried for their own servers', async () => {
     const both = combineSources([one, other])
     const hosts = ['a', 'b', 'c'].map(async (id) => (await both.console((await both.find(id))!, 'vnc', 'novnc')).host)
     expect(await Promise.all(hosts)).toEqual(['one', 'one', 'other'])
     expect(await both.output!((await both.find('c'))!)).toBe('other')
   })
 
-  test('one that cannot read logs says so for its servers alone', async () => {
+  test('throw NotImplemented for logs only of a source without logs', async () => {
     const { output: _, ...silent } = other
     const both = combineSources([one, silent])
     await expect(both.output!((await both.find('c'))!)).rejects.toThrow(SourceError)
@@ -207,7 +207,7 @@ describe('several sources', () => {
   const sick = { check: () => Promise.reject(new Error('sick')) }
   const hanging = { check: () => new Promise<void>(() => {}) }
 
-  test('are ready as long as one is', async () => {
+  test('are ready while one of them is', async () => {
     await combineSources([{ ...one, ...sick }, { ...other, ...hanging }, one]).check!()
     await combineSources([]).check!()
     const none = combineSources([

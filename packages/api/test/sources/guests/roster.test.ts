@@ -137,11 +137,11 @@ test.each([
     ],
     [],
   ],
-] as const)('tells %s', (_, steps, kinds) => {
+] as const)('Roster reports %s', (_, steps, kinds) => {
   expect(told(...steps)).toEqual(kinds)
 })
 
-test('names a second guest once, again only after it was gone, and the first keeps the id', () => {
+test('Roster reports a second guest once, and again only after it was removed, and the first keeps the id', () => {
   const twins: unknown[] = []
   const roster = new Roster((twin) => twins.push(twin))
   const twin = { id: SERVER_ID, first: 'a', second: 'b' }
@@ -154,7 +154,7 @@ test('names a second guest once, again only after it was gone, and the first kee
   expect(twins).toEqual([twin, twin])
 })
 
-test('a guest that has taken a place keeps it when the one before it runs again', () => {
+test('Roster lets a guest keep an id that it took over when the former owner runs again', () => {
   const roster = new Roster()
   roster.set('a', guest())
   roster.set('b', guest())
@@ -164,7 +164,7 @@ test('a guest that has taken a place keeps it when the one before it runs again'
   expect(roster.find(SERVER_ID)?.place).toBe('b')
 })
 
-test('an event of a refused guest does not affect the first one', () => {
+test('Roster ignores events of a refused guest', () => {
   const changes: unknown[] = []
   const roster = new Roster()
   using _ = roster.subscribe((change) => changes.push(change))

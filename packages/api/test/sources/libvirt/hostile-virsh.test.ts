@@ -86,7 +86,7 @@ const anyText = fc.oneof(
   fc.array(fc.constantFrom(...PIECES), { maxLength: 20 }).map((pieces) => pieces.join('')),
 )
 
-describe('what virsh prints', () => {
+describe('the output of virsh', () => {
   const uuid = fc.constantFrom(ID, OTHER, ID.toUpperCase(), 'not-a-uuid')
   const name = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom(' x', "a': Stopped Destroyed", '-', '__proto__'))
   const line = fc.oneof(
@@ -150,7 +150,7 @@ describe('domain XML', () => {
     ['attributes', `<domain ${"a='b' ".repeat(150_000)}>`],
     ['entities', `<domain>${'&amp;'.repeat(200_000)}</domain>`],
     ['blanks', `<domain${' '.repeat(1_000_000)}`],
-  ])('of a mebibyte of %s is judged within seconds', { timeout: 20_000 }, (_, xml) => {
+  ])('of a mebibyte of %s is read or refused within seconds', { timeout: 20_000 }, (_, xml) => {
     try {
       readDomainXml(xml, reach)
     } catch (error) {

@@ -78,7 +78,7 @@ sourceSuite('libvirt', async () => {
 })
 
 describe('calls of virsh', () => {
-  test('are read-only, with a fixed list of arguments, and without this program’s own environment', async () => {
+  test('are read-only, with a fixed list of arguments, and without the program’s own environment', async () => {
     vi.stubEnv('ORIEL_SECRET', 'x')
     vi.stubEnv('DATABASE_PASSWORD', 'x')
     await using one = await bench()
@@ -99,7 +99,7 @@ describe('calls of virsh', () => {
   })
 
   test.each(['', '--help', 'web-1', `${ID} `, `${ID}\n`, `${ID};id`, ID.toUpperCase(), `-${ID.slice(1)}`, '$(id)'])(
-    'never with %j for a domain',
+    'are refused with %j for a domain',
     async (id) => {
       await using virsh = await fakeVirsh()
       const options = { uri: URI, timeoutMs: 5000, program: virsh.program }
@@ -108,7 +108,7 @@ describe('calls of virsh', () => {
     },
   )
 
-  test.each(['-c evil', '--help', 'qemu', 'qemu:// /system', ''])('no URI is %j', (uri) => {
+  test.each(['-c evil', '--help', 'qemu', 'qemu:// /system', ''])('are refused with the URI %j', (uri) => {
     expect(() => configOf(`[[sources]]\nkind = "libvirt"\nuri = ${JSON.stringify(uri)}\nproject_id = "p"`)).toThrow()
   })
 
@@ -118,15 +118,15 @@ describe('calls of virsh', () => {
     ['qemu+tls://compute-1.example/system', 'compute-1.example'],
     ['qemu+ssh://root@compute-1.example:2222/system', 'compute-1.example'],
     ['qemu+tcp://[2001:db8::7]:16509/system', '2001:db8::7'],
-  ])('the host behind %s is %s', (uri, host) => {
+  ])('to %s have the host %s', (uri, host) => {
     const { host: _, ...config } = libvirtConfig()
     expect(hostOf(uri, config)).toBe(host)
     expect(hostOf(uri, libvirtConfig())).toBe(HOST)
   })
 })
 
-describe('following domains', () => {
-  test('an event changes the state at once', async () => {
+describe('the source', () => {
+  test('changes a domain’s state at an event', async () => {
     await using one = await bench({ keys: 'poll_seconds = 3600' })
     await one.virsh.domains({ ...RUNNING, state: 3, reason: 1 })
     await one.virsh.event("event 'lifecycle' for domain 'web-1': Suspended Paused")
@@ -134,14 +134,14 @@ describe('following domains', () => {
     expect(one.changes).toEqual([])
   })
 
-  test('a domain that stops and is up again before anybody looks has lost its tokens all the same', async () => {
+  test('reports a domain that stops and starts again between two polls', async () => {
     await using one = await bench({ keys: 'poll_seconds = 3600' })
     const told = nextChange(one.source)
     await one.virsh.event("event 'lifecycle' for domain 'web-1': Stopped Destroyed")
     expect(await told).toEqual({ serverId: ID, kind: 'stopped' })
   })
 
-  test('lines that are no events are passed over, however long', async () => {
+  test('ignores lines that are not events, however long', async () => {
     await using one = await bench({ keys: 'poll_seconds = 3600' })
     for (const line of [
       '',
@@ -156,7 +156,7 @@ describe('following domains', () => {
     expect(one.changes).toHaveLength(1)
   })
 
-  test('an endless line is cut, and the next one is whole again', async () => {
+  test('cuts an endless line, and reads the next one', async () => {
     const lines = shortLines()
     lines.end(Buffer.concat([Buffer.alloc(10_000_000, 'x'), Buffer.from('\nnext\n')]))
     const bytes = Buffer.concat(await lines.toArray())
@@ -164,14 +164,14 @@ describe('following domains', () => {
     expect(bytes.toString()).toMatch(/^x+\nnext\n$/)
   })
 
-  test('without events the next look finds the same', async () => {
+  test('notices changes without events at the next poll', async () => {
     await using one = await bench()
     const told = nextChange(one.source)
     await one.virsh.domains()
     expect(await told).toEqual({ serverId: ID, kind: 'gone' })
   })
 
-  test('a new run at another port is a move', async () => {
+  test('reports a new run at another port as a move', async () => {
     await using one = await bench()
     const told = nextChange(one.source)
     await one.virsh.domains({ ...RUNNING, runId: 2, xml: domainXmlOf(ID, VNC.replace('5900', '5907')) })
@@ -179,38 +179,38 @@ describe('following domains', () => {
     expect(await vncOf(one.source)).toEqual({ host: HOST, port: 5907 })
   })
 
-  test('a console is read anew, not taken from the last look', async () => {
+  test('reads a console’s XML again instead of using the last poll', async () => {
     await using one = await bench({ keys: 'poll_seconds = 3600' })
     await one.virsh.domains({ ...RUNNING, xml: domainXmlOf(ID, VNC.replace('5900', '5907')) })
     expect(await vncOf(one.source)).toEqual({ host: HOST, port: 5907 })
     expect(one.changes).toEqual([{ serverId: ID, kind: 'moved' }])
   })
 
-  test('a domain that is off is listed, has no console, and its XML is not even asked for', async () => {
+  test('lists a domain that is off without a console, and does not read its XML', async () => {
     await using one = await bench({ domains: [{ uuid: ID, name: 'web-1', state: 5, reason: 1 }] })
     expect(await one.source.list()).toMatchObject([{ id: ID, vmState: 'stopped' }])
     expect((await one.virsh.calls()).some((call) => call.includes('dumpxml'))).toBe(false)
   })
 
-  test('XML of another domain is no answer', async () => {
+  test('refuses XML of another domain', async () => {
     const other = 'a0000000-0000-4000-8000-000000000001'
     await using one = await bench({ domains: [{ ...RUNNING, xml: domainXmlOf(other, VNC) }] })
     await expect(vncOf(one.source)).rejects.toSatisfy(isSourceError('InstanceNotFound'))
   })
 
-  test('a domain belongs to the project of the first row that its name fits', async () => {
+  test('assigns a domain to the project of the first matching row', async () => {
     await using one = await bench({ keys: 'projects = [{ name = "web-*", project_id = "q" }]' })
     expect((await one.source.find(ID))?.projectId).toBe('q')
   })
 
-  test('what libvirt prints that is no list is passed over', async () => {
+  test('ignores output that is not a list', async () => {
     await using one = await bench()
     await one.virsh.print('list', `garbage\n${'x'.repeat(100_000)}\n$(id) 1 web\n${ID.toUpperCase()} 1 upper\n`)
     await expect.poll(() => one.source.list()).toEqual([])
   })
 })
 
-describe('a libvirt that does not answer', () => {
+describe('an unavailable libvirt', () => {
   /** Long enough for the calls that are answered. */
   const answerTimeoutMs = 5000
 
@@ -221,20 +221,23 @@ describe('a libvirt that does not answer', () => {
       (virsh: FakeVirsh, on: boolean) => virsh.fail(on ? 'error: failed to connect to the hypervisor' : undefined),
       'failed to connect',
     ],
-  ])('%s: the last answer stands and says so, consoles fail, and it is over when it answers', async (_, set, why) => {
-    await using one = await bench({ answerTimeoutMs })
-    await set(one.virsh, true)
-    await expect.poll(async () => (await one.source.list())[0]?.unansweredSince).toEqual(expect.any(Number))
-    await expect(one.source.check?.()).rejects.toThrow('libvirt does not answer')
-    await expect(vncOf(one.source)).rejects.toThrow(why)
-    expect(one.changes).toEqual([])
-    await set(one.virsh, false)
-    await expect.poll(async () => (await one.source.list())[0]?.unansweredSince).toBeUndefined()
-    await one.source.check?.()
-    expect(await vncOf(one.source)).toEqual({ host: HOST, port: 5900 })
-  })
+  ])(
+    'keeps its domains in their last known state, marked as such, until it responds again: %s',
+    async (_, set, why) => {
+      await using one = await bench({ answerTimeoutMs })
+      await set(one.virsh, true)
+      await expect.poll(async () => (await one.source.list())[0]?.unansweredSince).toEqual(expect.any(Number))
+      await expect(one.source.check?.()).rejects.toThrow('libvirt does not answer')
+      await expect(vncOf(one.source)).rejects.toThrow(why)
+      expect(one.changes).toEqual([])
+      await set(one.virsh, false)
+      await expect.poll(async () => (await one.source.list())[0]?.unansweredSince).toBeUndefined()
+      await one.source.check?.()
+      expect(await vncOf(one.source)).toEqual({ host: HOST, port: 5900 })
+    },
+  )
 
-  test('where another does: the source answers for that one', async () => {
+  test('does not affect the domains of another connection', async () => {
     const other = 'qemu+tls://compute-2.example/system'
     await using virsh = await fakeVirsh()
     await virsh.domains(RUNNING)
@@ -248,7 +251,7 @@ describe('a libvirt that does not answer', () => {
     await expect.poll(answer).toMatchObject({ message: 'libvirt does not answer' })
   })
 
-  test('or is not even installed: no domains, not ready, and the source starts and ends all the same', async () => {
+  test('that is not installed leaves the source without domains and unready', async () => {
     const program = '/nonexistent/virsh'
     const lines: string[] = []
     const log = createLogger({ name: 'test', level: 'warn', destination: { write: (line) => void lines.push(line) } })
@@ -294,7 +297,7 @@ test('a malformed uri is refused with an example', () => {
 
 const OTHER = 'a0000000-0000-4000-8000-000000000001'
 
-describe('a domain with something wrong concerns no other domain', () => {
+describe('a faulty domain', () => {
   const other: FakeDomain = { uuid: OTHER, name: 'odd', runId: 2, state: 1, reason: 1 }
   const hugeXml = domainXmlOf(OTHER, VNC).replace(
     '<devices>',
@@ -327,7 +330,7 @@ describe('a domain with something wrong concerns no other domain', () => {
       other,
       (virsh) => virsh.failXml(OTHER, 'error: internal error: client socket is closed'),
     ],
-  ])('%s: it has no console, one line says why, and the source is ready', async (_, odd, prepare) => {
+  ])('has no console and one log line, and the source is ready: %s', async (_, odd, prepare) => {
     await using one = await benchWith(odd, prepare)
     await one.source.check?.()
     expect((await one.source.list()).map(({ id }) => id).toSorted()).toEqual([ID, OTHER])
@@ -342,7 +345,7 @@ describe('a domain with something wrong concerns no other domain', () => {
     await one.source.check?.()
   })
 
-  test('a document type in CDATA or a comment is text, and the domain keeps its console', async () => {
+  test('is not one with a document type in CDATA or a comment', async () => {
     const metadata =
       '<metadata><a:b xmlns:a="x"><![CDATA[<!DOCTYPE x [<!ENTITY y "z">]>]]></a:b><!-- <!DOCTYPE y> --></metadata>'
     const xml = domainXmlOf(OTHER, VNC).replace('<devices>', `${metadata}<devices>`)
@@ -352,23 +355,20 @@ describe('a domain with something wrong concerns no other domain', () => {
     expect(one.warnings()).toEqual([])
   })
 
-  test.each([' x', 'x ', ' ', "it's", "x': y", '\u2028', 'x\ry'])(
-    'a domain with the name %j is listed',
-    async (name) => {
-      await using one = await benchWith({ ...other, name, xml: domainXmlOf(OTHER, VNC) })
-      const odd = (await one.source.find(OTHER))!
-      expect(await one.source.console(odd, 'vnc', 'novnc')).toEqual({ host: HOST, port: 5900 })
-    },
-  )
+  test.each([' x', 'x ', ' ', "it's", "x': y", '\u2028', 'x\ry'])('is not one with the name %j', async (name) => {
+    await using one = await benchWith({ ...other, name, xml: domainXmlOf(OTHER, VNC) })
+    const odd = (await one.source.find(OTHER))!
+    expect(await one.source.console(odd, 'vnc', 'novnc')).toEqual({ host: HOST, port: 5900 })
+  })
 
-  test('XML that becomes usable later gives the domain its console at the next look', async () => {
+  test('gets its console at the next poll after its XML becomes valid', async () => {
     await using one = await benchWith({ ...other, xml: hugeXml })
     await one.virsh.domains({ ...other, xml: domainXmlOf(OTHER, VNC) }, RUNNING)
     const consoleOf = async () => one.source.console((await one.source.find(OTHER))!, 'vnc', 'novnc').catch(() => null)
     await expect.poll(consoleOf).toEqual({ host: HOST, port: 5900 })
   })
 
-  test('an unparseable line of the list and a domain without a state are each logged once', async () => {
+  test('is logged once for an unparseable line of the list, and for a missing state', async () => {
     await using one = await benchWith(other)
     await one.virsh.print('list', `${ID} 1 web-1\n${OTHER} 2 nameless in domstats\nsomething else\n`)
     await expect
@@ -414,7 +414,7 @@ describe('domain XML', () => {
       `<graphics type='vnc'><listen type='none'/></graphics>${VNC}`,
       { host: HOST, port: 5900 },
     ],
-  ])('VNC %s', (_, devices, address) => {
+  ])('has VNC %s', (_, devices, address) => {
     expect(read(devices).consoles).toEqual({ vnc: address })
   })
 
@@ -440,7 +440,7 @@ describe('domain XML', () => {
       "<graphics type='vnc' port='5900'><listen type='address' address='a b'/></graphics>",
       'it listens on a b',
     ],
-  ])('VNC %s is not available', (_, devices, why) => {
+  ])('has no VNC %s', (_, devices, why) => {
     expect(read(devices)).toMatchObject({ consoles: {}, unreachable: { vnc: why } })
   })
 
@@ -449,7 +449,7 @@ describe('domain XML', () => {
     ['a name of another machine', 'db.example', 5900, 'db.example is neither the host of this source'],
     ['an address as one number', '2852039166', 5900, '2852039166 is neither the host of this source'],
     ['a port of another program', '0.0.0.0', 22, 'port 22 is not in console_ports (5900-65535)'],
-  ])('that names %s is not believed', (_, address, port, why) => {
+  ])('that names %s is refused', (_, address, port, why) => {
     const listen = `<listen type='address' address='${address}'/>`
     for (const type of ['vnc', 'spice']) {
       const graphics = `<graphics type='${type}' port='${port}'>${listen}</graphics>`
@@ -461,7 +461,7 @@ describe('domain XML', () => {
     expect(read(serial)).toMatchObject({ consoles: {}, unreachable: { serial: expect.stringContaining(why) } })
   })
 
-  test('SPICE has its TLS port, alone or not', () => {
+  test('has the TLS port of SPICE, with or without a plain port', () => {
     const spice = (ports: string) =>
       read(`<graphics type='spice' ${ports}><listen type='address' address='0.0.0.0'/></graphics>`)
     expect(spice("port='5901' tlsPort='5902'").consoles.spice).toEqual({ host: HOST, port: 5901, tlsPort: 5902 })
@@ -480,7 +480,7 @@ describe('domain XML', () => {
       { host: HOST, port: 10013 },
     ],
     ['a console of virtio', serial((xml) => xml.replaceAll('serial', 'console')), { host: HOST, port: 10012 }],
-  ])('serial: %s', (_, devices, address) => {
+  ])('has a serial port: %s', (_, devices, address) => {
     expect(read(devices).consoles).toEqual({ serial: address })
   })
 
@@ -489,11 +489,11 @@ describe('domain XML', () => {
     ['TLS', serial((xml) => xml.replace("tls='no'", "tls='yes'")), 'it speaks TLS'],
     ['connecting out', serial((xml) => xml.replace('bind', 'connect')), 'it connects out instead of listening'],
     ['a port that is none', serial((xml) => xml.replace('10012', 'ssh')), 'it has no address'],
-  ])('serial with %s is not available', (_, devices, why) => {
+  ])('has no serial port with %s', (_, devices, why) => {
     expect(read(devices)).toMatchObject({ consoles: {}, unreachable: { serial: why } })
   })
 
-  test('a domain without devices has no console; one without an id does not run', () => {
+  test('without devices has no console, and without an id does not run', () => {
     expect(readDomainXml(`<domain type='test'><uuid>${ID.toUpperCase()}</uuid></domain>`, reach)).toEqual({
       uuid: ID,
       running: false,
@@ -502,7 +502,7 @@ describe('domain XML', () => {
     })
   })
 
-  test('what stands in metadata and descriptions is nothing', () => {
+  test('is ignored in metadata and descriptions', () => {
     const deep = `${'<a>'.repeat(500)}${'</a>'.repeat(500)}`
     const inside = `<metadata>${deep}<devices>${VNC}</devices></metadata><description>${VNC.replaceAll('<', '&lt;')}</description>`
     const xml = domainXmlOf(ID, '').replace('<devices>', `${inside}<devices>`)
@@ -516,11 +516,11 @@ describe('domain XML', () => {
     ['nothing', ''],
     ['another document', '<pool><uuid>x</uuid></pool>'],
     ['a tower of elements', '<a>'.repeat(100_000)],
-  ])('%s is refused', (_, xml) => {
+  ])('is refused with %s', (_, xml) => {
     expect(() => readDomainXml(xml, reach)).toThrow()
   })
 
-  test('names of JavaScript’s own are only names', () => {
+  test('may have element names of Object.prototype', () => {
     const xml = domainXmlOf(ID, `<__proto__ polluted='yes'/><constructor/>${VNC}`)
     try {
       expect(readDomainXml(xml, reach).consoles).toEqual({ vnc: { host: HOST, port: 5900 } })
@@ -532,13 +532,13 @@ describe('domain XML', () => {
 })
 
 describe('domain states', () => {
-  test('numbers beyond the tables are unknown, or the plain state', () => {
+  test('beyond the tables are unknown, or have the plain state', () => {
     for (const state of [-1, 8, 99, Number.NaN]) expect(domainState(state, 0)).toBe(domainStates.unknown)
     expect(domainState(3, 99)).toBe(domainStates.paused)
     expect(domainState(5, 99)).toBe(domainStates.shutoff)
   })
 
-  test('the documentation has each of them, as it is', async () => {
+  test('are all in the documentation', async () => {
     const docs = await readFile(new URL('../../../../../docs/sources.md', import.meta.url), 'utf8')
     const { paused: _, shutoff: __, ...plain } = domainStates
     const rows = [

@@ -69,7 +69,7 @@ describe('a hostile QEMU leaves other guests as they are', () => {
     )
   })
 
-  test('with any answer or error to any command', async () => {
+  test('with any reply or error to any command', async () => {
     const answer = fc.record({
       command: fc.constantFrom(...commands),
       member: fc.constantFrom('return' as const, 'error' as const),

@@ -87,7 +87,7 @@ sourceSuite('qemu', async () => {
   }
 })
 
-describe('where a guest says that it listens', () => {
+describe('the console addresses of a guest', () => {
   const vnc = (changes: object) => ({
     'query-vnc': { enabled: true, family: 'ipv4', service: '5911', host: '0.0.0.0', ...changes },
   })
@@ -98,7 +98,7 @@ describe('where a guest says that it listens', () => {
     ['on loopback, which somebody forwards', vnc({ host: '127.0.0.1' }), { host: HOST, port: 5911 }],
     ['on one address', vnc({ host: '192.0.2.7' }), { host: '192.0.2.7', port: 5911 }],
     ['on one IPv6 address', vnc({ host: '2001:db8::7', family: 'ipv6' }), { host: '2001:db8::7', port: 5911 }],
-  ])('VNC %s', async (_, answers, address) => {
+  ])('give the host to dial for VNC %s', async (_, answers, address) => {
     await using one = await bench({ answers: guestAnswers(answers) })
     expect(await consoleOf(one.source, 'vnc')).toEqual(address)
   })
@@ -107,10 +107,10 @@ describe('where a guest says that it listens', () => {
     ['on a Unix socket', vnc({ family: 'unix', host: '', service: '/run/vnc.sock' })],
     ['nowhere', { 'query-vnc': { enabled: false } }],
     ['at no port', vnc({ service: '0' })],
-    ['at a port that is no number', vnc({ service: '5900;id' })],
+    ['at a port that is not a number', vnc({ service: '5900;id' })],
     ['at a host that is no name', vnc({ host: 'a b/../c' })],
     ['and QEMU was built without it', { 'query-vnc': NOT_FOUND }],
-  ])('VNC %s is not available, and the log says so', async (_, answers) => {
+  ])('are absent for VNC %s, which is logged', async (_, answers) => {
     const lines: string[] = []
     const log = createLogger({ name: 'test', level: 'warn', destination: { write: (line) => void lines.push(line) } })
     await using one = await bench({ answers: guestAnswers(answers), log })
@@ -118,7 +118,7 @@ describe('where a guest says that it listens', () => {
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ serverId: ID, protocol: 'vnc' }])
   })
 
-  test('a loopback host is told the exact loopback address', async () => {
+  test('give the exact loopback address for a loopback host', async () => {
     await using one = await bench({ answers: guestAnswers(vnc({ host: '127.0.0.2' })), keys: 'serial_chardev = "c"' })
     await using folder = await socketFolder()
     await using _ = await fakeQemu(join(folder.path, 'a.qmp'), { answers: one.qemu.answers })
@@ -132,7 +132,7 @@ describe('where a guest says that it listens', () => {
   test.each([
     ['both ports', { port: 5930, 'tls-port': 5931, host: '*' }, { host: HOST, port: 5930, tlsPort: 5931 }],
     ['TLS alone', { 'tls-port': 5931, host: '192.0.2.7' }, { host: '192.0.2.7', port: null, tlsPort: 5931 }],
-  ])('SPICE with %s', async (_, spice, address) => {
+  ])('give the ports of SPICE with %s', async (_, spice, address) => {
     await using one = await bench({ answers: guestAnswers({ 'query-spice': { enabled: true, ...spice } }) })
     expect(await consoleOf(one.source, 'spice')).toEqual(address)
   })
@@ -143,7 +143,7 @@ describe('where a guest says that it listens', () => {
     ['another name', vnc({ host: 'db.example' })],
     ['loopback where the source is elsewhere, mapped', vnc({ host: '::ffff:10.0.0.6', family: 'ipv6' })],
     ['a port of another program', vnc({ service: '22' })],
-  ])('%s is not believed, and the log says which key would allow it', async (_, answers) => {
+  ])('are refused for %s, and the log names the key that would allow it', async (_, answers) => {
     const lines: string[] = []
     const log = createLogger({ name: 'test', level: 'warn', destination: { write: (line) => void lines.push(line) } })
     await using one = await bench({ answers: guestAnswers(answers), log })
@@ -156,7 +156,7 @@ describe('where a guest says that it listens', () => {
     ['its host in another case or form', { host: 'Compute-1.example' }, vnc({ host: 'compute-1.EXAMPLE' })],
     ['a name that is listed', { console_hosts: ['vnc.example'] }, vnc({ host: 'vnc.example' })],
     ['a lower port that is listed', { console_ports: '4000-5000' }, vnc({ service: '4555' })],
-  ])('%s is believed', async (_, keys, answers) => {
+  ])('are accepted for %s', async (_, keys, answers) => {
     await using folder = await socketFolder()
     await using __ = await fakeQemu(join(folder.path, 'a.qmp'), { answers: guestAnswers(answers) })
     const config = { ...qemuConfig(folder.path), ...keys }
@@ -170,7 +170,7 @@ describe('where a guest says that it listens', () => {
     ['console_ports = "5900"', 'the first and the last port, such as 5900-65535'],
     ['console_hosts = ["10.0.0.0/33"]', 'sources[0].console_hosts[0]'],
     ['console_hosts = ["http://10.0.0.5"]', 'a name, an address or a CIDR'],
-  ])('%s is refused', (keys, message) => {
+  ])('are limited by keys, of which %s is a fault', (keys, message) => {
     const toml = `auth.method = "none"\n[[sources]]\nkind = "qemu"\nqmp = "/run/*.qmp"\nhost = "${HOST}"\nproject_id = "p"\n${keys}`
     expect(() => loadConfig(ApiConfig, { toml, refine: refineApiConfig })).toThrow(message)
   })
@@ -181,7 +181,7 @@ describe('where a guest says that it listens', () => {
     ['somebody connected', chardev('tcp:0.0.0.0:10011,server=on <-> 10.1.1.1:40000'), { host: HOST, port: 10011 }],
     ['QEMU 4', chardev('disconnected:tcp:192.0.2.7:10011,server'), { host: '192.0.2.7', port: 10011 }],
     ['IPv6', chardev('tcp:[2001:db8::7]:10011,server=on <-> [2001:db8::9]:1'), { host: '2001:db8::7', port: 10011 }],
-  ])('serial, %s', async (_, answers, address) => {
+  ])('give the serial port, %s', async (_, answers, address) => {
     await using one = await bench({ answers: guestAnswers(answers) })
     expect(await consoleOf(one.source, 'serial')).toEqual(address)
   })
@@ -194,7 +194,7 @@ describe('where a guest says that it listens', () => {
     ['is not there: the chardev on TCP is a monitor', { 'qom-list /machine/unattached': [] }],
     ['is not there: its device names another chardev', { 'qom-get /machine/unattached/device[13]': 'gone' }],
     ['has no chardev', { 'qom-get /machine/unattached/device[13]': NOT_FOUND }],
-  ])('a serial port that %s is not available', async (_, answers) => {
+  ])('are absent for a serial port that %s', async (_, answers) => {
     await using one = await bench({ answers: guestAnswers(answers) })
     await expect(consoleOf(one.source, 'serial')).rejects.toSatisfy(isSourceError('ConsoleTypeUnavailable'))
   })
@@ -202,7 +202,7 @@ describe('where a guest says that it listens', () => {
   test.each([
     ['pci-serial-2x', 2],
     ['pci-serial-4x', 3],
-  ])('a card of several ports is asked for each: %s', async (kind, port) => {
+  ])('include each port of a multi-port card: %s', async (kind, port) => {
     const path = '/machine/peripheral-anon/device[0]'
     const answers = guestAnswers({
       'qom-list /machine/unattached': [],
@@ -214,7 +214,7 @@ describe('where a guest says that it listens', () => {
     expect(await consoleOf(one.source, 'serial')).toEqual({ host: HOST, port: 10011 })
   })
 
-  test('the serial chardev can be named, and no device is asked for then', async () => {
+  test('give the configured serial chardev without a query of devices', async () => {
     await using one = await bench({
       keys: 'serial_chardev = "c"',
       answers: guestAnswers({ 'qom-list /machine/unattached': NOT_FOUND }),
@@ -224,16 +224,16 @@ describe('where a guest says that it listens', () => {
 })
 
 describe('run states', () => {
-  test.each(Object.entries(runStates))('%s', async (state, { vmState, taskState }) => {
+  test.each(Object.entries(runStates))('map %s to the states of a server', async (state, { vmState, taskState }) => {
     await using one = await bench({ answers: guestAnswers({ 'query-status': { status: state } }) })
     expect(await one.source.list()).toMatchObject([{ vmState, taskState }])
   })
 
-  test('a state of a later QEMU is an error, and names of objects are no states', () => {
+  test('map an unknown state, or a name of Object.prototype, to an error', () => {
     for (const name of ['dreaming', 'constructor', '__proto__', '']) expect(runState(name)).toBe('unknown')
   })
 
-  test('the documentation has each of them, as it is', async () => {
+  test('are all in the documentation', async () => {
     const docs = await readFile(new URL('../../../../../docs/sources.md', import.meta.url), 'utf8')
     for (const [state, { vmState, taskState, reason }] of Object.entries(runStates)) {
       expect(docs).toContain(`| \`${state}\` | \`${vmState}\` | ${taskState ? `\`${taskState}\` ` : ''}| ${reason} |`)
@@ -241,8 +241,8 @@ describe('run states', () => {
   })
 })
 
-describe('following guests', () => {
-  test('an event changes the state at once; a stopped guest has no console, and its tokens are void', async () => {
+describe('the source', () => {
+  test('changes a guest’s state at an event, and reports a stopped guest, which has no console', async () => {
     await using one = await bench({ keys: 'poll_seconds = 3600' })
     one.qemu.answers['query-status'] = { status: 'paused' }
     one.qemu.send(event('STOP'))
@@ -255,7 +255,7 @@ describe('following guests', () => {
     await expect(consoleOf(one.source, 'vnc')).rejects.toSatisfy(isSourceError('ConsoleTypeUnavailable'))
   })
 
-  test('a console that moves without any event is noticed, and what was not there before is no move', async () => {
+  test('reports a console that moves without an event, and not one that is added', async () => {
     await using one = await bench()
     one.qemu.answers['query-spice'] = { enabled: true, host: '*', port: 5930 }
     await expect.poll(() => consoleOf(one.source, 'spice').catch(() => null)).toEqual({ host: HOST, port: 5930 })
@@ -266,14 +266,14 @@ describe('following guests', () => {
     expect(await consoleOf(one.source, 'vnc')).toEqual({ host: HOST, port: 5999 })
   })
 
-  test('a console is asked for anew, not taken from the last look', async () => {
+  test('queries QEMU again for each console instead of using the last poll', async () => {
     await using one = await bench({ keys: 'poll_seconds = 3600' })
     one.qemu.answers['query-vnc'] = { enabled: true, family: 'ipv4', service: '5999', host: '0.0.0.0' }
     expect(await consoleOf(one.source, 'vnc')).toEqual({ host: HOST, port: 5999 })
     expect(one.changes).toEqual([{ serverId: ID, kind: 'moved' }])
   })
 
-  test('a new socket is a new guest; the same path with another guest is another guest', async () => {
+  test('finds the guest of a new socket, and another guest at the same path', async () => {
     await using one = await bench()
     const path = join(one.folder, 'web-2.qmp')
     const other = 'a0000000-0000-4000-8000-000000000001'
@@ -289,7 +289,7 @@ describe('following guests', () => {
     await expect.poll(ids).toEqual([ID, third].toSorted())
   })
 
-  test('what only looks like a socket is left alone', async () => {
+  test('ignores files that match the glob and are not sockets', async () => {
     await using one = await bench()
     await writeFile(join(one.folder, 'file.qmp'), '')
     await rm(join(one.folder, 'web-1.qmp'))
@@ -297,14 +297,14 @@ describe('following guests', () => {
     expect(await consoleOf(one.source, 'vnc')).toMatchObject({ port: 5911 })
   })
 
-  test('after a cut it comes back by itself', async () => {
+  test('reconnects after a broken connection', async () => {
     await using one = await bench()
     one.qemu.cut()
     await expect.poll(() => one.changes).toEqual([{ serverId: ID, kind: 'gone' }])
     await expect.poll(() => states(one.source)).toEqual(['active'])
   })
 
-  test('in a migration on one host the copy that runs counts, and its arrival is a move', async () => {
+  test('uses the running copy during a migration on one host, and reports its arrival as a move', async () => {
     await using one = await bench()
     const incoming = guestAnswers({
       'query-status': { status: 'inmigrate' },
@@ -320,7 +320,7 @@ describe('following guests', () => {
     await expect.poll(() => consoleOf(one.source, 'vnc')).toEqual({ host: HOST, port: 5999 })
   })
 
-  test('a second guest with the UUID of the first is refused with one line until the first ends', async () => {
+  test('refuses a second guest with the same UUID, with one log line, until the first ends', async () => {
     const lines: string[] = []
     const log = createLogger({ name: 'test', level: 'warn', destination: { write: (line) => void lines.push(line) } })
     await using one = await bench({ log, answerTimeoutMs: 2000 })
@@ -344,7 +344,7 @@ describe('following guests', () => {
     expect(refusals).toMatchObject([{ serverId: ID, server: 'web-1', second: expect.stringContaining('twin.qmp') }])
   })
 
-  test('a second guest with the UUID of the first takes its place when the first ends', async () => {
+  test('takes a second guest with the same UUID when the first ends', async () => {
     await using one = await bench()
     const answers = guestAnswers({ 'query-name': { name: 'twin' } })
     await using _ = await fakeQemu(join(one.folder, 'twin.qmp'), { answers })
@@ -354,13 +354,13 @@ describe('following guests', () => {
     await expect.poll(async () => (await one.source.list()).map(({ name }) => name)).toEqual(['twin'])
   })
 
-  test('a guest belongs to the project of the first row that its name fits', async () => {
+  test('assigns a guest to the project of the first matching row', async () => {
     const keys = 'projects = [{ name = "db-*", project_id = "q" }, { name = "web-?", project_id = "r" }]'
     await using one = await bench({ keys })
     expect((await one.source.find(ID))?.projectId).toBe('r')
   })
 
-  test('without a folder it is not ready, and with it, it is', async () => {
+  test('is ready only if the folder of the glob exists', async () => {
     await using one = await bench()
     await one.source.check?.()
     await one.qemu[Symbol.asyncDispose]()
@@ -369,8 +369,8 @@ describe('following guests', () => {
   })
 })
 
-describe('a QEMU that does what QEMU never does', () => {
-  test('silence: the last answer stands and says so, nobody waits long, and it is over when QEMU speaks', async () => {
+describe('a QEMU that misbehaves', () => {
+  test('that is silent keeps its last known state, marked as such, until it replies again', async () => {
     // Long enough for the questions that are answered.
     await using one = await bench({ answerTimeoutMs: 5000 })
     const { ...answers } = one.qemu.answers
@@ -389,7 +389,7 @@ describe('a QEMU that does what QEMU never does', () => {
     expect(await consoleOf(one.source, 'vnc')).toMatchObject({ port: 5911 })
   })
 
-  test('an endless line is ended at its limit, without waiting for its end', async () => {
+  test('that sends an endless line is disconnected at the limit', async () => {
     await using folder = await socketFolder()
     const path = join(folder.path, 'a.qmp')
     await using _ = await fakeQemu(path, { greeting: `{"QMP": "${'x'.repeat(MAX_MESSAGE_CHARACTERS)}` })
@@ -397,7 +397,7 @@ describe('a QEMU that does what QEMU never does', () => {
     await expect(opened).rejects.toThrow('more than')
   })
 
-  test('silence from the beginning: no guest, and the source starts all the same', async () => {
+  test('that is silent from the beginning has no guest, and the source starts', async () => {
     await using one = await bench({ greeting: '', answerTimeoutMs: 1000 })
     expect(await one.source.list()).toEqual([])
   })
@@ -407,7 +407,7 @@ describe('a QEMU that does what QEMU never does', () => {
     ['a list', '[]\r\n'],
     ['an endless line', `{"QMP": "${'x'.repeat(MAX_MESSAGE_CHARACTERS)}`],
     ['a deep line', `${'['.repeat(100_000)}\r\n`],
-  ])('%s as greeting: no guest', async (_, greeting) => {
+  ])('that greets with %s has no guest', async (_, greeting) => {
     await using one = await bench({ greeting })
     expect(await one.source.list()).toEqual([])
   })
@@ -415,7 +415,7 @@ describe('a QEMU that does what QEMU never does', () => {
   test.each([
     ['garbage', 'nonsense', undefined],
     ['an endless line', '{'.repeat(MAX_MESSAGE_CHARACTERS + 1), ''],
-  ])('%s later on: the connection ends, tokens are void, and the guest is found again', async (_, text, ending) => {
+  ])('that later sends %s is disconnected, reported, and found again', async (_, text, ending) => {
     await using one = await bench()
     one.qemu.send(text, ending)
     await expect.poll(() => one.changes).toEqual([{ serverId: ID, kind: 'gone' }])
@@ -428,12 +428,12 @@ describe('a QEMU that does what QEMU never does', () => {
     ['a status that is a number', { 'query-status': { status: 7 } }],
     ['null for everything', Object.fromEntries(Object.keys(guestAnswers()).map((command) => [command, null]))],
     ['a list of chardevs that is none', { 'query-chardev': { label: 'c' } }],
-  ])('%s: no guest', async (_, answers) => {
+  ])('that has %s has no guest', async (_, answers) => {
     await using one = await bench({ answers: guestAnswers(answers) })
     expect(await one.source.list()).toEqual([])
   })
 
-  test('logs a socket without a guest once, however often it is tried again', async () => {
+  test('that has no guest is logged once, and not at each retry', async () => {
     const { log, lines } = recorder()
     await using one = await bench({ answers: guestAnswers({ 'query-status': { status: 7 } }), log })
     const tries = () => one.qemu.asked.filter((command) => command === 'query-uuid').length
@@ -441,7 +441,7 @@ describe('a QEMU that does what QEMU never does', () => {
     expect(messagesOf(lines)).toEqual(['QMP socket gives no guest'])
   })
 
-  test('logs that there are too many sockets once, not at each look', async () => {
+  test('that matches too many sockets is logged once, and not at each search', async () => {
     await using folder = await socketFolder()
     await using _ = await fakeQemu(join(folder.path, '0'))
     for (let name = 1; name < 10_000; name += 1) linkSync(join(folder.path, '0'), join(folder.path, `${name}`))
@@ -451,14 +451,14 @@ describe('a QEMU that does what QEMU never does', () => {
     expect(messagesOf(lines)).toEqual(['too many QMP sockets, ignoring the rest'])
   })
 
-  test('logs a guest that leaves as found and as gone', async () => {
+  test('that ends is logged as found and as gone', async () => {
     const { log, lines } = recorder()
     await using one = await bench({ keys: 'poll_seconds = 3600', log })
     one.qemu.cut()
     await expect.poll(() => messagesOf(lines)).toEqual(['guest found', 'guest gone'])
   })
 
-  test('a name of many lines is shown as one, and no name as the id', async () => {
+  test('that has a name of many lines is shown with one line, and without a name by its id', async () => {
     await using one = await bench({
       answers: guestAnswers({ 'query-name': { name: `a\n\u001b[31m\u202eb${'c'.repeat(999)}` } }),
     })
@@ -467,7 +467,7 @@ describe('a QEMU that does what QEMU never does', () => {
     expect((await two.source.find(ID))?.name).toBe(ID)
   })
 
-  test('answers and events that nobody asked for are passed over', async () => {
+  test('that sends unrequested replies and events is not affected by them', async () => {
     await using one = await bench()
     one.qemu.send('{"return": {}, "id": 4242}')
     one.qemu.send('{"error": {"class": "GenericError", "desc": "x"}}')
@@ -477,12 +477,12 @@ describe('a QEMU that does what QEMU never does', () => {
     expect(one.changes).toEqual([])
   })
 
-  test('byte by byte it says the same', async () => {
+  test('that sends byte by byte has the same guest', async () => {
     await using one = await bench({ byteByByte: true })
     expect(await consoleOf(one.source, 'vnc')).toEqual({ host: HOST, port: 5911 })
   })
 
-  test('a monitor whose answers have many lines (-qmp-pretty) is supported', async () => {
+  test('that replies in many lines (-qmp-pretty) is supported', async () => {
     const greeting = `${JSON.stringify(JSON.parse(GREETING), null, 4)}\r\n`
     for (const byteByByte of [false, true]) {
       await using one = await bench({ greeting, indent: 4, byteByByte })
@@ -493,7 +493,7 @@ describe('a QEMU that does what QEMU never does', () => {
     }
   })
 
-  test('closed after any byte before its description is whole: no guest, and no error that nobody handles', async () => {
+  test('that disconnects after any byte has no guest, and causes no unhandled error', async () => {
     await using folder = await socketFolder()
     const whole = await bytesOfDescription()
     for (let byteLimit = 1; byteLimit <= whole; byteLimit += 1) {

@@ -71,7 +71,7 @@ sourceSuite('static, from a file', async () => {
 describe('a file of servers', () => {
   const nameOf = async (source: Source) => (await source.find(ID))?.name
 
-  test('is read again when it is written, and when another takes its place', async () => {
+  test('is read again when it is written or replaced', async () => {
     await using one = await withFile()
     // It becomes longer, so nothing empties it first.
     await writeFile(one.file, entry().replace('web-1', 'web-one'), { flag: 'r+' })
@@ -81,7 +81,7 @@ describe('a file of servers', () => {
     expect(one.changes).toEqual([])
   })
 
-  test('is read again with the configuration, whose servers stand beside those of the file', async () => {
+  test('is read again with the configuration, whose servers are added to those of the file', async () => {
     await using one = await withFile()
     one.source.reload([listed('b')])
     expect(one.records).toMatchObject([{ msg: 'servers read again', servers: 2 }])
@@ -101,7 +101,7 @@ describe('a file of servers', () => {
     ['stopped', entry('status = "SHUTOFF"')],
     ['moved', entry().replace('5901', '5902')],
     ['moved', entry().replace('"p"', '"q"')],
-  ])('tells what has %s', async (kind, text) => {
+  ])('causes a notification of a server that has %s', async (kind, text) => {
     await using one = await withFile()
     await replace(one.file, text)
     one.source.reload([])
@@ -118,7 +118,7 @@ describe('a file of servers', () => {
       entry('consoles.spice = { host = "h" }'),
       /servers\[0\]\.consoles\.spice: has no port/,
     ],
-  ])('that %s changes nothing, and the log says where', async (_, text, fault) => {
+  ])('that %s changes nothing, and causes a log line with the key path', async (_, text, fault) => {
     await using one = await withFile()
     await replace(one.file, text)
     one.source.reload([])
@@ -129,7 +129,7 @@ describe('a file of servers', () => {
     await expect.poll(() => nameOf(one.source)).toBe('web-one')
   })
 
-  test('that has more than 16 MiB changes nothing, and the log says so', async () => {
+  test('that has more than 16 MiB changes nothing, and causes a log line', async () => {
     await using one = await withFile()
     await truncate(one.file, 16 * 2 ** 20 + 1)
     one.source.reload([])
@@ -137,14 +137,14 @@ describe('a file of servers', () => {
     expect(await nameOf(one.source)).toBe('web-1')
   })
 
-  test('that is gone changes nothing either', async () => {
+  test('that is deleted changes nothing', async () => {
     await using one = await withFile()
     await rm(one.file)
     await expect.poll(() => one.records.at(-1)?.faults).toEqual([expect.stringContaining('cannot be read (ENOENT)')])
     expect(await nameOf(one.source)).toBe('web-1')
   })
 
-  test('that is faulty at the start is an error', async () => {
+  test('that is faulty at the start causes a ConfigError', async () => {
     await expect(withFile('nonsense')).rejects.toBeInstanceOf(ConfigError)
   })
 })
@@ -173,7 +173,7 @@ describe('servers that the configuration lists', () => {
     return { ...sources, records, changes, ids }
   }
 
-  test('are others after a reload, and who listens is told', async () => {
+  test('change at a reload, which notifies listeners', async () => {
     await using one = await open()
     one.reload([...others, { kind: 'static', servers: [listed('b', VNC.replace('5901', '5902')), listed('c')] }])
     expect(await one.ids()).toEqual(['o', 'b', 'c'])
@@ -184,7 +184,7 @@ describe('servers that the configuration lists', () => {
     expect(await one.source.console((await one.source.find('b'))!, 'vnc', 'novnc')).toMatchObject({ port: 5902 })
   })
 
-  test('stay while the sources themselves are others', async () => {
+  test('do not change at a reload with other sources', async () => {
     await using one = await open()
     one.reload([{ kind: 'static', servers: [listed('c')] }])
     expect(await one.ids()).toEqual(['o', 'a', 'b'])
