@@ -105,7 +105,7 @@ async function warnOfName(desktopName: string | NameTooLong, opening: DesktopOpe
   if (objection !== undefined) log.warn({ detail: objection }, 'this guest may not be the instance')
 }
 
-/** The instance's names, if the desktop is compared with them: a failed look-up must not refuse any other. */
+/** Returns the instance's names if the desktop is compared with them, so that only then a failed look-up refuses it. */
 async function learntNames({ names, desktop }: DesktopOpening): Promise<LearntNames> {
   return namesInstance(desktop) ? names! : { known: { names: [] } }
 }

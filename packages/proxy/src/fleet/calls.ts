@@ -18,7 +18,7 @@ export class NoAnswer extends Error {
 /** The result of a call to the other side. */
 type AnswerTo<Theirs extends Answers, K extends keyof Theirs> = Awaited<ReturnType<Theirs[K]>>
 
-// The messages of birpc, which has no check of its own: a malformed one would become an unhandled rejection.
+// The messages of birpc, which does not check them: a malformed one would cause an unhandled rejection.
 const callSchema = Type.Object({
   t: Type.Literal('q'),
   i: Type.String(),
@@ -96,8 +96,8 @@ export class Calls<Theirs extends Answers> {
 
   /** Rejects all pending calls, because the other process has exited. */
   close(): void {
-    this.#rpc.$rejectPendingCalls(({ reject }) => reject(new NoAnswer('the other process is gone')))
+    this.#rpc.$rejectPendingCalls(({ reject }) => reject(new NoAnswer('the other process has exited')))
   }
 }
 
-const textOf = (error: unknown) => (error instanceof Error ? error.message : 'it failed')
+const textOf = (error: unknown) => (error instanceof Error ? error.message : 'the call failed')

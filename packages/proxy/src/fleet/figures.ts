@@ -8,7 +8,7 @@ const GROWING: readonly unknown[] = ['counter', 'histogram']
 /** The latest metrics of each worker, and the sums of exited workers: a total must not fall when a worker dies. */
 export class FleetFigures {
   readonly #latest = new Map<number, Figures>()
-  #gone: Figures = []
+  #ofExited: Figures = []
 
   /** Stores a worker's answer. Returns whether it is valid: a malformed one must not spoil the metrics of the other workers. */
   async note(worker: number, figures: Figures): Promise<boolean> {
@@ -26,12 +26,13 @@ export class FleetFigures {
     const last = this.#latest.get(worker) ?? []
     this.#latest.delete(worker)
     const growing = last.filter(({ type }) => GROWING.includes(type))
-    if (growing.length > 0) this.#gone = (await joined([this.#gone, growing]).getMetricsAsJSON()) as unknown as Figures
+    if (growing.length > 0)
+      this.#ofExited = (await joined([this.#ofExited, growing]).getMetricsAsJSON()) as unknown as Figures
   }
 
   /** Formats the metrics of all workers and of the primary as Prometheus text. */
   text(primary: Figures): Promise<string> {
-    return joined([...this.#latest.values(), this.#gone, primary]).metrics()
+    return joined([...this.#latest.values(), this.#ofExited, primary]).metrics()
   }
 }
 

@@ -149,13 +149,13 @@ class Fleet implements SessionControl {
     process.on('error', (error) => this.#log.warn({ worker: index, err: error }, 'the channel to a worker failed'))
     process.once('exit', (code, signal) => {
       ready.reject(new Error(`worker ${index} exited with ${signal ?? code} before it accepted connections`))
-      this.#gone(member, signal ?? code)
+      this.#onExit(member, signal ?? code)
     })
     await ready.promise
     member.ready = true
   }
 
-  #gone(member: Member, how: number | string): void {
+  #onExit(member: Member, how: number | string): void {
     const { index, calls, slots, startedMs, ready } = member
     calls.close()
     for (const slot of slots.values()) slot[Symbol.dispose]()
@@ -199,7 +199,7 @@ class Fleet implements SessionControl {
       try {
         return [{ index, value: await calls.ask(name, ...args) }]
       } catch (error) {
-        this.#log.warn({ worker: index, asked: name, err: error }, 'a worker did not answer')
+        this.#log.warn({ worker: index, call: name, err: error }, 'a worker did not answer')
         return []
       }
     })

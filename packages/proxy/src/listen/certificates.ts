@@ -22,7 +22,10 @@ export function reloadCertificates(
     if (tables.length === same.length) {
       for (const [i, listener] of same.entries()) reloadCertificate(listener, tables[i]!, log)
     } else {
-      log.warn({ listener: configured }, 'which certificate is for this listener is unclear, the old one stays')
+      log.warn(
+        { listener: configured },
+        'the number of tables with this address has changed; keeping the old certificate',
+      )
     }
   }
 }
@@ -35,6 +38,6 @@ function reloadCertificate(listener: Listener, { tls }: ListenerConfig, log: Log
     const { subject, validTo } = new X509Certificate(tls.cert)
     if (changed) log.info({ ...facts, subject, validTo }, 'certificate replaced')
   } catch (error) {
-    log.error({ ...facts, err: error }, 'the new certificate is unusable, the old one stays')
+    log.error({ ...facts, err: error }, 'the new certificate is unusable; keeping the old one')
   }
 }

@@ -129,7 +129,7 @@ export async function startSpiceFrontend(
     respond: (listener, path, request, response) => {
       if (!VV_PATHS.includes(path)) return false
       serveVv(context, vv, listener, request, response).catch((err) => {
-        shared.log.error({ err }, 'serving a .vv file failed because of a fault of the proxy')
+        shared.log.error({ err }, 'serving a .vv file failed with an unexpected error of the proxy')
         response.destroy()
       })
       return true

@@ -44,15 +44,15 @@ export interface Connection {
 export async function handleConnection(context: SpiceContext, connection: Connection): Promise<void> {
   const { socket, client, listener } = connection
   const reader = new SocketReader(socket)
-  const giveUp = () => socket.destroy()
-  connection.signal.addEventListener('abort', giveUp, { once: true })
-  if (connection.signal.aborted) giveUp()
+  const abort = () => socket.destroy()
+  connection.signal.addEventListener('abort', abort, { once: true })
+  if (connection.signal.aborted) abort()
   try {
     await serve(context, connection, reader)
   } catch (error) {
     await refuse(context, socket, { client, listener }, error)
   } finally {
-    connection.signal.removeEventListener('abort', giveUp)
+    connection.signal.removeEventListener('abort', abort)
   }
 }
 
@@ -174,22 +174,22 @@ async function openWhileClientWaits(
   socket: Socket,
 ): Promise<HypervisorLeg> {
   const { settings, timing, closing } = context
-  const gone = new AbortController()
-  const left = () => gone.abort(new SocketEnded('the client disconnected before its channel opened'))
-  socket.once('close', left)
-  if (socket.destroyed) left()
+  const clientClosed = new AbortController()
+  const onClose = () => clientClosed.abort(new SocketEnded('the client disconnected before its channel opened'))
+  socket.once('close', onClose)
+  if (socket.destroyed) onClose()
   try {
     const open = () =>
       openLeg(target, linkForHypervisor(link, settings), settings.security, {
         dialTimeoutMs: timing.dialTimeoutMs,
         timeoutMs: settings.legTimeoutMs,
-        signal: AbortSignal.any([gone.signal, session.signal, closing]),
+        signal: AbortSignal.any([clientClosed.signal, session.signal, closing]),
       })
     const leg = await context.metrics.timed('handshake', 'spice-direct', open)
     noteLacking(session.log, link, leg)
     return leg
   } finally {
-    socket.off('close', left)
+    socket.off('close', onClose)
   }
 }
 

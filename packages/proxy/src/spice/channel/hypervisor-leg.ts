@@ -179,7 +179,7 @@ async function authenticate(
   if (result.equals(MAGIC)) throw new Refused('security_failed', 'the hypervisor refused the authentication mechanism')
   const code = result.readUInt32LE()
   if (code === linkErrors.permission_denied) {
-    throw new Refused('security_failed', 'the hypervisor rejects the ticket: is hypervisor.spice.password right?')
+    throw new Refused('security_failed', 'the hypervisor rejects the ticket: check hypervisor.spice.password')
   }
   if (code !== linkErrors.ok) throw new Refused('security_failed', `the hypervisor's result is ${linkErrorText(code)}`)
 }

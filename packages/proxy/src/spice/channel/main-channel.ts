@@ -185,7 +185,7 @@ function allowedTarget(session: SpiceSession, hosts: AllowedHosts, named: Migrat
     return { host, ...(port === 0 ? {} : { port }), ...(tlsPort === 0 ? {} : { tlsPort }) }
   }
   const why = hosts.any
-    ? 'live migration to a host that spice.migration_hosts does not list'
+    ? 'live migration to an unlisted host is not followed: add it to spice.migration_hosts'
     : 'live migration is disabled: spice.migration_hosts is empty'
   session.log.warn({ host }, why)
   return undefined

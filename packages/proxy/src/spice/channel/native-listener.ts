@@ -82,7 +82,7 @@ export async function startNativeListener(
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket)).on('error', () => {})
     handleSocket(context, bound, socket, waiting, options).catch((err) => {
-      context.log.error({ err }, 'a SPICE connection failed because of a fault of the proxy')
+      context.log.error({ err }, 'a SPICE connection failed with an unexpected error of the proxy')
       socket.destroy()
     })
   }
@@ -132,9 +132,9 @@ async function handleSocket(
   if (!slot) return void socket.destroy()
   const { signal, settled } = slot
   const client = plainAddress(socket.remoteAddress)
-  const giveUp = AbortSignal.any([signal, context.closing])
-  if (onlyRefers) await refer(socket, giveUp, context.settings.flushTimeoutMs)
-  else await handleConnection(context, { socket, client, listener, signal: giveUp, settled })
+  const lateOrClosing = AbortSignal.any([signal, context.closing])
+  if (onlyRefers) await refer(socket, lateOrClosing, context.settings.flushTimeoutMs)
+  else await handleConnection(context, { socket, client, listener, signal: lateOrClosing, settled })
   // A refused or referred client counts until its connection is closed.
   if (socket.destroyed) settled()
   else socket.once('close', settled)

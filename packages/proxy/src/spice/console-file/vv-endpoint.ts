@@ -52,14 +52,22 @@ export async function serveVv(
   response: ServerResponse,
 ): Promise<void> {
   const client: VvClient = { address: plainAddress(request.socket.remoteAddress) }
-  const gone = new AbortController()
-  response.once('close', () => gone.abort(new Error('the client disconnected')))
+  const clientClosed = new AbortController()
+  response.once('close', () => clientClosed.abort(new Error('the client disconnected')))
   try {
     if (request.method === 'HEAD') return void response.writeHead(200, { ...COMMON, 'Content-Type': VV_TYPE }).end()
     if (request.method !== 'GET') return void response.writeHead(405, { ...COMMON, Allow: 'GET, HEAD' }).end()
-    await mint(context, options, listener, request, response, client, AbortSignal.any([gone.signal, context.closing]))
+    await mint(
+      context,
+      options,
+      listener,
+      request,
+      response,
+      client,
+      AbortSignal.any([clientClosed.signal, context.closing]),
+    )
   } catch (error) {
-    if (gone.signal.aborted) return client.record?.ended('client_lost')
+    if (clientClosed.signal.aborted) return client.record?.ended('client_lost')
     const name = error instanceof Refused ? error.refusal : error instanceof InUse ? 'in_use' : 'authority_unavailable'
     const detail = (error as Error).message
     const refusal = name === 'in_use' ? 'too_many' : name

@@ -116,8 +116,8 @@ export class Tickets implements Disposable {
   }
 
   #forget(tokenDigest: string): void {
-    const left = this.#ofToken(tokenDigest) - 1
-    if (left > 0) this.#byToken.set(tokenDigest, left)
+    const remaining = this.#ofToken(tokenDigest) - 1
+    if (remaining > 0) this.#byToken.set(tokenDigest, remaining)
     else this.#byToken.delete(tokenDigest)
   }
 }

@@ -28,7 +28,8 @@ export class Framer {
   readonly #format: HeaderFormat
   #partial: Buffer = NOTHING
   #message: MessageHeader | undefined
-  #left = 0
+  /** The bytes of the current body that have not arrived yet. */
+  #remaining = 0
 
   constructor(format: HeaderFormat) {
     this.#format = format
@@ -66,14 +67,17 @@ export class Framer {
   }
 
   #body(chunk: Buffer, message: MessageHeader): { piece: Piece; after: Buffer } {
-    const end = Math.min(chunk.length, this.#left)
-    return { piece: this.#piece(message, chunk.subarray(0, end), this.#left - end, false), after: chunk.subarray(end) }
+    const end = Math.min(chunk.length, this.#remaining)
+    return {
+      piece: this.#piece(message, chunk.subarray(0, end), this.#remaining - end, false),
+      after: chunk.subarray(end),
+    }
   }
 
-  #piece(message: MessageHeader, bytes: Buffer, left: number, first: boolean): Piece {
-    this.#left = left
-    this.#message = left > 0 ? message : undefined
-    return { message, bytes, first, last: left === 0 }
+  #piece(message: MessageHeader, bytes: Buffer, remaining: number, first: boolean): Piece {
+    this.#remaining = remaining
+    this.#message = remaining > 0 ? message : undefined
+    return { message, bytes, first, last: remaining === 0 }
   }
 }
 
