@@ -122,7 +122,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   disconnect(): void {
     clearTimeout(this.#retry)
     if (this.#session !== undefined) this.#session.close()
-    else if (this.#state === 'waiting' && this.#lastEnd !== undefined) this.#rest(this.#lastEnd)
+    else if (this.#state === 'waiting' && this.#lastEnd !== undefined) this.#showEnd(this.#lastEnd)
   }
 
   /** The session that is dialling or connected. */
@@ -165,7 +165,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     this.#drop()
     const address = this.#address()
     if (this.url === '' && this.path === '') this.#become('idle')
-    else if (address === undefined) this.#ended(localEnd('bad_address'), 0)
+    else if (address === undefined) this.#onEnd(localEnd('bad_address'), 0)
     else this.#open(address)
   }
 
@@ -186,13 +186,13 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
         end: (end) => {
           if (this.#session !== session) return
           this.#session = undefined
-          this.#ended(end, session.connectedMs())
+          this.#onEnd(end, session.connectedMs())
         },
       })
       this.#session = session
       this.applySettings()
     } catch {
-      this.#ended(localEnd('bad_address'), 0)
+      this.#onEnd(localEnd('bad_address'), 0)
     }
   }
 
@@ -204,16 +204,16 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     this.emit('connect', null)
   }
 
-  #ended(end: ConsoleEnd, connectedMs: number): void {
+  #onEnd(end: ConsoleEnd, connectedMs: number): void {
     clearTimeout(this.#slow)
     this.#lastEnd = end
     const pauseMs = this.reconnect ? this.#plan.next({ end, connectedMs }) : undefined
-    if (pauseMs === undefined) this.#rest(end)
+    if (pauseMs === undefined) this.#showEnd(end)
     else this.#wait(end, pauseMs)
     this.emit('disconnect', end)
   }
 
-  #rest(end: ConsoleEnd): void {
+  #showEnd(end: ConsoleEnd): void {
     this.#overlay.showStill(undefined)
     this.#overlay.show({
       tone: 'ended',

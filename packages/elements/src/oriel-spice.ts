@@ -19,7 +19,7 @@ export class OrielSpice extends ConsoleElement<ConsoleSession> {
   static override readonly observedAttributes = [...ConsoleElement.observedAttributes, 'view-only', 'scale']
 
   readonly #stage = document.createElement('div')
-  readonly #resized = new ResizeObserver(() => this.#place())
+  readonly #resized = new ResizeObserver(() => this.#scaleScreen())
   /** The library adds, removes and resizes its canvas by itself. */
   readonly #redrawn = new MutationObserver(() => this.#prepare())
 
@@ -76,7 +76,7 @@ export class OrielSpice extends ConsoleElement<ConsoleSession> {
 
   protected override applySettings(): void {
     this.#stage.inert = this.viewOnly
-    this.#place()
+    this.#scaleScreen()
   }
 
   protected override still(): HTMLCanvasElement | undefined {
@@ -99,11 +99,11 @@ export class OrielSpice extends ConsoleElement<ConsoleSession> {
     screen?.setAttribute('aria-label', 'Screen of the machine. Ctrl+Alt+Shift leaves it.')
     // The library positions its videos with a `style` attribute, which a strict Content-Security-Policy ignores.
     for (const video of this.#stage.querySelectorAll('video')) video.style.cssText = video.getAttribute('style') ?? ''
-    this.#place()
+    this.#scaleScreen()
   }
 
   /** Scales with a transform, because the library reads mouse positions in the canvas's own pixels. */
-  #place(): void {
+  #scaleScreen(): void {
     const screen = this.#screen()
     if (screen === null || screen.width === 0) return
     const fitted = Math.min(this.clientWidth / screen.width, this.clientHeight / screen.height)

@@ -36,7 +36,7 @@ export class ConsoleClient implements Disposable {
   static async open(target: Target, session = 0): Promise<ConsoleClient> {
     const client = new ConsoleClient(target, session)
     try {
-      await within(client.#shake(), TIMEOUT_MS, () => `session ${session} did not open`)
+      await within(client.#handshake(), TIMEOUT_MS, () => `session ${session} did not open`)
       return client
     } catch (cause) {
       client[Symbol.dispose]()
@@ -98,11 +98,11 @@ export class ConsoleClient implements Disposable {
     this.#socket.destroy()
   }
 
-  async #shake(): Promise<void> {
+  async #handshake(): Promise<void> {
     const { path, rfb } = this.#target
     await once(this.#socket, 'connect')
     if (path) await this.#upgrade(path(this.#session))
-    if (rfb) await this.#shakeRfb()
+    if (rfb) await this.#rfbHandshake()
   }
 
   async #upgrade(path: string): Promise<void> {
@@ -137,7 +137,7 @@ export class ConsoleClient implements Disposable {
   }
 
   /** RFC 6143 sections 7.1 and 7.3, version 3.8 with security type None. */
-  async #shakeRfb(): Promise<void> {
+  async #rfbHandshake(): Promise<void> {
     this.send(await this.read(12))
     await this.read(2)
     this.send(Buffer.of(1))

@@ -6,10 +6,10 @@ import type { Guest, Lab } from './guest.ts'
 import { MIB } from './numbers.ts'
 
 /** The counts of acts, by name. */
-export interface Acted {
+export interface ActResults {
   readonly done: Readonly<Record<string, number>>
   /** Acts that did not end as expected. */
-  readonly surprises: readonly string[]
+  readonly unexpected: readonly string[]
 }
 
 type Open = (guest: Guest) => Promise<ConsoleClient>
@@ -73,9 +73,9 @@ const PROGRAMME: readonly (keyof typeof acts | 'unreachable')[] = [
 ]
 
 /** Repeats the programme in each of `lanes` until `untilMs`. Each lane begins with a different act. */
-export async function actUntil(untilMs: number, lanes: number, lab: Lab, target: Target): Promise<Acted> {
+export async function actUntil(untilMs: number, lanes: number, lab: Lab, target: Target): Promise<ActResults> {
   const done: Record<string, number> = {}
-  const surprises: string[] = []
+  const unexpected: string[] = []
   const emptyPort = await freePort()
   let session = 0
   const open = (port: number) => ConsoleClient.open({ ...target, path: (n) => `/?token=${port}.${n}` }, session++)
@@ -87,12 +87,12 @@ export async function actUntil(untilMs: number, lanes: number, lab: Lab, target:
         await (name === 'unreachable' ? refused(open(emptyPort), 502) : acts[name](openGuest))
         done[name] = (done[name] ?? 0) + 1
       } catch (error) {
-        surprises.push(`${name}: ${(error as Error).message}`)
+        unexpected.push(`${name}: ${(error as Error).message}`)
       }
     }
   }
   await Promise.all(Array.from({ length: lanes }, (_, first) => lane(first)))
-  return { done, surprises }
+  return { done, unexpected }
 }
 
 async function received(client: ConsoleClient, bytes: number): Promise<void> {

@@ -14,20 +14,20 @@ const violations = listAll(findings)
 process.stdout.write(violations.map((line) => `${line}\n`).join(''))
 if (process.argv.includes('--check') && violations.length > 0) process.exitCode = 1
 
-function countAll({ circles, upward, unplaced }: Findings): Record<string, number> {
+function countAll({ cycles, upward, unlisted }: Findings): Record<string, number> {
   return {
-    'circles in the workspace': circles.length,
+    'cycles in the workspace': cycles.length,
     'upward imports in packages/proxy/src and packages/api/src': upward.length,
-    'files in folders without a place in tooling/graph/src/order.ts': unplaced.length,
+    'files in folders that are missing in tooling/graph/src/order.ts': unlisted.length,
     [`loose files in ${PROXY}`]: readdirSync(PROXY).filter((name) => name.endsWith('.ts')).length,
     [`lines of ${PROXY}/config.ts`]: readFileSync(`${PROXY}/config.ts`, 'utf8').split('\n').length - 1,
   }
 }
 
-function listAll({ circles, upward, unplaced }: Findings): string[] {
+function listAll({ cycles, upward, unlisted }: Findings): string[] {
   return [
-    ...circles.map((files) => `circle: ${files.join(', ')}`),
+    ...cycles.map((files) => `cycle: ${files.join(', ')}`),
     ...upward.map((edge) => `upward: ${edge}`),
-    ...unplaced.map((file) => `no place: ${file}`),
+    ...unlisted.map((file) => `missing in tooling/graph/src/order.ts: ${file}`),
   ]
 }

@@ -1,14 +1,14 @@
 /** Finds violations of the import rule: import cycles, and imports from a folder that is later in the order. */
 import { cruise, type ICruiseResult, type IModule } from 'dependency-cruiser'
-import { type FolderOrder, placeOf } from './order.ts'
+import { entryOf, type FolderOrder } from './order.ts'
 
 export interface Findings {
   /** The files of each cycle of imports of values or types. Cycles that share a file are merged. */
-  readonly circles: readonly (readonly string[])[]
+  readonly cycles: readonly (readonly string[])[]
   /** `from → to` for each import from a folder that is later in the order. */
   readonly upward: readonly string[]
   /** Files in folders that the order does not name. */
-  readonly unplaced: readonly string[]
+  readonly unlisted: readonly string[]
 }
 
 /**
@@ -23,9 +23,9 @@ export async function findViolations(
   const { modules, summary } = await readImports(baseDir, folders)
   const ordered = Object.entries(orders).map(([root, order]) => compareToOrder(modules, root, order))
   return {
-    circles: mergeCircles(summary.violations.map(({ from, cycle = [] }) => [from, ...cycle.map(({ name }) => name)])),
+    cycles: mergeCycles(summary.violations.map(({ from, cycle = [] }) => [from, ...cycle.map(({ name }) => name)])),
     upward: ordered.flatMap(({ upward }) => upward),
-    unplaced: ordered.flatMap(({ unplaced }) => unplaced),
+    unlisted: ordered.flatMap(({ unlisted }) => unlisted),
   }
 }
 
@@ -41,14 +41,14 @@ async function readImports(baseDir: string, folders: readonly string[]): Promise
       conditionNames: ['@oriel/source', 'import', 'node', 'default'],
     },
     validate: true,
-    ruleSet: { forbidden: [{ name: 'circle', severity: 'error', from: {}, to: { circular: true } }] },
+    ruleSet: { forbidden: [{ name: 'cycle', severity: 'error', from: {}, to: { circular: true } }] },
   })
   return output as ICruiseResult
 }
 
 function compareToOrder(modules: readonly IModule[], root: string, order: FolderOrder) {
   const inside = modules.filter(({ source }) => source.startsWith(`${root}/`))
-  const rankOf = (source: string) => order.indexOf(placeOf(source.slice(root.length + 1), order) ?? '')
+  const rankOf = (source: string) => order.indexOf(entryOf(source.slice(root.length + 1), order) ?? '')
   const isUpward = (from: string, to: string) => to.startsWith(`${root}/`) && rankOf(to) > rankOf(from)
   return {
     upward: inside.flatMap(({ source, dependencies }) =>
@@ -56,17 +56,17 @@ function compareToOrder(modules: readonly IModule[], root: string, order: Folder
         .filter(({ resolved }) => isUpward(source, resolved))
         .map(({ resolved }) => `${source} → ${resolved}`),
     ),
-    unplaced: inside.map(({ source }) => source).filter((source) => rankOf(source) === -1),
+    unlisted: inside.map(({ source }) => source).filter((source) => rankOf(source) === -1),
   }
 }
 
 /** Merges cycles that share a file. dependency-cruiser reports a cycle once for each of its imports. */
-function mergeCircles(cycles: readonly (readonly string[])[]): string[][] {
+function mergeCycles(cycles: readonly (readonly string[])[]): string[][] {
   let merged: Set<string>[] = []
   for (const cycle of cycles) {
-    const touching = merged.filter((circle) => cycle.some((file) => circle.has(file)))
-    const others = merged.filter((circle) => !touching.includes(circle))
-    merged = [...others, new Set([...touching.flatMap((circle) => [...circle]), ...cycle])]
+    const touching = merged.filter((group) => cycle.some((file) => group.has(file)))
+    const others = merged.filter((group) => !touching.includes(group))
+    merged = [...others, new Set([...touching.flatMap((group) => [...group]), ...cycle])]
   }
-  return merged.map((circle) => [...circle].sort())
+  return merged.map((group) => [...group].sort())
 }

@@ -30,9 +30,9 @@ export const folderOrders: Readonly<Record<string, FolderOrder>> = {
 }
 
 /** Returns the longest entry that contains a file, given its path in the package; `undefined` if there is none. */
-export function placeOf(file: string, order: FolderOrder): string | undefined {
+export function entryOf(file: string, order: FolderOrder): string | undefined {
   const [longest] = order
-    .filter((place) => file === place || file.startsWith(`${place}/`))
+    .filter((entry) => file === entry || file.startsWith(`${entry}/`))
     .sort((a, b) => b.length - a.length)
   return longest ?? (file.includes('/') || !order.includes('.') ? undefined : '.')
 }

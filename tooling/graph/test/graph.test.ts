@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { findViolations } from '../src/measure.ts'
-import { placeOf } from '../src/order.ts'
+import { entryOf } from '../src/order.ts'
 
 const order = { 'packages/one/src': ['words.ts', 'low/deep', 'low', 'high', '.'] }
 
@@ -15,12 +15,12 @@ describe('findViolations', () => {
       'low/deep/c.ts': `import '../../words.ts'`,
       'words.ts': '',
     }
-    expect(await violationsOf(files)).toEqual({ circles: [], upward: [], unplaced: [] })
+    expect(await violationsOf(files)).toEqual({ cycles: [], upward: [], unlisted: [] })
   })
 
   test('finds a cycle of value imports', async () => {
-    const { circles } = await violationsOf({ 'low/a.ts': `import './b.ts'`, 'low/b.ts': `import './a.ts'` })
-    expect(circles).toEqual([['packages/one/src/low/a.ts', 'packages/one/src/low/b.ts']])
+    const { cycles } = await violationsOf({ 'low/a.ts': `import './b.ts'`, 'low/b.ts': `import './a.ts'` })
+    expect(cycles).toEqual([['packages/one/src/low/a.ts', 'packages/one/src/low/b.ts']])
   })
 
   test('finds a cycle with a type import', async () => {
@@ -28,7 +28,7 @@ describe('findViolations', () => {
       'low/a.ts': `import { b } from './b.ts'\nexport type A = typeof b`,
       'low/b.ts': `import type { A } from './a.ts'\nexport const b = 1 as unknown as A`,
     }
-    expect((await violationsOf(files)).circles).toHaveLength(1)
+    expect((await violationsOf(files)).cycles).toHaveLength(1)
   })
 
   test('finds imports from a later folder, from a loose file, and from the enclosing folder', async () => {
@@ -48,7 +48,7 @@ describe('findViolations', () => {
   })
 
   test('finds a folder that the order does not name', async () => {
-    expect((await violationsOf({ 'new/a.ts': '' })).unplaced).toEqual(['packages/one/src/new/a.ts'])
+    expect((await violationsOf({ 'new/a.ts': '' })).unlisted).toEqual(['packages/one/src/new/a.ts'])
   })
 })
 
@@ -58,7 +58,7 @@ test.each([
   ['lower/a.ts', undefined],
   ['words.ts', 'words.ts'],
   ['other.ts', '.'],
-])('placeOf %s is %s', (file, place) => expect(placeOf(file, order['packages/one/src'])).toBe(place))
+])('entryOf %s is %s', (file, entry) => expect(entryOf(file, order['packages/one/src'])).toBe(entry))
 
 async function violationsOf(files: Readonly<Record<string, string>>) {
   await using folder = await mkdtempDisposable(join(tmpdir(), 'oriel-graph-'))

@@ -12,9 +12,9 @@ export {
 export { type Exit, stopTimeoutMs } from './child.ts'
 export { defaultTimeoutMs, type WaitOptions, within } from './deadline.ts'
 export {
+  type NovaAddress,
   type NovaBehaviour,
   type NovaConsole,
-  type NovaPlace,
   type NovaRequest,
   type NovaRule,
   type NovaServer,

@@ -45,11 +45,11 @@ export interface NovaServer {
    * The current addresses of its consoles by type, or the status with which Nova refuses to create one. A missing type
    * is unavailable (400). Default: every type has the address to which a token for the instance leads.
    */
-  readonly consoles?: Readonly<Record<string, NovaPlace | 400 | 404 | 409 | 500 | 501>>
+  readonly consoles?: Readonly<Record<string, NovaAddress | 400 | 404 | 409 | 500 | 501>>
 }
 
 /** The address of a console. libvirt reports port -1 for a guest that does not run. */
-export type NovaPlace = Omit<NovaConsole, 'instance_uuid'>
+export type NovaAddress = Omit<NovaConsole, 'instance_uuid'>
 
 /** The rules of Nova's policy that a test may forbid. */
 export type NovaRule = 'os-remote-consoles' | 'servers:show'
@@ -200,13 +200,13 @@ class Nova {
       send(
         response,
         path,
-        typeof behaviour === 'number' ? this.#faulty(request, behaviour) : this.#answer(request, text),
+        typeof behaviour === 'number' ? this.#faulty(request, behaviour) : this.#respond(request, text),
       )
     })
   }
 
   /** Checks a request in the same order as Nova, and returns the response. */
-  #answer(request: IncomingMessage, body: string): Answer {
+  #respond(request: IncomingMessage, body: string): Answer {
     const [path, query = ''] = (request.url ?? '/').split('?') as [string, string?]
     const base = `http://${request.headers.host}`
     if (path === '/') return { status: 200, body: versions(base, this.#options.maxMicroversion) }
@@ -286,10 +286,10 @@ class Nova {
     if (user !== 'admin' || this.forbidden.has('os-remote-consoles')) return denied('os-remote-consoles')
     const { protocol, type } = (JSON.parse(body) as { remote_console: { protocol: string; type: string } })
       .remote_console
-    const place = server.consoles ? (server.consoles[type] ?? 400) : this.#placeOf(id)
-    if (typeof place === 'number') return fault(place, createFaults(id, type)[place])
+    const address = server.consoles ? (server.consoles[type] ?? 400) : this.#addressOf(id)
+    if (typeof address === 'number') return fault(address, createFaults(id, type)[address])
     const token = randomUUID()
-    const { tls_port = null, ...clear } = place
+    const { tls_port = null, ...clear } = address
     this.tokens.set(token, { instance_uuid: id, ...clear, ...(type === 'spice-direct' ? { tls_port } : {}) })
     const query = type === 'novnc' ? `path=%3Ftoken%3D${token}` : `token=${token}`
     const url = `http://127.0.0.1:6080/console?${query}`
@@ -302,11 +302,11 @@ class Nova {
     return this.servers.get(id) ?? (isNamed ? invented : undefined)
   }
 
-  #placeOf(id: string): NovaPlace | 400 {
+  #addressOf(id: string): NovaAddress | 400 {
     const found = [...this.tokens.values()].find(({ instance_uuid }) => instance_uuid === id)
     if (!found) return 400
-    const { instance_uuid: _, ...place } = found
-    return place
+    const { instance_uuid: _, ...address } = found
+    return address
   }
 }
 

@@ -63,7 +63,7 @@ export interface QemuGuest extends QmpClient, AsyncDisposable {
 const host = '127.0.0.1'
 /** The port of VNC display 0. */
 const VNC_BASE_PORT = 5900
-const lookAgainAfterMs = 50
+const pollEveryMs = 50
 const pictureTimeoutMs = 30_000
 /** Long, because guests are emulated, often several at once. */
 const startTimeoutMs = 30_000
@@ -218,7 +218,7 @@ async function untilPicture(
     const picture = await screendump()
     if (predicate(picture)) return picture
     if (performance.now() > deadline) throw new Error(`After ${timeoutMs} ms: no such picture on the screen`)
-    await delay(lookAgainAfterMs)
+    await delay(pollEveryMs)
   }
 }
 

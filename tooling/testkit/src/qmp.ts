@@ -115,7 +115,7 @@ class Client implements QmpClient {
   #take(message: Record<string, unknown>): void {
     if ('QMP' in message) this.#greeting.resolve()
     else if ('event' in message) this.#keep(message as unknown as QmpEvent)
-    else this.#answer(message)
+    else this.#settle(message)
   }
 
   #keep(event: QmpEvent): void {
@@ -123,7 +123,7 @@ class Client implements QmpClient {
     this.#wake()
   }
 
-  #answer({ id, error, return: value }: Record<string, unknown>): void {
+  #settle({ id, error, return: value }: Record<string, unknown>): void {
     const waiting = this.#waiting.get(id as number)
     if (!waiting) return
     if (error) waiting.reject(new QmpError(waiting.command, error as { class: string; desc: string }))

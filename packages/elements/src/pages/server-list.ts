@@ -28,7 +28,7 @@ export function createServerList(
     show(rows) {
       const kept = new Set(rows.map(({ id }) => id))
       for (const [id, item] of shown) if (!kept.has(id)) forget(id, item)
-      for (const [i, row] of rows.entries()) place(i, row)
+      for (const [i, row] of rows.entries()) placeRow(i, row)
     },
   }
 
@@ -37,7 +37,7 @@ export function createServerList(
     item.remove()
   }
 
-  function place(i: number, row: ServerRow): void {
+  function placeRow(i: number, row: ServerRow): void {
     const item = shown.get(row.id) ?? createItem(row, types, mint)
     shown.set(row.id, item)
     setText(part(item, '.name'), row.name || row.id)

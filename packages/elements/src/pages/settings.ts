@@ -16,9 +16,9 @@ const timeoutMs = 10_000
  * @throws TypeError, TimeoutError or SyntaxError when the response is missing or unusable
  */
 export async function readSettings(page: string = document.baseURI): Promise<Settings> {
-  const answer = await fetch(new URL('oriel.json', page), { signal: AbortSignal.timeout(timeoutMs) })
-  if (!answer.ok) throw new TypeError(`the request for oriel.json failed with status ${answer.status}`)
-  return settingsOf(await answer.json(), page)
+  const response = await fetch(new URL('oriel.json', page), { signal: AbortSignal.timeout(timeoutMs) })
+  if (!response.ok) throw new TypeError(`the request for oriel.json failed with status ${response.status}`)
+  return settingsOf(await response.json(), page)
 }
 
 /** Parses the content of `oriel.json`. Ignores unknown console types. */

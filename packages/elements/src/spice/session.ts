@@ -8,7 +8,7 @@ import { sendWholeTickets } from './tickets.ts'
 
 /** How long loading the library, dialling and the SPICE link may take together. */
 export const openTimeoutMs = 20_000
-const lookAgainAfterMs = 20
+const pollEveryMs = 20
 
 /** The exports of spice-html5 0.2.1's `main.js` that this module uses. */
 export interface SpiceLibrary {
@@ -48,14 +48,14 @@ export function openSpiceSession(
   let opened = false
   let connectedAt: number | undefined
   let ended = false
-  let look: ReturnType<typeof setInterval> | undefined
+  let poll: ReturnType<typeof setInterval> | undefined
   /** The first refusal of a channel. The console works without some channels, such as sound. */
   let refusedChannel: ConsoleEnd | undefined
   const end = (how: ConsoleEnd) => {
     if (ended) return
     ended = true
     clearTimeout(deadline)
-    clearInterval(look)
+    clearInterval(poll)
     restoreWebSocket()
     events.end(how)
     if (main) stop(main)
@@ -74,7 +74,7 @@ export function openSpiceSession(
   /** Called by polling: before this channel is ready keys are lost, and the library has no event for it. */
   function connectOnceTaken(): void {
     if (main?.inputs?.state !== 'ready') return
-    clearInterval(look)
+    clearInterval(poll)
     clearTimeout(deadline)
     connectedAt = performance.now()
     events.connect()
@@ -98,7 +98,7 @@ export function openSpiceSession(
       screen_id: stage.id,
       password: '',
       onsuccess: () => {
-        if (!ended) look ??= setInterval(connectOnceTaken, lookAgainAfterMs)
+        if (!ended) poll ??= setInterval(connectOnceTaken, pollEveryMs)
       },
       onerror: (error) => {
         const how = endOf(error)

@@ -1,16 +1,16 @@
 /** Validation with Nova: a console must still belong to its instance before the proxy relays a byte. */
 import { Secret, sha256Hex } from '@oriel/runtime'
 import type { Fetch } from '@oriel/sdk'
-import { type NovaPlace, type NovaServer, startNovaStub } from '@oriel/testkit'
+import { type NovaAddress, type NovaServer, startNovaStub } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import type { ValidateSetting } from '../../src/authority/nova-validation.ts'
 import { type Admission, novaAuthority } from '../../src/index.ts'
 import { ADMIN_TOKEN, capture, INSTANCE, OTHER_TOKEN, TOKEN } from '../fixture.ts'
 
 const never = new AbortController().signal
-const VNC: NovaPlace = { host: '10.0.0.5', port: 5901 }
-const SERIAL: NovaPlace = { host: '10.0.0.5', port: 10_001 }
-const SPICE: NovaPlace = { host: '10.0.0.5', port: 5902 }
+const VNC: NovaAddress = { host: '10.0.0.5', port: 5901 }
+const SERIAL: NovaAddress = { host: '10.0.0.5', port: 10_001 }
+const SPICE: NovaAddress = { host: '10.0.0.5', port: 5902 }
 const HERE = { novnc: VNC, serial: SERIAL, 'spice-html5': SPICE }
 const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
 type Type = 'novnc' | 'serial' | 'spice-html5' | 'webmks' | 'spice-direct'
@@ -19,7 +19,7 @@ interface Options {
   readonly validate?: ValidateSetting
   readonly server?: Partial<NovaServer>
   /** Where `TOKEN` leads. Default: the serial console. */
-  readonly token?: NovaPlace
+  readonly token?: NovaAddress
   readonly fetch?: Fetch
   readonly timeoutMs?: number
 }
@@ -68,7 +68,7 @@ describe.each<ValidateSetting>(['fresh', undefined])('with validate = %s, a cons
     expect(it.log.records('the console has moved: dialling its new address')).toMatchObject([{ to: '10.0.0.5:10007' }])
   })
 
-  it.each<[string, Type, NovaPlace]>([
+  it.each<[string, Type, NovaAddress]>([
     ['a VNC token at the address of serial consoles', 'serial', VNC],
     ['a SPICE token at the address of VNC consoles', 'novnc', SPICE],
     ['a serial token at the address of SPICE consoles', 'spice-html5', SERIAL],

@@ -47,7 +47,7 @@ export const faults: readonly Fault[] = [
     },
   },
   {
-    title: 'log reader stands still',
+    title: 'log reader: frozen',
     begin: async (cloud) => {
       process.kill(cloud.logReader.pid, 'SIGSTOP')
       await guess(cloud, 600)
@@ -75,12 +75,12 @@ export const faults: readonly Fault[] = [
       return { harm: HARMLESS, undo: release }
     },
   },
-  frozen('authority: stands still', ({ api }) => api),
+  frozen('authority: frozen', ({ api }) => api),
   killed('authority: killed', ({ api }) => api),
-  frozen('Keystone: stands still', ({ keystone }) => keystone),
+  frozen('Keystone: frozen', ({ keystone }) => keystone),
   killed('Keystone: killed', ({ keystone }) => keystone),
   {
-    title: 'hypervisor: stands still',
+    title: 'hypervisor: frozen',
     begin: async (cloud, random) => {
       const { index, member } = pick(cloud, random)
       member.signal('SIGSTOP')

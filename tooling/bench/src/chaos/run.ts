@@ -71,8 +71,8 @@ export async function chaos({
 
 const METHOD =
   'Consoles tick every 50 ms through oriel-proxy with either authority kind in front of oriel-api, and through oriel, all on ' +
-  'SQLite, with a played Keystone and five hypervisors, while one thing after another fails in random order. A gap is the longest time without ' +
-  'a tick at consoles that the fault is not about; the control is a console that no proxy serves. “Opens again” is the time ' +
+  'SQLite, with a stub of Keystone and five hypervisors, while faults occur in random order. A gap is the longest time without ' +
+  'a tick at consoles that the fault does not affect; the control is a console without a proxy. “Opens again” is the time ' +
   'from the end of the fault until a new console opens through each proxy.'
 
 class Watchers implements Disposable {
@@ -183,7 +183,7 @@ const COLUMNS = [
   'times',
   'longest gap, ms',
   'control, ms',
-  'ended as must',
+  'ended as expected',
   'ended wrongly',
   'ticks lost',
   'opens again, ms',
@@ -217,7 +217,7 @@ function verdicts(seen: readonly Seen[], absent: readonly string[]): Verdict[] {
   const gapMs = Math.max(...seen.map((one) => one.gapMs - one.controlGapMs))
   const recoveredMs = Math.max(...seen.map((one) => one.recoveredMs))
   return [
-    { goal: 'nothing ends that should live', found: named(wrong.map(({ title }) => title)), met: wrong.length === 0 },
+    { goal: 'no unaffected console ends', found: named(wrong.map(({ title }) => title)), met: wrong.length === 0 },
     { goal: 'no tick is lost', found: named(damaged), met: damaged.length === 0 },
     {
       goal: `no gap above ${GAP_GOAL_MS} ms beyond the control's`,
@@ -229,7 +229,7 @@ function verdicts(seen: readonly Seen[], absent: readonly string[]): Verdict[] {
       found: `${digits(recoveredMs)} ms`,
       met: recoveredMs <= RECOVERY_GOAL_MS,
     },
-    ...absent.map((found) => ({ goal: 'every fault can be brought about', found })),
+    ...absent.map((found) => ({ goal: 'every fault can be injected', found })),
   ]
 }
 

@@ -20,9 +20,10 @@ const FEWER = { websockify: 10 } as const
 export const idleMemory: Measurement = {
   title: 'Memory of an idle session',
   method:
-    'Consoles are opened and left alone until their handshakes are long past; what the memory of the process tree (PSS without files) ' +
-    'grew is divided by their number. Node collects no garbage while it idles, so it is asked to, before and after; the ' +
-    'last column is what stands without that, with whatever the opening left behind.',
+    "Opens consoles and leaves them alone until their handshakes are long over; the growth of the process tree's " +
+    'memory (PSS without files) is divided by their number. Node collects no garbage while it is idle, so the ' +
+    'bench makes it collect before and after; the last column is the figure without that, with the garbage from ' +
+    'opening.',
   async run(scale) {
     const sessions = scale === 'full' ? 2000 : 20
     await using contest = await openContest(CONTESTANTS, 'silent', { inspected: true })

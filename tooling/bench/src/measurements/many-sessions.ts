@@ -19,8 +19,8 @@ const MESSAGE = Buffer.from('sixteen bytes ..')
 export const manySessions: Measurement = {
   title: 'Many sessions in one process',
   method:
-    'Consoles are opened and stay; then one of them is typed into. Each session needs two descriptors, so the limit on ' +
-    'open files decides how many there can be; ours here is named below.',
+    'Opens consoles, keeps them open, and types into one of them. Each session needs two descriptors, so the ' +
+    'limit on open files bounds the number of sessions; the limit of this machine is named below.',
   async run(scale) {
     const limit = handleLimit()
     const wanted = scale === 'full' ? GOAL : 50

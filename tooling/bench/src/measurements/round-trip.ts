@@ -13,8 +13,9 @@ const CONTESTANTS: readonly CandidateName[] = ['oriel', 'bare', 'websockify', 'h
 export const roundTrip: Measurement = {
   title: 'Round trip of 16 bytes',
   method:
-    'One session each, one message under way at a time; the console echoes. The client of oriel-proxy and websockify ' +
-    "is a WebSocket client, that of the others plain TCP; the last row is what the client's own framing costs of the time.",
+    'One session for each candidate, one message at a time; the console echoes. The client of oriel-proxy and ' +
+    'websockify is a WebSocket client, that of the others plain TCP; the last row is the part of the time that ' +
+    "the client's own framing takes.",
   async run(scale) {
     const [trips, rounds] = scale === 'full' ? [1000, 31] : [50, 3]
     await using contest = await openContest(CONTESTANTS, 'echo')

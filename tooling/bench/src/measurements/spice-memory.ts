@@ -16,9 +16,10 @@ const REST_MS = 12_000
 export const spiceMemory: Measurement = {
   title: 'Memory of an idle channel of native SPICE',
   method:
-    'Sessions of four channels each, main, display, inputs and cursor, are opened over TLS and left alone; the hypervisor ' +
-    'is dialled in clear. What the memory of the process tree (PSS without files) grew is divided by the number of channels. Where a ' +
-    'candidate runs on Node, garbage is collected before and after; the last column is what stands without that.',
+    'Opens sessions of four channels each (main, display, inputs and cursor) over TLS and leaves them alone; the ' +
+    "connection to the hypervisor has no TLS. The growth of the process tree's memory (PSS without files) is " +
+    'divided by the number of channels. If a candidate runs on Node, its garbage is collected before and after; ' +
+    'the last column is the figure without that.',
   async run(scale) {
     const sessions = scale === 'full' ? 125 : 3
     await using contest = await openSpiceContest({ inspected: true })

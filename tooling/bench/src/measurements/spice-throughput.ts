@@ -14,9 +14,10 @@ const CASES = [
 export const spiceThroughput: Measurement = {
   title: 'Bytes from console to client in native SPICE',
   method:
-    'A display channel streams messages of one length as fast as the client reads, over TLS 1.3 from the candidate to ' +
-    'the client and in clear to the hypervisor. oriel-proxy begins each message in a TLS record of its own; the others ' +
-    'do not know where one begins. Counted are message bytes and the CPU-seconds of the whole process tree.',
+    'A display channel streams messages of one length as fast as the client reads, over TLS 1.3 from the ' +
+    'candidate to the client and without TLS from the hypervisor. oriel-proxy begins a new TLS record for each ' +
+    'message; the others cannot, because they do not parse messages. The figures are message bytes by CPU-seconds ' +
+    'of the whole process tree.',
   async run(scale) {
     const [share, rounds, warmUp] = scale === 'full' ? [1, 7, 2] : [1 / 64, 1, 0]
     await using contest = await openSpiceContest()

@@ -13,8 +13,8 @@ const CONTESTANTS: readonly CandidateName[] = ['oriel', 'websockify', 'haproxy',
 export const throughput: Measurement = {
   title: 'Bytes from console to client',
   method:
-    'One session streams as fast as the client reads, which it does in pieces of 64 KiB. Counted are payload bytes and the CPU-seconds of the whole ' +
-    'process tree between the first byte asked for and the last one read.',
+    'One session streams as fast as the client reads, in pieces of 64 KiB. The figures are payload bytes by CPU- ' +
+    'seconds of the whole process tree, from the request of the first byte until the last one is read.',
   async run(scale) {
     const [bytes, rounds, warmUp] = scale === 'full' ? [2 * GIB, 9, 3] : [64 * MIB, 1, 0]
     await using contest = await openContest(CONTESTANTS, 'stream')

@@ -29,8 +29,8 @@ const ROUNDS = { full: 5, quick: 1 } as const
 export const tokens: Measurement = {
   title: 'Tokens',
   method:
-    'The built oriel-api; kept-alive connections, each with one request under way. A creation is POST remote-consoles ' +
-    'by a member, a look-up GET os-console-auth-tokens of one of the tokens just created.',
+    'The built oriel-api, with persistent connections that each have one request in progress. Creating is POST ' +
+    'remote-consoles by a member, looking up is GET os-console-auth-tokens of one of the tokens just created.',
   async run(scale) {
     const rows: string[][] = []
     for (const [title, store] of Object.entries(stores)) {

@@ -6,7 +6,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { endWithParent, listening } from './part.ts'
-import { shake } from './rfb-server.ts'
+import { handshake } from './rfb-server.ts'
 
 /** The size of one write. Small for `offer`, whose client stalls, so that the count of sent bytes is precise. */
 const PIECE_BYTES = { stream: 256 * 1024, offer: 64 * 1024 }
@@ -32,7 +32,7 @@ const ports: Record<string, number> = {}
 for (const [name, guest] of Object.entries(guests)) {
   ports[name] = await listen((socket) => startedBy(socket, guest))
   ports[`rfb-${name}`] = await listen((socket) =>
-    name === 'hang' ? undefined : shake(socket, () => startedBy(socket, guest)),
+    name === 'hang' ? undefined : handshake(socket, () => startedBy(socket, guest)),
   )
 }
 process.on('message', () => process.send?.({ sentBytes }))

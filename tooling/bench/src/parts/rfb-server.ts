@@ -8,7 +8,7 @@ const SERVER_INIT = Buffer.concat([
 ])
 
 /** Sends one reply for each message of the client, and calls `done` after ServerInit. */
-export function shake(socket: Socket, done: () => void): void {
+export function handshake(socket: Socket, done: () => void): void {
   const answers = [Buffer.from('RFB 003.008\n'), Buffer.of(1, 1), Buffer.of(0, 0, 0, 0), SERVER_INIT]
   const next = () => {
     socket.write(answers.shift()!)

@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { TICK_MS, tickMessage } from '../chaos/ticks.ts'
 import { endWithParent, listening } from './part.ts'
-import { shake } from './rfb-server.ts'
+import { handshake } from './rfb-server.ts'
 
 const ports: Record<string, number> = {}
 for (const [index, port] of process.argv.slice(2).entries()) ports[index] = await listen(Number(port))
@@ -16,7 +16,7 @@ listening(ports)
 async function listen(port: number): Promise<number> {
   const server = createServer({ noDelay: true }, (socket) => {
     socket.on('error', () => {})
-    shake(socket, () => tick(socket))
+    handshake(socket, () => tick(socket))
   })
   await once(server.listen({ port, host: '127.0.0.1', backlog: 512 }), 'listening')
   return (server.address() as AddressInfo).port
