@@ -120,8 +120,8 @@ async function run<S extends Type.TSchema>(options: ProgramOptions<S>, endings: 
   const { stdout = standardOutput(), stderr = standardError() } = options
   const args = argumentsOf(options, stderr)
   if (!args) return EXIT.usage
-  if (args.help) return say(stdout, helpText(options.name, options.flags))
-  if (args.version) return say(stdout, `${options.name} ${options.version ?? '0.0.0'}\n`)
+  if (args.help) return print(stdout, helpText(options.name, options.flags))
+  if (args.version) return print(stdout, `${options.name} ${options.version ?? '0.0.0'}\n`)
   try {
     const loaded = configOf(options, args)
     const log = loggerOf(options)
@@ -129,10 +129,10 @@ async function run<S extends Type.TSchema>(options: ProgramOptions<S>, endings: 
       if (args.online) await checkOnline(options, loaded.config)
       stderr.write(loaded.warnings.map((warning) => `warning: ${warningLine(warning)}\n`).join(''))
       for (const line of options.describe?.(loaded.config) ?? []) log.info(line)
-      return say(stdout, 'config ok\n')
+      return print(stdout, 'config ok\n')
     }
     const printed = options.print?.(loaded.config, args.flags)
-    if (printed !== undefined) return say(stdout, printed)
+    if (printed !== undefined) return print(stdout, printed)
     reportWarnings(log, loaded.warnings)
     return await live(options, endings, loaded.config, args, log, loaded.files)
   } catch (error) {
@@ -279,7 +279,7 @@ function isLogJson({ stdout }: Pick<ProgramWorld, 'stdout'>): boolean {
   return stdout !== undefined || !isatty(STDOUT)
 }
 
-function say(sink: TextSink, text: string): ExitCode {
+function print(sink: TextSink, text: string): ExitCode {
   sink.write(text)
   return EXIT.clean
 }
@@ -303,16 +303,16 @@ async function live<S extends Type.TSchema>(
   const starting = begin(options, config, context).then((started) => {
     if (!stopping.signal.aborted) reloads.begin(files, rereading(options, args, config, started, log))
   })
-  const first = await Promise.race([ended(endings), startFailure(starting)])
+  const first = await Promise.race([firstEnding(endings), startFailure(starting)])
   stopping.abort(new Error('the program is stopping'))
-  if (first.kind === 'crash') return crashed(log, first.error)
+  if (first.kind === 'crash') return logCrash(log, first.error)
   announce(options, config, log, first)
   const closing = starting.catch(() => {}).then(() => scope.disposeAsync())
   const code = await Promise.race([
     closed(log, closing),
-    tooLate(log, deadlineOf(options, config)),
-    hurried(log, endings),
-    endings.crash.then(({ error }) => crashed(log, error)),
+    stopTimeout(log, deadlineOf(options, config)),
+    secondSignal(log, endings),
+    endings.crash.then(({ error }) => logCrash(log, error)),
   ])
   if (first.kind === 'stop') {
     if (code === EXIT.clean) log.info('stopped')
@@ -325,7 +325,7 @@ async function live<S extends Type.TSchema>(
 type Ending = { kind: 'stop'; signal: string } | { kind: 'crash'; error: unknown }
 type StartFailure = { kind: 'start failed'; error: unknown }
 
-function ended({ stop, crash }: Endings): Promise<Ending> {
+function firstEnding({ stop, crash }: Endings): Promise<Ending> {
   return Promise.race([
     stop.then((signal): Ending => ({ kind: 'stop', signal })),
     crash.then(({ error }): Ending => ({ kind: 'crash', error })),
@@ -347,10 +347,10 @@ function announce<S extends Type.TSchema>(
   first: Ending | StartFailure,
 ): void {
   if (first.kind === 'stop') log.info({ signal: first.signal }, 'stopping')
-  else if (!(first.error instanceof ConfigError)) tellFailure(options, config, log, first.error)
+  else if (!(first.error instanceof ConfigError)) logFailure(options, config, log, first.error)
 }
 
-function tellFailure<S extends Type.TSchema>(
+function logFailure<S extends Type.TSchema>(
   options: ProgramOptions<S>,
   config: Type.Static<S>,
   log: Logger,
@@ -396,7 +396,7 @@ function rereading<S extends Type.TSchema>(
 }
 
 /** State may be inconsistent after an uncaught error, so no further code runs. */
-function crashed(log: Logger, error: unknown): ExitCode {
+function logCrash(log: Logger, error: unknown): ExitCode {
   log.fatal({ err: error }, 'uncaught error, ending the program')
   return EXIT.failed
 }
@@ -411,13 +411,13 @@ async function closed(log: Logger, closing: Promise<void>): Promise<ExitCode> {
   }
 }
 
-async function tooLate(log: Logger, deadlineMs: number): Promise<ExitCode> {
+async function stopTimeout(log: Logger, deadlineMs: number): Promise<ExitCode> {
   await new Promise((resolve) => setTimeout(resolve, deadlineMs).unref())
   log.error({ deadlineMs }, 'the stop took too long, ending anyway')
   return EXIT.failed
 }
 
-async function hurried(log: Logger, { hurry }: Endings): Promise<ExitCode> {
+async function secondSignal(log: Logger, { hurry }: Endings): Promise<ExitCode> {
   const signal = await hurry
   log.warn({ signal }, 'second signal, ending at once')
   return EXIT.failed

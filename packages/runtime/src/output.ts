@@ -37,7 +37,7 @@ export class Output {
   #draining = false
   #dropping = false
   #lostTotal = 0
-  #lostSinceTold = 0
+  #lostSinceReport = 0
   /** Resolves `flush`. */
   #settled = Promise.withResolvers<void>()
   /** Called with the number of texts that were dropped, once there is room again. */
@@ -66,10 +66,10 @@ export class Output {
     if (!this.#hasRoom(bytes.length)) {
       this.#dropping = true
       this.#lostTotal += 1
-      this.#lostSinceTold += 1
+      this.#lostSinceReport += 1
       return
     }
-    this.#tellLost()
+    this.#reportLost()
     this.#pending.push(bytes)
     this.#pendingBytes += bytes.length
     if (!this.#draining) void this.#drain()
@@ -94,11 +94,11 @@ export class Output {
     while (this.#pendingBytes > 0) {
       try {
         const written = this.#put(this.#batch())
-        this.#taken(typeof written === 'number' ? written : await written)
+        this.#consume(typeof written === 'number' ? written : await written)
       } catch (error) {
         await this.#pause(error as NodeJS.ErrnoException)
       }
-      if (this.#pendingBytes === 0) this.#tellLost()
+      if (this.#pendingBytes === 0) this.#reportLost()
     }
     this.#draining = false
     this.#settle()
@@ -117,7 +117,7 @@ export class Output {
     return Buffer.concat([first, ...this.#pending.slice(1, count)], length)
   }
 
-  #taken(written: number): void {
+  #consume(written: number): void {
     this.#pendingBytes -= written
     let left = written + this.#offset
     let whole = 0
@@ -141,10 +141,10 @@ export class Output {
     this.#settled = Promise.withResolvers()
   }
 
-  #tellLost(): void {
-    const lost = this.#lostSinceTold
+  #reportLost(): void {
+    const lost = this.#lostSinceReport
     if (lost === 0) return
-    this.#lostSinceTold = 0
+    this.#lostSinceReport = 0
     this.#dropping = false
     this.onRecovered?.(lost)
   }

@@ -55,18 +55,18 @@ export function stampOf(file: string): string {
  */
 export function watchReloads({ signals, log }: ReloadOptions): Reloads {
   let hangUp: 'early' | 'before the start' | ((why: string) => unknown) = 'early'
-  const heard = () => {
+  const onHangUp = () => {
     if (typeof hangUp === 'function') hangUp('SIGHUP')
     else hangUp = 'before the start'
   }
   const watch = new DisposableStack()
-  signals.on('SIGHUP', heard)
-  watch.defer(() => signals.off('SIGHUP', heard))
+  signals.on('SIGHUP', onHangUp)
+  watch.defer(() => signals.off('SIGHUP', onHangUp))
   return {
     begin: (files, read) => {
       const missed = hangUp === 'before the start'
       hangUp = read ? watch.use(reloader(files, read, log)).run : (why) => log.info({ why }, NOTHING)
-      if (missed) heard()
+      if (missed) onHangUp()
     },
     [Symbol.dispose]: () => watch.dispose(),
   }

@@ -1,24 +1,24 @@
 /** Chooses the member of a union that a value was meant for. */
 import { segmentOf } from './environment.ts'
 import { fault, wrongShape } from './faults.ts'
+import { field, isTable, type KeyInput, type ResolveContext } from './key-input.ts'
 import { keyPath } from './path.ts'
-import { field, isTable, type Place, type ResolveContext } from './place.ts'
 import type { JsonSchema } from './schema-view.ts'
 import * as Schema from './schema-view.ts'
 import { misfit, missing } from './words.ts'
 
 /** Returns the member, or a union of plain members if several fit. Records a fault and returns `undefined` if none does. */
-export function choose(context: ResolveContext, schema: JsonSchema, place: Place): JsonSchema | undefined {
+export function choose(context: ResolveContext, schema: JsonSchema, input: KeyInput): JsonSchema | undefined {
   const all = Schema.members(schema)
-  const shape = shapeOfValue(all, place)
+  const shape = shapeOfValue(all, input)
   const fitting = all.filter((member) => Schema.shapeOf(member) === shape)
-  if (shape === 'table' && fitting.length > 1) return chooseTable(context, fitting, place)
+  if (shape === 'table' && fitting.length > 1) return chooseTable(context, fitting, input)
   if (shape === 'value' && fitting.length > 1) return { anyOf: fitting }
   if (fitting[0]) return fitting[0]
-  return fault(context, place, place.value === undefined ? missing(schema) : wrongShape(schema, place.value))
+  return fault(context, input, input.value === undefined ? missing(schema) : wrongShape(schema, input.value))
 }
 
-function shapeOfValue(all: readonly JsonSchema[], { value, env }: Place): Schema.Shape {
+function shapeOfValue(all: readonly JsonSchema[], { value, env }: KeyInput): Schema.Shape {
   if (Array.isArray(value)) return 'list'
   if (isTable(value)) return 'table'
   if (value !== undefined) return 'value'
@@ -28,17 +28,17 @@ function shapeOfValue(all: readonly JsonSchema[], { value, env }: Place): Schema
   return shapes.size === 1 && shapes.has('table') ? 'table' : 'value'
 }
 
-function chooseTable(context: ResolveContext, tables: readonly JsonSchema[], place: Place): JsonSchema | undefined {
+function chooseTable(context: ResolveContext, tables: readonly JsonSchema[], input: KeyInput): JsonSchema | undefined {
   const tag = Schema.discriminator(tables)
-  if (tag === undefined) return tables.toSorted((a, b) => mismatch(a, place) - mismatch(b, place))[0]
-  const said = place.env?.children.get(segmentOf(tag))?.text ?? field(place.value, tag)
+  if (tag === undefined) return tables.toSorted((a, b) => mismatch(a, input) - mismatch(b, input))[0]
+  const said = input.env?.children.get(segmentOf(tag))?.text ?? field(input.value, tag)
   const schemaOf = (member: JsonSchema) => Schema.property(member, tag)
   const found = tables.find((member) =>
     said === undefined ? schemaOf(member)?.default !== undefined : Schema.literals(schemaOf(member))?.includes(said),
   )
   if (found) return found
   const known = { enum: tables.flatMap((member) => Schema.literals(schemaOf(member)) ?? []) }
-  const path = keyPath(place.path, tag)
+  const path = keyPath(input.path, tag)
   return fault(
     context,
     { path },
@@ -47,7 +47,7 @@ function chooseTable(context: ResolveContext, tables: readonly JsonSchema[], pla
 }
 
 /** The number of unknown and missing keys if the input is taken for this table. */
-function mismatch(schema: JsonSchema, { value, env }: Place): number {
+function mismatch(schema: JsonSchema, { value, env }: KeyInput): number {
   const segments = new Set([
     ...Object.keys(isTable(value) ? value : {}).map(segmentOf),
     ...(env?.children.keys() ?? []),

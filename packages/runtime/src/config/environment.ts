@@ -22,7 +22,7 @@ export function environmentTree(
   const root = node(PREFIX)
   const skipped = new Set([...RESERVED, ...ignored])
   for (const [name, text] of Object.entries(env).sort()) {
-    if (text !== undefined && name.startsWith(PREFIX) && !skipped.has(name)) place(root, name, text)
+    if (text !== undefined && name.startsWith(PREFIX) && !skipped.has(name)) insert(root, name, text)
   }
   return root
 }
@@ -57,7 +57,7 @@ export function isServiceLink({ name, text }: { name: string; text: string }): b
   return /_PORT$/.test(name) && /^(tcp|udp|sctp):\/\//.test(text)
 }
 
-function place(root: EnvironmentNode, name: string, text: string): void {
+function insert(root: EnvironmentNode, name: string, text: string): void {
   let at = root
   const steps = name.slice(PREFIX.length).split('__')
   for (const [index, step] of steps.entries()) {

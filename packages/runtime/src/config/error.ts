@@ -24,9 +24,9 @@ export class ConfigError extends Error {
   }
 }
 
-/** `path: message`; `place` (a file name) stands in for the empty path of a fault that concerns the whole file. */
-export function faultLine(fault: ConfigFault, place = ''): string {
-  const path = fault.path || place
+/** `path: message`; `file` replaces the empty path of a fault that concerns the whole file. */
+export function faultLine(fault: ConfigFault, file = ''): string {
+  const path = fault.path || file
   return path ? `${path}: ${fault.message}` : fault.message
 }
 

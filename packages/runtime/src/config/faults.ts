@@ -1,8 +1,8 @@
 /** Records the faults of keys and variables. */
 import { type EnvironmentNode, isServiceLink, variables } from './environment.ts'
+import type { ResolveContext } from './key-input.ts'
 import { nearestKey, nearestVariable } from './nearest.ts'
 import { keyPath } from './path.ts'
-import type { ResolveContext } from './place.ts'
 import type { JsonSchema } from './schema-view.ts'
 import { Text } from './text.ts'
 import { describe, misfit } from './words.ts'

@@ -2,7 +2,7 @@
 import * as Value from 'typebox/value'
 import { Secret } from '../secret.ts'
 import { fault, originOf } from './faults.ts'
-import { type Place, type ResolveContext, UNREADABLE } from './place.ts'
+import { type KeyInput, type ResolveContext, UNREADABLE } from './key-input.ts'
 import type { JsonSchema } from './schema-view.ts'
 import * as Schema from './schema-view.ts'
 import { PARSER } from './schemas.ts'
@@ -11,18 +11,18 @@ import { pemText } from './value-file.ts'
 import { type KeywordError, misfit, missing } from './words.ts'
 
 /** Converts the value to the first member of the schema that it fits, and wraps secrets. */
-export function leaf(context: ResolveContext, schema: JsonSchema, place: Place): unknown {
-  const value = Schema.isPem(schema) ? pemText(context, schema, place) : place.value
+export function leaf(context: ResolveContext, schema: JsonSchema, input: KeyInput): unknown {
+  const value = Schema.isPem(schema) ? pemText(context, schema, input) : input.value
   if (value === UNREADABLE) return undefined
-  if (value === undefined) return fault(context, place, missing(schema))
+  if (value === undefined) return fault(context, input, missing(schema))
   const tried = Schema.members(schema).map((member) => attempt(member, value))
   const fit = tried.find(({ error }) => !error)
   if (fit) return finished(fit.member, fit.value)
   const meant = tried.filter(({ error }) => error?.keyword !== 'type' && error?.keyword !== 'const')
   const only = tried.length === 1 ? tried[0] : meant.length === 1 ? meant[0] : undefined
-  if (only) return fault(context, place, misfit(only.member, only.value, only.error!) + originOf(value))
+  if (only) return fault(context, input, misfit(only.member, only.value, only.error!) + originOf(value))
   const shown = value instanceof Text ? value.text : value
-  return fault(context, place, misfit(schema, shown, { keyword: 'anyOf', message: '' }) + originOf(value))
+  return fault(context, input, misfit(schema, shown, { keyword: 'anyOf', message: '' }) + originOf(value))
 }
 
 function attempt(member: JsonSchema, given: unknown) {

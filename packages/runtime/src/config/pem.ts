@@ -94,10 +94,10 @@ function parseKey(pem: string): KeyObject {
 }
 
 function pairFaults(at: (key: string) => FaultAt, chain: readonly X509Certificate[], key: KeyObject): ConfigFault[] {
-  const place = chain.findIndex((certificate) => certificate.checkPrivateKey(key))
-  if (place === 0) return []
-  if (place > 0)
-    return [at('cert')(`begins with another certificate than that of the key, put number ${place + 1} first`)]
+  const index = chain.findIndex((certificate) => certificate.checkPrivateKey(key))
+  if (index === 0) return []
+  if (index > 0)
+    return [at('cert')(`begins with another certificate than that of the key, put number ${index + 1} first`)]
   const { subject } = chain[0]!
   return [at('key')(`belongs to another certificate, give the private key of ${nameOf(subject)}`)]
 }

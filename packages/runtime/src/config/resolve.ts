@@ -5,9 +5,9 @@
 import { choose } from './choose.ts'
 import { type EnvironmentNode, segmentOf } from './environment.ts'
 import { fault, unknownKey, unknownVariables, wrongShape } from './faults.ts'
+import { isTable, type KeyInput, type ResolveContext, type Table, UNREADABLE } from './key-input.ts'
 import { leaf } from './leaf.ts'
 import { elementPath, keyPath } from './path.ts'
-import { isTable, type Place, type ResolveContext, type Table, UNREADABLE } from './place.ts'
 import type { JsonSchema } from './schema-view.ts'
 import * as Schema from './schema-view.ts'
 import { parseInline, Text } from './text.ts'
@@ -16,19 +16,19 @@ import { refined } from './whole.ts'
 import { quote } from './words.ts'
 
 /** Returns the checked value of a key. Records faults, and returns `undefined` if the key has no usable value. */
-export function resolve(context: ResolveContext, schema: JsonSchema, place: Place): unknown {
-  const value = expand(schema, given(schema, place))
+export function resolve(context: ResolveContext, schema: JsonSchema, input: KeyInput): unknown {
+  const value = expand(schema, given(schema, input))
   if (value === UNREADABLE) return undefined
-  const member = choose(context, schema, { ...place, value })
+  const member = choose(context, schema, { ...input, value })
   if (!member) return undefined
-  const at = { ...place, value }
+  const at = { ...input, value }
   if (Schema.shapeOf(member) === 'table') return table(context, member, at)
   if (Schema.shapeOf(member) === 'list') return list(context, member, at)
   return leaf(context, member, at)
 }
 
 /** The environment overrides the file, and the file the default. */
-function given(schema: JsonSchema, { value, env }: Place): unknown {
+function given(schema: JsonSchema, { value, env }: KeyInput): unknown {
   if (env?.text !== undefined) return new Text(env.text, env.name)
   return value === undefined ? structuredClone(schema.default) : value
 }
@@ -43,18 +43,18 @@ function expand(schema: JsonSchema, value: unknown): unknown {
 
 // Tables
 
-function table(context: ResolveContext, schema: JsonSchema, place: Place): unknown {
-  const { value = {}, env, path } = place
-  if (!isTable(value)) return fault(context, place, wrongShape(schema, value))
-  const entries = new Map<string, Place>()
+function table(context: ResolveContext, schema: JsonSchema, input: KeyInput): unknown {
+  const { value = {}, env, path } = input
+  if (!isTable(value)) return fault(context, input, wrongShape(schema, value))
+  const entries = new Map<string, KeyInput>()
   for (const key of Object.keys(value)) entries.set(key, { path: keyPath(path, key), value: value[key] })
   for (const [segment, node] of env?.children ?? []) addVariable(context, schema, path, entries, segment, node)
   readFiles(context, schema, path, entries)
   const result = { ...named(context, schema, path, entries), ...others(context, schema, path, entries) }
-  return refined(context, schema, place, Object.freeze(result))
+  return refined(context, schema, input, Object.freeze(result))
 }
 
-function named(context: ResolveContext, schema: JsonSchema, path: string, entries: Map<string, Place>): Table {
+function named(context: ResolveContext, schema: JsonSchema, path: string, entries: Map<string, KeyInput>): Table {
   const result: [string, unknown][] = []
   for (const [key, inner] of Object.entries(schema.properties ?? {})) {
     const entry = entries.get(key)
@@ -67,7 +67,7 @@ function named(context: ResolveContext, schema: JsonSchema, path: string, entrie
 }
 
 /** Resolves the keys that the schema does not name: entries of a record, or else faults. */
-function others(context: ResolveContext, schema: JsonSchema, path: string, entries: Map<string, Place>): Table {
+function others(context: ResolveContext, schema: JsonSchema, path: string, entries: Map<string, KeyInput>): Table {
   const result: [string, unknown][] = []
   for (const [key, entry] of entries) {
     if (Schema.property(schema, key)) continue
@@ -81,13 +81,13 @@ function others(context: ResolveContext, schema: JsonSchema, path: string, entri
 }
 
 /** Normalises the key with the record's parser. */
-function recordKey(context: ResolveContext, schema: JsonSchema, key: string, place: Place): string {
+function recordKey(context: ResolveContext, schema: JsonSchema, key: string, input: KeyInput): string {
   const parse = Schema.keyParserOf(schema)
   try {
     return parse ? parse(key) : key
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
-    fault(context, place, `${quote(key)} ${error.message}`)
+    fault(context, input, `${quote(key)} ${error.message}`)
     return key
   }
 }
@@ -96,7 +96,7 @@ function addVariable(
   context: ResolveContext,
   schema: JsonSchema,
   path: string,
-  entries: Map<string, Place>,
+  entries: Map<string, KeyInput>,
   segment: string,
   env: EnvironmentNode,
 ): void {
@@ -106,7 +106,7 @@ function addVariable(
 }
 
 /** Finds the key for a step of a variable's name: one of the schema, one of the file or, in a record, a new one. */
-function keyFor(schema: JsonSchema, entries: Map<string, Place>, segment: string): string | undefined {
+function keyFor(schema: JsonSchema, entries: Map<string, KeyInput>, segment: string): string | undefined {
   const names = Object.keys(schema.properties ?? {})
   const known = [...names, ...entries.keys(), ...names.map((name) => `${name}_file`)]
   const found = known.find((key) => segmentOf(key) === segment)
@@ -115,21 +115,21 @@ function keyFor(schema: JsonSchema, entries: Map<string, Place>, segment: string
 
 // Lists
 
-function list(context: ResolveContext, schema: JsonSchema, place: Place): unknown {
-  const { value = [], env, path } = place
-  if (!Array.isArray(value)) return fault(context, place, wrongShape(schema, value))
+function list(context: ResolveContext, schema: JsonSchema, input: KeyInput): unknown {
+  const { value = [], env, path } = input
+  if (!Array.isArray(value)) return fault(context, input, wrongShape(schema, value))
   const children = [...(env?.children ?? [])].sort(([a], [b]) => Number(a) - Number(b))
-  const elements: Place[] = value.map((element, index) => ({ path: elementPath(path, index), value: element }))
+  const elements: KeyInput[] = value.map((element, index) => ({ path: elementPath(path, index), value: element }))
   for (const [segment, node] of children) addElement(context, path, elements, segment, node)
   const items = schema.items ?? {}
   const result = elements.map((element) => resolve(context, items, element))
-  return refined(context, schema, place, Object.freeze(result))
+  return refined(context, schema, input, Object.freeze(result))
 }
 
 function addElement(
   context: ResolveContext,
   path: string,
-  elements: Place[],
+  elements: KeyInput[],
   segment: string,
   env: EnvironmentNode,
 ): void {

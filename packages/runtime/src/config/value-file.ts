@@ -1,8 +1,8 @@
 /** Reads values from separate files: keys ending in `_file`, and PEM given as a file name. */
 import { readingFailure } from '../read-file.ts'
 import { fault } from './faults.ts'
+import { type KeyInput, type ResolveContext, UNREADABLE } from './key-input.ts'
 import { keyPath } from './path.ts'
-import { type Place, type ResolveContext, UNREADABLE } from './place.ts'
 import type { JsonSchema } from './schema-view.ts'
 import * as Schema from './schema-view.ts'
 import { Text } from './text.ts'
@@ -13,7 +13,7 @@ export function readFiles(
   context: ResolveContext,
   schema: JsonSchema,
   path: string,
-  entries: Map<string, Place>,
+  entries: Map<string, KeyInput>,
 ): void {
   for (const [fileKey, file] of [...entries]) {
     const key = fileKey.replace(/_file$/, '')
@@ -30,14 +30,14 @@ export function readFiles(
 }
 
 /** Returns the PEM text of a key, or the text of the file that it names. */
-export function pemText(context: ResolveContext, schema: JsonSchema, place: Place): unknown {
-  const { value } = place
+export function pemText(context: ResolveContext, schema: JsonSchema, input: KeyInput): unknown {
+  const { value } = input
   const text = value instanceof Text ? value.text : value
   if (typeof text !== 'string' || text === '' || text.includes('-----BEGIN ')) return value
-  return fileText(context, schema, { path: place.path, value: text })
+  return fileText(context, schema, { path: input.path, value: text })
 }
 
-function fileText(context: ResolveContext, schema: JsonSchema, { path, value, env }: Place): unknown {
+function fileText(context: ResolveContext, schema: JsonSchema, { path, value, env }: KeyInput): unknown {
   const name = env?.text ?? value
   if (typeof name !== 'string' || name === '') {
     fault(context, { path }, 'give the name of a file, as text')

@@ -1,6 +1,6 @@
 import * as Type from 'typebox'
 import { describe, expect, it } from 'vitest'
-import { ConfigError, loadConfig, pem, Secret, secretPem } from '../src/index.ts'
+import { ConfigError, loadConfig, pem, Secret, secretPem } from '../../src/index.ts'
 
 const CERT = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
 const schema = Type.Object({ cert: pem(), key: secretPem() })

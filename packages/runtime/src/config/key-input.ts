@@ -12,7 +12,7 @@ export interface ResolveContext {
 }
 
 /** The input for one key: its value in the file, and its node in the environment. */
-export interface Place {
+export interface KeyInput {
   readonly path: string
   /** The value in the TOML, or a `Text` from a `…_file`. `undefined` if absent. */
   readonly value: unknown

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { faultsOf, load } from './fixtures/config.ts'
+import { faultsOf, load } from '../fixtures/config.ts'
 
 describe('environment', () => {
   test('overrides the file and is converted by the schema', () => {

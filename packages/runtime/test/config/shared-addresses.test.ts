@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { sharedAddresses } from '../src/index.ts'
+import { sharedAddresses } from '../../src/index.ts'
 
 const faultsOf = (...addresses: string[]) =>
   sharedAddresses(addresses.map((address, i) => ({ path: `listen[${i}]`, address })))

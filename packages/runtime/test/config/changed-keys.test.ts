@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { changedKeys, isBelow } from '../src/config/changed-keys.ts'
-import { Secret } from '../src/index.ts'
+import { changedKeys, isBelow } from '../../src/config/changed-keys.ts'
+import { Secret } from '../../src/index.ts'
 
 test.each([
   ['nothing', { a: [{ b: 1 }], s: new Secret('x') }, { a: [{ b: 1 }], s: new Secret('x') }, []],

@@ -11,8 +11,8 @@ import {
   parseHost,
   parseListen,
   webUrl,
-} from '../src/index.ts'
-import { faultsUnder } from './fixtures/config.ts'
+} from '../../src/index.ts'
+import { faultsUnder } from '../fixtures/config.ts'
 
 const schema = Type.Object({ host: host() })
 const toml = (text: string) => `host = ${JSON.stringify(text)}`
