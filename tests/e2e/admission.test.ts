@@ -144,9 +144,9 @@ describe('a failed start', () => {
       async () => ({ listen: 'nowhere.invalid:0' }),
       /this host name is not known|the name server did not answer/,
     ],
-  ])('exits with 1, and logs and prints the remedy for %s', async (_, place, remedy) => {
+  ])('exits with 1, and logs and prints the remedy for %s', async (_, listenKeys, remedy) => {
     await using parts = new AsyncDisposableStack()
-    const { listen, server } = { server: undefined, ...(await place()) }
+    const { listen, server } = { server: undefined, ...(await listenKeys()) }
     if (server) parts.use(server)
     await using api = await startApp('api', { ...apiConfig(0, 6080, servers), listen })
     expect(await api.exited).toEqual({ code: 1, signal: null })

@@ -82,19 +82,22 @@ describe.skipIf(skip)(`Oriel with a real Keystone${reason}`, () => {
   it.for([
     ['the endpoint that it is given', () => ({ endpoint: cloud.endpoint })],
     ["the public endpoint in Keystone's catalogue", () => ({ region: 'RegionOne' })],
-  ] as const)('lets the proxy look a token up as its service user at %s, and relay the console', async ([, place]) => {
-    const port = await freePort()
-    const auth = { method: 'password', ...cloud.credentials(cloud.service, 'service') }
-    const authority = { ...place(), auth, timeout_ms: PATIENCE_MS }
-    const base = proxyConfig(0, port)
-    await using proxy = await startApp('proxy', { ...base, authority: { kind: 'nova', ...authority } })
-    await listening(proxy)
-    const { body } = await cloud.create(await cloud.keystone.token(cloud.member, cloud.project))
-    const socket = new WebSocket(`ws://127.0.0.1:${port}/?token=${tokenIn(body)}`, ['binary'])
-    const viewer = await asViewer(socket)
-    expect(await viewer.echo(Buffer.from('through Keystone'))).toEqual(Buffer.from('through Keystone'))
-    socket.terminate()
-  })
+  ] as const)(
+    'lets the proxy look a token up as its service user at %s, and relay the console',
+    async ([, endpoint]) => {
+      const port = await freePort()
+      const auth = { method: 'password', ...cloud.credentials(cloud.service, 'service') }
+      const authority = { ...endpoint(), auth, timeout_ms: PATIENCE_MS }
+      const base = proxyConfig(0, port)
+      await using proxy = await startApp('proxy', { ...base, authority: { kind: 'nova', ...authority } })
+      await listening(proxy)
+      const { body } = await cloud.create(await cloud.keystone.token(cloud.member, cloud.project))
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/?token=${tokenIn(body)}`, ['binary'])
+      const viewer = await asViewer(socket)
+      expect(await viewer.echo(Buffer.from('through Keystone'))).toEqual(Buffer.from('through Keystone'))
+      socket.terminate()
+    },
+  )
 
   it('logs no password and no token', async () => {
     const token = await cloud.keystone.token(cloud.member, cloud.project)

@@ -221,7 +221,7 @@ interface Ports {
 /** Starts HAProxy with the file of deploy/, with other ports. */
 async function startBalancer({ publicPort, apiPort, apiPorts, proxyPorts }: Ports): Promise<AsyncDisposable> {
   let config = await readFile(new URL('../../deploy/haproxy.cfg', import.meta.url), 'utf8')
-  const places = {
+  const addresses = {
     '127.0.0.1:8443': publicPort,
     '127.0.0.1:8775': apiPort,
     '127.0.0.1:6080': proxyPorts[0],
@@ -229,9 +229,9 @@ async function startBalancer({ publicPort, apiPort, apiPorts, proxyPorts }: Port
     '127.0.0.1:8774': apiPorts[0],
     '127.0.0.2:8774': apiPorts[1],
   }
-  for (const [place, port] of Object.entries(places)) {
-    expect(config).toContain(place)
-    config = config.replace(place, `127.0.0.1:${port}`)
+  for (const [address, port] of Object.entries(addresses)) {
+    expect(config).toContain(address)
+    config = config.replace(address, `127.0.0.1:${port}`)
   }
   return startHaproxy(config, publicPort, apiPort)
 }

@@ -195,12 +195,12 @@ describe('sessions', () => {
     const path = await mint(member, MINE)
     using console = await open(oriel.proxyPort, path)
     const [session] = await sessionsOnce(() => listed({ state: 'open' }), isOpen)
-    const places = [`sessions/${session!.id}`, `servers/${MINE}/console-auth-tokens`, 'proxies/proxy-1']
-    for (const place of places) {
+    const resources = [`sessions/${session!.id}`, `servers/${MINE}/console-auth-tokens`, 'proxies/proxy-1']
+    for (const resource of resources) {
       for (const method of ['GET', 'HEAD', 'POST', 'PATCH']) {
-        const url = `http://127.0.0.1:${oriel.apiPort}/oriel/v1/${place}`
+        const url = `http://127.0.0.1:${oriel.apiPort}/oriel/v1/${resource}`
         const { status } = await fetch(url, { method, headers: { 'X-Auth-Token': ADMIN_TOKEN } })
-        expect({ method, place, status }).toEqual({ method, place, status: 404 })
+        expect({ method, resource, status }).toEqual({ method, path, status: 404 })
       }
     }
     expect(await console.viewer.echo(Buffer.from('still here'))).toEqual(Buffer.from('still here'))

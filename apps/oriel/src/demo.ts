@@ -36,11 +36,11 @@ export async function startDemo(log: Logger): Promise<Demo> {
 }
 
 async function startDrawnGuest(scope: AsyncDisposableStack): Promise<ServerConfig> {
-  const place = { name: 'demo', host: '127.0.0.1', port: 0 }
-  const { host, port } = scope.use(await startDemoGuest(place))
-  const serial = scope.use(await startDemoSerial(place))
+  const guest = { name: 'demo', host: '127.0.0.1', port: 0 }
+  const { host, port } = scope.use(await startDemoGuest(guest))
+  const serial = scope.use(await startDemoSerial(guest))
   return {
-    ...common('5b6f2c7e-90a4-4c0e-8a57-6d1f7f1f0001', place.name),
+    ...common('5b6f2c7e-90a4-4c0e-8a57-6d1f7f1f0001', guest.name),
     description: 'Drawn by Oriel itself, without a hypervisor.',
     consoles: { vnc: { host, port }, serial: { host, port: serial.port } },
   }
@@ -57,7 +57,7 @@ async function startRealGuest(scope: AsyncDisposableStack, log: Logger): Promise
     const consoles = { vnc: { host, port: vncPort }, serial: { host, port: serialPort } }
     return [{ ...common(guest.uuid, guest.name), description, consoles }]
   } catch (err) {
-    log.warn({ err }, 'QEMU is installed and did not start; the demo goes on without it')
+    log.warn({ err }, 'the demo continues without the QEMU guest, because QEMU did not start')
     return []
   }
 }
