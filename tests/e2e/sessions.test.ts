@@ -200,7 +200,7 @@ describe('sessions', () => {
       for (const method of ['GET', 'HEAD', 'POST', 'PATCH']) {
         const url = `http://127.0.0.1:${oriel.apiPort}/oriel/v1/${resource}`
         const { status } = await fetch(url, { method, headers: { 'X-Auth-Token': ADMIN_TOKEN } })
-        expect({ method, resource, status }).toEqual({ method, path, status: 404 })
+        expect({ method, resource, status }).toEqual({ method, resource, status: 404 })
       }
     }
     expect(await console.viewer.echo(Buffer.from('still here'))).toEqual(Buffer.from('still here'))
