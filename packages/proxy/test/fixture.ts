@@ -1,4 +1,4 @@
-/** A running proxy on loopback with a Nova stub behind it, and clients for it: what the tests of this package share. */
+/** A running proxy on loopback with a Nova stub, and clients for it. Shared by the tests of this package. */
 import { once } from 'node:events'
 import { createLogger, loadConfig, parseListen, type Secret } from '@oriel/runtime'
 import {
@@ -33,7 +33,7 @@ export const ADMIN_TOKEN = 'service-credential-of-the-proxy'
 export interface Captured {
   readonly lines: string[]
   readonly text: () => string
-  /** The records whose message is `msg`. */
+/** Returns the records with the message `msg`. */
   records(msg: string): Record<string, unknown>[]
 }
 
@@ -47,31 +47,31 @@ export interface Running extends AsyncDisposable {
 }
 
 export interface RunOptions {
-  /** Plays the hypervisor after its RFB handshake. Default: waits for the end. */
+/** Plays the hypervisor after its RFB handshake. Default: waits until the connection closes. */
   readonly guest?: (peer: Peer) => Promise<void>
   /** Plays the hypervisor from its first byte. */
   readonly hypervisor?: (peer: Peer) => Promise<void>
-  /** The types of the first listener. Default: noVNC alone. */
+/** The types of the first listener. Default: only noVNC. */
   readonly consoles?: readonly string[]
-  /** What Nova says of both tokens besides where they lead. */
+/** Further members of Nova's connect info for both tokens. */
   readonly connectInfo?: { readonly port?: number; readonly internal_access_path?: string }
-  /** What Nova says of the instance. Default: the stub's own. */
+/** Nova's response for the server. Default: the stub's. */
   readonly server?: NovaServer | undefined
   /** Further keys of the first listener, as TOML. */
   readonly listener?: string
-  /** TOML beside `[authority]` and `[[listen]]`. */
+/** TOML in addition to `[authority]` and `[[listen]]`. */
   readonly toml?: string
   readonly timing?: Partial<Timing>
   readonly pages?: string
-  /** The newest microversion of the Nova stub. Default: the stub's own. */
+/** The newest microversion of the Nova stub. Default: the stub's. */
   readonly maxMicroversion?: string
-  /** Whether the authority is taken for one without credentials. Default: it is not. */
+/** Whether the authority counts as one without credentials. Default: it does not. */
   readonly unauthenticated?: boolean
-  /** Deadline of a look-up. Default: one that only ends what hangs. */
+/** Deadline of a look-up. Default: so long that only a hanging look-up reaches it. */
   readonly timeoutMs?: number
 }
 
-/** Starts everything; `TOKEN` and `OTHER_TOKEN` lead to the scripted hypervisor. */
+/** Starts everything. `TOKEN` and `OTHER_TOKEN` are for consoles of the scripted hypervisor. */
 export async function running(options: RunOptions = {}): Promise<Running> {
   await using opened = new AsyncDisposableStack()
   const guest = options.guest ?? ((peer: Peer) => peer.closed({ timeoutMs: 60_000 }))
@@ -100,13 +100,13 @@ export async function running(options: RunOptions = {}): Promise<Running> {
   }
 }
 
-/** Waits for the proxy's own first question, and forgets it: what tests count are those on behalf of clients. */
+/** Waits for the proxy's own first request, and removes it: tests count only requests on behalf of clients. */
 export async function forgetOwnQuestions(authority: Pick<Authority, 'health'>, { requests }: NovaStub): Promise<void> {
   await Promise.resolve(authority.health.check()).catch(() => {})
   ;(requests as NovaRequest[]).splice(0)
 }
 
-/** A checked configuration with one listener, on a free port unless said otherwise. */
+/** Builds a valid configuration with one listener, by default on a free port. */
 export function configOf(
   endpoint: string,
   toml = '',
@@ -121,7 +121,7 @@ export function configOf(
     address = "${listen}"
     consoles = ${JSON.stringify(consoles)}
     ${toml}`
-  // Scripted hypervisors show no name of a guest. Tests of the identity set it.
+// Scripted hypervisors send no name of a guest. Tests of the identity set this key.
   const env = /identity/.test(toml) ? {} : { ORIEL_HYPERVISOR__IDENTITY: 'off' }
   return loadConfig(proxyConfig, { toml: text, env, refine: refineProxyConfig })
 }
@@ -134,7 +134,7 @@ export function capture() {
   return { logger, lines, text: () => lines.join(''), records }
 }
 
-/** RFB 3.8 with security type None, as QEMU does it; then `guest`. */
+/** Plays RFB 3.8 with security type None like QEMU, then `guest`. */
 export async function shakeThen(peer: Peer, guest: (peer: Peer) => Promise<void>): Promise<void> {
   await peer.send(Buffer.from('RFB 003.008\n'))
   await peer.expect(Buffer.from('RFB 003.008\n'))
@@ -147,7 +147,7 @@ export async function shakeThen(peer: Peer, guest: (peer: Peer) => Promise<void>
 /** A WebSocket client whose messages can be read like a stream. */
 export interface Client extends Disposable {
   readonly ws: WebSocket
-  /** How many pings have come, the first one included, which may come along with the answer to the Upgrade. */
+/** The number of received pings, including a first one that arrives together with the 101. */
   readonly pings: number
   read(length: number): Promise<Buffer>
   closed(): Promise<{ code: number; text: string }>
@@ -158,11 +158,11 @@ export interface DialOptions {
   readonly headers?: Record<string, string>
   readonly protocols?: string[]
   readonly autoPong?: boolean
-  /** Where the client is. Default: 127.0.0.1. */
+/** The client's address. Default: 127.0.0.1. */
   readonly localAddress?: string
 }
 
-/** Opens a console; rejects with the status when it is refused. */
+/** Opens a console. Rejects with the status if it is refused. */
 export async function dial(address: string, options: DialOptions = {}): Promise<Client> {
   const { path = `/?token=${TOKEN}`, headers = {}, protocols = ['binary'], autoPong = true, ...more } = options
   const ws = new WebSocket(`ws://${address}${path}`, protocols, {
@@ -177,7 +177,7 @@ export async function dial(address: string, options: DialOptions = {}): Promise<
   return client
 }
 
-/** The client's side of the RFB handshake, after which the relay begins. */
+/** Plays the client's side of the RFB handshake, after which the relay begins. */
 export async function open(address: string, options: DialOptions = {}): Promise<Client> {
   const client = await dial(address, options)
   await client.read(12)
@@ -235,7 +235,7 @@ export interface RawAnswer {
   readonly body: string
 }
 
-/** What a plain TCP client hears: for headers that no WebSocket client would send. */
+/** Sends a raw request and returns the response: for headers that no WebSocket client would send. */
 export async function raw(address: string, lines: readonly string[], body = ''): Promise<RawAnswer> {
   using peer = await connectPeer(parseListen(address))
   await peer.send(Buffer.from(`${lines.join('\r\n')}\r\n\r\n${body}`))
@@ -251,7 +251,7 @@ export const UPGRADE = [
   'Sec-WebSocket-Version: 13',
 ] as const
 
-/** An Upgrade request by hand. */
+/** Sends a handwritten Upgrade request. */
 export function upgrade(
   address: string,
   target = `/?token=${TOKEN}`,

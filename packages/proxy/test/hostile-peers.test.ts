@@ -1,4 +1,4 @@
-/** Any data from a hypervisor, an authority or another process of the fleet harms at most its own connection. */
+/** Arbitrary data from a hypervisor, an authority or another process of the fleet affects only its own connection. */
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -75,7 +75,7 @@ describe('a leg to a hypervisor', () => {
   })
 })
 
-/** Pieces of RFB, SPICE and HTTP, whole or spoilt, and bytes of no protocol. */
+/** Parts of RFB, SPICE and HTTP, valid or corrupted, and arbitrary bytes. */
 const bytesOfAny = fc
   .array(
     fc.oneof(
@@ -132,7 +132,7 @@ describe('a proxy whose hypervisors send arbitrary bytes', () => {
 const answering = (bodyOf: (url: string) => string) => async (url: string) =>
   new Response(bodyOf(url), { status: 200, headers: { 'Content-Type': 'application/json' } })
 
-/** What an authority makes of a token: an admission whose parts can be dialled, or a refusal. */
+/** Expects that the authority returns an admission that can be dialled, or refuses. */
 async function judged(admitting: Promise<{ host: string; port: number; expiresAt?: Date }>): Promise<void> {
   try {
     const { host, port, expiresAt } = await admitting

@@ -13,7 +13,7 @@ import { ADMIN_TOKEN, INSTANCE, TOKEN, UPGRADE } from './fixture.ts'
 
 const REFUSALS = 6_000
 const CONNECTIONS = 32
-/** What people at their consoles do not notice. */
+/** A gap that users do not notice. */
 const MAX_GAP_MS = 500
 
 const fixture = (name: string) => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
@@ -34,7 +34,7 @@ function launch(name: string, args: readonly string[], stdout: number | 'pipe' =
   }
 }
 
-/** The next message of a fixture. */
+/** Waits for the next message of a fixture. */
 async function heard<T>(child: ChildProcess): Promise<T> {
   const [message] = await within(once(child, 'message'), 60_000, () => 'a fixture sent nothing')
   return message as T
@@ -45,7 +45,7 @@ interface Gaps {
   readonly longestMs: number
 }
 
-/** A proxy with one viewer of a serial console that ticks, and one who looks at that console directly. */
+/** A proxy with a viewer of a ticking serial console, and a second viewer that is connected to the console directly. */
 async function viewed(stdout: number | 'pipe') {
   await using opened = new AsyncDisposableStack()
   const { child: console } = opened.use(launch('ticking-console.ts', []))
@@ -79,7 +79,7 @@ const toml = (endpoint: string) => `
 
 const REFUSED = ['GET / HTTP/1.1', 'Host: h', ...UPGRADE, '', ''].join('\r\n')
 
-/** Has that many connects refused, each of which is a log line. */
+/** Causes that many refusals, each with a log line. */
 async function haveRefused(address: string, count: number): Promise<void> {
   let left = count
   const worker = async () => {
@@ -99,7 +99,7 @@ async function linesLost(admin: string): Promise<number> {
   return Number(/^oriel_log_lines_lost_total (\d+)$/m.exec(text)?.[1])
 }
 
-/** Its viewer saw no gap through all refusals, except gaps that the machine itself causes. */
+/** Expects that the viewer saw no gap during the refusals, except those that the machine itself caused. */
 async function expectSteady(it: Awaited<ReturnType<typeof viewed>>): Promise<void> {
   const before = (await it.gaps()).proxied.ticks
   await within(haveRefused(it.address, REFUSALS), 60_000, () => 'the proxy answers no longer')
@@ -157,7 +157,7 @@ describe('a console that ticks every 50 ms, while thousands of refusals are logg
   })
 })
 
-/** Reads a pipe without waiting: gives the log records that it held. @throws SyntaxError for a line that is not whole */
+/** Reads a pipe without waiting, and returns its log records. @throws SyntaxError for an incomplete line */
 function recordsIn(pipe: number): () => Record<string, unknown>[] {
   const buffer = Buffer.alloc(64 * 1024)
   let rest = ''

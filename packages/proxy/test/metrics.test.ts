@@ -11,7 +11,7 @@ interface Sample {
   readonly value: number
 }
 
-/** Every sample of Prometheus' text format. */
+/** Parses every sample of Prometheus' text format. */
 function samples(text: string): Sample[] {
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
   return lines.map((line) => {
@@ -31,7 +31,7 @@ async function scraped(options: Parameters<typeof running>[0] = {}) {
   return { ...proxy, scrape, value }
 }
 
-/** What each label may say: words of this program, and never of a request. */
+/** The allowed values of each label: constants of the program, never data of a request. */
 const WORDS: Readonly<Record<string, readonly string[]>> = {
   type: openableConsoleTypes,
   direction: ['to_client', 'to_console'],
@@ -118,7 +118,7 @@ describe('/metrics', () => {
     await upgrade(it.address, `/?token=${TOKEN}`, ['Origin: http://evil.example'])
     it.nova.behave('reset')
     await upgrade(it.address, `/?token=${OTHER_TOKEN}`)
-    // One of its own, whose deadline no look-up that is answered must meet.
+// A separate proxy with a short deadline, which no answered look-up may reach.
     await using impatient = await scraped({ timeoutMs: 100 })
     impatient.nova.behave('hang')
     await upgrade(impatient.address, `/?token=${OTHER_TOKEN}`)

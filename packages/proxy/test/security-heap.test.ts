@@ -1,4 +1,4 @@
-/** What a flood of requests leaves behind in a running proxy: nothing that grows with their number. */
+/** The memory of a running proxy after a flood of requests must not grow with their number. */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
@@ -24,7 +24,7 @@ const CONNECTIONS = 32
 /** A tenth of what one retained request would cost, times 10,000. */
 const ALLOWED_BYTES = 3 * 1024 * 1024
 
-/** A proxy in a process of its own, whose heap can be asked for. @param tokens those that its Nova knows */
+/** A proxy in a separate process, whose heap can be measured. @param tokens the tokens that its Nova knows */
 async function measured(tokens: Readonly<Record<string, NovaConsole>> = {}, consoles = ['novnc']) {
   await using opened = new AsyncDisposableStack()
   const nova = opened.use(await startNovaStub({ tokens, adminToken: ADMIN_TOKEN }))
@@ -69,7 +69,7 @@ async function heapBytes(program: RunningProgram, number: number): Promise<numbe
   return Number((await program.waitForLog(answer, { timeoutMs: 30_000 })).bytes)
 }
 
-/** Sends `count` requests over as many connections, some at a time; gives the statuses that came back. */
+/** Sends `count` requests over as many connections, a few at a time. Returns the statuses. */
 async function flood(address: string, count: number, text: (i: number) => string): Promise<Map<string, number>> {
   const statuses = new Map<string, number>()
   let next = 0
@@ -85,7 +85,7 @@ async function flood(address: string, count: number, text: (i: number) => string
   return statuses
 }
 
-/** The status of the answer, or `cut` when the request is one that is broken off. */
+/** Returns the status of the response, or `cut` for a request that is aborted. */
 async function statusOf(address: string, text: string): Promise<string> {
   const socket = connect(parseListen(address))
   const heard: Buffer[] = []
@@ -96,16 +96,16 @@ async function statusOf(address: string, text: string): Promise<string> {
   return Buffer.concat(heard).toString('latin1').split(' ')[1] ?? 'cut'
 }
 
-/** The bytes that one flood sends if it is not stopped. */
+/** The bytes that one flood sends unless the proxy disconnects it. */
 const FLOOD_BYTES = 64 * 1024 * 1024
-/** What one of them may cost while it lasts: what waits for the client, and what was read from it. */
+/** The memory that a flood may use: the bytes that wait for the client, and those read from it. */
 const PENDING_BYTES = 2 * 1024 * 1024
 /** Pings with the largest payload, masked with zeros. */
 const PINGS = Buffer.concat(
   Array<Buffer>(512).fill(Buffer.concat([Buffer.of(0x89, 0x80 | 125, 0, 0, 0, 0), Buffer.alloc(125)])),
 )
 
-/** A proxy whose serial consoles say what they hear, with one of them open. */
+/** A proxy whose serial consoles echo their input, with one of them open. */
 async function underPings() {
   await using opened = new AsyncDisposableStack()
   const guest = opened.use(
@@ -131,7 +131,7 @@ async function underPings() {
   }
 }
 
-/** Opens a console and sends as many bytes of pings, as fast as it can. Gives how many went out before it was cut off. */
+/** Opens a console and sends that many bytes of pings at once. Returns how many were sent before the proxy disconnected. */
 async function pingFlood(address: string, bytes: number, listen: (socket: Socket) => void): Promise<number> {
   const socket = connect(parseListen(address)).on('error', () => {})
   const closed = new Promise<false>((resolve) => socket.once('close', () => resolve(false)))
@@ -145,7 +145,7 @@ async function pingFlood(address: string, bytes: number, listen: (socket: Socket
   return sent
 }
 
-/** Resolves once the pings left this process. A failed write shows as the socket's close. */
+/** Resolves once the pings are written. A failed write is reported by the socket's close. */
 const written = (socket: Socket) =>
   new Promise<true>((resolve) => {
     socket.write(PINGS, (error) => {
@@ -153,7 +153,7 @@ const written = (socket: Socket) =>
     })
   })
 
-/** Timers of look-ups hold what belongs to them until they are over; after that, it must be gone. */
+/** Timers of look-ups hold memory until they expire. It must be released afterwards. */
 async function expectFlat(it: { heapBytes(): Promise<number> }, before: number): Promise<void> {
   const grown = async () => (await it.heapBytes()) - before
   await expect.poll(grown, { timeout: 30_000, interval: 1_000 }).toBeLessThan(ALLOWED_BYTES)
@@ -180,7 +180,7 @@ describe('the heap of a running proxy', { timeout: 600_000 }, () => {
   })
 
   it('allowed-origin poisoning: 10,000 admitted pages with a valid token leave list and heap unchanged', async () => {
-    // Nothing listens there, so each connect goes all the way to the dial and ends with it.
+// Nothing listens there, so each connect fails in the dial.
     await using it = await measured({ [TOKEN]: { instance_uuid: INSTANCE, host: '127.0.0.1', port: await freePort() } })
     const target = `/?token=${TOKEN}`
     const poison = (i: number) => {
@@ -207,7 +207,7 @@ describe('the heap of a running proxy', { timeout: 600_000 }, () => {
       expect(await it.echo(`echo ${i}`)).toBe(`echo ${i}`)
       expect(await it.grown()).toBeLessThan(8 * PENDING_BYTES)
     }
-    // Each is cut off before it could send what a buffer without bounds would take.
+// Each is disconnected long before it has sent all bytes, which an unlimited buffer would accept.
     expect(Math.max(...(await Promise.all(floods)))).toBeLessThan(FLOOD_BYTES)
     await expect.poll(it.grown, { timeout: 30_000, interval: 1_000 }).toBeLessThan(ALLOWED_BYTES)
     expect(await it.echo('echo 30')).toBe('echo 30')

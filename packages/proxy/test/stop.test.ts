@@ -1,4 +1,4 @@
-/** What a stop finds open besides consoles. */
+/** A stop with open connections that are not consoles. */
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -73,7 +73,7 @@ describe('a proxy that drains', { timeout: 60_000 }, () => {
       const old = await start()
       await old.waitForLog(({ msg }) => msg === 'listening', { timeoutMs: 60_000 })
       await expect.poll(() => ready().catch(() => undefined)).toBe(200)
-      // The drain waits for its answer to the close frame.
+// The drain waits for the client's close frame.
       using client = await open(listen)
       client.ws.pause()
       process.kill(old.pid, 'SIGTERM')

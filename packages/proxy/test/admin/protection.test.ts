@@ -1,4 +1,4 @@
-/** What an operator reads of the protection against ports that changed hands. */
+/** The reports for operators about the protection against reused ports. */
 import { loadConfig } from '@oriel/runtime'
 import { describe, expect, it } from 'vitest'
 import { describeProtection, proxyConfig, refineProxyConfig } from '../../src/index.ts'

@@ -1,4 +1,4 @@
-/** Refusals for clients that offer `oriel.refusals`: a close code and a reason in place of the status. */
+/** Refusals for clients that offer `oriel.refusals`: a close code and a reason instead of the status. */
 import { REFUSALS_SUBPROTOCOL, type RefusalName, refusal, refusalClose } from '@oriel/contract'
 import { parseListen } from '@oriel/runtime'
 import { connectPeer, freePort } from '@oriel/testkit'
@@ -18,7 +18,7 @@ import {
 
 const OFFER = `Sec-WebSocket-Protocol: binary, ${REFUSALS_SUBPROTOCOL}`
 
-/** Opens a console as our pages do, and expects that it is refused. */
+/** Opens a console like the console pages, and expects a refusal. */
 async function refused(address: string, options: { path?: string; headers?: Record<string, string> } = {}) {
   using client = await dial(address, { ...options, protocols: ['binary', REFUSALS_SUBPROTOCOL] })
   expect(client.ws.protocol).toBe(REFUSALS_SUBPROTOCOL)

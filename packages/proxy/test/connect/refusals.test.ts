@@ -6,7 +6,7 @@ import { connectPeer, freePort } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import { INSTANCE, OTHER_TOKEN, open, raw, running, TOKEN, UPGRADE, upgrade } from '../fixture.ts'
 
-/** The answer, checked against the catalogue: status, fault, and that the connection ends. */
+/** Checks a response against the catalogue: status, fault, and that the connection closes. */
 function expectRefusal(answer: { status: number; head: string; body: string }, name: RefusalName) {
   const { status, text } = refusals[name]
   expect({ status: answer.status, body: JSON.parse(answer.body) }).toEqual({ status, body: faultBody(status, text) })
@@ -103,7 +103,7 @@ describe('a refusal before 101', () => {
     'console_unreachable: connect info %j, which closes the proxy to no other tenant',
     async (fault) => {
       await using proxy = await running({ toml: '[admin]\nlisten = "127.0.0.1:0"' })
-      // A real Nova says port -1 in a token of a stopped machine.
+// A real Nova returns port -1 for a token of a stopped instance.
       proxy.nova.tokens.set(OTHER_TOKEN, { instance_uuid: INSTANCE, host: '10.0.0.5', port: 5900, ...fault })
       for (let i = 0; i < 7; i += 1) {
         expectRefusal(await upgrade(proxy.address, `/?token=${OTHER_TOKEN}`), 'console_unreachable')

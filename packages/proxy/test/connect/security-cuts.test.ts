@@ -1,4 +1,4 @@
-/** Hypervisors that hang up within their handshake, at every byte of it, before a running proxy. */
+/** Hypervisors that disconnect after any byte of their handshake with a running proxy. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { parseListen } from '@oriel/runtime'
@@ -6,7 +6,7 @@ import { type Peer, temporaryPki, vencryptServer, within } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import { INSTANCE, type Running, type RunOptions, running, TOKEN, UPGRADE } from '../fixture.ts'
 
-/** What a hypervisor says in turn, and how many bytes it hears after each. */
+/** The messages of a hypervisor, and how many bytes it receives after each. */
 type Dialogue = readonly (readonly [said: Buffer, heard: number])[]
 
 const ascii = (text: string) => Buffer.from(text, 'latin1')
@@ -26,10 +26,10 @@ const CONNECT: Dialogue = [
   [ascii('HTTP/1.1 200 Connection established\r\nServer: esx\r\nX-More: 1\r\n\r\n'), 0],
 ]
 
-/** VeNCrypt in clear, and ServerHello after it. */
+/** VeNCrypt before TLS, and then ServerHello. */
 const EVERY_BYTE = 160
 
-/** The status of an Upgrade; a console that opens is left at once. */
+/** Sends an Upgrade, closes the console at once if it opens, and returns the status. */
 async function statusOf(address: string): Promise<number> {
   const socket = connect(parseListen(address))
   socket.on('error', () => {})
@@ -39,7 +39,7 @@ async function statusOf(address: string): Promise<number> {
   return Number(String(data).split(' ')[1])
 }
 
-/** Says the dialogue up to `limit` bytes of it. Beyond its end, it waits for the viewer to go. */
+/** Sends the first `limit` bytes of the dialogue. Returns whether that was all of it. */
 async function sayUpTo(peer: Peer, dialogue: Dialogue, limit: number): Promise<boolean> {
   let left = limit
   for (const [said, heard] of dialogue) {
@@ -100,7 +100,7 @@ describe('CVE-2023-3354 disconnect in handshake, on the side of the hypervisor',
       wire.cutAfter(limit)
       statuses.push(await statusOf(proxy.address))
     }
-    // The tickets of TLS come last, when the console is open already.
+// TLS session tickets come last, when the console is already open.
     const refused = statuses.includes(101) ? statuses.indexOf(101) : statuses.length
     expect(refused).toBeGreaterThan(EVERY_BYTE + 50)
     expect(new Set(statuses.slice(0, refused))).toEqual(new Set([502]))
@@ -109,7 +109,7 @@ describe('CVE-2023-3354 disconnect in handshake, on the side of the hypervisor',
   })
 })
 
-/** A port that leads to another one, and is cut when so many bytes have come from there. */
+/** A relay to another port that disconnects after a number of bytes from there. */
 async function cuttable(port: number) {
   let limit = Number.POSITIVE_INFINITY
   let passed = 0

@@ -1,4 +1,4 @@
-/** Which names identify an instance towards its guest: those that its tenant cannot choose. */
+/** The names that identify an instance's guest: those that its tenant cannot choose. */
 import type { Peer } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import { INSTANCE, open, type RunOptions, running } from '../fixture.ts'
@@ -6,7 +6,7 @@ import { INSTANCE, open, type RunOptions, running } from '../fixture.ts'
 const ENFORCE = '[hypervisor]\nidentity = "enforce"'
 const LIBVIRT_NAME = 'instance-0000002a'
 
-/** QEMU's VNC server from ClientInit on, for a guest of that name. */
+/** Plays QEMU's VNC server from ClientInit on, for a guest with this name. */
 const guestCalled = (name: string) => async (peer: Peer) => {
   const desktop = Buffer.from(`QEMU (${name})`)
   const header = Buffer.alloc(24)
@@ -16,7 +16,7 @@ const guestCalled = (name: string) => async (peer: Peer) => {
   await peer.closed({ timeoutMs: 60_000 })
 }
 
-/** What a client gets that opens the console of `server` and finds a guest called `guest`. */
+/** Opens the console of `server`, whose guest is named `guest`, and returns the result for the client. */
 async function consoleOf(server: RunOptions['server'], guest: string) {
   await using run = await running({ toml: ENFORCE, server, guest: guestCalled(guest) })
   using client = await open(run.address)

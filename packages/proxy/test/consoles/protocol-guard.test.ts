@@ -1,4 +1,4 @@
-/** Console types whose bytes are relayed unread, before servers that speak a protocol which says who the guest is. */
+/** Console types that are relayed without parsing, with servers whose protocol identifies the guest. */
 import type { Peer } from '@oriel/testkit'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -20,7 +20,7 @@ const GREETINGS = {
   HTTP: Buffer.from('HTTP/1.1 101 Switching Protocols\r\n\r\n'),
 }
 const HANDSHAKE = Buffer.from('GET / HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: binary\r\n\r\n')
-/** The words of a client that wants one of the protocols above. */
+/** The first bytes of a client that speaks one of the protocols above. */
 const CLIENTS = { ...GREETINGS, HTTP: HANDSHAKE }
 
 describe('a guarded leg', () => {
@@ -162,7 +162,7 @@ const saying = (bytes: Buffer) => async (peer: Peer) => {
   await peer.send(bytes)
   await peer.closed({ timeoutMs: 60_000 })
 }
-/** Opens the console at `path` before a server that says `bytes` first, or once the client has spoken. */
+/** Opens the console at `path` of a server that sends `bytes` first, or after the client has sent bytes. */
 async function opened(path: string, hypervisor: RunOptions['hypervisor'], send?: Buffer, more: RunOptions = {}) {
   const consoles = ['novnc', 'serial', 'spice-html5', 'webmks']
   await using run = await running({ consoles, toml: ENFORCE, hypervisor: hypervisor!, ...more })

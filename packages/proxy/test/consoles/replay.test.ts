@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Replays } from '../../src/consoles/replay.ts'
 import type { HypervisorSocket, TakeBytes } from '../../src/hypervisor/leg.ts'
 
-/** A leg whose output a test plays, through whatever was put around it. */
+/** A leg whose output the test sends. */
 function leg() {
   const closed = Promise.withResolvers<Error | undefined>()
   let taker: TakeBytes | undefined
@@ -22,7 +22,7 @@ function leg() {
   }
 }
 
-/** Opens `place` and takes what its leg says. */
+/** Opens a session of the port and collects its output. */
 function open(replays: Replays, place: string) {
   const { hypervisor, say, end } = leg()
   const joined = replays.join(place, hypervisor)

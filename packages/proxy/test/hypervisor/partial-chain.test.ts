@@ -1,4 +1,4 @@
-/** An intermediate CA alone is a trust anchor, for every leg that has CAs of its own. */
+/** An intermediate CA without its root is a trust anchor, for every connection with configured CAs. */
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer as createWebServer } from 'node:https'
@@ -60,7 +60,7 @@ describe('an intermediate CA without its root', () => {
     leg[Symbol.dispose]()
   }
 
-  /** The peer ends once TLS is there, so a leg whose certificate is trusted fails in the link. */
+/** The peer disconnects after the TLS handshake, so a leg with a trusted certificate fails in the link. */
   async function spiceLeg(ca: string) {
     const ended = Promise.withResolvers<void>()
     await using it = await listening(

@@ -34,7 +34,7 @@ export function scriptedLeg() {
   return { leg, say, end, heard: () => Buffer.concat(written), lent: () => lentBytes }
 }
 
-/** What a relay would take from `leg`, giving each piece back at once. */
+/** Collects the bytes that a relay would receive from `leg`, and returns each buffer at once. */
 export function viewerOf(leg: HypervisorSocket) {
   let seen: Buffer = Buffer.alloc(0)
   let drains = 0
@@ -49,7 +49,7 @@ export function viewerOf(leg: HypervisorSocket) {
   return { seen: () => seen, drains: () => drains, write: (bytes: Uint8Array) => leg.write(bytes), closed: leg.closed }
 }
 
-/** `bytes` in pieces. @param cuts where, modulo the length */
+/** Splits `bytes`. @param cuts the offsets, modulo the length */
 export function cut(bytes: Buffer, cuts: readonly number[]): Buffer[] {
   const ends = [...cuts.map((at) => at % (bytes.length + 1)), bytes.length].sort((a, b) => a - b)
   return ends.map((end, i) => bytes.subarray(ends[i - 1] ?? 0, end))

@@ -30,7 +30,7 @@ beforeAll(async () => {
 afterAll(() => pki[Symbol.asyncDispose]())
 afterEach(() => vi.unstubAllEnvs())
 
-/** A leg over TLS after its handshake, with the bytes that followed it. */
+/** A leg over TLS after its handshake, with the bytes after it. */
 async function secured({ host, port }: Pick<VencryptServer, 'host' | 'port'>, trusted = ca) {
   const dialled = await connectHypervisor({ host, port }, never)
   const tls = {
@@ -44,12 +44,12 @@ async function secured({ host, port }: Pick<VencryptServer, 'host' | 'port'>, tr
     dialled[Symbol.dispose]()
     throw error
   }
-  // Something must be said for the guest of these tests to begin.
+// The guest of these tests begins after it has received a byte.
   stream.write(Buffer.of(1))
   return { leg: stream.leg, rest: stream.rest(), [Symbol.dispose]: () => dialled[Symbol.dispose]() }
 }
 
-/** Everything until the end, given back at once. */
+/** Reads all bytes until the leg closes, and returns each buffer at once. */
 async function takeAll(leg: HypervisorSocket): Promise<Buffer> {
   const pieces: Buffer[] = []
   leg.take((bytes) => {
@@ -251,7 +251,7 @@ function count(socket: TLSSocket, tell: (bytes: number) => void): void {
   })
 }
 
-/** Says all of VeNCrypt in clear at once, whatever it hears, then `more`, and `answer` to what comes last. */
+/** Sends all of VeNCrypt before TLS at once without reading, then `more`, and `answer` to the client's last message. */
 async function scripted(more: Buffer, answer?: Buffer) {
   const said = [Buffer.from('RFB 003.008\n'), Buffer.from([1, 19, 0, 2, 0, 1, 0, 0, 1, 4, 1]), more]
   const { promise: heard, resolve } = Promise.withResolvers<void>()
@@ -268,13 +268,13 @@ async function scripted(more: Buffer, answer?: Buffer) {
   return { ...server, heard }
 }
 
-/** ProtocolVersion, security type, VeNCrypt's version and subtype; more than that is TLS. */
+/** The size of ProtocolVersion, security type, VeNCrypt's version and subtype. TLS follows. */
 const VENCRYPT_ANSWER_BYTES = 12 + 1 + 2 + 4
 
-/** By how much one handshake may be shorter than another: DER drops the zeros at the beginning of ECDSA's numbers. */
+/** How much shorter one handshake may be than another: DER drops leading zeros of ECDSA's numbers. */
 const SPREAD_BYTES = 8
 
-/** How much a server says up to the end of SecurityResult. */
+/** Counts the bytes that a server sends up to the end of SecurityResult. */
 async function handshakeBytes({ port }: VencryptServer): Promise<number> {
   let bytes = 0
   await using relay = await cutAfter(port, Number.POSITIVE_INFINITY, (length) => {
@@ -284,7 +284,7 @@ async function handshakeBytes({ port }: VencryptServer): Promise<number> {
   return bytes
 }
 
-/** A relay to `port` that drops the connection once the server has said `limit` bytes, which still arrive. */
+/** A relay to `port` that drops the connection after the first `limit` bytes from the server. */
 function cutAfter(port: number, limit: number, tell: (length: number) => void = () => {}) {
   return serve((socket) => {
     const server = connect(port, '127.0.0.1').on('error', () => {})

@@ -4,7 +4,7 @@ import { temporaryFolder } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import { raw, running } from '../fixture.ts'
 
-/** A proxy with pages, and a file beside their folder that must not be served. */
+/** A proxy with pages, and a file next to their folder that must not be served. */
 async function withPages(toml = '') {
   await using opened = new AsyncDisposableStack()
   const folder = opened.use(await temporaryFolder())

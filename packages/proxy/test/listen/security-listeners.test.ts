@@ -1,4 +1,4 @@
-/** What went wrong in systems like this one, tried on the listeners of a running proxy. */
+/** Vulnerabilities of similar systems, tested on the listeners of a running proxy. */
 import { once } from 'node:events'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -29,7 +29,7 @@ import { runningSpice } from '../spice/fixture.ts'
 const ADMIN = '[admin]\nlisten = "127.0.0.1:0"'
 const TRUSTING = '[origin]\ntrusted_proxies = ["127.0.0.1"]\nallowed = ["https://portal.example", "partner.example"]'
 
-/** A proxy whose authority says the console's base URL, as oriel-api does and Nova does not. */
+/** A proxy whose authority returns the console's base URL, like oriel-api and unlike Nova. */
 async function withBaseUrl(baseUrl: string, toml = TRUSTING) {
   await using opened = new AsyncDisposableStack()
   const { host, port } = opened.use(
@@ -48,7 +48,7 @@ async function withBaseUrl(baseUrl: string, toml = TRUSTING) {
   return { address: proxy.listeners[0]!.address, log, [Symbol.asyncDispose]: () => close.disposeAsync() }
 }
 
-/** The status of an Upgrade; of a granted one, its connection is dropped. */
+/** Sends an Upgrade, drops its connection, and returns the status. */
 async function statusOf(address: string, headers: readonly string[], target = `/?token=${TOKEN}`): Promise<number> {
   const host = headers.some((line) => /^host:/i.test(line)) ? [] : ['Host: h.example:6080']
   const socket = connect(parseListen(address))
@@ -109,7 +109,7 @@ describe('CVE-2015-0259 cross-site hijack', () => {
   })
 })
 
-// Nova's REST API names no base URL, so only the listener and its balancers know by which scheme people come.
+// Nova's REST API returns no base URL, so only the listener and its load balancers know the scheme of the pages.
 describe('the scheme of a page, with the authority nova', () => {
   const trusted = '[origin]\ntrusted_proxies = ["127.0.0.1"]\n'
   const [clear, secure] = ['Origin: http://h.example', 'Origin: https://h.example']
@@ -277,7 +277,7 @@ describe('CVE-2024-37890, CVE-2026-48779, CVE-2026-45736 ws', () => {
   it('ends the session within the first part of ten million one-byte fragments', async () => {
     await using proxy = await running()
     using client = await open(proxy.address)
-    // The connection below the client, which would refuse to send such a thing.
+// Use the connection below the client, because the client would refuse to send such a frame.
     const { _socket: wire } = client.ws as unknown as { _socket: Socket }
     const first = Buffer.of(0x02, 0x81, 0, 0, 0, 0, 1)
     const next = Buffer.of(0x00, 0x81, 0, 0, 0, 0, 1)

@@ -1,4 +1,4 @@
-/** `http` and `https` mixed up, in the addresses of an authority and its Keystone. */
+/** `http` instead of `https` and vice versa, in the addresses of an authority and its Keystone. */
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'

@@ -10,7 +10,7 @@ import { cut, scriptedLeg, viewerOf } from '../hypervisor/scripted-leg.ts'
 const NONE = Buffer.alloc(0)
 const names = { names: ['instance-0000002a', 'web-1'] }
 
-/** A ServerInit whose desktop has that name. */
+/** A ServerInit with this desktop name. */
 function serverInit(name: string | Uint8Array, claimed?: number): Buffer {
   const bytes = Buffer.from(name as string)
   const header = Buffer.alloc(24, 3)

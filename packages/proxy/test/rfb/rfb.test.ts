@@ -14,7 +14,7 @@ const V37 = 'RFB 003.007\n'
 const V38 = 'RFB 003.008\n'
 const reason = (text: string) => Buffer.concat([Buffer.of(0, 0, 0, text.length), ascii(text)])
 
-/** Feeds `input` in the given pieces, one per turn, then the end; tells what was written and what was left. */
+/** Feeds `input` piece by piece, one per turn, then the end. Returns the written and the unread bytes. */
 async function play(shake: (stream: Stream) => Promise<void>, pieces: readonly Uint8Array[]) {
   const reader = new ByteReader({ maxBytes: 4096, signal: never })
   const written: Buffer[] = []
@@ -229,7 +229,7 @@ it.each([
   expect(commonVersion(ascii(message))).toBe(version)
 })
 
-/** `bytes` in pieces that end at the given places. */
+/** Splits `bytes` at the given offsets. */
 function cut(bytes: Buffer, at: readonly number[]): Buffer[] {
   const places = [0, ...at.map((place) => Math.min(place, bytes.length)).sort((a, b) => a - b), bytes.length]
   return places.slice(1).map((end, i) => bytes.subarray(places[i], end))

@@ -11,7 +11,7 @@ const version = (text: string) => Buffer.from(`RFB ${text}\n`)
 const u32 = (value: number) => Buffer.of(0, 0, value >> 8, value & 255)
 const list = (...codes: number[]) => Buffer.concat([Buffer.of(codes.length), ...codes.map(u32)])
 
-/** What a good server says in clear, in its turns, and what it hears after each. */
+/** The messages of a correct server before TLS, and the bytes that it receives after each. */
 const turns = [
   [version('003.008'), version('003.008')],
   [Buffer.of(1, 19), Buffer.of(19)],
@@ -23,7 +23,7 @@ const GOOD = Buffer.concat(turns.map(([said]) => said))
 const HEARD = Buffer.concat(turns.map(([, heard]) => heard))
 const TLS = Buffer.from('<tls>')
 
-/** Feeds pieces, one a turn of the event loop, then the end; TLS itself is only noted in what was written. */
+/** Feeds pieces, one per turn of the event loop, then the end. Records the start of TLS among the written bytes. */
 async function play(pieces: readonly Uint8Array[], accepted = [vencrypt], after: readonly Uint8Array[] = [u32(0)]) {
   const written: Buffer[] = []
   const open = () => new ByteReader({ maxBytes: 4096, signal: new AbortController().signal })
