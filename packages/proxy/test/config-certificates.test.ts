@@ -18,7 +18,7 @@ endpoint = "http://127.0.0.1:8774/v2.1"
 address = "127.0.0.1:6080"
 consoles = ["novnc"]
 `
-/** The tables that hold a certificate with its key, each in the least configuration that uses it. */
+/** The tables with a certificate and key, each in a minimal configuration. */
 const tables: Readonly<Record<string, (keys: string) => string>> = {
   'listen[0].tls': (keys) => `${least}tls = { ${keys} }\n`,
   'spice.tls': (keys) => `${least}[spice]\ntls = { ${keys} }\n`,

@@ -1,4 +1,4 @@
-/** The dashboard and the alerts in deploy/ ask for metrics that the proxy has, and for labels that these have. */
+/** The dashboard and the alerts in deploy/ must use only metrics and labels of the proxy. */
 import { readFile } from 'node:fs/promises'
 import { closeReasons, refusals } from '@oriel/contract'
 import { withProcessMetrics } from '@oriel/runtime'
@@ -25,7 +25,7 @@ interface Dashboard {
 const deployed = (name: string) => readFile(new URL(`../../../deploy/${name}`, import.meta.url), 'utf8')
 const dashboard = async () => JSON.parse(await deployed('grafana/oriel-proxy.json')) as Dashboard
 
-/** Every name that a scrape can have, with the labels that are its own. */
+/** All names in a scrape, with their labels. */
 async function known(): Promise<Map<string, readonly string[]>> {
   const registry = new prom.Registry()
   withProcessMetrics(registry)
@@ -46,7 +46,7 @@ async function known(): Promise<Map<string, readonly string[]>> {
   return names
 }
 
-/** Labels that Prometheus adds, and functions and words of its language. */
+/** Labels that Prometheus adds, and functions and keywords of its language. */
 const FROM_PROMETHEUS = ['job', 'instance']
 const WORDS = new Set(
   'sum by rate min max increase histogram_quantile label_values bool le type direction reason result job instance'.split(
@@ -54,7 +54,7 @@ const WORDS = new Set(
   ),
 )
 
-/** The metrics that an expression names, each with the labels that it asks for. */
+/** The metrics of an expression, each with the labels that it uses. */
 function metricsIn(expr: string): { name: string; labels: string[] }[] {
   const found = [...expr.matchAll(/([a-z_][a-z0-9_]*)(?:\{([^}]*)\})?/g)]
   const names = found.filter(([text, name, labels]) => labels !== undefined || (!WORDS.has(name!) && !/^\d/.test(text)))
@@ -64,7 +64,7 @@ function metricsIn(expr: string): { name: string; labels: string[] }[] {
   }))
 }
 
-/** Removes everything but metric names: `$variables`, ranges, quoted texts outside of braces. */
+/** Removes everything except metric names: `$variables`, ranges, quoted texts outside braces. */
 const bare = (expr: string) => expr.replaceAll(/\[[^\]]*\]/g, '').replaceAll(/\b\d+(\.\d+)?\b/g, '')
 
 async function expectKnown(exprs: readonly string[]) {

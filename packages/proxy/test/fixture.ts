@@ -33,7 +33,7 @@ export const ADMIN_TOKEN = 'service-credential-of-the-proxy'
 export interface Captured {
   readonly lines: string[]
   readonly text: () => string
-/** Returns the records with the message `msg`. */
+  /** Returns the records with the message `msg`. */
   records(msg: string): Record<string, unknown>[]
 }
 
@@ -47,27 +47,27 @@ export interface Running extends AsyncDisposable {
 }
 
 export interface RunOptions {
-/** Plays the hypervisor after its RFB handshake. Default: waits until the connection closes. */
+  /** Plays the hypervisor after its RFB handshake. Default: waits until the connection closes. */
   readonly guest?: (peer: Peer) => Promise<void>
   /** Plays the hypervisor from its first byte. */
   readonly hypervisor?: (peer: Peer) => Promise<void>
-/** The types of the first listener. Default: only noVNC. */
+  /** The types of the first listener. Default: only noVNC. */
   readonly consoles?: readonly string[]
-/** Further members of Nova's connect info for both tokens. */
+  /** Further members of Nova's connect info for both tokens. */
   readonly connectInfo?: { readonly port?: number; readonly internal_access_path?: string }
-/** Nova's response for the server. Default: the stub's. */
+  /** Nova's response for the server. Default: the stub's. */
   readonly server?: NovaServer | undefined
   /** Further keys of the first listener, as TOML. */
   readonly listener?: string
-/** TOML in addition to `[authority]` and `[[listen]]`. */
+  /** TOML in addition to `[authority]` and `[[listen]]`. */
   readonly toml?: string
   readonly timing?: Partial<Timing>
   readonly pages?: string
-/** The newest microversion of the Nova stub. Default: the stub's. */
+  /** The newest microversion of the Nova stub. Default: the stub's. */
   readonly maxMicroversion?: string
-/** Whether the authority counts as one without credentials. Default: it does not. */
+  /** Whether the authority counts as one without credentials. Default: it does not. */
   readonly unauthenticated?: boolean
-/** Deadline of a look-up. Default: so long that only a hanging look-up reaches it. */
+  /** Deadline of a look-up. Default: so long that only a hanging look-up reaches it. */
   readonly timeoutMs?: number
 }
 
@@ -121,7 +121,7 @@ export function configOf(
     address = "${listen}"
     consoles = ${JSON.stringify(consoles)}
     ${toml}`
-// Scripted hypervisors send no name of a guest. Tests of the identity set this key.
+  // Scripted hypervisors send no name of a guest. Tests of the identity set this key.
   const env = /identity/.test(toml) ? {} : { ORIEL_HYPERVISOR__IDENTITY: 'off' }
   return loadConfig(proxyConfig, { toml: text, env, refine: refineProxyConfig })
 }
@@ -147,7 +147,7 @@ export async function shakeThen(peer: Peer, guest: (peer: Peer) => Promise<void>
 /** A WebSocket client whose messages can be read like a stream. */
 export interface Client extends Disposable {
   readonly ws: WebSocket
-/** The number of received pings, including a first one that arrives together with the 101. */
+  /** The number of received pings, including a first one that arrives together with the 101. */
   readonly pings: number
   read(length: number): Promise<Buffer>
   closed(): Promise<{ code: number; text: string }>
@@ -158,7 +158,7 @@ export interface DialOptions {
   readonly headers?: Record<string, string>
   readonly protocols?: string[]
   readonly autoPong?: boolean
-/** The client's address. Default: 127.0.0.1. */
+  /** The client's address. Default: 127.0.0.1. */
   readonly localAddress?: string
 }
 

@@ -1,4 +1,4 @@
-/** JSON that no honest peer sends, as text: much of it cannot be written by `JSON.stringify`. */
+/** Hostile JSON as text: `JSON.stringify` cannot produce much of it. */
 import * as fc from 'fast-check'
 
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
@@ -23,10 +23,10 @@ export const hostileValues: readonly string[] = [
   '{}',
 ]
 
-/** Any JSON value as text, hostile ones among them. */
+/** Generates any JSON value as text, with hostile ones among them. */
 export const anyJson: fc.Arbitrary<string> = fc.oneof(fc.constantFrom(...hostileValues), fc.json({ maxDepth: 2 }))
 
-/** `honest` as text, with the value at one of its `paths` replaced by any other. */
+/** Generates `honest` as text, with the value at one of its `paths` replaced. */
 export const spoilt = (honest: object, ...paths: readonly string[]): fc.Arbitrary<string> =>
   fc.tuple(fc.constantFrom(...paths), anyJson).map(([path, json]) => {
     const copy = structuredClone(honest) as Record<string, unknown>

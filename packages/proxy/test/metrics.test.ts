@@ -118,7 +118,7 @@ describe('/metrics', () => {
     await upgrade(it.address, `/?token=${TOKEN}`, ['Origin: http://evil.example'])
     it.nova.behave('reset')
     await upgrade(it.address, `/?token=${OTHER_TOKEN}`)
-// A separate proxy with a short deadline, which no answered look-up may reach.
+    // A separate proxy with a short deadline, which no answered look-up may reach.
     await using impatient = await scraped({ timeoutMs: 100 })
     impatient.nova.behave('hang')
     await upgrade(impatient.address, `/?token=${OTHER_TOKEN}`)

@@ -1,4 +1,4 @@
-/** docs/operations.md names the metrics that there are, each with its labels. */
+/** docs/operations.md must list all metrics with their labels. */
 import { readFile } from 'node:fs/promises'
 import * as prom from 'prom-client'
 import { expect, it } from 'vitest'

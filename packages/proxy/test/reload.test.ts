@@ -22,13 +22,13 @@ import { ADMIN_TOKEN, capture, configOf, INSTANCE, shakeThen, TOKEN } from './fi
 const file = fileURLToPath(new URL('fixtures/proxy-program.ts', import.meta.url))
 const STARTED = { timeoutMs: 60_000 }
 
-/** `oriel-proxy` with TLS on its listener, and two authorities whose certificates take turns. */
+/** `oriel-proxy` with TLS on its listener, and two CAs for alternating certificates. */
 async function program(workers = 1) {
   await using opened = new AsyncDisposableStack()
   const hypervisor = opened.use(
     await scriptedServer((peer) =>
       shakeThen(peer, async (guest) => {
-        // Until the console is closed.
+        // Lasts until the console is closed.
         for (let open = true; open; ) {
           const bytes = await guest.read(4, { timeoutMs: 60_000 }).catch(() => undefined)
           if (bytes) await guest.send(bytes)
@@ -73,7 +73,7 @@ const toml = (endpoint: string, workers: number) => `
   [sessions]
   workers = ${workers}`
 
-/** The fingerprint of what the listener shows, and of what a folder has. */
+/** The fingerprints of the listener's certificate and of the certificate in a folder. */
 async function shown(address: string): Promise<string> {
   const socket: TLSSocket = connect({ ...parseListen(address), rejectUnauthorized: false })
   await within(once(socket, 'secureConnect'), 10_000, () => 'no TLS')
@@ -84,7 +84,7 @@ async function shown(address: string): Promise<string> {
 const fingerprint = async ({ path }: { path: string }) =>
   new X509Certificate(await readFile(join(path, 'server-cert.pem'))).fingerprint256
 
-/** A console over TLS, its certificate checked; answers with what it is sent. */
+/** Opens a console over TLS with a verified certificate, which echoes its input. */
 async function console_(address: string, pki: { path: string }) {
   const ca = await readFile(join(pki.path, 'ca-cert.pem'))
   const socket = new WebSocket(`wss://${address}/?token=${TOKEN}`, ['binary'], { ca })

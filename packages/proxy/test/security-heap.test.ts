@@ -180,7 +180,7 @@ describe('the heap of a running proxy', { timeout: 600_000 }, () => {
   })
 
   it('allowed-origin poisoning: 10,000 admitted pages with a valid token leave list and heap unchanged', async () => {
-// Nothing listens there, so each connect fails in the dial.
+    // Nothing listens there, so each connect fails in the dial.
     await using it = await measured({ [TOKEN]: { instance_uuid: INSTANCE, host: '127.0.0.1', port: await freePort() } })
     const target = `/?token=${TOKEN}`
     const poison = (i: number) => {
@@ -207,7 +207,7 @@ describe('the heap of a running proxy', { timeout: 600_000 }, () => {
       expect(await it.echo(`echo ${i}`)).toBe(`echo ${i}`)
       expect(await it.grown()).toBeLessThan(8 * PENDING_BYTES)
     }
-// Each is disconnected long before it has sent all bytes, which an unlimited buffer would accept.
+    // Each is disconnected long before it has sent all bytes, which an unlimited buffer would accept.
     expect(Math.max(...(await Promise.all(floods)))).toBeLessThan(FLOOD_BYTES)
     await expect.poll(it.grown, { timeout: 30_000, interval: 1_000 }).toBeLessThan(ALLOWED_BYTES)
     expect(await it.echo('echo 30')).toBe('echo 30')

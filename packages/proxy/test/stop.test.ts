@@ -73,7 +73,7 @@ describe('a proxy that drains', { timeout: 60_000 }, () => {
       const old = await start()
       await old.waitForLog(({ msg }) => msg === 'listening', { timeoutMs: 60_000 })
       await expect.poll(() => ready().catch(() => undefined)).toBe(200)
-// The drain waits for the client's close frame.
+      // The drain waits for the client's close frame.
       using client = await open(listen)
       client.ws.pause()
       process.kill(old.pid, 'SIGTERM')

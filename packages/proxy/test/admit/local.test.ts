@@ -1,4 +1,4 @@
-/** DNS rebinding against a proxy whose authority takes no credentials. */
+/** DNS rebinding against a proxy whose authority requires no credentials. */
 import { connect } from 'node:net'
 import { refusals } from '@oriel/contract'
 import { loadConfig, parseListen } from '@oriel/runtime'
@@ -124,7 +124,7 @@ describe('a listener that serves only this machine', () => {
   })
 })
 
-/** The first line of the answer to an Upgrade; the connection is then closed. */
+/** Sends an Upgrade, closes the connection, and returns the first line of the response. */
 async function opened(address: string, headers: readonly string[]): Promise<string> {
   const socket = connect(parseListen(address))
   socket.write([`GET /?token=${TOKEN} HTTP/1.1`, ...headers, ...UPGRADE, '', ''].join('\r\n'))

@@ -19,7 +19,7 @@ const v2 = (command: number, family: number, body: Buffer, length = body.length)
 const V4 = Buffer.from('c0000207c0000201dc04192a', 'hex')
 const V6 = Buffer.from('20010db800000000000000000000000720010db8000000000000000000000001dc0401bb', 'hex')
 const mapped = (v4: string) => Buffer.from(`00000000000000000000ffff${v4}`, 'hex')
-/** 203.0.113.66 to 192.0.2.1, as HAProxy names an IPv4 client of `bind :::443 v4v6`. */
+/** 203.0.113.66 to 192.0.2.1, in HAProxy's format for an IPv4 client of `bind :::443 v4v6`. */
 const MAPPED = Buffer.concat([mapped('cb007142'), mapped('c0000201'), Buffer.from('dc0401bb', 'hex')])
 /** A TLV of type PP2_TYPE_UNIQUE_ID, as HAProxy can add. */
 const TLV = Buffer.from('0500036f6e65', 'hex')
@@ -102,7 +102,7 @@ describe('a PROXY header', () => {
 const listening = (more = '') => `proxy_protocol = true\n${more}\n[origin]\ntrusted_proxies = ["127.0.0.1"]\n`
 const UPGRADE_TEXT = [`GET /?token=${TOKEN} HTTP/1.1`, 'Host: h', ...UPGRADE, '', ''].join('\r\n')
 
-/** Sends pieces, each by itself, and gives the first bytes of the answer; '' when there is none. */
+/** Sends pieces one by one, and returns the first bytes of the response, or '' without one. */
 async function answered(address: string, pieces: readonly Buffer[]): Promise<string> {
   const socket = connect({ ...parseListen(address), noDelay: true })
   socket.on('error', () => {})

@@ -1,4 +1,4 @@
-/** What clients without a good token can take from those who have one, tried on a running proxy. */
+/** The resources that unauthenticated clients can use in a running proxy, at the expense of others. */
 import { connect, type Socket } from 'node:net'
 import { refusals } from '@oriel/contract'
 import { addressSet, networkOf, parseListen } from '@oriel/runtime'
@@ -17,7 +17,7 @@ const upgradeText = (token: string, ...headers: string[]) =>
 class Crowd {
   readonly #sockets: Socket[] = []
 
-  /** A connection that says `text` and no more. */
+  /** Opens a connection that sends only `text`. */
   come(address: string, text = '', localAddress = '127.0.0.1'): Socket {
     const socket = connect({ ...parseListen(address), localAddress })
     socket.on('error', () => {})
@@ -35,7 +35,7 @@ class Crowd {
   }
 }
 
-/** The head of what is answered, or nothing when the connection was dropped. */
+/** Returns the head of the response, or '' if the connection was dropped. */
 function answer(socket: Socket): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>()
   let text = ''
@@ -327,7 +327,7 @@ describe('unlimited sessions per token', () => {
     await using proxy = await running({
       guest: echo,
       toml: '[sessions]\nmax_per_token = 4\nmax_waiting_per_client = 64',
-      // Those of the flood that got a console say nothing in it, and must keep it to the end.
+      // Flood clients that have a console send nothing, and must keep it to the end.
       timing: { clientHandshakeMs: 120_000 },
     })
     const flood = startFlood(proxy.address)
@@ -345,7 +345,7 @@ describe('unlimited sessions per token', () => {
   })
 })
 
-/** A guest that answers with what it is sent, until the console is closed. */
+/** A guest that echoes its input until the console is closed. */
 async function echo(guest: Peer): Promise<void> {
   for (let open = true; open; ) {
     const bytes = await guest.read(4, { timeoutMs: 60_000 }).catch(() => undefined)
@@ -354,7 +354,7 @@ async function echo(guest: Peer): Promise<void> {
   }
 }
 
-/** Forty connections that are silent, and sixteen that want a console with one token, over and over. */
+/** A repeated flood of forty silent connections and sixteen connects with one token. */
 function startFlood(address: string) {
   const crowd = new Crowd()
   for (let i = 0; i < 40; i += 1) crowd.come(address)

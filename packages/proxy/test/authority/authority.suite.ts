@@ -1,4 +1,4 @@
-/** What every authority must do, whatever becomes of the service that it asks. Each adapter's test runs this whole suite. */
+/** The behaviour of every authority, also when its service fails. Each adapter's test runs this whole suite. */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -13,26 +13,26 @@ import type { Authority } from '../../src/index.ts'
 import type { OpenSession } from '../../src/session/open-session.ts'
 import { INSTANCE, OTHER_TOKEN, TOKEN } from '../fixture.ts'
 
-/** What the service answers: JSON, or text as it is. */
+/** A response of the service: JSON, or plain text. */
 export interface ServiceAnswer {
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
   readonly body: unknown
 }
 
-/** The other side of an adapter, in its own words. */
+/** The service of an adapter, in its protocol. */
 export interface Service {
-  /** Whether the request is the one that asks what a token means. */
+  /** Whether the request looks a token up. */
   asks(request: ServiceRequest): boolean
-  /** The token that it asks for. */
+  /** The token in the request. */
   tokenOf(request: ServiceRequest): string
-  /** The good answer. */
+  /** The response for a known token. */
   readonly known: ServiceAnswer
-  /** That there is no such token, or none any more. */
+  /** The response for an unknown or expired token. */
   readonly unknown: ServiceAnswer
-  /** Answers that are good but for what they say, which may not be dialled; each with what is wrong with it. */
+  /** Valid responses with consoles that cannot be dialled, each with the reason. */
   readonly unusable: readonly (readonly [wrong: string, answer: ServiceAnswer])[]
-  /** To every other request. */
+  /** The response to every other request. */
   other(request: ServiceRequest): ServiceAnswer
 }
 
@@ -52,11 +52,11 @@ export interface AuthorityOptions {
 export interface AuthorityCase {
   readonly service: Service
   open(options: AuthorityOptions): Authority
-  /** Where the authority keeps a record of sessions: how its service is heard and answers. Absent: it keeps none. */
+  /** The requests and responses for session records. Absent if the authority has none. */
   readonly sessions?: {
-    /** Whether the request tells of an ended session, and why it ended. */
+    /** The reason of an ended session that the request reports, if any. */
     tells(request: ServiceRequest, reason: string): boolean
-    /** The answer to such a request that wants every session ended. */
+    /** The response to such a request that ends every session. */
     readonly wantsAllEnded: ServiceAnswer
   }
 }
@@ -72,7 +72,7 @@ const SERVICE_TOKEN = 'service-credential-of-the-suite'
 const LONG_MS = 60_000
 
 export function authoritySuite(name: string, { service, open, sessions }: AuthorityCase): void {
-  /** An authority, and its service, which knows `TOKEN`. */
+  /** Starts an authority and its service, which knows `TOKEN`. */
   async function started({ timeoutMs = LONG_MS, threshold = 1000 } = {}) {
     await using opened = new AsyncDisposableStack()
     const played = opened.use(await playService(service))
@@ -152,7 +152,7 @@ export function authoritySuite(name: string, { service, open, sessions }: Author
       await expect(check(world)).rejects.toThrow('the last 1 calls failed')
     })
 
-    // Tenants choose the tokens: what one of them can bring about must not open the breaker for all others.
+    // Tenants choose the tokens: a response that one tenant can cause must not open the breaker for the others.
     test.each<[string, ServiceAnswer, RefusalName, Evidence]>([
       ...service.unusable.map(([wrong, answer]): [string, ServiceAnswer, RefusalName, Evidence] => [
         `names a console with ${wrong}`,
@@ -272,7 +272,7 @@ const openSession = (end: (ending: unknown) => void = () => {}): Pick<OpenSessio
   end,
 })
 
-/** The service over HTTP. Behaviours concern the question what a token means; all else is answered well. */
+/** The service over HTTP. Behaviours apply to look-ups of tokens; other requests succeed. */
 async function playService(service: Service) {
   const requests: ServiceRequest[] = []
   const tokens = new Set([TOKEN])
@@ -296,15 +296,15 @@ async function playService(service: Service) {
     behave: (next: Behaviour) => {
       behaviour = next
     },
-    /** What other requests are answered from now on. */
+    /** Sets the response to other requests from now on. */
     answerOthers: (next: ServiceAnswer) => {
       others = next
     },
     expire: () => tokens.clear(),
     count: () => questions().length,
-    /** Resolves when that many have asked what a token means. */
+    /** Resolves when that many tokens have been looked up. */
     asked: (count: number) => until(() => questions().length >= count),
-    /** Resolves when such a request has come. */
+    /** Resolves when such a request has arrived. */
     heard: (fits: (request: ServiceRequest) => boolean) => until(() => requests.some(fits)),
     stop,
     [Symbol.asyncDispose]: stop,

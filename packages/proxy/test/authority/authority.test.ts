@@ -1,14 +1,14 @@
-/** Both authorities run the suite of their port. */
+/** Runs the suite of the port `Authority` for both adapters. */
 import { novaAuthority, orielAuthority } from '../../src/index.ts'
 import { capture, INSTANCE } from '../fixture.ts'
 import { authoritySuite, type ServiceAnswer, type ServiceRequest } from './authority.suite.ts'
 
-/** `port: -1` is what a real Nova says of a machine that is stopped, or whose console its host cannot tell yet. */
+/** A real Nova returns `port: -1` for a stopped instance, or one whose host does not know the console yet. */
 const NOWHERE = [
   ...[{ port: -1 }, { port: 0 }, { port: null }, { port: 'five' }, { port: 65536 }],
   ...[{ host: 'http://evil/' }, { host: null }, { host: '' }, { instance_uuid: '' }, { internal_access_path: 5 }],
 ]
-/** Nova alone tells a console of type spice-direct by this key. */
+/** Only Nova identifies a console of type spice-direct by this key. */
 const NO_TLS_PORT = [{ tls_port: 'x' }, { tls_port: 70000 }, { port: -1, tls_port: -1 }, { port: null, tls_port: null }]
 const unknown = { status: 404, body: { itemNotFound: { code: 404, message: 'Token not found' } } }
 

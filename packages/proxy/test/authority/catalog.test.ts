@@ -1,4 +1,4 @@
-/** The compute endpoint out of Keystone's catalogue, for a proxy that signs in there. */
+/** The compute endpoint from Keystone's catalogue, for a proxy that authenticates there. */
 import { ConfigError } from '@oriel/runtime'
 import { describe, expect, it } from 'vitest'
 import { INSTANCE } from '../fixture.ts'
@@ -11,7 +11,7 @@ async function twoRegions(): Promise<Cloud> {
     ...{ interface: face, region_id },
     url: `${cloud.origin}${path}/v2.1`,
   })
-  // Nothing answers well at the first, which a client must not choose.
+  // The first endpoint does not work, so a client must not choose it.
   cloud.catalog.push(
     endpoint('admin', 'one', '/nowhere'),
     endpoint('internal', 'one', '/region-two'),

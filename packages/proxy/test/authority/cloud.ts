@@ -1,4 +1,4 @@
-/** A cloud as the proxy signs in to it: a Keystone that is played by hand, and a Nova behind the same front, over TLS too. */
+/** A cloud for tests: a scripted Keystone and a Nova at one address, optionally over TLS. */
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
@@ -25,22 +25,22 @@ export interface CatalogEntry {
 export interface Cloud extends AsyncDisposable {
   readonly origin: string
   readonly nova: NovaStub
-  /** The compute endpoints that Keystone names; change them at will. */
+  /** The compute endpoints in Keystone's catalogue. Tests may change them. */
   catalog: CatalogEntry[]
-  /** The paths at which Nova was asked, oldest first. */
+  /** The paths of requests to Nova, oldest first. */
   readonly asked: readonly string[]
   /** The number of sign-ins. Below `/refusing`, every credential is refused. */
   readonly signIns: () => number
-  /** Makes the tokens that Keystone gave worthless. */
+  /** Invalidates the tokens that Keystone has issued. */
   revoke(): void
-  /** The same, and Keystone refuses the password from now on. */
+  /** Does the same, and makes Keystone refuse the password from now on. */
   forget(): void
   /** PEM of the certificate's CA, with `tls`. */
   readonly ca: string
   readonly caFile: string
 }
 
-/** `TOKEN` leads somewhere. The front answers below `/region-two` as well. */
+/** Starts a cloud that knows `TOKEN`. Answers below `/region-two` as well. */
 export async function startCloud({ tls = false, names = ['localhost'] } = {}): Promise<Cloud> {
   await using opened = new AsyncDisposableStack()
   let given = 0

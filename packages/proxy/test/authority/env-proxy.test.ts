@@ -1,4 +1,4 @@
-/** Proxies of the environment, for a `fetch` that trusts a CA of its own. */
+/** Proxies from environment variables, for a `fetch` with a configured CA. */
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
@@ -14,7 +14,7 @@ let cloud: string
 let plainCloud: string
 let ca: string
 let proxy: string
-/** What the proxy was asked to do. */
+/** The requests to the proxy. */
 const asked: string[] = []
 
 beforeAll(async () => {
@@ -41,7 +41,7 @@ async function listening(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-/** Opens tunnels, and answers plain requests itself. */
+/** A proxy that opens tunnels, and answers plain requests itself. */
 function connectProxy(): Server {
   const server = createServer((request, response) => {
     asked.push(`${request.method} ${request.url}`)

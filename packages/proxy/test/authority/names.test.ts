@@ -1,4 +1,4 @@
-/** What an instance is called, asked of a Nova that does not answer that: one flight, a breaker, and figures of its own. */
+/** Look-ups of instance names with a Nova that does not answer them: shared requests, a breaker, and separate metrics. */
 import { Secret } from '@oriel/runtime'
 import type { Fetch } from '@oriel/sdk'
 import { scriptedServer, startNovaStub } from '@oriel/testkit'
@@ -30,7 +30,7 @@ async function started(more: object = {}) {
   }
 }
 const OTHER_INSTANCE = '0d1f7a52-0d42-4bb5-8b8e-2c9a0f6e7d11'
-/** A Nova whose policy does not let the proxy see servers. */
+/** A Nova whose policy forbids the proxy to show servers. */
 const forbidding: Fetch = async (url, init) =>
   url.includes('/servers/')
     ? Response.json({ forbidden: { code: 403, message: 'No.' } }, { status: 403 })
@@ -93,7 +93,7 @@ describe('the names of an instance', () => {
   })
 })
 
-/** A Nova that answers every question about a server so. */
+/** A Nova that answers every request for a server with this response. */
 const ofServers =
   (answer: () => Response): Fetch =>
   async (url, init) =>
@@ -102,7 +102,7 @@ const fault = (status: number, key: string) => () =>
   Response.json({ [key]: { code: status, message: 'No.' } }, { status })
 
 describe('a failed look-up of instance names', () => {
-  // `status` and little more is what Nova shows of a server whose cell is down.
+  // For a server of a cell that is down, Nova returns little more than `status`.
   const inCellThatIsDown = () => Response.json({ server: { id: INSTANCE, status: 'UNKNOWN', links: [] } })
   it.each([
     ['404 with a fault', fault(404, 'itemNotFound'), 'console_moved', 'closed'],
@@ -136,7 +136,7 @@ describe('a failed look-up of instance names', () => {
 })
 
 describe('a token that Nova cannot have issued', () => {
-  // It is part of the path of the question, where a router or a web application firewall may object to it.
+  // The token is part of the path, so a router or a web application firewall may reject it.
   const odd = '..env.php'
   it.each([
     ['400', { status: 400 }, 'unknown_token'],
@@ -160,7 +160,7 @@ describe('a proxy whose Nova does not return instance names', () => {
   afterEach(() => void vi.useRealTimers())
 
   it('waits for Nova a few times, then refuses at once, and reports it in /readyz and /metrics', async () => {
-    // Time passes only while names are waited for: nothing else that has a deadline may meet it.
+    // Time passes only while names are awaited, so that no other deadline is reached.
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     await using opened = new AsyncDisposableStack()
     const hypervisor = opened.use(await scriptedServer((peer) => shakeThen(peer, () => peer.closed())))

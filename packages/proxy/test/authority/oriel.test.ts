@@ -1,4 +1,4 @@
-/** The authority `oriel` against an API that is played by hand: what it asks, how it reports, and what it does not lose. */
+/** The authority `oriel` with a scripted API: its requests, its reports, and the ends that it must not lose. */
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -37,7 +37,7 @@ async function playApi(console: AdmittedConsole) {
     admissions: [] as ExtensionBody<'admitSession'>[],
     tokens: new Set<string | undefined>(),
     end: [] as { id: string; reason: string }[],
-    /** In place of the answer to a connect or a beat. */
+    /** Replaces the response to a connect or a beat. */
     admitting: undefined as ((response: ServerResponse) => void) | undefined,
     beating: undefined as ((response: ServerResponse) => void) | undefined,
   }
@@ -64,7 +64,7 @@ async function playApi(console: AdmittedConsole) {
   await once(server, 'listening')
   return Object.assign(api, {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    /** The first beat, past or to come, that `fits`. */
+    /** Returns the first past or future beat that `fits`. */
     async beat(fits: (beat: Beat) => boolean): Promise<Beat> {
       for (;;) {
         const found = api.beats.find(fits)
@@ -81,7 +81,7 @@ async function playApi(console: AdmittedConsole) {
 }
 type Api = Awaited<ReturnType<typeof playApi>>
 
-/** The beat that told of an end: the last one before a stop, or a regular one shortly before. */
+/** Returns the beat with an ended session: the last one before a stop, or a regular one shortly before. */
 const endedIn = ({ beats }: Api) => beats.find(({ ended }) => ended.length > 0)
 
 const fault = (status: number, key?: string) => (response: ServerResponse) =>
@@ -269,7 +269,7 @@ describe('a proxy with the authority oriel', () => {
   it('ends a session when its token expires with enforce_token_expiry', async () => {
     const expires_at = new Date(Date.now() + 3000).toISOString()
     await using run = await running('[sessions]\nenforce_token_expiry = true', { expires_at })
-    // However late it opens.
+    // The token's expiry counts even if the session opens after it.
     using client = await dial(run.address)
     expect(await client.closed()).toMatchObject({ code: 4006 })
   })

@@ -1,4 +1,4 @@
-/** Nova and Keystone behind a certificate authority of the cloud's own. */
+/** Nova and Keystone with certificates of a private CA. */
 import { ConfigError } from '@oriel/runtime'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { INSTANCE } from '../fixture.ts'
@@ -13,7 +13,7 @@ afterAll(() => cloud[Symbol.asyncDispose]())
 const lines = (more: string, origin = cloud.origin) =>
   `endpoint = "${origin}/v2.1"\n${signInAt(origin)}\n${more.replaceAll('\n', '\\n')}`
 
-/** All that the log would have of a refusal. */
+/** All texts of a refusal that the log would contain. */
 function messages(error: unknown): string {
   return error instanceof Error ? `${error.message}\n${messages(error.cause)}` : ''
 }

@@ -18,7 +18,7 @@ type Type = 'novnc' | 'serial' | 'spice-html5' | 'webmks' | 'spice-direct'
 interface Options {
   readonly validate?: ValidateSetting
   readonly server?: Partial<NovaServer>
-  /** Where `TOKEN` leads. Default: the serial console. */
+  /** The console of `TOKEN`. Default: the serial console. */
   readonly token?: NovaAddress
   readonly fetch?: Fetch
   readonly timeoutMs?: number

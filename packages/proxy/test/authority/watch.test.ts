@@ -1,4 +1,4 @@
-/** The proxy checks its authority, so that a wrong setting shows before people fail to open consoles. */
+/** The proxy checks its authority, so that a wrong setting is reported before users fail to open consoles. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -9,7 +9,7 @@ import { type Authority, createProxy, novaAuthority } from '../../src/index.ts'
 import { ADMIN_TOKEN, capture, configOf, INSTANCE } from '../fixture.ts'
 import { admit, authorityOf, type Cloud, PASSWORD, signInAt, startCloud } from './cloud.ts'
 
-/** A proxy with this authority, and how it says that it is. */
+/** A proxy with this authority, and its readiness. */
 async function proxyOf(authority: Authority) {
   const log = capture()
   const config = configOf('http://127.0.0.1:1/v2.1', '[admin]\nlisten = "127.0.0.1:0"')
@@ -19,7 +19,7 @@ async function proxyOf(authority: Authority) {
     const { protection: _, ...body } = (await answer.json()) as Record<string, unknown>
     return { status: answer.status, body }
   }
-  /** The keys that errors named, each with its message. */
+  /** The keys in logged errors, each with its message. */
   const errors = () =>
     log.lines.map((line) => JSON.parse(line)).filter(({ level }) => level === 'error' || level === 'warn')
   return { ready, log, errors, [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose]() }
@@ -27,7 +27,7 @@ async function proxyOf(authority: Authority) {
 const READY = { status: 200, body: { status: 'ok', checks: { authority: 'ok' } } }
 const UNREADY = { status: 503, body: { status: 'unready', checks: { authority: 'failing' } } }
 
-/** The headers with which Nova says which microversion it answers at. */
+/** The headers with the microversion of Nova's response. */
 const versionIn = (headers: Headers) =>
   [...headers].filter(([name]) => ['openstack-api-version', 'x-openstack-nova-api-version'].includes(name)) as [
     string,

@@ -103,7 +103,7 @@ describe('a refusal before 101', () => {
     'console_unreachable: connect info %j, which closes the proxy to no other tenant',
     async (fault) => {
       await using proxy = await running({ toml: '[admin]\nlisten = "127.0.0.1:0"' })
-// A real Nova returns port -1 for a token of a stopped instance.
+      // A real Nova returns port -1 for a token of a stopped instance.
       proxy.nova.tokens.set(OTHER_TOKEN, { instance_uuid: INSTANCE, host: '10.0.0.5', port: 5900, ...fault })
       for (let i = 0; i < 7; i += 1) {
         expectRefusal(await upgrade(proxy.address, `/?token=${OTHER_TOKEN}`), 'console_unreachable')

@@ -17,7 +17,7 @@ import { ADMIN_TOKEN, INSTANCE, OTHER_TOKEN, open, shakeThen, TOKEN, upgrade } f
 
 const file = fileURLToPath(new URL('../fixtures/proxy-program.ts', import.meta.url))
 
-/** Several processes load the program at once, on a machine that may have other things to do. */
+/** Long, because several processes load the program at once on a possibly busy machine. */
 const STARTED = { timeoutMs: 60_000 }
 
 interface FleetOptions {
@@ -29,7 +29,7 @@ interface FleetOptions {
   readonly consoles?: readonly string[]
 }
 
-/** `oriel-proxy` as a program of several processes, with a scripted hypervisor behind it. */
+/** `oriel-proxy` as a program of several processes, with a scripted hypervisor. */
 async function fleet({ workers = 2, sessions = '', toml = '', consoles = ['novnc'] }: FleetOptions = {}) {
   await using opened = new AsyncDisposableStack()
   const hypervisor = opened.use(
@@ -188,7 +188,7 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     await using it = await fleet()
     it.nova.behave(500)
     const readiness = async () => {
-      // Each process must have failed lately: after a rest it would try again.
+      // Each process must have failed recently: after a pause it would try again.
       for (let i = 0; i < 14; i += 1) await upgrade(it.address)
       const answer = await it.ask('/readyz')
       return [answer.status, await answer.json()]
@@ -214,7 +214,7 @@ const close = (peer: { [Symbol.dispose](): void }) => {
   return 'accepted'
 }
 
-/** A listening record of a worker that listened before, other than those that there are now. */
+/** Matches a later "listening" record of a worker that has listened before. */
 function again(program: RunningProgram, worker: number) {
   const before = program.records.filter((record) => record.msg === 'listening' && record.worker === worker)
   return (record: LogRecord) => record.msg === 'listening' && record.worker === worker && !before.includes(record)

@@ -1,4 +1,4 @@
-/** Slots that another process counts, over a channel that can be slow. */
+/** Slots that another process counts, over a channel that may be slow. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Limits, type Slot } from '../../src/admit/limits.ts'
 import { Calls } from '../../src/fleet/calls.ts'
@@ -10,7 +10,7 @@ afterEach(() => void vi.useRealTimers())
 
 const ENTRANT = { tokenDigest: 't', instance: 'i', client: 'c', type: 'novnc' as const }
 
-/** A primary with one slot, whose answers are held back until `deliver`. */
+/** A primary with one slot, whose replies are held back until `deliver`. */
 function channel() {
   const limits = new Limits({ maxTotal: 1, maxPerToken: 9, maxPerInstance: 9, maxPerClient: 9 })
   const slots = new Map<number, Slot>()

@@ -60,7 +60,7 @@ describe('an intermediate CA without its root', () => {
     leg[Symbol.dispose]()
   }
 
-/** The peer disconnects after the TLS handshake, so a leg with a trusted certificate fails in the link. */
+  /** The peer disconnects after the TLS handshake, so a leg with a trusted certificate fails in the link. */
   async function spiceLeg(ca: string) {
     const ended = Promise.withResolvers<void>()
     await using it = await listening(

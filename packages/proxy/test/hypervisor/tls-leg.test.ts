@@ -44,7 +44,7 @@ async function secured({ host, port }: Pick<VencryptServer, 'host' | 'port'>, tr
     dialled[Symbol.dispose]()
     throw error
   }
-// The guest of these tests begins after it has received a byte.
+  // The guest of these tests begins after it has received a byte.
   stream.write(Buffer.of(1))
   return { leg: stream.leg, rest: stream.rest(), [Symbol.dispose]: () => dialled[Symbol.dispose]() }
 }

@@ -277,7 +277,7 @@ describe('CVE-2024-37890, CVE-2026-48779, CVE-2026-45736 ws', () => {
   it('ends the session within the first part of ten million one-byte fragments', async () => {
     await using proxy = await running()
     using client = await open(proxy.address)
-// Use the connection below the client, because the client would refuse to send such a frame.
+    // Use the connection below the client, because the client would refuse to send such a frame.
     const { _socket: wire } = client.ws as unknown as { _socket: Socket }
     const first = Buffer.of(0x02, 0x81, 0, 0, 0, 0, 1)
     const next = Buffer.of(0x00, 0x81, 0, 0, 0, 0, 1)

@@ -16,7 +16,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** A session whose client takes nothing, in a budget. */
+/** A session in a budget whose client reads nothing. */
 function stalled(budget: BufferBudget, bytes: number, dropped: string[], name: string): Buffering {
   const session = {
     bufferedBytes: bytes,

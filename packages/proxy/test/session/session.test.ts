@@ -121,7 +121,7 @@ describe('the relay', () => {
     await using proxy = await running({
       guest: async (peer) => {
         await peer.expect(Buffer.of(1))
-        // Made once: what the guest itself leaves behind must not be counted.
+        // Allocated once, so that the guest's own memory is not counted.
         const pieces = Array.from({ length: 64 }, (_, i) => Buffer.alloc(1200, i))
         while (!peer.socket.destroyed) for (const piece of pieces) await taken(peer, piece)
       },
@@ -241,7 +241,7 @@ describe('how a session ends', () => {
   it('client_lost: two pings stay unanswered', async () => {
     await using proxy = await running({ timing: { pingIntervalMs: 30 } })
     using client = await dial(proxy.address, { autoPong: false })
-    // All of its handshake at once: there is no time to wait for answers.
+    // Send the whole handshake at once: there is no time to wait for replies.
     client.ws.send(Buffer.concat([Buffer.from('RFB 003.008\n'), Buffer.of(1)]))
     expect(await client.closed()).toEqual(reasonOf('client_lost'))
     expect(client.pings).toBe(2)
@@ -338,7 +338,7 @@ describe('draining', () => {
     using mute = await open(proxy.address)
     mute.ws.pause()
     proxy.nova.behave('hang')
-    // Nova is asked for names as well, and may be so only now.
+    // Nova may be asked for names only now.
     const lookUps = () => proxy.nova.requests.filter(({ url }) => url.includes('os-console-auth-tokens')).length
     const asked = lookUps()
     const answer = upgrade(proxy.address)
@@ -418,7 +418,7 @@ describe('the log of sessions', () => {
       proxy.nova.behave(behaviour)
       await upgrade(proxy.address, `/?token=${OTHER_TOKEN}`)
     }
-    // One of its own, whose deadline no look-up that is answered must meet.
+    // A separate proxy with a short deadline, which no answered look-up may reach.
     await using impatient = await running({ timeoutMs: 100 })
     impatient.nova.behave('hang')
     await upgrade(impatient.address, `/?token=${OTHER_TOKEN}`)
@@ -437,7 +437,7 @@ describe('the log of sessions', () => {
   })
 })
 
-/** Sends a piece unless the connection ends. */
+/** Sends a piece. Ignores a closed connection. */
 async function taken(peer: Peer, piece: Buffer): Promise<void> {
   await peer.send(piece, { timeoutMs: 30_000 }).catch((error: unknown) => {
     if (!peer.socket.destroyed) throw error

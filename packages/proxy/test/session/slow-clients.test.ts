@@ -1,4 +1,4 @@
-/** Many clients that read nothing, before a running proxy and a console that floods. */
+/** Many clients that read nothing from a flooding console through a running proxy. */
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
@@ -18,10 +18,10 @@ const file = fileURLToPath(new URL('../fixtures/proxy-program.ts', import.meta.u
 const STALLED = 40
 const BUDGET_MIB = 4
 const MIB = 1024 * 1024
-/** What may be lent beyond the budget for a moment: each session may have a read before it that is as large as they come. */
+/** The bytes that may be lent above the budget for a moment: one read of maximum size for each session. */
 const SLACK_BYTES = STALLED * MAX_READ_BYTES
 
-/** A TCP server on loopback whose connections `serve` deals with. */
+/** A TCP server on loopback whose connections `serve` handles. */
 async function server(serve: (socket: Socket) => void) {
   const open = new Set<Socket>()
   const listening = createServer((socket) => {
@@ -88,7 +88,7 @@ const toml = (endpoint: string, sessions: string) => `
   [admin]
   listen = "127.0.0.1:0"`
 
-/** The sum over all labels. */
+/** Returns the sum over all labels. */
 async function metricAt(admin: string, name: string): Promise<number> {
   const text = await (await fetch(`http://${admin}/metrics`)).text()
   const values = [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))].map(([, value]) =>

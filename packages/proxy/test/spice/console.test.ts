@@ -1,4 +1,4 @@
-/** The side of the hypervisor: who answers, what passes, where a migration leads, and the file that leads there. */
+/** Native SPICE at the side of the hypervisor: identity, message policy, live migration, and `.vv` files. */
 import { hex, type Peer, scriptedServer } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import { RateLimit } from '../../src/admit/rate-limit.ts'
@@ -141,7 +141,7 @@ describe('the .vv endpoint', () => {
     expect([(await run.file()).status, (await run.file('x')).status]).toEqual([200, 404])
     const late = await run.file()
     expect(late.status).toBe(429)
-    // Half a minute from the first request on, less what has passed of it.
+    // Half a minute from the first request on, minus the elapsed time.
     const wait = Number(late.headers.get('retry-after'))
     expect(wait).toBeLessThanOrEqual(30)
     expect(wait).toBeGreaterThanOrEqual(30 - (performance.now() - began) / 1000)
@@ -625,7 +625,7 @@ describe('subjects, hosts and rates', () => {
   })
 })
 
-/** Behaves as QEMU does, and notes every link. */
+/** Plays QEMU, and records every link. */
 function noting(note: (link: ServedLink) => void) {
   return async (peer: Peer, link: ServedLink) => {
     note(link)

@@ -1,4 +1,4 @@
-/** Both ends of native SPICE by hand: a hypervisor that a script plays, and a viewer, around a running proxy. */
+/** Both ends of native SPICE for tests: a scripted hypervisor and a viewer, with a running proxy between them. */
 import { constants, createPublicKey, publicEncrypt } from 'node:crypto'
 import { loadConfig, parseListen } from '@oriel/runtime'
 import {
@@ -32,10 +32,10 @@ import { createTicketKeys, type TicketKey } from '../../src/spice/wire/ticket-ke
 import type { Timing } from '../../src/timing.ts'
 import { ADMIN_TOKEN, type Captured, capture, forgetOwnQuestions, INSTANCE, OTHER_TOKEN, TOKEN } from '../fixture.ts'
 
-/** The id that the scripted hypervisor gives its session. */
+/** The session id that the scripted hypervisor sends. */
 export const CONNECTION_ID = 0x71d499b7
 
-/** A message with a header of 6 bytes. */
+/** Builds a message with a header of 6 bytes. */
 export function message(type: number, body: Buffer = Buffer.alloc(0)): Buffer {
   const header = Buffer.alloc(6)
   header.writeUInt16LE(type)
@@ -46,12 +46,12 @@ export function message(type: number, body: Buffer = Buffer.alloc(0)): Buffer {
 export const INIT = message(103, Buffer.concat([u32(CONNECTION_ID), Buffer.alloc(28)]))
 export const uuidMessage = (uuid: string) => message(114, hex(uuid.replaceAll('-', '')))
 export const NAME = message(113, Buffer.concat([u32(6), Buffer.from('web-1\0')]))
-/** main, display, inputs, and two usbredirs. */
+/** CHANNELS_LIST with main, display, inputs, and two usbredirs. */
 export const CHANNELS = message(104, hex('05000000 0100 0200 0300 0900 0901'))
 
-/** What a hypervisor knows of one connection once its link is through. */
+/** A connection to the scripted hypervisor after its link. */
 export interface ServedLink extends LinkMessage {
-  /** What the proxy sent as its ticket. */
+  /** The ticket that the proxy sent. */
   readonly password: string | undefined
 }
 
@@ -63,13 +63,13 @@ export interface HypervisorScript {
   readonly result?: LinkErrorName
 }
 
-/** What QEMU says on main by itself; other channels wait for their end. */
+/** Plays QEMU: sends its first messages on main, and waits on other channels until they close. */
 export async function asQemu(peer: Peer, { channelType }: ServedLink, uuid = INSTANCE): Promise<void> {
   if (channelType === channelTypes.main) await peer.send(Buffer.concat([INIT, NAME, uuidMessage(uuid), CHANNELS]))
   await peer.closed({ timeoutMs: 60_000 })
 }
 
-/** Plays the server's part of a link. A trial ends before its ticket. */
+/** Plays the server's side of a link. A probe disconnects before its ticket. */
 export async function serveLink(peer: Peer, key: TicketKey, script: HypervisorScript): Promise<void> {
   const header = await peer.read(16)
   const link = parseLinkMessage(await peer.read(header.readUInt32LE(12)))
@@ -87,11 +87,11 @@ export interface SpiceRun extends AsyncDisposable {
   readonly nova: NovaStub
   readonly hypervisor: ScriptedServer
   readonly log: Captured
-  /** Asks for a `.vv` file. */
+  /** Requests a `.vv` file. */
   file(token?: string, init?: RequestInit): Promise<Response>
-  /** The ticket of a new file. */
+  /** Requests a file and returns its ticket. */
   ticket(token?: string): Promise<string>
-  /** A viewer's connection. */
+  /** Opens a viewer's connection. */
   connect(): Promise<Peer>
 }
 
@@ -103,13 +103,13 @@ export interface SpiceRunOptions {
   readonly toml?: string
   readonly bounds?: Partial<SpiceBounds>
   readonly timing?: Partial<Timing>
-  /** The record that the authority keeps of each admission. */
+  /** The authority's record of each admission. */
   readonly record?: SessionRecord | undefined
-  /** When the authority says that tokens end. */
+  /** The expiry of tokens that the authority returns. */
   readonly expiresAt?: Date | undefined
 }
 
-/** Everything in clear on loopback; `TOKEN` and `OTHER_TOKEN` lead to the scripted hypervisor. */
+/** Starts everything in plaintext on loopback. `TOKEN` and `OTHER_TOKEN` are for consoles of the scripted hypervisor. */
 export async function runningSpice(options: SpiceRunOptions = {}): Promise<SpiceRun> {
   await using opened = new AsyncDisposableStack()
   const keys = opened.use(await createTicketKeys(() => {}))
@@ -128,11 +128,11 @@ export async function runningSpice(options: SpiceRunOptions = {}): Promise<Spice
     [spice]
     listen = "127.0.0.1:0"
     ${options.toml ?? ''}`
-  // Scripted hypervisors need not say whose guest they show. Tests of the identity set it.
+  // Scripted hypervisors need not identify their guest. Tests of the identity set this key.
   const env = /identity/.test(toml) ? {} : { ORIEL_HYPERVISOR__IDENTITY: 'warn' }
   const config = loadConfig(proxyConfig, { toml, env, refine: refineProxyConfig })
   const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
-  // What becomes of a console that moved has tests of its own.
+  // Separate tests cover consoles that have moved.
   const asked = { endpoint: nova.url, auth, timeoutMs: defaultTimeoutMs, validate: 'off' } as const
   const authority = novaAuthority(asked)
   const { bounds, record, expiresAt, timing = {} } = options
@@ -165,7 +165,7 @@ function adding(authority: Authority, more: Pick<SpiceRunOptions, 'record' | 'ex
   return { ...authority, admit, [Symbol.asyncDispose]: () => authority[Symbol.asyncDispose]() }
 }
 
-/** The ticket in a `.vv` file. */
+/** Reads the ticket from a `.vv` file. */
 export const passwordOf = (file: string) => /^password=(.*)$/m.exec(file)![1]!
 
 export interface ViewerLink {
@@ -176,7 +176,7 @@ export interface ViewerLink {
   readonly channel?: readonly number[]
 }
 
-/** As remote-viewer sends it. */
+/** A link message as sent by remote-viewer. */
 export const linkOf = ({
   name = 'main',
   channelId = 0,
@@ -186,23 +186,23 @@ export const linkOf = ({
 }: ViewerLink = {}) =>
   buildLinkMessage({ connectionId, channelType: channelTypes[name], channelId, common: [common], channel })
 
-/** The proxy's link reply. */
+/** Reads the proxy's link reply. */
 export async function readReply(peer: Peer): Promise<LinkReply> {
   const header = await peer.read(16)
   return parseLinkReply(await peer.read(header.readUInt32LE(12)))
 }
 
-/** The ticket as a viewer sends it, with the mechanism before it. */
+/** Encrypts the ticket like a viewer, with the mechanism before it. */
 export function ticketBytes({ publicKey }: LinkReply, ticket: string, mechanism = 1): Buffer {
   const key = createPublicKey({ key: publicKey, format: 'der', type: 'spki' })
   const padding = constants.RSA_PKCS1_OAEP_PADDING
   return Buffer.concat([u32(mechanism), publicEncrypt({ key, padding, oaepHash: 'sha1' }, Buffer.from(`${ticket}\0`))])
 }
 
-/** In the slot of a result: the proxy closed without one. */
+/** Returned instead of a result if the proxy closed without one. */
 export const CLOSED = -1
 
-/** Opens a channel as a viewer does. Gives the peer and the result; 0 means that messages may pass. */
+/** Opens a channel like a viewer. Returns the peer and the result, which is 0 if the channel is open. */
 export async function view(
   run: SpiceRun,
   ticket: string,

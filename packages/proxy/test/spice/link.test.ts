@@ -1,4 +1,4 @@
-/** The link messages against bytes captured between remote-viewer 11 and QEMU 7.2, cut and bent at every slot. */
+/** The link messages, compared with bytes captured between remote-viewer 11 and QEMU 7.2, truncated and corrupted. */
 import { byteByByte, duplexPair, hex } from '@oriel/testkit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'

@@ -1,4 +1,4 @@
-/** The frontend towards viewers: malformed links, the tickets of several sessions, and the channels that it admits. */
+/** Native SPICE at the side of viewers: malformed links, the tickets of several sessions, and admitted channels. */
 import { hex, type Peer } from '@oriel/testkit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -352,7 +352,7 @@ describe('a further channel', () => {
     expect((await view(run, ticket, link)).result).toBe(ok)
   })
 
-  /** A hypervisor that answers on further channels only once the gate is open. */
+  /** A hypervisor that replies on further channels only after the gate has opened. */
   async function slowSideChannels() {
     using keys = await createTicketKeys(() => {})
     const key = keys.current
@@ -360,7 +360,7 @@ describe('a further channel', () => {
     let connections = 0
     const hypervisor = async (peer: Peer) => {
       connections += 1
-      // The trial and main come first.
+      // The probe and main come first.
       if (connections > 2) await gate.promise
       await serveLink(peer, key, {})
     }

@@ -1,4 +1,4 @@
-/** The ports for viewers: who waits on them, what the port in clear says beside TLS, and how records leave. */
+/** The ports for viewers: waiting connections, the plaintext port beside TLS, and TLS records. */
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { type AddressInfo, connect, type Socket } from 'node:net'
@@ -63,7 +63,7 @@ describe('the plaintext port beside TLS', () => {
     staying.destroy()
   })
 
-  /** A client that has its answer, and neither closes nor minds that the proxy does. */
+  /** A client that does not close its connection after the response, nor when the proxy closes. */
   async function sentAway(run: SpiceRun): Promise<Socket> {
     const socket = connect({ ...parseListen(run.proxy.spice!.address!), allowHalfOpen: true }).on('error', () => {})
     socket.write(linkOf())
@@ -128,7 +128,7 @@ describe('the port for TLS', () => {
     await using run = await overTls()
     using peer = await connectPeer(parseListen(run.proxy.spice!.tlsAddress!))
     await peer.send(linkOf())
-    // An alert of TLS at most.
+    // At most a TLS alert.
     expect((await peer.readToEnd()).includes('REDQ')).toBe(false)
   })
 
@@ -147,7 +147,7 @@ describe('the port for TLS', () => {
     expect(startsOf(sent).filter((start) => !starts.has(start))).toEqual([])
   })
 
-  /** What a viewer of main gets after its ticket: Node gives each record as one piece. */
+  /** The TLS records that a viewer of main receives after its ticket: Node emits each as one piece. */
   function startsOf(pieces: readonly Buffer[]): number[] {
     let at = 0
     return pieces.map(({ length }) => {
@@ -164,7 +164,7 @@ describe('the leg to a hypervisor with a TLS port', () => {
     await using run = await runningSpice()
     leadTo(run, hypervisor)
     expect((await run.file()).status).toBe(502)
-    // A handshake of TLS, in a record of version 3.1 or later.
+    // A TLS handshake, in a record of version 3.1 or later.
     expect([...(await first.promise).subarray(0, 2)]).toEqual([0x16, 0x03])
     expect(run.hypervisor.connections).toBe(0)
   })
@@ -188,12 +188,12 @@ describe('the leg to a hypervisor with a TLS port', () => {
     },
   )
 
-  /** Both ports are known to Nova; the one in clear is the scripted hypervisor's. */
+  /** Nova returns both ports. The plaintext port is that of the scripted hypervisor. */
   function leadTo(run: SpiceRun, { host, port }: { host: string; port: number }): void {
     run.nova.tokens.set(TOKEN, { ...run.nova.tokens.get(TOKEN)!, host, tls_port: port })
   }
 
-  /** Answers links over TLS. */
+  /** Replies to links over TLS. */
   async function tlsHypervisor(host: string, heard: Buffer[]) {
     using keys = await createTicketKeys(() => {})
     const reply = buildLinkReply({ publicKey: keys.current.publicKey, common: [0x0b], channel: [0x0f] })
@@ -210,7 +210,7 @@ describe('the leg to a hypervisor with a TLS port', () => {
   }
 })
 
-/** Whether a link that is sent now has any answer. */
+/** Whether the proxy replies to a link that is sent now. */
 async function hears(run: SpiceRun): Promise<boolean> {
   using peer = await run.connect()
   await peer.send(linkOf()).catch(() => {})

@@ -1,4 +1,4 @@
-/** Framing, the client's message policy, and the messages of the main channel: no network in any of it. */
+/** Framing, the message policy for clients, and the messages of the main channel, without a network. */
 import { hex } from '@oriel/testkit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -102,7 +102,7 @@ describe('the message policy', () => {
     objection(channel, { type, size, subList: 0 }, migrating)
 
   const [KiB, MiB] = [1024, 1024 * 1024]
-  /** What each channel may send, and the most bytes of its body. */
+  /** The allowed messages of each channel, with the maximum size of their bodies. */
   const admitted: Readonly<Record<ChannelName, Readonly<Record<number, number>>>> = {
     main: { 101: 8, 104: 0, 105: 2, 106: 4, 107: 2048, 108: 4, 112: 4 },
     display: { 101: 14, 102: 32, 103: 1, 104: 0, 105: 64 },

@@ -1,4 +1,4 @@
-/** A session by the clock, and the bounds that every proxy has. */
+/** The timeouts of a session, and the default bounds. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { remoteSlots } from '../../src/fleet/worker.ts'
 import { spiceBounds } from '../../src/spice/frontend.ts'
@@ -12,7 +12,7 @@ afterEach(() => void vi.useRealTimers())
 const MINUTE_MS = 60_000
 const target = { host: 'compute-2', port: 5901 }
 
-/** A session that is open, and its ticket. */
+/** An open session and its ticket. */
 function openSession({ graceMs = 30_000 } = {}) {
   const tickets = new Tickets({ firstUseMs: 1_000, max: 9, maxPerToken: 9 })
   const parties = { instance: INSTANCE, tokenDigest: 'd'.repeat(64), client: '192.0.2.7', listener: '127.0.0.1:13002' }

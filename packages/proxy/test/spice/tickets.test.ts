@@ -1,4 +1,4 @@
-/** Tickets by the clock: how many there may be, and when they make room. */
+/** The limits on tickets, and their expiry. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { SessionRecord } from '../../src/session/open-session.ts'
 import type { Grant } from '../../src/spice/session/grant.ts'
