@@ -253,6 +253,33 @@ describe.skipIf(skip)(`the identity check of the guest${reason}`, () => {
   })
 })
 
+describe.skipIf(skip)(`a password of a real QEMU guest${reason}`, () => {
+  const password = 'vnc-secret'
+
+  it('opens the console with vnc_auth and without TLS', async () => {
+    await using guest = await startGuest({ password })
+    await using world = await startWorld({ guest, vnc: { auth_schemes: ['vnc_auth'], password } })
+    using viewer = await world.open()
+    expect(await viewer.desktopName()).toBe(`QEMU (${NAME})`)
+    expect(said(world.proxy)).not.toContain(password)
+  })
+
+  it('opens the console inside the TLS of VeNCrypt', async () => {
+    await using pki = await temporaryPki()
+    await using guest = await startGuest({ password, tls: { folder: pki.path, verifyPeer: false } })
+    await using world = await startWorld({ guest, vnc: { ...vencrypt(pki.path), password } })
+    using viewer = await world.open()
+    expect(await viewer.desktopName()).toBe(`QEMU (${NAME})`)
+  })
+
+  it('refuses the console if the password is wrong, and logs the reason without it', async () => {
+    await using guest = await startGuest({ password })
+    await using world = await startWorld({ guest, vnc: { auth_schemes: ['vnc_auth'], password: 'another' } })
+    await world.refusedFor('the hypervisor refused: "Authentication failed"')
+    expect(said(world.proxy)).not.toContain('another')
+  })
+})
+
 const x11vnc = requires('x11vnc')
 
 describe.skipIf(x11vnc.skip)(`a real x11vnc, which names its desktop itself${x11vnc.reason}`, () => {
@@ -305,10 +332,12 @@ interface GuestOptions {
   readonly port?: number
   readonly name?: string
   readonly uuid?: string
+  readonly password?: string
 }
 
-function startGuest({ tls, port, name = NAME, uuid = INSTANCE }: GuestOptions): Promise<QemuGuest> {
-  return startQemu({ name, uuid, vnc: { ...(tls ? { tls } : {}), ...(port === undefined ? {} : { port }) } })
+function startGuest({ tls, port, name = NAME, uuid = INSTANCE, password }: GuestOptions): Promise<QemuGuest> {
+  const vnc = { ...(tls && { tls }), ...(port !== undefined && { port }), ...(password !== undefined && { password }) }
+  return startQemu({ name, uuid, vnc })
 }
 
 const viewers = async (guest: QemuGuest) => ((await guest.qmp('query-vnc')) as { clients: object[] }).clients

@@ -70,6 +70,8 @@ describe('proxy.toml', () => {
     ['hypervisor.vnc.ca', least('[hypervisor]\nvnc = { ca = "-----BEGIN x" }')],
     ['hypervisor.vnc.ca', least(vencrypt('ca = "-----BEGIN CERTIFICATE-----\\nx\\n-----END CERTIFICATE-----"'))],
     ['hypervisor.vnc.cert', least(vencrypt('key = "-----BEGIN PRIVATE KEY-----"'))],
+    ['hypervisor.vnc.password', least('[hypervisor]\nvnc = { auth_schemes = ["vnc_auth"] }')],
+    ['hypervisor.vnc.password', least('[hypervisor]\nvnc = { password = "x" }')],
     ['hypervisor.vnc.key', least(vencrypt('cert = "-----BEGIN CERTIFICATE-----"'))],
     ['spice.proxy_protocol', least('[spice]\nproxy_protocol = true')],
     ['hypervisor.spice.ca', least('[hypervisor.spice]\nca = "/etc/ca.pem"')],

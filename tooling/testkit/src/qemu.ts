@@ -23,8 +23,8 @@ export interface QemuTls {
 export interface QemuOptions {
   readonly name: string
   readonly uuid?: string
-  /** Default: VNC without TLS, on a free port. `false`: no VNC. */
-  readonly vnc?: { readonly tls?: QemuTls; readonly port?: number } | false
+  /** Default: VNC without TLS and password, on a free port. `false`: no VNC. */
+  readonly vnc?: { readonly tls?: QemuTls; readonly port?: number; readonly password?: string } | false
   /** Whether to offer a serial port over TCP. Default port: a free one. */
   readonly serial?: boolean | { readonly port: number }
   /** The device on which the firmware shows its menu. Default: `screen`. */
@@ -117,12 +117,15 @@ const serialDevice = (serial: true | { readonly port: number }) =>
 
 function vncArguments(vnc: QemuOptions['vnc'] = {}): string[] {
   if (vnc === false) return []
-  const display = vnc.port === undefined ? `${host}:0,to=9999` : `${host}:${vnc.port - VNC_BASE_PORT}`
-  if (!vnc.tls) return ['-vnc', display]
+  const secret = vnc.password === undefined ? [] : ['-object', `secret,id=vncpassword,data=${escaped(vnc.password)}`]
+  const password = vnc.password === undefined ? '' : ',password-secret=vncpassword'
+  const address = vnc.port === undefined ? `${host}:0,to=9999` : `${host}:${vnc.port - VNC_BASE_PORT}`
+  const display = `${address}${password}`
+  if (!vnc.tls) return [...secret, '-vnc', display]
   const { folder, verifyPeer = true, sanityCheck = true } = vnc.tls
   const checks = `verify-peer=${onOff(verifyPeer)},sanity-check=${onOff(sanityCheck)}`
   const credentials = `tls-creds-x509,id=vnctls,dir=${escaped(folder)},endpoint=server,${checks}`
-  return ['-object', credentials, '-vnc', `${display},tls-creds=vnctls`]
+  return [...secret, '-object', credentials, '-vnc', `${display},tls-creds=vnctls`]
 }
 
 function spiceArguments(spice: QemuOptions['spice'], { spicePort, spiceTlsPort }: SpicePorts): string[] {

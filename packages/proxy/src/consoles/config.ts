@@ -45,7 +45,7 @@ export const consoleSettings = ({ hypervisor, consoles }: ConsoleParts): Console
 export function vncSettings({ vnc, hosts }: HypervisorConfig): VncSettings {
   const secure = vnc.auth_schemes.includes('vencrypt')
   const tls = { context: contextOf(vnc), expected: { hosts }, hasCertificate: vnc.cert !== undefined }
-  return { schemes: vnc.auth_schemes, hosts, ...(secure ? { tls } : {}) }
+  return { schemes: vnc.auth_schemes, password: vnc.password, hosts, ...(secure ? { tls } : {}) }
 }
 
 type VncConfig = HypervisorConfig['vnc']

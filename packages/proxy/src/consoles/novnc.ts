@@ -2,7 +2,7 @@
  * Console type `novnc`: RFB in binary WebSocket frames. The proxy terminates the RFB handshake on both sides, so that the
  * browser needs no secret of the hypervisor. From ClientInit on, it only relays.
  */
-import { type Deadline, deadline, guardPeer } from '@oriel/runtime'
+import { type Deadline, deadline, guardPeer, type Secret } from '@oriel/runtime'
 import type { RawData, WebSocket } from 'ws'
 import type { LearntNames } from '../authority/instance-names.ts'
 import { EXEMPT, type HypervisorHosts, settingsOf } from '../hypervisor/hosts.ts'
@@ -13,7 +13,7 @@ import { NotRfb, performHypervisorHandshake } from '../rfb/hypervisor-handshake.
 import { type InstanceNames, nameObjection, namesInstance } from '../rfb/identity.ts'
 import { guardIdentity, watchDesktopName } from '../rfb/identity-guard.ts'
 import { LegStream } from '../rfb/leg-stream.ts'
-import { type SecurityScheme, securitySchemes } from '../rfb/security/index.ts'
+import { type SecurityScheme, securityType } from '../rfb/security/index.ts'
 import { SecurityFailed } from '../rfb/security/security-type.ts'
 import { NameTooLong } from '../rfb/server-init.ts'
 import { ByteReader, TooManyBytes } from '../rfb/wire/reader.ts'
@@ -29,6 +29,8 @@ import {
 export interface VncSettings {
   /** The accepted security schemes of the leg to the hypervisor, the preferred one first. */
   readonly schemes: readonly SecurityScheme[]
+  /** The password of the VNC servers. Default: none. */
+  readonly password?: Secret | undefined
   /** The TLS settings of `vencrypt`, which are the same for every host. */
   readonly tls?: Omit<LegTls, 'host'> | undefined
   readonly hosts: HypervisorHosts
@@ -37,8 +39,8 @@ export interface VncSettings {
 /** Enough for ProtocolVersion and security type, and for a client that sends ClientInit and more without waiting. */
 const MAX_CLIENT_BYTES = 512
 
-export function novnc({ schemes, tls, hosts }: VncSettings): IdentifyingConsole {
-  const accepted = schemes.map((scheme) => securitySchemes[scheme])
+export function novnc({ schemes, password, tls, hosts }: VncSettings): IdentifyingConsole {
+  const accepted = schemes.map((scheme) => securityType(scheme, password))
   return {
     subprotocols: ['binary'],
     acceptsText: false,

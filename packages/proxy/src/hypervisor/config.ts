@@ -46,7 +46,7 @@ export const hypervisorTable = table(
     ),
     vnc: table(
       {
-        auth_schemes: Type.Array(oneOf(['vencrypt', 'none']), {
+        auth_schemes: Type.Array(oneOf(['vencrypt', 'vnc_auth', 'none']), {
           default: ['none'],
           minItems: 1,
           uniqueItems: true,
@@ -60,6 +60,12 @@ export const hypervisorTable = table(
         ),
         cert: Type.Optional(pem({ description: "The proxy's client certificate for hypervisors." })),
         key: Type.Optional(secretPem({ description: 'The private key of hypervisor.vnc.cert.' })),
+        password: Type.Optional(
+          secretString({
+            description:
+              "The password of all VNC servers, such as libvirt's vnc_password, for vnc_auth and inside the TLS of vencrypt. Only its first 8 bytes count.",
+          }),
+        ),
       },
       { default: {} },
     ),
@@ -93,14 +99,31 @@ export const hypervisorTable = table(
 export type HypervisorConfig = Type.Static<typeof hypervisorTable>
 
 /** Finds faults between keys, each of which is valid by itself. */
-export function hypervisorFaults({ vnc }: HypervisorConfig): ConfigFault[] {
-  const { auth_schemes, ca, cert, key } = vnc
-  const fault = (name: string, message: string): ConfigFault => ({ path: `hypervisor.vnc.${name}`, message })
-  if (!auth_schemes.includes('vencrypt')) {
-    const unused = Object.entries({ ca, cert, key }).filter(([, value]) => value !== undefined)
-    const message = 'has no effect without vencrypt: add it to hypervisor.vnc.auth_schemes, or remove this key'
-    return unused.map(([name]) => fault(name, message))
-  }
+export const hypervisorFaults = ({ vnc }: HypervisorConfig): ConfigFault[] => [
+  ...passwordFaults(vnc),
+  ...(vnc.auth_schemes.includes('vencrypt') ? tlsFaults(vnc) : needlessTls(vnc)),
+]
+
+type VncConfig = HypervisorConfig['vnc']
+
+const fault = (name: string, message: string): ConfigFault => ({ path: `hypervisor.vnc.${name}`, message })
+
+function passwordFaults({ auth_schemes, password }: VncConfig): ConfigFault[] {
+  if (password === undefined && auth_schemes.includes('vnc_auth'))
+    return [fault('password', 'missing: add the password for vnc_auth, or remove that scheme')]
+  if (password === undefined || auth_schemes.some((scheme) => scheme !== 'none')) return []
+  const message =
+    'has no effect without vencrypt or vnc_auth: add one to hypervisor.vnc.auth_schemes, or remove this key'
+  return [fault('password', message)]
+}
+
+function needlessTls({ ca, cert, key }: VncConfig): ConfigFault[] {
+  const unused = Object.entries({ ca, cert, key }).filter(([, value]) => value !== undefined)
+  const message = 'has no effect without vencrypt: add it to hypervisor.vnc.auth_schemes, or remove this key'
+  return unused.map(([name]) => fault(name, message))
+}
+
+function tlsFaults({ ca, cert, key }: VncConfig): readonly ConfigFault[] {
   if (cert === undefined && key !== undefined)
     return [fault('cert', 'missing: add the certificate of hypervisor.vnc.key, or remove that key')]
   if (cert !== undefined && key === undefined)

@@ -65,12 +65,12 @@ async function agreeOnVersion({ reader, write }: HandshakeStream): Promise<State
   return { at: 'security', version }
 }
 
-/** In version 3.3 the server chooses the type, as a U32 (section 7.1.2). VeNCrypt came later, so only None is acceptable. */
+/** In version 3.3 the server chooses the type, as a U32 (section 7.1.2). It has no VeNCrypt, which came later. */
 async function takeType(stream: HypervisorStream, accepted: readonly SecurityType[]): Promise<State> {
   const offered = await stream.reader.readU32()
   if (offered === securityTypes.Invalid) throw await refusal(stream)
-  const none = accepted.find(({ number }) => number === securityTypes.None && number === offered)
-  if (none) return secure(stream, none, '3.3')
+  const type = accepted.find(({ number }) => number === offered && number !== securityTypes.VeNCrypt)
+  if (type) return secure(stream, type, '3.3')
   const chosen = `the hypervisor speaks RFB 3.3, which has no VeNCrypt, and chose ${namesOf([offered])}`
   throw new SecurityFailed(`${chosen}; configured are ${configured(accepted)}`)
 }
@@ -117,6 +117,7 @@ const configured = (accepted: readonly SecurityType[]) => namesOf(accepted.map((
 /** Reads the reason that follows a refusal, up to {@link MAX_REASON_BYTES}. */
 async function refusal({ reader }: HandshakeStream): Promise<SecurityFailed> {
   const length = Math.min(await reader.readU32(), MAX_REASON_BYTES)
-  const reason = (await reader.read(length)).toString('utf8')
+  // QEMU counts the terminating NUL as part of the reason.
+  const reason = (await reader.read(length)).toString('utf8').replace(/\0$/, '')
   return new SecurityFailed(`the hypervisor refused: ${JSON.stringify(reason)}`)
 }

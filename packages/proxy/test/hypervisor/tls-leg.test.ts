@@ -17,7 +17,7 @@ import { tlsFailure } from '../../src/hypervisor/server-certificate.ts'
 import { connectHypervisor } from '../../src/hypervisor/tcp-leg.ts'
 import { performHypervisorHandshake } from '../../src/rfb/hypervisor-handshake.ts'
 import { LegStream } from '../../src/rfb/leg-stream.ts'
-import { securitySchemes } from '../../src/rfb/security/index.ts'
+import { securityType } from '../../src/rfb/security/index.ts'
 import { open, running } from '../fixture.ts'
 
 const never = new AbortController().signal
@@ -39,7 +39,7 @@ async function secured({ host, port }: Pick<VencryptServer, 'host' | 'port'>, tr
   }
   const stream = new LegStream(dialled, { tls, signal: never })
   try {
-    await performHypervisorHandshake(stream, [securitySchemes.vencrypt])
+    await performHypervisorHandshake(stream, [securityType('vencrypt')])
   } catch (error) {
     dialled[Symbol.dispose]()
     throw error
@@ -161,7 +161,7 @@ describe('a leg over TLS', () => {
     }
     const over = new AbortController()
     const stream = new LegStream(dialled, { tls, signal: over.signal })
-    const shaking = performHypervisorHandshake(stream, [securitySchemes.vencrypt])
+    const shaking = performHypervisorHandshake(stream, [securityType('vencrypt')])
     await server.heard
     over.abort(new Error('the time is over'))
     await expect(shaking).rejects.toThrow('the time is over')

@@ -1,10 +1,13 @@
 /**
- * Security type VeNCrypt, version 0.2, with the only subtype X509None (the RFB community specification, section VeNCrypt):
- * both sides negotiate the version and the subtype in plaintext, then start TLS. SecurityResult follows inside TLS.
+ * Security type VeNCrypt, version 0.2, with the subtypes X509None and X509Vnc (the RFB community specification, section
+ * VeNCrypt): both sides negotiate the version and the subtype in plaintext, then start TLS. The challenge of X509Vnc and
+ * SecurityResult follow inside TLS.
  */
+import type { Secret } from '@oriel/runtime'
 import { securityTypeName, securityTypes, u32 } from '../wire/protocol.ts'
 import type { ByteReader } from '../wire/reader.ts'
 import { type HypervisorStream, SecurityFailed, type SecurityType } from './security-type.ts'
+import { answerChallenge } from './vnc-authentication.ts'
 
 /** The specification's subtypes. Those with the prefix TLS use no certificate, so the server is not authenticated. */
 export const subtypes = {
@@ -27,14 +30,18 @@ const VERSION = { major: 0, minor: 2 } as const
 const ACCEPTS_VERSION = 0
 const ACCEPTS_SUBTYPE = 1
 
-export const vencrypt: SecurityType = {
+/** @param password for a server that requires one inside TLS. Default: X509None only */
+export const vencrypt = (password?: Secret): SecurityType => ({
   number: securityTypes.VeNCrypt,
   secure: async (stream) => {
     await agreeOnVersion(stream)
-    await chooseSubtype(stream)
+    const subtype = await chooseSubtype(stream, password ? ['X509None', 'X509Vnc'] : ['X509None'])
     await stream.startTls()
+    if (password && subtype === 'X509Vnc') await answerChallenge(stream, password)
   },
-}
+})
+
+type Subtype = keyof typeof subtypes
 
 /** The server sends its highest version, and the client the version to use. The messages of 0.1 have another format. */
 async function agreeOnVersion({ reader, write }: HypervisorStream): Promise<void> {
@@ -46,16 +53,23 @@ async function agreeOnVersion({ reader, write }: HypervisorStream): Promise<void
   if (result !== ACCEPTS_VERSION) throw new SecurityFailed(`the hypervisor rejected VeNCrypt 0.2: result ${result}`)
 }
 
-async function chooseSubtype({ reader, write }: HypervisorStream): Promise<void> {
+/** Chooses the first of `accepted` that the server offers. */
+async function chooseSubtype({ reader, write }: HypervisorStream, accepted: readonly Subtype[]): Promise<Subtype> {
   const offered = await readSubtypes(reader)
-  if (!offered.includes(subtypes.X509None)) {
-    const names = offered.map(subtypeName).join(', ') || 'no VeNCrypt subtype'
-    throw new SecurityFailed(`the hypervisor offers ${names}; only X509None (260) is supported`)
-  }
-  write(u32(subtypes.X509None))
+  const chosen = accepted.find((name) => offered.includes(subtypes[name]))
+  if (chosen === undefined) throw new SecurityFailed(`the hypervisor offers ${noneOf(offered, accepted)}`)
+  write(u32(subtypes[chosen]))
   const result = await reader.readU8()
   if (result !== ACCEPTS_SUBTYPE)
-    throw new SecurityFailed(`the hypervisor rejected the VeNCrypt subtype X509None: result ${result}`)
+    throw new SecurityFailed(`the hypervisor rejected the VeNCrypt subtype ${chosen}: result ${result}`)
+  return chosen
+}
+
+function noneOf(offered: readonly number[], accepted: readonly Subtype[]): string {
+  const names = offered.map(subtypeName).join(', ') || 'no VeNCrypt subtype'
+  const usable = accepted.map((name) => subtypeName(subtypes[name])).join(' and ')
+  const lacksPassword = offered.includes(subtypes.X509Vnc) ? ', or X509Vnc (261) with hypervisor.vnc.password' : ''
+  return `${names}; only ${usable} ${accepted.length === 1 ? 'is' : 'are'} supported${lacksPassword}`
 }
 
 async function readVersion(reader: ByteReader): Promise<[major: number, minor: number]> {

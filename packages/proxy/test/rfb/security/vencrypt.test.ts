@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { performHypervisorHandshake } from '../../../src/rfb/hypervisor-handshake.ts'
-import { securitySchemes } from '../../../src/rfb/security/index.ts'
+import { securityType } from '../../../src/rfb/security/index.ts'
 import type { HandshakeStream } from '../../../src/rfb/security/security-type.ts'
 import { subtypes } from '../../../src/rfb/security/vencrypt.ts'
 import { ByteReader } from '../../../src/rfb/wire/reader.ts'
 
-const { vencrypt, none } = securitySchemes
+const [vencrypt, none] = [securityType('vencrypt'), securityType('none')]
 const version = (text: string) => Buffer.from(`RFB ${text}\n`)
 const u32 = (value: number) => Buffer.of(0, 0, value >> 8, value & 255)
 const list = (...codes: number[]) => Buffer.concat([Buffer.of(codes.length), ...codes.map(u32)])
@@ -111,7 +111,7 @@ describe('VeNCrypt before TLS', () => {
     [
       'offers TLS without certificates',
       [...withSubtypes(list(257, 258, 261, 2, 999))],
-      'the hypervisor offers TLSNone (257), TLSVnc (258), X509Vnc (261), VncAuthentication (2), 999; only X509None (260) is supported',
+      'the hypervisor offers TLSNone (257), TLSVnc (258), X509Vnc (261), VncAuthentication (2), 999; only X509None (260) is supported, or X509Vnc (261) with hypervisor.vnc.password',
     ],
     [
       'refuses the subtype',
