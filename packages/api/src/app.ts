@@ -13,7 +13,7 @@ import { authenticate } from './http/authenticate.ts'
 import { bodyLimit, MAX_BODY_BYTES } from './http/body.ts'
 import type { ApiEnv } from './http/context.ts'
 import { cors } from './http/cors.ts'
-import { answerErrors, notFound } from './http/faults.ts'
+import { errorHandler, notFound } from './http/faults.ts'
 import { mountGone } from './http/gone.ts'
 import { hostHeader } from './http/host.ts'
 import { onlyLocal } from './http/local.ts'
@@ -52,7 +52,7 @@ export interface ApiDeps {
 export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   const { config, log, authenticator } = deps
   const app = new Hono<ApiEnv>({ getPath: (request, options) => routingPath(request, options?.env ?? undefined) })
-  app.onError(answerErrors({ wwwAuthenticate: authenticator.wwwAuthenticate, log }))
+  app.onError(errorHandler({ wwwAuthenticate: authenticator.wwwAuthenticate, log }))
   app.notFound(() => {
     throw notFound()
   })

@@ -34,13 +34,13 @@ const MAX_HEADER_BYTES = 32_768
  */
 export async function listen(fetch: Fetch, options: ListenOptions): Promise<Listener> {
   const underWay = new Set<ServerResponse>()
-  const answer = getRequestListener(fetch, { overrideGlobalObjects: false, errorHandler: answerMalformed })
+  const respond = getRequestListener(fetch, { overrideGlobalObjects: false, errorHandler: malformedResponse })
   const server = createServer(limits(options), (request: IncomingMessage, response: ServerResponse) => {
     nameHost(request)
     spellHost(request)
     underWay.add(response)
     response.once('close', () => underWay.delete(response))
-    void answer(request, response)
+    void respond(request, response)
   })
   server.on('clientError', (error: ParserError, socket: Socket) => refuseRaw(error, socket, options.log))
   const address = await listenOn(server, parseListen(options.listen))
@@ -86,7 +86,7 @@ function spellHost({ headers }: IncomingMessage): void {
 /**
  * Responds to a request that the adapter rejects: with an empty Host, a Host with slashes, or a target that is not a path.
  */
-function answerMalformed(error: unknown): Response {
+function malformedResponse(error: unknown): Response {
   const status = error instanceof RequestError ? 400 : 500
   const body = JSON.stringify(faultBody(status, status === 400 ? 'Malformed request' : TEXT.unexpected))
   return new Response(body, { status, headers: { 'Content-Type': 'application/json; charset=UTF-8' } })

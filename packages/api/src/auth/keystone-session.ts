@@ -3,10 +3,10 @@ import * as Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import { AuthUnavailable } from './authenticator.ts'
 import { isApplicationCredential, type KeystoneConfig } from './keystone-config.ts'
-import type { JsonAnswer } from './request-json.ts'
+import type { JsonResponse } from './request-json.ts'
 
 /** Sends the credential to Keystone and returns its response. */
-export type SignIn = (body: unknown) => Promise<JsonAnswer>
+export type SignIn = (body: unknown) => Promise<JsonResponse>
 
 export interface KeystoneSession {
   /** Returns a token, from the cache if it has not expired. @throws AuthUnavailable */
@@ -25,15 +25,15 @@ export function createSession(config: KeystoneConfig, signIn: SignIn, now: () =>
 
   async function renew(): Promise<string> {
     if (now() < refusedUntilMs) throw refusal()
-    const answer = await signIn(signInBody(config))
-    if (answer.status === 401) {
+    const response = await signIn(signInBody(config))
+    if (response.status === 401) {
       refusedUntilMs = now() + refusalSeconds * 1000
       throw refusal()
     }
-    const token = answer.headers['x-subject-token']
-    if (answer.status !== 201 || typeof token !== 'string')
-      throw new AuthUnavailable(`Keystone answers our sign-in with ${answer.status}`)
-    current = { token, renewAtMs: now() + 0.9 * lifeMs(answer.body) }
+    const token = response.headers['x-subject-token']
+    if (response.status !== 201 || typeof token !== 'string')
+      throw new AuthUnavailable(`Keystone answers our sign-in with ${response.status}`)
+    current = { token, renewAtMs: now() + 0.9 * lifeMs(response.body) }
     return token
   }
 

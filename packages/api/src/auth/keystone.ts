@@ -12,7 +12,7 @@ import { type Authenticator, AuthUnavailable, type Identity, Unauthenticated } f
 import { ExpiringMap } from './expiring-map.ts'
 import type { KeystoneConfig } from './keystone-config.ts'
 import { createSession } from './keystone-session.ts'
-import { type JsonAnswer, type JsonRequest, jsonClient } from './request-json.ts'
+import { type JsonRequest, type JsonResponse, jsonClient } from './request-json.ts'
 
 export interface KeystoneDeps {
   /** Milliseconds since the epoch. Default: `Date.now`. */
@@ -55,11 +55,11 @@ export function createKeystoneAuthenticator(
   const refused = new ExpiringMap<true>(maxRemembered)
   const lookups = new Map<string, Promise<Identity>>()
 
-  async function ask(path: string, request: JsonRequest): Promise<JsonAnswer> {
+  async function ask(path: string, request: JsonRequest): Promise<JsonResponse> {
     try {
-      const answer = await client.ask(base + path, request)
-      if (answer.status === 429 || answer.status >= 500) throw unavailable(answer)
-      return answer
+      const response = await client.ask(base + path, request)
+      if (response.status === 429 || response.status >= 500) throw unavailable(response)
+      return response
     } catch (cause) {
       throw unanswered(cause)
     }
@@ -67,7 +67,7 @@ export function createKeystoneAuthenticator(
 
   const ownDeadline = () => deadline(config.timeout_ms, closing.signal)
 
-  async function signIn(body: unknown): Promise<JsonAnswer> {
+  async function signIn(body: unknown): Promise<JsonResponse> {
     using limit = ownDeadline()
     return await ask('/auth/tokens?nocatalog', { method: 'POST', body, signal: limit.signal })
   }
@@ -88,15 +88,15 @@ export function createKeystoneAuthenticator(
   }
 
   async function lookUp(token: string, key: string, allowExpired: boolean): Promise<Identity> {
-    const answer = await describeToken(token, allowExpired)
-    if (answer.status === 404) {
+    const response = await describeToken(token, allowExpired)
+    if (response.status === 404) {
       refused.set(key, true, now() + 1000 * Math.min(refusalSeconds, config.cache_seconds), now())
       throw new Unauthenticated('Keystone does not know the token')
     }
-    if (answer.status !== 200) throw unavailable(answer)
-    if (!Value.Check(Described, answer.body))
+    if (response.status !== 200) throw unavailable(response)
+    if (!Value.Check(Described, response.body))
       throw new AuthUnavailable('Keystone sent a malformed description of the token')
-    const { token: described } = answer.body
+    const { token: described } = response.body
     const identity = identityOf(described)
     const cacheEndMs = now() + 1000 * config.cache_seconds
     const expiresAtMs = Date.parse(described.expires_at)
@@ -105,15 +105,15 @@ export function createKeystoneAuthenticator(
   }
 
   /** Retries once with a new service token if Keystone refuses ours, which may expire or be revoked at any time. */
-  async function describeToken(token: string, allowExpired: boolean): Promise<JsonAnswer> {
+  async function describeToken(token: string, allowExpired: boolean): Promise<JsonResponse> {
     using limit = ownDeadline()
     const { signal } = limit
     const path = `/auth/tokens?nocatalog${allowExpired ? '&allow_expired=1' : ''}`
     const describe = async () => {
       const own = await abandonable(session.token(), signal)
-      const answer = await ask(path, { headers: { 'X-Auth-Token': own, 'X-Subject-Token': token }, signal })
-      if (answer.status === 401) session.refused(own)
-      return answer
+      const response = await ask(path, { headers: { 'X-Auth-Token': own, 'X-Subject-Token': token }, signal })
+      if (response.status === 401) session.refused(own)
+      return response
     }
     const first = await describe()
     return first.status === 401 ? await describe() : first
@@ -151,7 +151,7 @@ function baseUrl(authUrl: string): string {
 }
 
 /** The error for a failed look-up. 403 means that our own user may not look tokens up. */
-function unavailable({ status, headers }: JsonAnswer): AuthUnavailable {
+function unavailable({ status, headers }: JsonResponse): AuthUnavailable {
   const hint = status === 403 ? ': our user needs the role service or admin' : ''
   const seconds = Number(headers['retry-after'])
   const retryAfterSeconds = seconds >= 1 && seconds <= 300 ? Math.ceil(seconds) : undefined

@@ -16,7 +16,7 @@ export interface JsonRequest {
   readonly signal: AbortSignal
 }
 
-export interface JsonAnswer {
+export interface JsonResponse {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   /** `undefined` if the response is not JSON. */
@@ -25,11 +25,11 @@ export interface JsonAnswer {
 
 export interface JsonClient extends Disposable {
   /** Sends a request. Does not follow redirects. @throws the system's error, or the signal's reason. */
-  ask(url: string, request: JsonRequest): Promise<JsonAnswer>
+  ask(url: string, request: JsonRequest): Promise<JsonResponse>
 }
 
 /** Responses have a few kilobytes. A longer one does not come from an identity service. */
-export const maxAnswerBytes = 1024 * 1024
+export const maxResponseBytes = 1024 * 1024
 const maxConnections = 64
 
 /**
@@ -50,7 +50,7 @@ export function jsonClient(options: { readonly ca?: string | undefined } = {}): 
       const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
       request.on('response', resolve).on('error', reject).end(payload)
       try {
-        return await answerOf(url, await reached(url, promise))
+        return await readResponse(url, await reached(url, promise))
       } catch (cause) {
         throw signal.aborted ? signal.reason : cause
       } finally {
@@ -80,12 +80,12 @@ function headersFor(payload: string | undefined): Record<string, string> {
   return { ...accept, 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(payload)) }
 }
 
-async function answerOf(url: string, response: IncomingMessage): Promise<JsonAnswer> {
+async function readResponse(url: string, response: IncomingMessage): Promise<JsonResponse> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
     bytes += chunk.length
-    if (bytes > maxAnswerBytes) throw new Error(`The answer is longer than ${maxAnswerBytes} bytes`)
+    if (bytes > maxResponseBytes) throw new Error(`The answer is longer than ${maxResponseBytes} bytes`)
     chunks.push(chunk)
   }
   const text = Buffer.concat(chunks).toString('utf8')

@@ -4,8 +4,8 @@ import { HttpFault } from '../http/faults.ts'
 import type { Call, Operation } from '../http/mount.ts'
 import { enforce } from '../policy/enforce.ts'
 import type { Policy } from '../policy/rules.ts'
-import { answered } from '../sources/answered.ts'
 import type { Source } from '../sources/source.ts'
+import { withinDeadline } from '../sources/within-deadline.ts'
 import type { ConsoleAuthToken, ConsoleAuthTokenStore } from './store.ts'
 
 const RULE = 'os_compute_api:os-console-auth-tokens'
@@ -32,7 +32,7 @@ export function showConsoleAuthToken(deps: {
 }
 
 async function lives(source: Source, id: string, signal: AbortSignal): Promise<boolean> {
-  const server = await answered(signal, source.find(id, { signal }))
+  const server = await withinDeadline(signal, source.find(id, { signal }))
   return server !== undefined && server.vmState !== 'deleted'
 }
 

@@ -2,9 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import { sha256Hex } from '@oriel/runtime'
 import type { Kysely, Selectable } from 'kysely'
-import { describeFailure } from '../database/failure.ts'
+import { reaching } from '../database/reach.ts'
 import type { ConsoleAuthTokenRow, Database } from '../database/tables.ts'
-import { StoreUnavailable } from '../database/unavailable.ts'
 import type { ConsoleAuthToken, ConsoleAuthTokenStore, ConsoleGrant } from './store.ts'
 
 /**
@@ -81,14 +80,7 @@ async function sweep(db: Kysely<Database>, now: number): Promise<number> {
   }
 }
 
-// Turns every error of the driver into StoreUnavailable. The log has the cause.
-async function reach<T>(query: Promise<T>): Promise<T> {
-  try {
-    return await query
-  } catch (cause) {
-    throw new StoreUnavailable(describeFailure('the store of console tokens', cause), { cause })
-  }
-}
+const reach = reaching('the store of console tokens')
 
 function toRow(token: string, grant: ConsoleGrant, now: number): ConsoleAuthTokenRow {
   return {

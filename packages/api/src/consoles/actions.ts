@@ -3,27 +3,27 @@ import type { ConsoleType, Protocol } from '@oriel/contract'
 import type { Call, Operation } from '../http/mount.ts'
 import { enforce } from '../policy/enforce.ts'
 import { lookUp } from '../servers/look-up.ts'
-import type { Asked } from './driver-faults.ts'
+import type { ActionVariant } from './driver-faults.ts'
 import { unavailable } from './drivers.ts'
 import { type ConsoleDeps, openConsole } from './open.ts'
 
 const RULE = 'os_compute_api:os-remote-consoles'
 /** The body of an action: an object with the type under the action's name. */
 type Body<T extends ConsoleType> = { readonly [action: string]: { readonly type: T } }
-type Answer<T extends ConsoleType> = { readonly console: { readonly type: T; readonly url: string } }
+type Created<T extends ConsoleType> = { readonly console: { readonly type: T; readonly url: string } }
 
 /** Creates a console of `protocol`. Checks policy before it looks the server up; `remote-consoles` does the reverse. */
 export function consoleAction<T extends ConsoleType>(
   deps: ConsoleDeps,
   protocol: Protocol,
-  asked: Asked = 'action',
-): Operation<Body<T>, Answer<T>> {
+  variant: ActionVariant = 'action',
+): Operation<Body<T>, Created<T>> {
   return {
     async handle(call: Call<Body<T>>) {
       const { type } = Object.values(call.body)[0]!
       enforce(deps.config.policy, RULE, call.identity)
       const server = await lookUp(deps.source, call.identity, call.params.server_id!, call.signal)
-      return { console: { type, url: await openConsole(deps, { server, protocol, type, asked }, call) } }
+      return { console: { type, url: await openConsole(deps, { server, protocol, type, variant }, call) } }
     },
   }
 }

@@ -17,7 +17,7 @@ export function createRemoteConsole(deps: ConsoleDeps): Operation<Body, Response
       requireProject(RULE, call.identity)
       const server = await lookUp(deps.source, call.identity, call.params.server_id!, call.signal)
       enforce(deps.config.policy, RULE, call.identity)
-      const url = await openConsole(deps, { server, protocol, type, asked: 'remote-consoles' }, call)
+      const url = await openConsole(deps, { server, protocol, type, variant: 'remote-consoles' }, call)
       return { remote_console: { ...call.body.remote_console, url } }
     },
   }

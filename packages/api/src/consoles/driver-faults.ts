@@ -8,18 +8,18 @@ import type { Server } from '../sources/server.ts'
 import { unavailable } from './drivers.ts'
 
 /** The request that asked for a console. The older ones know fewer faults. */
-export type Asked = 'remote-consoles' | 'action' | 'serial-action' | 'output'
+export type ActionVariant = 'remote-consoles' | 'action' | 'serial-action' | 'output'
 
 /** The request during which a driver failed. */
 export interface Attempt {
-  readonly asked: Asked
+  readonly variant: ActionVariant
   readonly server: Server
   readonly protocol?: Protocol
 }
 
 export const notReady = (id: string) => new HttpFault(409, `Instance ${id} is not ready`)
 
-type Answer = ContentfulStatusCode | 'not ready while building'
+type Outcome = ContentfulStatusCode | 'not ready while building'
 const statuses = {
   InstanceNotFound: {
     'remote-consoles': 'not ready while building',
@@ -33,7 +33,7 @@ const statuses = {
   SocketPortRangeExhausted: { 'remote-consoles': 400, action: 500, 'serial-action': 400, output: 500 },
   SerialPortNumberInvalid: { 'remote-consoles': 400, action: 500, 'serial-action': 400, output: 500 },
   SerialPortNumberExceeds: { 'remote-consoles': 400, action: 500, 'serial-action': 400, output: 500 },
-} as const satisfies Record<SourceErrorCode, Record<Asked, Answer>>
+} as const satisfies Record<SourceErrorCode, Record<ActionVariant, Outcome>>
 
 const faults = {
   InstanceNotFound: ({ server }) => instanceNotFound(server.id),
@@ -50,7 +50,7 @@ const faults = {
  */
 export function driverFault(error: unknown, attempt: Attempt): unknown {
   if (!(error instanceof SourceError)) return error
-  const status: Answer = statuses[error.code][attempt.asked]
+  const status: Outcome = statuses[error.code][attempt.variant]
   if (status === 500) return error
   if (status === 'not ready while building' && attempt.server.vmState === 'building') return notReady(attempt.server.id)
   return faults[error.code](attempt, error)

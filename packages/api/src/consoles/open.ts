@@ -6,12 +6,12 @@ import type { ConsoleAuthTokenStore } from '../console-auth-tokens/store.ts'
 import { HttpFault } from '../http/faults.ts'
 import type { Call } from '../http/mount.ts'
 import type { Policy } from '../policy/rules.ts'
-import { answered } from '../sources/answered.ts'
 import type { Server } from '../sources/server.ts'
 import type { ConsoleAddress, Source } from '../sources/source.ts'
 import { watchServer } from '../sources/watch-server.ts'
+import { withinDeadline } from '../sources/within-deadline.ts'
 import type { ConsolesConfig } from './config.ts'
-import { type Asked, driverFault, notReady } from './driver-faults.ts'
+import { type ActionVariant, driverFault, notReady } from './driver-faults.ts'
 import { drivers, openable, refuseGone } from './drivers.ts'
 
 export interface ConsoleDeps {
@@ -29,7 +29,7 @@ export interface Wanted {
   readonly server: Server
   readonly protocol: Protocol
   readonly type: ConsoleType
-  readonly asked: Asked
+  readonly variant: ActionVariant
 }
 
 /**
@@ -81,7 +81,7 @@ async function takeBack(tokens: ConsoleAuthTokenStore, { id }: Server): Promise<
 async function addressOf(source: Source, wanted: Wanted, signal: AbortSignal): Promise<ConsoleAddress> {
   const { server, protocol, type } = wanted
   try {
-    return await answered(signal, source.console(server, protocol, type, { signal }))
+    return await withinDeadline(signal, source.console(server, protocol, type, { signal }))
   } catch (error) {
     throw driverFault(error, wanted)
   }

@@ -4,10 +4,10 @@ import { HttpFault } from '../http/faults.ts'
 import type { Call, Operation } from '../http/mount.ts'
 import { enforce, requireProject } from '../policy/enforce.ts'
 import { lookUp } from '../servers/look-up.ts'
-import { answered } from '../sources/answered.ts'
 import { SourceError } from '../sources/errors.ts'
 import type { Server } from '../sources/server.ts'
 import type { Source } from '../sources/source.ts'
+import { withinDeadline } from '../sources/within-deadline.ts'
 import { driverFault } from './driver-faults.ts'
 import { type ConsoleDeps, requireHost } from './open.ts'
 
@@ -64,8 +64,8 @@ const NEWLINE = 0x0a
 async function printed(source: Source, server: Server, signal: AbortSignal): Promise<Uint8Array> {
   try {
     if (!source.output) throw new SourceError('NotImplemented')
-    return Buffer.from(await answered(signal, source.output(server, { signal })))
+    return Buffer.from(await withinDeadline(signal, source.output(server, { signal })))
   } catch (error) {
-    throw driverFault(error, { asked: 'output', server })
+    throw driverFault(error, { variant: 'output', server })
   }
 }

@@ -67,9 +67,11 @@ const NO_HOST = 'no-host.invalid'
 /** Returns the host, or a socket that is given as a query parameter or percent-encoded as the host. */
 function hostOf(url: URL, parameter: string | undefined): { readonly host: string; readonly socket?: string } {
   const given = url.hostname === NO_HOST ? '' : decode(url.hostname, 'host').replace(/^\[(.*)\]$/, '$1')
-  const place = parameter ?? given
-  if (!place) throw new TypeError('is not a URL with a host')
-  return place.startsWith('/') ? { host: given.startsWith('/') ? '' : given, socket: place } : { host: place }
+  const hostOrSocket = parameter ?? given
+  if (!hostOrSocket) throw new TypeError('is not a URL with a host')
+  return hostOrSocket.startsWith('/')
+    ? { host: given.startsWith('/') ? '' : given, socket: hostOrSocket }
+    : { host: hostOrSocket }
 }
 
 const isPort = (port: number) => Number.isInteger(port) && port > 0 && port < 65_536

@@ -11,11 +11,11 @@ import {
   CLOSE_TIMEOUT_MS,
   CONNECT_TIMEOUT_MS,
   codeOf,
+  type DatabaseTarget,
   Generations,
   isNetworkError,
   type PoolOptions,
-  type StorePlace,
-} from './place.ts'
+} from './target.ts'
 
 /** Parameters of the URL, named as MySQL's clients name them. */
 const WORDS: UrlWords = {
@@ -30,7 +30,7 @@ const WORDS: UrlWords = {
  * Parses `mysql://USER:PASSWORD@HOST:PORT/DATABASE?ssl-mode=…&ssl-ca=FILE`.
  * @throws TypeError that explains the fault
  */
-export function mariadbPlace(url: string): StorePlace {
+export function mariadbTarget(url: string): DatabaseTarget {
   const address = parseDatabaseUrl(url, WORDS)
   // For an IP address, the driver would verify the certificate for the name localhost.
   if (address.tls && isIP(address.host))
@@ -38,7 +38,7 @@ export function mariadbPlace(url: string): StorePlace {
   return {
     shown: `MariaDB database ${showAddress(address)}`,
     dialect: (options) => new MysqlDialect({ pool: lend(createPool(address, options), options) }),
-    isAway,
+    isUnavailable,
     remedy: () => 'give the URL of a MariaDB database in which this user may create tables',
     // Compares texts byte by byte: other collations fold case, or ignore trailing blanks.
     tableOptions: 'character set utf8mb4 collate utf8mb4_nopad_bin',
@@ -158,14 +158,14 @@ const isWrongServer = (error: unknown) =>
   failureOf(error) === 'read-only' || (error as { errno?: unknown }).errno === ER_UNKNOWN_COM_ERROR
 
 /** Errors of a server that starts, stops or is out of space, or that aborted a statement for its time limit. */
-const AWAY_CODES = new Set([
+const UNAVAILABLE_CODES = new Set([
   ...['ER_CON_COUNT_ERROR', 'ER_SERVER_SHUTDOWN', 'ER_NORMAL_SHUTDOWN', 'ER_STATEMENT_TIMEOUT', 'ER_QUERY_INTERRUPTED'],
   ...['ER_CONNECTION_KILLED', 'ER_LOCK_WAIT_TIMEOUT', 'ER_LOCK_DEADLOCK', 'ER_DISK_FULL', 'ER_RECORD_FILE_FULL'],
 ])
 
-function isAway(error: unknown): boolean {
+function isUnavailable(error: unknown): boolean {
   if (isNetworkError(error) || isWrongServer(error) || isCutOff(error)) return true
-  return codeOf(error).startsWith('PROTOCOL_') || AWAY_CODES.has(codeOf(error))
+  return codeOf(error).startsWith('PROTOCOL_') || UNAVAILABLE_CODES.has(codeOf(error))
 }
 
 const ER_HANDSHAKE_ERROR = 1043

@@ -2,11 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError, type Logger, type Secret, silentLogger } from '@oriel/runtime'
 import { Kysely } from 'kysely'
-import { mariadbPlace } from './mariadb.ts'
-import type { StorePlace } from './place.ts'
-import { postgresPlace } from './postgres.ts'
-import { sqlitePlace } from './sqlite.ts'
+import { mariadbTarget } from './mariadb.ts'
+import { postgresTarget } from './postgres.ts'
+import { sqliteTarget } from './sqlite.ts'
 import { type Database, migrate, NewerDatabase, requireKnownMigrations } from './tables.ts'
+import type { DatabaseTarget } from './target.ts'
 import { StoreUnavailable } from './unavailable.ts'
 
 export interface StoreOptions {
@@ -25,12 +25,12 @@ export interface StoreOptions {
 }
 
 /** The supported databases, by the scheme of a store's name. */
-const places: Readonly<Record<string, (name: string) => StorePlace>> = {
-  sqlite: sqlitePlace,
-  postgres: postgresPlace,
-  postgresql: postgresPlace,
-  mysql: mariadbPlace,
-  mariadb: mariadbPlace,
+const targets: Readonly<Record<string, (name: string) => DatabaseTarget>> = {
+  sqlite: sqliteTarget,
+  postgres: postgresTarget,
+  postgresql: postgresTarget,
+  mysql: mariadbTarget,
+  mariadb: mariadbTarget,
 }
 const PATH = 'tokens.store'
 const FORMS =
@@ -48,14 +48,14 @@ export async function reachStore(
     log = silentLogger(),
   }: Pick<StoreOptions, 'statementTimeoutMs' | 'log' | 'signal'> = {},
 ): Promise<void> {
-  const place = placeOf(textOf(name))
+  const target = targetOf(textOf(name))
   let db: Kysely<Database> | undefined
   try {
-    if (place.isNew?.()) return
-    db = new Kysely<Database>({ dialect: place.dialect({ poolMax: 1, statementTimeoutMs, log }) })
+    if (target.isNew?.()) return
+    db = new Kysely<Database>({ dialect: target.dialect({ poolMax: 1, statementTimeoutMs, log }) })
     await requireKnownMigrations(db)
   } catch (cause) {
-    throw unusable(place, cause)
+    throw unusable(target, cause)
   } finally {
     await db?.destroy()
   }
@@ -67,64 +67,69 @@ export async function reachStore(
  * @throws StoreUnavailable when the database server does not answer within `startTimeoutMs`
  */
 export async function openDatabase(name: string | Secret, options: StoreOptions): Promise<Kysely<Database>> {
-  const place = placeOf(textOf(name))
+  const target = targetOf(textOf(name))
   const { poolMax = 10, statementTimeoutMs = 5_000, log = silentLogger() } = options
   let db: Kysely<Database> | undefined
   try {
-    db = new Kysely<Database>({ dialect: place.dialect({ poolMax, statementTimeoutMs, log }) })
-    await migrateOnceThere(db, place, { ...options, log })
+    db = new Kysely<Database>({ dialect: target.dialect({ poolMax, statementTimeoutMs, log }) })
+    await migrateWhenAvailable(db, target, { ...options, log })
     return db
   } catch (cause) {
     await db?.destroy()
     if (cause instanceof StoreUnavailable || options.signal?.aborted) throw cause
-    throw unusable(place, cause)
+    throw unusable(target, cause)
   }
 }
 
-function unusable(place: StorePlace, cause: unknown): ConfigError {
-  const reason = cause instanceof NewerDatabase ? `: ${cause.message}` : ` (${reasonOf(cause)}), ${place.remedy(cause)}`
-  return new ConfigError([{ path: PATH, message: `cannot use ${place.shown}${reason}` }], { cause })
+function unusable(target: DatabaseTarget, cause: unknown): ConfigError {
+  const reason =
+    cause instanceof NewerDatabase ? `: ${cause.message}` : ` (${reasonOf(cause)}), ${target.remedy(cause)}`
+  return new ConfigError([{ path: PATH, message: `cannot use ${target.shown}${reason}` }], { cause })
 }
 
 /** Explains what is wrong with the name of a store, without opening or quoting it. Returns `undefined` for a valid name. */
 export function storeNameFault(name: string | Secret): string | undefined {
   const [scheme = '', rest = ''] = /^([a-z]+):(.*)$/s.exec(textOf(name))?.slice(1) ?? []
-  if (!Object.hasOwn(places, scheme) || rest === '') return `the value names no store, ${FORMS}`
+  if (!Object.hasOwn(targets, scheme) || rest === '') return `the value names no store, ${FORMS}`
   try {
-    places[scheme]!(textOf(name))
+    targets[scheme]!(textOf(name))
     return undefined
   } catch (error) {
     return `the URL ${reasonOf(error)}`
   }
 }
 
-function placeOf(name: string): StorePlace {
+function targetOf(name: string): DatabaseTarget {
   const message = storeNameFault(name)
   if (message !== undefined) throw new ConfigError([{ path: PATH, message }])
-  return places[name.slice(0, name.indexOf(':'))]!(name)
+  return targets[name.slice(0, name.indexOf(':'))]!(name)
 }
 
 /**
  * Migrates the tables. Retries until the deadline while the database is unavailable: programs often start together with
  * their database, and a cluster node answers before it is ready.
  */
-async function migrateOnceThere(db: Kysely<Database>, place: StorePlace, options: StoreOptions): Promise<void> {
+async function migrateWhenAvailable(
+  db: Kysely<Database>,
+  target: DatabaseTarget,
+  options: StoreOptions,
+): Promise<void> {
   const { startTimeoutMs = 60_000, log, signal } = options
   const deadline = performance.now() + startTimeoutMs
   for (let tries = 1; ; tries += 1) {
     try {
-      return await migrate(db, place.tableOptions)
+      return await migrate(db, target.tableOptions)
     } catch (err) {
-      if (!place.isAway(err)) throw err
-      if (performance.now() >= deadline) throw neverCame(place, startTimeoutMs, err)
-      if (tries === 1) log?.warn({ err, store: place.shown, startTimeoutMs }, 'waiting for the database')
-      else log?.debug({ err, store: place.shown, tries }, 'still waiting for the database')
+      if (!target.isUnavailable(err)) throw err
+      if (performance.now() >= deadline) throw startTimedOut(target, startTimeoutMs, err)
+      if (tries === 1) log?.warn({ err, store: target.shown, startTimeoutMs }, 'waiting for the database')
+      else log?.debug({ err, store: target.shown, tries }, 'still waiting for the database')
       await sleep(RETRY_AFTER_MS, undefined, signal && { signal })
     }
   }
 }
 
-const neverCame = ({ shown }: StorePlace, startTimeoutMs: number, cause: unknown) =>
+const startTimedOut = ({ shown }: DatabaseTarget, startTimeoutMs: number, cause: unknown) =>
   new StoreUnavailable(`${shown} could not be used within ${startTimeoutMs} ms (${reasonOf(cause)})`, { cause })
 
 const textOf = (name: string | Secret) => (typeof name === 'string' ? name : name.reveal())

@@ -10,11 +10,11 @@ import {
   CLOSE_TIMEOUT_MS,
   CONNECT_TIMEOUT_MS,
   codeOf,
+  type DatabaseTarget,
   Generations,
   isNetworkError,
   type PoolOptions,
-  type StorePlace,
-} from './place.ts'
+} from './target.ts'
 
 /** The names of libpq. */
 const WORDS: UrlWords = {
@@ -29,12 +29,12 @@ const WORDS: UrlWords = {
  * Parses `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…&sslrootcert=FILE`.
  * @throws TypeError that explains the fault
  */
-export function postgresPlace(url: string): StorePlace {
+export function postgresTarget(url: string): DatabaseTarget {
   const address = parseDatabaseUrl(url, WORDS)
   return {
     shown: `PostgreSQL database ${showAddress(address)}`,
     dialect: (options) => new PostgresDialect({ pool: lend(createPool(address, options)) }),
-    isAway,
+    isUnavailable,
     remedy,
   }
 }
@@ -127,12 +127,12 @@ const POOLER_STATE = '08P01'
 const POOLER_REFUSALS = /unsupported startup parameter|no such (database|user)|authentication failed|not allowed/i
 
 /** Connection exceptions, insufficient resources, operator intervention, and "lock not available". */
-const AWAY_STATES = /^(08|53|57)...$|^55P03$/
+const UNAVAILABLE_STATES = /^(08|53|57)...$|^55P03$/
 const AWAY_MESSAGES = /^(Connection terminated|Query read timeout|timeout exceeded|timeout expired)/
 
-function isAway(error: unknown): boolean {
+function isUnavailable(error: unknown): boolean {
   if (failureOf(error) === 'read-only') return true
   if (codeOf(error) === POOLER_STATE) return !POOLER_REFUSALS.test((error as Error).message)
-  if (error instanceof pg.DatabaseError) return AWAY_STATES.test(codeOf(error))
+  if (error instanceof pg.DatabaseError) return UNAVAILABLE_STATES.test(codeOf(error))
   return isNetworkError(error) || AWAY_MESSAGES.test((error as Error).message)
 }

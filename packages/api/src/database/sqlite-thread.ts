@@ -15,7 +15,7 @@ export interface ThreadRequest {
   readonly parameters?: readonly unknown[]
 }
 
-export interface ThreadAnswer {
+export interface ThreadReply {
   readonly id: number
   readonly result?: ThreadResult
   readonly error?: { readonly message: string; readonly code: unknown; readonly errcode: unknown }
@@ -46,7 +46,7 @@ export class SqliteThread {
     const data: ThreadData = { file }
     // Drops the program's Node flags: some of them, such as --input-type, are errors for a module in a file.
     this.#worker = new Worker(WORKER, { workerData: data, name: 'sqlite', execArgv: [] })
-    this.#worker.on('message', (answer: ThreadAnswer) => this.#settle(answer))
+    this.#worker.on('message', (reply: ThreadReply) => this.#settle(reply))
     this.#worker.on('error', (error) => this.#die(error))
     this.#worker.on('exit', (code) => this.#die(new Error(`the thread of the database ended with code ${code}`)))
     this.opened = this.#expect(OPENED)
@@ -79,9 +79,9 @@ export class SqliteThread {
   #ask(request: Omit<ThreadRequest, 'id'>): Promise<ThreadResult> {
     if (this.#dead) return Promise.reject(this.#dead)
     const id = ++this.#lastId
-    const answer = this.#expect(id)
+    const reply = this.#expect(id)
     this.#worker.postMessage({ id, ...request } satisfies ThreadRequest)
-    return answer
+    return reply
   }
 
   // The thread only keeps the program alive while a statement runs.
@@ -92,7 +92,7 @@ export class SqliteThread {
     return pending.promise
   }
 
-  #settle({ id, result, error }: ThreadAnswer): void {
+  #settle({ id, result, error }: ThreadReply): void {
     const pending = this.#pending.get(id)
     this.#pending.delete(id)
     if (this.#pending.size === 0) this.#worker.unref()

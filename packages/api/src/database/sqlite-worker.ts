@@ -7,7 +7,7 @@ import { realpathSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
-import type { ThreadAnswer, ThreadData, ThreadRequest, ThreadResult } from './sqlite-thread.ts'
+import type { ThreadData, ThreadReply, ThreadRequest, ThreadResult } from './sqlite-thread.ts'
 
 /** How long a statement waits for another process that writes. */
 const BUSY_TIMEOUT_MS = 5_000
@@ -28,16 +28,16 @@ const statements = new Map<string, StatementSync>()
 const openFiles = new Map<string, string>()
 let paths: readonly string[] = []
 let db: DatabaseSync | undefined
-port.on('message', (request: ThreadRequest) => port.postMessage(answer(request)))
+port.on('message', (request: ThreadRequest) => port.postMessage(reply(request)))
 port.postMessage(guarded(0, open))
 
-function answer({ id, sql, parameters }: ThreadRequest): ThreadAnswer {
+function reply({ id, sql, parameters }: ThreadRequest): ThreadReply {
   if (sql === undefined) return guarded(id, close)
   return guarded(id, () => run(db!, sql, parameters as readonly SQLInputValue[]))
 }
 
 /** Copies the codes, which errors lose when they are sent between threads. */
-function guarded(id: number, work: () => ThreadResult): ThreadAnswer {
+function guarded(id: number, work: () => ThreadResult): ThreadReply {
   try {
     return { id, result: work() }
   } catch (error) {

@@ -12,12 +12,12 @@ import {
   SqliteQueryCompiler,
 } from 'kysely'
 import { failureOf } from './failure.ts'
-import { atMost, CLOSE_TIMEOUT_MS, CONNECT_TIMEOUT_MS, type StorePlace } from './place.ts'
 import { keepPrivate } from './private-files.ts'
 import { SqliteThread } from './sqlite-thread.ts'
+import { atMost, CLOSE_TIMEOUT_MS, CONNECT_TIMEOUT_MS, type DatabaseTarget } from './target.ts'
 
 /** Parses `sqlite:FILE` or `sqlite::memory:`. Several processes may share a file. */
-export function sqlitePlace(name: string): StorePlace {
+export function sqliteTarget(name: string): DatabaseTarget {
   const file = name.slice('sqlite:'.length)
   return {
     shown: file,
@@ -25,7 +25,7 @@ export function sqlitePlace(name: string): StorePlace {
       if (file !== ':memory:') keepPrivate(file, log)
       return new SqliteThreadDialect(file)
     },
-    isAway,
+    isUnavailable,
     isNew: () => isNew(file),
     remedy: () => 'give a file that this user may write, in a folder that this user may write',
   }
@@ -40,7 +40,7 @@ function isNew(file: string): boolean {
 }
 
 /** Whether retrying may help: another process holds a lock, or the disk is full. */
-function isAway(error: unknown): boolean {
+function isUnavailable(error: unknown): boolean {
   const failure = failureOf(error)
   return failure === 'locked' || failure === 'full'
 }

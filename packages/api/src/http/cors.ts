@@ -13,7 +13,7 @@ const MESSAGE =
 export function cors(origins: readonly string[], log: Logger): ApiMiddleware {
   const refused = new RefusedOrigins({ log, key: 'cors.allowed_origins', allowed: origins })
   const allowed = new Set(origins)
-  const answer = honoCors({
+  const respond = honoCors({
     origin: [...origins],
     allowMethods: ['GET', 'POST', 'DELETE'],
     allowHeaders: ['Content-Type', 'X-Auth-Token', 'X-Service-Token', STANDARD_HEADER, LEGACY_HEADER],
@@ -22,7 +22,7 @@ export function cors(origins: readonly string[], log: Logger): ApiMiddleware {
   })
   return async function cors(c, next) {
     const origin = c.req.header('Origin')
-    if (origin !== undefined && allowed.has(origin)) return answer(c, next)
+    if (origin !== undefined && allowed.has(origin)) return respond(c, next)
     if (origin !== undefined && isForeignPage(origin, c.req.header('Host'))) refused.report(origin, MESSAGE)
     return next()
   }

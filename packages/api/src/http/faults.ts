@@ -45,14 +45,14 @@ export const malformedBody = (cause?: unknown) => new HttpFault(400, TEXT.malfor
 const RETRY_AFTER_SECONDS = 5
 
 /** Hono's error handler: turns every error into a fault, and logs unexpected errors with their cause. */
-export function answerErrors({ wwwAuthenticate, log }: { wwwAuthenticate: string; log: Logger }) {
+export function errorHandler({ wwwAuthenticate, log }: { wwwAuthenticate: string; log: Logger }) {
   return (error: unknown, c: ApiContext): Response => {
-    if (c.req.raw.signal.aborted) return answerFault(c, gaveUp())
+    if (c.req.raw.signal.aborted) return faultResponse(c, clientClosed())
     const fault = toFault(error, wwwAuthenticate)
     const fields = { requestId: c.get('requestId'), err: error }
     if (fault.status >= 500 && fault.status !== 501) log.error(fields, 'request failed')
     else if (fault.cause !== undefined || !isPlainRefusal(error)) log.debug(fields, 'request refused')
-    return answerFault(c, fault)
+    return faultResponse(c, fault)
   }
 }
 
@@ -60,7 +60,7 @@ export function answerErrors({ wwwAuthenticate, log }: { wwwAuthenticate: string
 const isPlainRefusal = (error: unknown) => error instanceof HttpFault || error instanceof Forbidden
 
 /** Builds the response for a fault. */
-export function answerFault(c: ApiContext, fault: HttpFault): Response {
+export function faultResponse(c: ApiContext, fault: HttpFault): Response {
   for (const [name, value] of Object.entries(fault.headers)) c.header(name, value)
   c.header('Content-Type', fault.body ? 'application/json' : 'application/json; charset=UTF-8')
   return c.body(JSON.stringify(fault.body ?? faultBody(fault.status, fault.message)), fault.status)
@@ -70,9 +70,10 @@ function toFault(error: unknown, wwwAuthenticate: string): HttpFault {
   if (error instanceof HttpFault) return error
   if (error instanceof Forbidden) return new HttpFault(403, error.message)
   if (error instanceof Unauthenticated) return unauthorized(wwwAuthenticate)
-  if (error instanceof AuthUnavailable) return away('The identity service does not answer.', error.retryAfterSeconds)
-  if (error instanceof StoreUnavailable) return away('The store of console tokens does not answer.')
-  if (error instanceof SourceUnavailable) return away('The hypervisor does not answer.')
+  if (error instanceof AuthUnavailable)
+    return unavailable('The identity service does not answer.', error.retryAfterSeconds)
+  if (error instanceof StoreUnavailable) return unavailable('The store of console tokens does not answer.')
+  if (error instanceof SourceUnavailable) return unavailable('The hypervisor does not answer.')
   return new HttpFault(500, TEXT.unexpected, { cause: error })
 }
 
@@ -83,9 +84,9 @@ function unauthorized(wwwAuthenticate: string): HttpFault {
 }
 
 /** Only for the request log, since the client has disconnected. It must not count as an error of the API. */
-const gaveUp = () => new HttpFault(CLIENT_CLOSED_REQUEST, 'The client has disconnected.')
+const clientClosed = () => new HttpFault(CLIENT_CLOSED_REQUEST, 'The client has disconnected.')
 /** nginx's status for a client that closed the connection. */
 const CLIENT_CLOSED_REQUEST = 499 as ContentfulStatusCode
 
-const away = (what: string, retryAfterSeconds = RETRY_AFTER_SECONDS) =>
+const unavailable = (what: string, retryAfterSeconds = RETRY_AFTER_SECONDS) =>
   new HttpFault(503, `${what} Try again in a moment.`, { headers: { 'Retry-After': String(retryAfterSeconds) } })

@@ -37,11 +37,11 @@ export interface ExtensionCall<Name extends ExtensionRouteName = ExtensionRouteN
 export interface Done {
   readonly pending: boolean
 }
-type Answer<Name extends ExtensionRouteName> = ExtensionResponse<Name> extends null ? Done : ExtensionResponse<Name>
+type Result<Name extends ExtensionRouteName> = ExtensionResponse<Name> extends null ? Done : ExtensionResponse<Name>
 
 /** The handlers by route of the extension. */
 export type ExtensionOperations = {
-  readonly [Name in ExtensionRouteName]: (call: ExtensionCall<Name>) => Promise<Answer<Name>>
+  readonly [Name in ExtensionRouteName]: (call: ExtensionCall<Name>) => Promise<Result<Name>>
 }
 
 export interface ExtensionOptions {
@@ -63,12 +63,12 @@ export function mountExtension(app: Hono<ApiEnv>, options: ExtensionOptions): vo
     const path = `${EXTENSION_PATH}${route.path.replace(/\{(\w+)\}/g, ':$1')}`
     const { method } = route
     app.on(method, path, exactMethod(method), contentType(), (c) =>
-      answer(c, name as ExtensionRouteName, options, validate),
+      respond(c, name as ExtensionRouteName, options, validate),
     )
   }
 }
 
-async function answer(
+async function respond(
   c: ApiContext,
   name: ExtensionRouteName,
   options: ExtensionOptions,

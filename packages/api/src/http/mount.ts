@@ -49,7 +49,7 @@ export function mountRoutes(app: Hono<ApiEnv>, options: MountOptions): void {
     const { method, path } = group[0]!.route
     const template = path.replace(/\{(\w+)\}/g, ':$1')
     const paths = [`${BASE_PATH}${template}`, `${BASE_PATH}/:project_id{[0-9a-f-]+}${template}`]
-    app.on(method, paths, exactMethod(method), negotiate(), contentType(), (c) => answer(c, group, options, validate))
+    app.on(method, paths, exactMethod(method), negotiate(), contentType(), (c) => respond(c, group, options, validate))
   }
 }
 
@@ -67,7 +67,7 @@ function groups(operations: Operations): Iterable<readonly Mounted[]> {
   return Map.groupBy(mounted, ({ route }) => `${route.method} ${route.path}`).values()
 }
 
-async function answer(
+async function respond(
   c: ApiContext,
   group: readonly Mounted[],
   options: MountOptions,
@@ -84,11 +84,11 @@ async function answer(
   if (route.body) validate(route.body, microversion, body)
   using limit = sourceDeadline(c, options.sourceTimeoutMs)
   const response = await operation.handle({ ...callOf(c, options), body: body as never, query, signal: limit.signal })
-  return answerJson(c, project(at(route.response, microversion), response))
+  return jsonResponse(c, project(at(route.response, microversion), response))
 }
 
 /** Responds 200 with JSON, in the media type that the client prefers. */
-export function answerJson(c: ApiContext, value: unknown): Response {
+export function jsonResponse(c: ApiContext, value: unknown): Response {
   c.header('Content-Type', acceptedType(c))
   return c.body(JSON.stringify(value))
 }

@@ -18,12 +18,12 @@ export function requestId(): ApiMiddleware {
 /** Adds the request id to the headers of every response. */
 export function requestIdHeaders(): ApiMiddleware {
   return async function requestIdHeaders(c, next) {
-    tellRequestId(c)
+    setRequestIdHeaders(c)
     await next()
   }
 }
 
 /** Sets the headers for the response that follows. */
-export function tellRequestId(c: ApiContext): void {
+export function setRequestIdHeaders(c: ApiContext): void {
   for (const [name, value] of Object.entries(requestIdFields(c.get('requestId')))) c.header(name, value)
 }

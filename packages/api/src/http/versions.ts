@@ -6,17 +6,17 @@ import { type ApiContext, type ApiEnv, rawQuery } from './context.ts'
 import { notFound } from './faults.ts'
 import { publicBase } from './host.ts'
 import { checkContentType, hasParameter } from './media-type.ts'
-import { answerJson, checkProject } from './mount.ts'
+import { checkProject, jsonResponse } from './mount.ts'
 import { chooseMicroversion } from './negotiate.ts'
 import { parseQuery } from './query.ts'
-import { tellRequestId } from './request-id.ts'
+import { setRequestIdHeaders } from './request-id.ts'
 
 /** Mounts the list at `/`, and the API's document at its root. */
 export function mountVersions(app: Hono<ApiEnv>, publicUrl: string | undefined): void {
   const own = (c: ApiContext) => answerOwn(c, publicUrl)
   app.all('/', (c) => {
     if (!asksForOwn(c)) return answerList(c, publicUrl)
-    tellRequestId(c)
+    setRequestIdHeaders(c)
     return own(c)
   })
   app.all(BASE_PATH, own)
@@ -38,12 +38,12 @@ async function answerOwn(c: ApiContext, publicUrl: string | undefined): Promise<
   chooseMicroversion(c)
   await checkRequest(c)
   const document = { version: versionDocument(publicBase(c, publicUrl)) }
-  return answerJson(c, project(at(routes.showVersion.response, c.get('microversion')!), document))
+  return jsonResponse(c, project(at(routes.showVersion.response, c.get('microversion')!), document))
 }
 
 async function answerList(c: ApiContext, publicUrl: string | undefined): Promise<Response> {
   await checkRequest(c)
-  return answerJson(c, versionList(publicBase(c, publicUrl)))
+  return jsonResponse(c, versionList(publicBase(c, publicUrl)))
 }
 
 // Validates the body and the query although the response does not depend on them, as Nova does.

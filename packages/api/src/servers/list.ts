@@ -6,10 +6,10 @@ import type { Call, Operation } from '../http/mount.ts'
 import { enforce, isAdmin } from '../policy/enforce.ts'
 import { forbidden } from '../policy/forbidden.ts'
 import type { Policy, PolicyRule } from '../policy/rules.ts'
-import { answered } from '../sources/answered.ts'
 import type { Server } from '../sources/server.ts'
 import type { Source } from '../sources/source.ts'
 import { statusOf } from '../sources/status.ts'
+import { withinDeadline } from '../sources/within-deadline.ts'
 import { nameFilter } from './name-filter.ts'
 import { documentOf, referenceTo } from './view.ts'
 
@@ -42,7 +42,7 @@ function listing<Document>({ config, source }: ServerDeps, { rule, path, view }:
     async handle(call: Call) {
       enforce(config.policy, rule, call.identity)
       const wanted = filters(call.query, call.identity, rule)
-      const all = await answered(call.signal, source.list({ signal: call.signal }))
+      const all = await withinDeadline(call.signal, source.list({ signal: call.signal }))
       const { page, next } = paged(all.filter(wanted), call.query)
       return {
         servers: page.map((server) => view(server, call.base)),
@@ -57,8 +57,8 @@ type Query = ReadonlyMap<string, string>
 /** Returns a test for servers that the caller may see and that match the known filters. Ignores unknown filters. */
 function filters(query: Query, identity: Identity, rule: PolicyRule): (server: Server) => boolean {
   if (asksForAll(query) && !isAdmin(identity)) throw forbidden(`${rule}:get_all_tenants`)
-  const everybody = asksForAll(query) || identity.everyProject === true
-  const projectId = everybody ? (query.get('project_id') ?? query.get('tenant_id')) : identity.projectId
+  const allProjects = asksForAll(query) || identity.everyProject === true
+  const projectId = allProjects ? (query.get('project_id') ?? query.get('tenant_id')) : identity.projectId
   const named = query.has('name') ? nameFilter(query.get('name')!) : () => true
   const status = query.get('status')?.toUpperCase()
   return (server) =>

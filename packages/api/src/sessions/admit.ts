@@ -4,10 +4,10 @@ import { canonicalAddress } from '@oriel/runtime'
 import type { ConsoleAuthToken } from '../console-auth-tokens/store.ts'
 import { HttpFault } from '../http/faults.ts'
 import type { ExtensionCall, ExtensionOperations } from '../http/mount-extension.ts'
-import { answered } from '../sources/answered.ts'
 import { SourceError } from '../sources/errors.ts'
 import type { Server } from '../sources/server.ts'
 import type { ConsoleAddress, Source } from '../sources/source.ts'
+import { withinDeadline } from '../sources/within-deadline.ts'
 import { auditTo } from './audit.ts'
 import type { SessionDeps } from './deps.ts'
 import { requireOwnProxy } from './proxy-owner.ts'
@@ -55,7 +55,7 @@ interface Comparison {
 }
 
 async function compare(source: Source, token: ConsoleAuthToken, signal: AbortSignal): Promise<Comparison> {
-  const server = await answered(signal, source.find(token.serverId, { signal }))
+  const server = await withinDeadline(signal, source.find(token.serverId, { signal }))
   if (!server || server.vmState === 'deleted') return { difference: 'the server is gone' }
   if (server.projectId !== token.projectId) return { difference: 'the server has another owner' }
   const address = await addressNow(source, server, token, signal)
@@ -77,7 +77,7 @@ async function addressNow(
   signal: AbortSignal,
 ): Promise<ConsoleAddress | undefined> {
   try {
-    return await answered(signal, source.console(server, protocol, type, { signal }))
+    return await withinDeadline(signal, source.console(server, protocol, type, { signal }))
   } catch (error) {
     if (error instanceof SourceError && NO_CONSOLE.has(error.code)) return undefined
     throw error

@@ -8,16 +8,16 @@ import { lostAfterMs } from './keeper.ts'
 import { requireOwnProxy } from './proxy-owner.ts'
 import type { Beat, EndedSession } from './store.ts'
 
-type Told = ExtensionBody<'beat'>
+type Report = ExtensionBody<'beat'>
 
 /** Processes a beat. It is idempotent: each session ends once, and is in the audit trail once. */
 export function beat({ config, sessions }: SessionDeps): ExtensionOperations['beat'] {
   return async function beat(call) {
     const { beat_seconds } = config.sessions
     const proxyId = proxyIdOf(call.params)
-    const told = toBeat(call.body)
+    const reported = toBeat(call.body)
     await requireOwnProxy({ config, sessions }, proxyId, call.identity)
-    const { end, ended, returned } = await sessions.beat(proxyId, told, lostAfterMs(beat_seconds))
+    const { end, ended, returned } = await sessions.beat(proxyId, reported, lostAfterMs(beat_seconds))
     const audit = auditTo(call.log)
     for (const session of returned) audit.returned(session)
     for (const session of ended) audit.ended(session)
@@ -33,19 +33,19 @@ function proxyIdOf({ proxy_id: id = '' }: Readonly<Record<string, string>>): str
   return id
 }
 
-const toBeat = ({ open, ended }: Told): Beat => ({
+const toBeat = ({ open, ended }: Report): Beat => ({
   open: open.map((session) => ({ id: session.id, ...countsOf(session) })),
   ended: ended.map(toEnded),
 })
 
-function toEnded(told: Told['ended'][number]): EndedSession {
-  const endedAt = Date.parse(told.ended_at)
+function toEnded(reported: Report['ended'][number]): EndedSession {
+  const endedAt = Date.parse(reported.ended_at)
   if (Number.isNaN(endedAt)) throw new HttpFault(400, 'Invalid input for ended_at: must be a time')
-  return { id: told.id, endedAt, reason: told.reason, ...countsOf(told) }
+  return { id: reported.id, endedAt, reason: reported.reason, ...countsOf(reported) }
 }
 
 /** Clamps counts: JSON has integers that databases cannot store, such as 1e300. */
-const countsOf = ({ bytes_to_client, bytes_to_console }: Told['open'][number]) => ({
+const countsOf = ({ bytes_to_client, bytes_to_console }: Report['open'][number]) => ({
   bytesToClient: Math.min(bytes_to_client, Number.MAX_SAFE_INTEGER),
   bytesToConsole: Math.min(bytes_to_console, Number.MAX_SAFE_INTEGER),
 })

@@ -1,10 +1,9 @@
 /** The session store over SQL, with the queries for all dialects. */
 import { randomUUID } from 'node:crypto'
 import type { Kysely, Selectable } from 'kysely'
-import { describeFailure } from '../database/failure.ts'
+import { reaching } from '../database/reach.ts'
 import type { SessionRow } from '../database/session-tables.ts'
 import type { Database } from '../database/tables.ts'
-import { StoreUnavailable } from '../database/unavailable.ts'
 import {
   type Beat,
   type BeatOutcome,
@@ -98,8 +97,8 @@ async function ownerOf(db: Db, proxyId: string): Promise<string | undefined> {
 }
 
 async function isAbandoned(db: Db, { proxyId, silentSince }: Claim): Promise<boolean> {
-  const heard = db.selectFrom('proxies').select('proxy_id').where('proxy_id', '=', proxyId)
-  if (await heard.where('last_beat_at', '>=', silentSince).executeTakeFirst()) return false
+  const reporting = db.selectFrom('proxies').select('proxy_id').where('proxy_id', '=', proxyId)
+  if (await reporting.where('last_beat_at', '>=', silentSince).executeTakeFirst()) return false
   const open = db.selectFrom('sessions').select('id').where('proxy_id', '=', proxyId).where('ended_at', 'is', null)
   return (await open.limit(1).executeTakeFirst()) === undefined
 }
@@ -136,7 +135,7 @@ interface BeatInput {
 
 async function takeBeat(db: Db, { proxyId, beat, unnamedMs, now }: BeatInput): Promise<BeatOutcome> {
   await noteProxy(db, proxyId, now)
-  const ended = await endTold(db, { proxyId, told: beat.ended, now })
+  const ended = await endReported(db, { proxyId, reported: beat.ended, now })
   const known = await ofProxy(db, proxyId)
   const named = new Map(beat.open.map((each) => [each.id, each]))
   const returned = await bringBack(db, known, named)
@@ -186,12 +185,16 @@ async function noteProxy(db: Db, proxyId: string, now: number): Promise<void> {
   }
 }
 
-async function endTold(
+async function endReported(
   db: Db,
-  { proxyId, told, now }: { readonly proxyId: string; readonly told: readonly EndedSession[]; readonly now: number },
+  {
+    proxyId,
+    reported,
+    now,
+  }: { readonly proxyId: string; readonly reported: readonly EndedSession[]; readonly now: number },
 ): Promise<readonly SessionRecord[]> {
-  const known = await byIds(db, told)
-  const news = told.filter(({ id }) => {
+  const known = await byIds(db, reported)
+  const news = reported.filter(({ id }) => {
     const session = known.get(id)
     return session?.proxyId === proxyId && isOpenOrLost(session)
   })
@@ -245,14 +248,15 @@ async function bringBack(db: Db, known: readonly SessionRecord[], named: Named):
 /** Writes the counts that have changed, in one statement, since most consoles are idle. */
 async function count(db: Db, known: readonly SessionRecord[], named: Named): Promise<void> {
   const changed = known.flatMap((session) => {
-    const told = noLess(session, named.get(session.id) ?? session)
-    const differs = told.bytesToClient !== session.bytesToClient || told.bytesToConsole !== session.bytesToConsole
-    return differs ? [{ id: session.id, told }] : []
+    const reported = noLess(session, named.get(session.id) ?? session)
+    const differs =
+      reported.bytesToClient !== session.bytesToClient || reported.bytesToConsole !== session.bytesToConsole
+    return differs ? [{ id: session.id, reported }] : []
   })
   if (changed.length === 0) return
   await db.transaction().execute(async (transaction) => {
-    for (const { id, told } of changed) {
-      await transaction.updateTable('sessions').set(countColumns(told)).where('id', '=', id).execute()
+    for (const { id, reported } of changed) {
+      await transaction.updateTable('sessions').set(countColumns(reported)).where('id', '=', id).execute()
     }
   })
 }
@@ -341,18 +345,11 @@ async function forget(db: Db, endedBefore: number): Promise<number> {
   return Number(numDeletedRows)
 }
 
-// Turns every error of the driver into StoreUnavailable. The log has the cause.
-async function reach<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work
-  } catch (cause) {
-    throw new StoreUnavailable(describeFailure('the store of sessions', cause), { cause })
-  }
-}
+const reach = reaching('the store of sessions')
 
-const noLess = (kept: ByteCounts, told: ByteCounts): ByteCounts => ({
-  bytesToClient: Math.max(kept.bytesToClient, told.bytesToClient),
-  bytesToConsole: Math.max(kept.bytesToConsole, told.bytesToConsole),
+const noLess = (kept: ByteCounts, reported: ByteCounts): ByteCounts => ({
+  bytesToClient: Math.max(kept.bytesToClient, reported.bytesToClient),
+  bytesToConsole: Math.max(kept.bytesToConsole, reported.bytesToConsole),
 })
 
 const countColumns = ({ bytesToClient, bytesToConsole }: ByteCounts) => ({

@@ -12,7 +12,7 @@ import type { CallOptions, ServerChange, Source } from './source.ts'
  */
 export function combineSources(sources: readonly Source[], onTwin: (twin: TwinServers) => void = () => {}): Source {
   if (sources.length === 1) return sources[0]!
-  const placed = sources.map((source, index) => ({ source, place: `sources[${index}] ${source.name}` }))
+  const labelled = sources.map((source, index) => ({ source, label: `sources[${index}] ${source.name}` }))
   const sourceOf = new WeakMap<Server, Source>()
   const listeners = new Set<(change: ServerChange) => void>()
   const owners = new Owners({
@@ -31,13 +31,13 @@ export function combineSources(sources: readonly Source[], onTwin: (twin: TwinSe
     parts: sources,
     async list(options) {
       const lists = await Promise.all(
-        placed.map(async (each) => (await each.source.list(options)).map((server) => ({ server, ...each }))),
+        labelled.map(async (each) => (await each.source.list(options)).map((server) => ({ server, ...each }))),
       )
       return owners.chooseEach(lists.flat()).map(owned)
     },
     async find(id, options) {
       const found = await Promise.all(
-        placed.map(async (each) => ({ ...each, server: await each.source.find(id, options) })),
+        labelled.map(async (each) => ({ ...each, server: await each.source.find(id, options) })),
       )
       const chosen = owners.choose(found.flatMap(({ server, ...each }) => (server ? [{ server, ...each }] : [])))
       return chosen && owned(chosen)
@@ -56,8 +56,8 @@ export function combineSources(sources: readonly Source[], onTwin: (twin: TwinSe
       listeners.add(listener)
       stack.defer(() => listeners.delete(listener))
       for (const source of sources) {
-        const heard = (change: ServerChange) => void (owners.concerns(source, change.serverId) && listener(change))
-        stack.use(source.subscribe?.(heard))
+        const onChange = (change: ServerChange) => void (owners.concerns(source, change.serverId) && listener(change))
+        stack.use(source.subscribe?.(onChange))
       }
       return stack
     },

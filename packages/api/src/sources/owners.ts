@@ -7,7 +7,7 @@ export interface Claim {
   readonly server: Server
   readonly source: Source
   /** The source's name for the log, such as `sources[1] qemu`. */
-  readonly place: string
+  readonly label: string
 }
 
 /** Two running servers with the same id. */
@@ -31,7 +31,7 @@ export interface OwnersOptions {
 export class Owners {
   readonly #options: OwnersOptions
   readonly #owners = new Map<string, Source>()
-  /** By id, the places whose server is refused. */
+  /** By id, the labels of the sources whose server is refused. */
   readonly #refused = new Map<string, ReadonlySet<string>>()
 
   constructor(options: OwnersOptions) {
@@ -50,7 +50,7 @@ export class Owners {
     return first
   }
 
-  /** Chooses among claims of any ids. Each id keeps the place of its first claim. */
+  /** Chooses among claims of any ids. Each id keeps the position of its first claim. */
   chooseEach(claims: readonly Claim[]): readonly Claim[] {
     const byId = Map.groupBy(claims, ({ server }) => server.id)
     for (const known of [this.#owners, this.#refused]) {
@@ -69,11 +69,11 @@ export class Owners {
     const serverId = first.server.id
     const runs = rank(first.server) === RUNS
     const twins = claims.filter(({ server, source }) => runs && source !== first.source && rank(server) === RUNS)
-    for (const { place } of twins) {
-      if (!this.#refused.get(serverId)?.has(place))
-        this.#options.onTwin({ serverId, first: first.place, second: place })
+    for (const { label } of twins) {
+      if (!this.#refused.get(serverId)?.has(label))
+        this.#options.onTwin({ serverId, first: first.label, second: label })
     }
-    if (twins.length > 0) this.#refused.set(serverId, new Set(twins.map(({ place }) => place)))
+    if (twins.length > 0) this.#refused.set(serverId, new Set(twins.map(({ label }) => label)))
     else this.#refused.delete(serverId)
   }
 }

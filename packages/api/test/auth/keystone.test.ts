@@ -5,7 +5,7 @@ import { type Authenticator, AuthUnavailable, Unauthenticated } from '../../src/
 import { createAuthenticator } from '../../src/auth/create.ts'
 import { createKeystoneAuthenticator } from '../../src/auth/keystone.ts'
 import { KeystoneConfig, keystoneFaults } from '../../src/auth/keystone-config.ts'
-import { maxAnswerBytes } from '../../src/auth/request-json.ts'
+import { maxResponseBytes } from '../../src/auth/request-json.ts'
 import { ApiConfig } from '../../src/config.ts'
 import { authenticatorSuite } from './authenticator.suite.ts'
 import {
@@ -370,7 +370,7 @@ describe('an unavailable Keystone', () => {
       more()
       return undefined
     }
-    await expect(keystone.identify('ada')).rejects.toThrow(new RegExp(`longer than ${maxAnswerBytes}`))
+    await expect(keystone.identify('ada')).rejects.toThrow(new RegExp(`longer than ${maxResponseBytes}`))
     await cut.promise
   })
 

@@ -4,9 +4,9 @@ import { inspect } from 'node:util'
 import { ConfigError, loadConfig, Secret } from '@oriel/runtime'
 import { describe, expect, test } from 'vitest'
 import { parseDatabaseUrl } from '../../src/database/database-url.ts'
-import { mariadbPlace } from '../../src/database/mariadb.ts'
+import { mariadbTarget } from '../../src/database/mariadb.ts'
 import { storeNameFault } from '../../src/database/open.ts'
-import { postgresPlace } from '../../src/database/postgres.ts'
+import { postgresTarget } from '../../src/database/postgres.ts'
 import { ApiConfig, openTokenStore, refineApiConfig } from '../../src/index.ts'
 
 const words = { defaultPort: 1, socket: 'host', cafile: 'ca', tls: { key: 'mode', off: 'off', on: 'on' } }
@@ -51,11 +51,11 @@ describe('the URL of a database', () => {
     expect(parseDatabaseUrl(url, { ...words, defaultPort: 5432, hasUserAndPort: true })).toMatchObject({
       ...{ socket: '/run/postgresql', database: 'oriel', user, port },
     })
-    expect(postgresPlace(url).shown).toBe('PostgreSQL database oriel at /run/postgresql')
+    expect(postgresTarget(url).shown).toBe('PostgreSQL database oriel at /run/postgresql')
   })
 
   test.each(['socket', 'socketPath'])('of MariaDB may have a Unix socket as %s', (key) => {
-    const { shown } = mariadbPlace(`mysql://me:secret@/oriel?${key}=/run/mysqld/mysqld.sock`)
+    const { shown } = mariadbTarget(`mysql://me:secret@/oriel?${key}=/run/mysqld/mysqld.sock`)
     expect(shown).toBe('MariaDB database oriel at /run/mysqld/mysqld.sock')
   })
 
@@ -64,21 +64,21 @@ describe('the URL of a database', () => {
   })
 
   test.each(['require', 'prefer', 'allow', 'no-verify', 'verify-ca', ''])('is refused with sslmode=%s', (mode) => {
-    expect(() => postgresPlace(`postgres://u@db.example/d?sslmode=${mode}`)).toThrow('write verify-full, or disable')
+    expect(() => postgresTarget(`postgres://u@db.example/d?sslmode=${mode}`)).toThrow('write verify-full, or disable')
   })
 
   test.each(['PREFERRED', 'REQUIRED', 'VERIFY_CA'])('is refused with ssl-mode=%s', (mode) => {
-    expect(() => mariadbPlace(`mysql://u@db.example/d?ssl-mode=${mode}`)).toThrow('write VERIFY_IDENTITY, or DISABLED')
+    expect(() => mariadbTarget(`mysql://u@db.example/d?ssl-mode=${mode}`)).toThrow('write VERIFY_IDENTITY, or DISABLED')
   })
 
   test('of MariaDB with TLS is refused without a host name to verify', () => {
-    expect(() => mariadbPlace('mysql://u@10.0.0.1/d')).toThrow('give the host name in its certificate')
+    expect(() => mariadbTarget('mysql://u@10.0.0.1/d')).toThrow('give the host name in its certificate')
   })
 
   test('is shown as database, host and port', () => {
-    expect(postgresPlace('postgres://user:secret@[::1]/d').shown).toBe('PostgreSQL database d at [::1]:5432')
-    expect(mariadbPlace('mysql://user:secret@localhost:33/d').shown).toBe('MariaDB database d at localhost:33')
-    expect(mariadbPlace('mysql://u:s@localhost/d?socket=/run/s').shown).toBe('MariaDB database d at /run/s')
+    expect(postgresTarget('postgres://user:secret@[::1]/d').shown).toBe('PostgreSQL database d at [::1]:5432')
+    expect(mariadbTarget('mysql://user:secret@localhost:33/d').shown).toBe('MariaDB database d at localhost:33')
+    expect(mariadbTarget('mysql://u:s@localhost/d?socket=/run/s').shown).toBe('MariaDB database d at /run/s')
   })
 })
 

@@ -21,7 +21,7 @@ import { ConfigError, createLogger, sha256Hex, silentLogger } from '@oriel/runti
 import { Kysely } from 'kysely'
 import { afterAll, describe, expect, test } from 'vitest'
 import { reachStore } from '../../src/database/open.ts'
-import { sqlitePlace } from '../../src/database/sqlite.ts'
+import { sqliteTarget } from '../../src/database/sqlite.ts'
 import type { Database } from '../../src/database/tables.ts'
 import { openTokenStore, StoreUnavailable } from '../../src/index.ts'
 import { consoleAuthTokenStoreSuite, grant } from '../console-auth-tokens/store.suite.ts'
@@ -199,7 +199,7 @@ describe('SQLite in a file', () => {
     const file = freshFile()
     await within(file, (store) => store.check())
     const db = new Kysely<Database>({
-      dialect: sqlitePlace(`sqlite:${file}`).dialect({ log: silentLogger() } as never),
+      dialect: sqliteTarget(`sqlite:${file}`).dialect({ log: silentLogger() } as never),
     })
     const write = (to: Kysely<Database>) => to.insertInto('write_probes').values({ id: 'x', written_at: 1 }).execute()
     const interrupted = db.transaction().execute(async (transaction) => {

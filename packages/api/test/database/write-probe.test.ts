@@ -1,11 +1,11 @@
 import { Kysely } from 'kysely'
 import { expect, test } from 'vitest'
-import { sqlitePlace } from '../../src/database/sqlite.ts'
+import { sqliteTarget } from '../../src/database/sqlite.ts'
 import { type Database, migrate } from '../../src/database/tables.ts'
 import { createWriteProbe } from '../../src/database/write-probe.ts'
 
 test('createWriteProbe writes at most once a second', async () => {
-  const dialect = sqlitePlace('sqlite::memory:').dialect({} as never)
+  const dialect = sqliteTarget('sqlite::memory:').dialect({} as never)
   const db = new Kysely<Database>({ dialect })
   await migrate(db)
   const time = { wall: 1_000_000, elapsed: 0 }
@@ -29,7 +29,7 @@ test('createWriteProbe writes at most once a second', async () => {
 })
 
 test('createWriteProbe deletes rows of replicas that stopped a day ago', async () => {
-  const db = new Kysely<Database>({ dialect: sqlitePlace('sqlite::memory:').dialect({} as never) })
+  const db = new Kysely<Database>({ dialect: sqliteTarget('sqlite::memory:').dialect({} as never) })
   await migrate(db)
   const day = 86_400_000
   for (const now of [0, day, 2 * day]) await createWriteProbe(db, () => now)()

@@ -6,7 +6,7 @@ import { SourceError, SourceUnavailable } from '../errors.ts'
 import { projectOf } from '../guests/config.ts'
 import { type Consoles, type Guest, shownName } from '../guests/guest.ts'
 import { createReach, type Reach } from '../guests/reach.ts'
-import type { Place, Roster } from '../guests/roster.ts'
+import type { GuestLocation, Roster } from '../guests/roster.ts'
 import type { ConsoleAddress } from '../source.ts'
 import { hostOf, type LibvirtSourceConfig } from './config.ts'
 import { domainState } from './domain-states.ts'
@@ -109,9 +109,9 @@ export class Connection implements AsyncDisposable {
     return this.#next
   }
 
-  /** Whether a place of the roster belongs to this connection. */
-  owns(place: Place): boolean {
-    return place.startsWith(`${this.#options.uri} `)
+  /** Whether a location of the roster belongs to this connection. */
+  owns(location: GuestLocation): boolean {
+    return location.startsWith(`${this.#options.uri} `)
   }
 
   /**
@@ -196,7 +196,7 @@ export class Connection implements AsyncDisposable {
     const { createdAt = now } = before ?? {}
     const consoles = read ?? (sameRun ? before.consoles : undefined)
     this.#put({ listed, meaning, consoles, createdAt, changedAt: same ? before.changedAt : now })
-    if (!same) this.#tell(listed, before ? 'domain changed its state' : 'domain found', meaning.reason)
+    if (!same) this.#logChange(listed, before ? 'domain changed its state' : 'domain found', meaning.reason)
   }
 
   /**
@@ -242,13 +242,13 @@ export class Connection implements AsyncDisposable {
 
   #put(domain: Domain): void {
     this.#domains.set(domain.listed.uuid, domain)
-    this.#options.roster.set(this.#placeOf(domain.listed.uuid), this.#guest(domain))
+    this.#options.roster.set(this.#locationOf(domain.listed.uuid), this.#guest(domain))
   }
 
   #forget(uuid: string): void {
     this.#options.log.info({ serverId: uuid, server: this.#domains.get(uuid)?.listed.name }, 'domain gone')
     this.#domains.delete(uuid)
-    this.#options.roster.set(this.#placeOf(uuid), undefined)
+    this.#options.roster.set(this.#locationOf(uuid), undefined)
   }
 
   #guest({ listed, meaning, consoles, createdAt, changedAt }: Domain): Guest {
@@ -272,7 +272,7 @@ export class Connection implements AsyncDisposable {
     }
   }
 
-  readonly #placeOf = (uuid: string): Place => `${this.#options.uri} ${uuid}`
+  readonly #locationOf = (uuid: string): GuestLocation => `${this.#options.uri} ${uuid}`
 
   #answers(): void {
     if (this.#failure) this.#options.log.info('libvirt answers again')
@@ -299,7 +299,7 @@ export class Connection implements AsyncDisposable {
   async #listen(): Promise<void> {
     const { signal } = this.#end
     while (!signal.aborted) {
-      const reason = await listenForEvents(this.#virsh, (event) => this.#heard(event), signal)
+      const reason = await listenForEvents(this.#virsh, (event) => this.#onEvent(event), signal)
       if (signal.aborted) return
       this.#options.log.debug({ reason }, 'virsh event has ended, restarting it')
       await this.#pause()
@@ -313,15 +313,15 @@ export class Connection implements AsyncDisposable {
     return sleep(this.#options.config.poll_seconds * 1000, undefined, { signal }).catch(() => {})
   }
 
-  #heard({ domain: name, event }: LifecycleEvent): void {
+  #onEvent({ domain: name, event }: LifecycleEvent): void {
     for (const { listed, meaning } of this.#domains.values()) {
       if (listed.name === name && meaning.live && ENDING.has(event))
-        this.#options.roster.stopped(this.#placeOf(listed.uuid))
+        this.#options.roster.stopped(this.#locationOf(listed.uuid))
     }
     void this.look()
   }
 
-  #tell({ uuid, name }: ListedDomain, message: string, reason: string): void {
+  #logChange({ uuid, name }: ListedDomain, message: string, reason: string): void {
     this.#options.log.info({ serverId: uuid, server: name, reason }, message)
   }
 }

@@ -55,8 +55,8 @@ async function consoleOf(
   connections: readonly Connection[],
   options: CallOptions = {},
 ) {
-  const place = roster.find(id)?.place
-  const connection = connections.find((each) => place !== undefined && each.owns(place))
+  const location = roster.find(id)?.location
+  const connection = connections.find((each) => location !== undefined && each.owns(location))
   if (!connection) throw new SourceError('InstanceNotFound')
   return connection.console(id, protocol, options.signal)
 }

@@ -106,7 +106,7 @@ async function identityOf(path: string): Promise<string | undefined> {
 /**
  * Watches the glob's folder, to notice changes before the next search. On platforms without watches, the searches suffice.
  */
-function onFolderChange(pattern: string, tell: () => void) {
+function onFolderChange(pattern: string, onChange: () => void) {
   let watcher: FSWatcher | undefined
   const end = () => {
     watcher?.close()
@@ -115,7 +115,7 @@ function onFolderChange(pattern: string, tell: () => void) {
   const again = () => {
     if (watcher) return
     try {
-      watcher = watch(folderOf(pattern), { persistent: false }, tell)
+      watcher = watch(folderOf(pattern), { persistent: false }, onChange)
       watcher.on('error', end)
     } catch {
       end() // the folder does not exist yet

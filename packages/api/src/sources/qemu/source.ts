@@ -5,7 +5,7 @@ import type { Protocol } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
 import { SourceError, SourceUnavailable } from '../errors.ts'
 import { createReach, type Reach } from '../guests/reach.ts'
-import { type Place, Roster, type Twin } from '../guests/roster.ts'
+import { type GuestLocation, Roster, type Twin } from '../guests/roster.ts'
 import type { Server } from '../server.ts'
 import type { CallOptions, ConsoleAddress, Source } from '../source.ts'
 import type { QemuSourceConfig } from './config.ts'
@@ -34,7 +34,7 @@ class QemuSource implements Source {
   readonly #roster = new Roster((twin) => this.#refuse(twin))
   readonly #monitors = new Map<string, Opening>()
   /** Sockets whose last failure has been logged, so that it is logged once. */
-  readonly #told = new Map<string, string>()
+  readonly #reported = new Map<string, string>()
   readonly #sockets: SocketWatch
   #over = false
 
@@ -70,7 +70,7 @@ class QemuSource implements Source {
     if (!found) throw new SourceError('InstanceNotFound')
     const address = found.guest.live ? found.guest.consoles[protocol] : undefined
     if (address) return address
-    const why = (await this.#monitors.get(found.place))?.unreachable[protocol] ?? 'the guest has none'
+    const why = (await this.#monitors.get(found.location))?.unreachable[protocol] ?? 'the guest has none'
     this.#log.warn({ serverId: id, protocol, state: found.guest.server.vmState, why }, 'console is not available')
     throw new SourceError('ConsoleTypeUnavailable')
   }
@@ -94,29 +94,31 @@ class QemuSource implements Source {
   async #askAgain(id: string): Promise<void> {
     const found = this.#roster.find(id)
     if (!found) throw new SourceError('InstanceNotFound')
-    await this.#askEach([found.place])
+    await this.#askEach([found.location])
     const now = this.#roster.find(id)?.guest
-    if (!now?.live || now.standIn) await this.#askEach(this.#roster.placesOf(id))
+    if (!now?.live || now.standIn) await this.#askEach(this.#roster.locationsOf(id))
   }
 
-  async #askEach(places: readonly Place[]): Promise<void> {
-    const asked = await Promise.allSettled(places.map(async (place) => (await this.#monitors.get(place))?.fresh()))
+  async #askEach(locations: readonly GuestLocation[]): Promise<void> {
+    const asked = await Promise.allSettled(
+      locations.map(async (location) => (await this.#monitors.get(location))?.fresh()),
+    )
     const silent = asked.find((each) => each.status === 'rejected' && each.reason instanceof QmpSilence)
     if (silent?.status === 'rejected') throw new SourceUnavailable(silent.reason.message, { cause: silent.reason })
   }
 
   #follow(sockets: ReadonlyMap<string, string>): void {
     for (const [path, identity] of sockets) {
-      const place = `${path} ${identity}`
-      const opening = this.#monitors.get(place)
+      const location = `${path} ${identity}`
+      const opening = this.#monitors.get(location)
       if (opening) void opening.then((monitor) => monitor?.fresh()).catch(() => {})
-      else this.#monitors.set(place, this.#open(path, place))
+      else this.#monitors.set(location, this.#open(path, location))
     }
-    for (const path of this.#told.keys()) if (!sockets.has(path)) this.#told.delete(path)
+    for (const path of this.#reported.keys()) if (!sockets.has(path)) this.#reported.delete(path)
   }
 
-  async #open(path: string, place: string): Opening {
-    const forget = () => this.#monitors.delete(place)
+  async #open(path: string, location: string): Opening {
+    const forget = () => this.#monitors.delete(location)
     try {
       const monitor = await Monitor.open({
         path,
@@ -124,23 +126,23 @@ class QemuSource implements Source {
         reach: this.#reach,
         log: this.#log,
         // When the source itself closes, its guests have not changed.
-        onGuest: (guest) => void (this.#over || this.#roster.set(place, guest)),
+        onGuest: (guest) => void (this.#over || this.#roster.set(location, guest)),
       })
       if (this.#over) monitor[Symbol.dispose]()
       void monitor.ended.then(forget)
-      this.#told.delete(path)
+      this.#reported.delete(path)
       return monitor
     } catch (cause) {
       forget()
-      this.#tell(path, cause)
+      this.#report(path, cause)
       return undefined
     }
   }
 
-  #tell(path: string, cause: unknown): void {
+  #report(path: string, cause: unknown): void {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    if (this.#told.get(path) === reason) return
-    this.#told.set(path, reason)
+    if (this.#reported.get(path) === reason) return
+    this.#reported.set(path, reason)
     const hint = cause instanceof QmpSilence ? 'QEMU hangs, or another program holds this monitor' : undefined
     const stale = ['ECONNREFUSED', 'ENOENT'].includes((cause as NodeJS.ErrnoException).code ?? '')
     this.#log[stale ? 'debug' : 'warn']({ path, reason, hint }, 'QMP socket gives no guest')

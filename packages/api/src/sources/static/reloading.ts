@@ -105,7 +105,7 @@ function textOf(path: string): string {
 /** Creates the source again and puts its servers into the roster, which reports the changes. */
 function sourceOf(servers: readonly StaticServerConfig[], roster: Roster, startedAt: number): Source {
   const ids = new Set(servers.map(({ id }) => id))
-  for (const { place } of roster.list()) if (!ids.has(place)) roster.set(place, undefined)
+  for (const { location } of roster.list()) if (!ids.has(location)) roster.set(location, undefined)
   for (const config of servers) {
     const server = toServer(config, startedAt)
     roster.set(config.id, { server, live: !isOff(server.vmState), consoles: consolesOf(config) })

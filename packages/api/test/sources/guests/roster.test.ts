@@ -15,7 +15,7 @@ const off = guest({ live: false, consoles: {} })
 
 /** Puts guests into places, one after another, and says what that told after the first. */
 function told(
-  ...steps: readonly (readonly [place: string, guest: Guest | undefined])[]
+  ...steps: readonly (readonly [location: string, guest: Guest | undefined])[]
 ): readonly ServerChange['kind'][] {
   const roster = new Roster()
   const [first, ...rest] = steps
@@ -145,9 +145,9 @@ test('Roster reports a second guest once, and again only after it was removed, a
   const twins: unknown[] = []
   const roster = new Roster((twin) => twins.push(twin))
   const twin = { id: SERVER_ID, first: 'a', second: 'b' }
-  for (const place of ['a', 'b', 'a', 'b', 'b', 'a']) roster.set(place, guest())
+  for (const location of ['a', 'b', 'a', 'b', 'b', 'a']) roster.set(location, guest())
   expect(twins).toEqual([twin])
-  expect(roster.find(SERVER_ID)?.place).toBe('a')
+  expect(roster.find(SERVER_ID)?.location).toBe('a')
   expect(roster.list()).toHaveLength(1)
   roster.set('b', undefined)
   roster.set('b', guest())
@@ -159,9 +159,9 @@ test('Roster lets a guest keep an id that it took over when the former owner run
   roster.set('a', guest())
   roster.set('b', guest())
   roster.set('a', off)
-  expect(roster.find(SERVER_ID)?.place).toBe('b')
+  expect(roster.find(SERVER_ID)?.location).toBe('b')
   roster.set('a', guest())
-  expect(roster.find(SERVER_ID)?.place).toBe('b')
+  expect(roster.find(SERVER_ID)?.location).toBe('b')
 })
 
 test('Roster ignores events of a refused guest', () => {

@@ -17,13 +17,13 @@ export const ANSWER_GRACE_MS = 1_000
 /** How long connections may take to close. */
 export const CLOSE_TIMEOUT_MS = 2_000
 
-export interface StorePlace {
+export interface DatabaseTarget {
   /** Its name in errors and in the log, without user and password. */
   readonly shown: string
   /** Creates the dialect, which connects to a server when it is first used. @throws if a file cannot be opened. */
   readonly dialect: (options: PoolOptions) => Dialect
   /** Whether the error means that the database is temporarily unavailable, so that retrying makes sense. */
-  readonly isAway: (error: unknown) => boolean
+  readonly isUnavailable: (error: unknown) => boolean
   /** The remedy for any other error at the start. */
   readonly remedy: (error: unknown) => string
   /**
