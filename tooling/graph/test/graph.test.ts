@@ -31,6 +31,17 @@ describe('findViolations', () => {
     expect((await violationsOf(files)).cycles).toHaveLength(1)
   })
 
+  test('merges cycles that share a file, and keeps others apart', async () => {
+    const both = (file: string, ...others: string[]) => [file, others.map((other) => `import './${other}'`).join('\n')]
+    const files = Object.fromEntries([
+      ...[both('low/a.ts', 'b.ts', 'c.ts'), both('low/b.ts', 'a.ts'), both('low/c.ts', 'a.ts')],
+      ...[both('low/d.ts', 'e.ts'), both('low/e.ts', 'd.ts')],
+    ])
+    const { cycles } = await violationsOf(files)
+    const names = cycles.map((cycle) => cycle.map((file) => file.slice(-4)).join(' '))
+    expect(names.sort()).toEqual(['a.ts b.ts c.ts', 'd.ts e.ts'])
+  })
+
   test('finds imports from a later folder, from a loose file, and from the enclosing folder', async () => {
     const files = {
       'low/a.ts': `import type { B } from '../high/b.ts'\nexport type A = B`,
