@@ -124,8 +124,8 @@ function refuseClient({ context, listener, client, record, upgrade }: Connecting
 
 function refusedBy({ closing, log }: ConnectContext, cause: unknown): Refused {
   if (closing.aborted) return new Refused('draining', 'the proxy stopped before the console opened')
-  log.error({ err: cause }, 'a connect failed because of a fault of the proxy')
-  return new Refused('authority_unavailable', 'a fault of the proxy', { cause })
+  log.error({ err: cause }, 'a connect failed with an unexpected error of the proxy')
+  return new Refused('authority_unavailable', 'an unexpected error of the proxy', { cause })
 }
 
 /** Returns a signal that aborts if the client's connection closes before disposal. */

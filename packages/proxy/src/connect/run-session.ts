@@ -28,7 +28,7 @@ export interface Opened {
 /** Starts the session without awaiting it, so that `connect` can release its locals: a session may last for days. */
 export function startSession(context: ConnectContext, opened: Opened): void {
   runSession(context, opened).catch((err) => {
-    context.log.error({ err }, 'a session failed because of a fault of the proxy')
+    context.log.error({ err }, 'a session failed with an unexpected error of the proxy')
     opened.client.terminate()
   })
 }
