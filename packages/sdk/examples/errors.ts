@@ -1,6 +1,6 @@
 import { type Client, Conflict, ConnectionError, FaultError, NotFound } from '@oriel/sdk'
 
-/** What to tell the person who asked for a console. */
+/** Returns the message for the user who requested a console. */
 export async function consoleOrReason(client: Client, serverId: string): Promise<string> {
   try {
     return (await client.createConsole(serverId, 'novnc', { signal: AbortSignal.timeout(5000) })).url

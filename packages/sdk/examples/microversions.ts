@@ -2,7 +2,7 @@ import { createClient, staticToken } from '@oriel/sdk'
 
 const client = createClient({ endpoint: 'http://127.0.0.1:8774/v2.1', auth: staticToken('…') })
 
-/** A microversion that you know: its operations, bodies and answers, and nothing else, compile. */
+/** Uses a fixed microversion. Only its operations, bodies and responses compile. */
 export async function nativeConsole(server_id: string) {
   const { remote_console } = await client.at('2.99').createRemoteConsole({
     server_id,
@@ -13,7 +13,7 @@ export async function nativeConsole(server_id: string) {
   return { url: remote_console.url, tooEarly }
 }
 
-/** The highest microversion that both sides know: a union, which narrows by operation. */
+/** Uses the highest microversion that client and API support: a union, which narrows by operation. */
 export async function whereIs(console_token: string) {
   const operations = await client.negotiate()
   if (!('showConsoleAuthToken' in operations)) return undefined

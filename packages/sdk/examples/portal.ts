@@ -3,7 +3,7 @@ import { fromClouds } from '@oriel/sdk/node'
 
 const client = createClient(fromClouds({ cloud: 'prod' }))
 
-/** The address to send a signed-in user to; the server's owner is the portal's to check. */
+/** Returns the address for a signed-in user. The portal must check that the user owns the server. */
 export async function consoleAddress(serverId: string): Promise<string> {
   const { url } = await client.createConsole(serverId, 'novnc')
   return url

@@ -115,10 +115,10 @@ const novaCalls =
     const unsigned = { operation, ...prepare(route, input), headers: versionHeaders(microversion), secrets }
     const reply = await send(unsigned, signal)
     if (reply.status === 406) versions.forget()
-    const answer = jsonOf(reply)
+    const body = jsonOf(reply)
     checkVersion(reply, microversion)
-    checkShape(reply, at(route.response, microversion), answer)
-    return answer
+    checkShape(reply, at(route.response, microversion), body)
+    return body
   }
 
 const orielCalls =
@@ -127,9 +127,9 @@ const orielCalls =
     const secrets = secretsIn((input.body as { readonly token?: unknown } | undefined)?.token)
     const unsigned = { operation, ...prepare(route, input), headers: {}, secrets, base: extensionUrl }
     const reply = await send(unsigned, signal)
-    const answer = NO_BODY.has(reply.status) ? null : jsonOf(reply)
-    checkShape(reply, route.response, answer)
-    return answer
+    const body = NO_BODY.has(reply.status) ? null : jsonOf(reply)
+    checkShape(reply, route.response, body)
+    return body
   }
 
 const secretsIn = (token: unknown): string[] => (typeof token === 'string' ? [token] : [])
@@ -141,10 +141,10 @@ function checkVersion(reply: Reply, microversion: Microversion): void {
   if (standard === undefined && legacy === undefined) return
   const answered = askedVersion({ standard, legacy })
   if ('microversion' in answered && answered.microversion === microversion) return
-  throw new AnswerError(`asked at ${microversion} and answered at another microversion`, circumstances(reply))
+  throw new AnswerError(`requested microversion ${microversion}, but the response has another`, circumstances(reply))
 }
 
-function checkShape(reply: Reply, schema: Parameters<typeof misfit>[0], answer: unknown): void {
-  const missing = misfit(schema, answer)
+function checkShape(reply: Reply, schema: Parameters<typeof misfit>[0], body: unknown): void {
+  const missing = misfit(schema, body)
   if (missing !== undefined) throw new AnswerError(`the answer lacks ${missing}`, { ...circumstances(reply), missing })
 }

@@ -36,8 +36,8 @@ export async function createConsole<T extends OpenableConsoleType>(
   if (creator === undefined) throw tooOld(operations.microversion, type)
   const { protocol } = consoleTypes[type]
   const create = (operations as Partial<Record<Creator, Create>>)[creator]!
-  const answer = await create({ server_id: serverId, body: bodyOf(creator, protocol, type) }, options)
-  return { protocol, type, url: Object.values(answer)[0]!.url }
+  const body = await create({ server_id: serverId, body: bodyOf(creator, protocol, type) }, options)
+  return { protocol, type, url: Object.values(body)[0]!.url }
 }
 
 const creators = ['createRemoteConsole', 'getVncConsole', 'getSpiceConsole', 'getSerialConsole'] as const

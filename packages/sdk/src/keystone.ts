@@ -128,7 +128,7 @@ function identityAddress(authUrl: string): string {
   return address.endsWith('/v3') ? address : `${address}/v3`
 }
 
-const answerSchema = {
+const responseSchema = {
   type: 'object',
   required: ['token'],
   properties: {
@@ -141,12 +141,12 @@ const answerSchema = {
 }
 
 function sessionOf(reply: Reply): Session {
-  const answer = jsonOf(reply)
+  const body = jsonOf(reply)
   const token = reply.headers.get('x-subject-token')
-  const missing = misfit(answerSchema, answer) ?? (token ? undefined : 'X-Subject-Token')
+  const missing = misfit(responseSchema, body) ?? (token ? undefined : 'X-Subject-Token')
   if (missing !== undefined) throw new AnswerError(`the answer lacks ${missing}`, circumstances(reply))
-  const { token: body } = answer as { token: { expires_at: string; issued_at?: string; catalog?: unknown[] } }
-  return { token: token!, renewAtMs: renewAtMs(body.expires_at, body.issued_at), catalog: body.catalog }
+  const { token: issued } = body as { token: { expires_at: string; issued_at?: string; catalog?: unknown[] } }
+  return { token: token!, renewAtMs: renewAtMs(issued.expires_at, issued.issued_at), catalog: issued.catalog }
 }
 
 // Computed from the token's lifetime and not from its dates, since Keystone's clock may differ from ours.
@@ -158,20 +158,20 @@ function renewAtMs(expiresAt: string, issuedAt: string | undefined): number {
 
 function computeEndpoint(
   catalog: readonly unknown[] | undefined,
-  { region, interface: face }: KeystoneOptions,
+  { region, interface: interfaceName }: KeystoneOptions,
 ): string {
   if (catalog === undefined) throw new SettingsError('The token has no catalogue: give a project or an endpoint')
   const endpoints = catalog.filter(isComputeService).flatMap((service) => service.endpoints.filter(isEndpoint))
-  const ofInterface = endpoints.filter((endpoint) => endpoint.interface === (face ?? 'public'))
+  const ofInterface = endpoints.filter((endpoint) => endpoint.interface === (interfaceName ?? 'public'))
   const chosen = ofInterface.find((endpoint) => region === undefined || regionOf(endpoint) === region)
-  if (!chosen?.url) throw noEndpoint(endpoints, region, face)
+  if (!chosen?.url) throw noEndpoint(endpoints, region, interfaceName)
   return httpAddress('The compute endpoint of the catalogue', chosen.url)
 }
 
-function noEndpoint(endpoints: readonly Endpoint[], region = '(any)', face = 'public'): SettingsError {
+function noEndpoint(endpoints: readonly Endpoint[], region = '(any)', interfaceName = 'public'): SettingsError {
   const known = endpoints.map((endpoint) => `${regionOf(endpoint)} ${endpoint.interface}`)
   return new SettingsError(
-    `The catalogue has no compute endpoint of region ${region} and interface ${face}; it has: ${known.join(', ') || 'none'}`,
+    `The catalogue has no compute endpoint of region ${region} and interface ${interfaceName}; it has: ${known.join(', ') || 'none'}`,
   )
 }
 

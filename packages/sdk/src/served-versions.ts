@@ -66,12 +66,12 @@ export function servedVersions(via: Transport, endpointOf: EndpointOf, timeoutMs
 }
 
 function rangeOf(reply: Reply): Range {
-  const answer = jsonOf(reply)
-  const missing = misfit(at(routes.showVersion.response, EARLIEST), answer)
+  const body = jsonOf(reply)
+  const missing = misfit(at(routes.showVersion.response, EARLIEST), body)
   if (missing !== undefined) {
     throw new AnswerError(`no version document; does the endpoint end in /${API_VERSION}?`, circumstances(reply))
   }
-  const { version } = answer as ResponseAt<'showVersion', typeof EARLIEST>
+  const { version } = body as ResponseAt<'showVersion', typeof EARLIEST>
   return { min: version.min_version, max: version.version }
 }
 

@@ -32,7 +32,7 @@ export function optionsOf(cloud: Cloud): ClientOptions {
   refuseUnsupported(values, Object.keys(cloud.auth ?? {}))
   const shared = { ...transportOf(cloud) }
   const endpoint = text(cloud, 'compute_endpoint_override') ?? text(values, 'endpoint')
-  return { ...shared, ...(endpoint && { endpoint }), auth: authOf(values, { ...shared, ...placeOf(cloud) }) }
+  return { ...shared, ...(endpoint && { endpoint }), auth: authOf(values, { ...shared, ...regionAndInterface(cloud) }) }
 }
 
 type Values = Readonly<Record<string, unknown>>
@@ -123,16 +123,18 @@ function domain(values: Values, of: 'user' | 'project') {
   return of === 'user' ? { userDomainId: id, userDomainName: name } : { projectDomainId: id, projectDomainName: name }
 }
 
-function placeOf(cloud: Cloud): { region?: string; interface?: Interface } {
+function regionAndInterface(cloud: Cloud): { region?: string; interface?: Interface } {
   const [first] = cloud.regions ?? []
   const region = text(cloud, 'region_name') ?? (typeof first === 'object' ? first.name : first)
-  const face = (text(cloud, 'interface') ?? text(cloud, 'endpoint_type') ?? 'public').replace(/URL$/, '')
-  if (!isInterface(face)) throw new SettingsError(`interface ${face} is not known; known are ${interfaces.join(', ')}`)
-  return { ...(region && { region }), interface: face }
+  const interfaceName = (text(cloud, 'interface') ?? text(cloud, 'endpoint_type') ?? 'public').replace(/URL$/, '')
+  if (!isInterface(interfaceName))
+    throw new SettingsError(`interface ${interfaceName} is not known; known are ${interfaces.join(', ')}`)
+  return { ...(region && { region }), interface: interfaceName }
 }
 
 const interfaces = ['public', 'internal', 'admin'] as const satisfies Interface[]
-const isInterface = (face: string): face is Interface => (interfaces as readonly string[]).includes(face)
+const isInterface = (interfaceName: string): interfaceName is Interface =>
+  (interfaces as readonly string[]).includes(interfaceName)
 
 /** @throws SettingsError under the variable with which Node's `fetch` accepts every certificate */
 function transportOf(cloud: Cloud): Pick<ClientOptions, 'fetch' | 'timeoutMs'> {

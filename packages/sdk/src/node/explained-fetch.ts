@@ -18,9 +18,9 @@ export function explainedFetch(fetch: Fetch): Fetch {
   }
 }
 
-async function explained(url: string, answer: Promise<Response>): Promise<Response> {
+async function explained(url: string, response: Promise<Response>): Promise<Response> {
   try {
-    return await answer
+    return await response
   } catch (error) {
     const wrong = wrongScheme(url, { error })
     throw wrong === undefined ? error : Object.assign(new Error(wrong), { code: codeOf(error) })

@@ -25,8 +25,8 @@ export interface CloudsOptions {
  * @example const client = createClient(fromClouds({ cloud: 'prod' }))
  */
 export function fromClouds({ cloud, file, env = process.env }: CloudsOptions = {}): ClientOptions {
-  const { OS_REGION_NAME: region, OS_INTERFACE: face } = env
-  const overrides = { ...(region && { region_name: region }), ...(face && { interface: face }) }
+  const { OS_REGION_NAME: region, OS_INTERFACE: interfaceName } = env
+  const overrides = { ...(region && { region_name: region }), ...(interfaceName && { interface: interfaceName }) }
   return optionsOf({ ...readCloud({ cloud, file, env }), ...overrides })
 }
 

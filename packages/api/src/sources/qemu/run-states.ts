@@ -35,7 +35,7 @@ export const runStates = {
   postmigrate: { vmState: 'stopped', taskState: null, reason: 'The guest has left by migration.', standIn: true },
   shutdown: { vmState: 'stopped', taskState: null, reason: 'Shut down; QEMU stays because of -no-shutdown.' },
   'guest-panicked': { vmState: 'error', taskState: null, reason: 'The guest has panicked.' },
-  'internal-error': { vmState: 'error', taskState: null, reason: 'QEMU has failed inside and cannot go on.' },
+  'internal-error': { vmState: 'error', taskState: null, reason: 'QEMU has an internal error and cannot continue.' },
   unknown: { vmState: 'error', taskState: null, reason: 'A state that this version of Oriel does not know.' },
 } as const satisfies Record<string, RunStateMeaning>
 
