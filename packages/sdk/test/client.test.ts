@@ -97,8 +97,8 @@ describe('an answer', () => {
     [{ text: '' }, 'the answer is not JSON'],
     [{ status: 302, headers: { location: 'http://elsewhere/' }, text: '' }, 'redirect'],
     [{ status: 300, body: { choices: [] } }, 'answered 300'],
-    [{ body: { console: connectInfo }, headers: versionHeaders('2.1') }, 'another microversion'],
-    [{ body: { console: connectInfo }, headers: versionHeaders('2.999') }, 'another microversion'],
+    [{ body: { console: connectInfo }, headers: versionHeaders('2.1') }, 'the response has another'],
+    [{ body: { console: connectInfo }, headers: versionHeaders('2.999') }, 'the response has another'],
   ])('is refused with an AnswerError if unusable: %j', async (answer, message) => {
     const error = await asked(answer)
     expect(error).toBeInstanceOf(sdk.AnswerError)
