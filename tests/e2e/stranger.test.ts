@@ -3,6 +3,7 @@
  * that opens. `fixtures/stranger/vnc-direct.patch` is that person's work.
  */
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { cp, readFile, symlink, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -27,6 +28,7 @@ const steps = {
       'packages/contract/test/',
       'packages/sdk/test/types.test.ts',
       'packages/sdk/test/package.test.ts',
+      'packages/sdk/test/client.test.ts',
       'packages/elements/test/',
       'packages/proxy/test/consoles/',
       'packages/api/test/consoles/',
@@ -65,6 +67,11 @@ describe('a stranger who follows CONTRIBUTING.md', () => {
     const isNamed = (file: string) =>
       named.some((name) => file === name || (name.endsWith('/') && file.startsWith(name)))
     expect(changed.filter((file) => !isNamed(file))).toEqual([])
+  })
+
+  it('finds every file that CONTRIBUTING.md names', async () => {
+    const named = await filesNamedInSteps()
+    expect(named.filter((name) => !existsSync(join(workspace, name)))).toEqual([])
   })
 
   it.for(Object.entries(steps))('%s', { timeout: 300_000 }, async ([, commands], { signal }) => {
