@@ -92,7 +92,7 @@ describe('configuration', () => {
       'sources[0].servers[1].id',
       'sources[0].servers[0]',
     ],
-    ['a public URL that is none', `public_url = "api"\n${NONE}`, 'public_url', 'http'],
+    ['a malformed public_url', `public_url = "api"\n${NONE}`, 'public_url', 'http'],
     [
       'an origin with a slash',
       `${NONE}cors.allowed_origins = ["https://a.example/"]`,
@@ -294,9 +294,9 @@ describe('authenticators', () => {
 
   test('none treats every caller as the same administrator', async () => {
     await using authenticator = createNoAuthenticator()
-    const somebody = await authenticator.authenticate({ headers })
-    expect(somebody.roles).toContain('admin')
-    expect(await authenticator.authenticate({ token: 'x', headers })).toBe(somebody)
+    const first = await authenticator.authenticate({ headers })
+    expect(first.roles).toContain('admin')
+    expect(await authenticator.authenticate({ token: 'x', headers })).toBe(first)
   })
 })
 

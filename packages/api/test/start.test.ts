@@ -122,7 +122,7 @@ describe('a malformed request', () => {
     ['a Host with slashes in HTTP/1.0', 'GET /healthz HTTP/1.0\r\nHost: a/b\r\n\r\n', 400],
     ['a backslash in the path', 'GET /v2.1\\..\\x HTTP/1.1\r\nHost: h\r\n\r\n', 400],
     ['an asterisk', 'OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n', 400],
-    ['a method that nobody knows', 'FOO /v2.1/servers HTTP/1.1\r\nHost: h\r\n\r\n', 404],
+    ['an unknown method', 'FOO /v2.1/servers HTTP/1.1\r\nHost: h\r\n\r\n', 404],
     ['a negative length', 'POST /v2.1 HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n', 400],
     ['no HTTP at all', 'hello\r\n\r\n', 400],
     ['headers without end', `GET /v2.1 HTTP/1.1\r\nHost: h\r\nX: ${'x'.repeat(70_000)}`, 431],

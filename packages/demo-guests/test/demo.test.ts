@@ -59,7 +59,7 @@ test('another security type is refused with a reason, and the connection ends', 
 })
 
 test.each([
-  ['a version that is none', Buffer.from('GET / HTTP/1')],
+  ['a malformed version', Buffer.from('GET / HTTP/1')],
   ['RFB 4', Buffer.from('RFB 004.000\n')],
 ])('%s ends the connection', async (_, bytes) => {
   await using guest = await start()

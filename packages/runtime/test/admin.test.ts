@@ -121,7 +121,7 @@ describe('other requests', () => {
     ['HTTP/1.0 without a Host', 'GET /healthz HTTP/1.0\r\n\r\n'],
     ['a Host in capitals', 'GET /healthz HTTP/1.1\r\nHost: [FD00:0::1]:6079\r\nConnection: close\r\n\r\n'],
     ['a Host with an empty port', 'GET /healthz HTTP/1.1\r\nHost: oriel:\r\nConnection: close\r\n\r\n'],
-    ['a Host that is none', 'GET /healthz HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n'],
+    ['a malformed Host', 'GET /healthz HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n'],
   ])('a probe with %s is answered', async (_, head) => {
     await using it = await admin()
     const [host, port] = it.listener.address.split(':')

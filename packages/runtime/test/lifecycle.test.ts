@@ -22,7 +22,7 @@ const schema = Type.Object({
 })
 type Schema = typeof schema
 
-/** A program in a world of its own: what it printed, how it ended, and a way to signal it. */
+/** A program with its own environment: its output, its exit code, and a way to signal it. */
 function program(options: Partial<ProgramOptions<Schema>> = {}) {
   const signals = new EventEmitter()
   const out: string[] = []

@@ -19,7 +19,7 @@ function launch(env: Record<string, string> = {}, ...args: string[]) {
   return { child, ended, stderr: text(child.stderr), [Symbol.dispose]: () => void child.kill('SIGKILL') }
 }
 
-/** Whether somebody listens. */
+/** Whether the port accepts connections. */
 async function isAnswered(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')
   const answered = await once(socket, 'connect').then(

@@ -1,4 +1,4 @@
-/** Answers that decisions put in the place of Nova's. */
+/** Responses with which decisions replace Nova's. */
 import {
   accessUrl,
   faultKey,
@@ -17,7 +17,7 @@ import { consoleHosts, consolePort, expired, personas, spiceTlsPort, worldServer
 
 export const notFound = 'The resource could not be found.'
 
-/** A fault in place of `expected`, with the version headers that `expected` has. */
+/** Replaces `expected` by a fault with the same version headers. */
 export const fault = (expected: Expectation, facts: Facts, status: number, message: string): Expectation => ({
   ...expected,
   status,
@@ -26,14 +26,14 @@ export const fault = (expected: Expectation, facts: Facts, status: number, messa
   body: isHead(facts) ? { kind: 'empty' } : { kind: 'fault', key: faultKey(status), code: status, message },
 })
 
-/** What a path and method without a route get: below /v2.1 the token is checked first. */
+/** The response for a path and method without a route. Below /v2.1 the token is checked first. */
 export function noRoute(facts: Facts): Expectation {
   const isBelow = facts.path.startsWith('/v2.1/')
   const base = { ...unversioned, requestIds: isBelow ? true : ('free' as const) }
   return isBelow && !isKnown(facts) ? { ...base, ...unauthenticated } : fault(base, facts, 404, notFound)
 }
 
-/** A document, with the version headers of the version that was asked for unless `versions` is false. */
+/** A document, with the headers of the requested version unless `versions` is false. */
 export const document = (facts: Facts, value: unknown, versions = true): Expectation => ({
   ...(versions ? versioned(facts) : unversioned),
   status: 200,
@@ -41,7 +41,7 @@ export const document = (facts: Facts, value: unknown, versions = true): Expecta
   body: isHead(facts) ? { kind: 'empty' } : { kind: 'json', value },
 })
 
-/** What the request gets if nothing is wrong with it and everybody is let through. */
+/** The response to the request if it is valid and policy allows it. */
 export function success(facts: Facts): Expectation {
   if (facts.operation === 'create') {
     return document(facts, { remote_console: { protocol: facts.protocol, type: facts.type, url: consoleUrl(facts) } })
@@ -51,10 +51,10 @@ export function success(facts: Facts): Expectation {
   if (facts.operation === 'token') return connectInfo(facts)
   if (facts.path === '/') return { ...document(facts, versionList('{{url_base}}'), false), requestIds: false }
   if (facts.operation === 'version') return document(facts, { version: versionDocument('{{url_base}}') })
-  throw new Error(`Nobody wrote down what success is for: ${facts.vector.name}`)
+  throw new Error(`No success is defined for ${facts.vector.name}`)
 }
 
-/** The headers of an answer at the version that was asked for. */
+/** The headers of a response at the requested version. */
 export function versioned(facts: Facts): Expectation {
   const asked = negotiate({
     standard: requestHeader(facts, STANDARD_HEADER),
@@ -70,7 +70,7 @@ export function versioned(facts: Facts): Expectation {
   }
 }
 
-/** The headers of an answer without a version. */
+/** The headers of a response without a version. */
 export const unversioned: Expectation = {
   status: 200,
   mediaType: 'application/json',
@@ -107,7 +107,7 @@ export function ruleOf({ operation, action }: Facts): string {
   return action === 'os-getConsoleOutput' ? 'os_compute_api:os-console-output' : 'os_compute_api:os-remote-consoles'
 }
 
-/** What the caller gets who may not. */
+/** The response for a caller whom policy refuses. */
 export const forbidden = (expected: Expectation, facts: Facts) =>
   fault(expected, facts, 403, `Policy doesn't allow ${ruleOf(facts)} to be performed.`)
 

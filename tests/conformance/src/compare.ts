@@ -1,9 +1,9 @@
-/** Compares an answer with what it must be. */
+/** Compares responses with expectations. */
 import { type Answer, header, headerLines } from './exchange.ts'
 import { type Expectation, type ExpectedBody, type ExpectedMessage, mediaTypeOf, varyNames } from './expectation.ts'
 import { fits, type Values } from './placeholders.ts'
 
-/** Every difference, as a sentence; none when the answer is as it must be. */
+/** Returns a sentence for every difference. */
 export function compare(answer: Answer, expected: Expectation, values: Values): readonly string[] {
   return [
     ...same('status', answer.status, expected.status),
@@ -18,7 +18,7 @@ export function compare(answer: Answer, expected: Expectation, values: Values): 
   ]
 }
 
-// A `Vary: Origin` belongs to CORS, which Nova leaves to a filter of its own.
+// A `Vary: Origin` belongs to CORS, which Nova leaves to a separate filter.
 const novaVary = (answer: Answer) => varyNames(headerLines(answer, 'vary')).filter((name) => name !== 'origin')
 
 function same(what: string, actual: unknown, expected: unknown): string[] {

@@ -1,7 +1,7 @@
 /**
- * Where Oriel answers otherwise than Nova, on purpose: the one reviewed list. Each row says which recordings it concerns, by
- * rule and not by name, and what Oriel must answer instead, so that a row is as much a check as a recording is. Rows are
- * applied from the top; several may concern one recording. A row that concerns none fails the run.
+ * The reviewed list of intended differences from Nova. Each row selects recordings by a rule, not by name, and has the response
+ * that Oriel must give instead, so that a row is a check like a recording. Rows apply in order; several may apply to one
+ * recording. A row that applies to no recording fails the run.
  */
 import { METHODS } from 'node:http'
 import { versionDocument, versionList } from '@oriel/contract'
@@ -29,9 +29,9 @@ export interface Decision {
   readonly id: string
   readonly nova: string
   readonly oriel: string
-  /** As an operator would see it. */
+  /** The reason, for operators. */
   readonly why: string
-  /** Whether Nova's answer, as far as earlier rows left it, is one that this row replaces. */
+  /** Whether this row replaces Nova's response, after the earlier rows. */
   applies(expected: Expectation, facts: Facts): boolean
   instead(expected: Expectation, facts: Facts): Expectation
 }
@@ -45,7 +45,7 @@ export const decisions: readonly Decision[] = [
     id: 'D1',
     nova: '500 for a console while the server is deleted or migrated',
     oriel: "409, with the protocol's own name",
-    why: 'A 500 wakes somebody up for what the moment caused.',
+    why: 'A 500 alerts an operator to a temporary condition.',
     applies: (expected) => expected.status === 500 && says(expected, 'nova.exception.InstanceInvalidState'),
     instead: (expected, facts) => {
       const task = serverOf(facts).taskState
@@ -57,7 +57,7 @@ export const decisions: readonly Decision[] = [
     id: 'D1',
     nova: '500 for xvpvnc by legacy action',
     oriel: '400, as by remote-consoles',
-    why: 'A 500 wakes somebody up for what the client caused.',
+    why: 'A 500 alerts an operator to a fault of the client.',
     applies: (expected) => expected.status === 500 && says(expected, 'nova.exception.ConsoleTypeInvalid'),
     instead: (expected, facts) => fault(expected, facts, 400, `Invalid console type ${facts.type}`),
   },
@@ -65,7 +65,7 @@ export const decisions: readonly Decision[] = [
     id: 'D1',
     nova: '500 for a body that is not UTF-8 or nested too deep',
     oriel: '400',
-    why: 'A 500 wakes somebody up for what the client caused.',
+    why: 'A 500 alerts an operator to a fault of the client.',
     applies: (expected) =>
       expected.status === 500 && says(expected, 'either erred') && expected.standardVersion !== undefined,
     instead: (expected, facts) => fault(expected, facts, 400, malformed),
@@ -74,7 +74,7 @@ export const decisions: readonly Decision[] = [
     id: 'D1',
     nova: '500 for a token without a project',
     oriel: '403',
-    why: 'A 500 wakes somebody up for what the client caused.',
+    why: 'A 500 alerts an operator to a fault of the client.',
     applies: (expected, facts) =>
       expected.status === 500 &&
       says(expected, 'nova.exception.NovaException') &&
@@ -93,7 +93,7 @@ export const decisions: readonly Decision[] = [
     id: 'D3',
     nova: '/ lists v2.0',
     oriel: '/ lists v2.1 alone',
-    why: 'Nobody is sent to an API that is not there.',
+    why: 'Clients must not be sent to an API that does not exist.',
     applies: (expected) => versionsIn(expected).some((version) => member(version, 'id') === 'v2.0'),
     instead: (expected) => {
       const versions = versionsIn(expected).filter((version) => member(version, 'id') !== 'v2.0')
@@ -121,7 +121,7 @@ export const decisions: readonly Decision[] = [
     id: 'D5',
     nova: 'every OPTIONS that would fail is 200 and empty',
     oriel: 'OPTIONS is CORS alone, and only for configured origins; else a method without a route',
-    why: 'HTTP. A 200 to a preflight without permission misleads whoever debugs it.',
+    why: 'HTTP. A 200 to a preflight without permission misleads people who debug it.',
     applies: (expected, { vector }) =>
       vector.request.method === 'OPTIONS' && expected.status === 200 && expected.body.kind === 'empty',
     instead: (_, facts) => noRoute(facts),
@@ -210,7 +210,7 @@ export const decisions: readonly Decision[] = [
   },
   {
     id: 'D13',
-    nova: 'driver errors that nobody foresaw: 500 with the name of a Python class',
+    nova: 'unexpected driver errors: 500 with the name of a Python class',
     oriel: '500 without',
     why: 'No internals; the log has the cause, by request id.',
     applies: (expected) => expected.status === 500 && says(expected, '<class '),
@@ -236,7 +236,7 @@ export const decisions: readonly Decision[] = [
       fault(expected, facts, 413, `Request is too large. Larger than max_request_body_size (${maxBodyBytes}).`),
   },
 
-  // Further rows, of this project.
+  // Further rows, which only Oriel has.
   {
     id: 'F1',
     nova: '500 without version headers for multipart/form-data without a boundary',
@@ -249,7 +249,7 @@ export const decisions: readonly Decision[] = [
   {
     id: 'F2',
     nova: "a driver's KeyError on remote-consoles is taken for a missing protocol: 501",
-    oriel: '500, as for every error that nobody foresaw (D13)',
+    oriel: '500, as for every unexpected error (D13)',
     why: '501 says that trying again is pointless, while a defect hides behind it and no alarm rings.',
     applies: (expected, facts) => expected.status === 501 && serverOf(facts).raises === 'KeyError',
     instead: (expected, facts) => fault(expected, facts, 500, unexpected),
@@ -258,7 +258,7 @@ export const decisions: readonly Decision[] = [
     id: 'F3',
     nova: 'a version parameter in Accept or Content-Type leads from / to the document of v2.0',
     oriel: 'that of v2.1 is there; for any other version / is the list',
-    why: 'As D3: nobody is sent to an API that is not there.',
+    why: 'As D3: clients must not be sent to an API that does not exist.',
     applies: (expected, { path }) => path === '/' && versionIn(expected) === 'v2.0',
     instead: (_, facts) => ({ ...document(facts, versionList('{{url_base}}'), false), requestIds: false }),
   },
@@ -311,7 +311,7 @@ export const decisions: readonly Decision[] = [
     applies: (expected, facts) => {
       if (facts.vector.setup.rules?.[ruleOf(facts)] !== 'user_id:%(user_id)s') return false
       if (mayByDefault(facts)) return expected.status === 403
-      // Legacy actions ask the policy before they look the server up.
+      // Legacy actions check policy before they look the server up.
       return expected.status === 200 || (expected.status === 404 && facts.protocol !== undefined && isAction(facts))
     },
     instead: (expected, facts) => (mayByDefault(facts) ? success(facts) : forbidden(expected, facts)),
@@ -319,7 +319,7 @@ export const decisions: readonly Decision[] = [
   {
     id: 'F9',
     nova: 'a policy rule can let through a caller who has no role at all',
-    oriel: 'policy is a list of roles: whoever has none may nothing',
+    oriel: 'policy is a list of roles: a caller without one may do nothing',
     why: 'An assignment without a role is a mistake of Keystone configuration, not a permission.',
     applies: (expected, facts) => caller(facts)?.roles.length === 0 && expected.status === 200 && isGoverned(facts),
     instead: forbidden,
@@ -369,7 +369,7 @@ export const decisions: readonly Decision[] = [
   },
   {
     id: 'F13',
-    nova: 'methods that nobody registered, such as FOO or post, reach the API, and version documents answer them',
+    nova: 'unregistered methods, such as FOO or post, reach the API, and version documents answer them',
     oriel: '404 from the HTTP parser, before anything else is looked at',
     why: "Node's parser knows the registered methods alone, and leniency there is how requests get smuggled.",
     applies: (_, { vector }) => !METHODS.includes(vector.request.method),
@@ -377,7 +377,7 @@ export const decisions: readonly Decision[] = [
   },
 ]
 
-/** What `expected` becomes by the decisions that concern it. */
+/** Applies the decisions to `expected`. */
 export function decide(expected: Expectation, facts: Facts) {
   const rows: Decision[] = []
   for (const row of decisions) {
@@ -410,14 +410,14 @@ function versionsIn({ body }: Expectation): readonly unknown[] {
   return Array.isArray(versions) ? versions : []
 }
 
-/** Whether HTTP sees in it one of the types that Nova takes for JSON. Of several lines none counts. */
+/** Whether it is, by HTTP, one of the types that Nova accepts as JSON. False for several header lines. */
 function isJsonByHttp(contentType: string | readonly string[] = ''): boolean {
   if (typeof contentType !== 'string') return false
   const type = contentType.split(';')[0]!.trim().toLowerCase()
   return ['application/json', 'application/vnd.openstack.compute+json', 'text/plain'].includes(type)
 }
 
-/** Whether Nova takes the request for one with another method. */
+/** Whether Nova treats the request as one with another method. */
 function overridesMethod(facts: Facts): boolean {
   const inForm = hasForm(facts) ? /_method(?:=|"\s+)(\w+)/.exec(facts.bodyText)?.[1] : undefined
   const override = facts.query.get('_method') || inForm || ''
@@ -426,7 +426,7 @@ function overridesMethod(facts: Facts): boolean {
 
 const hasForm = (facts: Facts) => /form/.test(requestHeader(facts, 'content-type') ?? '')
 
-/** Whether unknown query parameters are refused at the version that was asked for. */
+/** Whether the requested version refuses unknown query parameters. */
 const refusesQueries = (facts: Facts) => Number(versioned(facts).legacyVersion?.split('.')[1]) >= 99
 
 const headBytes = ({ path, headers }: VectorRequest) => path.length + JSON.stringify(headers).length
@@ -445,7 +445,7 @@ function hasPythonNumbers({ bodyText, json }: Facts): boolean {
 
 const pythonic = [/\bNone\b/, /\bTrue\b/, /\bFalse\b/, /Value: /, /field\/attribute/]
 
-/** What Oriel's message must say in place of a schema fault that spells out a value of the request. */
+/** The expected message in place of a schema fault that quotes a value of the request. */
 function schemaFault(expected: Expectation, facts: Facts) {
   const message = messageOf(expected) ?? ''
   const field = /^Invalid input for field\/attribute (\S+)\. Value: /s.exec(message)?.[1]
@@ -460,7 +460,7 @@ function schemaFault(expected: Expectation, facts: Facts) {
   return { says: parts.filter((part) => part !== undefined), never: pythonic }
 }
 
-/** Where a field stands in the body: in its only member, if it is not that one itself. */
+/** The path of a field in the body: within the body's only member, unless it is that member. */
 function pathOf(field: string | undefined, { operation, action }: Facts): string | undefined {
   const outer = operation === 'create' ? 'remote_console' : action
   return field === undefined || field === outer ? field : `${outer}.${field}`
@@ -468,7 +468,7 @@ function pathOf(field: string | undefined, { operation, action }: Facts): string
 
 const unquoted = (text: string) => text.replaceAll("'", '')
 
-// A HEAD has no page to look at; only a page was ever anything but JSON.
+// A HEAD has no body, but of the recordings only pages have a media type other than JSON.
 function isPage({ status, body, mediaType }: Expectation, method: string): boolean {
   return body.kind === 'page' || (method === 'HEAD' && status >= 400 && mediaType !== 'application/json')
 }

@@ -1,6 +1,6 @@
 /**
- * One HTTP/1.1 exchange, written and read by hand: recordings depend on what HTTP libraries add or mend by themselves, such
- * as an `Accept` header, the spelling of header names, dot segments in paths and repeated headers.
+ * One HTTP/1.1 exchange over a plain socket: recordings depend on details that HTTP libraries add or normalise, such as an
+ * `Accept` header, the spelling of header names, dot segments in paths and repeated headers.
  */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -8,17 +8,17 @@ import type { VectorRequest } from './vectors.ts'
 
 export interface Answer {
   readonly status: number
-  /** In the order of arrival, as spelled. */
+  /** In the order and spelling of the response. */
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: Buffer
 }
 
 /** How long one exchange may take. */
 const timeoutMs = 15_000
-/** No answer of this API comes near it. */
+/** Far more than any response of this API has. */
 const maxAnswerBytes = 4 * 1024 * 1024
 
-/** Sends `request`, whose placeholders are filled, to `address` (host:port) and reads the answer. */
+/** Sends `request`, whose placeholders are filled, to `address` (host:port) and reads the response. */
 export async function exchange(address: string, request: VectorRequest): Promise<Answer> {
   const { hostname, port } = new URL(`http://${address}`)
   const socket = connect({ host: hostname, port: Number(port) })
@@ -34,7 +34,7 @@ export async function exchange(address: string, request: VectorRequest): Promise
   }
 }
 
-/** The value of a header that came at most once, or its values joined by commas. */
+/** The value of a header, with several lines joined by commas. */
 export function header(answer: Answer, name: string): string | undefined {
   const values = headerLines(answer, name)
   return values.length === 0 ? undefined : values.join(', ')
@@ -91,7 +91,7 @@ async function readAll(socket: Socket): Promise<Buffer> {
       if (size > maxAnswerBytes) throw new Error(`The answer is longer than ${maxAnswerBytes} bytes`)
     }
   } catch (error) {
-    // A server that refuses a large body may reset the connection once it has answered.
+    // A server that refuses a large body may reset the connection after its response.
     if (size === 0 || (error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error
   }
   return Buffer.concat(parts)

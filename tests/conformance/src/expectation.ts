@@ -1,7 +1,7 @@
-/** What is compared with a recording, and only that: everything else in an answer is free. */
+/** The parts of a response that are compared with a recording. All other parts are ignored. */
 import type { Headers, VectorResponse } from './vectors.ts'
 
-/** What an answer must be. `undefined` means that it must not be there; `'free'` that anything will do. */
+/** The expected response. `undefined` means absent, and `'free'` that the value is ignored. */
 export interface Expectation {
   readonly status: number
   /** The media type without parameters. */
@@ -12,28 +12,28 @@ export interface Expectation {
   readonly legacyVersion: string | undefined
   /** The names in `Vary`, in lower case, sorted. */
   readonly vary: readonly string[]
-  /** Whether the two request-id headers are there; they must then be equal. */
+  /** Whether the two request-id headers are present. They must be equal. */
   readonly requestIds: boolean | 'free'
   readonly wwwAuthenticate: string | undefined
-  /** Whether `Retry-After` is there. */
+  /** Whether `Retry-After` is present. */
   readonly retryAfter: boolean | 'free'
   readonly body: ExpectedBody
 }
 
 export type ExpectedBody =
-  /** The whole document; strings may hold placeholders. */
+  /** The whole document; strings may contain placeholders. */
   | { readonly kind: 'json'; readonly value: unknown }
   | { readonly kind: 'fault'; readonly key: string; readonly code: number; readonly message: ExpectedMessage }
   /** A page negotiated by `Accept`, with its sentence. Oriel has none: a decision must replace it. */
   | { readonly kind: 'page'; readonly sentence: string }
-  /** A server document, which the recording abbreviates: that of the server asked for. */
+  /** The document of the requested server, which the recording abbreviates. */
   | { readonly kind: 'server' }
   | { readonly kind: 'empty' }
 
-/** The exact message, or what it must and must not contain. */
+/** The exact message, or the parts that it must and must not contain. */
 export type ExpectedMessage = string | { readonly says: readonly string[]; readonly never: readonly RegExp[] }
 
-/** What the recording says. */
+/** Converts a recorded response to an expectation. */
 export function expectationOf(response: VectorResponse): Expectation {
   const { status, headers } = response
   return {
@@ -49,10 +49,10 @@ export function expectationOf(response: VectorResponse): Expectation {
   }
 }
 
-/** The media type without parameters, comparable. */
+/** The media type without parameters, normalised for comparison. */
 export const mediaTypeOf = (contentType: string | undefined) => contentType?.replace(/;.*/s, '').trim().toLowerCase()
 
-/** The names in lines of `Vary`, comparable. */
+/** The names in lines of `Vary`, normalised for comparison. */
 export const varyNames = (lines: readonly string[]) =>
   lines
     .flatMap((line) => line.split(','))
@@ -77,7 +77,7 @@ function faultOf(body: FaultLike): ExpectedBody {
   return { kind: 'fault', key, code, message: message! }
 }
 
-// An Accept that names an odd type makes Nova label its JSON so; the recording then holds the text.
+// For an Accept with another type, Nova labels its JSON with that type, and the recording contains the text.
 const jsonUnderOtherName = (text: string): ExpectedBody => ({ kind: 'json', value: JSON.parse(text) })
 
 const sentences = [/The resource could not be found\./, /Request is too large\.[^<\n]*/]

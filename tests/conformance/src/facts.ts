@@ -1,8 +1,8 @@
-/** What a recorded request asks for, read once for the decisions. */
+/** The parsed parts of a recorded request, for the decisions. */
 import { bodyOf } from './exchange.ts'
 import type { Vector } from './vectors.ts'
 
-/** The operation that a path below /v2.1 and a method name, without regard to versions. */
+/** The operation of a path below /v2.1 and a method, whatever the version. */
 export type Operation = 'create' | 'action' | 'token' | 'servers' | 'version' | undefined
 
 export interface Facts {
@@ -61,7 +61,7 @@ export function member(value: unknown, name: string): unknown {
   return (value as Record<string, unknown>)[name]
 }
 
-/** The path as Nova's routes see it: percent-decoded where that is possible, double slashes collapsed. */
+/** The path for Nova's router: percent-decoded if possible, double slashes collapsed. */
 export function plainPath(path: string): string {
   try {
     return decodeURIComponent(path).replaceAll(/\/{2,}/g, '/')

@@ -1,8 +1,8 @@
-/** What real clients sent, call by call, as vectors: their answers were recorded without headers. */
+/** The recorded calls of real clients, as vectors. Their responses were recorded without headers. */
 import { LEGACY_HEADER, negotiate, STANDARD_HEADER, versionHeaders } from '@oriel/contract'
 import type { Flow, Headers, Vector } from './vectors.ts'
 
-/** The calls of a flow in order, each as a vector of its own. */
+/** The calls of a flow in order, each as a separate vector. */
 export function callsOf(flow: Flow): readonly Vector[] {
   return flow.calls.map(({ request, response }, index) => ({
     name: `${flow.name}: call ${index + 1}`,
@@ -13,7 +13,7 @@ export function callsOf(flow: Flow): readonly Vector[] {
   }))
 }
 
-// What Nova sends with every answer below /v2.1, by all other recordings.
+// The headers of all Nova's other recorded responses below /v2.1.
 function usualHeaders(sent: Headers): Headers {
   const asked = negotiate({ standard: text(sent[STANDARD_HEADER]), legacy: text(sent[LEGACY_HEADER]) })
   if (!('microversion' in asked)) throw new Error('A client asked for a version that Nova does not serve')

@@ -1,4 +1,4 @@
-/** The API inside this process, over sources and stores that can be made to fail. */
+/** The API in this process, with sources and stores that can be made to fail. */
 import {
   ApiConfig,
   type ConsoleAuthTokenStore,
@@ -15,7 +15,8 @@ import type { Setup } from './vectors.ts'
 import type { WorldServer } from './world.ts'
 import { createWorldSource, type WorldSource } from './world-source.ts'
 
-/** Starts an API with the options of `setup` and these servers, in the state and with the driver that recordings ask for. */
+/** Starts an API with the options of `setup` and these servers, in the states and with the drivers of the recordings. */
+
 export async function startInProcessSubject(setup: Setup, servers: readonly WorldServer[]): Promise<Subject> {
   await using scope = new AsyncDisposableStack()
   const config = loadConfig(ApiConfig, { toml: settingsFile(setup, 'sqlite::memory:', [], () => '') })

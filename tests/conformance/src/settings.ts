@@ -115,7 +115,7 @@ function changeFor(option: string): Change {
   return change
 }
 
-/** Roles that let through whom Nova's rule does. Oriel itself confines everybody but admins to their own project. */
+/** Roles that grant what Nova's rule grants. Oriel itself confines all callers except admins to their own project. */
 function rolesFor(rule: string, check: string): readonly string[] {
   if (check === '!') return []
   if (check === '@' || check === 'project_id:%(project_id)s') return everyRole

@@ -1,4 +1,6 @@
-/** What recordings are replayed against: an API that listens, in a world that can be changed where a recording asks for it. */
+/**
+ * What recordings are replayed against: an API that listens, in a world that can be changed where a recording asks for it.
+ */
 import type { ConsoleGrant } from '@oriel/api'
 
 export interface Subject extends AsyncDisposable {
@@ -11,7 +13,7 @@ export interface Subject extends AsyncDisposable {
 export interface Controls {
   /** Puts a token into the store as it is. */
   authorize(grant: ConsoleGrant): Promise<string>
-  /** A server of its own for one recording, so that others do not see what becomes of it. */
+  /** A separate server for one recording, so that its changes do not affect others. */
   privateServer(): { readonly id: string; delete(): void; stop(): void }
   /** While set, every driver call throws it. */
   driverFails(error: Error | undefined): void

@@ -21,7 +21,7 @@ const foreseen: Readonly<Record<string, readonly [code: SourceErrorCode, message
 }
 
 export interface WorldSource extends Source {
-  /** Adds a server like `state` under an id of its own. */
+  /** Adds a server like `state` under a new id. */
   add(state: string): WorldServer
   change(id: string, change: Partial<Server>): void
   /** While set, every driver call throws it. */

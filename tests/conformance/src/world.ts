@@ -5,7 +5,7 @@ import type { Server, VmState } from '@oriel/api'
 const project1 = '1'.repeat(32)
 const project2 = '2'.repeat(32)
 
-/** Somebody whose token a recording sends. Keystone implies roles: an admin is manager, member and reader too. */
+/** A caller whose token a recording sends. Keystone implies roles: an admin is manager, member and reader too. */
 export interface Persona {
   readonly name: string
   /** What is sent as the token. */

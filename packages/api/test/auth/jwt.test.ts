@@ -287,7 +287,7 @@ describe('the keys', () => {
   })
 
   test.for([
-    ['nobody listens', undefined],
+    ['a closed port', undefined],
     ['an error with keys in it', () => ({ status: 500, body: { keys: [] } })],
     ['no JSON', () => ({ status: 200, body: '<html>' })],
     ['no key set', () => ({ status: 200, body: { keys: 'none' } })],

@@ -481,7 +481,7 @@ describe('configuration', () => {
       { ...noPassword, application_credential_id: 'x', application_credential_secret: 's', project_id: 'p' },
       /has its project already/,
     ],
-    ['an auth_url that is none', { auth_url: 'keystone' }, /the URL of Keystone/],
+    ['a malformed auth_url', { auth_url: 'keystone' }, /the URL of Keystone/],
     ['a password in auth_url', { auth_url: 'http://a:b@keystone' }, /the URL of Keystone/],
     ['a verification switch', { insecure: true }, /unknown key/],
   ] as const)('%s is a fault', ([, config, message]) => {

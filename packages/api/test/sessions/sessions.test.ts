@@ -264,8 +264,8 @@ describe('the id of a proxy', () => {
 })
 
 describe('policy', () => {
-  const everybody = ['member', 'reader', 'norole', 'admin', 'service', 'stranger', 'unscoped'] as const
-  type Statuses = Record<(typeof everybody)[number], number>
+  const callers = ['member', 'reader', 'norole', 'admin', 'service', 'stranger', 'unscoped'] as const
+  type Statuses = Record<(typeof callers)[number], number>
   const matrix: readonly [
     string,
     (api: TestApi, as: Caller, session: string) => Promise<{ status: number }>,
@@ -298,12 +298,12 @@ describe('policy', () => {
   ]
 
   function all(status: number): Statuses {
-    return Object.fromEntries(everybody.map((caller) => [caller, status])) as Statuses
+    return Object.fromEntries(callers.map((caller) => [caller, status])) as Statuses
   }
 
   test.each(matrix)('CVE-2020-11997 role by project: %s', async (_, attempt, statuses) => {
     const seen = { ...all(0) }
-    for (const caller of everybody) {
+    for (const caller of callers) {
       await using api = await testApi()
       const session = await admitted(api)
       seen[caller] = (await attempt(api, caller, session)).status

@@ -392,7 +392,7 @@ describe('domain XML', () => {
   test.each([
     ['everywhere', VNC, { host: HOST, port: 5900 }],
     ['on loopback', VNC.replaceAll('0.0.0.0', '127.0.0.1'), { host: HOST, port: 5900 }],
-    ['on an address of its own', VNC.replaceAll('0.0.0.0', '192.0.2.7'), { host: '192.0.2.7', port: 5900 }],
+    ['on another address', VNC.replaceAll('0.0.0.0', '192.0.2.7'), { host: '192.0.2.7', port: 5900 }],
     [
       'on a network',
       "<graphics type='vnc' port='5900'><listen type='network' network='a' address='192.168.122.1'/></graphics>",
@@ -488,7 +488,7 @@ describe('domain XML', () => {
     ['telnet', serial((xml) => xml.replace('raw', 'telnet')), 'it speaks telnet'],
     ['TLS', serial((xml) => xml.replace("tls='no'", "tls='yes'")), 'it speaks TLS'],
     ['connecting out', serial((xml) => xml.replace('bind', 'connect')), 'it connects out instead of listening'],
-    ['a port that is none', serial((xml) => xml.replace('10012', 'ssh')), 'it has no address'],
+    ['a malformed port', serial((xml) => xml.replace('10012', 'ssh')), 'it has no address'],
   ])('has no serial port with %s', (_, devices, why) => {
     expect(read(devices)).toMatchObject({ consoles: {}, unreachable: { serial: why } })
   })
@@ -510,7 +510,7 @@ describe('domain XML', () => {
   })
 
   test.each([
-    ['an entity of its own', `<!DOCTYPE d [<!ENTITY a "0.0.0.0">]>${domainXmlOf(ID, VNC)}`],
+    ['its own entity', `<!DOCTYPE d [<!ENTITY a "0.0.0.0">]>${domainXmlOf(ID, VNC)}`],
     ['a file as entity', `<!doctype d [<!ENTITY a SYSTEM "file:///etc/passwd">]>${domainXmlOf(ID, VNC)}`],
     ['a megabyte', domainXmlOf(ID, VNC) + ' '.repeat(MAX_XML_CHARACTERS)],
     ['nothing', ''],

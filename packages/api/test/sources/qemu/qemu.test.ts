@@ -95,7 +95,7 @@ describe('the console addresses of a guest', () => {
   test.each([
     ['everywhere', vnc({}), { host: HOST, port: 5911 }],
     ['everywhere in IPv6', vnc({ host: '::', family: 'ipv6' }), { host: HOST, port: 5911 }],
-    ['on loopback, which somebody forwards', vnc({ host: '127.0.0.1' }), { host: HOST, port: 5911 }],
+    ['on loopback, which is forwarded', vnc({ host: '127.0.0.1' }), { host: HOST, port: 5911 }],
     ['on one address', vnc({ host: '192.0.2.7' }), { host: '192.0.2.7', port: 5911 }],
     ['on one IPv6 address', vnc({ host: '2001:db8::7', family: 'ipv6' }), { host: '2001:db8::7', port: 5911 }],
   ])('give the host to dial for VNC %s', async (_, answers, address) => {
@@ -177,8 +177,8 @@ describe('the console addresses of a guest', () => {
 
   const chardev = (filename: string) => ({ 'query-chardev': [{ label: 'c', filename }] })
   test.each([
-    ['nobody connected', chardev('disconnected:tcp:0.0.0.0:10011,server=on'), { host: HOST, port: 10011 }],
-    ['somebody connected', chardev('tcp:0.0.0.0:10011,server=on <-> 10.1.1.1:40000'), { host: HOST, port: 10011 }],
+    ['without a client', chardev('disconnected:tcp:0.0.0.0:10011,server=on'), { host: HOST, port: 10011 }],
+    ['with a client', chardev('tcp:0.0.0.0:10011,server=on <-> 10.1.1.1:40000'), { host: HOST, port: 10011 }],
     ['QEMU 4', chardev('disconnected:tcp:192.0.2.7:10011,server'), { host: '192.0.2.7', port: 10011 }],
     ['IPv6', chardev('tcp:[2001:db8::7]:10011,server=on <-> [2001:db8::9]:1'), { host: '2001:db8::7', port: 10011 }],
   ])('give the serial port, %s', async (_, answers, address) => {
@@ -423,11 +423,11 @@ describe('a QEMU that misbehaves', () => {
   })
 
   test.each([
-    ['a UUID that is none', { 'query-uuid': { UUID: '../../etc/passwd' } }],
+    ['a malformed UUID', { 'query-uuid': { UUID: '../../etc/passwd' } }],
     ['the UUID of a guest that was given none', { 'query-uuid': { UUID: '00000000-0000-0000-0000-000000000000' } }],
     ['a status that is a number', { 'query-status': { status: 7 } }],
     ['null for everything', Object.fromEntries(Object.keys(guestAnswers()).map((command) => [command, null]))],
-    ['a list of chardevs that is none', { 'query-chardev': { label: 'c' } }],
+    ['a malformed list of chardevs', { 'query-chardev': { label: 'c' } }],
   ])('that has %s has no guest', async (_, answers) => {
     await using one = await bench({ answers: guestAnswers(answers) })
     expect(await one.source.list()).toEqual([])

@@ -48,7 +48,9 @@ async function withFile(text = entry()) {
   return { source, file, records, changes, [Symbol.asyncDispose]: async () => rest.disposeAsync() }
 }
 
-/** Another file takes its place: while it is written where it is, it is empty for a moment, and the source may look then. */
+/**
+ * Another file takes its place: while it is written where it is, it is empty for a moment, and the source may look then.
+ */
 async function replace(file: string, text: string): Promise<void> {
   await writeFile(`${file}.new`, text)
   await rename(`${file}.new`, file)
@@ -111,7 +113,7 @@ describe('a file of servers', () => {
   test.each([
     ['is no TOML', '[[servers', /line 1, column \d+/],
     ['has an unknown key', entry('nam = "x"'), /servers\[0\]\.nam\b/],
-    ['has a port that is none', entry().replace('5901', '0'), /servers\[0\]\.consoles\.vnc\.port/],
+    ['has an invalid port', entry().replace('5901', '0'), /servers\[0\]\.consoles\.vnc\.port/],
     ['has an id twice', entry() + entry(), /servers\[1\]\.id: .* is the id of servers\[0\] too/],
     [
       'has SPICE without a port',
