@@ -285,7 +285,7 @@ describe('authenticators', () => {
   })
 
   test.each([
-    ['the address it is told', {}, 'http://h:8774'],
+    ['the public URL', {}, 'http://h:8774'],
     ['what is configured', { www_authenticate_uri: 'https://id.example' }, 'https://id.example'],
   ])('static challenges with %s', async (_, options, uri) => {
     await using authenticator = createStaticAuthenticator({ tokens: [member], ...options }, 'http://h:8774')

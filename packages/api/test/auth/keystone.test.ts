@@ -78,8 +78,10 @@ describe('the identity of a token', () => {
   test('has a challenge with Keystone without the version, or the configured URI', async () => {
     await using plain = await fakeKeystone()
     expect(plain.authenticator.wwwAuthenticate).toBe(`Keystone uri="${plain.origin}"`)
-    await using told = await fakeKeystone({ config: { www_authenticate_uri: 'https://keystone.example/identity' } })
-    expect(told.authenticator.wwwAuthenticate).toBe('Keystone uri="https://keystone.example/identity"')
+    await using configured = await fakeKeystone({
+      config: { www_authenticate_uri: 'https://keystone.example/identity' },
+    })
+    expect(configured.authenticator.wwwAuthenticate).toBe('Keystone uri="https://keystone.example/identity"')
   })
 
   test.for(['/v3', '/v3/', '', '/'])('is looked up with an auth_url that ends in "%s"', async (end) => {

@@ -150,12 +150,12 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
     test.each([
       ['before the session started', Date.UTC(1970, 0, 1), BORN],
       ['in the future', BORN + 999_999, BORN + 5_000],
-    ])('clamps an end that a proxy reports %s', async (_, told, kept) => {
+    ])('clamps an end that a proxy reports %s', async (_, reported, kept) => {
       let now = BORN
       await using stores = await open(() => now)
       const session = await stores.sessions.add(newSession())
       now += 5_000
-      await stores.sessions.beat('proxy-1', { open: [], ended: [over(session, told)] }, OLD_MS)
+      await stores.sessions.beat('proxy-1', { open: [], ended: [over(session, reported)] }, OLD_MS)
       expect(await stores.sessions.find(session.id)).toMatchObject({ endedAt: kept })
     })
 
@@ -279,8 +279,8 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       const beats = await Promise.all(Array.from({ length: 8 }, () => stores.sessions.beat('new', nothing, OLD_MS)))
       expect(beats).toHaveLength(8)
       const session = await stores.sessions.add(newSession())
-      const told = { open: [], ended: [over(session)] }
-      const outcomes = await Promise.all([1, 2, 3].map(() => stores.sessions.beat('proxy-1', told, OLD_MS)))
+      const reported = { open: [], ended: [over(session)] }
+      const outcomes = await Promise.all([1, 2, 3].map(() => stores.sessions.beat('proxy-1', reported, OLD_MS)))
       expect(outcomes.flatMap(({ ended }) => ended)).toHaveLength(1)
     })
 

@@ -1,12 +1,12 @@
-/** What follows when a source tells of a change: tokens that lead nowhere any more are void, also those in the making. */
+/** The consequences of a change of a source: the tokens of stale addresses are revoked, also those being created. */
 import { createLogger, silentLogger } from '@oriel/runtime'
 import { describe, expect, test } from 'vitest'
 import { startRevoker } from '../../src/console-auth-tokens/revoker.ts'
 import { combineSources, type ServerChange, type Source } from '../../src/index.ts'
 import { address, fakeSource, SERVER_ID, server, testApi } from '../support.ts'
 
-/** A source that tells what a test wants it to tell. */
-function telling(changes: Partial<Source> = {}) {
+/** A source that emits the changes of a test. */
+function emitting(changes: Partial<Source> = {}) {
   const listeners = new Set<(change: ServerChange) => void>()
   const source = fakeSource([server()], {
     ...changes,
@@ -18,7 +18,7 @@ function telling(changes: Partial<Source> = {}) {
   return {
     source,
     listeners,
-    tell: (kind: ServerChange['kind'], serverId = SERVER_ID) => {
+    emit: (kind: ServerChange['kind'], serverId = SERVER_ID) => {
       for (const listener of listeners) listener({ serverId, kind })
     },
   }
@@ -39,31 +39,31 @@ function noting(failures = 0) {
 
 describe('the revoker', () => {
   test('revokes tokens at every change of any source', async () => {
-    const [one, two] = [telling(), telling()]
+    const [one, two] = [emitting(), emitting()]
     const { tokens, revoked } = noting()
     await using source = combineSources([one.source, fakeSource(), two.source])
     await using _ = startRevoker(source, tokens, { log: silentLogger() })
-    one.tell('stopped', 'a')
-    two.tell('gone', 'b')
-    one.tell('moved', 'a')
+    one.emit('stopped', 'a')
+    two.emit('gone', 'b')
+    one.emit('moved', 'a')
     await expect.poll(() => revoked.toSorted()).toEqual(['a', 'a', 'b'])
   })
 
   test('retries a failed revocation until it succeeds', async () => {
-    const { source, tell } = telling()
+    const { source, emit } = emitting()
     const { tokens, revoked } = noting(2)
     await using _ = startRevoker(source, tokens, { log: silentLogger() })
-    tell('gone')
+    emit('gone')
     await expect.poll(() => revoked).toEqual([SERVER_ID])
   })
 
   test('logs an outage of the store as an error once, not with each retry', async () => {
-    const { source, tell } = telling()
+    const { source, emit } = emitting()
     const { tokens, revoked } = noting(3)
     const lines: string[] = []
     const log = createLogger({ name: 'test', destination: { write: (line) => void lines.push(line) } })
     await using _ = startRevoker(source, tokens, { log })
-    tell('gone')
+    emit('gone')
     await expect.poll(() => revoked, { timeout: 20_000 }).toEqual([SERVER_ID])
     expect(lines.map((line) => JSON.parse(line).msg)).toEqual([
       'console tokens could not be revoked, they will be',
@@ -72,7 +72,7 @@ describe('the revoker', () => {
   })
 
   test('stops listening when it is disposed of', async () => {
-    const { source, listeners } = telling()
+    const { source, listeners } = emitting()
     const revoker = startRevoker(source, noting().tokens, { log: silentLogger() })
     expect(listeners.size).toBe(1)
     await revoker[Symbol.asyncDispose]()
@@ -102,8 +102,8 @@ describe('a requested console', () => {
   }
 
   test('is refused if its server moves meanwhile, and leaves no token', async () => {
-    const { source, tell, listeners } = telling()
-    await using api = await apiWhere(source, () => tell('moved'))
+    const { source, emit, listeners } = emitting()
+    await using api = await apiWhere(source, () => emit('moved'))
     expect((await create(api)).status).toBe(409)
     expect(api.made).toHaveLength(1)
     expect(await api.deps.tokens.find(api.made[0]!)).toBeUndefined()
@@ -111,13 +111,13 @@ describe('a requested console', () => {
   })
 
   test('is opened if another server moves, or if the request itself makes the source notice the move', async () => {
-    const { source, tell } = telling({
+    const { source, emit } = emitting({
       async console() {
-        tell('moved')
+        emit('moved')
         return address
       },
     })
-    await using api = await apiWhere(source, () => tell('gone', 'another'))
+    await using api = await apiWhere(source, () => emit('gone', 'another'))
     expect((await create(api)).status).toBe(200)
     expect(await api.deps.tokens.find(api.made[0]!)).toMatchObject({ serverId: SERVER_ID })
   })

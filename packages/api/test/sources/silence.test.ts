@@ -139,10 +139,10 @@ test('a client that disconnects stops the wait for its identity', async () => {
 
 test('a client that disconnects is not logged as an error', async () => {
   const asked = Promise.withResolvers<void>()
-  const told = Promise.withResolvers<Record<string, unknown>>()
+  const logged = Promise.withResolvers<Record<string, unknown>>()
   const write = (line: string) => {
     const record = JSON.parse(line) as Record<string, unknown>
-    if (record.status !== undefined || record.level === 'error') told.resolve(record)
+    if (record.status !== undefined || record.level === 'error') logged.resolve(record)
   }
   const source = fakeSource(undefined, {
     list: () => {
@@ -160,5 +160,5 @@ test('a client that disconnects is not logged as an error', async () => {
   waiting.on('error', () => {}).end()
   await asked.promise
   waiting.destroy()
-  expect(await told.promise).toMatchObject({ level: 'info', msg: 'request', status: 499 })
+  expect(await logged.promise).toMatchObject({ level: 'info', msg: 'request', status: 499 })
 })

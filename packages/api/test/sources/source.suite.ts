@@ -73,10 +73,10 @@ export function sourceSuite(name: string, open: () => Promise<SourceFixture>): v
       await using fixture = await open()
       if (!fixture.end) return expect(fixture.source.subscribe).toBeUndefined()
       const server = await found(fixture)
-      const told = nextChange(fixture.source)
+      const change = nextChange(fixture.source)
       await fixture.end()
-      expect(['stopped', 'gone']).toContain((await told).kind)
-      expect((await told).serverId).toBe(server.id)
+      expect(['stopped', 'gone']).toContain((await change).kind)
+      expect((await change).serverId).toBe(server.id)
       await expect(fixture.source.console(server, 'vnc', 'novnc')).rejects.toBeInstanceOf(SourceError)
       await expect.poll(async () => (await fixture.source.find(server.id))?.vmState ?? 'gone').not.toBe('active')
     })
@@ -94,7 +94,7 @@ export function sourceSuite(name: string, open: () => Promise<SourceFixture>): v
 
 export const isSourceError = (code: string) => (error: unknown) => error instanceof SourceError && error.code === code
 
-/** The next change that the source tells of. */
+/** Resolves to the next change that the source reports. */
 export async function nextChange(source: Source): Promise<ServerChange> {
   const { promise, resolve } = Promise.withResolvers<ServerChange>()
   using _subscription = source.subscribe!(resolve)

@@ -126,7 +126,7 @@ describe('several sources', () => {
     const guest = (changes: object) => fakeSource([server({ id: 'a', ...changes })])
     /** Two sources whose servers and changes a test chooses. */
     function pair(first: object, second: object) {
-      const tell: ((change: ServerChange) => void)[] = []
+      const emit: ((change: ServerChange) => void)[] = []
       const servers = [[server({ id: 'a', name: 'one', ...first })], [server({ id: 'a', name: 'two', ...second })]]
       const sources = servers.map((_, index) =>
         fakeSource([], {
@@ -134,7 +134,7 @@ describe('several sources', () => {
           list: async () => servers[index]!,
           find: async (id) => servers[index]!.find((each) => each.id === id),
           subscribe: (listener) => {
-            tell[index] = listener
+            emit[index] = listener
             return { [Symbol.dispose]: () => {} }
           },
         }),
@@ -144,18 +144,18 @@ describe('several sources', () => {
       const both = combineSources(sources, (twin) => twins.push(twin))
       both.subscribe!((change) => changes.push(change))
       const nameOf = async () => (await both.find('a'))?.name
-      return { both, servers, tell, twins, changes, nameOf }
+      return { both, servers, emit, twins, changes, nameOf }
     }
 
     test('keep the guest that was found first, and report the second one once', async () => {
-      const { both, tell, twins, changes, nameOf } = pair({ createdAt: 2000 }, { createdAt: 1000 })
+      const { both, emit, twins, changes, nameOf } = pair({ createdAt: 2000 }, { createdAt: 1000 })
       for (const _ of [1, 2, 3]) {
         expect(await nameOf()).toBe('two')
         expect((await both.list()).map(({ name }) => name)).toEqual(['two'])
       }
-      for (const kind of ['moved', 'stopped', 'gone'] as const) tell[0]!({ serverId: 'a', kind })
+      for (const kind of ['moved', 'stopped', 'gone'] as const) emit[0]!({ serverId: 'a', kind })
       expect(changes).toEqual([])
-      tell[1]!({ serverId: 'a', kind: 'moved' })
+      emit[1]!({ serverId: 'a', kind: 'moved' })
       expect(changes).toEqual([{ serverId: 'a', kind: 'moved' }])
       expect(twins).toEqual([{ serverId: 'a', first: 'sources[1] source-1', second: 'sources[0] source-0' }])
     })
@@ -173,10 +173,10 @@ describe('several sources', () => {
     })
 
     test('report a move when the second guest takes the place of the first', async () => {
-      const { servers, tell, changes, nameOf } = pair({ createdAt: 1 }, { createdAt: 2 })
+      const { servers, emit, changes, nameOf } = pair({ createdAt: 1 }, { createdAt: 2 })
       expect(await nameOf()).toBe('one')
       servers[0] = []
-      tell[0]!({ serverId: 'a', kind: 'gone' })
+      emit[0]!({ serverId: 'a', kind: 'gone' })
       expect(await nameOf()).toBe('two')
       expect(changes).toEqual([
         { serverId: 'a', kind: 'gone' },

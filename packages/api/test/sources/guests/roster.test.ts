@@ -13,8 +13,8 @@ const guest = (changes: Partial<Guest> = {}): Guest => ({
 })
 const off = guest({ live: false, consoles: {} })
 
-/** Puts guests into places, one after another, and says what that told after the first. */
-function told(
+/** Puts guests into locations, one after another, and returns the changes after the first. */
+function reported(
   ...steps: readonly (readonly [location: string, guest: Guest | undefined])[]
 ): readonly ServerChange['kind'][] {
   const roster = new Roster()
@@ -138,7 +138,7 @@ test.each([
     [],
   ],
 ] as const)('Roster reports %s', (_, steps, kinds) => {
-  expect(told(...steps)).toEqual(kinds)
+  expect(reported(...steps)).toEqual(kinds)
 })
 
 test('Roster reports a second guest once, and again only after it was removed, and the first keeps the id', () => {

@@ -136,9 +136,9 @@ describe('the source', () => {
 
   test('reports a domain that stops and starts again between two polls', async () => {
     await using one = await bench({ keys: 'poll_seconds = 3600' })
-    const told = nextChange(one.source)
+    const change = nextChange(one.source)
     await one.virsh.event("event 'lifecycle' for domain 'web-1': Stopped Destroyed")
-    expect(await told).toEqual({ serverId: ID, kind: 'stopped' })
+    expect(await change).toEqual({ serverId: ID, kind: 'stopped' })
   })
 
   test('ignores lines that are not events, however long', async () => {
@@ -150,9 +150,9 @@ describe('the source', () => {
     ]) {
       await one.virsh.event(line)
     }
-    const told = nextChange(one.source)
+    const change = nextChange(one.source)
     await one.virsh.event("event 'lifecycle' for domain 'web-1': Stopped Failed")
-    await told
+    await change
     expect(one.changes).toHaveLength(1)
   })
 
@@ -166,16 +166,16 @@ describe('the source', () => {
 
   test('notices changes without events at the next poll', async () => {
     await using one = await bench()
-    const told = nextChange(one.source)
+    const change = nextChange(one.source)
     await one.virsh.domains()
-    expect(await told).toEqual({ serverId: ID, kind: 'gone' })
+    expect(await change).toEqual({ serverId: ID, kind: 'gone' })
   })
 
   test('reports a new run at another port as a move', async () => {
     await using one = await bench()
-    const told = nextChange(one.source)
+    const change = nextChange(one.source)
     await one.virsh.domains({ ...RUNNING, runId: 2, xml: domainXmlOf(ID, VNC.replace('5900', '5907')) })
-    expect(await told).toEqual({ serverId: ID, kind: 'moved' })
+    expect(await change).toEqual({ serverId: ID, kind: 'moved' })
     expect(await vncOf(one.source)).toEqual({ host: HOST, port: 5907 })
   })
 

@@ -248,10 +248,10 @@ describe('the source', () => {
     one.qemu.send(event('STOP'))
     await expect.poll(() => states(one.source)).toEqual(['paused'])
     expect(one.changes).toEqual([])
-    const told = nextChange(one.source)
+    const change = nextChange(one.source)
     one.qemu.answers['query-status'] = { status: 'shutdown' }
     one.qemu.send(event('SHUTDOWN'))
-    expect(await told).toEqual({ serverId: ID, kind: 'stopped' })
+    expect(await change).toEqual({ serverId: ID, kind: 'stopped' })
     await expect(consoleOf(one.source, 'vnc')).rejects.toSatisfy(isSourceError('ConsoleTypeUnavailable'))
   })
 
@@ -260,9 +260,9 @@ describe('the source', () => {
     one.qemu.answers['query-spice'] = { enabled: true, host: '*', port: 5930 }
     await expect.poll(() => consoleOf(one.source, 'spice').catch(() => null)).toEqual({ host: HOST, port: 5930 })
     expect(one.changes).toEqual([])
-    const told = nextChange(one.source)
+    const change = nextChange(one.source)
     one.qemu.answers['query-vnc'] = { enabled: true, family: 'ipv4', service: '5999', host: '0.0.0.0' }
-    expect(await told).toEqual({ serverId: ID, kind: 'moved' })
+    expect(await change).toEqual({ serverId: ID, kind: 'moved' })
     expect(await consoleOf(one.source, 'vnc')).toEqual({ host: HOST, port: 5999 })
   })
 
@@ -313,10 +313,10 @@ describe('the source', () => {
     await using arriving = await fakeQemu(join(one.folder, 'new.qmp'), { answers: incoming })
     await expect.poll(() => arriving.asked).toContain('query-chardev')
     expect(await consoleOf(one.source, 'vnc')).toEqual({ host: HOST, port: 5911 })
-    const told = nextChange(one.source)
+    const change = nextChange(one.source)
     one.qemu.answers['query-status'] = { status: 'postmigrate' }
     arriving.answers['query-status'] = { status: 'running' }
-    expect(['moved', 'stopped']).toContain((await told).kind)
+    expect(['moved', 'stopped']).toContain((await change).kind)
     await expect.poll(() => consoleOf(one.source, 'vnc')).toEqual({ host: HOST, port: 5999 })
   })
 
@@ -348,9 +348,9 @@ describe('the source', () => {
     await using one = await bench()
     const answers = guestAnswers({ 'query-name': { name: 'twin' } })
     await using _ = await fakeQemu(join(one.folder, 'twin.qmp'), { answers })
-    const told = nextChange(one.source)
+    const change = nextChange(one.source)
     await one.qemu[Symbol.asyncDispose]()
-    expect((await told).serverId).toBe(ID)
+    expect((await change).serverId).toBe(ID)
     await expect.poll(async () => (await one.source.list()).map(({ name }) => name)).toEqual(['twin'])
   })
 
@@ -498,13 +498,13 @@ describe('a QEMU that misbehaves', () => {
     const whole = await bytesOfDescription()
     for (let byteLimit = 1; byteLimit <= whole; byteLimit += 1) {
       await using _ = await fakeQemu(join(folder.path, 'web-1.qmp'), { byteLimit })
-      const told: ServerChange[] = []
+      const changes: ServerChange[] = []
       await using source = await createQemuSource(qemuConfig(folder.path, 'poll_seconds = 3600'), {
         log: silentLogger(),
       })
-      source.subscribe?.((change) => told.push(change))
+      source.subscribe?.((change) => changes.push(change))
       if (byteLimit < whole) expect(await source.list(), `after ${byteLimit} bytes`).toEqual([])
-      else await expect.poll(() => told).toEqual([{ serverId: ID, kind: 'gone' }])
+      else await expect.poll(() => changes).toEqual([{ serverId: ID, kind: 'gone' }])
     }
   })
 })
