@@ -3,7 +3,8 @@
  * they need not compare names of types. The microversion that introduced a type is in `microversions.ts`.
  */
 
-/** The part of an access URL with the token: the query parameter `token`, or the parameter `path`, which noVNC dials. */
+/** Where an access URL carries its token: in the query parameter `token`, or inside `path`, the path of the WebSocket that
+ * noVNC connects to (`path=?token=…`). */
 export type TokenPlace = 'token' | 'path'
 
 interface Row {
@@ -21,9 +22,9 @@ interface OpenableRow extends Row {
   readonly hasTlsPort: boolean
 }
 
-/** A console type whose service was removed. Every request for it gets a 400, at any microversion. */
+/** A console type that Nova no longer has. An otherwise valid request for it gets a 400, at every microversion. */
 interface RefusedRow extends Row {
-  /** The reason, for people who request this type. */
+  /** Why the type cannot be opened; documentation only. */
   readonly refused: string
 }
 

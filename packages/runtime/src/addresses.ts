@@ -71,7 +71,7 @@ const MAPPED_BITS = 96
 const familyOf = (address: string) => (isIP(address) === 6 ? 'ipv6' : 'ipv4')
 
 /**
- * The network by which limits count `address`: an IPv4 address itself, or the /64 of an IPv6 address, the smallest network
+ * The key under which limits per client count `address`: an IPv4 address itself, or the /64 of an IPv6 address, the smallest network
  * that a customer gets. Returns other text unchanged.
  */
 export function networkOf(address: string): string {
@@ -97,8 +97,8 @@ export function isLoopback(host: string): boolean {
 const loopback = addressSet(['127.0.0.0/8', '::1'])
 
 /**
- * Whether a Host header, `host[:port]`, is loopback: {@link isLoopback}, or a name below `localhost`, which browsers never
- * look up (RFC 6761 section 6.3). So another site cannot get such a name, even by DNS rebinding.
+ * Whether a Host header, `host[:port]`, is loopback: {@link isLoopback}, or a name below `localhost`, which browsers
+ * resolve to loopback themselves (RFC 6761 section 6.3). So another site cannot get such a name, even by DNS rebinding.
  */
 export function isLocalHost(host: string): boolean {
   const name = /^(\[[\da-f:.]+\]|[\w.-]+)(?::\d{0,5})?$/i.exec(host)?.[1]

@@ -20,7 +20,7 @@ export interface Readiness {
 export interface ReadinessOptions {
   /** How long one check may take. Default: 2000. */
   readonly deadlineMs?: number
-  /** Logs when a check begins to fail, and when it passes again. */
+  /** Logs each change of a check's state. */
   readonly log?: Logger | undefined
 }
 
@@ -54,13 +54,13 @@ function probe(health: Health, { deadlineMs = 2_000, log }: ReadinessOptions): (
 
 const LATE = Symbol('late')
 
-/** Returns `undefined` if the check passes, else its error. */
+/** Returns `undefined` if the check passes, `LATE` if it takes longer than the deadline, else its error. */
 async function settled(health: Health, signal: AbortSignal): Promise<unknown> {
   try {
     await health.check(signal)
     return undefined
   } catch (error) {
-    return signal.aborted ? LATE : (error ?? new Error('the check threw nothing'))
+    return signal.aborted ? LATE : (error ?? new Error('the check failed without an error'))
   }
 }
 

@@ -1,11 +1,14 @@
-/** The port for a kind of database: how to connect to it, and how to classify its errors. */
+/** The interface that each kind of database implements: how to connect to it, and how to classify its errors. */
 import type { Logger } from '@oriel/runtime'
 import type { Dialect } from 'kysely'
 
 export interface PoolOptions {
   /** The largest number of connections. */
   readonly poolMax: number
-  /** How long a statement may take. After that the database aborts it, or a second later the client does. */
+  /**
+   * How long a statement may take on a database server, which then aborts it. If the server does not, the client gives up
+   * {@link ANSWER_GRACE_MS} later. SQLite ignores this.
+   */
   readonly statementTimeoutMs: number
   readonly log: Logger
 }
@@ -24,10 +27,10 @@ export interface DatabaseTarget {
   readonly dialect: (options: PoolOptions) => Dialect
   /** Whether the error means that the database is temporarily unavailable, so that retrying makes sense. */
   readonly isUnavailable: (error: unknown) => boolean
-  /** The remedy for any other error at the start. */
+  /** The remedy for an error other than unavailability. */
   readonly remedy: (error: unknown) => string
   /**
-   * Whether opening would create a new database, which a check must not do.
+   * Whether opening would create the database. `--check-config` then does not open it.
    * @throws if it could not be created
    */
   readonly isNew?: () => boolean
@@ -57,7 +60,7 @@ export class Generations<Connection extends object> {
   }
 }
 
-/** The system's error codes for an address at which no database listens, or no longer listens. */
+/** The system's error codes for a database that cannot be reached: its name, route, port, connection or socket file. */
 const NETWORK_CODES = new Set([
   ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN'],
   ...['ENOTFOUND', 'EAI_AGAIN', 'ENOENT'],

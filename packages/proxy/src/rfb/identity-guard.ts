@@ -12,7 +12,7 @@ const NOTHING = Buffer.alloc(0)
 
 /**
  * Forwards all bytes unchanged and calls `onName` once the ServerInit message has arrived.
- * @param early the bytes that were read from `leg` before. They are inspected, and not passed on again.
+ * @param early the bytes that were read from `leg` before. They are only inspected: the caller must pass them on.
  */
 export function watchDesktopName(
   leg: HypervisorSocket,
@@ -47,7 +47,7 @@ function nameOf(serverInit: ServerInitReader, bytes: Buffer): string | NameTooLo
 
 export interface GuardOptions {
   readonly names: InstanceNames
-  /** The configured name of the desktop. Default: QEMU's. */
+  /** The expected name of the desktop, with `{instance}` for the instance's name. Default: `QEMU ({instance})`. */
   readonly desktop?: string | undefined
   /** Deadline from ClientInit to the end of ServerInit. */
   readonly timeoutMs: number
@@ -75,8 +75,9 @@ class IdentityGuard {
   readonly #serverInit = new ServerInitReader()
   readonly #end = Promise.withResolvers<Error | undefined>()
   #state: 'held' | 'open' | 'closed' = 'held'
-  /** Copies of the held-back bytes, from the hypervisor and from the client. */
+  /** Bytes from the hypervisor that are held back. */
   #output: Buffer
+  /** Bytes from the client that are held back. */
   #input: Buffer = NOTHING
   #clientInitSent = false
   #timer: NodeJS.Timeout | undefined
@@ -111,9 +112,9 @@ class IdentityGuard {
 
   write(bytes: Uint8Array): boolean {
     if (this.#state === 'open') return this.#leg.write(bytes)
-    const now = this.#clientInitSent ? 0 : CLIENT_INIT_BYTES
-    if (now > 0) this.#sendClientInit(bytes.subarray(0, now))
-    this.#input = Buffer.concat([this.#input, bytes.subarray(now)])
+    const passedBytes = this.#clientInitSent ? 0 : CLIENT_INIT_BYTES
+    if (passedBytes > 0) this.#sendClientInit(bytes.subarray(0, passedBytes))
+    this.#input = Buffer.concat([this.#input, bytes.subarray(passedBytes)])
     return this.#input.length === 0
   }
 

@@ -10,7 +10,7 @@ import { SourceUnavailable } from '../errors.ts'
 
 export interface VirshOptions {
   readonly uri: string
-  /** The deadline of each call, after which the process is killed. */
+  /** The deadline of each query, after which virsh is killed. `listenForEvents` has none. */
   readonly timeoutMs: number
   /** Default: `virsh`, looked up on the PATH. */
   readonly program?: string
@@ -36,7 +36,7 @@ export class NoSuchDomain extends Error {
 }
 
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024
-const MAX_EVENT_LINE_CHARACTERS = 4096
+const MAX_EVENT_LINE_BYTES = 4096
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /** The output of `virsh list`: domains, and lines that cannot be parsed. */
@@ -45,7 +45,7 @@ export interface Listing {
   readonly oddLines: readonly string[]
 }
 
-/** @throws SourceUnavailable when libvirt does not respond */
+/** @throws SourceUnavailable if virsh cannot be started, fails or times out */
 export async function listDomains(options: VirshOptions, signal?: AbortSignal): Promise<Listing> {
   return parseListing(await virsh(options, ['list', '--all', '--uuid', '--name', '--id'], signal))
 }
@@ -59,14 +59,14 @@ export function parseListing(output: string): Listing {
   }
 }
 
-/** Splits at single blanks, since further ones belong to the name, which may begin and end with blanks. */
+/** Takes one blank before the name: any more belong to the name, which may begin and end with blanks. */
 function listedDomain(line: string): ListedDomain | undefined {
   const { uuid, id, name } = /^(?<uuid>\S{36}) +(?<id>-|\d+) (?<name>[^\n]+)$/.exec(line)?.groups ?? {}
   if (uuid === undefined || name === undefined || !UUID.test(uuid)) return undefined
   return { uuid, name, runId: id === '-' ? undefined : id }
 }
 
-/** Returns states by domain name. @throws SourceUnavailable when libvirt does not respond */
+/** Returns states by domain name. @throws SourceUnavailable if virsh cannot be started, fails or times out */
 export async function listStates(
   options: VirshOptions,
   signal?: AbortSignal,
@@ -96,13 +96,17 @@ export async function domainXml(options: VirshOptions, uuid: string, signal?: Ab
   }
 }
 
-/** A lifecycle event of a domain, such as `Stopped` with the detail `Destroyed`. */
+/** A lifecycle event of a domain, without virsh's detail: `Stopped` for `Stopped Destroyed`. */
 export interface LifecycleEvent {
+  /** The domain's name, since virsh does not print its UUID. */
   readonly domain: string
   readonly event: string
 }
 
-/** Calls `onEvent` at each lifecycle event, until `signal` aborts. Resolves when virsh ends, to its last line on stderr. */
+/**
+ * Calls `onEvent` at each lifecycle event, until `signal` aborts or virsh ends. Never rejects; resolves to why it stopped:
+ * the end of virsh's stderr, or the message of an error.
+ */
 export async function listenForEvents(
   options: VirshOptions,
   onEvent: (event: LifecycleEvent) => void,
@@ -210,7 +214,7 @@ export function shortLines(): Transform {
       const kept: number[] = []
       for (const byte of chunk) {
         length = byte === 0x0a ? 0 : length + 1
-        if (length <= MAX_EVENT_LINE_CHARACTERS) kept.push(byte)
+        if (length <= MAX_EVENT_LINE_BYTES) kept.push(byte)
       }
       done(null, Buffer.from(kept))
     },

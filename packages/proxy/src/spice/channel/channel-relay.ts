@@ -31,7 +31,7 @@ export interface ChannelRelayOptions {
   /** Returns the bytes to send to the client for a piece, or `undefined` to hold it back. Default: the whole piece. */
   readonly filter?: ((piece: Piece) => Buffer | undefined) | undefined
   readonly count: { toClient(bytes: number): void; toConsole(bytes: number): void }
-  /** How long the hypervisor may read nothing while bytes wait for it. */
+  /** How long the hypervisor may take to accept all buffered input, once that exceeds the socket's high-water mark. */
   readonly stalledAfterMs: number
   /** How long the client may take to close after the hypervisor has closed. */
   readonly closeTimeoutMs: number
@@ -49,7 +49,7 @@ export class ChannelRelay implements Channel {
   readonly #hypervisor: RelayLeg
   readonly #options: ChannelRelayOptions
   readonly #log: Logger
-  readonly #watched = new Set<number>()
+  readonly #loggedTypes = new Set<number>()
 
   constructor(client: RelayLeg, hypervisor: RelayLeg, options: ChannelRelayOptions) {
     this.#client = client
@@ -124,7 +124,11 @@ export class ChannelRelay implements Channel {
     }
   }
 
-  /** Waits until the hypervisor has read the written bytes or has closed. Meanwhile the client is not read (backpressure). */
+  /**
+   * Waits until the socket's write buffer is empty, or the hypervisor has closed. Meanwhile the client is not read
+   * (backpressure).
+   * @throws ChannelFault after `stalledAfterMs`
+   */
   async #drained(): Promise<void> {
     const { socket } = this.#hypervisor
     if (socket.destroyed) return
@@ -146,8 +150,8 @@ export class ChannelRelay implements Channel {
     const why = objection(name, message, session.migrating)
     if (why === undefined) return
     const { type, size } = message
-    if (!this.#watched.has(type)) this.#log.warn({ type, size, why, policy }, 'message violates the policy')
-    this.#watched.add(type)
+    if (!this.#loggedTypes.has(type)) this.#log.warn({ type, size, why, policy }, 'message violates the policy')
+    this.#loggedTypes.add(type)
     if (policy === 'enforce')
       throw new ChannelFault({ reason: 'protocol_error', detail: `${name} message ${type}: ${why}` })
   }

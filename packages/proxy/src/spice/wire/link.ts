@@ -93,7 +93,8 @@ export function buildLinkMessage({ connectionId, channelType, channelId, common,
 
 /** Builds a reply that accepts the link, with its header. */
 export function buildLinkReply({ publicKey, common, channel }: Omit<LinkReply, 'error'>): Buffer {
-  if (publicKey.length !== PUBLIC_KEY_BYTES) throw new RangeError(`the RSA key has ${publicKey.length} bytes`)
+  if (publicKey.length !== PUBLIC_KEY_BYTES)
+    throw new RangeError(`the RSA public key has ${publicKey.length} bytes as DER; SPICE needs ${PUBLIC_KEY_BYTES}`)
   return withHeader(Buffer.concat([u32(linkErrors.ok), publicKey, capabilities(common, channel, REPLY_BYTES)]))
 }
 

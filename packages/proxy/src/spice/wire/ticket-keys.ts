@@ -24,7 +24,7 @@ export interface TicketKeys extends Disposable {
 
 const MODULUS_BITS = 1024
 const RENEW_AFTER_MS = 3_600_000
-/** The tickets that spice-gtk can send. */
+/** The tickets that the proxy accepts. 60 is the protocol's SPICE_MAX_PASSWORD_LENGTH. */
 const TICKET = /^[\x20-\x7e]{1,60}$/
 const OAEP = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha1' } as const
 
@@ -72,7 +72,8 @@ async function firstKey(): Promise<TicketKey> {
 async function makeKey(): Promise<TicketKey> {
   const pair = await promisify(generateKeyPair)('rsa', { modulusLength: MODULUS_BITS, publicExponent: 0x10001 })
   const publicKey = pair.publicKey.export({ type: 'spki', format: 'der' })
-  if (publicKey.length !== PUBLIC_KEY_BYTES) throw new Error(`the RSA key has ${publicKey.length} bytes`)
+  if (publicKey.length !== PUBLIC_KEY_BYTES)
+    throw new Error(`the RSA public key has ${publicKey.length} bytes as DER; SPICE needs ${PUBLIC_KEY_BYTES}`)
   return { publicKey, decrypt: (encrypted) => ticketOf(decrypted(pair.privateKey, encrypted)) }
 }
 
