@@ -83,9 +83,12 @@ export async function openDatabase(name: string | Secret, options: StoreOptions)
 
 function unusable(target: DatabaseTarget, cause: unknown): ConfigError {
   const reason =
-    cause instanceof NewerDatabase ? `: ${cause.message}` : ` (${reasonOf(cause)}), ${target.remedy(cause)}`
+    cause instanceof NewerDatabase ? `: ${cause.message}` : ` (${reasonOf(cause)}), ${remedyFor(target, cause)}`
   return new ConfigError([{ path: PATH, message: `cannot use ${target.shown}${reason}` }], { cause })
 }
+
+const remedyFor = (target: DatabaseTarget, cause: unknown) =>
+  target.isUnavailable(cause) ? 'start the database, or correct the address in the URL' : target.remedy(cause)
 
 /** Explains what is wrong with the name of a store, without opening or quoting it. Returns `undefined` for a valid name. */
 export function storeNameFault(name: string | Secret): string | undefined {

@@ -1,11 +1,13 @@
 /** Names of stores: what they mean, what is wrong with them, and that no password is ever said. */
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { userInfo } from 'node:os'
 import { inspect } from 'node:util'
 import { ConfigError, loadConfig, Secret } from '@oriel/runtime'
 import { describe, expect, test } from 'vitest'
 import { parseDatabaseUrl } from '../../src/database/database-url.ts'
 import { mariadbTarget } from '../../src/database/mariadb.ts'
-import { storeNameFault } from '../../src/database/open.ts'
+import { reachStore, storeNameFault } from '../../src/database/open.ts'
 import { postgresTarget } from '../../src/database/postgres.ts'
 import { ApiConfig, openTokenStore, refineApiConfig } from '../../src/index.ts'
 
@@ -140,3 +142,23 @@ test('openDatabase stops waiting for a database when its signal aborts', async (
   const opening = openTokenStore('postgres://u@127.0.0.1:1/d', { signal, startTimeoutMs: 60_000 })
   await expect(opening).rejects.toThrow('aborted')
 })
+
+test.each(['postgres', 'mysql'])(
+  'a check of an unreachable %s database says to start it or to correct the address',
+  async (scheme) => {
+    const port = await freePort()
+    await expect(reachStore(`${scheme}://user:secret@127.0.0.1:${port}/oriel`)).rejects.toThrow(
+      /\(.*ECONNREFUSED.*\), start the database, or correct the address in the URL/,
+    )
+  },
+)
+
+/** A port of this machine on which nothing listens. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
