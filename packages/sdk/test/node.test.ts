@@ -150,7 +150,7 @@ describe('fromClouds', () => {
     [`clouds: { a: { ${auth}, verify: false } }`, /verify: false is not supported\. Certificates are always checked/],
     [`clouds: { a: { ${auth}, cacert: /does/not/exist } }`, /The ca file \/does\/not\/exist cannot be read/],
     [`clouds: { a: { ${auth}, interface: secret } }`, /interface secret is not known/],
-    [`clouds: { a: { ${auth}, auth_type: v3totp } }`, /auth_type totp is not supported/],
+    [`clouds: { a: { ${auth}, auth_type: v3totp } }`, /auth_type v3totp is not supported/],
     [`clouds: { a: { ${auth}, profile: unheard } }`, /profile unheard is not in clouds-public.yaml/],
     ['clouds: { a: { auth: { auth_url: "http://h", username: u } } }', /password is missing.*OS_PASSWORD/],
     ['clouds: { a: { auth: { username: u, password: p } } }', /auth_url is missing/],

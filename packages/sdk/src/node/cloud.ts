@@ -13,7 +13,7 @@ import { explainedFetch } from './explained-fetch.ts'
 import { home } from './folders.ts'
 import { TRUST_INSTEAD, trustingFetch } from './trusting-fetch.ts'
 
-/** A cloud with openstacksdk's key names. All values are text. Keys in `auth` take precedence over the same keys here. */
+/** A cloud with openstacksdk's key names. Other values than text are ignored, except in `auth` and `regions`. Keys in `auth` take precedence over the same keys here. */
 export interface Cloud {
   readonly auth?: Cloud
   readonly regions?: readonly (string | { readonly name?: string })[]
@@ -37,7 +37,7 @@ export function optionsOf(cloud: Cloud): ClientOptions {
 
 type Values = Readonly<Record<string, unknown>>
 
-/** The supported keys of `auth`; any other key is an error. */
+/** The keys that `auth` may contain. {@link UNSUPPORTED} refuses some of them. */
 const AUTH_KEYS: ReadonlySet<string> = new Set([
   ...['auth_url', 'username', 'user_name', 'user_id', 'password', 'token', 'endpoint', 'trust_id', 'system_scope'],
   ...['user_domain_id', 'user_domain_name', 'project_domain_id', 'project_domain_name'],
@@ -46,7 +46,7 @@ const AUTH_KEYS: ReadonlySet<string> = new Set([
   ...['application_credential_id', 'application_credential_name', 'application_credential_secret'],
 ])
 
-/** Keys that would change the sign-in and are not supported, with the reason. An openrc file may also set them. */
+/** Keys that are refused, with the message. `domain_*` is ignored beside another scope, since openrc files set both. */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
   passcode: 'passcode is not supported: sign in with an application credential instead',
   domain_id: 'domain_id scopes to a domain, which has no consoles: give a project',
@@ -89,9 +89,10 @@ const kinds = {
 } as const satisfies Record<string, (values: Values, shared: Shared) => Auth>
 
 function authOf(values: Values, shared: Shared): Auth {
-  const kind = (text(values, 'auth_type') ?? guessed(values)).replace(/^v3/, '')
+  const given = text(values, 'auth_type') ?? guessed(values)
+  const kind = given.replace(/^v3/, '')
   if (Object.hasOwn(kinds, kind)) return kinds[kind as keyof typeof kinds](values, shared)
-  throw new SettingsError(`auth_type ${kind} is not supported; known are ${Object.keys(kinds).join(', ')}`)
+  throw new SettingsError(`auth_type ${given} is not supported; known are ${Object.keys(kinds).join(', ')}`)
 }
 
 function guessed(values: Values): string {
@@ -136,11 +137,11 @@ const interfaces = ['public', 'internal', 'admin'] as const satisfies Interface[
 const isInterface = (interfaceName: string): interfaceName is Interface =>
   (interfaces as readonly string[]).includes(interfaceName)
 
-/** @throws SettingsError under the variable with which Node's `fetch` accepts every certificate */
+/** @throws SettingsError if NODE_TLS_REJECT_UNAUTHORIZED is 0, with which Node's `fetch` accepts every certificate */
 function transportOf(cloud: Cloud): Pick<ClientOptions, 'fetch' | 'timeoutMs'> {
   if (process.env.NODE_TLS_REJECT_UNAUTHORIZED === '0')
     throw new SettingsError(`NODE_TLS_REJECT_UNAUTHORIZED=0 is not supported. ${TRUST_INSTEAD}`)
-  const [caFile, certFile, keyFile] = ['cacert', 'cert', 'key'].map((name) => file(cloud, name))
+  const [caFile, certFile, keyFile] = ['cacert', 'cert', 'key'].map((name) => pathOf(cloud, name))
   const timeoutMs = Number(text(cloud, 'api_timeout') ?? Number.NaN) * 1000
   return {
     fetch: explainedFetch(
@@ -150,7 +151,7 @@ function transportOf(cloud: Cloud): Pick<ClientOptions, 'fetch' | 'timeoutMs'> {
   }
 }
 
-const file = (cloud: Cloud, name: string) => text(cloud, name)?.replace(/^~(?=\/)/, home(process.env))
+const pathOf = (cloud: Cloud, name: string) => text(cloud, name)?.replace(/^~(?=\/)/, home(process.env))
 
 function text(values: Values, name: string): string | undefined {
   const value = values[name]
