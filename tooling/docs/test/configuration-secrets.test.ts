@@ -67,6 +67,10 @@ const files = {
         path: 'hypervisor.vnc.key',
         around: proxy({ hypervisor: { vnc: { auth_schemes: ['vencrypt'], cert: CERT } } }),
       },
+      {
+        path: 'hypervisor.vnc.password',
+        around: proxy({ hypervisor: { vnc: { auth_schemes: ['vnc_auth'] } } }),
+      },
       { path: 'hypervisor.spice.password', around: proxy({}) },
       { path: 'admin.token_sha256', around: proxy({ admin: {} }) },
     ] as readonly SecretKey[],
