@@ -46,9 +46,11 @@ export function followState(screen: Console, { viewOnly }: PageQuery): void {
     }
   }
   screen.addEventListener('statechange', follow)
+  // Not while a panel is open: its user may be typing there.
   screen.addEventListener('connect', () => {
     if (document.querySelector(':popover-open') === null) screen.focus({ preventScroll: true })
   })
+  // After the chord that leaves the console no element has the focus; Tab should go on from the tools.
   screen.addEventListener('release', () => document.querySelector<HTMLButtonElement>('.tool:not(:disabled)')?.focus())
   follow()
 }

@@ -22,13 +22,16 @@ import type { Page, Pages } from './pages.ts'
 export interface ListenerOptions {
   /** `host:port`; port 0 picks a free one. */
   readonly address: string
-  /** The public scheme and host. Default: by the request's headers and the listener's TLS. */
+  /** The public scheme and host. Default: derived from the request's headers and from whether the listener has TLS. */
   readonly baseUrl?: string | undefined
   readonly consoles: readonly ServedConsoleType[]
   readonly tls?: ListenerTls | undefined
   /** Whether every connection begins with a header of the PROXY protocol, from a trusted load balancer. */
   readonly proxyProtocol: boolean
-  /** Whether the authority requires no credentials. A listener on loopback then serves only this machine. */
+  /**
+   * Whether the authority requires no credentials. A listener on loopback then accepts only requests whose Host and Origin
+   * are local or allowed, against DNS rebinding.
+   */
   readonly unauthenticated: boolean
 }
 
@@ -63,8 +66,8 @@ const LIMITS = {
   /** How often Node checks the timeouts above. */
   connectionsCheckingInterval: 2_000,
 }
-/** No limit: Node silently drops headers beyond it, which could be an Origin. `maxHeaderSize` limits them instead. */
-const COUNT_HEADERS_BY_SIZE = 0
+/** Turns Node's limit on the number of headers off: it silently drops later ones, such as Origin. `maxHeaderSize` limits them. */
+const NO_HEADER_COUNT = 0
 
 /**
  * Starts a listener.
@@ -78,7 +81,7 @@ export async function startListener(
   maxConnections: number,
 ): Promise<Listener> {
   const { server, secure } = createWebServer(tls, context.timing.clientHandshakeMs)
-  server.maxHeadersCount = COUNT_HEADERS_BY_SIZE
+  server.maxHeadersCount = NO_HEADER_COUNT
   server.maxConnections = maxConnections
   server.on('connection', (socket: Socket) => context.unauthenticatedLimits.arrive(socket))
   if (proxyProtocol) requireProxyHeader(server, { trusted: context.trustedProxies, log: context.log })
@@ -130,7 +133,7 @@ const secureOptions = ({ cert, key, minVersion, ciphers }: ListenerTls): SecureC
 
 /**
  * Tracks connections that are not consoles, from the TCP connection on: the HTTP server knows them only after TLS and the
- * PROXY header. The key is the peer's address, because TLS emits another socket object than the TCP server.
+ * PROXY header. Keyed by the connection's two endpoints, because a TLS server emits another socket object than the TCP server.
  */
 function trackSockets(server: Server): ReadonlyMap<string, Socket> {
   const sockets = new Map<string, Socket>()
@@ -179,7 +182,7 @@ function respond(
   else sendFault(response, 404, 'Not found: no page has this path.')
 }
 
-/** Returns the refusal for a page of another site, at a listener that serves only this machine. Logs and counts it. */
+/** Checks the Host and Origin of a request to a local listener. Returns the refusal, logged and counted, or `undefined`. */
 function foreignRefusal(
   { allowedOrigins, metrics, log }: ConnectContext,
   { address }: ListenerFacts,
