@@ -29,7 +29,7 @@ export const folderOrders: Readonly<Record<string, FolderOrder>> = {
   ],
 }
 
-/** Returns the longest entry that contains a file, given its path in the package; `undefined` if there is none. */
+/** Returns the longest entry that contains a file, given its path in the package, or `undefined` if no entry contains it. */
 export function entryOf(file: string, order: FolderOrder): string | undefined {
   const [longest] = order
     .filter((entry) => file === entry || file.startsWith(`${entry}/`))

@@ -24,7 +24,7 @@ export class Sessions {
     return [...this.#open.values()].map(({ session }) => session)
   }
 
-  /** Ends the session with this id. Returns `false` if there is none. */
+  /** Ends the session with this id. Returns whether it existed. */
   end(id: string, ending: Ending): boolean {
     const found = this.#open.get(id)
     found?.session.end(ending)

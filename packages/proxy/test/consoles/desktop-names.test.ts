@@ -1,42 +1,22 @@
 /** Desktops of VNC servers other than QEMU: `hypervisor.hosts."address".identity`. */
 import { silentLogger } from '@oriel/runtime'
-import type { Peer } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import { novnc } from '../../src/consoles/novnc.ts'
 import { EXEMPT, settingsOf } from '../../src/hypervisor/hosts.ts'
 import { Refused } from '../../src/refused.ts'
 import { nameObjection } from '../../src/rfb/identity.ts'
-import { INSTANCE, open, running } from '../fixture.ts'
+import { INSTANCE } from '../fixture.ts'
 import { scriptedLeg } from '../hypervisor/scripted-leg.ts'
+import { consoleOf } from './named-desktop.ts'
 
 const LIBVIRT_NAME = 'instance-0000002a'
 const SERVER = { name: 'web-1', instanceName: LIBVIRT_NAME }
 
-/** A VNC server from ClientInit on, with a desktop of that name. */
-const desktopCalled = (name: string) => async (peer: Peer) => {
-  const desktop = Buffer.from(name)
-  const header = Buffer.alloc(24)
-  header.writeUInt32BE(desktop.length, 20)
-  await peer.read(1)
-  await peer.send(Buffer.concat([header, desktop]))
-  await peer.closed({ timeoutMs: 60_000 })
-}
-
 const toml = (identity: string, setting = 'enforce', address = '127.0.0.1') =>
   `[hypervisor]\nidentity = "${setting}"\nhosts = { "${address}" = { identity = "${identity}" } }`
 
-/** Opens a console whose desktop is called `desktop`, until the client sees it or the session ends. */
-async function consoleOf(config: string, desktop: string) {
-  await using run = await running({ toml: config, server: SERVER, guest: desktopCalled(desktop) })
-  using client = await open(run.address)
-  client.ws.send(Buffer.of(1))
-  const shown = client.read(24).then(() => 'shown')
-  const closed = client.closed().then(({ code }) => code)
-  const outcome = await Promise.race([shown, closed])
-  shown.catch(() => {})
-  const warned = run.log.records('this guest may not be the instance').map(({ detail }) => detail)
-  return { outcome, warned, detail: String(run.log.records('session ended')[0]?.detail) }
-}
+/** Opens the instance's console, whose desktop is called `desktop`. */
+const consoleAt = (config: string, desktop: string) => consoleOf(config, SERVER, desktop)
 
 describe('with identity enforced, a host with a named desktop', () => {
   it.each([
@@ -44,7 +24,7 @@ describe('with identity enforced, a host with a named desktop', () => {
     ['the libvirt name in it', 'x11vnc of {instance}', `x11vnc of ${LIBVIRT_NAME}`],
     ['the UUID in it', '{instance}: 0', `${INSTANCE}: 0`],
   ])('shows a desktop with %s', async (_, identity, desktop) => {
-    expect((await consoleOf(toml(identity), desktop)).outcome).toBe('shown')
+    expect((await consoleAt(toml(identity), desktop)).outcome).toBe('shown')
   })
 
   it.each([
@@ -53,7 +33,7 @@ describe('with identity enforced, a host with a named desktop', () => {
     ['the placeholder itself', 'x11vnc of {instance}', 'x11vnc of {instance}'],
     ['a QEMU with the name of the instance', 'ironic console', `QEMU (${LIBVIRT_NAME})`],
   ])('refuses %s before relaying a byte of it', async (_, identity, desktop) => {
-    const { outcome, detail } = await consoleOf(toml(identity), desktop)
+    const { outcome, detail } = await consoleAt(toml(identity), desktop)
     expect(outcome).toBe(4009)
     expect(detail).toContain(`the desktop is called ${JSON.stringify(desktop)}; hypervisor.hosts names it `)
   })
@@ -75,18 +55,18 @@ describe('with identity enforced, a host with a named desktop', () => {
 
   it('does not affect other hosts', async () => {
     const other = toml('ironic console', 'enforce', '10.0.0.9')
-    expect((await consoleOf(other, `QEMU (${LIBVIRT_NAME})`)).outcome).toBe('shown')
-    expect((await consoleOf(other, 'ironic console')).outcome).toBe(4009)
+    expect((await consoleAt(other, `QEMU (${LIBVIRT_NAME})`)).outcome).toBe('shown')
+    expect((await consoleAt(other, 'ironic console')).outcome).toBe(4009)
   })
 })
 
 it('an exempt host shows any desktop without a warning', async () => {
-  expect(await consoleOf(toml(EXEMPT), 'anything')).toMatchObject({ outcome: 'shown', warned: [] })
-  expect(await consoleOf(toml(EXEMPT, 'warn'), 'anything')).toMatchObject({ outcome: 'shown', warned: [] })
+  expect(await consoleAt(toml(EXEMPT), 'anything')).toMatchObject({ outcome: 'shown', warned: [] })
+  expect(await consoleAt(toml(EXEMPT, 'warn'), 'anything')).toMatchObject({ outcome: 'shown', warned: [] })
 })
 
 it('logs a warning for another desktop with identity = warn', async () => {
-  const { outcome, warned } = await consoleOf(toml('ironic console', 'warn'), 'a desktop')
+  const { outcome, warned } = await consoleAt(toml('ironic console', 'warn'), 'a desktop')
   expect(outcome).toBe('shown')
   expect(warned).toEqual(['the desktop is called "a desktop"; hypervisor.hosts names it "ironic console"'])
 })

@@ -1,10 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { performHypervisorHandshake } from '../../../src/rfb/hypervisor-handshake.ts'
 import { securityType } from '../../../src/rfb/security/index.ts'
-import type { HandshakeStream } from '../../../src/rfb/security/security-type.ts'
 import { subtypes } from '../../../src/rfb/security/vencrypt.ts'
-import { ByteReader } from '../../../src/rfb/wire/reader.ts'
+import { bytewise, play as playServer, TLS } from './played-server.ts'
 
 const [vencrypt, none] = [securityType('vencrypt'), securityType('none')]
 const version = (text: string) => Buffer.from(`RFB ${text}\n`)
@@ -21,38 +19,10 @@ const turns = [
 ] as const
 const GOOD = Buffer.concat(turns.map(([said]) => said))
 const HEARD = Buffer.concat(turns.map(([, heard]) => heard))
-const TLS = Buffer.from('<tls>')
 
-/** Feeds pieces, one per turn of the event loop, then the end. Records the start of TLS among the written bytes. */
-async function play(pieces: readonly Uint8Array[], accepted = [vencrypt], after: readonly Uint8Array[] = [u32(0)]) {
-  const written: Buffer[] = []
-  const open = () => new ByteReader({ maxBytes: 4096, signal: new AbortController().signal })
-  const stream = {
-    reader: open(),
-    write: (bytes: Uint8Array) => void written.push(Buffer.from(bytes)),
-    startTls: async () => {
-      stream.reader = open()
-      written.push(TLS)
-      feed(stream, after)
-    },
-  }
-  const outcome = performHypervisorHandshake(stream, accepted).then(
-    () => undefined,
-    (error: Error) => error,
-  )
-  await feed(stream, pieces)
-  return { error: await outcome, written: Buffer.concat(written), rest: stream.reader.rest() }
-}
-
-async function feed({ reader }: Pick<HandshakeStream, 'reader'>, pieces: readonly Uint8Array[]): Promise<void> {
-  for (const piece of pieces) {
-    reader.push(piece)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  reader.fail(new Error('it ended'))
-}
-
-const bytewise = (bytes: Buffer) => [...bytes].map((byte) => Buffer.of(byte))
+/** Plays a server to a proxy that accepts VeNCrypt; TLS is followed by SecurityResult 0. */
+const play = (pieces: readonly Uint8Array[], accepted = [vencrypt], inTls: readonly Uint8Array[] = [u32(0)]) =>
+  playServer(pieces, accepted, inTls)
 const withSubtypes = (subtypeList: Buffer) =>
   Buffer.concat([...turns.slice(0, 3).map(([said]) => said), Buffer.of(0), subtypeList, Buffer.of(1)])
 

@@ -1,9 +1,8 @@
 import { Secret } from '@oriel/runtime'
 import { describe, expect, it } from 'vitest'
-import { performHypervisorHandshake } from '../../../src/rfb/hypervisor-handshake.ts'
 import { securityType } from '../../../src/rfb/security/index.ts'
 import type { SecurityType } from '../../../src/rfb/security/security-type.ts'
-import { ByteReader } from '../../../src/rfb/wire/reader.ts'
+import { bytewise, play as playServer, TLS } from './played-server.ts'
 
 const PASSWORD = new Secret('correct horse')
 const CHALLENGE = Buffer.from(Array.from({ length: 16 }, (_, i) => i))
@@ -12,29 +11,10 @@ const RESPONSE = Buffer.from('591f61c9fc3f72de127abbd3b80b0a08', 'hex')
 const OK = Buffer.alloc(4)
 const version = (text: string) => Buffer.from(`RFB ${text}\n`)
 
-/** Feeds what a server sends, byte by byte; TLS is only noted in what was written. */
+/** Plays a server byte by byte. */
 async function play(said: readonly Buffer[], accepted: readonly SecurityType[], inTls: Buffer = Buffer.alloc(0)) {
-  const written: Buffer[] = []
-  const open = () => new ByteReader({ maxBytes: 4096, signal: new AbortController().signal })
-  const stream = {
-    reader: open(),
-    write: (bytes: Uint8Array) => void written.push(Buffer.from(bytes)),
-    startTls: async () => {
-      stream.reader = open()
-      written.push(Buffer.from('<tls>'))
-      feed(inTls)
-    },
-  }
-  const feed = (bytes: Buffer) => {
-    for (const byte of bytes) stream.reader.push(Buffer.of(byte))
-    stream.reader.fail(new Error('it ended'))
-  }
-  const outcome = performHypervisorHandshake(stream, accepted).then(
-    () => undefined,
-    (error: Error) => error.message,
-  )
-  feed(Buffer.concat(said))
-  return { error: await outcome, written: Buffer.concat(written) }
+  const { error, written } = await playServer(bytewise(Buffer.concat(said)), accepted, bytewise(inTls))
+  return { error: error?.message, written }
 }
 
 const vncAuth = [securityType('vnc_auth', PASSWORD)]
@@ -82,7 +62,7 @@ describe('VeNCrypt with a password', () => {
   it('encrypts the challenge inside TLS only, for X509Vnc', async () => {
     const { error, written } = await play([...dialogue(261), Buffer.of(1)], vencrypt, Buffer.concat([CHALLENGE, OK]))
     expect(error).toBeUndefined()
-    const [plain, secured] = written.toString('latin1').split('<tls>')
+    const [plain, secured] = written.toString('latin1').split(TLS.toString())
     expect(Buffer.from(plain!, 'latin1').subarray(-4)).toEqual(Buffer.of(0, 0, 1, 5))
     expect(Buffer.from(secured!, 'latin1')).toEqual(RESPONSE)
   })
