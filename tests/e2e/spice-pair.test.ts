@@ -186,7 +186,7 @@ describe.skipIf(skip)(`native SPICE through api and proxy${qemu.reason}${viewers
     expect(first.result).toBe(0)
     await expect(fileOf(await mint(pair.bob))).rejects.toThrow('409')
     const refused = await pair.api.waitForLog(audited('ended'))
-    expect(refused).toMatchObject({ serverId: ID, userId: 'bob', reason: 'too_many' })
+    expect(refused).toMatchObject({ serverId: ID, userId: 'bob', reason: 'in_use' })
     expect(pair.api.records.filter(audited('admitted'))).toMatchObject([{ userId: 'alice' }, { userId: 'bob' }])
   })
 })

@@ -6,7 +6,8 @@
 import * as Type from 'typebox'
 import { type CloseReasonName, closeReasons } from './close-reasons.ts'
 import { type ConsoleType, consoleTypes, type Protocol } from './console-types.ts'
-import { type RefusalName, refusalNames } from './remedies.ts'
+import type { RefusalName } from './remedies.ts'
+import { type ConsoleRole, consoleRoles, ROLES_HEADER } from './roles.ts'
 
 /** The path prefix of the extension. */
 export const EXTENSION_PATH = '/oriel/v1'
@@ -25,10 +26,12 @@ const bytes = Type.Integer({ minimum: 0 })
 const consoleType = literals<ConsoleType>(Object.keys(consoleTypes) as ConsoleType[])
 const protocol = literals<Protocol>([...new Set(Object.values(consoleTypes).map((row) => row.protocol))])
 const reason = literals<CloseReasonName>(Object.keys(closeReasons) as CloseReasonName[])
-/** Why a session ended: its close reason, or the refusal if it was admitted but never opened. */
-const endReason = literals<EndReason>([
-  ...new Set([...(Object.keys(closeReasons) as CloseReasonName[]), ...refusalNames]),
-])
+const role = literals<ConsoleRole>(consoleRoles)
+/**
+ * Why a session ended: its close reason, or the refusal if it was admitted but never opened. Any name is accepted, since a
+ * newer proxy may report one that this version does not know.
+ */
+const endReason = Type.Unsafe<EndReason>(Type.String({ pattern: '^[a-z_]{1,32}$' }))
 
 /** Connect info with members that Nova's response lacks: type, expiry, base URL, user and project. */
 const admittedConsole = Type.Object({
@@ -44,6 +47,11 @@ const admittedConsole = Type.Object({
   internal_access_path: nullable(Type.String()),
   base_url: Type.String({ description: "The page's address; its scheme must be the Origin's." }),
   expires_at: time,
+  role: Type.Optional(role),
+  label: Type.Optional(nullable(Type.String())),
+  single_use: Type.Optional(
+    Type.Boolean({ description: 'Whether the token is used up once its console is open. Absent: the proxy decides.' }),
+  ),
 })
 
 const session = Type.Object({
@@ -61,6 +69,9 @@ const session = Type.Object({
   end_reason: nullable(Type.String({ description: 'A close reason or a refusal by name, or proxy_lost.' })),
   bytes_to_client: bytes,
   bytes_to_console: bytes,
+  role: Type.Optional(role),
+  label: Type.Optional(nullable(Type.String())),
+  invitation_id: Type.Optional(nullable(Type.String({ description: 'The invitation that it came with.' }))),
 })
 
 const source = Type.Object({
@@ -81,6 +92,7 @@ export const extensionRoutes = {
     path: '/sessions',
     policy: 'oriel:sessions:admit',
     summary: 'Admit a session: returns the console of a token, unless the console has moved',
+    headers: { [ROLES_HEADER]: consoleRoles.join(', ') },
     body: closed({
       token: Type.String({ minLength: 1, maxLength: 256 }),
       proxy_id: id,
@@ -146,6 +158,8 @@ export interface ExtensionRoute {
   readonly path: string
   readonly policy: string
   readonly summary: string
+  /** Headers that every request of a client of this version has. */
+  readonly headers?: Readonly<Record<string, string>>
   readonly query?: Type.TSchema
   readonly body?: Type.TSchema
   /** `Null`: the response has no body. Its status is 204, or 202 while a proxy has still to act. */
@@ -171,5 +185,5 @@ export type ExtensionQuery<Name extends ExtensionRouteName> = ExtensionRoutes[Na
 export type ExtensionResponse<Name extends ExtensionRouteName> = Type.Static<ExtensionRoutes[Name]['response']>
 /** A session in a list. */
 export type Session = Type.Static<typeof session>
-/** The console of an admitted session, for the proxy. */
+/** The console of an admitted session, for the proxy. An absent `role` is `control`. */
 export type AdmittedConsole = Type.Static<typeof admittedConsole>

@@ -84,6 +84,7 @@ export {
   refusals,
 } from './refusals.ts'
 export { type RefusalName, type Remedy, refusalNames } from './remedies.ts'
+export { type ConsoleRole, consoleRoles, ROLES_HEADER } from './roles.ts'
 export { type Alive, type At, alive, at, minor, type StaticAt } from './versioned.ts'
 export { versionDocument, versionList } from './versions.ts'
 export { type SchemeSymptoms, wrongScheme } from './wrong-scheme.ts'

@@ -53,6 +53,10 @@ export const refusals = {
     status: 409,
     text: 'The console has moved since this address was created. Ask for a new console.',
   },
+  in_use: {
+    status: 409,
+    text: 'Another client has this console. Take it over, or try again once it is free.',
+  },
   too_many: { status: 429, text: 'Too many consoles are open. Close one and try again.' },
   too_many_attempts: { status: 429, text: 'Too many attempts from your address. Try again in a moment.' },
   console_unreachable: { status: 502, text: 'The console of this machine cannot be reached. Is the machine running?' },

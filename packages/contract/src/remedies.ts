@@ -18,6 +18,7 @@ export const remedies = {
   wrong_console_type: 'new-console',
   not_found: 'new-console',
   console_moved: 'new-console',
+  in_use: 'none',
   too_many: 'reconnect',
   too_many_attempts: 'reconnect',
   console_unreachable: 'reconnect',

@@ -125,7 +125,7 @@ const orielCalls =
   (send: SendSigned) =>
   async (operation: ExtensionRouteName, route: ExtensionRoute, input: AnyInput, { signal }: CallOptions) => {
     const secrets = secretsIn((input.body as { readonly token?: unknown } | undefined)?.token)
-    const unsigned = { operation, ...prepare(route, input), headers: {}, secrets, base: extensionUrl }
+    const unsigned = { operation, ...prepare(route, input), headers: route.headers ?? {}, secrets, base: extensionUrl }
     const reply = await send(unsigned, signal)
     const body = NO_BODY.has(reply.status) ? null : jsonOf(reply)
     checkShape(reply, route.response, body)

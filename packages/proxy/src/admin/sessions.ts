@@ -2,6 +2,7 @@
  * `/sessions` of the admin listener: lists open sessions and ends them. Its callers see instances and addresses of clients,
  * never a credential (CVE-2025-54289); only DELETE changes something.
  */
+import type { ConsoleRole } from '@oriel/contract'
 import { type AdminApp, isLocalHost, matchesSha256 } from '@oriel/runtime'
 import type { Context } from 'hono'
 import type { OpenSession } from '../session/open-session.ts'
@@ -11,6 +12,9 @@ export interface SessionItem {
   readonly id: string
   readonly instance: string
   readonly type: string
+  readonly role: ConsoleRole
+  /** A name for people; `null` if the console has none. */
+  readonly label: string | null
   /** The client's address, behind trusted proxies. */
   readonly client: string
   /** The `host:port` of the listener through which it came. */
@@ -59,6 +63,8 @@ export function sessionItem({ view, lastInputMs }: OpenSession): SessionItem {
     id: view.id,
     instance: view.instance,
     type: view.type,
+    role: view.role,
+    label: view.label ?? null,
     client: view.client,
     listener: view.listener,
     started: view.startedAt.toISOString(),

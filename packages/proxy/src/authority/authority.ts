@@ -1,5 +1,5 @@
 /** The port through which the proxy resolves tokens to consoles. Its adapters are `nova.ts` and `oriel.ts`. */
-import type { ConnectInfo, OpenableConsoleType } from '@oriel/contract'
+import type { ConnectInfo, ConsoleRole, OpenableConsoleType } from '@oriel/contract'
 import type { Health, Logger, Secret } from '@oriel/runtime'
 import { portOptionalTypes } from '../consoles/kinds.ts'
 import type { InstanceNames } from '../rfb/identity.ts'
@@ -20,6 +20,12 @@ export interface Admission {
   readonly type?: OpenableConsoleType
   /** When the token expires. Absent: only the authority knows. */
   readonly expiresAt?: Date
+  /** The role of the token's sessions. Absent: `control`, the role of every token of Nova. */
+  readonly role?: ConsoleRole
+  /** A name for people, which the creator of the console chose. */
+  readonly label?: string
+  /** Whether the token may open only one console. Absent: the configuration decides. */
+  readonly singleUse?: boolean
   /** The console's base URL. Pages must have been loaded over its scheme. */
   readonly baseUrl?: string
   /** Reports the session's progress to an authority that keeps a list of sessions. */

@@ -3,7 +3,7 @@
  * token's address. It also returns type, expiry and base URL, keeps a list of sessions, and may end one.
  */
 import { randomUUID } from 'node:crypto'
-import { type AdmittedConsole, isConsoleType, opens } from '@oriel/contract'
+import { type AdmittedConsole, consoleRoles, isConsoleType, opens } from '@oriel/contract'
 import { ConfigError, type Logger, type Secret, within } from '@oriel/runtime'
 import { type Auth, createClient, type Fetch } from '@oriel/sdk'
 import { kindOf } from '../consoles/kinds.ts'
@@ -105,9 +105,10 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
 /** @throws UnusableConnectInfo */
 function admissionOfConsole(console: AdmittedConsole): Admission {
   const { instance_uuid, instance_name, host, port, internal_access_path, tls_port } = console
-  const { protocol, type, base_url, expires_at } = console
+  const { protocol, type, base_url, expires_at, role = 'control', label, single_use } = console
   if (!isConsoleType(type) || !opens(protocol, type)) throw new UnusableConnectInfo(`the type is ${type}`)
   if (!URL.canParse(base_url)) throw new UnusableConnectInfo('the base_url is not a URL')
+  if (!consoleRoles.includes(role)) throw new UnusableConnectInfo(`the role is ${role}`)
   if (Number.isNaN(Date.parse(expires_at))) throw new UnusableConnectInfo('expires_at is not a time')
   const secure = kindOf(type).portOptional ? { tls_port } : {}
   return {
@@ -116,6 +117,9 @@ function admissionOfConsole(console: AdmittedConsole): Admission {
     type,
     baseUrl: base_url,
     expiresAt: new Date(expires_at),
+    role,
+    ...(label == null ? {} : { label }),
+    ...(single_use === undefined ? {} : { singleUse: single_use }),
   }
 }
 

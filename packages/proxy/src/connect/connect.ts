@@ -72,7 +72,8 @@ async function connect(connecting: Connecting): Promise<void> {
     context.metrics.admission('admitted')
     context.unauthenticatedLimits.admitted(request.socket)
     slot.opened()
-    const facts = { ...parties, type, listener: listener.address }
+    const { role = 'control', label } = claimed
+    const facts = { ...parties, type, role, ...(label === undefined ? {} : { label }), listener: listener.address }
     startSession(context, { ...leg, facts, client, stream: upgrade.socket, console, resources: resources.move() })
   })
 }

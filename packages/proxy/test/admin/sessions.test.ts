@@ -29,6 +29,8 @@ describe('/sessions', () => {
         id: expect.stringMatching(/^[\da-f-]{36}$/),
         instance: INSTANCE,
         type: 'novnc',
+        role: 'control',
+        label: null,
         client: '127.0.0.1',
         listener: it.address,
         started: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
@@ -117,7 +119,12 @@ describe('/sessions', () => {
       expect(text).toContain(INSTANCE)
       for (const secret of [TOKEN, sha256Hex(TOKEN), sha256Hex(TOKEN).slice(0, 12)]) expect(text).not.toContain(secret)
     }
-    const known = ['id', 'instance', 'type', 'client', 'listener', 'started', 'bytes_to_client', 'bytes_to_console']
-    expect(Object.keys((await it.list())[0]!)).toEqual([...known, 'idle_seconds'])
+    const known = ['id', 'instance', 'type', 'role', 'label', 'client', 'listener', 'started']
+    expect(Object.keys((await it.list())[0]!)).toEqual([
+      ...known,
+      'bytes_to_client',
+      'bytes_to_console',
+      'idle_seconds',
+    ])
   })
 })

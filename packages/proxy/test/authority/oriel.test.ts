@@ -36,6 +36,7 @@ async function playApi(console: AdmittedConsole) {
     beats: [] as Beat[],
     admissions: [] as ExtensionBody<'admitSession'>[],
     tokens: new Set<string | undefined>(),
+    roles: new Set<unknown>(),
     end: [] as { id: string; reason: string }[],
     /** Replaces the response to a connect or a beat. */
     admitting: undefined as ((response: ServerResponse) => void) | undefined,
@@ -49,6 +50,7 @@ async function playApi(console: AdmittedConsole) {
     api.tokens.add(request.headers['x-auth-token'] as string | undefined)
     if (request.url === '/oriel/v1/sessions') {
       api.admissions.push(body)
+      api.roles.add(request.headers['oriel-console-roles'])
       if (api.admitting) api.admitting(response)
       else answer(response, { session: { id: `s${api.admissions.length}`, console } })
     } else if (request.url === '/oriel/v1/proxies/one') {
@@ -119,6 +121,21 @@ describe('the admission by oriel-api', () => {
     expect([...api.tokens]).toEqual([SERVICE])
   })
 
+  it('lists the roles that the proxy enforces in the request, and returns the role of the token', async () => {
+    await using api = await playApi(consoleAt({ role: 'watch', label: 'Bob', single_use: true }))
+    await using authority = authorityOf(api)
+    expect(await admit(authority)).toMatchObject({ role: 'watch', label: 'Bob', singleUse: true })
+    expect([...api.roles]).toEqual(['control, watch'])
+  })
+
+  it('takes the role of an API that returns none for control', async () => {
+    await using api = await playApi(consoleAt())
+    await using authority = authorityOf(api)
+    const admission = await admit(authority)
+    expect(admission.role).toBe('control')
+    expect(Object.keys(admission)).not.toEqual(expect.arrayContaining(['label', 'singleUse']))
+  })
+
   it.each([
     [404, 'itemNotFound', 'unknown_token'],
     [404, undefined, 'authority_unavailable'],
@@ -141,6 +158,7 @@ describe('the admission by oriel-api', () => {
     { port: null },
     { type: 'xvpvnc' },
     { protocol: 'serial' },
+    { role: 'own' as 'watch' },
     { base_url: 'nowhere' },
   ])('refuses and reports an invalid console: %j', async (changes) => {
     await using api = await playApi(consoleAt(changes))

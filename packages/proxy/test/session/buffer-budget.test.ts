@@ -83,7 +83,14 @@ describe('the budget for slow clients', () => {
 describe('the buffered bytes of a native session', () => {
   const settings = { graceMs: 0, maxChannels: 8 }
   const ticket = { grant: {}, target: {}, sessionEnded: () => {} } as unknown as Ticket
-  const facts = { type: 'spice-direct', listener: 'l', tokenDigest: 'd', instance: 'i', client: 'c' }
+  const facts = {
+    type: 'spice-direct',
+    role: 'control' as const,
+    listener: 'l',
+    tokenDigest: 'd',
+    instance: 'i',
+    client: 'c',
+  }
 
   function opened(budget: BufferBudget, channel: Partial<Channel>) {
     const session = new SpiceSession(facts, ticket, true, silentLogger(), settings)

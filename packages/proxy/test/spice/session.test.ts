@@ -15,7 +15,10 @@ const target = { host: 'compute-2', port: 5901 }
 /** An open session and its ticket. */
 function openSession({ graceMs = 30_000 } = {}) {
   const tickets = new Tickets({ firstUseMs: 1_000, max: 9, maxPerToken: 9 })
-  const parties = { instance: INSTANCE, tokenDigest: 'd'.repeat(64), client: '192.0.2.7', listener: '127.0.0.1:13002' }
+  const parties = {
+    ...{ instance: INSTANCE, tokenDigest: 'd'.repeat(64), client: '192.0.2.7', listener: '127.0.0.1:13002' },
+    role: 'control' as const,
+  }
   const secret = tickets.mint({ ...parties, target: { host: 'compute-1', port: 5900 }, endpoint: { host: 'console' } })
   const ticket = tickets.find(secret.reveal())!
   const settings = { graceMs, maxChannels: 64 }

@@ -9,7 +9,7 @@ beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 const grant = (tokenDigest: string, record?: SessionRecord): Grant => ({
-  ...{ instance: INSTANCE, target: { host: 'compute-1', port: 5900 }, tokenDigest, record },
+  ...{ instance: INSTANCE, role: 'control', target: { host: 'compute-1', port: 5900 }, tokenDigest, record },
   ...{ client: '192.0.2.7', listener: '127.0.0.1:13002', endpoint: { host: 'console.example', tlsPort: 5901 } },
 })
 

@@ -90,9 +90,10 @@ const stateOf = ({ connectionId, identified, awaitsMigration }: SpiceSession) =>
 /** Opens the main channel of a new session: takes a slot, and ends an earlier session on the console. */
 async function openSession(context: SpiceContext, arrival: Arrival, ticket: Ticket): Promise<void> {
   const { settings, log } = context
-  const { instance, tokenDigest, expiresAt } = ticket.grant
+  const { instance, tokenDigest, expiresAt, role, label } = ticket.grant
   const { listener, client } = arrival.connection
-  const facts = { type: 'spice-direct', listener, tokenDigest, instance, client }
+  const parties = { tokenDigest, instance, client }
+  const facts = { ...parties, type: 'spice-direct', role, ...(label === undefined ? {} : { label }), listener }
   const session = new SpiceSession(facts, ticket, settings.identity === 'off', log, settings)
   endEarlier(ticket)
   ticket.session = session

@@ -4,6 +4,7 @@
  * that an unreachable console gives an error page instead of a viewer that fails.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { RefusalName } from '@oriel/contract'
 import { networkOf, sha256Hex } from '@oriel/runtime'
 import { reachConfirmed } from '../../admit/confirm.ts'
 import type { RateLimit } from '../../admit/rate-limit.ts'
@@ -17,7 +18,7 @@ import { probe } from '../channel/hypervisor-leg.ts'
 import type { PublicEndpoint } from '../session/grant.ts'
 import { type SpiceTarget, targetText } from '../session/target.ts'
 import { VV_TYPE, vvFile, vvFileName } from './vv.ts'
-import { PAGE_HEADERS, refusalPage, type VvRefusal, vvRefusal } from './vv-page.ts'
+import { PAGE_HEADERS, refusalPage, vvRefusal } from './vv-page.ts'
 
 /** Paths, below the listener's prefix where it serves several types. The second is Kerbside's. */
 export const VV_PATHS: readonly string[] = ['/nova', '/nova-console.vv']
@@ -36,11 +37,6 @@ export interface VvOptions {
 interface VvClient {
   address: string
   record?: SessionRecord | undefined
-}
-
-/** Thrown when another client uses the console and `spice.in_use` is `refuse`. */
-class InUse extends Error {
-  override readonly name = 'InUse'
 }
 
 /** Handles a request for one of {@link VV_PATHS}. Never rejects. */
@@ -68,12 +64,11 @@ export async function serveVv(
     )
   } catch (error) {
     if (clientClosed.signal.aborted) return client.record?.ended('client_lost')
-    const name = error instanceof Refused ? error.refusal : error instanceof InUse ? 'in_use' : 'authority_unavailable'
+    const name = error instanceof Refused ? error.refusal : 'authority_unavailable'
     const detail = (error as Error).message
-    const refusal = name === 'in_use' ? 'too_many' : name
-    client.record?.ended(refusal)
-    context.metrics.admission(refusal)
-    const level = error instanceof InUse || (error instanceof Refused && error.cause === undefined) ? 'info' : 'warn'
+    client.record?.ended(name)
+    context.metrics.admission(name)
+    const level = error instanceof Refused && error.cause === undefined ? 'info' : 'warn'
     context.log[level](
       { listener, client: client.address, refusal: name, detail, err: (error as Error).cause },
       'refused',
@@ -126,6 +121,8 @@ async function mint(
   const endpoint = endpointOf(options, site)
   const ticket = tickets.mint({
     instance,
+    role: admission.role ?? 'control',
+    ...(admission.label === undefined ? {} : { label: admission.label }),
     target,
     tokenDigest,
     client: site.client,
@@ -168,7 +165,7 @@ function targetOf({ type, host, port, tlsPort }: Admission): SpiceTarget {
 
 function refuseInUse({ settings, byInstance }: SpiceContext, { instance }: Admission): void {
   const user = settings.inUse === 'refuse' ? byInstance.get(instance) : undefined
-  if (user) throw new InUse(`${user.facts.client} uses the console of ${instance}`)
+  if (user) throw new Refused('in_use', `${user.facts.client} uses the console of ${instance}`)
 }
 
 function endpointOf({ endpoint }: VvOptions, site: Site): PublicEndpoint {
@@ -176,7 +173,7 @@ function endpointOf({ endpoint }: VvOptions, site: Site): PublicEndpoint {
   return { host, ...ports }
 }
 
-function sendPage(response: ServerResponse, name: VvRefusal, headers: Readonly<Record<string, string>>): void {
+function sendPage(response: ServerResponse, name: RefusalName, headers: Readonly<Record<string, string>>): void {
   const body = refusalPage(name)
   response.writeHead(vvRefusal(name).status, {
     ...COMMON,

@@ -1,9 +1,6 @@
 /** The error page in place of a `.vv` file: the reason, and what the user can do. */
 import { type RefusalName, refusals } from '@oriel/contract'
 
-/** The refusals of the endpoint for `.vv` files. Only native consoles have `in_use`. */
-export type VvRefusal = RefusalName | 'in_use'
-
 interface Explained {
   readonly status: number
   readonly text: string
@@ -13,7 +10,7 @@ const link =
   'This console link is invalid or has expired. Go back to the page where you got it and request a new console.'
 
 /** Texts for a user who follows a link, in place of the contract's texts for WebSocket clients. */
-const pageTexts: Partial<Record<VvRefusal, Explained>> = {
+const pageTexts: Partial<Record<RefusalName, Explained>> = {
   bad_request: { status: 400, text: 'The console proxy cannot read this request. Open the link again.' },
   missing_token: { status: 404, text: link },
   unknown_token: { status: 404, text: link },
@@ -25,8 +22,8 @@ const pageTexts: Partial<Record<VvRefusal, Explained>> = {
   in_use: { status: 409, text: 'Another user has this console open. Open the link again later.' },
 }
 
-export function vvRefusal(name: VvRefusal): Explained {
-  return pageTexts[name] ?? refusals[name as RefusalName]
+export function vvRefusal(name: RefusalName): Explained {
+  return pageTexts[name] ?? refusals[name]
 }
 
 export const PAGE_HEADERS = {
@@ -36,7 +33,7 @@ export const PAGE_HEADERS = {
 } as const
 
 /** Builds the page from constant texts only, so that the request cannot inject markup. */
-export function refusalPage(name: VvRefusal): string {
+export function refusalPage(name: RefusalName): string {
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

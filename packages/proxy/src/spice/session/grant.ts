@@ -1,4 +1,5 @@
 /** The rights of a native SPICE ticket. */
+import type { ConsoleRole } from '@oriel/contract'
 import type { SessionRecord } from '../../session/open-session.ts'
 import type { SpiceTarget } from './target.ts'
 
@@ -12,6 +13,8 @@ export interface PublicEndpoint {
 /** The console and the client that a ticket was created for. */
 export interface Grant {
   readonly instance: string
+  readonly role: ConsoleRole
+  readonly label?: string
   readonly target: SpiceTarget
   /** The digest of the console auth token. */
   readonly tokenDigest: string
