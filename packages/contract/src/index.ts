@@ -74,6 +74,7 @@ export {
   versionHeaders,
 } from './negotiate.ts'
 export { openapi } from './openapi.ts'
+export { isPageKey, PAGE_SUBPROTOCOL_PREFIX, pageSubprotocol } from './page-key.ts'
 export { project } from './project.ts'
 export {
   REFUSALS_SUBPROTOCOL,

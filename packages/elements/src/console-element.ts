@@ -2,6 +2,7 @@
 import { pathAddress, socketAddress } from './address.ts'
 import { type ConsoleEnd, finalWords, localEnd, waitingWords } from './console-end.ts'
 import { createOverlay, type Overlay } from './overlay.ts'
+import { newPageKey } from './page-key.ts'
 import { ReconnectPlan } from './reconnect-plan.ts'
 
 /** `idle`: there is no address. `waiting`: a pause before the next attempt. `ended`: the user must act. */
@@ -20,6 +21,13 @@ export interface ConsoleEventMap {
 
 /** After this time the overlay says that connecting takes long: the proxy may be waiting for a slow cloud. */
 const slowAfterMs = 4_000
+
+/** What a session dials. */
+export interface ConsoleAddress {
+  readonly address: URL
+  /** The key by which this page names the session to the proxy. */
+  readonly pageKey: string
+}
 
 /** One connection to one console, from dialling to its end. */
 export interface ConsoleSession {
@@ -131,10 +139,10 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   }
 
   /**
-   * Dials `address`.
+   * Dials `to.address`.
    * @throws SyntaxError or SecurityError for an address that the browser refuses to dial
    */
-  protected abstract openSession(address: URL, events: SessionEvents): S
+  protected abstract openSession(to: ConsoleAddress, events: SessionEvents): S
 
   /** Removes the focus from the console. */
   protected abstract leave(): void
@@ -181,14 +189,18 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
       this.#overlay.show({ tone: 'busy', text, advice: 'This takes longer than usual. Still waiting for an answer…' })
     }, slowAfterMs)
     try {
-      const session: S = this.openSession(address, {
-        connect: () => this.#connected(),
-        end: (end) => {
-          if (this.#session !== session) return
-          this.#session = undefined
-          this.#onEnd(end, session.connectedMs())
+      const pageKey = newPageKey()
+      const session: S = this.openSession(
+        { address, pageKey },
+        {
+          connect: () => this.#connected(),
+          end: (end) => {
+            if (this.#session !== session) return
+            this.#session = undefined
+            this.#onEnd(end, session.connectedMs())
+          },
         },
-      })
+      )
       this.#session = session
       this.applySettings()
     } catch {

@@ -2,6 +2,7 @@
 import {
   closeReason,
   closeReasons,
+  pageSubprotocol,
   REFUSALS_SUBPROTOCOL,
   type RefusalName,
   type Remedy,
@@ -26,8 +27,11 @@ export interface ConsoleEnd {
   readonly allow?: string
 }
 
-/** The WebSocket subprotocols that every element offers: one for the console, one for receiving refusals. */
-export const subprotocols: readonly string[] = ['binary', REFUSALS_SUBPROTOCOL]
+/**
+ * Returns the WebSocket subprotocols that every element offers: one for the console, one for receiving refusals, and the key
+ * by which the page names its session.
+ */
+export const subprotocols = (pageKey: string): string[] => ['binary', REFUSALS_SUBPROTOCOL, pageSubprotocol(pageKey)]
 
 /** Whether an open WebSocket carries a console. The proxy also opens one to send a refusal, and closes it at once. */
 export const carriesConsole = ({ protocol }: Pick<WebSocket, 'protocol'>): boolean => protocol !== REFUSALS_SUBPROTOCOL

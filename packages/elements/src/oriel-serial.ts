@@ -3,7 +3,13 @@
  *
  * It needs a browser: import this on the client side only.
  */
-import { ConsoleElement, type ConsoleEventMap, type ConsoleState, type SessionEvents } from './console-element.ts'
+import {
+  type ConsoleAddress,
+  ConsoleElement,
+  type ConsoleEventMap,
+  type ConsoleState,
+  type SessionEvents,
+} from './console-element.ts'
 import { plainLine } from './console-end.ts'
 import { openSerialSession, type SerialSession } from './serial/session.ts'
 import { createSerialTerminal, type SerialTerminal } from './serial/terminal.ts'
@@ -121,18 +127,21 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     this.#terminal?.terminal.clear()
   }
 
-  protected override openSession(address: URL, events: SessionEvents): SerialSession {
+  protected override openSession({ address, pageKey }: ConsoleAddress, events: SessionEvents): SerialSession {
     const dialled = new URL(address)
     // The terminal still shows this address's output: the proxy must not replay it.
     if (this.#shown === address.href) dialled.searchParams.set('replay', '0')
     else this.#terminal?.terminal.reset()
-    return openSerialSession(dialled, {
-      ...events,
-      output: (bytes) => {
-        this.#shown = address.href
-        this.#terminal?.write(bytes)
+    return openSerialSession(
+      { address: dialled, pageKey },
+      {
+        ...events,
+        output: (bytes) => {
+          this.#shown = address.href
+          this.#terminal?.write(bytes)
+        },
       },
-    })
+    )
   }
 
   protected override leave(): void {

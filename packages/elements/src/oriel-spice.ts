@@ -2,7 +2,7 @@
  * `<oriel-spice>`: the screen, keyboard and mouse of a machine over SPICE. This package does not export it, because it
  * needs the files of spice-html5; `spice_auto.html` uses it. A page can hold only one.
  */
-import { ConsoleElement, type ConsoleSession, type SessionEvents } from './console-element.ts'
+import { type ConsoleAddress, ConsoleElement, type ConsoleSession, type SessionEvents } from './console-element.ts'
 import { stillOf } from './overlay.ts'
 import { openSpiceSession, type SpiceLibrary } from './spice/session.ts'
 
@@ -64,10 +64,10 @@ export class OrielSpice extends ConsoleElement<ConsoleSession> {
     screen?.dispatchEvent(keyEvent('keyup', 17))
   }
 
-  protected override openSession(address: URL, events: SessionEvents): ConsoleSession {
+  protected override openSession(to: ConsoleAddress, events: SessionEvents): ConsoleSession {
     const library = new URL(this.getAttribute('library') ?? '', document.baseURI).href
     const load = () => import(/* @vite-ignore */ library) as Promise<SpiceLibrary>
-    return openSpiceSession(this.#stage, address, load, events)
+    return openSpiceSession(this.#stage, to, load, events)
   }
 
   protected override leave(): void {

@@ -3,7 +3,13 @@
  *
  * It needs a browser: noVNC touches the document when it is loaded, so import this on the client side only.
  */
-import { ConsoleElement, type ConsoleEventMap, type ConsoleState, type SessionEvents } from './console-element.ts'
+import {
+  type ConsoleAddress,
+  ConsoleElement,
+  type ConsoleEventMap,
+  type ConsoleState,
+  type SessionEvents,
+} from './console-element.ts'
 import { plainLine } from './console-end.ts'
 import { stillOf } from './overlay.ts'
 import { keystrokes, type NamedKey, namedKeys } from './vnc/keystrokes.ts'
@@ -116,8 +122,8 @@ export class OrielVnc extends ConsoleElement<VncSession> {
     if (this.session !== session) throw new Error('The console was lost while typing.')
   }
 
-  protected override openSession(address: URL, events: SessionEvents): VncSession {
-    return openVncSession(this.#stage, address, {
+  protected override openSession(to: ConsoleAddress, events: SessionEvents): VncSession {
+    return openVncSession(this.#stage, to, {
       ...events,
       desktopName: (name) => this.#named(name),
       clipboard: (text) => this.emit('clipboard', { text }),

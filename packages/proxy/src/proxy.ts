@@ -28,6 +28,7 @@ import { loadPages } from './listen/pages.ts'
 import { createMetrics } from './metrics.ts'
 import { BufferBudget } from './session/buffer-budget.ts'
 import type { SessionView } from './session/open-session.ts'
+import { OpenPages, type PageSessions } from './session/page-sessions.ts'
 import { Sessions } from './session/sessions.ts'
 import { servesSpice } from './spice/config.ts'
 import { nativeFrontends, type SpiceBounds, type SpiceFrontend, startSpiceFrontend } from './spice/frontend.ts'
@@ -45,6 +46,8 @@ export interface ProxyDeps {
   readonly unauthenticated?: boolean | undefined
   /** The slots for sessions, if other processes share them. Default: those of this process. */
   readonly slots?: Slots | undefined
+  /** The pages' sessions, if other processes share them. Default: those of this process. */
+  readonly pageSessions?: PageSessions | undefined
   /** Overrides time spans of the configuration. */
   readonly timing?: Partial<Timing>
   /** Overrides bounds of native SPICE. */
@@ -163,7 +166,7 @@ interface Stopping {
 }
 
 function contextOf(
-  { config, authority, log, slots }: ProxyDeps,
+  { config, authority, log, slots, pageSessions = new OpenPages() }: ProxyDeps,
   timing: Timing,
   stopping: Stopping,
 ): Omit<ConnectContext, 'frontends'> {
@@ -179,6 +182,7 @@ function contextOf(
     limits,
     slots: slots ?? limits,
     sessions: open,
+    pageSessions,
     budget,
     allowedOrigins: Object.freeze(origin.allowed.map(allowedOrigin)),
     refusedOrigins: new RefusedOrigins({ log, key: 'origin.allowed', allowed: origin.allowed }),

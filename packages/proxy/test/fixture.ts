@@ -24,6 +24,7 @@ import {
   refineProxyConfig,
   type Timing,
 } from '../src/index.ts'
+import type { PageSessions } from '../src/session/page-sessions.ts'
 
 export const TOKEN = 'f9906a48-b71e-4f18-baca-c987da3ebdb3'
 export const OTHER_TOKEN = '0b7a3c11-5b7c-4d6e-9a39-7f1f9f1f0e55'
@@ -69,6 +70,8 @@ export interface RunOptions {
   readonly unauthenticated?: boolean
   /** Deadline of a look-up. Default: so long that only a hanging look-up reaches it. */
   readonly timeoutMs?: number
+  /** Default: those of the proxy. */
+  readonly pageSessions?: PageSessions
 }
 
 /** Starts everything. `TOKEN` and `OTHER_TOKEN` are for consoles of the scripted hypervisor. */
@@ -86,8 +89,10 @@ export async function running(options: RunOptions = {}): Promise<Running> {
   const config = configOf(nova.url, `${options.listener ?? ''}\n${options.toml ?? ''}`, '127.0.0.1:0', options.consoles)
   const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
   const authority = novaAuthority({ endpoint: nova.url, auth, timeoutMs: options.timeoutMs ?? defaultTimeoutMs })
-  const { pages, timing = {}, unauthenticated } = options
-  const proxy = opened.use(await createProxy({ config, authority, log: log.logger, pages, timing, unauthenticated }))
+  const { pages, timing = {}, unauthenticated, pageSessions } = options
+  const proxy = opened.use(
+    await createProxy({ config, authority, log: log.logger, pages, timing, unauthenticated, pageSessions }),
+  )
   await forgetOwnQuestions(authority, nova)
   const close = opened.move()
   return {

@@ -1,5 +1,5 @@
 /** One connection to a serial port, from dialling to its end. */
-import type { ConsoleSession, SessionEvents } from '../console-element.ts'
+import type { ConsoleAddress, ConsoleSession, SessionEvents } from '../console-element.ts'
 import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
 
 /** How long dialling may take. */
@@ -22,8 +22,8 @@ export interface SerialSession extends ConsoleSession {
  * Dials `address`.
  * @throws SyntaxError or SecurityError for an address that the browser refuses to dial
  */
-export function openSerialSession(address: URL, events: SerialSessionEvents): SerialSession {
-  const socket = new WebSocket(address, [...subprotocols])
+export function openSerialSession({ address, pageKey }: ConsoleAddress, events: SerialSessionEvents): SerialSession {
+  const socket = new WebSocket(address, subprotocols(pageKey))
   socket.binaryType = 'arraybuffer'
   let connectedAt: number | undefined
   let ended = false

@@ -2,7 +2,7 @@
  * One SPICE console, from dialling to its end, drawn by spice-html5. That library is under the LGPL, so it is not
  * bundled: the page loads it at run time, unmodified, from separate files that an operator can replace.
  */
-import type { ConsoleSession, SessionEvents } from '../console-element.ts'
+import type { ConsoleAddress, ConsoleSession, SessionEvents } from '../console-element.ts'
 import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
 import { sendWholeTickets } from './tickets.ts'
 
@@ -40,7 +40,7 @@ interface SpiceMain {
  */
 export function openSpiceSession(
   stage: HTMLElement,
-  address: URL,
+  { address, pageKey }: ConsoleAddress,
   library: () => Promise<SpiceLibrary>,
   events: SessionEvents,
 ): ConsoleSession {
@@ -61,7 +61,7 @@ export function openSpiceSession(
     if (main) stop(main)
   }
   const deadline = setTimeout(() => end(refusedChannel ?? localEnd('no_answer')), openTimeoutMs)
-  const restoreWebSocket = offerRefusals(address, (how) => {
+  const restoreWebSocket = offerAll({ address, pageKey }, (how) => {
     refusedChannel ??= how
   })
 
@@ -109,16 +109,16 @@ export function openSpiceSession(
 }
 
 /**
- * Makes every WebSocket to `address` offer the refusals' subprotocol too: the unmodified library offers only its own.
+ * Makes every WebSocket to `address` offer all {@link subprotocols}: the unmodified library offers only its own.
  * Returns a function that restores the original `WebSocket`.
  * @param refused called for each channel that the proxy refuses
  */
-function offerRefusals(address: URL, refused: (how: ConsoleEnd) => void): () => void {
+function offerAll({ address, pageKey }: ConsoleAddress, refused: (how: ConsoleEnd) => void): () => void {
   const Plain = globalThis.WebSocket
   globalThis.WebSocket = class extends Plain {
     constructor(url: string | URL, protocols?: string | string[]) {
       const isChannel = String(url) === address.href
-      super(url, isChannel ? [...subprotocols] : protocols)
+      super(url, isChannel ? subprotocols(pageKey) : protocols)
       if (!isChannel) return
       this.addEventListener('close', ({ code, reason, wasClean }) => {
         if (!carriesConsole(this)) refused(describeEnd({ code, reason, wasClean, opened: false }))

@@ -3,7 +3,7 @@
  * close event.
  */
 import RFB from '@novnc/novnc'
-import type { ConsoleSession, SessionEvents } from '../console-element.ts'
+import type { ConsoleAddress, ConsoleSession, SessionEvents } from '../console-element.ts'
 import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
 import type { KeySink } from './typist.ts'
 
@@ -25,8 +25,12 @@ export interface VncSession extends ConsoleSession, KeySink {
  * Dials `address` and draws the console into `target`.
  * @throws SyntaxError or SecurityError for an address that the browser refuses to dial
  */
-export function openVncSession(target: HTMLElement, address: URL, events: VncSessionEvents): VncSession {
-  const socket = new WebSocket(address, [...subprotocols])
+export function openVncSession(
+  target: HTMLElement,
+  { address, pageKey }: ConsoleAddress,
+  events: VncSessionEvents,
+): VncSession {
+  const socket = new WebSocket(address, subprotocols(pageKey))
   let opened = false
   let connectedAt: number | undefined
   let ended = false

@@ -1,4 +1,5 @@
 /** Connects a client to its console: from the Upgrade request to an open session. */
+import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type Secret, sha256Hex } from '@oriel/runtime'
@@ -16,7 +17,7 @@ import type { ConnectContext, Connecting, ListenerFacts } from './context.ts'
 import { openLeg } from './open-leg.ts'
 import { refuse, type UpgradeRequest } from './refuse.ts'
 import { startSession } from './run-session.ts'
-import { checkUpgrade, chooseSubprotocol } from './upgrade.ts'
+import { checkUpgrade, chooseSubprotocol, pageKeyDigest } from './upgrade.ts'
 
 /** Connects a client, or refuses it with a status. Never rejects. */
 export async function handleUpgrade(
@@ -49,7 +50,9 @@ async function connect(connecting: Connecting): Promise<void> {
   if (listener.onlyLocal) admitLocal(request.rawHeaders, context.allowedOrigins)
   const type = requireType(listener, request)
   const console = context.consoles[type]
-  const subprotocol = chooseSubprotocol(request.headers['sec-websocket-protocol'], console.subprotocols)
+  const offered = request.headers['sec-websocket-protocol']
+  const subprotocol = chooseSubprotocol(offered, console.subprotocols)
+  const pageKey = pageKeyDigest(offered)
   const site = readSite(siteRequest(request), context.trustedProxies, context.forwardedHeader)
   connecting.client = site.client
   using _pending = context.unauthenticatedLimits.connecting(request.socket, site.client)
@@ -67,14 +70,16 @@ async function connect(connecting: Connecting): Promise<void> {
   const slot = resources.use(await context.slots.enter({ ...parties, type }))
   const claim = { admission: claimed, type, tokenDigest: parties.tokenDigest }
   const leg = await openLeg(connecting, claim, resources)
+  const { role = 'control', label } = claimed
+  const facts = { ...parties, type, role, ...(label === undefined ? {} : { label }), listener: listener.address }
+  const id = claimed.record?.id ?? randomUUID()
+  if (pageKey !== undefined) resources.use(await context.pageSessions.add(pageKey, { id, facts }))
   refuseWhenDraining(context)
   await accept(upgrade, subprotocol, (client) => {
     context.metrics.admission('admitted')
     context.unauthenticatedLimits.admitted(request.socket)
     slot.opened()
-    const { role = 'control', label } = claimed
-    const facts = { ...parties, type, role, ...(label === undefined ? {} : { label }), listener: listener.address }
-    startSession(context, { ...leg, facts, client, stream: upgrade.socket, console, resources: resources.move() })
+    startSession(context, { ...leg, id, facts, client, stream: upgrade.socket, console, resources: resources.move() })
   })
 }
 

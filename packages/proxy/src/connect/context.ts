@@ -12,6 +12,7 @@ import type { IdentitySetting } from '../hypervisor/config.ts'
 import type { ProxyMetrics } from '../metrics.ts'
 import type { BufferBudget } from '../session/buffer-budget.ts'
 import type { SessionRecord } from '../session/open-session.ts'
+import type { PageSessions } from '../session/page-sessions.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Timing } from '../timing.ts'
 import type { UpgradeRequest } from './refuse.ts'
@@ -37,6 +38,8 @@ export interface ConnectContext {
   /** The memory for bytes that wait for clients. */
   readonly budget: BufferBudget
   readonly sessions: Sessions
+  /** The pages' sessions in all workers. */
+  readonly pageSessions: PageSessions
   /** The frontend of each native type; `undefined` for a type that is not served. */
   readonly frontends: Readonly<Record<NativeConsoleType, NativeFrontend | undefined>>
   readonly allowedOrigins: readonly AllowedOrigin[]

@@ -12,6 +12,8 @@ import type { ConnectContext } from './context.ts'
 
 /** An accepted client and the leg to its console. */
 export interface Opened {
+  /** The session's id. */
+  readonly id: string
   readonly facts: SessionFacts
   readonly client: WebSocket
   /** The connection beneath `client`. */
@@ -36,9 +38,9 @@ export function startSession(context: ConnectContext, opened: Opened): void {
 /** Releases the session's resources as soon as it ends, without waiting for the client's answer to the close frame. */
 async function runSession(context: ConnectContext, opened: Opened): Promise<void> {
   using _resources = opened.resources
-  const { client, facts, admission } = opened
+  const { id, client, facts, admission } = opened
   const { timing, metrics, sessions } = context
-  const session = new Session(facts, client, context.log, admission.record)
+  const session = new Session(id, facts, client, context.log, admission.record)
   metrics.sessionOpened(facts.type)
   sessions.add(
     session,

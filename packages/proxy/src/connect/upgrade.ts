@@ -1,6 +1,7 @@
 /** The Upgrade request itself (RFC 6455 section 4.2.1), checked before its token is looked up. */
 import type { IncomingMessage } from 'node:http'
-import { REFUSALS_SUBPROTOCOL } from '@oriel/contract'
+import { isPageKey, PAGE_SUBPROTOCOL_PREFIX, REFUSALS_SUBPROTOCOL } from '@oriel/contract'
+import { sha256Hex } from '@oriel/runtime'
 import { Refused } from '../refused.ts'
 
 /** The version of RFC 6455, which every browser sends. */
@@ -24,16 +25,33 @@ export function checkUpgrade({ method, headers, rawHeaders }: IncomingMessage): 
 
 /**
  * Chooses the subprotocol of a console: the first of `served` that is offered. Returns `undefined` if none is offered
- * besides {@link REFUSALS_SUBPROTOCOL}, which is for refusals.
+ * besides {@link REFUSALS_SUBPROTOCOL}, which is for refusals, and the key of a page.
  * @throws Refused `bad_request` when only others are offered, or the header is malformed
  */
 export function chooseSubprotocol(offered: string | undefined, served: readonly string[]): string | undefined {
-  const names = subprotocolsOf(offered).filter((name) => name !== REFUSALS_SUBPROTOCOL)
+  const names = subprotocolsOf(offered).filter((name) => name !== REFUSALS_SUBPROTOCOL && !isPageName(name))
   if (names.length === 0) return undefined
   const chosen = served.find((name) => names.includes(name))
   if (chosen === undefined) throw bad(`only the subprotocols ${JSON.stringify(names.slice(0, 8))} are offered`)
   return chosen
 }
+
+/**
+ * Returns the SHA-256 of the key by which a page names its session, or `undefined` if it offers none.
+ * @throws Refused `bad_request` for a malformed key, or several
+ */
+export function pageKeyDigest(offered: string | undefined): string | undefined {
+  const keys = subprotocolsOf(offered)
+    .filter(isPageName)
+    .map((name) => name.slice(PAGE_SUBPROTOCOL_PREFIX.length))
+  const [key] = keys
+  if (key === undefined) return undefined
+  if (keys.length > 1) throw bad(`${keys.length} page keys are offered`)
+  if (!isPageKey(key)) throw bad('the page key is malformed')
+  return sha256Hex(key)
+}
+
+const isPageName = (name: string) => name.startsWith(PAGE_SUBPROTOCOL_PREFIX)
 
 /** Whether a client asks for refusals as close events, in an Upgrade that a WebSocket server can answer with 101. */
 export function offersRefusals(request: IncomingMessage): boolean {

@@ -1,10 +1,12 @@
 /** The calls between the primary and its workers. */
-import { type RefusalName, refusals } from '@oriel/contract'
+import { consoleRoles, type RefusalName, refusals } from '@oriel/contract'
 import * as Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Protection } from '../admin/protection.ts'
 import type { SessionItem } from '../admin/sessions.ts'
 import type { Entrant } from '../admit/limits.ts'
+import { servedConsoleTypes } from '../consoles/kinds.ts'
+import type { PageSession } from '../session/page-sessions.ts'
 
 /** The metrics of one process, as prom-client returns them. */
 export type Figures = readonly { readonly name: string; readonly type: unknown }[]
@@ -36,6 +38,23 @@ const slotReply = Compile(
 /** Whether the other process returned a valid {@link SlotReply}. */
 export const isSlotReply = (value: unknown): value is SlotReply => slotReply.Check(value)
 
+const pageSession = Type.Object({
+  id: Type.String(),
+  facts: Type.Object({
+    tokenDigest: Type.String(),
+    instance: Type.String(),
+    client: Type.String(),
+    type: Type.Enum(servedConsoleTypes),
+    role: Type.Enum([...consoleRoles]),
+    label: Type.Optional(Type.String()),
+    listener: Type.String(),
+  }),
+})
+const pageSessionCheck = Compile(pageSession)
+
+/** Whether the other process sent a valid {@link PageSession}. */
+export const isPageSession = (value: unknown): value is PageSession => pageSessionCheck.Check(value)
+
 /** The calls that the primary answers. */
 export type PrimaryAnswers = {
   /** Reports that the worker accepts connections. */
@@ -43,4 +62,8 @@ export type PrimaryAnswers = {
   readonly enter: (entrant: Entrant) => SlotReply
   readonly opened: (slot: number) => void
   readonly leave: (slot: number) => void
+  /** Adds a page's session. Returns its number. */
+  readonly addPage: (keyDigest: string, session: PageSession) => number
+  readonly removePage: (page: number) => void
+  readonly findPage: (keyDigest: string) => PageSession | null
 }

@@ -11,10 +11,12 @@ import { type Entrant, Limits, type Slot } from '../admit/limits.ts'
 import type { ProxyConfig, proxyConfig } from '../config.ts'
 import { sessionLimits } from '../proxy.ts'
 import { Refused } from '../refused.ts'
+import { OpenPages } from '../session/page-sessions.ts'
 import { Calls } from './calls.ts'
 import type { Figures, PrimaryAnswers, SlotReply, WorkerAnswers } from './contract.ts'
 import { FleetFigures } from './figures.ts'
 import { fleetMetrics } from './metrics.ts'
+import { PagesOfWorker } from './page-sessions.ts'
 import { WORKER_VARIABLE } from './worker.ts'
 
 /** A worker that ran longer than this is restarted with the first back-off; otherwise each back-off doubles. */
@@ -52,6 +54,7 @@ interface Member {
   readonly process: Worker
   readonly calls: Calls<WorkerAnswers>
   readonly slots: Map<number, Slot>
+  readonly pages: PagesOfWorker
   readonly startedMs: number
   /** Whether it accepts connections. */
   ready: boolean
@@ -65,6 +68,7 @@ class Fleet implements SessionControl {
   readonly #config: ProxyConfig
   readonly #log: Logger
   readonly #limits: Limits
+  readonly #pages = new OpenPages()
   readonly #members = new Map<number, Member>()
   readonly #backoffs = new Map<number, number>()
   readonly #timers = new Set<NodeJS.Timeout>()
@@ -133,11 +137,13 @@ class Fleet implements SessionControl {
     const process = cluster.fork({ [WORKER_VARIABLE]: String(index) })
     const ready = Promise.withResolvers<void>()
     const slots = new Map<number, Slot>()
+    const pages = new PagesOfWorker(this.#pages)
     const calls: Calls<WorkerAnswers> = new Calls((message) => void process.send(message), {
       ready: () => ready.resolve(),
       ...this.#slotsFor(slots),
+      ...pages.answers,
     } satisfies PrimaryAnswers)
-    const member: Member = { index, process, calls, slots, startedMs: performance.now(), ready: false }
+    const member: Member = { index, process, calls, slots, pages, startedMs: performance.now(), ready: false }
     this.#members.set(index, member)
     process.on(
       'message',
@@ -156,8 +162,9 @@ class Fleet implements SessionControl {
   }
 
   #onExit(member: Member, how: number | string): void {
-    const { index, calls, slots, startedMs, ready } = member
+    const { index, calls, slots, pages, startedMs, ready } = member
     calls.close()
+    pages[Symbol.dispose]()
     for (const slot of slots.values()) slot[Symbol.dispose]()
     this.#members.delete(index)
     void this.#figures.retire(index)
@@ -218,7 +225,7 @@ class Fleet implements SessionControl {
 
   // Calls from workers
 
-  #slotsFor(slots: Map<number, Slot>): Omit<PrimaryAnswers, 'ready'> {
+  #slotsFor(slots: Map<number, Slot>): Pick<PrimaryAnswers, 'enter' | 'opened' | 'leave'> {
     return {
       enter: (entrant) => this.#enter(slots, entrant),
       opened: (slot) => slots.get(slot)?.opened(),

@@ -9,6 +9,7 @@ import { Refused } from '../refused.ts'
 import { Calls } from './calls.ts'
 import { workerConfig } from './config.ts'
 import { type Figures, isSlotReply, type PrimaryAnswers, type SlotReply, type WorkerAnswers } from './contract.ts'
+import { remotePageSessions } from './page-sessions.ts'
 
 /** The environment variable with the worker's number, from 0. */
 export const WORKER_VARIABLE = 'PROXY_WORKER'
@@ -40,7 +41,8 @@ export async function startWorker(
     ),
   )
   const authority = createAuthority(ownConfig, workerLog)
-  proxy = await createProxy({ config: ownConfig, authority, log: workerLog, pages, slots: remoteSlots(calls) })
+  const shared = { slots: remoteSlots(calls), pageSessions: remotePageSessions(calls) }
+  proxy = await createProxy({ config: ownConfig, authority, log: workerLog, pages, ...shared })
   withProcessMetrics(proxy.inside.registry)
   await calls.ask('ready')
   const { reload } = proxy

@@ -1,5 +1,6 @@
 /** An open session as the other parts of the proxy see it, whatever its console type. */
 import type { ConsoleRole, EndReason } from '@oriel/contract'
+import type { ServedConsoleType } from '../consoles/kinds.ts'
 import type { Ending } from './ending.ts'
 
 /** The token, instance and client that a session counts towards. */
@@ -11,7 +12,7 @@ export interface SessionParties {
 
 /** The facts of a session at its start. They have the token's digest, which is enough to tell sessions apart, not the token. */
 export interface SessionFacts extends SessionParties {
-  readonly type: string
+  readonly type: ServedConsoleType
   readonly role: ConsoleRole
   /** A name for people, which the creator of the console chose. Absent: it has none. */
   readonly label?: string

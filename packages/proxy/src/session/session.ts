@@ -1,5 +1,4 @@
 /** One open console over a WebSocket, from the 101 to its end. */
-import { randomUUID } from 'node:crypto'
 import { closeReasons } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
 import type { WebSocket } from 'ws'
@@ -19,9 +18,8 @@ export class Session {
   readonly #ending = new AbortController()
   readonly #ended = Promise.withResolvers<Ending>()
 
-  /** @param record the authority's record, whose id becomes the session's id. Default: a random id */
-  constructor(facts: SessionFacts, client: WebSocket, log: Logger, record?: SessionRecord) {
-    this.id = record?.id ?? randomUUID()
+  constructor(id: string, facts: SessionFacts, client: WebSocket, log: Logger, record?: SessionRecord) {
+    this.id = id
     this.facts = facts
     this.#client = client
     // Not a child logger, which would keep the serialized facts in memory while the session idles.

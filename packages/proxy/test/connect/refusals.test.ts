@@ -259,6 +259,11 @@ describe('the subprotocol', () => {
     'binary, a/b',
     'binary\u00a0',
     '',
+    'binary, oriel.page.',
+    `binary, oriel.page.${'A'.repeat(21)}`,
+    `binary, oriel.page.${'A'.repeat(21)}B`,
+    `binary, oriel.page.${'A'.repeat(23)}`,
+    `binary, oriel.page.${'A'.repeat(22)}, oriel.page.${'B'.repeat(21)}A`,
   ])('offered as %j is bad_request, without a look-up or a dial', async (offered) => {
     await using proxy = await running()
     expectRefusal(
@@ -273,6 +278,7 @@ describe('the subprotocol', () => {
   it.each([
     [['binary'], 'binary'],
     [['base64', 'binary'], 'binary'],
+    [[`oriel.page.${'A'.repeat(22)}`, 'binary'], 'binary'],
     [[], ''],
   ])('for an offer of %j is %j', async (protocols, chosen) => {
     await using proxy = await running()

@@ -84,7 +84,7 @@ describe('the buffered bytes of a native session', () => {
   const settings = { graceMs: 0, maxChannels: 8 }
   const ticket = { grant: {}, target: {}, sessionEnded: () => {} } as unknown as Ticket
   const facts = {
-    type: 'spice-direct',
+    type: 'spice-direct' as const,
     role: 'control' as const,
     listener: 'l',
     tokenDigest: 'd',

@@ -93,7 +93,7 @@ async function openSession(context: SpiceContext, arrival: Arrival, ticket: Tick
   const { instance, tokenDigest, expiresAt, role, label } = ticket.grant
   const { listener, client } = arrival.connection
   const parties = { tokenDigest, instance, client }
-  const facts = { ...parties, type: 'spice-direct', role, ...(label === undefined ? {} : { label }), listener }
+  const facts = { ...parties, type: 'spice-direct' as const, role, ...(label === undefined ? {} : { label }), listener }
   const session = new SpiceSession(facts, ticket, settings.identity === 'off', log, settings)
   endEarlier(ticket)
   ticket.session = session

@@ -1,0 +1,16 @@
+/**
+ * The key by which a page names its own session to the proxy. A page creates one for each console that it opens, and offers it
+ * as a WebSocket subprotocol, because logs record URLs. The proxy never selects that subprotocol. A later request with the
+ * key, such as that for presence, finds the open session.
+ */
+
+/** The prefix of the subprotocol; the key follows it. */
+export const PAGE_SUBPROTOCOL_PREFIX = 'oriel.page.'
+
+/** 128 bits in base64url without padding. The last character encodes only two of them. */
+const PAGE_KEY = /^[\w-]{21}[AQgw]$/
+
+export const isPageKey = (text: string): boolean => PAGE_KEY.test(text)
+
+/** Returns the subprotocol to offer for `key`. */
+export const pageSubprotocol = (key: string): string => PAGE_SUBPROTOCOL_PREFIX + key
