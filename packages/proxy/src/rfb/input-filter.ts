@@ -1,0 +1,138 @@
+/**
+ * Decorates a leg to a VNC server so that a client's input reaches the guest only while the session may send input. Drops
+ * withheld messages one by one, and forwards the others byte for byte: a viewer still has to request its picture.
+ *
+ * A watcher's ClientInit asks to share the desktop, because a server may disconnect all others otherwise; and its
+ * SetEncodings offers no extension of the input. A session that was opened to control keeps both as they are.
+ */
+import { Gathered } from '../hypervisor/gathered.ts'
+import type { InputPermission } from '../hypervisor/input-permission.ts'
+import { decorateLeg, type HypervisorSocket, LegFault } from '../hypervisor/leg.ts'
+import { ClientMessageParser } from './client-message-parser.ts'
+import { PassedBytes } from './passed-bytes.ts'
+import { listsExtendedMouseButtons, MAX_SET_ENCODINGS_BYTES, withoutExtensions } from './watcher-encodings.ts'
+import { setEncodings } from './wire/client-messages.ts'
+
+const SHARED = Buffer.of(1)
+
+/**
+ * Withholds input while `permission.mayInput` is `false`. A message that began under one rule ends under it.
+ *
+ * A message that the proxy does not know ends a watcher's session, and one that has given control away, as `protocol_error`.
+ * A session that has control goes on without being parsed, so that clients with extensions of their own keep working, and
+ * `permission.canWithhold` becomes `false`.
+ */
+export function filterInput(leg: HypervisorSocket, permission: InputPermission): HypervisorSocket {
+  const filter = new InputFilter(leg, permission)
+  return decorateLeg(leg, { write: (bytes) => filter.write(bytes), closed: filter.closed })
+}
+
+/**
+ * `pass`: at once. `pass-known`: as soon as the header is complete, so that the server sees no part of a malformed message.
+ * `drop`: never. `rewrite`: as another message, once it is complete.
+ */
+type Fate = 'pass' | 'pass-known' | 'drop' | 'rewrite'
+
+class InputFilter {
+  readonly #leg: HypervisorSocket
+  readonly #permission: InputPermission
+  readonly #parser = new ClientMessageParser()
+  readonly #end = Promise.withResolvers<Error | undefined>()
+  /** The fate of the message that the parser is in. */
+  #fate: Fate = 'pass'
+  /** The bytes of a SetEncodings message that is not complete yet. */
+  #encodings: Gathered | undefined
+  #hasEnded = false
+
+  constructor(leg: HypervisorSocket, permission: InputPermission) {
+    this.#leg = leg
+    this.#permission = permission
+    leg.closed.then((cause) => this.#end.resolve(cause))
+  }
+
+  get closed(): Promise<Error | undefined> {
+    return this.#end.promise
+  }
+
+  /** Dropped bytes count as written. */
+  write(bytes: Uint8Array): boolean {
+    const passed = new PassedBytes(asBuffer(bytes))
+    let at = 0
+    while (at < bytes.length && !this.#hasEnded) at = this.#step(passed, at)
+    return passed.writeTo(this.#leg)
+  }
+
+  /** Decides on the bytes from `at` to the end of one message. Returns the offset of the next one. */
+  #step(passed: PassedBytes, at: number): number {
+    const { state, held } = this.#parser
+    const end = this.#parser.advance(passed.bytes, at)
+    if (state === 'ClientInit') this.#passClientInit(passed, at)
+    else {
+      if (state === 'between') this.#fate = this.#fateOfMessage()
+      if (this.#parser.state === 'unknown') this.#passUnknown(passed, at)
+      else this.#passKnown(passed, held, at, end)
+    }
+    return end
+  }
+
+  #passClientInit(passed: PassedBytes, at: number): void {
+    if (this.#permission.role === 'watch') passed.insert(SHARED)
+    else passed.keep(at, at + 1)
+  }
+
+  #fateOfMessage(): Fate {
+    const { role, mayInput } = this.#permission
+    const { message } = this.#parser
+    if (role === 'control' && mayInput) return 'pass'
+    if (message?.isInput && !mayInput) return 'drop'
+    return role === 'watch' && message === setEncodings ? 'rewrite' : 'pass-known'
+  }
+
+  #passUnknown(passed: PassedBytes, at: number): void {
+    const goesOn = this.#fate === 'pass' && this.#permission.mayInput
+    if (goesOn) passed.keep(at, passed.bytes.length)
+    else this.#endAsFault(this.#unknownSince(passed.bytes[at]!))
+    this.#permission.canWithhold = false
+  }
+
+  #unknownSince(type: number): string {
+    const { message } = this.#parser
+    if (!this.#permission.canWithhold) return 'bytes after it gave control away, which cannot be told from input'
+    return message ? `a malformed ${message.name} message` : `a message of the unknown type ${type}`
+  }
+
+  #passKnown(passed: PassedBytes, held: Buffer, at: number, end: number): void {
+    if (this.#fate === 'pass') passed.keep(at, end)
+    else if (this.#fate === 'pass-known' && this.#parser.state !== 'header') {
+      passed.insert(held)
+      passed.keep(at, end)
+    }
+    if (this.#parser.message === setEncodings) this.#readEncodings(passed, at, end)
+  }
+
+  /** Gathers a SetEncodings message up to the maximum size, and uses it once it is complete. */
+  #readEncodings(passed: PassedBytes, at: number, end: number): void {
+    this.#encodings ??= new Gathered()
+    const room = MAX_SET_ENCODINGS_BYTES + 1 - this.#encodings.length
+    this.#encodings.append(passed.bytes.subarray(at, Math.min(end, at + room)))
+    const isTooLong = this.#encodings.length > MAX_SET_ENCODINGS_BYTES
+    if (isTooLong && this.#fate === 'rewrite')
+      this.#endAsFault(`a SetEncodings message of more than ${MAX_SET_ENCODINGS_BYTES} bytes`)
+    else if (this.#parser.state === 'between') this.#useEncodings(passed, isTooLong)
+  }
+
+  #useEncodings(passed: PassedBytes, isTooLong: boolean): void {
+    const message = this.#encodings!.take()
+    this.#encodings = undefined
+    if (this.#fate === 'rewrite') passed.insert(withoutExtensions(message))
+    else if (isTooLong || listsExtendedMouseButtons(message)) this.#parser.extendedMouseButtons = true
+  }
+
+  #endAsFault(sent: string): void {
+    this.#hasEnded = true
+    this.#end.resolve(new LegFault('protocol_error', `the client sent ${sent}`))
+  }
+}
+
+const asBuffer = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
