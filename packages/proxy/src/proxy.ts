@@ -218,6 +218,8 @@ export const sessionLimits = ({ sessions }: ProxyConfig): SessionLimits => ({
   maxPerInstance: sessions.max_per_instance,
   maxPerClient: sessions.max_per_client,
   singleUse: sessions.single_use,
+  share: sessions.share,
+  inUse: sessions.in_use,
 })
 
 function startAdmin(

@@ -14,6 +14,7 @@ import {
   within,
 } from '@oriel/testkit'
 import { WebSocket } from 'ws'
+import type { Admission } from '../src/authority/authority.ts'
 import { novaAuthority } from '../src/authority/nova.ts'
 import {
   type Authority,
@@ -64,6 +65,8 @@ export interface RunOptions {
   readonly toml?: string
   readonly timing?: Partial<Timing>
   readonly pages?: string
+  /** Further members of the admission of a token, as another authority than Nova returns them. */
+  readonly admission?: (token: string) => Partial<Admission>
   /** The newest microversion of the Nova stub. Default: the stub's. */
   readonly maxMicroversion?: string
   /** Whether the authority counts as one without credentials. Default: it does not. */
@@ -88,7 +91,8 @@ export async function running(options: RunOptions = {}): Promise<Running> {
   const log = capture()
   const config = configOf(nova.url, `${options.listener ?? ''}\n${options.toml ?? ''}`, '127.0.0.1:0', options.consoles)
   const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
-  const authority = novaAuthority({ endpoint: nova.url, auth, timeoutMs: options.timeoutMs ?? defaultTimeoutMs })
+  const asked = novaAuthority({ endpoint: nova.url, auth, timeoutMs: options.timeoutMs ?? defaultTimeoutMs })
+  const authority = options.admission ? adding(asked, options.admission) : asked
   const { pages, timing = {}, unauthenticated, pageSessions } = options
   const proxy = opened.use(
     await createProxy({ config, authority, log: log.logger, pages, timing, unauthenticated, pageSessions }),
@@ -102,6 +106,16 @@ export async function running(options: RunOptions = {}): Promise<Running> {
     address: proxy.listeners[0]!.address,
     log,
     [Symbol.asyncDispose]: () => close.disposeAsync(),
+  }
+}
+
+/** Returns an authority that adds members to each admission. */
+export function adding(authority: Authority, more: (token: string) => Partial<Admission>): Authority {
+  return {
+    ...authority,
+    health: authority.health,
+    admit: async (token, ...rest) => ({ ...(await authority.admit(token, ...rest)), ...more(token.reveal()) }),
+    [Symbol.asyncDispose]: () => authority[Symbol.asyncDispose](),
   }
 }
 

@@ -1,34 +1,37 @@
 /** Limits concurrent sessions: in total, per token, per instance and per client address (for IPv6, per /64). */
 import { networkOf } from '@oriel/runtime'
-import { kindOf, type ServedConsoleType } from '../consoles/kinds.ts'
+import { kindOf } from '../consoles/kinds.ts'
 import { Refused } from '../refused.ts'
 import type { SessionParties } from '../session/open-session.ts'
+import { type Seat, Sharing, type SharingRules, type Viewer } from './sharing.ts'
 import { SingleUse, type Use } from './single-use.ts'
 
-export interface SessionLimits {
+export interface SessionLimits extends SharingRules {
   readonly maxTotal: number
   readonly maxPerToken: number
   readonly maxPerInstance: number
   readonly maxPerClient: number
-  /** Whether a token can open only one console. Default: false. */
+  /** Whether a token can open only one console, if its authority does not decide that. Default: false. */
   readonly singleUse?: boolean
 }
 
 /** A session that is about to open. */
-export interface Entrant extends SessionParties {
-  readonly type: ServedConsoleType
+export interface Entrant extends Viewer {
+  /** Whether the token can open only one console. Absent: the configuration decides. */
+  readonly singleUse?: boolean | undefined
   /** The session that ends as soon as this one is admitted. Its slot counts as free. */
   readonly replaces?: SessionParties
 }
 
 /** A slot for one session, released on disposal. */
-export type Slot = Use
+export type Slot = Use & Pick<Seat, 'onTakenOver'>
 
 /** Hands out the slots for sessions: from this process, or from the primary, which counts for several. */
 export interface Slots {
   /**
    * Takes a slot.
-   * @throws Refused `too_many`, which names the limit in the log; `unknown_token` for a single-use token that is used up
+   * @throws Refused `too_many`, which names the limit in the log; `in_use`; `unknown_token` for a single-use token that is
+   *   used up
    */
   enter(entrant: Entrant): Slot | Promise<Slot>
 }
@@ -38,11 +41,12 @@ const UNLIMITED: Use = { opened: () => {}, [Symbol.dispose]: () => {} }
 export class Limits implements Slots {
   readonly #counts = new Map<string, number>()
   readonly #limits: SessionLimits
-  readonly #singleUse: SingleUse | undefined
+  readonly #singleUse = new SingleUse()
+  readonly #sharing: Sharing
 
   constructor(limits: SessionLimits) {
     this.#limits = limits
-    this.#singleUse = limits.singleUse ? new SingleUse() : undefined
+    this.#sharing = new Sharing(limits)
   }
 
   /** Implements {@link Slots.enter}. Does not use the token of a type whose token was used when its console file was served. */
@@ -51,15 +55,23 @@ export class Limits implements Slots {
     const freed = new Set(entrant.replaces && this.#countersOf(entrant.replaces).map(({ key }) => key))
     const full = counters.find(({ key, max }) => this.#count(key) - (freed.has(key) ? 1 : 0) >= max)
     if (full) throw new Refused('too_many', `${full.limit} is ${full.max}`)
-    const use = kindOf(entrant.type).tokenUsedBy === 'session' ? this.use(entrant) : UNLIMITED
+    using undo = new DisposableStack()
+    const seat = undo.use(this.#sharing.enter(entrant))
+    const use = undo.use(kindOf(entrant.type).tokenUsedBy === 'session' ? this.use(entrant) : UNLIMITED)
+    undo.move()
     for (const { key } of counters) this.#counts.set(key, this.#count(key) + 1)
     let held = true
     return {
-      opened: () => use.opened(),
+      opened: () => {
+        use.opened()
+        seat.opened()
+      },
+      onTakenOver: (listener) => seat.onTakenOver(listener),
       [Symbol.dispose]: () => {
         if (held) for (const { key } of counters) this.#leave(key)
         held = false
         use[Symbol.dispose]()
+        seat[Symbol.dispose]()
       },
     }
   }
@@ -69,7 +81,7 @@ export class Limits implements Slots {
    * @throws Refused `unknown_token` if it is used up
    */
   use(user: Omit<Entrant, 'instance'>): Use {
-    return this.#singleUse?.take(user) ?? UNLIMITED
+    return (user.singleUse ?? this.#limits.singleUse) ? this.#singleUse.take(user) : UNLIMITED
   }
 
   #countersOf({ tokenDigest, instance, client }: SessionParties) {

@@ -6,7 +6,7 @@ import { type Secret, sha256Hex } from '@oriel/runtime'
 import { admitLocal } from '../admit/local.ts'
 import { admitOrigin, admitScheme } from '../admit/origin.ts'
 import { plainAddress, readSite } from '../admit/site.ts'
-import { requireSameType, requireToken } from '../admit/token.ts'
+import { queryOf, requireSameType, requireToken } from '../admit/token.ts'
 import type { Admission } from '../authority/authority.ts'
 import { isNativeType, type WebSocketConsoleType } from '../consoles/kinds.ts'
 import { routeOf } from '../consoles/route.ts'
@@ -67,10 +67,11 @@ async function connect(connecting: Connecting): Promise<void> {
     client: site.client,
   }
   using resources = new DisposableStack()
-  const slot = resources.use(await context.slots.enter({ ...parties, type }))
+  const { role = 'control', label, singleUse } = claimed
+  const takeOver = queryOf(request.url ?? '').get('take_over') === '1'
+  const slot = resources.use(await context.slots.enter({ ...parties, type, role, takeOver, singleUse }))
   const claim = { admission: claimed, type, tokenDigest: parties.tokenDigest }
   const leg = await openLeg(connecting, claim, resources)
-  const { role = 'control', label } = claimed
   const facts = { ...parties, type, role, ...(label === undefined ? {} : { label }), listener: listener.address }
   const id = claimed.record?.id ?? randomUUID()
   if (pageKey !== undefined) resources.use(await context.pageSessions.add(pageKey, { id, facts }))
@@ -79,7 +80,8 @@ async function connect(connecting: Connecting): Promise<void> {
     context.metrics.admission('admitted')
     context.unauthenticatedLimits.admitted(request.socket)
     slot.opened()
-    startSession(context, { ...leg, id, facts, client, stream: upgrade.socket, console, resources: resources.move() })
+    const stream = upgrade.socket
+    startSession(context, { ...leg, id, facts, client, stream, console, slot, resources: resources.move() })
   })
 }
 

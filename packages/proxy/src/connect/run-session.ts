@@ -1,6 +1,7 @@
 /** Runs a session from the 101 to its end. */
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
+import type { Slot } from '../admit/limits.ts'
 import type { Admission } from '../authority/authority.ts'
 import { ClientFault, type Console } from '../consoles/console.ts'
 import type { HypervisorSocket } from '../hypervisor/leg.ts'
@@ -23,6 +24,7 @@ export interface Opened {
   /** The bytes that the hypervisor sent beyond its handshake. */
   readonly rest: Buffer
   readonly admission: Admission
+  readonly slot: Pick<Slot, 'onTakenOver'>
   /** What the session holds until it ends. */
   readonly resources: Disposable
 }
@@ -46,6 +48,7 @@ async function runSession(context: ConnectContext, opened: Opened): Promise<void
     session,
     session.ended.then((ending) => session.close(ending, timing.closeTimeoutMs)),
   )
+  opened.slot.onTakenOver(() => session.end({ reason: 'taken_over' }))
   startSessionTimers(session, client, timing, context.enforceTokenExpiry ? admission.expiresAt : undefined)
   await startRelay(context, session, opened)
   const { reason } = await session.ended

@@ -27,6 +27,8 @@ export interface ConsoleKind {
   /** How clients connect: with a WebSocket, or to a separate port, which a console file contains. */
   readonly transport: 'websocket' | 'native'
   readonly guestCheck: GuestCheck
+  /** How many viewers the console's server serves at the same time. */
+  readonly viewers: 'one' | 'many'
   /** Whether a page opens several connections with one token, one for each channel. */
   readonly channelsShareToken: boolean
   /** When a token counts as used under `sessions.single_use`: when its session opens, or when its console file is served. */
@@ -46,6 +48,7 @@ export const consoleKinds = {
   novnc: {
     transport: 'websocket',
     guestCheck: 'desktop-name',
+    viewers: 'many',
     channelsShareToken: false,
     tokenUsedBy: 'session',
     portOptional: false,
@@ -55,6 +58,7 @@ export const consoleKinds = {
   'spice-html5': {
     transport: 'websocket',
     guestCheck: 'spice-alone',
+    viewers: 'one',
     channelsShareToken: true,
     tokenUsedBy: 'session',
     portOptional: false,
@@ -64,6 +68,7 @@ export const consoleKinds = {
   serial: {
     transport: 'websocket',
     guestCheck: 'no-identifying-protocol',
+    viewers: 'many',
     channelsShareToken: false,
     tokenUsedBy: 'session',
     portOptional: false,
@@ -73,6 +78,7 @@ export const consoleKinds = {
   webmks: {
     transport: 'websocket',
     guestCheck: 'no-identifying-protocol',
+    viewers: 'many',
     channelsShareToken: false,
     tokenUsedBy: 'session',
     portOptional: false,
@@ -82,6 +88,7 @@ export const consoleKinds = {
   'spice-direct': {
     transport: 'native',
     guestCheck: 'uuid',
+    viewers: 'one',
     channelsShareToken: false,
     tokenUsedBy: 'console-file',
     portOptional: true,

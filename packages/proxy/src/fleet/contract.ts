@@ -21,6 +21,8 @@ export type WorkerAnswers = {
   /** The protection in force for each console type. */
   readonly protection: () => Promise<Protection>
   /** Closes the worker's sessions and exits. */
+  /** Ends the session in a slot, because another viewer took its console over. */
+  readonly takenOver: (slot: number) => void
   readonly stop: () => void
   readonly reload: () => void
 }

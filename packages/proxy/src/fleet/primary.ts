@@ -140,7 +140,7 @@ class Fleet implements SessionControl {
     const pages = new PagesOfWorker(this.#pages)
     const calls: Calls<WorkerAnswers> = new Calls((message) => void process.send(message), {
       ready: () => ready.resolve(),
-      ...this.#slotsFor(slots),
+      ...this.#slotsFor(slots, (slot) => void calls.ask('takenOver', slot).catch(() => {})),
       ...pages.answers,
     } satisfies PrimaryAnswers)
     const member: Member = { index, process, calls, slots, pages, startedMs: performance.now(), ready: false }
@@ -225,9 +225,12 @@ class Fleet implements SessionControl {
 
   // Calls from workers
 
-  #slotsFor(slots: Map<number, Slot>): Pick<PrimaryAnswers, 'enter' | 'opened' | 'leave'> {
+  #slotsFor(
+    slots: Map<number, Slot>,
+    onTakenOver: (slot: number) => void,
+  ): Pick<PrimaryAnswers, 'enter' | 'opened' | 'leave'> {
     return {
-      enter: (entrant) => this.#enter(slots, entrant),
+      enter: (entrant) => this.#enter(slots, entrant, onTakenOver),
       opened: (slot) => slots.get(slot)?.opened(),
       leave: (slot) => {
         slots.get(slot)?.[Symbol.dispose]()
@@ -236,11 +239,14 @@ class Fleet implements SessionControl {
     }
   }
 
-  #enter(slots: Map<number, Slot>, entrant: Entrant): SlotReply {
+  #enter(slots: Map<number, Slot>, entrant: Entrant, onTakenOver: (slot: number) => void): SlotReply {
     try {
       this.#lastSlot += 1
-      slots.set(this.#lastSlot, this.#limits.enter(entrant))
-      return { slot: this.#lastSlot }
+      const number = this.#lastSlot
+      const slot = this.#limits.enter(entrant)
+      slots.set(number, slot)
+      slot.onTakenOver(() => onTakenOver(number))
+      return { slot: number }
     } catch (error) {
       if (!(error instanceof Refused)) throw error
       return { refusal: error.refusal, detail: error.message }

@@ -2,10 +2,12 @@
 import { EventEmitter } from 'node:events'
 import { guardPeer, type SignalSource, withProcessMetrics } from '@oriel/runtime'
 import type { Entrant, Slot, Slots } from '../admit/limits.ts'
+import { TakeOverNotice } from '../admit/sharing.ts'
 import { createAuthority } from '../authority/index.ts'
 import type { ProxyConfig } from '../config.ts'
 import { createProxy, type ProxyDeps, type RunningProxy } from '../proxy.ts'
 import { Refused } from '../refused.ts'
+import type { SessionParties } from '../session/open-session.ts'
 import { Calls } from './calls.ts'
 import { workerConfig } from './config.ts'
 import { type Figures, isSlotReply, type PrimaryAnswers, type SlotReply, type WorkerAnswers } from './contract.ts'
@@ -30,6 +32,7 @@ export async function startWorker(
     figures: async () => (await proxy!.inside.registry.getMetricsAsJSON()) as unknown as Figures,
     health: async () => why(() => proxy!.inside.health.check(AbortSignal.timeout(1_000))),
     protection: async () => proxy!.inside.protection(),
+    takenOver: (slot: number) => slots.takenOver(slot),
     stop: () => signals.stop(),
     reload: () => signals.reload(),
   } satisfies WorkerAnswers)
@@ -40,8 +43,9 @@ export async function startWorker(
       (err) => workerLog.error({ err }, 'dropped a message from the primary'),
     ),
   )
+  const slots = remoteSlots(calls)
   const authority = createAuthority(ownConfig, workerLog)
-  const shared = { slots: remoteSlots(calls), pageSessions: remotePageSessions(calls) }
+  const shared = { slots, pageSessions: remotePageSessions(calls) }
   proxy = await createProxy({ config: ownConfig, authority, log: workerLog, pages, ...shared })
   withProcessMetrics(proxy.inside.registry)
   await calls.ask('ready')
@@ -49,27 +53,60 @@ export async function startWorker(
   return { ...proxy, reload: (next) => reload(workerConfig(next, index)) }
 }
 
+/** The slots of a worker, which the primary counts. */
+export interface RemoteSlots extends Slots {
+  /** Ends the session in the slot with this number, because another viewer took its console over. */
+  takenOver(slot: number): void
+}
+
 /** Creates slots that the primary counts. */
-export function remoteSlots(calls: Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>): Slots {
+export function remoteSlots(calls: Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>): RemoteSlots {
+  const held = new Map<number, RemoteSlot>()
   const notify = (name: 'opened' | 'leave', slot: number) => void calls.ask(name, slot).catch(() => {})
   const giveBack = (late: SlotReply) => {
     if (isSlotReply(late) && 'slot' in late) notify('leave', late.slot)
   }
   return {
-    enter: async ({ tokenDigest, instance, client, type, replaces }: Entrant): Promise<Slot> => {
-      const entrant = { tokenDigest, instance, client, type, ...(replaces ? { replaces } : {}) }
-      const reply = await calls.askFor(giveBack, 'enter', entrant)
+    enter: async (entrant: Entrant): Promise<Slot> => {
+      const reply = await calls.askFor(giveBack, 'enter', messageOf(entrant))
       if (!isSlotReply(reply)) throw new Error('the primary returned a malformed reply to enter')
       if ('refusal' in reply) throw new Refused(reply.refusal, reply.detail)
-      let held = true
-      return {
-        opened: () => notify('opened', reply.slot),
-        [Symbol.dispose]: () => {
-          if (held) notify('leave', reply.slot)
-          held = false
-        },
-      }
+      const slot = new RemoteSlot((name) => {
+        if (name === 'opened' || held.delete(reply.slot)) notify(name, reply.slot)
+      })
+      held.set(reply.slot, slot)
+      return slot
     },
+    takenOver: (number) => held.get(number)?.takenOver(),
+  }
+}
+
+/** The members of an entrant that the primary needs: callers pass all facts of a session. */
+function messageOf({ type, role, takeOver, singleUse, replaces, ...entrant }: Entrant): Entrant {
+  const freed = replaces ? { replaces: partiesOf(replaces) } : {}
+  return { ...partiesOf(entrant), type, role, takeOver, singleUse, ...freed }
+}
+
+const partiesOf = ({ tokenDigest, instance, client }: SessionParties): SessionParties => ({
+  tokenDigest,
+  instance,
+  client,
+})
+
+class RemoteSlot extends TakeOverNotice implements Slot {
+  readonly #notify: (name: 'opened' | 'leave') => void
+
+  constructor(notify: (name: 'opened' | 'leave') => void) {
+    super()
+    this.#notify = notify
+  }
+
+  opened(): void {
+    this.#notify('opened')
+  }
+
+  [Symbol.dispose](): void {
+    this.#notify('leave')
   }
 }
 

@@ -1,5 +1,5 @@
 /** `[sessions]`: limits on the number and the duration of open consoles. */
-import { count, seconds, table } from '@oriel/runtime'
+import { count, oneOf, seconds, table } from '@oriel/runtime'
 import * as Type from 'typebox'
 
 /** `[sessions]`. */
@@ -21,6 +21,15 @@ export const sessionsTable = table(
       default: false,
       description:
         'Whether a token opens a console only once. A leaked URL is then useless, but a client cannot reconnect with it either.',
+    }),
+    share: oneOf(['shared', 'exclusive'], {
+      default: 'shared',
+      description: 'Whether several viewers may control one console at the same time. Watchers are not limited.',
+    }),
+    in_use: oneOf(['refuse', 'take_over'], {
+      default: 'refuse',
+      description:
+        'With share = "exclusive": whether a second controlling viewer is refused, or ends the session of the first. A request with take_over=1 always does.',
     }),
     idle_timeout_seconds: seconds(0, 'Ends a session after this time without input from the client; 0: never.'),
     max_seconds: seconds(0, 'Maximum duration of a session; 0: unlimited.'),

@@ -78,6 +78,15 @@ it.each(servedConsoleTypes)('%s opens a second channel with a used token only if
   else expect(second).toThrow(expect.objectContaining({ refusal: 'unknown_token' }))
 })
 
+it('a token whose authority says that it is for single use opens one console, and another token any number', () => {
+  const limits = new Limits({ maxTotal: 9, maxPerToken: 9, maxPerInstance: 9, maxPerClient: 9 })
+  const enter = (singleUse?: boolean) => limits.enter({ ...PARTIES, type: 'novnc', singleUse }).opened()
+  enter()
+  enter()
+  enter(true)
+  expect(() => enter(true)).toThrow(expect.objectContaining({ refusal: 'unknown_token' }))
+})
+
 it.each(servedConsoleTypes)('%s enters with a used token only if the console file has used it', (type) => {
   const limits = new Limits({ maxTotal: 9, maxPerToken: 9, maxPerInstance: 9, maxPerClient: 9, singleUse: true })
   limits.use({ ...PARTIES, type: 'novnc' }).opened()

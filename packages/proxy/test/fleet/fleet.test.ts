@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { closeReasons } from '@oriel/contract'
 import { parseListen } from '@oriel/runtime'
 import {
   connectPeer,
@@ -114,6 +115,17 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     const opens = () => open(it.address).then(close, (error: Error) => error.message)
     await expect.poll(opens).toBe('accepted')
     for (const client of clients) client[Symbol.dispose]()
+  })
+
+  it('lets a viewer take a console over from a session in another process', async () => {
+    await using it = await fleet({ sessions: 'share = "exclusive"' })
+    const first = await open(it.address)
+    const second = await open(it.address, { path: `/?token=${OTHER_TOKEN}&take_over=1` })
+    expect((await first.closed()).code).toBe(closeReasons.taken_over.code)
+    await expect.poll(it.list).toHaveLength(1)
+    expect(workersOf(it.program, 'session opened')).toEqual(new Set([0, 1]))
+    expect((await upgrade(it.address)).status).toBe(409)
+    second[Symbol.dispose]()
   })
 
   it('bearer URLs: with single_use, refuses a token that another process has used', async () => {

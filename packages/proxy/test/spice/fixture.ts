@@ -11,7 +11,7 @@ import {
   scriptedServer,
   startNovaStub,
 } from '@oriel/testkit'
-import type { Authority } from '../../src/authority/authority.ts'
+import type { Admission } from '../../src/authority/authority.ts'
 import { novaAuthority } from '../../src/authority/nova.ts'
 import { createProxy, proxyConfig, type RunningProxy, refineProxyConfig } from '../../src/index.ts'
 import type { SessionRecord } from '../../src/session/open-session.ts'
@@ -30,7 +30,16 @@ import {
 import { type ChannelName, channelTypes, type LinkErrorName } from '../../src/spice/wire/protocol.ts'
 import { createTicketKeys, type TicketKey } from '../../src/spice/wire/ticket-keys.ts'
 import type { Timing } from '../../src/timing.ts'
-import { ADMIN_TOKEN, type Captured, capture, forgetOwnQuestions, INSTANCE, OTHER_TOKEN, TOKEN } from '../fixture.ts'
+import {
+  ADMIN_TOKEN,
+  adding,
+  type Captured,
+  capture,
+  forgetOwnQuestions,
+  INSTANCE,
+  OTHER_TOKEN,
+  TOKEN,
+} from '../fixture.ts'
 
 /** The session id that the scripted hypervisor sends. */
 export const CONNECTION_ID = 0x71d499b7
@@ -107,6 +116,8 @@ export interface SpiceRunOptions {
   readonly record?: SessionRecord | undefined
   /** The expiry of tokens that the authority returns. */
   readonly expiresAt?: Date | undefined
+  /** Further members of the admission of a token. */
+  readonly admission?: (token: string) => Partial<Admission>
 }
 
 /** Starts everything in plaintext on loopback. `TOKEN` and `OTHER_TOKEN` are for consoles of the scripted hypervisor. */
@@ -136,12 +147,13 @@ export async function runningSpice(options: SpiceRunOptions = {}): Promise<Spice
   const asked = { endpoint: nova.url, auth, timeoutMs: defaultTimeoutMs, validate: 'off' } as const
   const authority = novaAuthority(asked)
   const { bounds, record, expiresAt, timing = {} } = options
+  const said = Object.fromEntries(Object.entries({ record, expiresAt }).filter(([, value]) => value !== undefined))
   const spiceBounds = { wrongTicketDelayMs: 0, ...bounds }
   const proxy = opened.use(
     await createProxy({
       unauthenticated: false,
       config,
-      authority: adding(authority, { record, expiresAt }),
+      authority: adding(authority, (token) => ({ ...said, ...options.admission?.(token) })),
       log: log.logger,
       timing,
       spiceBounds,
@@ -157,12 +169,6 @@ export async function runningSpice(options: SpiceRunOptions = {}): Promise<Spice
     connect: () => connectPeer(parseListen(proxy.spice!.address!)),
     [Symbol.asyncDispose]: () => close.disposeAsync(),
   }
-}
-
-function adding(authority: Authority, more: Pick<SpiceRunOptions, 'record' | 'expiresAt'>): Authority {
-  const said = Object.fromEntries(Object.entries(more).filter(([, value]) => value !== undefined))
-  const admit: Authority['admit'] = async (...asked) => ({ ...(await authority.admit(...asked)), ...said })
-  return { ...authority, admit, [Symbol.asyncDispose]: () => authority[Symbol.asyncDispose]() }
 }
 
 /** Reads the ticket from a `.vv` file. */

@@ -433,6 +433,29 @@ describe('a console that a second user opens', () => {
     expect(run.proxy.sessions()).toHaveLength(1)
   })
 
+  describe('for a watcher', () => {
+    const watching = { admission: (token: string) => (token === OTHER_TOKEN ? { role: 'watch' as const } : {}) }
+
+    it('is refused while another user has it, also with in_use = take_over', async () => {
+      await using run = await runningSpice({ ...watching, toml: 'in_use = "take_over"' })
+      const theirs = await run.ticket(OTHER_TOKEN)
+      const first = await view(run, await run.ticket())
+      await first.peer.expect(GREETING)
+      expect((await view(run, theirs)).result).toBe(CLOSED)
+      expect((await run.file(OTHER_TOKEN)).status).toBe(409)
+      expect(run.proxy.sessions()).toMatchObject([{ role: 'control' }])
+    })
+
+    it('is taken over by a user who may control it, also with in_use = refuse', async () => {
+      await using run = await runningSpice({ ...watching, toml: 'in_use = "refuse"' })
+      const watcher = await view(run, await run.ticket(OTHER_TOKEN))
+      await watcher.peer.read(1)
+      const user = await view(run, await run.ticket())
+      await user.peer.expect(GREETING)
+      expect(run.log.records('session ended')).toMatchObject([{ reason: 'taken_over', role: 'watch' }])
+    })
+  })
+
   it('stays with the first user when a limit refuses the second', async () => {
     await using run = await runningSpice({ toml: '[sessions]\nmax_per_token = 1' })
     const console = run.nova.tokens.get(TOKEN)!

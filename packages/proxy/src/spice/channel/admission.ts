@@ -1,4 +1,5 @@
 /** Decides which links a ticket admits, from the link and the ticket's state. Has no side effects. */
+import type { ConsoleRole } from '@oriel/contract'
 import { channelTypes } from '../wire/protocol.ts'
 
 /** The reaction to a link. */
@@ -37,3 +38,13 @@ export function judge(link: { channelType: number; connectionId: number }, ticke
   if (isMain) return session.migrating ? 'migrate' : 'refuse'
   return session.identified ? 'join' : 'refuse'
 }
+
+/**
+ * Whether a viewer may end the session of an earlier one (`spice.in_use`), because the hypervisor serves one. A watcher ends
+ * nobody's session, and does not keep a viewer who may control the console from it.
+ */
+export const mayTakeOver = (
+  { inUse }: { readonly inUse: 'take_over' | 'refuse' },
+  viewer: ConsoleRole,
+  earlier: ConsoleRole,
+): boolean => viewer === 'control' && (inUse === 'take_over' || earlier === 'watch')

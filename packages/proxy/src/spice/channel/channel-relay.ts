@@ -30,6 +30,8 @@ export interface ChannelRelayOptions {
   readonly policy: 'enforce' | 'watch'
   /** Returns the bytes to send to the client for a piece, or `undefined` to hold it back. Default: the whole piece. */
   readonly filter?: ((piece: Piece) => Buffer | undefined) | undefined
+  /** Whether a client's message of a type is dropped. Default: none is. */
+  readonly withholds?: ((type: number) => boolean) | undefined
   readonly count: { toClient(bytes: number): void; toConsole(bytes: number): void }
   /** How long the hypervisor may take to accept all buffered input, once that exceeds the socket's high-water mark. */
   readonly stalledAfterMs: number
@@ -105,7 +107,7 @@ export class ChannelRelay implements Channel {
   }
 
   async #toConsole(): Promise<Ending> {
-    const { session, format, count } = this.#options
+    const { session, format, count, withholds } = this.#options
     const { socket } = this.#hypervisor
     const framer = new Framer(format)
     for (;;) {
@@ -115,6 +117,7 @@ export class ChannelRelay implements Channel {
       let keepsUp = true
       for (const piece of framer.push(chunk)) {
         if (piece.first) this.#check(piece)
+        if (withholds?.(piece.message.type)) continue
         keepsUp = socket.write(piece.bytes)
         session.bytesToConsole += piece.bytes.length
         count.toConsole(piece.bytes.length)

@@ -21,7 +21,8 @@ import { buildResult, type LinkMessage } from '../wire/link.ts'
 import { isHidden } from '../wire/main-messages.ts'
 import { mainCapabilities } from '../wire/protocol.ts'
 import { SocketEnded, SocketReader } from '../wire/socket-reader.ts'
-import { judge } from './admission.ts'
+import { hiddenFrom, isWithheld } from '../wire/watcher-policy.ts'
+import { judge, mayTakeOver } from './admission.ts'
 import { ChannelRelay } from './channel-relay.ts'
 import type { SpiceContext, SpiceSettings } from './context.ts'
 import { type HypervisorLeg, openLeg } from './hypervisor-leg.ts'
@@ -74,7 +75,8 @@ async function serve(context: SpiceContext, connection: Connection, reader: Sock
   if (!ticket?.mayOpen) throw new WrongTicket('no such ticket')
   connection.settled()
   if (verdict === 'refuse') throw new WrongLink(`${link.name} is not admitted`)
-  if (isHidden(link.channelType, settings.hidden)) throw new WrongLink(`${link.name} is hidden`)
+  if (isHidden(link.channelType, hiddenFrom(ticket.grant.role, settings.hidden)))
+    throw new WrongLink(`${link.name} is hidden`)
   refuseWhenDraining(context)
   const arrival = { connection, reader, link }
   if (verdict === 'open') return openSession(context, arrival, ticket)
@@ -98,7 +100,9 @@ async function openSession(context: SpiceContext, arrival: Arrival, ticket: Tick
   endEarlier(ticket)
   ticket.session = session
   try {
-    session.hold(await slotFor(context, session))
+    const slot = await slotFor(context, session)
+    slot.onTakenOver(() => session.end({ reason: 'taken_over' }))
+    session.hold(slot)
     makeWay(context, session)
     await runChannel(context, arrival, session, { target: ticket.target, migrating: false }, (main) => {
       session.open(main)
@@ -149,6 +153,8 @@ async function runChannel(
   const { settings, timing, metrics } = context
   const { name, channelId } = link
   const slot = { name, channelId, target, migrating }
+  const isWatcher = session.facts.role === 'watch'
+  const hidden = hiddenFrom(session.facts.role, settings.hidden)
   const objection = session.objectionTo(slot)
   if (objection !== undefined) throw new WrongLink(objection)
   using _slot = session.reserve(slot)
@@ -157,7 +163,9 @@ async function runChannel(
   const wantsUuid = has(link.channel, mainCapabilities.nameAndUuid)
   const relay = new ChannelRelay({ socket, reader }, leg, {
     ...{ session, name, channelId, target, format, policy: settings.policy, count: metrics.counter('spice-direct') },
-    filter: name === 'main' ? mainFilter(session, settings, { format, wantsUuid, migrating }) : undefined,
+    filter:
+      name === 'main' ? mainFilter(session, { ...settings, hidden }, { format, wantsUuid, migrating }) : undefined,
+    withholds: isWatcher ? (type) => isWithheld(name, type) : undefined,
     stalledAfterMs: timing.stalledAfterMs,
     closeTimeoutMs: timing.closeTimeoutMs,
   })
@@ -246,9 +254,9 @@ function makeWay(context: SpiceContext, session: SpiceSession): void {
 
 function refuseInUse({ byInstance, settings, log }: SpiceContext, session: SpiceSession): void {
   const earlier = byInstance.get(session.facts.instance)
-  if (!earlier || settings.inUse !== 'refuse') return
+  if (!earlier || mayTakeOver(settings, session.facts.role, earlier.facts.role)) return
   log.info({ earlier: partyOf(earlier), later: partyOf(session) }, 'console in use')
-  throw new Refused('too_many', `${session.facts.client} requests the console that ${earlier.facts.client} uses`)
+  throw new Refused('in_use', `${session.facts.client} requests the console that ${earlier.facts.client} uses`)
 }
 
 /** Identifies a session's user for audit: the authority may be able to resolve the token's digest. */

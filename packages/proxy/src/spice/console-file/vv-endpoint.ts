@@ -13,6 +13,7 @@ import { requireToken } from '../../admit/token.ts'
 import type { Admission, ConsoleClaim } from '../../authority/authority.ts'
 import { Refused } from '../../refused.ts'
 import type { SessionRecord } from '../../session/open-session.ts'
+import { mayTakeOver } from '../channel/admission.ts'
 import type { SpiceContext } from '../channel/context.ts'
 import { probe } from '../channel/hypervisor-leg.ts'
 import type { PublicEndpoint } from '../session/grant.ts'
@@ -163,9 +164,10 @@ function targetOf({ type, host, port, tlsPort }: Admission): SpiceTarget {
   return { host, ...(port === 0 ? {} : { port }), ...(tlsPort === undefined ? {} : { tlsPort }) }
 }
 
-function refuseInUse({ settings, byInstance }: SpiceContext, { instance }: Admission): void {
-  const user = settings.inUse === 'refuse' ? byInstance.get(instance) : undefined
-  if (user) throw new Refused('in_use', `${user.facts.client} uses the console of ${instance}`)
+function refuseInUse({ settings, byInstance }: SpiceContext, { instance, role = 'control' }: Admission): void {
+  const user = byInstance.get(instance)
+  if (user && !mayTakeOver(settings, role, user.facts.role))
+    throw new Refused('in_use', `${user.facts.client} uses the console of ${instance}`)
 }
 
 function endpointOf({ endpoint }: VvOptions, site: Site): PublicEndpoint {
