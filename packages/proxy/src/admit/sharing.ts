@@ -35,7 +35,7 @@ export interface Seat extends Disposable {
   onTakenOver(listener: () => void): void
 }
 
-/** The seat of a viewer that limits nobody, and that nobody limits. */
+/** The seat at a console that any number of viewers may have. */
 const FREE_SEAT: Seat = { opened: () => {}, onTakenOver: () => {}, [Symbol.dispose]: () => {} }
 
 export class Sharing {

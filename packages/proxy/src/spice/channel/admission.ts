@@ -40,8 +40,8 @@ export function judge(link: { channelType: number; connectionId: number }, ticke
 }
 
 /**
- * Whether a viewer may end the session of an earlier one (`spice.in_use`), because the hypervisor serves one. A watcher ends
- * nobody's session, and does not keep a viewer who may control the console from it.
+ * Whether a viewer may end the session of an earlier one (`spice.in_use`), because the hypervisor serves one. A watcher may
+ * not, and a viewer who may control the console always ends the session of a watcher.
  */
 export const mayTakeOver = (
   { inUse }: { readonly inUse: 'take_over' | 'refuse' },

@@ -27,7 +27,7 @@ const dropped: Readonly<Record<ChannelName, ((type: number) => boolean) | undefi
 
 const withheld = channelNames.filter((name) => dropped[name] === undefined)
 
-/** Returns the channels that a client with this role cannot open. @param hidden those that nobody can open */
+/** Returns the channels that a client with this role cannot open. @param hidden the channels that are hidden from every client */
 export const hiddenFrom = (role: ConsoleRole, hidden: ReadonlySet<ChannelName>): ReadonlySet<ChannelName> =>
   role === 'watch' ? new Set([...hidden, ...withheld]) : hidden
 
