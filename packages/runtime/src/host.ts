@@ -2,9 +2,14 @@
 import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
 import { canonicalAddress } from './addresses.ts'
+import { isUnixHost } from './unix-host.ts'
 
-/** The form in which hosts are compared: a canonical address, or a name in lower case without its trailing dot. */
+/**
+ * The form in which hosts are compared: a canonical address, or a name in lower case without its trailing dot. A Unix socket
+ * stays as it is.
+ */
 export function canonicalHost(host: string): string {
+  if (isUnixHost(host)) return host
   return canonicalAddress(host) ?? host.toLowerCase().replace(/\.$/, '')
 }
 

@@ -26,7 +26,7 @@ export {
   table,
   texts,
 } from './config/fields.ts'
-export { host, hostOrNetwork, hostRecord, network, webUrl } from './config/network.ts'
+export { consoleHost, host, hostOrNetwork, hostRecord, network, pathPattern, webUrl } from './config/network.ts'
 export { type CertificateTable, caFaults, certificateFaults, parseCertificates } from './config/pem.ts'
 export { type ProgramFile, programFiles } from './config/program-files.ts'
 export {
@@ -60,9 +60,11 @@ export { createLogger, type Logger, type LoggerOptions, logLevel, silentLogger }
 export { maskTokens, maskValue, redactUrl } from './mask.ts'
 export { withLogMetrics, withProcessMetrics } from './metrics.ts'
 export { Output, type OutputOptions, type Put } from './output.ts'
+export { pathPatterns } from './path-patterns.ts'
 export { startPeriodic } from './periodic.ts'
 export { readingFailure, readTextFile } from './read-file.ts'
 export { type CheckState, type Health, type Readiness, type ReadinessOptions, readiness } from './readiness.ts'
 export { allowingLine, RefusedOrigins, type RefusedOriginsOptions } from './refused-origins.ts'
 export { matchesSha256, Secret, sha256Hex } from './secret.ts'
 export type { SignalSource } from './signals.ts'
+export { isUnixHost, unixSocketPath } from './unix-host.ts'

@@ -4,8 +4,9 @@ import type { Server } from './server.ts'
 
 /** The address of a console, as seen from the proxy. */
 export interface ConsoleAddress {
+  /** A name, an address, or `unix:` and the path of a socket on the proxy's host. */
   readonly host: string
-  /** Null if only `tlsPort` is open. */
+  /** Null if only `tlsPort` is open, and for a Unix socket. */
   readonly port: number | null
   /** SPICE's TLS port. */
   readonly tlsPort?: number | null

@@ -2,6 +2,7 @@ import * as Type from 'typebox'
 import { describe, expect, it, test } from 'vitest'
 import {
   canonicalHost,
+  consoleHost,
   host,
   hostOrNetwork,
   hostRecord,
@@ -10,6 +11,9 @@ import {
   network,
   parseHost,
   parseListen,
+  pathPattern,
+  pathPatterns,
+  unixSocketPath,
   webUrl,
 } from '../../src/index.ts'
 import { faultsUnder } from '../fixtures/config.ts'
@@ -80,6 +84,68 @@ describe('a table whose keys are hosts', () => {
     expect(faultsUnder(() => loadConfig(hosts, { toml: '[hosts]\n"::1".name = "a"\n"[::1]".name = "b"' }))).toEqual([
       'hosts: names "::1" twice, give it once',
     ])
+  })
+})
+
+describe('a host of a console', () => {
+  const read = (text: string) => loadConfig(Type.Object({ host: consoleHost() }), { toml: toml(text) })
+
+  it('may be a Unix socket, whose path keeps its case', () => {
+    expect(read('unix:/run/Oriel/web-1.sock')).toEqual({ host: 'unix:/run/Oriel/web-1.sock' })
+    expect(canonicalHost('unix:/run/Oriel/a.')).toBe('unix:/run/Oriel/a.')
+    expect(read('10.0.0.5')).toEqual({ host: '10.0.0.5' })
+  })
+
+  it.each([
+    'unix:',
+    'unix:a.sock',
+    'unix:/',
+    'unix:/run/',
+    'unix://run/a.sock',
+    'unix:/run/../a.sock',
+    'unix:/run/./a.sock',
+    'unix:/run/a\nb',
+    `unix:/${'a'.repeat(107)}`,
+    `unix:/${'ä'.repeat(54)}`,
+  ])('is refused for the socket %j', (text) => {
+    const remedy =
+      'is not a Unix socket, give an absolute path of at most 107 bytes, such as unix:/run/oriel/web-1.sock'
+    expect(faultsUnder(() => read(text))).toEqual([expect.stringContaining(remedy)])
+  })
+
+  it('may have a path of 107 bytes, and names that begin with dots', () => {
+    for (const path of [`/${'a'.repeat(106)}`, '/.run/..a/...']) expect(unixSocketPath(`unix:${path}`)).toBe(path)
+  })
+})
+
+describe('patterns of paths', () => {
+  it.each([
+    ['/run/oriel/*.sock', '/run/oriel/a.sock', true],
+    ['/run/oriel/*.sock', '/run/oriel/.sock', true],
+    ['/run/oriel/*.sock', '/run/oriel/a/b.sock', false],
+    ['/run/oriel/*.sock', '/run/oriel/asock', false],
+    ['/run/oriel/*.sock', '/run/oriel/a.sock/x', false],
+    ['/run/oriel/*.sock', '/x/run/oriel/a.sock', false],
+    ['/run/domain-*/vnc.sock', '/run/domain-1-web/vnc.sock', true],
+    ['/run/domain-?/vnc.sock', '/run/domain-12/vnc.sock', false],
+    ['/run/domain-?/vnc.sock', '/run/domain-//vnc.sock', false],
+    ['/run/(a|b)+[c]$', '/run/(a|b)+[c]$', true],
+    ['/run/(a|b)', '/run/a', false],
+    ['/run/*', '/run/a\nb', true],
+  ])('%s for %s: %s', (pattern, path, matches) => {
+    expect(pathPatterns(['/other', pattern])(path)).toBe(matches)
+  })
+
+  it.each([
+    ['oriel/*.sock', 'is not an absolute path'],
+    ['/run/../*.sock', 'has . or .. in it'],
+    ['/run//a', 'has an empty name between slashes'],
+    ['/run/', 'has an empty name between slashes'],
+    ['/run/**/a', 'has ** in it, but * stays within one folder'],
+  ])('are refused: %s %s', (pattern, message) => {
+    const patterns = Type.Object({ paths: Type.Array(pathPattern()) })
+    const load = () => loadConfig(patterns, { toml: `paths = [${JSON.stringify(pattern)}]` })
+    expect(faultsUnder(load)).toEqual([expect.stringContaining(`${message}, give one such as /run/oriel/*.sock`)])
   })
 })
 

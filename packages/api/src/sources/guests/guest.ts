@@ -1,7 +1,7 @@
 /** A guest of a hypervisor, in its last known state. */
 import { isIP } from 'node:net'
 import type { Protocol } from '@oriel/contract'
-import { canonicalAddress, isLoopback } from '@oriel/runtime'
+import { canonicalAddress, isLoopback, unixSocketPath } from '@oriel/runtime'
 import type { Server } from '../server.ts'
 import type { ConsoleAddress } from '../source.ts'
 
@@ -39,6 +39,12 @@ export function dialableHost(listen: string, host: string): string | undefined {
   if (EVERYWHERE.has(canonicalAddress(bare) ?? bare)) return host
   if (isLoopback(bare)) return isLoopback(host) ? bare : host
   return isIP(bare) !== 0 || HOST_NAME.test(bare) ? bare : undefined
+}
+
+/** Returns the host of a console at a Unix socket, or `undefined` for a path that a proxy cannot dial. */
+export function socketHost(path: string): string | undefined {
+  const host = `unix:${path}`
+  return unixSocketPath(host) === undefined ? undefined : host
 }
 
 /** Parses a port from a number or digits. Returns `undefined` for all other values. */

@@ -1,8 +1,8 @@
 /**
  * Limits the addresses that guests of a source may claim. A guest that has taken over its QEMU must not make the proxy dial
- * a metadata service, or a port of another program.
+ * a metadata service, or a port or a Unix socket of another program.
  */
-import { addressSet, canonicalAddress, isLoopback } from '@oriel/runtime'
+import { addressSet, canonicalAddress, isLoopback, pathPattern, pathPatterns, unixSocketPath } from '@oriel/runtime'
 import * as Type from 'typebox'
 import type { ConsoleAddress } from '../source.ts'
 
@@ -28,11 +28,17 @@ export const reachKeys = {
     'x-remedy': 'the first and the last port, such as 5900-65535',
     description: 'The first and the last port on which guests may listen.',
   }),
+  console_sockets: Type.Array(pathPattern(), {
+    default: [],
+    description:
+      "Patterns of the Unix sockets at which guests may listen, such as /run/oriel/*.sock, if they run on the proxy's host; the proxy needs them in hypervisor.unix_sockets too. Default: none.",
+  }),
 }
 
 export interface ReachConfig {
   readonly console_hosts: readonly string[]
   readonly console_ports: string
+  readonly console_sockets: readonly string[]
 }
 
 /** The console addresses that a hypervisor may claim for its guests. */
@@ -44,12 +50,16 @@ export interface Reach {
 }
 
 /** @throws TypeError for an invalid value that the pattern of the key's schema lets through */
-export function createReach(host: string, { console_hosts, console_ports }: ReachConfig): Reach {
+export function createReach(host: string, { console_hosts, console_ports, console_sockets }: ReachConfig): Reach {
   const allowsHost = hostCheck(host, console_hosts)
+  const allowsSocket = pathPatterns(console_sockets)
   const { first, last } = portsOf(console_ports)
   return {
     host,
     objection({ host: named, port, tlsPort }) {
+      const socket = unixSocketPath(named)
+      if (socket !== undefined)
+        return allowsSocket(socket) ? undefined : `the Unix socket ${socket} is not in console_sockets`
       if (!allowsHost(named)) return `${named} is neither the host of this source nor in its console_hosts`
       const outside = [port, tlsPort].find((each) => typeof each === 'number' && (each < first || each > last))
       return outside === undefined ? undefined : `port ${outside} is not in console_ports (${console_ports})`

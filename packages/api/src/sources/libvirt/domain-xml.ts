@@ -1,6 +1,6 @@
 /** Reads the addresses of a domain's consoles from its XML (https://libvirt.org/formatdomain.html). */
 import { XMLParser } from 'fast-xml-parser'
-import { type Consoles, dialableHost, dialablePort } from '../guests/guest.ts'
+import { type Consoles, dialableHost, dialablePort, socketHost } from '../guests/guest.ts'
 import type { Reach } from '../guests/reach.ts'
 import type { ConsoleAddress } from '../source.ts'
 
@@ -63,14 +63,26 @@ function graphics(devices: Node, type: 'vnc' | 'spice', reach: Reach): Outcome {
 }
 
 function graphicsAddress(device: Node, type: 'vnc' | 'spice', reach: Reach): Outcome {
+  const listens = all(device.listen)
+  const sockets = listens.filter((listen) => attribute(listen, 'socket') !== '')
+  const others = listens.filter((listen) => !sockets.includes(listen))
+  const atPort = listens.length > 0 && others.length === 0 ? [] : [portAddress(device, others, type, reach)]
+  return firstReachable([...atPort, ...sockets.map((listen) => socketAddress(attribute(listen, 'socket'), reach))])
+}
+
+function portAddress(device: Node, listens: readonly Node[], type: 'vnc' | 'spice', reach: Reach): Outcome {
   const port = dialablePort(attribute(device, 'port'))
   const tlsPort = type === 'spice' ? dialablePort(attribute(device, 'tlsPort')) : undefined
-  const listens = all(device.listen)
   const outcomes = (listens.length > 0 ? listens : [device]).map((listen) => listenHost(listen, device, reach.host))
   const dialable = outcomes.find((outcome) => outcome.host !== undefined)
   if (dialable?.host === undefined) return { why: outcomes[0]?.why ?? 'it listens nowhere' }
   if (port === undefined && tlsPort === undefined) return { why: 'it has no port' }
   return allowed({ host: dialable.host, port: port ?? null, ...(tlsPort !== undefined && { tlsPort }) }, reach)
+}
+
+function socketAddress(path: string, reach: Reach): Outcome {
+  const host = socketHost(path)
+  return host === undefined ? { why: `it listens on ${path.slice(0, 256)}` } : allowed({ host, port: null }, reach)
 }
 
 /** Returns the listen address of a `<listen>` element, or of the graphics element itself, as before libvirt 0.9.4. */
@@ -89,15 +101,19 @@ const LIBVIRT_DEFAULT_LISTEN = '127.0.0.1'
 
 /** Takes serial ports before consoles: the first console element only repeats the first serial port. */
 function serial(devices: Node, reach: Reach): Outcome {
-  const overTcp = [...all(devices.serial), ...all(devices.console)].filter(
-    (device) => attribute(device, 'type') === 'tcp',
-  )
-  return firstReachable(overTcp.map((device) => serialAddress(device, reach)))
+  const ports = [...all(devices.serial), ...all(devices.console)]
+  return firstReachable(ports.flatMap((device) => serialAddress(device, reach) ?? []))
 }
 
-function serialAddress(device: Node, reach: Reach): Outcome {
+function serialAddress(device: Node, reach: Reach): Outcome | undefined {
+  const type = attribute(device, 'type')
+  if (type !== 'tcp' && type !== 'unix') return undefined
   const source = all(device.source).find((each) => attribute(each, 'mode') === 'bind')
   if (!source) return { why: 'it connects out instead of listening' }
+  return type === 'unix' ? socketAddress(attribute(source, 'path'), reach) : tcpAddress(device, source, reach)
+}
+
+function tcpAddress(device: Node, source: Node, reach: Reach): Outcome {
   const protocol = attribute(first(device.protocol), 'type') || 'raw'
   if (protocol !== 'raw') return { why: `it speaks ${protocol}` }
   if (attribute(source, 'tls') === 'yes') return { why: 'it speaks TLS' }

@@ -17,7 +17,7 @@ export const qemuSourceConfig = Type.Object(
     serial_chardev: Type.Optional(
       Type.String({
         minLength: 1,
-        description: 'Label of the serial chardev. Absent: the first serial device on TCP.',
+        description: 'Label of the serial chardev. Absent: the first serial device that the proxy may dial.',
       }),
     ),
     poll_seconds: Type.Number({

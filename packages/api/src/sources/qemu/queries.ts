@@ -1,7 +1,7 @@
 /** Queries QEMU, and validates and interprets the replies. */
 import * as Type from 'typebox'
 import { Compile } from 'typebox/compile'
-import { type Consoles, dialableHost, dialablePort, shownName } from '../guests/guest.ts'
+import { type Consoles, dialableHost, dialablePort, shownName, socketHost } from '../guests/guest.ts'
 import type { Reach } from '../guests/reach.ts'
 import type { ConsoleAddress } from '../source.ts'
 import type { QmpConnection } from './qmp.ts'
@@ -46,7 +46,7 @@ export async function queryCondition(qmp: QmpConnection, identity: Identity, rea
     ['spice', spiceListening(parseReply.spice(await ifBuiltIn(qmp, 'query-spice')))],
     ['serial', serialListening(parseReply.chardevs(await qmp.execute('query-chardev')), identity.serialLabels)],
   ] as const
-  const found = listening.flatMap(([protocol, at]) => (at ? [{ protocol, ...outcomeOf(at, reach) }] : []))
+  const found = listening.map(([protocol, all]) => ({ protocol, ...firstReachable(all, reach) }))
   return {
     state: runState(status),
     stateName: status,
@@ -55,25 +55,43 @@ export async function queryCondition(qmp: QmpConnection, identity: Identity, rea
   }
 }
 
-/** An address at which QEMU says that it listens. A Unix socket has a path in `listen` and no port. */
-interface Listening {
+/** An address at which QEMU says that it listens. */
+type Listening = PortListening | { readonly socket: string }
+interface PortListening {
   readonly listen: string
   readonly port: number | undefined
   readonly tlsPort?: number | undefined
 }
 
-/** The address of a console, or the reason why the proxy cannot or must not dial it. */
+/** The address of a console, or the reason why the proxy cannot or must not dial it. Neither if it does not exist. */
 interface Outcome {
   readonly address?: ConsoleAddress
   readonly why?: string
 }
 
-function outcomeOf({ listen, port, tlsPort }: Listening, reach: Reach): Outcome {
+function firstReachable(listening: readonly Listening[], reach: Reach): Outcome {
+  const outcomes = listening.map((each) => ('socket' in each ? socketOutcome(each, reach) : portOutcome(each, reach)))
+  return outcomes.find(({ address }) => address) ?? outcomes[0] ?? {}
+}
+
+function socketOutcome({ socket }: { readonly socket: string }, reach: Reach): Outcome {
+  const host = socketHost(socket)
+  return host === undefined ? undialable(socket) : allowed({ host, port: null }, reach)
+}
+
+function portOutcome({ listen, port, tlsPort }: PortListening, reach: Reach): Outcome {
   const host = dialableHost(listen, reach.host)
   if (host === undefined || (port === undefined && tlsPort === undefined)) {
-    return { why: `it listens on ${JSON.stringify(listen.slice(0, MAX_SHOWN_CHARACTERS))}, which no proxy can dial` }
+    return undialable(listen)
   }
-  const address = { host, port: port ?? null, ...(tlsPort !== undefined && { tlsPort }) }
+  return allowed({ host, port: port ?? null, ...(tlsPort !== undefined && { tlsPort }) }, reach)
+}
+
+const undialable = (listen: string): Outcome => ({
+  why: `it listens on ${JSON.stringify(listen.slice(0, MAX_SHOWN_CHARACTERS))}, which no proxy can dial`,
+})
+
+function allowed(address: ConsoleAddress, reach: Reach): Outcome {
   const why = reach.objection(address)
   return why === undefined ? { address } : { why }
 }
@@ -81,30 +99,36 @@ function outcomeOf({ listen, port, tlsPort }: Listening, reach: Reach): Outcome 
 /** The length at which an address is cut in a log message. */
 const MAX_SHOWN_CHARACTERS = 256
 
-function vncListening({ enabled, family, host, service }: Reply<'vnc'>): Listening | undefined {
-  if (!enabled || service === undefined) return undefined
-  if (family === 'unix') return { listen: service, port: undefined }
-  return { listen: host ?? '', port: dialablePort(service) }
+function vncListening({ enabled, family, host, service }: Reply<'vnc'>): readonly Listening[] {
+  if (!enabled || service === undefined) return []
+  if (family === 'unix') return [{ socket: service }]
+  return [{ listen: host ?? '', port: dialablePort(service) }]
 }
 
-function spiceListening({ enabled, host, port, 'tls-port': tlsPort }: Reply<'spice'>): Listening | undefined {
-  if (!enabled) return undefined
-  return { listen: host ?? '', port: dialablePort(port), tlsPort: dialablePort(tlsPort) }
+/** QEMU reports the path of a Unix socket as a host without a port. */
+function spiceListening({ enabled, host = '', port, 'tls-port': tlsPort }: Reply<'spice'>): readonly Listening[] {
+  if (!enabled) return []
+  if (host.startsWith('/')) return [{ socket: host }]
+  return [{ listen: host, port: dialablePort(port), tlsPort: dialablePort(tlsPort) }]
 }
 
-function serialListening(chardevs: Reply<'chardevs'>, labels: readonly string[]): Listening | undefined {
+function serialListening(chardevs: Reply<'chardevs'>, labels: readonly string[]): readonly Listening[] {
   const all = labels.flatMap((label) => chardevs.filter((chardev) => chardev.label === label).slice(0, 1))
-  return all.map(({ filename }) => chardevListening(filename)).find((listening) => listening?.port !== undefined)
+  return all.flatMap(({ filename }) => chardevListening(filename))
 }
 
 /**
- * Matches the `filename` that `query-chardev` reports for a TCP server (QEMU's `chardev/char-socket.c`). Excludes telnet and WebSocket servers, which add bytes of their own protocol.
+ * Match the `filename` that `query-chardev` reports for a server on TCP or a Unix socket (QEMU's `chardev/char-socket.c`).
+ * They exclude telnet and WebSocket servers, which add bytes of their own protocol.
  */
 const TCP_SERVER = /^(?:disconnected:)?tcp:(?<host>[^,]*):(?<port>\d+),server(?:=on)?(?: <-> .*)?$/
+const UNIX_SERVER = /^(?:disconnected:)?unix:(?<socket>.*),server(?:=on)?(?: <-> .*)?$/
 
-function chardevListening(filename: string): Listening | undefined {
-  const { host = '', port } = TCP_SERVER.exec(filename)?.groups ?? {}
-  return port === undefined ? undefined : { listen: host, port: dialablePort(port) }
+function chardevListening(filename: string): readonly Listening[] {
+  const { socket } = UNIX_SERVER.exec(filename)?.groups ?? {}
+  if (socket !== undefined) return [{ socket }]
+  const { host, port } = TCP_SERVER.exec(filename)?.groups ?? {}
+  return host === undefined || dialablePort(port) === undefined ? [] : [{ listen: host, port: dialablePort(port) }]
 }
 
 /**

@@ -1,9 +1,12 @@
 /** The table of a static source, and of each server in it. */
-import { host as hostSchema, table } from '@oriel/runtime'
+import { consoleHost, host as hostSchema, table } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { statuses } from '../status.ts'
 
 const host = hostSchema({ description: 'Name or address, as seen from the proxy.' })
+const hostOrSocket = consoleHost({
+  description: 'Name or address, as seen from the proxy; or unix: and the path of a socket on its host.',
+})
 const port = Type.Integer({ minimum: 1, maximum: 65535, description: 'The port of the console.' })
 const tlsPort = Type.Integer({ minimum: 1, maximum: 65535, description: 'The TLS port of the console.' })
 
@@ -33,9 +36,9 @@ export const staticServerConfig = table({
   ),
   consoles: table(
     {
-      vnc: Type.Optional(table({ host, port })),
-      serial: Type.Optional(table({ host, port })),
-      spice: Type.Optional(table({ host, port: Type.Optional(port), tls_port: Type.Optional(tlsPort) })),
+      vnc: Type.Optional(table({ host: hostOrSocket, port: Type.Optional(port) })),
+      serial: Type.Optional(table({ host: hostOrSocket, port: Type.Optional(port) })),
+      spice: Type.Optional(table({ host: hostOrSocket, port: Type.Optional(port), tls_port: Type.Optional(tlsPort) })),
       mks: Type.Optional(
         table({
           host,

@@ -1,5 +1,5 @@
 /** Faults of static servers that concern several keys at once. */
-import type { ConfigFault } from '@oriel/runtime'
+import { type ConfigFault, isUnixHost } from '@oriel/runtime'
 import type { StaticServerConfig } from './config.ts'
 
 interface PlacedServer {
@@ -8,9 +8,9 @@ interface PlacedServer {
   readonly server: StaticServerConfig
 }
 
-/** Returns the faults of `servers`: repeated ids, and SPICE consoles without a port. */
+/** Returns the faults of `servers`: repeated ids, and consoles without a port, or with one at a Unix socket. */
 export function serverFaults(servers: readonly PlacedServer[]): readonly ConfigFault[] {
-  return [...duplicateFaults(servers), ...spiceFaults(servers)]
+  return [...duplicateFaults(servers), ...portFaults(servers)]
 }
 
 function* duplicateFaults(servers: readonly PlacedServer[]): Iterable<ConfigFault> {
@@ -22,10 +22,24 @@ function* duplicateFaults(servers: readonly PlacedServer[]): Iterable<ConfigFaul
   }
 }
 
-function* spiceFaults(servers: readonly PlacedServer[]): Iterable<ConfigFault> {
+function* portFaults(servers: readonly PlacedServer[]): Iterable<ConfigFault> {
   for (const { path, server } of servers) {
-    const { spice } = server.consoles
-    if (spice === undefined || spice.port !== undefined || spice.tls_port !== undefined) continue
-    yield { path: `${path}.consoles.spice`, message: 'has no port, give port, tls_port or both' }
+    for (const [protocol, address] of Object.entries(server.consoles)) {
+      const message = address && portProblem(address, protocol)
+      if (message !== undefined) yield { path: `${path}.consoles.${protocol}`, message }
+    }
   }
+}
+
+interface Ports {
+  readonly host: string
+  readonly port?: number
+  readonly tls_port?: number
+}
+
+function portProblem({ host, port, tls_port }: Ports, protocol: string): string | undefined {
+  const hasPort = port !== undefined || tls_port !== undefined
+  if (isUnixHost(host)) return hasPort ? 'is a Unix socket, which has no port: remove port and tls_port' : undefined
+  if (hasPort) return undefined
+  return protocol === 'spice' ? 'has no port, give port, tls_port or both' : 'has no port, give one'
 }

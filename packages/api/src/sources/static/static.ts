@@ -1,6 +1,7 @@
 /** The static source: servers that the configuration lists. */
 import { constants, open } from 'node:fs/promises'
 import type { Protocol } from '@oriel/contract'
+import { isUnixHost } from '@oriel/runtime'
 import { SourceError } from '../errors.ts'
 import type { Server } from '../server.ts'
 import type { ConsoleAddress, Source } from '../source.ts'
@@ -49,12 +50,16 @@ export function toServer(config: StaticServerConfig, createdAt: number): Server 
   }
 }
 
-/** The configured host, null if empty. Else the first console's host. Else null for a server that is not on a host. */
+/**
+ * The configured host, null if empty. Else the first console's host, which is this one for a Unix socket. Else null for a
+ * server that is not on a host.
+ */
 function hostOf({ host, status, consoles }: StaticServerConfig): string | null {
   if (host !== undefined) return host === '' ? null : host
   if (status === 'SHELVED_OFFLOADED') return null
   const named = Object.values(consoles).find((address) => address !== undefined)?.host
-  return named ?? (status === 'BUILD' ? null : UNNAMED_HOST)
+  if (named !== undefined && !isUnixHost(named)) return named
+  return named === undefined && status === 'BUILD' ? null : UNNAMED_HOST
 }
 
 /** Returns the address of a console. @throws SourceError if the server lacks it. */

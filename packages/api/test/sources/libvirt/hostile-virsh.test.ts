@@ -12,7 +12,7 @@ import { configOf } from '../../support.ts'
 import { fakeVirsh } from './fake-virsh.ts'
 
 const HOST = '10.0.0.5'
-const reach = createReach(HOST, { console_hosts: [], console_ports: '5900-65535' })
+const reach = createReach(HOST, { console_hosts: [], console_ports: '5900-65535', console_sockets: ['/*/*/*'] })
 const ID = '6695eb01-f6a4-8304-79aa-97f2502e193a'
 const OTHER = 'a0000000-0000-4000-8000-000000000001'
 

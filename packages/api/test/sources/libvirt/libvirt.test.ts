@@ -386,7 +386,11 @@ describe('a faulty domain', () => {
 })
 
 describe('domain XML', () => {
-  const reach = createReach(HOST, { console_hosts: ['192.0.2.7', '192.168.122.0/24'], console_ports: '5900-65535' })
+  const reach = createReach(HOST, {
+    console_hosts: ['192.0.2.7', '192.168.122.0/24'],
+    console_ports: '5900-65535',
+    console_sockets: ['/run/oriel/*.sock', '/var/lib/libvirt/qemu/domain-*/vnc.sock'],
+  })
   const read = (devices: string) => readDomainXml(domainXmlOf(ID, devices), reach)
 
   test.each([
@@ -410,6 +414,16 @@ describe('domain XML', () => {
       { host: '192.0.2.7', port: 5902 },
     ],
     [
+      'on a listed Unix socket, as libvirt 9 writes it',
+      "<graphics type='vnc' socket='/var/lib/libvirt/qemu/domain-1-web/vnc.sock'><listen type='socket' socket='/var/lib/libvirt/qemu/domain-1-web/vnc.sock'/></graphics>",
+      { host: 'unix:/var/lib/libvirt/qemu/domain-1-web/vnc.sock', port: null },
+    ],
+    [
+      'on an address rather than on a listed Unix socket',
+      "<graphics type='vnc' port='5902'><listen type='socket' socket='/run/oriel/a.sock'/><listen type='address' address='192.0.2.7'/></graphics>",
+      { host: '192.0.2.7', port: 5902 },
+    ],
+    [
       'on the second device only',
       `<graphics type='vnc'><listen type='none'/></graphics>${VNC}`,
       { host: HOST, port: 5900 },
@@ -422,6 +436,16 @@ describe('domain XML', () => {
     [
       'on a socket',
       "<graphics type='vnc' port='-1'><listen type='socket' socket='/run/vnc.sock'/></graphics>",
+      'the Unix socket /run/vnc.sock is not in console_sockets',
+    ],
+    [
+      'on a socket of another folder by ..',
+      "<graphics type='vnc'><listen type='socket' socket='/run/oriel/../docker.sock'/></graphics>",
+      'it listens on /run/oriel/../docker.sock',
+    ],
+    [
+      'on a socket that has no path yet',
+      "<graphics type='vnc'><listen type='socket'/></graphics>",
       'it listens on a Unix socket',
     ],
     ['on nothing', "<graphics type='vnc' port='5900'><listen type='none'/></graphics>", 'it listens on a none'],
@@ -480,6 +504,16 @@ describe('domain XML', () => {
       { host: HOST, port: 10013 },
     ],
     ['a console of virtio', serial((xml) => xml.replaceAll('serial', 'console')), { host: HOST, port: 10012 }],
+    [
+      'a listed Unix socket',
+      "<serial type='unix'><source mode='bind' path='/run/oriel/a.sock'/><target type='isa-serial' port='0'/></serial>",
+      { host: 'unix:/run/oriel/a.sock', port: null },
+    ],
+    [
+      'the first that may be dialled',
+      `<serial type='unix'><source mode='bind' path='/run/other.sock'/></serial>${serial()}`,
+      { host: HOST, port: 10012 },
+    ],
   ])('has a serial port: %s', (_, devices, address) => {
     expect(read(devices).consoles).toEqual({ serial: address })
   })
@@ -488,6 +522,16 @@ describe('domain XML', () => {
     ['telnet', serial((xml) => xml.replace('raw', 'telnet')), 'it speaks telnet'],
     ['TLS', serial((xml) => xml.replace("tls='no'", "tls='yes'")), 'it speaks TLS'],
     ['connecting out', serial((xml) => xml.replace('bind', 'connect')), 'it connects out instead of listening'],
+    [
+      'an unlisted Unix socket',
+      "<serial type='unix'><source mode='bind' path='/run/docker.sock'/></serial>",
+      'the Unix socket /run/docker.sock is not in console_sockets',
+    ],
+    [
+      'a Unix socket that it connects to',
+      "<serial type='unix'><source mode='connect' path='/run/oriel/a.sock'/></serial>",
+      'it connects out instead of listening',
+    ],
     ['a malformed port', serial((xml) => xml.replace('10012', 'ssh')), 'it has no address'],
   ])('has no serial port with %s', (_, devices, why) => {
     expect(read(devices)).toMatchObject({ consoles: {}, unreachable: { serial: why } })

@@ -164,12 +164,46 @@ describe('the console addresses of a guest', () => {
     expect(await consoleOf(source, 'vnc')).toMatchObject({ port: expect.any(Number) })
   })
 
+  const SOCKET = '/run/oriel/web-1.sock'
+  test.each([
+    ['vnc', vnc({ family: 'unix', host: '', service: SOCKET })],
+    ['spice', { 'query-spice': { enabled: true, host: SOCKET, auth: 'none' } }],
+    ['serial', { 'query-chardev': [{ label: 'c', filename: `disconnected:unix:${SOCKET},server=on` }] }],
+    ['serial', { 'query-chardev': [{ label: 'c', filename: `unix:${SOCKET},server` }] }],
+  ] as const)('give the Unix socket of %s if console_sockets lists it, and else the key', async (protocol, answers) => {
+    await using folder = await socketFolder()
+    await using _ = await fakeQemu(join(folder.path, 'a.qmp'), { answers: guestAnswers(answers) })
+    const config = { ...qemuConfig(folder.path), console_sockets: ['/run/oriel/*.sock'] }
+    await using source = await createQemuSource(config, { log: silentLogger() })
+    expect(await consoleOf(source, protocol)).toEqual({ host: `unix:${SOCKET}`, port: null })
+
+    const lines: string[] = []
+    const log = createLogger({ name: 'test', level: 'warn', destination: { write: (line) => void lines.push(line) } })
+    await using narrow = await createQemuSource({ ...config, console_sockets: ['/run/oriel/db-*'] }, { log })
+    await expect(consoleOf(narrow, protocol)).rejects.toSatisfy(isSourceError('ConsoleTypeUnavailable'))
+    expect(lines.map((line) => JSON.parse(line).why)).toEqual([`the Unix socket ${SOCKET} is not in console_sockets`])
+  })
+
+  test.each(['web-1.sock', '/run/oriel/../docker.sock', `/run/oriel/${'a'.repeat(108)}.sock`])(
+    'are absent for VNC on the Unix socket %s, which no proxy can dial',
+    async (service) => {
+      await using folder = await socketFolder()
+      await using _ = await fakeQemu(join(folder.path, 'a.qmp'), {
+        answers: guestAnswers(vnc({ family: 'unix', host: '', service })),
+      })
+      const config = { ...qemuConfig(folder.path), console_sockets: ['/run/oriel/*', '/*/*/*/*'] }
+      await using source = await createQemuSource(config, { log: silentLogger() })
+      await expect(consoleOf(source, 'vnc')).rejects.toSatisfy(isSourceError('ConsoleTypeUnavailable'))
+    },
+  )
+
   test.each([
     ['console_ports = "70000-80000"', 'sources[0].console_ports'],
     ['console_ports = "6000-5900"', 'give the first and the last, such as 5900-65535'],
     ['console_ports = "5900"', 'the first and the last port, such as 5900-65535'],
     ['console_hosts = ["10.0.0.0/33"]', 'sources[0].console_hosts[0]'],
     ['console_hosts = ["http://10.0.0.5"]', 'a name, an address or a CIDR'],
+    ['console_sockets = ["run/*.sock"]', 'is not an absolute path, give one such as /run/oriel/*.sock'],
   ])('are limited by keys, of which %s is a fault', (keys, message) => {
     const toml = `auth.method = "none"\n[[sources]]\nkind = "qemu"\nqmp = "/run/*.qmp"\nhost = "${HOST}"\nproject_id = "p"\n${keys}`
     expect(() => loadConfig(ApiConfig, { toml, refine: refineApiConfig })).toThrow(message)

@@ -2,7 +2,7 @@ import { mkdtempDisposable, rename, rm, truncate, writeFile } from 'node:fs/prom
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ConfigError, createLogger } from '@oriel/runtime'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, it, test } from 'vitest'
 import { createStaticSource, type ServerChange, type Source } from '../../../src/index.ts'
 import { createSources } from '../../../src/sources/create.ts'
 import type { StaticServerConfig, StaticSourceConfig } from '../../../src/sources/static/config.ts'
@@ -120,6 +120,21 @@ describe('a file of servers', () => {
       entry('consoles.spice = { host = "h" }'),
       /servers\[0\]\.consoles\.spice: has no port/,
     ],
+    [
+      'has VNC without a port',
+      entry().replace(', port = 5901', ''),
+      /servers\[0\]\.consoles\.vnc: has no port, give one/,
+    ],
+    [
+      'has a Unix socket with a port',
+      entry('consoles.serial = { host = "unix:/run/a.sock", port = 1 }'),
+      /servers\[0\]\.consoles\.serial: is a Unix socket, which has no port/,
+    ],
+    [
+      'has a relative Unix socket',
+      entry('consoles.serial = { host = "unix:a.sock" }'),
+      /"unix:a\.sock" is not a Unix socket, give an absolute path/,
+    ],
   ])('that %s changes nothing, and causes a log line with the key path', async (_, text, fault) => {
     await using one = await withFile()
     await replace(one.file, text)
@@ -191,5 +206,17 @@ describe('servers that the configuration lists', () => {
     one.reload([{ kind: 'static', servers: [listed('c')] }])
     expect(await one.ids()).toEqual(['o', 'a', 'b'])
     expect(one.records.at(-1)?.msg).toMatch(/wait for a restart/)
+  })
+})
+
+describe('a console at a Unix socket', () => {
+  it('has no port, and its server is on this host', async () => {
+    await using one = await withFile(entry().replace('"10.0.0.5", port = 5901', '"unix:/run/oriel/web-1.sock"'))
+    const server = (await one.source.find(ID))!
+    expect(server.host).toBe('localhost')
+    expect(await one.source.console(server, 'vnc', 'novnc')).toMatchObject({
+      host: 'unix:/run/oriel/web-1.sock',
+      port: null,
+    })
   })
 })
