@@ -41,7 +41,9 @@ const admittedConsole = Type.Object({
   user_id: Type.String(),
   protocol,
   type: consoleType,
-  host: Type.String(),
+  host: Type.String({
+    description: 'A name or an address; or `unix:` and the path of a socket on the host of the proxy.',
+  }),
   port: nullable(Type.Integer()),
   tls_port: nullable(Type.Integer()),
   internal_access_path: nullable(Type.String()),

@@ -35,7 +35,7 @@ export function refineProxyConfig(config: ProxyConfig): readonly ConfigFault[] {
     ...listenFaults(config),
     ...wrongWorkers(config),
     ...adminFaults(config.admin),
-    ...hypervisorFaults(config.hypervisor),
+    ...hypervisorFaults(config.hypervisor, config.authority.kind),
     ...unverified(),
     ...spiceFaults(config),
     ...sharedAddresses(listenKeys(config)),

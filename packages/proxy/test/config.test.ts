@@ -72,6 +72,8 @@ describe('proxy.toml', () => {
     ['hypervisor.vnc.cert', least(vencrypt('key = "-----BEGIN PRIVATE KEY-----"'))],
     ['hypervisor.vnc.password', least('[hypervisor]\nvnc = { auth_schemes = ["vnc_auth"] }')],
     ['hypervisor.vnc.password', least('[hypervisor]\nvnc = { password = "x" }')],
+    ['hypervisor.unix_sockets', least('[hypervisor]\nunix_sockets = ["/run/oriel/*.sock"]')],
+    ['hypervisor.unix_sockets[0]', least('[hypervisor]\nunix_sockets = ["run/*.sock"]')],
     ['hypervisor.vnc.key', least(vencrypt('cert = "-----BEGIN CERTIFICATE-----"'))],
     ['spice.proxy_protocol', least('[spice]\nproxy_protocol = true')],
     ['hypervisor.spice.ca', least('[hypervisor.spice]\nca = "/etc/ca.pem"')],

@@ -1,7 +1,9 @@
 /** The port through which the proxy resolves tokens to consoles. Its adapters are `nova.ts` and `oriel.ts`. */
+import { isIP } from 'node:net'
 import type { ConnectInfo, ConsoleRole, OpenableConsoleType } from '@oriel/contract'
 import type { Health, Logger, Secret } from '@oriel/runtime'
 import { portOptionalTypes } from '../consoles/kinds.ts'
+import type { UnixSocket } from '../hypervisor/unix-socket.ts'
 import type { InstanceNames } from '../rfb/identity.ts'
 import type { SessionRecord } from '../session/open-session.ts'
 import type { Breaker } from './breaker.ts'
@@ -12,8 +14,10 @@ export interface Admission {
   /** The instance's name, if the authority returned it. */
   readonly instanceName?: string
   readonly host: string
-  /** 1 to 65535. 0, only for a type with `portOptional`: there is no plaintext port. */
+  /** 1 to 65535. 0 for a Unix socket; otherwise only for a type with `portOptional`: there is no plaintext port. */
   readonly port: number
+  /** Dialled in place of `host` and `port`; `host` is then `unix:` and its path. */
+  readonly socket?: UnixSocket
   readonly internalAccessPath?: string
   readonly tlsPort?: number
   /** Absent: the listener decides. */
@@ -138,4 +142,5 @@ const isText = (value: unknown): value is string => typeof value === 'string' &&
 const isPort = (value: unknown): value is number =>
   Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 65535
 /** A name or an address without brackets; a zone index may follow an IPv6 address. */
-const isHost = (value: unknown): value is string => typeof value === 'string' && /^[\w.:%-]{1,255}$/.test(value)
+const isHost = (value: unknown): value is string =>
+  typeof value === 'string' && value.length <= 255 && (isIP(value) === 6 || /^[\w.-]+$/.test(value))

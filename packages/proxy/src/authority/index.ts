@@ -10,6 +10,7 @@ import {
   noAuth,
   staticToken,
 } from '@oriel/sdk'
+import { unixSockets } from '../hypervisor/unix-socket.ts'
 import type { Authority } from './authority.ts'
 import { type AuthorityConfig, type AuthorityParts, identityOf } from './config.ts'
 import { authorityKeys } from './diagnose.ts'
@@ -24,8 +25,13 @@ const makers = {
     const needsNames = identityOf(config) === 'enforce'
     return novaAuthority({ ...connectionOf(authority), needsNames, validate: authority.validate, log })
   },
-  oriel: ({ authority }, log) =>
-    orielAuthority({ ...connectionOf(authority), proxyId: authority.proxy_id ?? newProxyId(), log }),
+  oriel: ({ authority, hypervisor }, log) =>
+    orielAuthority({
+      ...connectionOf(authority),
+      proxyId: authority.proxy_id ?? newProxyId(),
+      sockets: unixSockets(hypervisor.unix_sockets),
+      log,
+    }),
 } as const satisfies Record<AuthorityConfig['kind'], (config: AuthorityParts, log: Logger) => Authority>
 
 /** Creates the configured authority. */

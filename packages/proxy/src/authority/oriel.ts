@@ -3,10 +3,11 @@
  * token's address. It also returns type, expiry and base URL, keeps a list of sessions, and may end one.
  */
 import { randomUUID } from 'node:crypto'
-import { type AdmittedConsole, consoleRoles, isConsoleType, opens } from '@oriel/contract'
-import { ConfigError, type Logger, type Secret, within } from '@oriel/runtime'
+import { type AdmittedConsole, consoleRoles, isConsoleType, type OpenableConsoleType, opens } from '@oriel/contract'
+import { ConfigError, type Logger, type Secret, unixSocketPath, within } from '@oriel/runtime'
 import { type Auth, createClient, type Fetch } from '@oriel/sdk'
 import { kindOf } from '../consoles/kinds.ts'
+import { type UnixSockets, unixSockets } from '../hypervisor/unix-socket.ts'
 import type { SessionRecord } from '../session/open-session.ts'
 import { type Admission, type Authority, admissionOf, UnusableConnectInfo } from './authority.ts'
 import { startBeats } from './beats.ts'
@@ -27,6 +28,8 @@ export interface OrielAuthorityOptions {
   readonly timeoutMs: number
   /** Identifies this proxy to the API; must be unique among running proxies. */
   readonly proxyId: string
+  /** The Unix sockets that the API may name. Default: none can be dialled. */
+  readonly sockets?: UnixSockets
   readonly log: Logger
   /** In place of the platform's `fetch`. */
   readonly fetch?: Fetch
@@ -37,7 +40,7 @@ export interface OrielAuthorityOptions {
 
 /** Creates the authority and starts its heartbeat. Disposal reports the sessions that ended since the last beat. */
 export function orielAuthority(options: OrielAuthorityOptions): Authority {
-  const { timeoutMs, proxyId, log } = options
+  const { timeoutMs, proxyId, log, sockets = unixSockets([]) } = options
   const signIn = followSignIn(options.auth)
   const { oriel } = createClient({ ...options, auth: signIn.auth })
   const diagnose = diagnosing({ service: 'The API', rule: RULE, keys: options.keys ?? DEFAULT_KEYS, signIn })
@@ -94,7 +97,7 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
     const { session } = await oriel.admitSession({ body }, { signal: closing.signal })
     const record = ledger.admitted(session.id)
     try {
-      return { ...admissionOfConsole(session.console), record }
+      return { ...admissionOfConsole(session.console, sockets), record }
     } catch (error) {
       record.ended('console_unreachable')
       throw error
@@ -103,16 +106,14 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
 }
 
 /** @throws UnusableConnectInfo */
-function admissionOfConsole(console: AdmittedConsole): Admission {
-  const { instance_uuid, instance_name, host, port, internal_access_path, tls_port } = console
-  const { protocol, type, base_url, expires_at, role = 'control', label, single_use } = console
+function admissionOfConsole(console: AdmittedConsole, sockets: UnixSockets): Admission {
+  const { instance_name, protocol, type, base_url, expires_at, role = 'control', label, single_use } = console
   if (!isConsoleType(type) || !opens(protocol, type)) throw new UnusableConnectInfo(`the type is ${type}`)
   if (!URL.canParse(base_url)) throw new UnusableConnectInfo('the base_url is not a URL')
   if (!consoleRoles.includes(role)) throw new UnusableConnectInfo(`the role is ${role}`)
   if (Number.isNaN(Date.parse(expires_at))) throw new UnusableConnectInfo('expires_at is not a time')
-  const secure = kindOf(type).portOptional ? { tls_port } : {}
   return {
-    ...admissionOf({ instance_uuid, host, port, internal_access_path, ...secure }),
+    ...addressOf({ ...console, type }, sockets),
     instanceName: instance_name,
     type,
     baseUrl: base_url,
@@ -121,6 +122,15 @@ function admissionOfConsole(console: AdmittedConsole): Admission {
     ...(label == null ? {} : { label }),
     ...(single_use === undefined ? {} : { singleUse: single_use }),
   }
+}
+
+/** @throws UnusableConnectInfo */
+function addressOf(console: AdmittedConsole & { type: OpenableConsoleType }, sockets: UnixSockets): Admission {
+  const { type, instance_uuid, host, port, internal_access_path, tls_port } = console
+  const path = unixSocketPath(host)
+  if (path !== undefined) return { instance: instance_uuid, host, port: 0, socket: sockets(path) }
+  const secure = kindOf(type).portOptional ? { tls_port } : {}
+  return admissionOf({ instance_uuid, host, port, internal_access_path, ...secure })
 }
 
 /**

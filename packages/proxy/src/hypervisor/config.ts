@@ -8,6 +8,7 @@ import {
   milliseconds,
   oneOf,
   optionalText,
+  pathPattern,
   pem,
   secretPem,
   secretString,
@@ -28,7 +29,7 @@ const spiceTable = table({
   ),
   allow_plaintext: Type.Optional(
     Type.Boolean({
-      description: 'Whether hypervisors may be dialled in plaintext. Default: only on loopback.',
+      description: 'Whether hypervisors may be dialled in plaintext. Default: only on loopback and at Unix sockets.',
     }),
   ),
   password: Type.Optional(
@@ -70,6 +71,11 @@ export const hypervisorTable = table(
       { default: {} },
     ),
     spice: Type.Optional(spiceTable),
+    unix_sockets: Type.Array(pathPattern(), {
+      default: [],
+      description:
+        'With authority.kind oriel: patterns of the Unix sockets on this host that may be consoles, such as /run/oriel/*.sock; * matches any characters of a name, ? one. Links are resolved before. List no socket of another service, such as a QMP monitor. Default: none.',
+    }),
     hosts: hostRecord(
       table({
         name: Type.Optional(host({ description: "The host name that this hypervisor's certificate must contain." })),
@@ -99,10 +105,23 @@ export const hypervisorTable = table(
 export type HypervisorConfig = Type.Static<typeof hypervisorTable>
 
 /** Finds faults between keys, each of which is valid by itself. */
-export const hypervisorFaults = ({ vnc }: HypervisorConfig): ConfigFault[] => [
+export const hypervisorFaults = (
+  { vnc, unix_sockets }: HypervisorConfig,
+  authority: 'nova' | 'oriel',
+): ConfigFault[] => [
   ...passwordFaults(vnc),
+  ...socketFaults(unix_sockets, authority),
   ...(vnc.auth_schemes.includes('vencrypt') ? tlsFaults(vnc) : needlessTls(vnc)),
 ]
+
+function socketFaults(patterns: readonly string[], authority: 'nova' | 'oriel'): ConfigFault[] {
+  if (patterns.length === 0) return []
+  const path = 'hypervisor.unix_sockets'
+  if (authority === 'nova')
+    return [{ path, message: 'has no effect with authority.kind "nova", which names no Unix sockets: remove it' }]
+  if (process.platform !== 'linux') return [{ path, message: 'works only on Linux: remove it' }]
+  return []
+}
 
 type VncConfig = HypervisorConfig['vnc']
 

@@ -1,11 +1,11 @@
-/** Dials the console of an instance, only ever at the host and port that the authority named. */
+/** Dials the console of an instance, only ever at the address that the authority named. */
 import { connect, type Socket } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import { deadline } from '@oriel/runtime'
 import { Refused } from '../refused.ts'
 import type { HypervisorAddress, PlainLeg } from './leg.ts'
 import { checkIdentity, type ExpectedIdentity, serverName } from './server-certificate.ts'
-import { established, KEEP_ALIVE_MS, tcpOptions } from './socket.ts'
+import { endpointOf, established, KEEP_ALIVE_MS, tcpOptions } from './socket.ts'
 import { connectHypervisor } from './tcp-leg.ts'
 
 /** The TLS settings of a connection that begins with a TLS handshake. */
@@ -40,7 +40,8 @@ export function dialSocket(
   signal: AbortSignal,
 ): Promise<Socket> {
   const connecting = async (limited: AbortSignal) => {
-    const socket = tls ? openTls(address, tls) : openTcp(address)
+    await using endpoint = await endpointOf(address, limited)
+    const socket = tls ? openTls(address, tls) : connect({ ...endpoint.options, ...tcpOptions })
     await established(socket, tls ? 'secureConnect' : 'connect', limited)
     return socket
   }
@@ -61,11 +62,9 @@ async function connectWithin<T>(
   } catch (cause) {
     if (signal.aborted) throw signal.reason
     if (limit.passed) throw new Refused('console_timeout', `no connection within ${timeoutMs} ms`, { cause })
-    throw refusalOf(cause as NodeJS.ErrnoException)
+    throw cause instanceof Refused ? cause : refusalOf(cause as NodeJS.ErrnoException)
   }
 }
-
-const openTcp = ({ host, port }: HypervisorAddress): Socket => connect({ host, port, ...tcpOptions })
 
 function openTls({ host, port }: HypervisorAddress, tls: DialTls): Socket {
   const socket = tlsConnect({
@@ -92,12 +91,23 @@ const networkErrors = new Set([
   'EAI_AGAIN',
   'ETIMEDOUT',
   'EPIPE',
+  'ENOENT',
+  'EACCES',
 ])
 
 const isNetworkError = ({ code = '' }: NodeJS.ErrnoException) => networkErrors.has(code)
 
-const unreachableRefusal = (cause: NodeJS.ErrnoException) =>
-  new Refused('console_unreachable', `no connection: ${cause.code ?? cause.message}`, { cause })
+const unreachableRefusal = (cause: NodeJS.ErrnoException) => {
+  const { code = cause.message } = cause
+  const hint = socketHints[code]
+  return new Refused('console_unreachable', `no connection: ${code}${hint === undefined ? '' : `: ${hint}`}`, { cause })
+}
+
+/** Errors that only Unix sockets have. */
+const socketHints: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such Unix socket on this host',
+  EACCES: "the proxy's user may not write to the Unix socket, or not search its folders",
+}
 
 const tlsRefusal = (cause: NodeJS.ErrnoException) =>
   new Refused('security_failed', `TLS with the hypervisor failed: ${cause.message}`, { cause })

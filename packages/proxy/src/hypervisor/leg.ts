@@ -17,6 +17,7 @@
 import type { SecureContext } from 'node:tls'
 import type { CloseReasonName } from '@oriel/contract'
 import type { ExpectedIdentity } from './server-certificate.ts'
+import type { UnixSocket } from './unix-socket.ts'
 
 /** Receives lent bytes, which the receiver returns by `giveBack`. `false` pauses reading until `resume`. */
 export type TakeBytes = (bytes: Buffer) => boolean
@@ -68,6 +69,8 @@ export interface LegTls {
 export interface HypervisorAddress {
   readonly host: string
   readonly port: number
+  /** The Unix socket to dial in place of host and port. */
+  readonly socket?: UnixSocket | undefined
 }
 
 /** Ends a leg with this close reason instead of `console_lost`. */

@@ -2,6 +2,7 @@
 import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
+import { isUnixHost } from '@oriel/runtime'
 import { subjectMatches } from './certificate-subject.ts'
 import { type HypervisorHosts, settingsOf } from './hosts.ts'
 
@@ -28,10 +29,18 @@ export function checkIdentity(
   return subjectError(template.replaceAll('{host}', entry.name ?? host), parsed.subject)
 }
 
-/** Returns the server name for SNI, which is empty for an address (RFC 6066 section 3). */
+/** Returns the server name for SNI, which is empty for an address (RFC 6066 section 3) and for a Unix socket. */
 export function serverName(host: string, hosts: HypervisorHosts): string {
   const name = settingsOf(hosts, host).name ?? host
-  return isIP(name) === 0 ? name : ''
+  return isIP(name) === 0 && !isUnixHost(name) ? name : ''
+}
+
+/** Returns the reason why no certificate can be verified for `host`, or `undefined`: a Unix socket has no name of its own. */
+export function identityProblem(host: string, hosts: HypervisorHosts): string | undefined {
+  const { name, subject } = settingsOf(hosts, host)
+  if (!isUnixHost(host) || name !== undefined || subject !== undefined) return undefined
+  const key = `hypervisor.hosts.${JSON.stringify(host)}.name`
+  return `a Unix socket has no host name for the hypervisor's certificate: set ${key}, or have the hypervisor offer no TLS there`
 }
 
 /** Describes why TLS with a hypervisor failed, and names the configuration key to change. */

@@ -1,28 +1,28 @@
-/** The leg over TCP: its socket reads into buffers that the leg provides, through `onread` of `node:net`. */
+/** The leg over TCP or a Unix socket: its socket reads into buffers that the leg provides, through `onread` of `node:net`. */
 import { connect } from 'node:net'
 import { guardPeer } from '@oriel/runtime'
 import type { HypervisorAddress, PlainLeg, TakeBytes } from './leg.ts'
 import { ReadBuffers } from './read-buffers.ts'
-import { endOf, established, tcpOptions } from './socket.ts'
+import { endOf, endpointOf, established, tcpOptions } from './socket.ts'
 import { startTls } from './tls-leg.ts'
 
 /**
- * Connects by TCP.
+ * Connects by TCP, or to a Unix socket.
  * @param signal aborts the attempt; has no effect on the established connection
  * @param readLimit the current limit on the size of a read. Default: the limit of `ReadBuffers`
  * @throws the socket's error, or the signal's reason
  */
 export async function connectHypervisor(
-  { host, port }: HypervisorAddress,
+  address: HypervisorAddress,
   signal: AbortSignal,
   readLimit?: () => number,
 ): Promise<PlainLeg> {
   signal.throwIfAborted()
+  await using endpoint = await endpointOf(address, signal)
   const buffers = new ReadBuffers(readLimit)
   let taker: TakeBytes | undefined
   const socket = connect({
-    host,
-    port,
+    ...endpoint.options,
     ...tcpOptions,
     onread: {
       buffer: () => buffers.next(),

@@ -1,7 +1,7 @@
 /** The stream of a handshake on a leg to a VNC server: in plaintext first, within TLS after `startTls`. */
 
 import type { HypervisorSocket, LegTls, PlainLeg } from '../hypervisor/leg.ts'
-import { tlsFailure } from '../hypervisor/server-certificate.ts'
+import { identityProblem, tlsFailure } from '../hypervisor/server-certificate.ts'
 import { type HypervisorStream, SecurityFailed } from './security/security-type.ts'
 import { ByteReader } from './wire/reader.ts'
 
@@ -47,6 +47,8 @@ export class LegStream implements HypervisorStream {
   async startTls(): Promise<void> {
     const { tls, signal } = this.#options
     if (!tls) throw new TypeError('a security type started TLS, but no TLS options are configured')
+    const problem = identityProblem(tls.host, tls.expected.hosts)
+    if (problem !== undefined) throw new SecurityFailed(problem)
     if (this.rest().length > 0) throw new SecurityFailed('the hypervisor sent bytes before TLS started')
     this.#leg = await this.#dialled.startTls(tls, signal).catch((cause: Error) => {
       throw signal.aborted ? signal.reason : new SecurityFailed(tlsFailure(cause), { cause })

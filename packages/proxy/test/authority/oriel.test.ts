@@ -110,6 +110,26 @@ async function running(toml = '', changes: Partial<AdmittedConsole> = {}) {
 }
 
 describe('the admission by oriel-api', () => {
+  it('returns a Unix socket, which it may dial only if the operator has listed it', async () => {
+    await using api = await playApi(consoleAt({ host: 'unix:/run/oriel/web-1.sock', port: null }))
+    await using authority = authorityOf(api)
+    const admission = await admit(authority)
+    expect(admission).toMatchObject({ host: 'unix:/run/oriel/web-1.sock', port: 0 })
+    await expect(admission.socket!.find()).rejects.toThrow(/ENOENT|is not listed in hypervisor.unix_sockets/)
+  })
+
+  it.each(['unix:web-1.sock', 'unix:/run/../a.sock', 'vsock:3', 'unix:'])(
+    'refuses the host %s, whose form it does not know',
+    async (host) => {
+      await using api = await playApi(consoleAt({ host, port: null }))
+      await using authority = authorityOf(api)
+      await expect(admit(authority)).rejects.toMatchObject({
+        refusal: 'console_unreachable',
+        message: expect.stringContaining(host),
+      })
+    },
+  )
+
   it('sends its own credential and returns all members of the response', async () => {
     await using api = await playApi(consoleAt({ host: '10.0.0.5', port: 5901 }))
     await using authority = authorityOf(api)

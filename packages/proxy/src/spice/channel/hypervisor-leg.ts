@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net'
 import { deadline, isLoopback, type Secret } from '@oriel/runtime'
 import { type DialTls, dialSocket } from '../../hypervisor/dial.ts'
+import type { HypervisorAddress } from '../../hypervisor/leg.ts'
 import { Refused } from '../../refused.ts'
 import { type SpiceTarget, targetText } from '../session/target.ts'
 import { has } from '../wire/capabilities.ts'
@@ -31,7 +32,7 @@ import { encryptTicket } from '../wire/ticket-keys.ts'
 
 /** How legs to SPICE servers are protected. Certificates are always verified. */
 export interface SpiceSecurity extends DialTls {
-  /** Whether plaintext is allowed. Default: to loopback only. */
+  /** Whether plaintext is allowed. Default: only to loopback and Unix sockets. */
   readonly allowPlaintext?: boolean | undefined
   /** The ticket of every hypervisor, as `spice_password` of libvirt sets it. Default: ticketing is off. */
   readonly password?: Secret | undefined
@@ -109,25 +110,34 @@ async function linked(
   deadlines: LegDeadlines,
   signal: AbortSignal,
 ): Promise<HypervisorLeg> {
-  const { host, port, tlsPort } = target
-  const tried = tlsPort === undefined ? undefined : await linkAt(host, tlsPort, security, link, deadlines, signal)
+  const { host, tlsPort } = target
+  const tried =
+    tlsPort === undefined ? undefined : await linkAt({ host, port: tlsPort }, security, link, deadlines, signal)
   if (tried && tried.reply.error !== linkErrors.need_unsecured) return accepted(tried, link)
   tried?.socket.destroy()
-  if (port === undefined)
+  const plaintext = plaintextAddress(target)
+  if (!plaintext)
     throw new Refused(
       'security_failed',
       `${host} requires plaintext for this channel, but its plaintext port is unknown`,
     )
-  if (!allowsPlaintext(host, security)) {
+  if (!allowsPlaintext(plaintext, security)) {
     throw new Refused(
       'security_failed',
       `${host} offers no TLS for this channel, and hypervisor.spice.allow_plaintext forbids plaintext`,
     )
   }
-  return accepted(await linkAt(host, port, undefined, link, deadlines, signal), link)
+  return accepted(await linkAt(plaintext, undefined, link, deadlines, signal), link)
 }
 
-const allowsPlaintext = (host: string, { allowPlaintext = isLoopback(host) }: SpiceSecurity) => allowPlaintext
+/** A SPICE server has no TLS at a Unix socket. */
+function plaintextAddress({ host, port, socket }: SpiceTarget): HypervisorAddress | undefined {
+  if (socket) return { host, port: 0, socket }
+  return port === undefined ? undefined : { host, port }
+}
+
+const allowsPlaintext = ({ host, socket }: HypervisorAddress, { allowPlaintext }: SpiceSecurity) =>
+  allowPlaintext ?? (socket !== undefined || isLoopback(host))
 
 function accepted(leg: HypervisorLeg, link: LinkMessage): HypervisorLeg {
   const objection = objectionTo(leg, link)
@@ -150,14 +160,13 @@ function objectionTo({ reply, encrypted }: HypervisorLeg, { common }: LinkMessag
 
 /** Connects and exchanges link messages, over TLS when `security` is given. */
 async function linkAt(
-  host: string,
-  port: number,
+  address: HypervisorAddress,
   security: SpiceSecurity | undefined,
   link: LinkMessage,
   { dialTimeoutMs }: LegDeadlines,
   signal: AbortSignal,
 ): Promise<HypervisorLeg> {
-  const socket = await dialSocket({ host, port }, security, dialTimeoutMs, signal)
+  const socket = await dialSocket(address, security, dialTimeoutMs, signal)
   const reader = new SocketReader(socket)
   return destroyedOnFailure({ socket }, signal, async () => {
     socket.write(buildLinkMessage(link))

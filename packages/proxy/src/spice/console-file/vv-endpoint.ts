@@ -159,8 +159,9 @@ function limitRate(rateLimit: RateLimit, address: string): void {
  * Returns the console's address.
  * @throws Refused unless the type is `spice-direct`. With Nova only this type is recognizable, by `tls_port`; others have none.
  */
-function targetOf({ type, host, port, tlsPort }: Admission): SpiceTarget {
+function targetOf({ type, host, port, tlsPort, socket }: Admission): SpiceTarget {
   if (type !== 'spice-direct') throw new Refused('wrong_console_type', `the token is for ${type ?? 'another type'}`)
+  if (socket) return { host, socket }
   return { host, ...(port === 0 ? {} : { port }), ...(tlsPort === undefined ? {} : { tlsPort }) }
 }
 

@@ -1,17 +1,20 @@
 /** The address of a SPICE server, and the hosts that live migrations may name. */
 import { isIP } from 'node:net'
 import { addressSet } from '@oriel/runtime'
+import type { UnixSocket } from '../../hypervisor/unix-socket.ts'
 
-/** The address of an instance's SPICE server. At least one of the ports is set. */
+/** The address of an instance's SPICE server. It has a Unix socket or at least one port. */
 export interface SpiceTarget {
   readonly host: string
   readonly port?: number
   readonly tlsPort?: number
+  /** Dialled in plaintext; `host` is `unix:` and its path. */
+  readonly socket?: UnixSocket
 }
 
 /** Formats a target for the log. */
-export const targetText = ({ host, port, tlsPort }: SpiceTarget) =>
-  `${host} (${tlsPort ?? '-'} TLS, ${port ?? '-'} plaintext)`
+export const targetText = ({ host, port, tlsPort, socket }: SpiceTarget) =>
+  socket ? host : `${host} (${tlsPort ?? '-'} TLS, ${port ?? '-'} plaintext)`
 
 export const sameTarget = (a: SpiceTarget, b: SpiceTarget) =>
   a.host === b.host && a.port === b.port && a.tlsPort === b.tlsPort
