@@ -1,4 +1,5 @@
 /** Checks that the API follows the domains of a real libvirt daemon (qemu:///session, emulated guests). */
+import { join } from 'node:path'
 import { freePort, requires } from '@oriel/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { domain, type Libvirt, startLibvirt } from './parts/libvirt.ts'
@@ -86,9 +87,33 @@ describe.skipIf(skip)(`real libvirt domains as servers${reason}`, () => {
     for (const protocol of ['vnc', 'spice', 'serial'] as const) {
       await expect(api.mint(B, protocol)).rejects.toMatchObject({ status: 400 })
     }
-    await api.program.waitForLog(({ serverId, why }) => serverId === B && why === 'it listens on a Unix socket')
+    const unlisted = /^the Unix socket \/.*\/vnc\.sock is not in console_sockets$/
+    await api.program.waitForLog(({ serverId, why }) => serverId === B && unlisted.test(String(why)))
     await libvirt.virsh('destroy', 'web-1')
     await libvirt.virsh('destroy', 'db-1')
+    await expect.poll(api.statuses, SOON).toEqual({})
+  })
+
+  it('have the Unix sockets of VNC, SPICE and serial, if console_sockets lists them', async () => {
+    const found = async (pattern: RegExp) => pattern.exec(await libvirt.virsh('dumpxml', 'web-1'))?.[1]
+    const socket = (type: string) => `<graphics type='${type}'><listen type='socket'/></graphics>`
+    const serialPath = join(libvirt.folder, 'serial.sock')
+    const serial = `<serial type='unix'><source mode='bind' path='${serialPath}'/></serial>`
+    await libvirt.create(domain({ uuid: A, name: 'web-1', devices: socket('vnc') + socket('spice') + serial }))
+    const vncPath = await found(/<listen type='socket' socket='([^']*vnc\.sock)'/)
+    const spicePath = await found(/<listen type='socket' socket='([^']*spice\.sock)'/)
+    // The folder's name contains the id of this run of the domain.
+    const console_sockets = [
+      serialPath,
+      ...[vncPath, spicePath].map((path) => path!.replace(/domain-[^/]*/, 'domain-*')),
+    ]
+    await using reaching = await startSourcedApi({ kind: 'libvirt', uri: libvirt.uri, console_sockets })
+    const address = async (protocol: 'vnc' | 'spice' | 'serial') =>
+      await reaching.connectInfo(await reaching.mint(A, protocol))
+    expect(await address('vnc')).toMatchObject({ host: `unix:${vncPath}`, port: null })
+    expect(await address('spice')).toMatchObject({ host: `unix:${spicePath}`, port: null, tls_port: null })
+    expect(await address('serial')).toMatchObject({ host: `unix:${serialPath}`, port: null })
+    await libvirt.virsh('destroy', 'web-1')
     await expect.poll(api.statuses, SOON).toEqual({})
   })
 

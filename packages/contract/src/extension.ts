@@ -42,7 +42,7 @@ const admittedConsole = Type.Object({
   protocol,
   type: consoleType,
   host: Type.String({
-    description: 'A name or an address; or `unix:` and the path of a socket on the host of the proxy.',
+    description: 'A name or an address; or unix: and the path of a socket on the host of the proxy.',
   }),
   port: nullable(Type.Integer()),
   tls_port: nullable(Type.Integer()),

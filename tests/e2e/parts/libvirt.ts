@@ -7,6 +7,8 @@ import { startProgram, temporaryFolder } from '@oriel/testkit'
 
 export interface Libvirt extends AsyncDisposable {
   readonly uri: string
+  /** A folder in which domains may create sockets. */
+  readonly folder: string
   /** Runs virsh, and resolves with its output. */
   virsh(...args: string[]): Promise<string>
   /** Starts a transient domain from XML, which disappears when it stops. */
@@ -41,7 +43,7 @@ export async function startLibvirt(): Promise<Libvirt> {
   }
   const rest = scope.move()
   return {
-    ...{ uri, virsh, startDaemon, stopDaemon },
+    ...{ uri, folder: env.XDG_RUNTIME_DIR, virsh, startDaemon, stopDaemon },
     create: (xml) => fromFile('create', xml),
     define: (xml) => fromFile('define', xml),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),

@@ -21,6 +21,8 @@ export async function serveRfb(peer: Peer): Promise<void> {
 export interface Viewer {
   /** Sends `bytes`, and resolves with the same number of received bytes. */
   echo(bytes: Uint8Array): Promise<Buffer>
+  /** Sends ClientInit, and resolves with the name of the desktop. */
+  desktopName(): Promise<string>
 }
 
 /** Performs the client's handshake on a connecting WebSocket. */
@@ -36,6 +38,11 @@ export async function asViewer(socket: WebSocket): Promise<Viewer> {
     async echo(bytes) {
       socket.send(bytes)
       return received.next(bytes.length)
+    },
+    async desktopName() {
+      socket.send(Buffer.of(1))
+      const serverInit = await received.next(24)
+      return String(await received.next(serverInit.readUInt32BE(20)))
     },
   }
 }
