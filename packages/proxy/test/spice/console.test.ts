@@ -413,6 +413,54 @@ describe('messages of the viewer', () => {
   })
 })
 
+describe('a watcher', () => {
+  const watching = { admission: () => ({ role: 'watch' as const }) }
+  const pong = message(3, Buffer.alloc(12))
+
+  it('sees and opens no channel that gives the guest something', async () => {
+    await using run = await runningSpice(watching)
+    const ticket = await run.ticket()
+    const main = await view(run, ticket)
+    const shown = message(104, hex('03000000 0100 0200 0300'))
+    await main.peer.expect(Buffer.concat([INIT, NAME, uuidMessage(INSTANCE), shown]))
+    const { result } = await view(run, ticket, { name: 'usbredir', connectionId: CONNECTION_ID })
+    expect(result).toBe(permission_denied)
+    expect(run.proxy.sessions()).toMatchObject([{ role: 'watch' }])
+  })
+
+  it.each([
+    ['inputs', [message(101, u32(30)), message(112, Buffer.alloc(11)), message(104, Buffer.alloc(64))]],
+    [
+      'main',
+      [message(105, Buffer.alloc(2)), message(106, u32(10)), message(107, Buffer.alloc(600)), message(108, u32(1))],
+    ],
+  ] as const)('sends no input on the channel %s, and everything else', async (name, inputs) => {
+    const seen = Promise.withResolvers<Buffer>()
+    const channel = async (peer: Peer, link: ServedLink) => {
+      if (link.channelType === 1) await peer.send(Buffer.concat([INIT, NAME, uuidMessage(INSTANCE), CHANNELS]))
+      if (link.channelType === channelTypes[name]) seen.resolve(await peer.read(2 * pong.length))
+      await peer.closed({ timeoutMs: 60_000 })
+    }
+    await using run = await runningSpice({ ...watching, script: { channel } })
+    const ticket = await run.ticket()
+    const main = await view(run, ticket)
+    await main.peer.expect(INIT)
+    await main.peer.expect(Buffer.concat([NAME, uuidMessage(INSTANCE)]))
+    const link = { name, connectionId: CONNECTION_ID }
+    const { peer } = name === 'main' ? main : await view(run, ticket, link)
+    await peer.sendSlowly(Buffer.concat([pong, ...inputs, pong]))
+    expect(await seen.promise).toEqual(Buffer.concat([pong, pong]))
+  })
+
+  it('may send no message that the policy does not list, also with policy = "watch"', async () => {
+    await using run = await runningSpice({ ...watching, toml: 'policy = "watch"' })
+    const { peer } = await view(run, await run.ticket())
+    await peer.expect(INIT)
+    await peer.send(message(110, u32(1)))
+    await expect.poll(() => run.log.records('session ended')).toMatchObject([{ reason: 'protocol_error' }])
+  })
+})
+
 describe('a live migration', () => {
   const seamless = (host: string, port: number) =>
     message(116, buildMigrationTarget({ host, port, tlsPort: 0, subject: 'CN=compute-2', version: 1 }))

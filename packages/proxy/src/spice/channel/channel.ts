@@ -162,7 +162,9 @@ async function runChannel(
   const format = headerFormat(link.common)
   const wantsUuid = has(link.channel, mainCapabilities.nameAndUuid)
   const relay = new ChannelRelay({ socket, reader }, leg, {
-    ...{ session, name, channelId, target, format, policy: settings.policy, count: metrics.counter('spice-direct') },
+    ...{ session, name, channelId, target, format, count: metrics.counter('spice-direct') },
+    // A message that the policy does not list may be input.
+    policy: isWatcher ? 'enforce' : settings.policy,
     filter:
       name === 'main' ? mainFilter(session, { ...settings, hidden }, { format, wantsUuid, migrating }) : undefined,
     withholds: isWatcher ? (type) => isWithheld(name, type) : undefined,
