@@ -5,7 +5,7 @@ import type { Authority } from './authority/authority.ts'
 import type { Breaker } from './authority/breaker.ts'
 import { Refused } from './refused.ts'
 import type { BufferBudget } from './session/buffer-budget.ts'
-import type { OpenSession } from './session/open-session.ts'
+import type { OpenSession, SessionFacts } from './session/open-session.ts'
 
 /** A step towards a console that waits for another service. */
 export type TimedStep = 'authority' | 'names' | 'validation' | 'dial' | 'handshake'
@@ -16,12 +16,14 @@ export interface ByteCount {
   toConsole(bytes: number): void
 }
 
+type KindOfSession = Pick<SessionFacts, 'type' | 'role'>
+
 export interface ProxyMetrics {
   readonly registry: prom.Registry
   /** Counts a connect by its result. */
   admission(result: RefusalName | 'admitted'): void
-  sessionOpened(type: string): void
-  sessionEnded(type: string, reason: string): void
+  sessionOpened(facts: KindOfSession): void
+  sessionEnded(facts: KindOfSession, reason: string): void
   /** Returns the counter of a console type; call once for each session. */
   counter(type: string): ByteCount
   /** Runs `work` and records its duration and result. */
@@ -41,7 +43,12 @@ const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 export function createMetrics(sources: MetricSources): ProxyMetrics {
   const registry = new prom.Registry()
   const registers = [registry]
-  const open = new prom.Gauge({ name: 'oriel_proxy_sessions', help: 'Open sessions.', labelNames: ['type'], registers })
+  const open = new prom.Gauge({
+    name: 'oriel_proxy_sessions',
+    help: 'Open sessions, by the role that the token has.',
+    labelNames: ['type', 'role'],
+    registers,
+  })
   const ended = new prom.Counter({
     name: 'oriel_proxy_sessions_ended_total',
     help: 'Sessions that ended, by close reason.',
@@ -61,9 +68,9 @@ export function createMetrics(sources: MetricSources): ProxyMetrics {
   return {
     registry,
     admission: (result) => admissions.inc({ result }),
-    sessionOpened: (type) => open.inc({ type }),
-    sessionEnded: (type, reason) => {
-      open.dec({ type })
+    sessionOpened: ({ type, role }) => open.inc({ type, role }),
+    sessionEnded: ({ type, role }, reason) => {
+      open.dec({ type, role })
       ended.inc({ type, reason })
     },
     counter: byteCounters(registers),

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { closeReasons, openableConsoleTypes, refusals } from '@oriel/contract'
+import { closeReasons, consoleRoles, openableConsoleTypes, refusals } from '@oriel/contract'
 import { freePort } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import { ADMIN_TOKEN, INSTANCE, OTHER_TOKEN, open, running, TOKEN, upgrade } from './fixture.ts'
@@ -37,6 +37,7 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   direction: ['to_client', 'to_console'],
   state: ['closed', 'open', 'trial'],
   reason: Object.keys(closeReasons),
+  role: consoleRoles,
   result: ['admitted', 'ok', 'left', ...Object.keys(refusals)],
 }
 
@@ -50,7 +51,7 @@ describe('/metrics', () => {
       },
     })
     using client = await open(it.address)
-    expect(await it.value('oriel_proxy_sessions', { type: 'novnc' })).toBe(1)
+    expect(await it.value('oriel_proxy_sessions', { type: 'novnc', role: 'control' })).toBe(1)
     client.ws.send(Buffer.from('keys'))
     await client.read(6)
     client.ws.send(Buffer.of(0))
@@ -59,7 +60,7 @@ describe('/metrics', () => {
     const bytes = 'oriel_proxy_relayed_bytes_total'
     expect(await it.value(bytes, { type: 'novnc', direction: 'to_client' })).toBe(6)
     expect(await it.value(bytes, { type: 'novnc', direction: 'to_console' })).toBe(5)
-    expect(await it.value('oriel_proxy_sessions', { type: 'novnc' })).toBe(0)
+    expect(await it.value('oriel_proxy_sessions', { type: 'novnc', role: 'control' })).toBe(0)
     expect(await it.value('oriel_proxy_sessions_ended_total', { type: 'novnc', reason: 'console_closed' })).toBe(1)
     expect(await it.value('oriel_proxy_admissions_total', { result: 'admitted' })).toBe(1)
     expect(await it.value('oriel_proxy_admissions_total', { result: 'missing_token' })).toBe(1)

@@ -43,7 +43,7 @@ async function runSession(context: ConnectContext, opened: Opened): Promise<void
   const { id, client, facts, admission } = opened
   const { timing, metrics, sessions } = context
   const session = new Session(id, facts, client, context.log, admission.record)
-  metrics.sessionOpened(facts.type)
+  metrics.sessionOpened(facts)
   sessions.add(
     session,
     session.ended.then((ending) => session.close(ending, timing.closeTimeoutMs)),
@@ -52,7 +52,7 @@ async function runSession(context: ConnectContext, opened: Opened): Promise<void
   startSessionTimers(session, client, timing, context.enforceTokenExpiry ? admission.expiresAt : undefined)
   await startRelay(context, session, opened)
   const { reason } = await session.ended
-  metrics.sessionEnded(facts.type, reason)
+  metrics.sessionEnded(facts, reason)
 }
 
 /** Does the client's handshake and starts the relay in the same tick, so that no bytes are missed between the two. */

@@ -240,7 +240,7 @@ describe('a refusal before 101', () => {
     expect(proxy.proxy.sessions()).toHaveLength(0)
     using _client = await open(proxy.address)
     const metrics = await (await fetch(`http://${proxy.proxy.admin}/metrics`)).text()
-    expect(metrics).toContain('oriel_proxy_sessions{type="novnc"} 1')
+    expect(metrics).toContain('oriel_proxy_sessions{type="novnc",role="control"} 1')
     expect(metrics).toContain('oriel_proxy_admissions_total{result="admitted"} 1')
     expect(metrics).toContain('oriel_proxy_admissions_total{result="unknown_token"} 2000')
     for (const secret of [TOKEN, INSTANCE, '127.0.0.1']) expect(metrics).not.toContain(secret)

@@ -90,7 +90,7 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     const clients = await Promise.all(Array.from({ length: 6 }, () => open(it.address)))
     await expect.poll(it.list).toHaveLength(6)
     expect(workersOf(it.program, 'session opened')).toEqual(new Set([0, 1]))
-    expect(await it.value('oriel_proxy_sessions{type="novnc"}')).toBe(6)
+    expect(await it.value('oriel_proxy_sessions{type="novnc",role="control"}')).toBe(6)
     expect(await it.value('oriel_proxy_workers')).toBe(2)
     expect(await it.value('oriel_proxy_dial_seconds_count{type="novnc",result="ok"}')).toBe(6)
     expect(await (await it.ask('/readyz')).json()).toEqual({
@@ -152,7 +152,7 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     await expect.poll(() => it.value('oriel_proxy_workers')).toBe(2)
     expect(await it.value('oriel_proxy_admissions_total{result="admitted"}')).toBe(4)
     expect(await it.value('oriel_proxy_worker_deaths_total')).toBe(1)
-    expect(await it.value('oriel_proxy_sessions{type="novnc"}')).toBe(4 - lost)
+    expect(await it.value('oriel_proxy_sessions{type="novnc",role="control"}')).toBe(4 - lost)
     const more = await Promise.all(Array.from({ length: lost }, () => open(it.address)))
     expect((await upgrade(it.address)).status).toBe(429)
     for (const client of [...clients, ...more]) client[Symbol.dispose]()

@@ -120,10 +120,10 @@ function register(
   session: SpiceSession,
   expiresAt: Date | undefined,
 ): void {
-  const { type } = session.facts
-  const closed = session.ended.then(({ reason }) => metrics.sessionEnded(type, reason))
+  const { facts } = session
+  const closed = session.ended.then(({ reason }) => metrics.sessionEnded(facts, reason))
   metrics.admission('admitted')
-  metrics.sessionOpened(type)
+  metrics.sessionOpened(facts)
   sessions.add(session, closed)
   startTimers(session, timing, expiresAt)
   countBuffered(session, budget)
