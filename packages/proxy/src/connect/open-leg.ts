@@ -6,6 +6,7 @@ import { learnNames } from '../authority/instance-names.ts'
 import { kindOf, type WebSocketConsoleType } from '../consoles/kinds.ts'
 import { needsInstanceNames, secureLeg } from '../consoles/secure.ts'
 import { dial } from '../hypervisor/dial.ts'
+import { InputPermission } from '../hypervisor/input-permission.ts'
 import type { SecuredLeg } from '../hypervisor/leg.ts'
 import type { ConnectContext, Connecting } from './context.ts'
 
@@ -13,6 +14,8 @@ import type { ConnectContext, Connecting } from './context.ts'
 export interface OpenLeg extends SecuredLeg {
   /** The admission by which the console was dialled. */
   readonly admission: Admission
+  /** Decides whether the leg passes the client's input on. */
+  readonly input: InputPermission
 }
 
 /**
@@ -38,9 +41,10 @@ export async function openLeg(
   const dialled = resources.use(reached)
   const limits = { timeoutMs: timing.hypervisorHandshakeMs, signal }
   const log = context.log.child({ listener: listener.address, client, instance: claim.admission.instance })
-  const opening = { admission, query: queryOf(upgrade.request.url ?? ''), identity, names, log }
+  const input = new InputPermission(claim.admission.role ?? 'control')
+  const opening = { admission, query: queryOf(upgrade.request.url ?? ''), identity, input, names, log }
   const secure = () => secureLeg(kindOf(type), context.consoles[type], dialled, limits, opening)
-  return { admission, ...(await metrics.timed('handshake', type, secure)) }
+  return { admission, input, ...(await metrics.timed('handshake', type, secure)) }
 }
 
 /** The authority's look-up of names, with its duration measured. */

@@ -4,6 +4,7 @@ import type { WebSocket } from 'ws'
 import type { Admission } from '../authority/authority.ts'
 import type { LearntNames } from '../authority/instance-names.ts'
 import type { IdentitySetting } from '../hypervisor/config.ts'
+import type { InputPermission } from '../hypervisor/input-permission.ts'
 import type { HypervisorSocket, PlainLeg, SecuredLeg } from '../hypervisor/leg.ts'
 import type { ProtocolRule } from './protocol-guard.ts'
 
@@ -33,6 +34,8 @@ export interface Opening {
   /** The query of the client's request, with the token. */
   readonly query: URLSearchParams
   readonly identity: IdentitySetting
+  /** Whether the session may send input, which may change while it lasts. */
+  readonly input: InputPermission
   /** The instance's names, requested before the dial, if the guest is compared with them. */
   readonly names?: Promise<LearntNames> | undefined
   /** A logger that adds listener, client and instance to every record. */
@@ -51,6 +54,8 @@ export interface Console {
   secure(hypervisor: PlainLeg, limits: HandshakeLimits, opening: Opening): Promise<Secured>
   /** Decorates the leg once the guest is checked. Default: returns it unchanged. */
   attach?(leg: SecuredLeg, opening: Opening): SecuredLeg
+  /** Decorates the leg so that it withholds the client's input while `input` forbids it. Absent: the type cannot be watched. */
+  limitInput?(leg: HypervisorSocket, input: InputPermission): HypervisorSocket
   /**
    * Does the handshake with the client, after 101.
    * @throws ClientFault

@@ -12,6 +12,7 @@ import { ClientProtocolError, performClientHandshake } from '../rfb/client-hands
 import { NotRfb, performHypervisorHandshake } from '../rfb/hypervisor-handshake.ts'
 import { type InstanceNames, nameObjection, namesInstance } from '../rfb/identity.ts'
 import { guardIdentity, watchDesktopName } from '../rfb/identity-guard.ts'
+import { filterInput } from '../rfb/input-filter.ts'
 import { LegStream } from '../rfb/leg-stream.ts'
 import { type SecurityScheme, securityType } from '../rfb/security/index.ts'
 import { SecurityFailed } from '../rfb/security/security-type.ts'
@@ -60,6 +61,7 @@ export function novnc({ schemes, password, tls, hosts }: VncSettings): Identifyi
       const { identity: desktop } = settingsOf(hosts, opening.admission.host)
       return desktop === EXEMPT ? leg : identifiers[opening.identity](leg, { ...opening, desktop }, limits)
     },
+    limitInput: filterInput,
     greet,
   }
 }

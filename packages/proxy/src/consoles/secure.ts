@@ -1,6 +1,10 @@
-/** Enforces `hypervisor.identity` for every console type, by the check that its descriptor names. */
+/**
+ * Composes the leg of every console type: enforces `hypervisor.identity`, by the check that its descriptor names, and the
+ * session's role.
+ */
 import type { IdentitySetting } from '../hypervisor/config.ts'
 import type { PlainLeg, SecuredLeg } from '../hypervisor/leg.ts'
+import { Refused } from '../refused.ts'
 import type { Console, HandshakeLimits, IdentifyingConsole, Opening, Secured } from './console.ts'
 import type { ConsoleKind, GuestCheck } from './kinds.ts'
 import { carryingOnly, identifying, NONE_THAT_IDENTIFIES, type ProtocolRule } from './protocol-guard.ts'
@@ -23,7 +27,7 @@ export const needsInstanceNames = ({ guestCheck }: Kind, identity: IdentitySetti
   guestCheck === 'desktop-name' && identity !== 'off'
 
 /**
- * Secures the leg to the hypervisor and makes sure that it leads to the instance, before 101.
+ * Secures the leg to the hypervisor, makes sure that it leads to the instance, and limits the client's input, before 101.
  * @throws Refused
  */
 export async function secureLeg(
@@ -33,9 +37,21 @@ export async function secureLeg(
   limits: HandshakeLimits,
   opening: Opening,
 ): Promise<SecuredLeg> {
+  refuseToWatch(console, opening)
   const secured = { hypervisor: dialled, ...(await console.secure(dialled, limits, opening)) }
   const checked = await checkGuest(kind, console, secured, limits, opening)
-  return console.attach?.(checked, opening) ?? checked
+  return limited(console, console.attach?.(checked, opening) ?? checked, opening)
+}
+
+/** Refuses watchers of a type whose input nothing withholds. */
+function refuseToWatch({ limitInput }: Console, { input }: Opening): void {
+  if (input.role === 'watch' && !limitInput)
+    throw new Refused('wrong_console_type', 'the proxy cannot withhold the input of this console type from a watcher')
+}
+
+/** Outermost, so that it sees the client's bytes before any other decorator does. */
+function limited(console: Console, { hypervisor, rest }: SecuredLeg, { input }: Opening): SecuredLeg {
+  return { hypervisor: console.limitInput?.(hypervisor, input) ?? hypervisor, rest }
 }
 
 function checkGuest(

@@ -1,8 +1,10 @@
 /**
  * Console type `serial`: the bytes of a serial port. The proxy sends binary frames and accepts binary and text frames, whose
  * UTF-8 bytes it relays. It changes no byte: guest and terminal agree on line ends, so Enter is a carriage return, as on a
- * real terminal.
+ * real terminal. All that a client sends is input.
  */
+import type { InputPermission } from '../hypervisor/input-permission.ts'
+import { decorateLeg, type HypervisorSocket } from '../hypervisor/leg.ts'
 import { type Console, noHandshake, type Opening } from './console.ts'
 import { type ReplaySettings, Replays } from './replay.ts'
 
@@ -19,9 +21,14 @@ export function serial(replay: ReplaySettings): Console {
       // A terminal that dials again still shows the earlier output.
       return { hypervisor: joined.hypervisor, rest: query.get('replay') === '0' ? Buffer.alloc(0) : joined.earlier }
     },
+    limitInput: withholdAll,
     greet: noHandshake,
   }
 }
+
+/** Dropped bytes count as written. */
+const withholdAll = (leg: HypervisorSocket, input: InputPermission): HypervisorSocket =>
+  decorateLeg(leg, { write: (bytes) => !input.mayInput || leg.write(bytes) })
 
 /** Identifies a serial port. Contains the address, because one instance may have several ports. */
 const portIdOf = ({ instance, host, port }: Opening['admission']) => `${instance} ${host} ${port}`

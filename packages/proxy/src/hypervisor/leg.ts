@@ -8,7 +8,8 @@
  * `consoles/secure.ts` composes the decorators of each console type, the innermost first. The relay sees
  * the last leg only. New features take their place by what they have to see or change:
  *
- * - A role that may only watch replaces `write`. It must know the protocol, because a viewer still has to send requests.
+ * - A role that may only watch replaces `write` (`rfb/input-filter.ts`). It must know the protocol, because a viewer still has
+ *   to send requests. It is outermost, so that no other decorator holds input that must not pass.
  * - A recording observes output by `observeLeg` and input by replacing `write`. It decorates the guards, so that it records
  *   only what they let pass. Bytes are lent, so it copies what it keeps.
  * - Re-attaching after a live migration is innermost: its `closed` stays pending while it dials again, so that neither the other

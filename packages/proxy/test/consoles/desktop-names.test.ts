@@ -3,6 +3,7 @@ import { silentLogger } from '@oriel/runtime'
 import { describe, expect, it } from 'vitest'
 import { novnc } from '../../src/consoles/novnc.ts'
 import { EXEMPT, settingsOf } from '../../src/hypervisor/hosts.ts'
+import { InputPermission } from '../../src/hypervisor/input-permission.ts'
 import { Refused } from '../../src/refused.ts'
 import { nameObjection } from '../../src/rfb/identity.ts'
 import { INSTANCE } from '../fixture.ts'
@@ -45,6 +46,7 @@ describe('with identity enforced, a host with a named desktop', () => {
       const leg = { hypervisor: scriptedLeg().leg, rest: Buffer.alloc(0) }
       const opening = {
         ...{ admission: { instance: INSTANCE, host: '127.0.0.1', port: 5900 }, query: new URLSearchParams() },
+        input: new InputPermission('control'),
         ...({ identity: 'enforce', names: Promise.resolve({ refused }), log: silentLogger() } as const),
       }
       return identify(leg, { timeoutMs: 1000, signal: new AbortController().signal }, opening)

@@ -7,6 +7,7 @@ import { type Console, noHandshake, type Opening } from '../../src/consoles/cons
 import { type GuestCheck, kindOf, portOptionalTypes, servedConsoleTypes } from '../../src/consoles/kinds.ts'
 import { needsInstanceNames, secureLeg } from '../../src/consoles/secure.ts'
 import type { IdentitySetting } from '../../src/hypervisor/config.ts'
+import { InputPermission } from '../../src/hypervisor/input-permission.ts'
 import type { PlainLeg } from '../../src/hypervisor/leg.ts'
 import { scriptedLeg, viewerOf } from '../hypervisor/scripted-leg.ts'
 
@@ -19,7 +20,8 @@ const PARTIES = { tokenDigest: 't', instance: 'i', client: 'c' }
 async function secured(guestCheck: GuestCheck, identity: IdentitySetting, console: Console = HANDSHAKELESS) {
   const scripted = scriptedLeg()
   const warn = vi.fn()
-  const opening = { identity, log: { warn } as unknown as Logger } as Opening
+  const input = new InputPermission('control')
+  const opening = { identity, input, log: { warn } as unknown as Logger } as Opening
   const { hypervisor } = await secureLeg({ guestCheck }, console, scripted.leg as PlainLeg, LIMITS, opening)
   return { ...scripted, ...viewerOf(hypervisor), warn }
 }
