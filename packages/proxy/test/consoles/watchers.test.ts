@@ -1,8 +1,10 @@
 /** Watchers of each console type, through a running proxy. */
 import type { Peer } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
+import { buildLinkMessage, buildLinkReply } from '../../src/spice/wire/link.ts'
 import { dial, open, type RunOptions, running } from '../fixture.ts'
-import { cutText, keyEvent, payload, setEncodings, updateRequest } from './client-messages.ts'
+import { cutText, keyEvent, payload, setEncodings, updateRequest } from '../rfb/client-messages.ts'
+import { message } from '../spice/fixture.ts'
 
 const OUTPUT = Buffer.from('output')
 
@@ -62,8 +64,27 @@ describe('a watcher', () => {
     expect(await run.input).toEqual(Buffer.alloc(0))
   })
 
-  it.each(['webmks', 'spice-html5'])('of a %s console is refused: nothing could withhold its input', async (type) => {
-    await using run = await watched({ consoles: [type] })
+  it('of a spice-html5 console opens the channel inputs, and sends no input', async () => {
+    const link = buildLinkMessage({ connectionId: 1, channelType: 3, channelId: 0, common: [0x0b], channel: [] })
+    const reply = buildLinkReply({ publicKey: Buffer.alloc(162), common: [0x0b], channel: [] })
+    const input = Promise.withResolvers<Buffer>()
+    const hypervisor = async (peer: Peer) => {
+      await peer.expect(link)
+      await peer.send(reply)
+      input.resolve(await peer.readToEnd({ timeoutMs: 60_000 }))
+    }
+    await using run = await watched({ consoles: ['spice-html5'], hypervisor })
+    using client = await dial(run.address)
+    client.ws.send(link)
+    await client.read(reply.length)
+    const [begin, pong] = [Buffer.alloc(132, 1).fill(0, 1, 4), message(3, Buffer.alloc(12))]
+    client.ws.send(Buffer.concat([begin, message(101, Buffer.alloc(4)), pong]))
+    client.ws.close()
+    expect(await input.promise).toEqual(Buffer.concat([begin, pong]))
+  })
+
+  it('of a webmks console is refused: the proxy cannot withhold its input', async () => {
+    await using run = await watched({ consoles: ['webmks'] })
     await expect(dial(run.address)).rejects.toThrow('status 403')
     expect(run.log.records('refused')).toMatchObject([{ refusal: 'wrong_console_type' }])
   })
