@@ -48,7 +48,8 @@ const admittedConsole = Type.Object({
   tls_port: nullable(Type.Integer()),
   internal_access_path: nullable(Type.String()),
   base_url: Type.String({ description: "The page's address; its scheme must be the Origin's." }),
-  expires_at: time,
+  // When the token expires. Absent for a session that resumes another: it has no token.
+  expires_at: Type.Optional(time),
   role: Type.Optional(role),
   label: Type.Optional(nullable(Type.String())),
   single_use: Type.Optional(
@@ -87,19 +88,20 @@ const source = Type.Object({
 
 const counts = { id, bytes_to_client: bytes, bytes_to_console: bytes }
 
+const proxyAndClient = { proxy_id: id, client_address: Type.String({ minLength: 1, maxLength: 64 }) }
+
 /** Every route of the extension. `policy` names the rule that grants it. */
 export const extensionRoutes = {
   admitSession: {
     method: 'POST',
     path: '/sessions',
     policy: 'oriel:sessions:admit',
-    summary: 'Admit a session: returns the console of a token, unless the console has moved',
+    summary: 'Admit a session: returns the console of a token, or of an earlier session that a page resumes',
     headers: { [ROLES_HEADER]: consoleRoles.join(', ') },
-    body: closed({
-      token: Type.String({ minLength: 1, maxLength: 256 }),
-      proxy_id: id,
-      client_address: Type.String({ minLength: 1, maxLength: 64 }),
-    }),
+    body: Type.Union([
+      closed({ token: Type.String({ minLength: 1, maxLength: 256 }), ...proxyAndClient }),
+      closed({ resume: closed({ session_id: id }), ...proxyAndClient }),
+    ]),
     response: Type.Object({ session: Type.Object({ id, console: admittedConsole }) }),
   },
   beat: {

@@ -40,11 +40,10 @@ describe("Oriel's extension", () => {
   it('is typed from the console types and close reasons', () => {
     expectTypeOf<AdmittedConsole['type']>().toEqualTypeOf<ConsoleType>()
     expectTypeOf<Session['ended_at']>().toEqualTypeOf<string | null>()
-    expectTypeOf<ExtensionBody<'admitSession'>>().toEqualTypeOf<{
-      token: string
-      proxy_id: string
-      client_address: string
-    }>()
+    expectTypeOf<ExtensionBody<'admitSession'>>().toEqualTypeOf<
+      | { token: string; proxy_id: string; client_address: string }
+      | { resume: { session_id: string }; proxy_id: string; client_address: string }
+    >()
   })
 })
 

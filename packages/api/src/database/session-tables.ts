@@ -38,10 +38,26 @@ export interface ProxyOwnerRow {
   owner: string
 }
 
+/**
+ * The family of a session that resumes another: the first session of the chain. Sessions that resume none have no row. A
+ * separate table for the same reasons as {@link ProxyOwnerRow}.
+ */
+export interface SessionFamilyRow {
+  session_id: string
+  family_id: string
+}
+
+/** A family whose sessions may not be resumed any more, because one of them was ended on purpose. */
+export interface EndedFamilyRow {
+  family_id: string
+}
+
 export interface SessionTables {
   sessions: SessionRow
   proxies: ProxyRow
   proxy_owners: ProxyOwnerRow
+  session_families: SessionFamilyRow
+  ended_families: EndedFamilyRow
 }
 
 export const sessionMigrations: Readonly<Record<string, Migration>> = {
@@ -86,6 +102,23 @@ export const sessionMigrations: Readonly<Record<string, Migration>> = {
         .addColumn('proxy_id', 'varchar(64)', (column) => column.primaryKey())
         .addColumn('owner', 'char(64)', (column) => column.notNull())
         .execute()
+    },
+  },
+}
+
+export const familyMigrations: Readonly<Record<string, Migration>> = {
+  '005-session-families': {
+    async up(db) {
+      await db.schema
+        .createTable('session_families')
+        .addColumn('session_id', 'varchar(64)', (column) => column.primaryKey())
+        .addColumn('family_id', 'varchar(64)', (column) => column.notNull())
+        .execute()
+      await db.schema
+        .createTable('ended_families')
+        .addColumn('family_id', 'varchar(64)', (column) => column.primaryKey())
+        .execute()
+      await db.schema.createIndex('session_families_family').on('session_families').columns(['family_id']).execute()
     },
   },
 }

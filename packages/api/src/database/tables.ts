@@ -9,7 +9,7 @@ import {
   RawNode,
 } from 'kysely'
 import { DEFAULT_MIGRATION_TABLE, type Migration, Migrator } from 'kysely/migration'
-import { type SessionTables, sessionMigrations } from './session-tables.ts'
+import { familyMigrations, type SessionTables, sessionMigrations } from './session-tables.ts'
 
 /** Times are milliseconds since the epoch. */
 export interface ConsoleAuthTokenRow {
@@ -73,6 +73,7 @@ const migrations: Readonly<Record<string, Migration>> = {
         .execute()
     },
   },
+  ...familyMigrations,
 }
 
 /** Thrown when a newer version of the API has migrated the tables. */

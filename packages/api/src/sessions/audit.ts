@@ -13,12 +13,15 @@ export interface RefusedConnect {
   readonly projectId?: string
   readonly userId?: string
   readonly type?: string
+  /** The session that was to be resumed. */
+  readonly resumes?: string
 }
 
 /** Writes audit records to `log`. */
 export function auditTo(log: Logger) {
   return {
-    admitted: (session: SessionRecord) => log.info({ audit: 'admitted', ...partiesOf(session) }, 'session admitted'),
+    admitted: (session: SessionRecord, resumes?: string) =>
+      log.info({ audit: 'admitted', ...partiesOf(session), resumes }, 'session admitted'),
     refused: (connect: RefusedConnect, reason: string, detail?: string) =>
       log.info({ audit: 'refused', ...connect, reason, detail }, 'session refused'),
     ended: (session: SessionRecord) =>

@@ -9,8 +9,10 @@ import {
   type BeatOutcome,
   type ByteCounts,
   type EndedSession,
+  FINAL_ENDS,
   type NewSession,
   PROXY_LOST,
+  RESUMABLE_MS,
   type SessionFilter,
   type SessionRecord,
   type SessionStore,
@@ -32,13 +34,15 @@ export function createSqlSessionStore(db: Db, now: () => number, proveWrites: ()
   return {
     claimProxy: (proxyId, owner, silentMs) =>
       reach(claimProxy(db, { proxyId, owner, now: now(), silentSince: now() - silentMs })),
-    add: (session) => reach(add(db, session, now())),
+    add: (session, resumes) => reach(add(db, session, now(), resumes)),
     find: (id) => reach(find(db, id)),
+    findResumable: (id) => reach(findResumable(db, id, now() - RESUMABLE_MS)),
     list: (filter) => reach(list(db, filter)),
     beat: (proxyId, beat, unnamedMs) => reach(takeBeat(db, { proxyId, beat, unnamedMs, now: now() })),
     end: (id, reason) => reach(endOne(db, id, { endedAt: now(), reason })),
-    wantEnd: async (id, reason) => (await reach(wantEnd(db, 'id', id, reason))) > 0,
-    wantServerEnd: (serverId, reason) => reach(wantEnd(db, 'server_id', serverId, reason)),
+    wantEnd: (id, reason) => reach(wantSessionEnd(db, { id, reason, resumableSince: now() - RESUMABLE_MS })),
+    wantServerEnd: (serverId, reason) =>
+      reach(wantEnd(db, { column: 'server_id', value: serverId, reason, resumableSince: now() - RESUMABLE_MS })),
     endLost: (silentMs) => reach(endLost(db, now() - silentMs, now())),
     forget: (ageMs) => reach(forget(db, now() - ageMs)),
     check: async () => {
@@ -48,11 +52,51 @@ export function createSqlSessionStore(db: Db, now: () => number, proveWrites: ()
   }
 }
 
-async function add(db: Db, session: NewSession, now: number): Promise<SessionRecord> {
+async function add(db: Db, session: NewSession, now: number, resumes?: string): Promise<SessionRecord> {
   const row = toRow(session, now)
   await noteProxy(db, session.proxyId, now)
-  await db.insertInto('sessions').values(row).execute()
+  if (resumes === undefined) await db.insertInto('sessions').values(row).execute()
+  else await addToFamily(db, row, await familyOf(db, resumes))
   return fromRow(row)
+}
+
+/** In one transaction: a session without its family could be resumed after that has ended. */
+async function addToFamily(db: Db, row: SessionRow, familyId: string): Promise<void> {
+  await db.transaction().execute(async (transaction) => {
+    await transaction.insertInto('sessions').values(row).execute()
+    await transaction.insertInto('session_families').values({ session_id: row.id, family_id: familyId }).execute()
+  })
+}
+
+async function findResumable(db: Db, id: string, endedSince: number): Promise<SessionRecord | undefined> {
+  const session = await find(db, id)
+  if (!session) return undefined
+  const { endedAt, endReason, endWanted } = session
+  if (endedAt !== null && endedAt < endedSince) return undefined
+  if ([endReason, endWanted].some((reason) => reason !== null && FINAL_ENDS.includes(reason))) return undefined
+  return (await isFamilyEnded(db, await familyOf(db, id))) ? undefined : session
+}
+
+/** Returns the first session of the chain that a session belongs to. */
+async function familyOf(db: Db, sessionId: string): Promise<string> {
+  const query = db.selectFrom('session_families').select('family_id').where('session_id', '=', sessionId)
+  return (await query.executeTakeFirst())?.family_id ?? sessionId
+}
+
+async function isFamilyEnded(db: Db, familyId: string): Promise<boolean> {
+  const query = db.selectFrom('ended_families').select('family_id').where('family_id', '=', familyId)
+  return (await query.executeTakeFirst()) !== undefined
+}
+
+/** Of two concurrent calls, the second finds the row of the first. */
+async function endFamily(db: Db, sessionId: string): Promise<void> {
+  const familyId = await familyOf(db, sessionId)
+  if (await isFamilyEnded(db, familyId)) return
+  try {
+    await db.insertInto('ended_families').values({ family_id: familyId }).execute()
+  } catch (error) {
+    if (!(await isFamilyEnded(db, familyId))) throw error
+  }
 }
 
 interface Claim {
@@ -136,6 +180,8 @@ interface BeatInput {
 async function takeBeat(db: Db, { proxyId, beat, unnamedMs, now }: BeatInput): Promise<BeatOutcome> {
   await noteProxy(db, proxyId, now)
   const ended = await endReported(db, { proxyId, reported: beat.ended, now })
+  // The proxy's own operator ended these; those that the API wanted ended have no resumable family already.
+  for (const { id, endReason, endWanted } of ended) if (endReason === 'ended' && !endWanted) await endFamily(db, id)
   const known = await ofProxy(db, proxyId)
   const named = new Map(beat.open.map((each) => [each.id, each]))
   const returned = await bringBack(db, known, named)
@@ -305,13 +351,34 @@ async function endAll<S extends { readonly id: string }>(
   })
 }
 
-/** Includes sessions that count as lost: they may come back, and must then be closed. */
-async function wantEnd(db: Db, column: 'id' | 'server_id', value: string, reason: string): Promise<number> {
+interface WantedEnd {
+  readonly column: 'id' | 'server_id'
+  readonly value: string
+  readonly reason: string
+  /** The earliest end of a session that may still be resumed. */
+  readonly resumableSince: number
+}
+
+async function wantSessionEnd(
+  db: Db,
+  { id, reason, resumableSince }: { readonly id: string } & Pick<WantedEnd, 'reason' | 'resumableSince'>,
+): Promise<boolean> {
+  await endFamily(db, id)
+  return (await wantEnd(db, { column: 'id', value: id, reason, resumableSince })) > 0
+}
+
+/**
+ * Includes sessions that count as lost, because they may come back and must then be closed, and sessions that ended recently,
+ * because they must not be resumed.
+ */
+async function wantEnd(db: Db, { column, value, reason, resumableSince }: WantedEnd): Promise<number> {
   const query = db
     .updateTable('sessions')
     .set({ end_wanted: reason })
     .where(column, '=', value)
-    .where(({ or, eb }) => or([eb('ended_at', 'is', null), eb('end_reason', '=', PROXY_LOST)]))
+    .where(({ or, eb }) =>
+      or([eb('ended_at', 'is', null), eb('end_reason', '=', PROXY_LOST), eb('ended_at', '>=', resumableSince)]),
+    )
   await query.execute()
   const { open } = await db
     .selectFrom('sessions')
@@ -342,7 +409,32 @@ async function forget(db: Db, endedBefore: number): Promise<number> {
       not(exists(selectFrom('proxies').select('proxy_id').whereRef('proxies.proxy_id', '=', 'proxy_owners.proxy_id'))),
     )
     .execute()
+  await forgetFamilies(db)
   return Number(numDeletedRows)
+}
+
+async function forgetFamilies(db: Db): Promise<void> {
+  await db
+    .deleteFrom('session_families')
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom('sessions').select('id').whereRef('sessions.id', '=', 'session_families.session_id'))),
+    )
+    .execute()
+  await db
+    .deleteFrom('ended_families')
+    .where(({ not, or, exists, selectFrom }) =>
+      not(
+        or([
+          exists(selectFrom('sessions').select('id').whereRef('sessions.id', '=', 'ended_families.family_id')),
+          exists(
+            selectFrom('session_families')
+              .select('session_id')
+              .whereRef('session_families.family_id', '=', 'ended_families.family_id'),
+          ),
+        ]),
+      ),
+    )
+    .execute()
 }
 
 const reach = reaching('the store of sessions')

@@ -27,6 +27,12 @@ export interface SessionRecord extends NewSession, ByteCounts {
 /** The end reason of a session whose proxy stopped reporting, or no longer reports the session. */
 export const PROXY_LOST = 'proxy_lost'
 
+/** How long after its end a session may be resumed at most. Proxies accept tickets for as long, or shorter. */
+export const RESUMABLE_MS = 86_400_000
+
+/** The reasons of ends after which a session may not be resumed: a caller or an operator decided them. */
+export const FINAL_ENDS: readonly string[] = ['ended', 'revoked'] satisfies CloseReasonName[]
+
 /** Bytes of the console's protocol. */
 export interface ByteCounts {
   readonly bytesToClient: number
@@ -73,10 +79,15 @@ export interface SessionStore {
    * until the proxy is lost: it did not report for longer than `silentMs`, and has no open session.
    */
   claimProxy(proxyId: string, owner: string, silentMs: number): Promise<boolean>
-  /** Adds a session under a new id. Counts as a report of its proxy. */
-  add(session: NewSession): Promise<SessionRecord>
+  /** Adds a session under a new id. Counts as a report of its proxy. @param resumes the session that it resumes */
+  add(session: NewSession, resumes?: string): Promise<SessionRecord>
   /** Returns the session with exactly this id, open or ended. */
   find(id: string): Promise<SessionRecord | undefined>
+  /**
+   * Returns a session that a page may resume: one that is open or ended less than {@link RESUMABLE_MS} ago, unless it, or a
+   * session of its chain of resumed sessions, was ended or revoked.
+   */
+  findResumable(id: string): Promise<SessionRecord | undefined>
   /** Returns sessions, newest first. */
   list(filter: SessionFilter): Promise<readonly SessionRecord[]>
   /**
@@ -87,7 +98,10 @@ export interface SessionStore {
   beat(proxyId: string, beat: Beat, unnamedMs: number): Promise<BeatOutcome>
   /** Ends the record of an open session without waiting for its proxy. Returns `undefined` if it had ended. */
   end(id: string, reason: EndReason): Promise<SessionRecord | undefined>
-  /** Requests that the proxy closes a session. Returns whether the proxy has still to do that. */
+  /**
+   * Requests that the proxy closes a session, and forbids that it is resumed, even if it has ended. Returns whether the proxy
+   * has still to close it.
+   */
   wantEnd(id: string, reason: CloseReasonName): Promise<boolean>
   /** Requests the same for all sessions of a server, and returns their number. */
   wantServerEnd(serverId: string, reason: CloseReasonName): Promise<number>

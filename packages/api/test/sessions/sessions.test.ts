@@ -154,6 +154,109 @@ describe('admitting a session', () => {
   })
 })
 
+describe('resuming a session', () => {
+  const resume = (api: TestApi, session_id: string, as: Caller = 'service') =>
+    api.call('POST', SESSIONS, {
+      as,
+      body: { resume: { session_id }, proxy_id: 'proxy-2', client_address: '10.0.0.10' },
+    })
+  const lost = async (api: TestApi) => {
+    const id = await admitted(api)
+    await api.deps.sessions.end(id, 'client_lost')
+    await api.deps.tokens.revokeServer(SERVER_ID)
+    return id
+  }
+
+  test('returns the present console without the token, and adds a session of the same user', async () => {
+    const source = fakeSource()
+    const { log, audits } = capture()
+    await using api = await testApi({ source, log })
+    const id = await lost(api)
+    Object.assign(source, { console: async () => ({ ...address, host: '10.0.0.6', port: 5999 }) })
+    const { status, body } = await resume(api, id)
+    expect(status).toBe(200)
+    const { session } = body as { session: { id: string; console: object } }
+    expect(session.console).toEqual({
+      ...{ instance_uuid: SERVER_ID, instance_name: 'web-1', project_id: PROJECT, user_id: 'alice' },
+      ...{ protocol: 'vnc', type: 'novnc', host: '10.0.0.6', port: 5999 },
+      ...{ tls_port: address.tlsPort, internal_access_path: address.internalAccessPath },
+      base_url: 'http://127.0.0.1:6080/vnc_lite.html',
+    })
+    expect(session.id).not.toBe(id)
+    expect(await api.deps.sessions.find(session.id)).toMatchObject({
+      ...{ userId: 'alice', projectId: PROJECT, serverId: SERVER_ID, type: 'novnc', proxyId: 'proxy-2' },
+      clientAddress: '10.0.0.10',
+    })
+    expect(audits().at(-1)).toMatchObject({ audit: 'admitted', session: session.id, resumes: id })
+  })
+
+  test('lets a session be resumed more than once, and its continuations as well', async () => {
+    await using api = await testApi()
+    const id = await lost(api)
+    const { body } = await resume(api, id)
+    expect((await resume(api, id)).status).toBe(200)
+    expect((await resume(api, (body as { session: { id: string } }).session.id)).status).toBe(200)
+  })
+
+  test.each<[string, (api: TestApi, id: string) => Promise<unknown>]>([
+    ['its tokens were revoked while its client was away', (api) => api.call('DELETE', revocation(), { as: 'member' })],
+    ['it was ended while its client was away', (api, id) => api.call('DELETE', `${SESSIONS}/${id}`)],
+    [
+      'its continuation was ended',
+      async (api, id) => {
+        const { body } = await resume(api, id)
+        await api.call('DELETE', `${SESSIONS}/${(body as { session: { id: string } }).session.id}`)
+      },
+    ],
+  ])('refuses a session like an unknown token if %s', async (_, end) => {
+    const { log, audits } = capture()
+    await using api = await testApi({ log })
+    const id = await lost(api)
+    await end(api, id)
+    expect(await resume(api, id)).toMatchObject({ status: 404, fault: { key: 'itemNotFound' } })
+    expect(audits().at(-1)).toMatchObject({ audit: 'refused', reason: 'unknown_token', resumes: id })
+  })
+
+  test.each<[string, Partial<Source>]>([
+    ['the server is gone', { find: async () => undefined }],
+    ['the server is deleted', { find: async () => server({ vmState: 'deleted' }) }],
+    ['the server has another owner', { find: async () => server({ projectId: OTHER_PROJECT }) }],
+    ['the console is gone', { console: async () => Promise.reject(new SourceError('ConsoleNotAvailable')) }],
+  ])('refuses a session like an unknown token while %s', async (_, then) => {
+    const source = fakeSource()
+    await using api = await testApi({ source })
+    const id = await lost(api)
+    Object.assign(source, then)
+    expect(await resume(api, id)).toMatchObject({ status: 404, fault: { key: 'itemNotFound' } })
+    expect(await api.deps.sessions.list({ limit: 2 })).toHaveLength(1)
+  })
+
+  test('refuses a session that is revoked during the query of the source', async () => {
+    const stores = await openStores('sqlite::memory:')
+    let { add } = stores.sessions
+    await using api = await testApi({ ...stores, sessions: { ...stores.sessions, add: (...of) => add(...of) } })
+    const id = await lost(api)
+    add = async (session, resumes) => {
+      await api.call('DELETE', revocation(), { as: 'member' })
+      return stores.sessions.add(session, resumes)
+    }
+    expect((await resume(api, id)).status).toBe(404)
+    expect(await stores.sessions.list({ limit: 2, state: 'open' })).toEqual([])
+    await stores[Symbol.asyncDispose]()
+  })
+
+  test('is for proxies only, with either a token or a session', async () => {
+    await using api = await testApi()
+    const id = await lost(api)
+    expect((await resume(api, id, 'member')).status).toBe(403)
+    for (const body of [
+      { ...connect('x'), resume: { session_id: id } },
+      { ...connect('x'), token: undefined, resume: id },
+    ])
+      expect((await api.call('POST', SESSIONS, { as: 'service', body })).status).toBe(400)
+  })
+})
+
 describe('beats', () => {
   test('report counts and ends, and return the sessions to close', async () => {
     await using api = await testApi({ toml: 'sessions.beat_seconds = 7' })

@@ -1,6 +1,6 @@
 /** What every session store must do. Each database's test runs this whole suite. */
 import { describe, expect, test } from 'vitest'
-import { type NewSession, PROXY_LOST, type SessionRecord, type Stores } from '../../src/index.ts'
+import { type NewSession, PROXY_LOST, RESUMABLE_MS, type SessionRecord, type Stores } from '../../src/index.ts'
 
 /** Opens empty stores with their own clock. */
 export type OpenStores = (now: () => number) => Promise<Stores>
@@ -19,6 +19,8 @@ const named = ({ id }: SessionRecord, toClient = 0, toConsole = 0) => ({ id, ...
 const over = ({ id }: SessionRecord, endedAt = BORN + 500) => ({
   ...{ id, endedAt, reason: 'client_closed' as const, ...counts(7, 8) },
 })
+const resumable = (stores: Stores, ...sessions: readonly SessionRecord[]) =>
+  Promise.all(sessions.map(async ({ id }) => (await stores.sessions.findResumable(id)) !== undefined))
 const idsOf = (sessions: readonly { readonly id: string }[]) => sessions.map(({ id }) => id)
 
 export function sessionStoreSuite(name: string, open: OpenStores): void {
@@ -136,6 +138,71 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       expect((await race('abcd')).filter((isOwner) => isOwner)).toHaveLength(1)
       now += OLD_MS + 1
       expect((await race('efgh')).filter((isOwner) => isOwner)).toHaveLength(1)
+    })
+
+    test('lets a session be resumed while it is open, and for a day after it ended', async () => {
+      let now = BORN
+      await using stores = await open(() => now)
+      const session = await stores.sessions.add(newSession())
+      expect(await stores.sessions.findResumable(session.id)).toEqual(session)
+      expect(await stores.sessions.findResumable('none')).toBeUndefined()
+      await stores.sessions.end(session.id, 'client_lost')
+      now += RESUMABLE_MS
+      expect(await stores.sessions.findResumable(session.id)).toMatchObject({ endReason: 'client_lost' })
+      now += 1
+      expect(await stores.sessions.findResumable(session.id)).toBeUndefined()
+    })
+
+    test('lets no session be resumed after it was ended on purpose, whether it was open then or not', async () => {
+      let now = BORN
+      await using stores = await open(() => now)
+      const [one, two, three, four] = await Promise.all([1, 2, 3, 4].map(() => stores.sessions.add(newSession())))
+      await stores.sessions.end(two!.id, 'client_lost')
+      now += 1_000
+      expect(await stores.sessions.wantEnd(one!.id, 'ended')).toBe(true)
+      expect(await stores.sessions.wantEnd(two!.id, 'ended')).toBe(false)
+      const byOperator = { ...over(three!), reason: 'ended' as const }
+      await stores.sessions.beat('proxy-1', { open: [named(four!)], ended: [byOperator] }, OLD_MS)
+      expect(await resumable(stores, one!, two!, three!, four!)).toEqual([false, false, false, true])
+    })
+
+    test('lets no session of a server be resumed after a revocation, not even one whose client was lost before', async () => {
+      let now = BORN
+      await using stores = await open(() => now)
+      const [open_, lost, other] = [
+        await stores.sessions.add(newSession()),
+        await stores.sessions.add(newSession()),
+        await stores.sessions.add(newSession({ serverId: 'server-2' })),
+      ]
+      await stores.sessions.end(lost.id, 'client_lost')
+      now += 1_000
+      expect(await stores.sessions.wantServerEnd('server-1', 'revoked')).toBe(1)
+      const later = await stores.sessions.add(newSession())
+      expect(await resumable(stores, open_, lost, other, later)).toEqual([false, false, true, true])
+    })
+
+    test('lets no session be resumed after one of those was ended that continued it', async () => {
+      await using stores = await open(() => BORN)
+      const first = await stores.sessions.add(newSession())
+      const second = await stores.sessions.add(newSession(), first.id)
+      const third = await stores.sessions.add(newSession(), second.id)
+      const stranger = await stores.sessions.add(newSession())
+      expect(await resumable(stores, first, second, third, stranger)).toEqual([true, true, true, true])
+      await Promise.all([1, 2, 3].map(() => stores.sessions.wantEnd(second.id, 'ended')))
+      expect(await resumable(stores, first, second, third, stranger)).toEqual([false, false, false, true])
+      expect(await stores.sessions.find(third.id)).toMatchObject({ endedAt: null, endWanted: null })
+    })
+
+    test('remembers the end of a family as long as one of its sessions', async () => {
+      let now = BORN
+      await using stores = await open(() => now)
+      const first = await stores.sessions.add(newSession())
+      await stores.sessions.end(first.id, 'client_lost')
+      now += 10_000
+      const second = await stores.sessions.add(newSession(), first.id)
+      await stores.sessions.wantEnd(first.id, 'ended')
+      expect(await stores.sessions.forget(5_000)).toBe(1)
+      expect(await resumable(stores, second)).toEqual([false])
     })
 
     test('forgets the owner of a proxy together with the proxy', async () => {

@@ -1,0 +1,44 @@
+/** Where the console of a token or of an earlier session is now. */
+
+import { SourceError } from '../sources/errors.ts'
+import type { Server } from '../sources/server.ts'
+import type { ConsoleAddress } from '../sources/source.ts'
+import { withinDeadline } from '../sources/within-deadline.ts'
+import type { SessionDeps } from './deps.ts'
+import type { NewSession } from './store.ts'
+
+/** A console as it was when its token, or the session to resume, was created. */
+export type ConsoleThen = Pick<NewSession, 'serverId' | 'projectId' | 'protocol' | 'type'>
+
+/** The server and the console's address, or the reason why the caller may not have the console any more. */
+export type ConsoleNow =
+  | { readonly server: Server; readonly address: ConsoleAddress; readonly difference?: never }
+  | { readonly difference: string }
+
+/** Asks the source for the console. Another owner may have the server now. */
+export async function consoleNow(
+  { source }: Pick<SessionDeps, 'source'>,
+  then: ConsoleThen,
+  signal: AbortSignal,
+): Promise<ConsoleNow> {
+  const server = await withinDeadline(signal, source.find(then.serverId, { signal }))
+  if (!server || server.vmState === 'deleted') return { difference: 'the server is gone' }
+  if (server.projectId !== then.projectId) return { difference: 'the server has another owner' }
+  try {
+    return {
+      server,
+      address: await withinDeadline(signal, source.console(server, then.protocol, then.type, { signal })),
+    }
+  } catch (error) {
+    if (error instanceof SourceError && NO_CONSOLE.has(error.code))
+      return { difference: 'the server has no such console any more' }
+    throw error
+  }
+}
+
+/** Errors by which a driver says that the console does not exist. For any other error the token is kept. */
+const NO_CONSOLE: ReadonlySet<string> = new Set([
+  'ConsoleTypeUnavailable',
+  'ConsoleNotAvailable',
+  'InstanceNotFound',
+] satisfies SourceError['code'][])
