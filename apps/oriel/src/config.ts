@@ -64,6 +64,7 @@ export const authorityAt = (origin: string, token?: Secret): ProxyConfig['author
   kind: 'oriel',
   endpoint: origin,
   timeout_ms: 5000,
+  renew: false,
   auth: token ? { method: 'token', token } : { method: 'none' },
 })
 

@@ -71,11 +71,12 @@ function unverified(): ConfigFault[] {
   return [{ path: name, message: 'disables certificate verification: remove it from the environment' }]
 }
 
-/** The keys that `RunningProxy.reload` applies: certificates, private keys, and the security of legs to SPICE servers. */
+/** The keys that `RunningProxy.reload` applies: certificates, private and resume keys, and the security of legs to SPICE servers. */
 export const reloadableProxyKeys: readonly string[] = [
   ...['cert', 'key', 'min_version', 'ciphers'].map((key) => `listen[].tls.${key}`),
   ...['cert', 'key', 'ca'].map((key) => `spice.tls.${key}`),
   'hypervisor.spice',
+  'sessions.resume_key',
 ]
 
 /** Returns the configured timeouts, and constants for those without a key. */

@@ -26,6 +26,8 @@ import { type ListenerConfig, servedTypes } from './listen/config.ts'
 import { type Listener, type ListenerOptions, startListener } from './listen/http.ts'
 import { loadPages } from './listen/pages.ts'
 import { createMetrics } from './metrics.ts'
+import { randomKey, Seal } from './resume/seal.ts'
+import { Tickets } from './resume/tickets.ts'
 import { BufferBudget } from './session/buffer-budget.ts'
 import type { SessionView } from './session/open-session.ts'
 import { OpenPages, type PageSessions } from './session/page-sessions.ts'
@@ -104,7 +106,8 @@ export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
   authority.watch?.(log)
   const timing = timingOf(config, deps.timing)
   const stopping = { draining: false, closing: new AbortController() }
-  const shared = contextOf(deps, timing, stopping)
+  const seal = new Seal(config.sessions.resume_key ?? randomKey())
+  const shared = contextOf(deps, timing, stopping, seal)
   const pages = await loadPages(deps.pages, {
     apiUrl: config.home.api_url,
     frameAncestors: config.origin.allowed.map(anyPort),
@@ -136,6 +139,7 @@ export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
     reload: (next) => {
       reloadCertificates(listeners, next.listen, log)
       spice?.reload(next)
+      if (next.sessions.resume_key) seal.rekey(next.sessions.resume_key)
     },
     sessions: () => context.sessions.list(),
     inside: {
@@ -169,6 +173,7 @@ function contextOf(
   { config, authority, log, slots, pageSessions = new OpenPages() }: ProxyDeps,
   timing: Timing,
   stopping: Stopping,
+  seal: Seal,
 ): Omit<ConnectContext, 'frontends'> {
   const { sessions, origin } = config
   const open = new Sessions()
@@ -183,6 +188,7 @@ function contextOf(
     slots: slots ?? limits,
     sessions: open,
     pageSessions,
+    tickets: new Tickets({ seal, resumeMs: sessions.resume_seconds * 1000, maxSessionMs: timing.maxSessionMs }),
     budget,
     allowedOrigins: Object.freeze(origin.allowed.map(allowedOrigin)),
     refusedOrigins: new RefusedOrigins({ log, key: 'origin.allowed', allowed: origin.allowed }),

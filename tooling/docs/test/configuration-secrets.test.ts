@@ -72,6 +72,7 @@ const files = {
         around: proxy({ hypervisor: { vnc: { auth_schemes: ['vnc_auth'] } } }),
       },
       { path: 'hypervisor.spice.password', around: proxy({}) },
+      { path: 'sessions.resume_key', around: proxy({}) },
       { path: 'admin.token_sha256', around: proxy({ admin: {} }) },
     ] as readonly SecretKey[],
   },

@@ -4,6 +4,7 @@ import type { ConnectInfo, ConsoleRole, OpenableConsoleType } from '@oriel/contr
 import type { Health, Logger, Secret } from '@oriel/runtime'
 import { portOptionalTypes } from '../consoles/kinds.ts'
 import type { UnixSocket } from '../hypervisor/unix-socket.ts'
+import type { ResumeGrant } from '../resume/grant.ts'
 import type { InstanceNames } from '../rfb/identity.ts'
 import type { SessionRecord } from '../session/open-session.ts'
 import type { Breaker } from './breaker.ts'
@@ -32,6 +33,8 @@ export interface Admission {
   readonly singleUse?: boolean
   /** The console's base URL. Pages must have been loaded over its scheme. */
   readonly baseUrl?: string
+  /** Whether the authority has just asked where the console is, so that `validate` has nothing to add. */
+  readonly isCurrent?: boolean
   /** Reports the session's progress to an authority that keeps a list of sessions. */
   readonly record?: SessionRecord
 }
@@ -73,6 +76,14 @@ export interface Authority extends AsyncDisposable {
    * @throws Refused `unknown_token`, `console_moved` or `authority_unavailable`; the signal's reason once it aborts
    */
   admit(token: Secret, client: { readonly address: string }, signal: AbortSignal): Promise<Admission>
+  /**
+   * Resolves the console of an earlier session on behalf of a client that has a ticket for it instead of the token. Absent:
+   * sessions are not resumed.
+   * @throws as `admit` does
+   */
+  resume?(grant: ResumeGrant, client: { readonly address: string }, signal: AbortSignal): Promise<Admission>
+  /** Whether `resume` needs the token, which tickets then contain, encrypted. Default: it does not. */
+  readonly resumesByToken?: boolean
   /**
    * Returns the names under which a hypervisor may show an instance. Absent if admissions contain them.
    * @throws Refused `console_moved` or `authority_unavailable`; the signal's reason once it aborts

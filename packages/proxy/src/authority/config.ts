@@ -89,6 +89,11 @@ export const authorityTable = table({
         'With kind nova: how the proxy confirms, before it relays a byte, that a console still belongs to the instance. fresh: it creates a new console of the instance and dials that; state: it checks the state and host of the server. Default: fresh if Nova lets the service user create consoles, else state.',
     }),
   ),
+  renew: Type.Boolean({
+    default: false,
+    description:
+      'With kind nova: whether a page that comes back to its console after Nova has forgotten the token gets a new console of the same server, created by the service user. Nova does not check its user again then.',
+  }),
   proxy_id: Type.Optional(
     Type.String({
       pattern: '^[A-Za-z0-9._-]{1,64}$',
@@ -119,6 +124,7 @@ export const authorityFaults = (config: AuthorityConfig): ConfigFault[] => [
   ...wrongEndpoint(config),
   ...unusableCafile(config),
   ...needlessValidate(config),
+  ...needlessRenew(config),
 ]
 
 /** Requires an endpoint: either the key, or a choice from the catalogue that Keystone returns at sign-in. */
@@ -138,6 +144,12 @@ function needlessValidate({ kind, validate }: AuthorityConfig): ConfigFault[] {
   if (kind === 'nova' || validate === undefined) return []
   const message = 'has no effect with kind "oriel", because oriel-api validates every session itself: remove it'
   return [{ path: 'authority.validate', message }]
+}
+
+function needlessRenew({ kind, renew }: AuthorityConfig): ConfigFault[] {
+  if (kind === 'nova' || !renew) return []
+  const message = 'has no effect with kind "oriel", because oriel-api resumes sessions without their tokens: remove it'
+  return [{ path: 'authority.renew', message }]
 }
 
 const unusableCafile = ({ cafile }: AuthorityConfig): readonly ConfigFault[] =>

@@ -23,7 +23,8 @@ const makers = {
   nova: (config, log) => {
     const { authority } = config
     const needsNames = identityOf(config) === 'enforce'
-    return novaAuthority({ ...connectionOf(authority), needsNames, validate: authority.validate, log })
+    const { validate, renew } = authority
+    return novaAuthority({ ...connectionOf(authority), needsNames, validate, renew, log })
   },
   oriel: ({ authority, hypervisor }, log) =>
     orielAuthority({

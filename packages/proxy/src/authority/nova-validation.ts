@@ -37,6 +37,9 @@ const RETRY_MS = 5 * 60_000
 /** The maximum number of remembered tokens; the oldest is forgotten first. */
 const MAX_TOKENS = 20_000
 
+/** An answer about an instance that Nova shows to the proxy. */
+type KnownConsole = Exclude<FreshConsole, { is: 'forbidden' | 'unknown' }>
+
 export class NovaValidation {
   readonly #options: NovaValidationOptions
   readonly #now: () => number
@@ -77,11 +80,22 @@ export class NovaValidation {
     return this.#byStrictest(claim)
   }
 
+  /** Creates a new console of the instance, whose address is current. @throws Refused */
+  async current(instance: string, type: OpenableConsoleType): Promise<Admission> {
+    const fresh = await this.#known(instance, await this.#ask(instance, type))
+    if (fresh.is !== 'here') throw fresh.refused
+    return { ...fresh.admission, type, isCurrent: true }
+  }
+
   async #byFresh(claim: ConsoleClaim): Promise<Admission> {
-    const fresh = await this.#askFor(claim)
+    return this.#agreed(claim, await this.#known(claim.admission.instance, await this.#askFor(claim)))
+  }
+
+  /** @throws Refused if Nova does not show the instance to the proxy */
+  async #known(instance: string, fresh: FreshConsole): Promise<KnownConsole> {
     if (fresh.is === 'forbidden') throw new Refused('authority_unavailable', FORBIDDEN, { cause: fresh.cause })
-    if (fresh.is === 'unknown') throw await this.#whyUnknown(claim, fresh.cause)
-    return this.#agreed(claim, fresh)
+    if (fresh.is === 'unknown') throw await this.#whyUnknown(instance, fresh.cause)
+    return fresh
   }
 
   async #byStrictest(claim: ConsoleClaim): Promise<Admission> {
@@ -92,7 +106,7 @@ export class NovaValidation {
     }
     if (fresh.is === 'unknown') {
       // Nova finds the same servers for both requests. Another API may not, so a 404 proves nothing before the first success.
-      if (this.#mayCreate) throw await this.#whyUnknown(claim, fresh.cause)
+      if (this.#mayCreate) throw await this.#whyUnknown(claim.admission.instance, fresh.cause)
       return this.#byState(claim)
     }
     if (fresh.is !== 'failed') this.#mayCreate = true
@@ -130,8 +144,8 @@ export class NovaValidation {
   }
 
   /** Explains a 404 for a new console: Nova does not show the server (thrown), or its compute host has no such guest. */
-  async #whyUnknown({ admission }: ConsoleClaim, cause: unknown): Promise<Refused> {
-    await this.#server(admission.instance)
+  async #whyUnknown(instance: string, cause: unknown): Promise<Refused> {
+    await this.#server(instance)
     return new Refused('console_unreachable', "the server's compute host has no guest for it", { cause })
   }
 
@@ -152,7 +166,7 @@ export class NovaValidation {
   }
 
   /** Returns the console's current address. Compares host and port only, as Nova does: each token may have its own path. */
-  async #agreed(claim: ConsoleClaim, fresh: Exclude<FreshConsole, { is: 'forbidden' | 'unknown' }>) {
+  async #agreed(claim: ConsoleClaim, fresh: KnownConsole) {
     if (fresh.is !== 'here') throw fresh.refused
     const { admission, type } = claim
     if (!isSameAddress(admission, fresh.admission)) await this.#requireType(claim)

@@ -5,6 +5,8 @@
 import { randomUUID } from 'node:crypto'
 import { ConfigError, deadline, type Logger, Secret, sha256Hex, within } from '@oriel/runtime'
 import { type Auth, createClient, type Fetch } from '@oriel/sdk'
+import { Refused } from '../refused.ts'
+import type { ResumeGrant } from '../resume/grant.ts'
 import { type Admission, type Authority, admissionOf } from './authority.ts'
 import { Breaker, type BreakerOptions } from './breaker.ts'
 import { type AuthorityKeys, DEFAULT_KEYS, diagnosing, followSignIn } from './diagnose.ts'
@@ -34,13 +36,15 @@ export interface NovaAuthorityOptions {
   readonly keys?: AuthorityKeys
   /** How consoles are validated. Default: the strictest that the credential permits. */
   readonly validate?: ValidateSetting
+  /** Whether to create a new console for a session that is resumed after its token has expired. Default: false. */
+  readonly renew?: boolean
   /** Default: nothing is logged. */
   readonly log?: Logger
 }
 
 /** Creates the authority. It connects at the first look-up; disposal aborts look-ups in flight. */
 export function novaAuthority(options: NovaAuthorityOptions): Authority {
-  const { timeoutMs, needsNames = true } = options
+  const { timeoutMs, needsNames = true, renew = false } = options
   const signIn = followSignIn(options.auth)
   const client = createClient({ ...options, auth: signIn.auth })
   const breaker = new Breaker(options.breaker)
@@ -66,20 +70,15 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
     health: { name: 'authority', check },
     breaker,
     namesBreaker,
-    admit: async (token, _client, signal) => {
-      const judge = (cause: unknown) => judgeToken(cause, { service: 'Nova', diagnose, minted: isMinted(token) })
-      const ask = () =>
-        breaker.run(
-          watched(() => lookUp(token), judge),
-          evidenceBy(judge),
-        )
-      return await answered(shareLookUps(sha256Hex(token.reveal()), ask), signal, judge)
-    },
+    admit: (token, _client, signal) => admit(token, signal),
+    resumesByToken: true,
+    resume: (grant, _client, signal) => resume(grant, signal),
     names: async (instance, signal) => namesOf(await serverOf(instance, signal)),
     get validation() {
       return validation.validation
     },
-    validate: (claim, signal) => within(signal, validation.validate(claim)),
+    validate: (claim, signal) =>
+      claim.admission.isCurrent ? Promise.resolve(claim.admission) : within(signal, validation.validate(claim)),
     watch: (log) => watch.start(log),
     verify: async (signal) => {
       try {
@@ -92,6 +91,26 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
       closing.abort(new Error('the proxy is closing'))
       await watch[Symbol.asyncDispose]()
     },
+  }
+
+  async function admit(token: Secret, signal: AbortSignal): Promise<Admission> {
+    const judge = (cause: unknown) => judgeToken(cause, { service: 'Nova', diagnose, minted: isMinted(token) })
+    const ask = () =>
+      breaker.run(
+        watched(() => lookUp(token), judge),
+        evidenceBy(judge),
+      )
+    return await answered(shareLookUps(sha256Hex(token.reveal()), ask), signal, judge)
+  }
+
+  /** Looks the token up while Nova knows it, and then, with `renew`, creates a new console. */
+  async function resume({ token, instance, type }: ResumeGrant, signal: AbortSignal): Promise<Admission> {
+    try {
+      return await admit(token!, signal)
+    } catch (error) {
+      if (!renew || !(error instanceof Refused) || error.refusal !== 'unknown_token') throw error
+    }
+    return await within(signal, validation.current(instance, type))
   }
 
   async function check(signal?: AbortSignal): Promise<void> {

@@ -3,8 +3,15 @@
  * token's address. It also returns type, expiry and base URL, keeps a list of sessions, and may end one.
  */
 import { randomUUID } from 'node:crypto'
-import { type AdmittedConsole, consoleRoles, isConsoleType, type OpenableConsoleType, opens } from '@oriel/contract'
-import { ConfigError, type Logger, type Secret, unixSocketPath, within } from '@oriel/runtime'
+import {
+  type AdmittedConsole,
+  consoleRoles,
+  type ExtensionBody,
+  isConsoleType,
+  type OpenableConsoleType,
+  opens,
+} from '@oriel/contract'
+import { ConfigError, type Logger, unixSocketPath, within } from '@oriel/runtime'
 import { type Auth, createClient, type Fetch } from '@oriel/sdk'
 import { kindOf } from '../consoles/kinds.ts'
 import { type UnixSockets, unixSockets } from '../hypervisor/unix-socket.ts'
@@ -63,19 +70,8 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
     health: { name: 'authority', check },
     breaker,
     validation: 'built-in',
-    admit: async (token, client, signal) => {
-      const admitting = breaker.run(
-        () => admit(token, client.address),
-        (error) => judge(error).evidence,
-      )
-      try {
-        return await within(signal, admitting)
-      } catch (cause) {
-        if (!signal.aborted) throw judge(cause).refused
-        admitting.then(({ record }) => record.ended('client_lost')).catch(() => {})
-        throw signal.reason
-      }
-    },
+    admit: (token, { address }, signal) => admitWith({ token: token.reveal() }, address, signal),
+    resume: ({ sessionId }, { address }, signal) => admitWith({ resume: { session_id: sessionId } }, address, signal),
     [Symbol.asyncDispose]: async () => {
       closing.abort(new Error('the proxy is closing'))
       await beats[Symbol.asyncDispose]()
@@ -92,8 +88,22 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
     return judgeToken(cause, { service: 'The API', diagnose, minted: true })
   }
 
-  async function admit(token: Secret, address: string): Promise<Admission & { readonly record: SessionRecord }> {
-    const body = { token: token.reveal(), proxy_id: proxyId, client_address: address }
+  async function admitWith(credential: Credential, address: string, signal: AbortSignal): Promise<Admission> {
+    const admitting = breaker.run(
+      () => admit(credential, address),
+      (error) => judge(error).evidence,
+    )
+    try {
+      return await within(signal, admitting)
+    } catch (cause) {
+      if (!signal.aborted) throw judge(cause).refused
+      admitting.then(({ record }) => record.ended('client_lost')).catch(() => {})
+      throw signal.reason
+    }
+  }
+
+  async function admit(credential: Credential, address: string): Promise<Recorded> {
+    const body = { ...credential, proxy_id: proxyId, client_address: address }
     const { session } = await oriel.admitSession({ body }, { signal: closing.signal })
     const record = ledger.admitted(session.id)
     try {
@@ -105,19 +115,25 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
   }
 }
 
+/** What names the console in the request to admit a session: a token, or the session to resume. */
+type Credential = DistributiveOmit<ExtensionBody<'admitSession'>, 'proxy_id' | 'client_address'>
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
+type Recorded = Admission & { readonly record: SessionRecord }
+
 /** @throws UnusableConnectInfo */
 function admissionOfConsole(console: AdmittedConsole, sockets: UnixSockets): Admission {
   const { instance_name, protocol, type, base_url, expires_at, role = 'control', label, single_use } = console
   if (!isConsoleType(type) || !opens(protocol, type)) throw new UnusableConnectInfo(`the type is ${type}`)
   if (!URL.canParse(base_url)) throw new UnusableConnectInfo('the base_url is not a URL')
   if (!consoleRoles.includes(role)) throw new UnusableConnectInfo(`the role is ${role}`)
-  if (Number.isNaN(Date.parse(expires_at))) throw new UnusableConnectInfo('expires_at is not a time')
+  if (expires_at !== undefined && Number.isNaN(Date.parse(expires_at)))
+    throw new UnusableConnectInfo('expires_at is not a time')
   return {
     ...addressOf({ ...console, type }, sockets),
     instanceName: instance_name,
     type,
     baseUrl: base_url,
-    expiresAt: new Date(expires_at),
+    ...(expires_at === undefined ? {} : { expiresAt: new Date(expires_at) }),
     role,
     ...(label == null ? {} : { label }),
     ...(single_use === undefined ? {} : { singleUse: single_use }),

@@ -2,22 +2,25 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { type Secret, sha256Hex } from '@oriel/runtime'
+import { sha256Hex } from '@oriel/runtime'
+import { type Credential, requireCredential } from '../admit/credential.ts'
 import { admitLocal } from '../admit/local.ts'
 import { admitOrigin, admitScheme } from '../admit/origin.ts'
 import { plainAddress, readSite } from '../admit/site.ts'
-import { queryOf, requireSameType, requireToken } from '../admit/token.ts'
+import { queryOf, requireSameType } from '../admit/token.ts'
 import type { Admission } from '../authority/authority.ts'
 import { isNativeType, type WebSocketConsoleType } from '../consoles/kinds.ts'
 import { routeOf } from '../consoles/route.ts'
 import { Refused } from '../refused.ts'
+import type { ResumeTicket } from '../resume/grant.ts'
 import type { SessionParties } from '../session/open-session.ts'
 import { accept } from './accept.ts'
 import type { ConnectContext, Connecting, ListenerFacts } from './context.ts'
 import { openLeg } from './open-leg.ts'
 import { refuse, type UpgradeRequest } from './refuse.ts'
+import { openTicket, resumeAt, sealedGrant } from './resume.ts'
 import { startSession } from './run-session.ts'
-import { checkUpgrade, chooseSubprotocol, pageKeyDigest } from './upgrade.ts'
+import { checkUpgrade, chooseSubprotocol, pageKeyDigest, subprotocolsOf } from './upgrade.ts'
 
 /** Connects a client, or refuses it with a status. Never rejects. */
 export async function handleUpgrade(
@@ -56,13 +59,13 @@ async function connect(connecting: Connecting): Promise<void> {
   const site = readSite(siteRequest(request), context.trustedProxies, context.forwardedHeader)
   connecting.client = site.client
   using _pending = context.unauthenticatedLimits.connecting(request.socket, site.client)
-  const token = requireToken(request.url, request.headers.cookie)
+  const credential = credentialOf(request)
   const origin = admitOrigin(request.rawHeaders, site, context.allowedOrigins, listener.publicAddress)
-  const claimed = await admit(connecting, token, type)
+  const { claimed, tokenDigest, grant } = await admit(connecting, credential, type)
   requireSameType(claimed.type, type)
   admitScheme(origin, site, claimed.baseUrl)
   const parties: SessionParties = {
-    tokenDigest: sha256Hex(token.reveal()),
+    tokenDigest,
     instance: claimed.instance,
     client: site.client,
   }
@@ -70,18 +73,22 @@ async function connect(connecting: Connecting): Promise<void> {
   const { role = 'control', label, singleUse } = claimed
   const takeOver = queryOf(request.url ?? '').get('take_over') === '1'
   const slot = resources.use(await context.slots.enter({ ...parties, type, role, takeOver, singleUse }))
-  const claim = { admission: claimed, type, tokenDigest: parties.tokenDigest }
+  const claim = { admission: claimed, type, tokenDigest }
   const leg = await openLeg(connecting, claim, resources)
   const facts = { ...parties, type, role, ...(label === undefined ? {} : { label }), listener: listener.address }
   const id = claimed.record?.id ?? randomUUID()
-  if (pageKey !== undefined) resources.use(await context.pageSessions.add(pageKey, { id, facts }))
+  if (pageKey !== undefined) {
+    const sealed = sealedGrant(context, { ...facts, sessionId: id, type, claimed, credential, grant })
+    resources.use(await context.pageSessions.add(pageKey, { id, facts, ...sealed }))
+  }
   refuseWhenDraining(context)
   await accept(upgrade, subprotocol, (client) => {
     context.metrics.admission('admitted')
     context.unauthenticatedLimits.admitted(request.socket)
     slot.opened()
+    const maxMs = remainingMs(context.timing.maxSessionMs, grant)
     const stream = upgrade.socket
-    startSession(context, { ...leg, id, facts, client, stream, console, slot, resources: resources.move() })
+    startSession(context, { ...leg, id, facts, client, maxMs, stream, console, slot, resources: resources.move() })
   })
 }
 
@@ -102,15 +109,49 @@ const siteRequest = ({ headers, rawHeaders, socket }: IncomingMessage) => ({
   peerAddress: socket.remoteAddress,
 })
 
-/** Looks the token up. @throws Refused */
-async function admit(connecting: Connecting, token: Secret, type: WebSocketConsoleType): Promise<Admission> {
-  const { context, signal, client } = connecting
-  const { authority, metrics, unauthenticatedLimits } = context
-  const lookUp = () => metrics.timed('authority', type, () => authority.admit(token, { address: client }, signal))
-  const admission = await unauthenticatedLimits.ask(client, lookUp, signal)
-  connecting.record = admission.record
-  return admission
+const credentialOf = ({ url: target, headers }: IncomingMessage) =>
+  requireCredential({
+    target,
+    cookie: headers.cookie,
+    subprotocols: subprotocolsOf(headers['sec-websocket-protocol']),
+  })
+
+/** The result of admitting a client. */
+interface Admitted {
+  readonly claimed: Admission
+  readonly tokenDigest: string
+  /** The grant of a client that resumes a session. */
+  readonly grant?: ResumeTicket
 }
+
+/** Looks the token up, or the session to resume. @throws Refused */
+async function admit(connecting: Connecting, credential: Credential, type: WebSocketConsoleType): Promise<Admitted> {
+  const { context, signal, client } = connecting
+  const lookUp = () => lookUpCredential(connecting, credential, type)
+  const admitted = await context.unauthenticatedLimits.ask(client, lookUp, signal)
+  connecting.record = admitted.claimed.record
+  return admitted
+}
+
+async function lookUpCredential(
+  { context: { authority, metrics, tickets }, signal, client: address }: Connecting,
+  credential: Credential,
+  type: WebSocketConsoleType,
+): Promise<Admitted> {
+  const timed = (ask: () => Promise<Admission>) => metrics.timed('authority', type, ask)
+  if ('token' in credential) {
+    const { token } = credential
+    const claimed = await timed(() => authority.admit(token, { address }, signal))
+    return { claimed, tokenDigest: sha256Hex(token.reveal()) }
+  }
+  const grant = openTicket(tickets, credential.ticket, type)
+  const claimed = await timed(() => resumeAt(authority, grant, { address }, signal))
+  return { claimed, tokenDigest: grant.tokenDigest, grant }
+}
+
+/** How long the session may last, counted from the opening of the first session. 0: without limit. */
+const remainingMs = (maxMs: number, grant: ResumeTicket | undefined): number =>
+  maxMs > 0 && grant ? Math.max(1, grant.openedAt + maxMs - Date.now()) : maxMs
 
 function reportLeft({ context, listener, client, record }: Connecting): void {
   record?.ended('client_lost')

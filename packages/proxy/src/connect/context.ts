@@ -10,6 +10,7 @@ import type { Consoles } from '../consoles/index.ts'
 import type { NativeConsoleType, ServedConsoleType } from '../consoles/kinds.ts'
 import type { IdentitySetting } from '../hypervisor/config.ts'
 import type { ProxyMetrics } from '../metrics.ts'
+import type { Tickets } from '../resume/tickets.ts'
 import type { BufferBudget } from '../session/buffer-budget.ts'
 import type { SessionRecord } from '../session/open-session.ts'
 import type { PageSessions } from '../session/page-sessions.ts'
@@ -40,6 +41,8 @@ export interface ConnectContext {
   readonly sessions: Sessions
   /** The pages' sessions in all workers. */
   readonly pageSessions: PageSessions
+  /** The tickets with which pages resume their sessions. */
+  readonly tickets: Tickets
   /** The frontend of each native type; `undefined` for a type that is not served. */
   readonly frontends: Readonly<Record<NativeConsoleType, NativeFrontend | undefined>>
   readonly allowedOrigins: readonly AllowedOrigin[]

@@ -25,6 +25,8 @@ export interface Opened {
   readonly rest: Buffer
   readonly admission: Admission
   readonly slot: Pick<Slot, 'onTakenOver'>
+  /** How long the session may last, in milliseconds. 0: without limit. */
+  readonly maxMs: number
   /** What the session holds until it ends. */
   readonly resources: Disposable
 }
@@ -40,7 +42,7 @@ export function startSession(context: ConnectContext, opened: Opened): void {
 /** Releases the session's resources as soon as it ends, without waiting for the client's answer to the close frame. */
 async function runSession(context: ConnectContext, opened: Opened): Promise<void> {
   using _resources = opened.resources
-  const { id, client, facts, admission } = opened
+  const { id, client, facts, admission, maxMs } = opened
   const { timing, metrics, sessions } = context
   const session = new Session(id, facts, client, context.log, admission.record)
   metrics.sessionOpened(facts)
@@ -49,7 +51,8 @@ async function runSession(context: ConnectContext, opened: Opened): Promise<void
     session.ended.then((ending) => session.close(ending, timing.closeTimeoutMs)),
   )
   opened.slot.onTakenOver(() => session.end({ reason: 'taken_over' }))
-  startSessionTimers(session, client, timing, context.enforceTokenExpiry ? admission.expiresAt : undefined)
+  const limits = { ...timing, maxSessionMs: maxMs }
+  startSessionTimers(session, client, limits, context.enforceTokenExpiry ? admission.expiresAt : undefined)
   await startRelay(context, session, opened)
   const { reason } = await session.ended
   metrics.sessionEnded(facts, reason)

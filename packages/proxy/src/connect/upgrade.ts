@@ -1,6 +1,6 @@
 /** The Upgrade request itself (RFC 6455 section 4.2.1), checked before its token is looked up. */
 import type { IncomingMessage } from 'node:http'
-import { isPageKey, PAGE_SUBPROTOCOL_PREFIX, REFUSALS_SUBPROTOCOL } from '@oriel/contract'
+import { isPageKey, PAGE_SUBPROTOCOL_PREFIX, REFUSALS_SUBPROTOCOL, TICKET_SUBPROTOCOL_PREFIX } from '@oriel/contract'
 import { sha256Hex } from '@oriel/runtime'
 import { Refused } from '../refused.ts'
 
@@ -25,11 +25,11 @@ export function checkUpgrade({ method, headers, rawHeaders }: IncomingMessage): 
 
 /**
  * Chooses the subprotocol of a console: the first of `served` that is offered. Returns `undefined` if none is offered
- * besides {@link REFUSALS_SUBPROTOCOL}, which is for refusals, and the key of a page.
+ * besides those that are for the proxy itself.
  * @throws Refused `bad_request` when only others are offered, or the header is malformed
  */
 export function chooseSubprotocol(offered: string | undefined, served: readonly string[]): string | undefined {
-  const names = subprotocolsOf(offered).filter((name) => name !== REFUSALS_SUBPROTOCOL && !isPageName(name))
+  const names = subprotocolsOf(offered).filter((name) => !isForProxy(name))
   if (names.length === 0) return undefined
   const chosen = served.find((name) => names.includes(name))
   if (chosen === undefined) throw bad(`only the subprotocols ${JSON.stringify(names.slice(0, 8))} are offered`)
@@ -53,6 +53,10 @@ export function pageKeyDigest(offered: string | undefined): string | undefined {
 
 const isPageName = (name: string) => name.startsWith(PAGE_SUBPROTOCOL_PREFIX)
 
+/** Whether a subprotocol asks for refusals as close events, or has the key or the ticket of a page. */
+const isForProxy = (name: string) =>
+  name === REFUSALS_SUBPROTOCOL || isPageName(name) || name.startsWith(TICKET_SUBPROTOCOL_PREFIX)
+
 /** Whether a client asks for refusals as close events, in an Upgrade that a WebSocket server can answer with 101. */
 export function offersRefusals(request: IncomingMessage): boolean {
   try {
@@ -67,7 +71,7 @@ export function offersRefusals(request: IncomingMessage): boolean {
  * The names in Sec-WebSocket-Protocol (RFC 6455 section 4.1): each once.
  * @throws Refused `bad_request`
  */
-function subprotocolsOf(offered: string | undefined): readonly string[] {
+export function subprotocolsOf(offered: string | undefined): readonly string[] {
   if (offered === undefined) return []
   const names = offered.split(',').map((name) => name.replace(/^[ \t]+|[ \t]+$/g, ''))
   if (!names.every((name) => TOKEN.test(name))) throw bad('a subprotocol is malformed')

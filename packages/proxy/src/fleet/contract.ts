@@ -51,6 +51,7 @@ const pageSession = Type.Object({
     label: Type.Optional(Type.String()),
     listener: Type.String(),
   }),
+  grant: Type.Optional(Type.String()),
 })
 const pageSessionCheck = Compile(pageSession)
 
@@ -61,6 +62,8 @@ export const isPageSession = (value: unknown): value is PageSession => pageSessi
 export type PrimaryAnswers = {
   /** Reports that the worker accepts connections. */
   readonly ready: () => void
+  /** Returns the key of resume tickets for all workers, if the configuration has none. */
+  readonly resumeKey: () => string
   readonly enter: (entrant: Entrant) => SlotReply
   readonly opened: (slot: number) => void
   readonly leave: (slot: number) => void

@@ -11,6 +11,7 @@ import { type Entrant, Limits, type Slot } from '../admit/limits.ts'
 import type { ProxyConfig, proxyConfig } from '../config.ts'
 import { sessionLimits } from '../proxy.ts'
 import { Refused } from '../refused.ts'
+import { randomKey } from '../resume/seal.ts'
 import { OpenPages } from '../session/page-sessions.ts'
 import { Calls } from './calls.ts'
 import type { Figures, PrimaryAnswers, SlotReply, WorkerAnswers } from './contract.ts'
@@ -74,6 +75,8 @@ class Fleet implements SessionControl {
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #figures = new FleetFigures()
   readonly #registry = new prom.Registry()
+  /** Kept by the primary, so that tickets outlive the worker that issued them. */
+  readonly #resumeKey = randomKey()
   readonly #deaths: prom.Counter
   #lastSlot = 0
   #stopping = false
@@ -140,6 +143,7 @@ class Fleet implements SessionControl {
     const pages = new PagesOfWorker(this.#pages)
     const calls: Calls<WorkerAnswers> = new Calls((message) => void process.send(message), {
       ready: () => ready.resolve(),
+      resumeKey: () => this.#resumeKey.reveal(),
       ...this.#slotsFor(slots, (slot) => void calls.ask('takenOver', slot).catch(() => {})),
       ...pages.answers,
     } satisfies PrimaryAnswers)

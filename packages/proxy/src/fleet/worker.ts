@@ -1,6 +1,6 @@
 /** One of several processes that share the listeners: a proxy without an admin listener, whose limits the primary counts. */
 import { EventEmitter } from 'node:events'
-import { guardPeer, type SignalSource, withProcessMetrics } from '@oriel/runtime'
+import { guardPeer, Secret, type SignalSource, withProcessMetrics } from '@oriel/runtime'
 import type { Entrant, Slot, Slots } from '../admit/limits.ts'
 import { TakeOverNotice } from '../admit/sharing.ts'
 import { createAuthority } from '../authority/index.ts'
@@ -23,7 +23,6 @@ export async function startWorker(
   signals: WorkerSignals,
 ): Promise<RunningProxy> {
   const index = Number(process.env[WORKER_VARIABLE])
-  const ownConfig = workerConfig(config, index)
   const workerLog = log.child({ worker: index, pid: process.pid })
   let proxy: RunningProxy | undefined
   const calls: Calls<PrimaryAnswers> = new Calls((message) => process.send!(message), {
@@ -44,6 +43,7 @@ export async function startWorker(
     ),
   )
   const slots = remoteSlots(calls)
+  const ownConfig = withResumeKey(workerConfig(config, index), await calls.ask('resumeKey'))
   const authority = createAuthority(ownConfig, workerLog)
   const shared = { slots, pageSessions: remotePageSessions(calls) }
   proxy = await createProxy({ config: ownConfig, authority, log: workerLog, pages, ...shared })
@@ -51,6 +51,13 @@ export async function startWorker(
   await calls.ask('ready')
   const { reload } = proxy
   return { ...proxy, reload: (next) => reload(workerConfig(next, index)) }
+}
+
+/** Gives all workers one key, so that each accepts the tickets of the others. */
+function withResumeKey(config: ProxyConfig, key: unknown): ProxyConfig {
+  if (config.sessions.resume_key) return config
+  if (typeof key !== 'string' || key === '') throw new Error('the primary returned a malformed resume key')
+  return { ...config, sessions: { ...config.sessions, resume_key: new Secret(key) } }
 }
 
 /** The slots of a worker, which the primary counts. */

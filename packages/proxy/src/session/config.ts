@@ -1,5 +1,5 @@
 /** `[sessions]`: limits on the number and the duration of open consoles. */
-import { count, oneOf, seconds, table } from '@oriel/runtime'
+import { count, oneOf, seconds, secretString, table } from '@oriel/runtime'
 import * as Type from 'typebox'
 
 /** `[sessions]`. */
@@ -31,6 +31,21 @@ export const sessionsTable = table(
       description:
         'With share = "exclusive": whether a second controlling viewer is refused, or ends the session of the first. A request with take_over=1 always does.',
     }),
+    resume_seconds: Type.Integer({
+      default: 3600,
+      minimum: 0,
+      maximum: 86_400,
+      description:
+        'How long a page can come back to a console that it lost, without its token and on any proxy with the same resume_key. Never beyond max_seconds. 0: pages need their token again.',
+    }),
+    resume_key: Type.Optional(
+      secretString({
+        pattern: '^\\s*\\S{32,}(\\s+\\S{32,})*\\s*$',
+        'x-remedy': 'one key a line, each of at least 32 characters, such as the output of openssl rand -base64 32',
+        description:
+          'The keys that seal what pages come back with, one a line: the first seals, and all are accepted. Proxies with the same keys accept the pages of each other. Default: a random key, so that pages come back only to the same proxy until it restarts.',
+      }),
+    ),
     idle_timeout_seconds: seconds(0, 'Ends a session after this time without input from the client; 0: never.'),
     max_seconds: seconds(0, 'Maximum duration of a session; 0: unlimited.'),
     enforce_token_expiry: Type.Boolean({

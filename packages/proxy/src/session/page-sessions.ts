@@ -6,6 +6,8 @@ import type { SessionFacts } from './open-session.ts'
 export interface PageSession {
   readonly id: string
   readonly facts: SessionFacts
+  /** The sealed grant from which the page gets its tickets. Absent: the session cannot be resumed. */
+  readonly grant?: string
 }
 
 /** The open sessions that have a page: of this process, or of all workers. */

@@ -156,6 +156,20 @@ describe('the admission by oriel-api', () => {
     expect(Object.keys(admission)).not.toEqual(expect.arrayContaining(['label', 'singleUse']))
   })
 
+  it('resumes a session by its id, and records the new one', async () => {
+    const { expires_at: _, ...console } = consoleAt({ host: '10.0.0.5', port: 5901 })
+    await using api = await playApi(console)
+    await using authority = authorityOf(api)
+    const grant = { sessionId: 's0', type: 'novnc' as const, role: 'control' as const, instance: INSTANCE }
+    const more = { tokenDigest: 'd', handle: 'h', openedAt: 0 }
+    const signal = new AbortController().signal
+    const admission = await authority.resume!({ ...grant, ...more }, { address: '10.0.0.9' }, signal)
+    expect(admission).toMatchObject({ instance: INSTANCE, host: '10.0.0.5', port: 5901, record: { id: 's1' } })
+    expect(admission.expiresAt).toBeUndefined()
+    expect(api.admissions).toEqual([{ resume: { session_id: 's0' }, proxy_id: 'one', client_address: '10.0.0.9' }])
+    expect(authority.resumesByToken).toBeUndefined()
+  })
+
   it.each([
     [404, 'itemNotFound', 'unknown_token'],
     [404, undefined, 'authority_unavailable'],
