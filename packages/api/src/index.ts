@@ -16,7 +16,6 @@ export type {
   ConsoleAuthToken,
   ConsoleAuthTokenStore,
   ConsoleGrant,
-  TokenOptions,
 } from './console-auth-tokens/store.ts'
 export type { StoreOptions } from './database/open.ts'
 export { StoreUnavailable } from './database/unavailable.ts'

@@ -85,7 +85,16 @@ export {
   refusals,
 } from './refusals.ts'
 export { type RefusalName, type Remedy, refusalNames } from './remedies.ts'
-export { isTicket, RESUME_PARAMETER, resumeCookie, TICKET_SUBPROTOCOL_PREFIX, ticketSubprotocol } from './resume.ts'
+export {
+  isTicket,
+  RESUME_NAME,
+  RESUME_PARAMETER,
+  type ResumeAnswer,
+  type ResumeRequest,
+  resumeCookie,
+  TICKET_SUBPROTOCOL_PREFIX,
+  ticketSubprotocol,
+} from './resume.ts'
 export { type ConsoleRole, consoleRoles, ROLES_HEADER } from './roles.ts'
 export { type Alive, type At, alive, at, minor, type StaticAt } from './versioned.ts'
 export { versionDocument, versionList } from './versions.ts'

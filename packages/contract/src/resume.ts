@@ -3,6 +3,27 @@
  * subprotocol, because logs record URLs, or the browser sends it in a cookie, whose handle the page's address names.
  */
 
+/** The name of the resource beside the console's address from which a page gets its tickets, by POST. */
+export const RESUME_NAME = 'oriel.resume'
+
+/** What a page sends as JSON to get a ticket for the session that it has open. */
+export interface ResumeRequest {
+  /** The page's key for the session. */
+  readonly key: string
+  /** Whether to keep the ticket in a cookie, if the page has the proxy's own host and TLS. */
+  readonly cookie?: boolean
+}
+
+/** What the page gets. */
+export interface ResumeAnswer {
+  /** Names the ticket's cookie in {@link RESUME_PARAMETER}. Not secret. */
+  readonly handle: string
+  /** ISO 8601, UTC. The page renews the ticket while its console is open. */
+  readonly expires_at: string
+  /** Absent: the ticket is in the cookie. */
+  readonly ticket?: string
+}
+
 /** The prefix of the subprotocol; the ticket follows it. The proxy never selects that subprotocol. */
 export const TICKET_SUBPROTOCOL_PREFIX = 'oriel.ticket.'
 

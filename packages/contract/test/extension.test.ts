@@ -4,21 +4,16 @@ import {
   type AdmittedConsole,
   type ConsoleType,
   type ExtensionBody,
-  type ExtensionRoute,
   extensionRoutes,
   routes,
   type Session,
 } from '../src/index.ts'
 
 describe("Oriel's extension", () => {
-  it('CVE-2025-54289, CVE-2021-41767 secrets in listings: has a member for a credential only in the URL of a console that the caller creates', () => {
-    const members = Object.entries<ExtensionRoute>(extensionRoutes).flatMap(([route, { response }]) =>
-      memberNames(response).map((name) => `${route}: ${name}`),
-    )
-    expect(members).toContain('listSessions: client_address')
-    expect(members.filter((name) => /token|password|secret|ticket|digest|cookie|: url$/i.test(name))).toEqual([
-      'createConsole: url',
-    ])
+  it('CVE-2025-54289, CVE-2021-41767 secrets in listings: no response has a member for a credential', () => {
+    const members = Object.values(extensionRoutes).flatMap(({ response }) => memberNames(response))
+    expect(members).toContain('client_address')
+    expect(members.filter((name) => /token|password|secret|ticket|digest|cookie/i.test(name))).toEqual([])
   })
 
   it("answers of Nova's routes have a member for a credential only in the URL of a console that the caller asked for", () => {

@@ -19,22 +19,30 @@ export interface SessionLimits extends SharingRules {
 export interface Entrant extends Viewer {
   /** Whether the token can open only one console. Absent: the configuration decides. */
   readonly singleUse?: boolean | undefined
+  /** Whether it resumes an earlier session of the token. */
+  readonly resumes?: boolean | undefined
   /** The session that ends as soon as this one is admitted. Its slot counts as free. */
   readonly replaces?: SessionParties
 }
 
 /** A slot for one session, released on disposal. */
-export type Slot = Use & Pick<Seat, 'onTakenOver'>
+export interface Slot extends Use, Pick<Seat, 'onTakenOver'> {
+  /** Forbids to resume sessions of the token, because an operator ended this one. */
+  forbidResume(): void
+}
 
 /** Hands out the slots for sessions: from this process, or from the primary, which counts for several. */
 export interface Slots {
   /**
    * Takes a slot.
    * @throws Refused `too_many`, which names the limit in the log; `in_use`; `unknown_token` for a single-use token that is
-   *   used up
+   *   used up, and for a session that may not be resumed
    */
   enter(entrant: Entrant): Slot | Promise<Slot>
 }
+
+/** The maximum number of remembered tokens whose sessions may not be resumed; the oldest are forgotten first. */
+const MAX_FORBIDDEN = 10_000
 
 const UNLIMITED: Use = { opened: () => {}, [Symbol.dispose]: () => {} }
 
@@ -43,6 +51,7 @@ export class Limits implements Slots {
   readonly #limits: SessionLimits
   readonly #singleUse = new SingleUse()
   readonly #sharing: Sharing
+  readonly #notResumable = new Set<string>()
 
   constructor(limits: SessionLimits) {
     this.#limits = limits
@@ -51,6 +60,8 @@ export class Limits implements Slots {
 
   /** Implements {@link Slots.enter}. Does not use the token of a type whose token was used when its console file was served. */
   enter(entrant: Entrant): Slot {
+    if (entrant.resumes && this.#notResumable.has(entrant.tokenDigest))
+      throw new Refused('unknown_token', 'an operator ended the session')
     const counters = this.#countersOf(entrant)
     const freed = new Set(entrant.replaces && this.#countersOf(entrant.replaces).map(({ key }) => key))
     const full = counters.find(({ key, max }) => this.#count(key) - (freed.has(key) ? 1 : 0) >= max)
@@ -67,6 +78,7 @@ export class Limits implements Slots {
         seat.opened()
       },
       onTakenOver: (listener) => seat.onTakenOver(listener),
+      forbidResume: () => this.#forbidResume(entrant.tokenDigest),
       [Symbol.dispose]: () => {
         if (held) for (const { key } of counters) this.#leave(key)
         held = false
@@ -92,6 +104,13 @@ export class Limits implements Slots {
       { limit: 'max_per_instance', key: `instance ${instance}`, max: maxPerInstance },
       { limit: 'max_per_client', key: `client ${networkOf(client)}`, max: maxPerClient },
     ]
+  }
+
+  #forbidResume(tokenDigest: string): void {
+    this.#notResumable.delete(tokenDigest)
+    this.#notResumable.add(tokenDigest)
+    const [oldest] = this.#notResumable
+    if (this.#notResumable.size > MAX_FORBIDDEN) this.#notResumable.delete(oldest!)
   }
 
   #count(key: string): number {

@@ -72,7 +72,9 @@ async function connect(connecting: Connecting): Promise<void> {
   using resources = new DisposableStack()
   const { role = 'control', label, singleUse } = claimed
   const takeOver = queryOf(request.url ?? '').get('take_over') === '1'
-  const slot = resources.use(await context.slots.enter({ ...parties, type, role, takeOver, singleUse }))
+  const slot = resources.use(
+    await context.slots.enter({ ...parties, type, role, takeOver, singleUse, resumes: grant !== undefined }),
+  )
   const claim = { admission: claimed, type, tokenDigest }
   const leg = await openLeg(connecting, claim, resources)
   const facts = { ...parties, type, role, ...(label === undefined ? {} : { label }), listener: listener.address }

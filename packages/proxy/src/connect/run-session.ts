@@ -24,7 +24,7 @@ export interface Opened {
   /** The bytes that the hypervisor sent beyond its handshake. */
   readonly rest: Buffer
   readonly admission: Admission
-  readonly slot: Pick<Slot, 'onTakenOver'>
+  readonly slot: Pick<Slot, 'onTakenOver' | 'forbidResume'>
   /** How long the session may last, in milliseconds. 0: without limit. */
   readonly maxMs: number
   /** What the session holds until it ends. */
@@ -55,6 +55,7 @@ async function runSession(context: ConnectContext, opened: Opened): Promise<void
   startSessionTimers(session, client, limits, context.enforceTokenExpiry ? admission.expiresAt : undefined)
   await startRelay(context, session, opened)
   const { reason } = await session.ended
+  if (reason === 'ended' || reason === 'revoked') opened.slot.forbidResume()
   metrics.sessionEnded(facts, reason)
 }
 

@@ -67,6 +67,7 @@ export type PrimaryAnswers = {
   readonly enter: (entrant: Entrant) => SlotReply
   readonly opened: (slot: number) => void
   readonly leave: (slot: number) => void
+  readonly forbidResume: (slot: number) => void
   /** Adds a page's session. Returns its number. */
   readonly addPage: (keyDigest: string, session: PageSession) => number
   readonly removePage: (page: number) => void

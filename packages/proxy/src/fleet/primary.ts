@@ -232,10 +232,11 @@ class Fleet implements SessionControl {
   #slotsFor(
     slots: Map<number, Slot>,
     onTakenOver: (slot: number) => void,
-  ): Pick<PrimaryAnswers, 'enter' | 'opened' | 'leave'> {
+  ): Pick<PrimaryAnswers, 'enter' | 'opened' | 'leave' | 'forbidResume'> {
     return {
       enter: (entrant) => this.#enter(slots, entrant, onTakenOver),
       opened: (slot) => slots.get(slot)?.opened(),
+      forbidResume: (slot) => slots.get(slot)?.forbidResume(),
       leave: (slot) => {
         slots.get(slot)?.[Symbol.dispose]()
         slots.delete(slot)

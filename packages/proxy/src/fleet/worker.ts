@@ -69,7 +69,7 @@ export interface RemoteSlots extends Slots {
 /** Creates slots that the primary counts. */
 export function remoteSlots(calls: Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>): RemoteSlots {
   const held = new Map<number, RemoteSlot>()
-  const notify = (name: 'opened' | 'leave', slot: number) => void calls.ask(name, slot).catch(() => {})
+  const notify = (name: SlotCall, slot: number) => void calls.ask(name, slot).catch(() => {})
   const giveBack = (late: SlotReply) => {
     if (isSlotReply(late) && 'slot' in late) notify('leave', late.slot)
   }
@@ -79,7 +79,7 @@ export function remoteSlots(calls: Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>
       if (!isSlotReply(reply)) throw new Error('the primary returned a malformed reply to enter')
       if ('refusal' in reply) throw new Refused(reply.refusal, reply.detail)
       const slot = new RemoteSlot((name) => {
-        if (name === 'opened' || held.delete(reply.slot)) notify(name, reply.slot)
+        if (name !== 'leave' || held.delete(reply.slot)) notify(name, reply.slot)
       })
       held.set(reply.slot, slot)
       return slot
@@ -89,9 +89,9 @@ export function remoteSlots(calls: Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>
 }
 
 /** The members of an entrant that the primary needs: callers pass all facts of a session. */
-function messageOf({ type, role, takeOver, singleUse, replaces, ...entrant }: Entrant): Entrant {
+function messageOf({ type, role, takeOver, singleUse, resumes, replaces, ...entrant }: Entrant): Entrant {
   const freed = replaces ? { replaces: partiesOf(replaces) } : {}
-  return { ...partiesOf(entrant), type, role, takeOver, singleUse, ...freed }
+  return { ...partiesOf(entrant), type, role, takeOver, singleUse, resumes, ...freed }
 }
 
 const partiesOf = ({ tokenDigest, instance, client }: SessionParties): SessionParties => ({
@@ -100,16 +100,22 @@ const partiesOf = ({ tokenDigest, instance, client }: SessionParties): SessionPa
   client,
 })
 
-class RemoteSlot extends TakeOverNotice implements Slot {
-  readonly #notify: (name: 'opened' | 'leave') => void
+type SlotCall = 'opened' | 'leave' | 'forbidResume'
 
-  constructor(notify: (name: 'opened' | 'leave') => void) {
+class RemoteSlot extends TakeOverNotice implements Slot {
+  readonly #notify: (name: SlotCall) => void
+
+  constructor(notify: (name: SlotCall) => void) {
     super()
     this.#notify = notify
   }
 
   opened(): void {
     this.#notify('opened')
+  }
+
+  forbidResume(): void {
+    this.#notify('forbidResume')
   }
 
   [Symbol.dispose](): void {

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 import { createSecureContext, type SecureContextOptions, type SecureVersion } from 'node:tls'
 import { isDeepStrictEqual } from 'node:util'
 
-import { faultBody, refusal } from '@oriel/contract'
+import { refusal } from '@oriel/contract'
 import { isLoopback, listenOn, parseListen } from '@oriel/runtime'
 import { admitLocal } from '../admit/local.ts'
 import { publicAddress } from '../admit/origin.ts'
@@ -18,6 +18,8 @@ import { routeOf } from '../consoles/route.ts'
 import { Refused } from '../refused.ts'
 import { foreignFrame, foreignReferrer, sendFrameNotice } from './framing.ts'
 import type { Page, Pages } from './pages.ts'
+import { isResumePath, respondResume } from './resume.ts'
+import { sendFault } from './send-fault.ts'
 
 export interface ListenerOptions {
   /** `host:port`; port 0 picks a free one. */
@@ -173,6 +175,7 @@ function respond(
   const route = routeOf(listener.consoles, url)
   const frontend = route && isNativeType(route.type) ? context.frontends[route.type] : undefined
   if (route && frontend?.respond(listener.address, route.path, request, response)) return
+  if (isResumePath(context, route) && method === 'POST') return void respondResume(context, listener, request, response)
   const page = pageAt(pages, listener, url)
   if (hasBadHost(request)) sendFault(response, 400, 'Bad request: the Host header is repeated or malformed.')
   else if (method !== 'GET' && method !== 'HEAD')
@@ -248,21 +251,4 @@ function send({ method, headers }: IncomingMessage, response: ServerResponse, pa
   } else {
     response.writeHead(200, page.headers).end(method === 'HEAD' ? undefined : page.body)
   }
-}
-
-function sendFault(
-  response: ServerResponse,
-  status: number,
-  message: string,
-  headers: Record<string, string> = {},
-): void {
-  const body = JSON.stringify(faultBody(status, message))
-  response.writeHead(status, {
-    'Content-Type': 'application/json',
-    'Content-Length': Buffer.byteLength(body),
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
-    ...headers,
-  })
-  response.end(response.req.method === 'HEAD' ? undefined : body)
 }

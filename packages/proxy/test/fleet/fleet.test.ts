@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -115,6 +116,30 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     const opens = () => open(it.address).then(close, (error: Error) => error.message)
     await expect.poll(opens).toBe('accepted')
     for (const client of clients) client[Symbol.dispose]()
+  })
+
+  it('lets a page come back through any process with a ticket from any other, until an operator ends its session', async () => {
+    await using it = await fleet({ sessions: 'single_use = true' })
+    const key = randomBytes(16).toString('base64url')
+    const page = (text?: string) => ['binary', `oriel.page.${key}`, ...(text ? [`oriel.ticket.${text}`] : [])]
+    const first = await open(it.address, { protocols: page() })
+    const ask = () => fetch(`http://${it.address}/oriel.resume`, { method: 'POST', body: JSON.stringify({ key }) })
+    const tickets: string[] = []
+    for (let i = 0; i < 2; i += 1) tickets.push(((await (await ask()).json()) as { ticket: string }).ticket)
+    first[Symbol.dispose]()
+    const again = tickets.flatMap((ticket) =>
+      [1, 2].map(() => open(it.address, { path: '/', protocols: page(ticket) })),
+    )
+    const clients = await Promise.all(again)
+    await expect.poll(it.list).toHaveLength(4)
+    expect(workersOf(it.program, 'session opened')).toEqual(new Set([0, 1]))
+    for (const { id } of await it.list()) await it.ask(`/sessions/${id}`, { method: 'DELETE' })
+    await Promise.all(clients.map((client) => client.closed()))
+    // The end reaches the primary over one channel and a dial over another.
+    const dialAgain = () =>
+      open(it.address, { path: '/', protocols: page(tickets[0]) }).then(close, (e: Error) => e.message)
+    await expect.poll(dialAgain).toBe('status 403')
+    expect(await dialAgain()).toBe('status 403')
   })
 
   it('lets a viewer take a console over from a session in another process', async () => {
