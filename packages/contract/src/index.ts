@@ -75,6 +75,19 @@ export {
 } from './negotiate.ts'
 export { openapi } from './openapi.ts'
 export { isPageKey, PAGE_SUBPROTOCOL_PREFIX, pageSubprotocol } from './page-key.ts'
+export {
+  PRESENCE_PATH,
+  PRESENCE_SUBPROTOCOL,
+  type PresenceMessage,
+  type PresenceParticipant,
+  type PresenceRefused,
+  type PresenceRequest,
+  type PresenceState,
+  presenceMessage,
+  presenceRefused,
+  presenceRequest,
+  presenceState,
+} from './presence.ts'
 export { project } from './project.ts'
 export {
   REFUSALS_SUBPROTOCOL,

@@ -26,6 +26,8 @@ import { type ListenerConfig, servedTypes } from './listen/config.ts'
 import { type Listener, type ListenerOptions, startListener } from './listen/http.ts'
 import { loadPages } from './listen/pages.ts'
 import { createMetrics } from './metrics.ts'
+import { LocalConsoles } from './presence/local-consoles.ts'
+import type { SharedConsoles } from './presence/shared-consoles.ts'
 import { randomKey, Seal } from './resume/seal.ts'
 import { Tickets } from './resume/tickets.ts'
 import { BufferBudget } from './session/buffer-budget.ts'
@@ -50,6 +52,8 @@ export interface ProxyDeps {
   readonly slots?: Slots | undefined
   /** The pages' sessions, if other processes share them. Default: those of this process. */
   readonly pageSessions?: PageSessions | undefined
+  /** The consoles that sessions share, if those of other processes do too. Default: those of this process. */
+  readonly sharedConsoles?: SharedConsoles | undefined
   /** Overrides time spans of the configuration. */
   readonly timing?: Partial<Timing>
   /** Overrides bounds of native SPICE. */
@@ -76,11 +80,13 @@ export interface RunningProxy extends AsyncDisposable {
     readonly registry: prom.Registry
     readonly health: Health
     readonly protection: () => Protection
+    /** Ends a session at the request of its page. */
+    readonly leave: (sessionId: string) => void
   }
 }
 
 const MIB = 1024 * 1024
-/** How many connections a listener accepts besides open consoles: requests for pages, and Upgrades in progress. */
+/** How many connections a listener accepts besides open consoles and their pages: requests, and Upgrades in progress. */
 const SPARE_CONNECTIONS = 1024
 
 /**
@@ -126,7 +132,8 @@ export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
   opened.defer(() => stop(context, stopping, spice ? [...listeners, spice] : listeners, admin))
   const { unauthenticated = config.authority.auth.method === 'none' } = deps
   for (const listen of config.listen) {
-    const maxConnections = config.sessions.max_total + SPARE_CONNECTIONS
+    // Beside each console, its page may have a WebSocket for presence.
+    const maxConnections = 2 * config.sessions.max_total + SPARE_CONNECTIONS
     listeners.push(await startListener(context, pages, { ...listenerOptions(listen), unauthenticated }, maxConnections))
   }
   log.debug({ pages: pages.size }, 'console pages loaded')
@@ -147,6 +154,7 @@ export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
       registry: context.metrics.registry,
       health: authority.health,
       protection,
+      leave: (id) => leaveSession(context.sessions, id),
     },
     [Symbol.asyncDispose]: () => close.disposeAsync(),
   }
@@ -170,7 +178,7 @@ interface Stopping {
 }
 
 function contextOf(
-  { config, authority, log, slots, pageSessions = new OpenPages() }: ProxyDeps,
+  { config, authority, log, slots, pageSessions = new OpenPages(), sharedConsoles }: ProxyDeps,
   timing: Timing,
   stopping: Stopping,
   seal: Seal,
@@ -189,6 +197,7 @@ function contextOf(
     sessions: open,
     pageSessions,
     tickets: new Tickets({ seal, resumeMs: sessions.resume_seconds * 1000, maxSessionMs: timing.maxSessionMs }),
+    sharedConsoles: sharedConsoles ?? new LocalConsoles({ log, endSession: (id) => leaveSession(open, id) }),
     budget,
     allowedOrigins: Object.freeze(origin.allowed.map(allowedOrigin)),
     refusedOrigins: new RefusedOrigins({ log, key: 'origin.allowed', allowed: origin.allowed }),
@@ -238,6 +247,8 @@ function startAdmin(
   const notes = () => ({ protection: protection() })
   return createAdminListener({ listen, checks, notes, registry: metrics.registry, routes, log })
 }
+
+const leaveSession = (sessions: Sessions, id: string) => sessions.end(id, { reason: 'client_closed' })
 
 /** The sessions of this process. */
 function controlOf(sessions: Sessions): SessionControl {

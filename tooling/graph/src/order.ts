@@ -8,7 +8,7 @@ export type FolderOrder = readonly string[]
 export const folderOrders: Readonly<Record<string, FolderOrder>> = {
   'packages/proxy/src': [
     ...['refused.ts', 'timing.ts', 'consoles/kinds.ts', 'hypervisor', 'rfb/wire', 'rfb/security', 'rfb'],
-    ...['session', 'resume', 'authority', 'metrics.ts', 'admit', 'spice/wire', 'consoles', 'connect'],
+    ...['session', 'presence', 'resume', 'authority', 'metrics.ts', 'admit', 'spice/wire', 'consoles', 'connect'],
     ...['spice/session', 'spice/channel', 'spice/console-file', 'spice'],
     ...['listen', 'admin', '.', 'fleet', 'index.ts'],
   ],

@@ -10,6 +10,7 @@ export async function accept(
   { request, socket, head }: UpgradeRequest,
   subprotocol: string | undefined,
   onOpen: (client: WebSocket) => void,
+  maxPayload = MAX_MESSAGE_BYTES,
 ): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const unopened = () => reject(new Error('the WebSocket did not open'))
@@ -18,7 +19,7 @@ export async function accept(
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
-    maxPayload: MAX_MESSAGE_BYTES,
+    maxPayload,
     handleProtocols: () => subprotocol ?? false,
   })
   server.handleUpgrade(request, socket, head, (client) => {

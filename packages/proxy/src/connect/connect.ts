@@ -4,23 +4,24 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { sha256Hex } from '@oriel/runtime'
 import { type Credential, requireCredential } from '../admit/credential.ts'
-import { admitLocal } from '../admit/local.ts'
-import { admitOrigin, admitScheme } from '../admit/origin.ts'
-import { plainAddress, readSite } from '../admit/site.ts'
+import { admitScheme } from '../admit/origin.ts'
+import { plainAddress } from '../admit/site.ts'
 import { queryOf, requireSameType } from '../admit/token.ts'
 import type { Admission } from '../authority/authority.ts'
-import { isNativeType, type WebSocketConsoleType } from '../consoles/kinds.ts'
-import { routeOf } from '../consoles/route.ts'
+import type { WebSocketConsoleType } from '../consoles/kinds.ts'
 import { Refused } from '../refused.ts'
 import type { ResumeTicket } from '../resume/grant.ts'
 import type { SessionParties } from '../session/open-session.ts'
 import { accept } from './accept.ts'
+import { arrive, checkRequest, refuseWhenDraining, type WebSocketRoute } from './arrive.ts'
 import type { ConnectContext, Connecting, ListenerFacts } from './context.ts'
+import { joinConsole, sharesControl } from './join-console.ts'
 import { openLeg } from './open-leg.ts'
+import { connectPresence, isPresencePath } from './presence.ts'
 import { refuse, type UpgradeRequest } from './refuse.ts'
 import { openTicket, resumeAt, sealedGrant } from './resume.ts'
 import { startSession } from './run-session.ts'
-import { checkUpgrade, chooseSubprotocol, pageKeyDigest, subprotocolsOf } from './upgrade.ts'
+import { chooseSubprotocol, pageKeyDigest, subprotocolsOf } from './upgrade.ts'
 
 /** Connects a client, or refuses it with a status. Never rejects. */
 export async function handleUpgrade(
@@ -40,27 +41,28 @@ export async function handleUpgrade(
   }
 }
 
+/** @throws Refused; the signal's reason once it aborts */
+function connect(connecting: Connecting): Promise<void> {
+  const route = checkRequest(connecting)
+  return isPresencePath(route.path) ? connectPresence(connecting, route) : connectConsole(connecting, route)
+}
+
 /**
  * Each step may refuse. The order matters: checks without the authority come before it, so that a flood of bad requests
  * does not reach it; the hypervisor is dialled last; and 101 is sent only once the console is there.
  * @throws Refused; the signal's reason once it aborts
  */
-async function connect(connecting: Connecting): Promise<void> {
+async function connectConsole(connecting: Connecting, { type }: WebSocketRoute): Promise<void> {
   const { context, listener, upgrade } = connecting
   const { request } = upgrade
-  refuseWhenDraining(context)
-  checkUpgrade(request)
-  if (listener.onlyLocal) admitLocal(request.rawHeaders, context.allowedOrigins)
-  const type = requireType(listener, request)
   const console = context.consoles[type]
   const offered = request.headers['sec-websocket-protocol']
   const subprotocol = chooseSubprotocol(offered, console.subprotocols)
   const pageKey = pageKeyDigest(offered)
-  const site = readSite(siteRequest(request), context.trustedProxies, context.forwardedHeader)
-  connecting.client = site.client
-  using _pending = context.unauthenticatedLimits.connecting(request.socket, site.client)
+  using arrival = arrive(connecting)
+  const { site } = arrival
   const credential = credentialOf(request)
-  const origin = admitOrigin(request.rawHeaders, site, context.allowedOrigins, listener.publicAddress)
+  const origin = arrival.admitOrigin()
   const { claimed, tokenDigest, grant } = await admit(connecting, credential, type)
   requireSameType(claimed.type, type)
   admitScheme(origin, site, claimed.baseUrl)
@@ -79,6 +81,9 @@ async function connect(connecting: Connecting): Promise<void> {
   const leg = await openLeg(connecting, claim, resources)
   const facts = { ...parties, type, role, ...(label === undefined ? {} : { label }), listener: listener.address }
   const id = claimed.record?.id ?? randomUUID()
+  const maxMs = remainingMs(context.timing.maxSessionMs, grant)
+  const seat = sharesControl(console, type) ? await joinConsole(context, { id, facts, maxMs, ...leg }) : undefined
+  if (seat) resources.use(seat)
   if (pageKey !== undefined) {
     const sealed = sealedGrant(context, { ...facts, sessionId: id, type, claimed, credential, grant })
     resources.use(await context.pageSessions.add(pageKey, { id, facts, ...sealed }))
@@ -88,28 +93,11 @@ async function connect(connecting: Connecting): Promise<void> {
     context.metrics.admission('admitted')
     context.unauthenticatedLimits.admitted(request.socket)
     slot.opened()
-    const maxMs = remainingMs(context.timing.maxSessionMs, grant)
     const stream = upgrade.socket
-    startSession(context, { ...leg, id, facts, client, maxMs, stream, console, slot, resources: resources.move() })
+    const held = resources.move()
+    startSession(context, { ...leg, id, facts, client, maxMs, stream, console, slot, seat, resources: held })
   })
 }
-
-function refuseWhenDraining({ draining }: ConnectContext): void {
-  if (draining()) throw new Refused('draining', 'the proxy is stopping')
-}
-
-function requireType({ consoles }: ListenerFacts, { url = '' }: IncomingMessage): WebSocketConsoleType {
-  const route = routeOf(consoles, url)
-  if (!route) throw new Refused('not_found', 'no console type has this path')
-  if (isNativeType(route.type)) throw new Refused('not_found', `console type ${route.type} has no WebSocket`)
-  return route.type
-}
-
-const siteRequest = ({ headers, rawHeaders, socket }: IncomingMessage) => ({
-  headers,
-  rawHeaders,
-  peerAddress: socket.remoteAddress,
-})
 
 const credentialOf = ({ url: target, headers }: IncomingMessage) =>
   requireCredential({

@@ -10,6 +10,7 @@ import type { Consoles } from '../consoles/index.ts'
 import type { NativeConsoleType, ServedConsoleType } from '../consoles/kinds.ts'
 import type { IdentitySetting } from '../hypervisor/config.ts'
 import type { ProxyMetrics } from '../metrics.ts'
+import type { SharedConsoles } from '../presence/shared-consoles.ts'
 import type { Tickets } from '../resume/tickets.ts'
 import type { BufferBudget } from '../session/buffer-budget.ts'
 import type { SessionRecord } from '../session/open-session.ts'
@@ -43,6 +44,8 @@ export interface ConnectContext {
   readonly pageSessions: PageSessions
   /** The tickets with which pages resume their sessions. */
   readonly tickets: Tickets
+  /** Who has which console open, in all workers, and who controls it. */
+  readonly sharedConsoles: SharedConsoles
   /** The frontend of each native type; `undefined` for a type that is not served. */
   readonly frontends: Readonly<Record<NativeConsoleType, NativeFrontend | undefined>>
   readonly allowedOrigins: readonly AllowedOrigin[]

@@ -5,6 +5,7 @@ import type { Slot } from '../admit/limits.ts'
 import type { Admission } from '../authority/authority.ts'
 import { ClientFault, type Console } from '../consoles/console.ts'
 import type { HypervisorSocket } from '../hypervisor/leg.ts'
+import type { Seat } from '../presence/shared-consoles.ts'
 import type { SessionFacts } from '../session/open-session.ts'
 import { Relay } from '../session/relay.ts'
 import { Session } from '../session/session.ts'
@@ -27,6 +28,8 @@ export interface Opened {
   readonly slot: Pick<Slot, 'onTakenOver' | 'forbidResume'>
   /** How long the session may last, in milliseconds. 0: without limit. */
   readonly maxMs: number
+  /** The session's place at a console that sessions share. */
+  readonly seat: Seat | undefined
   /** What the session holds until it ends. */
   readonly resources: Disposable
 }
@@ -56,6 +59,7 @@ async function runSession(context: ConnectContext, opened: Opened): Promise<void
   await startRelay(context, session, opened)
   const { reason } = await session.ended
   if (reason === 'ended' || reason === 'revoked') opened.slot.forbidResume()
+  opened.seat?.leave(reason)
   metrics.sessionEnded(facts, reason)
 }
 

@@ -1,11 +1,12 @@
 /** The calls between the primary and its workers. */
-import { consoleRoles, type RefusalName, refusals } from '@oriel/contract'
+import { type CloseReasonName, consoleRoles, type PresenceRequest, type RefusalName, refusals } from '@oriel/contract'
 import * as Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Protection } from '../admin/protection.ts'
 import type { SessionItem } from '../admin/sessions.ts'
 import type { Entrant } from '../admit/limits.ts'
 import { servedConsoleTypes } from '../consoles/kinds.ts'
+import type { Participant, PresenceView, SharedConsoleName } from '../presence/shared-consoles.ts'
 import type { PageSession } from '../session/page-sessions.ts'
 
 /** The metrics of one process, as prom-client returns them. */
@@ -25,6 +26,12 @@ export type WorkerAnswers = {
   readonly takenOver: (slot: number) => void
   readonly stop: () => void
   readonly reload: () => void
+  /** Switches the input of a session on or off. */
+  readonly setInput: (sessionId: string, mayInput: boolean) => void
+  /** Ends a session at the request of its page. */
+  readonly leaveSession: (sessionId: string) => void
+  readonly showPresence: (page: number, view: PresenceView) => void
+  readonly endPage: (page: number, reason: CloseReasonName) => void
 }
 
 /** The number of the slot that was taken, or the refusal. */
@@ -72,4 +79,11 @@ export type PrimaryAnswers = {
   readonly addPage: (keyDigest: string, session: PageSession) => number
   readonly removePage: (page: number) => void
   readonly findPage: (keyDigest: string) => PageSession | null
+  readonly joinConsole: (console: SharedConsoleName, participant: Participant) => void
+  readonly leaveConsole: (sessionId: string, reason: CloseReasonName) => void
+  /** Attaches a page, which the worker numbered, to a session. Returns whether the session is open. */
+  readonly attachPage: (page: number, sessionId: string) => boolean
+  readonly detachPage: (page: number) => void
+  /** Returns the objection to a page's request, or `null`. */
+  readonly requestOfPage: (page: number, request: PresenceRequest) => Promise<string | null>
 }

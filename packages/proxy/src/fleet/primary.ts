@@ -9,6 +9,7 @@ import * as prom from 'prom-client'
 import { type SessionControl, sessionRoutes } from '../admin/sessions.ts'
 import { type Entrant, Limits, type Slot } from '../admit/limits.ts'
 import type { ProxyConfig, proxyConfig } from '../config.ts'
+import { LocalConsoles } from '../presence/local-consoles.ts'
 import { sessionLimits } from '../proxy.ts'
 import { Refused } from '../refused.ts'
 import { randomKey } from '../resume/seal.ts'
@@ -18,6 +19,7 @@ import type { Figures, PrimaryAnswers, SlotReply, WorkerAnswers } from './contra
 import { FleetFigures } from './figures.ts'
 import { fleetMetrics } from './metrics.ts'
 import { PagesOfWorker } from './page-sessions.ts'
+import { ConsolesOfWorker } from './shared-consoles.ts'
 import { WORKER_VARIABLE } from './worker.ts'
 
 /** A worker that ran longer than this is restarted with the first back-off; otherwise each back-off doubles. */
@@ -56,6 +58,7 @@ interface Member {
   readonly calls: Calls<WorkerAnswers>
   readonly slots: Map<number, Slot>
   readonly pages: PagesOfWorker
+  readonly consoles: ConsolesOfWorker
   readonly startedMs: number
   /** Whether it accepts connections. */
   ready: boolean
@@ -70,6 +73,7 @@ class Fleet implements SessionControl {
   readonly #log: Logger
   readonly #limits: Limits
   readonly #pages = new OpenPages()
+  readonly #consoles: LocalConsoles
   readonly #members = new Map<number, Member>()
   readonly #backoffs = new Map<number, number>()
   readonly #timers = new Set<NodeJS.Timeout>()
@@ -85,6 +89,7 @@ class Fleet implements SessionControl {
     this.#config = config
     this.#log = log
     this.#limits = new Limits(sessionLimits(config))
+    this.#consoles = new LocalConsoles({ log, endSession: (id) => void this.#askAll('leaveSession', id) })
     this.#deaths = fleetMetrics(this.#registry, () => this.#ready.length)
     // Round robin, since consoles stay on their worker for hours. With 400 connections and four workers, each worker got
     // 100; when the kernel chose, 83 to 117, and that was not faster.
@@ -141,13 +146,15 @@ class Fleet implements SessionControl {
     const ready = Promise.withResolvers<void>()
     const slots = new Map<number, Slot>()
     const pages = new PagesOfWorker(this.#pages)
+    const consoles = new ConsolesOfWorker(this.#consoles, () => calls)
     const calls: Calls<WorkerAnswers> = new Calls((message) => void process.send(message), {
       ready: () => ready.resolve(),
       resumeKey: () => this.#resumeKey.reveal(),
       ...this.#slotsFor(slots, (slot) => void calls.ask('takenOver', slot).catch(() => {})),
       ...pages.answers,
+      ...consoles.answers,
     } satisfies PrimaryAnswers)
-    const member: Member = { index, process, calls, slots, pages, startedMs: performance.now(), ready: false }
+    const member: Member = { index, process, calls, slots, pages, consoles, startedMs: performance.now(), ready: false }
     this.#members.set(index, member)
     process.on(
       'message',
@@ -166,9 +173,10 @@ class Fleet implements SessionControl {
   }
 
   #onExit(member: Member, how: number | string): void {
-    const { index, calls, slots, pages, startedMs, ready } = member
+    const { index, calls, slots, pages, consoles, startedMs, ready } = member
     calls.close()
     pages[Symbol.dispose]()
+    consoles[Symbol.dispose]()
     for (const slot of slots.values()) slot[Symbol.dispose]()
     this.#members.delete(index)
     void this.#figures.retire(index)

@@ -12,6 +12,7 @@ import { Calls } from './calls.ts'
 import { workerConfig } from './config.ts'
 import { type Figures, isSlotReply, type PrimaryAnswers, type SlotReply, type WorkerAnswers } from './contract.ts'
 import { remotePageSessions } from './page-sessions.ts'
+import { RemoteConsoles } from './shared-consoles.ts'
 
 /** The environment variable with the worker's number, from 0. */
 export const WORKER_VARIABLE = 'PROXY_WORKER'
@@ -25,6 +26,10 @@ export async function startWorker(
   const index = Number(process.env[WORKER_VARIABLE])
   const workerLog = log.child({ worker: index, pid: process.pid })
   let proxy: RunningProxy | undefined
+  const sharedConsoles = new RemoteConsoles(
+    () => calls,
+    (id) => proxy?.inside.leave(id),
+  )
   const calls: Calls<PrimaryAnswers> = new Calls((message) => process.send!(message), {
     sessions: () => proxy!.inside.sessions.list(),
     end: (id: string) => proxy!.inside.sessions.end(id),
@@ -34,6 +39,7 @@ export async function startWorker(
     takenOver: (slot: number) => slots.takenOver(slot),
     stop: () => signals.stop(),
     reload: () => signals.reload(),
+    ...sharedConsoles.answers,
   } satisfies WorkerAnswers)
   process.on(
     'message',
@@ -45,7 +51,7 @@ export async function startWorker(
   const slots = remoteSlots(calls)
   const ownConfig = withResumeKey(workerConfig(config, index), await calls.ask('resumeKey'))
   const authority = createAuthority(ownConfig, workerLog)
-  const shared = { slots, pageSessions: remotePageSessions(calls) }
+  const shared = { slots, pageSessions: remotePageSessions(calls), sharedConsoles }
   proxy = await createProxy({ config: ownConfig, authority, log: workerLog, pages, ...shared })
   withProcessMetrics(proxy.inside.registry)
   await calls.ask('ready')

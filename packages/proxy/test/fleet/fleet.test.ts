@@ -2,12 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { PresenceState } from '@oriel/contract'
 import { closeReasons } from '@oriel/contract'
 import { parseListen } from '@oriel/runtime'
 import {
   connectPeer,
   type LogRecord,
   type NovaStub,
+  type Peer,
   type RunningProgram,
   scriptedServer,
   startNovaStub,
@@ -16,6 +18,8 @@ import {
 } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import { ADMIN_TOKEN, INSTANCE, OTHER_TOKEN, open, shakeThen, TOKEN, upgrade } from '../fixture.ts'
+import { openPage } from '../presence/page-client.ts'
+import { keyEvent, updateRequest } from '../rfb/client-messages.ts'
 
 const file = fileURLToPath(new URL('../fixtures/proxy-program.ts', import.meta.url))
 
@@ -29,14 +33,22 @@ interface FleetOptions {
   /** Further tables. */
   readonly toml?: string
   readonly consoles?: readonly string[]
+  /** Plays the hypervisor after its handshake. Default: waits until the connection closes. */
+  readonly guest?: (peer: Peer) => Promise<void>
 }
 
+const silent = (peer: Peer) => peer.closed({ timeoutMs: 60_000 })
+
 /** `oriel-proxy` as a program of several processes, with a scripted hypervisor. */
-async function fleet({ workers = 2, sessions = '', toml = '', consoles = ['novnc'] }: FleetOptions = {}) {
+async function fleet({
+  workers = 2,
+  sessions = '',
+  toml = '',
+  consoles = ['novnc'],
+  guest = silent,
+}: FleetOptions = {}) {
   await using opened = new AsyncDisposableStack()
-  const hypervisor = opened.use(
-    await scriptedServer((peer) => shakeThen(peer, (guest) => guest.closed({ timeoutMs: 60_000 }))),
-  )
+  const hypervisor = opened.use(await scriptedServer((peer) => shakeThen(peer, guest)))
   const { host, port } = hypervisor
   const slot = { instance_uuid: INSTANCE, host, port }
   const nova = opened.use(
@@ -160,6 +172,37 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     await client.closed()
     for (let i = 0; i < 4; i += 1) expect((await upgrade(it.address)).status).toBe(403)
     using _other = await open(it.address, { path: `/?token=${OTHER_TOKEN}` })
+  })
+
+  it('moves control between consoles of different processes, whichever process has their pages', async () => {
+    const echo = async (peer: Peer): Promise<void> => {
+      for (;;) await peer.send(await peer.read(1, { timeoutMs: 60_000 }))
+    }
+    await using it = await fleet({ guest: (peer) => echo(peer).catch(() => {}) })
+    const keys = ['aaaaaaaaaaaaaaaaaaaaaA', 'bbbbbbbbbbbbbbbbbbbbbA'] as const
+    using one = await open(it.address, { protocols: ['binary', `oriel.page.${keys[0]}`] })
+    using two = await open(it.address, { protocols: ['binary', `oriel.page.${keys[1]}`] })
+    expect(workersOf(it.program, 'session opened')).toEqual(new Set([0, 1]))
+    for (const client of [one, two]) client.ws.send(Buffer.of(1))
+    await Promise.all([one, two].map((client) => client.read(1)))
+    const heldByOne = ({ control, you }: PresenceState) => control.held_by === you
+    // Connections alternate between the processes, so each console's page is once in its own process and once in the other.
+    for (const [key, holder, other] of [
+      [keys[0], one, two],
+      [keys[0], one, two],
+      [keys[1], two, one],
+    ] as const) {
+      using page = await openPage(it.address, key)
+      page.ws.send('{"type":"take_control"}')
+      await page.state(heldByOne)
+      for (const client of [holder, other]) client.ws.send(Buffer.concat([keyEvent, updateRequest]))
+      expect(await holder.read(keyEvent.length + updateRequest.length)).toEqual(
+        Buffer.concat([keyEvent, updateRequest]),
+      )
+      expect(await other.read(updateRequest.length)).toEqual(updateRequest)
+    }
+    const moved = it.program.records.filter(({ msg }) => msg === 'control of a console changed')
+    expect(moved.map(({ how }) => how)).toEqual(['taken', 'taken'])
   })
 
   it('replaces a worker that dies, while other sessions continue, totals do not fall, and slots are released', async () => {

@@ -1,0 +1,75 @@
+/**
+ * The messages of the presence WebSocket, which a page opens beside its console. Each is one JSON text frame. The proxy sends
+ * {@link PresenceState} at once and after every change; the page sends {@link PresenceRequest}.
+ */
+import * as Type from 'typebox'
+import { type ConsoleRole, consoleRoles } from './roles.ts'
+
+/** The last segment of the path of the presence WebSocket, in the folder of the path that the console was opened at. */
+export const PRESENCE_PATH = 'oriel.session'
+/** The WebSocket subprotocol of presence. Offer it together with the page key of the console. */
+export const PRESENCE_SUBPROTOCOL = 'oriel.presence'
+
+const closed = <P extends Type.TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false })
+const id = Type.String({ minLength: 1, maxLength: 64 })
+const nullable = <S extends Type.TSchema>(schema: S) => Type.Union([schema, Type.Null()])
+
+const participant = Type.Object({
+  id: Type.String({ description: "The session's id, as in the log and the list of sessions." }),
+  label: nullable(Type.String({ description: 'The label of the console or the invitation; null if it has none.' })),
+  role: Type.Unsafe<ConsoleRole>(Type.Union(consoleRoles.map((role) => Type.Literal(role)))),
+  since: Type.String({ description: 'ISO 8601, UTC.' }),
+  has_control: Type.Boolean({ description: 'Whether its input reaches the machine now.' }),
+})
+
+/** The state of a console's presence, as one of its pages sees it. */
+export const presenceState = Type.Object({
+  type: Type.Literal('state'),
+  you: Type.String({ description: 'The id of your own session.' }),
+  participants: Type.Array(participant, {
+    description: 'The sessions of this console at this proxy, the oldest first.',
+  }),
+  control: Type.Object({
+    held_by: nullable(
+      Type.String({ description: 'The session that alone has control; null: all whose role is control.' }),
+    ),
+    may_take: Type.Boolean({ description: 'Whether you may take control.' }),
+    requested_by: Type.Array(Type.String(), { description: 'The sessions that request control, the earliest first.' }),
+  }),
+  ends_at: nullable(Type.String({ description: 'When the session ends at the latest. ISO 8601, UTC.' })),
+  latency_ms: nullable(
+    Type.Integer({ minimum: 0, description: 'The last round trip to your page; null before the first.' }),
+  ),
+})
+
+/** The proxy's answer to a request that it does not carry out. */
+export const presenceRefused = Type.Object({
+  type: Type.Literal('refused'),
+  request: Type.String({ description: 'The type of the request.' }),
+  text: Type.String({ description: 'The reason and the remedy, as a sentence for people.' }),
+})
+
+/** Every message of the proxy. */
+export const presenceMessage = Type.Union([presenceState, presenceRefused])
+
+/** Every message of a page. */
+export const presenceRequest = Type.Union([
+  /** Asks those who have control to give it. */
+  closed({ type: Type.Literal('request_control') }),
+  /** Withdraws the request. */
+  closed({ type: Type.Literal('withdraw_request') }),
+  /** Gives control to another session, and to it alone. */
+  closed({ type: Type.Literal('give_control'), to: id }),
+  /** Takes control, for this session alone. */
+  closed({ type: Type.Literal('take_control') }),
+  /** Gives control back: all sessions whose role is control have it then. */
+  closed({ type: Type.Literal('release_control') }),
+  /** Ends the session. */
+  closed({ type: Type.Literal('leave') }),
+])
+
+export type PresenceParticipant = Type.Static<typeof participant>
+export type PresenceState = Type.Static<typeof presenceState>
+export type PresenceRefused = Type.Static<typeof presenceRefused>
+export type PresenceMessage = Type.Static<typeof presenceMessage>
+export type PresenceRequest = Type.Static<typeof presenceRequest>

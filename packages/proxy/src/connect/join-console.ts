@@ -1,0 +1,48 @@
+/** Adds a session to the console that it shares with others. */
+
+import type { Admission } from '../authority/authority.ts'
+import type { Console } from '../consoles/console.ts'
+import { kindOf, type WebSocketConsoleType } from '../consoles/kinds.ts'
+import type { InputSwitch, Seat } from '../presence/shared-consoles.ts'
+import type { SessionFacts } from '../session/open-session.ts'
+import type { ConnectContext } from './context.ts'
+
+/**
+ * Whether the sessions of a console share its control. Not if the proxy cannot withhold their input, or if the session is one
+ * of several channels.
+ */
+export const sharesControl = ({ limitInput }: Console, type: WebSocketConsoleType): boolean =>
+  limitInput !== undefined && !kindOf(type).channelsShareToken
+
+export interface Joining {
+  readonly id: string
+  readonly facts: SessionFacts
+  /** The admission by which the console was dialled. */
+  readonly admission: Admission
+  readonly input: InputSwitch
+  /** How long the session may last, in milliseconds. 0: without limit. */
+  readonly maxMs: number
+}
+
+export async function joinConsole(context: ConnectContext, joining: Joining): Promise<Seat> {
+  const { id, facts, admission, input } = joining
+  const { instance, type, role, label } = facts
+  const { host, port } = admission
+  const endsAtMs = endOf(context, joining)
+  const participant = {
+    ...{ id, role, sinceMs: Date.now() },
+    ...(label === undefined ? {} : { label }),
+    ...(endsAtMs === undefined ? {} : { endsAtMs }),
+  }
+  return context.sharedConsoles.join({ instance, type, host, port }, participant, input)
+}
+
+/** When the session ends at the latest, in milliseconds since 1970. */
+function endOf({ enforceTokenExpiry }: ConnectContext, { admission, maxMs }: Joining): number | undefined {
+  const { expiresAt } = admission
+  const ends = [
+    ...(maxMs > 0 ? [Date.now() + maxMs] : []),
+    ...(enforceTokenExpiry && expiresAt ? [expiresAt.getTime()] : []),
+  ]
+  return ends.length === 0 ? undefined : Math.min(...ends)
+}

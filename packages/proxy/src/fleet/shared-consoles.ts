@@ -1,0 +1,211 @@
+/**
+ * The consoles that the sessions of all workers share. The primary has them, because sessions of one console, and a page and
+ * its session, may be in different workers.
+ */
+import { type CloseReasonName, closeReasons, consoleRoles, presenceRequest, presenceState } from '@oriel/contract'
+import * as Type from 'typebox'
+import { Compile } from 'typebox/compile'
+import type { LocalConsoles } from '../presence/local-consoles.ts'
+import type {
+  AttachedPage,
+  InputSwitch,
+  Participant,
+  PresencePage,
+  Seat,
+  SharedConsoleName,
+  SharedConsoles,
+} from '../presence/shared-consoles.ts'
+import type { Calls } from './calls.ts'
+import type { PrimaryAnswers, WorkerAnswers } from './contract.ts'
+
+type FromPrimary = Pick<WorkerAnswers, 'setInput' | 'leaveSession' | 'showPresence' | 'endPage'>
+type FromWorker = Pick<PrimaryAnswers, 'joinConsole' | 'leaveConsole' | 'attachPage' | 'detachPage' | 'requestOfPage'>
+
+const joinCheck = Compile(
+  Type.Object({
+    console: Type.Object({
+      instance: Type.String(),
+      type: Type.String(),
+      host: Type.String(),
+      port: Type.Integer(),
+    }),
+    participant: Type.Object({
+      id: Type.String(),
+      role: Type.Enum([...consoleRoles]),
+      label: Type.Optional(Type.String()),
+      invited: Type.Optional(Type.Boolean()),
+      sinceMs: Type.Number(),
+      endsAtMs: Type.Optional(Type.Number()),
+    }),
+  }),
+)
+const requestCheck = Compile(presenceRequest)
+const viewCheck = Compile(Type.Omit(presenceState, ['latency_ms']))
+
+const isCloseReason = (name: unknown): name is CloseReasonName =>
+  typeof name === 'string' && Object.hasOwn(closeReasons, name)
+
+/** The shared consoles of a worker, which calls the primary. */
+export class RemoteConsoles implements SharedConsoles {
+  readonly answers: FromPrimary
+  readonly #calls: () => Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>
+  readonly #inputs = new Map<string, InputSwitch>()
+  readonly #pages = new Map<number, PresencePage>()
+  #lastPage = 0
+
+  /**
+   * @param calls the channel to the primary; it must be open when the first session joins
+   * @param endSession ends a session whose page requests that
+   */
+  constructor(calls: () => Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>, endSession: (id: string) => void) {
+    this.#calls = calls
+    this.answers = {
+      setInput: (id, mayInput) => this.#setInput(id, mayInput === true),
+      leaveSession: endSession,
+      showPresence: (page, view) => {
+        if (viewCheck.Check(view)) this.#pages.get(page)?.show(view)
+      },
+      endPage: (page, reason) => this.#pages.get(page)?.end(isCloseReason(reason) ? reason : 'proxy_error'),
+    }
+  }
+
+  /** The primary sets the input before it answers: setting it from the answer could undo a later change. */
+  async join(console: SharedConsoleName, participant: Participant, input: InputSwitch): Promise<Seat> {
+    const { id } = participant
+    const leave = (reason: CloseReasonName) => {
+      if (this.#inputs.get(id) !== input) return
+      this.#inputs.delete(id)
+      this.#notify('leaveConsole', id, reason)
+    }
+    this.#inputs.set(id, input)
+    try {
+      await this.#calls().askFor(
+        () => this.#notify('leaveConsole', id, 'client_lost'),
+        'joinConsole',
+        console,
+        participant,
+      )
+    } catch (error) {
+      this.#inputs.delete(id)
+      throw error
+    }
+    return { leave, [Symbol.dispose]: () => leave('client_closed') }
+  }
+
+  async attach(sessionId: string, page: PresencePage): Promise<AttachedPage | undefined> {
+    this.#lastPage += 1
+    const number = this.#lastPage
+    const detach = () => {
+      if (this.#pages.delete(number)) this.#notify('detachPage', number)
+    }
+    this.#pages.set(number, page)
+    using attaching = new DisposableStack()
+    attaching.defer(detach)
+    if (!(await this.#calls().ask('attachPage', number, sessionId))) return undefined
+    attaching.move()
+    return {
+      request: async (request) => textOf(await this.#calls().ask('requestOfPage', number, request)),
+      [Symbol.dispose]: detach,
+    }
+  }
+
+  #setInput(id: string, mayInput: boolean): void {
+    const input = this.#inputs.get(id)
+    if (input) input.mayInput = mayInput
+  }
+
+  #notify<K extends 'leaveConsole' | 'detachPage'>(name: K, ...args: Parameters<PrimaryAnswers[K]>): void {
+    this.#calls()
+      .ask(name, ...args)
+      .catch(() => {})
+  }
+}
+
+const textOf = (objection: unknown) => (typeof objection === 'string' ? objection : undefined)
+
+/** The primary's answers to one worker. Disposal removes the worker's sessions and pages. */
+export class ConsolesOfWorker implements Disposable {
+  readonly answers: FromWorker
+  readonly #consoles: LocalConsoles
+  readonly #notify: Notify
+  readonly #seats = new Map<string, Seat>()
+  readonly #pages = new Map<number, AttachedPage>()
+
+  /** @param consoles those of all workers */
+  constructor(consoles: LocalConsoles, calls: () => Pick<Calls<WorkerAnswers>, 'ask'>) {
+    this.#consoles = consoles
+    this.#notify = (name, ...args) =>
+      void calls()
+        .ask(name, ...args)
+        .catch(() => {})
+    this.answers = {
+      joinConsole: (console, participant) => this.#join(console, participant),
+      leaveConsole: (id, reason) => this.#leave(id, isCloseReason(reason) ? reason : 'proxy_error'),
+      attachPage: (page, sessionId) => this.#attach(page, sessionId),
+      detachPage: (page) => this.#detach(page),
+      requestOfPage: (page, request) => this.#request(page, request),
+    }
+  }
+
+  #join(console: SharedConsoleName, participant: Participant): void {
+    if (!joinCheck.Check({ console, participant })) throw new Error('the console or the participant is malformed')
+    if (this.#seats.has(participant.id)) throw new Error(`the session ${participant.id} has joined already`)
+    this.#seats.set(
+      participant.id,
+      this.#consoles.join(console, participant, new RemoteInput(participant.id, this.#notify)),
+    )
+  }
+
+  #leave(id: string, reason: CloseReasonName): void {
+    this.#seats.get(id)?.leave(reason)
+    this.#seats.delete(id)
+  }
+
+  #attach(page: number, sessionId: string): boolean {
+    const attached = this.#consoles.attach(sessionId, {
+      show: (view) => this.#notify('showPresence', page, view),
+      end: (reason) => this.#notify('endPage', page, reason),
+    })
+    if (!attached) return false
+    this.#pages.set(page, attached)
+    return true
+  }
+
+  #detach(page: number): void {
+    this.#pages.get(page)?.[Symbol.dispose]()
+    this.#pages.delete(page)
+  }
+
+  async #request(page: number, request: unknown): Promise<string | null> {
+    if (!requestCheck.Check(request)) throw new Error('the request of a page is malformed')
+    return (await this.#pages.get(page)?.request(request)) ?? null
+  }
+
+  [Symbol.dispose](): void {
+    for (const page of this.#pages.values()) page[Symbol.dispose]()
+    for (const id of [...this.#seats.keys()]) this.#leave(id, 'proxy_error')
+  }
+}
+
+type Notify = <K extends keyof FromPrimary>(name: K, ...args: Parameters<FromPrimary[K]>) => void
+
+/** Switches the input of a session in the worker. Its first value is unknown, so that the first change is sent. */
+class RemoteInput implements InputSwitch {
+  readonly #id: string
+  readonly #notify: Notify
+  #mayInput: boolean | undefined
+
+  constructor(id: string, notify: Notify) {
+    this.#id = id
+    this.#notify = notify
+  }
+
+  get mayInput(): boolean {
+    return this.#mayInput as boolean
+  }
+
+  set mayInput(mayInput: boolean) {
+    this.#mayInput = mayInput
+    this.#notify('setInput', this.#id, mayInput)
+  }
+}

@@ -1,0 +1,108 @@
+/** Consoles that sessions of several workers share, each worker over a channel of its own to the primary. */
+import { silentLogger } from '@oriel/runtime'
+import { describe, expect, it } from 'vitest'
+import { Calls } from '../../src/fleet/calls.ts'
+import type { PrimaryAnswers, WorkerAnswers } from '../../src/fleet/contract.ts'
+import { ConsolesOfWorker, RemoteConsoles } from '../../src/fleet/shared-consoles.ts'
+import { LocalConsoles } from '../../src/presence/local-consoles.ts'
+import { CONSOLE, participant, recordedPage } from '../presence/pages.ts'
+
+/** Several workers whose messages arrive in later events, as over a pipe. */
+function fleet() {
+  const ended: string[] = []
+  const askAll: ((id: string) => void)[] = []
+  const local = new LocalConsoles({
+    log: silentLogger(),
+    endSession: (id) => {
+      for (const end of askAll) end(id)
+    },
+  })
+  const start = (name: string) => {
+    const later = (take: (message: unknown) => void) => (message: object) => {
+      const copy = structuredClone(message)
+      setImmediate(() => take(copy))
+    }
+    const consoles = new RemoteConsoles(
+      () => worker,
+      (id) => void ended.push(`${name} ${id}`),
+    )
+    const member = new ConsolesOfWorker(local, () => primary)
+    const worker: Calls<PrimaryAnswers> = new Calls(
+      later((message) => primary.take(message)),
+      consoles.answers,
+    )
+    const primary: Calls<WorkerAnswers> = new Calls(
+      later((message) => worker.take(message)),
+      member.answers,
+    )
+    askAll.push((id) => void primary.ask('leaveSession', id))
+    return { consoles, worker, exit: () => member[Symbol.dispose]() }
+  }
+  return { one: start('one'), two: start('two'), ended }
+}
+
+describe('a console with sessions in several workers', () => {
+  it('switches their input before the answer to the request', async () => {
+    const { one, two } = fleet()
+    const [ann, bea, cid] = [{ mayInput: true }, { mayInput: true }, { mayInput: true }]
+    await one.consoles.join(CONSOLE, participant('ann'), ann)
+    await two.consoles.join(CONSOLE, participant('bea'), bea)
+    await two.consoles.join(CONSOLE, participant('cid', 'watch'), cid)
+    expect([ann, bea, cid].map(({ mayInput }) => mayInput)).toEqual([true, true, false])
+    const page = (await one.consoles.attach('ann', recordedPage()))!
+    expect(await page.request({ type: 'give_control', to: 'cid' })).toBeUndefined()
+    expect(ann.mayInput).toBe(false)
+    await expect.poll(() => [ann, bea, cid].map(({ mayInput }) => mayInput)).toEqual([false, false, true])
+    expect(await page.request({ type: 'give_control', to: 'ann' })).toMatch(/^You do not have control/)
+  })
+
+  it('gives no input to a session that joins while another holds control', async () => {
+    const { one, two } = fleet()
+    const late = { mayInput: true }
+    await one.consoles.join(CONSOLE, participant('ann'), { mayInput: true })
+    await (await one.consoles.attach('ann', recordedPage()))!.request({ type: 'take_control' })
+    await two.consoles.join(CONSOLE, participant('late'), late)
+    expect(late.mayInput).toBe(false)
+  })
+
+  it('shows a page in one worker the state of its session in another, and ends it with that session', async () => {
+    const { one, two } = fleet()
+    const page = recordedPage()
+    const seat = await one.consoles.join(CONSOLE, participant('ann'), { mayInput: true })
+    const attached = await two.consoles.attach('ann', page)
+    expect(page.views).toMatchObject([{ you: 'ann' }])
+    await one.consoles.join(CONSOLE, participant('bea'), { mayInput: true })
+    await expect.poll(() => page.views.at(-1)?.participants.map(({ id }) => id)).toEqual(['ann', 'bea'])
+    seat.leave('idle')
+    await expect.poll(() => page.ends).toEqual(['idle'])
+    attached![Symbol.dispose]()
+    expect(await two.consoles.attach('ann', page)).toBeUndefined()
+  })
+
+  it("ends a session at its page's request in the worker that has it", async () => {
+    const { one, two, ended } = fleet()
+    await one.consoles.join(CONSOLE, participant('ann'), { mayInput: true })
+    await (await two.consoles.attach('ann', recordedPage()))!.request({ type: 'leave' })
+    await expect.poll(() => ended).toContain('one ann')
+  })
+
+  it('frees control and ends the page when the worker of the holder exits', async () => {
+    const { one, two } = fleet()
+    const [page, bea] = [recordedPage(), { mayInput: true }]
+    await one.consoles.join(CONSOLE, participant('ann'), { mayInput: true })
+    await two.consoles.join(CONSOLE, participant('bea'), bea)
+    const attached = (await two.consoles.attach('ann', page))!
+    await attached.request({ type: 'take_control' })
+    expect(bea.mayInput).toBe(false)
+    one.exit()
+    await expect.poll(() => bea.mayInput).toBe(true)
+    await expect.poll(() => page.ends).toEqual(['proxy_error'])
+  })
+
+  it('accepts no malformed participant or request', async () => {
+    const { one } = fleet()
+    const nobody = { id: 'x', role: 'owner', sinceMs: 0 } as never
+    await expect(one.worker.ask('joinConsole', CONSOLE, nobody)).rejects.toThrow('malformed')
+    await expect(one.worker.ask('requestOfPage', 1, { type: 'seize' } as never)).rejects.toThrow('malformed')
+  })
+})
