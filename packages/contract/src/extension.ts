@@ -1,7 +1,7 @@
 /**
  * Oriel's extension of the API, under `/oriel/v1`: proxies admit and report sessions, people list and end them, and
  * administrators see which hypervisors respond. It has no microversions: members may be added, but not changed. Responses
- * contain no token or other credential.
+ * contain no token or other credential, except that a proxy which admits a session gets the password of its console.
  */
 import * as Type from 'typebox'
 import { type CloseReasonName, closeReasons } from './close-reasons.ts'
@@ -47,6 +47,9 @@ const admittedConsole = Type.Object({
   port: nullable(Type.Integer()),
   tls_port: nullable(Type.Integer()),
   internal_access_path: nullable(Type.String()),
+  password: Type.Optional(
+    Type.String({ description: "The password of the console on its hypervisor, if the source knows it. VNC's." }),
+  ),
   base_url: Type.String({ description: "The page's address; its scheme must be the Origin's." }),
   // When the token expires. Absent for a session that resumes another: it has no token.
   expires_at: Type.Optional(time),

@@ -109,6 +109,14 @@ describe('proxy.toml', () => {
     expect(faults(least(toml))).toEqual([{ path, message: expect.stringContaining(message) }])
   })
 
+  it('needs hypervisor.vnc.password for vnc_auth only where no authority may name passwords', () => {
+    const vncAuth = '[hypervisor]\nvnc = { auth_schemes = ["vnc_auth"] }'
+    expect(faults(least(vncAuth)).map(({ path }) => path)).toEqual(['hypervisor.vnc.password'])
+    expect(
+      load(least(vncAuth).replace('[authority]', '[authority]\nkind = "oriel"')).hypervisor.vnc.password,
+    ).toBeUndefined()
+  })
+
   it('removes the brackets from IPv6 addresses', () => {
     const { spice, hypervisor } = load(
       least('[spice]\npublic_host = "[::1]"\nmigration_hosts = ["[::1]"]\n[hypervisor.hosts."[FD00::5]"]\nname = "h"'),

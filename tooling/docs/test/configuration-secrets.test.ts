@@ -26,6 +26,7 @@ const proxy = ({ authority = {}, ...more }: { authority?: Table; [key: string]: 
   ...more,
 })
 const listen = [{ address: '127.0.0.1:6080', consoles: ['novnc'], tls: { cert: CERT } }]
+const server = { id: 'a', name: 'a', project_id: 'p', consoles: { vnc: { host: 'unix:/run/a.sock' } } }
 const password = { auth_url: 'https://keystone.example/v3', username: 'oriel', project_id: 'p' }
 
 const files = {
@@ -45,6 +46,10 @@ const files = {
         },
       },
       { path: 'tokens.store', around: api({}) },
+      {
+        path: 'sources[0].servers[0].consoles.vnc.password',
+        around: api({ sources: [{ kind: 'static', servers: [server] }] }),
+      },
     ] as readonly SecretKey[],
   },
   proxy: {

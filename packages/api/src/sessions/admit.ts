@@ -4,10 +4,10 @@ import type { ConsoleAuthToken } from '../console-auth-tokens/store.ts'
 import { HttpFault } from '../http/faults.ts'
 import type { ExtensionCall, ExtensionOperations } from '../http/mount-extension.ts'
 import type { Server } from '../sources/server.ts'
-import type { ConsoleAddress } from '../sources/source.ts'
+import type { ConsoleAddress, SourceConsole } from '../sources/source.ts'
 import { type AdmittedClient, clientOf, partiesOf } from './admitted.ts'
 import { auditTo } from './audit.ts'
-import { consoleNow } from './console-now.ts'
+import { type ConsoleNow, consoleNow } from './console-now.ts'
 import type { SessionDeps } from './deps.ts'
 import { requireOwnProxy } from './proxy-owner.ts'
 import { resumeSession } from './resume.ts'
@@ -35,12 +35,12 @@ export function admitSession(deps: SessionDeps): ExtensionOperations['admitSessi
  */
 async function admitToken(deps: SessionDeps, call: Call) {
   const found = await findToken(deps, call)
-  const server = await requireSamePlace(deps, call, found)
+  const { server, address } = await requireSamePlace(deps, call, found)
   const session = await register(deps, call, found, server)
   auditTo(call.log).admitted(session)
   const expires_at = new Date(found.expiresAt).toISOString()
   return {
-    session: { id: session.id, console: { ...consoleOf(found, server, found, found.accessUrlBase), expires_at } },
+    session: { id: session.id, console: { ...consoleOf(found, server, address, found.accessUrlBase), expires_at } },
   }
 }
 
@@ -51,14 +51,16 @@ async function findToken({ tokens }: SessionDeps, call: Call): Promise<ConsoleAu
   throw tokenNotFound()
 }
 
-async function requireSamePlace(deps: SessionDeps, call: Call, token: ConsoleAuthToken): Promise<Server> {
+async function requireSamePlace(deps: SessionDeps, call: Call, token: ConsoleAuthToken): Promise<Place> {
   const now = await consoleNow(deps, token, call.signal)
-  if (now.difference === undefined && isSame(now.address, token)) return now.server
+  if (now.difference === undefined && isSame(now.address, token)) return now
   await deps.tokens.revoke(call.body.token)
   const difference = now.difference ?? 'the console has another address'
   auditTo(call.log).refused({ ...clientOf(call), ...partiesOf(token) }, 'console_moved', difference)
   throw consoleMoved()
 }
+
+type Place = Exclude<ConsoleNow, { readonly difference: string }>
 
 const isSame = (now: ConsoleAddress, then: ConsoleAuthToken) =>
   now.host === then.host &&
@@ -85,7 +87,7 @@ async function register(
 function consoleOf(
   { serverId, projectId, userId, protocol, type }: Parameters<typeof partiesOf>[0],
   server: Server,
-  address: ConsoleAddress | ConsoleAuthToken,
+  address: SourceConsole,
   baseUrl: string,
 ): AdmittedConsole {
   return {
@@ -99,6 +101,7 @@ function consoleOf(
     port: address.port,
     tls_port: address.tlsPort ?? null,
     internal_access_path: address.internalAccessPath ?? null,
+    ...(address.password !== undefined && { password: address.password.reveal() }),
     base_url: baseUrl,
   }
 }

@@ -2,7 +2,7 @@
 
 import { SourceError } from '../sources/errors.ts'
 import type { Server } from '../sources/server.ts'
-import type { ConsoleAddress } from '../sources/source.ts'
+import type { SourceConsole } from '../sources/source.ts'
 import { withinDeadline } from '../sources/within-deadline.ts'
 import type { SessionDeps } from './deps.ts'
 import type { NewSession } from './store.ts'
@@ -10,12 +10,14 @@ import type { NewSession } from './store.ts'
 /** A console as it was when its token, or the session to resume, was created. */
 export type ConsoleThen = Pick<NewSession, 'serverId' | 'projectId' | 'protocol' | 'type'>
 
-/** The server and the console's address, or the reason why the caller may not have the console any more. */
+/** The server and its console, or the reason why the caller may not have the console any more. */
 export type ConsoleNow =
-  | { readonly server: Server; readonly address: ConsoleAddress; readonly difference?: never }
+  | { readonly server: Server; readonly address: SourceConsole; readonly difference?: never }
   | { readonly difference: string }
 
-/** Asks the source for the console. Another owner may have the server now. */
+/**
+ * Asks the source for the console, with its password, which is stored nowhere. Another owner may have the server now.
+ */
 export async function consoleNow(
   { source }: Pick<SessionDeps, 'source'>,
   then: ConsoleThen,
@@ -25,10 +27,8 @@ export async function consoleNow(
   if (!server || server.vmState === 'deleted') return { difference: 'the server is gone' }
   if (server.projectId !== then.projectId) return { difference: 'the server has another owner' }
   try {
-    return {
-      server,
-      address: await withinDeadline(signal, source.console(server, then.protocol, then.type, { signal })),
-    }
+    const asking = source.console(server, then.protocol, then.type, { signal, withPassword: true })
+    return { server, address: await withinDeadline(signal, asking) }
   } catch (error) {
     if (error instanceof SourceError && NO_CONSOLE.has(error.code))
       return { difference: 'the server has no such console any more' }

@@ -1,5 +1,6 @@
 /** The port for servers and their consoles. */
 import type { ConsoleType, Protocol } from '@oriel/contract'
+import type { Secret } from '@oriel/runtime'
 import type { Server } from './server.ts'
 
 /** The address of a console, as seen from the proxy. */
@@ -14,9 +15,20 @@ export interface ConsoleAddress {
   readonly internalAccessPath?: string | null
 }
 
+/** A console as a source knows it at this moment. */
+export interface SourceConsole extends ConsoleAddress {
+  /** The password that the hypervisor asks of clients. Absent: there is none, the source does not know it, or nobody asked. */
+  readonly password?: Secret
+}
+
 export interface CallOptions {
   /** Aborts when the client disconnects or the deadline passes. */
   readonly signal?: AbortSignal
+}
+
+export interface ConsoleOptions extends CallOptions {
+  /** Whether to return the password too. Default: no, so that a password is read only for a proxy that is about to dial. */
+  readonly withPassword?: boolean
 }
 
 /**
@@ -40,7 +52,7 @@ export interface Source extends AsyncDisposable {
   /** Returns the server with exactly this id, or `undefined`. */
   find(id: string, options?: CallOptions): Promise<Server | undefined>
   /** Returns the address of the server's console of `protocol`, to which `type` belongs. */
-  console(server: Server, protocol: Protocol, type: ConsoleType, options?: CallOptions): Promise<ConsoleAddress>
+  console(server: Server, protocol: Protocol, type: ConsoleType, options?: ConsoleOptions): Promise<SourceConsole>
   /** Returns the console's log as bytes or text; the caller cuts lines and removes control characters. Absent: 501. */
   output?(server: Server, options?: CallOptions): Promise<Uint8Array | string>
   /** The sources that this one combines. Absent: it is a single source. */

@@ -4,7 +4,7 @@ import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { extensionRoutes } from '@oriel/contract'
-import { createLogger, silentLogger } from '@oriel/runtime'
+import { createLogger, Secret, silentLogger } from '@oriel/runtime'
 import { afterAll, describe, expect, test } from 'vitest'
 import { createKeeper, openStores, type Source, SourceError, StoreUnavailable } from '../../src/index.ts'
 import {
@@ -77,6 +77,31 @@ describe('admitting a session', () => {
     expect(headers.get('X-OpenStack-Request-ID')).toMatch(/^req-/)
     expect([...headers.keys()].filter((name) => name.endsWith('api-version'))).toEqual([])
     expect(await api.deps.sessions.list({ limit: 2 })).toHaveLength(1)
+  })
+
+  test('returns the password of the console only to the proxy, and asks the source for it only then', async () => {
+    const password = 'pw-of-the-console'
+    const asked: (boolean | undefined)[] = []
+    const source = fakeSource(undefined, {
+      console: async (_server, _protocol, _type, options) => {
+        asked.push(options?.withPassword)
+        return { ...address, ...(options?.withPassword && { password: new Secret(password) }) }
+      },
+    })
+    const { log, lines } = capture()
+    await using api = await testApi({ source, log })
+    const token = await minted(api)
+    expect(asked).toEqual([undefined])
+    const shown = await api.call('GET', `/v2.1/os-console-auth-tokens/${token}`, { as: 'service', version: '2.99' })
+    expect(shown).toMatchObject({ status: 200, body: { console: { host: address.host } } })
+    expect(asked).toEqual([undefined])
+    const admission = await admit(api, token)
+    expect(asked).toEqual([undefined, true])
+    expect(admission.body).toMatchObject({ session: { console: { password } } })
+    const listed = await api.call('GET', SESSIONS)
+    expect(listed.body).toMatchObject({ sessions: [{ server_id: SERVER_ID }] })
+    expect(lines.join()).toContain('session admitted')
+    for (const text of [JSON.stringify([shown.body, listed.body]), lines.join()]) expect(text).not.toContain(password)
   })
 
   test('refuses a token that is unknown, expired or revoked', async () => {

@@ -21,6 +21,8 @@ export interface Admission {
   readonly socket?: UnixSocket
   readonly internalAccessPath?: string
   readonly tlsPort?: number
+  /** The password of the VNC server. Absent: that of the configuration, if any. */
+  readonly password?: Secret
   /** Absent: the listener decides. */
   readonly type?: OpenableConsoleType
   /** When the token expires. Absent: only the authority knows. */

@@ -11,7 +11,7 @@ import {
   type OpenableConsoleType,
   opens,
 } from '@oriel/contract'
-import { ConfigError, type Logger, unixSocketPath, within } from '@oriel/runtime'
+import { ConfigError, type Logger, Secret, unixSocketPath, within } from '@oriel/runtime'
 import { type Auth, createClient, type Fetch } from '@oriel/sdk'
 import { kindOf } from '../consoles/kinds.ts'
 import { type UnixSockets, unixSockets } from '../hypervisor/unix-socket.ts'
@@ -122,7 +122,7 @@ type Recorded = Admission & { readonly record: SessionRecord }
 
 /** @throws UnusableConnectInfo */
 function admissionOfConsole(console: AdmittedConsole, sockets: UnixSockets): Admission {
-  const { instance_name, protocol, type, base_url, expires_at, role = 'control', label, single_use } = console
+  const { instance_name, protocol, type, base_url, expires_at, role = 'control', label, single_use, password } = console
   if (!isConsoleType(type) || !opens(protocol, type)) throw new UnusableConnectInfo(`the type is ${type}`)
   if (!URL.canParse(base_url)) throw new UnusableConnectInfo('the base_url is not a URL')
   if (!consoleRoles.includes(role)) throw new UnusableConnectInfo(`the role is ${role}`)
@@ -135,6 +135,7 @@ function admissionOfConsole(console: AdmittedConsole, sockets: UnixSockets): Adm
     baseUrl: base_url,
     ...(expires_at === undefined ? {} : { expiresAt: new Date(expires_at) }),
     role,
+    ...(password ? { password: new Secret(password) } : {}),
     ...(label == null ? {} : { label }),
     ...(single_use === undefined ? {} : { singleUse: single_use }),
   }

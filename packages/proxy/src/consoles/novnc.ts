@@ -30,7 +30,7 @@ import {
 export interface VncSettings {
   /** The accepted security schemes of the leg to the hypervisor, the preferred one first. */
   readonly schemes: readonly SecurityScheme[]
-  /** The password of the VNC servers. Default: none. */
+  /** The password of VNC servers for which the authority names none. Default: none. */
   readonly password?: Secret | undefined
   /** The TLS settings of `vencrypt`, which are the same for every host. */
   readonly tls?: Omit<LegTls, 'host'> | undefined
@@ -41,7 +41,6 @@ export interface VncSettings {
 const MAX_CLIENT_BYTES = 512
 
 export function novnc({ schemes, password, tls, hosts }: VncSettings): IdentifyingConsole {
-  const accepted = schemes.map((scheme) => securityType(scheme, password))
   return {
     subprotocols: ['binary'],
     acceptsText: false,
@@ -50,7 +49,7 @@ export function novnc({ schemes, password, tls, hosts }: VncSettings): Identifyi
       const { signal } = limit
       const stream = new LegStream(dialled, { signal, tls: tls && { ...tls, host: opening.admission.host } })
       try {
-        await performHypervisorHandshake(stream, accepted)
+        await performHypervisorHandshake(stream, typesOf(schemes, opening.admission.password ?? password))
       } catch (cause) {
         if (limits.signal.aborted) throw limits.signal.reason
         throw refusalOf(cause, limit, limits)
@@ -65,6 +64,9 @@ export function novnc({ schemes, password, tls, hosts }: VncSettings): Identifyi
     greet,
   }
 }
+
+const typesOf = (schemes: readonly SecurityScheme[], password: Secret | undefined) =>
+  schemes.map((scheme) => securityType(scheme, password))
 
 interface DesktopOpening extends Opening {
   /** The configured name of the desktop. Default: QEMU's. */

@@ -64,7 +64,7 @@ export const hypervisorTable = table(
         password: Type.Optional(
           secretString({
             description:
-              "The password of all VNC servers, such as libvirt's vnc_password, for vnc_auth and inside the TLS of vencrypt. Only its first 8 bytes count.",
+              "The password of VNC servers, such as libvirt's vnc_password, for vnc_auth and inside the TLS of vencrypt. Only its first 8 bytes count. With authority.kind oriel: of those for which oriel-api names none.",
           }),
         ),
       },
@@ -109,7 +109,7 @@ export const hypervisorFaults = (
   { vnc, unix_sockets }: HypervisorConfig,
   authority: 'nova' | 'oriel',
 ): ConfigFault[] => [
-  ...passwordFaults(vnc),
+  ...passwordFaults(vnc, authority),
   ...socketFaults(unix_sockets, authority),
   ...(vnc.auth_schemes.includes('vencrypt') ? tlsFaults(vnc) : needlessTls(vnc)),
 ]
@@ -127,8 +127,9 @@ type VncConfig = HypervisorConfig['vnc']
 
 const fault = (name: string, message: string): ConfigFault => ({ path: `hypervisor.vnc.${name}`, message })
 
-function passwordFaults({ auth_schemes, password }: VncConfig): ConfigFault[] {
-  if (password === undefined && auth_schemes.includes('vnc_auth'))
+/** oriel-api may name the password of each server. */
+function passwordFaults({ auth_schemes, password }: VncConfig, authority: 'nova' | 'oriel'): ConfigFault[] {
+  if (password === undefined && auth_schemes.includes('vnc_auth') && authority === 'nova')
     return [fault('password', 'missing: add the password for vnc_auth, or remove that scheme')]
   if (password === undefined || auth_schemes.some((scheme) => scheme !== 'none')) return []
   const message =

@@ -1,8 +1,10 @@
 /** The authority `oriel` with a scripted API: its requests, its reports, and the ends that it must not lose. */
+import { createCipheriv } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
+import { inspect } from 'node:util'
 import type { AdmittedConsole, ExtensionBody } from '@oriel/contract'
 import { Secret } from '@oriel/runtime'
 import { staticToken } from '@oriel/sdk'
@@ -83,6 +85,15 @@ async function playApi(console: AdmittedConsole) {
 }
 type Api = Awaited<ReturnType<typeof playApi>>
 
+/** Sixteen zeros under a VNC password of eight bytes, whose bits are reversed. */
+function desOf(password: string): Buffer {
+  const key = Buffer.from(password).map((byte) =>
+    Number.parseInt(byte.toString(2).padStart(8, '0').split('').reverse().join(''), 2),
+  )
+  const cipher = createCipheriv('des-ede3-ecb', Buffer.concat([key, key, key]), null).setAutoPadding(false)
+  return Buffer.concat([cipher.update(Buffer.alloc(16)), cipher.final()])
+}
+
 /** Returns the beat with an ended session: the last one before a stop, or a regular one shortly before. */
 const endedIn = ({ beats }: Api) => beats.find(({ ended }) => ended.length > 0)
 
@@ -110,6 +121,46 @@ async function running(toml = '', changes: Partial<AdmittedConsole> = {}) {
 }
 
 describe('the admission by oriel-api', () => {
+  it('returns the password of the console as a secret, and none for an empty one', async () => {
+    await using api = await playApi(consoleAt({ password: 'correct horse' }))
+    await using authority = authorityOf(api)
+    const admission = await admit(authority)
+    expect(admission.password?.reveal()).toBe('correct horse')
+    expect(inspect(admission, { depth: 9 }) + JSON.stringify(admission)).not.toContain('correct horse')
+    for (const changes of [{}, { password: '' }]) {
+      await using other = await playApi(consoleAt(changes))
+      await using another = authorityOf(other)
+      expect((await admit(another)).password).toBeUndefined()
+    }
+  })
+
+  it('opens the console with its own password rather than the configured one, and prints neither', async () => {
+    const vnc = '[hypervisor]\nvnc = { auth_schemes = ["vnc_auth"], password = "configured" }'
+    for (const [changes, response] of [
+      [{ password: 'of-the-guest' }, desOf('of-the-g')],
+      [{}, desOf('configur')],
+    ] as const) {
+      const answered = Promise.withResolvers<Buffer>()
+      await using hypervisor = await scriptedServer(async (peer) => {
+        await peer.send(Buffer.from('RFB 003.008\n'))
+        await peer.read(12)
+        await peer.send(Buffer.of(1, 2))
+        await peer.read(1)
+        await peer.send(Buffer.alloc(16))
+        answered.resolve(await peer.read(16))
+        await peer.send(Buffer.alloc(4))
+        await peer.closed({ timeoutMs: 60_000 })
+      })
+      const { host, port } = hypervisor
+      await using run = await running(vnc, { host, port, ...changes })
+      using _client = await open(run.address)
+      expect(await answered.promise).toEqual(response)
+      const shown = run.log.text() + JSON.stringify(run.proxy.sessions())
+      expect(shown).toContain('session opened')
+      for (const password of ['of-the-guest', 'configured']) expect(shown).not.toContain(password)
+    }
+  })
+
   it('returns a Unix socket, which it may dial only if the operator has listed it', async () => {
     await using api = await playApi(consoleAt({ host: 'unix:/run/oriel/web-1.sock', port: null }))
     await using authority = authorityOf(api)

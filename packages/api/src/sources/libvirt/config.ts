@@ -23,6 +23,11 @@ export const libvirtSourceConfig = Type.Object(
     ),
     ...ownerKeys,
     ...reachKeys,
+    passwords: Type.Boolean({
+      default: false,
+      description:
+        "Whether proxies with authority.kind oriel get the VNC passwords in the domains' XML. Requires read-write access to libvirt, from which virsh dumpxml --security-info reads them.",
+    }),
     poll_seconds: Type.Number({
       default: 5,
       minimum: 0.1,

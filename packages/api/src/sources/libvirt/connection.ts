@@ -7,12 +7,13 @@ import { projectOf } from '../guests/config.ts'
 import { type Consoles, type Guest, shownName } from '../guests/guest.ts'
 import { createReach, type Reach } from '../guests/reach.ts'
 import type { GuestLocation, Roster } from '../guests/roster.ts'
-import type { ConsoleAddress } from '../source.ts'
+import type { ConsoleOptions, SourceConsole } from '../source.ts'
 import { hostOf, type LibvirtSourceConfig } from './config.ts'
 import { domainState } from './domain-states.ts'
 import { type DomainXml, readDomainXml } from './domain-xml.ts'
 import {
   domainXml,
+  domainXmlWithSecrets,
   type LifecycleEvent,
   type ListedDomain,
   type ListedState,
@@ -115,16 +116,17 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Returns the current address of a console, from the domain's current XML.
+   * Returns a console from the domain's current XML, with its password if that is asked for and `passwords` is set.
    * @throws SourceError, or SourceUnavailable when libvirt does not respond
    */
-  async console(id: string, protocol: Protocol, signal?: AbortSignal): Promise<ConsoleAddress> {
-    const xml = await this.#askForConsole(id, signal)
+  async console(id: string, protocol: Protocol, options: ConsoleOptions = {}): Promise<SourceConsole> {
+    const secrets = protocol === 'vnc' && options.withPassword === true && this.#options.config.passwords
+    const xml = await this.#askForConsole(id, secrets ? domainXmlWithSecrets : domainXml, options.signal)
     const known = this.#domains.get(id)
     if (known && xml.running) this.#put({ ...known, consoles: xml.consoles })
     else void this.look()
     const address = xml.running ? xml.consoles[protocol] : undefined
-    if (address) return address
+    if (address) return { ...address, ...(xml.vncPassword && { password: xml.vncPassword }) }
     const why = xml.running ? (xml.unreachable[protocol] ?? 'the domain has none') : 'the domain is not running'
     this.#options.log.warn({ serverId: id, protocol, why }, 'console is not available')
     throw new SourceError('ConsoleTypeUnavailable')
@@ -137,9 +139,9 @@ export class Connection implements AsyncDisposable {
   }
 
   /** A fault in a domain's XML affects only that domain: it has no console, while libvirt itself is healthy. */
-  async #askForConsole(id: string, signal?: AbortSignal): Promise<DomainXml> {
+  async #askForConsole(id: string, fetchXml: typeof domainXml, signal?: AbortSignal): Promise<DomainXml> {
     try {
-      return await this.#ask(id, signal)
+      return await this.#ask(id, fetchXml, signal)
     } catch (cause) {
       if (cause instanceof SourceError || cause instanceof SourceUnavailable || signal?.aborted) throw cause
       this.#complain(id, this.#domains.get(id)?.listed.name, cause)
@@ -147,9 +149,9 @@ export class Connection implements AsyncDisposable {
     }
   }
 
-  async #ask(id: string, signal: AbortSignal = this.#end.signal): Promise<DomainXml> {
+  async #ask(id: string, fetchXml = domainXml, signal: AbortSignal = this.#end.signal): Promise<DomainXml> {
     try {
-      const xml = readDomainXml(await domainXml(this.#virsh, id, signal), this.#reach)
+      const xml = readDomainXml(await fetchXml(this.#virsh, id, signal), this.#reach)
       if (xml.uuid === id) return xml
     } catch (cause) {
       if (!(cause instanceof NoSuchDomain)) throw cause

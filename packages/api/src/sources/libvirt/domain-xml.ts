@@ -1,4 +1,6 @@
 /** Reads the addresses of a domain's consoles from its XML (https://libvirt.org/formatdomain.html). */
+
+import { Secret } from '@oriel/runtime'
 import { XMLParser } from 'fast-xml-parser'
 import { type Consoles, dialableHost, dialablePort, socketHost } from '../guests/guest.ts'
 import type { Reach } from '../guests/reach.ts'
@@ -12,6 +14,8 @@ export interface DomainXml {
   readonly consoles: Consoles
   /** Existing consoles that the proxy cannot or must not dial, and why. */
   readonly unreachable: Readonly<Record<string, string>>
+  /** The password of the VNC console, if the XML contains one. */
+  readonly vncPassword?: Secret
 }
 
 /** libvirt's documents are shorter. */
@@ -25,12 +29,13 @@ export const MAX_XML_CHARACTERS = 1024 * 1024
 export function readDomainXml(xml: string, reach: Reach): DomainXml {
   if (xml.length > MAX_XML_CHARACTERS) throw new Error('the domain XML is too long')
   if (/<!(DOCTYPE|ENTITY)/i.test(xml.replace(CHARACTER_DATA, ''))) throw new Error('the domain XML has a document type')
-  const domain = first(record(parser.parse(xml)).domain)
+  const domain = first(record(parsed(xml)).domain)
   const uuid = textOf(first(domain.uuid)).toLowerCase()
   if (uuid === '') throw new Error('the domain XML names no domain')
   const devices = first(domain.devices)
+  const vnc = graphics(devices, 'vnc', reach)
   const found = [
-    ['vnc', graphics(devices, 'vnc', reach)],
+    ['vnc', vnc],
     ['spice', graphics(devices, 'spice', reach)],
     ['serial', serial(devices, reach)],
   ] as const
@@ -41,6 +46,16 @@ export function readDomainXml(xml: string, reach: Reach): DomainXml {
     unreachable: Object.fromEntries(
       found.flatMap(([protocol, { address, why }]) => (address || why === undefined ? [] : [[protocol, why]])),
     ),
+    ...(vnc.password && { vncPassword: vnc.password }),
+  }
+}
+
+/** Drops the parser's error: the XML may contain passwords, and the error a part of the XML. */
+function parsed(xml: string): unknown {
+  try {
+    return parser.parse(xml)
+  } catch {
+    throw new Error('the domain XML is malformed')
   }
 }
 
@@ -51,6 +66,7 @@ const CHARACTER_DATA = /<!--[\s\S]*?(?:-->|$)|<!\[CDATA\[[\s\S]*?(?:\]\]>|$)/g
 interface Outcome {
   readonly address?: ConsoleAddress
   readonly why?: string
+  readonly password?: Secret
 }
 
 /** Returns the first device that can be dialled. */
@@ -59,7 +75,12 @@ const firstReachable = (outcomes: readonly Outcome[]): Outcome =>
 
 function graphics(devices: Node, type: 'vnc' | 'spice', reach: Reach): Outcome {
   const ofType = all(devices.graphics).filter((device) => attribute(device, 'type') === type)
-  return firstReachable(ofType.map((device) => graphicsAddress(device, type, reach)))
+  return firstReachable(ofType.map((device) => ({ ...graphicsAddress(device, type, reach), ...passwordOf(device) })))
+}
+
+function passwordOf(device: Node): Pick<Outcome, 'password'> {
+  const password = attribute(device, 'passwd')
+  return password === '' ? {} : { password: new Secret(password) }
 }
 
 function graphicsAddress(device: Node, type: 'vnc' | 'spice', reach: Reach): Outcome {
@@ -149,6 +170,11 @@ const all = (value: unknown): readonly Node[] =>
     typeof each === 'string' ? { '#text': each } : record(each),
   )
 const first = (value: unknown): Node => all(value)[0] ?? {}
-const attribute = (node: Node, name: string): string => text(node[ATTRIBUTE + name])
+const attribute = (node: Node, name: string): string => text(node[ATTRIBUTE + name]).replace(REFERENCE, characterOf)
 const textOf = (node: Node): string => text(node['#text'])
 const text = (value: unknown): string => (typeof value === 'string' ? value : '')
+
+/** The references that XML predefines (section 4.6), which libvirt writes into attributes. No document type defines others. */
+const REFERENCE = /&(lt|gt|amp|quot|apos);/g
+const characters: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" }
+const characterOf = (reference: string, name: string) => characters[name] ?? reference

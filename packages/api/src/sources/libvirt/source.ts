@@ -3,7 +3,7 @@ import type { Protocol } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
 import { SourceError, SourcePartlyUnavailable } from '../errors.ts'
 import { Roster } from '../guests/roster.ts'
-import type { CallOptions, Source } from '../source.ts'
+import type { ConsoleOptions, Source } from '../source.ts'
 import type { LibvirtSourceConfig } from './config.ts'
 import { Connection } from './connection.ts'
 
@@ -53,10 +53,10 @@ async function consoleOf(
   protocol: Protocol,
   roster: Roster,
   connections: readonly Connection[],
-  options: CallOptions = {},
+  options: ConsoleOptions = {},
 ) {
   const location = roster.find(id)?.location
   const connection = connections.find((each) => location !== undefined && each.owns(location))
   if (!connection) throw new SourceError('InstanceNotFound')
-  return connection.console(id, protocol, options.signal)
+  return connection.console(id, protocol, options)
 }

@@ -1,6 +1,6 @@
 /**
- * Runs `virsh` to talk to libvirt: always with a read-only connection, a fixed list of arguments and no shell. The only part
- * of a request that becomes an argument is a UUID, after validation.
+ * Runs `virsh` to talk to libvirt, with a fixed list of arguments and no shell. The only part of a request that becomes an
+ * argument is a UUID, after validation. Every connection is read-only, except for {@link domainXmlWithSecrets}.
  */
 import { execFile, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -14,6 +14,11 @@ export interface VirshOptions {
   readonly timeoutMs: number
   /** Default: `virsh`, looked up on the PATH. */
   readonly program?: string
+}
+
+interface AccessOptions extends VirshOptions {
+  /** Whether the connection is more than read-only. Default: no. */
+  readonly writable?: boolean
 }
 
 /** A domain in the output of `virsh list`. */
@@ -86,10 +91,32 @@ export function parseStates(output: string): ReadonlyMap<string, ListedState> {
 }
 
 /** @throws NoSuchDomain, TypeError if `uuid` is malformed, SourceUnavailable when libvirt does not respond */
-export async function domainXml(options: VirshOptions, uuid: string, signal?: AbortSignal): Promise<string> {
+export function domainXml(options: VirshOptions, uuid: string, signal?: AbortSignal): Promise<string> {
+  return dumpXml(options, uuid, [], signal)
+}
+
+/**
+ * Returns XML that contains the passwords of the domain's consoles, which libvirt shows only to a read-write connection.
+ * @throws as {@link domainXml}
+ */
+export async function domainXmlWithSecrets(options: VirshOptions, uuid: string, signal?: AbortSignal): Promise<string> {
+  try {
+    return await dumpXml({ ...options, writable: true }, uuid, ['--security-info'], signal)
+  } catch (cause) {
+    if (!(cause instanceof SourceUnavailable)) throw cause
+    throw new SourceUnavailable(`${cause.message} (passwords = true needs a read-write connection)`, { cause })
+  }
+}
+
+async function dumpXml(
+  options: AccessOptions,
+  uuid: string,
+  more: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<string> {
   if (!UUID.test(uuid)) throw new TypeError('the id of a domain must be a UUID')
   try {
-    return await virsh(options, ['dumpxml', '--domain', uuid], signal)
+    return await virsh(options, ['dumpxml', '--domain', uuid, ...more], signal)
   } catch (cause) {
     const unknown = cause instanceof Error && /failed to get domain|Domain not found/.test(cause.message)
     throw unknown ? new NoSuchDomain(uuid, { cause }) : cause
@@ -147,7 +174,7 @@ export function parseEvent(line: string): LifecycleEvent | undefined {
 
 const EVENT = /^event 'lifecycle' for domain '(?<domain>.*)': (?<event>[A-Za-z]+)(?: [^']*)?$/
 
-async function virsh(options: VirshOptions, args: readonly string[], signal?: AbortSignal): Promise<string> {
+async function virsh(options: AccessOptions, args: readonly string[], signal?: AbortSignal): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   execFile(
     program(options),
@@ -191,8 +218,8 @@ const START_REMEDIES: Readonly<Record<string, string>> = {
 const program = (options: VirshOptions) => options.program ?? 'virsh'
 
 /** Builds the arguments, with `--connect=` and the URI in one, so that virsh cannot mistake the URI for an option. */
-function commandLine({ uri }: VirshOptions, args: readonly string[]): readonly string[] {
-  return [`--connect=${uri}`, '--readonly', '--quiet', ...args]
+function commandLine({ uri, writable = false }: AccessOptions, args: readonly string[]): readonly string[] {
+  return [`--connect=${uri}`, ...(writable ? [] : ['--readonly']), '--quiet', ...args]
 }
 
 /**

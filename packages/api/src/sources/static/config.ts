@@ -1,5 +1,5 @@
 /** The table of a static source, and of each server in it. */
-import { consoleHost, host as hostSchema, table } from '@oriel/runtime'
+import { consoleHost, host as hostSchema, secretString, table } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { statuses } from '../status.ts'
 
@@ -36,7 +36,18 @@ export const staticServerConfig = table({
   ),
   consoles: table(
     {
-      vnc: Type.Optional(table({ host: hostOrSocket, port: Type.Optional(port) })),
+      vnc: Type.Optional(
+        table({
+          host: hostOrSocket,
+          port: Type.Optional(port),
+          password: Type.Optional(
+            secretString({
+              description:
+                "The password of this VNC server, which proxies with authority.kind oriel get. Only its first 8 bytes count. Default: the proxy's hypervisor.vnc.password.",
+            }),
+          ),
+        }),
+      ),
       serial: Type.Optional(table({ host: hostOrSocket, port: Type.Optional(port) })),
       spice: Type.Optional(table({ host: hostOrSocket, port: Type.Optional(port), tls_port: Type.Optional(tlsPort) })),
       mks: Type.Optional(

@@ -4,7 +4,7 @@ import type { Protocol } from '@oriel/contract'
 import { isUnixHost } from '@oriel/runtime'
 import { SourceError } from '../errors.ts'
 import type { Server } from '../server.ts'
-import type { ConsoleAddress, Source } from '../source.ts'
+import type { ConsoleAddress, Source, SourceConsole } from '../source.ts'
 import { vmStateOf } from '../status.ts'
 import type { StaticServerConfig, StaticSourceConfig } from './config.ts'
 
@@ -27,7 +27,10 @@ export function createStaticSource(config: StaticSourceConfig, now: () => number
     name: 'static',
     list: async () => [...servers.values()].filter(({ vmState }) => vmState !== 'deleted'),
     find: async (id) => servers.get(id),
-    console: async ({ id }, protocol) => consoleAddress(configs.get(id), protocol),
+    console: async ({ id }, protocol, _type, options) => ({
+      ...consoleAddress(configs.get(id), protocol),
+      ...(options?.withPassword && passwordOf(configs.get(id), protocol)),
+    }),
     output: async ({ id }) => readLog(configs.get(id)?.console_log),
     [Symbol.asyncDispose]: async () => {},
   }
@@ -69,6 +72,11 @@ export function consoleAddress(config: StaticServerConfig | undefined, protocol:
   if (!address) throw new SourceError(config.status === 'BUILD' ? 'InstanceNotFound' : 'ConsoleTypeUnavailable')
   const { host, port, tls_port: tlsPort, internal_access_path: internalAccessPath }: AnyAddress = address
   return { host, port: port ?? null, tlsPort: tlsPort ?? null, internalAccessPath: internalAccessPath ?? null }
+}
+
+function passwordOf(config: StaticServerConfig | undefined, protocol: Protocol): Pick<SourceConsole, 'password'> {
+  const password = protocol === 'vnc' ? config?.consoles.vnc?.password : undefined
+  return password === undefined ? {} : { password }
 }
 
 /** The keys of all consoles' tables, of which each table has some. */

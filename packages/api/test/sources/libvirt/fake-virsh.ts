@@ -21,7 +21,7 @@ export interface FakeVirsh extends AsyncDisposable {
   calls(): Promise<readonly string[]>
   /** The names of the environment's variables. */
   environment(): Promise<readonly string[]>
-  /** Whatever `list`, `domstats` or `dumpxml` is to print instead. */
+  /** The output of `list`, `domstats`, `dumpxml` (`UUID.xml`) or `dumpxml --security-info` (`UUID.secrets`). */
   print(file: string, text: string): Promise<void>
 }
 
@@ -77,13 +77,15 @@ cd '${folder}'
 printf '%s\\n' "$*" >> calls
 env > env.$$; mv env.$$ env
 uri=\${1#--connect=}
-shift 3
+shift
+while case "$1" in --*) true ;; *) false ;; esac; do shift; done
 if [ "$1" = event ]; then exec tail -n +1 -f events; fi
 if [ -e hang ]; then exec sleep 600; fi
 if [ -e fail ]; then cat fail >&2; exit 1; fi
 if [ -e away ] && [ "$uri" = "$(cat away)" ]; then echo 'error: failed to connect' >&2; exit 1; fi
 case $1 in
   dumpxml) if [ -e "$3.fail" ]; then cat "$3.fail" >&2; exit 1; fi
+    [ "$4" = --security-info ] && [ -e "$3.secrets" ] && exec cat "$3.secrets"
     [ -e "$3.xml" ] && exec cat "$3.xml"; echo "error: failed to get domain '$3'" >&2; exit 1 ;;
   *) exec cat "$1" ;;
 esac

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { inspect } from 'node:util'
 import { createLogger, silentLogger } from '@oriel/runtime'
 import { describe, expect, test, vi } from 'vitest'
 import { createLibvirtSource, type ServerChange, type Source, SourcePartlyUnavailable } from '../../../src/index.ts'
@@ -75,6 +76,96 @@ sourceSuite('libvirt', async () => {
     },
     [Symbol.asyncDispose]: async () => rest[Symbol.asyncDispose](),
   }
+})
+
+describe('passwords in domain XML', () => {
+  const PASSWORD = `p<&>"'w`
+  const SECRET_XML = domainXmlOf(ID, VNC.replace("'vnc'", `'vnc' passwd='p&lt;&amp;&gt;&quot;&apos;w'`))
+  const secretCalls = async ({ virsh }: Bench) =>
+    (await virsh.calls()).filter((call) => !call.includes('--readonly') || call.includes('security-info'))
+
+  test('are read with a read-write connection, only for a VNC console whose password is asked for', async () => {
+    await using one = await bench({ keys: 'passwords = true\npoll_seconds = 0.1' })
+    await one.virsh.print(`${ID}.secrets`, SECRET_XML)
+    const server = (await one.source.find(ID))!
+    await vncOf(one.source)
+    await one.source.console(server, 'serial', 'serial', { withPassword: true }).catch(() => {})
+    expect(await secretCalls(one)).toEqual([])
+    const { password, ...rest } = await one.source.console(server, 'vnc', 'novnc', { withPassword: true })
+    expect(rest).toEqual({ host: HOST, port: 5900 })
+    expect(password?.reveal()).toBe(PASSWORD)
+    expect(await secretCalls(one)).toEqual([`--connect=${URI} --quiet dumpxml --domain ${ID} --security-info`])
+    // Polls see the XML without the password, which is no change.
+    const polls = async () => (await one.virsh.calls()).filter((call) => call.includes('domstats')).length
+    const before = await polls()
+    await expect.poll(polls).toBeGreaterThan(before + 1)
+    expect(one.changes).toEqual([])
+    expect(await vncOf(one.source)).toEqual({ host: HOST, port: 5900 })
+  })
+
+  test('are not read unless the configuration has passwords = true', async () => {
+    await using one = await bench()
+    await one.virsh.print(`${ID}.secrets`, SECRET_XML)
+    const server = (await one.source.find(ID))!
+    expect(await one.source.console(server, 'vnc', 'novnc', { withPassword: true })).toEqual({ host: HOST, port: 5900 })
+    expect(await secretCalls(one)).toEqual([])
+  })
+
+  test('are absent for a domain without one', async () => {
+    await using one = await bench({ keys: 'passwords = true' })
+    const server = (await one.source.find(ID))!
+    expect(await one.source.console(server, 'vnc', 'novnc', { withPassword: true })).toEqual({ host: HOST, port: 5900 })
+    expect(await secretCalls(one)).toHaveLength(1)
+  })
+
+  test('cause a 503 that names the key if libvirt refuses a read-write connection', async () => {
+    await using one = await bench({ keys: 'passwords = true' })
+    await one.virsh.failXml(ID, 'error: authentication failed')
+    const server = (await one.source.find(ID))!
+    const asked = one.source.console(server, 'vnc', 'novnc', { withPassword: true })
+    await expect(asked).rejects.toMatchObject({
+      name: 'SourceUnavailable',
+      message: 'virsh dumpxml: error: authentication failed (passwords = true needs a read-write connection)',
+    })
+  })
+
+  test('are in no error and no log, wherever the XML is cut or broken', async () => {
+    const reach = createReach(HOST, { console_hosts: [], console_ports: '5900-65535', console_sockets: [] })
+    const secret = 'correct-horse'
+    const xml = SECRET_XML.replace(/passwd='[^']*'/, `passwd='${secret}'`)
+    const broken = Array.from({ length: xml.length }, (_, at) => [
+      xml.slice(0, at),
+      `${xml.slice(0, at)}<!DOCTYPE x>${xml.slice(at)}`,
+      `${xml.slice(0, at)}<${xml.slice(at)}`,
+      `${xml.slice(0, at)}'${xml.slice(at)}`,
+    ]).flat()
+    const errors: unknown[] = []
+    for (const text of broken) {
+      try {
+        readDomainXml(text, reach)
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+    expect(errors.length).toBeGreaterThan(xml.length)
+    expect(inspect(errors, { depth: 9, maxArrayLength: null }) + JSON.stringify(errors)).not.toContain(secret)
+    expect(inspect(readDomainXml(xml, reach), { depth: 9 })).not.toContain(secret)
+
+    const lines: string[] = []
+    const log = createLogger({ name: 'test', level: 'trace', destination: { write: (line) => void lines.push(line) } })
+    await using virsh = await fakeVirsh()
+    await virsh.domains(RUNNING)
+    const config = libvirtConfig('passwords = true')
+    await using source = await createLibvirtSource(config, { log, program: virsh.program })
+    const server = (await source.find(ID))!
+    for (const text of [xml, xml.replace('</domain>', ''), xml.replace(ID, 'x'), `<!DOCTYPE x>${xml}`]) {
+      await virsh.print(`${ID}.secrets`, text)
+      const outcome = await source.console(server, 'vnc', 'novnc', { withPassword: true }).catch((error) => error)
+      expect(inspect(outcome, { depth: 9 })).not.toContain(secret)
+    }
+    expect(lines.join()).toContain('domain XML is unusable')
+    expect(lines.join()).not.toContain(secret)
+  })
 })
 
 describe('calls of virsh', () => {

@@ -1,6 +1,7 @@
 import { mkdtempDisposable, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import { ConfigError, createLogger } from '@oriel/runtime'
 import { describe, expect, it, test } from 'vitest'
 import { createStaticSource, type ServerChange, type Source } from '../../../src/index.ts'
@@ -218,5 +219,37 @@ describe('a console at a Unix socket', () => {
       host: 'unix:/run/oriel/web-1.sock',
       port: null,
     })
+  })
+})
+
+describe('the password of a VNC console', () => {
+  const withPassword = (password: string) => entry().replace('port = 5901', `port = 5901, ${password}`)
+  const passwordOf = async (source: Source, protocol: 'vnc' | 'serial' = 'vnc', ask = true) => {
+    const server = (await source.find(ID))!
+    const console = await source.console(server, protocol, 'novnc', ask ? { withPassword: true } : {})
+    return 'password' in console ? console.password?.reveal() : 'absent'
+  }
+
+  it('is returned only if it is asked for, and printed nowhere', async () => {
+    const text = withPassword('password = "secret-1"') + 'consoles.serial = { host = "h", port = 1 }\n'
+    await using one = await withFile(text)
+    expect(await passwordOf(one.source)).toBe('secret-1')
+    expect(await passwordOf(one.source, 'vnc', false)).toBe('absent')
+    expect(await passwordOf(one.source, 'serial')).toBe('absent')
+    const console = await one.source.console((await one.source.find(ID))!, 'vnc', 'novnc', { withPassword: true })
+    const printed = [inspect(console, { depth: 9 }), JSON.stringify([console, await one.source.list(), one.records])]
+    expect(printed.join()).not.toContain('secret-1')
+  })
+
+  it('comes from a file too, is read again with the list, and leaves tokens valid when it changes', async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'password-'))
+    const file = join(folder.path, 'password')
+    await writeFile(file, 'secret-1\n')
+    await using one = await withFile(withPassword(`password_file = "${file}"`))
+    expect(await passwordOf(one.source)).toBe('secret-1')
+    await writeFile(file, 'secret-2\n')
+    one.source.reload([])
+    expect(await passwordOf(one.source)).toBe('secret-2')
+    expect(one.changes).toEqual([])
   })
 })

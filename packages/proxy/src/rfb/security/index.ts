@@ -10,16 +10,12 @@ export type SecurityScheme = keyof typeof makers
 
 const makers = {
   vencrypt,
-  vnc_auth: (password) => {
-    if (password === undefined) throw new TypeError('vnc_auth needs a password')
-    return vncAuthentication(password)
-  },
+  vnc_auth: vncAuthentication,
   none: () => none,
 } as const satisfies Record<string, (password?: Secret) => SecurityType>
 
 /**
  * Creates the security type with that name.
- * @param password of the VNC servers. Default: none
- * @throws TypeError for `vnc_auth` without a password
+ * @param password of the VNC server. Default: none, and a server that requires one is refused
  */
 export const securityType = (scheme: SecurityScheme, password?: Secret): SecurityType => makers[scheme](password)

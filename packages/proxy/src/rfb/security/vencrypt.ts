@@ -7,7 +7,7 @@ import type { Secret } from '@oriel/runtime'
 import { securityTypeName, securityTypes, u32 } from '../wire/protocol.ts'
 import type { ByteReader } from '../wire/reader.ts'
 import { type HypervisorStream, SecurityFailed, type SecurityType } from './security-type.ts'
-import { answerChallenge } from './vnc-authentication.ts'
+import { answerChallenge, PASSWORD_REMEDY } from './vnc-authentication.ts'
 
 /** The specification's subtypes. Those with the prefix TLS use no certificate, so the server is not authenticated. */
 export const subtypes = {
@@ -68,7 +68,7 @@ async function chooseSubtype({ reader, write }: HypervisorStream, accepted: read
 function noneOf(offered: readonly number[], accepted: readonly Subtype[]): string {
   const names = offered.map(subtypeName).join(', ') || 'no VeNCrypt subtype'
   const usable = accepted.map((name) => subtypeName(subtypes[name])).join(' and ')
-  const lacksPassword = offered.includes(subtypes.X509Vnc) ? ', or X509Vnc (261) with hypervisor.vnc.password' : ''
+  const lacksPassword = offered.includes(subtypes.X509Vnc) ? `, or X509Vnc (261) with ${PASSWORD_REMEDY}` : ''
   return `${names}; only ${usable} ${accepted.length === 1 ? 'is' : 'are'} supported${lacksPassword}`
 }
 

@@ -5,15 +5,22 @@
 import { createCipheriv } from 'node:crypto'
 import type { Secret } from '@oriel/runtime'
 import { securityTypes } from '../wire/protocol.ts'
-import type { HandshakeStream, SecurityType } from './security-type.ts'
+import { type HandshakeStream, SecurityFailed, type SecurityType } from './security-type.ts'
 
 const CHALLENGE_BYTES = 16
 /** Later bytes of a password have no effect. */
 const KEY_BYTES = 8
 
-export const vncAuthentication = (password: Secret): SecurityType => ({
+/** Where a password may come from. For messages about a server that requires one. */
+export const PASSWORD_REMEDY = 'hypervisor.vnc.password, or a password in the source of the server (with oriel-api)'
+
+/** @param password Default: none, and the server is refused */
+export const vncAuthentication = (password?: Secret): SecurityType => ({
   number: securityTypes.VncAuthentication,
-  secure: (stream) => answerChallenge(stream, password),
+  secure: async (stream) => {
+    if (!password) throw new SecurityFailed(`the hypervisor requires a VNC password: set ${PASSWORD_REMEDY}`)
+    await answerChallenge(stream, password)
+  },
 })
 
 /** Reads the challenge and sends the response to it. */

@@ -81,7 +81,7 @@ describe('VeNCrypt before TLS', () => {
     [
       'offers TLS without certificates',
       [...withSubtypes(list(257, 258, 261, 2, 999))],
-      'the hypervisor offers TLSNone (257), TLSVnc (258), X509Vnc (261), VncAuthentication (2), 999; only X509None (260) is supported, or X509Vnc (261) with hypervisor.vnc.password',
+      'the hypervisor offers TLSNone (257), TLSVnc (258), X509Vnc (261), VncAuthentication (2), 999; only X509None (260) is supported, or X509Vnc (261) with hypervisor.vnc.password, or a password in the source of the server (with oriel-api)',
     ],
     [
       'refuses the subtype',

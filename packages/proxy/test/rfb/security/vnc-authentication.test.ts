@@ -35,6 +35,18 @@ describe('VNC Authentication', () => {
     expect(written.subarray(-16).toString('hex')).toBe('9c22b4f2088c3465a1562c4b9d6edb04')
   })
 
+  it('is refused without a password, with every place where one may be set', async () => {
+    const said = [version('003.008'), Buffer.of(1, 2), CHALLENGE, OK]
+    const { error, written } = await play(said, [securityType('vnc_auth')])
+    expect(error).toBe(
+      'the hypervisor requires a VNC password: set hypervisor.vnc.password, or a password in the source of the server (with oriel-api)',
+    )
+    expect(written).toEqual(Buffer.concat([version('003.008'), Buffer.of(2)]))
+    // A server without a password needs none.
+    const none = await play([version('003.008'), Buffer.of(1, 1), OK], [securityType('vnc_auth'), securityType('none')])
+    expect(none.error).toBeUndefined()
+  })
+
   it('reports the reason for which a server rejects the password', async () => {
     const reason = Buffer.from('Authentication failed\0')
     const rejection = Buffer.concat([Buffer.of(0, 0, 0, 1, 0, 0, 0, reason.length), reason])
