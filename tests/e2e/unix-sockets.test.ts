@@ -1,10 +1,7 @@
 /** Opens consoles of real QEMU guests that listen on Unix sockets, through the whole of Oriel on the same host. */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
-import type { OpenableConsoleType } from '@oriel/contract'
-import { createClient, staticToken } from '@oriel/sdk'
 import {
   freePort,
   type QemuGuest,
@@ -15,14 +12,11 @@ import {
   temporaryPki,
 } from '@oriel/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { WebSocket } from 'ws'
-import { apiConfig, MEMBER_TOKEN, merge, PROJECT, startApp, startPair } from './parts/oriel.ts'
+import { dial, GUEST_ID, GUEST_NAME, startOneGuest, staticSource, WEB_TYPES, webSocketUrl } from './parts/one-guest.ts'
+import { PROJECT, startPair } from './parts/oriel.ts'
 import { asViewer } from './parts/rfb.ts'
 import { openLink } from './parts/spice-link.ts'
 
-const ID = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
-const NAME = 'web-1'
-const TYPES = ['novnc', 'serial', 'spice-html5', 'spice-direct'] as const satisfies readonly OpenableConsoleType[]
 const { skip, reason } = requires('qemu')
 
 describe.skipIf(skip)(`consoles of a real QEMU guest at Unix sockets${reason}`, () => {
@@ -45,12 +39,12 @@ describe.skipIf(skip)(`consoles of a real QEMU guest at Unix sockets${reason}`, 
       staticSource({ vnc: { host: host('vnc') }, serial: { host: host('serial') }, spice: { host: host('spice') } }),
   }
   const start = (source: object, hypervisor: object = { unix_sockets: [join(folder, '*.sock')] }) =>
-    startOriel({ source, hypervisor: { identity: 'enforce', ...hypervisor }, spice: { folder: pki.path } })
+    startOneGuest({ source, hypervisor: { identity: 'enforce', ...hypervisor }, spice: { folder: pki.path } })
 
   it.each(['qemu', 'static'] as const)('open with the source %s, and their guest is identified', async (kind) => {
     await using oriel = await start(sources[kind]())
     using vnc = await oriel.dial('novnc')
-    expect(await (await asViewer(vnc.socket)).desktopName()).toBe(`QEMU (${NAME})`)
+    expect(await (await asViewer(vnc.socket)).desktopName()).toBe(`QEMU (${GUEST_NAME})`)
 
     using serial = await oriel.dial('serial')
     await once(serial.socket, 'open')
@@ -77,33 +71,33 @@ describe.skipIf(skip)(`consoles of a real QEMU guest at Unix sockets${reason}`, 
     await (await asViewer(vnc.socket)).desktopName()
     const [metrics, sessions] = await Promise.all(['metrics', 'sessions'].map((path) => oriel.admin(path)))
     expect(metrics).toContain('"novnc"')
-    expect(sessions).toContain(ID)
+    expect(sessions).toContain(GUEST_ID)
     for (const text of [metrics, sessions]) expect(text).not.toContain(folder)
   })
 
   it('do not open unless the proxy’s operator lists their sockets', async () => {
     for (const unix_sockets of [[], [join(folder, 'db-*.sock')]]) {
       await using oriel = await start(sources.qemu(), { unix_sockets })
-      for (const type of TYPES.filter((each) => each !== 'spice-direct')) {
+      for (const type of WEB_TYPES) {
         using refused = await oriel.dial(type)
         expect(await refused.status()).toBe(502)
       }
       await expect(oriel.consoleFile()).rejects.toThrow('502')
       const details = oriel.records.filter(({ msg }) => msg === 'refused').map(({ detail }) => String(detail))
-      expect(details).toHaveLength(TYPES.length)
+      expect(details).toHaveLength(WEB_TYPES.length + 1)
       for (const detail of details) expect(detail).toContain('.sock is not listed in hypervisor.unix_sockets')
     }
   })
 
   it('do not open at the authority nova, which may name no path of this host', async () => {
     const port = await freePort()
-    const servers = [{ id: ID, name: NAME, consoles: { vnc: { host: host('vnc') } } }]
+    const servers = [{ id: GUEST_ID, name: GUEST_NAME, consoles: { vnc: { host: host('vnc') } } }]
     await using pair = await startPair({
       servers,
       api: { consoles: { novnc: { base_url: `http://127.0.0.1:${port}/vnc_lite.html` } } },
       proxy: { listen: [{ address: `127.0.0.1:${port}`, consoles: ['novnc'] }] },
     })
-    const { url } = await pair.client.createConsole(ID, 'novnc')
+    const { url } = await pair.client.createConsole(GUEST_ID, 'novnc')
     using refused = dial(webSocketUrl(url))
     expect(await refused.status()).toBe(502)
     const { detail } = await pair.proxy.waitForLog(({ msg }) => msg === 'refused')
@@ -115,7 +109,7 @@ describe.skipIf(skip)(`consoles of a real QEMU guest at Unix sockets${reason}`, 
     const credentials = `tls-creds-x509,id=vnctls,dir=${pki.path},endpoint=server,verify-peer=off`
     const path = join(sockets.path, 'vnc.sock')
     await using _ = await startQemu({
-      ...{ name: NAME, uuid: ID, vnc: false },
+      ...{ name: GUEST_NAME, uuid: GUEST_ID, vnc: false },
       args: ['-object', credentials, '-vnc', `unix:${path},tls-creds=vnctls`],
     })
     const source = staticSource({ vnc: { host: `unix:${path}` } })
@@ -142,107 +136,22 @@ describe.skipIf(skip)(`consoles of a real QEMU guest at Unix sockets${reason}`, 
     }
     await using oriel = await start(source, { ...hypervisor, hosts: { [`unix:${path}`]: { name: 'localhost' } } })
     using vnc = await oriel.dial('novnc')
-    expect(await (await asViewer(vnc.socket)).desktopName()).toBe(`QEMU (${NAME})`)
+    expect(await (await asViewer(vnc.socket)).desktopName()).toBe(`QEMU (${GUEST_NAME})`)
   })
 })
 
 const OWNER = { host: '127.0.0.1', project_id: PROJECT }
-const staticSource = (consoles: object) => ({
-  kind: 'static',
-  servers: [{ id: ID, name: NAME, project_id: PROJECT, consoles }],
-})
 
 /** Starts a guest with VNC, SPICE and a serial port at Unix sockets in `folder`. */
 const startGuest = (folder: string) =>
   startQemu({
-    ...{ name: NAME, uuid: ID, vnc: false, firmware: 'serial' },
+    ...{ name: GUEST_NAME, uuid: GUEST_ID, vnc: false, firmware: 'serial' },
     args: [
       ...['-vnc', `unix:${join(folder, 'vnc.sock')}`],
       ...['-spice', `unix=on,addr=${join(folder, 'spice.sock')},disable-ticketing=on`],
       ...['-serial', `unix:${join(folder, 'serial.sock')},server=on,wait=off`],
     ],
   })
-
-interface OrielOptions {
-  readonly source: object
-  readonly hypervisor: object
-  /** A folder with the certificate of native SPICE. */
-  readonly spice: { readonly folder: string }
-}
-
-/** Starts api and proxy as one program. */
-async function startOriel({ source, hypervisor, spice }: OrielOptions) {
-  await using scope = new AsyncDisposableStack()
-  const [apiPort, proxyPort, spicePort] = [await freePort(), await freePort(), await freePort()]
-  const origin = `127.0.0.1:${proxyPort}`
-  const consoles = {
-    novnc: { base_url: `http://${origin}/novnc/vnc_lite.html` },
-    serial: { base_url: `ws://${origin}/serial/` },
-    'spice-html5': { base_url: `http://${origin}/spice-html5/spice_auto.html` },
-    'spice-direct': { base_url: `http://${origin}/spice-direct/nova` },
-  }
-  const tls = {
-    cert_file: join(spice.folder, 'server-cert.pem'),
-    key_file: join(spice.folder, 'server-key.pem'),
-  }
-  const oriel = scope.use(
-    await startApp('oriel', {
-      api: merge(apiConfig(apiPort, proxyPort, []), { consoles, sources: [source] }),
-      proxy: {
-        listen: [{ address: origin, consoles: TYPES }],
-        spice: { tls_listen: `127.0.0.1:${spicePort}`, public_host: '127.0.0.1', tls },
-        admin: { listen: '127.0.0.1:0' },
-        hypervisor,
-      },
-    }),
-  )
-  await oriel.waitForLog(({ msg }) => String(msg).startsWith('open '))
-  const client = createClient({ endpoint: `http://127.0.0.1:${apiPort}/v2.1`, auth: staticToken(MEMBER_TOKEN) })
-  await expect.poll(async () => (await client.at('2.1').listServers({})).servers).toHaveLength(1)
-  const url = async (type: OpenableConsoleType) => (await client.createConsole(ID, type)).url
-  const admin = await oriel.waitForLog(({ msg }) => msg === 'admin listening')
-  const rest = scope.move()
-  return {
-    records: oriel.records,
-    waitForLog: oriel.waitForLog.bind(oriel),
-    dial: async (type: OpenableConsoleType) => dial(webSocketUrl(await url(type))),
-    admin: async (path: string) => (await fetch(`http://${admin.address}/${path}`)).text(),
-    /** Returns the proxy's port and the password in the console file of spice-direct. */
-    async consoleFile() {
-      const response = await fetch(await url('spice-direct'))
-      const text = await response.text()
-      if (!response.ok) throw new Error(`${response.status}`)
-      return { port: spicePort, password: /^password=(.*)$/m.exec(text)![1]! }
-    },
-    [Symbol.asyncDispose]: () => rest.disposeAsync(),
-  }
-}
-
-/** Returns the URL of the WebSocket that the page at `url` opens. */
-function webSocketUrl(url: string): string {
-  const { host, pathname, searchParams, search } = new URL(url)
-  const token = /token=([\w-]+)/.exec(decodeURIComponent(searchParams.get('path') ?? search))![1]!
-  return `ws://${host}${pathname.replace(/[^/]*$/, '')}?token=${token}`
-}
-
-/** Connects a WebSocket and collects what it receives. */
-function dial(url: string) {
-  const socket = new WebSocket(url, ['binary']).on('error', () => {})
-  const received: Buffer[] = []
-  socket.on('message', (data: Buffer) => received.push(data))
-  return {
-    socket,
-    text: () => Buffer.concat(received).toString('latin1'),
-    closed: new Promise<void>((resolve) => socket.once('close', () => resolve())),
-    /** Resolves with the status of a refusal. */
-    async status() {
-      const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]
-      response.resume()
-      return response.statusCode
-    },
-    [Symbol.dispose]: () => socket.terminate(),
-  }
-}
 
 /** A link message for a main channel without capabilities. */
 function linkOfMain(): Buffer {
