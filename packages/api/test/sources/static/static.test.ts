@@ -231,7 +231,7 @@ describe('the password of a VNC console', () => {
   }
 
   it('is returned only if it is asked for, and printed nowhere', async () => {
-    const text = withPassword('password = "secret-1"') + 'consoles.serial = { host = "h", port = 1 }\n'
+    const text = `${withPassword('password = "secret-1"')}consoles.serial = { host = "h", port = 1 }\n`
     await using one = await withFile(text)
     expect(await passwordOf(one.source)).toBe('secret-1')
     expect(await passwordOf(one.source, 'vnc', false)).toBe('absent')
