@@ -17,7 +17,7 @@ export interface ConsoleAddress {
 
 /** A console as a source knows it at this moment. */
 export interface SourceConsole extends ConsoleAddress {
-  /** The password that the hypervisor asks of clients. Absent: there is none, the source does not know it, or nobody asked. */
+  /** The password that the hypervisor asks of clients. Absent if there is none, the source does not know it, or `withPassword` is not set. */
   readonly password?: Secret
 }
 

@@ -215,6 +215,13 @@ describe('resuming a session', () => {
     expect(audits().at(-1)).toMatchObject({ audit: 'admitted', session: session.id, resumes: id })
   })
 
+  test('returns the password of the console again', async () => {
+    const console = async () => ({ ...address, password: new Secret('pw-of-the-console') })
+    await using api = await testApi({ source: fakeSource(undefined, { console }) })
+    const { body } = await resume(api, await admitted(api))
+    expect(body).toMatchObject({ session: { console: { password: 'pw-of-the-console' } } })
+  })
+
   test('lets a session be resumed more than once, and its continuations as well', async () => {
     await using api = await testApi()
     const id = await lost(api)
