@@ -2,9 +2,9 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { openStores, openTokenStore } from '@oriel/api'
-import { sessionStoreSuite } from '@oriel/api/test/session-store-suite'
+import { newSession, sessionStoreSuite } from '@oriel/api/test/session-store-suite'
 import { consoleAuthTokenStoreSuite, grant } from '@oriel/api/test/token-store-suite'
-import { ConfigError } from '@oriel/runtime'
+import { ConfigError, sha256Hex } from '@oriel/runtime'
 import { requires, temporaryFolder, temporaryPki } from '@oriel/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
@@ -41,6 +41,16 @@ const halfWays = [
     left: [
       ...['console_auth_tokens', 'console_auth_tokens_expires_at', 'console_auth_tokens_server_id'],
       ...['sessions', 'sessions_ended_at', 'sessions_newest', 'sessions_project', 'sessions_proxy', 'sessions_server'],
+    ],
+  },
+  {
+    statement: /create table [^(]*.session_options\W/,
+    left: [
+      ...['console_auth_token_options', 'console_auth_token_options_expires_at'],
+      ...['console_auth_tokens', 'console_auth_tokens_expires_at', 'console_auth_tokens_server_id'],
+      ...['proxies', 'proxy_owners'],
+      ...['sessions', 'sessions_ended_at', 'sessions_newest', 'sessions_project', 'sessions_proxy', 'sessions_server'],
+      'write_probes',
     ],
   },
 ]
@@ -138,6 +148,46 @@ function describeStores(
       await again.tokens.authorize(grant())
       expect(await again.sessions.find('none')).toBeUndefined()
       expect(await names(url)).toEqual(await names(whole))
+    })
+
+    it('keeps tokens and sessions of a version without options', async () => {
+      const url = await server.createDatabase()
+      const before = await openStores(url)
+      const { token } = await before.tokens.authorize(grant())
+      const session = await before.sessions.add(newSession())
+      await before[Symbol.asyncDispose]()
+      const asBefore = [
+        ...['drop table console_auth_token_options', 'drop table session_options'],
+        `delete from kysely_migration where name >= '006'`,
+      ]
+      for (const statement of asBefore) await server.query(url, statement)
+      await using after = await openStores(url)
+      expect(await after.tokens.find(token)).toMatchObject({ userId: 'alice', role: 'control', singleUse: false })
+      expect(await after.sessions.list({ limit: 2 })).toEqual([session])
+      const watch = await after.tokens.authorize(grant({ role: 'watch' }))
+      expect(await after.tokens.find(watch.token)).toMatchObject({ role: 'watch' })
+    })
+
+    it('hides tokens with options from a version that does not know them, which still revokes them', async () => {
+      const url = await server.createDatabase()
+      await using store = await openTokenStore(url)
+      const { token } = await store.authorize(grant({ role: 'watch' }))
+      const where = `where token_sha256 = '${sha256Hex(token)}'`
+      expect(await server.query(url, `select * from console_auth_tokens ${where}`)).toEqual([])
+      expect(await store.find(token)).toMatchObject({ role: 'watch' })
+      await server.query(url, `delete from console_auth_tokens where server_id = 'server-1'`)
+      expect(await store.find(token)).toBeUndefined()
+    })
+
+    it('lets one of two replicas use a single-use token', async () => {
+      const url = await server.createDatabase()
+      await using one = await openTokenStore(url)
+      await using other = await openTokenStore(url)
+      for (let round = 0; round < 10; round += 1) {
+        const { id } = await one.authorize(grant({ singleUse: true }))
+        const uses = await Promise.all([one, other, one, other].map((store, i) => store.use(id, `client ${i}`, 0)))
+        expect(uses.filter((isFirst) => isFirst)).toHaveLength(1)
+      }
     })
 
     it('accepts connections over its Unix socket', async () => {

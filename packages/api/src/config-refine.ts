@@ -22,6 +22,7 @@ export function refineApiConfig(config: ApiConfig): readonly ConfigFault[] {
     ...urlFaults(config),
     ...originFaults(config),
     ...storeFaults(config),
+    ...lifetimeFaults(config),
     ...sourceFaults(config),
     ...serverFaults(staticServers(config)),
     ...roleWarnings(config),
@@ -80,6 +81,12 @@ function* originFaults({ cors }: ApiConfig): Iterable<ConfigFault> {
 function* storeFaults({ tokens }: ApiConfig): Iterable<ConfigFault> {
   const message = storeNameFault(tokens.store)
   if (message !== undefined) yield { path: 'tokens.store', message }
+}
+
+function* lifetimeFaults({ tokens }: ApiConfig): Iterable<ConfigFault> {
+  const { ttl_seconds: ttl, max_ttl_seconds: max = ttl } = tokens
+  if (max >= ttl) return
+  yield { path: 'tokens.max_ttl_seconds', message: `${max} is less than tokens.ttl_seconds, give at least ${ttl}` }
 }
 
 function* sourceFaults({ sources }: ApiConfig): Iterable<ConfigFault> {

@@ -16,6 +16,7 @@ export type {
   ConsoleAuthToken,
   ConsoleAuthTokenStore,
   ConsoleGrant,
+  TokenOptions,
 } from './console-auth-tokens/store.ts'
 export type { StoreOptions } from './database/open.ts'
 export { StoreUnavailable } from './database/unavailable.ts'

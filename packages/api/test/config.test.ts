@@ -8,7 +8,7 @@ import {
   refineApiConfig,
   Unauthenticated,
 } from '../src/index.ts'
-import { policyDefaults } from '../src/policy/rules.ts'
+import { policyDefaults, policyFallbacks } from '../src/policy/rules.ts'
 import { authenticatorSuite } from './auth/authenticator.suite.ts'
 
 const load = (toml: string, env = {}) => loadConfig(ApiConfig, { toml, env, refine: refineApiConfig })
@@ -47,7 +47,7 @@ describe('configuration', () => {
     const named = Object.values({ ...routes, ...extensionRoutes }).flatMap((route) =>
       'policy' in route ? [route.policy] : [],
     )
-    expect(new Set(named)).toEqual(new Set(Object.keys(policyDefaults)))
+    expect(new Set(named)).toEqual(new Set(Object.keys({ ...policyDefaults, ...policyFallbacks })))
   })
 
   test('is overridden by the environment', () => {
@@ -126,6 +126,12 @@ describe('configuration', () => {
       ],
     ]),
     ['every origin', `${NONE}cors.allowed_origins = ["*"]`, 'cors.allowed_origins[0]', ''],
+    [
+      'a longest lifetime below the standard one',
+      `${NONE}tokens.max_ttl_seconds = 599`,
+      'tokens.max_ttl_seconds',
+      'give at least 600',
+    ],
     ['a store of another kind', `${NONE}tokens.store = "redis://h"`, 'tokens.store', 'sqlite:FILE'],
     [
       'a digest that is a token',
@@ -322,7 +328,7 @@ auth_url = "https://keystone.example/v3"`
 
 describe('durations', () => {
   /** Not waited for, but compared with the clock. */
-  const UNTIMED = ['ttl_seconds']
+  const UNTIMED = ['ttl_seconds', 'max_ttl_seconds']
 
   test('are limited to the range of a timer, since a longer one would fire at once', () => {
     const spans = timeSpans(ApiConfig as SchemaView)

@@ -20,6 +20,10 @@ interface OpenableRow extends Row {
   readonly page: string | null
   /** Whether its connect info has a `tls_port`. The console then listens on `port`, on `tls_port` or on both. */
   readonly hasTlsPort: boolean
+  /** Whether its page opens several connections with one token, one for each channel. */
+  readonly channelsShareToken: boolean
+  /** Whether a proxy can withhold a viewer's input. Not for MKS, whose messages are not published. */
+  readonly watchable: boolean
 }
 
 /** A console type that Nova no longer has. An otherwise valid request for it gets a 400, at every microversion. */
@@ -29,19 +33,59 @@ interface RefusedRow extends Row {
 }
 
 export const consoleTypes = {
-  novnc: { protocol: 'vnc', tokenIn: 'path', label: 'Screen', page: 'vnc.html', hasTlsPort: false },
+  novnc: {
+    protocol: 'vnc',
+    tokenIn: 'path',
+    label: 'Screen',
+    page: 'vnc.html',
+    hasTlsPort: false,
+    channelsShareToken: false,
+    watchable: true,
+  },
   /** @deprecated The XVP service behind it was removed; every request gets a 400. Use `novnc`. */
   xvpvnc: { protocol: 'vnc', tokenIn: 'token', refused: 'The XVP VNC proxy was removed from Nova. Use novnc.' },
-  'spice-html5': { protocol: 'spice', tokenIn: 'token', label: 'SPICE', page: 'spice_auto.html', hasTlsPort: false },
-  'spice-direct': { protocol: 'spice', tokenIn: 'token', label: 'SPICE viewer', page: null, hasTlsPort: true },
-  serial: { protocol: 'serial', tokenIn: 'token', label: 'Serial', page: 'serial.html', hasTlsPort: false },
+  'spice-html5': {
+    protocol: 'spice',
+    tokenIn: 'token',
+    label: 'SPICE',
+    page: 'spice_auto.html',
+    hasTlsPort: false,
+    channelsShareToken: true,
+    watchable: true,
+  },
+  'spice-direct': {
+    protocol: 'spice',
+    tokenIn: 'token',
+    label: 'SPICE viewer',
+    page: null,
+    hasTlsPort: true,
+    channelsShareToken: false,
+    watchable: true,
+  },
+  serial: {
+    protocol: 'serial',
+    tokenIn: 'token',
+    label: 'Serial',
+    page: 'serial.html',
+    hasTlsPort: false,
+    channelsShareToken: false,
+    watchable: true,
+  },
   /** @deprecated Nova no longer has a hypervisor with RDP; every request gets a 400. */
   'rdp-html5': {
     protocol: 'rdp',
     tokenIn: 'token',
     refused: 'The Hyper-V driver was removed from Nova, and RDP with it.',
   },
-  webmks: { protocol: 'mks', tokenIn: 'token', label: 'WebMKS', page: 'webmks.html', hasTlsPort: false },
+  webmks: {
+    protocol: 'mks',
+    tokenIn: 'token',
+    label: 'WebMKS',
+    page: 'webmks.html',
+    hasTlsPort: false,
+    channelsShareToken: false,
+    watchable: false,
+  },
 } as const satisfies Record<string, OpenableRow | RefusedRow>
 
 /** The wire name of a console type, such as `novnc`. */

@@ -1,11 +1,18 @@
 /**
  * Oriel's extension of the API, under `/oriel/v1`: proxies admit and report sessions, people list and end them, and
  * administrators see which hypervisors respond. It has no microversions: members may be added, but not changed. Responses
- * contain no token or other credential, except that a proxy which admits a session gets the password of its console.
+ * contain no credential, except the access URL of a console that the caller creates, and the password of a console for the
+ * proxy that admits its session.
  */
 import * as Type from 'typebox'
 import { type CloseReasonName, closeReasons } from './close-reasons.ts'
-import { type ConsoleType, consoleTypes, type Protocol } from './console-types.ts'
+import {
+  type ConsoleType,
+  consoleTypes,
+  type OpenableConsoleType,
+  openableConsoleTypes,
+  type Protocol,
+} from './console-types.ts'
 import type { RefusalName } from './remedies.ts'
 import { type ConsoleRole, consoleRoles, ROLES_HEADER } from './roles.ts'
 
@@ -80,6 +87,30 @@ const session = Type.Object({
   invitation_id: Type.Optional(nullable(Type.String({ description: 'The invitation that it came with.' }))),
 })
 
+const label = Type.String({
+  minLength: 1,
+  maxLength: 64,
+  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$',
+  description: 'A name for people, such as that of the colleague who gets the URL.',
+})
+const ttlSeconds = Type.Integer({
+  minimum: 1,
+  description: 'How long the URL may be opened, at most tokens.max_ttl_seconds. Absent: tokens.ttl_seconds.',
+})
+const url = Type.String({
+  description: 'The access URL. It contains the console auth token: give it to its user alone.',
+})
+
+const createdConsole = Type.Object({
+  protocol,
+  type: consoleType,
+  role,
+  label: nullable(Type.String()),
+  single_use: Type.Boolean(),
+  url,
+  expires_at: time,
+})
+
 const source = Type.Object({
   kind: Type.String({ description: 'The configured kind of source, such as qemu.' }),
   servers: Type.Integer({ minimum: 0 }),
@@ -149,6 +180,22 @@ export const extensionRoutes = {
     policy: 'oriel:console-auth-tokens:revoke',
     summary: 'Revoke every console auth token of a server and end its sessions',
     response: Type.Null(),
+  },
+  createConsole: {
+    method: 'POST',
+    path: '/servers/{server_id}/consoles',
+    policy: 'oriel:consoles:create',
+    summary: 'Create a console with a role, a lifetime, a label, or for a single use',
+    body: closed({
+      type: literals<OpenableConsoleType>(openableConsoleTypes),
+      role: Type.Optional(role),
+      ttl_seconds: Type.Optional(ttlSeconds),
+      single_use: Type.Optional(
+        Type.Boolean({ description: 'Whether the URL opens one console only. Absent: the proxy decides.' }),
+      ),
+      label: Type.Optional(label),
+    }),
+    response: Type.Object({ console: createdConsole }),
   },
   listSources: {
     method: 'GET',

@@ -4,19 +4,21 @@ import {
   type AdmittedConsole,
   type ConsoleType,
   type ExtensionBody,
+  type ExtensionRoute,
   extensionRoutes,
   routes,
   type Session,
 } from '../src/index.ts'
 
 describe("Oriel's extension", () => {
-  it('CVE-2025-54289, CVE-2021-41767 secrets in listings: only the admission to a proxy has a credential, of its console', () => {
-    const members = Object.entries(extensionRoutes).flatMap(([route, { response }]) =>
+  it('CVE-2025-54289, CVE-2021-41767 secrets in listings: has a member for a credential only in the URL of a console that the caller creates, and in the admission to a proxy', () => {
+    const members = Object.entries<ExtensionRoute>(extensionRoutes).flatMap(([route, { response }]) =>
       memberNames(response).map((name) => `${route}: ${name}`),
     )
     expect(members).toContain('listSessions: client_address')
-    expect(members.filter((name) => /: .*(token|password|secret|ticket|digest|cookie)/i.test(name))).toEqual([
+    expect(members.filter((name) => /: .*(token|password|secret|ticket|digest|cookie)|: url$/i.test(name))).toEqual([
       'admitSession: password',
+      'createConsole: url',
     ])
   })
 

@@ -27,13 +27,7 @@ export interface Viewer {
 
 /** Performs the client's handshake on a connecting WebSocket. */
 export async function asViewer(socket: WebSocket): Promise<Viewer> {
-  const received = collect(socket)
-  await once(socket, 'open')
-  await received.next(VERSION.length)
-  socket.send(VERSION)
-  const [, offered] = await received.next(2)
-  socket.send(Buffer.from([offered!]))
-  await received.next(OK.length)
+  const received = await performHandshake(socket)
   return {
     async echo(bytes) {
       socket.send(bytes)
@@ -47,7 +41,25 @@ export async function asViewer(socket: WebSocket): Promise<Viewer> {
   }
 }
 
-function collect(socket: WebSocket) {
+/** The bytes that a server sends after its handshake. */
+export interface Received {
+  /** Resolves with the next `count` bytes. Rejects once the socket has closed. */
+  next(count: number): Promise<Buffer>
+}
+
+/** Performs the client's handshake up to ClientInit, which it does not send. */
+export async function performHandshake(socket: WebSocket): Promise<Received> {
+  const received = collect(socket)
+  await once(socket, 'open')
+  await received.next(VERSION.length)
+  socket.send(VERSION)
+  const [, offered] = await received.next(2)
+  socket.send(Buffer.from([offered!]))
+  await received.next(OK.length)
+  return received
+}
+
+function collect(socket: WebSocket): Received {
   let bytes = Buffer.alloc(0)
   let news = Promise.withResolvers<void>()
   socket.on('message', (data: Buffer) => {

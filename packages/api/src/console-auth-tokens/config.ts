@@ -20,6 +20,12 @@ export const tokensConfig = table(
       ...{ default: 600, minimum: 0, maximum: 31_536_000 },
       description: 'How long a console address may be opened.',
     }),
+    max_ttl_seconds: Type.Optional(
+      Type.Integer({
+        ...{ minimum: 1, maximum: 31_536_000 },
+        description: 'The longest lifetime that callers may ask for. Absent: ttl_seconds.',
+      }),
+    ),
     sweep_seconds: Type.Integer({
       default: 60,
       minimum: 1,

@@ -24,12 +24,18 @@ export function showConsoleAuthToken(deps: {
     async handle(call: Call) {
       enforce(deps.config.policy, RULE, call.identity)
       const found = await deps.tokens.find(call.params.console_token!)
-      if (!found || !(await lives(deps.source, found.serverId, call.signal)))
+      if (!found || !isNovas(found) || !(await lives(deps.source, found.serverId, call.signal)))
         throw new HttpFault(404, 'Token not found')
       return { console: connectInfo(found) }
     },
   }
 }
+
+/**
+ * Whether a proxy that follows Nova's API enforces everything about the token. It would let a watcher type, and open a console
+ * for each use.
+ */
+const isNovas = ({ role, singleUse }: ConsoleAuthToken) => role === 'control' && !singleUse
 
 async function lives(source: Source, id: string, signal: AbortSignal): Promise<boolean> {
   const server = await withinDeadline(signal, source.find(id, { signal }))

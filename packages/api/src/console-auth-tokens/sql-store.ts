@@ -1,10 +1,11 @@
 /** The token store over SQL, with the queries for all dialects. */
 import { randomUUID } from 'node:crypto'
 import { sha256Hex } from '@oriel/runtime'
-import type { Kysely, Selectable } from 'kysely'
+import { type Kysely, type Selectable, sql } from 'kysely'
+import type { ConsoleAuthTokenOptionsRow } from '../database/option-tables.ts'
 import { reaching } from '../database/reach.ts'
 import type { ConsoleAuthTokenRow, Database } from '../database/tables.ts'
-import type { ConsoleAuthToken, ConsoleAuthTokenStore, ConsoleGrant } from './store.ts'
+import type { ConsoleAuthToken, ConsoleAuthTokenStore, ConsoleGrant, CreatedToken, TokenOptions } from './store.ts'
 
 /**
  * How far the clocks of replicas may differ. A token from further in the future was created before the clock was set back.
@@ -24,27 +25,15 @@ export function createSqlStore(
   proveWrites: () => Promise<void>,
 ): ConsoleAuthTokenStore {
   return {
-    async authorize(grant) {
-      const token = randomUUID()
-      const row = toRow(token, grant, now())
-      await reach(db.insertInto('console_auth_tokens').values(row).execute())
-      return { token, expiresAt: row.expires_at }
+    authorize: (grant) => reach(authorize(db, grant, now())),
+    find: (token) => reach(find(db, token, now())),
+    use: (id, user, channelsMs) => reach(use(db, { id, user, channelsMs, now: now() })),
+    async release(id) {
+      const uses = db.updateTable('console_auth_token_options').set(({ eb }) => ({ uses: eb('uses', '-', 1) }))
+      await reach(uses.where('token_key', '=', id).where('uses', '>', 0).execute())
     },
-    async find(token) {
-      const time = now()
-      const row = await reach(
-        db
-          .selectFrom('console_auth_tokens')
-          .selectAll()
-          .where('token_sha256', '=', sha256Hex(token))
-          .where('expires_at', '>', time)
-          .where('created_at', '<=', time + MAX_CLOCK_SKEW_MS)
-          .executeTakeFirst(),
-      )
-      return row && fromRow(row)
-    },
-    async revoke(token) {
-      const query = db.deleteFrom('console_auth_tokens').where('token_sha256', '=', sha256Hex(token))
+    async revoke(id) {
+      const query = db.deleteFrom('console_auth_tokens').where('token_sha256', '=', id)
       return (await reach(query.executeTakeFirst())).numDeletedRows > 0n
     },
     async revokeServer(serverId) {
@@ -60,31 +49,110 @@ export function createSqlStore(
   }
 }
 
+type Db = Kysely<Database>
+
+/** Stores the options first: a token whose options are missing is not found. */
+async function authorize(db: Db, grant: ConsoleGrant, now: number): Promise<CreatedToken> {
+  const token = randomUUID()
+  const options = optionsOf(grant)
+  const id = options ? keyWithOptions(token) : sha256Hex(token)
+  const row = toRow(id, grant, now)
+  if (options)
+    await db
+      .insertInto('console_auth_token_options')
+      .values(toOptionsRow(id, options, row))
+      .execute()
+  await db.insertInto('console_auth_tokens').values(row).execute()
+  return { token, id, expiresAt: row.expires_at }
+}
+
+/** Returns `undefined` for a grant without options, whose token every version of the API may admit. */
+function optionsOf({
+  role = 'control',
+  label = null,
+  singleUse = false,
+  invitationId = null,
+}: Partial<TokenOptions>): TokenOptions | undefined {
+  const hasOptions = role !== 'control' || label !== null || singleUse || invitationId !== null
+  return hasOptions ? { role, label, singleUse, invitationId } : undefined
+}
+
 /**
- * Deletes tokens by key, in sorted order, since replicas may sweep at the same time. With a condition on the expiry, the
+ * The key of a token with options. No digest begins like this, so an older API, which would ignore the options, does not find
+ * the token. But it deletes the row when it revokes the server's tokens.
+ */
+const keyWithOptions = (token: string) => OPTIONS_PREFIX + sha256Hex(token).slice(OPTIONS_PREFIX.length)
+const OPTIONS_PREFIX = 'options:'
+
+async function find(db: Db, token: string, now: number): Promise<ConsoleAuthToken | undefined> {
+  const row = await db
+    .selectFrom('console_auth_tokens')
+    .leftJoin('console_auth_token_options', 'token_key', 'token_sha256')
+    .selectAll('console_auth_tokens')
+    .select(['role', 'label', 'single_use', 'invitation_id'])
+    .where('token_sha256', 'in', [sha256Hex(token), keyWithOptions(token)])
+    .where('console_auth_tokens.expires_at', '>', now)
+    .where('created_at', '<=', now + MAX_CLOCK_SKEW_MS)
+    .executeTakeFirst()
+  if (!row || (row.role === null && row.token_sha256.startsWith(OPTIONS_PREFIX))) return undefined
+  return fromRow(row)
+}
+
+interface Use {
+  readonly id: string
+  readonly user: string
+  readonly channelsMs: number
+  readonly now: number
+}
+
+async function use(db: Db, { id, user, channelsMs, now }: Use): Promise<boolean> {
+  const token = db.updateTable('console_auth_token_options').where('token_key', '=', id)
+  const first = token.set({ uses: 1, used_by: user, used_at: now }).where('uses', '=', 0)
+  if ((await first.executeTakeFirst()).numUpdatedRows > 0n) return true
+  const channel = token
+    .set(({ eb }) => ({ uses: eb('uses', '+', 1) }))
+    .where('uses', '>', 0)
+    .where('used_by', '=', user)
+    .where('used_at', '>', now - channelsMs)
+  return (await channel.executeTakeFirst()).numUpdatedRows > 0n
+}
+
+async function sweep(db: Db, now: number): Promise<number> {
+  const removed = await sweepTable(db, { table: 'console_auth_tokens', key: 'token_sha256', now })
+  await sweepTable(db, { table: 'console_auth_token_options', key: 'token_key', now })
+  return removed
+}
+
+type SweptTable =
+  | { readonly table: 'console_auth_tokens'; readonly key: 'token_sha256'; readonly now: number }
+  | { readonly table: 'console_auth_token_options'; readonly key: 'token_key'; readonly now: number }
+
+/**
+ * Deletes rows by key, in sorted order, since replicas may sweep at the same time. With a condition on the expiry, the
  * database may lock the rows in a different order for each replica, and deadlock.
  */
-async function sweep(db: Kysely<Database>, now: number): Promise<number> {
+async function sweepTable(db: Db, { table, key, now }: SweptTable): Promise<number> {
+  const column = sql.ref<string>(key)
   let removed = 0
   for (;;) {
     const expired = await db
-      .selectFrom('console_auth_tokens')
-      .select('token_sha256')
+      .selectFrom(table)
+      .select(column.as('id'))
       .where('expires_at', '<=', now)
       .limit(TOKENS_AT_ONCE)
       .execute()
-    const tokens = expired.map(({ token_sha256 }) => token_sha256).toSorted()
-    if (tokens.length === 0) return removed
-    const query = db.deleteFrom('console_auth_tokens').where('token_sha256', 'in', tokens)
+    const ids = expired.map(({ id }) => id).toSorted()
+    if (ids.length === 0) return removed
+    const query = db.deleteFrom(table).where(column, 'in', ids)
     removed += Number((await query.executeTakeFirst()).numDeletedRows)
   }
 }
 
 const reach = reaching('the store of console tokens')
 
-function toRow(token: string, grant: ConsoleGrant, now: number): ConsoleAuthTokenRow {
+function toRow(id: string, grant: ConsoleGrant, now: number): ConsoleAuthTokenRow {
   return {
-    token_sha256: sha256Hex(token),
+    token_sha256: id,
     server_id: grant.serverId,
     project_id: grant.projectId,
     user_id: grant.userId,
@@ -100,8 +168,21 @@ function toRow(token: string, grant: ConsoleGrant, now: number): ConsoleAuthToke
   }
 }
 
-function fromRow(row: Selectable<ConsoleAuthTokenRow>): ConsoleAuthToken {
+const toOptionsRow = (
+  id: string,
+  { role, label, singleUse, invitationId }: TokenOptions,
+  { expires_at }: ConsoleAuthTokenRow,
+): ConsoleAuthTokenOptionsRow => ({
+  ...{ token_key: id, role, label, single_use: singleUse ? 1 : 0, invitation_id: invitationId },
+  ...{ uses: 0, used_by: null, used_at: null, expires_at },
+})
+
+type OptionColumns = Pick<ConsoleAuthTokenOptionsRow, 'role' | 'label' | 'single_use' | 'invitation_id'>
+type FoundRow = Selectable<ConsoleAuthTokenRow> & { [Column in keyof OptionColumns]: OptionColumns[Column] | null }
+
+function fromRow(row: FoundRow): ConsoleAuthToken {
   return {
+    id: row.token_sha256,
     serverId: row.server_id,
     projectId: row.project_id,
     userId: row.user_id,
@@ -114,5 +195,9 @@ function fromRow(row: Selectable<ConsoleAuthTokenRow>): ConsoleAuthToken {
     accessUrlBase: row.access_url_base,
     createdAt: row.created_at,
     expiresAt: row.expires_at,
+    role: (row.role ?? 'control') as ConsoleAuthToken['role'],
+    label: row.label,
+    singleUse: row.single_use === 1,
+    invitationId: row.invitation_id,
   }
 }

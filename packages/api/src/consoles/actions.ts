@@ -2,12 +2,12 @@
 import type { ConsoleType, Protocol } from '@oriel/contract'
 import type { Call, Operation } from '../http/mount.ts'
 import { enforce } from '../policy/enforce.ts'
+import { REMOTE_CONSOLES_RULE as RULE } from '../policy/rules.ts'
 import { lookUp } from '../servers/look-up.ts'
 import type { ActionVariant } from './driver-faults.ts'
 import { unavailable } from './drivers.ts'
 import { type ConsoleDeps, openConsole } from './open.ts'
 
-const RULE = 'os_compute_api:os-remote-consoles'
 /** The body of an action: an object with the type under the action's name. */
 type Body<T extends ConsoleType> = { readonly [action: string]: { readonly type: T } }
 type Created<T extends ConsoleType> = { readonly console: { readonly type: T; readonly url: string } }
@@ -23,7 +23,8 @@ export function consoleAction<T extends ConsoleType>(
       const { type } = Object.values(call.body)[0]!
       enforce(deps.config.policy, RULE, call.identity)
       const server = await lookUp(deps.source, call.identity, call.params.server_id!, call.signal)
-      return { console: { type, url: await openConsole(deps, { server, protocol, type, variant }, call) } }
+      const { url } = await openConsole(deps, { server, protocol, type, variant }, call)
+      return { console: { type, url } }
     },
   }
 }

@@ -1,10 +1,10 @@
 /** Opens a console: runs the checks, gets the address, creates the token, and builds the access URL. */
-import { accessUrl, type ConsoleType, type Protocol } from '@oriel/contract'
+import { accessUrl, type ConsoleType, type OpenableConsoleType, type Protocol } from '@oriel/contract'
+import type { Logger } from '@oriel/runtime'
 import type { Identity } from '../auth/authenticator.ts'
 import type { TokensConfig } from '../console-auth-tokens/config.ts'
-import type { ConsoleAuthTokenStore } from '../console-auth-tokens/store.ts'
+import type { ConsoleAuthTokenStore, TokenOptions } from '../console-auth-tokens/store.ts'
 import { HttpFault } from '../http/faults.ts'
-import type { Call } from '../http/mount.ts'
 import type { Policy } from '../policy/rules.ts'
 import type { Server } from '../sources/server.ts'
 import type { ConsoleAddress, Source } from '../sources/source.ts'
@@ -18,7 +18,7 @@ export interface ConsoleDeps {
   readonly config: {
     readonly policy: Policy
     readonly consoles: ConsolesConfig
-    readonly tokens: Pick<TokensConfig, 'ttl_seconds'>
+    readonly tokens: Pick<TokensConfig, 'ttl_seconds' | 'max_ttl_seconds'>
   }
   readonly source: Source
   readonly tokens: ConsoleAuthTokenStore
@@ -30,14 +30,32 @@ export interface Wanted {
   readonly protocol: Protocol
   readonly type: ConsoleType
   readonly variant: ActionVariant
+  /** Default: `tokens.ttl_seconds`. */
+  readonly ttlSeconds?: number
+  readonly options?: Partial<TokenOptions>
+}
+
+export interface OpenedConsole {
+  readonly type: OpenableConsoleType
+  readonly url: string
+  readonly tokenId: string
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number
+}
+
+/** The caller of either API. */
+export interface Opener {
+  readonly identity: Identity
+  readonly signal: AbortSignal
+  readonly log: Logger
 }
 
 /**
  * Opens a console and returns its access URL.
  * @throws HttpFault 400, 404, 409 or 501.
  */
-export async function openConsole(deps: ConsoleDeps, wanted: Wanted, call: Call): Promise<string> {
-  const { server, protocol } = wanted
+export async function openConsole(deps: ConsoleDeps, wanted: Wanted, call: Opener): Promise<OpenedConsole> {
+  const { server, protocol, options = {}, ttlSeconds = deps.config.tokens.ttl_seconds } = wanted
   refuseGone(protocol)
   requireHost(server)
   requireRest(server, protocol)
@@ -45,17 +63,18 @@ export async function openConsole(deps: ConsoleDeps, wanted: Wanted, call: Call)
   const address = await addressOf(deps.source, { ...wanted, type }, call.signal)
   using watch = watchServer(deps.source, server.id)
   const baseUrl = deps.config.consoles[type].base_url
-  const { token } = await deps.tokens.authorize({
+  const { token, id, expiresAt } = await deps.tokens.authorize({
     ...ownerOf(server, call.identity),
     ...addressFields(address),
     protocol,
     type,
     accessUrlBase: baseUrl,
-    ttlSeconds: deps.config.tokens.ttl_seconds,
+    ttlSeconds,
+    ...options,
   })
   if (watch.changed) await takeBack(deps.tokens, server)
   call.log.info({ serverId: server.id, protocol, type, userId: call.identity.userId }, 'console created')
-  return accessUrl(type, baseUrl, token)
+  return { type, url: accessUrl(type, baseUrl, token), tokenId: id, expiresAt }
 }
 
 /** @throws HttpFault 409 while the server has no host */

@@ -9,11 +9,15 @@ import {
   RawNode,
 } from 'kysely'
 import { DEFAULT_MIGRATION_TABLE, type Migration, Migrator } from 'kysely/migration'
+import { type OptionTables, optionMigrations } from './option-tables.ts'
 import { familyMigrations, type SessionTables, sessionMigrations } from './session-tables.ts'
 
 /** Times are milliseconds since the epoch. */
 export interface ConsoleAuthTokenRow {
-  /** The token's SHA-256 digest in hexadecimal. The token itself is not stored. */
+  /**
+   * The token's SHA-256 digest in hexadecimal. The token itself is not stored. The key of a token with options is not a
+   * digest, so that an older API never finds it.
+   */
   token_sha256: string
   server_id: string
   project_id: string
@@ -35,7 +39,7 @@ export interface WriteProbeRow {
   written_at: number
 }
 
-export interface Database extends SessionTables {
+export interface Database extends SessionTables, OptionTables {
   console_auth_tokens: ConsoleAuthTokenRow
   write_probes: WriteProbeRow
 }
@@ -74,6 +78,7 @@ const migrations: Readonly<Record<string, Migration>> = {
     },
   },
   ...familyMigrations,
+  ...optionMigrations,
 }
 
 /** Thrown when a newer version of the API has migrated the tables. */

@@ -26,6 +26,7 @@ export interface ExtensionCall<Name extends ExtensionRouteName = ExtensionRouteN
   readonly params: Readonly<Record<string, string>>
   readonly body: ExtensionBody<Name>
   readonly query: ReadonlyMap<string, string>
+  readonly headers: Headers
   readonly identity: Identity
   /** Aborts when the client disconnects or the source's deadline passes. */
   readonly signal: AbortSignal
@@ -95,6 +96,7 @@ async function bodyFor(c: ApiContext, name: ExtensionRouteName): Promise<unknown
 /** The members of a call that do not depend on its route. */
 const callOf = (c: ApiContext, { log }: ExtensionOptions) => ({
   params: c.req.param() as Record<string, string>,
+  headers: c.req.raw.headers,
   identity: c.get('identity')!,
   log: log.child({ requestId: c.get('requestId') }),
 })

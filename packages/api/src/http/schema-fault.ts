@@ -21,6 +21,7 @@ function faultAt(schema: Type.TSchema, value: unknown, path: Path): string | und
   if (Type.IsString(schema)) return stringFault(schema, value, path)
   if (Type.IsInteger(schema)) return integerFault(schema, value, path)
   if (Type.IsArray(schema)) return arrayFault(schema, value, path)
+  if (Type.IsBoolean(schema)) return typeof value === 'boolean' ? undefined : wrongType([schema], path)
   if (Type.IsNull(schema)) return value === null ? undefined : wrongType([schema], path)
   throw new TypeError(`unsupported schema ${JSON.stringify(schema)}`)
 }
@@ -121,6 +122,7 @@ function example(schema: Type.TSchema): unknown {
   if (Type.IsString(schema)) return ''
   if (Type.IsInteger(schema)) return 0
   if (Type.IsArray(schema)) return []
+  if (Type.IsBoolean(schema)) return false
   return Type.IsNull(schema) ? null : {}
 }
 

@@ -2,9 +2,9 @@
 import { table } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { role } from './role.ts'
-import { type PolicyRule, policyDefaults } from './rules.ts'
+import { policyDefaults } from './rules.ts'
 
-const roles = (rule: PolicyRule, description: string) =>
+const roles = (rule: keyof typeof policyDefaults, description: string) =>
   Type.Array(role(), { default: [...policyDefaults[rule]], description })
 
 export const policyConfig = table(
@@ -30,6 +30,12 @@ export const policyConfig = table(
     'oriel:console-auth-tokens:revoke': roles(
       'oriel:console-auth-tokens:revoke',
       'Roles that may revoke the tokens of a server.',
+    ),
+    'oriel:consoles:create': Type.Optional(
+      Type.Array(role(), {
+        description:
+          'Roles that may create consoles with options; the role control needs os_compute_api:os-remote-consoles as well. Absent: the roles of that rule.',
+      }),
     ),
   },
   { default: {}, description: 'Rule = roles that it grants.' },

@@ -1,7 +1,7 @@
 /** Enforces the policy on callers by their roles. */
 import type { Identity } from '../auth/authenticator.ts'
 import { forbidden } from './forbidden.ts'
-import { ADMIN_ROLE, type Policy, type PolicyRule, SERVICE_ROLE } from './rules.ts'
+import { ADMIN_ROLE, type Policy, type PolicyRule, rolesOf, SERVICE_ROLE } from './rules.ts'
 
 /** @throws Forbidden unless the rule grants one of the caller's roles, and the caller has a project */
 export function enforce(policy: Policy, rule: PolicyRule, identity: Identity): void {
@@ -11,7 +11,7 @@ export function enforce(policy: Policy, rule: PolicyRule, identity: Identity): v
 
 /** Whether the rule grants one of the caller's roles. */
 export const allows = (policy: Policy, rule: PolicyRule, { roles }: Identity) =>
-  roles.some((role) => policy[rule].includes(role))
+  roles.some((role) => rolesOf(policy, rule).includes(role))
 
 /** @throws Forbidden for a token without a project, except for a service, which works for all projects */
 export function requireProject(rule: PolicyRule, identity: Identity): void {

@@ -1,5 +1,8 @@
 /** Policy rules and the roles that each grants by default: Nova's rules, and Oriel's. */
 
+/** The rule for consoles that may be controlled, and for every console by Nova's routes. */
+export const REMOTE_CONSOLES_RULE = 'os_compute_api:os-remote-consoles'
+
 /** The role that may see servers of other projects. */
 export const ADMIN_ROLE = 'admin'
 
@@ -19,6 +22,23 @@ export const policyDefaults = {
   'oriel:console-auth-tokens:revoke': ['member', 'admin'],
 } as const satisfies Record<string, readonly string[]>
 
-export type PolicyRule = keyof typeof policyDefaults
-/** The granted roles by rule. */
-export type Policy = Readonly<Record<PolicyRule, readonly string[]>>
+/**
+ * Rules that grant the roles of another rule unless the configuration sets them: an operator who restricts who creates
+ * consoles restricts every way to create one.
+ */
+export const policyFallbacks = {
+  'oriel:consoles:create': REMOTE_CONSOLES_RULE,
+} as const satisfies Record<string, keyof typeof policyDefaults>
+
+type RuleWithRoles = keyof typeof policyDefaults
+type RuleWithFallback = keyof typeof policyFallbacks
+export type PolicyRule = RuleWithRoles | RuleWithFallback
+/** The granted roles by rule, as configured. */
+export type Policy = Readonly<Record<RuleWithRoles, readonly string[]>> &
+  Readonly<Partial<Record<RuleWithFallback, readonly string[]>>>
+
+/** The roles that a rule grants. */
+export const rolesOf = (policy: Policy, rule: PolicyRule): readonly string[] =>
+  isFallback(rule) ? (policy[rule] ?? policy[policyFallbacks[rule]]) : policy[rule]
+
+const isFallback = (rule: PolicyRule): rule is RuleWithFallback => Object.hasOwn(policyFallbacks, rule)

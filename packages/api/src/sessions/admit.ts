@@ -1,21 +1,21 @@
 /** POST /oriel/v1/sessions: a proxy sends a token and gets its console's address, if the console is still there. */
-import type { AdmittedConsole } from '@oriel/contract'
+import { type AdmittedConsole, consoleTypes, isOpenable } from '@oriel/contract'
 import type { ConsoleAuthToken } from '../console-auth-tokens/store.ts'
 import { HttpFault } from '../http/faults.ts'
 import type { ExtensionCall, ExtensionOperations } from '../http/mount-extension.ts'
 import type { Server } from '../sources/server.ts'
 import type { ConsoleAddress, SourceConsole } from '../sources/source.ts'
-import { type AdmittedClient, clientOf, partiesOf } from './admitted.ts'
+import { type AdmittedClient, clientOf, partiesOf, tokenNotFound } from './admitted.ts'
 import { auditTo } from './audit.ts'
 import { type ConsoleNow, consoleNow } from './console-now.ts'
 import type { SessionDeps } from './deps.ts'
+import { requireEnforcedRole } from './enforced-role.ts'
 import { requireOwnProxy } from './proxy-owner.ts'
 import { resumeSession } from './resume.ts'
-import type { SessionRecord } from './store.ts'
+import type { NewSession, SessionRecord } from './store.ts'
 
 type Call = ExtensionCall<'admitSession'> & { readonly body: AdmittedClient & { readonly token: string } }
 
-const tokenNotFound = () => new HttpFault(404, 'Token not found')
 const consoleMoved = () => new HttpFault(409, 'The console has moved since this token was created.')
 
 /** Admits a session, by its token or as the continuation of an earlier session. */
@@ -35,13 +35,15 @@ export function admitSession(deps: SessionDeps): ExtensionOperations['admitSessi
  */
 async function admitToken(deps: SessionDeps, call: Call) {
   const found = await findToken(deps, call)
+  requireEnforcedRole(call, found)
   const { server, address } = await requireSamePlace(deps, call, found)
+  await useUp(deps, call, found)
   const session = await register(deps, call, found, server)
   auditTo(call.log).admitted(session)
   const expires_at = new Date(found.expiresAt).toISOString()
-  return {
-    session: { id: session.id, console: { ...consoleOf(found, server, address, found.accessUrlBase), expires_at } },
-  }
+  const singleUse = found.singleUse ? { single_use: true } : {}
+  const console = { ...consoleOf(found, server, address, found.accessUrlBase), expires_at, ...singleUse }
+  return { session: { id: session.id, console } }
 }
 
 async function findToken({ tokens }: SessionDeps, call: Call): Promise<ConsoleAuthToken> {
@@ -54,7 +56,7 @@ async function findToken({ tokens }: SessionDeps, call: Call): Promise<ConsoleAu
 async function requireSamePlace(deps: SessionDeps, call: Call, token: ConsoleAuthToken): Promise<Place> {
   const now = await consoleNow(deps, token, call.signal)
   if (now.difference === undefined && isSame(now.address, token)) return now
-  await deps.tokens.revoke(call.body.token)
+  await deps.tokens.revoke(token.id)
   const difference = now.difference ?? 'the console has another address'
   auditTo(call.log).refused({ ...clientOf(call), ...partiesOf(token) }, 'console_moved', difference)
   throw consoleMoved()
@@ -68,24 +70,49 @@ const isSame = (now: ConsoleAddress, then: ConsoleAuthToken) =>
   (now.tlsPort ?? null) === then.tlsPort &&
   (now.internalAccessPath ?? null) === then.internalAccessPath
 
+/** How long the page that used a token may open further channels with it. */
+const CHANNELS_MS = 60_000
+
+/** @throws HttpFault 404 if the token is for a single use and another client has used it */
+async function useUp({ tokens }: SessionDeps, call: Call, token: ConsoleAuthToken): Promise<void> {
+  if (!token.singleUse) return
+  const { proxyId, clientAddress } = clientOf(call)
+  const channelsMs = isOpenable(token.type) && consoleTypes[token.type].channelsShareToken ? CHANNELS_MS : 0
+  if (await tokens.use(token.id, `${proxyId} ${clientAddress}`, channelsMs)) return
+  auditTo(call.log).refused({ ...clientOf(call), ...partiesOf(token) }, 'unknown_token', 'the token is used up')
+  throw tokenNotFound()
+}
+
 /**
  * Adds the session, and then looks the token up again: a revocation in between ended the server's sessions before this one.
  */
 async function register(
-  { sessions, tokens }: SessionDeps,
+  deps: SessionDeps,
   call: Call,
   token: ConsoleAuthToken,
   server: Server,
 ): Promise<SessionRecord> {
-  const session = await sessions.add({ ...clientOf(call), ...partiesOf(token), serverName: server.name })
-  if (await tokens.find(call.body.token)) return session
-  await sessions.end(session.id, 'revoked')
+  const { id, role, label, singleUse, invitationId } = token
+  const options = { role, label, invitationId, usedTokenId: singleUse ? id : null }
+  const session = await add(deps, { ...clientOf(call), ...partiesOf(token), ...options, serverName: server.name })
+  if (await deps.tokens.find(call.body.token)) return session
+  await deps.sessions.end(session.id, 'revoked')
   auditTo(call.log).refused({ ...clientOf(call), ...partiesOf(token) }, 'unknown_token', 'revoked meanwhile')
   throw tokenNotFound()
 }
 
+/** A token stays unused if its session cannot be added. If the store cannot be reached for that either, it is used up. */
+async function add({ sessions, tokens }: SessionDeps, session: NewSession): Promise<SessionRecord> {
+  try {
+    return await sessions.add(session)
+  } catch (error) {
+    if (session.usedTokenId) await tokens.release(session.usedTokenId).catch(() => {})
+    throw error
+  }
+}
+
 function consoleOf(
-  { serverId, projectId, userId, protocol, type }: Parameters<typeof partiesOf>[0],
+  { serverId, projectId, userId, protocol, type, role, label }: ConsoleAuthToken | SessionRecord,
   server: Server,
   address: SourceConsole,
   baseUrl: string,
@@ -103,5 +130,7 @@ function consoleOf(
     internal_access_path: address.internalAccessPath ?? null,
     ...(address.password !== undefined && { password: address.password.reveal() }),
     base_url: baseUrl,
+    role,
+    label,
   }
 }

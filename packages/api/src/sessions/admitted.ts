@@ -1,5 +1,6 @@
 /** The parts that all admissions share: by a token, and by an earlier session. */
 import { canonicalAddress } from '@oriel/runtime'
+import { HttpFault } from '../http/faults.ts'
 import type { NewSession } from './store.ts'
 
 /** The members of a request to admit a session that name the client. */
@@ -18,3 +19,6 @@ type Parties = Pick<NewSession, 'serverId' | 'projectId' | 'userId' | 'protocol'
 export const partiesOf = ({ serverId, projectId, userId, protocol, type }: Parties): Parties => ({
   ...{ serverId, projectId, userId, protocol, type },
 })
+
+/** Also for a session that may not be resumed: a ticket reveals nothing about it to a client that may not resume it. */
+export const tokenNotFound = () => new HttpFault(404, 'Token not found')

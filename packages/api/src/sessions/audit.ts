@@ -1,8 +1,10 @@
 /**
- * The audit trail: a log record when a session is admitted, refused or ended, and when a caller requests its end. Records have
- * the field `audit`, by which to filter the log, and no credentials.
+ * The audit trail: a log record when a console with options is created, when a session is admitted, refused or ended, and
+ * when a caller requests its end. Records have the field `audit`, by which to filter the log, and no credentials.
  */
+import { type ConsoleRole, consoleTypes, type OpenableConsoleType } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
+import type { Server } from '../sources/server.ts'
 import type { SessionRecord } from './store.ts'
 
 /** A refused connection. For an unknown token, only the client is known. */
@@ -17,9 +19,21 @@ export interface RefusedConnect {
   readonly resumes?: string
 }
 
+/** A console with options. */
+export interface CreatedConsole {
+  readonly server: Server
+  readonly type: OpenableConsoleType
+  readonly role: ConsoleRole
+  readonly label: string | null
+  readonly singleUse: boolean
+  readonly ttlSeconds: number
+}
+
 /** Writes audit records to `log`. */
 export function auditTo(log: Logger) {
   return {
+    created: (console: CreatedConsole, by: string) =>
+      log.info({ audit: 'created', ...consoleOf(console), by }, 'console created with options'),
     admitted: (session: SessionRecord, resumes?: string) =>
       log.info({ audit: 'admitted', ...partiesOf(session), resumes }, 'session admitted'),
     refused: (connect: RefusedConnect, reason: string, detail?: string) =>
@@ -35,6 +49,14 @@ export function auditTo(log: Logger) {
   }
 }
 
+const consoleOf = ({ server, type, role, label, singleUse, ttlSeconds }: CreatedConsole) => ({
+  projectId: server.projectId,
+  serverId: server.id,
+  serverName: server.name,
+  protocol: consoleTypes[type].protocol,
+  ...{ type, role, label: label ?? undefined, singleUse, ttlSeconds },
+})
+
 const partiesOf = (session: SessionRecord) => ({
   session: session.id,
   userId: session.userId,
@@ -45,6 +67,9 @@ const partiesOf = (session: SessionRecord) => ({
   type: session.type,
   clientAddress: session.clientAddress,
   proxyId: session.proxyId,
+  role: session.role,
+  label: session.label ?? undefined,
+  invitation: session.invitationId ?? undefined,
 })
 
 // The start and the end are by two clocks, which may differ: a duration is never negative.

@@ -1,17 +1,17 @@
 /** PUT /oriel/v1/proxies/{proxy_id}: a proxy reports its sessions, and the response lists those to close. */
-import type { ExtensionBody } from '@oriel/contract'
+import { type ExtensionBody, refusalNames } from '@oriel/contract'
 import { HttpFault } from '../http/faults.ts'
 import type { ExtensionOperations } from '../http/mount-extension.ts'
 import { auditTo } from './audit.ts'
 import type { SessionDeps } from './deps.ts'
 import { lostAfterMs } from './keeper.ts'
 import { requireOwnProxy } from './proxy-owner.ts'
-import type { Beat, EndedSession } from './store.ts'
+import type { Beat, EndedSession, SessionRecord } from './store.ts'
 
 type Report = ExtensionBody<'beat'>
 
 /** Processes a beat. It is idempotent: each session ends once, and is in the audit trail once. */
-export function beat({ config, sessions }: SessionDeps): ExtensionOperations['beat'] {
+export function beat({ config, sessions, tokens }: SessionDeps): ExtensionOperations['beat'] {
   return async function beat(call) {
     const { beat_seconds } = config.sessions
     const proxyId = proxyIdOf(call.params)
@@ -21,9 +21,17 @@ export function beat({ config, sessions }: SessionDeps): ExtensionOperations['be
     const audit = auditTo(call.log)
     for (const session of returned) audit.returned(session)
     for (const session of ended) audit.ended(session)
+    for (const { usedTokenId } of ended.filter(neverOpened)) {
+      if (usedTokenId !== null) await tokens.release(usedTokenId)
+    }
     return { beat_seconds, end: [...end] }
   }
 }
+
+/** Whether the proxy refused an admitted session. Its single-use URL may be opened again. */
+const neverOpened = ({ endReason, bytesToClient, bytesToConsole }: SessionRecord) =>
+  REFUSALS.has(endReason ?? '') && bytesToClient === 0 && bytesToConsole === 0
+const REFUSALS: ReadonlySet<string> = new Set(refusalNames)
 
 /** The contract's pattern for ids, which paths are not checked against. */
 const ID = /^[A-Za-z0-9._-]{1,64}$/

@@ -56,4 +56,7 @@ const documentOf = (session: SessionRecord): Session => ({
   end_reason: session.endReason,
   bytes_to_client: session.bytesToClient,
   bytes_to_console: session.bytesToConsole,
+  role: session.role,
+  label: session.label,
+  invitation_id: session.invitationId,
 })

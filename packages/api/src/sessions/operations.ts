@@ -2,6 +2,7 @@
 import type { ExtensionOperations } from '../http/mount-extension.ts'
 import { admitSession } from './admit.ts'
 import { beat } from './beat.ts'
+import { createConsole } from './create-console.ts'
 import type { SessionDeps } from './deps.ts'
 import { endSession } from './end.ts'
 import { listSessions } from './list.ts'
@@ -11,6 +12,7 @@ export const sessionOperations = (deps: SessionDeps) =>
   ({
     admitSession: admitSession(deps),
     beat: beat(deps),
+    createConsole: createConsole(deps),
     listSessions: listSessions(deps),
     endSession: endSession(deps),
     revokeTokens: revokeTokens(deps),

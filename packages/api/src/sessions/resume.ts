@@ -3,27 +3,28 @@
  * checked the ticket. The console is the server's present one, wherever that is.
  */
 import { isOpenable, openableConsoleTypes } from '@oriel/contract'
-import { HttpFault } from '../http/faults.ts'
+import type { HttpFault } from '../http/faults.ts'
 import type { ExtensionCall } from '../http/mount-extension.ts'
-import { type AdmittedClient, clientOf, partiesOf } from './admitted.ts'
+import { type AdmittedClient, clientOf, partiesOf, tokenNotFound } from './admitted.ts'
 import { auditTo } from './audit.ts'
 import { consoleNow } from './console-now.ts'
 import type { SessionDeps } from './deps.ts'
+import { requireEnforcedRole } from './enforced-role.ts'
 import type { SessionRecord } from './store.ts'
 
-type Call = Pick<ExtensionCall<'admitSession'>, 'signal' | 'log'> & { readonly body: AdmittedClient }
-
-/** Answers like an unknown token: a ticket reveals nothing about the session to those who may not resume it. */
-const notResumable = () => new HttpFault(404, 'Token not found')
+type Call = Pick<ExtensionCall<'admitSession'>, 'headers' | 'signal' | 'log'> & { readonly body: AdmittedClient }
 
 /** @throws HttpFault 404 if the session was ended or revoked, ended long ago, or its server is gone or has another owner */
 export async function resumeSession(deps: SessionDeps, call: Call, sessionId: string) {
   const earlier = await requireResumable(deps, call, sessionId)
+  requireEnforcedRole(call, earlier)
   const now = await consoleNow(deps, earlier, call.signal)
   if (now.difference !== undefined) throw refused(call, earlier, now.difference)
   const { server, address } = now
+  const { role, label, invitationId } = earlier
+  const options = { role, label, invitationId }
   const session = await deps.sessions.add(
-    { ...clientOf(call), ...partiesOf(earlier), serverName: server.name },
+    { ...clientOf(call), ...partiesOf(earlier), ...options, serverName: server.name },
     earlier.id,
   )
   await requireNotEnded(deps, call, earlier, session)
@@ -35,7 +36,7 @@ async function requireResumable({ sessions }: SessionDeps, call: Call, id: strin
   const found = await sessions.findResumable(id)
   if (found) return found
   auditTo(call.log).refused({ ...clientOf(call), resumes: id }, 'unknown_token', 'the session may not be resumed')
-  throw notResumable()
+  throw tokenNotFound()
 }
 
 /** Checks again after the session was added: an end in between did not reach it. */
@@ -52,7 +53,7 @@ async function requireNotEnded(
 
 function refused(call: Call, earlier: SessionRecord, detail: string): HttpFault {
   auditTo(call.log).refused({ ...clientOf(call), ...partiesOf(earlier), resumes: earlier.id }, 'unknown_token', detail)
-  return notResumable()
+  return tokenNotFound()
 }
 
 /** The base URL of new consoles of the type: that of the token is not part of the record. */

@@ -1,6 +1,7 @@
 /** The session store over SQL, with the queries for all dialects. */
 import { randomUUID } from 'node:crypto'
 import type { Kysely, Selectable } from 'kysely'
+import type { SessionOptionsRow } from '../database/option-tables.ts'
 import { reaching } from '../database/reach.ts'
 import type { SessionRow } from '../database/session-tables.ts'
 import type { Database } from '../database/tables.ts'
@@ -54,19 +55,42 @@ export function createSqlSessionStore(db: Db, now: () => number, proveWrites: ()
 
 async function add(db: Db, session: NewSession, now: number, resumes?: string): Promise<SessionRecord> {
   const row = toRow(session, now)
+  const options = toOptionsRow(row.id, session)
   await noteProxy(db, session.proxyId, now)
-  if (resumes === undefined) await db.insertInto('sessions').values(row).execute()
-  else await addToFamily(db, row, await familyOf(db, resumes))
-  return fromRow(row)
+  const familyId = resumes === undefined ? undefined : await familyOf(db, resumes)
+  await insertWhole(db, { row, options, familyId })
+  return fromRow({ ...row, ...options })
 }
 
-/** In one transaction: a session without its family could be resumed after that has ended. */
-async function addToFamily(db: Db, row: SessionRow, familyId: string): Promise<void> {
+interface WholeSession {
+  readonly row: SessionRow
+  readonly options: SessionOptionsRow
+  readonly familyId: string | undefined
+}
+
+/**
+ * In one transaction: a session without its options would be listed as one with control, and a session without its family
+ * could be resumed after that has ended.
+ */
+async function insertWhole(db: Db, { row, options, familyId }: WholeSession): Promise<void> {
   await db.transaction().execute(async (transaction) => {
     await transaction.insertInto('sessions').values(row).execute()
+    if (hasOptions(options)) await transaction.insertInto('session_options').values(options).execute()
+    if (familyId === undefined) return
     await transaction.insertInto('session_families').values({ session_id: row.id, family_id: familyId }).execute()
   })
 }
+
+const hasOptions = ({ role, label, invitation_id, token_key }: SessionOptionsRow) =>
+  role !== 'control' || label !== null || invitation_id !== null || token_key !== null
+
+/** The sessions with their options, which are null for a session without any. */
+const withOptions = (db: Db) =>
+  db
+    .selectFrom('sessions')
+    .leftJoin('session_options', 'session_id', 'id')
+    .selectAll('sessions')
+    .select(['role', 'label', 'invitation_id', 'token_key'])
 
 async function findResumable(db: Db, id: string, endedSince: number): Promise<SessionRecord | undefined> {
   const session = await find(db, id)
@@ -148,13 +172,13 @@ async function isAbandoned(db: Db, { proxyId, silentSince }: Claim): Promise<boo
 }
 
 async function find(db: Db, id: string): Promise<SessionRecord | undefined> {
-  const row = await db.selectFrom('sessions').selectAll().where('id', '=', id).executeTakeFirst()
+  const row = await withOptions(db).where('id', '=', id).executeTakeFirst()
   return row && fromRow(row)
 }
 
 async function list(db: Db, filter: SessionFilter): Promise<readonly SessionRecord[]> {
   const { projectId, serverId, userId, state, after, limit } = filter
-  let query = db.selectFrom('sessions').selectAll().orderBy('started_at', 'desc').orderBy('id', 'desc').limit(limit)
+  let query = withOptions(db).orderBy('started_at', 'desc').orderBy('id', 'desc').limit(limit)
   if (projectId !== undefined) query = query.where('project_id', '=', projectId)
   if (serverId !== undefined) query = query.where('server_id', '=', serverId)
   if (userId !== undefined) query = query.where('user_id', '=', userId)
@@ -256,7 +280,7 @@ async function byIds(db: Db, wanted: readonly { readonly id: string }[]): Promis
   const found = new Map<string, SessionRecord>()
   for (let start = 0; start < wanted.length; start += IDS_AT_ONCE) {
     const ids = wanted.slice(start, start + IDS_AT_ONCE).map(({ id }) => id)
-    const rows = await db.selectFrom('sessions').selectAll().where('id', 'in', ids).execute()
+    const rows = await withOptions(db).where('id', 'in', ids).execute()
     for (const row of rows) found.set(row.id, fromRow(row))
   }
   return found
@@ -265,9 +289,7 @@ async function byIds(db: Db, wanted: readonly { readonly id: string }[]): Promis
 const isOpenOrLost = ({ endedAt, endReason }: SessionRecord) => endedAt === null || endReason === PROXY_LOST
 
 async function ofProxy(db: Db, proxyId: string): Promise<readonly SessionRecord[]> {
-  const query = db
-    .selectFrom('sessions')
-    .selectAll()
+  const query = withOptions(db)
     .where('proxy_id', '=', proxyId)
     .where(({ or, eb }) => or([eb('ended_at', 'is', null), eb('end_reason', '=', PROXY_LOST)]))
     .orderBy('id')
@@ -402,6 +424,12 @@ async function endLost(db: Db, silentSince: number, now: number): Promise<readon
 
 async function forget(db: Db, endedBefore: number): Promise<number> {
   const { numDeletedRows } = await db.deleteFrom('sessions').where('ended_at', '<', endedBefore).executeTakeFirst()
+  await db
+    .deleteFrom('session_options')
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom('sessions').select('id').whereRef('id', '=', 'session_id'))),
+    )
+    .execute()
   await db.deleteFrom('proxies').where('last_beat_at', '<', endedBefore).execute()
   await db
     .deleteFrom('proxy_owners')
@@ -469,8 +497,19 @@ function toRow(session: NewSession, now: number): SessionRow {
   }
 }
 
+const toOptionsRow = (id: string, session: NewSession): SessionOptionsRow => ({
+  session_id: id,
+  role: session.role ?? 'control',
+  label: session.label ?? null,
+  invitation_id: session.invitationId ?? null,
+  token_key: session.usedTokenId ?? null,
+})
+
+type OptionColumns = Omit<SessionOptionsRow, 'session_id'>
+type FoundRow = Selectable<SessionRow> & { [Column in keyof OptionColumns]: OptionColumns[Column] | null }
+
 // Some drivers return a bigint as a number, others as text.
-function fromRow(row: Selectable<SessionRow>): SessionRecord {
+function fromRow(row: FoundRow): SessionRecord {
   return {
     id: row.id,
     serverId: row.server_id,
@@ -487,5 +526,9 @@ function fromRow(row: Selectable<SessionRow>): SessionRecord {
     endWanted: row.end_wanted as SessionRecord['endWanted'],
     bytesToClient: Number(row.bytes_to_client),
     bytesToConsole: Number(row.bytes_to_console),
+    role: (row.role ?? 'control') as SessionRecord['role'],
+    label: row.label,
+    invitationId: row.invitation_id,
+    usedTokenId: row.token_key,
   }
 }

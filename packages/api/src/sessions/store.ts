@@ -1,5 +1,5 @@
 /** The port for records of sessions: user, console, proxy, start, end, and the reason of the end. */
-import type { CloseReasonName, ConsoleType, EndReason, Protocol } from '@oriel/contract'
+import type { CloseReasonName, ConsoleRole, ConsoleType, EndReason, Protocol } from '@oriel/contract'
 
 /** A session that a proxy was admitted to open. */
 export interface NewSession {
@@ -11,10 +11,17 @@ export interface NewSession {
   readonly type: ConsoleType
   readonly clientAddress: string
   readonly proxyId: string
+  /** Default: `control`. */
+  readonly role?: ConsoleRole
+  readonly label?: string | null
+  /** The invitation that it came with. */
+  readonly invitationId?: string | null
+  /** The id of the single-use token that it used. */
+  readonly usedTokenId?: string | null
 }
 
 /** The record of a session. Times are milliseconds since the epoch. */
-export interface SessionRecord extends NewSession, ByteCounts {
+export interface SessionRecord extends Required<NewSession>, ByteCounts {
   readonly id: string
   readonly startedAt: number
   /** Null while the session is open. */

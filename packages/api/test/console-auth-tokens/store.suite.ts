@@ -1,7 +1,7 @@
 /** What every token store must do. Each adapter's test runs this whole suite. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { ConsoleAuthTokenStore, ConsoleGrant } from '../../src/index.ts'
+import type { ConsoleAuthTokenStore, ConsoleGrant, TokenOptions } from '../../src/index.ts'
 
 /** Opens an empty store with its own clock. */
 export type OpenStore = (now: () => number) => Promise<ConsoleAuthTokenStore>
@@ -21,16 +21,31 @@ export const grant = (changes: Partial<ConsoleGrant> = {}): ConsoleGrant => ({
   ...changes,
 })
 
+const noOptions: TokenOptions = { role: 'control', label: null, singleUse: false, invitationId: null }
+
 const BORN = Date.UTC(2026, 10, 22)
 
 export function consoleAuthTokenStoreSuite(name: string, open: OpenStore): void {
   describe(`token store: ${name}`, () => {
     test('find returns the whole grant of a token', async () => {
       await using store = await open(() => BORN)
-      const { token, expiresAt } = await store.authorize(grant())
+      const { token, id, expiresAt } = await store.authorize(grant())
       expect(expiresAt).toBe(BORN + 600_000)
       const { ttlSeconds: _, ...kept } = grant()
-      expect(await store.find(token)).toEqual({ ...kept, createdAt: BORN, expiresAt })
+      expect(await store.find(token)).toEqual({ ...kept, ...noOptions, id, createdAt: BORN, expiresAt })
+    })
+
+    test.each<Partial<TokenOptions>>([
+      { role: 'watch' },
+      { label: 'Zoë 👩🏽‍💻' },
+      { singleUse: true },
+      { invitationId: 'invitation-1' },
+      { role: 'watch', label: 'Bob', singleUse: true, invitationId: 'invitation-1' },
+    ])('find returns the options of a token: %j', async (options) => {
+      await using store = await open(() => BORN)
+      const { token, id, expiresAt } = await store.authorize(grant(options))
+      const { ttlSeconds: _, ...kept } = grant()
+      expect(await store.find(token)).toEqual({ ...kept, ...noOptions, ...options, id, createdAt: BORN, expiresAt })
     })
 
     test('find returns null for members that a grant lacks', async () => {
@@ -83,10 +98,57 @@ export function consoleAuthTokenStoreSuite(name: string, open: OpenStore): void 
       await using store = await open(() => BORN)
       const gone = await store.authorize(grant())
       const stays = await store.authorize(grant())
-      expect(await store.revoke(gone.token)).toBe(true)
-      expect(await store.revoke(gone.token)).toBe(false)
+      expect(await store.revoke(gone.id)).toBe(true)
+      expect(await store.revoke(gone.id)).toBe(false)
       expect(await store.find(gone.token)).toBeUndefined()
       expect(await store.find(stays.token)).toBeDefined()
+    })
+
+    test('revoke and revokeServer delete tokens with options', async () => {
+      await using store = await open(() => BORN)
+      const tokens = [await store.authorize(grant({ role: 'watch' })), await store.authorize(grant({ role: 'watch' }))]
+      expect(await store.revoke(tokens[0]!.id)).toBe(true)
+      expect(await store.revokeServer('server-1')).toBe(1)
+      for (const { token } of tokens) expect(await store.find(token)).toBeUndefined()
+    })
+
+    test('find returns no token for an id', async () => {
+      await using store = await open(() => BORN)
+      for (const options of [{}, { role: 'watch' as const }]) {
+        const { id } = await store.authorize(grant(options))
+        expect(await store.find(id)).toBeUndefined()
+      }
+    })
+
+    test('use succeeds for one of many concurrent users', async () => {
+      await using store = await open(() => BORN)
+      const { id } = await store.authorize(grant({ singleUse: true }))
+      const uses = await Promise.all(Array.from({ length: 20 }, (_, i) => store.use(id, `client ${i}`, 60_000)))
+      expect(uses.filter((isFirst) => isFirst)).toHaveLength(1)
+      expect(await store.use(id, 'late', 60_000)).toBe(false)
+      expect(await store.use('unknown', 'late', 60_000)).toBe(false)
+    })
+
+    test('use succeeds again only for the first user, until channelsMs after its first use', async () => {
+      let now = BORN
+      await using store = await open(() => now)
+      const { id } = await store.authorize(grant({ singleUse: true }))
+      expect(await store.use(id, 'first', 60_000)).toBe(true)
+      now += 59_999
+      expect([await store.use(id, 'first', 60_000), await store.use(id, 'first', 0)]).toEqual([true, false])
+      expect(await store.use(id, 'other', 60_000)).toBe(false)
+      now += 1
+      expect(await store.use(id, 'first', 60_000)).toBe(false)
+    })
+
+    test('release makes a token unused once each of its uses is released', async () => {
+      await using store = await open(() => BORN)
+      const { id } = await store.authorize(grant({ singleUse: true }))
+      for (let i = 0; i < 2; i++) await store.use(id, 'first', 60_000)
+      await store.release(id)
+      expect(await store.use(id, 'other', 0)).toBe(false)
+      for (let i = 0; i < 3; i++) await store.release(id)
+      expect([await store.use(id, 'other', 0), await store.use(id, 'first', 0)]).toEqual([true, false])
     })
 
     test('find ignores a token from the future, which was created before the clock was set back and would live too long', async () => {

@@ -23,8 +23,9 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { reachStore } from '../../src/database/open.ts'
 import { sqliteTarget } from '../../src/database/sqlite.ts'
 import type { Database } from '../../src/database/tables.ts'
-import { openTokenStore, StoreUnavailable } from '../../src/index.ts'
+import { openStores, openTokenStore, type Stores, StoreUnavailable, type TokenOptions } from '../../src/index.ts'
 import { consoleAuthTokenStoreSuite, grant } from '../console-auth-tokens/store.suite.ts'
+import { newSession } from '../sessions/store.suite.ts'
 
 const folder = await mkdtempDisposable(join(tmpdir(), 'oriel-store-'))
 afterAll(() => folder[Symbol.asyncDispose]())
@@ -138,6 +139,65 @@ describe('SQLite in a file', () => {
     expect(bytes.includes(token)).toBe(false)
     expect(bytes.includes(token.replaceAll('-', ''))).toBe(false)
     expect(bytes.includes(sha256Hex(token))).toBe(true)
+  })
+
+  describe('with tokens that have options', () => {
+    // The queries of a version that does not know options.
+    const OLD_FIND = 'select * from console_auth_tokens where token_sha256 = ?'
+    const OLD_REVOKE = 'delete from console_auth_tokens where server_id = ?'
+
+    test.each<Partial<TokenOptions>>([{ role: 'watch' }, { singleUse: true }, { label: 'Bob' }, { invitationId: 'i' }])(
+      'hides a token with %j from an older version, which still revokes it',
+      async (options) => {
+        const file = freshFile()
+        await using store = await openTokenStore(`sqlite:${file}`)
+        using old = new DatabaseSync(file)
+        const { token, id } = await store.authorize(grant(options))
+        for (const sent of [token, id, `options:${token}`]) {
+          expect(old.prepare(OLD_FIND).get(sha256Hex(sent))).toBeUndefined()
+        }
+        expect(await store.find(token)).toMatchObject(options)
+        old.prepare(OLD_REVOKE).run('server-1')
+        expect(await store.find(token)).toBeUndefined()
+      },
+    )
+
+    test('finds no token whose options are missing', async () => {
+      const file = freshFile()
+      await using store = await openTokenStore(`sqlite:${file}`)
+      const { token } = await store.authorize(grant({ role: 'watch' }))
+      using raw = new DatabaseSync(file)
+      raw.exec('delete from console_auth_token_options')
+      expect(await store.find(token)).toBeUndefined()
+    })
+
+    test('keeps no options of expired tokens', async () => {
+      const file = freshFile()
+      await using store = await openTokenStore(`sqlite:${file}`)
+      await store.authorize(grant({ role: 'watch', ttlSeconds: 0 }))
+      await store.authorize(grant({ role: 'watch' }))
+      await store.sweep()
+      using raw = new DatabaseSync(file)
+      expect(raw.prepare('select count(*) as n from console_auth_token_options').get()).toEqual({ n: 1 })
+    })
+  })
+
+  test('of a version without options keeps its tokens and sessions', async () => {
+    const file = freshFile()
+    const { token, session } = await withinStores(file, async ({ tokens, sessions }) => ({
+      ...(await tokens.authorize(grant())),
+      session: await sessions.add(newSession()),
+    }))
+    using raw = new DatabaseSync(file)
+    raw.exec(`drop table console_auth_token_options; drop table session_options;
+      delete from kysely_migration where name >= '006'`)
+    await withinStores(file, async ({ tokens, sessions }) => {
+      expect(await tokens.find(token)).toMatchObject({ userId: 'alice', role: 'control', singleUse: false })
+      expect(await sessions.list({ limit: 2 })).toEqual([session])
+      expect(await tokens.find((await tokens.authorize(grant({ role: 'watch' }))).token)).toMatchObject({
+        role: 'watch',
+      })
+    })
   })
 
   test('is in write-ahead mode, so that readers do not wait for writers', async () => {
@@ -255,6 +315,11 @@ describe('a store that cannot be opened', () => {
 })
 
 const modeOf = async (file: string) => ((await stat(file)).mode & 0o777).toString(8)
+
+async function withinStores<T>(file: string, use: (stores: Stores) => Promise<T>): Promise<T> {
+  await using stores = await openStores(`sqlite:${file}`)
+  return await use(stores)
+}
 
 async function within<T>(
   file: string,

@@ -71,6 +71,7 @@ describe('admitting a session', () => {
           ...{ tls_port: address.tlsPort, internal_access_path: address.internalAccessPath },
           base_url: 'http://127.0.0.1:6080/vnc_lite.html',
           expires_at: expect.stringMatching(/^\d{4}-.*Z$/),
+          ...{ role: 'control', label: null },
         },
       },
     })
@@ -206,6 +207,7 @@ describe('resuming a session', () => {
       ...{ protocol: 'vnc', type: 'novnc', host: '10.0.0.6', port: 5999 },
       ...{ tls_port: address.tlsPort, internal_access_path: address.internalAccessPath },
       base_url: 'http://127.0.0.1:6080/vnc_lite.html',
+      ...{ role: 'control', label: null },
     })
     expect(session.id).not.toBe(id)
     expect(await api.deps.sessions.find(session.id)).toMatchObject({
@@ -330,7 +332,7 @@ describe('beats', () => {
       {
         open: [],
         ended: [
-          { id: 'a', bytes_to_client: 0, bytes_to_console: 0, ended_at: '2026-01-01T00:00:00Z', reason: 'bored' },
+          { id: 'a', bytes_to_client: 0, bytes_to_console: 0, ended_at: '2026-01-01T00:00:00Z', reason: 'not a name' },
         ],
       },
       'reason',

@@ -34,6 +34,27 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       expect(await stores.sessions.find(added.id.toUpperCase())).toBeUndefined()
     })
 
+    test('returns the options of a session, and their defaults', async () => {
+      await using stores = await open(() => BORN)
+      const defaults = { role: 'control', label: null, invitationId: null, usedTokenId: null } as const
+      const none = await stores.sessions.add(newSession())
+      expect(none).toMatchObject(defaults)
+      for (const options of [
+        { role: 'watch' as const },
+        { label: 'Zoë' },
+        { invitationId: 'invitation-1' },
+        { usedTokenId: 'a'.repeat(64) },
+      ]) {
+        const added = await stores.sessions.add(newSession(options))
+        expect(added).toMatchObject({ ...defaults, ...options })
+        expect(await stores.sessions.find(added.id)).toEqual(added)
+        expect(await stores.sessions.list({ limit: 10 })).toContainEqual(added)
+        const beat = { open: [], ended: [over(added)] }
+        expect((await stores.sessions.beat('proxy-1', beat, OLD_MS)).ended).toMatchObject([{ ...defaults, ...options }])
+      }
+      expect(await stores.sessions.find(none.id)).toEqual(none)
+    })
+
     test('cuts a name that is longer than its column', async () => {
       await using stores = await open(() => BORN)
       expect((await stores.sessions.add(newSession({ serverName: 'x'.repeat(300) }))).serverName).toHaveLength(255)

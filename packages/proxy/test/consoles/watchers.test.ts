@@ -1,9 +1,9 @@
 /** Watchers of each console type, through a running proxy. */
 import type { Peer } from '@oriel/testkit'
+import { cutText, keyEvent, payload, setEncodings, updateRequest } from '@oriel/testkit/rfb-messages'
 import { describe, expect, it } from 'vitest'
 import { buildLinkMessage, buildLinkReply } from '../../src/spice/wire/link.ts'
 import { dial, open, type RunOptions, running } from '../fixture.ts'
-import { cutText, keyEvent, payload, setEncodings, updateRequest } from '../rfb/client-messages.ts'
 import { message } from '../spice/fixture.ts'
 
 const OUTPUT = Buffer.from('output')

@@ -16,10 +16,10 @@ import {
   startProgram,
   temporaryFolder,
 } from '@oriel/testkit'
+import { keyEvent, updateRequest } from '@oriel/testkit/rfb-messages'
 import { describe, expect, it } from 'vitest'
 import { ADMIN_TOKEN, INSTANCE, OTHER_TOKEN, open, shakeThen, TOKEN, upgrade } from '../fixture.ts'
 import { openPage } from '../presence/page-client.ts'
-import { keyEvent, updateRequest } from '../rfb/client-messages.ts'
 
 const file = fileURLToPath(new URL('../fixtures/proxy-program.ts', import.meta.url))
 

@@ -2,6 +2,7 @@
 import { closeReasons, type PresenceState, refusals } from '@oriel/contract'
 import { parseListen } from '@oriel/runtime'
 import { connectPeer, type Peer } from '@oriel/testkit'
+import { keyEvent, updateRequest } from '@oriel/testkit/rfb-messages'
 import { describe, expect, it } from 'vitest'
 import {
   type DialOptions,
@@ -14,7 +15,6 @@ import {
   UPGRADE,
   upgrade,
 } from '../fixture.ts'
-import { keyEvent, updateRequest } from '../rfb/client-messages.ts'
 import { openPage, PATH, type PageClient } from './page-client.ts'
 
 const KEY = 'qqqqqqqqqqqqqqqqqqqqqQ'

@@ -1,10 +1,4 @@
 import type { ConsoleRole } from '@oriel/contract'
-import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
-import { InputPermission } from '../../src/hypervisor/input-permission.ts'
-import { decorateLeg } from '../../src/hypervisor/leg.ts'
-import { filterInput } from '../../src/rfb/input-filter.ts'
-import { cut, scriptedLeg, viewerOf } from '../hypervisor/scripted-leg.ts'
 import {
   continuousUpdates,
   cutText,
@@ -18,7 +12,13 @@ import {
   setEncodings,
   updateRequest,
   viewing,
-} from './client-messages.ts'
+} from '@oriel/testkit/rfb-messages'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { InputPermission } from '../../src/hypervisor/input-permission.ts'
+import { decorateLeg } from '../../src/hypervisor/leg.ts'
+import { filterInput } from '../../src/rfb/input-filter.ts'
+import { cut, scriptedLeg, viewerOf } from '../hypervisor/scripted-leg.ts'
 
 const EXTENDED_MOUSE_BUTTONS = -316
 /** The encodings of noVNC 1.7, in its order. */

@@ -1,4 +1,4 @@
-/** Builds the messages of RFB clients, for tests that send them. */
+/** Builds the messages of RFB clients (RFC 6143 section 7.5 and extensions), for tests that send them. */
 
 const u16 = (value: number) => Buffer.of(value >> 8, value & 0xff)
 const i32 = (value: number) => {

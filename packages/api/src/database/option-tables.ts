@@ -1,0 +1,79 @@
+/**
+ * The tables for options of tokens and sessions. Separate tables rather than columns: an older API that runs beside this
+ * one still writes the older tables, and MariaDB cannot roll back a half-added column.
+ */
+import type { Kysely } from 'kysely'
+import type { Migration } from 'kysely/migration'
+
+/** Times are milliseconds since the epoch. */
+export interface ConsoleAuthTokenOptionsRow {
+  /** The key of the token's row in `console_auth_tokens`. */
+  token_key: string
+  role: string
+  label: string | null
+  /** 1 or 0: the databases have no common boolean. */
+  single_use: number
+  invitation_id: string | null
+  /** Sessions that the token opened or is about to open. Sessions that never opened do not count. */
+  uses: number
+  /** The proxy and client of the first use. */
+  used_by: string | null
+  used_at: number | null
+  expires_at: number
+}
+
+/** The options of a session. A session without a row has none: its role is `control`. */
+export interface SessionOptionsRow {
+  session_id: string
+  role: string
+  label: string | null
+  invitation_id: string | null
+  /** The key of the token that the session used up. */
+  token_key: string | null
+}
+
+export interface OptionTables {
+  console_auth_token_options: ConsoleAuthTokenOptionsRow
+  session_options: SessionOptionsRow
+}
+
+export const optionMigrations: Readonly<Record<string, Migration>> = {
+  '006-options': {
+    async up(db) {
+      await createTokenOptions(db)
+      await createSessionOptions(db)
+    },
+  },
+}
+
+async function createTokenOptions(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('console_auth_token_options')
+    .addColumn('token_key', 'char(64)', (column) => column.primaryKey())
+    .addColumn('role', 'varchar(16)', (column) => column.notNull())
+    .addColumn('label', 'varchar(64)')
+    .addColumn('single_use', 'integer', (column) => column.notNull())
+    .addColumn('invitation_id', 'varchar(64)')
+    .addColumn('uses', 'integer', (column) => column.notNull())
+    .addColumn('used_by', 'varchar(255)')
+    .addColumn('used_at', 'bigint')
+    .addColumn('expires_at', 'bigint', (column) => column.notNull())
+    .execute()
+  await db.schema
+    .createIndex('console_auth_token_options_expires_at')
+    .on('console_auth_token_options')
+    .column('expires_at')
+    .execute()
+}
+
+async function createSessionOptions(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('session_options')
+    .addColumn('session_id', 'varchar(64)', (column) => column.primaryKey())
+    .addColumn('role', 'varchar(16)', (column) => column.notNull())
+    .addColumn('label', 'varchar(64)')
+    .addColumn('invitation_id', 'varchar(64)')
+    .addColumn('token_key', 'char(64)')
+    .execute()
+  await db.schema.createIndex('session_options_invitation').on('session_options').column('invitation_id').execute()
+}

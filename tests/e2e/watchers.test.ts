@@ -1,0 +1,164 @@
+/** Watchers of a real guest's VNC console, whose clients send all that a client can send. */
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ConsoleRole } from '@oriel/contract'
+import { type Authority, createProxy, proxyConfig, type RunningProxy, refineProxyConfig } from '@oriel/proxy'
+import { createLogger, loadConfig } from '@oriel/runtime'
+import { type QemuGuest, type QmpEvent, requires, startQemu, temporaryFolder } from '@oriel/testkit'
+import { continuousUpdates, fence, input, keyEvent, setEncodings } from '@oriel/testkit/rfb-messages'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
+import { asScreenViewer } from './parts/rfb-screen.ts'
+
+const { skip, reason } = requires('qemu')
+const [EXTENDED_KEYS, DESKTOP_SIZE] = [-258, -308]
+/** Raw pixels, and each extension by which QEMU announces that it takes more input. */
+const ALL_EXTENSIONS = setEncodings([0, EXTENDED_KEYS, DESKTOP_SIZE, -309, -259, 0xc0a1e5ce | 0])
+
+describe.skipIf(skip)(`a watcher of a real QEMU guest${reason}`, () => {
+  const id = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
+  const parts = new AsyncDisposableStack()
+  const events: QmpEvent[] = []
+  let guest: QemuGuest
+  let port: number
+  let proxy: RunningProxy
+  let trace: string
+
+  beforeAll(async () => {
+    trace = join(parts.use(await temporaryFolder()).path, 'trace')
+    guest = parts.use(await startQemu({ name: 'web-1', uuid: id, vnc: false, args: vncWithAllInput(trace) }))
+    collectEvents()
+    port = Number(((await guest.qmp('query-vnc')) as { service: string }).service)
+    proxy = parts.use(await startProxy())
+  })
+  afterAll(() => parts.disposeAsync())
+
+  it('sends no input, whichever message it sends and wherever it is cut, while the owner types', async () => {
+    using owner = await viewer('control')
+    using watcher = await viewer('watch')
+    watcher.send(ALL_EXTENSIONS)
+    for (const message of Object.values(input)) {
+      for (let at = 0; at <= message.length; at += 1) {
+        watcher.send(message.subarray(0, at))
+        watcher.send(message.subarray(at))
+      }
+      await watcher.roundTrip()
+    }
+    expect(await inputOfGuest()).toEqual([])
+    owner.send(Buffer.concat([keyEvent, released]))
+    await owner.roundTrip()
+    expect(await inputOfGuest()).toEqual(['input_event_key_qcode', 'input_event_key_qcode'])
+    expect(events.map(({ event }) => event)).not.toContain('RESET')
+  }, 60_000)
+
+  it('is offered no extension but those by which it types once it has control, and the size of the desktop', async () => {
+    using watcher = await viewer('watch')
+    watcher.send(ALL_EXTENSIONS)
+    expect(await watcher.roundTrip()).toEqual({ types: [0, 0], encodings: [EXTENDED_KEYS, DESKTOP_SIZE] })
+    using owner = await viewer('control')
+    owner.send(ALL_EXTENSIONS)
+    const [clipboard, audio, xvp] = [3, -259, 250]
+    expect(await owner.roundTrip()).toEqual({
+      types: [clipboard, 0, xvp, 0, 0],
+      encodings: [audio, EXTENDED_KEYS, DESKTOP_SIZE],
+    })
+  }, 60_000)
+
+  it('ends no session by a ClientInit that asks for the desktop alone, unlike a session with control', async () => {
+    using owner = await viewer('control')
+    using watcher = await viewer('watch', 0)
+    await owner.roundTrip()
+    await watcher.roundTrip()
+    using _exclusive = await viewer('control', 0)
+    expect(await owner.closed).toBe(1000)
+  }, 60_000)
+
+  it.each(unknown)(
+    'ends no other session with %s',
+    async (_, message, code) => {
+      using owner = await viewer('control')
+      using watcher = await viewer('watch')
+      const earlier = (await inputOfGuest()).length
+      watcher.send(Buffer.concat([message, keyEvent, keyEvent]))
+      expect(await watcher.closed).toBe(code)
+      await owner.roundTrip()
+      expect(await inputOfGuest()).toHaveLength(earlier)
+    },
+    60_000,
+  )
+
+  it('would have sent input that the guest and its machine take, with the role control', async () => {
+    using controller = await viewer('control')
+    controller.send(Buffer.concat([ALL_EXTENSIONS, ...Object.values(input)]))
+    await expect.poll(() => events.map(({ event }) => event), { timeout: 20_000 }).toContain('RESET')
+    const seen = ['input_event_key_qcode', 'input_event_btn', 'input_event_rel', 'vnc_msg_client_set_desktop_size']
+    expect(await inputOfGuest()).toEqual(expect.arrayContaining(seen))
+  }, 60_000)
+
+  async function startProxy(): Promise<RunningProxy> {
+    const toml = `
+      [authority]
+      endpoint = "http://127.0.0.1:1"
+      auth = { method = "none" }
+      [[listen]]
+      address = "127.0.0.1:0"
+      consoles = ["novnc"]
+      [hypervisor]
+      identity = "enforce"`
+    const config = loadConfig(proxyConfig, { toml, env: {}, refine: refineProxyConfig })
+    return createProxy({ config, authority, log: createLogger({ name: 'proxy', level: 'silent' }) })
+  }
+
+  /** Admits the names of roles as tokens. */
+  const authority: Authority = {
+    health: { name: 'authority', check: () => {} },
+    admit: async (token) => ({
+      ...{ instance: id, instanceName: guest.name, host: guest.host, port },
+      role: token.reveal() as ConsoleRole,
+    }),
+    [Symbol.asyncDispose]: async () => {},
+  }
+
+  async function viewer(role: ConsoleRole, shared = 1) {
+    const socket = new WebSocket(`ws://${proxy.listeners[0]!.address}/?token=${role}`, ['binary'])
+    const closed = once(socket, 'close').then(([code]) => code as number)
+    const screen = await asScreenViewer(socket, shared)
+    return {
+      ...{ ...screen, closed },
+      send: (bytes: Uint8Array) => socket.send(bytes),
+      [Symbol.dispose]: () => socket.terminate(),
+    }
+  }
+
+  async function collectEvents(): Promise<void> {
+    for await (const event of guest.events) events.push(event)
+  }
+
+  /** The names of the events by which QEMU passed input to the guest. */
+  const inputOfGuest = async () =>
+    (await readFile(trace, 'utf8')).match(/\b(input_event_(?!sync)|vnc_msg_client_)\w+/g) ?? []
+})
+
+const released = Buffer.of(4, 0, 0, 0, 0, 0, 0, 97)
+const [ENDED_BY_QEMU, PROTOCOL_ERROR] = [1000, 1002]
+const unknown = [
+  ['an unknown type', Buffer.of(7), PROTOCOL_ERROR],
+  ['a fence of 255 bytes', fence(255), PROTOCOL_ERROR],
+  ['an unknown message of QEMU', Buffer.of(255, 9, 0, 0), PROTOCOL_ERROR],
+  [
+    'a list of 65535 encodings',
+    setEncodings(
+      Array.from({ length: 300 }, () => 0),
+      65_535,
+    ),
+    PROTOCOL_ERROR,
+  ],
+  ['a message of an extension that QEMU lacks', continuousUpdates, ENDED_BY_QEMU],
+] as const
+
+/** QEMU's VNC server with audio and power buttons, and a trace of the input. */
+const vncWithAllInput = (trace: string) => [
+  ...['-audiodev', 'none,id=sound', '-vnc', '127.0.0.1:0,to=9999,power-control=on,audiodev=sound'],
+  ...['-trace', 'input_event_*', '-trace', 'vnc_msg_client_*', '-D', trace],
+]
