@@ -12,11 +12,11 @@ export const consolesTable = table(
     serial: table(
       {
         replay_bytes: Type.Integer({
-          default: 0,
+          default: 65_536,
           minimum: 0,
           maximum: 1_048_576,
           description:
-            'Bytes of output kept in memory for each serial port, shown when the console is opened again; 0: none.',
+            'The last bytes of output of each serial port that a later viewer receives, kept in memory; 0: none.',
         }),
         replay_seconds: Type.Integer({
           default: 60,

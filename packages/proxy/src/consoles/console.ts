@@ -28,18 +28,29 @@ export interface Secured extends Handshaken {
   readonly rule?: ProtocolRule
 }
 
-/** The request that a console is opened for. */
-export interface Opening {
+/** The request that a console is dialled for. */
+export interface DialledOpening {
   readonly admission: Admission
   /** The query of the client's request, with the token. */
   readonly query: URLSearchParams
   readonly identity: IdentitySetting
-  /** Whether the session may send input, which may change while it lasts. */
-  readonly input: InputPermission
   /** The instance's names, requested before the dial, if the guest is compared with them. */
   readonly names?: Promise<LearntNames> | undefined
   /** A logger that adds listener, client and instance to every record. */
   readonly log: Logger
+}
+
+/** The request of the session that has the console's leg to itself. */
+export interface Opening extends DialledOpening {
+  /** Whether the session may send input, which may change while it lasts. */
+  readonly input: InputPermission
+}
+
+/** A session's leg to a console that other sessions may have open too. */
+export interface SharedLeg {
+  readonly hypervisor: HypervisorSocket
+  /** Whether the guest has sent nothing since the console was dialled. */
+  readonly silent: () => boolean
 }
 
 export interface Console {
@@ -51,9 +62,17 @@ export interface Console {
    * Does the handshake with the hypervisor, before 101.
    * @throws Refused
    */
-  secure(hypervisor: PlainLeg, limits: HandshakeLimits, opening: Opening): Promise<Secured>
-  /** Decorates the leg once the guest is checked. Default: returns it unchanged. */
-  attach?(leg: SecuredLeg, opening: Opening): SecuredLeg
+  secure(hypervisor: PlainLeg, limits: HandshakeLimits, opening: DialledOpening): Promise<Secured>
+  /**
+   * Joins the leg that all sessions of this console share. Absent: each session has its own.
+   * @param open dials the console and secures the leg; called for the first session
+   * @throws Refused; the signal's reason once it aborts
+   */
+  share?(
+    session: Pick<Opening, 'admission' | 'query'>,
+    open: (signal: AbortSignal) => Promise<SecuredLeg>,
+    signal: AbortSignal,
+  ): Promise<SharedLeg>
   /** Decorates the leg so that it withholds the client's input while `input` forbids it. Absent: the type cannot be watched. */
   limitInput?(leg: HypervisorSocket, input: InputPermission): HypervisorSocket
   /**
@@ -72,7 +91,7 @@ export interface IdentifyingConsole extends Console {
   identify(leg: SecuredLeg, limits: HandshakeLimits, opening: IdentifiedOpening): Promise<SecuredLeg>
 }
 
-export interface IdentifiedOpening extends Opening {
+export interface IdentifiedOpening extends DialledOpening {
   readonly identity: Exclude<IdentitySetting, 'off'>
 }
 

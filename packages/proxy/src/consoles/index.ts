@@ -1,8 +1,8 @@
 /** The behaviour of each console type that clients open with a WebSocket. `kinds.ts` has their descriptors. */
+import type { ReplaySettings } from '../serial/hub.ts'
 import type { Console, IdentifyingConsole } from './console.ts'
 import type { consoleKinds, WebSocketConsoleType } from './kinds.ts'
 import { novnc, type VncSettings } from './novnc.ts'
-import type { ReplaySettings } from './replay.ts'
 import type { ShownCheck } from './secure.ts'
 import { serial } from './serial.ts'
 import { spiceHtml5 } from './spice-html5.ts'

@@ -20,11 +20,11 @@ import { NameTooLong } from '../rfb/server-init.ts'
 import { ByteReader, TooManyBytes } from '../rfb/wire/reader.ts'
 import {
   ClientFault,
+  type DialledOpening,
   type HandshakeLimits,
   type Handshaken,
   type IdentifiedOpening,
   type IdentifyingConsole,
-  type Opening,
 } from './console.ts'
 
 export interface VncSettings {
@@ -68,7 +68,7 @@ export function novnc({ schemes, password, tls, hosts }: VncSettings): Identifyi
 const typesOf = (schemes: readonly SecurityScheme[], password: Secret | undefined) =>
   schemes.map((scheme) => securityType(scheme, password))
 
-interface DesktopOpening extends Opening {
+interface DesktopOpening extends DialledOpening {
   /** The configured name of the desktop. Default: QEMU's. */
   readonly desktop: string | undefined
 }

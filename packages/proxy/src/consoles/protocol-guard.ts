@@ -121,6 +121,33 @@ export function guardProtocol(leg: HypervisorSocket, rule: ProtocolRule, read: B
   })
 }
 
+/**
+ * Ends the leg as `protocol_error` if its client begins with a protocol that `rule` forbids while the server is silent. For
+ * a leg to a server that other clients are connected to as well, so that its first bytes may already be theirs.
+ */
+export function guardInput(leg: HypervisorSocket, rule: ProtocolRule, silent: () => boolean): HypervisorSocket {
+  const end = Promise.withResolvers<Error | undefined>()
+  leg.closed.then(end.resolve)
+  let first: Buffer | undefined = NOTHING
+  let isForeign = false
+  const judge = (before: Buffer, bytes: Uint8Array) => {
+    const begun = Buffer.concat([before, bytes.subarray(0, LONGEST)])
+    const verdict = judgeProtocol(rule, 'client', begun)
+    first = verdict === 'undecided' ? begun : undefined
+    if (typeof verdict === 'string') return
+    isForeign = true
+    end.resolve(new LegFault('protocol_error', verdict.foreign))
+  }
+  return decorateLeg(leg, {
+    closed: end.promise,
+    write: (bytes) => {
+      if (first && !silent()) first = undefined
+      if (first) judge(first, bytes)
+      return isForeign || leg.write(bytes)
+    },
+  })
+}
+
 /** Relays everything, and calls `onForeign` once if either side begins with a protocol that `rule` forbids. */
 export function watchProtocol(
   leg: HypervisorSocket,

@@ -3,11 +3,20 @@
  * session's role.
  */
 import type { IdentitySetting } from '../hypervisor/config.ts'
-import type { PlainLeg, SecuredLeg } from '../hypervisor/leg.ts'
+import type { InputPermission } from '../hypervisor/input-permission.ts'
+import type { HypervisorSocket, PlainLeg, SecuredLeg } from '../hypervisor/leg.ts'
 import { Refused } from '../refused.ts'
-import type { Console, HandshakeLimits, IdentifyingConsole, Opening, Secured } from './console.ts'
+import type {
+  Console,
+  DialledOpening,
+  HandshakeLimits,
+  IdentifyingConsole,
+  Opening,
+  Secured,
+  SharedLeg,
+} from './console.ts'
 import type { ConsoleKind, GuestCheck } from './kinds.ts'
-import { carryingOnly, identifying, NONE_THAT_IDENTIFIES, type ProtocolRule } from './protocol-guard.ts'
+import { carryingOnly, guardInput, identifying, NONE_THAT_IDENTIFIES, type ProtocolRule } from './protocol-guard.ts'
 
 type Kind = Pick<ConsoleKind, 'guestCheck'>
 
@@ -37,29 +46,61 @@ export async function secureLeg(
   limits: HandshakeLimits,
   opening: Opening,
 ): Promise<SecuredLeg> {
-  refuseToWatch(console, opening)
+  refuseToWatch(console, opening.input)
+  const { hypervisor, rest } = await secureUpstream(kind, console, dialled, limits, opening)
+  return { hypervisor: limited(console, hypervisor, opening.input), rest }
+}
+
+/**
+ * Secures a leg as {@link secureLeg} does, without a limit on input: for a leg that several sessions share, whose roles may
+ * differ.
+ * @throws Refused
+ */
+export async function secureUpstream(
+  kind: Kind,
+  console: Console,
+  dialled: PlainLeg,
+  limits: HandshakeLimits,
+  opening: DialledOpening,
+): Promise<SecuredLeg> {
   const secured = { hypervisor: dialled, ...(await console.secure(dialled, limits, opening)) }
-  const checked = await checkGuest(kind, console, secured, limits, opening)
-  return limited(console, console.attach?.(checked, opening) ?? checked, opening)
+  return checkGuest(kind, console, secured, limits, opening)
+}
+
+/**
+ * Joins a session to a leg that {@link secureUpstream} has secured, and limits the client's input. The guard of the shared leg
+ * judges the input of all sessions as one stream; this one ends only the session that is to blame.
+ * @throws Refused
+ */
+export async function secureShared(
+  { guestCheck }: Kind,
+  console: Console,
+  join: () => Promise<SharedLeg>,
+  { identity, input }: Pick<Opening, 'identity' | 'input'>,
+): Promise<HypervisorSocket> {
+  refuseToWatch(console, input)
+  const { hypervisor, silent } = await join()
+  const rule: ProtocolRule | undefined = rules[guestCheck]
+  const guarded = rule && identity === 'enforce' ? guardInput(hypervisor, rule, silent) : hypervisor
+  return limited(console, guarded, input)
 }
 
 /** Refuses watchers of a type whose input nothing withholds. */
-function refuseToWatch({ limitInput }: Console, { input }: Opening): void {
+function refuseToWatch({ limitInput }: Console, input: InputPermission): void {
   if (input.role === 'watch' && !limitInput)
     throw new Refused('wrong_console_type', 'the proxy cannot withhold the input of this console type from a watcher')
 }
 
 /** Outermost, so that it sees the client's bytes before any other decorator does. */
-function limited(console: Console, { hypervisor, rest }: SecuredLeg, { input }: Opening): SecuredLeg {
-  return { hypervisor: console.limitInput?.(hypervisor, input) ?? hypervisor, rest }
-}
+const limited = ({ limitInput }: Console, leg: HypervisorSocket, input: InputPermission): HypervisorSocket =>
+  limitInput?.(leg, input) ?? leg
 
 function checkGuest(
   { guestCheck }: Kind,
   console: Console,
   secured: SecuredLeg & Pick<Secured, 'rule'>,
   limits: HandshakeLimits,
-  opening: Opening,
+  opening: DialledOpening,
 ): SecuredLeg | Promise<SecuredLeg> {
   const { identity, log } = opening
   const rule: ProtocolRule | undefined = rules[guestCheck]

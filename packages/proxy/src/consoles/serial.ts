@@ -5,22 +5,19 @@
  */
 import type { InputPermission } from '../hypervisor/input-permission.ts'
 import { decorateLeg, type HypervisorSocket } from '../hypervisor/leg.ts'
+import { type ReplaySettings, SerialHub } from '../serial/hub.ts'
 import { type Console, noHandshake, type Opening } from './console.ts'
-import { type ReplaySettings, Replays } from './replay.ts'
 
 /** @param replay how much earlier output a new session receives */
 export function serial(replay: ReplaySettings): Console {
-  const replays = new Replays(replay)
+  const hub = new SerialHub(replay)
   return {
     subprotocols: ['binary'],
     acceptsText: true,
     secure: noHandshake,
-    attach: (leg, { admission, query }) => {
-      if (replay.maxBytes === 0) return leg
-      const joined = replays.join(portIdOf(admission), leg.hypervisor)
+    share: ({ admission, query }, open, signal) =>
       // A terminal that dials again still shows the earlier output.
-      return { hypervisor: joined.hypervisor, rest: query.get('replay') === '0' ? Buffer.alloc(0) : joined.earlier }
-    },
+      hub.join({ portId: portIdOf(admission), replay: query.get('replay') !== '0', open, signal }),
     limitInput: withholdAll,
     greet: noHandshake,
   }
@@ -31,4 +28,4 @@ const withholdAll = (leg: HypervisorSocket, input: InputPermission): HypervisorS
   decorateLeg(leg, { write: (bytes) => !input.mayInput || leg.write(bytes) })
 
 /** Identifies a serial port. Contains the address, because one instance may have several ports. */
-const portIdOf = ({ instance, host, port }: Opening['admission']) => `${instance} ${host} ${port}`
+const portIdOf = ({ instance, host, port }: Opening['admission']) => JSON.stringify([instance, host, port])

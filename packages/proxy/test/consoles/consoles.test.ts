@@ -1,3 +1,4 @@
+import { closeReasons } from '@oriel/contract'
 import { parseListen } from '@oriel/runtime'
 import { connectPeer, defaultTimeoutMs, type Peer, within } from '@oriel/testkit'
 import fc from 'fast-check'
@@ -68,65 +69,119 @@ describe('serial', () => {
   })
 })
 
-describe('the replay of a serial port', () => {
-  const replaying = (bytes: number) =>
+describe('a serial port with several sessions', () => {
+  const FIRST = 'one\r\ntwo\r\nlogin: '
+  /** A port that greets each connection, and echoes. */
+  const greeting = (toml = '') =>
     serial({
-      toml: `[consoles.serial]\nreplay_bytes = ${bytes}`,
+      toml,
       hypervisor: async (peer) => {
-        await peer.send(Buffer.from('one\r\ntwo\r\nlogin: '))
+        await peer.send(Buffer.from(FIRST))
+        await echo(peer)
+      },
+    })
+  const other = { path: `/?token=${OTHER_TOKEN}` }
+
+  it('has one connection: the second session receives the earlier output, and then both the same', async () => {
+    await using run = await greeting()
+    using first = await dial(run.address)
+    await first.read(FIRST.length)
+    using second = await dial(run.address, other)
+    expect(String(await second.read(FIRST.length))).toBe(FIRST)
+    second.ws.send('from the second\r')
+    for (const client of [first, second]) expect(String(await client.read(16))).toBe('from the second\r')
+    expect(run.hypervisor.connections).toBe(1)
+    expect(run.nova.requests.filter(({ url }) => url.includes(OTHER_TOKEN))).toHaveLength(1)
+  })
+
+  it('sends no input of a watcher, beside a session in control', async () => {
+    const admission = (token: string) => (token === OTHER_TOKEN ? { role: 'watch' as const } : {})
+    await using run = await serial({ admission })
+    using control = await dial(run.address)
+    using watcher = await dial(run.address, other)
+    watcher.ws.send('reboot\r')
+    await expect.poll(() => run.proxy.sessions().some(({ bytesToConsole }) => bytesToConsole === 7)).toBe(true)
+    control.ws.send('ls\r')
+    for (const client of [control, watcher]) expect(String(await client.read(3))).toBe('ls\r')
+    expect(run.hypervisor.connections).toBe(1)
+  })
+
+  it('stays connected when the first session ends, and is closed with the last one', async () => {
+    await using run = await greeting()
+    using first = await dial(run.address)
+    using second = await dial(run.address)
+    first.ws.close()
+    await first.closed()
+    second.ws.send('x')
+    expect(String(await second.read(FIRST.length + 1))).toBe(`${FIRST}x`)
+    second.ws.close()
+    await second.closed()
+    using third = await dial(run.address)
+    expect(String(await third.read(2 * FIRST.length + 1))).toBe(`${FIRST}x${FIRST}`)
+    expect(run.hypervisor.connections).toBe(2)
+  })
+
+  it('ends all sessions with console_closed when the guest closes it', async () => {
+    const closing = Promise.withResolvers<void>()
+    await using run = await serial({ hypervisor: () => closing.promise })
+    const clients = await Promise.all([dial(run.address), dial(run.address)])
+    closing.resolve()
+    for (const client of clients)
+      expect(await client.closed()).toMatchObject({ code: closeReasons.console_closed.code })
+  })
+
+  it('replays from the beginning of a line if older output was cut off', async () => {
+    await using run = await greeting('[consoles.serial]\nreplay_bytes = 10')
+    using first = await dial(run.address)
+    await first.read(FIRST.length)
+    using second = await dial(run.address)
+    expect(String(await second.read(7))).toBe('login: ')
+  })
+
+  it.each([
+    ['to a terminal that reconnects with replay=0', '', `/?token=${OTHER_TOKEN}&replay=0`],
+    ['with replay_bytes = 0', '[consoles.serial]\nreplay_bytes = 0', `/?token=${OTHER_TOKEN}`],
+  ])('sends no earlier output %s', async (_, toml, path) => {
+    await using run = await greeting(toml)
+    using first = await dial(run.address)
+    await first.read(FIRST.length)
+    using second = await dial(run.address, { path })
+    second.ws.send('live')
+    expect(String(await second.read(4))).toBe('live')
+  })
+
+  it('with the identity enforced, ends only the session that speaks a forbidden protocol', async () => {
+    let heard = ''
+    await using run = await serial({
+      toml: '[hypervisor]\nidentity = "enforce"',
+      hypervisor: async (peer) => {
+        heard = String(await peer.read(1))
+        await peer.send(Buffer.from('login: '))
         await peer.closed({ timeoutMs: 60_000 })
       },
     })
-  const first = 'one\r\ntwo\r\nlogin: '
-
-  it('sends a second session the output of the first one', async () => {
-    await using run = await replaying(1024)
-    using before = await dial(run.address)
-    await before.read(first.length)
-    before.ws.close()
-    await before.closed()
-    using after = await dial(run.address)
-    expect((await after.read(2 * first.length)).toString()).toBe(first + first)
+    using first = await dial(run.address)
+    using second = await dial(run.address)
+    second.ws.send('RFB 003.008\n')
+    expect(await second.closed()).toMatchObject({ code: closeReasons.protocol_error.code })
+    first.ws.send('x')
+    expect(String(await first.read(7))).toBe('login: ')
+    expect(heard).toBe('x')
   })
 
-  it('begins at a line if older output was cut off', async () => {
-    await using run = await replaying(10)
-    using before = await dial(run.address)
-    await before.read(first.length)
-    using after = await dial(run.address)
-    expect((await after.read(7 + 5)).toString()).toBe('login: one\r\n')
+  it('with the identity enforced, refuses a forbidden protocol that two sessions send in parts', async () => {
+    await using run = await serial({
+      toml: '[hypervisor]\nidentity = "enforce"',
+      hypervisor: (peer) => peer.closed({ timeoutMs: 60_000 }),
+    })
+    using first = await dial(run.address)
+    using second = await dial(run.address)
+    first.ws.send('R')
+    await expect.poll(() => run.proxy.sessions().some(({ bytesToConsole }) => bytesToConsole === 1)).toBe(true)
+    second.ws.send('FB')
+    for (const client of [first, second])
+      expect(await client.closed()).toMatchObject({ code: closeReasons.protocol_error.code })
   })
-
-  it('is not sent to a terminal that reconnects with replay=0', async () => {
-    await using run = await replaying(1024)
-    using before = await dial(run.address)
-    await before.read(first.length)
-    using after = await dial(run.address, { path: `/?token=${TOKEN}&replay=0` })
-    await after.read(first.length)
-    after.ws.close()
-    await after.closed()
-    const ended = await records(run, 1)
-    expect(ended.map(({ bytesToClient }) => bytesToClient)).toEqual([first.length])
-  })
-
-  it('is off by default', async () => {
-    await using run = await replaying(0)
-    using before = await dial(run.address)
-    await before.read(first.length)
-    before.ws.close()
-    await before.closed()
-    using after = await dial(run.address, { path: `/?token=${OTHER_TOKEN}` })
-    await after.read(first.length)
-    after.ws.close()
-    await after.closed()
-    const ended = await records(run, 2)
-    expect(ended.map(({ bytesToClient }) => bytesToClient)).toEqual([first.length, first.length])
-  })
-
-  const records = async (run: { log: { records(msg: string): Record<string, unknown>[] } }, count: number) => {
-    await expect.poll(() => run.log.records('session ended').length).toBeGreaterThanOrEqual(count)
-    return run.log.records('session ended')
-  }
 })
 
 describe('spice-html5', () => {

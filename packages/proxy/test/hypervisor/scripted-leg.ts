@@ -7,9 +7,12 @@ export function scriptedLeg() {
   const written: Buffer[] = []
   let taker: TakeBytes = () => false
   let lentBytes = 0
+  let isPaused = true
+  let drained = () => {}
   const leg: HypervisorSocket = {
     take: (bytes) => {
       taker = bytes
+      isPaused = false
     },
     giveBack: (bytes) => {
       lentBytes -= bytes.length
@@ -17,21 +20,28 @@ export function scriptedLeg() {
     get lentBytes() {
       return lentBytes
     },
-    pause: () => {},
-    resume: () => {},
+    pause: () => {
+      isPaused = true
+    },
+    resume: () => {
+      isPaused = false
+    },
     write: (bytes) => {
       written.push(Buffer.from(bytes))
       return true
     },
-    onDrain: () => {},
+    onDrain: (onDrained) => {
+      drained = onDrained
+    },
     closed,
     [Symbol.dispose]: () => end(undefined),
   }
   const say = (bytes: Buffer) => {
     lentBytes += bytes.length
-    taker(bytes)
+    if (!taker(bytes)) isPaused = true
   }
-  return { leg, say, end, heard: () => Buffer.concat(written), lent: () => lentBytes }
+  const heard = () => Buffer.concat(written)
+  return { leg, say, end, heard, lent: () => lentBytes, isPaused: () => isPaused, drain: () => drained() }
 }
 
 /** Collects the bytes that a relay would receive from `leg`, and returns each buffer at once. */

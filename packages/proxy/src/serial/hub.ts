@@ -1,0 +1,123 @@
+/**
+ * Shares serial ports. QEMU and libvirt serve one connection of a port, and a second one would wait in silence. So the first
+ * session of a port dials, and later ones read along: they receive the last output and then the live one. The output stays
+ * in the memory of this process, while a session of the port is open and for a configured time afterwards. A client
+ * receives the output of a port only if its token was admitted for that port.
+ */
+import type { HypervisorSocket } from '../hypervisor/leg.ts'
+import { Ring } from './ring.ts'
+import { type OpenUpstream, Upstream } from './upstream.ts'
+
+export interface ReplaySettings {
+  /** The output of each port that a later session receives, in bytes; 0: none. */
+  readonly maxBytes: number
+  /** How long the output is kept after the last session of the port. */
+  readonly keepMs: number
+  /** The maximum number of ports with a replay. Beyond it, the oldest port without a session is forgotten. Default: 1000. */
+  readonly maxPorts?: number
+}
+
+/** A session that opens a port. */
+export interface Joining {
+  /** Identifies the port: equal for sessions that may share it, and for no others. */
+  readonly portId: string
+  /** Whether the session receives earlier output. */
+  readonly replay: boolean
+  /** Called if the port is not open yet. */
+  readonly open: OpenUpstream
+  readonly signal: AbortSignal
+}
+
+/** A session's leg to a port that it may share. */
+export interface Joined {
+  readonly hypervisor: HypervisorSocket
+  /** Whether the port has printed nothing since it was dialled. */
+  readonly silent: () => boolean
+}
+
+const MAX_PORTS = 1000
+/** What a reader that pauses for a moment can be behind without a loss, even if nothing is replayed. */
+const MIN_RING_BYTES = 4096
+
+export class SerialHub {
+  readonly #settings: ReplaySettings
+  readonly #ports = new Map<string, Port>()
+
+  constructor(settings: ReplaySettings) {
+    this.#settings = settings
+  }
+
+  /** The number of ports that are open, or whose output is kept. */
+  get size(): number {
+    return this.#ports.size
+  }
+
+  /** @throws the error of `open`; the signal's reason once it aborts */
+  join({ portId, replay, open, signal }: Joining): Promise<Joined> {
+    const port = this.#ports.get(portId) ?? this.#add(portId)
+    return port.join(replay, open, signal)
+  }
+
+  #add(portId: string): Port {
+    const { maxBytes, keepMs, maxPorts = MAX_PORTS } = this.#settings
+    if (this.#ports.size >= maxPorts) this.#forgetOldestIdle()
+    const replayBytes = this.#ports.size < maxPorts ? maxBytes : 0
+    const port = new Port(replayBytes, keepMs, () => this.#forget(portId, port))
+    this.#ports.set(portId, port)
+    return port
+  }
+
+  #forgetOldestIdle(): void {
+    const idle = [...this.#ports].find(([, port]) => port.idle)
+    if (idle) this.#forget(...idle)
+  }
+
+  #forget(portId: string, port: Port): void {
+    port.stopTimer()
+    if (this.#ports.get(portId) === port) this.#ports.delete(portId)
+  }
+}
+
+/** A port's output, and its connection while a session needs it. */
+class Port {
+  readonly #replayBytes: number
+  readonly #keepMs: number
+  readonly #forget: () => void
+  readonly #ring: Ring
+  #upstream: Upstream | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(replayBytes: number, keepMs: number, forget: () => void) {
+    this.#replayBytes = replayBytes
+    this.#keepMs = keepMs
+    this.#forget = forget
+    this.#ring = new Ring(Math.max(replayBytes, MIN_RING_BYTES))
+  }
+
+  get idle(): boolean {
+    return this.#upstream === undefined
+  }
+
+  async join(replay: boolean, open: OpenUpstream, signal: AbortSignal): Promise<Joined> {
+    this.stopTimer()
+    this.#upstream ??= new Upstream(open, this.#ring, () => this.#onOver())
+    const upstream = this.#upstream
+    const from = replay ? this.#ring.lastLines(this.#replayBytes) : this.#ring.end
+    return { hypervisor: await upstream.join(from, signal), silent: () => upstream.silent }
+  }
+
+  stopTimer(): void {
+    clearTimeout(this.#timer)
+  }
+
+  #onOver(): void {
+    this.#upstream = undefined
+    if (this.#replayBytes === 0 || this.#ring.end === 0) {
+      this.#forget()
+      return
+    }
+    this.#timer = setTimeout(this.#forget, this.#keepMs)
+    // The timer must not delay the exit of the process.
+    this.#timer.unref()
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * The leg of one reader of a serial port. While the reader keeps up it receives the upstream's own buffers, which all readers
+ * share. A reader that paused continues from the ring; output that the ring no longer has is left out, and a line says so.
+ */
+import type { HypervisorSocket, TakeBytes } from '../hypervisor/leg.ts'
+import type { Ring } from './ring.ts'
+
+/** The upstream as a reader sees it. */
+export interface ReaderUpstream {
+  readonly ring: Ring
+  /** Offers the reader the output that arrives from now on. */
+  flow(reader: Reader): void
+  /** Stops offering. The upstream stops reading only if no other reader takes its output. */
+  halt(reader: Reader): void
+  giveBack(bytes: Buffer): void
+  write(bytes: Uint8Array): boolean
+  leave(reader: Reader): void
+}
+
+export class Reader implements HypervisorSocket {
+  /** Whether the other readers went on without this one, which has not caught up since. */
+  isSlow = false
+  readonly #upstream: ReaderUpstream
+  readonly #closed = Promise.withResolvers<Error | undefined>()
+  #taker: TakeBytes | undefined
+  #drained: (() => void) | undefined
+  /** Whether the reader takes output as it arrives. It has then received everything. */
+  #flowing = false
+  /** The position of the next byte to pass on, while output is not flowing. */
+  #position: number
+  #lentBytes = 0
+  /** Copies from the ring that are lent now. */
+  #copies: Set<Buffer> | undefined
+  #ended: { readonly cause: Error | undefined } | undefined
+  #left = false
+
+  /** @param from the position of the first byte to pass on */
+  constructor(upstream: ReaderUpstream, from: number) {
+    this.#upstream = upstream
+    this.#position = from
+  }
+
+  get closed(): Promise<Error | undefined> {
+    return this.#closed.promise
+  }
+
+  get lentBytes(): number {
+    return this.#lentBytes
+  }
+
+  take(taker: TakeBytes): void {
+    this.#taker = taker
+    this.resume()
+  }
+
+  resume(): void {
+    if (this.#flowing || this.#left || !this.#taker) return
+    this.#flowing = this.#catchUp(this.#taker)
+    if (this.#ended) this.#closed.resolve(this.#ended.cause)
+    else if (this.#flowing) this.#upstream.flow(this)
+  }
+
+  pause(): void {
+    if (!this.#flowing) return
+    this.#stopFlowing()
+    this.#upstream.halt(this)
+  }
+
+  giveBack(bytes: Buffer): void {
+    this.#lentBytes -= bytes.buffer.byteLength
+    if (!this.#copies?.delete(bytes)) this.#upstream.giveBack(bytes)
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.#upstream.write(bytes)
+  }
+
+  onDrain(drained: () => void): void {
+    this.#drained = drained
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#left) return
+    this.#left = true
+    this.#flowing = false
+    this.#closed.resolve(undefined)
+    this.#upstream.leave(this)
+  }
+
+  // Calls of the upstream
+
+  /** Passes on the newest bytes, which the ring has already. Returns whether to offer more. */
+  offer(bytes: Buffer): boolean {
+    this.#lentBytes += bytes.buffer.byteLength
+    const goesOn = this.#taker!(bytes)
+    if (!goesOn && this.#flowing) this.#stopFlowing()
+    return goesOn
+  }
+
+  drained(): void {
+    this.#drained?.()
+  }
+
+  /** Reports the end of the upstream. A reader that is behind receives the rest of the output first. */
+  end(cause: Error | undefined): void {
+    this.#ended = { cause }
+    const isBehind = !this.#flowing && this.#position !== this.#upstream.ring.end
+    if (!isBehind || cause) this.#closed.resolve(cause)
+  }
+
+  #stopFlowing(): void {
+    this.#flowing = false
+    this.#position = this.#upstream.ring.end
+  }
+
+  /** Passes on the output since the reader's position. Returns whether the taker wants more. */
+  #catchUp(taker: TakeBytes): boolean {
+    const { ring } = this.#upstream
+    const position = this.#position
+    const from = position < ring.start ? ring.lastLines() : position
+    this.#position = ring.end
+    if (from === position) this.isSlow = false
+    if (from === ring.end && from === position) return true
+    const copy = ring.copy(from, from === position ? NOTHING : leftOut(from - position))
+    this.#copies ??= new Set()
+    this.#copies.add(copy)
+    this.#lentBytes += copy.buffer.byteLength
+    return taker(copy)
+  }
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/** The line in place of output that a slow reader does not receive. Whole lines follow it. */
+const leftOut = (bytes: number) => Buffer.from(`\r\n[oriel: ${bytes} bytes of output were left out]\r\n`)
