@@ -11,6 +11,7 @@ import { listen } from './listen.ts'
 import { startKeeper } from './sessions/keeper.ts'
 import { revokeServer } from './sessions/revoke.ts'
 import { createSources, reloadableSourceKeys } from './sources/create.ts'
+import type { ServerChange } from './sources/source.ts'
 import { openStores } from './stores.ts'
 
 export interface ApiContext {
@@ -50,9 +51,10 @@ export async function startApi(config: ApiConfig, { log, internal, signal }: Api
   const sources = stack.use(await createSources(config.sources, { log }))
   const { source } = sources
   const { tokens, sessions } = stack.use(await openStores(config.tokens.store, storeOptions(config, log, signal)))
+  const revokeChanged = async (id: string, change: ServerChange['kind']) =>
+    (await revokeServer({ tokens, sessions }, id, change === 'moved' ? 'moved' : 'revoked')).revoked
   stack.use(startSweeper(tokens, { intervalSeconds: config.tokens.sweep_seconds, log }))
-  const revoker = { revokeServer: async (id: string) => (await revokeServer({ tokens, sessions }, id)).revoked }
-  stack.use(startRevoker(source, revoker, { log }))
+  stack.use(startRevoker(source, { revokeServer: revokeChanged }, { log }))
   stack.use(startKeeper(sessions, keeperOptions(config, log)))
   let draining = false
   const api = createApi({ config, authenticator, source, tokens, sessions, log, draining: () => draining })

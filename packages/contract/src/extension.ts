@@ -138,6 +138,18 @@ export const extensionRoutes = {
     ]),
     response: Type.Object({ session: Type.Object({ id, console: admittedConsole }) }),
   },
+  locateConsole: {
+    method: 'GET',
+    path: '/sessions/{session_id}/console',
+    policy: 'oriel:sessions:admit',
+    summary: "Find a session's console again, after the connection to it has ended",
+    response: Type.Object({
+      console: Type.Object({
+        moving: Type.Boolean({ description: 'Whether the server is being migrated to another host.' }),
+        address: nullable(Type.Object({ host: Type.String(), port: nullable(Type.Integer()) })),
+      }),
+    }),
+  },
   beat: {
     method: 'PUT',
     path: '/proxies/{proxy_id}',

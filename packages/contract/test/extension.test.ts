@@ -36,7 +36,7 @@ describe("Oriel's extension", () => {
 
   it('changes state only by POST, PUT and DELETE', () => {
     const reading = Object.entries(extensionRoutes).filter(([, { method }]) => method === 'GET')
-    expect(reading.map(([name]) => name)).toEqual(['listSessions', 'listSources'])
+    expect(reading.map(([name]) => name)).toEqual(['locateConsole', 'listSessions', 'listSources'])
   })
 
   it('has a policy rule for each route', () => {

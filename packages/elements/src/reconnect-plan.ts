@@ -48,7 +48,9 @@ export class ReconnectPlan {
     if (connectedMs > 0) this.#wasConnected = true
     if (connectedMs >= stableAfterMs) this.#attempts = 0
     if (!this.#worthRetrying(end) || this.#attempts >= maxAttempts) return undefined
-    const pauseMs = Math.min(firstPauseMs * 2 ** this.#attempts, longestPauseMs)
+    // A machine that moved is ready: the proxy has waited for it.
+    const isReady = end.code === closeReasons.moved.code && this.#attempts === 0
+    const pauseMs = isReady ? 0 : Math.min(firstPauseMs * 2 ** this.#attempts, longestPauseMs)
     this.#attempts += 1
     const spreadMs = Math.round(pauseMs * (0.75 + this.#random() / 2))
     return Math.max(spreadMs, 1_000 * Math.min(end.retryAfterSeconds ?? 0, longestWaitSeconds))

@@ -29,6 +29,12 @@ describe('ReconnectPlan', () => {
     expect(plan.attempts).toBe(1)
   })
 
+  it('retries at once after the machine has moved, and with pauses if that fails', () => {
+    const plan = new ReconnectPlan(middle)
+    expect(plan.next({ end: { ...closeReasons.moved, clean: true }, connectedMs: 60_000 })).toBe(0)
+    expect(plan.next({ end: refused, connectedMs: 0 })).toBe(2_000)
+  })
+
   it('spreads the pauses by up to a quarter', () => {
     expect(new ReconnectPlan(() => 0).next({ end: lost, connectedMs: 1 })).toBe(750)
     expect(new ReconnectPlan(() => 1).next({ end: lost, connectedMs: 1 })).toBe(1_250)

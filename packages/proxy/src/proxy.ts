@@ -18,6 +18,7 @@ import { identityOf } from './authority/config.ts'
 import { createAuthority } from './authority/index.ts'
 import { type ProxyConfig, timingOf } from './config.ts'
 import type { ConnectContext } from './connect/context.ts'
+import { Moves, type MoveTimes } from './connect/moves.ts'
 import { consoleSettings } from './consoles/config.ts'
 import { createConsoles } from './consoles/index.ts'
 import type { ServedConsoleType } from './consoles/kinds.ts'
@@ -58,6 +59,8 @@ export interface ProxyDeps {
   readonly timing?: Partial<Timing>
   /** Overrides bounds of native SPICE. */
   readonly spiceBounds?: Partial<SpiceBounds>
+  /** Overrides the pauses and the deadline while a machine moves to another host. */
+  readonly moveTimes?: Partial<MoveTimes> | undefined
 }
 
 export interface RunningProxy extends AsyncDisposable {
@@ -178,7 +181,7 @@ interface Stopping {
 }
 
 function contextOf(
-  { config, authority, log, slots, pageSessions = new OpenPages(), sharedConsoles }: ProxyDeps,
+  { config, authority, log, slots, pageSessions = new OpenPages(), sharedConsoles, moveTimes }: ProxyDeps,
   timing: Timing,
   stopping: Stopping,
   seal: Seal,
@@ -195,6 +198,7 @@ function contextOf(
     limits,
     slots: slots ?? limits,
     sessions: open,
+    moves: authority.locate ? new Moves({ authority, log, times: moveTimes }) : undefined,
     pageSessions,
     tickets: new Tickets({ seal, resumeMs: sessions.resume_seconds * 1000, maxSessionMs: timing.maxSessionMs }),
     sharedConsoles: sharedConsoles ?? new LocalConsoles({ log, endSession: (id) => leaveSession(open, id) }),

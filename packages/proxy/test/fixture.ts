@@ -16,6 +16,7 @@ import {
 import { WebSocket } from 'ws'
 import type { Admission } from '../src/authority/authority.ts'
 import { novaAuthority } from '../src/authority/nova.ts'
+import type { MoveTimes } from '../src/connect/moves.ts'
 import {
   type Authority,
   createProxy,
@@ -67,6 +68,9 @@ export interface RunOptions {
   readonly pages?: string
   /** Further members of the admission of a token, as another authority than Nova returns them. */
   readonly admission?: (token: string) => Partial<Admission>
+  /** The authority's answer to where a console is. Default: it cannot say. */
+  readonly locate?: Authority['locate']
+  readonly moveTimes?: Partial<MoveTimes>
   /** The newest microversion of the Nova stub. Default: the stub's. */
   readonly maxMicroversion?: string
   /** Whether the authority counts as one without credentials. Default: it does not. */
@@ -92,11 +96,11 @@ export async function running(options: RunOptions = {}): Promise<Running> {
   const config = configOf(nova.url, `${options.listener ?? ''}\n${options.toml ?? ''}`, '127.0.0.1:0', options.consoles)
   const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
   const asked = novaAuthority({ endpoint: nova.url, auth, timeoutMs: options.timeoutMs ?? defaultTimeoutMs })
-  const authority = options.admission ? adding(asked, options.admission) : asked
-  const { pages, timing = {}, unauthenticated, pageSessions } = options
-  const proxy = opened.use(
-    await createProxy({ config, authority, log: log.logger, pages, timing, unauthenticated, pageSessions }),
-  )
+  const admitting = options.admission ? adding(asked, options.admission) : asked
+  const authority = options.locate ? Object.assign(admitting, { locate: options.locate }) : admitting
+  const { pages, timing = {}, unauthenticated, pageSessions, moveTimes } = options
+  const given = { pages, timing, unauthenticated, pageSessions, moveTimes }
+  const proxy = opened.use(await createProxy({ config, authority, log: log.logger, ...given }))
   await forgetOwnQuestions(authority, nova)
   const close = opened.move()
   return {

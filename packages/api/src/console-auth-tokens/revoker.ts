@@ -1,7 +1,12 @@
 /** Revokes the tokens of a server that stops, is removed or moves: they must not lead to the next guest at its address. */
 import type { Logger } from '@oriel/runtime'
 import type { ServerChange, Source } from '../sources/source.ts'
-import type { ConsoleAuthTokenStore } from './store.ts'
+
+/** The tokens of servers, with the sessions that they opened. */
+export interface ServerTokens {
+  /** Revokes every token of a server, and returns their number. @param change what happened to the server */
+  revokeServer(serverId: string, change: ServerChange['kind']): Promise<number>
+}
 
 /** How soon to retry after the store was unavailable. */
 const RETRY_AFTER_MS = 1000
@@ -9,11 +14,7 @@ const RETRY_AFTER_MS = 1000
 /**
  * Revokes the tokens of each server that `source` reports, until disposed of. Disposal waits for a revocation in progress.
  */
-export function startRevoker(
-  source: Source,
-  tokens: Pick<ConsoleAuthTokenStore, 'revokeServer'>,
-  { log }: { readonly log: Logger },
-): AsyncDisposable {
+export function startRevoker(source: Source, tokens: ServerTokens, { log }: { readonly log: Logger }): AsyncDisposable {
   const owed = new Map<string, ServerChange>()
   let running: Promise<void> | undefined
   let failed = false
@@ -24,7 +25,7 @@ export function startRevoker(
     })
   }
   const subscription = source.subscribe?.((change) => {
-    owed.set(change.serverId, change)
+    note(owed, change)
     run()
   })
   const timer = setInterval(() => void (owed.size > 0 && run()), RETRY_AFTER_MS).unref()
@@ -37,6 +38,12 @@ export function startRevoker(
   }
 }
 
+/** Keeps an earlier change that is still due, unless the server only moved: after the others its sessions may not be resumed. */
+function note(owed: Map<string, ServerChange>, change: ServerChange): void {
+  const earlier = owed.get(change.serverId)
+  if (earlier === undefined || earlier.kind === 'moved') owed.set(change.serverId, change)
+}
+
 /**
  * Revokes the tokens of all servers that are still due. A failed one stays due.
  * @param failedBefore the failure is already logged, so that the retries each second log at level debug
@@ -44,19 +51,19 @@ export function startRevoker(
  */
 async function revokeAll(
   owed: Map<string, ServerChange>,
-  tokens: Pick<ConsoleAuthTokenStore, 'revokeServer'>,
+  tokens: ServerTokens,
   log: Logger,
   failedBefore: boolean,
 ): Promise<boolean> {
   for (const [serverId, change] of owed) {
     owed.delete(serverId)
     try {
-      const revoked = await tokens.revokeServer(serverId)
+      const revoked = await tokens.revokeServer(serverId, change.kind)
       log.info({ serverId, change: change.kind, revoked }, 'console tokens revoked')
     } catch (err) {
       const level = failedBefore ? 'debug' : 'error'
       log[level]({ err, serverId, change: change.kind }, 'console tokens could not be revoked, they will be')
-      owed.set(serverId, change)
+      note(owed, change)
       return true
     }
   }

@@ -6,11 +6,13 @@ import { createConsole } from './create-console.ts'
 import type { SessionDeps } from './deps.ts'
 import { endSession } from './end.ts'
 import { listSessions } from './list.ts'
+import { locateConsole } from './locate.ts'
 import { revokeTokens } from './revoke.ts'
 
 export const sessionOperations = (deps: SessionDeps) =>
   ({
     admitSession: admitSession(deps),
+    locateConsole: locateConsole(deps),
     beat: beat(deps),
     createConsole: createConsole(deps),
     listSessions: listSessions(deps),

@@ -21,11 +21,16 @@ export function revokeTokens(deps: SessionDeps): ExtensionOperations['revokeToke
   }
 }
 
-/** Tokens first: a session that is admitted between the two steps is refused, because its token is gone. */
+/**
+ * Revokes the tokens of a server, and requests the end of its sessions. Tokens first: a session that is admitted between the
+ * two steps is refused, because its token is gone.
+ * @param reason `moved`: the sessions may be resumed where the server is now. Default: `revoked`
+ */
 export async function revokeServer(
   { tokens, sessions }: { readonly tokens: ConsoleAuthTokenStore; readonly sessions: SessionStore },
   serverId: string,
+  reason: 'revoked' | 'moved' = 'revoked',
 ): Promise<{ readonly revoked: number; readonly ending: number }> {
   const revoked = await tokens.revokeServer(serverId)
-  return { revoked, ending: await sessions.wantServerEnd(serverId, 'revoked') }
+  return { revoked, ending: await sessions.wantServerEnd(serverId, reason) }
 }

@@ -32,12 +32,12 @@ export interface ConsoleOptions extends CallOptions {
 }
 
 /**
- * A change that invalidates the server's console addresses: it `stopped`, was removed (`gone`), or its address or owner
- * changed (`moved`).
+ * A change that invalidates the server's console addresses: it `stopped`, was removed (`gone`), got another owner
+ * (`reassigned`), or its consoles have another address (`moved`).
  */
 export interface ServerChange {
   readonly serverId: string
-  readonly kind: 'stopped' | 'gone' | 'moved'
+  readonly kind: 'stopped' | 'gone' | 'reassigned' | 'moved'
 }
 
 /**

@@ -56,6 +56,18 @@ export interface ConsoleClaim {
  */
 export type Validation = 'fresh' | 'state' | 'off' | 'untried' | 'built-in'
 
+/** A console to which the connection has ended. */
+export interface LostConsole {
+  readonly instance: string
+  readonly type: OpenableConsoleType
+  readonly sessionId: string
+}
+
+/** Where a console is: at an address, on its way to another host, or nowhere. `unknown`: the authority cannot say. */
+export type Whereabouts =
+  | { readonly is: 'at'; readonly host: string; readonly port: number }
+  | { readonly is: 'moving' | 'gone' | 'unknown' }
+
 export interface Authority extends AsyncDisposable {
   /**
    * Starts checking whether the authority can be used, and updating `health`. Called once, when the proxy starts.
@@ -84,6 +96,11 @@ export interface Authority extends AsyncDisposable {
    * @throws as `admit` does
    */
   resume?(grant: ResumeGrant, client: { readonly address: string }, signal: AbortSignal): Promise<Admission>
+  /**
+   * Returns where a console is, after the connection to it has ended. Absent: machines that move are not followed.
+   * @throws Refused; the signal's reason once it aborts
+   */
+  locate?(console: LostConsole, signal: AbortSignal): Promise<Whereabouts>
   /** Whether `resume` needs the token, which tickets then contain, encrypted. Default: it does not. */
   readonly resumesByToken?: boolean
   /**

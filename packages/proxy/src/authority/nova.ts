@@ -7,13 +7,13 @@ import { ConfigError, deadline, type Logger, Secret, sha256Hex, within } from '@
 import { type Auth, createClient, type Fetch } from '@oriel/sdk'
 import { Refused } from '../refused.ts'
 import type { ResumeGrant } from '../resume/grant.ts'
-import { type Admission, type Authority, admissionOf } from './authority.ts'
+import { type Admission, type Authority, admissionOf, type LostConsole, type Whereabouts } from './authority.ts'
 import { Breaker, type BreakerOptions } from './breaker.ts'
 import { type AuthorityKeys, DEFAULT_KEYS, diagnosing, followSignIn } from './diagnose.ts'
 import { shareFlights } from './flights.ts'
 import { novaConnectInfo } from './nova-connect-info.ts'
 import { judgeServer, namesOf } from './nova-names.ts'
-import type { NovaServer } from './nova-state.ts'
+import { type NovaServer, stateObjection } from './nova-state.ts'
 import { NovaValidation, type ValidateSetting } from './nova-validation.ts'
 import { judgeToken, probe, type Verdict } from './verdict.ts'
 import { Watch, type WatchTimes } from './watch.ts'
@@ -73,6 +73,7 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
     admit: (token, _client, signal) => admit(token, signal),
     resumesByToken: true,
     resume: (grant, _client, signal) => resume(grant, signal),
+    ...(renew ? { locate } : {}),
     names: async (instance, signal) => namesOf(await serverOf(instance, signal)),
     get validation() {
       return validation.validation
@@ -111,6 +112,18 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
       if (!renew || !(error instanceof Refused) || error.refusal !== 'unknown_token') throw error
     }
     return await within(signal, validation.current(instance, type))
+  }
+
+  /**
+   * Creates a new console to learn where it is, but not while Nova migrates the server (Nova answers 409 then) and not for a
+   * server that has no console.
+   */
+  async function locate({ instance, type }: LostConsole, signal: AbortSignal): Promise<Whereabouts> {
+    const server = await serverOf(instance, signal)
+    if (server['OS-EXT-STS:task_state'] === 'migrating') return { is: 'moving' }
+    if (stateObjection(server) !== undefined) return { is: 'gone' }
+    const { host, port } = await within(signal, validation.current(instance, type))
+    return { is: 'at', host, port }
   }
 
   async function check(signal?: AbortSignal): Promise<void> {

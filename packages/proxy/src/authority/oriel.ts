@@ -7,6 +7,7 @@ import {
   type AdmittedConsole,
   consoleRoles,
   type ExtensionBody,
+  type ExtensionResponse,
   isConsoleType,
   type OpenableConsoleType,
   opens,
@@ -16,7 +17,7 @@ import { type Auth, createClient, type Fetch } from '@oriel/sdk'
 import { kindOf } from '../consoles/kinds.ts'
 import { type UnixSockets, unixSockets } from '../hypervisor/unix-socket.ts'
 import type { SessionRecord } from '../session/open-session.ts'
-import { type Admission, type Authority, admissionOf, UnusableConnectInfo } from './authority.ts'
+import { type Admission, type Authority, admissionOf, UnusableConnectInfo, type Whereabouts } from './authority.ts'
 import { startBeats } from './beats.ts'
 import { Breaker, type BreakerOptions } from './breaker.ts'
 import { type AuthorityKeys, DEFAULT_KEYS, diagnosing, followSignIn } from './diagnose.ts'
@@ -72,6 +73,10 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
     validation: 'built-in',
     admit: (token, { address }, signal) => admitWith({ token: token.reveal() }, address, signal),
     resume: ({ sessionId }, { address }, signal) => admitWith({ resume: { session_id: sessionId } }, address, signal),
+    locate: async ({ sessionId }, signal) => {
+      const until = AbortSignal.any([signal, closing.signal])
+      return whereaboutsOf((await oriel.locateConsole({ session_id: sessionId }, { signal: until })).console)
+    },
     [Symbol.asyncDispose]: async () => {
       closing.abort(new Error('the proxy is closing'))
       await beats[Symbol.asyncDispose]()
@@ -113,6 +118,11 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
       throw error
     }
   }
+}
+
+function whereaboutsOf({ moving, address }: ExtensionResponse<'locateConsole'>['console']): Whereabouts {
+  if (moving) return { is: 'moving' }
+  return address === null ? { is: 'gone' } : { is: 'at', host: address.host, port: address.port ?? 0 }
 }
 
 /** What names the console in the request to admit a session: a token, or the session to resume. */

@@ -17,6 +17,7 @@ import type { SessionRecord } from '../session/open-session.ts'
 import type { PageSessions } from '../session/page-sessions.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { Timing } from '../timing.ts'
+import type { Moves } from './moves.ts'
 import type { UpgradeRequest } from './refuse.ts'
 
 /** Serves a native console type. */
@@ -40,6 +41,8 @@ export interface ConnectContext {
   /** The memory for bytes that wait for clients. */
   readonly budget: BufferBudget
   readonly sessions: Sessions
+  /** Absent: the authority cannot say where machines are. */
+  readonly moves?: Moves | undefined
   /** The pages' sessions in all workers. */
   readonly pageSessions: PageSessions
   /** The tickets with which pages resume their sessions. */

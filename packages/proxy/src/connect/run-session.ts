@@ -1,11 +1,14 @@
 /** Runs a session from the 101 to its end. */
 import type { Duplex } from 'node:stream'
+import type { CloseReasonName } from '@oriel/contract'
 import type { WebSocket } from 'ws'
 import type { Slot } from '../admit/limits.ts'
 import type { Admission } from '../authority/authority.ts'
 import { ClientFault, type Console } from '../consoles/console.ts'
+import { kindOf } from '../consoles/kinds.ts'
 import type { HypervisorSocket } from '../hypervisor/leg.ts'
 import type { Seat } from '../presence/shared-consoles.ts'
+import type { Ending } from '../session/ending.ts'
 import type { SessionFacts } from '../session/open-session.ts'
 import { Relay } from '../session/relay.ts'
 import { Session } from '../session/session.ts'
@@ -64,11 +67,9 @@ async function runSession(context: ConnectContext, opened: Opened): Promise<void
 }
 
 /** Does the client's handshake and starts the relay in the same tick, so that no bytes are missed between the two. */
-async function startRelay(
-  { timing, metrics, budget }: ConnectContext,
-  session: Session,
-  { client, stream, hypervisor, console, rest }: Opened,
-): Promise<void> {
+async function startRelay(context: ConnectContext, session: Session, opened: Opened): Promise<void> {
+  const { timing, metrics, budget } = context
+  const { client, stream, hypervisor, console, rest } = opened
   try {
     const greeted = await console.greet(client, { timeoutMs: timing.clientHandshakeMs, signal: session.signal })
     session.relay = new Relay(hypervisor, client, {
@@ -76,7 +77,7 @@ async function startRelay(
       stalledAfterMs: timing.stalledAfterMs,
       stream,
       budget,
-      end: (ending) => session.end(ending),
+      end: (ending) => endOrMove(context, session, opened, ending),
       count: metrics.counter(session.facts.type),
     })
     session.relay.start({ fromHypervisor: rest, fromClient: greeted.rest })
@@ -85,3 +86,15 @@ async function startRelay(
     session.end({ reason, detail: (cause as Error).message, cause })
   }
 }
+
+/** Ends the session; as `moved` if the console has ended the connection because its machine runs on another host now. */
+function endOrMove({ moves }: ConnectContext, session: Session, { admission }: Opened, ending: Ending): void {
+  const { type, instance } = session.facts
+  if (moves && kindOf(type).followsMoves && CONSOLE_ENDS.has(ending.reason)) {
+    const { host, port } = admission
+    const search = moves.hasMoved({ instance, type, sessionId: session.id, host, port })
+    void search.then((hasMoved) => session.end(hasMoved ? { reason: 'moved' } : ending))
+  } else session.end(ending)
+}
+
+const CONSOLE_ENDS: ReadonlySet<CloseReasonName> = new Set(['console_closed', 'console_lost'])

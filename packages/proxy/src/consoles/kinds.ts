@@ -29,6 +29,8 @@ export interface ConsoleKind {
   readonly guestCheck: GuestCheck
   /** How many viewers the console's server serves at the same time. */
   readonly viewers: 'one' | 'many'
+  /** Whether a session ends as `moved` when its machine runs on another host, so that the page opens the console again there. */
+  readonly followsMoves: boolean
   /** Whether a page opens several connections with one token, one for each channel. */
   readonly channelsShareToken: boolean
   /** When a token counts as used under `sessions.single_use`: when its session opens, or when its console file is served. */
@@ -49,6 +51,7 @@ export const consoleKinds = {
     transport: 'websocket',
     guestCheck: 'desktop-name',
     viewers: 'many',
+    followsMoves: true,
     channelsShareToken: false,
     tokenUsedBy: 'session',
     portOptional: false,
@@ -59,6 +62,7 @@ export const consoleKinds = {
     transport: 'websocket',
     guestCheck: 'spice-alone',
     viewers: 'one',
+    followsMoves: false,
     channelsShareToken: true,
     tokenUsedBy: 'session',
     portOptional: false,
@@ -69,6 +73,7 @@ export const consoleKinds = {
     transport: 'websocket',
     guestCheck: 'no-identifying-protocol',
     viewers: 'many',
+    followsMoves: true,
     channelsShareToken: false,
     tokenUsedBy: 'session',
     portOptional: false,
@@ -79,6 +84,7 @@ export const consoleKinds = {
     transport: 'websocket',
     guestCheck: 'no-identifying-protocol',
     viewers: 'many',
+    followsMoves: false,
     channelsShareToken: false,
     tokenUsedBy: 'session',
     portOptional: false,
@@ -89,6 +95,7 @@ export const consoleKinds = {
     transport: 'native',
     guestCheck: 'uuid',
     viewers: 'one',
+    followsMoves: false,
     channelsShareToken: false,
     tokenUsedBy: 'console-file',
     portOptional: true,

@@ -120,6 +120,7 @@ export class Roster {
     if (!was?.guest.live) return
     if (!is) this.#notify({ serverId, kind: 'gone' })
     else if (!is.guest.live) this.#notify({ serverId, kind: 'stopped' })
+    else if (was.guest.server.projectId !== is.guest.server.projectId) this.#notify({ serverId, kind: 'reassigned' })
     else if (hasMoved(was, is)) this.#notify({ serverId, kind: 'moved' })
   }
 
@@ -132,11 +133,9 @@ export class Roster {
 const rank = ({ live, standIn }: Guest) => (live ? 2 : 0) + (standIn ? 0 : 1)
 const RUNS_IN_CHARGE = 3
 
-/**
- * Whether an address or an owner that was published has changed. Added consoles don't count: no token leads to them yet.
- */
+/** Whether an address that was published has changed. Added consoles don't count: no token leads to them yet. */
 function hasMoved(was: Found, is: Found): boolean {
-  if (was.location !== is.location || was.guest.server.projectId !== is.guest.server.projectId) return true
+  if (was.location !== is.location) return true
   const known = Object.keys(was.guest.consoles) as (keyof typeof was.guest.consoles)[]
   return known.some((protocol) => !isDeepStrictEqual(was.guest.consoles[protocol], is.guest.consoles[protocol]))
 }

@@ -66,12 +66,12 @@ test.each([
     ['moved'],
   ],
   [
-    'moved, to another owner',
+    'reassigned, to another owner',
     [
       ['a', guest()],
       ['a', other],
     ],
-    ['moved'],
+    ['reassigned'],
   ],
   [
     'moved, when a copy elsewhere takes over, even at the same address',

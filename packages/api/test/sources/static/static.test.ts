@@ -103,8 +103,8 @@ describe('a file of servers', () => {
     ['gone', entry().replace(ID, ID.replace('5', '6'))],
     ['stopped', entry('status = "SHUTOFF"')],
     ['moved', entry().replace('5901', '5902')],
-    ['moved', entry().replace('"p"', '"q"')],
-  ])('causes a notification of a server that has %s', async (kind, text) => {
+    ['reassigned', entry().replace('"p"', '"q"')],
+  ])('causes a notification of a server that is %s', async (kind, text) => {
     await using one = await withFile()
     await replace(one.file, text)
     one.source.reload([])

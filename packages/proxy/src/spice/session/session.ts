@@ -218,9 +218,12 @@ export class SpiceSession {
     this.pending = undefined
   }
 
-  /** Ends the session and drops its channels. Later calls have no effect. */
+  /**
+   * Ends the session and drops its channels. Later calls have no effect. A machine that moved ends no session: the viewer
+   * follows a live migration by itself.
+   */
   end(ending: Ending): void {
-    if (this.#ending.signal.aborted) return
+    if (this.#ending.signal.aborted || ending.reason === 'moved') return
     this.#ending.abort(new Error(`the session ended: ${ending.reason}`))
     if (this.ticket.session === this) this.ticket.session = undefined
     this.#sessionSlot?.[Symbol.dispose]()

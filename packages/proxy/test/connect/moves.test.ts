@@ -1,0 +1,95 @@
+/** Sessions whose machine moves to another host. */
+import { type CloseReasonName, closeReasons } from '@oriel/contract'
+import { describe, expect, it, vi } from 'vitest'
+import type { LostConsole, Whereabouts } from '../../src/authority/authority.ts'
+import { Moves } from '../../src/connect/moves.ts'
+import { capture, INSTANCE, open, running } from '../fixture.ts'
+
+const CONSOLE = { instance: INSTANCE, type: 'novnc', sessionId: 's1', host: 'compute-1', port: 5901 } as const
+const HERE = { is: 'at', host: 'compute-1', port: 5901 } as const
+const THERE = { is: 'at', host: 'compute-2', port: 5900 } as const
+const [MOVING, GONE, UNKNOWN] = [{ is: 'moving' }, { is: 'gone' }, { is: 'unknown' }] as const
+
+/** An authority that gives these answers in order, and repeats the last one. */
+function answering(answers: readonly (Whereabouts | Error)[], times = { pauseMs: 1, deadlineMs: 60_000 }) {
+  let asked = 0
+  const locate = vi.fn(async (_: LostConsole) => {
+    const answer = answers[Math.min(asked++, answers.length - 1)]!
+    if (answer instanceof Error) throw answer
+    return answer
+  })
+  const log = capture()
+  return { locate, log, moves: new Moves({ authority: { locate }, log: log.logger, times }) }
+}
+
+describe('a machine', () => {
+  it.each<[string, readonly (Whereabouts | Error)[], boolean]>([
+    ['has moved if its console has another address', [THERE], true],
+    ['has moved if it is first migrated', [MOVING, MOVING, THERE], true],
+    ['has moved if the authority fails while it is migrated', [MOVING, new Error('away'), UNKNOWN, THERE], true],
+    ['has moved if the authority notices the migration late', [HERE, MOVING, THERE], true],
+    ['has moved if only the port is another', [{ ...HERE, port: 5902 }], true],
+    ['has not moved if it is gone', [GONE], false],
+    ['has not moved if it is gone after a migration', [MOVING, GONE], false],
+    ['has not moved if its address stays the same', [HERE, HERE, HERE, THERE], false],
+    ['has not moved if a migration has failed', [MOVING, HERE, HERE, HERE], false],
+    ['has not moved if the authority cannot say at first', [UNKNOWN, THERE], false],
+    ['has not moved if the authority fails at first', [new Error('away'), THERE], false],
+  ])('%s', async (_, answers, hasMoved) => {
+    expect(await answering(answers).moves.hasMoved(CONSOLE)).toBe(hasMoved)
+  })
+
+  it('has not moved if it does not arrive before the deadline, and the log says so', async () => {
+    const { moves, log } = answering([MOVING], { pauseMs: 1, deadlineMs: 20 })
+    expect(await moves.hasMoved(CONSOLE)).toBe(false)
+    expect(log.records('a machine that is being migrated has not arrived in time')).toMatchObject([
+      { instance: INSTANCE },
+    ])
+  })
+
+  it('is looked for once for all its sessions, and anew for a later one', async () => {
+    const { moves, locate } = answering([THERE])
+    const all = await Promise.all(['s1', 's2', 's3'].map((sessionId) => moves.hasMoved({ ...CONSOLE, sessionId })))
+    expect([all, locate.mock.calls.length]).toEqual([[true, true, true], 1])
+    await moves.hasMoved(CONSOLE)
+    expect(locate).toHaveBeenCalledTimes(2)
+  })
+
+  it('is looked for apart from the same machine at another address', async () => {
+    const { moves, locate } = answering([THERE])
+    await Promise.all([moves.hasMoved(CONSOLE), moves.hasMoved({ ...CONSOLE, port: 10_001 })])
+    expect(locate).toHaveBeenCalledTimes(2)
+  })
+})
+
+describe('a session whose connection to the console ends', () => {
+  /** A proxy with an authority that gives these answers, and the code with which the session closes. */
+  async function closing(answers: readonly Whereabouts[]): Promise<number> {
+    const { locate } = answering(answers)
+    const closesAtOnce = async () => {}
+    await using it = await running({ guest: closesAtOnce, locate, moveTimes: { pauseMs: 1 } })
+    using client = await open(it.address)
+    return (await client.closed()).code
+  }
+
+  it.each<[string, readonly Whereabouts[], CloseReasonName]>([
+    ['ends as moved once the machine is elsewhere', [MOVING, THERE], 'moved'],
+    ['ends as before if the machine is gone', [GONE], 'console_closed'],
+  ])('%s', async (_, answers, reason) => {
+    expect(await closing(answers)).toBe(closeReasons[reason].code)
+  })
+
+  it('ends at once if its client leaves while the machine moves', async () => {
+    const asked = Promise.withResolvers<void>()
+    const locate = () => {
+      asked.resolve()
+      return new Promise<never>(() => {})
+    }
+    await using it = await running({ guest: async () => {}, locate })
+    using client = await open(it.address)
+    await asked.promise
+    client.ws.close()
+    await client.closed()
+    await expect.poll(() => it.log.records('session ended')).toMatchObject([{ reason: 'client_closed' }])
+  })
+})
