@@ -1,36 +1,38 @@
 /** Watchers of a real guest's VNC console, whose clients send all that a client can send. */
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ConsoleRole } from '@oriel/contract'
-import { type Authority, createProxy, proxyConfig, type RunningProxy, refineProxyConfig } from '@oriel/proxy'
-import { createLogger, loadConfig } from '@oriel/runtime'
 import { type QemuGuest, type QmpEvent, requires, startQemu, temporaryFolder } from '@oriel/testkit'
+import { startChromium } from '@oriel/testkit/chromium'
 import { continuousUpdates, fence, input, keyEvent, setEncodings } from '@oriel/testkit/rfb-messages'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
+import { type Pair, startPair } from './parts/oriel.ts'
+import { canvasOf, untilShows } from './parts/page.ts'
+import { samePicture, settled } from './parts/pictures.ts'
 import { asScreenViewer } from './parts/rfb-screen.ts'
 
 const { skip, reason } = requires('qemu')
+const page = requires('qemu', 'chromium')
 const [EXTENDED_KEYS, DESKTOP_SIZE] = [-258, -308]
 /** Raw pixels, and each extension by which QEMU announces that it takes more input. */
 const ALL_EXTENSIONS = setEncodings([0, EXTENDED_KEYS, DESKTOP_SIZE, -309, -259, 0xc0a1e5ce | 0])
 
 describe.skipIf(skip)(`a watcher of a real QEMU guest${reason}`, () => {
-  const id = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
   const parts = new AsyncDisposableStack()
   const events: QmpEvent[] = []
   let guest: QemuGuest
-  let port: number
-  let proxy: RunningProxy
+  let oriel: Pair
   let trace: string
 
   beforeAll(async () => {
     trace = join(parts.use(await temporaryFolder()).path, 'trace')
-    guest = parts.use(await startQemu({ name: 'web-1', uuid: id, vnc: false, args: vncWithAllInput(trace) }))
+    guest = parts.use(await startQemu({ name: 'web-1', uuid: randomUUID(), vnc: false, args: vncWithAllInput(trace) }))
     collectEvents()
-    port = Number(((await guest.qmp('query-vnc')) as { service: string }).service)
-    proxy = parts.use(await startProxy())
+    const { service } = (await guest.qmp('query-vnc')) as { service: string }
+    oriel = parts.use(await startOriel(guest, Number(service)))
   })
   afterAll(() => parts.disposeAsync())
 
@@ -96,32 +98,9 @@ describe.skipIf(skip)(`a watcher of a real QEMU guest${reason}`, () => {
     expect(await inputOfGuest()).toEqual(expect.arrayContaining(seen))
   }, 60_000)
 
-  async function startProxy(): Promise<RunningProxy> {
-    const toml = `
-      [authority]
-      endpoint = "http://127.0.0.1:1"
-      auth = { method = "none" }
-      [[listen]]
-      address = "127.0.0.1:0"
-      consoles = ["novnc"]
-      [hypervisor]
-      identity = "enforce"`
-    const config = loadConfig(proxyConfig, { toml, env: {}, refine: refineProxyConfig })
-    return createProxy({ config, authority, log: createLogger({ name: 'proxy', level: 'silent' }) })
-  }
-
-  /** Admits the names of roles as tokens. */
-  const authority: Authority = {
-    health: { name: 'authority', check: () => {} },
-    admit: async (token) => ({
-      ...{ instance: id, instanceName: guest.name, host: guest.host, port },
-      role: token.reveal() as ConsoleRole,
-    }),
-    [Symbol.asyncDispose]: async () => {},
-  }
-
   async function viewer(role: ConsoleRole, shared = 1) {
-    const socket = new WebSocket(`ws://${proxy.listeners[0]!.address}/?token=${role}`, ['binary'])
+    const path = new URL(await urlOf(oriel, guest, role)).searchParams.get('path')
+    const socket = new WebSocket(`ws://127.0.0.1:${oriel.proxyPort}/${path}`, ['binary'])
     const closed = once(socket, 'close').then(([code]) => code as number)
     const screen = await asScreenViewer(socket, shared)
     return {
@@ -139,6 +118,39 @@ describe.skipIf(skip)(`a watcher of a real QEMU guest${reason}`, () => {
   const inputOfGuest = async () =>
     (await readFile(trace, 'utf8')).match(/\b(input_event_(?!sync)|vnc_msg_client_)\w+/g) ?? []
 })
+
+describe.skipIf(page.skip)(`the page of a watcher of a real QEMU guest${page.reason}`, () => {
+  it('shows the same picture as the page of the owner, and only the owner presses the ESC key', async () => {
+    await using guest = await startQemu({ name: 'web-2', uuid: randomUUID() })
+    await using oriel = await startOriel(guest, guest.vncPort!)
+    await using browser = await startChromium()
+    const [owner, watcher] = await Promise.all(
+      (['control', 'watch'] as const).map(async (role) => {
+        const tab = await browser.newPage()
+        await tab.goto(await urlOf(oriel, guest, role))
+        return tab
+      }),
+    )
+    await settled(guest)
+    const screen = await untilShows(watcher!, guest)
+    await canvasOf(watcher!).click()
+    await watcher!.keyboard.press('Escape')
+    await settled(guest)
+    expect(samePicture(await untilShows(watcher!, guest), screen)).toBe(true)
+    await canvasOf(owner!).click()
+    await owner!.keyboard.press('Escape')
+    await untilShows(watcher!, guest, (picture) => !samePicture(picture, screen))
+  }, 120_000)
+})
+
+/** Starts api and proxy with one server, whose VNC console is that of `guest`. */
+function startOriel({ uuid: id, name, host }: QemuGuest, port: number): Promise<Pair> {
+  const servers = [{ id, name, consoles: { vnc: { host, port } } }]
+  return startPair({ servers, proxy: { authority: { kind: 'oriel' }, hypervisor: { identity: 'enforce' } } })
+}
+
+const urlOf = async ({ client }: Pair, { uuid: server_id }: QemuGuest, role: ConsoleRole) =>
+  (await client.oriel.createConsole({ server_id, body: { type: 'novnc', role } })).console.url
 
 const released = Buffer.of(4, 0, 0, 0, 0, 0, 0, 97)
 const [ENDED_BY_QEMU, PROTOCOL_ERROR] = [1000, 1002]

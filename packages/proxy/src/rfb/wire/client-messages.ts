@@ -2,7 +2,7 @@
  * The messages that a client sends after ClientInit: those of RFC 6143 section 7.5, and the extensions of the RFB community
  * specification that VNC servers announce. A new message is one line of {@link clientMessages}.
  *
- * The sizes are those by which QEMU and TigerVNC read the messages. A server that lacks an extension closes the connection
+ * The sizes are those by which QEMU, TigerVNC and libvncserver read the messages. A server that lacks an extension closes the connection
  * when it receives one of its messages, so no server reads on at another byte than the proxy does.
  */
 
