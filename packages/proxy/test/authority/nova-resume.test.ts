@@ -75,3 +75,42 @@ describe('resuming with Nova', () => {
     await expect(it.resume()).rejects.toEqual(refused('authority_unavailable'))
   })
 })
+
+describe('finding a console again with Nova', () => {
+  const LOST = { instance: INSTANCE, type: 'novnc', sessionId: 's1' } as const
+
+  it('is possible only with renew, since it creates consoles', async () => {
+    await using it = await started()
+    expect(it.authority.locate).toBeUndefined()
+  })
+
+  it('waits while Nova migrates the server, and creates no console meanwhile', async () => {
+    await using it = await started({ renew: true })
+    it.nova.servers.set(INSTANCE, { ...it.server, taskState: 'migrating' })
+    expect(await it.authority.locate!(LOST, never)).toEqual({ is: 'moving' })
+    expect(it.created()).toBe(0)
+  })
+
+  it('creates a console to learn its address once the server has arrived', async () => {
+    await using it = await started({ renew: true })
+    it.nova.servers.set(INSTANCE, { ...it.server, consoles: { novnc: MOVED } })
+    expect(await it.authority.locate!(LOST, never)).toEqual({ is: 'at', ...MOVED })
+    expect(it.created()).toBe(1)
+  })
+
+  it.each(['stopped', 'suspended', 'error'])(
+    'says that the console of a server that is %s is gone',
+    async (vmState) => {
+      await using it = await started({ renew: true })
+      it.nova.servers.set(INSTANCE, { ...it.server, vmState })
+      expect(await it.authority.locate!(LOST, never)).toEqual({ is: 'gone' })
+      expect(it.created()).toBe(0)
+    },
+  )
+
+  it('fails while Nova does not answer', async () => {
+    await using it = await started({ renew: true })
+    it.nova.behave(500)
+    await expect(it.authority.locate!(LOST, never)).rejects.toEqual(refused('authority_unavailable'))
+  })
+})

@@ -40,6 +40,8 @@ async function playApi(console: AdmittedConsole) {
     tokens: new Set<string | undefined>(),
     roles: new Set<unknown>(),
     end: [] as { id: string; reason: string }[],
+    /** The answer to where the console of session s1 is. */
+    location: undefined as object | undefined,
     /** Replaces the response to a connect or a beat. */
     admitting: undefined as ((response: ServerResponse) => void) | undefined,
     beating: undefined as ((response: ServerResponse) => void) | undefined,
@@ -48,13 +50,15 @@ async function playApi(console: AdmittedConsole) {
   const answer = (response: ServerResponse, body: object) =>
     response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(body))
   const server = createServer(async (request, response) => {
-    const body = (await json(request)) as never
+    const body = request.method === 'GET' ? undefined! : ((await json(request)) as never)
     api.tokens.add(request.headers['x-auth-token'] as string | undefined)
     if (request.url === '/oriel/v1/sessions') {
       api.admissions.push(body)
       api.roles.add(request.headers['oriel-console-roles'])
       if (api.admitting) api.admitting(response)
       else answer(response, { session: { id: `s${api.admissions.length}`, console } })
+    } else if (request.url === '/oriel/v1/sessions/s1/console') {
+      answer(response, { console: api.location })
     } else if (request.url === '/oriel/v1/proxies/one') {
       if (api.beating) api.beating(response)
       else {
@@ -285,6 +289,23 @@ describe('the admission by oriel-api', () => {
     api.admitting = fault(404, 'itemNotFound')
     for (let i = 0; i < 7; i++) await expect(admit(authority)).rejects.toMatchObject({ refusal: 'unknown_token' })
     await authority.health.check()
+  })
+})
+
+describe('finding a console again with oriel-api', () => {
+  it.each([
+    [{ moving: true, address: null }, { is: 'moving' }],
+    [{ moving: false, address: null }, { is: 'gone' }],
+    [
+      { moving: false, address: { host: '10.0.0.6', port: 5907 } },
+      { is: 'at', host: '10.0.0.6', port: 5907 },
+    ],
+  ])('converts %j', async (location, where) => {
+    await using api = await playApi(consoleAt())
+    api.location = location
+    await using authority = authorityOf(api)
+    const lost = { instance: INSTANCE, type: 'novnc', sessionId: 's1' } as const
+    expect(await authority.locate!(lost, new AbortController().signal)).toEqual(where)
   })
 })
 
