@@ -88,6 +88,8 @@ async function callAll(origin: string): Promise<readonly Answer[]> {
   await call('listSources', 'GET', '/oriel/v1/sources', { as: ADMIN_TOKEN })
   await call('endSession', 'DELETE', `/oriel/v1/sessions/${open}`)
   await call('revokeTokens', 'DELETE', `/oriel/v1/servers/${SERVER_ID}/console-auth-tokens`)
+  const options = { type: 'serial', role: 'watch', label: 'shown in lists' }
+  await call('createConsole', 'POST', `/oriel/v1/servers/${SERVER_ID}/consoles`, { body: options })
   await create('serial', 'serial')
   for (const path of ['/', '/healthz', '/readyz', '/openapi/latest.json', '/nothing']) {
     await call('other', 'GET', path)
@@ -123,7 +125,7 @@ async function expectNoSecrets(store: string, dump: () => Promise<string>): Prom
   const minted = answers.filter(({ token }) => token !== undefined)
   expect(minted.map(({ route }) => route)).toEqual([
     ...['getVncConsole', 'getSpiceConsole', 'getSerialConsole', 'createRemoteConsole', 'createRemoteConsole'],
-    'createRemoteConsole',
+    ...['createConsole', 'createRemoteConsole'],
   ])
   const password = new URL(store).password
   const consoleTokens = minted.map(({ token }) => token!)
