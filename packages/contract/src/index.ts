@@ -74,10 +74,14 @@ export {
   versionHeaders,
 } from './negotiate.ts'
 export { openapi } from './openapi.ts'
-export { isPageKey, PAGE_SUBPROTOCOL_PREFIX, pageSubprotocol } from './page-key.ts'
 export {
+  isPageKey,
+  PAGE_SUBPROTOCOL_PREFIX,
   PRESENCE_PATH,
   PRESENCE_SUBPROTOCOL,
+  pageSubprotocol,
+} from './page-key.ts'
+export {
   type PresenceMessage,
   type PresenceParticipant,
   type PresenceRefused,

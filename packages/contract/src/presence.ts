@@ -5,11 +5,6 @@
 import * as Type from 'typebox'
 import { type ConsoleRole, consoleRoles } from './roles.ts'
 
-/** The last segment of the path of the presence WebSocket, in the folder of the path that the console was opened at. */
-export const PRESENCE_PATH = 'oriel.session'
-/** The WebSocket subprotocol of presence. Offer it together with the page key of the console. */
-export const PRESENCE_SUBPROTOCOL = 'oriel.presence'
-
 const closed = <P extends Type.TProperties>(properties: P) => Type.Object(properties, { additionalProperties: false })
 const id = Type.String({ minLength: 1, maxLength: 64 })
 const nullable = <S extends Type.TSchema>(schema: S) => Type.Union([schema, Type.Null()])

@@ -1,8 +1,11 @@
 /** The base class of the console elements: dialling, the overlay, and reconnecting. */
+
+import type { ConsoleRole, PresenceParticipant, PresenceRequest, PresenceState } from '@oriel/contract'
 import { pathAddress, socketAddress } from './address.ts'
-import { type ConsoleEnd, finalWords, localEnd, waitingWords } from './console-end.ts'
+import { type ConsoleEnd, finalWords, localEnd, plainLine, waitingWords } from './console-end.ts'
 import { createOverlay, type Overlay } from './overlay.ts'
-import { newPageKey } from './page-key.ts'
+import { type ConsoleAddress, newPageKey } from './page-key.ts'
+import { PresenceLink } from './presence/link.ts'
 import { ReconnectPlan } from './reconnect-plan.ts'
 
 /** `idle`: there is no address. `waiting`: a pause before the next attempt. `ended`: the user must act. */
@@ -17,17 +20,16 @@ export interface ConsoleEventMap {
    * The user pressed Ctrl+Alt+Shift to leave the console. No element has the focus then, unless a listener moves it.
    */
   release: CustomEvent<null>
+  /**
+   * The participants of this console, or control of it, have changed. `null`: the proxy has no presence for this console.
+   */
+  presence: CustomEvent<{ state: PresenceState | null }>
+  /** The proxy refused a request for control. Show `text` as text, never as markup. */
+  presencerefused: CustomEvent<{ text: string }>
 }
 
 /** After this time the overlay says that connecting takes long: the proxy may be waiting for a slow cloud. */
 const slowAfterMs = 4_000
-
-/** What a session dials. */
-export interface ConsoleAddress {
-  readonly address: URL
-  /** The key by which this page names the session to the proxy. */
-  readonly pageKey: string
-}
 
 /** One connection to one console, from dialling to its end. */
 export interface ConsoleSession {
@@ -60,6 +62,10 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   #slow: ReturnType<typeof setTimeout> | undefined
   #dialling = false
   #lastEnd: ConsoleEnd | undefined
+  #link: PresenceLink | undefined
+  #presence: PresenceState | undefined
+  #presencePending = false
+  #role: ConsoleRole | undefined
 
   constructor() {
     super()
@@ -99,6 +105,48 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   /** Why the last connection ended, or `undefined` if none has ended. */
   get lastEnd(): ConsoleEnd | undefined {
     return this.#lastEnd
+  }
+
+  /** Who has this console open and who has control; `undefined` if the proxy does not say so, or has not yet. */
+  get presence(): PresenceState | undefined {
+    return this.#presence
+  }
+  /** Whether the console is connected and the first `presence` event is still to come. */
+  get presencePending(): boolean {
+    return this.#presencePending
+  }
+  /** The sessions that have this console open at the same proxy, the oldest first. Show labels as text, never as markup. */
+  get participants(): readonly PresenceParticipant[] {
+    return this.#presence?.participants ?? []
+  }
+  /** The role of this session, once it is known. */
+  get consoleRole(): ConsoleRole | undefined {
+    return this.#role
+  }
+  /** Whether this session's input reaches the machine. The proxy enforces this. */
+  get hasControl(): boolean {
+    const self = this.participants.find(({ id }) => id === this.#presence?.you)
+    return self?.has_control ?? this.#role !== 'watch'
+  }
+
+  /** Asks those who have control to give it. */
+  requestControl(): void {
+    this.#ask({ type: 'request_control' })
+  }
+  withdrawRequest(): void {
+    this.#ask({ type: 'withdraw_request' })
+  }
+  /** Gives control to the participant with this id, and to it alone. */
+  giveControl(to: string): void {
+    this.#ask({ type: 'give_control', to })
+  }
+  /** Takes control, for this session alone. */
+  takeControl(): void {
+    this.#ask({ type: 'take_control' })
+  }
+  /** Gives control back: all sessions whose role is control have it then. */
+  releaseControl(): void {
+    this.#ask({ type: 'release_control' })
   }
 
   connectedCallback(): void {
@@ -155,6 +203,16 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     return undefined
   }
 
+  /** Whether the sessions of this kind of console share its control. */
+  protected get sharesControl(): boolean {
+    return true
+  }
+
+  /** Whether input is sent at all. */
+  protected get sendsInput(): boolean {
+    return !this.viewOnly && this.hasControl
+  }
+
   protected emit(name: string, detail: unknown): void {
     this.dispatchEvent(new CustomEvent(name, { detail }))
   }
@@ -193,7 +251,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
       const session: S = this.openSession(
         { address, pageKey },
         {
-          connect: () => this.#connected(),
+          connect: () => this.#connected({ address, pageKey }),
           end: (end) => {
             if (this.#session !== session) return
             this.#session = undefined
@@ -208,12 +266,43 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     }
   }
 
-  #connected(): void {
+  #connected(to: ConsoleAddress): void {
+    if (this.sharesControl) this.#openPresence(to)
     clearTimeout(this.#slow)
     this.#overlay.hide()
     this.#overlay.showStill(undefined)
     this.#become('connected')
     this.emit('connect', null)
+  }
+
+  #openPresence(to: ConsoleAddress): void {
+    this.#presencePending = true
+    this.#link = new PresenceLink(to, {
+      state: (state) => this.#showPresence(state),
+      refused: (text) => this.emit('presencerefused', { text: plainLine(text) }),
+    })
+  }
+
+  #showPresence(state: PresenceState | undefined): void {
+    this.#presencePending = false
+    this.#presence = state
+    this.#role = state?.participants.find(({ id }) => id === state.you)?.role ?? this.#role
+    this.applySettings()
+    this.emit('presence', { state: state ?? null })
+  }
+
+  #closePresence(): void {
+    const shown = this.#presence !== undefined
+    this.#link?.close()
+    this.#link = undefined
+    this.#presence = undefined
+    this.#presencePending = false
+    this.#role = undefined
+    if (shown) this.emit('presence', { state: null })
+  }
+
+  #ask(request: PresenceRequest): void {
+    this.#link?.send(request)
   }
 
   #onEnd(end: ConsoleEnd, connectedMs: number): void {
@@ -222,6 +311,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     const pauseMs = this.reconnect ? this.#plan.next({ end, connectedMs }) : undefined
     if (pauseMs === undefined) this.#showEnd(end)
     else this.#wait(end, pauseMs)
+    this.#closePresence()
     this.emit('disconnect', end)
   }
 
@@ -257,6 +347,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     const session = this.#session
     this.#session = undefined
     session?.close()
+    this.#closePresence()
   }
 
   #become(state: ConsoleState): void {

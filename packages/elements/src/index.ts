@@ -1,4 +1,5 @@
 /** Custom elements for the consoles of machines. Importing this defines them; it needs a browser. */
+export type { PresenceParticipant, PresenceState } from '@oriel/contract'
 export type { ConsoleState } from './console-element.ts'
 export { type ConsoleEnd, plainLine } from './console-end.ts'
 export { OrielSerial, type OrielSerialEventMap, type SerialState } from './oriel-serial.ts'

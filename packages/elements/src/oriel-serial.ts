@@ -3,14 +3,9 @@
  *
  * It needs a browser: import this on the client side only.
  */
-import {
-  type ConsoleAddress,
-  ConsoleElement,
-  type ConsoleEventMap,
-  type ConsoleState,
-  type SessionEvents,
-} from './console-element.ts'
+import { ConsoleElement, type ConsoleEventMap, type ConsoleState, type SessionEvents } from './console-element.ts'
 import { plainLine } from './console-end.ts'
+import type { ConsoleAddress } from './page-key.ts'
 import { openSerialSession, type SerialSession } from './serial/session.ts'
 import { createSerialTerminal, type SerialTerminal } from './serial/terminal.ts'
 
@@ -37,7 +32,7 @@ export interface OrielSerialEventMap extends ConsoleEventMap {
  * It shows as many columns and rows as fit, keeps 10,000 lines, copies with Ctrl+Shift+C and works with a
  * Content-Security-Policy without `'unsafe-inline'`.
  *
- * Style: custom properties as of `<oriel-vnc>`; parts `overlay`, `card`, `action`.
+ * Sharing and style as of `<oriel-vnc>`; parts `overlay`, `card`, `action`.
  *
  * @example
  * ```html
@@ -149,7 +144,7 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
   }
 
   protected override applySettings(): void {
-    if (this.#terminal) this.#terminal.terminal.options.disableStdin = this.viewOnly
+    if (this.#terminal) this.#terminal.terminal.options.disableStdin = !this.sendsInput
   }
 
   #createTerminal(): SerialTerminal {
@@ -167,7 +162,7 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
   }
 
   #send(bytes: Uint8Array): void {
-    if (!this.viewOnly) this.session?.send(bytes)
+    if (this.sendsInput) this.session?.send(bytes)
   }
 
   #fit(): void {

@@ -2,8 +2,9 @@
  * `<oriel-spice>`: the screen, keyboard and mouse of a machine over SPICE. This package does not export it, because it
  * needs the files of spice-html5; `spice_auto.html` uses it. A page can hold only one.
  */
-import { type ConsoleAddress, ConsoleElement, type ConsoleSession, type SessionEvents } from './console-element.ts'
+import { ConsoleElement, type ConsoleSession, type SessionEvents } from './console-element.ts'
 import { stillOf } from './overlay.ts'
+import type { ConsoleAddress } from './page-key.ts'
 import { openSpiceSession, type SpiceLibrary } from './spice/session.ts'
 
 /**
@@ -68,6 +69,11 @@ export class OrielSpice extends ConsoleElement<ConsoleSession> {
     const library = new URL(this.getAttribute('library') ?? '', document.baseURI).href
     const load = () => import(/* @vite-ignore */ library) as Promise<SpiceLibrary>
     return openSpiceSession(this.#stage, to, load, events)
+  }
+
+  /** Each of its channels is a session of its own. */
+  protected override get sharesControl(): boolean {
+    return false
   }
 
   protected override leave(): void {

@@ -3,15 +3,10 @@
  *
  * It needs a browser: noVNC touches the document when it is loaded, so import this on the client side only.
  */
-import {
-  type ConsoleAddress,
-  ConsoleElement,
-  type ConsoleEventMap,
-  type ConsoleState,
-  type SessionEvents,
-} from './console-element.ts'
+import { ConsoleElement, type ConsoleEventMap, type ConsoleState, type SessionEvents } from './console-element.ts'
 import { plainLine } from './console-end.ts'
 import { stillOf } from './overlay.ts'
+import type { ConsoleAddress } from './page-key.ts'
 import { keystrokes, type NamedKey, namedKeys } from './vnc/keystrokes.ts'
 import { openVncSession, type VncSession } from './vnc/session.ts'
 import { press, type TypeOptions, type } from './vnc/typist.ts'
@@ -38,6 +33,9 @@ export interface OrielVncEventMap extends ConsoleEventMap {
  * | `view-only` | `viewOnly` | sends neither keys nor mouse |
  * | `scale` | `scale` | {@link Scale}. Default: `fit` |
  * | `reconnect` | `reconnect` | dials again by itself when the connection is lost, for about two minutes |
+ *
+ * Several people may share a console: {@link ConsoleElement.presence} says who is there, and `requestControl`, `giveControl`,
+ * `takeControl` and `releaseControl` hand control over.
  *
  * Style: custom properties `--oriel-accent`, `--oriel-surface`, `--oriel-ink`, `--oriel-muted`, `--oriel-line`,
  * `--oriel-scrim`, `--oriel-font`; parts `overlay`, `card`, `action`.
@@ -103,7 +101,8 @@ export class OrielVnc extends ConsoleElement<VncSession> {
 
   /**
    * Types `text` as key events, about 60 per second. A second call begins when the first has finished.
-   * @throws the reason of `options.signal`; Error when the console is not connected, or is lost while typing
+   * @throws the reason of `options.signal`; Error when the console is not connected, is lost while typing, or is under
+   *   another participant's control
    */
   typeText(text: string, options: TypeOptions = {}): Promise<void> {
     const typed = this.#typing.then(() => this.#type(text, options))
@@ -114,12 +113,18 @@ export class OrielVnc extends ConsoleElement<VncSession> {
   async #type(text: string, options: TypeOptions): Promise<void> {
     const session = this.session
     if (session === undefined || this.state !== 'connected') throw new Error('The console is not connected.')
+    this.#requireControl()
     await type(keystrokes(text), session, (ms) => this.#pauseWith(session, ms), options)
   }
 
   async #pauseWith(session: VncSession, ms: number): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, ms))
     if (this.session !== session) throw new Error('The console was lost while typing.')
+    this.#requireControl()
+  }
+
+  #requireControl(): void {
+    if (!this.hasControl) throw new Error('Another participant has control.')
   }
 
   protected override openSession(to: ConsoleAddress, events: SessionEvents): VncSession {
@@ -137,7 +142,7 @@ export class OrielVnc extends ConsoleElement<VncSession> {
   protected override applySettings(): void {
     const rfb = this.session?.rfb
     if (rfb === undefined) return
-    rfb.viewOnly = this.viewOnly
+    rfb.viewOnly = !this.sendsInput
     rfb.scaleViewport = this.scale === 'fit'
     rfb.resizeSession = this.scale === 'remote'
     this.#labelScreen()

@@ -1,4 +1,11 @@
-/** Creates the keys by which a page names its sessions to the proxy. */
+/** The key by which a page names a session to the proxy. */
+
+/** What a session dials. */
+export interface ConsoleAddress {
+  readonly address: URL
+  /** The key by which this page names the session to the proxy. */
+  readonly pageKey: string
+}
 
 const bytes = 16
 

@@ -27,8 +27,9 @@ export function showName({ name, detail }: PageQuery): (name: string) => void {
 }
 
 /**
- * Shows the state in the bar. Enables the buttons with `data-needs` while connected; those with `data-needs="keys"` only if
- * the page is not view-only.
+ * Shows the state in the bar. Enables the buttons with `data-needs` while connected; those with `data-needs="keys"` only while
+ * the session has control and the page is not view-only. Waits for the role of the session, so that a watcher never sees
+ * anything else.
  */
 export function followState(screen: Console, { viewOnly }: PageQuery): void {
   const sentences = {
@@ -38,17 +39,24 @@ export function followState(screen: Console, { viewOnly }: PageQuery): void {
     waiting: 'Trying again…',
     ended: 'Not connected',
   } as const satisfies Record<ConsoleState, string>
+  const sentence = () => {
+    if (screen.state !== 'connected') return sentences[screen.state]
+    if (screen.presencePending) return sentences.connecting
+    return screen.hasControl ? sentences.connected : 'Watching'
+  }
   const follow = () => {
     byId('status', HTMLElement).dataset.state = screen.state
-    setText(byId('status-text', HTMLElement), sentences[screen.state])
+    setText(byId('status-text', HTMLElement), sentence())
     for (const button of document.querySelectorAll<HTMLButtonElement>('button[data-needs]')) {
-      button.disabled = screen.state !== 'connected' || (button.dataset.needs === 'keys' && viewOnly)
+      const lacksKeys = viewOnly || screen.presencePending || !screen.hasControl
+      button.disabled = screen.state !== 'connected' || (button.dataset.needs === 'keys' && lacksKeys)
     }
   }
   screen.addEventListener('statechange', follow)
+  screen.addEventListener('presence', follow)
   // Not while a panel is open: its user may be typing there.
   screen.addEventListener('connect', () => {
-    if (document.querySelector(':popover-open') === null) screen.focus({ preventScroll: true })
+    if (document.querySelector('.panel:popover-open') === null) screen.focus({ preventScroll: true })
   })
   // After the chord that leaves the console no element has the focus; Tab should go on from the tools.
   screen.addEventListener('release', () => document.querySelector<HTMLButtonElement>('.tool:not(:disabled)')?.focus())

@@ -12,6 +12,7 @@ import {
 } from './console-page.ts'
 import { byId, setText } from './dom.ts'
 import { readPageQuery } from './page-query.ts'
+import { offerPeople } from './people.ts'
 
 const terminal = byId('console', OrielSerial)
 const query = readPageQuery(location.href)
@@ -27,6 +28,7 @@ onClick('clear', () => {
   terminal.focus()
 })
 offerFullScreen(terminal)
+offerPeople(terminal)
 followState(terminal, query)
 dial(terminal, query)
 

@@ -14,6 +14,7 @@ import {
 } from './console-page.ts'
 import { byId, setText } from './dom.ts'
 import { readPageQuery } from './page-query.ts'
+import { offerPeople } from './people.ts'
 
 const screen = byId('console', OrielVnc)
 const query = readPageQuery(location.href)
@@ -25,6 +26,7 @@ offerTyping()
 offerClipboard()
 offerScale(screen, query.scale === 'none' ? 'fit' : query.scale)
 offerFullScreen(screen)
+offerPeople(screen)
 followState(screen, query)
 screen.scale = query.scale
 dial(screen, query)

@@ -1,6 +1,7 @@
 /** One connection to a serial port, from dialling to its end. */
-import type { ConsoleAddress, ConsoleSession, SessionEvents } from '../console-element.ts'
+import type { ConsoleSession, SessionEvents } from '../console-element.ts'
 import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
+import type { ConsoleAddress } from '../page-key.ts'
 
 /** How long dialling may take. */
 export const openTimeoutMs = 20_000

@@ -3,8 +3,9 @@
  * close event.
  */
 import RFB from '@novnc/novnc'
-import type { ConsoleAddress, ConsoleSession, SessionEvents } from '../console-element.ts'
+import type { ConsoleSession, SessionEvents } from '../console-element.ts'
 import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
+import type { ConsoleAddress } from '../page-key.ts'
 import type { KeySink } from './typist.ts'
 
 /** How long dialling, the security handshake and the first picture may take together. */

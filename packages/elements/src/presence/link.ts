@@ -1,0 +1,118 @@
+/** The presence WebSocket beside a console: who is there, and who has control. A console works without it. */
+import {
+  closeReasons,
+  PRESENCE_PATH,
+  PRESENCE_SUBPROTOCOL,
+  type PresenceRequest,
+  type PresenceState,
+  pageSubprotocol,
+  REFUSALS_SUBPROTOCOL,
+} from '@oriel/contract'
+import type { ConsoleAddress } from '../page-key.ts'
+
+/** Pause before the first retry; it doubles from one retry to the next. */
+export const firstPauseMs = 1_000
+export const maxAttempts = 5
+/** How long an element waits for the first state before it shows the console without it. */
+export const openTimeoutMs = 3_000
+
+export interface PresenceEvents {
+  /** The state has changed. `undefined`: the proxy has no presence for this console, or it was lost for good. */
+  state(state: PresenceState | undefined): void
+  /** The proxy refused a request. `text` may come from any server: show it as text, never as markup. */
+  refused(text: string): void
+}
+
+/** Returns the address of the presence WebSocket of the console at `address`. It has no token. */
+export function presenceAddress(address: URL): URL {
+  const presence = new URL(PRESENCE_PATH, address)
+  presence.search = ''
+  return presence
+}
+
+export class PresenceLink {
+  readonly #to: ConsoleAddress
+  readonly #events: PresenceEvents
+  #socket: WebSocket | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #attempts = 0
+  #hadState = false
+  #closed = false
+
+  /** Dials at once. The proxy must have accepted the console before. */
+  constructor(to: ConsoleAddress, events: PresenceEvents) {
+    this.#to = to
+    this.#events = events
+    this.#dial()
+    this.#timer = setTimeout(() => this.#giveUp(), openTimeoutMs)
+  }
+
+  /** Sends a request. Drops it while the WebSocket is not open. */
+  send(request: PresenceRequest): void {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(request))
+  }
+
+  /** Closes the WebSocket. No event follows. */
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    this.#socket?.close()
+  }
+
+  #dial(): void {
+    const { address, pageKey } = this.#to
+    const protocols = [PRESENCE_SUBPROTOCOL, REFUSALS_SUBPROTOCOL, pageSubprotocol(pageKey)]
+    const socket = new WebSocket(presenceAddress(address), protocols)
+    this.#socket = socket
+    socket.addEventListener('message', ({ data }) => {
+      if (!this.#closed && typeof data === 'string') this.#read(data)
+    })
+    socket.addEventListener('close', ({ code }) => {
+      if (!this.#closed) this.#lost(code)
+    })
+  }
+
+  #read(text: string): void {
+    const message = parse(text)
+    if (isState(message)) {
+      clearTimeout(this.#timer)
+      this.#hadState = true
+      this.#attempts = 0
+      this.#events.state(message)
+    } else if (message?.type === 'refused') this.#events.refused(String(message.text))
+  }
+
+  /** Dials again, unless the proxy has no presence, or another WebSocket of this page replaced this one. */
+  #lost(code: number): void {
+    const retries = this.#hadState && code !== closeReasons.taken_over.code && this.#attempts < maxAttempts
+    if (retries) this.#timer = setTimeout(() => this.#dial(), firstPauseMs * 2 ** this.#attempts)
+    else this.#giveUp()
+    this.#attempts += 1
+  }
+
+  #giveUp(): void {
+    this.close()
+    this.#events.state(undefined)
+  }
+}
+
+interface Message {
+  readonly type?: unknown
+  readonly text?: unknown
+}
+
+function parse(text: string): Message | undefined {
+  try {
+    const message: unknown = JSON.parse(text)
+    return typeof message === 'object' && message !== null ? message : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Checks what the pages iterate over: the server may be another one. */
+function isState(message: Message | undefined): message is PresenceState {
+  if (message?.type !== 'state') return false
+  const { participants, control } = message as Partial<PresenceState>
+  return Array.isArray(participants) && Array.isArray(control?.requested_by)
+}

@@ -1,0 +1,142 @@
+import type { PresenceState } from '@oriel/contract'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { firstPauseMs, maxAttempts, openTimeoutMs, PresenceLink, presenceAddress } from '../src/presence/link.ts'
+
+const KEY = 'AAAAAAAAAAAAAAAAAAAAAA'
+const STATE = { type: 'state', you: 'me', participants: [], control: { requested_by: [] } }
+
+class FakeSocket extends EventTarget {
+  static readonly OPEN = 1
+  static readonly all: FakeSocket[] = []
+  readonly sent: string[] = []
+  readyState = 1
+  readonly url: string
+  readonly protocols: string[]
+
+  constructor(url: URL, protocols: string[]) {
+    super()
+    this.url = url.href
+    this.protocols = protocols
+    FakeSocket.all.push(this)
+  }
+
+  send(text: string): void {
+    this.sent.push(text)
+  }
+
+  close(): void {
+    this.readyState = 3
+  }
+
+  receive(message: unknown): void {
+    this.dispatchEvent(Object.assign(new Event('message'), { data: JSON.stringify(message) }))
+  }
+
+  lose(code = 1006): void {
+    this.dispatchEvent(Object.assign(new Event('close'), { code }))
+  }
+}
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  vi.stubGlobal('WebSocket', FakeSocket)
+  FakeSocket.all.length = 0
+})
+afterEach(() => {
+  vi.useRealTimers()
+  vi.unstubAllGlobals()
+})
+
+function link() {
+  const states: (PresenceState | undefined)[] = []
+  const refused: string[] = []
+  const events = {
+    state: (state?: PresenceState) => void states.push(state),
+    refused: (text: string) => void refused.push(text),
+  }
+  return {
+    link: new PresenceLink({ address: new URL('ws://h/novnc/?token=t'), pageKey: KEY }, events),
+    states,
+    refused,
+  }
+}
+const newest = () => FakeSocket.all.at(-1)!
+
+it.each([
+  ['ws://h:6080/?token=t', 'ws://h:6080/oriel.session'],
+  ['wss://h/novnc/?token=t&replay=0', 'wss://h/novnc/oriel.session'],
+  ['wss://h/a/websockify?token=t', 'wss://h/a/oriel.session'],
+])('the presence of the console at %s is at %s, without its token', (console, presence) => {
+  expect(presenceAddress(new URL(console)).href).toBe(presence)
+})
+
+describe('the presence of a console', () => {
+  it('offers the page key, and sends requests while it is open', () => {
+    const { link: presence } = link()
+    expect(newest().protocols).toEqual(['oriel.presence', 'oriel.refusals', `oriel.page.${KEY}`])
+    presence.send({ type: 'take_control' })
+    newest().readyState = 0
+    presence.send({ type: 'release_control' })
+    expect(newest().sent).toEqual(['{"type":"take_control"}'])
+  })
+
+  it('passes states and refusals on, and ignores other messages', () => {
+    const { states, refused } = link()
+    for (const message of [null, 7, { type: 'state' }, { type: 'state', participants: [], control: {} }, { type: 'x' }])
+      newest().receive(message)
+    newest().receive(STATE)
+    newest().receive({ type: 'refused', text: 'No.' })
+    expect(states).toEqual([STATE])
+    expect(refused).toEqual(['No.'])
+  })
+
+  it('is given up if it does not open, as at an older proxy', () => {
+    const { states } = link()
+    newest().lose()
+    vi.advanceTimersByTime(60_000)
+    expect(states).toEqual([undefined])
+    expect(FakeSocket.all).toHaveLength(1)
+  })
+
+  it('is given up if no state arrives in time', () => {
+    const { states } = link()
+    vi.advanceTimersByTime(openTimeoutMs)
+    expect(states).toEqual([undefined])
+    newest().receive(STATE)
+    expect(states).toEqual([undefined])
+  })
+
+  it('is dialled again when it is lost, with growing pauses and a limit', () => {
+    const { states } = link()
+    newest().receive(STATE)
+    for (let i = 0; i < maxAttempts; i += 1) {
+      newest().lose()
+      vi.advanceTimersByTime(firstPauseMs * 2 ** i - 1)
+      expect(FakeSocket.all).toHaveLength(i + 1)
+      vi.advanceTimersByTime(1)
+      expect(FakeSocket.all).toHaveLength(i + 2)
+    }
+    expect(states).toEqual([STATE])
+    newest().lose()
+    expect(states).toEqual([STATE, undefined])
+  })
+
+  it('is not dialled again when another WebSocket of the page has replaced it', () => {
+    const { states } = link()
+    newest().receive(STATE)
+    newest().lose(4010)
+    expect(states).toEqual([STATE, undefined])
+    vi.advanceTimersByTime(60_000)
+    expect(FakeSocket.all).toHaveLength(1)
+  })
+
+  it('reports nothing once it is closed', () => {
+    const { link: presence, states } = link()
+    presence.close()
+    newest().receive(STATE)
+    newest().lose()
+    vi.advanceTimersByTime(60_000)
+    expect(states).toEqual([])
+    expect(FakeSocket.all).toHaveLength(1)
+  })
+})

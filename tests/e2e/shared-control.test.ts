@@ -1,0 +1,115 @@
+/** Two people in two browsers hand control of a real guest's VNC console to each other. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ConsoleRole } from '@oriel/contract'
+import { freePort, type QemuGuest, requires, startQemu, temporaryFolder } from '@oriel/testkit'
+import { startChromium } from '@oriel/testkit/chromium'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { apiConfig, listening, MEMBER_TOKEN, merge, proxyConfig, startApp } from './parts/oriel.ts'
+import { canvasOf, complaintsOf, untilShows } from './parts/page.ts'
+import { settled } from './parts/pictures.ts'
+import { clientOf, orielAuthority } from './parts/sessions.ts'
+
+const { skip, reason } = requires('qemu', 'chromium')
+const ID = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
+
+describe.skipIf(skip)(`control of a real QEMU guest's VNC console${reason}`, () => {
+  const parts = new AsyncDisposableStack()
+  let browsers: readonly [Browser, Browser]
+  let guest: QemuGuest
+  let trace: string
+  let apiPort: number
+
+  beforeAll(async () => {
+    trace = join(parts.use(await temporaryFolder()).path, 'trace')
+    guest = parts.use(
+      await startQemu({ name: 'web-1', uuid: ID, args: ['-trace', 'input_event_key_qcode', '-D', trace] }),
+    )
+    browsers = [parts.use(await startChromium()), parts.use(await startChromium())]
+    const proxyPort = await freePort()
+    apiPort = await freePort()
+    const servers = [{ id: ID, name: 'web-1', consoles: { vnc: { host: guest.host, port: guest.vncPort } } }]
+    await listening(parts.use(await startApp('api', apiConfig(apiPort, proxyPort, servers))))
+    const config = merge(proxyConfig(apiPort, proxyPort), { authority: orielAuthority(apiPort) })
+    await listening(parts.use(await startApp('proxy', config)))
+  })
+  afterAll(() => parts.disposeAsync())
+
+  it('goes from the owner to a watcher who requests it, and back, and with it the keys', async () => {
+    const ann = await openAs(browsers[0], 'control', 'Ann')
+    const cid = await openAs(browsers[1], 'watch', 'Cid')
+    const complaints = [complaintsOf(ann), complaintsOf(cid)]
+    await settled(guest)
+    await statusOf(ann, 'Connected')
+    await statusOf(cid, 'Watching')
+    await untilShows(cid, guest)
+    expect(await cid.getByRole('button', { name: 'Ctrl+Alt+Del' }).isDisabled()).toBe(true)
+    await press(cid, 'a')
+    await press(ann, 'b')
+    await expect.poll(keysOfGuest).toEqual(['b', 'b'])
+
+    await cid.getByRole('button', { name: 'People: 2' }).click()
+    await cid.getByText('You are watching.').waitFor()
+    expect(await cid.getByRole('button', { name: 'Take control' }).count()).toBe(0)
+    await cid.getByRole('button', { name: 'Request control' }).click()
+    await ann.getByText('Cid requests control.').waitFor()
+    await ann.getByRole('button', { name: 'Give', exact: true }).click()
+    await statusOf(cid, 'Connected')
+    await statusOf(ann, 'Watching')
+    expect(await ann.getByRole('button', { name: 'Ctrl+Alt+Del' }).isDisabled()).toBe(true)
+    await press(ann, 'c')
+    await press(cid, 'd')
+    await expect.poll(keysOfGuest).toEqual(['b', 'b', 'd', 'd'])
+
+    await cid.getByRole('button', { name: 'People: 2' }).click()
+    await cid.getByRole('button', { name: 'Give back' }).click()
+    await statusOf(ann, 'Connected')
+    await statusOf(cid, 'Watching')
+    await press(cid, 'e')
+    await press(ann, 'f')
+    await expect.poll(keysOfGuest).toEqual(['b', 'b', 'd', 'd', 'f', 'f'])
+    expect(complaints).toEqual([[], []])
+    for (const page of [ann, cid]) await page.context().close()
+  })
+
+  it('is taken by one owner from another, who sees who has it', async () => {
+    const ann = await openAs(browsers[0], 'control', 'Ann')
+    const bea = await openAs(browsers[1], 'control', 'Bea')
+    await statusOf(ann, 'Connected')
+    await statusOf(bea, 'Connected')
+    await bea.getByRole('button', { name: 'People: 2' }).click()
+    await bea.getByText('You have control, and so do others.').waitFor()
+    await bea.getByRole('button', { name: 'Take control' }).click()
+    await bea.getByText('You alone have control.').waitFor()
+    await statusOf(ann, 'Watching')
+    await ann.getByRole('button', { name: 'People: 2' }).click()
+    await ann.getByText('Bea has control.').waitFor()
+    await bea.context().close()
+    await ann.getByText('You have control.').waitFor()
+    await statusOf(ann, 'Connected')
+    await ann.context().close()
+  })
+
+  async function openAs(browser: Browser, role: ConsoleRole, label: string): Promise<Page> {
+    const body = { type: 'novnc', role, label } as const
+    const { console } = await clientOf(apiPort, MEMBER_TOKEN).oriel.createConsole({ server_id: ID, body })
+    const page = await (await browser.newContext()).newPage()
+    await page.goto(console.url)
+    return page
+  }
+
+  const statusOf = (page: Page, text: string) =>
+    page.locator('#status-text', { hasText: RegExp(`^${text}$`) }).waitFor()
+
+  /** Presses a key on the console, where a click gives the keyboard to it. */
+  async function press(page: Page, key: string): Promise<void> {
+    await page.keyboard.press('Escape')
+    await canvasOf(page).click()
+    await page.keyboard.press(key)
+  }
+
+  /** The letters whose keys QEMU pressed or released. */
+  const keysOfGuest = async () =>
+    [...(await readFile(trace, 'utf8')).matchAll(/input_event_key_qcode .*qcode ([a-z])\b/g)].map(([, key]) => key)
+})
