@@ -5,7 +5,7 @@ import type { Admission } from '../authority/authority.ts'
 import type { LearntNames } from '../authority/instance-names.ts'
 import type { IdentitySetting } from '../hypervisor/config.ts'
 import type { InputPermission } from '../hypervisor/input-permission.ts'
-import type { HypervisorSocket, PlainLeg, SecuredLeg } from '../hypervisor/leg.ts'
+import type { HypervisorSocket, PlainLeg, SecuredLeg, SharedLeg } from '../hypervisor/leg.ts'
 import type { ProtocolRule } from './protocol-guard.ts'
 
 /** The time limit of the handshake with one side, and what aborts it. */
@@ -44,13 +44,6 @@ export interface DialledOpening {
 export interface Opening extends DialledOpening {
   /** Whether the session may send input, which may change while it lasts. */
   readonly input: InputPermission
-}
-
-/** A session's leg to a console that other sessions may have open too. */
-export interface SharedLeg {
-  readonly hypervisor: HypervisorSocket
-  /** Whether the guest has sent nothing since the console was dialled. */
-  readonly silent: () => boolean
 }
 
 export interface Console {

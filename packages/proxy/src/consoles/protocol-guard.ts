@@ -15,6 +15,7 @@ import {
   LegFault,
   observeLeg,
   type SecuredLeg,
+  type SharedLeg,
   type TakeBytes,
 } from '../hypervisor/leg.ts'
 
@@ -122,30 +123,13 @@ export function guardProtocol(leg: HypervisorSocket, rule: ProtocolRule, read: B
 }
 
 /**
- * Ends the leg as `protocol_error` if its client begins with a protocol that `rule` forbids while the server is silent. For
- * a leg to a server that other clients are connected to as well, so that its first bytes may already be theirs.
+ * Fails the leg as `protocol_error` if its client begins with a protocol that `rule` forbids while the server is silent. For
+ * a server that other clients are connected to as well, so that its first bytes may already be theirs.
  */
-export function guardInput(leg: HypervisorSocket, rule: ProtocolRule, silent: () => boolean): HypervisorSocket {
-  const end = Promise.withResolvers<Error | undefined>()
-  leg.closed.then(end.resolve)
-  let first: Buffer | undefined = NOTHING
-  let isForeign = false
-  const judge = (before: Buffer, bytes: Uint8Array) => {
-    const begun = Buffer.concat([before, bytes.subarray(0, LONGEST)])
-    const verdict = judgeProtocol(rule, 'client', begun)
-    first = verdict === 'undecided' ? begun : undefined
-    if (typeof verdict === 'string') return
-    isForeign = true
-    end.resolve(new LegFault('protocol_error', verdict.foreign))
-  }
-  return decorateLeg(leg, {
-    closed: end.promise,
-    write: (bytes) => {
-      if (first && !silent()) first = undefined
-      if (first) judge(first, bytes)
-      return isForeign || leg.write(bytes)
-    },
-  })
+export function guardInput(leg: SharedLeg, rule: ProtocolRule): HypervisorSocket {
+  if (!leg.silent) return leg
+  const guard = new InputGuard(leg, rule)
+  return decorateLeg(leg, { write: (bytes) => guard.write(bytes) })
 }
 
 /** Relays everything, and calls `onForeign` once if either side begins with a protocol that `rule` forbids. */
@@ -166,6 +150,34 @@ export function watchProtocol(
   }
   watch(read)
   return observeLeg(leg, watch)
+}
+
+class InputGuard {
+  readonly #leg: SharedLeg
+  readonly #rule: ProtocolRule
+  /** The client's first bytes, kept until they are judged. */
+  #first: Buffer | undefined = NOTHING
+  #isForeign = false
+
+  constructor(leg: SharedLeg, rule: ProtocolRule) {
+    this.#leg = leg
+    this.#rule = rule
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (!this.#leg.silent) this.#first = undefined
+    if (this.#first) this.#judge(this.#first, bytes)
+    return this.#isForeign || this.#leg.write(bytes)
+  }
+
+  #judge(before: Buffer, bytes: Uint8Array): void {
+    const first = Buffer.concat([before, bytes.subarray(0, LONGEST)])
+    const verdict = judgeProtocol(this.#rule, 'client', first)
+    this.#first = verdict === 'undecided' ? first : undefined
+    if (typeof verdict === 'string') return
+    this.#isForeign = true
+    this.#leg.fail(new LegFault('protocol_error', verdict.foreign))
+  }
 }
 
 class ProtocolGuard {

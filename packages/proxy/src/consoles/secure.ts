@@ -4,17 +4,9 @@
  */
 import type { IdentitySetting } from '../hypervisor/config.ts'
 import type { InputPermission } from '../hypervisor/input-permission.ts'
-import type { HypervisorSocket, PlainLeg, SecuredLeg } from '../hypervisor/leg.ts'
+import type { HypervisorSocket, PlainLeg, SecuredLeg, SharedLeg } from '../hypervisor/leg.ts'
 import { Refused } from '../refused.ts'
-import type {
-  Console,
-  DialledOpening,
-  HandshakeLimits,
-  IdentifyingConsole,
-  Opening,
-  Secured,
-  SharedLeg,
-} from './console.ts'
+import type { Console, DialledOpening, HandshakeLimits, IdentifyingConsole, Opening, Secured } from './console.ts'
 import type { ConsoleKind, GuestCheck } from './kinds.ts'
 import { carryingOnly, guardInput, identifying, NONE_THAT_IDENTIFIES, type ProtocolRule } from './protocol-guard.ts'
 
@@ -79,10 +71,9 @@ export async function secureShared(
   { identity, input }: Pick<Opening, 'identity' | 'input'>,
 ): Promise<HypervisorSocket> {
   refuseToWatch(console, input)
-  const { hypervisor, silent } = await join()
+  const shared = await join()
   const rule: ProtocolRule | undefined = rules[guestCheck]
-  const guarded = rule && identity === 'enforce' ? guardInput(hypervisor, rule, silent) : hypervisor
-  return limited(console, guarded, input)
+  return limited(console, rule && identity === 'enforce' ? guardInput(shared, rule) : shared, input)
 }
 
 /** Refuses watchers of a type whose input nothing withholds. */

@@ -48,6 +48,14 @@ export interface SecuredLeg {
   readonly rest: Buffer
 }
 
+/** A session's leg to a console that other sessions may have open too. */
+export interface SharedLeg extends HypervisorSocket {
+  /** Whether the guest has sent nothing since the console was dialled. */
+  readonly silent: boolean
+  /** Closes this leg with a fault of its client, and leaves the others open. */
+  fail(fault: Error): void
+}
+
 /** A leg as it was dialled, in plaintext. */
 export interface PlainLeg extends HypervisorSocket {
   /**

@@ -4,7 +4,7 @@
  * in the memory of this process, while a session of the port is open and for a configured time afterwards. A client
  * receives the output of a port only if its token was admitted for that port.
  */
-import type { HypervisorSocket } from '../hypervisor/leg.ts'
+import type { Reader } from './reader.ts'
 import { Ring } from './ring.ts'
 import { type OpenUpstream, Upstream } from './upstream.ts'
 
@@ -28,13 +28,6 @@ export interface Joining {
   readonly signal: AbortSignal
 }
 
-/** A session's leg to a port that it may share. */
-export interface Joined {
-  readonly hypervisor: HypervisorSocket
-  /** Whether the port has printed nothing since it was dialled. */
-  readonly silent: () => boolean
-}
-
 const MAX_PORTS = 1000
 /** What a reader that pauses for a moment can be behind without a loss, even if nothing is replayed. */
 const MIN_RING_BYTES = 4096
@@ -53,7 +46,7 @@ export class SerialHub {
   }
 
   /** @throws the error of `open`; the signal's reason once it aborts */
-  join({ portId, replay, open, signal }: Joining): Promise<Joined> {
+  join({ portId, replay, open, signal }: Joining): Promise<Reader> {
     const port = this.#ports.get(portId) ?? this.#add(portId)
     return port.join(replay, open, signal)
   }
@@ -98,12 +91,11 @@ class Port {
     return this.#upstream === undefined
   }
 
-  async join(replay: boolean, open: OpenUpstream, signal: AbortSignal): Promise<Joined> {
+  join(replay: boolean, open: OpenUpstream, signal: AbortSignal): Promise<Reader> {
     this.stopTimer()
     this.#upstream ??= new Upstream(open, this.#ring, () => this.#onOver())
-    const upstream = this.#upstream
     const from = replay ? this.#ring.lastLines(this.#replayBytes) : this.#ring.end
-    return { hypervisor: await upstream.join(from, signal), silent: () => upstream.silent }
+    return this.#upstream.join(from, signal)
   }
 
   stopTimer(): void {

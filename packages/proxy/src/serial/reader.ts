@@ -8,6 +8,8 @@ import type { Ring } from './ring.ts'
 /** The upstream as a reader sees it. */
 export interface ReaderUpstream {
   readonly ring: Ring
+  /** Whether the port has printed nothing since it was dialled. */
+  readonly silent: boolean
   /** Offers the reader the output that arrives from now on. */
   flow(reader: Reader): void
   /** Stops offering. The upstream stops reading only if no other reader takes its output. */
@@ -18,14 +20,17 @@ export interface ReaderUpstream {
 }
 
 export class Reader implements HypervisorSocket {
+  /**
+   * Set by the upstream. `flowing`: the reader takes output as it arrives, and has received everything; `awaited`: it has
+   * stopped, but may go on in time.
+   */
+  state: 'off' | 'flowing' | 'awaited' = 'off'
   /** Whether the other readers went on without this one, which has not caught up since. */
   isSlow = false
   readonly #upstream: ReaderUpstream
   readonly #closed = Promise.withResolvers<Error | undefined>()
   #taker: TakeBytes | undefined
   #drained: (() => void) | undefined
-  /** Whether the reader takes output as it arrives. It has then received everything. */
-  #flowing = false
   /** The position of the next byte to pass on, while output is not flowing. */
   #position: number
   #lentBytes = 0
@@ -48,21 +53,26 @@ export class Reader implements HypervisorSocket {
     return this.#lentBytes
   }
 
+  /** Whether the port has printed nothing since it was dialled. */
+  get silent(): boolean {
+    return this.#upstream.silent
+  }
+
   take(taker: TakeBytes): void {
     this.#taker = taker
     this.resume()
   }
 
   resume(): void {
-    if (this.#flowing || this.#left || !this.#taker) return
-    this.#flowing = this.#catchUp(this.#taker)
+    if (this.state === 'flowing' || this.#left || !this.#taker) return
+    const goesOn = this.#catchUp(this.#taker)
     if (this.#ended) this.#closed.resolve(this.#ended.cause)
-    else if (this.#flowing) this.#upstream.flow(this)
+    else if (goesOn) this.#upstream.flow(this)
   }
 
   pause(): void {
-    if (!this.#flowing) return
-    this.#stopFlowing()
+    if (this.state !== 'flowing') return
+    this.#position = this.#upstream.ring.end
     this.#upstream.halt(this)
   }
 
@@ -79,10 +89,14 @@ export class Reader implements HypervisorSocket {
     this.#drained = drained
   }
 
+  /** Closes this leg with a fault of its client. The upstream stays open for the others. */
+  fail(fault: Error): void {
+    this.#closed.resolve(fault)
+  }
+
   [Symbol.dispose](): void {
     if (this.#left) return
     this.#left = true
-    this.#flowing = false
     this.#closed.resolve(undefined)
     this.#upstream.leave(this)
   }
@@ -93,7 +107,7 @@ export class Reader implements HypervisorSocket {
   offer(bytes: Buffer): boolean {
     this.#lentBytes += bytes.buffer.byteLength
     const goesOn = this.#taker!(bytes)
-    if (!goesOn && this.#flowing) this.#stopFlowing()
+    if (!goesOn) this.#position = this.#upstream.ring.end
     return goesOn
   }
 
@@ -104,13 +118,8 @@ export class Reader implements HypervisorSocket {
   /** Reports the end of the upstream. A reader that is behind receives the rest of the output first. */
   end(cause: Error | undefined): void {
     this.#ended = { cause }
-    const isBehind = !this.#flowing && this.#position !== this.#upstream.ring.end
+    const isBehind = this.state !== 'flowing' && this.#position !== this.#upstream.ring.end
     if (!isBehind || cause) this.#closed.resolve(cause)
-  }
-
-  #stopFlowing(): void {
-    this.#flowing = false
-    this.#position = this.#upstream.ring.end
   }
 
   /** Passes on the output since the reader's position. Returns whether the taker wants more. */

@@ -6,11 +6,12 @@ import { allocatePayload } from '../hypervisor/read-buffers.ts'
 
 const FIRST_BYTES = 512
 const LINE_END = 0x0a
+const NOTHING = Buffer.alloc(0)
 
 export class Ring {
   readonly #maxBytes: number
   /** The byte at position p is at index p % maxBytes. Smaller than that while little was printed. */
-  #memory = Buffer.alloc(0)
+  #memory: Buffer = NOTHING
   #end = 0
 
   /** @param maxBytes at least 1 */

@@ -17,16 +17,13 @@ export class Upstream implements ReaderUpstream {
   readonly ring: Ring
   readonly #onOver: () => void
   readonly #opened: Promise<void>
-  readonly #dialling = new AbortController()
   readonly #startedAt: number
   readonly #readers = new Set<Reader>()
-  /** The readers that take output as it arrives. */
-  readonly #flowing = new Set<Reader>()
-  /** The readers that have stopped taking output, but may go on in time. */
-  readonly #awaited = new Set<Reader>()
-  #grace: NodeJS.Timeout | undefined
+  /** Aborts the dial; `undefined` once the port is open. */
+  #dialling: AbortController | undefined = new AbortController()
   /** How many readers hold each buffer that was lent to more than one. */
-  readonly #holders = new Map<Buffer, number>()
+  #holders: Map<Buffer, number> | undefined
+  #grace: NodeJS.Timeout | undefined
   #leg: HypervisorSocket | undefined
   #state: 'unread' | 'reading' | 'paused' | 'over' = 'unread'
 
@@ -35,11 +32,10 @@ export class Upstream implements ReaderUpstream {
     this.ring = ring
     this.#onOver = onOver
     this.#startedAt = ring.end
-    this.#opened = open(this.#dialling.signal).then((opened) => this.#start(opened))
+    this.#opened = open(this.#dialling!.signal).then((opened) => this.#start(opened))
     this.#opened.catch(() => this.#over())
   }
 
-  /** Whether the port has printed nothing since it was dialled. */
   get silent(): boolean {
     return this.ring.end === this.#startedAt
   }
@@ -63,8 +59,7 @@ export class Upstream implements ReaderUpstream {
 
   flow(reader: Reader): void {
     if (this.#state === 'over') return
-    this.#awaited.delete(reader)
-    this.#flowing.add(reader)
+    reader.state = 'flowing'
     if (this.#state === 'unread') {
       this.#state = 'reading'
       this.#leg!.take(this.#arrived)
@@ -78,12 +73,12 @@ export class Upstream implements ReaderUpstream {
   }
 
   giveBack(bytes: Buffer): void {
-    const holders = this.#holders.get(bytes) ?? 1
+    const holders = this.#holders?.get(bytes) ?? 1
     if (holders > 1) {
-      this.#holders.set(bytes, holders - 1)
+      this.#holders!.set(bytes, holders - 1)
       return
     }
-    this.#holders.delete(bytes)
+    this.#holders?.delete(bytes)
     this.#leg!.giveBack(bytes)
   }
 
@@ -92,15 +87,15 @@ export class Upstream implements ReaderUpstream {
   }
 
   leave(reader: Reader): void {
+    reader.state = 'off'
     this.#readers.delete(reader)
-    this.#flowing.delete(reader)
-    this.#awaited.delete(reader)
     if (this.#readers.size === 0) this.#over()
     else this.#settle()
   }
 
   #start({ hypervisor, rest }: SecuredLeg): void {
     this.#leg = hypervisor
+    this.#dialling = undefined
     if (this.#state === 'over') {
       hypervisor[Symbol.dispose]()
       return
@@ -118,38 +113,44 @@ export class Upstream implements ReaderUpstream {
   /** Passes each piece to the readers in its own buffer. */
   readonly #arrived = (bytes: Buffer): boolean => {
     this.ring.push(bytes)
-    if (this.#flowing.size === 1) this.#offerTo(this.#flowing.values().next().value!, bytes)
-    else this.#offerToAll(bytes)
+    const readers = this.#inState('flowing')
+    if (readers.length === 0) this.#leg!.giveBack(bytes)
+    if (readers.length > 1) this.#share(bytes, readers.length)
+    for (const reader of readers) {
+      // A reader may leave while another one takes the bytes.
+      if (reader.state !== 'flowing') this.giveBack(bytes)
+      else if (!reader.offer(bytes)) this.#stopped(reader)
+    }
     this.#settle()
     return this.#state === 'reading'
   }
 
-  #offerTo(reader: Reader, bytes: Buffer): void {
-    if (!reader.offer(bytes)) this.#stopped(reader)
-  }
-
-  #offerToAll(bytes: Buffer): void {
-    const readers = [...this.#flowing]
-    if (readers.length === 0) this.#leg!.giveBack(bytes)
-    else this.#holders.set(bytes, readers.length)
-    for (const reader of readers) {
-      // A reader may leave while another one takes the bytes.
-      if (this.#flowing.has(reader)) this.#offerTo(reader, bytes)
-      else this.giveBack(bytes)
-    }
+  #share(bytes: Buffer, holders: number): void {
+    this.#holders ??= new Map()
+    this.#holders.set(bytes, holders)
   }
 
   #stopped(reader: Reader): void {
-    const hasFlowed = this.#flowing.delete(reader)
-    if (hasFlowed && !reader.isSlow) this.#awaited.add(reader)
+    if (reader.state === 'flowing') reader.state = reader.isSlow ? 'off' : 'awaited'
+  }
+
+  #inState(state: Reader['state']): readonly Reader[] {
+    return [...this.#readers].filter((reader) => reader.state === state)
   }
 
   /** Reads while a reader takes output, and none is waited for. */
   #settle(): void {
-    const isWaiting = this.#flowing.size > 0 && this.#awaited.size > 0
-    if (isWaiting) this.#grace ??= setTimeout(() => this.#goOnWithout(), GRACE_MS)
+    let [isTaken, isWaiting] = [false, false]
+    for (const { state } of this.#readers) {
+      isTaken ||= state === 'flowing'
+      isWaiting ||= state === 'awaited'
+    }
+    if (isTaken && isWaiting) this.#grace ??= setTimeout(() => this.#goOnWithout(), GRACE_MS)
     else this.#endGrace()
-    const reads = this.#flowing.size > 0 && !isWaiting
+    this.#read(isTaken && !isWaiting)
+  }
+
+  #read(reads: boolean): void {
     if (reads && this.#state === 'paused') {
       this.#state = 'reading'
       this.#leg!.resume()
@@ -160,8 +161,10 @@ export class Upstream implements ReaderUpstream {
   }
 
   #goOnWithout(): void {
-    for (const reader of this.#awaited) reader.isSlow = true
-    this.#awaited.clear()
+    for (const reader of this.#inState('awaited')) {
+      reader.isSlow = true
+      reader.state = 'off'
+    }
     this.#settle()
   }
 
@@ -175,7 +178,7 @@ export class Upstream implements ReaderUpstream {
     if (this.#state === 'over') return
     this.#state = 'over'
     this.#endGrace()
-    this.#dialling.abort(new Error('the last reader of the port left'))
+    this.#dialling?.abort(new Error('the last reader of the port left'))
     this.#leg?.[Symbol.dispose]()
     this.#onOver()
   }

@@ -19,8 +19,7 @@ function playedHub(settings: Partial<ReplaySettings> = {}) {
     dialled.push(port)
     return { hypervisor: port.leg, rest: NOTHING }
   }
-  const join = async (portId = 'a', replay = true) =>
-    (await hub.join({ portId, replay, open, signal: never })).hypervisor
+  const join = (portId = 'a', replay = true) => hub.join({ portId, replay, open, signal: never })
   const say = (text: string) => dialled.at(-1)!.say(Buffer.from(text))
   return { hub, dialled, join, view: async (portId?: string) => viewerOf(await join(portId)), say }
 }
@@ -279,7 +278,7 @@ describe('the upstream of a serial port', () => {
     const joining = { portId: 'a', replay: true, open: dial.open, signal: never }
     const joined = [hub.join(joining), hub.join(joining), hub.join(joining)]
     dial.connected()
-    const seen = (await Promise.all(joined)).map(({ hypervisor }) => viewerOf(hypervisor))
+    const seen = (await Promise.all(joined)).map(viewerOf)
     dial.port.say(Buffer.from('hello'))
     expect(seen.map((viewer) => String(viewer.seen()))).toEqual(['hello', 'hello', 'hello'])
     expect(dial.open).toHaveBeenCalledOnce()
@@ -295,7 +294,7 @@ describe('the upstream of a serial port', () => {
     await expect(first).rejects.toThrow('left')
     expect(dial.signal().aborted).toBe(false)
     dial.connected()
-    const viewer = viewerOf((await second).hypervisor)
+    const viewer = viewerOf(await second)
     dial.port.say(Buffer.from('hello'))
     expect(String(viewer.seen())).toBe('hello')
   })
