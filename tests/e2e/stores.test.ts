@@ -157,7 +157,7 @@ function describeStores(
       const session = await before.sessions.add(newSession())
       await before[Symbol.asyncDispose]()
       const asBefore = [
-        ...['drop table console_auth_token_options', 'drop table session_options'],
+        ...['drop table console_auth_token_options', 'drop table session_options', 'drop table invitations'],
         `delete from kysely_migration where name >= '006'`,
       ]
       for (const statement of asBefore) await server.query(url, statement)

@@ -27,6 +27,7 @@ import { mountProjectVersion, mountVersions } from './http/versions.ts'
 import { listServers, listServersDetail } from './servers/list.ts'
 import { listSources } from './servers/list-sources.ts'
 import { showServer } from './servers/show.ts'
+import type { InvitationStore } from './sessions/invitation-store.ts'
 import { sessionOperations } from './sessions/operations.ts'
 import type { SessionStore } from './sessions/store.ts'
 import { answersAtAll } from './sources/combine.ts'
@@ -40,6 +41,8 @@ export interface ApiDeps {
   readonly tokens: ConsoleAuthTokenStore
   /** Must be in the same database as `tokens`. */
   readonly sessions: SessionStore
+  /** Must be in the same database as `sessions`. */
+  readonly invitations: InvitationStore
   readonly log: Logger
   /** Whether the program is about to stop, for which `/readyz` responds 503. Default: never. */
   readonly draining?: () => boolean

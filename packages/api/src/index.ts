@@ -21,6 +21,7 @@ export type {
 export type { StoreOptions } from './database/open.ts'
 export { StoreUnavailable } from './database/unavailable.ts'
 export { type Listener, type ListenOptions, listen } from './listen.ts'
+export type { Invitation, InvitationStore } from './sessions/invitation-store.ts'
 export { createKeeper } from './sessions/keeper.ts'
 export { type NewSession, PROXY_LOST, RESUMABLE_MS, type SessionRecord, type SessionStore } from './sessions/store.ts'
 export { combineSources } from './sources/combine.ts'

@@ -5,6 +5,8 @@ import type { ConsoleAuthTokenStore } from './console-auth-tokens/store.ts'
 import { steadyClock } from './database/clock.ts'
 import { openDatabase, type StoreOptions } from './database/open.ts'
 import { createWriteProbe } from './database/write-probe.ts'
+import type { InvitationStore } from './sessions/invitation-store.ts'
+import { createSqlInvitationStore } from './sessions/sql-invitation-store.ts'
 import { createSqlSessionStore } from './sessions/sql-store.ts'
 import type { SessionStore } from './sessions/store.ts'
 
@@ -12,6 +14,7 @@ import type { SessionStore } from './sessions/store.ts'
 export interface Stores extends AsyncDisposable {
   readonly tokens: ConsoleAuthTokenStore
   readonly sessions: SessionStore
+  readonly invitations: InvitationStore
 }
 
 /**
@@ -26,6 +29,7 @@ export async function openStores(name: string | Secret, options: StoreOptions = 
   return {
     tokens: createSqlStore(db, now, proveWrites),
     sessions: createSqlSessionStore(db, now, proveWrites),
+    invitations: createSqlInvitationStore(db, now),
     [Symbol.asyncDispose]: () => db.destroy(),
   }
 }

@@ -104,6 +104,7 @@ export async function testApi({
     source: fakeSource(),
     tokens: stores.tokens,
     sessions: stores.sessions,
+    invitations: stores.invitations,
     log: silentLogger(),
     ...changes,
   }

@@ -111,6 +111,18 @@ const createdConsole = Type.Object({
   expires_at: time,
 })
 
+const invitation = Type.Object({
+  id,
+  session_id: id,
+  server_id: Type.String(),
+  type: consoleType,
+  role,
+  label: nullable(Type.String()),
+  created_by: Type.String({ description: 'The user who invited.' }),
+  created_at: time,
+  expires_at: time,
+})
+
 const source = Type.Object({
   kind: Type.String({ description: 'The configured kind of source, such as qemu.' }),
   servers: Type.Integer({ minimum: 0 }),
@@ -186,6 +198,28 @@ export const extensionRoutes = {
     summary: 'End a session; its proxy closes it within a heartbeat',
     response: Type.Null(),
   },
+  createInvitation: {
+    method: 'POST',
+    path: '/sessions/{session_id}/invitations',
+    policy: 'oriel:sessions:invite',
+    summary: 'Invite somebody to an open session: returns an access URL, which works once',
+    body: closed({ role, ttl_seconds: Type.Optional(ttlSeconds), label: Type.Optional(label) }),
+    response: Type.Object({ invitation: Type.Object({ ...invitation.properties, url }) }),
+  },
+  listInvitations: {
+    method: 'GET',
+    path: '/sessions/{session_id}/invitations',
+    policy: 'oriel:sessions:invite',
+    summary: 'List the invitations to a session that are not revoked, newest first',
+    response: Type.Object({ invitations: Type.Array(invitation) }),
+  },
+  revokeInvitation: {
+    method: 'DELETE',
+    path: '/sessions/{session_id}/invitations/{invitation_id}',
+    policy: 'oriel:sessions:invite',
+    summary: 'Revoke an invitation and end the sessions that came with it',
+    response: Type.Null(),
+  },
   revokeTokens: {
     method: 'DELETE',
     path: '/servers/{server_id}/console-auth-tokens',
@@ -251,5 +285,7 @@ export type ExtensionQuery<Name extends ExtensionRouteName> = ExtensionRoutes[Na
 export type ExtensionResponse<Name extends ExtensionRouteName> = Type.Static<ExtensionRoutes[Name]['response']>
 /** A session in a list. */
 export type Session = Type.Static<typeof session>
+/** An invitation to a session. */
+export type Invitation = Type.Static<typeof invitation>
 /** The console of an admitted session, for the proxy. An absent `role` is `control`. */
 export type AdmittedConsole = Type.Static<typeof admittedConsole>

@@ -38,6 +38,7 @@ export {
   type ExtensionRouteName,
   type ExtensionRoutes,
   extensionRoutes,
+  type Invitation,
   type Session,
 } from './extension.ts'
 export {

@@ -8,3 +8,10 @@ export async function watchOnce(server_id: string, label: string): Promise<strin
   const { console } = await client.oriel.createConsole({ server_id, body })
   return console.url
 }
+
+/** Invites a colleague to an open session. Revoking the invitation ends the session that came with it. */
+export async function invite(session_id: string, label: string) {
+  const { invitation } = await client.oriel.createInvitation({ session_id, body: { role: 'control', label } })
+  const revoke = () => client.oriel.revokeInvitation({ session_id, invitation_id: invitation.id })
+  return { url: invitation.url, revoke }
+}

@@ -25,7 +25,7 @@ export async function startInProcessSubject(setup: Setup, servers: readonly Worl
   const stores = scope.use(await openStores(config.tokens.store))
   const tokens = breakable(stores.tokens)
   const authenticator = scope.use(createStaticAuthenticator(config.auth.static!))
-  const api = createApi({ config, authenticator, source, tokens, sessions: stores.sessions, log })
+  const api = createApi({ ...stores, config, authenticator, source, tokens, log })
   const { limits } = config
   const listener = scope.use(
     await listen(api.fetch, {

@@ -1,5 +1,5 @@
 /**
- * The tables for options of tokens and sessions. Separate tables rather than columns: an older API that runs beside this
+ * The tables for options of tokens and sessions, and for invitations. Separate tables rather than columns: an older API that runs beside this
  * one still writes the older tables, and MariaDB cannot roll back a half-added column.
  */
 import type { Kysely } from 'kysely'
@@ -32,7 +32,25 @@ export interface SessionOptionsRow {
   token_key: string | null
 }
 
+export interface InvitationRow {
+  id: string
+  session_id: string
+  /** The first session of the chain of resumed sessions to which `session_id` belongs. */
+  family_id: string
+  server_id: string
+  type: string
+  role: string
+  label: string | null
+  created_by: string
+  created_at: number
+  expires_at: number
+  token_key: string
+  /** Null unless a caller has revoked it. */
+  revoked_at: number | null
+}
+
 export interface OptionTables {
+  invitations: InvitationRow
   console_auth_token_options: ConsoleAuthTokenOptionsRow
   session_options: SessionOptionsRow
 }
@@ -42,6 +60,27 @@ export const optionMigrations: Readonly<Record<string, Migration>> = {
     async up(db) {
       await createTokenOptions(db)
       await createSessionOptions(db)
+    },
+  },
+  '007-invitations': {
+    async up(db) {
+      await db.schema
+        .createTable('invitations')
+        .addColumn('id', 'varchar(64)', (column) => column.primaryKey())
+        .addColumn('session_id', 'varchar(64)', (column) => column.notNull())
+        .addColumn('family_id', 'varchar(64)', (column) => column.notNull())
+        .addColumn('server_id', 'varchar(255)', (column) => column.notNull())
+        .addColumn('type', 'varchar(32)', (column) => column.notNull())
+        .addColumn('role', 'varchar(16)', (column) => column.notNull())
+        .addColumn('label', 'varchar(64)')
+        .addColumn('created_by', 'varchar(255)', (column) => column.notNull())
+        .addColumn('created_at', 'bigint', (column) => column.notNull())
+        .addColumn('expires_at', 'bigint', (column) => column.notNull())
+        .addColumn('token_key', 'char(64)', (column) => column.notNull())
+        .addColumn('revoked_at', 'bigint')
+        .execute()
+      await db.schema.createIndex('invitations_family').on('invitations').column('family_id').execute()
+      await db.schema.createIndex('invitations_expires_at').on('invitations').column('expires_at').execute()
     },
   },
 }

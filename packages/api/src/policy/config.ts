@@ -27,6 +27,10 @@ export const policyConfig = table(
     ),
     'oriel:sessions:list': roles('oriel:sessions:list', 'Roles that may list the sessions of their project.'),
     'oriel:sessions:end': roles('oriel:sessions:end', 'Roles that may end the sessions of their project.'),
+    'oriel:sessions:invite': roles(
+      'oriel:sessions:invite',
+      'Roles that may invite to their own sessions; the role control needs os_compute_api:os-remote-consoles as well.',
+    ),
     'oriel:console-auth-tokens:revoke': roles(
       'oriel:console-auth-tokens:revoke',
       'Roles that may revoke the tokens of a server.',

@@ -19,6 +19,7 @@ export const policyDefaults = {
   'oriel:sessions:admit': ['admin', 'service'],
   'oriel:sessions:list': ['reader', 'member', 'admin'],
   'oriel:sessions:end': ['member', 'admin'],
+  'oriel:sessions:invite': ['member', 'admin'],
   'oriel:console-auth-tokens:revoke': ['member', 'admin'],
 } as const satisfies Record<string, readonly string[]>
 

@@ -36,6 +36,7 @@ export function admitSession(deps: SessionDeps): ExtensionOperations['admitSessi
 async function admitToken(deps: SessionDeps, call: Call) {
   const found = await findToken(deps, call)
   requireEnforcedRole(call, found)
+  await requireUsableInvitation(deps, call, found)
   const { server, address } = await requireSamePlace(deps, call, found)
   await useUp(deps, call, found)
   const session = await register(deps, call, found, server)
@@ -50,6 +51,14 @@ async function findToken({ tokens }: SessionDeps, call: Call): Promise<ConsoleAu
   const found = await tokens.find(call.body.token)
   if (found) return found
   auditTo(call.log).refused(clientOf(call), 'unknown_token')
+  throw tokenNotFound()
+}
+
+/** @throws HttpFault 404 once the session of the user who invited has ended */
+async function requireUsableInvitation(deps: SessionDeps, call: Call, token: ConsoleAuthToken): Promise<void> {
+  if (token.invitationId === null || (await deps.invitations.isUsable(token.invitationId))) return
+  const detail = 'the inviting session has ended'
+  auditTo(call.log).refused({ ...clientOf(call), ...partiesOf(token) }, 'unknown_token', detail)
   throw tokenNotFound()
 }
 

@@ -5,6 +5,7 @@
 import { type ConsoleRole, consoleTypes, type OpenableConsoleType } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
 import type { Server } from '../sources/server.ts'
+import type { Invitation } from './invitation-store.ts'
 import type { SessionRecord } from './store.ts'
 
 /** A refused connection. For an unknown token, only the client is known. */
@@ -44,10 +45,26 @@ export function auditTo(log: Logger) {
     returned: (session: SessionRecord) => log.info({ audit: 'returned', ...partiesOf(session) }, 'session returned'),
     endWanted: (session: SessionRecord, by: string, reason: string) =>
       log.info({ audit: 'end-wanted', ...partiesOf(session), by, reason }, 'session is to end'),
+    invited: (session: SessionRecord, invitation: Invitation, by: string) =>
+      log.info({ audit: 'invited', ...partiesOf(session), ...termsOf(invitation), by }, 'invitation created'),
+    invitationRevoked: (
+      session: SessionRecord,
+      invitation: Invitation,
+      by: { readonly by: string; readonly ending: number },
+    ) =>
+      log.info(
+        { audit: 'invitation-revoked', ...partiesOf(session), ...termsOf(invitation), ...by },
+        'invitation revoked',
+      ),
     revoked: (serverId: string, by: string, counts: { readonly revoked: number; readonly ending: number }) =>
       log.info({ audit: 'revoked', serverId, by, ...counts }, 'console tokens revoked'),
   }
 }
+
+/** The role and the label of the invitation, which may differ from the session's. */
+const termsOf = ({ id, role, label, expiresAt }: Invitation) => ({
+  ...{ invitation: id, role, label: label ?? undefined, expiresAt: new Date(expiresAt).toISOString() },
+})
 
 const consoleOf = ({ server, type, role, label, singleUse, ttlSeconds }: CreatedConsole) => ({
   projectId: server.projectId,

@@ -5,6 +5,7 @@ import { beat } from './beat.ts'
 import { createConsole } from './create-console.ts'
 import type { SessionDeps } from './deps.ts'
 import { endSession } from './end.ts'
+import { createInvitation, listInvitations, revokeInvitation } from './invite.ts'
 import { listSessions } from './list.ts'
 import { locateConsole } from './locate.ts'
 import { revokeTokens } from './revoke.ts'
@@ -17,5 +18,8 @@ export const sessionOperations = (deps: SessionDeps) =>
     createConsole: createConsole(deps),
     listSessions: listSessions(deps),
     endSession: endSession(deps),
+    createInvitation: createInvitation(deps),
+    listInvitations: listInvitations(deps),
+    revokeInvitation: revokeInvitation(deps),
     revokeTokens: revokeTokens(deps),
   }) satisfies Partial<ExtensionOperations>

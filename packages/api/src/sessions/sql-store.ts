@@ -44,6 +44,7 @@ export function createSqlSessionStore(db: Db, now: () => number, proveWrites: ()
     wantEnd: (id, reason) => reach(wantSessionEnd(db, { id, reason, resumableSince: now() - RESUMABLE_MS })),
     wantServerEnd: (serverId, reason) =>
       reach(wantEnd(db, { column: 'server_id', value: serverId, reason, resumableSince: now() - RESUMABLE_MS })),
+    wantInvitedEnd: (invitationId, reason) => reach(wantInvitedEnd(db, { invitationId, reason, now: now() })),
     endLost: (silentMs) => reach(endLost(db, now() - silentMs, now())),
     forget: (ageMs) => reach(forget(db, now() - ageMs)),
     check: async () => {
@@ -102,7 +103,7 @@ async function findResumable(db: Db, id: string, endedSince: number): Promise<Se
 }
 
 /** Returns the first session of the chain that a session belongs to. */
-async function familyOf(db: Db, sessionId: string): Promise<string> {
+export async function familyOf(db: Db, sessionId: string): Promise<string> {
   const query = db.selectFrom('session_families').select('family_id').where('session_id', '=', sessionId)
   return (await query.executeTakeFirst())?.family_id ?? sessionId
 }
@@ -411,6 +412,18 @@ async function wantEnd(db: Db, { column, value, reason, resumableSince }: Wanted
   return Number(open)
 }
 
+async function wantInvitedEnd(
+  db: Db,
+  { invitationId, reason, now }: { readonly invitationId: string; readonly reason: string; readonly now: number },
+): Promise<number> {
+  const came = db.selectFrom('session_options').select('session_id').where('invitation_id', '=', invitationId)
+  let pending = 0
+  for (const { session_id: id } of await came.orderBy('session_id').execute()) {
+    if (await wantSessionEnd(db, { id, reason, resumableSince: now - RESUMABLE_MS })) pending += 1
+  }
+  return pending
+}
+
 async function endLost(db: Db, silentSince: number, now: number): Promise<readonly SessionRecord[]> {
   const silent = await db
     .selectFrom('sessions')
@@ -438,6 +451,7 @@ async function forget(db: Db, endedBefore: number): Promise<number> {
     )
     .execute()
   await forgetFamilies(db)
+  await forgetInvitations(db, endedBefore)
   return Number(numDeletedRows)
 }
 
@@ -461,6 +475,17 @@ async function forgetFamilies(db: Db): Promise<void> {
           ),
         ]),
       ),
+    )
+    .execute()
+}
+
+/** Keeps the invitations of remembered sessions, so that a session that came with one can be ended by it. */
+async function forgetInvitations(db: Db, expiredBefore: number): Promise<void> {
+  await db
+    .deleteFrom('invitations')
+    .where('expires_at', '<', expiredBefore)
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom('session_options').select('session_id').whereRef('invitation_id', '=', 'invitations.id'))),
     )
     .execute()
 }

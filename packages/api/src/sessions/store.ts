@@ -112,6 +112,8 @@ export interface SessionStore {
   wantEnd(id: string, reason: CloseReasonName): Promise<boolean>
   /** Requests the same for all sessions of a server, and returns their number. */
   wantServerEnd(serverId: string, reason: CloseReasonName): Promise<number>
+  /** Requests the same for all sessions that came with an invitation, and returns their number. */
+  wantInvitedEnd(invitationId: string, reason: CloseReasonName): Promise<number>
   /** Ends, as lost, the open sessions of proxies that did not report for longer than `silentMs`, and returns them. */
   endLost(silentMs: number): Promise<readonly SessionRecord[]>
   /**

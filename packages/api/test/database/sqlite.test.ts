@@ -189,7 +189,7 @@ describe('SQLite in a file', () => {
       session: await sessions.add(newSession()),
     }))
     using raw = new DatabaseSync(file)
-    raw.exec(`drop table console_auth_token_options; drop table session_options;
+    raw.exec(`drop table console_auth_token_options; drop table session_options; drop table invitations;
       delete from kysely_migration where name >= '006'`)
     await withinStores(file, async ({ tokens, sessions }) => {
       expect(await tokens.find(token)).toMatchObject({ userId: 'alice', role: 'control', singleUse: false })

@@ -1,51 +1,19 @@
 /** Consoles with options: how they are created, and which proxies they are admitted to. */
-import { type ConsoleRole, ROLES_HEADER, tokenOf } from '@oriel/contract'
-import { createLogger } from '@oriel/runtime'
+import type { ConsoleRole } from '@oriel/contract'
 import { describe, expect, test } from 'vitest'
-import { type Caller, fakeSource, PROJECT, SERVER_ID, server, type TestApi, testApi, tokenPath } from '../support.ts'
-
-const SESSIONS = '/oriel/v1/sessions'
-const consoles = (id = SERVER_ID) => `/oriel/v1/servers/${id}/consoles`
-const create = (api: TestApi, body: object, as: Caller = 'member') => api.call('POST', consoles(), { as, body })
-
-interface Created {
-  readonly console: { readonly url: string; readonly role: ConsoleRole; readonly expires_at: string }
-}
-
-/** Creates a console and returns its token. */
-async function minted(api: TestApi, options: object = {}): Promise<string> {
-  const { body } = await create(api, { type: 'novnc', ...options })
-  return tokenOf((body as Created).console.url)!
-}
-
-interface Proxy {
-  readonly proxy?: string
-  readonly client?: string
-  /** The roles that it enforces. */
-  readonly roles?: string
-}
-
-function admit(api: TestApi, token: string, { proxy = 'proxy-1', client = '10.0.0.9', roles }: Proxy = {}) {
-  const headers = roles === undefined ? {} : { [ROLES_HEADER]: roles }
-  const body = { token, proxy_id: proxy, client_address: client }
-  return api.call('POST', SESSIONS, { as: 'service', body, headers })
-}
-
-const sessionIn = ({ body }: { readonly body: unknown }) => (body as { session: { id: string } }).session.id
-
-/** Reports the end of a session, as its proxy does. */
-const ends = (api: TestApi, id: string, reason: string, bytes_to_client = 0) => {
-  const ended = { id, reason, bytes_to_client, bytes_to_console: 0, ended_at: new Date().toISOString() }
-  return api.call('PUT', '/oriel/v1/proxies/proxy-1', { as: 'service', body: { open: [], ended: [ended] } })
-}
-
-/** A log that can be read. */
-function capture() {
-  const lines: Record<string, unknown>[] = []
-  const write = (line: string) => void lines.push(JSON.parse(line))
-  const log = createLogger({ name: 'test', level: 'trace', destination: { write } })
-  return { log, lines, audits: () => lines.filter(({ audit }) => audit !== undefined) }
-}
+import { fakeSource, PROJECT, SERVER_ID, server, testApi, tokenPath } from '../support.ts'
+import {
+  admit,
+  type Created,
+  capture,
+  create,
+  ends,
+  minted,
+  type PlayedProxy,
+  resume,
+  SESSIONS,
+  sessionIn,
+} from './proxies.ts'
 
 describe('creating a console with options', () => {
   test('returns its URL, and the role control for a long life and many uses by default', async () => {
@@ -208,19 +176,12 @@ describe('a token with the role watch', () => {
 })
 
 describe('a session that is resumed', () => {
-  const resume = (api: TestApi, session_id: string, roles?: string) =>
-    api.call('POST', SESSIONS, {
-      as: 'service',
-      body: { resume: { session_id }, proxy_id: 'proxy-1', client_address: '10.0.0.9' },
-      headers: roles === undefined ? {} : { [ROLES_HEADER]: roles },
-    })
-
   test('keeps its role and its label', async () => {
     await using api = await testApi()
     const token = await minted(api, { role: 'watch', label: 'Bob' })
     const id = sessionIn(await admit(api, token, { roles: 'watch' }))
-    expect((await resume(api, id, 'control')).status).toBe(404)
-    const resumed = await resume(api, id, 'control, watch')
+    expect((await resume(api, id, { roles: 'control' })).status).toBe(404)
+    const resumed = await resume(api, id, { roles: 'control, watch' })
     expect(resumed).toMatchObject({ status: 200, body: { session: { console: { role: 'watch', label: 'Bob' } } } })
     expect(await api.deps.sessions.find(sessionIn(resumed))).toMatchObject({ role: 'watch', label: 'Bob' })
   })
@@ -272,7 +233,7 @@ describe('a token for a single use', () => {
   test('is admitted for further channels of a SPICE page, to the same proxy and client only', async () => {
     await using api = await testApi()
     const token = await minted(api, { type: 'spice-html5', single_use: true })
-    const statusFor = async (proxy: Proxy) => (await admit(api, token, proxy)).status
+    const statusFor = async (proxy: PlayedProxy) => (await admit(api, token, proxy)).status
     expect([await statusFor({}), await statusFor({})]).toEqual([200, 200])
     expect([await statusFor({ client: '10.0.0.10' }), await statusFor({ proxy: 'proxy-2' })]).toEqual([404, 404])
   })

@@ -1,6 +1,13 @@
 /** What every session store must do. Each database's test runs this whole suite. */
 import { describe, expect, test } from 'vitest'
-import { type NewSession, PROXY_LOST, RESUMABLE_MS, type SessionRecord, type Stores } from '../../src/index.ts'
+import {
+  type Invitation,
+  type NewSession,
+  PROXY_LOST,
+  RESUMABLE_MS,
+  type SessionRecord,
+  type Stores,
+} from '../../src/index.ts'
 
 /** Opens empty stores with their own clock. */
 export type OpenStores = (now: () => number) => Promise<Stores>
@@ -53,6 +60,100 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
         expect((await stores.sessions.beat('proxy-1', beat, OLD_MS)).ended).toMatchObject([{ ...defaults, ...options }])
       }
       expect(await stores.sessions.find(none.id)).toEqual(none)
+    })
+
+    describe('invitations', () => {
+      const newInvitation = (sessionId: string, changes: Partial<Invitation> = {}) => ({
+        ...{ id: `invitation-${Math.random()}`, sessionId, serverId: 'server-1', type: 'novnc' as const },
+        ...{ role: 'watch' as const, label: 'Zoë 👩🏽‍💻', createdBy: 'alice', expiresAt: BORN + 60_000 },
+        ...{ tokenId: 'a'.repeat(64), ...changes },
+      })
+
+      test('are found, and listed newest first, by their session and by those that resume it', async () => {
+        let now = BORN
+        await using stores = await open(() => now)
+        const { sessions, invitations } = stores
+        const session = await sessions.add(newSession())
+        const first = await invitations.add(newInvitation(session.id, { label: null }))
+        now += 1
+        const resumed = await sessions.add(newSession(), session.id)
+        const second = await invitations.add(newInvitation(resumed.id))
+        expect(first).toEqual({ ...newInvitation(session.id, { label: null, id: first.id }), createdAt: BORN })
+        const other = await sessions.add(newSession())
+        for (const { id } of [session, resumed]) {
+          expect(await invitations.list(id)).toEqual([second, first])
+          expect(await invitations.find(id, first.id)).toEqual(first)
+        }
+        expect(await invitations.list(other.id)).toEqual([])
+        expect(await invitations.find(other.id, first.id)).toBeUndefined()
+      })
+
+      test('are revoked once, found afterwards, and not listed', async () => {
+        await using stores = await open(() => BORN)
+        const { sessions, invitations } = stores
+        const session = await sessions.add(newSession())
+        const invitation = await invitations.add(newInvitation(session.id))
+        expect([await invitations.revoke(invitation.id), await invitations.revoke(invitation.id)]).toEqual([
+          true,
+          false,
+        ])
+        expect(await invitations.find(session.id, invitation.id)).toEqual(invitation)
+        expect(await invitations.list(session.id)).toEqual([])
+        expect([await invitations.isUsable(invitation.id), await invitations.isUsable('none')]).toEqual([false, false])
+      })
+
+      test('are usable while their session, or one that resumes it, is open and is to stay open', async () => {
+        let now = BORN
+        await using stores = await open(() => now)
+        const { sessions, invitations } = stores
+        const session = await sessions.add(newSession())
+        const { id } = await invitations.add(newInvitation(session.id))
+        expect(await invitations.isUsable(id)).toBe(true)
+        await sessions.end(session.id, 'client_lost')
+        expect(await invitations.isUsable(id)).toBe(false)
+        now += 1
+        const resumed = await sessions.add(newSession(), session.id)
+        expect(await invitations.isUsable(id)).toBe(true)
+        await sessions.wantEnd(resumed.id, 'ended')
+        expect(await invitations.isUsable(id)).toBe(false)
+      })
+
+      test('name the sessions that came with them to close, and no others', async () => {
+        await using stores = await open(() => BORN)
+        const { sessions } = stores
+        const [guest, away, other] = [
+          await sessions.add(newSession({ invitationId: 'one' })),
+          await sessions.add(newSession({ invitationId: 'one' })),
+          await sessions.add(newSession({ invitationId: 'other' })),
+        ]
+        await sessions.end(away.id, 'client_lost')
+        expect(await sessions.wantInvitedEnd('one', 'revoked')).toBe(1)
+        expect(await sessions.find(guest.id)).toMatchObject({ endWanted: 'revoked' })
+        expect(await sessions.find(other.id)).toMatchObject({ endWanted: null })
+        expect([await sessions.findResumable(away.id), await sessions.findResumable(other.id)]).toEqual([
+          undefined,
+          expect.objectContaining({ id: other.id }),
+        ])
+      })
+
+      test('are forgotten some time after their expiry, unless a session that came with them is remembered', async () => {
+        let now = BORN
+        await using stores = await open(() => now)
+        const { sessions, invitations } = stores
+        const session = await sessions.add(newSession())
+        const [kept, gone] = [
+          await invitations.add(newInvitation(session.id)),
+          await invitations.add(newInvitation(session.id)),
+        ]
+        await sessions.add(newSession({ invitationId: kept.id }))
+        now = kept.expiresAt + 1_000
+        await sessions.forget(1_000)
+        expect(await invitations.list(session.id)).toHaveLength(2)
+        now += 1
+        await sessions.forget(1_000)
+        expect(await invitations.list(session.id)).toEqual([kept])
+        expect(await invitations.find(session.id, gone.id)).toBeUndefined()
+      })
     })
 
     test('cuts a name that is longer than its column', async () => {
