@@ -81,7 +81,7 @@ describe('a page beside its console', () => {
   })
 
   it('measures the latency with pings', async () => {
-    await using it = await running({ timing: { pingIntervalMs: 20 } })
+    await using it = await running()
     using _console = await openConsole(it.address)
     using page = await openPage(it.address, KEY)
     await page.state(({ latency_ms }) => latency_ms !== null)
@@ -244,7 +244,7 @@ describe('the end of a page', () => {
   })
 
   it('comes for a page that answers no ping', async () => {
-    await using it = await running({ timing: { pingIntervalMs: 20 } })
+    await using it = await running({ timing: { pingIntervalMs: 200 } })
     using _console = await openConsole(it.address)
     using page = await openPage(it.address, KEY, { autoPong: false })
     expect(await page.closed()).toMatchObject({ code: 1006 })
@@ -367,7 +367,7 @@ describe('the presence WebSocket is refused', () => {
 })
 
 it('a page that reads nothing costs its own WebSocket alone', async () => {
-  await using it = await running({ timing: { pingIntervalMs: 50 } })
+  await using it = await running({ timing: { pingIntervalMs: 200 } })
   using _ann = await openConsole(it.address)
   using _bea = await openConsole(it.address, OTHER_KEY)
   using stalled = await connectPeer(parseListen(it.address))
