@@ -27,7 +27,7 @@ export interface ControlChange {
 export type Outcome = { readonly objection: string } | { readonly change?: ControlChange }
 
 export class ControlGrant<M extends Member> {
-  readonly #members: M[] = []
+  #members: readonly M[] = []
   #holder: M | undefined
   /** Created at the first request. */
   #requests: M[] | undefined
@@ -58,12 +58,13 @@ export class ControlGrant<M extends Member> {
   }
 
   join(member: M): void {
-    this.#members.push(member)
+    // Exactly as long as needed: `push` would reserve room for sixteen more, and most consoles have one session.
+    this.#members = [...this.#members, member]
   }
 
   /** Removes a session. A watcher loses control with the last session that could take it back. */
   leave(member: M): ControlChange | undefined {
-    remove(this.#members, member)
+    this.#members = this.#members.filter((other) => other !== member)
     this.#forgetRequest(member)
     const holder = this.#holder
     if (!holder) return undefined
