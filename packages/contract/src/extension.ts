@@ -65,6 +65,9 @@ const admittedConsole = Type.Object({
   single_use: Type.Optional(
     Type.Boolean({ description: 'Whether the token is used up once its console is open. Absent: the proxy decides.' }),
   ),
+  invited: Type.Optional(
+    Type.Boolean({ description: "Whether it came with an invitation to another user's session." }),
+  ),
 })
 
 const session = Type.Object({

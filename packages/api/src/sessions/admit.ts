@@ -121,7 +121,7 @@ async function add({ sessions, tokens }: SessionDeps, session: NewSession): Prom
 }
 
 function consoleOf(
-  { serverId, projectId, userId, protocol, type, role, label }: ConsoleAuthToken | SessionRecord,
+  { serverId, projectId, userId, protocol, type, role, label, invitationId }: ConsoleAuthToken | SessionRecord,
   server: Server,
   address: SourceConsole,
   baseUrl: string,
@@ -141,5 +141,6 @@ function consoleOf(
     base_url: baseUrl,
     role,
     label,
+    ...(invitationId && { invited: true }),
   }
 }

@@ -66,12 +66,21 @@ describe('inviting to a session', () => {
       const first = await admit(api, tokenOf(url)!, COLLEAGUE)
       expect(first).toMatchObject({
         status: 200,
-        body: { session: { console: { role, label: 'Bob', single_use: true } } },
+        body: { session: { console: { role, label: 'Bob', single_use: true, invited: true } } },
       })
       expect(await api.deps.sessions.find(sessionIn(first))).toMatchObject({ userId: 'alice', role, invitationId: id })
       expect((await admit(api, tokenOf(url)!, COLLEAGUE)).status).toBe(404)
     },
   )
+
+  test('marks the console of a guest for its proxy, also when the guest resumes, but not that of who invites', async () => {
+    await using api = await testApi()
+    const own = await admit(api, await minted(api), { roles: ALL })
+    expect(own.body).not.toHaveProperty('session.console.invited')
+    const { token } = await invited(api, sessionIn(own))
+    const guest = sessionIn(await admit(api, token, COLLEAGUE))
+    expect(await resume(api, guest, COLLEAGUE)).toMatchObject({ body: { session: { console: { invited: true } } } })
+  })
 
   test('names the invitation in the list of sessions', async () => {
     await using api = await testApi()

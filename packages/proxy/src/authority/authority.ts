@@ -29,6 +29,8 @@ export interface Admission {
   readonly expiresAt?: Date
   /** The role of the token's sessions. Absent: `control`, the role of every token of Nova. */
   readonly role?: ConsoleRole
+  /** Whether it came with an invitation to another session, which then keeps control unless it gives it. Default: no. */
+  readonly invited?: boolean
   /** A name for people, which the creator of the console chose. */
   readonly label?: string
   /** Whether the token may open only one console. Absent: the configuration decides. */

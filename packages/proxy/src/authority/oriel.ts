@@ -132,7 +132,18 @@ type Recorded = Admission & { readonly record: SessionRecord }
 
 /** @throws UnusableConnectInfo */
 function admissionOfConsole(console: AdmittedConsole, sockets: UnixSockets): Admission {
-  const { instance_name, protocol, type, base_url, expires_at, role = 'control', label, single_use, password } = console
+  const {
+    instance_name,
+    protocol,
+    type,
+    base_url,
+    expires_at,
+    role = 'control',
+    label,
+    single_use,
+    password,
+    invited,
+  } = console
   if (!isConsoleType(type) || !opens(protocol, type)) throw new UnusableConnectInfo(`the type is ${type}`)
   if (!URL.canParse(base_url)) throw new UnusableConnectInfo('the base_url is not a URL')
   if (!consoleRoles.includes(role)) throw new UnusableConnectInfo(`the role is ${role}`)
@@ -147,6 +158,7 @@ function admissionOfConsole(console: AdmittedConsole, sockets: UnixSockets): Adm
     role,
     ...(password ? { password: new Secret(password) } : {}),
     ...(label == null ? {} : { label }),
+    ...(invited ? { invited } : {}),
     ...(single_use === undefined ? {} : { singleUse: single_use }),
   }
 }

@@ -32,6 +32,7 @@ export async function joinConsole(context: ConnectContext, joining: Joining): Pr
   const participant = {
     ...{ id, role, sinceMs: Date.now() },
     ...(label === undefined ? {} : { label }),
+    ...(admission.invited ? { invited: true } : {}),
     ...(endsAtMs === undefined ? {} : { endsAtMs }),
   }
   return context.sharedConsoles.join({ instance, type, host, port }, participant, input)

@@ -70,6 +70,19 @@ describe('a page beside its console', () => {
     ])
   })
 
+  it('may not take control from a session that invited it', async () => {
+    const admission = (token: string) => (token === OTHER_TOKEN ? { invited: true } : {})
+    await using it = await running({ admission })
+    using _ann = await openConsole(it.address)
+    using _bob = await openConsole(it.address, OTHER_KEY, { path: `/?token=${OTHER_TOKEN}` })
+    using ann = await openPage(it.address, KEY)
+    using bob = await openPage(it.address, OTHER_KEY)
+    expect((await bob.state(count(2))).control.may_take).toBe(true)
+    ann.ws.send(JSON.stringify({ type: 'take_control' }))
+    expect((await bob.state(({ control }) => control.held_by !== null)).control.may_take).toBe(false)
+    expect(await bob.refusal({ type: 'take_control' })).toMatchObject({ text: expect.stringMatching(/were invited/) })
+  })
+
   it('shows when the session ends at the latest', async () => {
     await using it = await running({ toml: '[sessions]\nmax_seconds = 3600' })
     const before = Date.now()
