@@ -47,11 +47,9 @@ export interface OpenConsole extends Disposable {
 
 /** Creates a console, and returns its path with the token. */
 export async function mint(client: Client, serverId: string): Promise<string> {
-  return pathOf((await client.createConsole(serverId, 'novnc')).url)
+  const { url } = await client.createConsole(serverId, 'novnc')
+  return new URL(url).searchParams.get('path')!
 }
-
-/** Returns the path that the page of an access URL dials. */
-export const pathOf = (url: string) => new URL(url).searchParams.get('path')!
 
 export const tokenIn = (path: string) => new URLSearchParams(path.slice(path.indexOf('?'))).get('token')!
 

@@ -145,4 +145,4 @@ const controls = ({ role = 'control' }: Viewer) => role === 'control'
 
 /** Whether two connections are channels of one page. */
 const isSamePage = (a: Viewer, b: Viewer) =>
-  kindOf(a.type).channelsShareToken && a.tokenDigest === b.tokenDigest && a.client === b.client
+  consoleTypes[a.type].channelsShareToken && a.tokenDigest === b.tokenDigest && a.client === b.client

@@ -3,7 +3,8 @@
  * its owner has opened the console. The tokens are kept in memory, so this holds for one proxy; for proxies on several
  * machines the authority must do the same.
  */
-import { kindOf, type ServedConsoleType } from '../consoles/kinds.ts'
+import { consoleTypes } from '@oriel/contract'
+import type { ServedConsoleType } from '../consoles/kinds.ts'
 import { Refused } from '../refused.ts'
 
 /** A use of a token. Disposal reverts it, unless the console opened. */
@@ -40,7 +41,7 @@ interface Used {
 
 /** Compares the type as well: Nova does not say which type a token is for, so one that opened a serial console could open SPICE. */
 const isSamePage = (used: Used, { client, type }: Pick<User, 'client' | 'type'>) =>
-  kindOf(type).channelsShareToken && used.type === type && used.client === client
+  consoleTypes[type].channelsShareToken && used.type === type && used.client === client
 
 export class SingleUse {
   readonly #used = new Map<string, Used>()

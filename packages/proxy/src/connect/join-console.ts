@@ -1,8 +1,9 @@
 /** Adds a session to the console that it shares with others. */
 
+import { consoleTypes } from '@oriel/contract'
 import type { Admission } from '../authority/authority.ts'
 import type { Console } from '../consoles/console.ts'
-import { kindOf, type WebSocketConsoleType } from '../consoles/kinds.ts'
+import type { WebSocketConsoleType } from '../consoles/kinds.ts'
 import type { InputSwitch, Seat } from '../presence/shared-consoles.ts'
 import type { SessionFacts } from '../session/open-session.ts'
 import type { ConnectContext } from './context.ts'
@@ -12,7 +13,7 @@ import type { ConnectContext } from './context.ts'
  * of several channels.
  */
 export const sharesControl = ({ limitInput }: Console, type: WebSocketConsoleType): boolean =>
-  limitInput !== undefined && !kindOf(type).channelsShareToken
+  limitInput !== undefined && !consoleTypes[type].channelsShareToken
 
 export interface Joining {
   readonly id: string

@@ -31,8 +31,6 @@ export interface ConsoleKind {
   readonly viewers: 'one' | 'many'
   /** Whether a session ends as `moved` when its machine runs on another host, so that the page opens the console again there. */
   readonly followsMoves: boolean
-  /** Whether a page opens several connections with one token, one for each channel. */
-  readonly channelsShareToken: boolean
   /** When a token counts as used under `sessions.single_use`: when its session opens, or when its console file is served. */
   readonly tokenUsedBy: 'session' | 'console-file'
   /**
@@ -52,7 +50,6 @@ export const consoleKinds = {
     guestCheck: 'desktop-name',
     viewers: 'many',
     followsMoves: true,
-    channelsShareToken: false,
     tokenUsedBy: 'session',
     portOptional: false,
     pages: { '/vnc_lite.html': 'vnc.html', '/vnc.html': 'vnc.html', '/vnc_auto.html': 'vnc.html' },
@@ -63,7 +60,6 @@ export const consoleKinds = {
     guestCheck: 'spice-alone',
     viewers: 'one',
     followsMoves: false,
-    channelsShareToken: true,
     tokenUsedBy: 'session',
     portOptional: false,
     pages: { '/spice_auto.html': 'spice_auto.html' },
@@ -74,7 +70,6 @@ export const consoleKinds = {
     guestCheck: 'no-identifying-protocol',
     viewers: 'many',
     followsMoves: true,
-    channelsShareToken: false,
     tokenUsedBy: 'session',
     portOptional: false,
     pages: { '/serial.html': 'serial.html' },
@@ -85,7 +80,6 @@ export const consoleKinds = {
     guestCheck: 'no-identifying-protocol',
     viewers: 'many',
     followsMoves: false,
-    channelsShareToken: false,
     tokenUsedBy: 'session',
     portOptional: false,
     pages: { '/webmks.html': 'webmks.html' },
@@ -96,7 +90,6 @@ export const consoleKinds = {
     guestCheck: 'uuid',
     viewers: 'one',
     followsMoves: false,
-    channelsShareToken: false,
     tokenUsedBy: 'console-file',
     portOptional: true,
     pages: {},

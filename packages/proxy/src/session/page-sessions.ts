@@ -1,5 +1,5 @@
 /** Finds open sessions by the keys with which their pages opened them. Has the digests of the keys, not the keys. */
-import { kindOf } from '../consoles/kinds.ts'
+import { consoleTypes } from '@oriel/contract'
 import type { SessionFacts } from './open-session.ts'
 
 /** An open session that has a page. */
@@ -42,4 +42,4 @@ export class OpenPages implements PageSessions {
 
 /** Whether two sessions are channels of one page. */
 const isSamePage = ({ facts: a }: PageSession, { facts: b }: PageSession) =>
-  a.type === b.type && kindOf(a.type).channelsShareToken && a.tokenDigest === b.tokenDigest
+  a.type === b.type && consoleTypes[a.type].channelsShareToken && a.tokenDigest === b.tokenDigest
