@@ -27,7 +27,7 @@ export interface OrielSerialEventMap extends ConsoleEventMap {
  * | `url` | `url` | the access URL as the API returns it, or a `ws:`/`wss:` URL |
  * | `path` | `path` | instead of `url`: a WebSocket path on the page's own host, such as `?token=…` |
  * | `view-only` | `viewOnly` | sends nothing |
- * | `reconnect` | `reconnect` | dials again by itself when the connection is lost, for about two minutes |
+ * | `reconnect` | `reconnect` | dials again by itself when the connection is lost: for about two minutes, or for as long as the proxy lets it come back |
  *
  * It shows as many columns and rows as fit, keeps 10,000 lines, copies with Ctrl+Shift+C and works with a
  * Content-Security-Policy without `'unsafe-inline'`.

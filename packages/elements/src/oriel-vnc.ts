@@ -32,7 +32,7 @@ export interface OrielVncEventMap extends ConsoleEventMap {
  * | `path` | `path` | instead of `url`: a WebSocket path on the page's own host, such as `websockify?token=…` |
  * | `view-only` | `viewOnly` | sends neither keys nor mouse |
  * | `scale` | `scale` | {@link Scale}. Default: `fit` |
- * | `reconnect` | `reconnect` | dials again by itself when the connection is lost, for about two minutes |
+ * | `reconnect` | `reconnect` | dials again by itself when the connection is lost: for about two minutes, or for as long as the proxy lets it come back |
  *
  * Several people may share a console: {@link ConsoleElement.presence} says who is there, and `requestControl`, `giveControl`,
  * `takeControl` and `releaseControl` hand control over.

@@ -20,7 +20,7 @@ export const sessionsTable = table(
     single_use: Type.Boolean({
       default: false,
       description:
-        'Whether a token opens a console only once. A leaked URL is then useless, but a client cannot reconnect with it either.',
+        "Whether a token opens a console only once. A leaked URL is then useless. Oriel's pages still reconnect, other clients cannot.",
     }),
     share: oneOf(['shared', 'exclusive'], {
       default: 'shared',
