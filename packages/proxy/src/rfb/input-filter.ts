@@ -4,12 +4,16 @@
  *
  * A watcher's ClientInit asks to share the desktop, because a server may disconnect all others otherwise; and its
  * SetEncodings offers no extension of the input. A session that was opened to control keeps both as they are.
+ *
+ * When control is taken from a session, the filter releases the keys and buttons that its client holds: the client's own
+ * releases are withheld from then on, and a guest repeats a key that it believes to be held.
  */
 import { Gathered } from '../hypervisor/gathered.ts'
 import type { InputPermission } from '../hypervisor/input-permission.ts'
 import { decorateLeg, type HypervisorSocket, LegFault } from '../hypervisor/leg.ts'
 import { ClientMessageParser } from './client-message-parser.ts'
 import { PassedBytes } from './passed-bytes.ts'
+import { PressedInput } from './pressed-input.ts'
 import { listsExtendedMouseButtons, MAX_SET_ENCODINGS_BYTES, withoutExtensions } from './watcher-encodings.ts'
 import { setEncodings } from './wire/client-messages.ts'
 
@@ -24,6 +28,7 @@ const SHARED = Buffer.of(1)
  */
 export function filterInput(leg: HypervisorSocket, permission: InputPermission): HypervisorSocket {
   const filter = new InputFilter(leg, permission)
+  permission.onWithheld = () => filter.releaseAll()
   return decorateLeg(leg, { write: (bytes) => filter.write(bytes), closed: filter.closed })
 }
 
@@ -40,14 +45,18 @@ class InputFilter {
   readonly #end = Promise.withResolvers<Error | undefined>()
   /** The fate of the message that the parser is in. */
   #fate: Fate = 'pass'
-  /** The bytes of a SetEncodings message that is not complete yet. */
-  #encodings: Gathered | undefined
+  readonly #pressed = new PressedInput()
+  /** The bytes of a message that is read once it is complete. */
+  #gathered: Gathered | undefined
   #hasEnded = false
 
   constructor(leg: HypervisorSocket, permission: InputPermission) {
     this.#leg = leg
     this.#permission = permission
-    leg.closed.then((cause) => this.#end.resolve(cause))
+    leg.closed.then((cause) => {
+      this.#hasEnded = true
+      this.#end.resolve(cause)
+    })
   }
 
   get closed(): Promise<Error | undefined> {
@@ -58,8 +67,27 @@ class InputFilter {
   write(bytes: Uint8Array): boolean {
     const passed = new PassedBytes(asBuffer(bytes))
     let at = 0
-    while (at < bytes.length && !this.#hasEnded) at = this.#step(passed, at)
+    while (at < bytes.length && !this.#hasEnded) {
+      at = this.#step(passed, at)
+      if (this.#mustRelease) passed.insert(this.#pressed.takeReleases())
+    }
     return passed.writeTo(this.#leg)
+  }
+
+  /** Releases what the client holds, or leaves that to the end of the message that the server is reading. */
+  releaseAll(): void {
+    if (this.#mustRelease) this.#leg.write(this.#pressed.takeReleases())
+  }
+
+  get #mustRelease(): boolean {
+    return !this.#permission.mayInput && !this.#pressed.isEmpty && !this.#hasEnded && this.#isBetweenPassed
+  }
+
+  /** Whether the server has received whole messages only. */
+  get #isBetweenPassed(): boolean {
+    const { state } = this.#parser
+    if (state === 'header') return this.#fate !== 'pass'
+    return state === 'between' || (state === 'body' && this.#fate === 'rewrite')
   }
 
   /** Decides on the bytes from `at` to the end of one message. Returns the offset of the next one. */
@@ -107,23 +135,41 @@ class InputFilter {
       passed.insert(held)
       passed.keep(at, end)
     }
-    if (this.#parser.message === setEncodings) this.#readEncodings(passed, at, end)
+    const { message } = this.#parser
+    if (message === setEncodings) this.#readEncodings(passed, at, end)
+    else if (message?.isPressing && this.#fate !== 'drop') this.#readPressing(passed, at, end)
   }
 
   /** Gathers a SetEncodings message up to the maximum size, and uses it once it is complete. */
   #readEncodings(passed: PassedBytes, at: number, end: number): void {
-    this.#encodings ??= new Gathered()
-    const room = MAX_SET_ENCODINGS_BYTES + 1 - this.#encodings.length
-    this.#encodings.append(passed.bytes.subarray(at, Math.min(end, at + room)))
-    const isTooLong = this.#encodings.length > MAX_SET_ENCODINGS_BYTES
+    const room = MAX_SET_ENCODINGS_BYTES + 1 - (this.#gathered?.length ?? 0)
+    this.#gather(passed.bytes.subarray(at, Math.min(end, at + room)))
+    const isTooLong = this.#gathered!.length > MAX_SET_ENCODINGS_BYTES
     if (isTooLong && this.#fate === 'rewrite')
       this.#endAsFault(`a SetEncodings message of more than ${MAX_SET_ENCODINGS_BYTES} bytes`)
     else if (this.#parser.state === 'between') this.#useEncodings(passed, isTooLong)
   }
 
+  #readPressing({ bytes }: PassedBytes, at: number, end: number): void {
+    const isComplete = this.#parser.state === 'between'
+    const piece = bytes.subarray(at, end)
+    if (!isComplete || this.#gathered) this.#gather(piece)
+    if (isComplete) this.#pressed.read(this.#gathered ? this.#takeGathered() : piece)
+  }
+
+  #gather(piece: Buffer): void {
+    this.#gathered ??= new Gathered()
+    this.#gathered.append(piece)
+  }
+
+  #takeGathered(): Buffer {
+    const message = this.#gathered!.take()
+    this.#gathered = undefined
+    return message
+  }
+
   #useEncodings(passed: PassedBytes, isTooLong: boolean): void {
-    const message = this.#encodings!.take()
-    this.#encodings = undefined
+    const message = this.#takeGathered()
     if (this.#fate === 'rewrite') passed.insert(withoutExtensions(message))
     else if (isTooLong || listsExtendedMouseButtons(message)) this.#parser.extendedMouseButtons = true
   }

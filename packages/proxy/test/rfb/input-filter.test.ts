@@ -292,25 +292,26 @@ describe('the leg of a session with control', () => {
 
 describe('handing control over', () => {
   it.each(['control', 'watch'] as const)(
-    'takes effect at the next message of a session opened for %s, wherever it happens',
+    'takes effect at the next message of a session opened for %s, and leaves no key or button pressed',
     (role) =>
       fc.assert(
         fc.property(messages, cuts, fc.array(fc.boolean()), (list, at, flags) => {
           const { write, sent, permission } = filtered(role)
-          const pieces = cut(joined(list), at)
           const starts = startsOf(list)
           const allowed: boolean[] = []
           let offset = 0
-          for (const [i, piece] of pieces.entries()) {
+          for (const [i, piece] of cut(joined(list), at).entries()) {
             permission.mayInput = flags[i] ?? permission.mayInput
             for (const [n, start] of starts.entries())
               if (start >= offset && start < offset + piece.length) allowed[n] = permission.mayInput
             write(piece)
             offset += piece.length
           }
-          expect(sent()).toEqual(joined(list.filter(({ isInput }, n) => !isInput || allowed[n])))
+          permission.mayInput = false
+          const expected = list.filter(({ isInput }, n) => !isInput || allowed[n]).map(({ bytes }) => bytes)
+          expect(readAsGuest(sent(), expected)).toEqual({ missing: 0, unknown: 0, pressed: new Set() })
         }),
-        { numRuns: 500 },
+        { numRuns: 1000 },
       ),
   )
 
@@ -320,10 +321,102 @@ describe('handing control over', () => {
     permission.mayInput = true
     write(Buffer.concat([keyEvent.subarray(3), keyEvent.subarray(0, 5)]))
     permission.mayInput = false
+    expect(sent()).toEqual(keyEvent.subarray(0, 5))
     write(Buffer.concat([keyEvent.subarray(5), keyEvent]))
+    expect(sent()).toEqual(Buffer.concat([keyEvent, releaseOf(keyEvent)]))
+  })
+
+  it('releases the keys and buttons that the client holds at once, and none that it has released', () => {
+    const { write, sent, permission } = filtered('control')
+    const others = [keyOf(98), releaseOf(keyOf(98)), pointer(1), pointer(0), qemuKey, releaseOf(qemuKey)]
+    const held = [keyOf(97), keyOf(99), pointer(4)]
+    write(Buffer.concat([...others, ...held, keyOf(97), updateRequest]))
+    const before = sent().length
+    permission.mayInput = false
+    expect(sent().subarray(before)).toEqual(Buffer.concat(held.map(releaseOf)))
+    permission.mayInput = true
+    permission.mayInput = false
+    write(updateRequest)
+    expect(sent().subarray(before)).toHaveLength(8 + 8 + 6 + updateRequest.length)
+  })
+
+  it.each([
+    ['the header of a message', pointer(1).subarray(0, 1)],
+    ['a SetEncodings message', setEncodings([7, 16]).subarray(0, 9)],
+  ])('releases keys at once while %s is held back', (_, piece) => {
+    const { write, sent, permission } = filtered('watch')
+    permission.mayInput = true
+    write(Buffer.concat([keyEvent, piece]))
+    permission.mayInput = false
+    expect(sent()).toEqual(Buffer.concat([keyEvent, releaseOf(keyEvent)]))
+  })
+
+  it('releases nothing in the middle of bytes that are not parsed', () => {
+    const { write, sent, permission } = filtered('control')
+    const bytes = Buffer.concat([keyEvent, Buffer.of(7), payload(3)])
+    write(bytes)
+    permission.mayInput = false
+    expect(sent()).toEqual(bytes)
+  })
+
+  it('releases at most 32 keys and one set of buttons', () => {
+    const { write, sent, permission } = filtered('control')
+    for (let key = 0; key < 1000; key += 1) write(Buffer.concat([keyOf(key), pointer(1 + (key % 127))]))
+    const before = sent().length
+    permission.mayInput = false
+    expect(sent().length - before).toBe(32 * 8 + 6)
+  })
+
+  it('releases nothing once the leg has ended', async () => {
+    const { write, sent, permission, end, closed } = filtered('control')
+    write(keyEvent)
+    end(undefined)
+    await closed
+    permission.mayInput = false
     expect(sent()).toEqual(keyEvent)
   })
 })
+
+const keyOf = (keysym: number) => Buffer.of(4, 1, 0, 0, 0, 0, keysym >> 8, keysym & 0xff)
+const isQemuKey = (message: Buffer) => message[0] === 255 && message[1] === 0
+const [SIZES, QEMU_KEY_BYTES] = [
+  new Map([
+    [4, 8],
+    [5, 6],
+  ]),
+  12,
+]
+
+function releaseOf(message: Buffer): Buffer {
+  const copy = Buffer.from(message)
+  return isQemuKey(message) ? copy.fill(0, 2, 4) : copy.fill(0, 1, 2)
+}
+
+/**
+ * Reads `sent`, which must be the expected messages in their order, with releases of pressed keys and buttons between them.
+ * Returns how many expected messages are missing, how many bytes are neither, and what is still pressed.
+ */
+function readAsGuest(sent: Buffer, expected: readonly Buffer[]) {
+  const pressed = new Set<string>()
+  const missing = [...expected]
+  let rest = sent
+  for (;;) {
+    const size = isQemuKey(rest) ? QEMU_KEY_BYTES : SIZES.get(rest[0] ?? 0)
+    const first = missing[0]
+    if (size !== undefined && isRelease(rest) && pressed.delete(keyIn(rest.subarray(0, size))))
+      rest = rest.subarray(size)
+    else if (first && rest.subarray(0, first.length).equals(first)) {
+      if (first[0] === 4 || first[0] === 5 || isQemuKey(first)) pressed.add(keyIn(first))
+      rest = rest.subarray(first.length)
+      missing.shift()
+    } else return { missing: missing.length, unknown: rest.length, pressed }
+  }
+}
+
+/** Names the key of a message, or the buttons. */
+const keyIn = (message: Buffer) =>
+  message[0] === 5 ? 'buttons' : message.subarray(isQemuKey(message) ? 8 : 4).toString('hex')
+const isRelease = (message: Buffer) => message[isQemuKey(message) ? 2 : 1] === 0
 
 function startsOf(list: readonly { readonly bytes: Buffer }[]): number[] {
   let end = 0

@@ -28,6 +28,8 @@ export interface ClientMessage extends Size {
   readonly name: string
   /** Whether the guest may act on the message. The others only choose the picture that this client receives. */
   readonly isInput: boolean
+  /** Whether the message presses and releases keys or buttons. */
+  readonly isPressing: boolean
 }
 
 /** The maximum payload of a ClientFence. */
@@ -37,8 +39,9 @@ const BIG_ENDIAN = 0x80
 /** The sizes of QEMU's audio messages, by their operation: enable, disable, set the format. */
 const qemuAudioSizes = [4, 4, 10]
 
-const view = (name: string, size: Size): ClientMessage => ({ name, isInput: false, ...size })
-const input = (name: string, size: Size): ClientMessage => ({ name, isInput: true, ...size })
+const view = (name: string, size: Size): ClientMessage => ({ name, isInput: false, isPressing: false, ...size })
+const input = (name: string, size: Size): ClientMessage => ({ name, isInput: true, isPressing: false, ...size })
+const pressing = (name: string, size: Size): ClientMessage => ({ name, isInput: true, isPressing: true, ...size })
 const fixed = (size: number): Size => ({ headerBytes: 1, sizeOf: () => size })
 const sized = (headerBytes: number, sizeOf: SizeOf): Size => ({ headerBytes, sizeOf })
 
@@ -47,15 +50,15 @@ export const clientMessages: Readonly<Record<number, ClientMessage>> = {
   0: view('SetPixelFormat', fixed(20)),
   2: view('SetEncodings', sized(4, setEncodingsSize)),
   3: view('FramebufferUpdateRequest', fixed(10)),
-  4: input('KeyEvent', fixed(8)),
-  5: input('PointerEvent', sized(2, pointerEventSize)),
+  4: pressing('KeyEvent', fixed(8)),
+  5: pressing('PointerEvent', sized(2, pointerEventSize)),
   6: input('ClientCutText', sized(8, cutTextSize)),
   150: view('EnableContinuousUpdates', fixed(10)),
   248: view('ClientFence', sized(9, fenceSize)),
   250: input('xvp', fixed(4)),
   251: input('SetDesktopSize', sized(8, desktopSizeSize)),
   253: input('gii', sized(4, giiSize)),
-  255: input('QEMU', sized(4, qemuSize)),
+  255: pressing('QEMU', sized(4, qemuSize)),
 }
 
 export const setEncodings = clientMessages[2]!
