@@ -16,7 +16,16 @@ import { startPostgres } from './parts/databases.ts'
 import { startHaproxy } from './parts/haproxy.ts'
 import { listening, MEMBER_TOKEN, programFile, SERVICE_TOKEN, sha256 } from './parts/oriel.ts'
 import { serveRfb } from './parts/rfb.ts'
-import { BEAT_SECONDS, clientOf, mint, type OpenConsole, open, sessionsOnce } from './parts/sessions.ts'
+import {
+  BEAT_SECONDS,
+  clientOf,
+  mint,
+  type OpenConsole,
+  open,
+  pathOf,
+  refused,
+  sessionsOnce,
+} from './parts/sessions.ts'
 
 /** The id of the server in deploy/api.toml. */
 const SERVER = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
@@ -89,6 +98,30 @@ describe.skipIf(skip)(`two apis on one PostgreSQL with two proxies behind HAProx
     for (const name of NAMES) expect((await consoles[name].closed).code).toBe(4007)
     const path = `?token=${consoles['proxy-one'].token}`
     await expect(open(site.publicPort, path)).rejects.toThrow('403')
+  })
+
+  it('let a single-use URL open one console, through either proxy', async () => {
+    const body = { type: 'novnc', single_use: true } as const
+    const { console } = await member(0).oriel.createConsole({ server_id: SERVER, body })
+    const path = pathOf(console.url)
+    using _first = await open(site.publicPort, path)
+    // HAProxy gives these to both proxies in turn.
+    for (let i = 0; i < 4; i += 1) expect(await refused(site.publicPort, path)).toBe(403)
+  })
+
+  it('end the session of a guest whose invitation is revoked at the other api, and no other', async () => {
+    const known = new Set((await openAt(0)).map(({ id }) => id))
+    using console = await open(site.publicPort, await mint(member(0), SERVER))
+    const [session] = await sessionsOnce(
+      async () => (await openAt(0)).filter(({ id }) => !known.has(id)),
+      ({ length }) => length === 1,
+    )
+    const of = { session_id: session!.id }
+    const { invitation } = await member(0).oriel.createInvitation({ ...of, body: { role: 'watch', label: 'Bob' } })
+    using guest = await open(site.publicPort, pathOf(invitation.url))
+    await member(1).oriel.revokeInvitation({ ...of, invitation_id: invitation.id })
+    expect((await guest.closed).code).toBe(4007)
+    expect(await console.viewer.echo(Buffer.from('still here'))).toEqual(Buffer.from('still here'))
   })
 
   it('keep sessions and open new ones when the api of one proxy is killed', async () => {

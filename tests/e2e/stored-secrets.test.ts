@@ -85,6 +85,12 @@ async function callAll(origin: string): Promise<readonly Answer[]> {
   const beat = { open: [{ id: open, ...counts }], ended: [over] }
   await call('beat', 'PUT', `/oriel/v1/proxies/${PROXY_ID}`, { as: SERVICE_TOKEN, body: beat })
   await call('listSessions', 'GET', '/oriel/v1/sessions')
+  await call('locateConsole', 'GET', `/oriel/v1/sessions/${open}/console`, { as: SERVICE_TOKEN })
+  const invitations = `/oriel/v1/sessions/${open}/invitations`
+  const invited = await call('createInvitation', 'POST', invitations, { body: { role: 'watch', label: 'Bob' } })
+  await call('listInvitations', 'GET', invitations)
+  const { invitation } = JSON.parse(invited.text) as { invitation: { id: string } }
+  await call('revokeInvitation', 'DELETE', `${invitations}/${invitation.id}`)
   await call('listSources', 'GET', '/oriel/v1/sources', { as: ADMIN_TOKEN })
   await call('endSession', 'DELETE', `/oriel/v1/sessions/${open}`)
   await call('revokeTokens', 'DELETE', `/oriel/v1/servers/${SERVER_ID}/console-auth-tokens`)
@@ -125,7 +131,7 @@ async function expectNoSecrets(store: string, dump: () => Promise<string>): Prom
   const minted = answers.filter(({ token }) => token !== undefined)
   expect(minted.map(({ route }) => route)).toEqual([
     ...['getVncConsole', 'getSpiceConsole', 'getSerialConsole', 'createRemoteConsole', 'createRemoteConsole'],
-    ...['createConsole', 'createRemoteConsole'],
+    ...['createInvitation', 'createConsole', 'createRemoteConsole'],
   ])
   const password = new URL(store).password
   const consoleTokens = minted.map(({ token }) => token!)

@@ -18,8 +18,10 @@ export interface ResumeRequest {
 export interface ResumeAnswer {
   /** Names the ticket's cookie in {@link RESUME_PARAMETER}. Not secret. */
   readonly handle: string
-  /** ISO 8601, UTC. The page renews the ticket while its console is open. */
+  /** ISO 8601, UTC. */
   readonly expires_at: string
+  /** The same, for a page whose clock is wrong. The page renews the ticket while its console is open. */
+  readonly expires_in_seconds: number
   /** Absent: the ticket is in the cookie. */
   readonly ticket?: string
 }

@@ -1,4 +1,5 @@
 /** Derives WebSocket addresses from the API's access URLs, from WebSocket URLs, and from noVNC's `path` parameter. */
+import { RESUME_PARAMETER } from '@oriel/contract'
 
 /**
  * Returns the WebSocket URL for a console address, or `undefined` if `url` is not a console address.
@@ -6,7 +7,8 @@
  * - A `ws:` or `wss:` URL is returned without its fragment and credentials.
  * - An access URL leads to its own host. Its `path` parameter is resolved against the page's folder, as newer noVNC
  *   does, so that it also works behind a path prefix. If `path` has no token, the URL's `token` parameter is added.
- *   Without both parameters the folder itself is returned: a cookie may carry the token.
+ *   Without both parameters the folder itself is returned: a cookie may carry the token. The parameter `resume` of
+ *   {@link resumableUrl} is added if there is no token.
  *
  * No parameter can lead to another host or port: `host`, `port` and `encrypt` are ignored, and for a `path` with
  * another origin the result is `undefined`.
@@ -20,7 +22,35 @@ export function socketAddress(url: string, base?: string): URL | undefined {
   if (page === undefined) return undefined
   if (page.protocol === 'ws:' || page.protocol === 'wss:') return dialable(page)
   const token = page.searchParams.getAll('token').at(-1)
-  return pathAddress(page.searchParams.get('path') ?? '', page.href, token)
+  const address = pathAddress(page.searchParams.get('path') ?? '', page.href, token)
+  const handle = page.searchParams.get(RESUME_PARAMETER)
+  if (handle !== null && address?.searchParams.has('token') === false)
+    address.searchParams.set(RESUME_PARAMETER, handle)
+  return address
+}
+
+/**
+ * Returns a console's URL without its token, also inside `path`, and with the handle of the ticket that replaces it: a copy
+ * of that URL opens nothing in another browser.
+ */
+export function resumableUrl(url: string, handle: string): string {
+  const page = new URL(url)
+  const path = page.searchParams.get('path')
+  if (path !== null) page.searchParams.set('path', withoutToken(path))
+  if (page.searchParams.get('path') === '') page.searchParams.delete('path')
+  page.searchParams.delete('token')
+  page.searchParams.set(RESUME_PARAMETER, handle)
+  return page.href
+}
+
+/** Removes the token from noVNC's `path`, such as `websockify?token=…`. */
+function withoutToken(path: string): string {
+  const mark = path.indexOf('?')
+  if (mark < 0) return path
+  const query = new URLSearchParams(path.slice(mark + 1))
+  query.delete('token')
+  const rest = query.toString()
+  return path.slice(0, mark) + (rest === '' ? '' : `?${rest}`)
 }
 
 /**

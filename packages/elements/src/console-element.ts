@@ -7,6 +7,7 @@ import { createOverlay, type Overlay } from './overlay.ts'
 import { type ConsoleAddress, newPageKey } from './page-key.ts'
 import { PresenceLink } from './presence/link.ts'
 import { ReconnectPlan } from './reconnect-plan.ts'
+import { Resumption, type TicketStore } from './resumption.ts'
 
 /** `idle`: there is no address. `waiting`: a pause before the next attempt. `ended`: the user must act. */
 export type ConsoleState = 'idle' | 'connecting' | 'connected' | 'waiting' | 'ended'
@@ -26,6 +27,8 @@ export interface ConsoleEventMap {
   presence: CustomEvent<{ state: PresenceState | null }>
   /** The proxy refused a request for control. Show `text` as text, never as markup. */
   presencerefused: CustomEvent<{ text: string }>
+  /** The page can come back to the console without its token. `handle` belongs into the page's address in place of it. */
+  resumable: CustomEvent<{ handle: string }>
 }
 
 /** After this time the overlay says that connecting takes long: the proxy may be waiting for a slow cloud. */
@@ -61,6 +64,8 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   #retry: ReturnType<typeof setTimeout> | undefined
   #slow: ReturnType<typeof setTimeout> | undefined
   #dialling = false
+  #resumption: Resumption | undefined
+  #ticketStore: TicketStore = 'memory'
   #lastEnd: ConsoleEnd | undefined
   #link: PresenceLink | undefined
   #presence: PresenceState | undefined
@@ -97,6 +102,11 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   }
   set reconnect(on: boolean) {
     this.toggleAttribute('reconnect', on)
+  }
+
+  /** Where the element keeps what it comes back with. Set it before the address. */
+  set ticketStore(store: TicketStore) {
+    this.#ticketStore = store
   }
 
   get state(): ConsoleState {
@@ -152,19 +162,21 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   connectedCallback(): void {
     this.addEventListener('keydown', this.#leaveOnChord, { capture: true })
     window.addEventListener('online', this.#retryAtOnce)
+    document.addEventListener('visibilitychange', this.#retryIfSeen)
     this.#dialSoon()
   }
 
   disconnectedCallback(): void {
     this.removeEventListener('keydown', this.#leaveOnChord, { capture: true })
     window.removeEventListener('online', this.#retryAtOnce)
+    document.removeEventListener('visibilitychange', this.#retryIfSeen)
     this.#drop()
     this.#become('idle')
   }
 
   attributeChangedCallback(name: string, before: string | null, after: string | null): void {
     if (before === after) return
-    if (name === 'url' || name === 'path') this.#dialSoon()
+    if (name === 'url' || name === 'path') this.#forgetConsole()
     else this.applySettings()
   }
 
@@ -217,6 +229,13 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     this.dispatchEvent(new CustomEvent(name, { detail }))
   }
 
+  // Tickets are for one console.
+  #forgetConsole(): void {
+    this.#resumption?.closed()
+    this.#resumption = undefined
+    this.#dialSoon()
+  }
+
   // Deferred, so that setting two attributes causes one attempt.
   #dialSoon(): void {
     if (this.#dialling || !this.isConnected) return
@@ -246,24 +265,36 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     this.#slow = setTimeout(() => {
       this.#overlay.show({ tone: 'busy', text, advice: 'This takes longer than usual. Still waiting for an answer…' })
     }, slowAfterMs)
+    const resumption = this.#resumptionOfConsole()
+    const to = { ...resumption.dialled(address), pageKey: newPageKey(), console: address.href }
     try {
-      const pageKey = newPageKey()
-      const session: S = this.openSession(
-        { address, pageKey },
-        {
-          connect: () => this.#connected({ address, pageKey }),
-          end: (end) => {
-            if (this.#session !== session) return
-            this.#session = undefined
-            this.#onEnd(end, session.connectedMs())
-          },
+      const session: S = this.openSession(to, {
+        connect: () => {
+          this.#connected(to)
+          resumption.opened(to)
         },
-      )
+        end: (end) => {
+          if (this.#session !== session) return
+          this.#session = undefined
+          resumption.closed()
+          if (end.refusal === 'unknown_token' && resumption.forget() && hasToken(address)) this.#dial()
+          else this.#onEnd(end, session.connectedMs())
+        },
+      })
       this.#session = session
       this.applySettings()
     } catch {
       this.#onEnd(localEnd('bad_address'), 0)
     }
+  }
+
+  #resumptionOfConsole(): Resumption {
+    this.#resumption ??= new Resumption({
+      store: this.#ticketStore,
+      tab: tabStorage(),
+      onTicket: (handle) => this.emit('resumable', { handle }),
+    })
+    return this.#resumption
   }
 
   #connected(to: ConsoleAddress): void {
@@ -308,7 +339,9 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   #onEnd(end: ConsoleEnd, connectedMs: number): void {
     clearTimeout(this.#slow)
     this.#lastEnd = end
-    const pauseMs = this.reconnect ? this.#plan.next({ end, connectedMs }) : undefined
+    const pauseMs = this.reconnect
+      ? this.#plan.next({ end, connectedMs, canResume: this.#resumption?.isValid === true })
+      : undefined
     if (pauseMs === undefined) this.#showEnd(end)
     else this.#wait(end, pauseMs)
     this.#closePresence()
@@ -340,12 +373,17 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     if (this.#state === 'waiting') this.#dial()
   }
 
+  readonly #retryIfSeen = () => {
+    if (document.visibilityState === 'visible') this.#retryAtOnce()
+  }
+
   // Closes the session without a `disconnect` event.
   #drop(): void {
     clearTimeout(this.#retry)
     clearTimeout(this.#slow)
     const session = this.#session
     this.#session = undefined
+    this.#resumption?.closed()
     session?.close()
     this.#closePresence()
   }
@@ -367,6 +405,17 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     event.preventDefault()
     this.leave()
     this.emit('release', null)
+  }
+}
+
+const hasToken = ({ searchParams }: URL) => searchParams.has('token')
+
+/** Returns the tab's storage, which browsers may refuse to pages in frames. */
+function tabStorage(): Storage | undefined {
+  try {
+    return window.sessionStorage
+  } catch {
+    return undefined
   }
 }
 

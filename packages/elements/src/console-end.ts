@@ -7,7 +7,9 @@ import {
   type RefusalName,
   type Remedy,
   readRefusal,
+  ticketSubprotocol,
 } from '@oriel/contract'
+import type { ConsoleAddress } from './page-key.ts'
 
 /** How one connection to a console ended: the detail of the element's `disconnect` event. */
 export interface ConsoleEnd {
@@ -28,10 +30,13 @@ export interface ConsoleEnd {
 }
 
 /**
- * Returns the WebSocket subprotocols that every element offers: one for the console, one for receiving refusals, and the key
- * by which the page names its session.
+ * Returns the WebSocket subprotocols that every element offers: one for the console, one for receiving refusals, the key by
+ * which the page names its session, and the ticket, if it has one.
  */
-export const subprotocols = (pageKey: string): string[] => ['binary', REFUSALS_SUBPROTOCOL, pageSubprotocol(pageKey)]
+export const subprotocols = ({ pageKey, ticket }: Pick<ConsoleAddress, 'pageKey' | 'ticket'>): string[] => [
+  ...['binary', REFUSALS_SUBPROTOCOL, pageSubprotocol(pageKey)],
+  ...(ticket === undefined ? [] : [ticketSubprotocol(ticket)]),
+]
 
 /** Whether an open WebSocket carries a console. The proxy also opens one to send a refusal, and closes it at once. */
 export const carriesConsole = ({ protocol }: Pick<WebSocket, 'protocol'>): boolean => protocol !== REFUSALS_SUBPROTOCOL

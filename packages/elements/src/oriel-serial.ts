@@ -122,17 +122,17 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     this.#terminal?.terminal.clear()
   }
 
-  protected override openSession({ address, pageKey }: ConsoleAddress, events: SessionEvents): SerialSession {
-    const dialled = new URL(address)
-    // The terminal still shows this address's output: the proxy must not replay it.
-    if (this.#shown === address.href) dialled.searchParams.set('replay', '0')
+  protected override openSession(to: ConsoleAddress, events: SessionEvents): SerialSession {
+    const address = new URL(to.address)
+    // The terminal still shows this console's output: the proxy must not replay it.
+    if (this.#shown === to.console) address.searchParams.set('replay', '0')
     else this.#terminal?.terminal.reset()
     return openSerialSession(
-      { address: dialled, pageKey },
+      { ...to, address },
       {
         ...events,
         output: (bytes) => {
-          this.#shown = address.href
+          this.#shown = to.console
           this.#terminal?.write(bytes)
         },
       },

@@ -11,6 +11,10 @@ export const longestPauseMs = 15_000
 export const longestWaitSeconds = 120
 /** About two minutes of attempts: a console auth token lives for minutes, so later attempts would fail. */
 export const maxAttempts = 10
+/** The longest pause before the first retry with a ticket, which comes at once but not for all consoles together. */
+export const firstResumeMs = 300
+/** Pause between retries with a ticket after those. */
+export const slowPauseMs = 60_000
 /** After a connection that lasted this long, the pauses start from the first one again. */
 export const stableAfterMs = 10_000
 
@@ -18,6 +22,8 @@ export interface Loss {
   readonly end: ConsoleEnd
   /** How long the console had been connected; 0 if it never was. */
   readonly connectedMs: number
+  /** Whether the page has a ticket, which lives for longer than a token. Default: it has not. */
+  readonly canResume?: boolean
 }
 
 /** The attempts of one console. `random` (0 to 1) spreads the pauses, so that many consoles do not dial at once. */
@@ -44,16 +50,23 @@ export class ReconnectPlan {
    * Returns the pause before the next attempt, milliseconds, or `undefined` if the user should decide. The pause is at
    * least as long as the proxy asked for, up to {@link longestWaitSeconds}.
    */
-  next({ end, connectedMs }: Loss): number | undefined {
+  next({ end, connectedMs, canResume = false }: Loss): number | undefined {
     if (connectedMs > 0) this.#wasConnected = true
     if (connectedMs >= stableAfterMs) this.#attempts = 0
-    if (!this.#worthRetrying(end) || this.#attempts >= maxAttempts) return undefined
-    // A machine that moved is ready: the proxy has waited for it.
-    const isReady = end.code === closeReasons.moved.code && this.#attempts === 0
-    const pauseMs = isReady ? 0 : Math.min(firstPauseMs * 2 ** this.#attempts, longestPauseMs)
+    if (!this.#worthRetrying(end) || (this.#attempts >= maxAttempts && !canResume)) return undefined
+    const pauseMs = this.#pauseAfter(end, canResume)
     this.#attempts += 1
-    const spreadMs = Math.round(pauseMs * (0.75 + this.#random() / 2))
-    return Math.max(spreadMs, 1_000 * Math.min(end.retryAfterSeconds ?? 0, longestWaitSeconds))
+    return Math.max(pauseMs, 1_000 * Math.min(end.retryAfterSeconds ?? 0, longestWaitSeconds))
+  }
+
+  #pauseAfter({ code, retryAfterSeconds }: ConsoleEnd, canResume: boolean): number {
+    const isFirst = this.#attempts === 0
+    // A machine that moved is ready: the proxy has waited for it.
+    if (isFirst && code === closeReasons.moved.code) return 0
+    if (isFirst && canResume && retryAfterSeconds === undefined) return Math.round(firstResumeMs * this.#random())
+    const growing = Math.min(firstPauseMs * 2 ** this.#attempts, longestPauseMs)
+    const pauseMs = this.#attempts >= maxAttempts ? slowPauseMs : growing
+    return Math.round(pauseMs * (0.75 + this.#random() / 2))
   }
 
   // Once the console was connected, a failure to open may come from a restarting proxy. After an idle limit the user is

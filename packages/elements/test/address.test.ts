@@ -1,6 +1,6 @@
 import { accessUrl } from '@oriel/contract'
 import { describe, expect, it } from 'vitest'
-import { pathAddress, socketAddress } from '../src/address.ts'
+import { pathAddress, resumableUrl, socketAddress } from '../src/address.ts'
 
 const token = '7f2c1d9e-4a0b-4c53-9a6d-0c1f3f0e8b11'
 
@@ -21,6 +21,8 @@ describe('socketAddress', () => {
     ['a path with a token beside another', 'http://h/vnc.html?path=%3Ftoken%3Da&token=b', 'ws://h/?token=a'],
     ['neither, for a cookie', 'http://h/c/vnc.html', 'ws://h/c/'],
     ['no other host, port or scheme', 'http://h:1/vnc.html?host=evil&port=2&encrypt=1&token=t', 'ws://h:1/?token=t'],
+    ['the handle of a ticket without a token', 'http://h/c/vnc.html?resume=a&title=x', 'ws://h/c/?resume=a'],
+    ['a token before the handle of a ticket', 'http://h/vnc.html?resume=a&token=t', 'ws://h/?token=t'],
     ['a WebSocket URL as it is', 'wss://h:6083/x?token=t#f', 'wss://h:6083/x?token=t'],
   ])('dials %s', (_, url, dialled) => {
     expect(socketAddress(url)?.href).toBe(dialled)
@@ -60,5 +62,22 @@ describe('pathAddress', () => {
 
   it('drops user name and password', () => {
     expect(pathAddress('?token=t', 'http://user:word@h/')?.href).toBe('ws://h/?token=t')
+  })
+})
+
+describe('resumableUrl', () => {
+  it.each([
+    [`http://h/vnc_lite.html?path=%3Ftoken%3D${token}`, 'http://h/vnc_lite.html?resume=a'],
+    [`http://h/vnc.html?token=${token}&title=web&resize=off`, 'http://h/vnc.html?title=web&resize=off&resume=a'],
+    [
+      `http://h/vnc.html?path=ws%3Finstance%3Di%26token%3D${token}`,
+      'http://h/vnc.html?path=ws%3Finstance%3Di&resume=a',
+    ],
+    ['http://h/vnc.html?path=websockify&token=t#f', 'http://h/vnc.html?path=websockify&resume=a#f'],
+    ['http://h/vnc.html?resume=b', 'http://h/vnc.html?resume=a'],
+  ])('replaces the token in %s by the handle', (url, expected) => {
+    expect(resumableUrl(url, 'a')).toBe(expected)
+    expect(resumableUrl(url, 'a')).not.toContain(token)
+    expect(socketAddress(resumableUrl(url, 'a'))?.searchParams.get('resume')).toBe('a')
   })
 })

@@ -9,10 +9,9 @@ it('a page key has the form that the proxy accepts, and differs from the one bef
   expect(new Set(keys).size).toBe(keys.length)
 })
 
-it('an element offers its page key besides the console and the refusals', () => {
-  expect(subprotocols('AAAAAAAAAAAAAAAAAAAAAA')).toEqual([
-    'binary',
-    'oriel.refusals',
-    'oriel.page.AAAAAAAAAAAAAAAAAAAAAA',
-  ])
+it('an element offers its page key, and its ticket if it has one, besides the console and the refusals', () => {
+  const pageKey = 'AAAAAAAAAAAAAAAAAAAAAA'
+  const always = ['binary', 'oriel.refusals', 'oriel.page.AAAAAAAAAAAAAAAAAAAAAA']
+  expect(subprotocols({ pageKey })).toEqual(always)
+  expect(subprotocols({ pageKey, ticket: 'ttt' })).toEqual([...always, 'oriel.ticket.ttt'])
 })

@@ -1,7 +1,15 @@
 import { closeReasons, type RefusalName, refusal, refusals } from '@oriel/contract'
 import { describe, expect, it } from 'vitest'
 import { localEnd } from '../src/console-end.ts'
-import { firstPauseMs, longestPauseMs, maxAttempts, ReconnectPlan, stableAfterMs } from '../src/reconnect-plan.ts'
+import {
+  firstPauseMs,
+  firstResumeMs,
+  longestPauseMs,
+  maxAttempts,
+  ReconnectPlan,
+  slowPauseMs,
+  stableAfterMs,
+} from '../src/reconnect-plan.ts'
 
 const middle = () => 0.5
 const lost = { ...closeReasons.console_lost, clean: true }
@@ -52,6 +60,25 @@ describe('ReconnectPlan', () => {
   ] as const)('does not retry after %s', (name) => {
     const plan = new ReconnectPlan(middle)
     expect(plan.next({ end: { ...closeReasons[name], clean: true }, connectedMs: 60_000 })).toBeUndefined()
+  })
+
+  it('with a ticket, retries at once, then with growing pauses, then slowly for as long as the ticket is valid', () => {
+    const plan = new ReconnectPlan(middle)
+    const next = (canResume: boolean) => plan.next({ end: lost, connectedMs: 0, canResume })
+    const pauses = Array.from({ length: maxAttempts + 3 }, () => next(true))
+    expect(pauses.slice(0, 3)).toEqual([firstResumeMs / 2, 2_000, 4_000])
+    expect(pauses.slice(-4)).toEqual([longestPauseMs, slowPauseMs, slowPauseMs, slowPauseMs])
+    expect(next(false)).toBeUndefined()
+  })
+
+  it('with a ticket, still waits for as long as a restarting proxy asks for', () => {
+    const draining = { ...closeReasons.draining, clean: true, retryAfterSeconds: 2 }
+    expect(new ReconnectPlan(middle).next({ end: draining, connectedMs: 60_000, canResume: true })).toBe(2_000)
+  })
+
+  it('with a ticket, does not retry after an end that the user or an operator decided', () => {
+    const end = { ...closeReasons.ended, clean: true }
+    expect(new ReconnectPlan(middle).next({ end, connectedMs: 60_000, canResume: true })).toBeUndefined()
   })
 
   it('does not retry if the first opening fails', () => {

@@ -47,9 +47,11 @@ export interface OpenConsole extends Disposable {
 
 /** Creates a console, and returns its path with the token. */
 export async function mint(client: Client, serverId: string): Promise<string> {
-  const { url } = await client.createConsole(serverId, 'novnc')
-  return new URL(url).searchParams.get('path')!
+  return pathOf((await client.createConsole(serverId, 'novnc')).url)
 }
+
+/** Returns the path that the page of an access URL dials. */
+export const pathOf = (url: string) => new URL(url).searchParams.get('path')!
 
 export const tokenIn = (path: string) => new URLSearchParams(path.slice(path.indexOf('?'))).get('token')!
 

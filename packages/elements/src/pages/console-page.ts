@@ -1,5 +1,7 @@
 /** The common parts of the console pages: the bar with name, state and tools, panels, copying and full screen. */
-import type { ConsoleElement, ConsoleSession, ConsoleState } from '../console-element.ts'
+import { resumableUrl } from '../address.ts'
+import type { ConsoleElement, ConsoleEventMap, ConsoleSession, ConsoleState } from '../console-element.ts'
+import type { TicketStore } from '../resumption.ts'
 import { byId, setText } from './dom.ts'
 import type { PageQuery } from './page-query.ts'
 
@@ -9,9 +11,18 @@ type Console = ConsoleElement<ConsoleSession>
 export function dial(screen: Console, query: PageQuery): void {
   screen.viewOnly = query.viewOnly
   screen.reconnect = query.reconnect
-  // Keep the token in the address, so that reloading the page opens the console again.
+  screen.ticketStore = ticketStoreOf(window)
+  // Until the page can come back without its token, the token stays in the address, so that a reload opens the console again.
+  screen.addEventListener('resumable', (event) => {
+    const { detail } = event as ConsoleEventMap['resumable']
+    history.replaceState(history.state, '', resumableUrl(location.href, detail.handle))
+  })
   screen.url = location.href
 }
+
+/** Browsers send the cookies of this host only from its own pages, so not from frames in the pages of others. */
+const ticketStoreOf = ({ location, parent, self }: Window): TicketStore =>
+  location.protocol === 'https:' && parent === (self as Window) ? 'cookie' : 'tab'
 
 /** Shows the machine's name from the page's URL. The returned function sets the name if the URL has none. */
 export function showName({ name, detail }: PageQuery): (name: string) => void {

@@ -31,7 +31,7 @@ export function presenceAddress(address: URL): URL {
 }
 
 export class PresenceLink {
-  readonly #to: ConsoleAddress
+  readonly #to: Pick<ConsoleAddress, 'address' | 'pageKey'>
   readonly #events: PresenceEvents
   #socket: WebSocket | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -40,7 +40,7 @@ export class PresenceLink {
   #closed = false
 
   /** Dials at once. The proxy must have accepted the console before. */
-  constructor(to: ConsoleAddress, events: PresenceEvents) {
+  constructor(to: Pick<ConsoleAddress, 'address' | 'pageKey'>, events: PresenceEvents) {
     this.#to = to
     this.#events = events
     this.#dial()

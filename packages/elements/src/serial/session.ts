@@ -23,8 +23,8 @@ export interface SerialSession extends ConsoleSession {
  * Dials `address`.
  * @throws SyntaxError or SecurityError for an address that the browser refuses to dial
  */
-export function openSerialSession({ address, pageKey }: ConsoleAddress, events: SerialSessionEvents): SerialSession {
-  const socket = new WebSocket(address, subprotocols(pageKey))
+export function openSerialSession(to: ConsoleAddress, events: SerialSessionEvents): SerialSession {
+  const socket = new WebSocket(to.address, subprotocols(to))
   socket.binaryType = 'arraybuffer'
   let connectedAt: number | undefined
   let ended = false

@@ -36,12 +36,12 @@ interface SpiceMain {
 }
 
 /**
- * Dials `address` once for each channel, and draws into `stage`, which must have an id.
+ * Dials `to.address` once for each channel, and draws into `stage`, which must have an id.
  * @param library loads spice-html5
  */
 export function openSpiceSession(
   stage: HTMLElement,
-  { address, pageKey }: ConsoleAddress,
+  to: ConsoleAddress,
   library: () => Promise<SpiceLibrary>,
   events: SessionEvents,
 ): ConsoleSession {
@@ -62,7 +62,7 @@ export function openSpiceSession(
     if (main) stop(main)
   }
   const deadline = setTimeout(() => end(refusedChannel ?? localEnd('no_answer')), openTimeoutMs)
-  const restoreWebSocket = offerAll({ address, pageKey }, (how) => {
+  const restoreWebSocket = offerAll(to, (how) => {
     refusedChannel ??= how
   })
 
@@ -95,7 +95,7 @@ export function openSpiceSession(
 
   function dial(SpiceMainConn: SpiceLibrary['SpiceMainConn']): SpiceMain {
     return new SpiceMainConn({
-      uri: address.href,
+      uri: to.address.href,
       screen_id: stage.id,
       password: '',
       onsuccess: () => {
@@ -110,16 +110,16 @@ export function openSpiceSession(
 }
 
 /**
- * Makes every WebSocket to `address` offer all {@link subprotocols}: the unmodified library offers only its own.
+ * Makes every WebSocket to `to.address` offer all {@link subprotocols}: the unmodified library offers only its own.
  * Returns a function that restores the original `WebSocket`.
  * @param refused called for each channel that the proxy refuses
  */
-function offerAll({ address, pageKey }: ConsoleAddress, refused: (how: ConsoleEnd) => void): () => void {
+function offerAll(to: ConsoleAddress, refused: (how: ConsoleEnd) => void): () => void {
   const Plain = globalThis.WebSocket
   globalThis.WebSocket = class extends Plain {
     constructor(url: string | URL, protocols?: string | string[]) {
-      const isChannel = String(url) === address.href
-      super(url, isChannel ? subprotocols(pageKey) : protocols)
+      const isChannel = String(url) === to.address.href
+      super(url, isChannel ? subprotocols(to) : protocols)
       if (!isChannel) return
       this.addEventListener('close', ({ code, reason, wasClean }) => {
         if (!carriesConsole(this)) refused(describeEnd({ code, reason, wasClean, opened: false }))

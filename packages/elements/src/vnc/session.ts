@@ -23,15 +23,11 @@ export interface VncSession extends ConsoleSession, KeySink {
 }
 
 /**
- * Dials `address` and draws the console into `target`.
+ * Dials `to.address` and draws the console into `target`.
  * @throws SyntaxError or SecurityError for an address that the browser refuses to dial
  */
-export function openVncSession(
-  target: HTMLElement,
-  { address, pageKey }: ConsoleAddress,
-  events: VncSessionEvents,
-): VncSession {
-  const socket = new WebSocket(address, subprotocols(pageKey))
+export function openVncSession(target: HTMLElement, to: ConsoleAddress, events: VncSessionEvents): VncSession {
+  const socket = new WebSocket(to.address, subprotocols(to))
   let opened = false
   let connectedAt: number | undefined
   let ended = false

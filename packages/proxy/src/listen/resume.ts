@@ -95,6 +95,7 @@ const isOwnSecurePage = (origin: Origin, { hostName }: Site, { publicAddress: { 
 const answerOf = ({ handle, expiresAt }: IssuedTicket): ResumeAnswer => ({
   handle,
   expires_at: expiresAt.toISOString(),
+  expires_in_seconds: Math.max(0, Math.floor((expiresAt.getTime() - Date.now()) / 1000)),
 })
 
 function send(response: ServerResponse, answer: ResumeAnswer): void {

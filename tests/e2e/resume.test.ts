@@ -1,0 +1,218 @@
+/** A page that loses its console comes back without its token, through another proxy, for as long as it may. */
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import type { Client } from '@oriel/sdk'
+import {
+  freePort,
+  type RunningProgram,
+  requires,
+  type ScriptedServer,
+  scriptedServer,
+  temporaryFolder,
+  temporaryPki,
+} from '@oriel/testkit'
+import { startChromium } from '@oriel/testkit/chromium'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { apiConfig, listening, MEMBER_TOKEN, merge, proxyConfig, startApp } from './parts/oriel.ts'
+import { untilTerminal } from './parts/page.ts'
+import { BEAT_SECONDS, clientOf, orielAuthority } from './parts/sessions.ts'
+
+const { skip, reason } = requires('chromium')
+const SERVER = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
+/** Long enough to open a page with it on a busy machine. */
+const TOKEN_SECONDS = 20
+const PATIENT = { timeout: 90_000 }
+
+describe.skipIf(skip).each(['http', 'https'] as const)(`a page at %s with two proxies${reason}`, (scheme) => {
+  const parts = new AsyncDisposableStack()
+  let browser: Browser
+  let site: Site
+
+  beforeAll(async () => {
+    browser = parts.use(await startChromium())
+    site = parts.use(await startSite(scheme))
+  })
+  afterAll(() => parts.disposeAsync())
+
+  it('comes back through the other proxy after its link was cut for longer than its token lives', async () => {
+    const { page, expiresAt } = await opened()
+    await site.link.cut()
+    await expect.poll(() => stateOf(page)).toBe('waiting')
+    await expect.poll(() => Date.now() > expiresAt, PATIENT).toBe(true)
+    site.link.restore(1)
+    await online(page)
+    await expect.poll(() => stateOf(page), PATIENT).toBe('connected')
+    await untilTerminal(page, /hello/)
+    expect(await site.lastSession()).toMatchObject({ proxy_id: 'proxy-two', server_id: SERVER, user_id: 'alice' })
+    await page.reload()
+    await expect.poll(() => stateOf(page), PATIENT).toBe('connected')
+    await page.context().close()
+  }, 180_000)
+
+  it('has an address that opens nothing in another browser, at either proxy, nor has the URL that it came from', async () => {
+    const { page, url } = await opened()
+    const copied = page.url()
+    expect(copied).not.toContain('token')
+    for (const port of site.ports) {
+      for (const text of [url, copied]) {
+        const elsewhere = await newContext()
+        const visitor = await elsewhere.newPage()
+        await visitor.goto(text.replace(/:\d+\//, `:${port}/`))
+        await expect.poll(() => stateOf(visitor), PATIENT).toBe('ended')
+        expect(await visitor.locator('oriel-serial').textContent()).not.toContain('hello')
+        await elsewhere.close()
+      }
+    }
+    expect(await stateOf(page)).toBe('connected')
+    await page.context().close()
+  }, 180_000)
+
+  it('stays out if its tokens are revoked while it is away', async () => {
+    const { page } = await opened()
+    await site.link.cut()
+    await expect.poll(() => stateOf(page)).toBe('waiting')
+    await site.untilEnded()
+    await site.client.oriel.revokeTokens({ server_id: SERVER })
+    site.link.restore(1)
+    await online(page)
+    await expect.poll(() => stateOf(page), PATIENT).toBe('ended')
+    await page.reload()
+    await expect.poll(() => stateOf(page), PATIENT).toBe('ended')
+    await page.context().close()
+  }, 180_000)
+
+  /** Opens a console with a URL for a single use, until the page can come back without its token. */
+  async function opened(): Promise<{ page: Page; url: string; expiresAt: number }> {
+    site.link.restore(0)
+    const { url, expires_at } = await site.mint()
+    const page = await (await newContext()).newPage()
+    await page.goto(url)
+    await untilTerminal(page, /hello/)
+    await page.waitForURL(/[?&]resume=/, { timeout: 60_000 })
+    return { page, url, expiresAt: Date.parse(expires_at) }
+  }
+
+  const newContext = (): Promise<BrowserContext> => browser.newContext({ ignoreHTTPSErrors: true })
+})
+
+type Console = { readonly state: string }
+const stateOf = (page: Page): Promise<string> =>
+  page.locator('oriel-serial').evaluate((element) => (element as unknown as Console).state)
+
+/** What a browser does once the network is back. */
+const online = (page: Page) => page.evaluate("dispatchEvent(new Event('online'))")
+
+async function serveSerial(peer: { send(bytes: Buffer): Promise<void>; closed(o: object): Promise<void> }) {
+  await peer.send(Buffer.from('hello\r\n'))
+  await peer.closed({ timeoutMs: 600_000 })
+}
+
+/** The link between the browser and the proxies. */
+interface Link extends AsyncDisposable {
+  readonly port: number
+  /** Drops all connections and accepts no more. Resolves once they are dropped. */
+  cut(): Promise<void>
+  /** Leads to the proxy with this index. */
+  restore(proxy: 0 | 1): void
+}
+
+async function startLink(ports: readonly [number, number]): Promise<Link> {
+  const sockets = new Set<Socket>()
+  let target: number | undefined = ports[0]
+  const server = createServer((client) => {
+    if (target === undefined) return client.destroy()
+    const proxy = connect(target, '127.0.0.1')
+    for (const [one, other] of [
+      [client, proxy],
+      [proxy, client],
+    ] as const) {
+      sockets.add(one)
+      one.on('error', () => other.destroy())
+      one.on('close', () => {
+        sockets.delete(one)
+        other.destroy()
+      })
+      one.pipe(other)
+    }
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const drop = () => Promise.all([...sockets].map((socket) => once(socket.destroy(), 'close')))
+  return {
+    port: (server.address() as AddressInfo).port,
+    async cut() {
+      target = undefined
+      await drop()
+    },
+    restore(proxy) {
+      target = ports[proxy]
+    },
+    async [Symbol.asyncDispose]() {
+      server.close()
+      await drop()
+    },
+  }
+}
+
+interface Site extends AsyncDisposable {
+  readonly link: Link
+  readonly ports: readonly number[]
+  readonly client: Client
+  /** Creates a console and returns its URL, which can be used once and not for long. */
+  mint(): Promise<{ readonly url: string; readonly expires_at: string }>
+  /** Resolves once the API has no open session. */
+  untilEnded(): Promise<void>
+  lastSession(): Promise<object>
+}
+
+/** Starts one api and two proxies that share a key, behind a link. */
+async function startSite(scheme: 'http' | 'https'): Promise<Site> {
+  await using scope = new AsyncDisposableStack()
+  const hypervisor = scope.use(await scriptedServer(serveSerial))
+  const folder = scope.use(await temporaryFolder())
+  const keyFile = join(folder.path, 'resume.key')
+  await writeFile(keyFile, `${'k'.repeat(44)}\n${'o'.repeat(44)}\n`)
+  const pki = scope.use(await temporaryPki())
+  const [apiPort, one, two] = [await freePort(), await freePort(), await freePort()]
+  const link = scope.use(await startLink([one, two]))
+  scope.use(await startApi(apiPort, `${scheme}://127.0.0.1:${link.port}/serial.html`, hypervisor))
+  const tls = { cert: join(pki.path, 'server-cert.pem'), key_file: join(pki.path, 'server-key.pem') }
+  for (const [name, port] of [
+    ['proxy-one', one],
+    ['proxy-two', two],
+  ] as const) {
+    const proxy = {
+      authority: orielAuthority(apiPort, name),
+      listen: [{ address: `127.0.0.1:${port}`, consoles: ['serial'], ...(scheme === 'https' && { tls }) }],
+      sessions: { resume_key_file: keyFile },
+    }
+    await listening(scope.use(await startApp('proxy', merge(proxyConfig(apiPort, port), proxy))))
+  }
+  const client = clientOf(apiPort, MEMBER_TOKEN)
+  const list = async (state?: 'open') =>
+    (await client.oriel.listSessions({ query: state === undefined ? {} : { state } })).sessions
+  const rest = scope.move()
+  return {
+    ...{ link, client, ports: [one, two] },
+    mint: () => mint(client),
+    untilEnded: () => expect.poll(() => list('open'), PATIENT).toEqual([]),
+    lastSession: async () => (await list())[0]!,
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  }
+}
+
+async function startApi(port: number, baseUrl: string, { host, port: guest }: ScriptedServer): Promise<RunningProgram> {
+  const servers = [{ id: SERVER, name: 'web-1', consoles: { serial: { host, port: guest } } }]
+  const more = { consoles: { serial: { base_url: baseUrl } }, sessions: { beat_seconds: BEAT_SECONDS } }
+  const api = await startApp('api', merge(apiConfig(port, 1, servers), more))
+  await listening(api)
+  return api
+}
+
+async function mint(client: Client) {
+  const body = { type: 'serial' as const, single_use: true, ttl_seconds: TOKEN_SECONDS }
+  return (await client.oriel.createConsole({ server_id: SERVER, body })).console
+}
