@@ -48,7 +48,7 @@ const halfWays = [
     left: [
       ...['console_auth_token_options', 'console_auth_token_options_expires_at'],
       ...['console_auth_tokens', 'console_auth_tokens_expires_at', 'console_auth_tokens_server_id'],
-      ...['proxies', 'proxy_owners'],
+      ...['ended_families', 'proxies', 'proxy_owners', 'session_families', 'session_families_family'],
       ...['sessions', 'sessions_ended_at', 'sessions_newest', 'sessions_project', 'sessions_proxy', 'sessions_server'],
       'write_probes',
     ],
