@@ -1,5 +1,5 @@
 /** Watchers of a real guest's VNC console, whose clients send all that a client can send. */
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -90,6 +90,23 @@ describe.skipIf(skip)(`a watcher of a real QEMU guest${reason}`, () => {
     60_000,
   )
 
+  it('finds no key held by the guest once it is given control by the owner, who holds one', async () => {
+    const key = randomBytes(16).toString('base64url')
+    using owner = await viewer('control', 1, key)
+    using _watcher = await viewer('watch')
+    owner.send(keyEvent)
+    await owner.roundTrip()
+    const held = await inputOfGuest()
+    const page = ['oriel.presence', `oriel.page.${key}`]
+    const presence = new WebSocket(`ws://127.0.0.1:${oriel.proxyPort}/oriel.session`, page)
+    const [data] = await once(presence, 'message')
+    const { participants } = JSON.parse(String(data)) as { participants: { id: string; role: string }[] }
+    const to = participants.findLast(({ role }) => role === 'watch')!.id
+    presence.send(JSON.stringify({ type: 'give_control', to }))
+    await expect.poll(inputOfGuest).toEqual([...held, 'input_event_key_qcode'])
+    presence.terminate()
+  }, 60_000)
+
   it('would have sent input that the guest and its machine take, with the role control', async () => {
     using controller = await viewer('control')
     controller.send(Buffer.concat([ALL_EXTENSIONS, ...Object.values(input)]))
@@ -98,9 +115,12 @@ describe.skipIf(skip)(`a watcher of a real QEMU guest${reason}`, () => {
     expect(await inputOfGuest()).toEqual(expect.arrayContaining(seen))
   }, 60_000)
 
-  async function viewer(role: ConsoleRole, shared = 1) {
+  async function viewer(role: ConsoleRole, shared = 1, pageKey?: string) {
     const path = new URL(await urlOf(oriel, guest, role)).searchParams.get('path')
-    const socket = new WebSocket(`ws://127.0.0.1:${oriel.proxyPort}/${path}`, ['binary'])
+    const socket = new WebSocket(`ws://127.0.0.1:${oriel.proxyPort}/${path}`, [
+      'binary',
+      ...(pageKey ? [`oriel.page.${pageKey}`] : []),
+    ])
     const closed = once(socket, 'close').then(([code]) => code as number)
     const screen = await asScreenViewer(socket, shared)
     return {
