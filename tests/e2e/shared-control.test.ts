@@ -1,4 +1,4 @@
-/** Two people in two browsers hand control of a real guest's VNC console to each other. */
+/** Two people in two browsers hand control of a real guest's VNC and serial consoles to each other. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ConsoleRole } from '@oriel/contract'
@@ -7,17 +7,19 @@ import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { apiConfig, listening, MEMBER_TOKEN, merge, proxyConfig, startApp } from './parts/oriel.ts'
-import { canvasOf, complaintsOf, untilShows } from './parts/page.ts'
+import { canvasOf, complaintsOf, untilShows, untilTerminal } from './parts/page.ts'
 import { settled } from './parts/pictures.ts'
 import { clientOf, orielAuthority } from './parts/sessions.ts'
 
 const { skip, reason } = requires('qemu', 'chromium')
 const ID = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
+const SERIAL_ID = '6f9e1f7a-8a1d-4f3c-9b53-0d3f7a2b6c02'
 
-describe.skipIf(skip)(`control of a real QEMU guest's VNC console${reason}`, () => {
+describe.skipIf(skip)(`control of a real QEMU guest's console${reason}`, () => {
   const parts = new AsyncDisposableStack()
   let browsers: readonly [Browser, Browser]
   let guest: QemuGuest
+  let serial: QemuGuest
   let trace: string
   let apiPort: number
 
@@ -26,13 +28,33 @@ describe.skipIf(skip)(`control of a real QEMU guest's VNC console${reason}`, () 
     guest = parts.use(
       await startQemu({ name: 'web-1', uuid: ID, args: ['-trace', 'input_event_key_qcode', '-D', trace] }),
     )
+    serial = parts.use(
+      await startQemu({
+        name: 'serial-1',
+        uuid: SERIAL_ID,
+        vnc: false,
+        serial: true,
+        firmware: 'serial',
+        paused: true,
+      }),
+    )
     browsers = [parts.use(await startChromium()), parts.use(await startChromium())]
-    const proxyPort = await freePort()
+    const [vncPort, serialPort] = [await freePort(), await freePort()]
     apiPort = await freePort()
-    const servers = [{ id: ID, name: 'web-1', consoles: { vnc: { host: guest.host, port: guest.vncPort } } }]
-    await listening(parts.use(await startApp('api', apiConfig(apiPort, proxyPort, servers))))
-    const config = merge(proxyConfig(apiPort, proxyPort), { authority: orielAuthority(apiPort) })
-    await listening(parts.use(await startApp('proxy', config)))
+    const servers = [
+      { id: ID, name: 'web-1', consoles: { vnc: { host: guest.host, port: guest.vncPort } } },
+      { id: SERIAL_ID, name: 'serial-1', consoles: { serial: { host: serial.host, port: serial.serialPort } } },
+    ]
+    const consoles = { serial: { base_url: `ws://127.0.0.1:${serialPort}/` } }
+    await listening(parts.use(await startApp('api', merge(apiConfig(apiPort, vncPort, servers), { consoles }))))
+    const config = merge(proxyConfig(apiPort, vncPort), {
+      authority: orielAuthority(apiPort),
+      listen: [
+        { address: `127.0.0.1:${vncPort}`, consoles: ['novnc'] },
+        { address: `127.0.0.1:${serialPort}`, consoles: ['serial'] },
+      ],
+    })
+    await listening(parts.use(await startApp('proxy', config)), 2)
   })
   afterAll(() => parts.disposeAsync())
 
@@ -91,11 +113,36 @@ describe.skipIf(skip)(`control of a real QEMU guest's VNC console${reason}`, () 
     await ann.context().close()
   })
 
-  async function openAs(browser: Browser, role: ConsoleRole, label: string): Promise<Page> {
-    const body = { type: 'novnc', role, label } as const
-    const { console } = await clientOf(apiPort, MEMBER_TOKEN).oriel.createConsole({ server_id: ID, body })
+  it('of a serial port goes to a watcher, whose keys then reach the firmware', async () => {
+    const ann = await openAs(browsers[0], 'control', 'Ann', 'serial')
+    await statusOf(ann, 'Connected')
+    await serial.qmp('cont')
+    await untilTerminal(ann, /Press ESC for boot menu/)
+    const cid = await openAs(browsers[1], 'watch', 'Cid', 'serial')
+    await statusOf(cid, 'Watching')
+    await untilTerminal(cid, /Press ESC for boot menu/)
+    expect(await cid.getByRole('button', { name: 'Keys…' }).isDisabled()).toBe(true)
+    await ann.getByRole('button', { name: 'People: 2' }).click()
+    await ann.getByRole('button', { name: 'Give control to Cid' }).click()
+    await statusOf(ann, 'Watching')
+    await statusOf(cid, 'Connected')
+    await cid.locator('oriel-serial').click()
+    await cid.keyboard.press('Escape')
+    await untilTerminal(ann, /Select boot device:/)
+    await untilTerminal(cid, /Select boot device:/)
+    for (const page of [ann, cid]) await page.context().close()
+  })
+
+  async function openAs(
+    browser: Browser,
+    role: ConsoleRole,
+    label: string,
+    type: 'novnc' | 'serial' = 'novnc',
+  ): Promise<Page> {
+    const [server_id, body] = [type === 'novnc' ? ID : SERIAL_ID, { type, role, label }]
+    const { console } = await clientOf(apiPort, MEMBER_TOKEN).oriel.createConsole({ server_id, body })
     const page = await (await browser.newContext()).newPage()
-    await page.goto(console.url)
+    await page.goto(console.url.replace(/^ws:(.*)\/\?/, 'http:$1/serial.html?'))
     return page
   }
 
