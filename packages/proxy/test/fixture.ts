@@ -71,6 +71,8 @@ export interface RunOptions {
   /** The authority's answer to where a console is. Default: it cannot say. */
   readonly locate?: Authority['locate']
   readonly moveTimes?: Partial<MoveTimes>
+  /** Whether the authority creates consoles for sessions that are resumed. Default: false. */
+  readonly renew?: boolean
   /** The newest microversion of the Nova stub. Default: the stub's. */
   readonly maxMicroversion?: string
   /** Whether the authority counts as one without credentials. Default: it does not. */
@@ -95,7 +97,8 @@ export async function running(options: RunOptions = {}): Promise<Running> {
   const log = capture()
   const config = configOf(nova.url, `${options.listener ?? ''}\n${options.toml ?? ''}`, '127.0.0.1:0', options.consoles)
   const auth = { headers: async () => ({ 'X-Auth-Token': ADMIN_TOKEN }) }
-  const asked = novaAuthority({ endpoint: nova.url, auth, timeoutMs: options.timeoutMs ?? defaultTimeoutMs })
+  const { timeoutMs = defaultTimeoutMs, renew = false } = options
+  const asked = novaAuthority({ endpoint: nova.url, auth, timeoutMs, renew })
   const admitting = options.admission ? adding(asked, options.admission) : asked
   const authority = options.locate ? Object.assign(admitting, { locate: options.locate }) : admitting
   const { pages, timing = {}, unauthenticated, pageSessions, moveTimes } = options

@@ -80,9 +80,9 @@ export class NovaValidation {
     return this.#byStrictest(claim)
   }
 
-  /** Creates a new console of the instance, whose address is current. @throws Refused */
+  /** Creates a new console of the instance. Uses no kept answer: the instance may have moved since. @throws Refused */
   async current(instance: string, type: OpenableConsoleType): Promise<Admission> {
-    const fresh = await this.#known(instance, await this.#ask(instance, type))
+    const fresh = await this.#known(instance, await this.#ask(instance, type, { anew: true }))
     if (fresh.is !== 'here') throw fresh.refused
     return { ...fresh.admission, type, isCurrent: true }
   }

@@ -1,9 +1,11 @@
 /** Sessions whose machine moves to another host. */
+import { randomBytes } from 'node:crypto'
 import { type CloseReasonName, closeReasons } from '@oriel/contract'
+import { type ScriptedServer, scriptedServer } from '@oriel/testkit'
 import { describe, expect, it, vi } from 'vitest'
 import type { LostConsole, Whereabouts } from '../../src/authority/authority.ts'
 import { Moves } from '../../src/connect/moves.ts'
-import { capture, INSTANCE, open, running } from '../fixture.ts'
+import { capture, INSTANCE, open, type Running, running, shakeThen } from '../fixture.ts'
 
 const CONSOLE = { instance: INSTANCE, type: 'novnc', sessionId: 's1', host: 'compute-1', port: 5901 } as const
 const HERE = { is: 'at', host: 'compute-1', port: 5901 } as const
@@ -91,5 +93,47 @@ describe('a session whose connection to the console ends', () => {
     client.ws.close()
     await client.closed()
     await expect.poll(() => it.log.records('session ended')).toMatchObject([{ reason: 'client_closed' }])
+  })
+})
+
+describe('a machine that Nova migrates', () => {
+  const server = { name: 'web-1', instanceName: 'instance-0000002a' }
+  const addressOf = ({ host, port }: ScriptedServer) => ({ host, port })
+  const atOldHost = (it: Running) => ({ ...server, consoles: { novnc: addressOf(it.hypervisor) } })
+
+  /** A proxy whose page has a ticket, and Nova's state after the old host has closed the connection. */
+  async function migrating() {
+    const leaves = Promise.withResolvers<void>()
+    const it = await running({ guest: () => leaves.promise, renew: true, moveTimes: { pauseMs: 1 } })
+    it.nova.servers.set(INSTANCE, atOldHost(it))
+    const key = randomBytes(16).toString('base64url')
+    const client = await open(it.address, { protocols: ['binary', `oriel.page.${key}`] })
+    const body = JSON.stringify({ key })
+    const answer = await fetch(`http://${it.address}/oriel.resume`, { method: 'POST', body })
+    const { ticket } = (await answer.json()) as { ticket: string }
+    it.nova.servers.set(INSTANCE, { ...server, taskState: 'migrating', consoles: { novnc: 409 } })
+    it.nova.tokens.clear()
+    leaves.resolve()
+    const asked = () => it.nova.requests.filter(({ url }) => url === `/v2.1/servers/${INSTANCE}`).length
+    await expect.poll(asked).toBeGreaterThan(1)
+    const resumes = { path: '/', protocols: ['binary', `oriel.ticket.${ticket}`] }
+    return Object.assign(it, { client, resumes })
+  }
+
+  it('keeps its client until it has arrived, which comes back to the new host without its token', async () => {
+    await using it = await migrating()
+    await using target = await scriptedServer((peer) => shakeThen(peer, (guest) => guest.send(Buffer.from('here'))))
+    expect(it.client.ws.readyState).toBe(it.client.ws.OPEN)
+    it.nova.servers.set(INSTANCE, { ...server, consoles: { novnc: addressOf(target) } })
+    expect((await it.client.closed()).code).toBe(closeReasons.moved.code)
+    using again = await open(it.address, it.resumes)
+    expect(await again.read(4)).toEqual(Buffer.from('here'))
+  })
+
+  it('is not looked for at its old port, where another guest may be, if the migration has failed', async () => {
+    await using it = await migrating()
+    it.nova.servers.set(INSTANCE, { ...atOldHost(it), vmState: 'error' })
+    expect((await it.client.closed()).code).toBe(closeReasons.console_closed.code)
+    expect(it.hypervisor.connections).toBe(1)
   })
 })
