@@ -80,7 +80,7 @@ describe('the units in deploy/systemd/', () => {
   it('allow the proxy two file descriptors for each session, and time to drain', async () => {
     const unit = await service('proxy')
     const { sessions } = loadConfig(proxySchema, { toml: await readFile(deployed('proxy.toml'), 'utf8') })
-    expect(Number(unit.LimitNOFILE)).toBeGreaterThan(2 * sessions.max_total)
+    expect(Number(unit.LimitNOFILE)).toBeGreaterThan(3 * sessions.max_total)
     expect(Number(unit.TimeoutStopSec)).toBeGreaterThanOrEqual(sessions.drain_seconds + 15)
   })
 })
