@@ -58,8 +58,8 @@ export class ControlGrant<M extends Member> {
   }
 
   join(member: M): void {
-    // Exactly as long as needed: `push` would reserve room for sixteen more, and most consoles have one session.
-    this.#members = [...this.#members, member]
+    // `push` and a spread reserve room for sixteen more, and most consoles have one session.
+    this.#members = this.#members.concat([member])
   }
 
   /** Removes a session. A watcher loses control with the last session that could take it back. */

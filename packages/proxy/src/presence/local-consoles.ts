@@ -1,7 +1,7 @@
 /** The consoles that the sessions of this process, or of all workers, share: who is there, and who has control. */
 import type { CloseReasonName, PresenceRequest } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
-import { type ControlChange, ControlGrant } from './grant.ts'
+import { type ControlChange, ControlGrant, type ControlRequest } from './grant.ts'
 import type {
   AttachedPage,
   InputSwitch,
@@ -19,27 +19,30 @@ export interface LocalConsolesOptions {
   readonly endSession: (id: string) => void
 }
 
+/** Keeps little for each session: most consoles have one, and no page that asks. */
 export class LocalConsoles implements SharedConsoles {
   readonly #options: LocalConsolesOptions
-  readonly #consoles = new Map<string, SharedConsole>()
-  readonly #seats = new Map<string, TakenSeat>()
+  /** The consoles by instance, which has a few at most. */
+  readonly #consoles = new Map<string, readonly SharedConsole[]>()
 
   constructor(options: LocalConsolesOptions) {
     this.#options = options
   }
 
   join(name: SharedConsoleName, participant: Participant, input: InputSwitch): Seat {
-    const key = keyOf(name)
-    const console = this.#consoles.get(key) ?? new SharedConsole(name, this.#options.log)
-    this.#consoles.set(key, console)
+    const ofInstance = this.#consoles.get(name.instance) ?? []
+    const found = ofInstance.find((console) => isSame(console.name, name))
+    const console = found ?? new SharedConsole(name)
+    // A spread would reserve room for sixteen more.
+    if (!found) this.#consoles.set(name.instance, ofInstance.concat([console]))
     const seat = new TakenSeat(this, console, participant, input)
-    this.#seats.set(participant.id, seat)
     console.join(seat)
+    console.changed()
     return seat
   }
 
   attach(sessionId: string, page: PresencePage): AttachedPage | undefined {
-    const seat = this.#seats.get(sessionId)
+    const seat = this.#seatOf(sessionId)
     if (!seat) return undefined
     seat.page?.end('taken_over')
     seat.page = page
@@ -53,24 +56,64 @@ export class LocalConsoles implements SharedConsoles {
   }
 
   leave(seat: TakenSeat, reason: CloseReasonName): void {
-    const { console, participant, page } = seat
-    if (this.#seats.get(participant.id) !== seat) return
-    this.#seats.delete(participant.id)
+    const { console, page, input } = seat
+    if (!console.members.includes(seat)) return
+    const change = console.leave(seat)
+    input.mayInput = false
     seat.page = undefined
-    console.leave(seat)
-    if (console.isEmpty) this.#consoles.delete(keyOf(console.name))
+    if (change) this.#logChange(console, change)
+    console.changed()
+    if (console.members.length === 0) this.#forget(console)
     page?.end(reason)
   }
 
-  #request(seat: TakenSeat, request: PresenceRequest): string | undefined {
-    if (this.#seats.get(seat.participant.id) !== seat) return 'The session has ended.'
-    if (request.type === 'leave') this.#options.endSession(seat.participant.id)
-    else return seat.console.act(seat, request)
+  #forget(console: SharedConsole): void {
+    const { instance } = console.name
+    const others = (this.#consoles.get(instance) ?? []).filter((other) => other !== console)
+    if (others.length === 0) this.#consoles.delete(instance)
+    else this.#consoles.set(instance, others)
+  }
+
+  /** Searches all sessions: a page attaches once in the life of a session, if it has one at all. */
+  #seatOf(sessionId: string): TakenSeat | undefined {
+    for (const ofInstance of this.#consoles.values()) {
+      for (const { members } of ofInstance) {
+        const seat = members.find(({ id }) => id === sessionId)
+        if (seat) return seat
+      }
+    }
     return undefined
+  }
+
+  #request(seat: TakenSeat, request: PresenceRequest): string | undefined {
+    if (!seat.console.members.includes(seat)) return 'The session has ended.'
+    if (request.type === 'leave') this.#options.endSession(seat.id)
+    else return this.#act(seat, request)
+    return undefined
+  }
+
+  /** Returns the objection to a request. */
+  #act(seat: TakenSeat, request: ControlRequest): string | undefined {
+    const { console } = seat
+    const outcome = console.act(seat, request)
+    if ('objection' in outcome) return outcome.objection
+    if (outcome.change) this.#logChange(console, outcome.change)
+    console.changed()
+    return undefined
+  }
+
+  #logChange(console: SharedConsole, { how, by, from, to }: ControlChange): void {
+    const { instance, type } = console.name
+    const nowMs = Date.now()
+    const { heldSinceMs } = console
+    const held = from === null ? {} : { heldFrom: isoTime(heldSinceMs), heldMs: nowMs - heldSinceMs }
+    console.heldSinceMs = nowMs
+    this.#options.log.info({ instance, type, how, by, from, to, ...held }, 'control of a console changed')
   }
 }
 
-const keyOf = ({ instance, type, host, port }: SharedConsoleName) => `${type} ${instance} ${host} ${port}`
+const isSame = (a: SharedConsoleName, b: SharedConsoleName) =>
+  a.type === b.type && a.host === b.host && a.port === b.port
 
 class TakenSeat implements Seat {
   readonly console: SharedConsole
@@ -107,41 +150,14 @@ class TakenSeat implements Seat {
   }
 }
 
-class SharedConsole {
+class SharedConsole extends ControlGrant<TakenSeat> {
   readonly name: SharedConsoleName
-  readonly #grant = new ControlGrant<TakenSeat>()
-  readonly #log: Logger
   /** Since when one session alone has had control, in milliseconds since 1970. */
-  #heldSinceMs = 0
+  heldSinceMs = 0
 
-  constructor(name: SharedConsoleName, log: Logger) {
+  constructor(name: SharedConsoleName) {
+    super()
     this.name = name
-    this.#log = log
-  }
-
-  get isEmpty(): boolean {
-    return this.#grant.members.length === 0
-  }
-
-  join(seat: TakenSeat): void {
-    this.#grant.join(seat)
-    this.#changed()
-  }
-
-  leave(seat: TakenSeat): void {
-    const change = this.#grant.leave(seat)
-    seat.input.mayInput = false
-    if (change) this.#logChange(change)
-    this.#changed()
-  }
-
-  /** Returns the objection to a request. */
-  act(seat: TakenSeat, request: Parameters<ControlGrant<TakenSeat>['act']>[1]): string | undefined {
-    const outcome = this.#grant.act(seat, request)
-    if ('objection' in outcome) return outcome.objection
-    if (outcome.change) this.#logChange(outcome.change)
-    this.#changed()
-    return undefined
   }
 
   show(seat: TakenSeat): void {
@@ -149,39 +165,29 @@ class SharedConsole {
   }
 
   /** Switches the input of all before any page is shown the change. */
-  #changed(): void {
-    const { members } = this.#grant
-    for (const seat of members) setInput(seat.input, this.#grant.hasControl(seat))
-    for (const seat of members) this.show(seat)
+  changed(): void {
+    for (const seat of this.members) setInput(seat.input, this.hasControl(seat))
+    for (const seat of this.members) this.show(seat)
   }
 
   #viewOf(seat: TakenSeat): PresenceView {
-    const grant = this.#grant
     return {
       type: 'state',
       you: seat.id,
-      participants: grant.members.map((member) => ({
+      participants: this.members.map((member) => ({
         id: member.id,
         label: member.participant.label ?? null,
         role: member.role,
         since: new Date(member.participant.sinceMs).toISOString(),
-        has_control: grant.hasControl(member),
+        has_control: this.hasControl(member),
       })),
       control: {
-        held_by: grant.holder?.id ?? null,
-        may_take: grant.mayTake(seat),
-        requested_by: grant.requests.map(({ id }) => id),
+        held_by: this.holder?.id ?? null,
+        may_take: this.mayTake(seat),
+        requested_by: this.requests.map(({ id }) => id),
       },
       ends_at: isoTime(seat.participant.endsAtMs),
     }
-  }
-
-  #logChange({ how, by, from, to }: ControlChange): void {
-    const nowMs = Date.now()
-    const held = from === null ? {} : { heldFrom: isoTime(this.#heldSinceMs), heldMs: nowMs - this.#heldSinceMs }
-    this.#heldSinceMs = nowMs
-    const { instance, type } = this.name
-    this.#log.info({ instance, type, how, by, from, to, ...held }, 'control of a console changed')
   }
 }
 
