@@ -7,9 +7,10 @@ import { join } from 'node:path'
 import type { Client } from '@oriel/sdk'
 import {
   freePort,
+  type LogRecord,
+  type Peer,
   type RunningProgram,
   requires,
-  type ScriptedServer,
   scriptedServer,
   temporaryFolder,
   temporaryPki,
@@ -17,11 +18,13 @@ import {
 import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startHaproxy } from './parts/haproxy.ts'
 import { apiConfig, listening, MEMBER_TOKEN, merge, proxyConfig, startApp } from './parts/oriel.ts'
 import { untilTerminal } from './parts/page.ts'
 import { BEAT_SECONDS, clientOf, orielAuthority } from './parts/sessions.ts'
 
 const { skip, reason } = requires('chromium')
+const behindHaproxy = requires('chromium', 'haproxy')
 const SERVER = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
 /** Long enough to open a page with it on a busy machine. */
 const TOKEN_SECONDS = 20
@@ -99,15 +102,55 @@ describe.skipIf(skip).each(['http', 'https'] as const)(`a page at %s with two pr
   const newContext = (): Promise<BrowserContext> => browser.newContext({ ignoreHTTPSErrors: true })
 })
 
+describe.skipIf(behindHaproxy.skip)(`a page behind HAProxy with two proxies${behindHaproxy.reason}`, () => {
+  it('comes back through the other proxy after its own was killed, whichever proxy its requests for tickets reach', async () => {
+    await using parts = new AsyncDisposableStack()
+    const browser = parts.use(await startChromium())
+    const hypervisor = parts.use(await scriptedServer(serveDesktop))
+    const [apiPort, publicPort] = [await freePort(), await freePort()]
+    const api = { consoles: { novnc: { base_url: `http://127.0.0.1:${publicPort}/vnc_lite.html` } } }
+    parts.use(await startApi(apiPort, { vnc: { host: hypervisor.host, port: hypervisor.port } }, api))
+    const proxies = parts.use(await startProxies({ apiPort, console: 'novnc' }))
+    parts.use(await startHaproxy(balanced(publicPort, proxies.ports), publicPort))
+    const page = await browser.newPage()
+    await page.goto((await mint(clientOf(apiPort, MEMBER_TOKEN), 'novnc')).url)
+    await page.waitForURL(/[?&]resume=/, { timeout: 60_000 })
+    const isOpened = ({ msg }: LogRecord) => msg === 'session opened'
+    const [own, other] = proxies.programs.toSorted((program) => (program.records.some(isOpened) ? -1 : 1))
+    process.kill(own!.pid, 'SIGKILL')
+    await own!.exited
+    await other!.waitForLog(isOpened, { timeoutMs: 60_000 })
+    await expect.poll(() => stateOf(page), PATIENT).toBe('connected')
+  }, 180_000)
+})
+
 type Console = { readonly state: string }
 const stateOf = (page: Page): Promise<string> =>
-  page.locator('oriel-serial').evaluate((element) => (element as unknown as Console).state)
+  page.locator('oriel-serial, oriel-vnc').evaluate((element) => (element as unknown as Console).state)
 
 /** What a browser does once the network is back. */
 const online = (page: Page) => page.evaluate("dispatchEvent(new Event('online'))")
 
-async function serveSerial(peer: { send(bytes: Buffer): Promise<void>; closed(o: object): Promise<void> }) {
+async function serveSerial(peer: Peer): Promise<void> {
   await peer.send(Buffer.from('hello\r\n'))
+  await peer.closed({ timeoutMs: 600_000 })
+}
+
+/** Serves an RFB desktop of 64 by 48 pixels, which never changes. */
+async function serveDesktop(peer: Peer): Promise<void> {
+  await peer.send(Buffer.from('RFB 003.008\n'))
+  await peer.expect(Buffer.from('RFB 003.008\n'))
+  await peer.send(Buffer.of(1, 1))
+  await peer.expect(Buffer.of(1))
+  await peer.send(Buffer.alloc(4))
+  await peer.read(1)
+  const sizeAndFormat = Buffer.from('00400030 20180001 00ff00ff00ff 100800 000000'.replaceAll(' ', ''), 'hex')
+  await peer.send(Buffer.concat([sizeAndFormat, Buffer.of(0, 0, 0, 5), Buffer.from('web-1')]))
+  // noVNC parses the next message only when more bytes arrive.
+  await peer.read(20)
+  await peer.send(Buffer.of(2))
+  peer.socket.on('error', () => {})
+  peer.socket.resume()
   await peer.closed({ timeoutMs: 600_000 })
 }
 
@@ -171,48 +214,81 @@ interface Site extends AsyncDisposable {
 /** Starts one api and two proxies that share a key, behind a link. */
 async function startSite(scheme: 'http' | 'https'): Promise<Site> {
   await using scope = new AsyncDisposableStack()
-  const hypervisor = scope.use(await scriptedServer(serveSerial))
-  const folder = scope.use(await temporaryFolder())
-  const keyFile = join(folder.path, 'resume.key')
-  await writeFile(keyFile, `${'k'.repeat(44)}\n${'o'.repeat(44)}\n`)
-  const pki = scope.use(await temporaryPki())
-  const [apiPort, one, two] = [await freePort(), await freePort(), await freePort()]
-  const link = scope.use(await startLink([one, two]))
-  scope.use(await startApi(apiPort, `${scheme}://127.0.0.1:${link.port}/serial.html`, hypervisor))
-  const tls = { cert: join(pki.path, 'server-cert.pem'), key_file: join(pki.path, 'server-key.pem') }
-  for (const [name, port] of [
-    ['proxy-one', one],
-    ['proxy-two', two],
-  ] as const) {
-    const proxy = {
-      authority: orielAuthority(apiPort, name),
-      listen: [{ address: `127.0.0.1:${port}`, consoles: ['serial'], ...(scheme === 'https' && { tls }) }],
-      sessions: { resume_key_file: keyFile },
-    }
-    await listening(scope.use(await startApp('proxy', merge(proxyConfig(apiPort, port), proxy))))
-  }
+  const { host, port } = scope.use(await scriptedServer(serveSerial))
+  const apiPort = await freePort()
+  const proxies = scope.use(await startProxies({ apiPort, console: 'serial', scheme }))
+  const link = scope.use(await startLink(proxies.ports))
+  const api = { consoles: { serial: { base_url: `${scheme}://127.0.0.1:${link.port}/serial.html` } } }
+  scope.use(await startApi(apiPort, { serial: { host, port } }, api))
   const client = clientOf(apiPort, MEMBER_TOKEN)
   const list = async (state?: 'open') =>
     (await client.oriel.listSessions({ query: state === undefined ? {} : { state } })).sessions
   const rest = scope.move()
   return {
-    ...{ link, client, ports: [one, two] },
-    mint: () => mint(client),
+    ...{ link, client, ports: proxies.ports },
+    mint: () => mint(client, 'serial'),
     untilEnded: () => expect.poll(() => list('open'), PATIENT).toEqual([]),
     lastSession: async () => (await list())[0]!,
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   }
 }
 
-async function startApi(port: number, baseUrl: string, { host, port: guest }: ScriptedServer): Promise<RunningProgram> {
-  const servers = [{ id: SERVER, name: 'web-1', consoles: { serial: { host, port: guest } } }]
-  const more = { consoles: { serial: { base_url: baseUrl } }, sessions: { beat_seconds: BEAT_SECONDS } }
-  const api = await startApp('api', merge(apiConfig(port, 1, servers), more))
+async function startApi(port: number, consoles: object, more: object): Promise<RunningProgram> {
+  const config = apiConfig(port, 1, [{ id: SERVER, name: 'web-1', consoles }])
+  const api = await startApp('api', merge(config, { sessions: { beat_seconds: BEAT_SECONDS }, ...more }))
   await listening(api)
   return api
 }
 
-async function mint(client: Client) {
-  const body = { type: 'serial' as const, single_use: true, ttl_seconds: TOKEN_SECONDS }
+interface ProxyOptions {
+  readonly apiPort: number
+  readonly console: 'serial' | 'novnc'
+  readonly scheme?: 'http' | 'https'
+}
+
+async function startProxies({ apiPort, console, scheme }: ProxyOptions) {
+  await using scope = new AsyncDisposableStack()
+  const folder = scope.use(await temporaryFolder())
+  const keyFile = join(folder.path, 'resume.key')
+  await writeFile(keyFile, `${'k'.repeat(44)}\n${'o'.repeat(44)}\n`)
+  const pki = scope.use(await temporaryPki())
+  const tls = { cert: join(pki.path, 'server-cert.pem'), key_file: join(pki.path, 'server-key.pem') }
+  const ports = [await freePort(), await freePort()] as const
+  const start = async (port: number, name: string) => {
+    const proxy = {
+      authority: orielAuthority(apiPort, name),
+      listen: [{ address: `127.0.0.1:${port}`, consoles: [console], ...(scheme === 'https' && { tls }) }],
+      sessions: { resume_key_file: keyFile },
+      origin: { trusted_proxies: ['127.0.0.1'] },
+    }
+    const program = scope.use(await startApp('proxy', merge(proxyConfig(apiPort, port), proxy)))
+    await listening(program)
+    return program
+  }
+  const programs = [await start(ports[0], 'proxy-one'), await start(ports[1], 'proxy-two')]
+  const rest = scope.move()
+  return { ports, programs, [Symbol.asyncDispose]: () => rest.disposeAsync() }
+}
+
+/** Distributes single requests, and notices a killed proxy by its port. */
+const balanced = (port: number, proxies: readonly number[]) => `
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+  timeout tunnel 1h
+  option forwardfor
+  option redispatch
+frontend consoles
+  bind 127.0.0.1:${port}
+  default_backend proxies
+backend proxies
+  balance roundrobin
+  default-server inter 200ms
+${proxies.map((proxy, i) => `  server p${i} 127.0.0.1:${proxy} check\n`).join('')}`
+
+async function mint(client: Client, type: 'serial' | 'novnc') {
+  const body = { type, single_use: true, ttl_seconds: TOKEN_SECONDS }
   return (await client.oriel.createConsole({ server_id: SERVER, body })).console
 }

@@ -1,3 +1,4 @@
+import { createCipheriv, hkdfSync } from 'node:crypto'
 import { inspect } from 'node:util'
 import { Secret } from '@oriel/runtime'
 import { describe, expect, it } from 'vitest'
@@ -61,6 +62,21 @@ describe('a resume ticket', () => {
       expect(same.filter((text) => seal.open('purpose', text) !== undefined)).toEqual([sealed])
     }
     expect(tickets.open(new Secret('a ticket'))).toBeUndefined()
+  })
+
+  it('does not open in another version of the format, although the key is right', () => {
+    const key = randomKey()
+    const sealed = (version: number) => {
+      const derived = (info: string, length: number) => Buffer.from(hkdfSync('sha256', key.reveal(), '', info, length))
+      const header = Buffer.concat([Buffer.of(version), derived('oriel resume key id', 4)])
+      const nonce = Buffer.alloc(12)
+      const cipher = createCipheriv('aes-256-gcm', derived('oriel resume key', 32), nonce)
+      cipher.setAAD(Buffer.concat([header, Buffer.from('purpose')]))
+      const body = Buffer.concat([cipher.update('text'), cipher.final()])
+      return Buffer.concat([header, nonce, body, cipher.getAuthTag()]).toString('base64url')
+    }
+    const seal = new Seal(key)
+    expect([seal.open('purpose', sealed(1)), seal.open('purpose', sealed(2))]).toEqual(['text', undefined])
   })
 
   it('does not open under another key', () => {
