@@ -392,7 +392,7 @@ async function wantSessionEnd(
 
 /**
  * Includes sessions that count as lost, because they may come back and must then be closed, and sessions that ended recently,
- * because they must not be resumed.
+ * because they must not be resumed. A reason after which sessions may be resumed does not replace one that forbids it.
  */
 async function wantEnd(db: Db, { column, value, reason, resumableSince }: WantedEnd): Promise<number> {
   const query = db
@@ -402,7 +402,12 @@ async function wantEnd(db: Db, { column, value, reason, resumableSince }: Wanted
     .where(({ or, eb }) =>
       or([eb('ended_at', 'is', null), eb('end_reason', '=', PROXY_LOST), eb('ended_at', '>=', resumableSince)]),
     )
-  await query.execute()
+  const isFinal = FINAL_ENDS.includes(reason)
+  await query
+    .$if(!isFinal, (changed) =>
+      changed.where(({ or, eb }) => or([eb('end_wanted', 'is', null), eb('end_wanted', 'not in', FINAL_ENDS)])),
+    )
+    .execute()
   const { open } = await db
     .selectFrom('sessions')
     .select(({ fn }) => fn.countAll().as('open'))

@@ -303,6 +303,21 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       expect(await resumable(stores, open_, lost, other, later)).toEqual([false, false, true, true])
     })
 
+    test('lets sessions be resumed after their server moved, but none that was ended or revoked before', async () => {
+      await using stores = await open(() => BORN)
+      const [ended, revoked] = [await stores.sessions.add(newSession()), await stores.sessions.add(newSession())]
+      const away = await stores.sessions.add(newSession())
+      await stores.sessions.end(away.id, 'client_lost')
+      await stores.sessions.wantServerEnd('server-1', 'revoked')
+      const stranger = await stores.sessions.add(newSession({ serverId: 'server-2' }))
+      await stores.sessions.wantEnd(stranger.id, 'ended')
+      const open_ = await stores.sessions.add(newSession())
+      for (const id of ['server-1', 'server-2']) await stores.sessions.wantServerEnd(id, 'moved')
+      expect(await resumable(stores, ended, revoked, away, stranger, open_)).toEqual([false, false, false, false, true])
+      expect(await stores.sessions.find(stranger.id)).toMatchObject({ endWanted: 'ended' })
+      expect(await stores.sessions.find(open_.id)).toMatchObject({ endWanted: 'moved' })
+    })
+
     test('lets no session be resumed after one of those was ended that continued it', async () => {
       await using stores = await open(() => BORN)
       const first = await stores.sessions.add(newSession())
