@@ -1,6 +1,14 @@
-import type { PresenceState } from '@oriel/contract'
+import { type PresenceState, refusalClose } from '@oriel/contract'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { firstPauseMs, maxAttempts, openTimeoutMs, PresenceLink, presenceAddress } from '../src/presence/link.ts'
+import {
+  firstPauseMs,
+  maxAttempts,
+  maxMisses,
+  missPauseMs,
+  openTimeoutMs,
+  PresenceLink,
+  presenceAddress,
+} from '../src/presence/link.ts'
 
 const KEY = 'AAAAAAAAAAAAAAAAAAAAAA'
 const STATE = { type: 'state', you: 'me', participants: [], control: { requested_by: [] } }
@@ -32,8 +40,8 @@ class FakeSocket extends EventTarget {
     this.dispatchEvent(Object.assign(new Event('message'), { data: JSON.stringify(message) }))
   }
 
-  lose(code = 1006): void {
-    this.dispatchEvent(Object.assign(new Event('close'), { code }))
+  lose(code = 1006, reason = ''): void {
+    this.dispatchEvent(Object.assign(new Event('close'), { code, reason }))
   }
 }
 
@@ -96,6 +104,28 @@ describe('the presence of a console', () => {
     vi.advanceTimersByTime(60_000)
     expect(states).toEqual([undefined])
     expect(FakeSocket.all).toHaveLength(1)
+  })
+
+  it('is dialled again when it reached another proxy than the console, up to a limit', () => {
+    const { code, reason } = refusalClose('unknown_token')
+    const { states } = link()
+    for (let i = 1; i < maxMisses; i += 1) {
+      newest().lose(code, reason)
+      vi.advanceTimersByTime(missPauseMs)
+      expect(FakeSocket.all).toHaveLength(i + 1)
+    }
+    expect(states).toEqual([])
+    newest().lose(code, reason)
+    expect(states).toEqual([undefined])
+    vi.advanceTimersByTime(60_000)
+    expect(FakeSocket.all).toHaveLength(maxMisses)
+  })
+
+  it('is given up if the proxy refuses the page', () => {
+    const { code, reason } = refusalClose('foreign_origin')
+    const { states } = link()
+    newest().lose(code, reason)
+    expect(states).toEqual([undefined])
   })
 
   it('is given up if no state arrives in time', () => {

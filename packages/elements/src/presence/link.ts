@@ -7,12 +7,16 @@ import {
   type PresenceState,
   pageSubprotocol,
   REFUSALS_SUBPROTOCOL,
+  readRefusal,
 } from '@oriel/contract'
 import type { ConsoleAddress } from '../page-key.ts'
 
 /** Pause before the first retry; it doubles from one retry to the next. */
 export const firstPauseMs = 1_000
 export const maxAttempts = 5
+/** Behind a balancer that distributes single requests, the presence may reach another proxy than the console. */
+export const maxMisses = 6
+export const missPauseMs = 100
 /** How long an element waits for the first state before it shows the console without it. */
 export const openTimeoutMs = 3_000
 
@@ -34,8 +38,10 @@ export class PresenceLink {
   readonly #to: Pick<ConsoleAddress, 'address' | 'pageKey'>
   readonly #events: PresenceEvents
   #socket: WebSocket | undefined
-  #timer: ReturnType<typeof setTimeout> | undefined
+  #deadline: ReturnType<typeof setTimeout> | undefined
+  #retry: ReturnType<typeof setTimeout> | undefined
   #attempts = 0
+  #misses = 0
   #hadState = false
   #closed = false
 
@@ -44,7 +50,7 @@ export class PresenceLink {
     this.#to = to
     this.#events = events
     this.#dial()
-    this.#timer = setTimeout(() => this.#giveUp(), openTimeoutMs)
+    this.#deadline = setTimeout(() => this.#giveUp(), openTimeoutMs)
   }
 
   /** Sends a request. Drops it while the WebSocket is not open. */
@@ -55,7 +61,8 @@ export class PresenceLink {
   /** Closes the WebSocket. No event follows. */
   close(): void {
     this.#closed = true
-    clearTimeout(this.#timer)
+    clearTimeout(this.#deadline)
+    clearTimeout(this.#retry)
     this.#socket?.close()
   }
 
@@ -67,27 +74,40 @@ export class PresenceLink {
     socket.addEventListener('message', ({ data }) => {
       if (!this.#closed && typeof data === 'string') this.#read(data)
     })
-    socket.addEventListener('close', ({ code }) => {
-      if (!this.#closed) this.#lost(code)
+    socket.addEventListener('close', ({ code, reason }) => {
+      if (this.#closed) return
+      if (readRefusal(code, reason)?.refusal === 'unknown_token') this.#missed()
+      else this.#lost(code)
     })
   }
 
   #read(text: string): void {
     const message = parse(text)
     if (isState(message)) {
-      clearTimeout(this.#timer)
+      clearTimeout(this.#deadline)
       this.#hadState = true
       this.#attempts = 0
+      this.#misses = 0
       this.#events.state(message)
     } else if (message?.type === 'refused') this.#events.refused(String(message.text))
+  }
+
+  /** Dials again at once, in the hope to reach the proxy that has the console. */
+  #missed(): void {
+    this.#misses += 1
+    this.#dialIf(this.#misses < maxMisses, missPauseMs)
   }
 
   /** Dials again, unless the proxy has no presence, or another WebSocket of this page replaced this one. */
   #lost(code: number): void {
     const retries = this.#hadState && code !== closeReasons.taken_over.code && this.#attempts < maxAttempts
-    if (retries) this.#timer = setTimeout(() => this.#dial(), firstPauseMs * 2 ** this.#attempts)
-    else this.#giveUp()
+    this.#dialIf(retries, firstPauseMs * 2 ** this.#attempts)
     this.#attempts += 1
+  }
+
+  #dialIf(retries: boolean, pauseMs: number): void {
+    if (!retries) this.#giveUp()
+    else this.#retry = setTimeout(() => this.#dial(), pauseMs)
   }
 
   #giveUp(): void {
