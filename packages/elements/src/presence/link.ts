@@ -28,11 +28,7 @@ export interface PresenceEvents {
 }
 
 /** Returns the address of the presence WebSocket of the console at `address`. It has no token. */
-export function presenceAddress(address: URL): URL {
-  const presence = new URL(PRESENCE_PATH, address)
-  presence.search = ''
-  return presence
-}
+export const presenceAddress = (address: URL): URL => new URL(PRESENCE_PATH, address)
 
 export class PresenceLink {
   readonly #to: Pick<ConsoleAddress, 'address' | 'pageKey'>
