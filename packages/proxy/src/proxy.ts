@@ -31,6 +31,7 @@ import { LocalConsoles } from './presence/local-consoles.ts'
 import type { SharedConsoles } from './presence/shared-consoles.ts'
 import { randomKey, Seal } from './resume/seal.ts'
 import { Tickets } from './resume/tickets.ts'
+import type { SerialPeers } from './serial/peers.ts'
 import { BufferBudget } from './session/buffer-budget.ts'
 import type { SessionView } from './session/open-session.ts'
 import { OpenPages, type PageSessions } from './session/page-sessions.ts'
@@ -55,6 +56,8 @@ export interface ProxyDeps {
   readonly pageSessions?: PageSessions | undefined
   /** The consoles that sessions share, if those of other processes do too. Default: those of this process. */
   readonly sharedConsoles?: SharedConsoles | undefined
+  /** The serial ports of other processes, if there are any. */
+  readonly serialPeers?: SerialPeers | undefined
   /** Overrides time spans of the configuration. */
   readonly timing?: Partial<Timing>
   /** Overrides bounds of native SPICE. */
@@ -181,7 +184,7 @@ interface Stopping {
 }
 
 function contextOf(
-  { config, authority, log, slots, pageSessions = new OpenPages(), sharedConsoles, moveTimes }: ProxyDeps,
+  { config, authority, log, slots, pageSessions = new OpenPages(), sharedConsoles, serialPeers, moveTimes }: ProxyDeps,
   timing: Timing,
   stopping: Stopping,
   seal: Seal,
@@ -192,7 +195,7 @@ function contextOf(
   const budget = new BufferBudget(sessions.max_buffered_mib * MIB)
   const trustedProxies = addressSet(origin.trusted_proxies)
   return {
-    consoles: createConsoles(consoleSettings(config)),
+    consoles: createConsoles(consoleSettings(config), serialPeers),
     identity: identityOf(config),
     authority,
     limits,

@@ -1,5 +1,6 @@
 /** The behaviour of each console type that clients open with a WebSocket. `kinds.ts` has their descriptors. */
 import type { ReplaySettings } from '../serial/hub.ts'
+import type { SerialPeers } from '../serial/peers.ts'
 import type { Console, IdentifyingConsole } from './console.ts'
 import type { consoleKinds, WebSocketConsoleType } from './kinds.ts'
 import { novnc, type VncSettings } from './novnc.ts'
@@ -22,10 +23,13 @@ export type Consoles = {
     : Console
 }
 
-/** Creates the console of each type. */
-export const createConsoles = (settings: ConsoleSettings): Consoles => ({
+/**
+ * Creates the console of each type.
+ * @param serialPeers the serial ports of other processes. Default: there are none
+ */
+export const createConsoles = (settings: ConsoleSettings, serialPeers?: SerialPeers): Consoles => ({
   novnc: novnc(settings.vnc),
   'spice-html5': spiceHtml5,
-  serial: serial(settings.serialReplay),
+  serial: serial(settings.serialReplay, serialPeers),
   webmks,
 })

@@ -6,11 +6,15 @@
 import type { InputPermission } from '../hypervisor/input-permission.ts'
 import { decorateLeg, type HypervisorSocket } from '../hypervisor/leg.ts'
 import { type ReplaySettings, SerialHub } from '../serial/hub.ts'
+import type { SerialPeers } from '../serial/peers.ts'
 import { type Console, noHandshake, type Opening } from './console.ts'
 
-/** @param replay how much earlier output a new session receives */
-export function serial(replay: ReplaySettings): Console {
-  const hub = new SerialHub(replay)
+/**
+ * @param replay how much earlier output a new session receives
+ * @param peers the ports of other processes. Default: there are none
+ */
+export function serial(replay: ReplaySettings, peers?: SerialPeers): Console {
+  const hub = new SerialHub(replay, peers)
   return {
     subprotocols: ['binary'],
     acceptsText: true,

@@ -65,6 +65,12 @@ const pageSessionCheck = Compile(pageSession)
 /** Whether the other process sent a valid {@link PageSession}. */
 export const isPageSession = (value: unknown): value is PageSession => pageSessionCheck.Check(value)
 
+/** Where a worker serves its serial ports to the others: a path and the key to it. */
+export interface PortAddress {
+  readonly path: string
+  readonly key: string
+}
+
 /** The calls that the primary answers. */
 export type PrimaryAnswers = {
   /** Reports that the worker accepts connections. */
@@ -79,6 +85,9 @@ export type PrimaryAnswers = {
   readonly addPage: (keyDigest: string, session: PageSession) => number
   readonly removePage: (page: number) => void
   readonly findPage: (keyDigest: string) => PageSession | null
+  /** Holds a serial port, unless another worker does: then returns where that worker serves it. */
+  readonly holdPort: (portId: string, address: PortAddress) => PortAddress | null
+  readonly releasePort: (portId: string) => void
   readonly joinConsole: (console: SharedConsoleName, participant: Participant) => void
   readonly leaveConsole: (sessionId: string, reason: CloseReasonName) => void
   /** Attaches a page, which the worker numbered, to a session. Returns whether the session is open. */

@@ -19,6 +19,7 @@ import type { Figures, PrimaryAnswers, SlotReply, WorkerAnswers } from './contra
 import { FleetFigures } from './figures.ts'
 import { fleetMetrics } from './metrics.ts'
 import { PagesOfWorker } from './page-sessions.ts'
+import { type HeldPorts, PortsOfWorker } from './serial-ports.ts'
 import { ConsolesOfWorker } from './shared-consoles.ts'
 import { WORKER_VARIABLE } from './worker.ts'
 
@@ -59,6 +60,7 @@ interface Member {
   readonly slots: Map<number, Slot>
   readonly pages: PagesOfWorker
   readonly consoles: ConsolesOfWorker
+  readonly ports: PortsOfWorker
   readonly startedMs: number
   /** Whether it accepts connections. */
   ready: boolean
@@ -74,6 +76,7 @@ class Fleet implements SessionControl {
   readonly #limits: Limits
   readonly #pages = new OpenPages()
   readonly #consoles: LocalConsoles
+  readonly #ports: HeldPorts = new Map()
   readonly #members = new Map<number, Member>()
   readonly #backoffs = new Map<number, number>()
   readonly #timers = new Set<NodeJS.Timeout>()
@@ -147,14 +150,26 @@ class Fleet implements SessionControl {
     const slots = new Map<number, Slot>()
     const pages = new PagesOfWorker(this.#pages)
     const consoles = new ConsolesOfWorker(this.#consoles, () => calls)
+    const ports = new PortsOfWorker(this.#ports)
     const calls: Calls<WorkerAnswers> = new Calls((message) => void process.send(message), {
       ready: () => ready.resolve(),
       resumeKey: () => this.#resumeKey.reveal(),
       ...this.#slotsFor(slots, (slot) => void calls.ask('takenOver', slot).catch(() => {})),
       ...pages.answers,
       ...consoles.answers,
+      ...ports.answers,
     } satisfies PrimaryAnswers)
-    const member: Member = { index, process, calls, slots, pages, consoles, startedMs: performance.now(), ready: false }
+    const member: Member = {
+      index,
+      process,
+      calls,
+      slots,
+      pages,
+      consoles,
+      ports,
+      startedMs: performance.now(),
+      ready: false,
+    }
     this.#members.set(index, member)
     process.on(
       'message',
@@ -173,10 +188,11 @@ class Fleet implements SessionControl {
   }
 
   #onExit(member: Member, how: number | string): void {
-    const { index, calls, slots, pages, consoles, startedMs, ready } = member
+    const { index, calls, slots, pages, consoles, ports, startedMs, ready } = member
     calls.close()
     pages[Symbol.dispose]()
     consoles[Symbol.dispose]()
+    ports[Symbol.dispose]()
     for (const slot of slots.values()) slot[Symbol.dispose]()
     this.#members.delete(index)
     void this.#figures.retire(index)

@@ -12,6 +12,7 @@ import { Calls } from './calls.ts'
 import { workerConfig } from './config.ts'
 import { type Figures, isSlotReply, type PrimaryAnswers, type SlotReply, type WorkerAnswers } from './contract.ts'
 import { remotePageSessions } from './page-sessions.ts'
+import { RemotePorts } from './serial-ports.ts'
 import { RemoteConsoles } from './shared-consoles.ts'
 
 /** The environment variable with the worker's number, from 0. */
@@ -51,7 +52,8 @@ export async function startWorker(
   const slots = remoteSlots(calls)
   const ownConfig = withResumeKey(workerConfig(config, index), await calls.ask('resumeKey'))
   const authority = createAuthority(ownConfig, workerLog)
-  const shared = { slots, pageSessions: remotePageSessions(calls), sharedConsoles }
+  const serialPeers = new RemotePorts(() => calls, workerLog)
+  const shared = { slots, pageSessions: remotePageSessions(calls), sharedConsoles, serialPeers }
   proxy = await createProxy({ config: ownConfig, authority, log: workerLog, pages, ...shared })
   withProcessMetrics(proxy.inside.registry)
   await calls.ask('ready')

@@ -4,6 +4,7 @@
  * in the memory of this process, while a session of the port is open and for a configured time afterwards. A client
  * receives the output of a port only if its token was admitted for that port.
  */
+import { noPeers, type SerialPeers } from './peers.ts'
 import type { Reader } from './reader.ts'
 import { Ring } from './ring.ts'
 import { type OpenUpstream, Upstream } from './upstream.ts'
@@ -34,10 +35,14 @@ const MIN_RING_BYTES = 4096
 
 export class SerialHub {
   readonly #settings: ReplaySettings
+  readonly #peers: SerialPeers
   readonly #ports = new Map<string, Port>()
 
-  constructor(settings: ReplaySettings) {
+  /** @param peers other processes of this proxy. Default: there are none */
+  constructor(settings: ReplaySettings, peers: SerialPeers = noPeers) {
     this.#settings = settings
+    this.#peers = peers
+    peers.serve((portId, signal) => this.#ports.get(portId)?.joinOpen(signal))
   }
 
   /** The number of ports that are open, or whose output is kept. */
@@ -48,14 +53,17 @@ export class SerialHub {
   /** @throws the error of `open`; the signal's reason once it aborts */
   join({ portId, replay, open, signal }: Joining): Promise<Reader> {
     const port = this.#ports.get(portId) ?? this.#add(portId)
-    return port.join(replay, open, signal)
+    return port.join(replay, (dialling) => this.#peers.open(portId, open, dialling), signal)
   }
 
   #add(portId: string): Port {
     const { maxBytes, keepMs, maxPorts = MAX_PORTS } = this.#settings
     if (this.#ports.size >= maxPorts) this.#forgetOldestIdle()
     const replayBytes = this.#ports.size < maxPorts ? maxBytes : 0
-    const port = new Port(replayBytes, keepMs, () => this.#forget(portId, port))
+    const port = new Port(replayBytes, keepMs, {
+      closed: () => this.#peers.release(portId),
+      forgotten: () => this.#forget(portId, port),
+    })
     this.#ports.set(portId, port)
     return port
   }
@@ -71,19 +79,26 @@ export class SerialHub {
   }
 }
 
+interface PortEvents {
+  /** Called when the connection has ended, or could not be opened. */
+  readonly closed: () => void
+  /** Called when the output is not kept any longer. */
+  readonly forgotten: () => void
+}
+
 /** A port's output, and its connection while a session needs it. */
 class Port {
   readonly #replayBytes: number
   readonly #keepMs: number
-  readonly #forget: () => void
+  readonly #on: PortEvents
   readonly #ring: Ring
   #upstream: Upstream | undefined
   #timer: NodeJS.Timeout | undefined
 
-  constructor(replayBytes: number, keepMs: number, forget: () => void) {
+  constructor(replayBytes: number, keepMs: number, on: PortEvents) {
     this.#replayBytes = replayBytes
     this.#keepMs = keepMs
-    this.#forget = forget
+    this.#on = on
     this.#ring = new Ring(Math.max(replayBytes, MIN_RING_BYTES))
   }
 
@@ -94,8 +109,12 @@ class Port {
   join(replay: boolean, open: OpenUpstream, signal: AbortSignal): Promise<Reader> {
     this.stopTimer()
     this.#upstream ??= new Upstream(open, this.#ring, () => this.#onOver())
-    const from = replay ? this.#ring.lastLines(this.#replayBytes) : this.#ring.end
-    return this.#upstream.join(from, signal)
+    return this.#upstream.join(replay ? this.#replayBytes : 0, signal)
+  }
+
+  /** Joins for another process, which receives everything that this one replays. */
+  joinOpen(signal: AbortSignal): Promise<Reader> | undefined {
+    return this.#upstream?.join(this.#replayBytes, signal)
   }
 
   stopTimer(): void {
@@ -104,11 +123,12 @@ class Port {
 
   #onOver(): void {
     this.#upstream = undefined
+    this.#on.closed()
     if (this.#replayBytes === 0 || this.#ring.end === 0) {
-      this.#forget()
+      this.#on.forgotten()
       return
     }
-    this.#timer = setTimeout(this.#forget, this.#keepMs)
+    this.#timer = setTimeout(this.#on.forgotten, this.#keepMs)
     // The timer must not delay the exit of the process.
     this.#timer.unref()
   }

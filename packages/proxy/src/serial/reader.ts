@@ -32,17 +32,15 @@ export class Reader implements HypervisorSocket {
   #taker: TakeBytes | undefined
   #drained: (() => void) | undefined
   /** The position of the next byte to pass on, while output is not flowing. */
-  #position: number
+  #position = Number.NaN
   #lentBytes = 0
   /** Copies from the ring that are lent now. */
   #copies: Set<Buffer> | undefined
   #ended: { readonly cause: Error | undefined } | undefined
   #left = false
 
-  /** @param from the position of the first byte to pass on */
-  constructor(upstream: ReaderUpstream, from: number) {
+  constructor(upstream: ReaderUpstream) {
     this.#upstream = upstream
-    this.#position = from
   }
 
   get closed(): Promise<Error | undefined> {
@@ -89,6 +87,14 @@ export class Reader implements HypervisorSocket {
     this.#drained = drained
   }
 
+  /** Returns the output that is printed already and not passed on yet, instead of passing it on. */
+  takeEarlier(): Buffer {
+    const { ring } = this.#upstream
+    const earlier = ring.copy(this.#position, NOTHING)
+    this.#position = ring.end
+    return earlier
+  }
+
   /** Closes this leg with a fault of its client. The upstream stays open for the others. */
   fail(fault: Error): void {
     this.#closed.resolve(fault)
@@ -102,6 +108,11 @@ export class Reader implements HypervisorSocket {
   }
 
   // Calls of the upstream
+
+  /** @param from the position of the first byte to pass on */
+  startAt(from: number): void {
+    this.#position = from
+  }
 
   /** Passes on the newest bytes, which the ring has already. Returns whether to offer more. */
   offer(bytes: Buffer): boolean {

@@ -13,6 +13,8 @@ export class Ring {
   /** The byte at position p is at index p % maxBytes. Smaller than that while little was printed. */
   #memory: Buffer = NOTHING
   #end = 0
+  /** The position of the first byte since the last `clear`. */
+  #first = 0
 
   /** @param maxBytes at least 1 */
   constructor(maxBytes: number) {
@@ -26,7 +28,12 @@ export class Ring {
 
   /** The position of the oldest byte. */
   get start(): number {
-    return Math.max(0, this.#end - this.#maxBytes)
+    return Math.max(this.#first, this.#end - this.#maxBytes)
+  }
+
+  /** Forgets all output. Positions stay valid. */
+  clear(): void {
+    this.#first = this.#end
   }
 
   /** Appends a copy of `bytes`, and overwrites the oldest output. */
@@ -46,7 +53,7 @@ export class Ring {
    */
   lastLines(bytes: number = this.#maxBytes): number {
     const from = Math.max(this.start, this.#end - bytes)
-    return from === 0 ? 0 : this.#lineAfter(from)
+    return from === this.#first ? from : this.#lineAfter(from)
   }
 
   /** Returns `before` and a copy of the output from position `from` on, in memory with room for a frame's header. */

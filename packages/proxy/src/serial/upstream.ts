@@ -8,7 +8,12 @@ import { Reader, type ReaderUpstream } from './reader.ts'
 import type { Ring } from './ring.ts'
 
 /** Dials the port and secures the leg. */
-export type OpenUpstream = (signal: AbortSignal) => Promise<SecuredLeg>
+export type OpenUpstream = (signal: AbortSignal) => Promise<OpenedPort>
+
+export interface OpenedPort extends SecuredLeg {
+  /** What the port printed before, if it is open elsewhere. */
+  readonly earlier?: Buffer
+}
 
 /** How long the others wait for a reader. Short enough that a person at a terminal does not notice. */
 const GRACE_MS = 50
@@ -17,12 +22,14 @@ export class Upstream implements ReaderUpstream {
   readonly ring: Ring
   readonly #onOver: () => void
   readonly #opened: Promise<void>
-  readonly #startedAt: number
   readonly #readers = new Set<Reader>()
   /** Aborts the dial; `undefined` once the port is open. */
   #dialling: AbortController | undefined = new AbortController()
   /** How many readers hold each buffer that was lent to more than one. */
   #holders: Map<Buffer, number> | undefined
+  /** The position of the first byte after opening. */
+  #startedAt = 0
+  #silentUntil = 0
   #grace: NodeJS.Timeout | undefined
   #leg: HypervisorSocket | undefined
   #state: 'unread' | 'reading' | 'paused' | 'over' = 'unread'
@@ -31,25 +38,27 @@ export class Upstream implements ReaderUpstream {
   constructor(open: OpenUpstream, ring: Ring, onOver: () => void) {
     this.ring = ring
     this.#onOver = onOver
-    this.#startedAt = ring.end
+    this.#silentUntil = ring.end
     this.#opened = open(this.#dialling!.signal).then((opened) => this.#start(opened))
     this.#opened.catch(() => this.#over())
   }
 
   get silent(): boolean {
-    return this.ring.end === this.#startedAt
+    return this.ring.end === this.#silentUntil
   }
 
   /**
    * Adds a reader, and waits until the port is open. The dial goes on while any reader waits for it.
-   * @param from the position of the first byte to pass on
+   * @param earlierBytes how much of the earlier output it receives
    * @throws the error of the dial; the signal's reason once it aborts
    */
-  async join(from: number, signal: AbortSignal): Promise<Reader> {
-    const reader = new Reader(this, from)
+  async join(earlierBytes: number, signal: AbortSignal): Promise<Reader> {
+    const reader = new Reader(this)
+    const now = this.#leg && this.ring.end
     this.#readers.add(reader)
     try {
       await within(signal, this.#opened)
+      reader.startAt(earlierBytes > 0 ? this.ring.lastLines(earlierBytes) : (now ?? this.#startedAt))
       return reader
     } catch (error) {
       reader[Symbol.dispose]()
@@ -93,14 +102,16 @@ export class Upstream implements ReaderUpstream {
     else this.#settle()
   }
 
-  #start({ hypervisor, rest }: SecuredLeg): void {
+  #start({ hypervisor, rest, earlier }: OpenedPort): void {
     this.#leg = hypervisor
     this.#dialling = undefined
     if (this.#state === 'over') {
       hypervisor[Symbol.dispose]()
       return
     }
-    if (rest.length > 0) this.ring.push(rest)
+    if (earlier) this.#replace(earlier)
+    this.#startedAt = this.ring.end
+    this.ring.push(rest)
     hypervisor.onDrain(() => {
       for (const reader of this.#readers) reader.drained()
     })
@@ -108,6 +119,12 @@ export class Upstream implements ReaderUpstream {
       this.#over()
       for (const reader of this.#readers) reader.end(cause)
     })
+  }
+
+  /** What this process has is older, with a gap after it. */
+  #replace(earlier: Buffer): void {
+    this.ring.clear()
+    this.ring.push(earlier)
   }
 
   /** Passes each piece to the readers in its own buffer. */
