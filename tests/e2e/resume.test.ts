@@ -115,6 +115,8 @@ describe.skipIf(behindHaproxy.skip)(`a page behind HAProxy with two proxies${beh
     const page = await browser.newPage()
     await page.goto((await mint(clientOf(apiPort, MEMBER_TOKEN), 'novnc')).url)
     await page.waitForURL(/[?&]resume=/, { timeout: 60_000 })
+    // The presence, too, may have reached the other proxy at first.
+    await page.getByRole('button', { name: 'People: 1' }).waitFor()
     const isOpened = ({ msg }: LogRecord) => msg === 'session opened'
     const [own, other] = proxies.programs.toSorted((program) => (program.records.some(isOpened) ? -1 : 1))
     process.kill(own!.pid, 'SIGKILL')
