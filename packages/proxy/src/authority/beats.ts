@@ -16,6 +16,8 @@ export interface BeatOptions {
 }
 
 export interface Beats extends AsyncDisposable {
+  /** Reports before the interval is over, because a client waits for the authority to know of an end. */
+  soon(): void
   /** @throws ConfigError that names the key, if the last beat failed; the signal's reason once it aborts */
   check(signal?: AbortSignal): Promise<void>
 }
@@ -25,6 +27,8 @@ const FIRST_BEAT_MS = 5_000
 /** Bounds for the authority's interval: 0, or a value above the maximum of a timer, would make it beat without a pause. */
 const MIN_BEAT_MS = 1_000
 const MAX_BEAT_MS = 3_600_000
+/** The shortest pause before a beat that a client waits for, so that clients cannot make the proxy beat without a pause. */
+const SOON_MS = 250
 /** Each wait is shorter by up to this share, so that many proxies do not beat at the same time. */
 const JITTER = 0.2
 
@@ -35,8 +39,10 @@ export function startBeats({ ledger, send, lastBeatTimeoutMs, diagnose, log }: B
   let silentSince: Date | undefined
   let fault: { readonly diagnosis: Diagnosis; readonly cause: unknown } | undefined
   const first = Promise.withResolvers<void>()
+  let asked = Promise.withResolvers<void>()
   const running = run()
   return {
+    soon: () => asked.resolve(),
     async check(signal) {
       await (signal ? within(signal, first.promise) : first.promise)
       if (fault) throw new ConfigError([fault.diagnosis], { cause: fault.cause })
@@ -51,8 +57,18 @@ export function startBeats({ ledger, send, lastBeatTimeoutMs, diagnose, log }: B
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       await beat(stopping.signal)
-      await delay(beatMs * (1 - JITTER * Math.random()), undefined, { signal: stopping.signal }).catch(() => {})
+      await pause(beatMs * (1 - JITTER * Math.random()))
     }
+  }
+
+  /** Waits for the interval, or until a beat is asked for. */
+  async function pause(intervalMs: number): Promise<void> {
+    const elapsed = new AbortController()
+    const signal = AbortSignal.any([stopping.signal, elapsed.signal])
+    const wait = (ms: number) => delay(ms, undefined, { signal }).catch(() => {})
+    await Promise.race([wait(intervalMs), asked.promise.then(() => wait(SOON_MS))])
+    elapsed.abort()
+    asked = Promise.withResolvers()
   }
 
   // While the authority is unreachable, consoles stay open. Sessions that end meanwhile are reported when it is back.

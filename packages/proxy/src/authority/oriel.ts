@@ -11,6 +11,7 @@ import {
   isConsoleType,
   type OpenableConsoleType,
   opens,
+  refusalNames,
 } from '@oriel/contract'
 import { ConfigError, type Logger, Secret, unixSocketPath, within } from '@oriel/runtime'
 import { type Auth, createClient, type Fetch } from '@oriel/sdk'
@@ -110,7 +111,8 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
   async function admit(credential: Credential, address: string): Promise<Recorded> {
     const body = { ...credential, proxy_id: proxyId, client_address: address }
     const { session } = await oriel.admitSession({ body }, { signal: closing.signal })
-    const record = ledger.admitted(session.id)
+    const admitted = ledger.admitted(session.id)
+    const record = session.console.single_use ? reportingRefusal(admitted) : admitted
     try {
       return { ...admissionOfConsole(session.console, sockets), record }
     } catch (error) {
@@ -118,7 +120,20 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
       throw error
     }
   }
+
+  /** Reports soon if the console could not be opened: until then, the API takes the URL for used up, and the page dials again. */
+  function reportingRefusal(record: SessionRecord): SessionRecord {
+    return {
+      ...record,
+      ended: (reason, at) => {
+        record.ended(reason, at)
+        if (isRefusal(reason)) beats.soon()
+      },
+    }
+  }
 }
+
+const isRefusal = (reason: string) => refusalNames.some((name) => name === reason)
 
 function whereaboutsOf({ moving, address }: ExtensionResponse<'locateConsole'>['console']): Whereabouts {
   if (moving) return { is: 'moving' }

@@ -40,6 +40,7 @@ async function playApi(console: AdmittedConsole) {
     tokens: new Set<string | undefined>(),
     roles: new Set<unknown>(),
     end: [] as { id: string; reason: string }[],
+    beatSeconds: 1,
     /** The answer to where the console of session s1 is. */
     location: undefined as object | undefined,
     /** Replaces the response to a connect or a beat. */
@@ -63,7 +64,7 @@ async function playApi(console: AdmittedConsole) {
       if (api.beating) api.beating(response)
       else {
         api.beats.push(body)
-        answer(response, { beat_seconds: 1, end: api.end })
+        answer(response, { beat_seconds: api.beatSeconds, end: api.end })
       }
     } else response.writeHead(404).end()
     news.resolve()
@@ -360,6 +361,19 @@ describe('a proxy with the authority oriel', () => {
     const again = () => run.log.records('sessions are reported to the authority again')
     while (again().length === 0) await run.api.request()
     expect(again()).toHaveLength(1)
+  })
+
+  it('reports at once that a console with a single-use URL could not be opened, so that its page may dial again', async () => {
+    await using api = await playApi(consoleAt({ single_use: true }))
+    api.beatSeconds = 3600
+    await using authority = authorityOf(api)
+    await api.beat(() => true)
+    for (const id of ['s1', 's2']) {
+      const { record } = await admit(authority)
+      record!.ended('console_unreachable')
+      const { ended } = await api.beat((beat) => beat.ended.some((each) => each.id === id))
+      expect(ended).toMatchObject([{ id, reason: 'console_unreachable' }])
+    }
   })
 
   it('reports the ends of its sessions when it stops', async () => {
