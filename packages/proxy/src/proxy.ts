@@ -12,6 +12,7 @@ import { type Protection, protectionOf } from './admin/protection.ts'
 import { type SessionControl, sessionItem, sessionRoutes } from './admin/sessions.ts'
 import { Limits, type SessionLimits, type Slots } from './admit/limits.ts'
 import { allowedOrigin, anyPort } from './admit/origin.ts'
+import { RateLimit } from './admit/rate-limit.ts'
 import { UnauthenticatedLimits } from './admit/unauthenticated-limits.ts'
 import type { Authority, Validation } from './authority/authority.ts'
 import { identityOf } from './authority/config.ts'
@@ -92,6 +93,8 @@ export interface RunningProxy extends AsyncDisposable {
 }
 
 const MIB = 1024 * 1024
+/** People click a few buttons. Each request may be a message to everybody else. */
+const PRESENCE_REQUESTS_PER_MINUTE = 60
 /** How many connections a listener accepts besides open consoles and their pages: requests, and Upgrades in progress. */
 const SPARE_CONNECTIONS = 1024
 
@@ -205,6 +208,7 @@ function contextOf(
     pageSessions,
     tickets: new Tickets({ seal, resumeMs: sessions.resume_seconds * 1000, maxSessionMs: timing.maxSessionMs }),
     sharedConsoles: sharedConsoles ?? new LocalConsoles({ log, endSession: (id) => leaveSession(open, id) }),
+    presenceRequests: new RateLimit({ perMinute: PRESENCE_REQUESTS_PER_MINUTE }),
     budget,
     allowedOrigins: Object.freeze(origin.allowed.map(allowedOrigin)),
     refusedOrigins: new RefusedOrigins({ log, key: 'origin.allowed', allowed: origin.allowed }),

@@ -4,6 +4,7 @@ import type { AddressSet, Logger, RefusedOrigins } from '@oriel/runtime'
 import type { ForwardedHeader } from '../admit/forwarded.ts'
 import type { Limits, Slots } from '../admit/limits.ts'
 import type { AllowedOrigin, PublicAddress } from '../admit/origin.ts'
+import type { RateLimit } from '../admit/rate-limit.ts'
 import type { UnauthenticatedLimits } from '../admit/unauthenticated-limits.ts'
 import type { Authority } from '../authority/authority.ts'
 import type { Consoles } from '../consoles/index.ts'
@@ -49,6 +50,8 @@ export interface ConnectContext {
   readonly tickets: Tickets
   /** Who has which console open, in all workers, and who controls it. */
   readonly sharedConsoles: SharedConsoles
+  /** Limits the presence requests of each session, also of a page that reconnects. */
+  readonly presenceRequests: RateLimit
   /** The frontend of each native type; `undefined` for a type that is not served. */
   readonly frontends: Readonly<Record<NativeConsoleType, NativeFrontend | undefined>>
   readonly allowedOrigins: readonly AllowedOrigin[]

@@ -9,16 +9,15 @@ import {
 import { guardPeer, type Logger } from '@oriel/runtime'
 import { Compile } from 'typebox/compile'
 import type { RawData, WebSocket } from 'ws'
-import { RateLimit } from '../admit/rate-limit.ts'
+import type { RateLimit } from '../admit/rate-limit.ts'
 import type { AttachedPage, PresencePage, PresenceView } from '../presence/shared-consoles.ts'
 import type { Timing } from '../timing.ts'
+import type { ConnectContext } from './context.ts'
 
 /** The longest message of a page. */
 export const MAX_REQUEST_BYTES = 4096
 /** A page that has not read this much is dropped. */
 const MAX_UNREAD_BYTES = 256 * 1024
-/** People click a few buttons. Each request may be a message to everybody else. */
-const REQUESTS_PER_MINUTE = 60
 /** The number of unanswered pings after which a page counts as lost. */
 const MAX_UNANSWERED = 2
 /** The longest type that is repeated to the page. */
@@ -27,11 +26,13 @@ const MAX_TYPE_LENGTH = 64
 const requestCheck = Compile(presenceRequest)
 const requestTypes: ReadonlySet<unknown> = new Set(presenceRequest.anyOf.map(({ properties }) => properties.type.const))
 
+type PresenceDeps = Pick<ConnectContext, 'timing' | 'presenceRequests' | 'log'>
+
 export class PresenceConnection implements PresencePage {
-  readonly #timing: Pick<Timing, 'pingIntervalMs' | 'closeTimeoutMs'>
+  readonly #timing: Timing
   readonly #session: string
   readonly #log: Logger
-  readonly #requests = new RateLimit({ perMinute: REQUESTS_PER_MINUTE })
+  readonly #requests: RateLimit
   #client: WebSocket | undefined
   #view: PresenceView | undefined
   #ending: CloseReasonName | undefined
@@ -39,8 +40,9 @@ export class PresenceConnection implements PresencePage {
   #pingedMs = 0
   #unanswered = 0
 
-  constructor(timing: Pick<Timing, 'pingIntervalMs' | 'closeTimeoutMs'>, session: string, log: Logger) {
+  constructor({ timing, presenceRequests, log }: PresenceDeps, session: string) {
     this.#timing = timing
+    this.#requests = presenceRequests
     this.#session = session
     this.#log = log
   }
@@ -130,7 +132,7 @@ export class PresenceConnection implements PresencePage {
   }
 
   #objectionTo(request: { readonly type: string }): string | undefined {
-    if (this.#requests.take('')) return 'Too many requests. Try again in a moment.'
+    if (this.#requests.take(this.#session)) return 'Too many requests. Try again in a moment.'
     if (requestCheck.Check(request)) return undefined
     return requestTypes.has(request.type) ? 'The request is malformed.' : 'This proxy does not know this request.'
   }

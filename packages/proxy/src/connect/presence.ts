@@ -27,7 +27,7 @@ export async function connectPresence(connecting: Connecting, { type }: WebSocke
   arrival.admitOrigin()
   const session = await findSession(connecting, keyDigest)
   if (session.facts.type !== type) throw new Refused('unknown_token', `the page key is for ${session.facts.type}`)
-  const connection = new PresenceConnection(context.timing, session.id, context.log)
+  const connection = new PresenceConnection(context, session.id)
   using resources = new DisposableStack()
   const attached = await context.sharedConsoles.attach(session.id, connection)
   if (!attached) throw new Refused('unknown_token', 'the session of the page key shares no console')

@@ -327,6 +327,16 @@ describe('a request of a page', () => {
     expect(bea.states.at(-1)?.control.held_by).toBeNull()
     expect(it.log.records('control of a console changed')).toHaveLength(60)
   })
+
+  it('counts towards the limit of its session after the page has reconnected', async () => {
+    await using it = await running()
+    using _console = await openConsole(it.address)
+    using page = await openPage(it.address, KEY)
+    for (let i = 0; i < 60; i += 1) page.ws.send(JSON.stringify({ type: i % 2 ? 'release_control' : 'take_control' }))
+    await page.refusal({ type: 'take_control' })
+    using again = await openPage(it.address, KEY)
+    expect(await again.refusal({ type: 'take_control' })).toMatchObject({ text: expect.stringMatching(/Too many/) })
+  })
 })
 
 describe('the presence WebSocket is refused', () => {
