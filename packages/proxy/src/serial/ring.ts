@@ -12,6 +12,7 @@ export class Ring {
   readonly #maxBytes: number
   /** The byte at position p is at index p % maxBytes. Smaller than that while little was printed. */
   #memory: Buffer = NOTHING
+  #uncopied: Buffer | undefined
   #end = 0
   /** The position of the first byte since the last `clear`. */
   #first = 0
@@ -36,8 +37,36 @@ export class Ring {
     this.#first = this.#end
   }
 
+  /**
+   * Appends `bytes`, which replace all older output if there are enough of them. Those are copied only when the ring is read
+   * or `settle` is called: while a port floods, the next piece makes the copy superfluous.
+   */
+  append(bytes: Buffer): void {
+    if (bytes.length < this.#maxBytes) {
+      this.push(bytes)
+      return
+    }
+    this.#end += bytes.length
+    this.#uncopied = bytes
+  }
+
+  /** Whether `bytes` must not change yet. */
+  holds(bytes: Buffer): boolean {
+    return this.#uncopied === bytes
+  }
+
+  /** Copies what was appended without a copy. */
+  settle(): void {
+    const bytes = this.#uncopied
+    if (bytes === undefined) return
+    this.#uncopied = undefined
+    this.#end -= bytes.length
+    this.push(bytes)
+  }
+
   /** Appends a copy of `bytes`, and overwrites the oldest output. */
   push(bytes: Uint8Array): void {
+    this.settle()
     this.#reserve(Math.min(this.#end + bytes.length, this.#maxBytes))
     const kept = bytes.length > this.#maxBytes ? bytes.subarray(bytes.length - this.#maxBytes) : bytes
     this.#end += bytes.length
@@ -81,6 +110,7 @@ export class Ring {
 
   /** The output from `from` on: in two parts if it passes the edge of the memory. */
   #parts(from: number): readonly Buffer[] {
+    this.settle()
     const [first, after] = [from % this.#maxBytes, this.#end % this.#maxBytes]
     if (from === this.#end) return []
     if (first < after) return [this.#memory.subarray(first, after)]

@@ -17,6 +17,8 @@ export interface OpenedPort extends SecuredLeg {
 
 /** How long the others wait for a reader. Short enough that a person at a terminal does not notice. */
 const GRACE_MS = 50
+/** How long a buffer stays lent for the ring. Long enough for the next piece of a flood, short for a buffer that idles. */
+const SETTLE_MS = 10
 
 export class Upstream implements ReaderUpstream {
   readonly ring: Ring
@@ -31,6 +33,9 @@ export class Upstream implements ReaderUpstream {
   #startedAt = 0
   #silentUntil = 0
   #grace: NodeJS.Timeout | undefined
+  /** A buffer that all readers have given back, but of which the ring needs a copy. */
+  #due: Buffer | undefined
+  #settling: NodeJS.Timeout | undefined
   #leg: HypervisorSocket | undefined
   #state: 'unread' | 'reading' | 'paused' | 'over' = 'unread'
 
@@ -88,7 +93,8 @@ export class Upstream implements ReaderUpstream {
       return
     }
     this.#holders?.delete(bytes)
-    this.#leg!.giveBack(bytes)
+    if (this.ring.holds(bytes)) this.#giveBackLater(bytes)
+    else this.#leg!.giveBack(bytes)
   }
 
   write(bytes: Uint8Array): boolean {
@@ -129,9 +135,10 @@ export class Upstream implements ReaderUpstream {
 
   /** Passes each piece to the readers in its own buffer. */
   readonly #arrived = (bytes: Buffer): boolean => {
-    this.ring.push(bytes)
+    this.ring.append(bytes)
+    this.#giveBackDue()
     const readers = this.#inState('flowing')
-    if (readers.length === 0) this.#leg!.giveBack(bytes)
+    if (readers.length === 0) this.giveBack(bytes)
     if (readers.length > 1) this.#share(bytes, readers.length)
     for (const reader of readers) {
       // A reader may leave while another one takes the bytes.
@@ -140,6 +147,23 @@ export class Upstream implements ReaderUpstream {
     }
     this.#settle()
     return this.#state === 'reading'
+  }
+
+  /** Once the ring has a copy, or no longer needs one. */
+  #giveBackLater(bytes: Buffer): void {
+    this.#due = bytes
+    this.#settling ??= setTimeout(() => {
+      this.#settling = undefined
+      this.ring.settle()
+      this.#giveBackDue()
+    }, SETTLE_MS)
+  }
+
+  #giveBackDue(): void {
+    const due = this.#due
+    if (due === undefined) return
+    this.#due = undefined
+    this.#leg!.giveBack(due)
   }
 
   #share(bytes: Buffer, holders: number): void {
@@ -195,6 +219,8 @@ export class Upstream implements ReaderUpstream {
     if (this.#state === 'over') return
     this.#state = 'over'
     this.#endGrace()
+    clearTimeout(this.#settling)
+    this.ring.settle()
     this.#dialling?.abort(new Error('the last reader of the port left'))
     this.#leg?.[Symbol.dispose]()
     this.#onOver()

@@ -17,6 +17,12 @@ function playedHub(settings: Partial<ReplaySettings> = {}) {
   const open = async (): Promise<SecuredLeg> => {
     const port = scriptedLeg()
     dialled.push(port)
+    const { giveBack } = port.leg
+    port.leg.giveBack = (bytes) => {
+      giveBack(bytes)
+      // As the next read does.
+      bytes.fill('!')
+    }
     return { hypervisor: port.leg, rest: NOTHING }
   }
   const join = (portId = 'a', replay = true) => hub.join({ portId, replay, open, signal: never })
@@ -129,7 +135,7 @@ describe('the readers of a serial port', () => {
   it('that fall behind the kept output continue at a whole line, after a line with the bytes that were left out', async () => {
     const acts = fc.array(
       fc.oneof(
-        fc.record({ says: fc.integer({ min: 1, max: 3000 }) }),
+        fc.record({ says: fc.integer({ min: 1, max: 6000 }) }),
         fc.record({ does: fc.constantFrom('stall', 'goOn') }),
         fc.record({ waitsMs: fc.constant(GRACE_MS) }),
       ),
@@ -138,7 +144,7 @@ describe('the readers of a serial port', () => {
     await fc.assert(
       fc.asyncProperty(acts, async (script) => {
         const it = playedHub()
-        const output = Array.from({ length: 20_000 }, (_, line) => `line ${line}\r\n`).join('')
+        const output = Array.from({ length: 40_000 }, (_, line) => `line ${line}\r\n`).join('')
         let said = 0
         const fast = await it.view()
         const slow = slowReader(await it.join())
@@ -255,6 +261,21 @@ describe('the readers of a serial port', () => {
       expect(leg.lentBytes).toBe(0)
     }
     expect(it.dialled[0]!.lent()).toBe(0)
+  })
+
+  it('give a buffer as large as the ring back at the next one, or after a moment', async () => {
+    const it = playedHub({ maxBytes: 4096 })
+    const port = () => it.dialled[0]!
+    const viewer = viewerOf(await it.join())
+    const [first, second] = ['1', '2'].map((digit) => digit.repeat(5000))
+    it.say(first!)
+    expect(port().lent()).toBe(5000)
+    it.say(second!)
+    expect(port().lent()).toBe(5000)
+    vi.advanceTimersByTime(10)
+    expect(port().lent()).toBe(0)
+    expect(String(viewer.seen())).toBe(`${first}${second}`)
+    expect(String(viewerOf(await it.join()).seen())).toBe('2'.repeat(4096))
   })
 
   it('write to one upstream, in the order of their input, and hear when it takes more', async () => {

@@ -27,6 +27,26 @@ describe('the ring of a serial port', () => {
     )
   })
 
+  it('is the same if pieces that replace all output are copied later, and changed once it does not hold them', () => {
+    const pieces = fc.array(fc.record({ size: fc.nat(60), looks: fc.boolean() }), { maxLength: 30 })
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 30 }), pieces, (maxBytes, script) => {
+        const ring = new Ring(maxBytes)
+        let all: Buffer = Buffer.alloc(0)
+        const lent: Buffer[] = []
+        for (const { size, looks } of script) {
+          const piece = Buffer.from(Array.from({ length: size }, (_, i) => (all.length + i) % 251))
+          all = Buffer.concat([all, piece])
+          lent.push(piece)
+          ring.append(piece)
+          if (looks) expect(ring.copy(ring.start, NOTHING).equals(all.subarray(ring.start))).toBe(true)
+          for (const each of lent) if (!ring.holds(each)) each.fill(0xff)
+        }
+        expect(ring.copy(ring.start, NOTHING).equals(all.subarray(ring.start))).toBe(true)
+      }),
+    )
+  })
+
   it('shows all output while none is cut off, and else whole lines', () => {
     const lines = fc.array(fc.stringMatching(/^[a-z]{0,6}\n?$/), { maxLength: 30 })
     const bytes = fc.integer({ min: 1, max: 32 })
