@@ -1,6 +1,7 @@
 /** A page that loses its console comes back without its token, through another proxy, for as long as it may. */
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
+import { createServer as createWebServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -16,7 +17,7 @@ import {
   temporaryPki,
 } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type { Browser, BrowserContext, Frame, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startHaproxy } from './parts/haproxy.ts'
 import { apiConfig, listening, MEMBER_TOKEN, merge, proxyConfig, startApp } from './parts/oriel.ts'
@@ -74,6 +75,28 @@ describe.skipIf(skip).each(['http', 'https'] as const)(`a page at %s with two pr
     await page.context().close()
   }, 180_000)
 
+  // Over https, the page refuses to be shown in a page that was loaded over http.
+  it.skipIf(scheme === 'https')(
+    'comes back in a frame of another site, where browsers store nothing',
+    async () => {
+      site.link.restore(0)
+      await using portal = await startPortal((await site.mint()).url)
+      const page = await (await newContext()).newPage()
+      const ticket = page.waitForResponse(/oriel\.resume/)
+      await page.goto(`http://localhost:${portal.port}/`)
+      expect((await ticket).status()).toBe(200)
+      const frame = page.frame({ url: /serial\.html/ })!
+      await site.link.cut()
+      await expect.poll(() => stateOf(frame)).toBe('waiting')
+      site.link.restore(1)
+      await online(frame)
+      await expect.poll(() => stateOf(frame), PATIENT).toBe('connected')
+      expect(frame.url()).toContain('token')
+      await page.context().close()
+    },
+    180_000,
+  )
+
   it('stays out if its tokens are revoked while it is away', async () => {
     const { page } = await opened()
     await site.link.cut()
@@ -127,11 +150,27 @@ describe.skipIf(behindHaproxy.skip)(`a page behind HAProxy with two proxies${beh
 })
 
 type Console = { readonly state: string }
-const stateOf = (page: Page): Promise<string> =>
+const stateOf = (page: Page | Frame): Promise<string> =>
   page.locator('oriel-serial, oriel-vnc').evaluate((element) => (element as unknown as Console).state)
 
 /** What a browser does once the network is back. */
-const online = (page: Page) => page.evaluate("dispatchEvent(new Event('online'))")
+const online = (page: Page | Frame) => page.evaluate("dispatchEvent(new Event('online'))")
+
+/** Serves a page with the console in a frame. */
+async function startPortal(url: string) {
+  const server = createWebServer((_, response) => {
+    response.writeHead(200, { 'Content-Type': 'text/html' })
+    response.end(`<!doctype html><title>Portal</title><iframe src="${url.replaceAll('&', '&amp;')}"></iframe>`)
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}
 
 async function serveSerial(peer: Peer): Promise<void> {
   await peer.send(Buffer.from('hello\r\n'))
@@ -261,7 +300,7 @@ async function startProxies({ apiPort, console, scheme }: ProxyOptions) {
       authority: orielAuthority(apiPort, name),
       listen: [{ address: `127.0.0.1:${port}`, consoles: [console], ...(scheme === 'https' && { tls }) }],
       sessions: { resume_key_file: keyFile },
-      origin: { trusted_proxies: ['127.0.0.1'] },
+      origin: { trusted_proxies: ['127.0.0.1'], allowed: ['localhost'] },
     }
     const program = scope.use(await startApp('proxy', merge(proxyConfig(apiPort, port), proxy)))
     await listening(program)

@@ -27,7 +27,7 @@ export interface ConsoleEventMap {
   presence: CustomEvent<{ state: PresenceState | null }>
   /** The proxy refused a request for control. Show `text` as text, never as markup. */
   presencerefused: CustomEvent<{ text: string }>
-  /** The page can come back to the console without its token. `handle` belongs into the page's address in place of it. */
+  /** A reload of the page comes back to the console if the page's address has `handle` in place of the token. */
   resumable: CustomEvent<{ handle: string }>
 }
 
@@ -292,7 +292,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     this.#resumption ??= new Resumption({
       store: this.#ticketStore,
       tab: tabStorage(),
-      onTicket: (handle) => this.emit('resumable', { handle }),
+      onReloadable: (handle) => this.emit('resumable', { handle }),
     })
     return this.#resumption
   }

@@ -29,8 +29,8 @@ export interface ResumptionOptions {
   readonly store: TicketStore
   /** The tab's storage. Absent: the browser does not allow it. */
   readonly tab: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | undefined
-  /** Called whenever the page can come back without its token, with the handle of the ticket. */
-  readonly onTicket: (handle: string) => void
+  /** Called with the handle of each ticket with which a reload of the page comes back, if the page's address names it. */
+  readonly onReloadable: (handle: string) => void
   readonly fetch?: typeof fetch
   /** The present, milliseconds. */
   readonly now?: () => number
@@ -127,8 +127,19 @@ export class Resumption {
     this.#handle = handle
     this.#ticket = ticket
     this.#validUntilMs = this.#options.now() + expires_in_seconds * 1000
-    if (ticket !== undefined && this.#options.store !== 'memory') this.#options.tab?.setItem(keyPrefix + handle, ticket)
-    this.#options.onTicket(handle)
+    if (ticket === undefined || this.#storeInTab(handle, ticket)) this.#options.onReloadable(handle)
+  }
+
+  /** Returns whether a reload finds the ticket: browsers may refuse to store anything, such as for frames in other sites. */
+  #storeInTab(handle: string, ticket: string): boolean {
+    const { store, tab } = this.#options
+    if (store === 'memory' || tab === undefined) return false
+    try {
+      tab.setItem(keyPrefix + handle, ticket)
+      return true
+    } catch {
+      return false
+    }
   }
 
   #stored(handle: string): string | undefined {

@@ -35,7 +35,7 @@ function page(answers: readonly (ResumeAnswer | number | Error)[], more: Partial
       setItem: (key, value) => void tab.set(key, value),
       removeItem: (key) => void tab.delete(key),
     },
-    onTicket: (handle) => void handles.push(handle),
+    onReloadable: (handle) => void handles.push(handle),
     fetch: fetch as never,
     ...more,
   })
@@ -55,7 +55,7 @@ describe('an open console', () => {
     expect(it_.asked).toEqual([{ url: 'https://h/novnc/oriel.resume?instance=i', body: { key: KEY, cookie: false } }])
     const { address, ticket } = it_.resumption.dialled(WITH_TOKEN)
     expect([address.href, ticket]).toEqual(['wss://h/novnc/?instance=i', 't1'])
-    expect([it_.handles, it_.resumption.isValid, it_.tab.size]).toEqual([['h'], true, 0])
+    expect([it_.handles, it_.resumption.isValid, it_.tab.size]).toEqual([[], true, 0])
   })
 
   it('names the cookie that has its ticket', async () => {
@@ -64,17 +64,30 @@ describe('an open console', () => {
     expect(it_.asked[0]!.body).toEqual({ key: KEY, cookie: true })
     const { address, ticket } = it_.resumption.dialled(WITH_TOKEN)
     expect([address.href, ticket]).toEqual(['wss://h/novnc/?instance=i&resume=h', undefined])
+    expect(it_.handles).toEqual(['h'])
   })
 
   it('keeps its ticket in the tab, where a reload finds it by the handle in the address', async () => {
     const it_ = page([ticketed('t1')], { store: 'tab' })
     await it_.open()
+    expect(it_.handles).toEqual(['h'])
     const reloaded = page([]).resumption
     const address = new URL('wss://h/?resume=h')
     expect(reloaded.dialled(address).ticket).toBeUndefined()
     const same = page([], { tab: { getItem: (key: string) => it_.tab.get(key) ?? null } as never }).resumption
     const dialled = same.dialled(address)
     expect([dialled.address.href, dialled.ticket]).toEqual(['wss://h/', 't1'])
+  })
+
+  it('keeps its ticket in memory, and its token in its address, if the browser stores nothing', async () => {
+    const refuse = () => {
+      throw new Error('the quota is exceeded')
+    }
+    const tab = { getItem: () => null, setItem: refuse, removeItem: () => {} }
+    const it_ = page([ticketed('t1'), ticketed('t2', 2 * HOUR)], { store: 'tab', tab })
+    await it_.open()
+    await later(HOUR / 4)
+    expect([it_.resumption.dialled(WITH_TOKEN).ticket, it_.handles]).toEqual(['t2', []])
   })
 
   it('renews its ticket after a quarter of its life, as long as the console is open', async () => {
