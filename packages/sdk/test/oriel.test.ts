@@ -61,6 +61,29 @@ describe('client.oriel', () => {
     ])
   })
 
+  it('creates consoles with options and invites to sessions', async () => {
+    const url = `https://c.example/vnc_lite.html?path=%3Ftoken%3D${TOKEN}`
+    const shared = { type: 'novnc', role: 'watch', label: 'Bob', expires_at: '2026-11-22T00:01:00.000Z', url }
+    const console = { ...shared, protocol: 'vnc', single_use: true }
+    await using creating = await clientOf({ body: { console } })
+    const options = { type: 'novnc', role: 'watch', label: 'Bob', single_use: true, ttl_seconds: 60 } as const
+    expect(await creating.oriel.createConsole({ server_id: 'v1', body: options })).toEqual({ console })
+    expect(creating.requests[0]).toMatchObject({ method: 'POST', path: '/oriel/v1/servers/v1/consoles', body: options })
+    const invitation = {
+      ...{ ...shared, id: 'i1', session_id: 's1', server_id: 'v1', created_by: 'u' },
+      created_at: '2026-11-22T00:00:00.000Z',
+    }
+    await using inviting = await clientOf({ body: { invitation } })
+    const body = { role: 'watch', label: 'Bob' } as const
+    expect(await inviting.oriel.createInvitation({ session_id: 's1', body })).toEqual({ invitation })
+    await using revoking = await clientOf({ status: 202, text: '' })
+    expect(await revoking.oriel.revokeInvitation({ session_id: 's1', invitation_id: 'i1' })).toBeNull()
+    expect([...inviting.requests, ...revoking.requests].map(({ method, path }) => `${method} ${path}`)).toEqual([
+      'POST /oriel/v1/sessions/s1/invitations',
+      'DELETE /oriel/v1/sessions/s1/invitations/i1',
+    ])
+  })
+
   it('distinguishes a moved console from an unknown token', async () => {
     const fault = (key: string, code: number): Answer => ({ status: code, body: { [key]: { code, message: 'No.' } } })
     await using moved = await clientOf(fault('conflictingRequest', 409))
@@ -96,6 +119,10 @@ describe('client.oriel', () => {
     compiled(() => oriel.endSession())
     // @ts-expect-error no such state
     compiled(() => oriel.listSessions({ query: { state: 'paused' } }))
+    // @ts-expect-error no such role
+    compiled(() => oriel.createInvitation({ session_id: 's1', body: { role: 'own' } }))
+    // @ts-expect-error a type that no API opens
+    compiled(() => oriel.createConsole({ server_id: 'v1', body: { type: 'xvpvnc' } }))
     // @ts-expect-error the proxy must say who it is
     compiled(() => oriel.admitSession({ body: { token: TOKEN, client_address: '127.0.0.1' } }))
   })
