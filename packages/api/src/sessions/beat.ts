@@ -1,5 +1,5 @@
 /** PUT /oriel/v1/proxies/{proxy_id}: a proxy reports its sessions, and the response lists those to close. */
-import { type ExtensionBody, refusalNames } from '@oriel/contract'
+import { type EndReason, type ExtensionBody, refusalNames } from '@oriel/contract'
 import { HttpFault } from '../http/faults.ts'
 import type { ExtensionOperations } from '../http/mount-extension.ts'
 import { auditTo } from './audit.ts'
@@ -28,10 +28,10 @@ export function beat({ config, sessions, tokens }: SessionDeps): ExtensionOperat
   }
 }
 
-/** Whether the proxy refused an admitted session. Its single-use URL may be opened again. */
+/** Whether the proxy refused an admitted session, or its client left before it opened. Its single-use URL may be opened again. */
 const neverOpened = ({ endReason, bytesToClient, bytesToConsole }: SessionRecord) =>
-  REFUSALS.has(endReason ?? '') && bytesToClient === 0 && bytesToConsole === 0
-const REFUSALS: ReadonlySet<string> = new Set(refusalNames)
+  UNOPENED.has(endReason ?? '') && bytesToClient === 0 && bytesToConsole === 0
+const UNOPENED: ReadonlySet<string> = new Set([...refusalNames, 'client_lost'] satisfies EndReason[])
 
 /** The contract's pattern for ids, which paths are not checked against. */
 const ID = /^[A-Za-z0-9._-]{1,64}$/

@@ -238,17 +238,22 @@ describe('a token for a single use', () => {
     expect([await statusFor({ client: '10.0.0.10' }), await statusFor({ proxy: 'proxy-2' })]).toEqual([404, 404])
   })
 
-  test('may be used again after its console could not be opened', async () => {
-    await using api = await testApi()
-    const token = await minted(api, { single_use: true })
-    const first = sessionIn(await admit(api, token))
-    expect((await admit(api, token)).status).toBe(404)
-    for (let i = 0; i < 2; i++) await ends(api, first, 'console_unreachable')
-    expect([(await admit(api, token)).status, (await admit(api, token)).status]).toEqual([200, 404])
-  })
+  test.each(['console_unreachable', 'client_lost'])(
+    'may be used again after an end as %s without a byte',
+    async (reason) => {
+      await using api = await testApi()
+      const token = await minted(api, { single_use: true })
+      const first = sessionIn(await admit(api, token))
+      expect((await admit(api, token)).status).toBe(404)
+      for (let i = 0; i < 2; i++) await ends(api, first, reason)
+      expect([(await admit(api, token)).status, (await admit(api, token)).status]).toEqual([200, 404])
+    },
+  )
 
   test.each([
     ['client_closed', 0],
+    ['ended', 0],
+    ['client_lost', 1],
     ['console_unreachable', 1],
   ])('stays used after a session that ended as %s with %i bytes', async (reason, bytes) => {
     await using api = await testApi()

@@ -112,7 +112,7 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
     const body = { ...credential, proxy_id: proxyId, client_address: address }
     const { session } = await oriel.admitSession({ body }, { signal: closing.signal })
     const admitted = ledger.admitted(session.id)
-    const record = session.console.single_use ? reportingRefusal(admitted) : admitted
+    const record = session.console.single_use ? reportingUnopened(admitted) : admitted
     try {
       return { ...admissionOfConsole(session.console, sockets), record }
     } catch (error) {
@@ -121,19 +121,19 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
     }
   }
 
-  /** Reports soon if the console could not be opened: until then, the API takes the URL for used up, and the page dials again. */
-  function reportingRefusal(record: SessionRecord): SessionRecord {
+  /** Reports soon if the console was not opened: until then, the API takes the URL for used up, and the page dials again. */
+  function reportingUnopened(record: SessionRecord): SessionRecord {
     return {
       ...record,
       ended: (reason, at) => {
         record.ended(reason, at)
-        if (isRefusal(reason)) beats.soon()
+        if (mayBeUnopened(reason)) beats.soon()
       },
     }
   }
 }
 
-const isRefusal = (reason: string) => refusalNames.some((name) => name === reason)
+const mayBeUnopened = (reason: string) => reason === 'client_lost' || refusalNames.some((name) => name === reason)
 
 function whereaboutsOf({ moving, address }: ExtensionResponse<'locateConsole'>['console']): Whereabouts {
   if (moving) return { is: 'moving' }

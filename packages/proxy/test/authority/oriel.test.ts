@@ -363,16 +363,19 @@ describe('a proxy with the authority oriel', () => {
     expect(again()).toHaveLength(1)
   })
 
-  it('reports at once that a console with a single-use URL could not be opened, so that its page may dial again', async () => {
+  it('reports at once that a console with a single-use URL was not opened, so that its page may dial again', async () => {
     await using api = await playApi(consoleAt({ single_use: true }))
     api.beatSeconds = 3600
     await using authority = authorityOf(api)
     await api.beat(() => true)
-    for (const id of ['s1', 's2']) {
+    for (const [id, reason] of [
+      ['s1', 'console_unreachable'],
+      ['s2', 'client_lost'],
+    ] as const) {
       const { record } = await admit(authority)
-      record!.ended('console_unreachable')
+      record!.ended(reason)
       const { ended } = await api.beat((beat) => beat.ended.some((each) => each.id === id))
-      expect(ended).toMatchObject([{ id, reason: 'console_unreachable' }])
+      expect(ended).toMatchObject([{ id, reason }])
     }
   })
 
