@@ -21,8 +21,8 @@ export function dial(screen: Console, query: PageQuery): void {
 }
 
 /** Browsers send the cookies of this host only from its own pages, so not from frames in the pages of others. */
-const ticketStoreOf = ({ location, parent, self }: Window): TicketStore =>
-  location.protocol === 'https:' && parent === (self as Window) ? 'cookie' : 'tab'
+const ticketStoreOf = ({ location, parent, self, navigator }: Window): TicketStore =>
+  location.protocol === 'https:' && parent === (self as Window) && navigator.cookieEnabled ? 'cookie' : 'tab'
 
 /** Shows the machine's name from the page's URL. The returned function sets the name if the URL has none. */
 export function showName({ name, detail }: PageQuery): (name: string) => void {
