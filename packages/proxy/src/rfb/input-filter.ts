@@ -6,7 +6,8 @@
  * SetEncodings offers no extension of the input. A session that was opened to control keeps both as they are.
  *
  * When control is taken from a session, the filter releases the keys and buttons that its client holds: the client's own
- * releases are withheld from then on, and a guest repeats a key that it believes to be held.
+ * releases are withheld from then on, and a guest repeats a key that it believes to be held. In the middle of a message it
+ * waits for the end, and ends a session that does not send it: the server then releases the keys.
  */
 import { Gathered } from '../hypervisor/gathered.ts'
 import type { InputPermission } from '../hypervisor/input-permission.ts'
@@ -18,6 +19,8 @@ import { listsExtendedMouseButtons, MAX_SET_ENCODINGS_BYTES, withoutExtensions }
 import { setEncodings } from './wire/client-messages.ts'
 
 const SHARED = Buffer.of(1)
+/** How long a client that lost control may take to finish its message. Long enough for a clipboard of 1 MiB. */
+const UNFINISHED_MS = 10_000
 
 /**
  * Withholds input while `permission.mayInput` is `false`. A message that began under one rule ends under it.
@@ -49,12 +52,14 @@ class InputFilter {
   /** The bytes of a message that is read once it is complete. */
   #gathered: Gathered | undefined
   #hasEnded = false
+  /** Runs while a client that lost control has not finished its message. */
+  #unfinished: NodeJS.Timeout | undefined
 
   constructor(leg: HypervisorSocket, permission: InputPermission) {
     this.#leg = leg
     this.#permission = permission
     leg.closed.then((cause) => {
-      this.#hasEnded = true
+      this.#stop()
       this.#end.resolve(cause)
     })
   }
@@ -69,6 +74,7 @@ class InputFilter {
     let at = 0
     while (at < bytes.length && !this.#hasEnded) {
       at = this.#step(passed, at)
+      if (this.#isBetweenPassed) this.#stopWaiting()
       if (this.#mustRelease) passed.insert(this.#pressed.takeReleases())
     }
     return passed.writeTo(this.#leg)
@@ -77,6 +83,24 @@ class InputFilter {
   /** Releases what the client holds, or leaves that to the end of the message that the server is reading. */
   releaseAll(): void {
     if (this.#mustRelease) this.#leg.write(this.#pressed.takeReleases())
+    if (this.#isWithinPassed) this.#awaitEndOfMessage()
+  }
+
+  #awaitEndOfMessage(): void {
+    this.#stopWaiting()
+    this.#unfinished = setTimeout(() => {
+      if (!this.#permission.mayInput) this.#endAsFault('no end of its message after it lost control')
+    }, UNFINISHED_MS)
+  }
+
+  #stopWaiting(): void {
+    clearTimeout(this.#unfinished)
+    this.#unfinished = undefined
+  }
+
+  #stop(): void {
+    this.#hasEnded = true
+    this.#stopWaiting()
   }
 
   get #mustRelease(): boolean {
@@ -88,6 +112,11 @@ class InputFilter {
     const { state } = this.#parser
     if (state === 'header') return this.#fate !== 'pass'
     return state === 'between' || (state === 'body' && this.#fate === 'rewrite')
+  }
+
+  /** Whether the server has received a part of a message, or bytes that are not parsed. */
+  get #isWithinPassed(): boolean {
+    return !this.#hasEnded && !this.#isBetweenPassed && this.#parser.state !== 'ClientInit' && this.#fate !== 'drop'
   }
 
   /** Decides on the bytes from `at` to the end of one message. Returns the offset of the next one. */
@@ -175,7 +204,7 @@ class InputFilter {
   }
 
   #endAsFault(sent: string): void {
-    this.#hasEnded = true
+    this.#stop()
     this.#end.resolve(new LegFault('protocol_error', `the client sent ${sent}`))
   }
 }

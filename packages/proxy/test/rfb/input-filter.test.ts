@@ -14,7 +14,7 @@ import {
   viewing,
 } from '@oriel/testkit/rfb-messages'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { InputPermission } from '../../src/hypervisor/input-permission.ts'
 import { decorateLeg } from '../../src/hypervisor/leg.ts'
 import { filterInput } from '../../src/rfb/input-filter.ts'
@@ -365,6 +365,49 @@ describe('handing control over', () => {
     const before = sent().length
     permission.mayInput = false
     expect(sent().length - before).toBe(32 * 8 + 6)
+  })
+
+  describe('when control is taken in the middle of a message', () => {
+    function taken(piece: Buffer) {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+      onTestFinished(() => void vi.useRealTimers())
+      const filter = filtered('control')
+      filter.write(Buffer.concat([keyEvent, piece]))
+      filter.permission.mayInput = false
+      return filter
+    }
+
+    it.each([
+      ['a KeyEvent', keyEvent.subarray(0, 4)],
+      ['a ClientCutText of 1 MiB', cutText(1024 * 1024).subarray(0, 100)],
+      ['bytes that are not parsed', Buffer.of(7, 0)],
+    ])('ends as protocol_error after ten seconds in %s, so that the server releases the keys', async (_, piece) => {
+      const { closed } = taken(piece)
+      await vi.advanceTimersByTimeAsync(9_999)
+      expect(await isPending(closed)).toBe(true)
+      await vi.advanceTimersByTimeAsync(1)
+      expect(await closed).toMatchObject({ reason: 'protocol_error' })
+    })
+
+    it('goes on once the client has sent the rest, or has control again', async () => {
+      const { write, permission, closed } = taken(keyEvent.subarray(0, 4))
+      write(Buffer.concat([keyEvent.subarray(4), updateRequest.subarray(0, 5)]))
+      await vi.advanceTimersByTimeAsync(10_000)
+      permission.mayInput = true
+      write(Buffer.concat([updateRequest.subarray(5), keyEvent.subarray(0, 4)]))
+      permission.mayInput = false
+      permission.mayInput = true
+      await vi.advanceTimersByTimeAsync(10_000)
+      expect(await isPending(closed)).toBe(true)
+      expect(vi.getTimerCount()).toBe(0)
+    })
+
+    it('has no deadline left once the leg has ended', async () => {
+      const { end, closed } = taken(keyEvent.subarray(0, 4))
+      end(undefined)
+      await closed
+      expect(vi.getTimerCount()).toBe(0)
+    })
   })
 
   it('releases nothing once the leg has ended', async () => {
