@@ -1,6 +1,7 @@
 /** The resource from which pages get their tickets. */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { closeReasons, resumeCookie } from '@oriel/contract'
+import { sha256Hex } from '@oriel/runtime'
 import { describe, expect, it } from 'vitest'
 import { type Client, INSTANCE, open, type Running, running, TOKEN, upgrade } from '../fixture.ts'
 
@@ -119,6 +120,26 @@ describe('a page with an open console', () => {
       ...[resumeCookie(handle), names[0], names[1], resumeCookie('stale')],
     ])
     expect(cookies.slice(1).every((cookie) => cookie.endsWith('Max-Age=0'))).toBe(true)
+  })
+
+  it.each([
+    [false, 'stays out'],
+    [true, 'comes back, and gets tickets again'],
+  ])('with renew = %s %s once Nova has forgotten its token', async (renew) => {
+    await using it = await running({ renew })
+    const [one, two] = [newKey(), newKey()]
+    const first = await opened(it, one)
+    const { ticket, handle } = (await ask(it, one)).answer
+    await left(first)
+    it.nova.tokens.delete(TOKEN)
+    if (!renew) {
+      await expect(open(it.address, offering(ticket))).rejects.toThrow('status 403')
+      return
+    }
+    const protocols = [...offering(ticket).protocols, `oriel.page.${two}`]
+    using _again = await opened(it, two, { path: '/', protocols })
+    expect((await ask(it, two)).answer).toMatchObject({ handle, ticket: expect.any(String) })
+    expect(it.proxy.sessions().at(-1)).toMatchObject({ instance: INSTANCE, tokenDigest: sha256Hex(TOKEN) })
   })
 
   it('does not come back after an operator ended its session, with this ticket or any other of its token', async () => {
