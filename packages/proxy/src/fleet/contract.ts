@@ -85,6 +85,8 @@ export type PrimaryAnswers = {
   readonly addPage: (keyDigest: string, session: PageSession) => number
   readonly removePage: (page: number) => void
   readonly findPage: (keyDigest: string) => PageSession | null
+  /** Returns a folder for sockets between workers, which only this user can enter. */
+  readonly portFolder: () => Promise<string>
   /** Holds a serial port, unless another worker does: then returns where that worker serves it. */
   readonly holdPort: (portId: string, address: PortAddress) => PortAddress | null
   readonly releasePort: (portId: string) => void

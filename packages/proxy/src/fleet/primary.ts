@@ -19,7 +19,7 @@ import type { Figures, PrimaryAnswers, SlotReply, WorkerAnswers } from './contra
 import { FleetFigures } from './figures.ts'
 import { fleetMetrics } from './metrics.ts'
 import { PagesOfWorker } from './page-sessions.ts'
-import { type HeldPorts, PortsOfWorker } from './serial-ports.ts'
+import { type HeldPorts, PortFolder, PortsOfWorker } from './serial-ports.ts'
 import { ConsolesOfWorker } from './shared-consoles.ts'
 import { WORKER_VARIABLE } from './worker.ts'
 
@@ -77,6 +77,7 @@ class Fleet implements SessionControl {
   readonly #pages = new OpenPages()
   readonly #consoles: LocalConsoles
   readonly #ports: HeldPorts = new Map()
+  readonly #portFolder = new PortFolder()
   readonly #members = new Map<number, Member>()
   readonly #backoffs = new Map<number, number>()
   readonly #timers = new Set<NodeJS.Timeout>()
@@ -109,6 +110,7 @@ class Fleet implements SessionControl {
     this.#stopping = true
     for (const timer of this.#timers) clearTimeout(timer)
     const codes = await Promise.all([...this.#members.values()].map((member) => this.#end(member)))
+    await this.#portFolder[Symbol.asyncDispose]()
     const bad = codes.filter((code) => code !== 0)
     if (bad.length > 0) throw new Error(`workers exited with ${bad.join(', ')}`)
   }
@@ -150,7 +152,7 @@ class Fleet implements SessionControl {
     const slots = new Map<number, Slot>()
     const pages = new PagesOfWorker(this.#pages)
     const consoles = new ConsolesOfWorker(this.#consoles, () => calls)
-    const ports = new PortsOfWorker(this.#ports)
+    const ports = new PortsOfWorker(this.#ports, this.#portFolder)
     const calls: Calls<WorkerAnswers> = new Calls((message) => void process.send(message), {
       ready: () => ready.resolve(),
       resumeKey: () => this.#resumeKey.reveal(),

@@ -2,6 +2,9 @@
  * The serial ports that each worker has open, which the primary knows. A port serves one connection, and its viewers may be in
  * different workers: one of them holds the port, and the others read along through it.
  */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Logger, Secret } from '@oriel/runtime'
 import * as Type from 'typebox'
@@ -14,7 +17,7 @@ import type { OpenedPort, OpenUpstream } from '../serial/upstream.ts'
 import type { Calls } from './calls.ts'
 import type { PortAddress, PrimaryAnswers } from './contract.ts'
 
-type FromWorker = Pick<PrimaryAnswers, 'holdPort' | 'releasePort'>
+type FromWorker = Pick<PrimaryAnswers, 'portFolder' | 'holdPort' | 'releasePort'>
 
 const addressCheck = Compile(Type.Object({ path: Type.String(), key: Type.String() }))
 /** How often a worker asks again who holds a port, while the last holder is closing it or has exited. */
@@ -35,9 +38,9 @@ export class RemotePorts implements SerialPeers {
     this.#log = log
   }
 
-  serve(join: JoinForPeer): void {
+  serve(joinPort: JoinForPeer): void {
     // A port that this worker only reads along would make a chain.
-    this.#join = (portId, signal) => (this.#held.has(portId) ? join(portId, signal) : undefined)
+    this.#join = (portId, signal) => (this.#held.has(portId) ? joinPort(portId, signal) : undefined)
   }
 
   async open(portId: string, dial: OpenUpstream, signal: AbortSignal): Promise<OpenedPort> {
@@ -88,11 +91,29 @@ export class RemotePorts implements SerialPeers {
 
   async #start(): Promise<PeerServer | undefined> {
     try {
-      return await PeerServer.start((portId, signal) => this.#join(portId, signal))
+      const folder: unknown = await this.#calls().ask('portFolder')
+      if (typeof folder !== 'string') throw new Error('the primary returned a malformed reply to portFolder')
+      return await PeerServer.start((portId, signal) => this.#join(portId, signal), folder)
     } catch (err) {
       this.#log.warn({ err }, 'serial ports are not shared with other workers: the temporary folder cannot be written')
       return undefined
     }
+  }
+}
+
+/** The folder of the workers' sockets, which is created when the first one needs it. */
+export class PortFolder implements AsyncDisposable {
+  #path: Promise<string> | undefined
+
+  /** @throws the error of the file system */
+  path(): Promise<string> {
+    this.#path ??= mkdtemp(join(tmpdir(), 'oriel-serial-'))
+    return this.#path
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const path = await this.#path?.catch(() => undefined)
+    if (path !== undefined) await rm(path, { recursive: true, force: true })
   }
 }
 
@@ -104,10 +125,11 @@ export class PortsOfWorker implements Disposable {
   readonly answers: FromWorker
   readonly #ports: HeldPorts
 
-  /** @param ports those of all workers */
-  constructor(ports: HeldPorts) {
+  /** @param ports those of all workers @param folder for their sockets */
+  constructor(ports: HeldPorts, folder: PortFolder) {
     this.#ports = ports
     this.answers = {
+      portFolder: () => folder.path(),
       holdPort: (portId, address) => this.#hold(portId, address),
       releasePort: (portId) => this.#release(portId),
     }

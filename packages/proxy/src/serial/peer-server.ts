@@ -1,10 +1,7 @@
 /** Lets other processes of this proxy read along the serial ports that this one has open, over a Unix socket. */
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
-import { mkdtemp } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { deadline, Secret } from '@oriel/runtime'
 import { LegFault } from '../hypervisor/leg.ts'
@@ -29,23 +26,24 @@ export interface PeerEnd {
 }
 
 const KEY_BYTES = 32
+/** The path of a Unix socket may have about 100 bytes. */
+const NAME_BYTES = 8
 const MAX_HELLO_BYTES = 4096
 /** Deadline for the first line, which the other process sends at once. */
 const HELLO_MS = 5_000
 
-export class PeerServer {
+export class PeerServer implements Disposable {
   readonly address: PeerAddress
   readonly #server: Server
   readonly #join: JoinForPeer
 
   /**
-   * Listens in a folder that only this user can enter.
+   * @param folder must admit only this user
    * @throws the error of the file system
    */
-  static async start(joinPort: JoinForPeer): Promise<PeerServer> {
-    const folder = await mkdtemp(join(tmpdir(), 'oriel-serial-'))
-    process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-    const address = { path: join(folder, 'ports'), key: new Secret(randomBytes(KEY_BYTES).toString('hex')) }
+  static async start(joinPort: JoinForPeer, folder: string): Promise<PeerServer> {
+    const name = randomBytes(NAME_BYTES).toString('hex')
+    const address = { path: join(folder, name), key: new Secret(randomBytes(KEY_BYTES).toString('hex')) }
     const server = createServer()
     // Otherwise node:cluster would accept the connections in the primary.
     server.listen({ path: address.path, exclusive: true })
@@ -63,6 +61,11 @@ export class PeerServer {
       socket.on('error', () => {})
       this.#serve(socket).catch(() => socket.destroy())
     })
+  }
+
+  /** Stops accepting connections. */
+  [Symbol.dispose](): void {
+    this.#server.close()
   }
 
   async #serve(socket: Socket): Promise<void> {

@@ -1,5 +1,5 @@
 /** Serial ports whose viewers are in several workers of a running proxy. */
-import { writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { closeReasons } from '@oriel/contract'
@@ -7,7 +7,7 @@ import { type Peer, scriptedServer, startNovaStub, startProgram, temporaryFolder
 import { describe, expect, it } from 'vitest'
 import { Calls } from '../../src/fleet/calls.ts'
 import type { PrimaryAnswers, WorkerAnswers } from '../../src/fleet/contract.ts'
-import { type HeldPorts, PortsOfWorker } from '../../src/fleet/serial-ports.ts'
+import { type HeldPorts, PortFolder, PortsOfWorker } from '../../src/fleet/serial-ports.ts'
 import { ADMIN_TOKEN, type Client, dial, INSTANCE, TOKEN } from '../fixture.ts'
 
 const file = fileURLToPath(new URL('../fixtures/proxy-program.ts', import.meta.url))
@@ -52,13 +52,22 @@ async function fleet() {
   }
 }
 
-/** One viewer in each worker: round robin gives each the next connection. */
-async function viewEverywhere(address: string): Promise<Client[]> {
-  const viewers: Client[] = []
-  for (let i = 0; i < WORKERS; i++) {
-    const viewer = await dial(address)
-    viewers.push(viewer)
-    expect(String(await viewer.read(GREETING.length))).toBe(GREETING)
+interface Viewer {
+  readonly client: Client
+  readonly worker: unknown
+  readonly pid: number
+}
+
+/** Opens the console until each worker has a viewer. The first one's worker has the port open. */
+async function viewEverywhere({ address, program }: Awaited<ReturnType<typeof fleet>>): Promise<Viewer[]> {
+  const opened = () => program.records.filter(({ msg }) => msg === 'session opened')
+  const viewers: Viewer[] = []
+  while (new Set(viewers.map(({ worker }) => worker)).size < WORKERS) {
+    const client = await dial(address)
+    expect(String(await client.read(GREETING.length))).toBe(GREETING)
+    await expect.poll(() => opened().length).toBe(viewers.length + 1)
+    const { worker, pid } = opened().at(-1)!
+    viewers.push({ client, worker, pid: Number(pid) })
   }
   return viewers
 }
@@ -66,9 +75,7 @@ async function viewEverywhere(address: string): Promise<Client[]> {
 describe('a serial port with viewers in several workers', { timeout: 120_000 }, () => {
   it('has one connection, shows each viewer the same, and stays open while one remains', async () => {
     await using it = await fleet()
-    const viewers = await viewEverywhere(it.address)
-    const workers = it.program.records.filter(({ msg }) => msg === 'session opened').map(({ worker }) => worker)
-    expect(new Set(workers).size).toBe(WORKERS)
+    const viewers = (await viewEverywhere(it)).map(({ client }) => client)
     for (const [index, viewer] of viewers.entries()) {
       viewer.ws.send(`input ${index}\r`)
       for (const each of viewers) expect(String(await each.read(8))).toBe(`input ${index}\r`)
@@ -83,23 +90,36 @@ describe('a serial port with viewers in several workers', { timeout: 120_000 }, 
     for (const each of others) await each.closed()
   })
 
+  it('is opened once for viewers that arrive at the same moment, and again after all have left', async () => {
+    await using it = await fleet()
+    const together = () => Promise.all(Array.from({ length: 2 * WORKERS }, () => dial(it.address)))
+    for (const connections of [1, 2]) {
+      const viewers = await together()
+      for (const viewer of viewers) expect(String(await viewer.read(GREETING.length))).toBe(GREETING)
+      await expect.poll(it.connections).toBe(connections)
+      for (const viewer of viewers) viewer.ws.close()
+      for (const viewer of viewers) await viewer.closed()
+      const ended = () => it.program.records.filter(({ msg }) => msg === 'session ended')
+      await expect.poll(() => ended().length).toBe(connections * viewers.length)
+    }
+  })
+
   it('ends all viewers as console_lost if the worker that has it open dies, and opens again', async () => {
     await using it = await fleet()
-    const viewers = await viewEverywhere(it.address)
-    const holder = it.program.records.find(({ msg }) => msg === 'session opened')!
-    process.kill(Number(holder.pid), 'SIGKILL')
-    for (const viewer of viewers.slice(1)) {
-      expect(await viewer.closed()).toMatchObject({ code: closeReasons.console_lost.code })
+    const [first, ...others] = await viewEverywhere(it)
+    process.kill(first!.pid, 'SIGKILL')
+    for (const { client } of others.filter(({ pid }) => pid !== first!.pid)) {
+      expect(await client.closed()).toMatchObject({ code: closeReasons.console_lost.code })
     }
     using again = await dial(it.address)
     expect(String(await again.read(GREETING.length))).toBe(GREETING)
-    expect(it.connections()).toBe(2)
+    await expect.poll(it.connections).toBe(2)
   })
 })
 
 describe('the ports that workers hold', () => {
   function worker(ports: HeldPorts) {
-    const member = new PortsOfWorker(ports)
+    const member = new PortsOfWorker(ports, new PortFolder())
     const calls: Calls<PrimaryAnswers> = new Calls((message) => primary.take(structuredClone(message)), {})
     const primary: Calls<WorkerAnswers> = new Calls((message) => calls.take(structuredClone(message)), member.answers)
     return { calls, exit: () => member[Symbol.dispose]() }
@@ -120,6 +140,16 @@ describe('the ports that workers hold', () => {
     expect(await two.calls.ask('holdPort', 'a', atTwo)).toBeNull()
     two.exit()
     expect(await one.calls.ask('holdPort', 'a', atOne)).toBeNull()
+  })
+
+  it('are served in a folder that only this user can enter, and that is removed with the proxy', async () => {
+    const folder = new PortFolder()
+    const path = await folder.path()
+    expect(await folder.path()).toBe(path)
+    expect((await stat(path)).mode & 0o777).toBe(0o700)
+    await writeFile(join(path, 'socket'), '')
+    await folder[Symbol.asyncDispose]()
+    await expect(stat(path)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
   it('cannot be held at an address of another form', async () => {

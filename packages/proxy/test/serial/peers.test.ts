@@ -33,10 +33,13 @@ async function pair() {
   }
   const holder = new SerialHub(SETTINGS, holding)
   const asked = Promise.withResolvers<void>()
-  const server = await PeerServer.start((portId, signal) => {
+  await using opened = new AsyncDisposableStack()
+  const folder = opened.use(await temporaryFolder())
+  const joinForPeer: JoinForPeer = (portId, signal) => {
     asked.resolve()
     return joinPort(portId, signal)
-  })
+  }
+  const server = opened.use(await PeerServer.start(joinForPeer, folder.path))
   const { address } = server
   const reading: SerialPeers = {
     serve: () => {},
@@ -46,11 +49,13 @@ async function pair() {
   const other = new SerialHub(SETTINGS, reading)
   const open = async (): Promise<SecuredLeg> => ({ hypervisor: port.leg, rest: Buffer.alloc(0) })
   const joining = (replay: boolean) => ({ portId: 'a', replay, open, signal: never })
+  const close = opened.move()
   return {
     ...{ port, holder, other, address, asked: asked.promise },
     here: (replay = true) => holder.join(joining(replay)),
     there: (replay = true) => other.join(joining(replay)),
     say: (text: string) => port.say(Buffer.from(text)),
+    [Symbol.asyncDispose]: () => close.disposeAsync(),
   }
 }
 
@@ -58,7 +63,7 @@ const seen = (viewer: ReturnType<typeof viewerOf>) => String(viewer.seen())
 
 describe('a serial port that another process has open', () => {
   it('shows its earlier output and then the live one, and takes input', async () => {
-    const it = await pair()
+    await using it = await pair()
     const here = viewerOf(await it.here())
     it.say('earlier ')
     const there = viewerOf(await it.there())
@@ -70,7 +75,7 @@ describe('a serial port that another process has open', () => {
   })
 
   it('is joined once, and shows later readers of the same process the earlier output', async () => {
-    const it = await pair()
+    await using it = await pair()
     viewerOf(await it.here())
     it.say('earlier ')
     const [first, live] = await Promise.all([it.there(), it.there(false)])
@@ -82,7 +87,7 @@ describe('a serial port that another process has open', () => {
   })
 
   it('stays open when the sessions of the process that has it open leave', async () => {
-    const it = await pair()
+    await using it = await pair()
     const here = await it.here()
     viewerOf(here)
     const leg = await it.there()
@@ -99,7 +104,7 @@ describe('a serial port that another process has open', () => {
     ['with an error', new Error('ECONNRESET'), new Error('ECONNRESET')],
     ['with a fault', new LegFault('wrong_instance', 'another guest'), new LegFault('wrong_instance', 'another guest')],
   ])('ends there as it does here: %s', async (_, cause, expected) => {
-    const it = await pair()
+    await using it = await pair()
     viewerOf(await it.here())
     const there = viewerOf(await it.there())
     it.say('last words')
@@ -109,7 +114,7 @@ describe('a serial port that another process has open', () => {
   })
 
   it('shows a reader that stalls its last output before it ends', async () => {
-    const it = await pair()
+    await using it = await pair()
     viewerOf(await it.here())
     const leg = await it.there()
     it.say('last words')
@@ -134,7 +139,7 @@ describe('a serial port that another process has open', () => {
   })
 
   it('refuses there as it does here', async () => {
-    const it = await pair()
+    await using it = await pair()
     const refused = new Refused('console_timeout', 'no connection within 5 ms')
     const dial = Promise.withResolvers<SecuredLeg>()
     const here = it.holder.join({ portId: 'a', replay: true, open: () => dial.promise, signal: never })
@@ -146,12 +151,12 @@ describe('a serial port that another process has open', () => {
   })
 
   it('is not found there once it is closed', async () => {
-    const it = await pair()
+    await using it = await pair()
     expect(await joinAtPeer(it.address, 'a', never)).toBeUndefined()
   })
 
   it('is shown to nobody without the key', async () => {
-    const it = await pair()
+    await using it = await pair()
     viewerOf(await it.here())
     const wrong: PeerAddress = { ...it.address, key: new Secret('0'.repeat(64)) }
     await expect(joinAtPeer(wrong, 'a', never)).rejects.toMatchObject({ refusal: 'console_unreachable' })
