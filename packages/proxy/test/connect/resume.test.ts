@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import type { ResumeGrant } from '../../src/resume/grant.ts'
 import { Seal } from '../../src/resume/seal.ts'
 import { Tickets } from '../../src/resume/tickets.ts'
-import { dial, INSTANCE, OTHER_TOKEN, open, type Running, running, TOKEN, upgrade } from '../fixture.ts'
+import { configOf, dial, INSTANCE, OTHER_TOKEN, open, type Running, running, TOKEN, upgrade } from '../fixture.ts'
 
 const KEY = 'key-of-the-tests-that-is-long-enough'
 const sessions = (...lines: readonly string[]) => [`[sessions]\nresume_key = "${KEY}"`, ...lines].join('\n')
@@ -70,6 +70,24 @@ describe('dialling with a ticket', () => {
   it('refuses every ticket if resume_seconds is 0', async () => {
     await using it = await running({ toml: sessions('resume_seconds = 0') })
     expect(await statusWith(it, ticket())).toBe(403)
+  })
+
+  it('accepts the keys of a configuration that is read again, and no others', async () => {
+    await using it = await running({ toml: sessions() })
+    const newKey = KEY.toUpperCase()
+    const reload = (keys: string) =>
+      it.proxy.reload(configOf(it.nova.url, `[sessions]\nresume_key = ${JSON.stringify(keys)}`))
+    const opensWith = async (key: string) => {
+      const opened = await open(it.address, withTicket(ticket({}, { key }))).catch(() => undefined)
+      opened?.[Symbol.dispose]()
+      return opened !== undefined
+    }
+    const seen = async () => [await opensWith(KEY), await opensWith(newKey)]
+    expect(await seen()).toEqual([true, false])
+    reload(`${newKey}\n${KEY}\n`)
+    expect(await seen()).toEqual([true, true])
+    reload(newKey)
+    expect(await seen()).toEqual([false, true])
   })
 
   it('counts malformed tickets and unknown tokens towards one limit', async () => {
