@@ -138,6 +138,8 @@ describe.skipIf(skip)(`console pages in Chromium${reason}`, () => {
     const colour = (text: string) =>
       page
         .locator('oriel-serial .xterm-rows span', { hasText: new RegExp(`^${text}$`) })
+        // The terminal prints anew for this session, after the output of earlier ones.
+        .last()
         .evaluate((span) => (globalThis as unknown as BrowserWindow).getComputedStyle(span).color)
     expect(await colour('tinted')).toBe('rgb(1, 200, 3)')
     expect(await colour('red')).toBe('rgb(255, 143, 133)')

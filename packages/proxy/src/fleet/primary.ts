@@ -20,7 +20,7 @@ import { FleetFigures } from './figures.ts'
 import { fleetMetrics } from './metrics.ts'
 import { PagesOfWorker } from './page-sessions.ts'
 import { type HeldPorts, PortFolder, PortsOfWorker } from './serial-ports.ts'
-import { ConsolesOfWorker } from './shared-consoles.ts'
+import { ConsolesOfWorker, InputChanges } from './shared-consoles.ts'
 import { WORKER_VARIABLE } from './worker.ts'
 
 /** A worker that ran longer than this is restarted with the first back-off; otherwise each back-off doubles. */
@@ -81,6 +81,7 @@ class Fleet implements SessionControl {
   readonly #members = new Map<number, Member>()
   readonly #backoffs = new Map<number, number>()
   readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #inputChanges = new InputChanges()
   readonly #figures = new FleetFigures()
   readonly #registry = new prom.Registry()
   /** Kept by the primary, so that tickets outlive the worker that issued them. */
@@ -151,7 +152,7 @@ class Fleet implements SessionControl {
     const ready = Promise.withResolvers<void>()
     const slots = new Map<number, Slot>()
     const pages = new PagesOfWorker(this.#pages)
-    const consoles = new ConsolesOfWorker(this.#consoles, () => calls)
+    const consoles = new ConsolesOfWorker(this.#consoles, () => calls, this.#inputChanges)
     const ports = new PortsOfWorker(this.#ports, this.#portFolder)
     const calls: Calls<WorkerAnswers> = new Calls((message) => void process.send(message), {
       ready: () => ready.resolve(),

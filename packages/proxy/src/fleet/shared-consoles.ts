@@ -123,21 +123,43 @@ export class RemoteConsoles implements SharedConsoles {
 
 const textOf = (objection: unknown) => (typeof objection === 'string' ? objection : undefined)
 
+/**
+ * The changes of inputs that workers have not confirmed yet, in all of them. A page learns of a change only after every worker
+ * applies it: otherwise another worker could still pass on input of the session that has lost control.
+ */
+export class InputChanges {
+  readonly #pending = new Set<Promise<unknown>>()
+
+  add(change: Promise<unknown>): void {
+    const settled = change.catch(() => {})
+    this.#pending.add(settled)
+    settled.finally(() => this.#pending.delete(settled))
+  }
+
+  /** Calls `then` once the changes that are pending now are confirmed, or their deadline has passed; at once if none is. */
+  whenApplied(then: () => void): void {
+    if (this.#pending.size === 0) then()
+    else void Promise.all(this.#pending).then(then)
+  }
+}
+
 /** The primary's answers to one worker. Disposal removes the worker's sessions and pages. */
 export class ConsolesOfWorker implements Disposable {
   readonly answers: FromWorker
   readonly #consoles: LocalConsoles
-  readonly #notify: Notify
+  readonly #calls: () => Pick<Calls<WorkerAnswers>, 'ask'>
+  readonly #changes: InputChanges
   readonly #seats = new Map<string, Seat>()
   readonly #pages = new Map<number, AttachedPage>()
 
-  /** @param consoles those of all workers */
-  constructor(consoles: LocalConsoles, calls: () => Pick<Calls<WorkerAnswers>, 'ask'>) {
+  /**
+   * @param consoles those of all workers
+   * @param changes those of all workers
+   */
+  constructor(consoles: LocalConsoles, calls: () => Pick<Calls<WorkerAnswers>, 'ask'>, changes: InputChanges) {
     this.#consoles = consoles
-    this.#notify = (name, ...args) =>
-      void calls()
-        .ask(name, ...args)
-        .catch(() => {})
+    this.#calls = calls
+    this.#changes = changes
     this.answers = {
       joinConsole: (console, participant) => this.#join(console, participant),
       leaveConsole: (id, reason) => this.#leave(id, isCloseReason(reason) ? reason : 'proxy_error'),
@@ -152,7 +174,11 @@ export class ConsolesOfWorker implements Disposable {
     if (this.#seats.has(participant.id)) throw new Error(`the session ${participant.id} has joined already`)
     this.#seats.set(
       participant.id,
-      this.#consoles.join(console, participant, new RemoteInput(participant.id, this.#notify)),
+      this.#consoles.join(
+        console,
+        participant,
+        new RemoteInput((mayInput) => this.#setInput(participant.id, mayInput)),
+      ),
     )
   }
 
@@ -163,7 +189,7 @@ export class ConsolesOfWorker implements Disposable {
 
   #attach(page: number, sessionId: string): boolean {
     const attached = this.#consoles.attach(sessionId, {
-      show: (view) => this.#notify('showPresence', page, view),
+      show: (view) => this.#changes.whenApplied(() => this.#notify('showPresence', page, view)),
       end: (reason) => this.#notify('endPage', page, reason),
     })
     if (!attached) return false
@@ -174,6 +200,16 @@ export class ConsolesOfWorker implements Disposable {
   #detach(page: number): void {
     this.#pages.get(page)?.[Symbol.dispose]()
     this.#pages.delete(page)
+  }
+
+  #setInput(id: string, mayInput: boolean): void {
+    this.#changes.add(this.#calls().ask('setInput', id, mayInput))
+  }
+
+  #notify<K extends 'showPresence' | 'endPage'>(name: K, ...args: Parameters<FromPrimary[K]>): void {
+    this.#calls()
+      .ask(name, ...args)
+      .catch(() => {})
   }
 
   async #request(page: number, request: unknown): Promise<string | null> {
@@ -187,17 +223,13 @@ export class ConsolesOfWorker implements Disposable {
   }
 }
 
-type Notify = <K extends keyof FromPrimary>(name: K, ...args: Parameters<FromPrimary[K]>) => void
-
 /** Switches the input of a session in the worker. Its first value is unknown, so that the first change is sent. */
 class RemoteInput implements InputSwitch {
-  readonly #id: string
-  readonly #notify: Notify
+  readonly #send: (mayInput: boolean) => void
   #mayInput: boolean | undefined
 
-  constructor(id: string, notify: Notify) {
-    this.#id = id
-    this.#notify = notify
+  constructor(send: (mayInput: boolean) => void) {
+    this.#send = send
   }
 
   get mayInput(): boolean {
@@ -206,6 +238,6 @@ class RemoteInput implements InputSwitch {
 
   set mayInput(mayInput: boolean) {
     this.#mayInput = mayInput
-    this.#notify('setInput', this.#id, mayInput)
+    this.#send(mayInput)
   }
 }

@@ -3,7 +3,7 @@ import { silentLogger } from '@oriel/runtime'
 import { describe, expect, it } from 'vitest'
 import { Calls } from '../../src/fleet/calls.ts'
 import type { PrimaryAnswers, WorkerAnswers } from '../../src/fleet/contract.ts'
-import { ConsolesOfWorker, RemoteConsoles } from '../../src/fleet/shared-consoles.ts'
+import { ConsolesOfWorker, InputChanges, RemoteConsoles } from '../../src/fleet/shared-consoles.ts'
 import { LocalConsoles } from '../../src/presence/local-consoles.ts'
 import { CONSOLE, participant, recordedPage } from '../presence/pages.ts'
 
@@ -17,16 +17,19 @@ function fleet() {
       for (const end of askAll) end(id)
     },
   })
-  const start = (name: string) => {
+  const changes = new InputChanges()
+  /** @param events how many events later the messages to and from this worker arrive */
+  const start = (name: string, events = 1) => {
     const later = (take: (message: unknown) => void) => (message: object) => {
       const copy = structuredClone(message)
-      setImmediate(() => take(copy))
+      const wait = (left: number) => void setImmediate(() => (left > 1 ? wait(left - 1) : take(copy)))
+      wait(events)
     }
     const consoles = new RemoteConsoles(
       () => worker,
       (id) => void ended.push(`${name} ${id}`),
     )
-    const member = new ConsolesOfWorker(local, () => primary)
+    const member = new ConsolesOfWorker(local, () => primary, changes)
     const worker: Calls<PrimaryAnswers> = new Calls(
       later((message) => primary.take(message)),
       consoles.answers,
@@ -38,7 +41,7 @@ function fleet() {
     askAll.push((id) => void primary.ask('leaveSession', id))
     return { consoles, worker, exit: () => member[Symbol.dispose]() }
   }
-  return { one: start('one'), two: start('two'), ended }
+  return { one: start('one'), two: start('two'), slow: start('slow', 20), ended }
 }
 
 describe('a console with sessions in several workers', () => {
@@ -54,6 +57,20 @@ describe('a console with sessions in several workers', () => {
     expect(ann.mayInput).toBe(false)
     await expect.poll(() => [ann, bea, cid].map(({ mayInput }) => mayInput)).toEqual([false, false, true])
     expect(await page.request({ type: 'give_control', to: 'ann' })).toMatch(/^You do not have control/)
+  })
+
+  it('shows a page that it has control only after every worker has switched the inputs', async () => {
+    const { one, slow } = fleet()
+    const bea = { mayInput: true }
+    await one.consoles.join(CONSOLE, participant('ann'), { mayInput: true })
+    await slow.consoles.join(CONSOLE, participant('bea'), bea)
+    const inputs: boolean[] = []
+    const page = recordedPage()
+    const show: typeof page.show = (view) => {
+      if (view.control.held_by === 'ann') inputs.push(bea.mayInput)
+    }
+    await (await one.consoles.attach('ann', { ...page, show }))!.request({ type: 'take_control' })
+    await expect.poll(() => inputs).toEqual([false])
   })
 
   it('gives no input to a session that joins while another holds control', async () => {
