@@ -36,7 +36,7 @@ import type { SerialPeers } from './serial/peers.ts'
 import { BufferBudget } from './session/buffer-budget.ts'
 import type { SessionView } from './session/open-session.ts'
 import { OpenPages, type PageSessions } from './session/page-sessions.ts'
-import { Sessions } from './session/sessions.ts'
+import { type LaterSession, Sessions } from './session/sessions.ts'
 import { servesSpice } from './spice/config.ts'
 import { nativeFrontends, type SpiceBounds, type SpiceFrontend, startSpiceFrontend } from './spice/frontend.ts'
 import type { Timing } from './timing.ts'
@@ -55,6 +55,8 @@ export interface ProxyDeps {
   readonly slots?: Slots | undefined
   /** The pages' sessions, if other processes share them. Default: those of this process. */
   readonly pageSessions?: PageSessions | undefined
+  /** Ends earlier sessions of a page in all processes. Default: in this one. */
+  readonly endEarlier?: ((later: LaterSession) => void) | undefined
   /** The consoles that sessions share, if those of other processes do too. Default: those of this process. */
   readonly sharedConsoles?: SharedConsoles | undefined
   /** The serial ports of other processes, if there are any. */
@@ -84,6 +86,7 @@ export interface RunningProxy extends AsyncDisposable {
   /** The sources of an admin listener, for one that runs in another process. */
   readonly inside: {
     readonly sessions: SessionControl
+    readonly endEarlier: (later: LaterSession) => void
     readonly registry: prom.Registry
     readonly health: Health
     readonly protection: () => Protection
@@ -160,6 +163,7 @@ export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
     sessions: () => context.sessions.list(),
     inside: {
       sessions: controlOf(context.sessions),
+      endEarlier: (later) => context.sessions.endEarlier(later),
       registry: context.metrics.registry,
       health: authority.health,
       protection,
@@ -187,7 +191,17 @@ interface Stopping {
 }
 
 function contextOf(
-  { config, authority, log, slots, pageSessions = new OpenPages(), sharedConsoles, serialPeers, moveTimes }: ProxyDeps,
+  {
+    config,
+    authority,
+    log,
+    slots,
+    pageSessions = new OpenPages(),
+    sharedConsoles,
+    serialPeers,
+    moveTimes,
+    endEarlier,
+  }: ProxyDeps,
   timing: Timing,
   stopping: Stopping,
   seal: Seal,
@@ -205,6 +219,7 @@ function contextOf(
     slots: slots ?? limits,
     sessions: open,
     moves: authority.locate ? new Moves({ authority, log, times: moveTimes }) : undefined,
+    endEarlier: endEarlier ?? ((later) => open.endEarlier(later)),
     pageSessions,
     tickets: new Tickets({ seal, resumeMs: sessions.resume_seconds * 1000, maxSessionMs: timing.maxSessionMs }),
     sharedConsoles: sharedConsoles ?? new LocalConsoles({ log, endSession: (id) => leaveSession(open, id) }),

@@ -11,6 +11,7 @@ import type { Admission } from '../authority/authority.ts'
 import type { WebSocketConsoleType } from '../consoles/kinds.ts'
 import { Refused } from '../refused.ts'
 import type { ResumeTicket } from '../resume/grant.ts'
+import { newHandle } from '../resume/tickets.ts'
 import type { SessionParties } from '../session/open-session.ts'
 import { accept } from './accept.ts'
 import { arrive, checkRequest, refuseWhenDraining, type WebSocketRoute } from './arrive.ts'
@@ -84,8 +85,9 @@ async function connectConsole(connecting: Connecting, { type }: WebSocketRoute):
   const maxMs = remainingMs(context.timing.maxSessionMs, grant)
   const seat = sharesControl(console, type) ? await joinConsole(context, { id, facts, maxMs, ...leg }) : undefined
   if (seat) resources.use(seat)
+  const handle = grant?.handle ?? (pageKey === undefined ? undefined : newHandle())
   if (pageKey !== undefined) {
-    const sealed = sealedGrant(context, { ...facts, sessionId: id, type, claimed, credential, grant })
+    const sealed = sealedGrant(context, { ...facts, sessionId: id, type, handle: handle!, claimed, credential, grant })
     resources.use(await context.pageSessions.add(pageKey, { id, facts, ...sealed }))
   }
   refuseWhenDraining(context)
@@ -95,7 +97,21 @@ async function connectConsole(connecting: Connecting, { type }: WebSocketRoute):
     slot.opened()
     const stream = upgrade.socket
     const held = resources.move()
-    startSession(context, { ...leg, id, facts, client, maxMs, stream, console, slot, seat, resources: held })
+    const resumes = grant !== undefined
+    startSession(context, {
+      ...leg,
+      id,
+      facts,
+      handle,
+      resumes,
+      client,
+      maxMs,
+      stream,
+      console,
+      slot,
+      seat,
+      resources: held,
+    })
   })
 }
 

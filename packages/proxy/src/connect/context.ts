@@ -16,7 +16,7 @@ import type { Tickets } from '../resume/tickets.ts'
 import type { BufferBudget } from '../session/buffer-budget.ts'
 import type { SessionRecord } from '../session/open-session.ts'
 import type { PageSessions } from '../session/page-sessions.ts'
-import type { Sessions } from '../session/sessions.ts'
+import type { LaterSession, Sessions } from '../session/sessions.ts'
 import type { Timing } from '../timing.ts'
 import type { Moves } from './moves.ts'
 import type { UpgradeRequest } from './refuse.ts'
@@ -44,6 +44,8 @@ export interface ConnectContext {
   readonly sessions: Sessions
   /** Absent: the authority cannot say where machines are. */
   readonly moves?: Moves | undefined
+  /** Ends the earlier sessions, in all workers, of a page that has come back, or whose ticket was copied. */
+  readonly endEarlier: (later: LaterSession) => void
   /** The pages' sessions in all workers. */
   readonly pageSessions: PageSessions
   /** The tickets with which pages resume their sessions. */

@@ -7,7 +7,7 @@ import { requireSameType } from '../admit/token.ts'
 import type { Admission, Authority } from '../authority/authority.ts'
 import { Refused } from '../refused.ts'
 import type { ResumeGrant, ResumeTicket } from '../resume/grant.ts'
-import { newHandle, type Tickets } from '../resume/tickets.ts'
+import type { Tickets } from '../resume/tickets.ts'
 import type { ConnectContext } from './context.ts'
 
 /**
@@ -49,7 +49,8 @@ export async function resumeAt(
 }
 
 /** An open session, with what admitted it. */
-interface Opening extends Pick<ResumeGrant, 'sessionId' | 'instance' | 'type' | 'role' | 'label' | 'tokenDigest'> {
+interface Opening
+  extends Pick<ResumeGrant, 'sessionId' | 'instance' | 'type' | 'role' | 'label' | 'tokenDigest' | 'handle'> {
   readonly claimed: Admission
   readonly credential: Credential
   /** The grant by which the session resumes another. */
@@ -59,7 +60,7 @@ interface Opening extends Pick<ResumeGrant, 'sessionId' | 'instance' | 'type' | 
 /** Seals the grant from which the page of a session gets its tickets, if the session can be resumed. */
 export function sealedGrant(
   { authority, tickets, enforceTokenExpiry }: Pick<ConnectContext, 'authority' | 'tickets' | 'enforceTokenExpiry'>,
-  { sessionId, instance, type, role, label, tokenDigest, claimed, credential, grant }: Opening,
+  { sessionId, instance, type, role, label, tokenDigest, handle, claimed, credential, grant }: Opening,
 ): { readonly grant?: string } {
   if (!tickets.enabled || !authority.resume) return {}
   const token = 'token' in credential ? credential.token : grant?.token
@@ -68,7 +69,7 @@ export function sealedGrant(
       ...{ sessionId, instance, type, role, tokenDigest },
       ...(label === undefined ? {} : { label }),
       ...(authority.resumesByToken && token ? { token } : {}),
-      handle: grant?.handle ?? newHandle(),
+      handle,
       openedAt: grant?.openedAt ?? Date.now(),
       ...(enforceTokenExpiry && claimed.expiresAt ? { expiresAt: claimed.expiresAt.getTime() } : {}),
     }),

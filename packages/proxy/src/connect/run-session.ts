@@ -1,6 +1,6 @@
 /** Runs a session from the 101 to its end. */
 import type { Duplex } from 'node:stream'
-import type { CloseReasonName } from '@oriel/contract'
+import { type CloseReasonName, consoleTypes } from '@oriel/contract'
 import type { WebSocket } from 'ws'
 import type { Slot } from '../admit/limits.ts'
 import type { Admission } from '../authority/authority.ts'
@@ -20,6 +20,10 @@ export interface Opened {
   /** The session's id. */
   readonly id: string
   readonly facts: SessionFacts
+  /** Names the tickets of the session's page. Absent: it has no page. */
+  readonly handle: string | undefined
+  /** Whether the page has come back to its console with a ticket. */
+  readonly resumes: boolean
   readonly client: WebSocket
   /** The connection beneath `client`. */
   readonly stream: Duplex
@@ -51,6 +55,8 @@ async function runSession(context: ConnectContext, opened: Opened): Promise<void
   const { id, client, facts, admission, maxMs } = opened
   const { timing, metrics, sessions } = context
   const session = new Session(id, facts, client, context.log, admission.record)
+  session.handle = opened.handle
+  if (opened.resumes && !consoleTypes[facts.type].channelsShareToken) context.endEarlier(pageSessionOf(session))
   metrics.sessionOpened(facts)
   sessions.add(
     session,
@@ -65,6 +71,8 @@ async function runSession(context: ConnectContext, opened: Opened): Promise<void
   opened.seat?.leave(reason)
   metrics.sessionEnded(facts, reason)
 }
+
+const pageSessionOf = ({ id, handle = '', startedAt }: Session) => ({ id, handle, startedMs: startedAt.getTime() })
 
 /** Does the client's handshake and starts the relay in the same tick, so that no bytes are missed between the two. */
 async function startRelay(context: ConnectContext, session: Session, opened: Opened): Promise<void> {

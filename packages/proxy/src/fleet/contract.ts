@@ -1,4 +1,5 @@
 /** The calls between the primary and its workers. */
+
 import { type CloseReasonName, consoleRoles, type PresenceRequest, type RefusalName, refusals } from '@oriel/contract'
 import * as Type from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -8,6 +9,7 @@ import type { Entrant } from '../admit/limits.ts'
 import { servedConsoleTypes } from '../consoles/kinds.ts'
 import type { Participant, PresenceView, SharedConsoleName } from '../presence/shared-consoles.ts'
 import type { PageSession } from '../session/page-sessions.ts'
+import type { LaterSession } from '../session/sessions.ts'
 
 /** The metrics of one process, as prom-client returns them. */
 export type Figures = readonly { readonly name: string; readonly type: unknown }[]
@@ -24,6 +26,8 @@ export type WorkerAnswers = {
   /** Closes the worker's sessions and exits. */
   /** Ends the session in a slot, because another viewer took its console over. */
   readonly takenOver: (slot: number) => void
+  /** Ends the earlier sessions of a page that has come back. */
+  readonly endEarlier: (later: LaterSession) => void
   readonly stop: () => void
   readonly reload: () => void
   /** Switches the input of a session on or off. */
@@ -78,6 +82,8 @@ export type PrimaryAnswers = {
   /** Returns the key of resume tickets for all workers, if the configuration has none. */
   readonly resumeKey: () => string
   readonly enter: (entrant: Entrant) => SlotReply
+  /** Ends, in all workers, the earlier sessions of a page that has come back. */
+  readonly endEarlier: (later: LaterSession) => void
   readonly opened: (slot: number) => void
   readonly leave: (slot: number) => void
   readonly forbidResume: (slot: number) => void

@@ -156,6 +156,7 @@ class Fleet implements SessionControl {
     const ports = new PortsOfWorker(this.#ports, this.#portFolder)
     const calls: Calls<WorkerAnswers> = new Calls((message) => void process.send(message), {
       ready: () => ready.resolve(),
+      endEarlier: (later) => void this.#askAll('endEarlier', later),
       resumeKey: () => this.#resumeKey.reveal(),
       ...this.#slotsFor(slots, (slot) => void calls.ask('takenOver', slot).catch(() => {})),
       ...pages.answers,

@@ -8,6 +8,7 @@ import type { ProxyConfig } from '../config.ts'
 import { createProxy, type ProxyDeps, type RunningProxy } from '../proxy.ts'
 import { Refused } from '../refused.ts'
 import type { SessionParties } from '../session/open-session.ts'
+import type { LaterSession } from '../session/sessions.ts'
 import { Calls } from './calls.ts'
 import { workerConfig } from './config.ts'
 import { type Figures, isSlotReply, type PrimaryAnswers, type SlotReply, type WorkerAnswers } from './contract.ts'
@@ -38,6 +39,7 @@ export async function startWorker(
     health: async () => why(() => proxy!.inside.health.check(AbortSignal.timeout(1_000))),
     protection: async () => proxy!.inside.protection(),
     takenOver: (slot: number) => slots.takenOver(slot),
+    endEarlier: (later: LaterSession) => proxy!.inside.endEarlier(later),
     stop: () => signals.stop(),
     reload: () => signals.reload(),
     ...sharedConsoles.answers,
@@ -53,7 +55,8 @@ export async function startWorker(
   const ownConfig = withResumeKey(workerConfig(config, index), await calls.ask('resumeKey'))
   const authority = createAuthority(ownConfig, workerLog)
   const serialPeers = new RemotePorts(() => calls, workerLog)
-  const shared = { slots, pageSessions: remotePageSessions(calls), sharedConsoles, serialPeers }
+  const endEarlier = (later: LaterSession) => void calls.ask('endEarlier', later).catch(() => {})
+  const shared = { slots, pageSessions: remotePageSessions(calls), sharedConsoles, serialPeers, endEarlier }
   proxy = await createProxy({ config: ownConfig, authority, log: workerLog, pages, ...shared })
   withProcessMetrics(proxy.inside.registry)
   await calls.ask('ready')

@@ -34,6 +34,8 @@ export interface OpenSession {
   readonly view: SessionView
   /** When the client last sent something, on the monotonic clock. */
   readonly lastInputMs: number
+  /** Names the tickets with which the page of this session resumes it. */
+  readonly handle?: string | undefined
   /** The memory of bytes that wait for the client. Absent if unknown. */
   readonly bufferedBytes?: number
   /** Ends the session. Later calls have no effect. */

@@ -10,6 +10,8 @@ export class Session {
   readonly id: string
   readonly startedAt = new Date()
   readonly facts: SessionFacts
+  /** Names the tickets of the session's page, if it has one. */
+  handle: string | undefined
   /** Set after both handshakes. */
   relay: Relay | undefined
   readonly #client: WebSocket

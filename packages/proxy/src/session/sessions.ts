@@ -3,6 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Ending } from './ending.ts'
 import type { OpenSession, SessionView } from './open-session.ts'
 
+/** A session by which a page has come back. */
+export interface LaterSession {
+  readonly id: string
+  /** Names the tickets of the page. */
+  readonly handle: string
+  /** Milliseconds since the epoch. */
+  readonly startedMs: number
+}
+
 export class Sessions {
   readonly #open = new Map<string, { readonly session: OpenSession; readonly closed: Promise<void> }>()
 
@@ -31,6 +40,17 @@ export class Sessions {
     return found !== undefined
   }
 
+  /**
+   * Ends, as taken over, the earlier sessions of a page that has come back. Searches all sessions, because only such a page
+   * needs that.
+   */
+  endEarlier(later: LaterSession): void {
+    for (const { session } of this.#open.values()) {
+      if (session.handle === later.handle && isEarlier(session.view, later))
+        session.end({ reason: 'taken_over', detail: `by session ${later.id}, which resumed it` })
+    }
+  }
+
   /** Ends every session as `draining`, waits up to `deadlineMs` for the clients to close, and drops the others. */
   async drain(deadlineMs: number): Promise<void> {
     const open = [...this.#open.values()]
@@ -44,3 +64,7 @@ export class Sessions {
     await closed
   }
 }
+
+/** Of two sessions that resume the same one at the same moment, one must stay: the later one, or the one with the higher id. */
+const isEarlier = ({ id, startedAt }: SessionView, later: LaterSession): boolean =>
+  startedAt.getTime() < later.startedMs || (startedAt.getTime() === later.startedMs && id < later.id)

@@ -139,11 +139,12 @@ describe('sessions.workers', { timeout: 120_000 }, () => {
     const tickets: string[] = []
     for (let i = 0; i < 2; i += 1) tickets.push(((await (await ask()).json()) as { ticket: string }).ticket)
     first[Symbol.dispose]()
-    const again = tickets.flatMap((ticket) =>
-      [1, 2].map(() => open(it.address, { path: '/', protocols: page(ticket) })),
-    )
-    const clients = await Promise.all(again)
-    await expect.poll(it.list).toHaveLength(4)
+    const clients: Awaited<ReturnType<typeof open>>[] = []
+    for (const ticket of [...tickets, ...tickets])
+      clients.push(await open(it.address, { path: '/', protocols: page(ticket) }))
+    const replaced = await Promise.all(clients.slice(0, -1).map((client) => client.closed()))
+    expect(replaced.map(({ code }) => code)).toEqual([1, 2, 3].map(() => closeReasons.taken_over.code))
+    await expect.poll(it.list).toHaveLength(1)
     expect(workersOf(it.program, 'session opened')).toEqual(new Set([0, 1]))
     for (const { id } of await it.list()) await it.ask(`/sessions/${id}`, { method: 'DELETE' })
     await Promise.all(clients.map((client) => client.closed()))

@@ -59,6 +59,39 @@ describe('a page with an open console', () => {
     for (const secret of [answer.ticket!, TOKEN, key]) expect(it.log.text()).not.toContain(secret)
   })
 
+  it('ends its earlier session, which may still count as open, when it comes back', async () => {
+    await using it = await running()
+    const key = newKey()
+    using first = await opened(it, key)
+    const { answer } = await ask(it, key)
+    using _again = await open(it.address, offering(answer.ticket))
+    expect((await first.closed()).code).toBe(closeReasons.taken_over.code)
+    expect(it.proxy.sessions()).toHaveLength(1)
+  })
+
+  it('has one session open with all copies of its ticket', async () => {
+    await using it = await running()
+    const key = newKey()
+    using origin = await opened(it, key)
+    const { answer } = await ask(it, key)
+    const copies = [await open(it.address, offering(answer.ticket)), await open(it.address, offering(answer.ticket))]
+    await origin.closed()
+    expect((await copies[0]!.closed()).code).toBe(closeReasons.taken_over.code)
+    expect(it.proxy.sessions()).toHaveLength(1)
+    copies[1]![Symbol.dispose]()
+  })
+
+  it('ends no session of another page', async () => {
+    await using it = await running()
+    const [one, two] = [newKey(), newKey()]
+    using _other = await opened(it, one)
+    using mine = await opened(it, two)
+    const { answer } = await ask(it, two)
+    using _again = await open(it.address, offering(answer.ticket))
+    await mine.closed()
+    expect(it.proxy.sessions()).toHaveLength(2)
+  })
+
   it('keeps its handle, role and label when it comes back, and gets tickets again', async () => {
     await using it = await running()
     const [one, two] = [newKey(), newKey()]
