@@ -3,21 +3,21 @@
  * old host, often before the console has its new address. Until then the client's connection is kept.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Logger } from '@oriel/runtime'
+import { deadline, type Logger, within } from '@oriel/runtime'
 import type { Admission, Authority, LostConsole, Whereabouts } from '../authority/authority.ts'
 
 export interface MoveTimes {
   /** The pause between two questions about one instance. */
   readonly pauseMs: number
+  /** How long the authority may take to answer one question. */
+  readonly answerMs: number
   /** How long a machine may take to arrive. */
   readonly deadlineMs: number
 }
 
-const TIMES: MoveTimes = { pauseMs: 500, deadlineMs: 120_000 }
+const TIMES: MoveTimes = { pauseMs: 500, answerMs: 3_000, deadlineMs: 120_000 }
 /** Each pause is longer or shorter by up to this share, so that many proxies do not ask at the same time. */
 const JITTER = 0.2
-/** The number of questions until an unchanged address is believed: the authority may notice a migration late. */
-const UNCHANGED_ANSWERS = 3
 
 export interface MovesOptions {
   readonly authority: Pick<Authority, 'locate'>
@@ -41,7 +41,8 @@ export class Moves {
 
   /**
    * Resolves once it is certain whether the machine runs on another host now. All sessions of one console share the questions.
-   * Never rejects: without an answer, the console counts as where it was.
+   * Never rejects: without an answer, the console counts as where it was. So does a console whose migration the authority has
+   * not noticed yet; its page opens it again a moment later, as after any other end.
    */
   hasMoved(console: EndedConsole): Promise<boolean> {
     const key = `${console.instance} ${console.type} ${console.host} ${console.port}`
@@ -51,25 +52,23 @@ export class Moves {
   }
 
   async #search(console: EndedConsole): Promise<boolean> {
-    const deadline = AbortSignal.timeout(this.#times.deadlineMs)
-    let unchanged = 0
+    const arrival = AbortSignal.timeout(this.#times.deadlineMs)
     let isMoving = false
-    while (!deadline.aborted) {
-      const where = await this.#ask(console, deadline)
+    while (!arrival.aborted) {
+      const where = await this.#ask(console)
+      if (where.is === 'at') return isElsewhere(where, console)
       if (where.is === 'gone' || (where.is === 'unknown' && !isMoving)) return false
-      if (where.is === 'at' && isElsewhere(where, console)) return true
-      if (where.is === 'at') unchanged += 1
-      if (unchanged === UNCHANGED_ANSWERS) return false
-      isMoving ||= where.is === 'moving'
+      isMoving = true
       await delay(this.#times.pauseMs * (1 - JITTER + 2 * JITTER * Math.random()), undefined, { ref: false })
     }
     this.#options.log.warn({ instance: console.instance }, 'a machine that is being migrated has not arrived in time')
     return false
   }
 
-  async #ask(console: EndedConsole, signal: AbortSignal): Promise<Whereabouts> {
+  async #ask(console: EndedConsole): Promise<Whereabouts> {
+    using limit = deadline(this.#times.answerMs)
     try {
-      return await this.#options.authority.locate!(console, signal)
+      return await within(limit.signal, this.#options.authority.locate!(console, limit.signal))
     } catch (err) {
       this.#options.log.debug({ err, instance: console.instance }, 'the authority could not say where a console is')
       return { is: 'unknown' }
