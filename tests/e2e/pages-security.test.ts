@@ -135,14 +135,15 @@ describe.skipIf(skip)(`console pages in Chromium${reason}`, () => {
     const complaints = complaintsOf(page)
     await page.goto(await mint('serial'))
     await untilTerminal(page, /done/)
-    const colour = (text: string) =>
+    /** The colours of all such words: the terminal prints anew for this session, after the output of earlier ones. */
+    const colours = (text: string) =>
       page
         .locator('oriel-serial .xterm-rows span', { hasText: new RegExp(`^${text}$`) })
-        // The terminal prints anew for this session, after the output of earlier ones.
-        .last()
-        .evaluate((span) => (globalThis as unknown as BrowserWindow).getComputedStyle(span).color)
-    expect(await colour('tinted')).toBe('rgb(1, 200, 3)')
-    expect(await colour('red')).toBe('rgb(255, 143, 133)')
+        .evaluateAll((spans) => [
+          ...new Set(spans.map((span) => (globalThis as unknown as BrowserWindow).getComputedStyle(span).color)),
+        ])
+    await expect.poll(() => colours('tinted')).toEqual(['rgb(1, 200, 3)'])
+    await expect.poll(() => colours('red')).toEqual(['rgb(255, 143, 133)'])
     const policy = (await fetch(page.url())).headers.get('content-security-policy')
     expect(policy).toContain("style-src 'self';")
     expect(policy).not.toContain('unsafe')

@@ -76,16 +76,19 @@ describe.skipIf(skip).each(['http', 'https'] as const)(`a page at %s with two pr
   }, 180_000)
 
   // Over https, the page refuses to be shown in a page that was loaded over http.
-  it.skipIf(scheme === 'https')(
-    'comes back in a frame of another site, where browsers store nothing',
-    async () => {
+  if (scheme === 'http')
+    it('comes back in a frame of another site, where browsers store nothing', async () => {
       site.link.restore(0)
       await using portal = await startPortal((await site.mint()).url)
       const page = await (await newContext()).newPage()
       const ticket = page.waitForResponse(/oriel\.resume/)
       await page.goto(`http://localhost:${portal.port}/`)
-      expect((await ticket).status()).toBe(200)
+      const answer = await ticket
+      expect(answer.status()).toBe(200)
+      await answer.finished()
       const frame = page.frame({ url: /serial\.html/ })!
+      // The page takes the ticket in a later task than that in which the answer has arrived.
+      await frame.evaluate(() => new Promise((resolve) => setTimeout(resolve)))
       await site.link.cut()
       await expect.poll(() => stateOf(frame)).toBe('waiting')
       site.link.restore(1)
@@ -93,9 +96,7 @@ describe.skipIf(skip).each(['http', 'https'] as const)(`a page at %s with two pr
       await expect.poll(() => stateOf(frame), PATIENT).toBe('connected')
       expect(frame.url()).toContain('token')
       await page.context().close()
-    },
-    180_000,
-  )
+    }, 180_000)
 
   it('stays out if its tokens are revoked while it is away', async () => {
     const { page } = await opened()
