@@ -85,7 +85,7 @@ async function startRelay(context: ConnectContext, session: Session, opened: Ope
       stalledAfterMs: timing.stalledAfterMs,
       stream,
       budget,
-      end: (ending) => endOrMove(context, session, opened, ending),
+      end: endingOf(context, session, opened.admission),
       count: metrics.counter(session.facts.type),
     })
     session.relay.start({ fromHypervisor: rest, fromClient: greeted.rest })
@@ -95,14 +95,18 @@ async function startRelay(context: ConnectContext, session: Session, opened: Ope
   }
 }
 
-/** Ends the session; as `moved` if the console has ended the connection because its machine runs on another host now. */
-function endOrMove({ moves }: ConnectContext, session: Session, { admission }: Opened, ending: Ending): void {
+/**
+ * Returns how the relay ends the session: as `moved` if the console has ended the connection because its machine runs on
+ * another host now. Keeps the console's address alone, since a session may last for days.
+ */
+function endingOf({ moves }: ConnectContext, session: Session, { host, port }: Admission): (ending: Ending) => void {
   const { type, instance } = session.facts
-  if (moves && kindOf(type).followsMoves && CONSOLE_ENDS.has(ending.reason)) {
-    const { host, port } = admission
+  if (!moves || !kindOf(type).followsMoves) return (ending) => session.end(ending)
+  return (ending) => {
+    if (!CONSOLE_ENDS.has(ending.reason)) return void session.end(ending)
     const search = moves.hasMoved({ instance, type, sessionId: session.id, host, port })
     void search.then((hasMoved) => session.end(hasMoved ? { reason: 'moved' } : ending))
-  } else session.end(ending)
+  }
 }
 
 const CONSOLE_ENDS: ReadonlySet<CloseReasonName> = new Set(['console_closed', 'console_lost'])
