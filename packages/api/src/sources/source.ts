@@ -17,7 +17,7 @@ export interface ConsoleAddress {
 
 /** A console as a source knows it at this moment. */
 export interface SourceConsole extends ConsoleAddress {
-  /** The password that the hypervisor asks of clients. Absent if there is none, the source does not know it, or `withPassword` is not set. */
+  /** The password that the hypervisor asks of clients. Absent without a password, if the source does not know it, or without `withPassword`. */
   readonly password?: Secret
 }
 

@@ -9,7 +9,7 @@ export interface SerialPeers {
   /** Called once, before any other method. */
   serve(join: JoinForPeer): void
   /**
-   * Opens a port through the process that has it open, or by `dial` if there is none.
+   * Opens a port through the process that has it open, or by `dial` if no process has.
    * @throws the error of `dial`, here or there; the signal's reason once it aborts
    */
   open(portId: string, dial: OpenUpstream, signal: AbortSignal): Promise<OpenedPort>

@@ -18,7 +18,7 @@ function seated(sharing: Sharing, viewer: Viewer) {
 }
 
 describe('share = "shared"', () => {
-  it('lets every viewer control a console, and take_over end nobody', () => {
+  it('lets every viewer control a console, and ignores take_over', () => {
     const sharing = new Sharing({ share: 'shared', inUse: 'take_over' })
     const alice = seated(sharing, ALICE)
     seated(sharing, { ...BOB, takeOver: true })

@@ -121,7 +121,7 @@ describe('a resume ticket', () => {
     expect(issue({ ...GRANT, expiresAt: 5 * MINUTE }).expiresAt.getTime()).toBe(5 * MINUTE)
   })
 
-  it('is none if resume_seconds is 0, even if another proxy issued it', () => {
+  it('opens nothing if resume_seconds is 0, even if another proxy issued it', () => {
     const { seal, issue } = ticketing()
     const { tickets } = ticketing({ seal, resumeMs: 0 })
     expect(tickets.enabled).toBe(false)

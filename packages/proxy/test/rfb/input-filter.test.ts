@@ -179,7 +179,7 @@ describe('the leg of a watcher', () => {
     expect(sent()).toEqual(updateRequest)
   })
 
-  it('receives only whole messages that are no input, but for the last, when a client sends arbitrary bytes', () =>
+  it('receives only whole messages other than input, except for the last, when a client sends arbitrary bytes', () =>
     fc.assert(
       fc.property(arbitraryMessages, cuts, (bytes, at) => {
         const { write, sent } = filtered('watch')
