@@ -22,6 +22,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startHaproxy } from './parts/haproxy.ts'
 import { apiConfig, listening, MEMBER_TOKEN, merge, proxyConfig, startApp } from './parts/oriel.ts'
 import { untilTerminal } from './parts/page.ts'
+import { serveScreen } from './parts/rfb.ts'
 import { BEAT_SECONDS, clientOf, orielAuthority } from './parts/sessions.ts'
 
 const { skip, reason } = requires('chromium')
@@ -130,7 +131,7 @@ describe.skipIf(behindHaproxy.skip)(`a page behind HAProxy with two proxies${beh
   it('comes back through the other proxy after its own was killed, whichever proxy its requests for tickets reach', async () => {
     await using parts = new AsyncDisposableStack()
     const browser = parts.use(await startChromium())
-    const hypervisor = parts.use(await scriptedServer(serveDesktop))
+    const hypervisor = parts.use(await scriptedServer(serveScreen))
     const [apiPort, publicPort] = [await freePort(), await freePort()]
     const api = { consoles: { novnc: { base_url: `http://127.0.0.1:${publicPort}/vnc_lite.html` } } }
     parts.use(await startApi(apiPort, { vnc: { host: hypervisor.host, port: hypervisor.port } }, api))
@@ -175,24 +176,6 @@ async function startPortal(url: string) {
 
 async function serveSerial(peer: Peer): Promise<void> {
   await peer.send(Buffer.from('hello\r\n'))
-  await peer.closed({ timeoutMs: 600_000 })
-}
-
-/** Serves an RFB desktop of 64 by 48 pixels, which never changes. */
-async function serveDesktop(peer: Peer): Promise<void> {
-  await peer.send(Buffer.from('RFB 003.008\n'))
-  await peer.expect(Buffer.from('RFB 003.008\n'))
-  await peer.send(Buffer.of(1, 1))
-  await peer.expect(Buffer.of(1))
-  await peer.send(Buffer.alloc(4))
-  await peer.read(1)
-  const sizeAndFormat = Buffer.from('00400030 20180001 00ff00ff00ff 100800 000000'.replaceAll(' ', ''), 'hex')
-  await peer.send(Buffer.concat([sizeAndFormat, Buffer.of(0, 0, 0, 5), Buffer.from('web-1')]))
-  // noVNC parses the next message only when more bytes arrive.
-  await peer.read(20)
-  await peer.send(Buffer.of(2))
-  peer.socket.on('error', () => {})
-  peer.socket.resume()
   await peer.closed({ timeoutMs: 600_000 })
 }
 

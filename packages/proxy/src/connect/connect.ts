@@ -86,8 +86,8 @@ async function connectConsole(connecting: Connecting, { type }: WebSocketRoute):
   const seat = sharesControl(console, type) ? await joinConsole(context, { id, facts, maxMs, ...leg }) : undefined
   if (seat) resources.use(seat)
   const handle = grant?.handle ?? (pageKey === undefined ? undefined : newHandle())
-  if (pageKey !== undefined) {
-    const sealed = sealedGrant(context, { ...facts, sessionId: id, type, handle: handle!, claimed, credential, grant })
+  if (pageKey !== undefined && handle !== undefined) {
+    const sealed = sealedGrant(context, { ...facts, sessionId: id, type, handle, claimed, credential, grant })
     resources.use(await context.pageSessions.add(pageKey, { id, facts, ...sealed }))
   }
   refuseWhenDraining(context)

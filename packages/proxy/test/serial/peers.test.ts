@@ -155,7 +155,7 @@ describe('a serial port that another process has open', () => {
     expect(await joinAtPeer(it.address, 'a', never)).toBeUndefined()
   })
 
-  it('is shown to nobody without the key', async () => {
+  it('opens for no connection without the key', async () => {
     await using it = await pair()
     viewerOf(await it.here())
     const wrong: PeerAddress = { ...it.address, key: new Secret('0'.repeat(64)) }

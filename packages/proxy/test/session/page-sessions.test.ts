@@ -31,7 +31,7 @@ describe('the session that a page key names', () => {
     expect(pages.find(DIGEST)?.id).toBe('other')
   })
 
-  it('is none once the session has ended', () => {
+  it('is not found once the session has ended', () => {
     const pages = new OpenPages()
     pages.add(DIGEST, session('only'))[Symbol.dispose]()
     expect(pages.find(DIGEST)).toBeUndefined()
