@@ -1,7 +1,7 @@
 /**
- * Checks that the published packages work outside this workspace. Packs `@oriel/contract` and `@oriel/sdk`, lints the
- * tarballs, and installs them into a copy of each fixture beside this file, in a temporary folder. There they must
- * compile without `skipLibCheck`, and run. Exits with 1 at the first fault.
+ * Checks that the published packages work outside this workspace. Packs them, lints the tarballs, and installs
+ * them into a copy of each fixture beside this file, in a temporary folder. There they must compile without
+ * `skipLibCheck`, and run. Exits with 1 at the first fault.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { basename, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const root = join(import.meta.dirname, '../..')
-const published = ['contract', 'sdk']
+const published = ['contract', 'sdk', 'console']
 const TIMEOUT_MS = 180_000
 
 const folder = mkdtempSync(join(tmpdir(), 'oriel-consumers-'))

@@ -1,6 +1,7 @@
 /** A consumer's web page: uses the published SDK with the DOM's types and without Node's. */
+import { ProtocolError } from '@oriel/console'
 import { tokenOf } from '@oriel/contract'
-import { ConnectionError, createClient, FaultError, type Fetch, staticToken } from '@oriel/sdk'
+import { ConnectionError, createClient, FaultError, type Fetch, OrielError, staticToken } from '@oriel/sdk'
 
 const url = 'http://127.0.0.1:6080/vnc_lite.html?path=%3Ftoken%3Dt'
 const version = { id: 'v2.1', status: 'CURRENT', version: '2.99', min_version: '2.1', updated: '', links: [] }
@@ -27,3 +28,4 @@ if (!(forbidden instanceof FaultError) || forbidden.status !== 403) throw new Er
 if (!(away instanceof ConnectionError)) throw new Error('no answer must be a ConnectionError')
 const element: HTMLIFrameElement | undefined = globalThis.document?.createElement('iframe')
 if (element) element.src = console_.url
+if (!(new ProtocolError('') instanceof OrielError)) throw new Error('the packages must share one base class of errors')

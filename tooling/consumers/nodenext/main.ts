@@ -1,10 +1,11 @@
-/** A consumer's program: uses both published packages with Node's module resolution. */
+/** A consumer's program: uses all published packages with Node's module resolution. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { ProtocolError } from '@oriel/console'
 import { at, LATEST, type Microversion, openapi, routes, versionDocument, versionHeaders } from '@oriel/contract'
-import { type ClientAt, createClient, NotFound, staticToken } from '@oriel/sdk'
+import { type ClientAt, createClient, NotFound, OrielError, staticToken } from '@oriel/sdk'
 import { fromEnvironment } from '@oriel/sdk/node'
 
 const url = 'http://127.0.0.1:6080/vnc_lite.html?path=%3Ftoken%3Dt'
@@ -40,4 +41,5 @@ assert.notEqual(later, tooEarly)
 assert.ok(createClient(fromEnvironment({ OS_AUTH_TYPE: 'none', OS_ENDPOINT: endpoint })))
 assert.equal(at(routes.showVersion.response, '2.1').type, 'object')
 assert.equal(openapi('2.99').openapi, '3.1.0')
+assert.ok(new ProtocolError('') instanceof OrielError)
 server.close()

@@ -12,6 +12,10 @@ export const folderOrders: Readonly<Record<string, FolderOrder>> = {
     ...['spice/session', 'spice/channel', 'spice/console-file', 'spice'],
     ...['listen', 'admin', '.', 'fleet', 'index.ts'],
   ],
+  'packages/console/src': [
+    ...['errors.ts', 'screen/image.ts', 'keyboard', 'text', 'rfb/wire', 'rfb/encodings', 'rfb', 'connection'],
+    ...['serial', 'screen', '.'],
+  ],
   'packages/api/src': [
     ...['database', 'policy/role.ts', 'policy/rules.ts', 'auth', 'policy'],
     ...[
