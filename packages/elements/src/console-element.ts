@@ -2,8 +2,8 @@
 
 import type { ConsoleRole, PresenceParticipant, PresenceRequest, PresenceState } from '@oriel/contract'
 import { pathAddress, socketAddress } from './address.ts'
-import { type ConsoleEnd, finalWords, localEnd, plainLine, waitingWords } from './console-end.ts'
-import { createOverlay, type Overlay } from './overlay.ts'
+import { type ConsoleEnd, finalWords, localEnd, plainLine, waitingWords, wasTakenOver } from './console-end.ts'
+import { createOverlay, type Overlay, type OverlayAction } from './overlay.ts'
 import { type ConsoleAddress, newPageKey } from './page-key.ts'
 import { PresenceLink } from './presence/link.ts'
 import { ReconnectPlan } from './reconnect-plan.ts'
@@ -71,12 +71,14 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   #presence: PresenceState | undefined
   #presencePending = false
   #role: ConsoleRole | undefined
+  /** Whether to take the console over from the viewer who has it. Only once for each decision of the user. */
+  #takesOver = false
 
   constructor() {
     super()
     this.root = this.attachShadow({ mode: 'open', delegatesFocus: true })
     this.root.append(document.createElement('slot'))
-    this.#overlay = createOverlay(this.root, () => this.reconnectNow())
+    this.#overlay = createOverlay(this.root)
   }
 
   get url(): string {
@@ -182,8 +184,15 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
 
   /** Dials now. Replaces an open connection or a pause. */
   reconnectNow(): void {
-    this.#plan = new ReconnectPlan()
-    this.#dial()
+    this.#dialAnew(false)
+  }
+
+  /**
+   * Dials now, and takes an exclusive console over from the viewer who has it, whose session then ends. Use it after a
+   * refusal `in_use`, or to take a console back. Has the effect of `reconnectNow` for a console that viewers share.
+   */
+  takeOver(): void {
+    this.#dialAnew(true)
   }
 
   /** Closes the console and does not dial again by itself. */
@@ -246,6 +255,12 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     })
   }
 
+  #dialAnew(takesOver: boolean): void {
+    this.#plan = new ReconnectPlan()
+    this.#takesOver = takesOver
+    this.#dial()
+  }
+
   #dial(): void {
     this.#drop()
     const address = this.#address()
@@ -266,7 +281,8 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
       this.#overlay.show({ tone: 'busy', text, advice: 'This takes longer than usual. Still waiting for an answer…' })
     }, slowAfterMs)
     const resumption = this.#resumptionOfConsole()
-    const to = { ...resumption.dialled(address), pageKey: newPageKey(), console: address.href }
+    const dialled = resumption.dialled(address)
+    const to = { ...dialled, address: this.#addressToDial(dialled), pageKey: newPageKey(), console: address.href }
     try {
       const session: S = this.openSession(to, {
         connect: () => {
@@ -288,6 +304,12 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     }
   }
 
+  #addressToDial({ address }: Pick<ConsoleAddress, 'address'>): URL {
+    const dialled = new URL(address)
+    if (this.#takesOver) dialled.searchParams.set('take_over', '1')
+    return dialled
+  }
+
   #resumptionOfConsole(): Resumption {
     this.#resumption ??= new Resumption({
       store: this.#ticketStore,
@@ -298,6 +320,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   }
 
   #connected(to: ConsoleAddress): void {
+    this.#takesOver = false
     if (this.sharesControl) this.#openPresence(to)
     clearTimeout(this.#slow)
     this.#overlay.hide()
@@ -350,12 +373,16 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
 
   #showEnd(end: ConsoleEnd): void {
     this.#overlay.showStill(undefined)
-    this.#overlay.show({
-      tone: 'ended',
-      ...finalWords(end),
-      action: end.remedy === 'new-console' || end.refusal !== undefined ? 'Try again' : 'Reconnect',
-    })
+    this.#overlay.show({ tone: 'ended', ...finalWords(end), actions: this.#actionsAfter(end) })
     this.#become('ended')
+  }
+
+  #actionsAfter(end: ConsoleEnd): readonly OverlayAction[] {
+    const takeOver = { label: 'Take over', act: () => this.takeOver() }
+    if (wasTakenOver(end)) return [takeOver]
+    const label = end.remedy === 'new-console' || end.refusal !== undefined ? 'Try again' : 'Reconnect'
+    const again = { label, act: () => this.reconnectNow() }
+    return end.refusal === 'in_use' ? [takeOver, again] : [again]
   }
 
   #wait(end: ConsoleEnd, pauseMs: number): void {
@@ -363,8 +390,9 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     const text = end.remedy === 'reconnect' ? words.text : 'The console does not answer yet.'
     // Copy the picture now: the session is about to remove its canvas.
     if (this.#state === 'connected') this.#overlay.showStill(this.still())
-    const action = this.#plan.wasConnected ? 'Reconnect now' : 'Try now'
-    this.#overlay.show({ tone: 'waiting', ...words, text, action })
+    const label = this.#plan.wasConnected ? 'Reconnect now' : 'Try now'
+    const now = { label, act: () => this.#dialAnew(this.#takesOver) }
+    this.#overlay.show({ tone: 'waiting', ...words, text, actions: [now] })
     this.#become('waiting')
     this.#retry = setTimeout(() => this.#dial(), pauseMs)
   }

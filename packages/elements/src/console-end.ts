@@ -89,6 +89,7 @@ export interface Words {
 /** Returns the card's text for an end after which the user decides what to do. */
 export function finalWords(end: ConsoleEnd): Words {
   const { text, rest } = sentences(end)
+  if (wasTakenOver(end)) return { text, advice: 'You can take it back.' }
   if (end.allow !== undefined) return { text, advice: allowAdvice, code: `origin.allowed = ["${end.allow}"]` }
   // The proxy's advice is for all clients; the page's advice is more specific.
   return { text, advice: end.remedy === 'new-console' ? advice['new-console'] : rest || advice[end.remedy] }
@@ -109,6 +110,9 @@ function sentences({ text, refusal }: ConsoleEnd): { text: string; rest: string 
 
 const allowAdvice = 'If it should, the operator of the console proxy adds its origin to the configuration:'
 
+/** Whether another viewer took the console over. `text` then says who, if the proxy does. */
+export const wasTakenOver = ({ code }: ConsoleEnd): boolean => code === closeReasons.taken_over.code
+
 /** Returns the local end with this name. */
 export const localEnd = (name: keyof typeof localEnds): ConsoleEnd => ({ ...localEnds[name], clean: false })
 
@@ -116,13 +120,16 @@ export const localEnd = (name: keyof typeof localEnds): ConsoleEnd => ({ ...loca
 export const closedByPerson = (): ConsoleEnd => ({ ...closeReasons.client_closed, clean: true })
 
 /**
- * Describes a WebSocket's close event: with the catalogue's text for a code of Oriel's, else with the server's text.
+ * Describes a WebSocket's close event: with the catalogue's text for a code of Oriel's, except that a proxy names the viewer who
+ * took the console over; for other codes with the server's text.
  */
 export function describeEnd({ code, reason, wasClean, opened }: SocketEnd): ConsoleEnd {
   if (!opened) return refusedEnd(code, reason) ?? localEnd('did_not_open')
   // Two reasons have code 1000. The server closed this connection, so it is the machine's. 1005: no code was sent.
   const known = code === 1000 || code === 1005 ? closeReasons.console_closed : closeReason(code, reason)
-  if (known !== undefined) return { code, text: known.text, remedy: known.remedy, clean: wasClean }
+  // Only for this code does the proxy send more than the catalogue has: who took the console over.
+  const sent = code === closeReasons.taken_over.code ? plainLine(reason) : ''
+  if (known !== undefined) return { code, text: sent || known.text, remedy: known.remedy, clean: wasClean }
   if (reason !== '') return { code, text: plainLine(reason), remedy: 'reconnect', clean: wasClean }
   return { ...localEnds.connection_lost, code, clean: wasClean }
 }

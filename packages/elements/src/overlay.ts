@@ -6,8 +6,13 @@ export interface OverlayText {
   readonly advice?: string
   /** A line that the user may want to copy, below the advice. */
   readonly code?: string
-  /** The button's label; without it the button is hidden. */
-  readonly action?: string
+  /** The buttons, the most likely one first. Default: none. */
+  readonly actions?: readonly OverlayAction[]
+}
+
+export interface OverlayAction {
+  readonly label: string
+  readonly act: () => void
 }
 
 export interface Overlay {
@@ -18,16 +23,15 @@ export interface Overlay {
 }
 
 /** Adds a hidden overlay to `root`. It never parses texts as HTML: they may come from a machine. */
-export function createOverlay(root: ShadowRoot, onAction: () => void): Overlay {
+export function createOverlay(root: ShadowRoot): Overlay {
   root.adoptedStyleSheets.push(styles())
   const text = element('p', 'text')
   const advice = element('p', 'advice')
   const code = element('code', 'code')
-  const button = element('button', 'action')
-  button.type = 'button'
-  button.part.add('action')
-  button.addEventListener('click', onAction)
-  const card = element('div', 'card', element('div', 'mark'), element('div', 'words', text, advice, code), button)
+  const first = createButton('action')
+  const second = createButton('action other')
+  const buttons = element('div', 'actions', first.button, second.button)
+  const card = element('div', 'card', element('div', 'mark'), element('div', 'words', text, advice, code), buttons)
   card.part.add('card')
   const overlay = element('div', 'overlay', card)
   overlay.part.add('overlay')
@@ -41,7 +45,9 @@ export function createOverlay(root: ShadowRoot, onAction: () => void): Overlay {
       setText(text, what.text)
       setText(advice, what.advice ?? '')
       setText(code, what.code ?? '')
-      setText(button, what.action ?? '')
+      first.show(what.actions?.[0])
+      second.show(what.actions?.[1])
+      buttons.hidden = what.actions === undefined
       overlay.hidden = false
     },
     hide() {
@@ -49,6 +55,22 @@ export function createOverlay(root: ShadowRoot, onAction: () => void): Overlay {
     },
     showStill(still) {
       under.replaceChildren(...(still === undefined ? [] : [still]))
+    },
+  }
+}
+
+/** Creates a button that does what it shows at the moment. It is the same element for all texts, so that it keeps the focus. */
+function createButton(className: string) {
+  const button = element('button', className)
+  let shown: OverlayAction | undefined
+  button.type = 'button'
+  button.part.add('action')
+  button.addEventListener('click', () => shown?.act())
+  return {
+    button,
+    show(action: OverlayAction | undefined) {
+      shown = action
+      setText(button, action?.label ?? '')
     },
   }
 }
@@ -175,10 +197,14 @@ p, .code { overflow-wrap: anywhere }
   filter: grayscale(1);
   pointer-events: none;
 }
-button {
+.actions {
   grid-column: 2;
-  justify-self: start;
+  display: flex;
+  flex-wrap: wrap;
+  gap: .5rem;
   margin-top: .75rem;
+}
+button {
   min-height: 2.5rem;
   padding: .4rem 1.1rem;
   border: 0;
@@ -189,6 +215,11 @@ button {
   font-size: .95rem;
   font-weight: 600;
   cursor: pointer;
+}
+button.other {
+  border: 1px solid light-dark(#8a94a6, #69758c);
+  background: transparent;
+  color: var(--_ink);
 }
 button:hover { filter: brightness(1.08) }
 button:focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px }

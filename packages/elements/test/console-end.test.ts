@@ -22,6 +22,14 @@ describe('describeEnd', () => {
     expect(closed(1005)).toMatchObject({ text: closeReasons.console_closed.text, remedy: 'reconnect' })
   })
 
+  it('names the viewer who took the console over', () => {
+    const { code, text } = closeReasons.taken_over
+    const end = closed(code, 'Bea\u202e took this console over.')
+    expect(end).toMatchObject({ text: 'Bea took this console over.', remedy: 'none' })
+    expect(finalWords(end)).toEqual({ text: end.text, advice: 'You can take it back.' })
+    expect(closed(code).text).toBe(text)
+  })
+
   it('uses the text of another server as one plain line', () => {
     expect(closed(4999, 'Gone\u0000 for\n<b>lunch</b>\u202e').text).toBe('Gone for <b>lunch</b>')
   })

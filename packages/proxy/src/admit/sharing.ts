@@ -25,6 +25,8 @@ export interface Viewer extends SessionParties {
   readonly role?: ConsoleRole | undefined
   /** Whether it requests to take the console over. */
   readonly takeOver?: boolean | undefined
+  /** Its name, for the viewer from which it takes the console over. */
+  readonly label?: string | undefined
 }
 
 /** A viewer's seat at a console, given up on disposal. */
@@ -32,8 +34,11 @@ export interface Seat extends Disposable {
   /** Takes the console over from other viewers, if the rules say so. Called once the viewer's session is open. */
   opened(): void
   /** Calls `listener` when another viewer takes the console over, or at once if that has happened already. */
-  onTakenOver(listener: () => void): void
+  onTakenOver(listener: TakenOverListener): void
 }
+
+/** @param by the label of the viewer that took the console over, if it has one */
+export type TakenOverListener = (by?: string) => void
 
 /** The seat at a console that any number of viewers may have. */
 const FREE_SEAT: Seat = { opened: () => {}, onTakenOver: () => {}, [Symbol.dispose]: () => {} }
@@ -81,7 +86,7 @@ export class Sharing {
     for (const other of [...seats]) {
       if (other === seat || !this.#excludes(seat.viewer, other.viewer) || isSamePage(seat.viewer, other.viewer))
         continue
-      other.takenOver()
+      other.takenOver(seat.viewer.label)
     }
   }
 
@@ -99,17 +104,19 @@ interface SeatEvents {
 
 /** Calls a listener when the console is taken over, and one that is added later at once. */
 export class TakeOverNotice {
-  #listener: (() => void) | undefined
+  #listener: TakenOverListener | undefined
   #isTakenOver = false
+  #by: string | undefined
 
-  onTakenOver(listener: () => void): void {
+  onTakenOver(listener: TakenOverListener): void {
     this.#listener = listener
-    if (this.#isTakenOver) listener()
+    if (this.#isTakenOver) listener(this.#by)
   }
 
-  takenOver(): void {
+  takenOver(by?: string): void {
     this.#isTakenOver = true
-    this.#listener?.()
+    this.#by = by
+    this.#listener?.(by)
   }
 }
 
@@ -128,9 +135,9 @@ class TakenSeat extends TakeOverNotice implements Seat {
   }
 
   /** Gives the seat up as well. */
-  override takenOver(): void {
+  override takenOver(by?: string): void {
     this.#events.left()
-    super.takenOver()
+    super.takenOver(by)
   }
 
   [Symbol.dispose](): void {

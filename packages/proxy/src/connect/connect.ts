@@ -76,7 +76,7 @@ async function connectConsole(connecting: Connecting, { type }: WebSocketRoute):
   const { role = 'control', label, singleUse } = claimed
   const takeOver = queryOf(request.url ?? '').get('take_over') === '1'
   const slot = resources.use(
-    await context.slots.enter({ ...parties, type, role, takeOver, singleUse, resumes: grant !== undefined }),
+    await context.slots.enter({ ...parties, type, role, label, takeOver, singleUse, resumes: grant !== undefined }),
   )
   const claim = { admission: claimed, type, tokenDigest }
   const leg = await openLeg(connecting, claim, resources)

@@ -8,7 +8,7 @@ import { ClientFault, type Console } from '../consoles/console.ts'
 import { kindOf } from '../consoles/kinds.ts'
 import type { HypervisorSocket } from '../hypervisor/leg.ts'
 import type { Seat } from '../presence/shared-consoles.ts'
-import type { Ending } from '../session/ending.ts'
+import { type Ending, takenOverText } from '../session/ending.ts'
 import type { SessionFacts } from '../session/open-session.ts'
 import { Relay } from '../session/relay.ts'
 import { Session } from '../session/session.ts'
@@ -62,7 +62,7 @@ async function runSession(context: ConnectContext, opened: Opened): Promise<void
     session,
     session.ended.then((ending) => session.close(ending, timing.closeTimeoutMs)),
   )
-  opened.slot.onTakenOver(() => session.end({ reason: 'taken_over' }))
+  opened.slot.onTakenOver((by) => session.end({ reason: 'taken_over', text: takenOverText(by) }))
   const limits = { ...timing, maxSessionMs: maxMs }
   startSessionTimers(session, client, limits, context.enforceTokenExpiry ? admission.expiresAt : undefined)
   await startRelay(context, session, opened)

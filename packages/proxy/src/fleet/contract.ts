@@ -23,11 +23,11 @@ export type WorkerAnswers = {
   readonly health: () => Promise<string | null>
   /** The protection in force for each console type. */
   readonly protection: () => Promise<Protection>
-  /** Closes the worker's sessions and exits. */
-  /** Ends the session in a slot, because another viewer took its console over. */
-  readonly takenOver: (slot: number) => void
+  /** Ends the session in a slot, because another viewer took its console over. `by`: the label of that viewer. */
+  readonly takenOver: (slot: number, by: string | null) => void
   /** Ends the earlier sessions of a page that has come back. */
   readonly endEarlier: (later: LaterSession) => void
+  /** Closes the worker's sessions and exits. */
   readonly stop: () => void
   readonly reload: () => void
   /** Switches the input of a session on or off. */

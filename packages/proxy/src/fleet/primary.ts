@@ -158,7 +158,7 @@ class Fleet implements SessionControl {
       ready: () => ready.resolve(),
       endEarlier: (later) => void this.#askAll('endEarlier', later),
       resumeKey: () => this.#resumeKey.reveal(),
-      ...this.#slotsFor(slots, (slot) => void calls.ask('takenOver', slot).catch(() => {})),
+      ...this.#slotsFor(slots, (slot, by) => void calls.ask('takenOver', slot, by ?? null).catch(() => {})),
       ...pages.answers,
       ...consoles.answers,
       ...ports.answers,
@@ -259,7 +259,7 @@ class Fleet implements SessionControl {
 
   #slotsFor(
     slots: Map<number, Slot>,
-    onTakenOver: (slot: number) => void,
+    onTakenOver: (slot: number, by?: string) => void,
   ): Pick<PrimaryAnswers, 'enter' | 'opened' | 'leave' | 'forbidResume'> {
     return {
       enter: (entrant) => this.#enter(slots, entrant, onTakenOver),
@@ -272,13 +272,13 @@ class Fleet implements SessionControl {
     }
   }
 
-  #enter(slots: Map<number, Slot>, entrant: Entrant, onTakenOver: (slot: number) => void): SlotReply {
+  #enter(slots: Map<number, Slot>, entrant: Entrant, onTakenOver: (slot: number, by?: string) => void): SlotReply {
     try {
       this.#lastSlot += 1
       const number = this.#lastSlot
       const slot = this.#limits.enter(entrant)
       slots.set(number, slot)
-      slot.onTakenOver(() => onTakenOver(number))
+      slot.onTakenOver((by) => onTakenOver(number, by))
       return { slot: number }
     } catch (error) {
       if (!(error instanceof Refused)) throw error

@@ -38,7 +38,7 @@ export async function startWorker(
     figures: async () => (await proxy!.inside.registry.getMetricsAsJSON()) as unknown as Figures,
     health: async () => why(() => proxy!.inside.health.check(AbortSignal.timeout(1_000))),
     protection: async () => proxy!.inside.protection(),
-    takenOver: (slot: number) => slots.takenOver(slot),
+    takenOver: (slot: number, by: string | null) => slots.takenOver(slot, by),
     endEarlier: (later: LaterSession) => proxy!.inside.endEarlier(later),
     stop: () => signals.stop(),
     reload: () => signals.reload(),
@@ -74,7 +74,7 @@ function withResumeKey(config: ProxyConfig, key: unknown): ProxyConfig {
 /** The slots of a worker, which the primary counts. */
 export interface RemoteSlots extends Slots {
   /** Ends the session in the slot with this number, because another viewer took its console over. */
-  takenOver(slot: number): void
+  takenOver(slot: number, by: string | null): void
 }
 
 /** Creates slots that the primary counts. */
@@ -95,14 +95,14 @@ export function remoteSlots(calls: Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>
       held.set(reply.slot, slot)
       return slot
     },
-    takenOver: (number) => held.get(number)?.takenOver(),
+    takenOver: (number, by) => held.get(number)?.takenOver(typeof by === 'string' ? by : undefined),
   }
 }
 
 /** The members of an entrant that the primary needs: callers pass all facts of a session. */
-function messageOf({ type, role, takeOver, singleUse, resumes, replaces, ...entrant }: Entrant): Entrant {
+function messageOf({ type, role, label, takeOver, singleUse, resumes, replaces, ...entrant }: Entrant): Entrant {
   const freed = replaces ? { replaces: partiesOf(replaces) } : {}
-  return { ...partiesOf(entrant), type, role, takeOver, singleUse, resumes, ...freed }
+  return { ...partiesOf(entrant), type, role, label, takeOver, singleUse, resumes, ...freed }
 }
 
 const partiesOf = ({ tokenDigest, instance, client }: SessionParties): SessionParties => ({

@@ -66,7 +66,7 @@ export class Session {
   }
 
   /** Sends the close frame, and drops the connection if the client does not answer in time. */
-  async close({ reason, drop = false }: Ending, timeoutMs: number): Promise<void> {
+  async close({ reason, text = closeReasons[reason].text, drop = false }: Ending, timeoutMs: number): Promise<void> {
     if (this.#client.readyState === this.#client.CLOSED) return
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#client.once('close', () => resolve())
@@ -74,8 +74,7 @@ export class Session {
       this.#client.terminate()
       return promise
     }
-    const { code, text } = closeReasons[reason]
-    this.#client.close(code, text)
+    this.#client.close(closeReasons[reason].code, text)
     const timer = setTimeout(() => this.#client.terminate(), timeoutMs)
     await promise
     clearTimeout(timer)

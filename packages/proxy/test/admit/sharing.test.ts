@@ -56,6 +56,13 @@ describe('share = "exclusive"', () => {
     expect(alice.onTakenOver).toHaveBeenCalledOnce()
   })
 
+  it('tells the first viewer the label of the one who took over', () => {
+    const sharing = exclusive()
+    const alice = seated(sharing, ALICE)
+    seated(sharing, { ...BOB, takeOver: true, label: 'Bob' })
+    expect(alice.onTakenOver).toHaveBeenCalledWith('Bob')
+  })
+
   it('gives the seat of a session that was taken over to the second viewer', () => {
     const sharing = exclusive()
     const alice = seated(sharing, ALICE)
