@@ -1,0 +1,106 @@
+/** The kernel and the initramfs of {@link startLinux}, from the Debian packages that `tests/install-debian-packages` unpacks. */
+import { execFile } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { type Requirement, requirement } from '@oriel/testkit'
+import { type CpioFile, cpio } from './cpio.ts'
+
+const unpacked = process.env.ORIEL_TEST_PARTS ?? '/usr/local/share/oriel-test-parts'
+const KEYMAPS = 'usr/share/keymaps'
+/** PSF fonts, gzipped, of `console-setup-linux`. */
+export const FONTS = join(unpacked, 'usr/share/consolefonts')
+const programs = ['bin/loadkeys', 'bin/setfont', 'bin/dumpkeys']
+
+/** What {@link startLinux} needs, besides QEMU. */
+export function requiresLinux(): Requirement {
+  const complete = ['busybox-static', 'console-data', 'console-setup-linux', 'kbd', 'linux-image-cloud-amd64'].every(
+    (name) => existsSync(join(unpacked, 'unpacked', name)),
+  )
+  return requirement("Linux's kernel and BusyBox", complete, 'run tests/install-debian-packages')
+}
+
+/** Returns the path of the kernel. */
+export function kernelPath(): string {
+  const boot = join(unpacked, 'boot')
+  const kernel = readdirSync(boot).find((name) => name.startsWith('vmlinuz-'))
+  return join(boot, kernel!)
+}
+
+/**
+ * Makes an initramfs: BusyBox, `loadkeys` and `setfont` of kbd, all keymaps of `console-data`, and the console fonts.
+ * Its `/init` reads the words of {@link initScript} from the kernel's command line.
+ */
+export async function initramfs(fonts: readonly string[], files: readonly CpioFile[]): Promise<Buffer> {
+  return cpio(
+    [
+      { path: 'init', content: initScript, mode: 0o755 },
+      { path: 'etc/passwd', content: 'root::0:0:root:/root:/bin/sh\n' },
+      { path: 'etc/group', content: 'root:x:0:\n' },
+      { path: 'etc/profile', content: "PS1='guest# '\n" },
+      await program('bin/busybox'),
+      ...(await Promise.all(programs.map(program))),
+      ...(await libraries()),
+      ...(await keymaps()),
+      ...(await Promise.all(fonts.map(font))),
+      ...files,
+    ],
+    ['dev', 'proc', 'sys', 'tmp', 'root', 'usr/bin'],
+  )
+}
+
+const program = async (path: string) => ({ path, content: await readFile(join(unpacked, path)), mode: 0o755 })
+
+const font = async (name: string) => ({
+  path: `usr/share/consolefonts/${name}.psf.gz`,
+  content: await readFile(join(FONTS, `${name}.psf.gz`)),
+})
+
+async function keymaps(): Promise<CpioFile[]> {
+  const folder = join(unpacked, KEYMAPS)
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  const maps = names.filter((name) => /^(?:i386|include)\/.*\.gz$/.test(name))
+  return Promise.all(
+    maps.map(async (name) => ({ path: `${KEYMAPS}/${name}`, content: await readFile(join(folder, name)) })),
+  )
+}
+
+/** Returns the shared libraries of {@link programs}, from this machine. */
+async function libraries(): Promise<CpioFile[]> {
+  const { stdout } = await promisify(execFile)(
+    'ldd',
+    programs.map((path) => join(unpacked, path)),
+  )
+  const paths = new Set([...stdout.matchAll(/(\/lib\S*) \(0x/g)].map(([, path]) => path!))
+  return Promise.all(
+    [...paths].map(async (path) => ({ path: path.slice(1), content: await readFile(path), mode: 0o755 })),
+  )
+}
+
+/**
+ * `keymap=NAME` and `font=NAME` are loaded before the shell starts. `tty1=record` appends the input of tty1 to
+ * `/tmp/typed` instead of running a shell. ttyS0 is a shell. ttyS1 runs lines, for `run`.
+ */
+const initScript = `#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin:/usr/bin HOME=/root TERM=linux ENV=/etc/profile
+mount -t devtmpfs dev /dev; mount -t proc proc /proc; mount -t sysfs sys /sys
+mkdir /dev/pts; mount -t devpts devpts /dev/pts
+argument() { sed -n "s/.*\\b$1=\\([^ ]*\\).*/\\1/p" /proc/cmdline; }
+hostname guest
+cd /root
+echo 1 > /proc/sys/kernel/printk
+trap '' INT
+font=$(argument font); [ -z "$font" ] || setfont -C /dev/tty1 "$font"
+keymap=$(argument keymap); [ -z "$keymap" ] || loadkeys -q -C /dev/tty1 "$keymap"
+stty -F /dev/ttyS1 raw -echo
+(printf '\\0040\\n'; while IFS= read -r line; do (eval "$line") 2>&1 </dev/null; printf '\\004%d\\n' $?; done) </dev/ttyS1 >/dev/ttyS1 &
+while :; do TERM=vt220 setsid cttyhack sh -c 'exec sh -i </dev/ttyS0 >/dev/ttyS0 2>&1'; sleep 1; done &
+if [ "$(argument tty1)" = record ]; then
+  stty -F /dev/tty1 raw -echo
+  echo ready >/dev/tty1
+  while :; do cat /dev/tty1 >> /tmp/typed; done
+fi
+while :; do setsid cttyhack sh -c 'exec sh -i </dev/tty1 >/dev/tty1 2>&1'; sleep 1; done
+`
