@@ -2,6 +2,12 @@
 import { type ConsoleType, consoleTypes } from './console-types.ts'
 
 /**
+ * The response header in which Oriel's API tells when a created access URL expires, in ISO 8601 and UTC. Nova's body has no
+ * member for it.
+ */
+export const EXPIRES_HEADER = 'Oriel-Console-Expires'
+
+/**
  * Builds the access URL of a console.
  *
  * For noVNC the token goes into the `path` query parameter of `baseUrl`, which noVNC dials. As in Nova, an existing `path` is

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs'
 import { consoleTypes, openableConsoleTypes } from '@oriel/contract'
 import { describe, expect, it } from 'vitest'
-import { consolePage } from '../src/pages/console-link.ts'
 import { readPageQuery } from '../src/pages/page-query.ts'
 import { settingsOf } from '../src/pages/settings.ts'
 
@@ -32,32 +31,11 @@ describe('readPageQuery', () => {
   })
 })
 
-describe('consolePage', () => {
-  it.each([
-    ['novnc', 'https://h/vnc_lite.html?path=%3Ftoken%3Dt', 'https://h/vnc_lite.html?path=%3Ftoken%3Dt'],
-    ['spice-direct', 'http://h:13002/nova?token=t', 'http://h:13002/nova?token=t'],
-    ['serial', 'ws://h:6083/?token=t', 'http://h:6083/serial.html?token=t'],
-    ['serial', 'wss://h/serial/?token=t', 'https://h/serial/serial.html?token=t'],
-    ['novnc', 'wss://h/?token=t', 'https://h/vnc.html?token=t'],
-  ] as const)('for %s at %s is %s', (type, accessUrl, page) => {
-    expect(consolePage(accessUrl, type)?.href).toBe(page)
-  })
-
-  it('is undefined for a WebSocket URL of a type without a page', () => {
-    expect(consolePage('ws://h/?token=t', 'spice-direct')).toBeUndefined()
-  })
-
-  it.each(openableConsoleTypes)('for %s exists if the type has a page', (type) => {
+describe('consoleTypes', () => {
+  it.each(openableConsoleTypes)('name for %s a page that exists, or none', (type) => {
     const { page } = consoleTypes[type]
     expect(page === null || existsSync(new URL(`../src/pages/${page}`, import.meta.url))).toBe(true)
   })
-
-  it.each(['javascript:alert(1)', 'data:text/html,x', 'file:///etc/passwd', 'vnc.html', ''])(
-    'is undefined for %j',
-    (url) => {
-      expect(consolePage(url, 'serial')).toBeUndefined()
-    },
-  )
 })
 
 describe('settingsOf', () => {

@@ -3,8 +3,8 @@ import { fromClouds } from '@oriel/sdk/node'
 
 const client = createClient(fromClouds({ cloud: 'prod' }))
 
-/** Returns the address for a signed-in user. The portal must check that the user owns the server. */
+/** Returns the page for a signed-in user. The portal must check that the user owns the server. */
 export async function consoleAddress(serverId: string): Promise<string> {
-  const { url } = await client.createConsole(serverId, 'novnc')
-  return url
+  const { pageUrl } = await client.createConsole(serverId, 'novnc')
+  return pageUrl
 }

@@ -20,7 +20,7 @@ import {
 import { type Auth, noAuth } from './auth.ts'
 import type { AnyInput, CallOptions, ClientAt } from './client-at.ts'
 import { type Console, createConsole } from './console.ts'
-import { AnswerError, circumstances, type Reply } from './errors.ts'
+import { AnswerError, circumstances, type Reply, SettingsError } from './errors.ts'
 import { DEFAULT_TIMEOUT_MS, jsonOf, type TransportOptions, transport } from './exchange.ts'
 import { extensionUrl, type OrielOperations, orielOperations } from './oriel.ts'
 import { prepare } from './prepare.ts'
@@ -55,9 +55,10 @@ export interface Client {
    */
   negotiate(options?: NegotiateOptions): Promise<ClientAt<Microversion>>
   /**
-   * Creates a console of a server, with the route of the negotiated microversion. Its `url` contains a short-lived token: give
-   * it only to its user, and keep it out of logs.
-   * @throws VersionError if no microversion that client and API support has `type`, Conflict while the server has no console
+   * Creates a console of a server, with the route of the negotiated microversion. Its URLs contain a short-lived token: give
+   * them only to their user, and keep them out of logs.
+   * @throws VersionError if no microversion that client and API support has `type`, Conflict while the server has no console,
+   *   AnswerError for an access URL that nothing can open
    */
   createConsole<const T extends OpenableConsoleType>(
     serverId: string,
@@ -70,17 +71,20 @@ export interface Client {
 
 /**
  * Creates a client of one compute API. It keeps no connection, so it need not be closed.
- * @throws SettingsError if `endpoint` is not an http or https address, or is missing and `auth` has no catalogue
+ * @throws SettingsError if `endpoint` is not an http or https address, or is missing and `auth` has no catalogue; on Node
+ *   below 22
  * @example const { remote_console } = await createClient({ endpoint, auth: staticToken(token) }).at('2.99')
  *   .createRemoteConsole({ server_id, body: { remote_console: { protocol: 'vnc', type: 'novnc' } } })
  */
 export function createClient(options: ClientOptions): Client {
+  requirePlatform()
   const { auth = noAuth(), timeoutMs = DEFAULT_TIMEOUT_MS } = options
   const via = transport(options)
   const endpointOf = endpointSource(options.endpoint, auth)
   const send = signing(via, auth, endpointOf, timeoutMs)
   const versions = servedVersions(via, endpointOf, timeoutMs)
-  const call = novaCalls(send, versions)
+  const callRoute = novaCalls(send, versions)
+  const call: Call = async (...parameters) => (await callRoute(...parameters)).body
   const client: Client = {
     at: (microversion) => {
       if (!isMicroversion(microversion)) throw new RangeError(`Microversion ${String(microversion)} is not known`)
@@ -88,10 +92,19 @@ export function createClient(options: ClientOptions): Client {
     },
     negotiate: async ({ min = EARLIEST, max = LATEST, signal } = {}) =>
       client.at(await versions.highest(min, max, signal)),
-    createConsole: (serverId, type, callOptions) => createConsole(client, serverId, type, callOptions),
+    createConsole: (serverId, type, callOptions) => createConsole(client, callRoute, serverId, type, callOptions),
     oriel: orielOperations(orielCalls(send)),
   }
   return client
+}
+
+/** @throws SettingsError where the first call would fail with a TypeError that names a function of this package */
+function requirePlatform(): void {
+  if (typeof Promise.withResolvers === 'function') return
+  const { process } = globalThis as { readonly process?: { readonly version?: string } }
+  throw new SettingsError(
+    `@oriel/sdk needs Node 22, Deno 1.38, Bun or a browser of 2024, or a newer one; this is ${process?.version ?? 'older'}`,
+  )
 }
 
 type Call = (name: RouteName, v: Microversion, input: AnyInput, options: CallOptions) => Promise<unknown>
@@ -108,8 +121,8 @@ function operationsAt(microversion: Microversion, call: Call): object {
 }
 
 const novaCalls =
-  (send: SendSigned, versions: ServedVersions): Call =>
-  async (operation, microversion, input, { signal }) => {
+  (send: SendSigned, versions: ServedVersions) =>
+  async (operation: RouteName, microversion: Microversion, input: AnyInput, { signal }: CallOptions) => {
     const route: Route = routes[operation]
     const secrets = secretsIn(input.console_token)
     const unsigned = { operation, ...prepare(route, input), headers: versionHeaders(microversion), secrets }
@@ -118,7 +131,7 @@ const novaCalls =
     const body = jsonOf(reply)
     checkVersion(reply, microversion)
     checkShape(reply, at(route.response, microversion), body)
-    return body
+    return { body, reply }
   }
 
 const orielCalls =

@@ -3,14 +3,16 @@ import {
   alive,
   at,
   consoleTypes,
+  EXPIRES_HEADER,
   type Microversion,
   microversions,
   type OpenableConsoleType,
   type Route,
   routes,
 } from '@oriel/contract'
-import type { CallOptions, ClientAt } from './client-at.ts'
-import { VersionError } from './errors.ts'
+import type { AnyInput, CallOptions, ClientAt } from './client-at.ts'
+import { consolePage } from './console-page.ts'
+import { AnswerError, circumstances, type Reply, VersionError } from './errors.ts'
 
 /** A created console and its access URL. */
 export interface Console<T extends OpenableConsoleType = OpenableConsoleType> {
@@ -18,31 +20,59 @@ export interface Console<T extends OpenableConsoleType = OpenableConsoleType> {
   readonly type: T
   /** The access URL. It contains a console auth token, so it is a secret until the token expires. */
   readonly url: string
+  /**
+   * Where a browser opens the console: `url`, or for a WebSocket URL the page beside it, see {@link consolePage}. A secret
+   * like `url`.
+   */
+  readonly pageUrl: string
+  /** When `url` stops opening the console. Oriel's API tells it; `undefined` with any other. */
+  readonly expiresAt: Date | undefined
 }
 
 interface Negotiator {
   negotiate(options?: CallOptions): Promise<ClientAt<Microversion>>
 }
 
+/** Calls a route of the API. */
+export type CallRoute = (
+  name: Creator,
+  v: Microversion,
+  input: AnyInput,
+  options: CallOptions,
+) => Promise<{ readonly body: unknown; readonly reply: Reply }>
+
 /** See `Client.createConsole`. */
 export async function createConsole<T extends OpenableConsoleType>(
   client: Negotiator,
+  call: CallRoute,
   serverId: string,
   type: T,
   options: CallOptions = {},
 ): Promise<Console<T>> {
-  const operations = await client.negotiate(options)
-  const creator = creatorAt(operations.microversion, type)
-  if (creator === undefined) throw tooOld(operations.microversion, type)
+  const { microversion } = await client.negotiate(options)
+  const creator = creatorAt(microversion, type)
+  if (creator === undefined) throw tooOld(microversion, type)
   const { protocol } = consoleTypes[type]
-  const create = (operations as Partial<Record<Creator, Create>>)[creator]!
-  const body = await create({ server_id: serverId, body: bodyOf(creator, protocol, type) }, options)
-  return { protocol, type, url: Object.values(body)[0]!.url }
+  const input = { server_id: serverId, body: bodyOf(creator, protocol, type) }
+  const { body, reply } = await call(creator, microversion, input, options)
+  const { url } = Object.values(body as Created)[0]!
+  return { protocol, type, url, pageUrl: pageUrlOf(url, type, reply), expiresAt: expiryOf(reply) }
+}
+type Created = Record<string, { readonly url: string }>
+
+function pageUrlOf(url: string, type: OpenableConsoleType, reply: Reply): string {
+  const page = consolePage(url, type)
+  if (page === undefined) throw new AnswerError('the access URL cannot be opened', circumstances(reply))
+  return page
+}
+
+function expiryOf({ headers }: Reply): Date | undefined {
+  const expiry = new Date(headers.get(EXPIRES_HEADER) ?? '')
+  return Number.isNaN(expiry.getTime()) ? undefined : expiry
 }
 
 const creators = ['createRemoteConsole', 'getVncConsole', 'getSpiceConsole', 'getSerialConsole'] as const
 type Creator = (typeof creators)[number]
-type Create = (input: object, options: CallOptions) => Promise<Record<string, { readonly url: string }>>
 
 const creatorAt = (v: Microversion, type: OpenableConsoleType) =>
   creators.find((name) => alive(routes[name], v) && typesOf(routes[name], v).includes(type))

@@ -1,6 +1,6 @@
 /** The client against a real HTTP server on loopback, and where the platform's own failures are meant, a `fetch` in its place. */
 import { inspect } from 'node:util'
-import { LATEST, minor, versionDocument, versionHeaders } from '@oriel/contract'
+import { EXPIRES_HEADER, LATEST, minor, versionDocument, versionHeaders } from '@oriel/contract'
 import { describe, expect, it } from 'vitest'
 import * as sdk from '../src/index.ts'
 import { type Answer, serve } from './serve.ts'
@@ -307,11 +307,26 @@ describe('negotiation', () => {
   })
 })
 
+describe('createClient', () => {
+  it('names the needed platform if this one is too old', () => {
+    const { withResolvers } = Promise
+    Object.assign(Promise, { withResolvers: undefined })
+    try {
+      expect(() => createClient({ endpoint: 'http://h' })).toThrow(
+        `@oriel/sdk needs Node 22, Deno 1.38, Bun or a browser of 2024, or a newer one; this is ${process.version}`,
+      )
+    } finally {
+      Object.assign(Promise, { withResolvers })
+    }
+  })
+})
+
 describe('createConsole', () => {
   it('uses remote consoles if the API has them', async () => {
     await using api = await serve(compute('2.1', '2.99', () => made('spice-direct', 'spice')))
     const client = createClient({ endpoint: `${api.origin}/v2.1` })
-    expect(await client.createConsole('s', 'spice-direct')).toEqual({ protocol: 'spice', type: 'spice-direct', url })
+    const { protocol, type, url: created } = await client.createConsole('s', 'spice-direct')
+    expect({ protocol, type, created }).toEqual({ protocol: 'spice', type: 'spice-direct', created: url })
     expect(api.requests[1]).toMatchObject({
       path: '/v2.1/servers/s/remote-consoles',
       body: { remote_console: { protocol: 'spice', type: 'spice-direct' } },
@@ -325,8 +340,47 @@ describe('createConsole', () => {
   ] as const)('uses the action of %s if the API has no remote consoles', async (type, protocol, action) => {
     await using api = await serve(compute('2.1', '2.5', () => ({ body: { console: { type, url } } })))
     const client = createClient({ endpoint: `${api.origin}/v2.1` })
-    expect(await client.createConsole('s', type)).toEqual({ protocol, type, url })
+    expect(await client.createConsole('s', type)).toMatchObject({ protocol, type, url })
     expect(api.requests[1]).toMatchObject({ path: '/v2.1/servers/s/action', body: { [action]: { type } } })
+  })
+
+  describe('returns', () => {
+    const serial = 'wss://p/serial/?token=t'
+    const answering = async (answer: Answer) => {
+      const api = await serve(compute('2.1', '2.99', () => answer))
+      return { api, client: createClient({ endpoint: `${api.origin}/v2.1` }) }
+    }
+    const body = { remote_console: { protocol: 'serial', type: 'serial', url: serial } }
+
+    it('the page that opens a WebSocket URL', async () => {
+      const { api, client } = await answering({ body })
+      await using _ = api
+      const { url: created, pageUrl, expiresAt } = await client.createConsole('s', 'serial')
+      expect({ created, pageUrl }).toEqual({ created: serial, pageUrl: 'https://p/serial/serial.html?token=t' })
+      expect(expiresAt).toBeUndefined()
+    })
+
+    it('the expiry that the API tells', async () => {
+      const expiry = '2026-11-29T12:00:00.000Z'
+      const { api, client } = await answering({ body, headers: { [EXPIRES_HEADER]: expiry } })
+      await using _ = api
+      expect((await client.createConsole('s', 'serial')).expiresAt).toEqual(new Date(expiry))
+    })
+
+    it('no expiry for a malformed one', async () => {
+      const { api, client } = await answering({ body, headers: { [EXPIRES_HEADER]: 'soon' } })
+      await using _ = api
+      expect((await client.createConsole('s', 'serial')).expiresAt).toBeUndefined()
+    })
+
+    it('no URL that cannot be opened', async () => {
+      const remote_console = { protocol: 'serial', type: 'serial', url: `telnet://h/?token=${CONSOLE_TOKEN}` }
+      const { api, client } = await answering({ body: { remote_console } })
+      await using _ = api
+      const error = await failure(client.createConsole('s', 'serial'))
+      expect(error).toBeInstanceOf(sdk.AnswerError)
+      expect(error.message).toBe('createRemoteConsole: the access URL cannot be opened')
+    })
   })
 
   it.each([

@@ -21,7 +21,8 @@ await once(server, 'listening')
 const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v2.1`
 
 const client = createClient({ endpoint, auth: staticToken('t') })
-assert.deepEqual(await client.createConsole('s', 'novnc'), { protocol: 'vnc', type: 'novnc', url })
+const created = await client.createConsole('s', 'novnc')
+assert.deepEqual(created, { protocol: 'vnc', type: 'novnc', url, pageUrl: url, expiresAt: undefined })
 await assert.rejects(client.createConsole('other', 'novnc'), NotFound)
 
 const negotiated: ClientAt<Microversion> = await client.negotiate()

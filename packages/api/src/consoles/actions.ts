@@ -6,7 +6,7 @@ import { REMOTE_CONSOLES_RULE as RULE } from '../policy/rules.ts'
 import { lookUp } from '../servers/look-up.ts'
 import type { ActionVariant } from './driver-faults.ts'
 import { unavailable } from './drivers.ts'
-import { type ConsoleDeps, openConsole } from './open.ts'
+import { type ConsoleDeps, openForNova } from './open.ts'
 
 /** The body of an action: an object with the type under the action's name. */
 type Body<T extends ConsoleType> = { readonly [action: string]: { readonly type: T } }
@@ -23,7 +23,7 @@ export function consoleAction<T extends ConsoleType>(
       const { type } = Object.values(call.body)[0]!
       enforce(deps.config.policy, RULE, call.identity)
       const server = await lookUp(deps.source, call.identity, call.params.server_id!, call.signal)
-      const { url } = await openConsole(deps, { server, protocol, type, variant }, call)
+      const url = await openForNova(deps, { server, protocol, type, variant }, call)
       return { console: { type, url } }
     },
   }

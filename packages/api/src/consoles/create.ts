@@ -4,7 +4,7 @@ import type { Call, Operation } from '../http/mount.ts'
 import { enforce, requireProject } from '../policy/enforce.ts'
 import { REMOTE_CONSOLES_RULE as RULE } from '../policy/rules.ts'
 import { lookUp } from '../servers/look-up.ts'
-import { type ConsoleDeps, openConsole } from './open.ts'
+import { type ConsoleDeps, openForNova } from './open.ts'
 
 type Body = NewestBody<'createRemoteConsole'>
 type Response = NewestResponse<'createRemoteConsole'>
@@ -17,7 +17,7 @@ export function createRemoteConsole(deps: ConsoleDeps): Operation<Body, Response
       requireProject(RULE, call.identity)
       const server = await lookUp(deps.source, call.identity, call.params.server_id!, call.signal)
       enforce(deps.config.policy, RULE, call.identity)
-      const { url } = await openConsole(deps, { server, protocol, type, variant: 'remote-consoles' }, call)
+      const url = await openForNova(deps, { server, protocol, type, variant: 'remote-consoles' }, call)
       return { remote_console: { ...call.body.remote_console, url } }
     },
   }

@@ -1,10 +1,11 @@
 /** Opens a console: runs the checks, gets the address, creates the token, and builds the access URL. */
-import { accessUrl, type ConsoleType, type OpenableConsoleType, type Protocol } from '@oriel/contract'
+import { accessUrl, type ConsoleType, EXPIRES_HEADER, type OpenableConsoleType, type Protocol } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
 import type { Identity } from '../auth/authenticator.ts'
 import type { TokensConfig } from '../console-auth-tokens/config.ts'
 import type { ConsoleAuthTokenStore, TokenOptions } from '../console-auth-tokens/store.ts'
 import { HttpFault } from '../http/faults.ts'
+import type { Call } from '../http/mount.ts'
 import type { Policy } from '../policy/rules.ts'
 import type { Server } from '../sources/server.ts'
 import type { ConsoleAddress, Source } from '../sources/source.ts'
@@ -75,6 +76,13 @@ export async function openConsole(deps: ConsoleDeps, wanted: Wanted, call: Opene
   if (watch.changed) await takeBack(deps.tokens, server)
   call.log.info({ serverId: server.id, protocol, type, userId: call.identity.userId }, 'console created')
   return { type, url: accessUrl(type, baseUrl, token), tokenId: id, expiresAt }
+}
+
+/** Opens a console for Nova's API, which tells the expiry in a header since its bodies have no member for it. */
+export async function openForNova(deps: ConsoleDeps, wanted: Wanted, call: Call): Promise<string> {
+  const { url, expiresAt } = await openConsole(deps, wanted, call)
+  call.setHeader(EXPIRES_HEADER, new Date(expiresAt).toISOString())
+  return url
 }
 
 /** @throws HttpFault 409 while the server has no host */

@@ -1,10 +1,11 @@
 /** Cross-origin calls, allowed for the configured origins. Browsers block all others without giving the page a reason. */
-import { LEGACY_HEADER, STANDARD_HEADER } from '@oriel/contract'
+import { EXPIRES_HEADER, LEGACY_HEADER, STANDARD_HEADER } from '@oriel/contract'
 import { type Logger, RefusedOrigins } from '@oriel/runtime'
 import { cors as honoCors } from 'hono/cors'
 import type { ApiMiddleware } from './context.ts'
 
 const MAX_AGE_SECONDS = 600
+const REQUEST_IDS = ['X-OpenStack-Request-ID', 'X-Compute-Request-ID']
 
 const MESSAGE =
   'a page may not call the API: cors.allowed_origins does not list its origin; if the page is yours, add this line'
@@ -17,7 +18,7 @@ export function cors(origins: readonly string[], log: Logger): ApiMiddleware {
     origin: [...origins],
     allowMethods: ['GET', 'POST', 'DELETE'],
     allowHeaders: ['Content-Type', 'X-Auth-Token', 'X-Service-Token', STANDARD_HEADER, LEGACY_HEADER],
-    exposeHeaders: [STANDARD_HEADER, LEGACY_HEADER, 'X-OpenStack-Request-ID', 'X-Compute-Request-ID', 'Retry-After'],
+    exposeHeaders: [STANDARD_HEADER, LEGACY_HEADER, EXPIRES_HEADER, ...REQUEST_IDS, 'Retry-After'],
     maxAge: MAX_AGE_SECONDS,
   })
   return async function cors(c, next) {

@@ -25,6 +25,8 @@ export interface Call<Body = unknown> {
   readonly signal: AbortSignal
   /** Adds the request id to every line. */
   readonly log: Logger
+  /** Sets a header of the response. */
+  readonly setHeader: (name: string, value: string) => void
 }
 
 /** The handler of a route. It returns the newest shape. */
@@ -131,4 +133,5 @@ const callOf = (c: ApiContext, { publicUrl, log }: MountOptions) => ({
   identity: c.get('identity')!,
   base: publicBase(c, publicUrl),
   log: log.child({ requestId: c.get('requestId') }),
+  setHeader: (name: string, value: string) => c.header(name, value),
 })

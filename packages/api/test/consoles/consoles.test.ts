@@ -1,4 +1,4 @@
-import { consoleTypes, openableConsoleTypes } from '@oriel/contract'
+import { consoleTypes, EXPIRES_HEADER, openableConsoleTypes } from '@oriel/contract'
 import { describe, expect, test } from 'vitest'
 import { type Server, SourceError, type SourceErrorCode } from '../../src/index.ts'
 import {
@@ -57,6 +57,18 @@ describe('POST remote-consoles', () => {
   ])('refuses %s with %s', async (protocol, type, message) => {
     await using api = await testApi()
     expect(outcome(await create(api, protocol, type))).toEqual([400, message])
+  })
+
+  test.each([
+    ['remote-consoles', create],
+    ['an action', act],
+  ] as const)('tells in a header when the URL of %s expires', async (_, request) => {
+    await using api = await testApi({ toml: 'tokens.ttl_seconds = 90' })
+    const before = Date.now()
+    const { headers } = await request(api)
+    const expiry = Date.parse(headers.get(EXPIRES_HEADER) ?? '')
+    expect(expiry).toBeGreaterThanOrEqual(before + 90_000)
+    expect(expiry).toBeLessThanOrEqual(Date.now() + 90_000)
   })
 
   test('refuses every type of a disabled protocol as unavailable', async () => {

@@ -1,6 +1,5 @@
 /** The list of machines. A refresh keeps the existing rows, so that focus and messages stay where they are. */
 import { consoleTypes, type OpenableConsoleType } from '@oriel/contract'
-import { consolePage } from './console-link.ts'
 import { byId, setText } from './dom.ts'
 import { type ServerRow, troubleOf } from './servers.ts'
 
@@ -12,8 +11,8 @@ export interface ServerList {
 type Mint = (serverId: string, type: OpenableConsoleType) => Promise<string>
 
 /**
- * Fills `list` with machines, each with a button for each of `types`. `mint` creates the access URL that a button
- * opens.
+ * Fills `list` with machines, each with a button for each of `types`. `mint` creates a console and returns the
+ * page that a button opens.
  */
 export function createServerList(
   list: HTMLUListElement,
@@ -77,9 +76,7 @@ async function open(
   // Open the tab before awaiting anything: after the click has been handled, the browser blocks it as a pop-up.
   const tab = consoleTypes[type].page === null ? null : window.open('', '_blank')
   try {
-    const page = consolePage(await mint(), type)
-    if (page === undefined) throw new TypeError('the API returned a console address that a browser cannot open')
-    go(tab, page)
+    go(tab, await mint())
   } catch (error) {
     tab?.close()
     const { text, requestId } = troubleOf(error)
@@ -91,7 +88,7 @@ async function open(
 }
 
 // Without a tab, navigate this page: for a viewer file, which is downloaded, the browser stays on it.
-function go(tab: Window | null, page: URL): void {
+function go(tab: Window | null, page: string): void {
   if (tab !== null) tab.opener = null
   if (tab === null) location.assign(page)
   else tab.location.replace(page)

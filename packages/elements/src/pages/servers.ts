@@ -20,7 +20,7 @@ export interface ServerRow {
 
 export interface Servers {
   list(signal: AbortSignal): Promise<readonly ServerRow[]>
-  /** Creates a console and returns its access URL. The URL contains a token: never show or store it. */
+  /** Creates a console and returns the URL of its page. The URL contains a token: never show or store it. */
   openConsole(serverId: string, type: OpenableConsoleType): Promise<string>
 }
 
@@ -40,7 +40,7 @@ export function serversAt(apiUrl: string, token: string | undefined): Servers {
       }
       return list({ all_tenants: 1 }).catch(orOwn(() => list({})))
     },
-    openConsole: async (serverId, type) => (await client.createConsole(serverId, type)).url,
+    openConsole: async (serverId, type) => (await client.createConsole(serverId, type)).pageUrl,
   }
 }
 
