@@ -1,7 +1,48 @@
 /** The errors of consoles. Like those of the SDK, their messages are fit for logs and people: they contain no token. */
 import { OrielError } from '@oriel/sdk'
+import type { CloseReason, RefusalName, Remedy } from '@oriel/sdk/close-reasons'
+import type { Screenshot } from './screen/image.ts'
 
 /** Thrown if the server sent data that breaks the protocol of the console, or that this package does not support. */
 export class ProtocolError extends OrielError {
   override readonly name: string = 'ProtocolError'
+}
+
+/** Thrown if the server closed the console. Its message is the sentence of the close reason. */
+export class ConsoleClosed extends OrielError {
+  override readonly name: string = 'ConsoleClosed'
+  /** The WebSocket close code. With a proxy of Oriel's, `docs/close-reasons.md` lists them. */
+  readonly code: number
+  /** What to do next: nothing, open the same address again, or ask for a new console. */
+  readonly remedy: Remedy
+  constructor({ code, text, remedy }: Pick<CloseReason, 'code' | 'text' | 'remedy'>) {
+    super(text)
+    this.code = code
+    this.remedy = remedy
+  }
+}
+
+/** Thrown if the proxy refused to open the console, and said why. Nova's own proxy does not: see `ConnectionError`. */
+export class ConsoleRefused extends ConsoleClosed {
+  override readonly name: string = 'ConsoleRefused'
+  /** The name of the refusal in `docs/close-reasons.md`. `undefined` for a name that this version does not know. */
+  readonly refusal: RefusalName | undefined
+  /** Seconds to wait before the same address is opened again, if the proxy sent them. */
+  readonly retryAfterSeconds: number | undefined
+  constructor(reason: CloseReason) {
+    super(reason)
+    this.refusal = reason.refusal
+    this.retryAfterSeconds = reason.retryAfterSeconds
+  }
+}
+
+/** Thrown by a wait whose deadline passed. */
+export class WaitTimeout extends OrielError {
+  override readonly name: string = 'WaitTimeout'
+  /** The screen at the deadline. */
+  readonly screenshot: Screenshot
+  constructor(message: string, screenshot: Screenshot) {
+    super(message)
+    this.screenshot = screenshot
+  }
 }

@@ -13,7 +13,8 @@ export const folderOrders: Readonly<Record<string, FolderOrder>> = {
     ...['listen', 'admin', '.', 'fleet', 'index.ts'],
   ],
   'packages/console/src': [
-    ...['errors.ts', 'screen/image.ts', 'keyboard', 'text', 'rfb/wire', 'rfb/encodings', 'rfb', 'connection'],
+    ...['screen/image.ts', 'errors.ts', 'screen/framebuffer.ts', 'keyboard', 'text'],
+    ...['rfb/wire', 'rfb/encodings', 'rfb', 'connection'],
     ...['serial', 'screen', '.'],
   ],
   'packages/api/src': [

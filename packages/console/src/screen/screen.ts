@@ -1,0 +1,215 @@
+/** A machine's screen, keyboard and pointer. */
+import type { OrielError } from '@oriel/sdk'
+import type { KeyStroke } from '../keyboard/stroke.ts'
+import type { Leds } from '../rfb/client.ts'
+import type { Cursor } from '../rfb/cursor.ts'
+import type { Framebuffer } from './framebuffer.ts'
+import type { Image, Rectangle, Screenshot } from './image.ts'
+import { Life } from './life.ts'
+import { countDifferences, decodePng, takeScreenshot } from './picture.ts'
+import { type ClickOptions, type Direction, type Point, Pointer } from './pointer.ts'
+import type { Session, SessionEvents } from './session.ts'
+import { Signal } from './signal.ts'
+import { Stillness } from './still.ts'
+import { type Change, changesOf } from './updates.ts'
+import { type WaitOptions, type Watched, waitUntil } from './wait.ts'
+
+export interface StillOptions extends WaitOptions {
+  /** For how long the picture must not change. Default: 1000. */
+  readonly quietMs?: number
+  /** How many pixels may change meanwhile. Default: 256, so that the blinking cursor of a text console does not count. */
+  readonly maxPixels?: number
+  /** Areas whose changes do not count. */
+  readonly mask?: readonly Rectangle[]
+}
+
+export interface PictureOptions extends WaitOptions {
+  /** The largest share of pixels that may differ, 0 to 1. Default: 0. */
+  readonly tolerance?: number
+  /** The largest difference in a channel, 0 to 255, with which pixels are the same. Default: 0. */
+  readonly channelTolerance?: number
+  /** Areas that are not compared. So are fully transparent pixels of the picture. */
+  readonly mask?: readonly Rectangle[]
+}
+
+/** A connection that a {@link Screen} may open and use. */
+export type Connect = (events: SessionEvents) => Promise<Session>
+
+/**
+ * The screen of a machine. Its methods for input return once the input is sent; that the guest has acted on it shows on the
+ * screen. After its end they throw the error with which it ended.
+ */
+export class Screen implements AsyncDisposable {
+  readonly #framebuffer: Framebuffer
+  readonly #life = new Life()
+  readonly #pointer: Pointer
+  readonly #watched: Watched
+  #session: Session | undefined
+  #name = ''
+  #cursor: Cursor | undefined
+  #clipboard: string | undefined
+
+  /** Use `openScreen`. */
+  constructor(framebuffer: Framebuffer) {
+    this.#framebuffer = framebuffer
+    this.#pointer = new Pointer(framebuffer, (buttons, x, y) => this.#rfb.sendPointer(buttons, x, y))
+    this.#watched = {
+      life: this.#life,
+      hurry: () => this.#session?.rfb.hurry(),
+      screenshot: () => takeScreenshot(framebuffer),
+    }
+  }
+
+  /** Opens a console and shows it on this screen. Use `openScreen`. */
+  async connect(connect: Connect): Promise<void> {
+    this.#session = await connect({
+      onInit: (name) => {
+        this.#name = name
+      },
+      onUpdate: (update) => this.#life.onUpdate.emit(update),
+      onCursor: (cursor) => {
+        this.#cursor = cursor
+      },
+      onBell: () => {},
+      onClipboard: (text) => {
+        this.#clipboard = text
+      },
+      onEnd: (error) => this.#life.finish(error),
+    })
+  }
+
+  /** In pixels. Changes with the guest's mode. */
+  get width(): number {
+    return this.#framebuffer.width
+  }
+  /** In pixels. */
+  get height(): number {
+    return this.#framebuffer.height
+  }
+  /** The name of the desktop, such as `QEMU (web-1)`. */
+  get name(): string {
+    return this.#name
+  }
+  /** The pointer's picture, if the guest has set one. A screenshot does not contain it. */
+  get cursor(): Cursor | undefined {
+    return this.#cursor
+  }
+  /** The lights of the guest's keyboard, if the server sends them, as QEMU does. */
+  get leds(): Leds | undefined {
+    return this.#session?.rfb.leds
+  }
+  /** The text that the guest, or another client, has copied last. The guest needs an agent for that. */
+  get clipboard(): string | undefined {
+    return this.#clipboard
+  }
+  /** Resolves at the end: with an error if the connection ended by itself, with `undefined` after {@link Screen.close}. */
+  get ended(): Promise<OrielError | undefined> {
+    return this.#life.ended
+  }
+
+  /** Copies the picture that is on the screen now. */
+  async screenshot(): Promise<Screenshot> {
+    if (this.#life.failure) throw this.#life.failure
+    return takeScreenshot(this.#framebuffer)
+  }
+
+  /** Yields what changes from now on, and ends with the screen. A slow reader gets several updates as one. */
+  updates(): AsyncGenerator<Change, void> {
+    return changesOf(this.#life)
+  }
+
+  /** Sends changes of keys, as `planKeys` and `planText` return them. */
+  async sendKeys(strokes: Iterable<KeyStroke>): Promise<void> {
+    for (const stroke of strokes) this.#rfb.sendKey(stroke)
+  }
+
+  /** Moves the pointer. @throws RangeError for a point that is not on the screen, as do the other methods with points */
+  async move(x: number, y: number): Promise<void> {
+    this.#pointer.move(x, y)
+  }
+
+  /** Moves the pointer, and presses and releases a button. */
+  async click(x: number, y: number, options?: ClickOptions): Promise<void> {
+    this.#pointer.click(x, y, options)
+  }
+
+  /** Presses a button at `from` and releases it at `to`. */
+  async drag(from: Point, to: Point, options?: Pick<ClickOptions, 'button'>): Promise<void> {
+    this.#pointer.drag(from, to, options)
+  }
+
+  /** Turns the wheel where the pointer is. @param steps default: 1 */
+  async scroll(direction: Direction, steps = 1): Promise<void> {
+    this.#pointer.scroll(direction, steps)
+  }
+
+  /** Puts text into the clipboard that the guest's agent reads. */
+  async setClipboard(text: string): Promise<void> {
+    this.#rfb.setClipboard(text)
+  }
+
+  /**
+   * Calls `predicate` with the picture now and whenever it changes, until it returns something other than `undefined`, `null`
+   * or `false`, and resolves with that.
+   * @throws WaitTimeout with the last screenshot
+   */
+  async waitFor<T>(
+    predicate: (picture: Screenshot) => T | undefined | null | false | Promise<T | undefined | null | false>,
+    options?: WaitOptions,
+  ): Promise<T> {
+    const look = async () => {
+      const seen = await predicate(takeScreenshot(this.#framebuffer))
+      return seen === false || seen === null ? undefined : seen
+    }
+    return waitUntil(this.#watched, 'what was waited for', look, options)
+  }
+
+  /** Waits until the picture has not changed for a while. @throws WaitTimeout */
+  async waitForStill(options: StillOptions = {}): Promise<Screenshot> {
+    const { quietMs = 1000, maxPixels = 256, mask = [], ...rest } = options
+    const stillness = new Stillness(this.#framebuffer, maxPixels, { perChannel: 0, mask })
+    const quiet = new Signal<void>()
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const look = () => {
+      clearTimeout(timer)
+      stillness.look(this.#framebuffer)
+      const leftMs = quietMs - stillness.quietMs
+      if (leftMs <= 0) return takeScreenshot(this.#framebuffer)
+      timer = setTimeout(() => quiet.emit(), leftMs)
+      return undefined
+    }
+    const goal = `the same picture for ${quietMs} ms`
+    return waitUntil(this.#watched, goal, look, rest, quiet).finally(() => clearTimeout(timer))
+  }
+
+  /**
+   * Waits until the screen shows a picture of its size.
+   * @param picture a PNG or an image
+   * @throws WaitTimeout
+   */
+  async waitForPicture(picture: Uint8Array | Image, options: PictureOptions = {}): Promise<Screenshot> {
+    const { tolerance = 0, channelTolerance: perChannel = 0, mask = [], ...rest } = options
+    const expected = picture instanceof Uint8Array ? decodePng(picture) : picture
+    const limit = Math.floor(tolerance * expected.width * expected.height)
+    const look = () =>
+      countDifferences(expected, this.#framebuffer, limit, { perChannel, mask }) <= limit
+        ? takeScreenshot(this.#framebuffer)
+        : undefined
+    return waitUntil(this.#watched, 'the picture', look, rest)
+  }
+
+  /** Closes the console. Waits in progress are rejected. */
+  async close(): Promise<void> {
+    this.#life.finish(undefined)
+    this.#session?.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  get #rfb() {
+    if (this.#life.failure) throw this.#life.failure
+    return this.#session!.rfb
+  }
+}
