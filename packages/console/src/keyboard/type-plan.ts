@@ -1,0 +1,42 @@
+/** Plans a text by the names of layouts. */
+
+import { layoutNames, loadLayout } from './load-layout.ts'
+import type { KeyStroke } from './stroke.ts'
+import { planText } from './text.ts'
+import { UntypableError, untypable } from './untypable.ts'
+
+export interface TypingLayouts {
+  /** See {@link layoutNames}. Default: `us`. */
+  readonly layout?: string
+  /** A second layout of the guest, for characters that the first lacks, as `us` beside `ru`. */
+  readonly alternate?: string
+  /** The keys that switch between the two. Default: `Alt+Shift`. */
+  readonly toggle?: string
+}
+
+/**
+ * Loads the layouts and returns the keys that type `text`, see {@link planText}.
+ * @throws UntypableError if they lack characters; it names the layouts that have them
+ * @throws TypeError if there is no layout of a name
+ */
+export async function planTyping(text: string, names: TypingLayouts = {}): Promise<KeyStroke[]> {
+  const { layout = 'us', alternate, toggle } = names
+  const options = {
+    layout: await loadLayout(layout),
+    ...(alternate !== undefined && { alternate: await loadLayout(alternate) }),
+    ...(toggle !== undefined && { toggle }),
+  }
+  try {
+    return planText(text, options)
+  } catch (error) {
+    if (!(error instanceof UntypableError)) throw error
+    const all = await Promise.all(layoutNames.map(loadLayout))
+    throw new UntypableError(
+      error.layouts,
+      untypable(
+        error.characters.map(({ character }) => character),
+        all,
+      ),
+    )
+  }
+}
