@@ -24,6 +24,8 @@ import { mountOpenApi, mountProbes } from './http/probes.ts'
 import { requestId, requestIdHeaders } from './http/request-id.ts'
 import { requestLog } from './http/request-log.ts'
 import { mountProjectVersion, mountVersions } from './http/versions.ts'
+import { serialPortOperations } from './serial-ports/operations.ts'
+import type { SerialPortStore } from './serial-ports/store.ts'
 import { listServers, listServersDetail } from './servers/list.ts'
 import { listSources } from './servers/list-sources.ts'
 import { showServer } from './servers/show.ts'
@@ -43,9 +45,13 @@ export interface ApiDeps {
   readonly sessions: SessionStore
   /** Must be in the same database as `sessions`. */
   readonly invitations: InvitationStore
+  /** Must be in the same database as `sessions`. */
+  readonly serialPorts: SerialPortStore
   readonly log: Logger
   /** Whether the program is about to stop, for which `/readyz` responds 503. Default: never. */
   readonly draining?: () => boolean
+  /** How often to look for what other replicas have changed in the database, in milliseconds. Default: 1000. */
+  readonly replicaPollMs?: number
 }
 
 /**
@@ -84,7 +90,7 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
     log,
   })
   mountExtension(app, {
-    operations: { ...sessionOperations(deps), listSources: listSources(deps) },
+    operations: { ...sessionOperations(deps), ...serialPortOperations(deps), listSources: listSources(deps) },
     policy: config.policy,
     sourceTimeoutMs: config.limits.source_timeout_seconds * 1000,
     log,

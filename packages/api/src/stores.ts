@@ -5,6 +5,8 @@ import type { ConsoleAuthTokenStore } from './console-auth-tokens/store.ts'
 import { steadyClock } from './database/clock.ts'
 import { openDatabase, type StoreOptions } from './database/open.ts'
 import { createWriteProbe } from './database/write-probe.ts'
+import { createSqlSerialPortStore } from './serial-ports/sql-store.ts'
+import type { SerialPortStore } from './serial-ports/store.ts'
 import type { InvitationStore } from './sessions/invitation-store.ts'
 import { createSqlInvitationStore } from './sessions/sql-invitation-store.ts'
 import { createSqlSessionStore } from './sessions/sql-store.ts'
@@ -15,6 +17,7 @@ export interface Stores extends AsyncDisposable {
   readonly tokens: ConsoleAuthTokenStore
   readonly sessions: SessionStore
   readonly invitations: InvitationStore
+  readonly serialPorts: SerialPortStore
 }
 
 /**
@@ -30,6 +33,7 @@ export async function openStores(name: string | Secret, options: StoreOptions = 
     tokens: createSqlStore(db, now, proveWrites),
     sessions: createSqlSessionStore(db, now, proveWrites),
     invitations: createSqlInvitationStore(db, now),
+    serialPorts: createSqlSerialPortStore(db, now),
     [Symbol.asyncDispose]: () => db.destroy(),
   }
 }

@@ -105,6 +105,7 @@ export async function testApi({
     tokens: stores.tokens,
     sessions: stores.sessions,
     invitations: stores.invitations,
+    serialPorts: stores.serialPorts,
     log: silentLogger(),
     ...changes,
   }

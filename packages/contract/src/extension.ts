@@ -135,6 +135,16 @@ const source = Type.Object({
   }),
 })
 
+const serialPort = Type.Object({
+  server_id: Type.String(),
+  server_name: Type.String(),
+  project_id: Type.String(),
+  host: Type.String({
+    description: 'A name or an address; or unix: and the path of a socket on the host of the proxy.',
+  }),
+  port: nullable(Type.Integer()),
+})
+
 const counts = { id, bytes_to_client: bytes, bytes_to_console: bytes }
 
 const proxyAndClient = { proxy_id: id, client_address: Type.String({ minLength: 1, maxLength: 64 }) }
@@ -178,6 +188,39 @@ export const extensionRoutes = {
       beat_seconds: Type.Integer({ minimum: 1, description: 'The interval between heartbeats.' }),
       end: Type.Array(Type.Object({ id, reason })),
     }),
+  },
+  awaitSerialPorts: {
+    method: 'POST',
+    path: '/proxies/{proxy_id}/serial-ports',
+    policy: 'oriel:serial-ports:hold',
+    summary: 'The serial ports that a proxy must stay attached to; waits while they are those that the proxy knows',
+    body: closed({
+      group: Type.Optional(
+        Type.String({
+          ...{ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9._-]+$' },
+          description: 'Equal for processes that share their ports. Absent: there are no others.',
+        }),
+      ),
+      version: Type.Optional(Type.String({ maxLength: 64, description: 'The version of the last answer.' })),
+      wait_seconds: Type.Optional(
+        Type.Integer({ minimum: 0, maximum: 25, description: 'How long to wait for a change. Absent: 0.' }),
+      ),
+    }),
+    response: Type.Object({ version: Type.String(), serial_ports: Type.Array(serialPort) }),
+  },
+  confirmSerialPort: {
+    method: 'GET',
+    path: '/proxies/{proxy_id}/serial-ports/{server_id}',
+    policy: 'oriel:serial-ports:hold',
+    summary: "A running server's serial port, from its hypervisor, for a proxy that has just dialled it",
+    response: Type.Object({ serial_port: serialPort }),
+  },
+  releaseSerialPorts: {
+    method: 'DELETE',
+    path: '/proxies/{proxy_id}/serial-ports',
+    policy: 'oriel:serial-ports:hold',
+    summary: 'Give the serial ports of a proxy that stops to the others',
+    response: Type.Null(),
   },
   listSessions: {
     method: 'GET',
@@ -290,5 +333,7 @@ export type ExtensionResponse<Name extends ExtensionRouteName> = Type.Static<Ext
 export type Session = Type.Static<typeof session>
 /** An invitation to a session. */
 export type Invitation = Type.Static<typeof invitation>
+/** The serial port of a running server, for the proxy that stays attached to it. */
+export type SerialPort = Type.Static<typeof serialPort>
 /** The console of an admitted session, for the proxy. An absent `role` is `control`. */
 export type AdmittedConsole = Type.Static<typeof admittedConsole>

@@ -39,6 +39,7 @@ export {
   type ExtensionRoutes,
   extensionRoutes,
   type Invitation,
+  type SerialPort,
   type Session,
 } from './extension.ts'
 export {

@@ -35,7 +35,9 @@ describe("Oriel's extension", () => {
 
   it('changes state only by POST, PUT and DELETE', () => {
     const reading = Object.entries(extensionRoutes).filter(([, { method }]) => method === 'GET')
-    expect(reading.map(([name]) => name)).toEqual(['locateConsole', 'listSessions', 'listInvitations', 'listSources'])
+    expect(reading.map(([name]) => name)).toEqual([
+      ...['locateConsole', 'confirmSerialPort', 'listSessions', 'listInvitations', 'listSources'],
+    ])
   })
 
   it('has a policy rule for each route', () => {

@@ -30,7 +30,7 @@ export const folderOrders: Readonly<Record<string, FolderOrder>> = {
       'sources/static',
       'sources',
     ],
-    ...['http', 'servers', 'console-auth-tokens', 'consoles', 'sessions', '.'],
+    ...['http', 'servers', 'console-auth-tokens', 'consoles', 'sessions', 'serial-ports', '.'],
   ],
 }
 

@@ -25,6 +25,10 @@ export const policyConfig = table(
       'oriel:sessions:admit',
       'Roles that may admit and report sessions: those of proxies.',
     ),
+    'oriel:serial-ports:hold': roles(
+      'oriel:serial-ports:hold',
+      'Roles that may learn every serial port and stay attached to them: those of proxies.',
+    ),
     'oriel:sessions:list': roles('oriel:sessions:list', 'Roles that may list the sessions of their project.'),
     'oriel:sessions:end': roles('oriel:sessions:end', 'Roles that may end the sessions of their project.'),
     'oriel:sessions:invite': roles(

@@ -17,6 +17,7 @@ export const policyDefaults = {
   'os_compute_api:servers:detail': ['reader', 'member', 'admin'],
   'os_compute_api:servers:show': ['reader', 'member', 'admin', 'service'],
   'oriel:sessions:admit': ['admin', 'service'],
+  'oriel:serial-ports:hold': ['admin', 'service'],
   'oriel:sessions:list': ['reader', 'member', 'admin'],
   'oriel:sessions:end': ['member', 'admin'],
   'oriel:sessions:invite': ['member', 'admin'],

@@ -5,7 +5,7 @@ import type { ExtensionOperations } from '../http/mount-extension.ts'
 import { auditTo } from './audit.ts'
 import type { SessionDeps } from './deps.ts'
 import { lostAfterMs } from './keeper.ts'
-import { requireOwnProxy } from './proxy-owner.ts'
+import { proxyIdOf, requireOwnProxy } from './proxy-owner.ts'
 import type { Beat, EndedSession, SessionRecord } from './store.ts'
 
 type Report = ExtensionBody<'beat'>
@@ -32,14 +32,6 @@ export function beat({ config, sessions, tokens }: SessionDeps): ExtensionOperat
 const neverOpened = ({ endReason, bytesToClient, bytesToConsole }: SessionRecord) =>
   UNOPENED.has(endReason ?? '') && bytesToClient === 0 && bytesToConsole === 0
 const UNOPENED: ReadonlySet<string> = new Set([...refusalNames, 'client_lost'] satisfies EndReason[])
-
-/** The contract's pattern for ids, which paths are not checked against. */
-const ID = /^[A-Za-z0-9._-]{1,64}$/
-
-function proxyIdOf({ proxy_id: id = '' }: Readonly<Record<string, string>>): string {
-  if (!ID.test(id)) throw new HttpFault(400, `Invalid input for proxy_id: must match ${ID.source}`)
-  return id
-}
 
 const toBeat = ({ open, ended }: Report): Beat => ({
   open: open.map((session) => ({ id: session.id, ...countsOf(session) })),

@@ -20,4 +20,13 @@ export async function requireOwnProxy(
   throw new HttpFault(403, `The proxy_id ${proxyId} belongs to another user's credential; ${remedy}.`)
 }
 
+/** The contract's pattern for ids, which paths are not checked against. */
+const ID = /^[A-Za-z0-9._-]{1,64}$/
+
+/** The proxy's id in the path. @throws HttpFault 400 */
+export function proxyIdOf({ proxy_id: id = '' }: Readonly<Record<string, string>>): string {
+  if (!ID.test(id)) throw new HttpFault(400, `Invalid input for proxy_id: must match ${ID.source}`)
+  return id
+}
+
 const ownerOf = ({ userId, projectId }: Identity) => sha256Hex(JSON.stringify([userId, projectId ?? null]))

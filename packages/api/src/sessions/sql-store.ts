@@ -243,7 +243,7 @@ async function overInRecords(
  * Updates, or else inserts, since each database has another syntax for upserts. Of two concurrent inserts, the second
  * updates.
  */
-async function noteProxy(db: Db, proxyId: string, now: number): Promise<void> {
+export async function noteProxy(db: Db, proxyId: string, now: number): Promise<void> {
   const update = async () => {
     const query = db.updateTable('proxies').set({ last_beat_at: now }).where('proxy_id', '=', proxyId)
     return (await query.executeTakeFirst()).numUpdatedRows > 0n
@@ -453,6 +453,14 @@ async function forget(db: Db, endedBefore: number): Promise<number> {
     .deleteFrom('proxy_owners')
     .where(({ not, exists, selectFrom }) =>
       not(exists(selectFrom('proxies').select('proxy_id').whereRef('proxies.proxy_id', '=', 'proxy_owners.proxy_id'))),
+    )
+    .execute()
+  await db
+    .deleteFrom('standing_proxies')
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(selectFrom('proxies').select('proxy_id').whereRef('proxies.proxy_id', '=', 'standing_proxies.proxy_id')),
+      ),
     )
     .execute()
   await forgetFamilies(db)

@@ -26,15 +26,16 @@ export function combineSources(sources: readonly Source[], onTwin: (twin: TwinSe
     return server
   }
   const ownerOf = (server: Server) => sourceOf.get(server) ?? unknownServer(server)
+  const list = async (options?: CallOptions) => {
+    const lists = await Promise.all(
+      labelled.map(async (each) => (await each.source.list(options)).map((server) => ({ server, ...each }))),
+    )
+    return owners.chooseEach(lists.flat()).map(owned)
+  }
   return {
     name: sources.map(({ name }) => name).join('+'),
     parts: sources,
-    async list(options) {
-      const lists = await Promise.all(
-        labelled.map(async (each) => (await each.source.list(options)).map((server) => ({ server, ...each }))),
-      )
-      return owners.chooseEach(lists.flat()).map(owned)
-    },
+    list,
     async find(id, options) {
       const found = await Promise.all(
         labelled.map(async (each) => ({ ...each, server: await each.source.find(id, options) })),
@@ -48,6 +49,17 @@ export function combineSources(sources: readonly Source[], onTwin: (twin: TwinSe
       if (!source.output) throw new SourceError('NotImplemented', `${source.name} cannot read console logs`)
       return source.output(server, options)
     },
+    async serialPorts() {
+      // Decides first which source each id belongs to.
+      await list()
+      const lists = await Promise.all(
+        sources.map(async (source) =>
+          ((await source.serialPorts?.()) ?? []).filter(({ server }) => owners.concerns(source, server.id)),
+        ),
+      )
+      return lists.flat()
+    },
+    onSerialPorts: (listener) => subscribeToAll(sources, listener),
     async check(options) {
       if (sources.length > 0) await anyAnswers(sources, options)
     },
@@ -66,6 +78,12 @@ export function combineSources(sources: readonly Source[], onTwin: (twin: TwinSe
       for (const source of sources) stack.use(source)
     },
   }
+}
+
+function subscribeToAll(sources: readonly Source[], listener: () => void): Disposable {
+  const stack = new DisposableStack()
+  for (const source of sources) stack.use(source.onSerialPorts?.(listener))
+  return stack
 }
 
 /** Resolves when the first source responds, so that a source that hangs does not delay the others. */

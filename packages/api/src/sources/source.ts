@@ -40,6 +40,12 @@ export interface ServerChange {
   readonly kind: 'stopped' | 'gone' | 'reassigned' | 'moved'
 }
 
+/** The serial console of a running server, as its source last saw it. */
+export interface SerialPort {
+  readonly server: Server
+  readonly address: ConsoleAddress
+}
+
 /**
  * A source of servers, such as a hypervisor. Every method may throw `SourceError`, or `SourceUnavailable` while the
  * hypervisor does not respond. Any other error becomes a 500.
@@ -55,6 +61,13 @@ export interface Source extends AsyncDisposable {
   console(server: Server, protocol: Protocol, type: ConsoleType, options?: ConsoleOptions): Promise<SourceConsole>
   /** Returns the console's log as bytes or text; the caller cuts lines and removes control characters. Absent: 501. */
   output?(server: Server, options?: CallOptions): Promise<Uint8Array | string>
+  /**
+   * Returns the serial consoles of all servers that run, without asking their hypervisors. A server whose guest is paused
+   * counts as running; one that another process is about to run, or runs already, does not. Absent: there are none.
+   */
+  serialPorts?(): Promise<readonly SerialPort[]>
+  /** Calls `listener` when `serialPorts` may have changed, until disposed of. Absent: they never change. */
+  onSerialPorts?(listener: () => void): Disposable
   /** The sources that this one combines. Absent: it is a single source. */
   readonly parts?: readonly Source[]
   /**

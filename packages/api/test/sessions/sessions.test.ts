@@ -7,6 +7,7 @@ import { extensionRoutes } from '@oriel/contract'
 import { createLogger, Secret, silentLogger } from '@oriel/runtime'
 import { afterAll, describe, expect, test } from 'vitest'
 import { createKeeper, openStores, type Source, SourceError, StoreUnavailable } from '../../src/index.ts'
+import { serialPortStoreSuite } from '../serial-ports/store.suite.ts'
 import {
   address,
   type Caller,
@@ -27,6 +28,7 @@ afterAll(() => folder[Symbol.asyncDispose]())
 
 sessionStoreSuite('SQLite in memory', (now) => openStores('sqlite::memory:', { now }))
 sessionStoreSuite('SQLite in a file', (now) => openStores(`sqlite:${join(folder.path, `${randomUUID()}.db`)}`, { now }))
+serialPortStoreSuite('SQLite in memory', (now) => openStores('sqlite::memory:', { now }))
 
 const SESSIONS = '/oriel/v1/sessions'
 const proxyPath = (id = 'proxy-1') => `/oriel/v1/proxies/${id}`

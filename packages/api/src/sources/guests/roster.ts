@@ -1,6 +1,6 @@
 /** The guests of a source, one for each id, and the reports of their changes. */
 import { isDeepStrictEqual } from 'node:util'
-import type { ServerChange } from '../source.ts'
+import type { SerialPort, ServerChange } from '../source.ts'
 import type { Guest } from './guest.ts'
 
 /** The socket of a monitor, or a domain of a connection, by which a guest was found. */
@@ -34,6 +34,7 @@ export class Roster {
   readonly #owners = new Map<string, GuestLocation>()
   readonly #refused = new Set<GuestLocation>()
   readonly #listeners = new Set<Listener>()
+  readonly #portListeners = new Set<() => void>()
   readonly #onTwin: (twin: Twin) => void
 
   /** @param onTwin called once for each guest that is refused, for the log */
@@ -49,6 +50,7 @@ export class Roster {
     if (before && before.server.id !== guest?.server.id) this.#take(location, before.server.id)
     if (guest) this.#put(location, guest)
     for (const { id, was } of changes) this.#compare(id, was, this.#settle(id))
+    if (!isSamePort(before, guest)) for (const listener of this.#portListeners) listener()
   }
 
   get(location: GuestLocation): Guest | undefined {
@@ -78,6 +80,16 @@ export class Roster {
   subscribe(listener: Listener): Disposable {
     this.#listeners.add(listener)
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) }
+  }
+
+  /** The serial consoles of the guests that run. */
+  serialPorts(): readonly SerialPort[] {
+    return this.list().flatMap(({ guest }) => portOf(guest) ?? [])
+  }
+
+  onSerialPorts(listener: () => void): Disposable {
+    this.#portListeners.add(listener)
+    return { [Symbol.dispose]: () => this.#portListeners.delete(listener) }
   }
 
   #put(location: GuestLocation, guest: Guest): void {
@@ -138,4 +150,17 @@ function hasMoved(was: Found, is: Found): boolean {
   if (was.location !== is.location) return true
   const known = Object.keys(was.guest.consoles) as (keyof typeof was.guest.consoles)[]
   return known.some((protocol) => !isDeepStrictEqual(was.guest.consoles[protocol], is.guest.consoles[protocol]))
+}
+
+function portOf({ server, live, standIn, consoles }: Guest): SerialPort | undefined {
+  const address = live && !standIn ? consoles.serial : undefined
+  return address && { server, address }
+}
+
+function isSamePort(before: Guest | undefined, after: Guest | undefined): boolean {
+  const [was, is] = [before && portOf(before), after && portOf(after)]
+  if (!was || !is) return was === is
+  const { id, projectId, name } = is.server
+  const isSameServer = was.server.id === id && was.server.projectId === projectId && was.server.name === name
+  return isSameServer && isDeepStrictEqual(was.address, is.address)
 }

@@ -34,6 +34,8 @@ export async function createLibvirtSource(config: LibvirtSourceConfig, context: 
     console: ({ id }, protocol, _type, options) => consoleOf(id, protocol, roster, connections, options),
     check: async () => checkAll(connections),
     subscribe: (listener) => roster.subscribe(listener),
+    serialPorts: async () => roster.serialPorts(),
+    onSerialPorts: (listener) => roster.onSerialPorts(listener),
     async [Symbol.asyncDispose]() {
       await Promise.all(connections.map((connection) => connection[Symbol.asyncDispose]()))
     },

@@ -7,7 +7,7 @@ import { SourceError, SourceUnavailable } from '../errors.ts'
 import { createReach, type Reach } from '../guests/reach.ts'
 import { type GuestLocation, Roster, type Twin } from '../guests/roster.ts'
 import type { Server } from '../server.ts'
-import type { CallOptions, ConsoleAddress, Source } from '../source.ts'
+import type { CallOptions, ConsoleAddress, SerialPort, Source } from '../source.ts'
 import type { QemuSourceConfig } from './config.ts'
 import { Monitor } from './monitor.ts'
 import { QmpSilence } from './qmp.ts'
@@ -28,6 +28,7 @@ type Opening = Promise<Monitor | undefined>
 class QemuSource implements Source {
   readonly name = 'qemu'
   readonly subscribe
+  readonly onSerialPorts
   readonly #config: QemuSourceConfig
   readonly #log: Logger
   readonly #reach: Reach
@@ -43,6 +44,7 @@ class QemuSource implements Source {
     this.#log = log
     this.#reach = createReach(config.host, config)
     this.subscribe = this.#roster.subscribe.bind(this.#roster)
+    this.onSerialPorts = this.#roster.onSerialPorts.bind(this.#roster)
     this.#sockets = watchSockets({
       pattern: config.qmp,
       intervalMs: config.poll_seconds * 1000,
@@ -73,6 +75,10 @@ class QemuSource implements Source {
     const why = (await this.#monitors.get(found.location))?.unreachable[protocol] ?? 'the guest has none'
     this.#log.warn({ serverId: id, protocol, state: found.guest.server.vmState, why }, 'console is not available')
     throw new SourceError('ConsoleTypeUnavailable')
+  }
+
+  async serialPorts(): Promise<readonly SerialPort[]> {
+    return this.#roster.serialPorts()
   }
 
   async check(): Promise<void> {

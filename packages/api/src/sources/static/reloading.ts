@@ -61,6 +61,8 @@ export function createReloadingSource(config: StaticSourceConfig, context: Reloa
     console: (server, protocol, type, options) => current.console(server, protocol, type, options),
     output: (server, options) => current.output!(server, options),
     subscribe: (listener) => roster.subscribe(listener),
+    serialPorts: async () => roster.serialPorts(),
+    onSerialPorts: (listener) => roster.onSerialPorts(listener),
     reload: (servers) => reload('configuration reloaded', servers),
     async [Symbol.asyncDispose]() {
       watch?.[Symbol.dispose]()

@@ -175,3 +175,23 @@ test('Roster ignores events of a refused guest', () => {
   roster.stopped('a')
   expect(changes).toEqual([{ serverId: SERVER_ID, kind: 'stopped' }])
 })
+
+test.each([
+  ['a guest starts', undefined, more, 1],
+  ['a guest is paused', more, guest({ server: server({ vmState: 'paused' }), consoles: more.consoles }), 1],
+  ['a guest stops', more, off, 0],
+  ['a guest is gone', more, undefined, 0],
+  ['a guest waits for a migration', more, { ...more, standIn: true }, 0],
+  ['a guest has another owner', more, { ...other, consoles: more.consoles }, 1],
+])('lists the serial ports of running guests after %s', (_, before, after, ports) => {
+  const roster = new Roster()
+  let reports = 0
+  using _subscription = roster.onSerialPorts(() => {
+    reports += 1
+  })
+  roster.set('a', before)
+  roster.set('a', after)
+  expect(roster.serialPorts().map(({ address }) => address)).toEqual(Array(ports).fill(VNC))
+  const isPaused = after?.server.vmState === 'paused'
+  expect(reports).toBe(before && !isPaused ? 2 : 1)
+})

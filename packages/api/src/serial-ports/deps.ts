@@ -1,0 +1,11 @@
+/** The dependencies of the operations on serial ports. */
+import type { SessionDeps } from '../sessions/deps.ts'
+import type { SerialPortStore } from './store.ts'
+
+export interface SerialPortDeps extends SessionDeps {
+  readonly serialPorts: SerialPortStore
+  /** Whether the API is about to stop. Default: never. */
+  readonly draining?: () => boolean
+  /** How often to look for what other replicas have changed, in milliseconds. Default: 1000. */
+  readonly replicaPollMs?: number
+}

@@ -1,0 +1,26 @@
+/** The port for the proxies that stay attached to serial ports, and for who views those ports. */
+
+/** A proxy that stays attached to serial ports. */
+export interface StandingProxy {
+  readonly proxyId: string
+  /** Equal for processes that share their ports: a viewer at one of them reads along a port that another one holds. */
+  readonly group: string
+}
+
+/** An open session of a serial console. */
+export interface SerialView {
+  readonly serverId: string
+  readonly proxyId: string
+}
+
+/** Every method throws `StoreUnavailable` while the database is unavailable. */
+export interface SerialPortStore {
+  /** Records that a proxy stays attached to serial ports. Counts as a report of the proxy. */
+  stand(proxy: StandingProxy): Promise<void>
+  /** Forgets that a proxy stays attached to serial ports. */
+  leave(proxyId: string): Promise<void>
+  /** Returns the standing proxies that reported within the last `silentMs`. */
+  standing(silentMs: number): Promise<readonly StandingProxy[]>
+  /** Returns the open sessions of serial consoles at proxies that reported within the last `silentMs`, oldest first. */
+  viewed(silentMs: number): Promise<readonly SerialView[]>
+}
