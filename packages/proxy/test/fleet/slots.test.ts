@@ -63,4 +63,17 @@ describe('a slot of the primary', () => {
     await vi.advanceTimersByTimeAsync(0)
     expect(slots.size).toBe(0)
   })
+
+  it('carries the label of the viewer, for the one from whom it takes the console over', async () => {
+    const entrants: unknown[] = []
+    const ask = async () => undefined
+    const askFor = async (_late: unknown, _name: string, entrant: unknown) => entrants.push(entrant) && { slot: 1 }
+    const slots = remoteSlots({ ask, askFor } as unknown as Parameters<typeof remoteSlots>[0])
+    const slot = await slots.enter({ ...ENTRANT, label: 'Bea', takeOver: true })
+    expect(entrants).toMatchObject([{ label: 'Bea', takeOver: true }])
+    const onTakenOver = vi.fn()
+    slot.onTakenOver(onTakenOver)
+    slots.takenOver(1, 'Cid')
+    expect(onTakenOver).toHaveBeenCalledWith('Cid')
+  })
 })
