@@ -1,5 +1,5 @@
 /** What the API's tests share: an app over fakes, callers by name, and answers taken apart. */
-import { readFault } from '@oriel/contract'
+import { EXTENSION_PATH, extensionOpenapi, readFault } from '@oriel/contract'
 import { loadConfig, silentLogger } from '@oriel/runtime'
 import {
   ApiConfig,
@@ -118,11 +118,28 @@ export async function testApi({
       const response = await app.request(new Request(url, init(method, options)), undefined, {
         incoming: { url: path },
       })
+      requireDocumented(method, path, response.status)
       return answerOf(response)
     },
     [Symbol.asyncDispose]: () => stores[Symbol.asyncDispose](),
   }
 }
+
+/** Throws if a route of the extension answers with a status that its OpenAPI document lacks. */
+function requireDocumented(method: string, path: string, status: number): void {
+  const responses = extensionResponses.find(([route]) => route.test(`${method} ${path}`))?.[1]
+  if (responses && !Object.hasOwn(responses, status))
+    throw new Error(`${method} ${path} answered ${status}, which the OpenAPI document of the extension lacks`)
+}
+
+/** The documented responses of each route, by the method and path of its requests. */
+const extensionResponses = Object.entries(extensionOpenapi().paths as Paths).flatMap(([path, operations]) =>
+  Object.entries(operations).map(([method, { responses }]) => {
+    const pattern = `${EXTENSION_PATH}${path}`.replace(/\{\w+\}/g, '[^/]+')
+    return [RegExp(`^${method.toUpperCase()} ${pattern}(\\?|$)`), responses] as const
+  }),
+)
+type Paths = Readonly<Record<string, Readonly<Record<string, { readonly responses: object }>>>>
 
 function init(method: string, { as = 'member', version, body, raw, headers }: CallOptions): RequestInit {
   const sent = raw ?? (body === undefined ? undefined : JSON.stringify(body))

@@ -42,6 +42,7 @@ export {
   type SerialPort,
   type Session,
 } from './extension.ts'
+export { extensionOpenapi } from './extension-openapi.ts'
 export {
   type FaultBody,
   type FaultDetail,

@@ -1,10 +1,8 @@
 /** Generates OpenAPI 3.1 for one microversion from the contract, whose TypeBox schemas are JSON Schema already. */
-import type * as Type from 'typebox'
 import { faultSchema } from './faults.ts'
 import { BASE_PATH, type Microversion, type Route, routes } from './microversions.ts'
+import { type Json, pathParameters, plain, SECURITY } from './openapi-parts.ts'
 import { alive, at } from './versioned.ts'
-
-type Json = { [key: string]: unknown }
 
 /**
  * Returns the OpenAPI 3.1 document of microversion `v`, with the routes that exist there and their schemas at `v`. Routes that
@@ -22,9 +20,8 @@ export function openapi(v: Microversion): Json {
     openapi: '3.1.0',
     info: { title: 'Server Consoles API', version: v, description: INFO },
     servers: [{ url: BASE_PATH }],
-    security: [{ token: [] }],
+    ...SECURITY,
     paths,
-    components: { securitySchemes: { token: { type: 'apiKey', in: 'header', name: 'X-Auth-Token' } } },
   }
 }
 
@@ -38,7 +35,7 @@ function operation(group: readonly [string, Route][], v: string): Json {
   return {
     operationId: group.length === 1 ? first![0] : 'serverAction',
     summary: group.map(([, { summary }]) => summary).join('; '),
-    parameters: parameters(first![1]),
+    parameters: pathParameters(first![1]),
     ...(bodies.length > 0 && { requestBody: { required: true, content: json(oneOf(bodies)) } }),
     responses: {
       200: { description: 'Done', content: json(oneOf(answers)) },
@@ -47,10 +44,6 @@ function operation(group: readonly [string, Route][], v: string): Json {
   }
 }
 
-const parameters = ({ path }: Route) =>
-  [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({ name, in: 'path', required: true, schema: { type: 'string' } }))
 const fault = (status: number, description: string) => ({ description, content: json(plain(faultSchema(status))) })
 const json = (schema: unknown) => ({ 'application/json': { schema } })
 const oneOf = (schemas: readonly unknown[]) => (schemas.length === 1 ? schemas[0] : { oneOf: schemas })
-// Copies through JSON, which drops TypeBox's hidden members, and so that documents share no objects.
-const plain = (schema: Type.TSchema): unknown => JSON.parse(JSON.stringify(schema))

@@ -27,7 +27,7 @@ export function referencePage(): string {
 <style>${STYLE}</style>
 <header><h1>Oriel API reference</h1>
 <p>API ${API_VERSION} from microversion ${EARLIEST}. A running API names its latest at <code>${BASE_PATH}</code>, and serves each as
-OpenAPI 3.1 at <code>/openapi/{microversion}.json</code>. This page is made of the contract by <code>npm run docs</code>.</p></header>
+OpenAPI 3.1 at <code>/openapi/{microversion}.json</code>, and at <code>/openapi/oriel-v1.json</code> of Oriel's extension. This page is made of the contract by <code>npm run docs</code>.</p></header>
 <nav><h2>Operations</h2><ul>${[...nova, ...own].map(([name, route]) => `<li><a href="#${name}">${text(route.summary)}</a></li>`).join('')}</ul></nav>
 <main>
 <section><h2>What changed when</h2><table><tr><th>microversion<th>change${Object.entries(history)

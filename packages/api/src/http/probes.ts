@@ -1,5 +1,5 @@
 /** Routes for operators and tools: liveness, readiness and the OpenAPI documents. */
-import { isMicroversion, LATEST, openapi } from '@oriel/contract'
+import { extensionOpenapi, isMicroversion, LATEST, openapi } from '@oriel/contract'
 import { type Health, type Logger, readiness } from '@oriel/runtime'
 import type { Hono } from 'hono'
 import type { ApiEnv } from './context.ts'
@@ -31,15 +31,23 @@ export function mountProbes(app: Hono<ApiEnv>, { checks, sources, draining, log 
   })
 }
 
-/** `/openapi/{microversion}.json`, `latest` included. */
+/** The name of the document of Oriel's extension. */
+const EXTENSION_DOCUMENT = 'oriel-v1'
+
+/** `/openapi/{microversion}.json`, `latest` included, and `/openapi/oriel-v1.json`. */
 export function mountOpenApi(app: Hono<ApiEnv>): void {
   const documents = new Map<string, string>()
   app.get('/openapi/:file', (c) => {
     const asked = /^(.+)\.json$/.exec(c.req.param('file'))?.[1]
     const version = asked === 'latest' ? LATEST : asked
-    if (version === undefined || !isMicroversion(version)) throw notFound()
-    const document = documents.get(version) ?? JSON.stringify(openapi(version))
+    const document = version && (documents.get(version) ?? documentOf(version))
+    if (!document) throw notFound()
     documents.set(version, document)
     return c.body(document, 200, { 'Content-Type': 'application/json' })
   })
+}
+
+function documentOf(version: string): string | undefined {
+  if (version === EXTENSION_DOCUMENT) return JSON.stringify(extensionOpenapi())
+  return isMicroversion(version) ? JSON.stringify(openapi(version)) : undefined
 }

@@ -1,0 +1,141 @@
+/** An example of each route of the extension, and the refusals that it has beyond those of all routes. */
+import type { ExtensionBody, ExtensionResponse, ExtensionRouteName } from './extension.ts'
+
+/** Typed by the schemas, so that an example that a change of the contract makes wrong does not compile. */
+export type ExtensionExample<Name extends ExtensionRouteName> = {
+  readonly response: ExtensionResponse<Name>
+  /** The reasons by status. */
+  readonly refusals?: Readonly<Record<number, string>>
+} & ([ExtensionBody<Name>] extends [never] ? object : { readonly body: ExtensionBody<Name> })
+
+const serverId = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
+const sessionId = '0b7c2a1e-5a53-4c0e-9d0e-6d8b6f0c1a77'
+const invitationId = 'c1f0b8de-3b0b-4a0e-8f4b-0a3f3f6f7a10'
+const projectId = '6f70656e737461636b20342065766572'
+const proxyId = 'proxy-1'
+const clientAddress = '198.51.100.7'
+const token = '9f8c5b3e-0d3e-4b0c-9d53-0c6d0a4f1f6e'
+const url = `https://consoles.example/vnc_lite.html?path=%3Ftoken%3D${token}`
+const [startedAt, endedAt, expiresAt] = ['2026-11-28T09:00:00Z', '2026-11-28T09:12:30Z', '2026-11-28T09:10:00Z']
+const noSession = 'There is no such session, or the caller may not see it.'
+const noServer = 'There is no such server, or the caller may not see it.'
+const noConsole = 'The server is being built, moved or deleted.'
+const counts = { id: sessionId, bytes_to_client: 482_113, bytes_to_console: 1_207 }
+
+const invitation = {
+  id: invitationId,
+  session_id: sessionId,
+  server_id: serverId,
+  type: 'novnc',
+  role: 'watch',
+  label: 'Bea',
+  created_by: 'ann',
+  created_at: startedAt,
+  expires_at: expiresAt,
+} as const
+
+const serialPort = { server_id: serverId, server_name: 'web-1', project_id: projectId, host: '10.0.0.5', port: 10_000 }
+
+export const extensionExamples: { readonly [Name in ExtensionRouteName]: ExtensionExample<Name> } = {
+  admitSession: {
+    body: { token, proxy_id: proxyId, client_address: clientAddress },
+    response: {
+      session: {
+        id: sessionId,
+        console: {
+          instance_uuid: serverId,
+          instance_name: 'web-1',
+          project_id: projectId,
+          user_id: 'ann',
+          protocol: 'vnc',
+          type: 'novnc',
+          host: '10.0.0.5',
+          port: 5900,
+          tls_port: null,
+          internal_access_path: null,
+          base_url: 'https://consoles.example/vnc_lite.html',
+          expires_at: expiresAt,
+          role: 'control',
+          label: null,
+        },
+      },
+    },
+    refusals: {
+      404: 'The token is unknown, expired, used up or revoked, or the session may not be resumed.',
+      409: 'The console has moved since the token was created.',
+    },
+  },
+  locateConsole: {
+    response: { console: { moving: false, address: { host: '10.0.0.6', port: 5901 } } },
+    refusals: { 404: 'There is no such session.' },
+  },
+  beat: {
+    body: { open: [counts], ended: [] },
+    response: { beat_seconds: 5, end: [{ id: sessionId, reason: 'ended' }] },
+  },
+  awaitSerialPorts: {
+    body: { version: 'f7c3bc1d808e04732adf679965ccc34ca7ae3441', wait_seconds: 25 },
+    response: { version: '2fd4e1c67a2d28fced849ee1bb76e7391b93eb12', serial_ports: [serialPort] },
+  },
+  confirmSerialPort: {
+    response: { serial_port: serialPort },
+    refusals: { 404: 'There is no such running server with a serial port, or another proxy must hold the port.' },
+  },
+  releaseSerialPorts: { response: null },
+  listSessions: {
+    response: {
+      sessions: [
+        {
+          ...counts,
+          server_id: serverId,
+          server_name: 'web-1',
+          project_id: projectId,
+          user_id: 'ann',
+          protocol: 'vnc',
+          type: 'novnc',
+          client_address: clientAddress,
+          proxy_id: proxyId,
+          started_at: startedAt,
+          ended_at: endedAt,
+          end_reason: 'client_closed',
+          role: 'control',
+          label: null,
+          invitation_id: null,
+        },
+      ],
+    },
+  },
+  endSession: { response: null, refusals: { 404: noSession } },
+  createInvitation: {
+    body: { role: 'watch', ttl_seconds: 600, label: 'Bea' },
+    response: { invitation: { ...invitation, url } },
+    refusals: {
+      404: noSession,
+      409: `The session has ended. ${noConsole}`,
+      501: 'The hypervisor does not support this console.',
+    },
+  },
+  listInvitations: { response: { invitations: [invitation] }, refusals: { 404: noSession } },
+  revokeInvitation: { response: null, refusals: { 404: 'There is no such invitation, or no such session.' } },
+  revokeTokens: { response: null, refusals: { 404: noServer } },
+  createConsole: {
+    body: { type: 'novnc', role: 'watch', ttl_seconds: 600, single_use: true, label: 'Bea' },
+    response: {
+      console: {
+        ...{ protocol: 'vnc', type: 'novnc', role: 'watch', label: 'Bea', single_use: true },
+        url,
+        expires_at: expiresAt,
+      },
+    },
+    refusals: {
+      404: noServer,
+      409: noConsole,
+      501: 'The hypervisor does not support this console.',
+    },
+  },
+  listSources: {
+    response: {
+      sources: [{ kind: 'qemu', servers: 12, answers: true, unanswered: [{ server_id: serverId, since: startedAt }] }],
+    },
+  },
+}
