@@ -46,3 +46,19 @@ export class WaitTimeout extends OrielError {
     this.screenshot = screenshot
   }
 }
+
+const MAX_QUOTED_CHARS = 80
+
+/** Thrown by `expect` if the output did not contain the pattern before the deadline. */
+export class ExpectTimeout extends OrielError {
+  override readonly name: string = 'ExpectTimeout'
+  /** The output that was searched, as plain text. It may contain what people typed: keep it out of public logs. */
+  readonly output: string
+  constructor(pattern: RegExp | string, timeoutMs: number, output: string) {
+    const wanted = typeof pattern === 'string' ? JSON.stringify(pattern) : String(pattern)
+    const lastLine = output.trimEnd().split('\n').at(-1)!.slice(-MAX_QUOTED_CHARS)
+    const found = lastLine === '' ? 'it shows nothing' : `its last line is ${JSON.stringify(lastLine)}`
+    super(`The console did not show ${wanted} within ${timeoutMs / 1000} seconds: ${found}`)
+    this.output = output
+  }
+}

@@ -1,6 +1,6 @@
 /** A headless console of a virtual machine. Needs only what browsers, Node 22, Deno and Bun have. */
 export type { CreateWebSocket, WebSocketLike } from './connection/channel.ts'
-export { ConsoleClosed, ConsoleRefused, ProtocolError, WaitTimeout } from './errors.ts'
+export { ConsoleClosed, ConsoleRefused, ExpectTimeout, ProtocolError, WaitTimeout } from './errors.ts'
 export { keyNamed, keyNames, type NamedKey } from './keyboard/key-names.ts'
 export { planKeys } from './keyboard/keys.ts'
 export type { DeadKey, Layout } from './keyboard/layout.ts'
@@ -19,3 +19,6 @@ export type { Button, ClickOptions, Direction, Point } from './screen/pointer.ts
 export type { PictureOptions, Screen, StillOptions } from './screen/screen.ts'
 export type { Change } from './screen/updates.ts'
 export type { WaitOptions } from './screen/wait.ts'
+export { openSerial, type SerialCreator, type SerialOptions, type SerialUrl } from './serial/open-serial.ts'
+export type { Serial, SerialLimits } from './serial/serial.ts'
+export type { Expected, ExpectOptions } from './serial/transcript.ts'

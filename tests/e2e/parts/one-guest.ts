@@ -61,6 +61,7 @@ export async function startOneGuest({ source, hypervisor, spice }: OneGuestOptio
   const admin = await oriel.waitForLog(({ msg }) => msg === 'admin listening')
   const rest = scope.move()
   return {
+    client,
     records: oriel.records,
     folder: oriel.folder,
     waitForLog: oriel.waitForLog.bind(oriel),

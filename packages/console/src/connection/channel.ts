@@ -10,6 +10,7 @@ export type CreateWebSocket = (address: string, protocols: string[]) => WebSocke
 export interface WebSocketLike {
   binaryType: string
   readonly protocol: string
+  readonly bufferedAmount: number
   send(data: Uint8Array<ArrayBuffer>): void
   close(code?: number): void
   // biome-ignore lint/suspicious/noExplicitAny: the events of the DOM, of Node and of `ws` have different types
@@ -17,12 +18,19 @@ export interface WebSocketLike {
 }
 
 export interface ChannelEvents {
+  /** The proxy accepted the connection. A proxy of Nova's may still refuse the token, and then closes it at once. */
+  onOpen?(): void
   onBytes(bytes: Uint8Array): void
   /** The last event. `error`: why the connection ended. `undefined` after `close()`. */
   onEnd(error: OrielError | undefined): void
 }
 
+/** Creates the WebSocket of the platform. */
+export const platformWebSocket: CreateWebSocket = (address, protocols) => new WebSocket(address, protocols)
+
 export interface Channel {
+  /** How many bytes wait to be sent. */
+  readonly unsentBytes: number
   send(bytes: Uint8Array): void
   /** Closes the connection. `error` is what `onEnd` gets. */
   close(error?: OrielError): void
@@ -46,6 +54,7 @@ export function openChannel(address: URL, create: CreateWebSocket, events: Chann
   }
   socket.addEventListener('open', () => {
     opened = socket.protocol !== REFUSALS_SUBPROTOCOL
+    if (opened && !ended) events.onOpen?.()
   })
   // A close event follows, which says more.
   socket.addEventListener('error', () => {})
@@ -55,7 +64,13 @@ export function openChannel(address: URL, create: CreateWebSocket, events: Chann
     if (data instanceof ArrayBuffer) events.onBytes(new Uint8Array(data))
     else close(new ProtocolError('The server sent text in place of bytes'))
   })
-  return { send: (bytes) => ended || socket.send(bytes as Uint8Array<ArrayBuffer>), close }
+  return {
+    get unsentBytes() {
+      return socket.bufferedAmount
+    },
+    send: (bytes) => ended || socket.send(bytes as Uint8Array<ArrayBuffer>),
+    close,
+  }
 }
 
 interface CloseDetail {

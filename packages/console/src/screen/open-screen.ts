@@ -1,7 +1,7 @@
 /** Opens the screen of a machine. */
 import type { Client } from '@oriel/sdk'
 import { socketAddress } from '../connection/address.ts'
-import type { CreateWebSocket } from '../connection/channel.ts'
+import { type CreateWebSocket, platformWebSocket } from '../connection/channel.ts'
 import { allEncodings, type Encoding } from '../rfb/encodings/index.ts'
 import { Framebuffer } from './framebuffer.ts'
 import { Screen } from './screen.ts'
@@ -76,5 +76,3 @@ async function dial(address: URL, options: ScreenOptions): Promise<Screen> {
   await screen.connect((events) => openSession(address, session, events))
   return screen
 }
-
-const platformWebSocket: CreateWebSocket = (address, protocols) => new WebSocket(address, protocols)
