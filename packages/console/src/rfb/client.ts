@@ -22,9 +22,6 @@ const pseudo = {
   extendedClipboard: 0xc0a1e5ce | 0,
 } as const
 
-/** Stands for the number of rectangles of an update that ends with LastRect. */
-const UNKNOWN_COUNT = 0xffff
-
 export interface RfbOptions {
   readonly framebuffer: Framebuffer
   /** The encodings to request, the preferred one first. */
@@ -147,7 +144,7 @@ export class RfbClient {
     const damage: Rectangle[] = []
     const count = u16(yield 3, 1)
     let isResized = false
-    for (let i = 0; count === UNKNOWN_COUNT || i < count; i += 1) {
+    for (let i = 0; i < count; i += 1) {
       const header = yield 12
       const [x, y, width, height] = [u16(header, 0), u16(header, 2), u16(header, 4), u16(header, 6)]
       const encoding = i32(header, 8)
