@@ -72,7 +72,5 @@ async function dial(address: URL, options: ScreenOptions): Promise<Screen> {
     silenceTimeoutMs: options.silenceTimeoutMs ?? 30_000,
     signal: options.signal,
   }
-  const screen = new Screen(framebuffer)
-  await screen.connect((events) => openSession(address, session, events))
-  return screen
+  return Screen.open(framebuffer, (events) => openSession(address, session, events))
 }

@@ -1,5 +1,6 @@
 /** A machine's screen, keyboard and pointer. */
 import type { OrielError } from '@oriel/sdk'
+import { planKeys } from '../keyboard/keys.ts'
 import type { KeyStroke } from '../keyboard/stroke.ts'
 import type { Leds } from '../rfb/client.ts'
 import type { Cursor } from '../rfb/cursor.ts'
@@ -49,8 +50,7 @@ export class Screen implements AsyncDisposable {
   #cursor: Cursor | undefined
   #clipboard: string | undefined
 
-  /** Use `openScreen`. */
-  constructor(framebuffer: Framebuffer) {
+  private constructor(framebuffer: Framebuffer) {
     this.#framebuffer = framebuffer
     this.#pointer = new Pointer(framebuffer, (buttons, x, y) => this.#rfb.sendPointer(buttons, x, y))
     this.#watched = {
@@ -60,8 +60,14 @@ export class Screen implements AsyncDisposable {
     }
   }
 
-  /** Opens a console and shows it on this screen. Use `openScreen`. */
-  async connect(connect: Connect): Promise<void> {
+  /** Resolves with the screen of a connection. For programs there is `openScreen`. @throws what `connect` throws */
+  static async open(framebuffer: Framebuffer, connect: Connect): Promise<Screen> {
+    const screen = new Screen(framebuffer)
+    await screen.#open(connect)
+    return screen
+  }
+
+  async #open(connect: Connect): Promise<void> {
     this.#session = await connect({
       onInit: (name) => {
         this.#name = name
@@ -116,6 +122,15 @@ export class Screen implements AsyncDisposable {
   /** Yields what changes from now on, and ends with the screen. A slow reader gets several updates as one. */
   updates(): AsyncGenerator<Change, void> {
     return changesOf(this.#life)
+  }
+
+  /**
+   * Presses keys one after the other: names like `Escape`, `F12` or `ArrowUp`, characters, and combinations like
+   * `Control+Alt+Delete`. See `planKeys`.
+   * @throws TypeError if there is no key of a name, before any is pressed
+   */
+  async press(...keys: string[]): Promise<void> {
+    await this.sendKeys(planKeys(keys))
   }
 
   /** Sends changes of keys, as `planKeys` and `planText` return them. */
