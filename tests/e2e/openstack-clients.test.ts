@@ -175,7 +175,10 @@ function asOrielDecided(flow: Flow): Flow {
       /^<class 'nova\.exception\.ConsoleTypeInvalid'> \(HTTP 500\)/,
       'novaclient.exceptions.BadRequest: Invalid console type xvpvnc (HTTP 400)',
     )
-  return isXvp || couldNotComply.test(flow.stderr) ? { ...flow, stderr } : flow
+  const stdout = flow.stdout
+    .replace('?token=', '?server={{server_id}}&token=')
+    .replace('%3Ftoken%3D', '%3Fserver%3D{{server_id}}%26token%3D')
+  return isXvp || couldNotComply.test(flow.stderr) ? { ...flow, stdout, stderr } : { ...flow, stdout }
 }
 
 /** Replaces values that differ between runs by names, and removes the padding of tables. */

@@ -19,6 +19,7 @@ import { serveRfb } from './parts/rfb.ts'
 import {
   BEAT_SECONDS,
   clientOf,
+  distributed,
   mint,
   type OpenConsole,
   open,
@@ -50,7 +51,7 @@ describe.skipIf(skip)(`two apis on one PostgreSQL with two proxies behind HAProx
 
   /** Opens a console through each proxy, with one token of the first api. Each proxy uses a different api. */
   async function openThroughBoth(): Promise<Record<Name, OpenConsole> & Disposable> {
-    const path = await mint(member(0), SERVER)
+    const path = distributed(await mint(member(0), SERVER))
     const known = new Set((await openAt(0)).map(({ id }) => id))
     const consoles: Partial<Record<Name, OpenConsole>> = {}
     using scope = new DisposableStack()
@@ -67,6 +68,15 @@ describe.skipIf(skip)(`two apis on one PostgreSQL with two proxies behind HAProx
     const kept = scope.move()
     return { ...(consoles as Record<Name, OpenConsole>), [Symbol.dispose]: () => kept.dispose() }
   }
+
+  it('open all consoles of a machine through one proxy, by the id in their URLs', async () => {
+    const known = new Set((await openAt(0)).map(({ id }) => id))
+    using scope = new DisposableStack()
+    for (let i = 0; i < 4; i += 1) scope.use(await open(site.publicPort, await mint(member(0), SERVER)))
+    const fresh = (await openAt(0)).filter(({ id }) => !known.has(id))
+    expect(fresh).toHaveLength(4)
+    expect(new Set(fresh.map(({ proxy_id }) => proxy_id)).size).toBe(1)
+  })
 
   it('accept a token of one api at the other, through either proxy', async () => {
     using consoles = await openThroughBoth()
@@ -103,7 +113,7 @@ describe.skipIf(skip)(`two apis on one PostgreSQL with two proxies behind HAProx
   it('let a single-use URL open one console, through either proxy', async () => {
     const body = { type: 'novnc', single_use: true } as const
     const { console } = await member(0).oriel.createConsole({ server_id: SERVER, body })
-    const path = pathOf(console.url)
+    const path = distributed(pathOf(console.url))
     using _first = await open(site.publicPort, path)
     // HAProxy gives these to both proxies in turn.
     for (let i = 0; i < 4; i += 1) expect(await refused(site.publicPort, path)).toBe(403)

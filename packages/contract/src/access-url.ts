@@ -8,20 +8,31 @@ import { type ConsoleType, consoleTypes } from './console-types.ts'
 export const EXPIRES_HEADER = 'Oriel-Console-Expires'
 
 /**
+ * The query parameter with the server's id, beside the token. A balancer that chooses the proxy by it brings all viewers of a
+ * server to the same one. Proxies and pages of other projects ignore it.
+ */
+export const SERVER_PARAMETER = 'server'
+
+/**
  * Builds the access URL of a console.
  *
  * For noVNC the token goes into the `path` query parameter of `baseUrl`, which noVNC dials. As in Nova, an existing `path` is
  * extended, other parameters and the fragment are kept, empty parameters are dropped, and everything is encoded again. Every
  * other type gets an unencoded `?token=` (Nova rules 12.1, 12.2).
+ *
+ * @param serverId added as {@link SERVER_PARAMETER}, before the token: some clients take all that follows `token=` for the
+ *   token
  */
-export function accessUrl(type: ConsoleType, baseUrl: string, token: string): string {
-  return consoleTypes[type].tokenIn === 'path' ? tokenInPath(baseUrl, token) : `${baseUrl}?token=${token}`
+export function accessUrl(type: ConsoleType, baseUrl: string, token: string, serverId?: string): string {
+  const server = serverId === undefined ? '' : `${SERVER_PARAMETER}=${encodeURIComponent(serverId)}&`
+  const query = `?${server}token=${token}`
+  return consoleTypes[type].tokenIn === 'path' ? queryInPath(baseUrl, query) : baseUrl + query
 }
 
-function tokenInPath(baseUrl: string, token: string): string {
+function queryInPath(baseUrl: string, added: string): string {
   const { base, query, fragment } = split(baseUrl)
   const parameters = new Map([...new URLSearchParams(query)].filter(([, value]) => value !== ''))
-  parameters.set('path', `${parameters.get('path') ?? ''}?token=${token}`)
+  parameters.set('path', (parameters.get('path') ?? '') + added)
   return `${base}?${new URLSearchParams([...parameters])}${fragment}`
 }
 

@@ -2,7 +2,7 @@
  * The contract of Oriel: Nova's Server Consoles API at every microversion, and the types that API, proxy, pages and SDK
  * share.
  */
-export { accessUrl, EXPIRES_HEADER, tokenOf } from './access-url.ts'
+export { accessUrl, EXPIRES_HEADER, SERVER_PARAMETER, tokenOf } from './access-url.ts'
 export type {
   BodyAt,
   ConnectInfo,

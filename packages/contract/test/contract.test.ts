@@ -43,8 +43,19 @@ describe('access URLs', () => {
     expect(accessUrl(type, base, t)).toBe(url)
   })
 
+  it.each([
+    ['novnc', 'http://h/vnc_lite.html', `http://h/vnc_lite.html?path=%3Fserver%3Da%252F%2526b%26token%3D${t}`],
+    ['novnc', 'http://h/vnc.html?path=w', `http://h/vnc.html?path=w%3Fserver%3Da%252F%2526b%26token%3D${t}`],
+    ['serial', 'ws://h/', `ws://h/?server=a%2F%26b&token=${t}`],
+    ['spice-html5', 'http://h/spice_auto.html', `http://h/spice_auto.html?server=a%2F%26b&token=${t}`],
+  ] as const)('of %s at %s carry the id of the server before the token', (type, base, url) => {
+    expect(accessUrl(type, base, t, 'a/&b')).toBe(url)
+  })
+
   it('give the token back to tokenOf in either form', () => {
-    for (const type of openableConsoleTypes) expect(tokenOf(accessUrl(type, 'https://h/page', t))).toBe(t)
+    for (const type of openableConsoleTypes)
+      for (const server of [undefined, 'server-1'])
+        expect(tokenOf(accessUrl(type, 'https://h/page', t, server))).toBe(t)
     expect(tokenOf('https://h/page?path=websockify')).toBeUndefined()
     expect(tokenOf('https://h/?token=a&token=b')).toBe('b')
   })

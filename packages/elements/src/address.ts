@@ -1,5 +1,5 @@
 /** Derives WebSocket addresses from the API's access URLs, from WebSocket URLs, and from noVNC's `path` parameter. */
-import { RESUME_PARAMETER } from '@oriel/contract'
+import { RESUME_PARAMETER, SERVER_PARAMETER } from '@oriel/contract'
 
 /**
  * Returns the WebSocket URL for a console address, or `undefined` if `url` is not a console address.
@@ -8,7 +8,7 @@ import { RESUME_PARAMETER } from '@oriel/contract'
  * - An access URL leads to its own host. Its `path` parameter is resolved against the page's folder, as newer noVNC
  *   does, so that it also works behind a path prefix. If `path` has no token, the URL's `token` parameter is added.
  *   Without both parameters the folder itself is returned: a cookie may carry the token. The parameter `resume` of
- *   {@link resumableUrl} is added if there is no token.
+ *   {@link resumableUrl} is added if there is no token, and `server` in any case: balancers may choose the proxy by it.
  *
  * No parameter can lead to another host or port: `host`, `port` and `encrypt` are ignored, and for a `path` with
  * another origin the result is `undefined`.
@@ -26,6 +26,9 @@ export function socketAddress(url: string, base?: string): URL | undefined {
   const handle = page.searchParams.get(RESUME_PARAMETER)
   if (handle !== null && address?.searchParams.has('token') === false)
     address.searchParams.set(RESUME_PARAMETER, handle)
+  const server = page.searchParams.get(SERVER_PARAMETER)
+  if (server !== null && address?.searchParams.has(SERVER_PARAMETER) === false)
+    address.searchParams.set(SERVER_PARAMETER, server)
   return address
 }
 

@@ -23,6 +23,13 @@ describe('socketAddress', () => {
     ['no other host, port or scheme', 'http://h:1/vnc.html?host=evil&port=2&encrypt=1&token=t', 'ws://h:1/?token=t'],
     ['the handle of a ticket without a token', 'http://h/c/vnc.html?resume=a&title=x', 'ws://h/c/?resume=a'],
     ['a token before the handle of a ticket', 'http://h/vnc.html?resume=a&token=t', 'ws://h/?token=t'],
+    [
+      'the server in the access URL of the API',
+      accessUrl('novnc', 'http://h/vnc.html', token, 's/1'),
+      `ws://h/?server=s%2F1&token=${token}`,
+    ],
+    ['the server of a page beside the WebSocket', 'http://h/c/serial.html?server=s&token=t', 'ws://h/c/?token=t&server=s'],
+    ['the server beside a ticket', 'http://h/vnc.html?path=%3Fserver%3Ds&resume=a', 'ws://h/?server=s&resume=a'],
     ['a WebSocket URL as it is', 'wss://h:6083/x?token=t#f', 'wss://h:6083/x?token=t'],
   ])('dials %s', (_, url, dialled) => {
     expect(socketAddress(url)?.href).toBe(dialled)
@@ -74,6 +81,8 @@ describe('resumableUrl', () => {
       'http://h/vnc.html?path=ws%3Finstance%3Di&resume=a',
     ],
     ['http://h/vnc.html?path=websockify&token=t#f', 'http://h/vnc.html?path=websockify&resume=a#f'],
+    [`http://h/vnc.html?path=%3Fserver%3Ds%26token%3D${token}`, 'http://h/vnc.html?path=%3Fserver%3Ds&resume=a'],
+    [`http://h/serial.html?server=s&token=${token}`, 'http://h/serial.html?server=s&resume=a'],
     ['http://h/vnc.html?resume=b', 'http://h/vnc.html?resume=a'],
   ])('replaces the token in %s by the handle', (url, expected) => {
     expect(resumableUrl(url, 'a')).toBe(expected)

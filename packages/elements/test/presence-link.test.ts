@@ -74,7 +74,8 @@ it.each([
   ['ws://h:6080/?token=t', 'ws://h:6080/oriel.session'],
   ['wss://h/novnc/?token=t&replay=0', 'wss://h/novnc/oriel.session'],
   ['wss://h/a/websockify?token=t', 'wss://h/a/oriel.session'],
-])('the presence of the console at %s is at %s, without its token', (console, presence) => {
+  ['wss://h/serial/?server=s&token=t', 'wss://h/serial/oriel.session?server=s'],
+])('the presence of the console at %s is at %s, for the same server, without its token', (console, presence) => {
   expect(presenceAddress(new URL(console)).href).toBe(presence)
 })
 

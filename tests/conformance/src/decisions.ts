@@ -19,7 +19,7 @@ import {
   versioned,
 } from './answers.ts'
 import { isChunked } from './exchange.ts'
-import type { Expectation } from './expectation.ts'
+import type { Expectation, ExpectedBody } from './expectation.ts'
 import { type Facts, member, plainPath, requestHeader } from './facts.ts'
 import { defaultPolicy } from './settings.ts'
 import type { VectorRequest } from './vectors.ts'
@@ -375,6 +375,14 @@ export const decisions: readonly Decision[] = [
     applies: (_, { vector }) => !METHODS.includes(vector.request.method),
     instead: (_, facts) => fault(unversioned, facts, 404, notFound),
   },
+  {
+    id: 'F15',
+    nova: 'the URL of a console carries its token alone',
+    oriel: "the server's id before the token",
+    why: 'A load balancer brings the viewers of a server to one proxy by it. Clients read the URL as text, or the token by name.',
+    applies: (expected) => urlIn(expected) !== undefined,
+    instead: (expected) => ({ ...expected, body: withServer(expected.body) }),
+  },
 ]
 
 /** Applies the decisions to `expected`. */
@@ -393,6 +401,19 @@ const faultBody = ({ body }: Expectation) => (body.kind === 'fault' ? body : und
 function messageOf(expected: Expectation): string | undefined {
   const message = faultBody(expected)?.message
   return typeof message === 'string' ? message : undefined
+}
+
+function urlIn({ body }: Expectation): string | undefined {
+  const value = body.kind === 'json' ? body.value : undefined
+  const url = member(member(value, 'remote_console') ?? member(value, 'console'), 'url')
+  return typeof url === 'string' ? url : undefined
+}
+
+function withServer(body: ExpectedBody): ExpectedBody {
+  const text = JSON.stringify(body)
+    .replace('?token=', '?server={{server_id}}&token=')
+    .replace('%3Ftoken%3D', '%3Fserver%3D{{server_id}}%26token%3D')
+  return JSON.parse(text) as ExpectedBody
 }
 
 const says = (expected: Expectation, part: string) => messageOf(expected)?.includes(part) === true

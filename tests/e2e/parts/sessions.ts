@@ -53,6 +53,9 @@ export async function mint(client: Client, serverId: string): Promise<string> {
 /** Returns the path that the page of an access URL dials. */
 export const pathOf = (url: string) => new URL(url).searchParams.get('path')!
 
+/** Returns the path without the server's id, so that a balancer distributes its dials in turn. */
+export const distributed = (path: string) => `?token=${tokenIn(path)}`
+
 export const tokenIn = (path: string) => new URLSearchParams(path.slice(path.indexOf('?'))).get('token')!
 
 /** Opens the console at `path` through the proxy at `port`, up to the end of the RFB handshake. */

@@ -75,7 +75,7 @@ export async function openConsole(deps: ConsoleDeps, wanted: Wanted, call: Opene
   })
   if (watch.changed) await takeBack(deps.tokens, server)
   call.log.info({ serverId: server.id, protocol, type, userId: call.identity.userId }, 'console created')
-  return { type, url: accessUrl(type, baseUrl, token), tokenId: id, expiresAt }
+  return { type, url: accessUrl(type, baseUrl, token, server.id), tokenId: id, expiresAt }
 }
 
 /** Opens a console for Nova's API, which tells the expiry in a header since its bodies have no member for it. */

@@ -25,11 +25,11 @@ const output = (api: TestApi, body: object = {}, as: Caller = 'member') =>
 const outcome = ({ status, fault }: Answer) => [status, fault?.message]
 
 const urls = {
-  novnc: 'http://127.0.0.1:6080/vnc_lite.html?path=%3Ftoken%3D',
-  'spice-html5': 'http://127.0.0.1:6082/spice_auto.html?token=',
-  'spice-direct': 'http://127.0.0.1:13002/nova?token=',
-  serial: 'ws://127.0.0.1:6083/?token=',
-  webmks: 'http://127.0.0.1:6090/webmks.html?token=',
+  novnc: `http://127.0.0.1:6080/vnc_lite.html?path=%3Fserver%3D${SERVER_ID}%26token%3D`,
+  'spice-html5': `http://127.0.0.1:6082/spice_auto.html?server=${SERVER_ID}&token=`,
+  'spice-direct': `http://127.0.0.1:13002/nova?server=${SERVER_ID}&token=`,
+  serial: `ws://127.0.0.1:6083/?server=${SERVER_ID}&token=`,
+  webmks: `http://127.0.0.1:6090/webmks.html?server=${SERVER_ID}&token=`,
 } as const
 
 describe('POST remote-consoles', () => {

@@ -58,7 +58,7 @@ describe('inviting to a session', () => {
               created_at: expect.stringMatching(/Z$/),
               expires_at: expect.stringMatching(/Z$/),
             },
-            url: expect.stringMatching(/^ws:\/\/127\.0\.0\.1:6083\/\?token=/),
+            url: expect.stringMatching(/^ws:\/\/127\.0\.0\.1:6083\/\?server=[0-9a-f-]{36}&token=/),
           },
         },
       })

@@ -25,7 +25,9 @@ describe('creating a console with options', () => {
       body: {
         console: {
           ...{ protocol: 'vnc', type: 'novnc', role: 'control', label: null, single_use: false },
-          url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:6080\/vnc_lite\.html\?path=%3Ftoken%3D[0-9a-f-]{36}$/),
+          url: expect.stringMatching(
+            /^http:\/\/127\.0\.0\.1:6080\/vnc_lite\.html\?path=%3Fserver%3D[0-9a-f-]{36}%26token%3D[0-9a-f-]{36}$/,
+          ),
           expires_at: expect.stringMatching(/Z$/),
         },
       },

@@ -8,6 +8,7 @@ import {
   pageSubprotocol,
   REFUSALS_SUBPROTOCOL,
   readRefusal,
+  SERVER_PARAMETER,
 } from '@oriel/contract'
 import type { ConsoleAddress } from '../page-key.ts'
 
@@ -27,8 +28,13 @@ export interface PresenceEvents {
   refused(text: string): void
 }
 
-/** Returns the address of the presence WebSocket of the console at `address`. It has no token. */
-export const presenceAddress = (address: URL): URL => new URL(PRESENCE_PATH, address)
+/** Returns the address of the presence WebSocket of the console at `address`: without its token, for the same proxy. */
+export function presenceAddress(address: URL): URL {
+  const presence = new URL(PRESENCE_PATH, address)
+  const server = address.searchParams.get(SERVER_PARAMETER)
+  if (server !== null) presence.searchParams.set(SERVER_PARAMETER, server)
+  return presence
+}
 
 export class PresenceLink {
   readonly #to: Pick<ConsoleAddress, 'address' | 'pageKey'>
