@@ -160,7 +160,7 @@ function asNovaCommand({ name, exit, stdout, stderr }: Flow): Flow {
   }
 }
 
-/** Replaces the message where Oriel deliberately differs from Nova (D1, D7). */
+/** Replaces the message where Oriel deliberately differs from Nova (D1, D7), and adds the server to URLs (F15). */
 function asOrielDecided(flow: Flow): Flow {
   const isXvp = flow.name.includes('xvpvnc')
   const couldNotComply =

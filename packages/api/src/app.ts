@@ -31,6 +31,7 @@ import { listSources } from './servers/list-sources.ts'
 import { showServer } from './servers/show.ts'
 import type { InvitationStore } from './sessions/invitation-store.ts'
 import { sessionOperations } from './sessions/operations.ts'
+import type { PortStore } from './sessions/port-store.ts'
 import type { SessionStore } from './sessions/store.ts'
 import { answersAtAll } from './sources/combine.ts'
 import type { Source } from './sources/source.ts'
@@ -47,6 +48,8 @@ export interface ApiDeps {
   readonly invitations: InvitationStore
   /** Must be in the same database as `sessions`. */
   readonly serialPorts: SerialPortStore
+  /** Must be in the same database as `sessions`. */
+  readonly ports: PortStore
   readonly log: Logger
   /** Whether the program is about to stop, for which `/readyz` responds 503. Default: never. */
   readonly draining?: () => boolean

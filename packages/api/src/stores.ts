@@ -8,7 +8,9 @@ import { createWriteProbe } from './database/write-probe.ts'
 import { createSqlSerialPortStore } from './serial-ports/sql-store.ts'
 import type { SerialPortStore } from './serial-ports/store.ts'
 import type { InvitationStore } from './sessions/invitation-store.ts'
+import type { PortStore } from './sessions/port-store.ts'
 import { createSqlInvitationStore } from './sessions/sql-invitation-store.ts'
+import { createSqlPortStore } from './sessions/sql-port-store.ts'
 import { createSqlSessionStore } from './sessions/sql-store.ts'
 import type { SessionStore } from './sessions/store.ts'
 
@@ -18,6 +20,7 @@ export interface Stores extends AsyncDisposable {
   readonly sessions: SessionStore
   readonly invitations: InvitationStore
   readonly serialPorts: SerialPortStore
+  readonly ports: PortStore
 }
 
 /**
@@ -34,6 +37,7 @@ export async function openStores(name: string | Secret, options: StoreOptions = 
     sessions: createSqlSessionStore(db, now, proveWrites),
     invitations: createSqlInvitationStore(db, now),
     serialPorts: createSqlSerialPortStore(db, now),
+    ports: createSqlPortStore(db, now),
     [Symbol.asyncDispose]: () => db.destroy(),
   }
 }

@@ -106,6 +106,7 @@ export async function testApi({
     sessions: stores.sessions,
     invitations: stores.invitations,
     serialPorts: stores.serialPorts,
+    ports: stores.ports,
     log: silentLogger(),
     ...changes,
   }

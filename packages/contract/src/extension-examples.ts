@@ -11,11 +11,12 @@ export type ExtensionExample<Name extends ExtensionRouteName> = {
 const serverId = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
 const sessionId = '0b7c2a1e-5a53-4c0e-9d0e-6d8b6f0c1a77'
 const invitationId = 'c1f0b8de-3b0b-4a0e-8f4b-0a3f3f6f7a10'
+const holdId = '5d0c2f5e-1c43-4f0b-9d5c-7a1d7c1b9e10'
 const projectId = '6f70656e737461636b20342065766572'
 const proxyId = 'proxy-1'
 const clientAddress = '198.51.100.7'
 const token = '9f8c5b3e-0d3e-4b0c-9d53-0c6d0a4f1f6e'
-const url = `https://consoles.example/vnc_lite.html?path=%3Ftoken%3D${token}`
+const url = `https://consoles.example/vnc_lite.html?path=%3Fserver%3D${serverId}%26token%3D${token}`
 const [startedAt, endedAt, expiresAt] = ['2026-11-28T09:00:00Z', '2026-11-28T09:12:30Z', '2026-11-28T09:10:00Z']
 const noSession = 'There is no such session, or the caller may not see it.'
 const noServer = 'There is no such server, or the caller may not see it.'
@@ -73,6 +74,16 @@ export const extensionExamples: { readonly [Name in ExtensionRouteName]: Extensi
     body: { open: [counts], ended: [] },
     response: { beat_seconds: 5, end: [{ id: sessionId, reason: 'ended' }] },
   },
+  holdPort: {
+    body: { session_id: sessionId, take_over: true },
+    response: { port: { hold_id: holdId, ready: false, wait_seconds: 20, held_by: null } },
+    refusals: { 409: 'The session is not open at this proxy.' },
+  },
+  showPort: {
+    response: { port: { hold_id: holdId, ready: true, wait_seconds: 0, held_by: null } },
+    refusals: { 409: 'The proxy does not hold this port any more.' },
+  },
+  releasePort: { response: null },
   awaitSerialPorts: {
     body: { version: 'f7c3bc1d808e04732adf679965ccc34ca7ae3441', wait_seconds: 25 },
     response: { version: '2fd4e1c67a2d28fced849ee1bb76e7391b93eb12', serial_ports: [serialPort] },

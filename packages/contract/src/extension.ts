@@ -145,6 +145,26 @@ const serialPort = Type.Object({
   port: nullable(Type.Integer()),
 })
 
+const portHolder = Type.Object({
+  proxy_id: id,
+  since: time,
+  sessions: Type.Array(
+    Type.Object({ id, user_id: Type.String(), role, label: nullable(Type.String()), started_at: time }),
+    { description: 'The sessions that have the port open, the oldest first.' },
+  ),
+})
+
+const port = Type.Object({
+  hold_id: nullable(
+    Type.String({ description: 'Names the hold of this proxy. Null: another proxy holds the port, see held_by.' }),
+  ),
+  ready: Type.Boolean({
+    description: 'Whether the proxy may dial the port. Not yet while an earlier holder has still to close it.',
+  }),
+  wait_seconds: Type.Integer({ minimum: 0, description: 'How long it may take at most until the port is ready.' }),
+  held_by: nullable(portHolder),
+})
+
 const counts = { id, bytes_to_client: bytes, bytes_to_console: bytes }
 
 const proxyAndClient = { proxy_id: id, client_address: Type.String({ minLength: 1, maxLength: 64 }) }
@@ -187,6 +207,11 @@ export const extensionRoutes = {
     response: Type.Object({
       beat_seconds: Type.Integer({ minimum: 1, description: 'The interval between heartbeats.' }),
       end: Type.Array(Type.Object({ id, reason })),
+      release: Type.Optional(
+        Type.Array(Type.String(), {
+          description: 'The holds of ports that another proxy has taken over. Their sessions are in end.',
+        }),
+      ),
     }),
   },
   awaitSerialPorts: {
@@ -220,6 +245,38 @@ export const extensionRoutes = {
     path: '/proxies/{proxy_id}/serial-ports',
     policy: 'oriel:serial-ports:hold',
     summary: 'Give the serial ports of a proxy that stops to the others',
+    response: Type.Null(),
+  },
+  holdPort: {
+    method: 'POST',
+    path: '/proxies/{proxy_id}/ports',
+    policy: 'oriel:sessions:admit',
+    summary: 'Hold a console that serves one connection, before a proxy dials it for all of its viewers',
+    body: Type.Union([
+      closed({
+        session_id: id,
+        take_over: Type.Optional(
+          Type.Boolean({
+            description: 'Whether to take it over from the sessions at another proxy. Not for watchers.',
+          }),
+        ),
+      }),
+      closed({ server_id: Type.String({ minLength: 1, maxLength: 255 }), type: consoleType }),
+    ]),
+    response: Type.Object({ port }),
+  },
+  showPort: {
+    method: 'GET',
+    path: '/proxies/{proxy_id}/ports/{hold_id}',
+    policy: 'oriel:sessions:admit',
+    summary: 'Show whether a port that a proxy holds may be dialled',
+    response: Type.Object({ port }),
+  },
+  releasePort: {
+    method: 'DELETE',
+    path: '/proxies/{proxy_id}/ports/{hold_id}',
+    policy: 'oriel:sessions:admit',
+    summary: 'Release a port, once the connection to it is closed',
     response: Type.Null(),
   },
   listSessions: {
@@ -329,6 +386,8 @@ export type ExtensionQuery<Name extends ExtensionRouteName> = ExtensionRoutes[Na
   : never
 /** The response body of a route of the extension. */
 export type ExtensionResponse<Name extends ExtensionRouteName> = Type.Static<ExtensionRoutes[Name]['response']>
+/** A proxy's hold of a console that serves one connection. */
+export type HeldPort = Type.Static<typeof port>
 /** A session in a list. */
 export type Session = Type.Static<typeof session>
 /** An invitation to a session. */

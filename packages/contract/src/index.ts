@@ -38,6 +38,7 @@ export {
   type ExtensionRouteName,
   type ExtensionRoutes,
   extensionRoutes,
+  type HeldPort,
   type Invitation,
   type SerialPort,
   type Session,

@@ -36,7 +36,7 @@ describe("Oriel's extension", () => {
   it('changes state only by POST, PUT and DELETE', () => {
     const reading = Object.entries(extensionRoutes).filter(([, { method }]) => method === 'GET')
     expect(reading.map(([name]) => name)).toEqual([
-      ...['locateConsole', 'confirmSerialPort', 'listSessions', 'listInvitations', 'listSources'],
+      ...['locateConsole', 'confirmSerialPort', 'showPort', 'listSessions', 'listInvitations', 'listSources'],
     ])
   })
 

@@ -28,7 +28,11 @@ describe('socketAddress', () => {
       accessUrl('novnc', 'http://h/vnc.html', token, 's/1'),
       `ws://h/?server=s%2F1&token=${token}`,
     ],
-    ['the server of a page beside the WebSocket', 'http://h/c/serial.html?server=s&token=t', 'ws://h/c/?token=t&server=s'],
+    [
+      'the server of a page beside the WebSocket',
+      'http://h/c/serial.html?server=s&token=t',
+      'ws://h/c/?token=t&server=s',
+    ],
     ['the server beside a ticket', 'http://h/vnc.html?path=%3Fserver%3Ds&resume=a', 'ws://h/?server=s&resume=a'],
     ['a WebSocket URL as it is', 'wss://h:6083/x?token=t#f', 'wss://h:6083/x?token=t'],
   ])('dials %s', (_, url, dialled) => {

@@ -10,6 +10,7 @@ import {
 } from 'kysely'
 import { DEFAULT_MIGRATION_TABLE, type Migration, Migrator } from 'kysely/migration'
 import { type OptionTables, optionMigrations } from './option-tables.ts'
+import { type PortTables, portMigrations } from './port-tables.ts'
 import { type SerialPortTables, serialPortMigrations } from './serial-port-tables.ts'
 import { familyMigrations, type SessionTables, sessionMigrations } from './session-tables.ts'
 
@@ -40,7 +41,7 @@ export interface WriteProbeRow {
   written_at: number
 }
 
-export interface Database extends SessionTables, OptionTables, SerialPortTables {
+export interface Database extends SessionTables, OptionTables, SerialPortTables, PortTables {
   console_auth_tokens: ConsoleAuthTokenRow
   write_probes: WriteProbeRow
 }
@@ -81,6 +82,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   ...familyMigrations,
   ...optionMigrations,
   ...serialPortMigrations,
+  ...portMigrations,
 }
 
 /** Thrown when a newer version of the API has migrated the tables. */

@@ -6,6 +6,7 @@ import { type ConsoleRole, consoleTypes, type OpenableConsoleType } from '@oriel
 import type { Logger } from '@oriel/runtime'
 import type { Server } from '../sources/server.ts'
 import type { Invitation } from './invitation-store.ts'
+import type { PortHolder } from './port-store.ts'
 import type { SessionRecord } from './store.ts'
 
 /** A refused connection. For an unknown token, only the client is known. */
@@ -45,6 +46,11 @@ export function auditTo(log: Logger) {
     returned: (session: SessionRecord) => log.info({ audit: 'returned', ...partiesOf(session) }, 'session returned'),
     endWanted: (session: SessionRecord, by: string, reason: string) =>
       log.info({ audit: 'end-wanted', ...partiesOf(session), by, reason }, 'session is to end'),
+    portTakenOver: (session: SessionRecord, { proxyId, sessions }: PortHolder) =>
+      log.info(
+        { audit: 'taken-over', ...partiesOf(session), from: proxyId, ending: sessions.map(({ id }) => id) },
+        'console taken over from another proxy',
+      ),
     invited: (session: SessionRecord, invitation: Invitation, by: string) =>
       log.info({ audit: 'invited', ...partiesOf(session), ...termsOf(invitation), by }, 'invitation created'),
     invitationRevoked: (

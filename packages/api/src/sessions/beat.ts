@@ -11,7 +11,7 @@ import type { Beat, EndedSession, SessionRecord } from './store.ts'
 type Report = ExtensionBody<'beat'>
 
 /** Processes a beat. It is idempotent: each session ends once, and is in the audit trail once. */
-export function beat({ config, sessions, tokens }: SessionDeps): ExtensionOperations['beat'] {
+export function beat({ config, sessions, tokens, ports }: SessionDeps): ExtensionOperations['beat'] {
   return async function beat(call) {
     const { beat_seconds } = config.sessions
     const proxyId = proxyIdOf(call.params)
@@ -24,7 +24,10 @@ export function beat({ config, sessions, tokens }: SessionDeps): ExtensionOperat
     for (const { usedTokenId } of ended.filter(neverOpened)) {
       if (usedTokenId !== null) await tokens.release(usedTokenId)
     }
-    return { beat_seconds, end: [...end] }
+    const yielding = await ports.yielding(proxyId)
+    const takenOver = yielding.flatMap((hold) => hold.sessions.map(({ id }) => ({ id, reason: 'taken_over' as const })))
+    const release = yielding.map(({ holdId }) => holdId)
+    return { beat_seconds, end: [...end, ...takenOver], ...(release.length > 0 && { release }) }
   }
 }
 

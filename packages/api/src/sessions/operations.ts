@@ -8,6 +8,7 @@ import { endSession } from './end.ts'
 import { createInvitation, listInvitations, revokeInvitation } from './invite.ts'
 import { listSessions } from './list.ts'
 import { locateConsole } from './locate.ts'
+import { holdPort, releasePort, showPort } from './ports.ts'
 import { revokeTokens } from './revoke.ts'
 
 export const sessionOperations = (deps: SessionDeps) =>
@@ -15,6 +16,9 @@ export const sessionOperations = (deps: SessionDeps) =>
     admitSession: admitSession(deps),
     locateConsole: locateConsole(deps),
     beat: beat(deps),
+    holdPort: holdPort(deps),
+    showPort: showPort(deps),
+    releasePort: releasePort(deps),
     createConsole: createConsole(deps),
     listSessions: listSessions(deps),
     endSession: endSession(deps),

@@ -195,6 +195,21 @@ async function list(db: Db, filter: SessionFilter): Promise<readonly SessionReco
   return (await query.execute()).map(fromRow)
 }
 
+/** Returns a proxy's open sessions of a console, the oldest first. */
+export async function openOf(
+  db: Db,
+  { serverId, type, proxyId }: Pick<SessionRow, 'type'> & { readonly serverId: string; readonly proxyId: string },
+): Promise<readonly SessionRecord[]> {
+  const query = withOptions(db)
+    .where('server_id', '=', serverId)
+    .where('type', '=', type)
+    .where('proxy_id', '=', proxyId)
+    .where('ended_at', 'is', null)
+    .orderBy('started_at')
+    .orderBy('id')
+  return (await query.execute()).map(fromRow)
+}
+
 interface BeatInput {
   readonly proxyId: string
   readonly beat: Beat
@@ -463,9 +478,20 @@ async function forget(db: Db, endedBefore: number): Promise<number> {
       ),
     )
     .execute()
+  await forgetPorts(db, endedBefore)
   await forgetFamilies(db)
   await forgetInvitations(db, endedBefore)
   return Number(numDeletedRows)
+}
+
+async function forgetPorts(db: Db, heldBefore: number): Promise<void> {
+  await db
+    .deleteFrom('port_holds')
+    .where('since', '<', heldBefore)
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom('proxies').select('proxy_id').whereRef('proxies.proxy_id', '=', 'port_holds.proxy_id'))),
+    )
+    .execute()
 }
 
 async function forgetFamilies(db: Db): Promise<void> {

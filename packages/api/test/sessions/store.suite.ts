@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import {
   type Invitation,
   type NewSession,
+  type PortState,
   PROXY_LOST,
   RESUMABLE_MS,
   type SessionRecord,
@@ -60,6 +61,153 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
         expect((await stores.sessions.beat('proxy-1', beat, OLD_MS)).ended).toMatchObject([{ ...defaults, ...options }])
       }
       expect(await stores.sessions.find(none.id)).toEqual(none)
+    })
+
+    describe('held ports', () => {
+      const serial = (proxyId: string) => newSession({ protocol: 'serial', type: 'serial', proxyId })
+      const at = (stores: Stores, proxyId: string, sessionId: string | null, takeOver = false) =>
+        stores.ports.hold({ serverId: 'server-1', type: 'serial', proxyId, sessionId, takeOver, silentMs: OLD_MS })
+      /** Adds a session at a proxy, which then claims the port for it. */
+      async function claim(stores: Stores, proxyId: string, takeOver = false, resumes?: string) {
+        const session = await stores.sessions.add(serial(proxyId), resumes)
+        return { session, state: await at(stores, proxyId, session.id, takeOver) }
+      }
+      const idOf = (state: PortState) => ('holdId' in state ? state.holdId : '')
+      const stateOf = (stores: Stores, proxyId: string, state: PortState) =>
+        stores.ports.find(proxyId, idOf(state), OLD_MS)
+      const reports = (stores: Stores, proxyId: string, ...sessions: SessionRecord[]) =>
+        stores.sessions.beat(proxyId, { open: sessions.map((session) => named(session)), ended: [] }, OLD_MS)
+      const ready = { holdId: expect.any(String), ready: true }
+      const pending = { holdId: expect.any(String), ready: false }
+
+      test('belong to the first proxy, and name its sessions to the second', async () => {
+        await using stores = await open(() => BORN)
+        const { session, state } = await claim(stores, 'proxy-1')
+        const joined = await stores.sessions.add({ ...serial('proxy-1'), label: 'Zoë' })
+        await stores.sessions.add(newSession())
+        expect(state).toEqual(ready)
+        const sessions = expect.arrayContaining([session, joined])
+        const heldBy = { proxyId: 'proxy-1', since: BORN, sessions }
+        const second = await claim(stores, 'proxy-2')
+        expect(second.state).toEqual({ heldBy })
+        expect('heldBy' in second.state && second.state.heldBy.sessions).toHaveLength(2)
+        expect(await stores.ports.yielding('proxy-1')).toEqual([])
+        const vnc = { serverId: 'server-1', type: 'novnc' as const, proxyId: 'proxy-2', sessionId: null }
+        expect(await stores.ports.hold({ ...vnc, takeOver: false, silentMs: OLD_MS })).toEqual(ready)
+      })
+
+      test('go to one of several proxies that claim a free one at the same time', async () => {
+        await using stores = await open(() => BORN)
+        const claims = await Promise.all(['proxy-1', 'proxy-2', 'proxy-3', 'proxy-4'].map((id) => claim(stores, id)))
+        expect(claims.filter(({ state }) => 'holdId' in state)).toHaveLength(1)
+      })
+
+      test('may be held again by their own proxy, and then only under the new id', async () => {
+        await using stores = await open(() => BORN)
+        const first = await claim(stores, 'proxy-1')
+        const second = await claim(stores, 'proxy-1')
+        expect(second.state).toEqual(ready)
+        await stores.ports.release('proxy-1', idOf(first.state))
+        await stores.ports.release('proxy-2', idOf(second.state))
+        expect(await stateOf(stores, 'proxy-1', first.state)).toBeUndefined()
+        expect(await stateOf(stores, 'proxy-1', second.state)).toEqual(second.state)
+        expect(await stateOf(stores, 'proxy-2', second.state)).toBeUndefined()
+      })
+
+      test('are free once they are released', async () => {
+        await using stores = await open(() => BORN)
+        const { state } = await claim(stores, 'proxy-1')
+        await stores.ports.release('proxy-1', idOf(state))
+        await stores.ports.release('proxy-1', idOf(state))
+        expect((await claim(stores, 'proxy-2')).state).toEqual(ready)
+      })
+
+      test('are ready for a proxy that takes them over once the holder has released them', async () => {
+        await using stores = await open(() => BORN)
+        const first = await claim(stores, 'proxy-1')
+        const second = await claim(stores, 'proxy-2', true)
+        expect(second.state).toEqual({ ...pending, takenFrom: expect.objectContaining({ proxyId: 'proxy-1' }) })
+        expect(await stores.ports.yielding('proxy-1')).toEqual([
+          { holdId: idOf(first.state), sessions: [first.session] },
+        ])
+        expect(await stores.ports.yielding('proxy-2')).toEqual([])
+        expect(await stateOf(stores, 'proxy-2', second.state)).toMatchObject(pending)
+        await stores.ports.release('proxy-1', idOf(first.state))
+        expect(await stateOf(stores, 'proxy-2', second.state)).toEqual(ready)
+        expect(await stores.ports.yielding('proxy-1')).toEqual([])
+      })
+
+      test('go to one of several proxies that take them over at the same time', async () => {
+        await using stores = await open(() => BORN)
+        await claim(stores, 'proxy-1')
+        const claims = await Promise.all(['proxy-2', 'proxy-3', 'proxy-4'].map((id) => claim(stores, id, true)))
+        expect(claims.filter(({ state }) => 'holdId' in state)).toHaveLength(1)
+      })
+
+      test('return to the holder if the proxy that takes them over gives up', async () => {
+        await using stores = await open(() => BORN)
+        const first = await claim(stores, 'proxy-1')
+        const second = await claim(stores, 'proxy-2', true)
+        await stores.ports.release('proxy-2', idOf(second.state))
+        expect(await stateOf(stores, 'proxy-1', first.state)).toEqual(first.state)
+        expect(await stores.ports.yielding('proxy-1')).toEqual([])
+        expect((await claim(stores, 'proxy-3')).state).toMatchObject({ heldBy: { proxyId: 'proxy-1' } })
+      })
+
+      test('go to another proxy at once if no session at the holder is open, or only those that it resumes', async () => {
+        await using stores = await open(() => BORN)
+        const first = await claim(stores, 'proxy-1')
+        const back = await claim(stores, 'proxy-2', false, first.session.id)
+        expect(back.state).toEqual(ready)
+        expect(await stores.ports.yielding('proxy-1')).toMatchObject([{ sessions: [first.session] }])
+        await stores.ports.release('proxy-1', idOf(first.state))
+        await stores.sessions.end(back.session.id, 'client_closed')
+        expect((await claim(stores, 'proxy-3')).state).toEqual(ready)
+        expect(await stores.ports.yielding('proxy-2')).toMatchObject([{ sessions: [] }])
+      })
+
+      test('of a proxy that stays connected without viewers go to another one once it has released them', async () => {
+        await using stores = await open(() => BORN)
+        await stores.sessions.add(newSession())
+        const standing = await at(stores, 'proxy-1', null)
+        const second = await claim(stores, 'proxy-2')
+        expect([standing, second.state]).toEqual([ready, pending])
+        await stores.ports.release('proxy-1', idOf(standing))
+        expect(await stateOf(stores, 'proxy-2', second.state)).toEqual(ready)
+      })
+
+      test('of a silent proxy are free, and it learns that it has lost them if it reports again', async () => {
+        let now = BORN
+        await using stores = await open(() => now)
+        const first = await claim(stores, 'proxy-1')
+        now += OLD_MS
+        expect((await claim(stores, 'proxy-2')).state).toHaveProperty('heldBy')
+        now += 1
+        expect((await claim(stores, 'proxy-2')).state).toEqual(ready)
+        await reports(stores, 'proxy-1', first.session)
+        expect(await stores.ports.yielding('proxy-1')).toMatchObject([{ holdId: idOf(first.state) }])
+      })
+
+      test('that a proxy takes over are ready when the holder is silent', async () => {
+        let now = BORN
+        await using stores = await open(() => now)
+        await claim(stores, 'proxy-1')
+        const second = await claim(stores, 'proxy-2', true)
+        now += OLD_MS + 1
+        await reports(stores, 'proxy-2', second.session)
+        expect(await stateOf(stores, 'proxy-2', second.state)).toEqual(ready)
+      })
+
+      test('are forgotten with their proxies', async () => {
+        let now = BORN
+        await using stores = await open(() => now)
+        const { state } = await claim(stores, 'proxy-1')
+        await stores.sessions.forget(0)
+        expect(await stateOf(stores, 'proxy-1', state)).toEqual(state)
+        now += 2
+        await stores.sessions.forget(1)
+        expect(await stateOf(stores, 'proxy-1', state)).toBeUndefined()
+      })
     })
 
     describe('invitations', () => {

@@ -1,0 +1,175 @@
+/** The store of held ports over SQL, with the queries for all dialects. */
+import { randomUUID } from 'node:crypto'
+import type { Kysely, Selectable } from 'kysely'
+import type { PortHoldRow } from '../database/port-tables.ts'
+import { reaching } from '../database/reach.ts'
+import type { Database } from '../database/tables.ts'
+import type { PortClaim, PortHolder, PortState, PortStore, YieldingHold } from './port-store.ts'
+import { familyOf, openOf } from './sql-store.ts'
+import type { SessionRecord } from './store.ts'
+
+type Db = Kysely<Database>
+type Row = Selectable<PortHoldRow>
+
+/** How often a claim is tried again after another proxy's claim came first. */
+const MAX_TRIES = 5
+
+/**
+ * Creates a store in `db`, whose tables are up to date.
+ * @param now in milliseconds since the epoch.
+ */
+export function createSqlPortStore(db: Db, now: () => number): PortStore {
+  return {
+    hold: (claim) => reach(hold(db, { ...claim, now: now() })),
+    find: (proxyId, holdId, silentMs) => reach(findHold(db, { proxyId, holdId, silentSince: now() - silentMs })),
+    release: (proxyId, holdId) => reach(release(db, { proxyId, holdId, now: now() })),
+    yielding: (proxyId) => reach(yielding(db, proxyId)),
+  }
+}
+
+interface Claim extends PortClaim {
+  readonly now: number
+}
+
+async function hold(db: Db, claim: Claim): Promise<PortState> {
+  for (let tries = 1; ; tries += 1) {
+    const row = await rowOf(db, claim)
+    const state = row ? await holdKnown(db, claim, row) : await holdNew(db, claim)
+    if (state) return state
+    if (tries === MAX_TRIES) throw new Error('the hold of a port kept changing')
+  }
+}
+
+async function rowOf(db: Db, { serverId, type }: Pick<PortClaim, 'serverId' | 'type'>): Promise<Row | undefined> {
+  const query = db.selectFrom('port_holds').selectAll().where('server_id', '=', serverId).where('type', '=', type)
+  return query.executeTakeFirst()
+}
+
+/** Returns `undefined` if another claim came first. */
+async function holdNew(db: Db, claim: Claim): Promise<PortState | undefined> {
+  const { hold_id, ...changes } = holdOf(claim)
+  const row = { server_id: claim.serverId, type: claim.type, hold_id, ...changes, ...nobodyYields }
+  try {
+    await db.insertInto('port_holds').values(row).execute()
+  } catch (error) {
+    if (await rowOf(db, claim)) return undefined
+    throw error
+  }
+  return { holdId: hold_id, ready: true }
+}
+
+const holdOf = ({ proxyId, sessionId, now }: Claim) => ({
+  hold_id: randomUUID(),
+  proxy_id: proxyId,
+  since: now,
+  standing: sessionId === null ? 1 : 0,
+})
+
+const nobodyYields = { yielding_id: null, yielding_proxy_id: null }
+
+/** Returns `undefined` if another claim came first. */
+async function holdKnown(db: Db, claim: Claim, row: Row): Promise<PortState | undefined> {
+  const silentSince = claim.now - claim.silentMs
+  const isYielding = row.yielding_proxy_id !== null && (await isReporting(db, row.yielding_proxy_id, silentSince))
+  if (row.proxy_id === claim.proxyId)
+    return change(db, row, { claim, earlier: isYielding ? earlierOf(row) : nobodyYields, ready: !isYielding })
+  const earlier = isYielding ? earlierOf(row) : { yielding_id: row.hold_id, yielding_proxy_id: row.proxy_id }
+  // If it reports again, as after an outage of the API, it must close its connection.
+  if (!(await isReporting(db, row.proxy_id, silentSince)))
+    return change(db, row, { claim, earlier, ready: !isYielding })
+  const holder = await holderOf(db, row)
+  const isFree = await disturbsNobody(db, claim, holder)
+  if (!isFree && (!claim.takeOver || isYielding)) return { heldBy: holder }
+  // A holder without other viewers has lost its connection, or is about to close it: the console serves the claim next.
+  const ready = isFree && !row.standing && !isYielding
+  return change(db, row, { claim, earlier, ready, ...(isFree ? {} : { takenFrom: holder }) })
+}
+
+const earlierOf = ({ yielding_id, yielding_proxy_id }: Row) => ({ yielding_id, yielding_proxy_id })
+
+interface Change {
+  readonly claim: Claim
+  /** The earlier hold whose proxy has still to close its connection. */
+  readonly earlier: Pick<Row, 'yielding_id' | 'yielding_proxy_id'>
+  readonly ready: boolean
+  readonly takenFrom?: PortHolder
+}
+
+/** Compares the hold again, so that of two concurrent claims only one succeeds. */
+async function change(db: Db, row: Row, { claim, earlier, ...rest }: Change): Promise<PortState | undefined> {
+  const next = { ...holdOf(claim), ...earlier }
+  const query = db.updateTable('port_holds').set(next).where('server_id', '=', row.server_id)
+  const { numUpdatedRows } = await query
+    .where('type', '=', row.type)
+    .where('hold_id', '=', row.hold_id)
+    .executeTakeFirst()
+  return numUpdatedRows > 0n ? { holdId: next.hold_id, ...rest } : undefined
+}
+
+async function isReporting(db: Db, proxyId: string, silentSince: number): Promise<boolean> {
+  const query = db.selectFrom('proxies').select('proxy_id').where('proxy_id', '=', proxyId)
+  return (await query.where('last_beat_at', '>=', silentSince).executeTakeFirst()) !== undefined
+}
+
+async function holderOf(db: Db, row: Row): Promise<PortHolder> {
+  return { proxyId: row.proxy_id, since: Number(row.since), sessions: await sessionsAt(db, row, row.proxy_id) }
+}
+
+const sessionsAt = (db: Db, { server_id: serverId, type }: Row, proxyId: string): Promise<readonly SessionRecord[]> =>
+  openOf(db, { serverId, type, proxyId })
+
+/** Whether the holder's sessions are all earlier sessions of the viewer who claims the console. */
+async function disturbsNobody(db: Db, { sessionId }: Claim, { sessions }: PortHolder): Promise<boolean> {
+  if (sessions.length === 0 || sessionId === null) return sessions.length === 0
+  const family = await familyOf(db, sessionId)
+  for (const { id } of sessions) if ((await familyOf(db, id)) !== family) return false
+  return true
+}
+
+interface HoldName {
+  readonly proxyId: string
+  readonly holdId: string
+}
+
+async function findHold(
+  db: Db,
+  { proxyId, holdId, silentSince }: HoldName & { readonly silentSince: number },
+): Promise<PortState | undefined> {
+  const query = db.selectFrom('port_holds').selectAll().where('hold_id', '=', holdId).where('proxy_id', '=', proxyId)
+  const row = await query.executeTakeFirst()
+  if (!row) return undefined
+  const { yielding_proxy_id } = row
+  return { holdId, ready: yielding_proxy_id === null || !(await isReporting(db, yielding_proxy_id, silentSince)) }
+}
+
+/** Each statement changes the row only as long as it is as that statement expects it. */
+async function release(db: Db, { proxyId, holdId, now }: HoldName & { readonly now: number }): Promise<void> {
+  const closed = db.updateTable('port_holds').set(nobodyYields).where('yielding_id', '=', holdId)
+  await closed.where('yielding_proxy_id', '=', proxyId).execute()
+  const own = db.deleteFrom('port_holds').where('hold_id', '=', holdId).where('proxy_id', '=', proxyId)
+  await own.where('yielding_id', 'is', null).execute()
+  await giveBack(db, { proxyId, holdId, now })
+}
+
+async function giveBack(db: Db, { proxyId, holdId, now }: HoldName & { readonly now: number }): Promise<void> {
+  const query = db.selectFrom('port_holds').selectAll().where('hold_id', '=', holdId).where('proxy_id', '=', proxyId)
+  const row = await query.executeTakeFirst()
+  const { yielding_id: hold_id, yielding_proxy_id: proxy_id } = row ?? nobodyYields
+  if (hold_id === null || proxy_id === null) return
+  await db
+    .updateTable('port_holds')
+    .set({ hold_id, proxy_id, since: now, ...nobodyYields })
+    .where('hold_id', '=', holdId)
+    .where('yielding_id', '=', hold_id)
+    .execute()
+}
+
+async function yielding(db: Db, proxyId: string): Promise<readonly YieldingHold[]> {
+  const query = db.selectFrom('port_holds').selectAll().where('yielding_proxy_id', '=', proxyId)
+  const rows = await query.execute()
+  return Promise.all(
+    rows.map(async (row) => ({ holdId: row.yielding_id!, sessions: await sessionsAt(db, row, proxyId) })),
+  )
+}
+
+const reach = reaching('the store of sessions')
