@@ -4,7 +4,7 @@
  * `skipLibCheck`, and run. Exits with 1 at the first fault.
  */
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -22,6 +22,7 @@ try {
     run(process.execPath, [out]),
   )
   await compileAndRun('bundler', tarballs, [], async (out) => run(process.execPath, [await bundle(out)]))
+  await runCommand()
   say('The published packages compile and run outside the workspace.')
 } catch (error) {
   say((error as Error).message)
@@ -30,11 +31,15 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 
-/** Builds and packs a package, and returns the tarball. */
+/** Builds a library, packs it, and returns the tarball. */
 function packed(name: string): string {
   const source = join(root, 'packages', name)
   run(bin('tsc'), ['-p', join(source, 'tsconfig.build.json')])
   refuseLeftovers(source)
+  return pack(name, source)
+}
+
+function pack(name: string, source: string): string {
   run('npx', ['--prefer-offline', '-y', packageManager(), 'pack', '--pack-destination', folder], source)
   const file = readdirSync(folder).find((entry) => entry.startsWith(`oriel-${name}-`) && entry.endsWith('.tgz'))
   if (file === undefined) throw new Error(`pnpm pack made no tarball of ${name}`)
@@ -44,6 +49,10 @@ function packed(name: string): string {
 function lint(tarball: string): void {
   run(bin('publint'), [tarball, '--strict'])
   run(bin('attw'), [tarball, '--profile', 'esm-only'])
+  checkContents(tarball)
+}
+
+function checkContents(tarball: string): void {
   const files = run('tar', ['-tzf', tarball]).split('\n')
   for (const needed of ['README.md', 'LICENSE']) {
     if (!files.includes(`package/${needed}`)) throw new Error(`${basename(tarball)} has no ${needed}`)
@@ -61,6 +70,21 @@ async function compileAndRun(name: string, tarballs: string[], more: string[], s
   run(bin('tsc'), ['-p', 'tsconfig.json'], consumer)
   await start(join(consumer, 'out/main.js'))
   say(`${name}: compiles and runs`)
+}
+
+/** Builds and packs the command, installs it without anything else, and runs it. */
+async function runCommand(): Promise<void> {
+  const source = join(root, 'packages/cli')
+  run(process.execPath, ['build.ts'], source)
+  const tarball = pack('cli', source)
+  run(bin('publint'), [tarball, '--strict'])
+  checkContents(tarball)
+  const consumer = join(folder, 'cli')
+  mkdirSync(consumer)
+  run('npm', ['init', '-y'], consumer)
+  run('npm', ['install', '--offline', '--no-audit', '--no-fund', '--ignore-scripts', tarball], consumer)
+  run(join(consumer, 'node_modules/.bin/oriel'), ['--version'], consumer)
+  say('cli: installs alone and runs')
 }
 
 /** Bundles `entry` for browsers. Node can run the result, because it uses only the web's standard objects. */

@@ -9,6 +9,7 @@ const pages = [
     'SECURITY.md',
     'VERSIONING.md',
     'tests/conformance/README.md',
+    'packages/cli/README.md',
     'packages/console/README.md',
     'packages/sdk/README.md',
   ],

@@ -17,6 +17,11 @@ export const folderOrders: Readonly<Record<string, FolderOrder>> = {
     ...['rfb/wire', 'rfb/encodings', 'rfb', 'connection'],
     ...['serial', 'screen', '.'],
   ],
+  'packages/cli/src': [
+    ...['exit-codes.ts', 'failure.ts', 'output.ts', 'signals.ts', 'arguments/options.ts', 'arguments/nearest.ts'],
+    ...['arguments/parse.ts', 'commands/command.ts', 'cloud', 'console', 'serial', 'viewer', 'commands'],
+    ...['arguments', '.'],
+  ],
   'packages/api/src': [
     ...['database', 'policy/role.ts', 'policy/rules.ts', 'auth', 'policy'],
     ...[

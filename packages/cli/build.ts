@@ -1,0 +1,36 @@
+/** Bundles the command with all its dependencies into `dist/oriel.js`, and collects their licences beside it. */
+import { chmodSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { type OutputChunk, rolldown } from 'rolldown'
+
+const folder = import.meta.dirname
+rmSync(join(folder, 'dist'), { recursive: true, force: true })
+const build = await rolldown({
+  input: join(folder, 'src/main.ts'),
+  platform: 'node',
+  resolve: { conditionNames: ['@oriel/source', 'node', 'default'] },
+  // ws uses them if they are installed.
+  external: [/^node:/, 'bufferutil', 'utf-8-validate'],
+  transform: { target: 'node22' },
+  logLevel: 'warn',
+})
+const file = join(folder, 'dist/oriel.js')
+const { output } = await build.write({ file, format: 'esm', codeSplitting: false, banner: '#!/usr/bin/env node' })
+chmodSync(file, 0o755)
+writeFileSync(join(folder, 'dist/THIRD-PARTY.txt'), licences(output[0]))
+
+/** Returns the licence of each bundled package, below its name. */
+function licences({ moduleIds }: OutputChunk): string {
+  const packages = new Set(moduleIds.flatMap((id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(id) ?? []))
+  const texts = [...packages].map((path) => {
+    const { name, version } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'))
+    return `${name} ${version}\n\n${licenceOf(path)}`
+  })
+  return texts.toSorted().join(`\n${'-'.repeat(80)}\n`)
+}
+
+function licenceOf(path: string): string {
+  const [name] = globSync('{LICENSE,LICENCE,license}*', { cwd: path })
+  if (name === undefined || !existsSync(dirname(join(path, name)))) throw new Error(`${path} has no licence file`)
+  return readFileSync(join(path, name), 'utf8').trim()
+}

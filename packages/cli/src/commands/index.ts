@@ -1,0 +1,111 @@
+/** The table of commands. */
+import { openableConsoleTypes } from '@oriel/contract'
+import type { Command } from './command.ts'
+
+const type = {
+  type: { value: 'TYPE', choices: openableConsoleTypes, help: `one of ${openableConsoleTypes.join(', ')}` },
+}
+const novncByDefault = { type: { ...type.type, help: `${type.type.help}; default novnc` } }
+const viewer = { value: 'COMMAND', help: 'the viewer to start; `none` starts no viewer' }
+const server = ['servers'] as const
+
+export const commands = {
+  servers: {
+    summary: 'list the servers',
+    usage: '',
+    words: [0, 0],
+    options: {
+      consoles: { help: 'also list the types of console that each server has; this creates one of each' },
+    },
+    load: () => import('./servers.ts'),
+  },
+  url: {
+    summary: 'create a console and print its access URL',
+    usage: 'SERVER',
+    words: [1, 1],
+    completes: server,
+    options: { ...novncByDefault, page: { help: 'print the page for a browser instead' } },
+    notes: 'The URL contains a token that opens the console. Treat it as a secret.',
+    load: () => import('./url.ts'),
+  },
+  open: {
+    summary: 'open a console in the browser',
+    usage: 'SERVER',
+    words: [1, 1],
+    completes: server,
+    options: novncByDefault,
+    notes: 'Without a browser it prints the address. BROWSER names another one.',
+    load: () => import('./open.ts'),
+  },
+  serial: {
+    summary: 'make this terminal the serial console',
+    usage: 'SERVER',
+    words: [1, 1],
+    completes: server,
+    options: {
+      log: { value: 'FILE', help: 'append the output to this file' },
+      linger: {
+        value: 'SECONDS',
+        help: 'after the end of piped input, leave once no output came for so long; default 2',
+      },
+      follow: { help: 'after the end of piped input, stay until the console closes' },
+    },
+    notes:
+      'Ctrl-] leaves. So does ~. after Enter; ~? lists what else ~ does there. Ctrl-C goes to the machine.\n' +
+      'Piped input is sent as it is, without these keys: echo ls | oriel serial web-1',
+    load: () => import('./serial.ts'),
+  },
+  vnc: {
+    summary: 'open a console in a VNC viewer',
+    usage: 'SERVER',
+    words: [1, 1],
+    completes: server,
+    options: {
+      listen: { value: 'HOST:PORT', help: 'where viewers connect; default 127.0.0.1:0, a free port' },
+      viewer,
+    },
+    notes:
+      'Starts the first of vncviewer, xtigervncviewer, remote-viewer and gvncviewer on PATH. Without one it prints the\n' +
+      'address and waits. In COMMAND, {host}, {port} and {address} (HOST::PORT) are replaced.',
+    load: () => import('./vnc.ts'),
+  },
+  spice: {
+    summary: 'open a console in remote-viewer',
+    usage: 'SERVER',
+    words: [1, 1],
+    completes: server,
+    options: {
+      output: { short: 'o', value: 'FILE', help: 'write the .vv file there instead of starting a viewer' },
+      viewer,
+    },
+    load: () => import('./spice.ts'),
+  },
+  sessions: {
+    summary: 'list the open sessions, or end one',
+    usage: '[list | end ID]',
+    words: [0, 2],
+    completes: [['list', 'end']],
+    options: {
+      server: { value: 'SERVER', help: 'only sessions of this server' },
+      ended: { help: 'list sessions that have ended' },
+    },
+    notes: "Needs Oriel's API; Nova has no list of sessions.",
+    load: () => import('./sessions.ts'),
+  },
+  completion: {
+    summary: 'print the completion of a shell',
+    usage: 'bash | zsh | fish',
+    words: [1, 1],
+    completes: [['bash', 'zsh', 'fish']],
+    options: {},
+    notes: 'bash and zsh: source <(oriel completion bash). fish: oriel completion fish | source.',
+    load: () => import('./completion.ts'),
+  },
+} as const satisfies Record<string, Command>
+
+export type CommandName = keyof typeof commands
+export const commandNames = Object.keys(commands) as CommandName[]
+
+/** Returns the command with this name, or `undefined`. */
+export const commandOf = (name: string): Command | undefined =>
+  Object.hasOwn(commands, name) ? commands[name as CommandName] : undefined

@@ -1,0 +1,121 @@
+/** Connects to the WebSocket of a console, with backpressure in both directions. */
+import { readFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { rootCertificates } from 'node:tls'
+import { closeReason, REFUSALS_SUBPROTOCOL, type Remedy } from '@oriel/sdk/close-reasons'
+import { createWebSocketStream, WebSocket } from 'ws'
+import type { Cloud } from '../cloud/sign-in.ts'
+import { Failure } from '../failure.ts'
+import { socketAddress } from './address.ts'
+
+/** An open console. */
+export interface Connection {
+  /** The bytes of the console. It ends when the console closes. */
+  readonly stream: Duplex
+  /** Resolves when the console has closed, with the reason. */
+  readonly closed: Promise<Closed>
+  /** Closes the console as its user, and waits for the other side for a second. */
+  close(): Promise<void>
+}
+
+/** The reason for which a console closed. */
+export interface Closed {
+  /** A sentence, with what to do. */
+  readonly text: string
+  /** Whether the machine or the client closed it without a fault. */
+  readonly isNormal: boolean
+}
+
+/** How long the other side may take to answer a close frame. */
+const CLOSE_TIMEOUT_MS = 1000
+/** The body of a refusal is short. */
+const MAX_REFUSAL_BYTES = 16_384
+
+/**
+ * Opens the console at an access URL.
+ * @throws Failure with the sentence of the proxy if it refuses the console, `timeout` if it does not answer in time
+ */
+export async function dial(accessUrl: string, { caFile, timeoutMs }: Cloud): Promise<Connection> {
+  const address = socketAddress(accessUrl)
+  if (address === undefined) throw new Failure('failed', 'The access URL of this console leads to no WebSocket.')
+  const trust = caFile === undefined ? {} : { ca: [...rootCertificates, readFileSync(caFile, 'utf8')] }
+  const options = { handshakeTimeout: timeoutMs, perMessageDeflate: false, ...trust }
+  const socket = new WebSocket(address, ['binary', REFUSALS_SUBPROTOCOL], options)
+  const closed = closeOf(socket)
+  const stream = createWebSocketStream(socket, { readableHighWaterMark: 65_536 })
+  // The reason is in `closed`.
+  stream.on('error', () => {})
+  await opened(socket, new URL(address).host)
+  if (socket.protocol === REFUSALS_SUBPROTOCOL) throw new Failure('failed', (await closed).text)
+  return { stream, closed, close: () => closeGently(socket, closed) }
+}
+
+const closeOf = (socket: WebSocket): Promise<Closed> =>
+  new Promise((resolve) => socket.once('close', (code, reason) => resolve(meaningOf(code, reason.toString()))))
+
+/** Interprets the code and the reason with which the other side closed a console. */
+export function meaningOf(code: number, reason: string): Closed {
+  if (code === 1000) return { text: 'The machine closed the console.', isNormal: true }
+  const meaning = closeReason(code, reason)
+  if (meaning === undefined)
+    return { text: 'The connection to the console broke. Run the command again.', isNormal: false }
+  return { text: `${meaning.text}${ADVICE[meaning.remedy]}`, isNormal: false }
+}
+
+/** The command creates a new console each time it runs, so that both remedies are the same. */
+const ADVICE = {
+  none: '',
+  reconnect: ' Run the command again.',
+  'new-console': ' Run the command again.',
+} as const satisfies Record<Remedy, string>
+
+function opened(socket: WebSocket, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once('open', resolve)
+    socket.once('unexpected-response', (_, response: IncomingMessage) => {
+      refusalOf(response, host).then(reject)
+      socket.on('error', () => {})
+    })
+    socket.once('error', (error) => reject(connectionFailure(error, host)))
+  })
+}
+
+/** Reads the fault of a proxy that answers with a status: Nova's, or a reverse proxy in between. */
+async function refusalOf(response: IncomingMessage, host: string): Promise<Failure> {
+  let body = ''
+  for await (const chunk of response.setEncoding('utf8')) {
+    body += chunk
+    if (body.length > MAX_REFUSAL_BYTES) break
+  }
+  const said = messageIn(body) ?? 'Is this the address of the console proxy?'
+  return new Failure('failed', `${host} refused the console with status ${response.statusCode}. ${said}`)
+}
+
+function messageIn(body: string): string | undefined {
+  try {
+    const [fault] = Object.values(JSON.parse(body) as Record<string, { readonly message?: unknown }>)
+    return typeof fault?.message === 'string' ? fault.message : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function connectionFailure(error: Error, host: string): Failure {
+  if (/handshake has timed out/.test(error.message)) {
+    return new Failure('timeout', `The console proxy ${host} did not answer in time. Try again, or raise --timeout.`)
+  }
+  const advice = /certificate/i.test(error.message)
+    ? ' Name its certificate authority with OS_CACERT or NODE_EXTRA_CA_CERTS.'
+    : ' Can this machine reach that address?'
+  const cause = error.message || ((error as NodeJS.ErrnoException).code ?? 'unknown')
+  return new Failure('failed', `The console proxy ${host} cannot be reached: ${cause}.${advice}`, { cause: error })
+}
+
+async function closeGently(socket: WebSocket, closed: Promise<Closed>): Promise<void> {
+  const timer = setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS)
+  socket.resume()
+  socket.close(1000)
+  await closed
+  clearTimeout(timer)
+}

@@ -1,0 +1,46 @@
+/** Failures that the command reports as one sentence, with an exit code. */
+import { ConnectionError, Forbidden, NotFound, OrielError, SettingsError, Unauthorized, VersionError } from '@oriel/sdk'
+import { type ExitName, exitCodes } from './exit-codes.ts'
+
+/** Thrown for every expected failure. The message says what to do, and contains no token and no access URL. */
+export class Failure extends Error {
+  override readonly name = 'Failure'
+  readonly exit: ExitName
+  constructor(exit: ExitName, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.exit = exit
+  }
+}
+
+/** Converts any error to a failure. Errors of the SDK keep their message, which contains no secret. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof Failure) return error
+  if (error instanceof OrielError) return new Failure(exitOf(error), sentenceOf(error), { cause: error })
+  const { message = String(error) } = (error ?? {}) as Partial<Error>
+  return new Failure('failed', `${message}. This is a fault of oriel; ORIEL_DEBUG=1 prints where it happened.`, {
+    cause: error,
+  })
+}
+
+/** Returns the exit code of a failure. */
+export const codeOf = ({ exit }: Failure): number => exitCodes[exit].code
+
+function exitOf(error: OrielError): ExitName {
+  if (error instanceof SettingsError) return 'usage'
+  if (error instanceof ConnectionError && error.reason === 'timeout') return 'timeout'
+  return error instanceof Unauthorized || error instanceof Forbidden ? 'denied' : 'failed'
+}
+
+function sentenceOf(error: OrielError): string {
+  const { requestId } = error as { requestId?: string }
+  const request = requestId === undefined ? '' : ` (request ${requestId})`
+  return `${error.message.replace(/\.$/, '')}${request}.${adviceOf(error)}`
+}
+
+function adviceOf(error: OrielError): string {
+  if (error instanceof Unauthorized) return ' Sign in again: the token or the password is wrong or has expired.'
+  if (error instanceof Forbidden) return ' Ask for a role that may do this.'
+  if (error instanceof NotFound) return ' Is the endpoint that of the compute API?'
+  if (error instanceof ConnectionError) return error.reason === 'timeout' ? ' Try again, or raise --timeout.' : ''
+  return error instanceof VersionError ? ' Choose another --type.' : ''
+}
