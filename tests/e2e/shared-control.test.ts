@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ConsoleRole } from '@oriel/contract'
-import { freePort, type QemuGuest, requires, startQemu, temporaryFolder } from '@oriel/testkit'
+import { freePort, type QemuGuest, type RunningProgram, requires, startQemu, temporaryFolder } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -22,6 +22,7 @@ describe.skipIf(skip)(`control of a real QEMU guest's console${reason}`, () => {
   let serial: QemuGuest
   let trace: string
   let apiPort: number
+  let api: RunningProgram
 
   beforeAll(async () => {
     trace = join(parts.use(await temporaryFolder()).path, 'trace')
@@ -46,7 +47,8 @@ describe.skipIf(skip)(`control of a real QEMU guest's console${reason}`, () => {
       { id: SERIAL_ID, name: 'serial-1', consoles: { serial: { host: serial.host, port: serial.serialPort } } },
     ]
     const consoles = { serial: { base_url: `ws://127.0.0.1:${serialPort}/` } }
-    await listening(parts.use(await startApp('api', merge(apiConfig(apiPort, vncPort, servers), { consoles }))))
+    api = parts.use(await startApp('api', merge(apiConfig(apiPort, vncPort, servers), { consoles })))
+    await listening(api)
     const config = merge(proxyConfig(apiPort, vncPort), {
       authority: orielAuthority(apiPort),
       listen: [
@@ -93,6 +95,11 @@ describe.skipIf(skip)(`control of a real QEMU guest's console${reason}`, () => {
     await expect.poll(keysOfGuest).toEqual(['b', 'b', 'd', 'd', 'f', 'f'])
     expect(complaints).toEqual([[], []])
     for (const page of [ann, cid]) await page.context().close()
+    await expect.poll(spansInTrail, { timeout: 20_000 }).toHaveLength(3)
+    const [before, watched, after] = spansInTrail()
+    expect([before, watched, after].map((span) => span?.label)).toEqual(['Ann', 'Cid', 'Ann'])
+    expect(watched).toMatchObject({ role: 'watch', userId: 'alice', serverId: ID, durationMs: expect.any(Number) })
+    expect(after).toMatchObject({ session: before?.session, userId: 'alice' })
   })
 
   it('is taken by one owner from another, who sees who has it', async () => {
@@ -155,6 +162,12 @@ describe.skipIf(skip)(`control of a real QEMU guest's console${reason}`, () => {
     await canvasOf(page).click()
     await page.keyboard.press(key)
   }
+
+  /** The spans of control in the API's audit trail, the earliest first. */
+  const spansInTrail = () =>
+    api.records
+      .filter(({ audit }) => audit === 'control-ended')
+      .sort((a, b) => String(a.since).localeCompare(String(b.since)))
 
   /** The letters whose keys QEMU pressed or released. */
   const keysOfGuest = async () =>

@@ -71,8 +71,8 @@ export const extensionExamples: { readonly [Name in ExtensionRouteName]: Extensi
     refusals: { 404: 'There is no such session.' },
   },
   beat: {
-    body: { open: [counts], ended: [] },
-    response: { beat_seconds: 5, end: [{ id: sessionId, reason: 'ended' }] },
+    body: { open: [counts], ended: [], control: [{ id: sessionId, since: startedAt }] },
+    response: { beat_seconds: 5, end: [{ id: sessionId, reason: 'ended' }], takes_control: true },
   },
   holdPort: {
     body: { session_id: sessionId, take_over: true },

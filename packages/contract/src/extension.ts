@@ -203,6 +203,13 @@ export const extensionRoutes = {
     body: closed({
       open: Type.Array(closed(counts), { maxItems: 100_000 }),
       ended: Type.Array(closed({ ...counts, ended_at: time, reason: endReason }), { maxItems: 100_000 }),
+      control: Type.Optional(
+        Type.Array(closed({ id, since: time, until: Type.Optional(time) }), {
+          maxItems: 10_000,
+          description:
+            'The spans during which sessions had control, for the audit trail: when one starts, and when it ends. Only for an API whose last answer had takes_control.',
+        }),
+      ),
     }),
     response: Type.Object({
       beat_seconds: Type.Integer({ minimum: 1, description: 'The interval between heartbeats.' }),
@@ -211,6 +218,9 @@ export const extensionRoutes = {
         Type.Array(Type.String(), {
           description: 'The holds of ports that another proxy has taken over. Their sessions are in end.',
         }),
+      ),
+      takes_control: Type.Optional(
+        Type.Boolean({ description: 'Whether a report may have control. An older API refuses it.' }),
       ),
     }),
   },

@@ -31,6 +31,14 @@ export interface CreatedConsole {
   readonly ttlSeconds: number
 }
 
+/** A span during which a session had control, in milliseconds since the epoch. */
+export interface ControlSpan {
+  readonly since: number
+}
+export interface EndedControlSpan extends ControlSpan {
+  readonly until: number
+}
+
 /** Writes audit records to `log`. */
 export function auditTo(log: Logger) {
   return {
@@ -44,6 +52,17 @@ export function auditTo(log: Logger) {
       log.info({ audit: 'ended', ...partiesOf(session), ...endOf(session) }, 'session ended'),
     /** The session's proxy counted as lost, and now reports the session as open: the record of its end was premature. */
     returned: (session: SessionRecord) => log.info({ audit: 'returned', ...partiesOf(session) }, 'session returned'),
+    /** `since` and `until` are by the proxy's clock. */
+    controlStarted: (session: SessionRecord, { since }: ControlSpan) =>
+      log.info({ audit: 'control-started', ...partiesOf(session), since: isoTime(since) }, 'session has control'),
+    controlEnded: (session: SessionRecord, { since, until }: EndedControlSpan) =>
+      log.info(
+        {
+          ...{ audit: 'control-ended', ...partiesOf(session) },
+          ...{ since: isoTime(since), until: isoTime(until), durationMs: until - since },
+        },
+        'session had control',
+      ),
     endWanted: (session: SessionRecord, by: string, reason: string) =>
       log.info({ audit: 'end-wanted', ...partiesOf(session), by, reason }, 'session is to end'),
     portTakenOver: (session: SessionRecord, { proxyId, sessions }: PortHolder) =>
@@ -66,6 +85,8 @@ export function auditTo(log: Logger) {
       log.info({ audit: 'revoked', serverId, by, ...counts }, 'console tokens revoked'),
   }
 }
+
+const isoTime = (ms: number) => new Date(ms).toISOString()
 
 /** The role and the label of the invitation, which may differ from the session's. */
 const termsOf = ({ id, role, label, expiresAt }: Invitation) => ({

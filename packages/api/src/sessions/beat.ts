@@ -3,6 +3,7 @@ import { type EndReason, type ExtensionBody, refusalNames } from '@oriel/contrac
 import { HttpFault } from '../http/faults.ts'
 import type { ExtensionOperations } from '../http/mount-extension.ts'
 import { auditTo } from './audit.ts'
+import { auditControl, toSpan } from './control.ts'
 import type { SessionDeps } from './deps.ts'
 import { lostAfterMs } from './keeper.ts'
 import { proxyIdOf, requireOwnProxy } from './proxy-owner.ts'
@@ -10,13 +11,16 @@ import type { Beat, EndedSession, SessionRecord } from './store.ts'
 
 type Report = ExtensionBody<'beat'>
 
-/** Processes a beat. It is idempotent: each session ends once, and is in the audit trail once. */
+/** Processes a beat. It is idempotent: each session ends once, and its end is in the audit trail once. */
 export function beat({ config, sessions, tokens, ports }: SessionDeps): ExtensionOperations['beat'] {
   return async function beat(call) {
     const { beat_seconds } = config.sessions
     const proxyId = proxyIdOf(call.params)
     const reported = toBeat(call.body)
+    const spans = (call.body.control ?? []).map(toSpan)
     await requireOwnProxy({ config, sessions }, proxyId, call.identity)
+    // Before the ends, which are returned once: nothing may fail between them and their records.
+    if (spans.length > 0) await auditControl({ sessions }, { proxyId, spans, log: call.log })
     const { end, ended, returned } = await sessions.beat(proxyId, reported, lostAfterMs(beat_seconds))
     const audit = auditTo(call.log)
     for (const session of returned) audit.returned(session)
@@ -27,7 +31,7 @@ export function beat({ config, sessions, tokens, ports }: SessionDeps): Extensio
     const yielding = await ports.yielding(proxyId)
     const takenOver = yielding.flatMap((hold) => hold.sessions.map(({ id }) => ({ id, reason: 'taken_over' as const })))
     const release = yielding.map(({ holdId }) => holdId)
-    return { beat_seconds, end: [...end, ...takenOver], ...(release.length > 0 && { release }) }
+    return { beat_seconds, takes_control: true, end: [...end, ...takenOver], ...(release.length > 0 && { release }) }
   }
 }
 

@@ -37,6 +37,7 @@ export function createSqlSessionStore(db: Db, now: () => number, proveWrites: ()
       reach(claimProxy(db, { proxyId, owner, now: now(), silentSince: now() - silentMs })),
     add: (session, resumes) => reach(add(db, session, now(), resumes)),
     find: (id) => reach(find(db, id)),
+    findOfProxy: (proxyId, ids) => reach(findOfProxy(db, proxyId, ids)),
     findResumable: (id) => reach(findResumable(db, id, now() - RESUMABLE_MS)),
     list: (filter) => reach(list(db, filter)),
     beat: (proxyId, beat, unnamedMs) => reach(takeBeat(db, { proxyId, beat, unnamedMs, now: now() })),
@@ -300,6 +301,14 @@ async function byIds(db: Db, wanted: readonly { readonly id: string }[]): Promis
     for (const row of rows) found.set(row.id, fromRow(row))
   }
   return found
+}
+
+async function findOfProxy(db: Db, proxyId: string, ids: readonly string[]): Promise<Map<string, SessionRecord>> {
+  const found = await byIds(
+    db,
+    ids.map((id) => ({ id })),
+  )
+  return new Map([...found].filter(([, session]) => session.proxyId === proxyId))
 }
 
 const isOpenOrLost = ({ endedAt, endReason }: SessionRecord) => endedAt === null || endReason === PROXY_LOST

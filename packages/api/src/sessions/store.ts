@@ -90,6 +90,8 @@ export interface SessionStore {
   add(session: NewSession, resumes?: string): Promise<SessionRecord>
   /** Returns the session with exactly this id, open or ended. */
   find(id: string): Promise<SessionRecord | undefined>
+  /** Returns those of the sessions that are of this proxy, by id. */
+  findOfProxy(proxyId: string, ids: readonly string[]): Promise<ReadonlyMap<string, SessionRecord>>
   /**
    * Returns a session that a page may resume: one that is open or ended less than {@link RESUMABLE_MS} ago, unless it, or a
    * session of its chain of resumed sessions, was ended or revoked.

@@ -42,6 +42,16 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       expect(await stores.sessions.find(added.id.toUpperCase())).toBeUndefined()
     })
 
+    test('returns, of the sessions that are asked for, those of one proxy', async () => {
+      await using stores = await open(() => BORN)
+      const [own, other] = [await stores.sessions.add(newSession()), await stores.sessions.add(newSession())]
+      const foreign = await stores.sessions.add(newSession({ proxyId: 'proxy-2' }))
+      const found = await stores.sessions.findOfProxy('proxy-1', [own.id, foreign.id, 'none'])
+      expect([...found]).toEqual([[own.id, own]])
+      expect((await stores.sessions.findOfProxy('proxy-1', [other.id])).get(other.id)).toEqual(other)
+      expect((await stores.sessions.findOfProxy('proxy-1', [])).size).toBe(0)
+    })
+
     test('returns the options of a session, and their defaults', async () => {
       await using stores = await open(() => BORN)
       const defaults = { role: 'control', label: null, invitationId: null, usedTokenId: null } as const

@@ -77,6 +77,7 @@ export function startBeats({ ledger, send, lastBeatTimeoutMs, diagnose, log }: B
     try {
       const answer = await send(report, signal)
       ledger.acknowledge(report)
+      ledger.reportControl(answer.takes_control === true)
       ledger.end(answer.end)
       beatMs = Math.min(Math.max(answer.beat_seconds * 1000, MIN_BEAT_MS), MAX_BEAT_MS)
       if (silentSince)
@@ -85,6 +86,8 @@ export function startBeats({ ledger, send, lastBeatTimeoutMs, diagnose, log }: B
       fault = undefined
     } catch (err) {
       if (signal === stopping.signal && signal.aborted) return
+      // An older replica of the API may have refused the report for them.
+      ledger.reportControl(undefined)
       const diagnosis = diagnose(err)
       if (fault?.diagnosis.message !== diagnosis.message) warn(diagnosis, err, report.open.length)
       fault = { diagnosis, cause: err }

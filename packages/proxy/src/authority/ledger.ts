@@ -10,6 +10,7 @@ import {
   type ExtensionResponse,
 } from '@oriel/contract'
 import type { OpenSession, SessionRecord } from '../session/open-session.ts'
+import { type ControlSpan, ControlSpans } from './control-spans.ts'
 
 /** The report about the sessions, in the contract's form. */
 export type LedgerReport = ExtensionBody<'beat'>
@@ -35,12 +36,17 @@ interface Entry {
   toConsole: number
   /** The reason with which to end the session as soon as it opens. */
   wanted?: CloseReasonName
+  hasControl: boolean
+  /** The span of control that is going on. */
+  span?: ControlSpan | undefined
 }
 
 export class Ledger {
   readonly #open = new Map<string, Entry>()
   /** The oldest first. */
   readonly #ended = new Map<string, Ended>()
+  readonly #spans = new ControlSpans()
+  #takesControl = false
   readonly #options: LedgerOptions
 
   constructor(options: LedgerOptions = {}) {
@@ -54,11 +60,18 @@ export class Ledger {
 
   /** Records an admitted session. */
   admitted(id: string): SessionRecord {
-    const entry: Entry = { id, toClient: 0, toConsole: 0 }
+    const entry: Entry = { id, toClient: 0, toConsole: 0, hasControl: false }
     this.#open.set(id, entry)
     return {
       id,
-      opened: (session) => opened(entry, session),
+      opened: (session) => {
+        opened(entry, session)
+        this.#followControl(entry)
+      },
+      control: (hasControl) => {
+        entry.hasControl = hasControl
+        this.#followControl(entry)
+      },
       ended: (reason, at = new Date()) => this.#end(entry, reason, at),
     }
   }
@@ -66,12 +79,23 @@ export class Ledger {
   /** Returns the open sessions, and the ended ones that are not acknowledged yet. */
   report(): LedgerReport {
     const ended = [...this.#ended.values()].slice(0, this.#options.maxEndedAtOnce ?? MAX_ENDED_AT_ONCE)
-    return { open: [...this.#open.values()].map(countsOf), ended }
+    const control = this.#takesControl ? this.#spans.report() : []
+    return { open: [...this.#open.values()].map(countsOf), ended, ...(control.length > 0 && { control }) }
   }
 
   /** Removes the ends of a report that the authority has received. */
-  acknowledge({ ended }: LedgerReport): void {
+  acknowledge({ ended, control = [] }: LedgerReport): void {
     for (const { id } of ended) this.#ended.delete(id)
+    this.#spans.acknowledge(control)
+  }
+
+  /**
+   * Sets whether reports have the spans of control, which an older authority refuses. `undefined`: it is unknown, so they are
+   * kept.
+   */
+  reportControl(takes: boolean | undefined): void {
+    this.#takesControl = takes === true
+    if (takes === false) this.#spans.clear()
   }
 
   /**
@@ -88,8 +112,17 @@ export class Ledger {
     }
   }
 
+  /** Starts or ends the session's span of control. */
+  #followControl(entry: Entry, at = new Date()): void {
+    const has = entry.hasControl && entry.session !== undefined && this.#open.get(entry.id) === entry
+    if (has) entry.span ??= this.#spans.start(entry.id)
+    else if (entry.span) this.#spans.end(entry.span, at)
+    if (!has) entry.span = undefined
+  }
+
   #end(entry: Entry, reason: EndReason, at: Date): void {
     if (!this.#open.delete(entry.id)) return
+    this.#followControl(entry, at)
     this.#ended.set(entry.id, { ...countsOf(entry), ended_at: at.toISOString(), reason })
     const [oldest] = this.#ended.values()
     if (this.#ended.size <= (this.#options.maxEnded ?? MAX_ENDED) || !oldest) return

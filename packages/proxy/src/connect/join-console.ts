@@ -5,7 +5,7 @@ import type { Admission } from '../authority/authority.ts'
 import type { Console } from '../consoles/console.ts'
 import type { WebSocketConsoleType } from '../consoles/kinds.ts'
 import type { InputSwitch, Seat } from '../presence/shared-consoles.ts'
-import type { SessionFacts } from '../session/open-session.ts'
+import type { SessionFacts, SessionRecord } from '../session/open-session.ts'
 import type { ConnectContext } from './context.ts'
 
 /**
@@ -36,7 +36,37 @@ export async function joinConsole(context: ConnectContext, joining: Joining): Pr
     ...(admission.invited ? { invited: true } : {}),
     ...(endsAtMs === undefined ? {} : { endsAtMs }),
   }
-  return context.sharedConsoles.join({ instance, type, host, port }, participant, input)
+  const recorded = admission.record && new RecordedInput(input, admission.record)
+  const seat = await context.sharedConsoles.join({ instance, type, host, port }, participant, recorded ?? input)
+  recorded?.joined()
+  return seat
+}
+
+/** Reports to the authority when the session gets or loses control. */
+class RecordedInput implements InputSwitch {
+  readonly #input: InputSwitch
+  readonly #record: SessionRecord
+  #isJoined = false
+
+  constructor(input: InputSwitch, record: SessionRecord) {
+    this.#input = input
+    this.#record = record
+  }
+
+  get mayInput(): boolean {
+    return this.#input.mayInput
+  }
+
+  set mayInput(mayInput: boolean) {
+    this.#input.mayInput = mayInput
+    if (this.#isJoined) this.#record.control(mayInput)
+  }
+
+  /** Before the session has joined its console, its role alone says whether it may send input. */
+  joined(): void {
+    this.#isJoined = true
+    this.#record.control(this.mayInput)
+  }
 }
 
 /** When the session ends at the latest, in milliseconds since 1970. */

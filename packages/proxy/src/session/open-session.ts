@@ -50,6 +50,8 @@ export interface SessionRecord {
   readonly id: string
   /** Reports that the session is open. The authority then gets its byte counts and may end it. Repeated when a viewer reconnects. */
   opened(session: Pick<OpenSession, 'view' | 'end'>): void
+  /** Reports that the session has control now, or has not. Counts once the session is open. */
+  control(hasControl: boolean): void
   /** Reports that the session ended, or was refused before it opened. The first call counts. @param at default: now */
   ended(reason: EndReason, at?: Date): void
 }

@@ -582,6 +582,7 @@ describe('the record of an authority', () => {
         heard.push('opened')
         sessions.push(session)
       },
+      control: () => {},
       ended: (reason) => void heard.push(reason),
     }
     return { heard, sessions, record }

@@ -38,7 +38,7 @@ describe('tickets', () => {
 
   it('are removed after they expire, and report that no client connected', () => {
     const ended: string[] = []
-    const record = { id: 'record-1', opened: () => {}, ended: (reason: string) => void ended.push(reason) }
+    const record = { id: 'record-1', opened() {}, control() {}, ended: (reason: string) => void ended.push(reason) }
     using tickets = new Tickets({ firstUseMs: 1_000, max: 9, maxPerToken: 9 })
     tickets.mint(grant('a', record))
     vi.advanceTimersByTime(9_999)
