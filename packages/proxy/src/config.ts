@@ -4,7 +4,7 @@ import * as Type from 'typebox'
 import { adminFaults, adminTable } from './admin/config.ts'
 import { originFaults, originTable } from './admit/config.ts'
 import { authorityFaults, authorityTable } from './authority/config.ts'
-import { consolesTable } from './consoles/config.ts'
+import { consolesFaults, consolesTable } from './consoles/config.ts'
 import { isNativeType } from './consoles/kinds.ts'
 import { hypervisorFaults, hypervisorTable } from './hypervisor/config.ts'
 import { homeTable, isNative, listenerTable, listenFaults, servedTypes } from './listen/config.ts'
@@ -36,6 +36,7 @@ export function refineProxyConfig(config: ProxyConfig): readonly ConfigFault[] {
     ...wrongWorkers(config),
     ...adminFaults(config.admin),
     ...hypervisorFaults(config.hypervisor, config.authority.kind),
+    ...consolesFaults(config.consoles, config.authority.kind),
     ...unverified(),
     ...spiceFaults(config),
     ...sharedAddresses(listenKeys(config)),

@@ -26,6 +26,8 @@ export interface ProxyMetrics {
   sessionEnded(facts: KindOfSession, reason: string): void
   /** Returns the counter of a console type; call once for each session. */
   counter(type: string): ByteCount
+  /** Adds the gauge of the serial ports that the proxy stays attached to. */
+  standingPorts(counts: () => { readonly attached: number; readonly detached: number }): void
   /** Runs `work` and records its duration and result. */
   timed<T>(step: TimedStep, type: string, work: () => Promise<T>): Promise<T>
 }
@@ -74,6 +76,7 @@ export function createMetrics(sources: MetricSources): ProxyMetrics {
       ended.inc({ type, reason })
     },
     counter: byteCounters(registers),
+    standingPorts: (counts) => standingGauge(registers, counts),
     timed: stopwatches(registers),
   }
 }
@@ -146,6 +149,18 @@ function bufferedGauge(registers: prom.Registry[], { sessions }: MetricSources):
     collect() {
       this.reset()
       for (const { view, bufferedBytes } of sessions()) this.inc({ type: view.type }, bufferedBytes ?? 0)
+    },
+  })
+}
+
+function standingGauge(registers: prom.Registry[], counts: Parameters<ProxyMetrics['standingPorts']>[0]): void {
+  new prom.Gauge({
+    name: 'oriel_proxy_standing_ports',
+    help: 'Serial ports that the proxy stays attached to, by whether they are open at the moment.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      for (const [state, count] of Object.entries(counts())) this.set({ state }, count)
     },
   })
 }

@@ -39,6 +39,9 @@ import { OpenPages, type PageSessions } from './session/page-sessions.ts'
 import { type LaterSession, Sessions } from './session/sessions.ts'
 import { servesSpice } from './spice/config.ts'
 import { nativeFrontends, type SpiceBounds, type SpiceFrontend, startSpiceFrontend } from './spice/frontend.ts'
+import { accessTo } from './standing/access.ts'
+import type { StandingTimes } from './standing/backoff.ts'
+import { StandingSerialPorts } from './standing/standing-ports.ts'
 import type { Timing } from './timing.ts'
 
 export interface ProxyDeps {
@@ -67,6 +70,8 @@ export interface ProxyDeps {
   readonly spiceBounds?: Partial<SpiceBounds>
   /** Overrides the pauses and the deadline while a machine moves to another host. */
   readonly moveTimes?: Partial<MoveTimes> | undefined
+  /** Overrides the pauses between attempts to open a serial port that the proxy stays attached to. */
+  readonly standingTimes?: Partial<StandingTimes> | undefined
 }
 
 export interface RunningProxy extends AsyncDisposable {
@@ -126,6 +131,8 @@ export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
   const stopping = { draining: false, closing: new AbortController() }
   const seal = new Seal(config.sessions.resume_key ?? randomKey())
   const shared = contextOf(deps, timing, stopping, seal)
+  // Released only after the sessions have closed: until then their ports could not be opened by another proxy.
+  opened.use(standingPorts(shared, deps))
   const pages = await loadPages(deps.pages, {
     apiUrl: config.home.api_url,
     frameAncestors: config.origin.allowed.map(anyPort),
@@ -171,6 +178,27 @@ export async function createProxy(deps: ProxyDeps): Promise<RunningProxy> {
     },
     [Symbol.asyncDispose]: () => close.disposeAsync(),
   }
+}
+
+/** Attaches to the serial ports that the authority names, if the configuration wants that. */
+function standingPorts(
+  context: Omit<ConnectContext, 'frontends'>,
+  { config, authority, log, standingTimes: times }: ProxyDeps,
+): StandingSerialPorts | undefined {
+  const { standing, standing_ports } = config.consoles.serial
+  const directory = authority.standingPorts
+  if (!standing || !directory) return undefined
+  const ports = new StandingSerialPorts({
+    directory,
+    maxPorts: standing_ports,
+    accessTo: (port) => accessTo(context, directory, port),
+    forget: ({ admission }) => context.consoles.serial.forget?.(admission),
+    releaseTimeoutMs: config.authority.timeout_ms,
+    log,
+    times,
+  })
+  context.metrics.standingPorts(() => ports.counts)
+  return ports
 }
 
 /** Logs the protection in force, so that an operator does not rely on a check that is off. */

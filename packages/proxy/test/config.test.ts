@@ -73,6 +73,11 @@ describe('proxy.toml', () => {
     ['hypervisor.vnc.password', least('[hypervisor]\nvnc = { auth_schemes = ["vnc_auth"] }')],
     ['hypervisor.vnc.password', least('[hypervisor]\nvnc = { password = "x" }')],
     ['hypervisor.unix_sockets', least('[hypervisor]\nunix_sockets = ["/run/oriel/*.sock"]')],
+    ['consoles.serial.standing', least('[consoles.serial]\nstanding = true')],
+    [
+      'consoles.serial.standing',
+      least('[consoles.serial]\nstanding = true\nreplay_bytes = 0', undefined, 'kind = "oriel"'),
+    ],
     ['hypervisor.unix_sockets[0]', least('[hypervisor]\nunix_sockets = ["run/*.sock"]')],
     ['hypervisor.vnc.key', least(vencrypt('cert = "-----BEGIN CERTIFICATE-----"'))],
     ['spice.proxy_protocol', least('[spice]\nproxy_protocol = true')],
@@ -123,6 +128,16 @@ describe('proxy.toml', () => {
     )
     expect(spice).toMatchObject({ public_host: '::1', migration_hosts: ['::1'] })
     expect(hypervisor.hosts).toEqual({ 'fd00::5': { name: 'h' } })
+  })
+
+  it('says which authority standing serial ports need', () => {
+    const [fault] = faults(least('[consoles.serial]\nstanding = true'))
+    expect(fault?.message).toBe('needs authority.kind "oriel", since Nova does not say which servers run: remove it')
+    expect(
+      load(least('[consoles.serial]\nstanding = true', undefined, 'kind = "oriel"')).consoles.serial,
+    ).toMatchObject({
+      ...{ standing: true, standing_ports: 1000 },
+    })
   })
 
   it('refuses times above the maximum of a timer, and reports the maximum', () => {

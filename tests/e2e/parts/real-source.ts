@@ -22,12 +22,14 @@ export interface SourcedApi extends AsyncDisposable {
   ): Promise<{ host: string | null; port: number | null; tls_port?: number | null } | undefined>
 }
 
-/** Starts the API. `source` is one `[[sources]]` table without an owner. */
+/** Starts the API. `source` is one `[[sources]]` table without an owner, `more` is merged into api.toml. */
 export async function startSourcedApi(
   source: Record<string, unknown>,
   env: NodeJS.ProcessEnv = {},
+  more: Record<string, unknown> = {},
 ): Promise<SourcedApi> {
-  const config = merge(apiConfig(0, 6080, []), { sources: [{ project_id: PROJECT, host: '127.0.0.1', ...source }] })
+  const place = source.kind === 'static' ? {} : { project_id: PROJECT, host: '127.0.0.1' }
+  const config = merge(merge(apiConfig(0, 6080, []), { sources: [{ ...place, ...source }] }), more)
   const program = await startApp('api', config, env)
   const { address } = (await listening(program)) as unknown as { address: string }
   const signedIn = (token: string) => createClient({ endpoint: `http://${address}/v2.1`, auth: staticToken(token) })

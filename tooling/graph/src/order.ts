@@ -8,7 +8,18 @@ export type FolderOrder = readonly string[]
 export const folderOrders: Readonly<Record<string, FolderOrder>> = {
   'packages/proxy/src': [
     ...['refused.ts', 'timing.ts', 'consoles/kinds.ts', 'hypervisor', 'serial', 'rfb/wire', 'rfb/security', 'rfb'],
-    ...['session', 'presence', 'resume', 'authority', 'metrics.ts', 'admit', 'spice/wire', 'consoles', 'connect'],
+    ...[
+      'session',
+      'presence',
+      'resume',
+      'authority',
+      'metrics.ts',
+      'admit',
+      'spice/wire',
+      'consoles',
+      'connect',
+      'standing',
+    ],
     ...['spice/session', 'spice/channel', 'spice/console-file', 'spice'],
     ...['listen', 'admin', '.', 'fleet', 'index.ts'],
   ],

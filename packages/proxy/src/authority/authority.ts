@@ -70,6 +70,31 @@ export type Whereabouts =
   | { readonly is: 'at'; readonly host: string; readonly port: number }
   | { readonly is: 'moving' | 'gone' | 'unknown' }
 
+/** A serial port that the proxy must stay attached to. */
+export interface StandingPort {
+  readonly admission: Admission
+  readonly projectId: string
+}
+
+export interface StandingPorts {
+  /** Opaque; changes with the ports. */
+  readonly version: string
+  readonly ports: readonly StandingPort[]
+}
+
+/** Tells which serial ports the proxy must stay attached to. */
+export interface StandingPortDirectory {
+  /**
+   * Resolves once the ports differ from those of `version`, or after about half a minute.
+   * @throws the error of the request; the signal's reason once it aborts
+   */
+  awaitPorts(version: string | undefined, signal: AbortSignal): Promise<StandingPorts>
+  /** Asks the hypervisor where a port is. @throws the error of the request, also if the port is not the proxy's to hold */
+  confirm(instance: string, signal: AbortSignal): Promise<StandingPort>
+  /** Gives the ports to other proxies. @throws the error of the request */
+  release(signal: AbortSignal): Promise<void>
+}
+
 export interface Authority extends AsyncDisposable {
   /**
    * Starts checking whether the authority can be used, and updating `health`. Called once, when the proxy starts.
@@ -103,6 +128,8 @@ export interface Authority extends AsyncDisposable {
    * @throws Refused; the signal's reason once it aborts
    */
   locate?(console: LostConsole, signal: AbortSignal): Promise<Whereabouts>
+  /** Absent: the authority does not know which servers run. */
+  readonly standingPorts?: StandingPortDirectory
   /** Whether `resume` needs the token, which tickets then contain, encrypted. Default: it does not. */
   readonly resumesByToken?: boolean
   /**

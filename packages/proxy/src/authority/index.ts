@@ -20,24 +20,33 @@ import { authorityFetch } from './trust.ts'
 
 /** Creates an authority of each kind from its configuration. */
 const makers = {
-  nova: (config, log) => {
+  nova: (config, { log }) => {
     const { authority } = config
     const needsNames = identityOf(config) === 'enforce'
     const { validate, renew } = authority
     return novaAuthority({ ...connectionOf(authority), needsNames, validate, renew, log })
   },
-  oriel: ({ authority, hypervisor }, log) =>
+  oriel: ({ authority, hypervisor }, { log, processGroup }) =>
     orielAuthority({
       ...connectionOf(authority),
       proxyId: authority.proxy_id ?? newProxyId(),
       sockets: unixSockets(hypervisor.unix_sockets),
+      processGroup,
       log,
     }),
-} as const satisfies Record<AuthorityConfig['kind'], (config: AuthorityParts, log: Logger) => Authority>
+} as const satisfies Record<AuthorityConfig['kind'], (config: AuthorityParts, context: AuthorityContext) => Authority>
 
-/** Creates the configured authority. */
-export const createAuthority = (config: AuthorityParts, log: Logger): Authority =>
-  makers[config.authority.kind](config, log)
+interface AuthorityContext {
+  readonly log: Logger
+  readonly processGroup?: string | undefined
+}
+
+/**
+ * Creates the configured authority.
+ * @param processGroup equal for the processes of one proxy, which share their serial ports. Default: there is one process
+ */
+export const createAuthority = (config: AuthorityParts, log: Logger, processGroup?: string): Authority =>
+  makers[config.authority.kind](config, { log, processGroup })
 
 /** Checks the configured authority, for `--check-config --online`: signs in and makes a request that changes nothing. */
 export async function authorityOnlineFaults(

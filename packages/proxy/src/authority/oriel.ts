@@ -12,6 +12,7 @@ import {
   type OpenableConsoleType,
   opens,
   refusalNames,
+  type SerialPort,
 } from '@oriel/contract'
 import { ConfigError, type Logger, Secret, unixSocketPath, within } from '@oriel/runtime'
 import { type Auth, createClient, type Fetch } from '@oriel/sdk'
@@ -23,6 +24,7 @@ import { startBeats } from './beats.ts'
 import { Breaker, type BreakerOptions } from './breaker.ts'
 import { type AuthorityKeys, DEFAULT_KEYS, diagnosing, followSignIn } from './diagnose.ts'
 import { Ledger } from './ledger.ts'
+import { standingPortDirectory } from './standing-ports.ts'
 import { judgeToken, probe, type Verdict } from './verdict.ts'
 
 export interface OrielAuthorityOptions {
@@ -39,6 +41,8 @@ export interface OrielAuthorityOptions {
   readonly proxyId: string
   /** The Unix sockets that the API may name. Default: none can be dialled. */
   readonly sockets?: UnixSockets
+  /** Equal for the processes of one proxy, which share their serial ports. Default: there is one. */
+  readonly processGroup?: string | undefined
   readonly log: Logger
   /** In place of the platform's `fetch`. */
   readonly fetch?: Fetch
@@ -78,6 +82,11 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
       const until = AbortSignal.any([signal, closing.signal])
       return whereaboutsOf((await oriel.locateConsole({ session_id: sessionId }, { signal: until })).console)
     },
+    standingPorts: standingPortDirectory({
+      ...options,
+      auth: signIn.auth,
+      addressOf: (port) => serialAddress(port, sockets),
+    }),
     [Symbol.asyncDispose]: async () => {
       closing.abort(new Error('the proxy is closing'))
       await beats[Symbol.asyncDispose]()
@@ -185,6 +194,16 @@ function addressOf(console: AdmittedConsole & { type: OpenableConsoleType }, soc
   if (path !== undefined) return { instance: instance_uuid, host, port: 0, socket: sockets(path) }
   const secure = kindOf(type).portOptional ? { tls_port } : {}
   return admissionOf({ instance_uuid, host, port, internal_access_path, ...secure })
+}
+
+/** @throws UnusableConnectInfo */
+function serialAddress({ server_id, server_name, host, port }: SerialPort, sockets: UnixSockets): Admission {
+  const path = unixSocketPath(host)
+  const address =
+    path === undefined
+      ? admissionOf({ instance_uuid: server_id, host, port, internal_access_path: null })
+      : { instance: server_id, host, port: 0, socket: sockets(path) }
+  return { ...address, instanceName: server_name, type: 'serial' }
 }
 
 /**

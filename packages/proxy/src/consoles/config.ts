@@ -1,8 +1,9 @@
 /** `[consoles]`, and the settings that console types are created from. */
 import { createSecureContext } from 'node:tls'
-import { table } from '@oriel/runtime'
+import { type ConfigFault, table } from '@oriel/runtime'
 import * as Type from 'typebox'
 import type { HypervisorConfig } from '../hypervisor/config.ts'
+import type { ReplaySettings } from '../serial/hub.ts'
 import type { ConsoleSettings } from './index.ts'
 import type { VncSettings } from './novnc.ts'
 
@@ -24,6 +25,18 @@ export const consolesTable = table(
           maximum: 86_400,
           description: 'How long this output is kept after the last session of the port.',
         }),
+        standing: Type.Boolean({
+          default: false,
+          description:
+            'With authority.kind oriel: whether the proxy attaches to the serial ports of all servers that run, before anybody views them. Viewers then see the output from the first byte, and os-getConsoleOutput returns it.',
+        }),
+        standing_ports: Type.Integer({
+          default: 1000,
+          minimum: 1,
+          maximum: 100_000,
+          description:
+            'With standing: the maximum number of ports. Each takes up to replay_bytes of memory, once that much was printed.',
+        }),
       },
       { default: {} },
     ),
@@ -39,8 +52,31 @@ export interface ConsoleParts {
 /** @throws the error of `node:tls` for certificates that `hypervisorFaults` names */
 export const consoleSettings = ({ hypervisor, consoles }: ConsoleParts): ConsoleSettings => ({
   vnc: vncSettings(hypervisor),
-  serialReplay: { maxBytes: consoles.serial.replay_bytes, keepMs: consoles.serial.replay_seconds * 1000 },
+  serialReplay: replayOf(consoles.serial),
 })
+
+/** Standing ports do not displace the replays of others. */
+const replayOf = ({ replay_bytes, replay_seconds, standing, standing_ports }: SerialConfig): ReplaySettings => ({
+  maxBytes: replay_bytes,
+  keepMs: replay_seconds * 1000,
+  maxPorts: MAX_REPLAYS + (standing ? standing_ports : 0),
+})
+
+const MAX_REPLAYS = 1000
+type SerialConfig = ConsoleParts['consoles']['serial']
+
+/** Finds faults between keys, each of which is valid by itself. */
+export function consolesFaults(
+  { serial }: ConsoleParts['consoles'],
+  authority: 'nova' | 'oriel',
+): readonly ConfigFault[] {
+  if (!serial.standing) return []
+  const path = 'consoles.serial.standing'
+  if (authority === 'nova')
+    return [{ path, message: 'needs authority.kind "oriel", since Nova does not say which servers run: remove it' }]
+  if (serial.replay_bytes > 0) return []
+  return [{ path, message: 'needs memory for the output: set consoles.serial.replay_bytes above 0, or remove it' }]
+}
 
 export function vncSettings({ vnc, hosts }: HypervisorConfig): VncSettings {
   const secure = vnc.auth_schemes.includes('vencrypt')

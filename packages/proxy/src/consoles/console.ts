@@ -66,6 +66,8 @@ export interface Console {
     open: (signal: AbortSignal) => Promise<SecuredLeg>,
     signal: AbortSignal,
   ): Promise<SharedLeg>
+  /** Forgets the output of a console that sessions share, because it has another owner. Absent: nothing is kept. */
+  forget?(console: Pick<Admission, 'instance' | 'host' | 'port'>): void
   /** Decorates the leg so that it withholds the client's input while `input` forbids it. Absent: the type cannot be watched. */
   limitInput?(leg: HypervisorSocket, input: InputPermission): HypervisorSocket
   /**

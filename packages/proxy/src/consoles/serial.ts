@@ -22,6 +22,7 @@ export function serial(replay: ReplaySettings, peers?: SerialPeers): Console {
     share: ({ admission, query }, open, signal) =>
       // A terminal that dials again still shows the earlier output.
       hub.join({ portId: portIdOf(admission), replay: query.get('replay') !== '0', open, signal }),
+    forget: (console) => hub.forget(portIdOf(console)),
     limitInput: withholdAll,
     greet: noHandshake,
   }
@@ -32,4 +33,5 @@ const withholdAll = (leg: HypervisorSocket, input: InputPermission): HypervisorS
   decorateLeg(leg, { write: (bytes) => !input.mayInput || leg.write(bytes) })
 
 /** Identifies a serial port. Contains the address, because one instance may have several ports. */
-const portIdOf = ({ instance, host, port }: Opening['admission']) => JSON.stringify([instance, host, port])
+const portIdOf = ({ instance, host, port }: Pick<Opening['admission'], 'instance' | 'host' | 'port'>) =>
+  JSON.stringify([instance, host, port])

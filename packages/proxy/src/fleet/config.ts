@@ -5,15 +5,17 @@ import { isNative } from '../listen/config.ts'
 
 /**
  * Builds the configuration of worker `index`: no admin listener, because the primary has it; native SPICE only in the first
- * worker; an equal share of the memory for slow clients; and a separate `proxy_id`, so that oriel-api does not mix up the
+ * worker; an equal share of the memory for slow clients and of the standing serial ports; and a separate `proxy_id`, so that oriel-api does not mix up the
  * sessions of different processes.
  */
 export function workerConfig({ admin: _, ...config }: ProxyConfig, index: number): ProxyConfig {
-  const { authority, listen, sessions } = config
+  const { authority, consoles, listen, sessions } = config
+  const share = (total: number) => Math.max(1, Math.floor(total / sessions.workers))
   const id = authority.proxy_id
   return {
     ...config,
-    sessions: { ...sessions, max_buffered_mib: Math.max(1, Math.floor(sessions.max_buffered_mib / sessions.workers)) },
+    consoles: { ...consoles, serial: { ...consoles.serial, standing_ports: share(consoles.serial.standing_ports) } },
+    sessions: { ...sessions, max_buffered_mib: share(sessions.max_buffered_mib) },
     listen: index === 0 ? listen : listen.filter((entry) => !isNative(entry)),
     authority: id === undefined ? authority : { ...authority, proxy_id: nameOf(id, index) },
   }

@@ -3,6 +3,7 @@
  * all of them, and serves the admin listener.
  */
 import cluster, { type Worker } from 'node:cluster'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createAdminListener, guardPeer, type Health, type Logger, type Started } from '@oriel/runtime'
 import * as prom from 'prom-client'
@@ -21,7 +22,7 @@ import { fleetMetrics } from './metrics.ts'
 import { PagesOfWorker } from './page-sessions.ts'
 import { type HeldPorts, PortFolder, PortsOfWorker } from './serial-ports.ts'
 import { ConsolesOfWorker, InputChanges } from './shared-consoles.ts'
-import { WORKER_VARIABLE } from './worker.ts'
+import { GROUP_VARIABLE, WORKER_VARIABLE } from './worker.ts'
 
 /** A worker that ran longer than this is restarted with the first back-off; otherwise each back-off doubles. */
 const STEADY_MS = 30_000
@@ -78,6 +79,8 @@ class Fleet implements SessionControl {
   readonly #consoles: LocalConsoles
   readonly #ports: HeldPorts = new Map()
   readonly #portFolder = new PortFolder()
+  /** Tells oriel-api that the workers share their serial ports. */
+  readonly #group = randomUUID()
   readonly #members = new Map<number, Member>()
   readonly #backoffs = new Map<number, number>()
   readonly #timers = new Set<NodeJS.Timeout>()
@@ -148,7 +151,7 @@ class Fleet implements SessionControl {
   // Start and exit of workers
 
   async #launch(index: number): Promise<void> {
-    const process = cluster.fork({ [WORKER_VARIABLE]: String(index) })
+    const process = cluster.fork({ [WORKER_VARIABLE]: String(index), [GROUP_VARIABLE]: this.#group })
     const ready = Promise.withResolvers<void>()
     const slots = new Map<number, Slot>()
     const pages = new PagesOfWorker(this.#pages)

@@ -18,6 +18,8 @@ import { RemoteConsoles } from './shared-consoles.ts'
 
 /** The environment variable with the worker's number, from 0. */
 export const WORKER_VARIABLE = 'PROXY_WORKER'
+/** The environment variable with an id that all workers of a primary share. */
+export const GROUP_VARIABLE = 'PROXY_GROUP'
 
 /** Starts the proxy of a worker, and reports it to the primary. */
 export async function startWorker(
@@ -53,7 +55,7 @@ export async function startWorker(
   )
   const slots = remoteSlots(calls)
   const ownConfig = withResumeKey(workerConfig(config, index), await calls.ask('resumeKey'))
-  const authority = createAuthority(ownConfig, workerLog)
+  const authority = createAuthority(ownConfig, workerLog, process.env[GROUP_VARIABLE])
   const serialPeers = new RemotePorts(() => calls, workerLog)
   const endEarlier = (later: LaterSession) => void calls.ask('endEarlier', later).catch(() => {})
   const shared = { slots, pageSessions: remotePageSessions(calls), sharedConsoles, serialPeers, endEarlier }

@@ -56,6 +56,12 @@ export class SerialHub {
     return port.join(replay, (dialling) => this.#peers.open(portId, open, dialling), signal)
   }
 
+  /** Forgets the output of a port. Sessions that have it open keep it, and later ones open it anew. */
+  forget(portId: string): void {
+    const port = this.#ports.get(portId)
+    if (port) this.#forget(portId, port)
+  }
+
   #add(portId: string): Port {
     const { maxBytes, keepMs, maxPorts = MAX_PORTS } = this.#settings
     if (this.#ports.size >= maxPorts) this.#forgetOldestIdle()

@@ -474,3 +474,63 @@ describe('the ledger', () => {
     expect(ledger.report().ended.map(({ id }) => id)).toEqual(['b', 'c'])
   })
 })
+
+describe('the standing serial ports of the authority', () => {
+  const port = { server_id: INSTANCE, server_name: 'web', project_id: 'p', host: '10.0.0.5', port: 4555 }
+
+  /** An API that answers each request for serial ports with the next of `answers`, and records it. */
+  async function played(...answers: object[]) {
+    const requests: { method: string | undefined; path: string | undefined; body: unknown }[] = []
+    const server = createServer(async (request, response) => {
+      if (!request.url?.includes('/serial-ports')) return void response.writeHead(404).end()
+      const body = request.method === 'POST' ? await json(request) : undefined
+      requests.push({ method: request.method, path: request.url.replace('/oriel/v1/proxies/one', ''), body })
+      if (request.method === 'DELETE') return void response.writeHead(204).end()
+      response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(answers.shift()))
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const options = { timeoutMs: defaultTimeoutMs, proxyId: 'one', processGroup: 'g', log: capture().logger }
+    const authority = orielAuthority({ endpoint, auth: staticToken(SERVICE), ...options })
+    return {
+      requests,
+      directory: authority.standingPorts!,
+      async [Symbol.asyncDispose]() {
+        await authority[Symbol.asyncDispose]()
+        server.closeAllConnections()
+        server.close()
+      },
+    }
+  }
+
+  it('are those of the API, without one that cannot be dialled, and are asked for with their version', async () => {
+    const wrong = [
+      { ...port, host: 'a b' },
+      { ...port, port: null },
+    ]
+    await using run = await played({ version: '1', serial_ports: [...wrong, port] }, { version: '2', serial_ports: [] })
+    const { signal } = new AbortController()
+    const admission = { instance: INSTANCE, instanceName: 'web', host: '10.0.0.5', port: 4555, type: 'serial' }
+    expect(await run.directory.awaitPorts(undefined, signal)).toEqual({
+      version: '1',
+      ports: [{ admission, projectId: 'p' }],
+    })
+    expect(await run.directory.awaitPorts('1', signal)).toEqual({ version: '2', ports: [] })
+    const path = '/serial-ports'
+    expect(run.requests).toEqual([
+      { method: 'POST', path, body: { group: 'g' } },
+      { method: 'POST', path, body: { group: 'g', version: '1', wait_seconds: 25 } },
+    ])
+  })
+
+  it('are confirmed and released one request each, and may be Unix sockets', async () => {
+    await using run = await played({ serial_port: { ...port, host: 'unix:/run/web.sock', port: null } })
+    const { signal } = new AbortController()
+    const { admission } = await run.directory.confirm(INSTANCE, signal)
+    expect(admission).toMatchObject({ host: 'unix:/run/web.sock', port: 0, socket: { find: expect.any(Function) } })
+    await run.directory.release(signal)
+    expect(run.requests.map(({ method, path }) => `${method} ${path}`)).toEqual([
+      ...[`GET /serial-ports/${INSTANCE}`, 'DELETE /serial-ports'],
+    ])
+  })
+})

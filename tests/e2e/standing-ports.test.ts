@@ -1,0 +1,148 @@
+/** A proxy that stays attached to the serial ports of real QEMUs: their firmware prints before any client has come. */
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { freePort, type QemuOptions, type RunningProgram, requires, startQemu, temporaryFolder } from '@oriel/testkit'
+import { describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
+import { listening, merge, PROJECT, proxyConfig, startApp } from './parts/oriel.ts'
+import { startSourcedApi } from './parts/real-source.ts'
+
+const { skip, reason } = requires('qemu')
+const ID = '6f9e1f7a-8a1d-4f3c-9b53-0d3f7a2b6c10'
+const REATTACHED_MS = 1_000
+const firmware = { vnc: false, firmware: 'serial', paused: true } as const
+const MENU = /Press ESC for boot menu/
+const ATTACHED = 'attached to a serial port'
+
+describe.skipIf(skip)(`standing serial ports of real QEMU guests${reason}`, () => {
+  it('have the first byte of the firmware for a viewer that comes later, and again after a restart of QEMU', async () => {
+    await using folder = await temporaryFolder()
+    const serial = { port: await freePort() }
+    const start = (options: Partial<QemuOptions> = {}) => {
+      const qmp = ['-qmp', `unix:${join(folder.path, 'web-1.qmp')},server=on,wait=off`]
+      return startQemu({ name: 'web-1', uuid: ID, serial, ...firmware, args: qmp, ...options })
+    }
+    await using run = await startStanding({ kind: 'qemu', qmp: join(folder.path, '*.qmp') })
+    const first = await firstBytes()
+    expect(first).toMatch(/SeaBIOS/)
+    {
+      await using guest = await start()
+      await run.attached(1)
+      await guest.qmp('cont')
+      await using viewer = await run.view()
+      expect((await viewer.until(MENU)).slice(0, first.length)).toBe(first)
+      await guest[Symbol.asyncDispose]()
+      // The source reports the stop, which revokes the tokens of the server and ends its sessions.
+      await viewer.closed
+    }
+    await using again = await start()
+    const listeningMs = Date.now()
+    expect((await run.attached(2)) - listeningMs).toBeLessThan(REATTACHED_MS)
+    await again.qmp('cont')
+    await using viewer = await run.view()
+    const both = await viewer.until(/boot menu[\s\S]*Press ESC for boot menu/)
+    expect(both.split(first)).toHaveLength(3)
+  })
+
+  it('stay with their viewers while QEMU restarts in place, which the source does not notice', async () => {
+    const port = await freePort()
+    const start = () => startQemu({ name: 'web-1', uuid: ID, serial: { port }, ...firmware })
+    const server = {
+      id: ID,
+      name: 'web-1',
+      project_id: PROJECT,
+      status: 'ACTIVE',
+      consoles: { serial: { host: '127.0.0.1', port } },
+    }
+    await using run = await startStanding({ kind: 'static', servers: [server] })
+    const first = await firstBytes()
+    const guest = await start()
+    await run.attached(1)
+    await guest.qmp('cont')
+    await using viewer = await run.view()
+    await viewer.until(MENU)
+    await guest[Symbol.asyncDispose]()
+    await viewer.until(/closed its serial port\]\r\n$/)
+    await using again = await start()
+    const listeningMs = Date.now()
+    expect((await run.attached(2)) - listeningMs).toBeLessThan(REATTACHED_MS)
+    await again.qmp('cont')
+    const text = await viewer.until(/the machine restarted[\s\S]*boot menu/)
+    expect(text.split('[oriel: the machine restarted]\r\n')[1]!.slice(0, first.length)).toBe(first)
+  })
+})
+
+/** An API with a source, and a proxy that stays attached to its serial ports. */
+async function startStanding(source: Record<string, unknown>) {
+  await using scope = new AsyncDisposableStack()
+  const port = await freePort()
+  const api = scope.use(
+    await startSourcedApi(source, {}, { consoles: { serial: { base_url: `ws://127.0.0.1:${port}/` } } }),
+  )
+  const toml = merge(proxyConfig(Number(new URL(api.endpoint).port), port), {
+    authority: { kind: 'oriel' },
+    listen: [{ address: `127.0.0.1:${port}`, consoles: ['serial'] }],
+    consoles: { serial: { standing: true } },
+  })
+  const proxy = scope.use(await startApp('proxy', toml))
+  await listening(proxy)
+  const rest = scope.move()
+  return {
+    api,
+    /** Resolves with the time at which the proxy was attached for the `count`th time. */
+    attached: (count: number) => attached(proxy, count),
+    async view() {
+      const token = await api.mint(ID, 'serial')
+      return viewerOf(new WebSocket(`ws://127.0.0.1:${port}/?token=${token}`, ['binary']))
+    },
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  }
+}
+
+async function attached(proxy: RunningProgram, count: number): Promise<number> {
+  const all = () => proxy.records.filter(({ msg }) => msg === ATTACHED)
+  const { time } = await proxy.waitForLog((record) => record === all()[count - 1])
+  return Date.parse(String(time))
+}
+
+async function viewerOf(socket: WebSocket) {
+  const closed = new Promise<void>((resolve) => void socket.once('close', () => resolve()))
+  const until = collect((take) => void socket.on('message', (data: Buffer) => take(data)))
+  await once(socket, 'open')
+  return {
+    until,
+    closed,
+    async [Symbol.asyncDispose]() {
+      socket.terminate()
+      await closed
+    },
+  }
+}
+
+/** What the firmware of such a guest prints first, as a client sees it that was connected before. */
+async function firstBytes(): Promise<string> {
+  await using guest = await startQemu({ name: 'other', serial: true, ...firmware })
+  const socket = connect(guest.serialPort!, guest.host)
+  const until = collect((take) => void socket.on('data', take))
+  await once(socket, 'connect')
+  await guest.qmp('cont')
+  const text = await until(/SeaBIOS \(version [^)]*\)/)
+  socket.destroy()
+  return /^[\s\S]*?SeaBIOS \(version [^)]*\)/.exec(text)![0]
+}
+
+/** Returns a function that waits for output that fits, and returns all output until then. */
+function collect(listen: (take: (bytes: Buffer) => void) => void): (fits: RegExp) => Promise<string> {
+  let text = ''
+  let news = Promise.withResolvers<void>()
+  listen((bytes) => {
+    text += bytes.toString('latin1')
+    news.resolve()
+    news = Promise.withResolvers()
+  })
+  return async (fits) => {
+    while (!fits.test(text)) await news.promise
+    return text
+  }
+}
