@@ -22,8 +22,8 @@ export interface Session {
   close(): void
 }
 
-/** A silent server is asked for a pixel after this share of the time that it may be silent. */
-const PROBE_SHARE = 1 / 3
+/** How often a silent server is asked for a pixel. */
+const MAX_PROBES = 2
 const ONE_PIXEL = { x: 0, y: 0, width: 1, height: 1 }
 
 /**
@@ -66,7 +66,8 @@ class Dialled implements Session {
   readonly #origin: string
   readonly #silenceTimeoutMs: number
   #watch: ReturnType<typeof setTimeout> | undefined
-  #heardAt = performance.now()
+  #isHeard = true
+  #probes = 0
 
   constructor(address: URL, options: SessionOptions, events: SessionEvents) {
     this.#origin = address.origin
@@ -98,7 +99,8 @@ class Dialled implements Session {
   }
 
   #receive(bytes: Uint8Array): void {
-    this.#heardAt = performance.now()
+    this.#isHeard = true
+    this.#probes = 0
     try {
       this.rfb.receive(bytes)
     } catch (error) {
@@ -106,13 +108,21 @@ class Dialled implements Session {
     }
   }
 
-  /** A server may have nothing to send for hours. So it is asked for a pixel, which it must send. */
+  /**
+   * A server may have nothing to send for hours. So it is asked for a pixel, which it must send. It has failed if it answers
+   * none of {@link MAX_PROBES} questions, and not by the clock alone: this computer may have slept.
+   */
   #listen(): void {
-    const silentMs = performance.now() - this.#heardAt
-    const maxMs = this.#silenceTimeoutMs
-    this.#watch = setTimeout(() => this.#listen(), maxMs * PROBE_SHARE)
-    if (silentMs >= maxMs) this.fail(`${this.#origin} sent nothing for ${Math.round(silentMs)} ms`)
-    else if (silentMs >= maxMs * PROBE_SHARE) this.rfb.refresh(ONE_PIXEL)
+    const timeoutMs = this.#silenceTimeoutMs
+    this.#watch = setTimeout(() => this.#listen(), timeoutMs / (MAX_PROBES + 2))
+    if (this.#probes === MAX_PROBES) this.fail(`${this.#origin} did not answer within ${timeoutMs} ms`)
+    else if (this.#isHeard) this.#isHeard = false
+    else this.#probe()
+  }
+
+  #probe(): void {
+    this.#probes += 1
+    this.rfb.refresh(ONE_PIXEL)
   }
 }
 

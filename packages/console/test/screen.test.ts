@@ -1,0 +1,357 @@
+/** A screen over a real WebSocket, whose server the tests play. */
+import { ConnectionError, type OrielError } from '@oriel/sdk'
+import { describe, expect, it } from 'vitest'
+import {
+  type AccessUrl,
+  type Change,
+  ConsoleClosed,
+  ConsoleRefused,
+  openScreen,
+  ProtocolError,
+  type Screen,
+  WaitTimeout,
+} from '../src/index.ts'
+import { hello, pixels, rectangle, rowsOf, u16, update } from './parts/server.ts'
+import { startWebServer, TOKEN, type WebServer, type WebServerOptions } from './parts/web-server.ts'
+
+const rows = async (screen: Screen) => rowsOf(await screen.screenshot())
+
+/** Opens a screen and returns it with its server's end. */
+async function opened(options: WebServerOptions = {}, more: Omit<AccessUrl, 'url'> = {}) {
+  const server = await startWebServer(options)
+  const [screen, viewer] = await Promise.all([openScreen({ url: server.url, ...more }), server.viewer()])
+  return {
+    ...{ server, screen, viewer },
+    async [Symbol.asyncDispose]() {
+      await screen.close()
+      await server[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** Resolves with the error of an attempt to open a screen. */
+async function failure(server: WebServer, options: Omit<AccessUrl, 'url'> = {}): Promise<unknown> {
+  const error = await openScreen({ url: server.url, ...options }).then(
+    () => 'it opened',
+    (cause: unknown) => cause,
+  )
+  expect(String(error)).not.toContain(TOKEN)
+  return error
+}
+
+describe('a screen', () => {
+  it('opens with its first picture', async () => {
+    await using open = await opened({ picture: 'wo' })
+    expect(open.screen).toMatchObject({ width: 2, height: 1, name: 'web-1', leds: undefined, clipboard: undefined })
+    expect(await rows(open.screen)).toEqual(['wo'])
+  })
+
+  it('closes its WebSocket, and ends without an error', async () => {
+    await using open = await opened()
+    await open.screen.close()
+    expect(await open.screen.ended).toBeUndefined()
+    expect(await open.viewer.closed).toEqual({ code: 1005 })
+    await expect(open.screen.press('Escape')).rejects.toThrow('The console is closed')
+    await expect(open.screen.screenshot()).rejects.toBeInstanceOf(ConnectionError)
+  })
+
+  it('fails to open without an answer, without a picture, and without a server', async () => {
+    await using silent = await startWebServer({ silent: true })
+    await using blank = await startWebServer({ picture: '' })
+    const [first, second] = await Promise.all([silent, blank].map((server) => failure(server, { openTimeoutMs: 100 })))
+    expect(first).toMatchObject({ name: 'ConnectionError', reason: 'timeout' })
+    expect(String(first)).toMatch(/showed no screen within 100 ms \(waiting for: version\)/)
+    expect(String(second)).toMatch(/waiting for: message/)
+    const gone = await startWebServer()
+    await gone[Symbol.asyncDispose]()
+    expect(await failure(gone)).toMatchObject({ name: 'ConnectionError', reason: 'network' })
+  })
+
+  it('fails to open with the reason of its signal, and closes the connection', async () => {
+    await using server = await startWebServer({ silent: true })
+    const controller = new AbortController()
+    const failed = failure(server, { signal: controller.signal })
+    const viewer = await server.viewer()
+    controller.abort(new Error('enough'))
+    expect(await failed).toEqual(new Error('enough'))
+    await viewer.closed
+    expect(await failure(server, { signal: AbortSignal.abort('never') })).toBe('never')
+  })
+
+  it('reports the refusal of Oriel’s proxy, and that of another as a broken connection', async () => {
+    const script = ({ socket }: { socket: { close(code: number, reason: string): void } }) =>
+      socket.close(4429, 'too_many_attempts retry=12: Too many attempts.')
+    await using oriel = await startWebServer({ protocol: 'oriel.refusals', silent: true, script })
+    const refused = await failure(oriel)
+    expect(refused).toBeInstanceOf(ConsoleRefused)
+    expect(refused).toMatchObject({
+      ...{ code: 4429, refusal: 'too_many_attempts', remedy: 'reconnect', retryAfterSeconds: 12 },
+      message: 'Too many attempts.',
+    })
+    await using other = await startWebServer({ status: 403 })
+    expect(await failure(other)).toBeInstanceOf(ConnectionError)
+  })
+
+  it.each([
+    ['a close code of Oriel’s', 4008, '', ConsoleClosed, 'An operator ended this session.', 'new-console'],
+    ['a normal end', 1000, '', ConsoleClosed, 'The machine closed the console.', 'reconnect'],
+    ['a code of another proxy', 4999, 'out\nof order', ConsoleClosed, 'out of order', 'reconnect'],
+  ])('ends with %s', async (_, code, reason, kind, message, remedy) => {
+    await using open = await opened()
+    const waiting = open.screen.waitFor(() => false).catch((error: unknown) => error)
+    open.viewer.socket.close(code, reason)
+    const end = await open.screen.ended
+    expect(end).toBeInstanceOf(kind)
+    expect(end).toMatchObject({ code, message, remedy })
+    expect(await waiting).toBe(end)
+    expect(await open.screen.waitForStill().catch((error) => error)).toBe(end)
+  })
+
+  it('ends when its connection breaks', async () => {
+    await using open = await opened()
+    open.viewer.socket.terminate()
+    expect(await open.screen.ended).toMatchObject({ name: 'ConnectionError', reason: 'network' })
+  })
+
+  it.each([
+    ['a message of an unknown type', (viewer: { send(bytes: Uint8Array): void }) => viewer.send(Buffer.of(99))],
+    ['text', ({ socket }: { socket: { send(text: string): void } }) => socket.send('hello')],
+  ])('ends after %s, and closes the connection', async (_, disturb) => {
+    await using open = await opened()
+    disturb(open.viewer)
+    expect(await open.screen.ended).toBeInstanceOf(ProtocolError)
+    await open.viewer.closed
+  })
+
+  it('ends if the server does not answer a request for a pixel any more', async () => {
+    await using open = await opened({}, { silenceTimeoutMs: 300 })
+    await open.viewer.untilSent('03000000000000010001')
+    const end = (await open.screen.ended) as OrielError
+    expect(end).toMatchObject({ name: 'ConnectionError', reason: 'timeout' })
+    expect(end.message).toMatch(/did not answer within 300 ms/)
+  })
+
+  it('stays open as long as the server answers requests for a pixel', async () => {
+    await using open = await opened({}, { silenceTimeoutMs: 400 })
+    for (let answers = 0; answers < 5; answers += 1) {
+      const before = open.viewer.sent().length
+      while (!open.viewer.sent().slice(before).includes('03000000000000010001')) await tick(open.viewer.socket)
+      open.viewer.send(update([rectangle(0, [0, 0, 1, 1], pixels('b'))]))
+    }
+    expect(await rows(open.screen)).toEqual(['bg'])
+  })
+
+  it('sends keys in the order of their names, and the pointer with its buttons', async () => {
+    await using open = await opened()
+    await open.screen.press('Control+a', 'Escape')
+    await open.viewer.untilSent(
+      ['0401 0000 0000ffe3', '0401 0000 00000061', '0400 0000 00000061', '0400 0000 0000ffe3', '0401 0000 0000ff1b']
+        .join('')
+        .replaceAll(' ', ''),
+    )
+    await open.screen.click(1, 0, { button: 'right' })
+    await open.screen.scroll('down', 1)
+    await open.screen.drag({ x: 0, y: 0 }, { x: 1, y: 0 })
+    await open.viewer.untilSent(
+      ['0500 0001 0000', '0504 0001 0000', '0500 0001 0000', '0510 0001 0000', '0500 0001 0000', '0500 0000 0000']
+        .concat('0501 0000 0000', '0501 0001 0000', '0501 0001 0000', '0500 0001 0000')
+        .join('')
+        .replaceAll(' ', ''),
+    )
+  })
+
+  it('refuses a point that is not on it, and an unknown key, before it sends anything', async () => {
+    await using open = await opened()
+    for (const [x, y] of [
+      [2, 0],
+      [0, 1],
+      [-1, 0],
+      [0.5, 0],
+      [Number.NaN, 0],
+    ] as const) {
+      await expect(open.screen.click(x, y)).rejects.toThrow(RangeError)
+    }
+    await expect(open.screen.drag({ x: 0, y: 0 }, { x: 2, y: 0 })).rejects.toThrow('2, 0 is not on the screen of 2x1')
+    await expect(open.screen.press('a', 'Escpae')).rejects.toThrow('Did you mean "Escape"')
+    await open.screen.move(1, 0)
+    await open.viewer.untilSent('050000010000')
+    expect(open.viewer.sent()).toMatch(/03010000000000020001050000010000$/)
+  })
+})
+
+describe('the updates of a screen', () => {
+  it('are the areas that change, also for a reader that was slow, until the screen is closed', async () => {
+    await using open = await opened()
+    const changes = open.screen.updates()
+    const first = changes.next()
+    open.viewer.send(update([rectangle(0, [1, 0, 1, 1], pixels('b'))]))
+    const right = { x: 1, y: 0, width: 1, height: 1 }
+    expect(await first).toEqual({ done: false, value: { rectangles: [right], isResized: false } })
+    const both = open.screen.waitFor((picture) => rowsOf(picture)[0] === 'ww')
+    open.viewer.send(update([rectangle(0, [0, 0, 1, 1], pixels('w'))]))
+    open.viewer.send(update([rectangle(0, [1, 0, 1, 1], pixels('w'))]))
+    await both
+    const second = (await changes.next()).value as Change
+    expect(second.rectangles).toEqual([{ x: 0, y: 0, width: 1, height: 1 }, right])
+    const last = changes.next()
+    await open.screen.close()
+    expect(await last).toEqual({ done: true, value: undefined })
+  })
+
+  it('become one area around them for a reader that is far behind, and start anew with another size', async () => {
+    await using open = await opened({ size: [20, 20], picture: '.'.repeat(400) })
+    const changes = open.screen.updates()
+    const first = changes.next()
+    open.viewer.send(update([rectangle(0, [0, 0, 1, 1], pixels('w'))]))
+    await first
+    const many = Array.from({ length: 300 }, (_, i) => rectangle(0, [2 + (i % 5), 3, 1, 1], pixels('r')))
+    const drawn = open.screen.waitFor((picture) => rowsOf(picture)[3]?.includes('g'))
+    open.viewer.send(update([rectangle(0, [4, 4, 1, 1], pixels('r'))]))
+    open.viewer.send(update([...many, rectangle(0, [6, 3, 1, 1], pixels('g'))]))
+    await drawn
+    expect((await changes.next()).value).toEqual({
+      rectangles: [{ x: 2, y: 3, width: 5, height: 2 }],
+      isResized: false,
+    })
+    const next = changes.next()
+    open.viewer.send(update([rectangle(-223 >>> 0, [0, 0, 2, 2])]))
+    expect((await next).value).toEqual({ rectangles: [], isResized: true })
+  })
+
+  it('throw the error with which the screen ends', async () => {
+    await using open = await opened()
+    const change = open.screen.updates().next()
+    open.viewer.socket.close(4008)
+    await expect(change).rejects.toThrow('An operator ended this session.')
+  })
+})
+
+describe('waiting', () => {
+  it('for a predicate looks at once and at each change, and resolves with what it returns', async () => {
+    await using open = await opened()
+    expect(await open.screen.waitFor(() => 'now')).toBe('now')
+    const seen: string[] = []
+    const found = open.screen.waitFor(async (picture) => {
+      seen.push(rowsOf(picture)[0]!)
+      return seen.at(-1) === 'bw' && { x: 1 }
+    })
+    open.viewer.show('gg')
+    await open.screen.waitFor((picture) => rowsOf(picture)[0] === 'gg')
+    open.viewer.show('bw')
+    expect(await found).toEqual({ x: 1 })
+    expect(seen).toEqual(['rg', 'gg', 'bw'])
+  })
+
+  it('looks once more at what changed while an asynchronous predicate was at work', async () => {
+    await using open = await opened()
+    const work = Promise.withResolvers<undefined>()
+    let looks = 0
+    const found = open.screen.waitFor(async (picture) => {
+      looks += 1
+      if (looks === 1) await work.promise
+      return rowsOf(picture)[0] === 'bw'
+    })
+    open.viewer.show('bw')
+    await open.screen.waitFor((picture) => rowsOf(picture)[0] === 'bw')
+    work.resolve(undefined)
+    expect(await found).toBe(true)
+    expect(looks).toBe(2)
+  })
+
+  it('fails at its deadline with the last picture, with the error of its predicate, and with its signal', async () => {
+    await using open = await opened({ picture: 'wo' })
+    const late = await open.screen.waitFor(() => null, { timeoutMs: 30 }).catch((error) => error)
+    expect(late).toBeInstanceOf(WaitTimeout)
+    expect(late.message).toBe('The screen did not show what was waited for within 30 ms')
+    expect(rowsOf(late.screenshot)).toEqual(['wo'])
+    const broken = () => {
+      throw new Error('broken')
+    }
+    await expect(open.screen.waitFor(broken)).rejects.toThrow('broken')
+    await expect(open.screen.waitFor(async () => broken())).rejects.toThrow('broken')
+    const controller = new AbortController()
+    const aborted = open.screen.waitFor(() => undefined, { signal: controller.signal })
+    controller.abort(new Error('enough'))
+    await expect(aborted).rejects.toThrow('enough')
+    await expect(open.screen.waitForStill({ signal: AbortSignal.abort(new Error('never')) })).rejects.toThrow('never')
+  })
+
+  it('for stillness ignores a blinking cursor and masked areas, and no other change', async () => {
+    await using open = await opened({ size: [3, 1], picture: 'rgb' })
+    let blinks = 0
+    const blinking = setInterval(() => open.viewer.show(blinks++ % 2 === 0 ? 'rww' : 'rgb'), 10)
+    const cursor = { quietMs: 200, maxPixels: 1, mask: [{ x: 2, y: 0, width: 1, height: 1 }] }
+    const still = open.screen.waitForStill(cursor)
+    let isOver = false
+    const never = open.screen.waitForStill({ quietMs: 1000, maxPixels: 1 }).finally(() => {
+      isOver = true
+    })
+    expect(rowsOf(await still)[0]).toMatch(/^r/)
+    for (let i = 0; i < 6; i += 1) await open.screen.waitForStill(cursor)
+    expect(isOver).toBe(false)
+    clearInterval(blinking)
+    open.viewer.show('ooo')
+    expect(rowsOf(await never)).toEqual(['ooo'])
+  })
+
+  it('for a picture accepts a share of pixels, a difference in channels, a mask and transparency', async () => {
+    await using open = await opened({ size: [4, 1], picture: 'rgbp' })
+    const expected = (hexadecimal: string) => ({
+      ...{ width: 4, height: 1 },
+      rgba: new Uint8Array(Buffer.from(hexadecimal.replaceAll(' ', ''), 'hex')),
+    })
+    const soon = { timeoutMs: 30 }
+    const exact = expected('ff0000ff 00ff00ff 0000ffff 112233ff')
+    const near = expected('fc0300ff 00ff00ff 0000ffff 112233ff')
+    const other = expected('ffffffff 00ff00ff 0000ffff 112233ff')
+    const clear = expected('ffffff00 00ff00ff 0000ffff 112233ff')
+    for (const picture of [exact, clear]) expect(rowsOf(await open.screen.waitForPicture(picture))).toEqual(['rgbp'])
+    for (const picture of [near, other, { ...exact, width: 2, height: 2 }]) {
+      await expect(open.screen.waitForPicture(picture, soon)).rejects.toThrow('did not show the picture')
+    }
+    await open.screen.waitForPicture(near, { channelTolerance: 3 })
+    await expect(open.screen.waitForPicture(near, { channelTolerance: 2, ...soon })).rejects.toThrow(WaitTimeout)
+    await open.screen.waitForPicture(other, { tolerance: 0.25 })
+    await expect(open.screen.waitForPicture(other, { tolerance: 0.24, ...soon })).rejects.toThrow(WaitTimeout)
+    await open.screen.waitForPicture(other, { mask: [{ x: 0, y: 0, width: 1, height: 1 }] })
+    const later = open.screen.waitForPicture(other)
+    open.viewer.show('wgbp')
+    expect(rowsOf(await later)).toEqual(['wgbp'])
+  })
+})
+
+it('opens a console of a client, and passes on its failure', async () => {
+  await using server = await startWebServer()
+  const made: unknown[] = []
+  const client = {
+    createConsole: async (...call: unknown[]) => {
+      made.push(call)
+      if (call[0] === 'none') throw new Error('no such server')
+      return { url: server.url, type: 'novnc', protocol: 'vnc' } as never
+    },
+  }
+  await using screen = await openScreen(client, 'server-1')
+  expect(await rows(screen)).toEqual(['rg'])
+  await expect(openScreen(client, 'none', { signal: AbortSignal.timeout(60_000) })).rejects.toThrow('no such server')
+  expect(made).toEqual([
+    ['server-1', 'novnc', {}],
+    ['none', 'novnc', { signal: expect.any(AbortSignal) }],
+  ])
+})
+
+it('reads frames that end anywhere in a message', async () => {
+  const script = ({ send }: { send(bytes: Uint8Array): void }) => {
+    const bytes = Buffer.concat([
+      hello(2, 1),
+      update([rectangle(0, [0, 0, 2, 1], pixels('ow')), rectangle(1, [0, 0, 1, 1], u16(1), u16(0))]),
+    ])
+    for (const byte of bytes) send(Buffer.of(byte))
+  }
+  await using server = await startWebServer({ silent: true, script })
+  await using screen = await openScreen({ url: server.url })
+  expect(await rows(screen)).toEqual(['ww'])
+})
+
+/** Resolves at the next message, which the tests' screens send without end. */
+const tick = (socket: { once(name: string, listener: () => void): unknown }) =>
+  new Promise<void>((resolve) => socket.once('received', () => resolve()))
