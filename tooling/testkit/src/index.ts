@@ -11,6 +11,7 @@ export {
 } from './bytes.ts'
 export { type Exit, stopTimeoutMs } from './child.ts'
 export { defaultTimeoutMs, type WaitOptions, within } from './deadline.ts'
+export { type DrawnFont, type DrawOptions, drawText } from './drawn-text.ts'
 export {
   type NovaAddress,
   type NovaBehaviour,
