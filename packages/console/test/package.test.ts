@@ -27,7 +27,7 @@ it('names in the README of @oriel/console its size, its errors and the methods o
   for (const name of members) expect(readme).toMatch(new RegExp(`\\b${name}\\b`))
 })
 
-it('bundles @oriel/console into one file and one for each layout, without anything of Node', async () => {
+it('bundles @oriel/console into one file and one for each layout and table of glyphs, without anything of Node', async () => {
   const { code, imports } = await bundled('src/index.ts')
   expect(imports).toEqual([])
   expect(code).not.toMatch(/["']node:|\bprocess\.|\bBuffer\./)
@@ -39,6 +39,8 @@ async function bundled(entry: string) {
   const bundle = await rolldown({ input: join(folder, entry), platform: 'browser', resolve: { conditionNames } })
   const { output } = await bundle.generate({ format: 'esm', minify: true })
   await bundle.close()
-  expect(output.slice(1).map(({ name }) => name)).toEqual(console_.layoutNames.filter((name) => name !== 'us'))
+  const chunks = [...console_.layoutNames.filter((name) => name !== 'us'), 'consoles', 'unifont']
+  expect(output.slice(1).map(({ name }) => name)).toEqual(expect.arrayContaining(chunks))
+  expect(output).toHaveLength(1 + chunks.length)
   return output[0]
 }

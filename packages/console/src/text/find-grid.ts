@@ -1,7 +1,7 @@
 /** Finds the grid and the font of the text on a picture. */
 import type { Pixels } from './cell.ts'
 import type { CellSize, GlyphTable } from './glyph-table.ts'
-import { type Grid, gridAt, type GridReading, isDistinct, PICTURE, readCell, readGrid } from './grid.ts'
+import { type Grid, type GridReading, gridAt, isDistinct, PICTURE, readCell, readGrid } from './grid.ts'
 
 /** GRUB's gfxterm draws its text in a window with a border of this many pixels. */
 const GRUB_BORDER = 10
@@ -25,7 +25,9 @@ export function findGrid(pixels: Pixels, table: GlyphTable, last: Grid | undefin
   const usual = best(pixels, ranked(pixels, usualGrids(pixels, table), places))
   if (usual && isClear(usual)) return usual
   const other = best(pixels, ranked(pixels, shiftedGrids(pixels, table, places), places))
-  return [known, usual, other].filter((reading) => reading && isText(reading)).toSorted((a, b) => score(b!) - score(a!))[0]
+  return [known, usual, other]
+    .filter((reading) => reading && isText(reading))
+    .toSorted((a, b) => score(b!) - score(a!))[0]
 }
 
 /** Whether nearly all is read, so that no other grid can be better. One cell may be under a cursor. */
@@ -124,7 +126,8 @@ function inkedPlaces({ data, width, height }: Pixels): Place[] {
 function hasTwoColours(data: Uint32Array, at: number, width: number): boolean {
   const [one, other] = [data[at - 1], data[at]]
   for (let near = at - 4; near < at + 4; near++)
-    for (const pixel of [data[near - width], data[near], data[near + width]]) if (pixel !== one && pixel !== other) return false
+    for (const pixel of [data[near - width], data[near], data[near + width]])
+      if (pixel !== one && pixel !== other) return false
   return true
 }
 

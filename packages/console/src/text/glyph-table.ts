@@ -93,7 +93,14 @@ export function faceOf({ name, width, height, glyphs }: BitmapFont): Face {
   const hashes = hashed(narrow)
   const known = new Set(hashes.map(([hash]) => hash))
   const hidden = unambiguous(hashed(narrow.flatMap((glyph) => withCursor(glyph, width))))
-  return { name, width, height, narrow: hashes, wide: hashed(wide), underCursor: hidden.filter(([hash]) => !known.has(hash)) }
+  return {
+    name,
+    width,
+    height,
+    narrow: hashes,
+    wide: hashed(wide),
+    underCursor: hidden.filter(([hash]) => !known.has(hash)),
+  }
 }
 
 /**

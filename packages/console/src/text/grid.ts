@@ -41,9 +41,7 @@ const scan = new CellScan()
 
 export function scanCell(pixels: Pixels, { left, top, pitch, size }: Grid, column: number, row: number) {
   const [x, y] = [left + column * pitch, top + row * size.height]
-  return pitch === size.width
-    ? scan.scan(pixels, x, y, pitch, size.height)
-    : scan.scanNine(pixels, x, y, size.height)
+  return pitch === size.width ? scan.scan(pixels, x, y, pitch, size.height) : scan.scanNine(pixels, x, y, size.height)
 }
 
 /** Reads one cell. */
@@ -54,7 +52,8 @@ export function readCell(pixels: Pixels, grid: Grid, column: number, row: number
   const { narrow, width, height } = grid.size
   const straight = narrow.get(hashRows(scan.rows, height))
   // Only blocks and shapes are also characters when inverted, such as the upper and the lower half block.
-  const inverse = straight && !isShape(straight.codePoint) ? undefined : narrow.get(hashRows(scan.rows, height, fullRow(width)))
+  const inverse =
+    straight && !isShape(straight.codePoint) ? undefined : narrow.get(hashRows(scan.rows, height, fullRow(width)))
   return { first: scan.first, second: scan.second, straight, inverse }
 }
 
@@ -124,22 +123,39 @@ export function readGrid(pixels: Pixels, grid: Grid): GridReading {
   const cells: Cell[] = new Array(grid.columns * grid.rows)
   for (let row = 0, at = 0; row < grid.rows; row++)
     for (let column = 0; column < grid.columns; column++) cells[at++] = readCell(pixels, grid, column, row)
-  const face = commonFace(grid.size, cells)
+  const face = commonFace(pixels, grid, cells)
   let [letters, unread] = [0, 0]
-  for (const cell of cells) {
-    if (typeof cell === 'number') continue
-    const codePoint = cell === PICTURE ? undefined : (codePointIn(cell.straight, face) ?? codePointIn(cell.inverse, face))
-    if (codePoint === undefined) unread += 1
-    else if (isLetter(codePoint)) letters += 1
+  for (const [at, cell] of cells.entries()) {
+    const codePoint = codePointOf(cell, face)
+    if (codePoint !== undefined) letters += Number(isLetter(codePoint))
+    else if (typeof cell !== 'number') {
+      unread += 1
+      // The second half of a wide character counts as unread again, which a text with few others can bear.
+      if (wideAt(pixels, grid, at)) letters += 1
+    }
   }
   return { grid, cells, face, letters, unread }
 }
 
-function commonFace({ faces }: CellSize, cells: readonly Cell[]): number {
-  const counts = faces.map(() => 0)
-  for (const cell of cells) {
+const wideAt = (pixels: Pixels, grid: Grid, at: number) =>
+  readWide(pixels, grid, at % grid.columns, Math.floor(at / grid.columns))
+
+/** Returns what a cell shows on either background. */
+function codePointOf(cell: Cell, face: number): number | undefined {
+  if (typeof cell === 'number' || cell === PICTURE) return undefined
+  return codePointIn(cell.straight, face) ?? codePointIn(cell.inverse, face)
+}
+
+/** Returns the face that knows most cells. Dots and lines count little: halves of wide characters look like them. */
+function commonFace(pixels: Pixels, grid: Grid, cells: readonly Cell[]): number {
+  const counts = grid.size.faces.map(() => 0)
+  for (const [at, cell] of cells.entries()) {
     if (typeof cell === 'number' || cell === PICTURE) continue
-    for (let one = cell.straight ?? cell.inverse; one; one = one.next) counts[one.face]! += 1
+    const shown = cell.straight || cell.inverse ? cell : wideAt(pixels, grid, at)
+    const reading = shown?.straight ?? shown?.inverse
+    // The same for all faces, although a bitmap may be a letter in one and a frame in another.
+    const weight = reading && isDistinct(reading.codePoint) ? 8 : 1
+    for (let one = reading; one; one = one.next) counts[one.face]! += weight
   }
   return counts.indexOf(Math.max(...counts))
 }

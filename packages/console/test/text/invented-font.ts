@@ -1,7 +1,9 @@
 /** Fonts that exist nowhere: for each character a bitmap from a seeded generator. */
 import type { BitmapFont } from '@oriel/console'
 
-const characters = [...' !"#$%&\'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_abcdefghijklmnopqrstuvwxyz{|}~äß']
+const characters = [
+  ...' !"#$%&\'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_abcdefghijklmnopqrstuvwxyz{|}~äß',
+]
 
 /** The characters of {@link inventedFont}. */
 export const INVENTED = characters

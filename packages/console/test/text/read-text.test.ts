@@ -1,4 +1,4 @@
-import { createGlyphTable, type BitmapFont, type Image, readText, UNREADABLE } from '@oriel/console'
+import { type BitmapFont, createGlyphTable, type Image, readText, UNREADABLE } from '@oriel/console'
 import { drawText } from '@oriel/testkit'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -23,7 +23,14 @@ function flip({ width, rgba }: Image, x: number, y: number): void {
 }
 
 /** Paints a rectangle in the default ink, or inverts it. */
-function cursor({ width, rgba }: Image, left: number, top: number, wide: number, high: number, how: 'paint' | 'invert') {
+function cursor(
+  { width, rgba }: Image,
+  left: number,
+  top: number,
+  wide: number,
+  high: number,
+  how: 'paint' | 'invert',
+) {
   for (let y = top; y < top + high; y++)
     for (let x = left; x < left + wide; x++) {
       const at = (y * width + x) * 4
@@ -41,7 +48,9 @@ describe('readText', () => {
   })
 
   it('reads any text in any two colours at any offset, in fonts of any size', () => {
-    const line = fc.string({ unit: fc.constantFrom(...INVENTED), minLength: 5, maxLength: 30 }).map((text) => `x${text}`)
+    const line = fc
+      .string({ unit: fc.constantFrom(...INVENTED), minLength: 5, maxLength: 30 })
+      .map((text) => `x${text}`)
     const colour = fc.integer({ min: 0, max: 0xffffff })
     fc.assert(
       fc.property(
@@ -55,8 +64,16 @@ describe('readText', () => {
           const colours = () => ({ ink: ink!, paper: paper! })
           const drawn = inventedFont(width!, height!)
           const image = drawText(lines, { font: drawn, width: 700, height: 300, left, top, colours })
-          const trimmed = lines.map((text) => text.trimEnd()).join('\n').trim()
-          expect(readText(image, table).lines.map((text) => text.trim()).join('\n').trim()).toBe(trimmed)
+          const trimmed = lines
+            .map((text) => text.trimEnd())
+            .join('\n')
+            .trim()
+          expect(
+            readText(image, table)
+              .lines.map((text) => text.trim())
+              .join('\n')
+              .trim(),
+          ).toBe(trimmed)
         },
       ),
       { numRuns: 60, seed: 1 },
@@ -87,7 +104,10 @@ describe('readText', () => {
 
   it('reads a character of which a cursor hides a part, if no other looks like the rest', () => {
     const tail = { ...glyphOf('g'), rows: glyphOf('g').rows.map((row, y) => (y > 11 ? 0x18 : row)) }
-    const tails: BitmapFont = { ...font, glyphs: font.glyphs.map((glyph) => (glyph.codePoint === tail.codePoint ? tail : glyph)) }
+    const tails: BitmapFont = {
+      ...font,
+      glyphs: font.glyphs.map((glyph) => (glyph.codePoint === tail.codePoint ? tail : glyph)),
+    }
     const image = drawText([WORDS, 'dogs'], { font: tails, ...size })
     cursor(image, 2 * 8, 16 + 13, 8, 2, 'paint')
     expect(String(readText(image, createGlyphTable([tails])))).toBe(`${WORDS}\ndogs`)
@@ -120,7 +140,11 @@ describe('readText', () => {
       state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
       return state >>> 24
     })
-    expect(readText({ width: 640, height: 400, rgba }, table)).toMatchObject({ lines: [], grid: undefined, font: undefined })
+    expect(readText({ width: 640, height: 400, rgba }, table)).toMatchObject({
+      lines: [],
+      grid: undefined,
+      font: undefined,
+    })
     const twoColours = rgba.map((level, i) => (i % 4 === 3 ? 255 : rgba[i - (i % 4)]! > 127 ? 255 : 0) & (level | 255))
     expect(readText({ width: 640, height: 400, rgba: twoColours }, table).lines).toEqual([])
   })
@@ -144,8 +168,15 @@ describe('readText', () => {
   })
 
   it('uses one font for all of a screen, the one that reads most', () => {
-    const other = { ...font, name: 'Other', glyphs: font.glyphs.map((glyph, i, all) => ({ ...glyph, rows: all.at(i - 1)!.rows })) }
-    const both = createGlyphTable([other, { ...font, glyphs: withGlyphs({ codePoint: 0x2022, rows: blank.with(5, 0x18) }).glyphs }])
+    const other = {
+      ...font,
+      name: 'Other',
+      glyphs: font.glyphs.map((glyph, i, all) => ({ ...glyph, rows: all.at(i - 1)!.rows })),
+    }
+    const both = createGlyphTable([
+      other,
+      { ...font, glyphs: withGlyphs({ codePoint: 0x2022, rows: blank.with(5, 0x18) }).glyphs },
+    ])
     const bullets = withGlyphs({ codePoint: 0x2022, rows: blank.with(5, 0x18) })
     expect(String(readText(drawText(['• abc'], { font: bullets, ...size }), both))).toBe('• abc')
   })
@@ -161,8 +192,12 @@ describe('readText', () => {
   })
 
   it('reads wide characters, which take two columns', () => {
-    const half = (seed: number) => blank.map((_, y) => (y < 2 || y > 13 ? 0 : (Math.imul(y + seed, 40_503) & 0x7fff) | 0x100))
-    const wide = withGlyphs({ codePoint: 0x4e2d, rows: half(1), wide: true }, { codePoint: 0x6587, rows: half(9), wide: true })
+    const half = (seed: number) =>
+      blank.map((_, y) => (y < 2 || y > 13 ? 0 : (Math.imul(y + seed, 40_503) & 0x7fff) | 0x100))
+    const wide = withGlyphs(
+      { codePoint: 0x4e2d, rows: half(1), wide: true },
+      { codePoint: 0x6587, rows: half(9), wide: true },
+    )
     const image = drawText(['abc中文 def'], { font: wide, ...size })
     expect(String(readText(image, createGlyphTable([wide])))).toBe('abc中文 def')
   })
