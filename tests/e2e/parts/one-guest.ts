@@ -41,6 +41,7 @@ export async function startOneGuest({ source, hypervisor, spice }: OneGuestOptio
   const tls = spice && {
     cert_file: join(spice.folder, 'server-cert.pem'),
     key_file: join(spice.folder, 'server-key.pem'),
+    ca_file: join(spice.folder, 'ca-cert.pem'),
   }
   const native = tls && { spice: { tls_listen: `127.0.0.1:${spicePort}`, public_host: '127.0.0.1', tls } }
   const oriel = scope.use(
@@ -62,6 +63,8 @@ export async function startOneGuest({ source, hypervisor, spice }: OneGuestOptio
   const rest = scope.move()
   return {
     client,
+    /** The compute endpoint. */
+    endpoint: `http://127.0.0.1:${apiPort}/v2.1`,
     records: oriel.records,
     folder: oriel.folder,
     waitForLog: oriel.waitForLog.bind(oriel),

@@ -272,14 +272,7 @@ export interface Viewer extends AsyncDisposable {
 export async function startViewer(display: Display, file: string): Promise<Viewer> {
   await using opened = new AsyncDisposableStack()
   const home = opened.use(await temporaryFolder())
-  const env = {
-    ...process.env,
-    DISPLAY: display.name,
-    HOME: home.path,
-    XDG_RUNTIME_DIR: home.path,
-    NO_AT_BRIDGE: '1',
-    LANG: 'C.UTF-8',
-  }
+  const env = { ...process.env, ...viewerEnv(display, home) }
   const child = spawn('remote-viewer', ['--debug', '--spice-debug', file], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   let text = ''
   for (const stream of [child.stdout!, child.stderr!]) {
@@ -294,6 +287,15 @@ export async function startViewer(display: Display, file: string): Promise<Viewe
   const log = () => text.replaceAll(`(remote-viewer:${child.pid}): `, '')
   return { log, exited, [Symbol.asyncDispose]: () => close.disposeAsync() }
 }
+
+/** Returns the environment of a viewer: its display, and a home of its own. */
+export const viewerEnv = (display: Display, home: TemporaryFolder) => ({
+  DISPLAY: display.name,
+  HOME: home.path,
+  XDG_RUNTIME_DIR: home.path,
+  NO_AT_BRIDGE: '1',
+  LANG: 'C.UTF-8',
+})
 
 async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return

@@ -218,6 +218,9 @@ class Nova {
     if (request.method === 'POST' && creating !== undefined) {
       return this.#versioned(request, (version) => this.#create(user, decoded(creating), body, version))
     }
+    if (request.method === 'GET' && path === '/v2.1/servers/detail') {
+      return this.#versioned(request, (version) => this.#list(base, query, version))
+    }
     const [, resource, id] = /^\/v2\.1\/(os-console-auth-tokens|servers)\/([^/]+)$/.exec(path) ?? []
     if (request.method !== 'GET' || resource === undefined || id === undefined) return notFoundPage()
     return this.#versioned(request, (version) =>
@@ -276,6 +279,18 @@ class Nova {
       status: 200,
       body: { server: { ...details(base, id, version), ...stateOf(server), id, name, ...attributes } },
     }
+  }
+
+  /** Lists the servers in full. Of Nova's filters it has `name`, a regular expression. */
+  #list(base: string, query: string, version: string): Answer {
+    const name = new RegExp(new URLSearchParams(query).get('name') ?? '')
+    const found = [...this.servers].filter(([, server]) => name.test(server.name))
+    const servers = found.map(([id, server]) => ({
+      ...details(base, id, version),
+      ...stateOf(server),
+      ...{ id, name: server.name },
+    }))
+    return { status: 200, body: { servers } }
   }
 
   /** Creates a console. Looks the server up before it checks the policy, as Nova does. */
