@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Pair, PROJECT, startPair } from './parts/oriel.ts'
 import { untilShows } from './parts/page.ts'
 import { mint, open } from './parts/sessions.ts'
+import { connectNovnc, novncState, startNovncSite } from './parts/stock-novnc.ts'
 
 const { skip, reason } = requires('qemu', 'chromium')
 const ID = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
@@ -43,6 +44,21 @@ describe.skipIf(skip)(`a machine that is migrated to another real QEMU${reason}`
     await untilShows(page, hosts.target)
     const records = oriel.proxy.records.filter(({ msg }) => msg === 'session ended' || msg === 'session opened')
     expect(records.map(({ msg, reason: why }) => why ?? msg)).toEqual(['session opened', 'moved', 'session opened'])
+    await page.close()
+  }, 90_000)
+
+  it('ends the session of noVNC as published, which then opens a new console at the other one', async () => {
+    await using hosts = await twoHosts()
+    await using oriel = await startOriel(hosts.folder)
+    await using site = await startNovncSite()
+    const page = await browser.newPage()
+    const address = async () => `ws://127.0.0.1:${oriel.proxyPort}/websockify?token=${await mint(oriel.client, ID)}`
+    await connectNovnc(page, site, await address())
+    await untilShows(page, hosts.source)
+    await hosts.migrate()
+    await expect.poll(() => novncState(page), { timeout: 30_000 }).toBe('disconnected')
+    await connectNovnc(page, site, await address())
+    await untilShows(page, hosts.target)
     await page.close()
   }, 90_000)
 

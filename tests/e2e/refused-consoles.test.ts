@@ -1,7 +1,6 @@
 /** The pages when a console does not open: in a real browser, with failing machines and a failing Nova. */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import {
@@ -18,8 +17,8 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { listening, merge, proxyConfig, startApp } from './parts/oriel.ts'
 import { serveScreen } from './parts/rfb.ts'
+import { connectNovnc, novncState, startNovncSite } from './parts/stock-novnc.ts'
 
-const NOVNC = new URL('../../packages/elements/node_modules/@novnc/novnc/', import.meta.url)
 const { skip, reason } = requires('chromium')
 
 describe.skipIf(skip)(`a console page in Chromium${reason}`, () => {
@@ -156,52 +155,19 @@ describe.skipIf(skip)(`a console page in Chromium${reason}`, () => {
   })
 
   it('of stock noVNC gets an HTTP status for an unknown token, and opens with a valid one', async () => {
-    await using site = await novncSite()
-    await page.goto(`http://127.0.0.1:${site.port}/`)
-    const connectTo = (path: string) =>
-      page.evaluate(
-        ([url]) =>
-          new Promise((resolve) => {
-            const { RFB, document } = globalThis as unknown as NovncWindow
-            const rfb = new RFB(document.body, url!, {})
-            rfb.addEventListener('connect', () => resolve('connected'))
-            rfb.addEventListener('disconnect', ({ detail }) => resolve(detail.clean))
-          }),
-        [`ws://127.0.0.1:${ports.novnc}${path}`],
-      )
-    await page.waitForFunction('globalThis.RFB !== undefined')
-    expect(await connectTo(`/?token=${token}`)).toBe('connected')
+    await using site = await startNovncSite()
+    await connectNovnc(page, site, `ws://127.0.0.1:${ports.novnc}/?token=${token}`)
+    await expect.poll(() => novncState(page)).toBe('connected')
     const failed = new Promise<string>((resolve) =>
       page.on('console', (message) => {
         if (/Unexpected response code/.test(message.text())) resolve(message.text())
       }),
     )
-    expect(await connectTo(`/?token=${randomUUID()}`)).toBe(false)
+    await connectNovnc(page, site, `ws://127.0.0.1:${ports.novnc}/?token=${randomUUID()}`)
+    await expect.poll(() => novncState(page)).toBe('lost')
     expect(await failed).toContain('Unexpected response code: 403')
   })
 })
-
-interface NovncWindow {
-  readonly RFB: new (
-    target: unknown,
-    url: string,
-    options: object,
-  ) => { addEventListener(type: string, listener: (event: { detail: { clean: boolean } }) => void): void }
-  readonly document: { readonly body: unknown }
-}
-
-/** Serves noVNC as published, and a page that makes its RFB class global. */
-async function novncSite() {
-  const server = createServer(async ({ url = '/' }, response) => {
-    if (url === '/') {
-      response.writeHead(200, { 'Content-Type': 'text/html' })
-      return response.end('<script type="module">import RFB from "./core/rfb.js"; globalThis.RFB = RFB</script>')
-    }
-    const body = await readFile(new URL(`.${url}`, NOVNC)).catch(() => undefined)
-    return response.writeHead(body ? 200 : 404, { 'Content-Type': 'text/javascript' }).end(body)
-  }).listen(0, '127.0.0.1')
-  return serving(server)
-}
 
 /** Starts a balancer that forwards everything to `port` with another Host header, as nginx does by default. */
 async function hostChangingBalancer(port: number) {
