@@ -1,5 +1,5 @@
 /** A screen over a real WebSocket, whose server the tests play. */
-import { ConnectionError, type OrielError } from '@oriel/sdk'
+import { Conflict, ConnectionError, NotFound, type OrielError } from '@oriel/sdk'
 import { describe, expect, it } from 'vitest'
 import {
   type AccessUrl,
@@ -318,6 +318,75 @@ describe('waiting', () => {
     open.viewer.show('wgbp')
     expect(rowsOf(await later)).toEqual(['wgbp'])
   })
+})
+
+describe('a screen that is to reconnect', () => {
+  it('opens the same address again after its proxy restarted, while waits go on', async () => {
+    await using open = await opened({}, { reconnect: true })
+    const found = open.screen.waitFor((picture) => rowsOf(picture)[0] === 'wo')
+    const next = open.server.viewer()
+    open.viewer.socket.close(1001)
+    await open.viewer.closed
+    await expect(open.screen.press('Escape')).rejects.toThrow('The console is being opened again')
+    const second = await next
+    second.show('wo')
+    expect(await found).toBe(true)
+    await open.screen.press('Escape')
+    await second.untilSent('040100000000ff1b')
+  })
+
+  it('creates another console with its client, and tries again while the machine is stopped', async () => {
+    await using server = await startWebServer()
+    const outcomes = ['open', 'stopped', 'broken', 'open']
+    const client = {
+      createConsole: async () => {
+        const outcome = outcomes.shift()
+        if (outcome === 'stopped') throw new Conflict('stopped', fault(409))
+        if (outcome === 'broken') throw new ConnectionError('network', 'no answer')
+        return { url: server.url, type: 'novnc', protocol: 'vnc' } as never
+      },
+    }
+    await using screen = await openScreen(client, 'server-1', { reconnect: true })
+    const first = await server.viewer()
+    const next = server.viewer()
+    first.socket.close(1000)
+    await next
+    expect(outcomes).toEqual([])
+    expect(await rows(screen)).toEqual(['rg'])
+  })
+
+  it('ends when the permission is withdrawn, or its next attempt is refused for good', async () => {
+    await using first = await opened({}, { reconnect: true })
+    first.viewer.socket.close(4007)
+    expect(await first.screen.ended).toMatchObject({ name: 'ConsoleClosed', code: 4007 })
+
+    await using server = await startWebServer()
+    let attempts = 0
+    const client = {
+      createConsole: async () => {
+        attempts += 1
+        if (attempts > 1) throw new NotFound('gone', fault(404))
+        return { url: server.url, type: 'novnc', protocol: 'vnc' } as never
+      },
+    }
+    await using screen = await openScreen(client, 'server-1', { reconnect: true })
+    const viewer = await server.viewer()
+    viewer.socket.terminate()
+    expect(await screen.ended).toBeInstanceOf(NotFound)
+  })
+
+  it('stops trying when it is closed', async () => {
+    await using open = await opened({}, { reconnect: true })
+    open.viewer.socket.close(1001)
+    await open.viewer.closed
+    await open.screen.close()
+    expect(await open.screen.ended).toBeUndefined()
+    await expect(open.screen.press('Escape')).rejects.toThrow('The console is closed')
+  })
+})
+
+const fault = (status: number) => ({
+  ...{ status, operation: 'createRemoteConsole', requestId: undefined, key: undefined, retryAfterSeconds: undefined },
 })
 
 it('opens a console of a client, and passes on its failure', async () => {

@@ -3,6 +3,7 @@ import type { Client } from '@oriel/sdk'
 import { socketAddress } from '../connection/address.ts'
 import { type CreateWebSocket, platformWebSocket } from '../connection/channel.ts'
 import { allEncodings, type Encoding } from '../rfb/encodings/index.ts'
+import type { Connect } from './connection.ts'
 import { Framebuffer } from './framebuffer.ts'
 import { Screen } from './screen.ts'
 import { openSession } from './session.ts'
@@ -23,6 +24,12 @@ export interface ScreenOptions {
   readonly encodings?: readonly Encoding[]
   /** Whether other viewers may stay connected. Default: true. */
   readonly shared?: boolean
+  /**
+   * Whether to open the console again after an end whose remedy is `reconnect`, such as a restart of the proxy or of the
+   * machine, for up to two minutes. Waits go on meanwhile, and methods for input throw a ConnectionError. With a client each
+   * connection has its own access URL; a URL must still be valid. Default: false.
+   */
+  readonly reconnect?: boolean
   /**
    * Creates the WebSocket, such as one of the package `ws` with the CA of a private cloud. Default: the platform's
    * `WebSocket`.
@@ -53,24 +60,28 @@ export async function openScreen(
   serverId = '',
   options: ScreenOptions = {},
 ): Promise<Screen> {
-  if ('url' in source) return dial(socketAddress(source.url), source)
-  return dial(socketAddress(await createdUrl(source, serverId, options)), options)
+  if ('url' in source) return open(async () => source.url, source)
+  return open(async (signal) => (await source.createConsole(serverId, 'novnc', signal ? { signal } : {})).url, options)
 }
 
-async function createdUrl(client: ConsoleCreator, serverId: string, { signal }: ScreenOptions): Promise<string> {
-  return (await client.createConsole(serverId, 'novnc', signal ? { signal } : {})).url
-}
-
-async function dial(address: URL, options: ScreenOptions): Promise<Screen> {
+/** @param accessUrl returns the URL for the next connection */
+async function open(accessUrl: (signal?: AbortSignal) => Promise<string>, options: ScreenOptions): Promise<Screen> {
   const framebuffer = new Framebuffer(options.maxPixels ?? 1 << 24)
-  const session = {
+  const settings = {
     framebuffer,
     encodings: options.encodings ?? allEncodings,
     shared: options.shared ?? true,
     webSocket: options.webSocket ?? platformWebSocket,
     openTimeoutMs: options.openTimeoutMs ?? 20_000,
     silenceTimeoutMs: options.silenceTimeoutMs ?? 30_000,
-    signal: options.signal,
   }
-  return Screen.open(framebuffer, (events) => openSession(address, session, events))
+  let { signal } = options
+  const connect: Connect = async (events, closing) => {
+    const address = socketAddress(await accessUrl(signal))
+    const session = await openSession(address, { ...settings, signal }, events)
+    // The caller's signal is for the opening. Later connections end with the screen.
+    signal = closing
+    return session
+  }
+  return Screen.open(framebuffer, connect, options.reconnect ?? false)
 }

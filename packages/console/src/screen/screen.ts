@@ -1,15 +1,15 @@
 /** A machine's screen, keyboard and pointer. */
-import type { OrielError } from '@oriel/sdk'
+import { ConnectionError, type OrielError } from '@oriel/sdk'
 import { planKeys } from '../keyboard/keys.ts'
 import type { KeyStroke } from '../keyboard/stroke.ts'
 import type { Leds } from '../rfb/client.ts'
 import type { Cursor } from '../rfb/cursor.ts'
+import { type Connect, Connection } from './connection.ts'
 import type { Framebuffer } from './framebuffer.ts'
 import type { Image, Rectangle, Screenshot } from './image.ts'
 import { Life } from './life.ts'
 import { countDifferences, decodePng, takeScreenshot } from './picture.ts'
 import { type ClickOptions, type Direction, type Point, Pointer } from './pointer.ts'
-import type { Session, SessionEvents } from './session.ts'
 import { Signal } from './signal.ts'
 import { Stillness } from './still.ts'
 import { type Change, changesOf } from './updates.ts'
@@ -33,9 +33,6 @@ export interface PictureOptions extends WaitOptions {
   readonly mask?: readonly Rectangle[]
 }
 
-/** A connection that a {@link Screen} may open and use. */
-export type Connect = (events: SessionEvents) => Promise<Session>
-
 /**
  * The screen of a machine. Its methods for input return once the input is sent; that the guest has acted on it shows on the
  * screen. After its end they throw the error with which it ended.
@@ -45,30 +42,20 @@ export class Screen implements AsyncDisposable {
   readonly #life = new Life()
   readonly #pointer: Pointer
   readonly #watched: Watched
-  #session: Session | undefined
+  readonly #connection: Connection
   #name = ''
   #cursor: Cursor | undefined
   #clipboard: string | undefined
 
-  private constructor(framebuffer: Framebuffer) {
+  private constructor(framebuffer: Framebuffer, connect: Connect, reconnects: boolean) {
     this.#framebuffer = framebuffer
     this.#pointer = new Pointer(framebuffer, (buttons, x, y) => this.#rfb.sendPointer(buttons, x, y))
     this.#watched = {
       life: this.#life,
-      hurry: () => this.#session?.rfb.hurry(),
+      hurry: () => this.#connection.session?.rfb.hurry(),
       screenshot: () => takeScreenshot(framebuffer),
     }
-  }
-
-  /** Resolves with the screen of a connection. For programs there is `openScreen`. @throws what `connect` throws */
-  static async open(framebuffer: Framebuffer, connect: Connect): Promise<Screen> {
-    const screen = new Screen(framebuffer)
-    await screen.#open(connect)
-    return screen
-  }
-
-  async #open(connect: Connect): Promise<void> {
-    this.#session = await connect({
+    this.#connection = new Connection(connect, reconnects, {
       onInit: (name) => {
         this.#name = name
       },
@@ -82,6 +69,13 @@ export class Screen implements AsyncDisposable {
       },
       onEnd: (error) => this.#life.finish(error),
     })
+  }
+
+  /** Resolves with the screen of a connection. For programs there is `openScreen`. @throws what `connect` throws */
+  static async open(framebuffer: Framebuffer, connect: Connect, reconnects: boolean): Promise<Screen> {
+    const screen = new Screen(framebuffer, connect, reconnects)
+    await screen.#connection.open()
+    return screen
   }
 
   /** In pixels. Changes with the guest's mode. */
@@ -102,7 +96,7 @@ export class Screen implements AsyncDisposable {
   }
   /** The lights of the guest's keyboard, if the server sends them, as QEMU does. */
   get leds(): Leds | undefined {
-    return this.#session?.rfb.leds
+    return this.#connection.session?.rfb.leds
   }
   /** The text that the guest, or another client, has copied last. The guest needs an agent for that. */
   get clipboard(): string | undefined {
@@ -215,8 +209,7 @@ export class Screen implements AsyncDisposable {
 
   /** Closes the console. Waits in progress are rejected. */
   async close(): Promise<void> {
-    this.#life.finish(undefined)
-    this.#session?.close()
+    this.#connection.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -225,6 +218,7 @@ export class Screen implements AsyncDisposable {
 
   get #rfb() {
     if (this.#life.failure) throw this.#life.failure
-    return this.#session!.rfb
+    if (!this.#connection.session) throw new ConnectionError('network', 'The console is being opened again')
+    return this.#connection.session.rfb
   }
 }
