@@ -86,6 +86,7 @@ async function callAll(origin: string): Promise<readonly Answer[]> {
   await call('beat', 'PUT', `/oriel/v1/proxies/${PROXY_ID}`, { as: SERVICE_TOKEN, body: beat })
   await call('listSessions', 'GET', '/oriel/v1/sessions')
   await call('locateConsole', 'GET', `/oriel/v1/sessions/${open}/console`, { as: SERVICE_TOKEN })
+  await call('followConsole', 'POST', `/oriel/v1/sessions/${open}/console`, { as: SERVICE_TOKEN })
   const invitations = `/oriel/v1/sessions/${open}/invitations`
   const invited = await call('createInvitation', 'POST', invitations, { body: { role: 'watch', label: 'Bob' } })
   await call('listInvitations', 'GET', invitations)

@@ -165,6 +165,13 @@ const port = Type.Object({
   held_by: nullable(portHolder),
 })
 
+const whereabouts = Type.Object({
+  console: Type.Object({
+    moving: Type.Boolean({ description: 'Whether the server is being migrated to another host.' }),
+    address: nullable(Type.Object({ host: Type.String(), port: nullable(Type.Integer()) })),
+  }),
+})
+
 const counts = { id, bytes_to_client: bytes, bytes_to_console: bytes }
 
 const proxyAndClient = { proxy_id: id, client_address: Type.String({ minLength: 1, maxLength: 64 }) }
@@ -188,12 +195,14 @@ export const extensionRoutes = {
     path: '/sessions/{session_id}/console',
     policy: 'oriel:sessions:admit',
     summary: "Find a session's console again, after the connection to it has ended",
-    response: Type.Object({
-      console: Type.Object({
-        moving: Type.Boolean({ description: 'Whether the server is being migrated to another host.' }),
-        address: nullable(Type.Object({ host: Type.String(), port: nullable(Type.Integer()) })),
-      }),
-    }),
+    response: whereabouts,
+  },
+  followConsole: {
+    method: 'POST',
+    path: '/sessions/{session_id}/console',
+    policy: 'oriel:sessions:admit',
+    summary: 'Continue an open session at the present address of its console, after its server has moved',
+    response: whereabouts,
   },
   beat: {
     method: 'PUT',

@@ -63,6 +63,9 @@ export function auditTo(log: Logger) {
         },
         'session had control',
       ),
+    /** The session goes on at the address to which its server has moved. */
+    followed: (session: SessionRecord, to: { readonly host: string; readonly port: number | null }) =>
+      log.info({ audit: 'followed', ...partiesOf(session), to }, 'session followed its server'),
     endWanted: (session: SessionRecord, by: string, reason: string) =>
       log.info({ audit: 'end-wanted', ...partiesOf(session), by, reason }, 'session is to end'),
     portTakenOver: (session: SessionRecord, { proxyId, sessions }: PortHolder) =>

@@ -6,8 +6,9 @@ import { isOff } from '../sources/server.ts'
 import { consoleNow } from './console-now.ts'
 import type { SessionDeps } from './deps.ts'
 import { requireOwnProxy } from './proxy-owner.ts'
+import type { SessionRecord } from './store.ts'
 
-type Located = ExtensionResponse<'locateConsole'>['console']
+export type Located = ExtensionResponse<'locateConsole'>['console']
 
 const GONE: Located = { moving: false, address: null }
 const MOVING: Located = { moving: true, address: null }
@@ -22,11 +23,16 @@ export function locateConsole(deps: SessionDeps): ExtensionOperations['locateCon
     const session = await deps.sessions.find(id)
     if (!session) throw new HttpFault(404, `Session ${id} could not be found.`)
     await requireOwnProxy(deps, session.proxyId, identity)
-    const now = await consoleNow(deps, session, signal)
-    if (now.difference !== undefined) return { console: GONE }
-    const { server, address } = now
-    if (server.taskState === 'migrating') return { console: MOVING }
-    if (isOff(server.vmState)) return { console: GONE }
-    return { console: { moving: false, address: { host: address.host, port: address.port } } }
+    return { console: await locate(deps, session, signal) }
   }
+}
+
+/** Asks the source where the console of a session is. `GONE` also if the server has another owner. */
+export async function locate(deps: SessionDeps, session: SessionRecord, signal: AbortSignal): Promise<Located> {
+  const now = await consoleNow(deps, session, signal)
+  if (now.difference !== undefined) return GONE
+  const { server, address } = now
+  if (server.taskState === 'migrating') return MOVING
+  if (isOff(server.vmState)) return GONE
+  return { moving: false, address: { host: address.host, port: address.port } }
 }

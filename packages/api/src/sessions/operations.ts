@@ -5,6 +5,7 @@ import { beat } from './beat.ts'
 import { createConsole } from './create-console.ts'
 import type { SessionDeps } from './deps.ts'
 import { endSession } from './end.ts'
+import { followConsole } from './follow.ts'
 import { createInvitation, listInvitations, revokeInvitation } from './invite.ts'
 import { listSessions } from './list.ts'
 import { locateConsole } from './locate.ts'
@@ -15,6 +16,7 @@ export const sessionOperations = (deps: SessionDeps) =>
   ({
     admitSession: admitSession(deps),
     locateConsole: locateConsole(deps),
+    followConsole: followConsole(deps),
     beat: beat(deps),
     holdPort: holdPort(deps),
     showPort: showPort(deps),

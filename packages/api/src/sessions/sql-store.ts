@@ -1,5 +1,6 @@
 /** The session store over SQL, with the queries for all dialects. */
 import { randomUUID } from 'node:crypto'
+import type { CloseReasonName } from '@oriel/contract'
 import type { Kysely, Selectable } from 'kysely'
 import type { SessionOptionsRow } from '../database/option-tables.ts'
 import { reaching } from '../database/reach.ts'
@@ -46,6 +47,7 @@ export function createSqlSessionStore(db: Db, now: () => number, proveWrites: ()
     wantServerEnd: (serverId, reason) =>
       reach(wantEnd(db, { column: 'server_id', value: serverId, reason, resumableSince: now() - RESUMABLE_MS })),
     wantInvitedEnd: (invitationId, reason) => reach(wantInvitedEnd(db, { invitationId, reason, now: now() })),
+    keepMoved: (id) => reach(keepMoved(db, id)),
     endLost: (silentMs) => reach(endLost(db, now() - silentMs, now())),
     forget: (ageMs) => reach(forget(db, now() - ageMs)),
     check: async () => {
@@ -451,6 +453,12 @@ async function wantInvitedEnd(
     if (await wantSessionEnd(db, { id, reason, resumableSince: now - RESUMABLE_MS })) pending += 1
   }
   return pending
+}
+
+async function keepMoved(db: Db, id: string): Promise<void> {
+  const moved: CloseReasonName = 'moved'
+  const query = db.updateTable('sessions').set({ end_wanted: null })
+  await query.where('id', '=', id).where('end_wanted', '=', moved).execute()
 }
 
 async function endLost(db: Db, silentSince: number, now: number): Promise<readonly SessionRecord[]> {

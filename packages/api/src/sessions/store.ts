@@ -116,6 +116,8 @@ export interface SessionStore {
   wantServerEnd(serverId: string, reason: CloseReasonName): Promise<number>
   /** Requests the same for all sessions that came with an invitation, and returns their number. */
   wantInvitedEnd(invitationId: string, reason: CloseReasonName): Promise<number>
+  /** Withdraws the request to close a session because its server has moved: the session goes on at the new address. */
+  keepMoved(id: string): Promise<void>
   /** Ends, as lost, the open sessions of proxies that did not report for longer than `silentMs`, and returns them. */
   endLost(silentMs: number): Promise<readonly SessionRecord[]>
   /**

@@ -15,6 +15,7 @@ import {
   type TestApi,
   testApi,
 } from '../support.ts'
+import { capture } from './proxies.ts'
 import { newSession } from './store.suite.ts'
 
 const locate = (api: TestApi, id: string, as: Caller = 'service') =>
@@ -52,6 +53,74 @@ describe('the console of a session', () => {
     const id = await added(api)
     expect((await locate(api, id)).status).toBe(200)
     expect((await locate(api, id, 'admin')).status).toBe(403)
+  })
+})
+
+describe('a session whose server has moved', () => {
+  const follow = (api: TestApi, id: string, as: Caller = 'service') =>
+    api.call('POST', `/oriel/v1/sessions/${id}/console`, { as })
+
+  test('goes on at the present address, and is not to be closed because of the move any more', async () => {
+    const source = fakeSource([server()], { console: async () => ({ ...address, host: '10.0.0.6', port: 5999 }) })
+    const { log, audits } = capture()
+    await using api = await testApi({ source, log })
+    const id = await added(api)
+    await revokeServer(api.deps, SERVER_ID, 'moved')
+    expect((await follow(api, id)).body).toEqual({
+      console: { moving: false, address: { host: '10.0.0.6', port: 5999 } },
+    })
+    expect((await api.deps.sessions.find(id))?.endWanted).toBeNull()
+    expect(audits()).toMatchObject([{ audit: 'followed', session: id, to: { host: '10.0.0.6', port: 5999 } }])
+  })
+
+  test('is to be closed if the server moves again while the source is asked', async () => {
+    const asked = Promise.withResolvers<void>()
+    const answer = Promise.withResolvers<void>()
+    const source = fakeSource([server()], {
+      console: async () => {
+        asked.resolve()
+        await answer.promise
+        return address
+      },
+    })
+    await using api = await testApi({ source })
+    const id = await added(api)
+    await revokeServer(api.deps, SERVER_ID, 'moved')
+    const following = follow(api, id)
+    await asked.promise
+    await revokeServer(api.deps, SERVER_ID, 'moved')
+    answer.resolve()
+    expect((await following).status).toBe(200)
+    expect((await api.deps.sessions.find(id))?.endWanted).toBe('moved')
+  })
+
+  test.each<[string, (api: TestApi, id: string) => Promise<unknown>]>([
+    ['revoked', (api) => revokeServer(api.deps, SERVER_ID)],
+    ['ended by its user', (api, id) => api.deps.sessions.wantEnd(id, 'ended')],
+    ['over', (api, id) => api.deps.sessions.end(id, 'client_lost')],
+  ])('may not go on once it is %s', async (_, end) => {
+    await using api = await testApi()
+    const id = await added(api)
+    await end(api, id)
+    await revokeServer(api.deps, SERVER_ID, 'moved')
+    expect((await follow(api, id)).status).toBe(404)
+    expect((await api.deps.sessions.find(id))?.endWanted).not.toBeNull()
+  })
+
+  test('may not go on if the server has another owner', async () => {
+    const source = fakeSource([server()], { find: async () => server({ projectId: OTHER_PROJECT }) })
+    const { log, audits } = capture()
+    await using api = await testApi({ source, log })
+    expect((await follow(api, await added(api))).body).toEqual({ console: { moving: false, address: null } })
+    expect(audits()).toEqual([])
+  })
+
+  test('goes on for its own proxy alone', async () => {
+    await using api = await testApi()
+    const id = await added(api)
+    expect((await follow(api, id)).status).toBe(200)
+    expect((await follow(api, id, 'member')).status).toBe(403)
+    expect((await follow(api, id, 'admin')).status).toBe(403)
   })
 })
 

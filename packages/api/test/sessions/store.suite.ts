@@ -476,6 +476,20 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
       expect(await stores.sessions.find(open_.id)).toMatchObject({ endWanted: 'moved' })
     })
 
+    test('keeps a session that is to be closed because its server moved, and none that is to be closed otherwise', async () => {
+      await using stores = await open(() => BORN)
+      const [moved, revoked, other] = [
+        await stores.sessions.add(newSession()),
+        await stores.sessions.add(newSession({ serverId: 'server-2' })),
+        await stores.sessions.add(newSession()),
+      ]
+      await stores.sessions.wantServerEnd('server-1', 'moved')
+      await stores.sessions.wantServerEnd('server-2', 'revoked')
+      for (const { id } of [moved, revoked]) await stores.sessions.keepMoved(id)
+      const wanted = async ({ id }: SessionRecord) => (await stores.sessions.find(id))?.endWanted
+      expect(await Promise.all([moved, revoked, other].map(wanted))).toEqual([null, 'revoked', 'moved'])
+    })
+
     test('lets no session be resumed after one of those was ended that continued it', async () => {
       await using stores = await open(() => BORN)
       const first = await stores.sessions.add(newSession())
