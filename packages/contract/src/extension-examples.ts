@@ -70,6 +70,10 @@ export const extensionExamples: { readonly [Name in ExtensionRouteName]: Extensi
     response: { console: { moving: false, address: { host: '10.0.0.6', port: 5901 } } },
     refusals: { 404: 'There is no such session.' },
   },
+  followConsole: {
+    response: { console: { moving: false, address: { host: '10.0.0.6', port: 5901 } } },
+    refusals: { 404: 'There is no such session, or it was ended or revoked.' },
+  },
   beat: {
     body: { open: [counts], ended: [], control: [{ id: sessionId, since: startedAt }] },
     response: { beat_seconds: 5, end: [{ id: sessionId, reason: 'ended' }], takes_control: true },

@@ -70,6 +70,8 @@ export interface RunOptions {
   readonly admission?: (token: string) => Partial<Admission>
   /** The authority's answer to where a console is. Default: it cannot say. */
   readonly locate?: Authority['locate']
+  /** Whether a session may go on where the console is. Default: every one. */
+  readonly follow?: Authority['follow']
   readonly moveTimes?: Partial<MoveTimes>
   /** Whether the authority creates consoles for sessions that are resumed. Default: false. */
   readonly renew?: boolean
@@ -100,7 +102,8 @@ export async function running(options: RunOptions = {}): Promise<Running> {
   const { timeoutMs = defaultTimeoutMs, renew = false } = options
   const asked = novaAuthority({ endpoint: nova.url, auth, timeoutMs, renew })
   const admitting = options.admission ? adding(asked, options.admission) : asked
-  const authority = options.locate ? Object.assign(admitting, { locate: options.locate }) : admitting
+  const { locate, follow } = options
+  const authority = Object.assign(admitting, locate && { locate }, follow && { follow })
   const { pages, timing = {}, unauthenticated, pageSessions, moveTimes } = options
   const given = { pages, timing, unauthenticated, pageSessions, moveTimes }
   const proxy = opened.use(await createProxy({ config, authority, log: log.logger, ...given }))

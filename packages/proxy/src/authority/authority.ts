@@ -65,10 +65,11 @@ export interface LostConsole {
   readonly sessionId: string
 }
 
+/** The address of a console, validated as that of an admission. */
+export type ConsoleAddress = Pick<Admission, 'host' | 'port' | 'socket'>
+
 /** Where a console is: at an address, on its way to another host, or nowhere. `unknown`: the authority cannot say. */
-export type Whereabouts =
-  | { readonly is: 'at'; readonly host: string; readonly port: number }
-  | { readonly is: 'moving' | 'gone' | 'unknown' }
+export type Whereabouts = ({ readonly is: 'at' } & ConsoleAddress) | { readonly is: 'moving' | 'gone' | 'unknown' }
 
 /** A serial port that the proxy must stay attached to. */
 export interface StandingPort {
@@ -128,6 +129,12 @@ export interface Authority extends AsyncDisposable {
    * @throws Refused; the signal's reason once it aborts
    */
   locate?(console: LostConsole, signal: AbortSignal): Promise<Whereabouts>
+  /**
+   * Asks whether an open session may go on where its console is now, and returns that address. Absent: the authority keeps no
+   * sessions, and what `locate` returns holds for all sessions of the console.
+   * @throws Refused, or another error if the session was ended or revoked; the signal's reason once it aborts
+   */
+  follow?(console: LostConsole, signal: AbortSignal): Promise<Whereabouts>
   /** Absent: the authority does not know which servers run. */
   readonly standingPorts?: StandingPortDirectory
   /** Whether `resume` needs the token, which tickets then contain, encrypted. Default: it does not. */

@@ -30,7 +30,7 @@ const MAX_ENDED_AT_ONCE = 10_000
 
 interface Entry {
   readonly id: string
-  session?: Pick<OpenSession, 'view' | 'end'>
+  session?: Pick<OpenSession, 'view' | 'end' | 'machineMoved'>
   /** Bytes of earlier connections of the same session. */
   toClient: number
   toConsole: number
@@ -99,14 +99,16 @@ export class Ledger {
   }
 
   /**
-   * Ends the sessions that the authority names; one that is not open yet ends as soon as it opens. Skips malformed entries:
-   * the client does not validate the items of lists.
+   * Ends the sessions that the authority names; one that is not open yet ends as soon as it opens. A session that follows its
+   * machine to another host does not end because the machine has moved. Skips malformed entries: the client does not validate
+   * the items of lists.
    */
   end(wanted: ExtensionResponse<'beat'>['end']): void {
     for (const each of wanted) {
       const entry = this.#open.get(each?.id)
       if (!entry || !isCloseReason(each.reason)) continue
       const { reason } = each
+      if (reason === 'moved' && entry.session?.machineMoved?.()) continue
       entry.wanted = reason
       entry.session?.end({ reason, detail: 'the authority ended the session' })
     }
@@ -133,7 +135,7 @@ export class Ledger {
 
 const isCloseReason = (reason: unknown) => typeof reason === 'string' && Object.hasOwn(closeReasons, reason)
 
-function opened(entry: Entry, session: Pick<OpenSession, 'view' | 'end'>): void {
+function opened(entry: Entry, session: Pick<OpenSession, 'view' | 'end' | 'machineMoved'>): void {
   const { bytes_to_client, bytes_to_console } = countsOf(entry)
   entry.toClient = bytes_to_client
   entry.toConsole = bytes_to_console

@@ -7,7 +7,6 @@ import {
   type AdmittedConsole,
   consoleRoles,
   type ExtensionBody,
-  type ExtensionResponse,
   isConsoleType,
   type OpenableConsoleType,
   opens,
@@ -19,7 +18,14 @@ import { type Auth, createClient, type Fetch } from '@oriel/sdk'
 import { kindOf } from '../consoles/kinds.ts'
 import { type UnixSockets, unixSockets } from '../hypervisor/unix-socket.ts'
 import type { SessionRecord } from '../session/open-session.ts'
-import { type Admission, type Authority, admissionOf, UnusableConnectInfo, type Whereabouts } from './authority.ts'
+import {
+  type Admission,
+  type Authority,
+  admissionOf,
+  type LostConsole,
+  UnusableConnectInfo,
+  type Whereabouts,
+} from './authority.ts'
 import { startBeats } from './beats.ts'
 import { Breaker, type BreakerOptions } from './breaker.ts'
 import { type AuthorityKeys, DEFAULT_KEYS, diagnosing, followSignIn } from './diagnose.ts'
@@ -78,10 +84,8 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
     validation: 'built-in',
     admit: (token, { address }, signal) => admitWith({ token: token.reveal() }, address, signal),
     resume: ({ sessionId }, { address }, signal) => admitWith({ resume: { session_id: sessionId } }, address, signal),
-    locate: async ({ sessionId }, signal) => {
-      const until = AbortSignal.any([signal, closing.signal])
-      return whereaboutsOf((await oriel.locateConsole({ session_id: sessionId }, { signal: until })).console)
-    },
+    locate: (lost, signal) => whereabouts(lost, oriel.locateConsole, signal),
+    follow: (lost, signal) => whereabouts(lost, oriel.followConsole, signal),
     standingPorts: standingPortDirectory({
       ...options,
       auth: signIn.auth,
@@ -91,6 +95,20 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
       closing.abort(new Error('the proxy is closing'))
       await beats[Symbol.asyncDispose]()
     },
+  }
+
+  async function whereabouts(
+    { instance, type, sessionId }: LostConsole,
+    ask: typeof oriel.locateConsole,
+    signal: AbortSignal,
+  ): Promise<Whereabouts> {
+    const until = AbortSignal.any([signal, closing.signal])
+    const { moving, address } = (await ask({ session_id: sessionId }, { signal: until })).console
+    if (moving) return { is: 'moving' }
+    if (address === null) return { is: 'gone' }
+    const info = { instance_uuid: instance, type, ...address, internal_access_path: null, tls_port: null }
+    const { instance: _, ...at } = addressOf(info, sockets)
+    return { is: 'at', ...at }
   }
 
   async function check(signal?: AbortSignal): Promise<void> {
@@ -144,11 +162,6 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
 
 const mayBeUnopened = (reason: string) => reason === 'client_lost' || refusalNames.some((name) => name === reason)
 
-function whereaboutsOf({ moving, address }: ExtensionResponse<'locateConsole'>['console']): Whereabouts {
-  if (moving) return { is: 'moving' }
-  return address === null ? { is: 'gone' } : { is: 'at', host: address.host, port: address.port ?? 0 }
-}
-
 /** What names the console in the request to admit a session: a token, or the session to resume. */
 type Credential = DistributiveOmit<ExtensionBody<'admitSession'>, 'proxy_id' | 'client_address'>
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
@@ -187,8 +200,12 @@ function admissionOfConsole(console: AdmittedConsole, sockets: UnixSockets): Adm
   }
 }
 
+type Addressed = Pick<AdmittedConsole, 'instance_uuid' | 'host' | 'port' | 'internal_access_path' | 'tls_port'> & {
+  readonly type: OpenableConsoleType
+}
+
 /** @throws UnusableConnectInfo */
-function addressOf(console: AdmittedConsole & { type: OpenableConsoleType }, sockets: UnixSockets): Admission {
+function addressOf(console: Addressed, sockets: UnixSockets): Admission {
   const { type, instance_uuid, host, port, internal_access_path, tls_port } = console
   const path = unixSocketPath(host)
   if (path !== undefined) return { instance: instance_uuid, host, port: 0, socket: sockets(path) }

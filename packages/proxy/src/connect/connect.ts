@@ -78,10 +78,10 @@ async function connectConsole(connecting: Connecting, { type }: WebSocketRoute):
   const slot = resources.use(
     await context.slots.enter({ ...parties, type, role, label, takeOver, singleUse, resumes: grant !== undefined }),
   )
-  const claim = { admission: claimed, type, tokenDigest }
+  const id = claimed.record?.id ?? randomUUID()
+  const claim = { admission: claimed, type, tokenDigest, sessionId: id }
   const leg = await openLeg(connecting, claim, resources)
   const facts = { ...parties, type, role, ...(label === undefined ? {} : { label }), listener: listener.address }
-  const id = claimed.record?.id ?? randomUUID()
   const maxMs = remainingMs(context.timing.maxSessionMs, grant)
   const seat = sharesControl(console, type) ? await joinConsole(context, { id, facts, maxMs, ...leg }) : undefined
   if (seat) resources.use(seat)

@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { deadline, type Logger, within } from '@oriel/runtime'
-import type { Admission, Authority, LostConsole, Whereabouts } from '../authority/authority.ts'
+import type { Admission, Authority, ConsoleAddress, LostConsole, Whereabouts } from '../authority/authority.ts'
 
 export interface MoveTimes {
   /** The pause between two questions about one instance. */
@@ -20,7 +20,7 @@ const TIMES: MoveTimes = { pauseMs: 500, answerMs: 3_000, deadlineMs: 120_000 }
 const JITTER = 0.2
 
 export interface MovesOptions {
-  readonly authority: Pick<Authority, 'locate'>
+  readonly authority: Pick<Authority, 'locate' | 'follow'>
   readonly log: Logger
   readonly times?: Partial<MoveTimes> | undefined
 }
@@ -32,7 +32,7 @@ export class Moves {
   readonly #options: MovesOptions
   readonly #times: MoveTimes
   /** The searches in progress, by instance and address. */
-  readonly #searches = new Map<string, Promise<boolean>>()
+  readonly #searches = new Map<string, Promise<ConsoleAddress | undefined>>()
 
   constructor(options: MovesOptions) {
     this.#options = options
@@ -44,31 +44,48 @@ export class Moves {
    * Never rejects: without an answer, the console counts as where it was. So does a console whose migration the authority has
    * not noticed yet; its page opens it again a moment later, as after any other end.
    */
-  hasMoved(console: EndedConsole): Promise<boolean> {
+  async hasMoved(console: EndedConsole): Promise<boolean> {
+    const found = await this.find(console)
+    return found !== undefined && !isSamePlace(found, console)
+  }
+
+  /**
+   * Resolves with the address of the console once no migration is in progress, which may be the same as before; with
+   * `undefined` if the authority names none. Never rejects.
+   */
+  find(console: EndedConsole): Promise<ConsoleAddress | undefined> {
     const key = `${console.instance} ${console.type} ${console.host} ${console.port}`
     const search = this.#searches.get(key) ?? this.#search(console).finally(() => this.#searches.delete(key))
     this.#searches.set(key, search)
     return search
   }
 
-  async #search(console: EndedConsole): Promise<boolean> {
+  /** Whether the authority lets a session go on at the address where its console was found. Never rejects. */
+  async mayFollow(session: LostConsole, found: ConsoleAddress): Promise<boolean> {
+    const { follow } = this.#options.authority
+    if (!follow) return true
+    const where = await this.#ask(session, follow)
+    return where.is === 'at' && isSamePlace(where, found)
+  }
+
+  async #search(console: EndedConsole): Promise<ConsoleAddress | undefined> {
     const arrival = AbortSignal.timeout(this.#times.deadlineMs)
     let isMoving = false
     while (!arrival.aborted) {
-      const where = await this.#ask(console)
-      if (where.is === 'at') return isElsewhere(where, console)
-      if (where.is === 'gone' || (where.is === 'unknown' && !isMoving)) return false
+      const where = await this.#ask(console, this.#options.authority.locate!)
+      if (where.is === 'at') return where
+      if (where.is === 'gone' || (where.is === 'unknown' && !isMoving)) return undefined
       isMoving = true
       await delay(this.#times.pauseMs * (1 - JITTER + 2 * JITTER * Math.random()), undefined, { ref: false })
     }
     this.#options.log.warn({ instance: console.instance }, 'a machine that is being migrated has not arrived in time')
-    return false
+    return undefined
   }
 
-  async #ask(console: EndedConsole): Promise<Whereabouts> {
+  async #ask(console: LostConsole, question: NonNullable<Authority['locate']>): Promise<Whereabouts> {
     using limit = deadline(this.#times.answerMs)
     try {
-      return await within(limit.signal, this.#options.authority.locate!(console, limit.signal))
+      return await within(limit.signal, question(console, limit.signal))
     } catch (err) {
       this.#options.log.debug({ err, instance: console.instance }, 'the authority could not say where a console is')
       return { is: 'unknown' }
@@ -76,5 +93,5 @@ export class Moves {
   }
 }
 
-const isElsewhere = (where: Pick<EndedConsole, 'host' | 'port'>, console: EndedConsole) =>
-  where.host !== console.host || where.port !== console.port
+/** Whether two addresses lead to the same port. */
+export const isSamePlace = (a: ConsoleAddress, b: ConsoleAddress): boolean => a.host === b.host && a.port === b.port

@@ -6,13 +6,14 @@ import { reachConfirmed } from '../admit/confirm.ts'
 import { queryOf } from '../admit/token.ts'
 import type { Admission, Authority, ConsoleClaim } from '../authority/authority.ts'
 import { learnNames } from '../authority/instance-names.ts'
-import type { Console, DialledOpening, Opening } from '../consoles/console.ts'
+import type { Console } from '../consoles/console.ts'
 import { kindOf, type WebSocketConsoleType } from '../consoles/kinds.ts'
-import { needsInstanceNames, secureLeg, secureShared, secureUpstream } from '../consoles/secure.ts'
-import { dial } from '../hypervisor/dial.ts'
+import { needsInstanceNames, secureShared } from '../consoles/secure.ts'
 import { InputPermission } from '../hypervisor/input-permission.ts'
-import type { PlainLeg, SecuredLeg } from '../hypervisor/leg.ts'
+import type { SecuredLeg } from '../hypervisor/leg.ts'
 import type { ConnectContext, Connecting } from './context.ts'
+import { dialConsole, openUpstream, secure } from './dial-leg.ts'
+import { LegMover } from './leg-mover.ts'
 
 /** A leg to a console that belongs to the instance. */
 export interface OpenLeg extends SecuredLeg {
@@ -32,7 +33,14 @@ export function openLeg(connecting: Connecting, claim: Claim, resources: Disposa
   return share ? openShared(connecting, claim, resources, share) : openOwn(connecting, claim, resources)
 }
 
-type Claim = ConsoleClaim & { readonly type: WebSocketConsoleType }
+type Claim = ConsoleClaim & {
+  readonly type: WebSocketConsoleType
+  /** The session that opens the console. */
+  readonly sessionId: string
+}
+
+const logOf = ({ context, listener, client }: Connecting, { instance }: Admission) =>
+  context.log.child({ listener: listener.address, client, instance })
 
 async function openOwn(connecting: Connecting, claim: Claim, resources: DisposableStack): Promise<OpenLeg> {
   const { context, signal } = connecting
@@ -46,7 +54,9 @@ async function openOwn(connecting: Connecting, claim: Claim, resources: Disposab
   const { reached, admission } = await reachConfirmed(timedValidation(context, type), claim, reach, signal)
   const dialled = resources.use(reached)
   const input = inputOf(claim)
-  const secured = await secure(connecting, type, dialled, { admission, names, input }, signal)
+  const query = queryOf(connecting.upgrade.request.url ?? '')
+  const known = { admission, names, input, query, log: logOf(connecting, admission) }
+  const secured = await secure(context, type, dialled, known, signal)
   return { admission, input, ...secured }
 }
 
@@ -59,17 +69,13 @@ async function openShared(
 ): Promise<OpenLeg> {
   const { context, signal } = connecting
   const { type } = claim
-  const open = async (admission: Admission, until: AbortSignal) => {
-    using opening = new DisposableStack()
-    const dialled = opening.use(await dialConsole(context, type, admission, until))
-    const secured = await secure(connecting, type, dialled, { admission }, until)
-    opening.move()
-    return secured
-  }
   const query = queryOf(connecting.upgrade.request.url ?? '')
   const input = inputOf(claim)
+  const mover = context.moves && new LegMover(context, context.moves, type)
   const reach = async (to: Admission, until: AbortSignal) => {
-    const join = () => share({ admission: to, query }, (dialling) => open(to, dialling), until)
+    const open = (dialling: AbortSignal) =>
+      openUpstream(context, { type, admission: to, query, log: logOf(connecting, to) }, dialling)
+    const join = () => share({ admission: to, query, sessionId: claim.sessionId, mover }, open, until)
     return secureShared(kindOf(type), context.consoles[type], join, { identity: context.identity, input })
   }
   const { reached, admission } = await reachConfirmed(timedValidation(context, type), claim, reach, signal)
@@ -78,30 +84,6 @@ async function openShared(
 }
 
 const inputOf = ({ admission }: Claim) => new InputPermission(admission.role ?? 'control')
-
-const dialConsole = ({ metrics, timing, budget }: ConnectContext, type: string, to: Admission, until: AbortSignal) =>
-  metrics.timed('dial', type, () => dial(to, timing.dialTimeoutMs, until, budget.readLimit))
-
-/** Does the handshake with the hypervisor, with its duration measured. @param known has no `input` for a leg that is shared */
-function secure(
-  { context, listener, upgrade, client }: Connecting,
-  type: WebSocketConsoleType,
-  dialled: PlainLeg,
-  known: Pick<DialledOpening, 'admission' | 'names'> & Partial<Pick<Opening, 'input'>>,
-  signal: AbortSignal,
-): Promise<SecuredLeg> {
-  const { consoles, identity, timing, metrics } = context
-  const limits = { timeoutMs: timing.hypervisorHandshakeMs, signal }
-  const log = context.log.child({ listener: listener.address, client, instance: known.admission.instance })
-  const opening = { ...known, query: queryOf(upgrade.request.url ?? ''), identity, log }
-  const kind = kindOf(type)
-  const { input } = known
-  return metrics.timed('handshake', type, () =>
-    input
-      ? secureLeg(kind, consoles[type], dialled, limits, { ...opening, input })
-      : secureUpstream(kind, consoles[type], dialled, limits, opening),
-  )
-}
 
 /** The authority's look-up of names, with its duration measured. */
 function timedNames({ authority, metrics }: ConnectContext, type: string): Pick<Authority, 'names'> {

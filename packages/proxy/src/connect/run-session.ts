@@ -85,7 +85,7 @@ async function startRelay(context: ConnectContext, session: Session, opened: Ope
       stalledAfterMs: timing.stalledAfterMs,
       stream,
       budget,
-      end: endingOf(context, session, opened.admission),
+      end: console.share ? (ending) => session.end(ending) : endingOf(context, session, opened.admission),
       count: metrics.counter(session.facts.type),
     })
     session.relay.start({ fromHypervisor: rest, fromClient: greeted.rest })
@@ -97,7 +97,8 @@ async function startRelay(context: ConnectContext, session: Session, opened: Ope
 
 /**
  * Returns how the relay ends the session: as `moved` if the console has ended the connection because its machine runs on
- * another host now. Keeps the console's address alone, since a session may last for days.
+ * another host now. Keeps the console's address alone, since a session may last for days. A leg that sessions share follows the
+ * machine itself.
  */
 function endingOf({ moves }: ConnectContext, session: Session, { host, port }: Admission): (ending: Ending) => void {
   const { type, instance } = session.facts

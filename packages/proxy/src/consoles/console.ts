@@ -46,6 +46,36 @@ export interface Opening extends DialledOpening {
   readonly input: InputPermission
 }
 
+/** The place of an instance's console. */
+export type ConsolePlace = Pick<Admission, 'instance' | 'host' | 'port' | 'socket'>
+
+/** Follows consoles whose machines move to another host. */
+export interface ConsoleMover {
+  /**
+   * Resolves with the place of a console once no migration is in progress, which may be the same as before; with `undefined` if
+   * the authority names none. Never rejects.
+   * @param sessionId a session of the console, by which to ask
+   */
+  find(console: ConsolePlace, sessionId: string): Promise<ConsolePlace | undefined>
+  /** Resolves with whether a session may go on there. Never rejects. */
+  admits(console: ConsolePlace, sessionId: string): Promise<boolean>
+  /**
+   * Dials the console and secures the leg, as for the first session.
+   * @throws Refused; the signal's reason once it aborts
+   */
+  open(console: ConsolePlace, signal: AbortSignal): Promise<SecuredLeg>
+  /** Reports that the sessions of a console go on at another place. */
+  reached(from: ConsolePlace, to: ConsolePlace): void
+}
+
+/** A session that joins a leg which it shares with others. */
+export interface SharedOpening extends Pick<Opening, 'admission' | 'query'> {
+  /** The session, as the authority knows it. Absent: the proxy itself stays attached to the console. */
+  readonly sessionId?: string
+  /** Absent: the authority cannot say where machines are, and the leg ends with its connection. */
+  readonly mover?: ConsoleMover | undefined
+}
+
 export interface Console {
   /** WebSocket subprotocols that may be chosen, the preferred one first. */
   readonly subprotocols: readonly string[]
@@ -62,7 +92,7 @@ export interface Console {
    * @throws Refused; the signal's reason once it aborts
    */
   share?(
-    session: Pick<Opening, 'admission' | 'query'>,
+    session: SharedOpening,
     open: (signal: AbortSignal) => Promise<SecuredLeg>,
     signal: AbortSignal,
   ): Promise<SharedLeg>

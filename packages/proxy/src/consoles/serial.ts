@@ -5,9 +5,9 @@
  */
 import type { InputPermission } from '../hypervisor/input-permission.ts'
 import { decorateLeg, type HypervisorSocket } from '../hypervisor/leg.ts'
-import { type ReplaySettings, SerialHub } from '../serial/hub.ts'
+import { type FindPort, type ReplaySettings, SerialHub } from '../serial/hub.ts'
 import type { SerialPeers } from '../serial/peers.ts'
-import { type Console, noHandshake, type Opening } from './console.ts'
+import { type Console, type ConsoleMover, type ConsolePlace, noHandshake, type Opening } from './console.ts'
 
 /**
  * @param replay how much earlier output a new session receives
@@ -19,12 +19,36 @@ export function serial(replay: ReplaySettings, peers?: SerialPeers): Console {
     subprotocols: ['binary'],
     acceptsText: true,
     secure: noHandshake,
-    share: ({ admission, query }, open, signal) =>
-      // A terminal that dials again still shows the earlier output.
-      hub.join({ portId: portIdOf(admission), replay: query.get('replay') !== '0', open, signal }),
+    share: ({ admission, query, sessionId, mover }, open, signal) =>
+      hub.join({
+        portId: portIdOf(admission),
+        // A terminal that dials again still shows the earlier output.
+        replay: query.get('replay') !== '0',
+        ...{ open, signal, sessionId },
+        find: mover && findBy(mover, admission),
+      }),
     forget: (console) => hub.forget(portIdOf(console)),
     limitInput: withholdAll,
     greet: noHandshake,
+  }
+}
+
+/** Finds a port again and again. Keeps its address alone, since a session may last for days. */
+function findBy(mover: ConsoleMover, { instance, host, port }: Opening['admission']): FindPort {
+  let at: ConsolePlace = { instance, host, port }
+  return async (sessionId) => {
+    const to = await mover.find(at, sessionId)
+    return (
+      to && {
+        portId: portIdOf(to),
+        open: (signal) => mover.open(to, signal),
+        admits: (id) => mover.admits(to, id),
+        reached: () => {
+          mover.reached(at, to)
+          at = to
+        },
+      }
+    )
   }
 }
 
@@ -33,5 +57,4 @@ const withholdAll = (leg: HypervisorSocket, input: InputPermission): HypervisorS
   decorateLeg(leg, { write: (bytes) => !input.mayInput || leg.write(bytes) })
 
 /** Identifies a serial port. Contains the address, because one instance may have several ports. */
-const portIdOf = ({ instance, host, port }: Pick<Opening['admission'], 'instance' | 'host' | 'port'>) =>
-  JSON.stringify([instance, host, port])
+const portIdOf = ({ instance, host, port }: ConsolePlace) => JSON.stringify([instance, host, port])

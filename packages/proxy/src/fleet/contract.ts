@@ -7,7 +7,7 @@ import type { Protection } from '../admin/protection.ts'
 import type { SessionItem } from '../admin/sessions.ts'
 import type { Entrant } from '../admit/limits.ts'
 import { servedConsoleTypes } from '../consoles/kinds.ts'
-import type { Participant, PresenceView, SharedConsoleName } from '../presence/shared-consoles.ts'
+import type { ConsoleAddress, Participant, PresenceView, SharedConsoleName } from '../presence/shared-consoles.ts'
 import type { PageSession } from '../session/page-sessions.ts'
 import type { LaterSession } from '../session/sessions.ts'
 
@@ -97,6 +97,8 @@ export type PrimaryAnswers = {
   readonly holdPort: (portId: string, address: PortAddress) => PortAddress | null
   readonly releasePort: (portId: string) => void
   readonly joinConsole: (console: SharedConsoleName, participant: Participant) => void
+  /** Gives a shared console another address, because its machine has moved. */
+  readonly moveConsole: (from: SharedConsoleName, to: ConsoleAddress) => void
   readonly leaveConsole: (sessionId: string, reason: CloseReasonName) => void
   /** Attaches a page, which the worker numbered, to a session. Returns whether the session is open. */
   readonly attachPage: (page: number, sessionId: string) => boolean

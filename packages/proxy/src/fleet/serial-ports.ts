@@ -40,17 +40,17 @@ export class RemotePorts implements SerialPeers {
 
   serve(joinPort: JoinForPeer): void {
     // A port that this worker only reads along would make a chain.
-    this.#join = (portId, signal) => (this.#held.has(portId) ? joinPort(portId, signal) : undefined)
+    this.#join = (portId, ...rest) => (this.#held.has(portId) ? joinPort(portId, ...rest) : undefined)
   }
 
-  async open(portId: string, dial: OpenUpstream, signal: AbortSignal): Promise<OpenedPort> {
+  async open(portId: string, dial: OpenUpstream, signal: AbortSignal, since?: 'opening'): Promise<OpenedPort> {
     this.#server ??= this.#start()
     const server = await this.#server
     if (!server) return dial(signal)
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       const holder = await this.#hold(portId, server.address)
       if (!holder) return this.#dial(portId, dial, signal)
-      const opened = await joinAtPeer(holder, portId, signal)
+      const opened = await joinAtPeer(holder, portId, signal, since)
       if (opened) return opened
       await delay(RETRY_MS, undefined, { signal })
     }
@@ -93,7 +93,7 @@ export class RemotePorts implements SerialPeers {
     try {
       const folder: unknown = await this.#calls().ask('portFolder')
       if (typeof folder !== 'string') throw new Error('the primary returned a malformed reply to portFolder')
-      return await PeerServer.start((portId, signal) => this.#join(portId, signal), folder)
+      return await PeerServer.start((...joining) => this.#join(...joining), folder)
     } catch (err) {
       this.#log.warn({ err }, 'serial ports are not shared with other workers: the temporary folder cannot be written')
       return undefined

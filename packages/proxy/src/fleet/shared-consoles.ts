@@ -8,6 +8,7 @@ import { Compile } from 'typebox/compile'
 import type { LocalConsoles } from '../presence/local-consoles.ts'
 import type {
   AttachedPage,
+  ConsoleAddress,
   InputSwitch,
   Participant,
   PresencePage,
@@ -19,16 +20,17 @@ import type { Calls } from './calls.ts'
 import type { PrimaryAnswers, WorkerAnswers } from './contract.ts'
 
 type FromPrimary = Pick<WorkerAnswers, 'setInput' | 'leaveSession' | 'showPresence' | 'endPage'>
-type FromWorker = Pick<PrimaryAnswers, 'joinConsole' | 'leaveConsole' | 'attachPage' | 'detachPage' | 'requestOfPage'>
+type FromWorker = Pick<
+  PrimaryAnswers,
+  'joinConsole' | 'leaveConsole' | 'moveConsole' | 'attachPage' | 'detachPage' | 'requestOfPage'
+>
 
+const addressSchema = { host: Type.String(), port: Type.Integer() }
+const nameSchema = Type.Object({ instance: Type.String(), type: Type.String(), ...addressSchema })
+const moveCheck = Compile(Type.Object({ from: nameSchema, to: Type.Object(addressSchema) }))
 const joinCheck = Compile(
   Type.Object({
-    console: Type.Object({
-      instance: Type.String(),
-      type: Type.String(),
-      host: Type.String(),
-      port: Type.Integer(),
-    }),
+    console: nameSchema,
     participant: Type.Object({
       id: Type.String(),
       role: Type.Enum([...consoleRoles]),
@@ -92,6 +94,10 @@ export class RemoteConsoles implements SharedConsoles {
     return { leave, [Symbol.dispose]: () => leave('client_closed') }
   }
 
+  move(from: SharedConsoleName, to: ConsoleAddress): void {
+    this.#notify('moveConsole', from, to)
+  }
+
   async attach(sessionId: string, page: PresencePage): Promise<AttachedPage | undefined> {
     this.#lastPage += 1
     const number = this.#lastPage
@@ -114,7 +120,10 @@ export class RemoteConsoles implements SharedConsoles {
     if (input) input.mayInput = mayInput
   }
 
-  #notify<K extends 'leaveConsole' | 'detachPage'>(name: K, ...args: Parameters<PrimaryAnswers[K]>): void {
+  #notify<K extends 'leaveConsole' | 'moveConsole' | 'detachPage'>(
+    name: K,
+    ...args: Parameters<PrimaryAnswers[K]>
+  ): void {
     this.#calls()
       .ask(name, ...args)
       .catch(() => {})
@@ -162,6 +171,7 @@ export class ConsolesOfWorker implements Disposable {
     this.#changes = changes
     this.answers = {
       joinConsole: (console, participant) => this.#join(console, participant),
+      moveConsole: (from, to) => this.#move(from, to),
       leaveConsole: (id, reason) => this.#leave(id, isCloseReason(reason) ? reason : 'proxy_error'),
       attachPage: (page, sessionId) => this.#attach(page, sessionId),
       detachPage: (page) => this.#detach(page),
@@ -180,6 +190,11 @@ export class ConsolesOfWorker implements Disposable {
         new RemoteInput((mayInput) => this.#setInput(participant.id, mayInput)),
       ),
     )
+  }
+
+  #move(from: SharedConsoleName, to: ConsoleAddress): void {
+    if (!moveCheck.Check({ from, to })) throw new Error('the console or its new address is malformed')
+    this.#consoles.move(from, to)
   }
 
   #leave(id: string, reason: CloseReasonName): void {

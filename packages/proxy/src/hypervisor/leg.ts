@@ -12,8 +12,8 @@
  *   to send requests. It is outermost, so that no other decorator holds input that must not pass.
  * - A recording observes output by `observeLeg` and input by replacing `write`. It decorates the guards, so that it records
  *   only what they let pass. Bytes are lent, so it copies what it keeps.
- * - Re-attaching after a live migration is innermost: its `closed` stays pending while it dials again, so that neither the other
- *   decorators nor the relay notice. It returns lent bytes to the leg that lent them.
+ * - Re-attaching after a live migration is innermost (`serial/upstream.ts`): `closed` stays pending while it dials again, so
+ *   that the relay does not notice. The leg to the new host is secured as the first one was.
  */
 import type { SecureContext } from 'node:tls'
 import type { CloseReasonName } from '@oriel/contract'
@@ -36,6 +36,11 @@ export interface HypervisorSocket extends Disposable {
   /** Returns `false` while the socket buffers more than its high-water mark; `onDrain` reports the end of that. */
   write(bytes: Uint8Array): boolean
   onDrain(drained: () => void): void
+  /**
+   * Reports that, according to the authority, the machine runs on another host. Returns whether the leg follows it. Absent: it
+   * does not.
+   */
+  machineMoved?(): boolean
   /** Resolves when the leg ends: with `undefined` after an orderly end, otherwise with the error. */
   readonly closed: Promise<Error | undefined>
   /** Drops the leg at once, with the bytes that are not written yet. */
@@ -137,6 +142,10 @@ class ForwardingLeg implements HypervisorSocket {
 
   onDrain(drained: () => void): void {
     this.#leg.onDrain(drained)
+  }
+
+  machineMoved(): boolean {
+    return this.#leg.machineMoved?.() ?? false
   }
 
   [Symbol.dispose](): void {

@@ -62,6 +62,13 @@ export class ControlGrant<M extends Member> {
     this.#members = this.#members.concat([member])
   }
 
+  /** Adds the sessions of another grant. Keeps the session that has control here, or else the one there. */
+  protected merge(other: ControlGrant<M>): void {
+    this.#members = this.#members.concat(other.#members)
+    this.#holder ??= other.#holder
+    if (other.#requests) this.#requests = this.requests.concat(other.#requests)
+  }
+
   /** Removes a session. A watcher loses control with the last session that could take it back. */
   leave(member: M): ControlChange | undefined {
     this.#members = this.#members.filter((other) => other !== member)

@@ -4,6 +4,7 @@ import type { Logger } from '@oriel/runtime'
 import { type ControlChange, ControlGrant, type ControlRequest } from './grant.ts'
 import type {
   AttachedPage,
+  ConsoleAddress,
   InputSwitch,
   Participant,
   PresencePage,
@@ -39,6 +40,19 @@ export class LocalConsoles implements SharedConsoles {
     console.join(seat)
     console.changed()
     return seat
+  }
+
+  move(from: SharedConsoleName, to: ConsoleAddress): void {
+    const name = { instance: from.instance, type: from.type, host: to.host, port: to.port }
+    const ofInstance = this.#consoles.get(from.instance) ?? []
+    const moved = ofInstance.find((console) => isSame(console.name, from))
+    const there = ofInstance.find((console) => isSame(console.name, name))
+    if (!moved || moved === there) return
+    moved.name = name
+    if (!there) return
+    moved.takeIn(there)
+    this.#forget(there)
+    moved.changed()
   }
 
   attach(sessionId: string, page: PresencePage): AttachedPage | undefined {
@@ -116,7 +130,7 @@ const isSame = (a: SharedConsoleName, b: SharedConsoleName) =>
   a.type === b.type && a.host === b.host && a.port === b.port
 
 class TakenSeat implements Seat {
-  readonly console: SharedConsole
+  console: SharedConsole
   readonly participant: Participant
   readonly input: InputSwitch
   page: PresencePage | undefined
@@ -151,13 +165,20 @@ class TakenSeat implements Seat {
 }
 
 class SharedConsole extends ControlGrant<TakenSeat> {
-  readonly name: SharedConsoleName
+  name: SharedConsoleName
   /** Since when one session alone has had control, in milliseconds since 1970. */
   heldSinceMs = 0
 
   constructor(name: SharedConsoleName) {
     super()
     this.name = name
+  }
+
+  /** Moves the sessions of another console here. */
+  takeIn(other: SharedConsole): void {
+    for (const seat of other.members) seat.console = this
+    if (!this.holder) this.heldSinceMs = other.heldSinceMs
+    this.merge(other)
   }
 
   show(seat: TakenSeat): void {

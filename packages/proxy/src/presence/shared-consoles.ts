@@ -29,6 +29,8 @@ export interface SharedConsoleName {
   readonly port: number
 }
 
+export type ConsoleAddress = Pick<SharedConsoleName, 'host' | 'port'>
+
 /** What a page sees. The connection to the page adds the latency. */
 export type PresenceView = Omit<PresenceState, 'latency_ms'>
 
@@ -54,6 +56,11 @@ export interface AttachedPage extends Disposable {
 export interface SharedConsoles {
   /** Adds a session to its console. Sets `input` at once and whenever control moves. */
   join(console: SharedConsoleName, participant: Participant, input: InputSwitch): Seat | Promise<Seat>
+  /**
+   * Gives a console, with its sessions and its control, another address: its machine has moved. Joins it with a console that
+   * sessions have opened there already.
+   */
+  move(from: SharedConsoleName, to: ConsoleAddress): void
   /**
    * Attaches a page to its session, and shows it the console at once and after every change. A session has one page: a new
    * one replaces the earlier.

@@ -5,9 +5,9 @@
  * receives the output of a port only if its token was admitted for that port.
  */
 import { noPeers, type SerialPeers } from './peers.ts'
-import type { Reader } from './reader.ts'
+import { FORWARDING, type Reader } from './reader.ts'
 import { Ring } from './ring.ts'
-import { type OpenUpstream, Upstream } from './upstream.ts'
+import { type Destination, type FindMachine, type OpenedPort, type OpenUpstream, Upstream } from './upstream.ts'
 
 export interface ReplaySettings {
   /** The output of each port that a later session receives, in bytes; 0: none. */
@@ -27,11 +27,24 @@ export interface Joining {
   /** Called if the port is not open yet. */
   readonly open: OpenUpstream
   readonly signal: AbortSignal
+  /** The session, as the authority knows it. Absent: the proxy itself stays attached to the port. */
+  readonly sessionId?: string | undefined
+  /** Finds the machine once the connection has ended. The port keeps that of its first session. Default: the port ends. */
+  readonly find?: FindPort | undefined
+}
+
+/** Resolves with the place of a port after its connection has ended, or `undefined` if the authority names none. */
+export type FindPort = (sessionId: string) => Promise<PortPlace | undefined>
+
+export interface PortPlace extends Pick<Destination, 'open' | 'admits' | 'reached'> {
+  /** Identifies the port there. */
+  readonly portId: string
 }
 
 const MAX_PORTS = 1000
 /** What a reader that pauses for a moment can be behind without a loss, even if nothing is replayed. */
 const MIN_RING_BYTES = 4096
+const NOTHING = Buffer.alloc(0)
 
 export class SerialHub {
   readonly #settings: ReplaySettings
@@ -42,7 +55,7 @@ export class SerialHub {
   constructor(settings: ReplaySettings, peers: SerialPeers = noPeers) {
     this.#settings = settings
     this.#peers = peers
-    peers.serve((portId, signal) => this.#ports.get(portId)?.joinOpen(signal))
+    peers.serve((portId, signal, since) => this.#ports.get(portId)?.joinOpen(signal, since))
   }
 
   /** The number of ports that are open, or whose output is kept. */
@@ -51,27 +64,52 @@ export class SerialHub {
   }
 
   /** @throws the error of `open`; the signal's reason once it aborts */
-  join({ portId, replay, open, signal }: Joining): Promise<Reader> {
+  join(joining: Joining): Promise<Reader> {
+    const { portId } = joining
     const port = this.#ports.get(portId) ?? this.#add(portId)
-    return port.join(replay, (dialling) => this.#peers.open(portId, open, dialling), signal)
+    return port.join(joining, (dialling) => this.#peers.open(portId, joining.open, dialling))
   }
 
   /** Forgets the output of a port. Sessions that have it open keep it, and later ones open it anew. */
   forget(portId: string): void {
     const port = this.#ports.get(portId)
-    if (port) this.#forget(portId, port)
+    if (!port) return
+    // Elsewhere, too, later sessions must not read along.
+    port.stays = true
+    this.#forget(portId, port)
   }
 
   #add(portId: string): Port {
     const { maxBytes, keepMs, maxPorts = MAX_PORTS } = this.#settings
     if (this.#ports.size >= maxPorts) this.#forgetOldestIdle()
     const replayBytes = this.#ports.size < maxPorts ? maxBytes : 0
-    const port = new Port(replayBytes, keepMs, {
-      closed: () => this.#peers.release(portId),
-      forgotten: () => this.#forget(portId, port),
+    const port: Port = new Port(portId, replayBytes, keepMs, {
+      closed: (id) => this.#peers.release(id),
+      forgotten: (id) => this.#forget(id, port),
+      find: async (sessionId) => this.#destinationOf(port, await port.find?.(sessionId)),
     })
     this.#ports.set(portId, port)
     return port
+  }
+
+  #destinationOf(port: Port, place: PortPlace | undefined): Destination | undefined {
+    if (!place || port.stays) return undefined
+    return { ...place, isPresent: () => place.portId === port.id, open: (signal) => this.#move(port, place, signal) }
+  }
+
+  /**
+   * Opens a port where its machine is now. From then on it has the id of that place, so that other processes and later sessions
+   * join it. If sessions have opened the port there already, it reads along through that one.
+   */
+  #move(port: Port, { portId, open }: PortPlace, signal: AbortSignal): Promise<OpenedPort> {
+    const there = this.#ports.get(portId)
+    this.#forget(port.id, port)
+    port.id = portId
+    port.isReadingAlong = there !== undefined && !there.idle && there !== port
+    if (there && port.isReadingAlong) return there.readAlong(signal)
+    there?.stopTimer()
+    this.#ports.set(portId, port)
+    return this.#peers.open(portId, open, signal, 'opening')
   }
 
   #forgetOldestIdle(): void {
@@ -86,14 +124,23 @@ export class SerialHub {
 }
 
 interface PortEvents {
-  /** Called when the connection has ended, or could not be opened. */
-  readonly closed: () => void
-  /** Called when the output is not kept any longer. */
-  readonly forgotten: () => void
+  /** Called with the id when the connection has ended, or could not be opened. */
+  readonly closed: (id: string) => void
+  /** Called with the id when the output is not kept any longer. */
+  readonly forgotten: (id: string) => void
+  readonly find: FindMachine
 }
 
 /** A port's output, and its connection while a session needs it. */
 class Port {
+  /** Identifies the place of the machine. */
+  id: string
+  /** Whether the port ends with its connection, wherever its machine moves to. */
+  stays = false
+  /** Whether another port of this process has the connection, and the id. */
+  isReadingAlong = false
+  /** That of the first session that has one. */
+  find: FindPort | undefined
   readonly #replayBytes: number
   readonly #keepMs: number
   readonly #on: PortEvents
@@ -101,7 +148,8 @@ class Port {
   #upstream: Upstream | undefined
   #timer: NodeJS.Timeout | undefined
 
-  constructor(replayBytes: number, keepMs: number, on: PortEvents) {
+  constructor(id: string, replayBytes: number, keepMs: number, on: PortEvents) {
+    this.id = id
     this.#replayBytes = replayBytes
     this.#keepMs = keepMs
     this.#on = on
@@ -112,29 +160,48 @@ class Port {
     return this.#upstream === undefined
   }
 
-  join(replay: boolean, open: OpenUpstream, signal: AbortSignal): Promise<Reader> {
+  join({ replay, signal, sessionId, find }: Joining, open: OpenUpstream): Promise<Reader> {
     this.stopTimer()
-    this.#upstream ??= new Upstream(open, this.#ring, () => this.#onOver())
-    return this.#upstream.join(replay ? this.#replayBytes : 0, signal)
+    this.find ??= find
+    this.#upstream ??= new Upstream(this.#ring, {
+      open,
+      onOver: () => this.#onOver(),
+      onLost: () => this.#release(),
+      finder: () => this.find && this.#on.find,
+    })
+    return this.#upstream.join(replay ? this.#replayBytes : 0, signal, sessionId)
   }
 
-  /** Joins for another process, which receives everything that this one replays. */
-  joinOpen(signal: AbortSignal): Promise<Reader> | undefined {
-    return this.#upstream?.join(this.#replayBytes, signal)
+  /** Joins for another process, which receives everything that this one replays, or everything since the port was dialled. */
+  joinOpen(signal: AbortSignal, since?: 'opening'): Promise<Reader> | undefined {
+    return since === 'opening'
+      ? this.#upstream?.joinSinceOpening(signal)
+      : this.#upstream?.join(this.#replayBytes, signal, FORWARDING)
+  }
+
+  /** Joins for another port, whose machine has moved to this one. */
+  async readAlong(signal: AbortSignal): Promise<OpenedPort> {
+    const reader = await this.#upstream!.joinSinceOpening(signal)
+    return { hypervisor: reader, rest: NOTHING, earlier: reader.takeEarlier() }
   }
 
   stopTimer(): void {
     clearTimeout(this.#timer)
   }
 
+  #release(): void {
+    if (!this.isReadingAlong) this.#on.closed(this.id)
+  }
+
   #onOver(): void {
     this.#upstream = undefined
-    this.#on.closed()
+    this.find = undefined
+    this.#release()
     if (this.#replayBytes === 0 || this.#ring.end === 0) {
-      this.#on.forgotten()
+      this.#on.forgotten(this.id)
       return
     }
-    this.#timer = setTimeout(this.#on.forgotten, this.#keepMs)
+    this.#timer = setTimeout(() => this.#on.forgotten(this.id), this.#keepMs)
     // The timer must not delay the exit of the process.
     this.#timer.unref()
   }

@@ -20,6 +20,7 @@ export async function joinAtPeer(
   { path, key }: PeerAddress,
   portId: string,
   signal: AbortSignal,
+  since?: 'opening',
 ): Promise<OpenedPort | undefined> {
   using limit = deadline(OPEN_MS, signal)
   const socket = connect({ path })
@@ -31,7 +32,7 @@ export async function joinAtPeer(
   }
   using joining = new DisposableStack()
   const leg = joining.use(new PeerLeg(socket))
-  socket.write(`${JSON.stringify({ key: key.reveal(), portId })}\n`)
+  socket.write(`${JSON.stringify({ key: key.reveal(), portId, since })}\n`)
   const earlier = await within(limit.signal, leg.opened)
   if (earlier === undefined) return undefined
   joining.move()

@@ -69,12 +69,12 @@ export class PeerServer implements Disposable {
   }
 
   async #serve(socket: Socket): Promise<void> {
-    const { portId, input } = await readHello(socket, this.address.key)
+    const { portId, since, input } = await readHello(socket, this.address.key)
     const left = new AbortController()
     socket.once('close', () => left.abort(new Error('the other process left')))
     let reader: Reader | undefined
     try {
-      reader = await this.#join(portId, left.signal)
+      reader = await this.#join(portId, left.signal, since)
     } catch (error) {
       sendEnd(socket, endOf(error))
       return
@@ -122,7 +122,7 @@ function endOf(error: unknown): PeerEnd {
 }
 
 /** Reads the first line. @throws Error if it is late, too long, or without the key */
-async function readHello(socket: Socket, key: Secret): Promise<{ readonly portId: string; readonly input: Buffer }> {
+async function readHello(socket: Socket, key: Secret): Promise<Hello & { readonly input: Buffer }> {
   using limit = deadline(HELLO_MS)
   let held = Buffer.alloc(0)
   while (!held.includes('\n')) {
@@ -134,10 +134,20 @@ async function readHello(socket: Socket, key: Secret): Promise<{ readonly portId
   const end = held.indexOf('\n')
   const hello: unknown = JSON.parse(held.toString('utf8', 0, end))
   if (!isHello(hello) || !isEqual(hello.key, key.reveal())) throw new Error('the first line is malformed')
-  return { portId: hello.portId, input: held.subarray(end + 1) }
+  return {
+    portId: hello.portId,
+    ...(hello.since === 'opening' ? { since: hello.since } : {}),
+    input: held.subarray(end + 1),
+  }
 }
 
-const isHello = (value: unknown): value is { key: string; portId: string } =>
+interface Hello {
+  readonly portId: string
+  /** As of {@link JoinForPeer}. */
+  readonly since?: 'opening'
+}
+
+const isHello = (value: unknown): value is Hello & { readonly key: string } =>
   typeof value === 'object' &&
   value !== null &&
   'key' in value &&

@@ -15,9 +15,17 @@ export interface ReaderUpstream {
   /** Stops offering. The upstream stops reading only if no other reader takes its output. */
   halt(reader: Reader): void
   giveBack(bytes: Buffer): void
-  write(bytes: Uint8Array): boolean
+  write(bytes: Uint8Array, reader: Reader): boolean
   leave(reader: Reader): void
+  /** Checks where the machine is. Returns whether the upstream follows it. */
+  machineMoved(reader: Reader): boolean
 }
+
+/** Owns readers that pass the output on to the readers of another port or process. */
+export const FORWARDING = Symbol('forwarding')
+
+/** The session that reads, by its id at the authority. `undefined`: the proxy itself, which stays attached to the port. */
+export type ReaderOwner = string | undefined | typeof FORWARDING
 
 export class Reader implements HypervisorSocket {
   /**
@@ -27,6 +35,7 @@ export class Reader implements HypervisorSocket {
   state: 'off' | 'flowing' | 'awaited' = 'off'
   /** Whether the other readers went on without this one, which has not caught up since. */
   isSlow = false
+  readonly owner: ReaderOwner
   readonly #upstream: ReaderUpstream
   readonly #closed = Promise.withResolvers<Error | undefined>()
   #taker: TakeBytes | undefined
@@ -39,8 +48,9 @@ export class Reader implements HypervisorSocket {
   #ended: { readonly cause: Error | undefined } | undefined
   #left = false
 
-  constructor(upstream: ReaderUpstream) {
+  constructor(upstream: ReaderUpstream, owner?: ReaderOwner) {
     this.#upstream = upstream
+    this.owner = owner
   }
 
   get closed(): Promise<Error | undefined> {
@@ -80,7 +90,7 @@ export class Reader implements HypervisorSocket {
   }
 
   write(bytes: Uint8Array): boolean {
-    return this.#upstream.write(bytes)
+    return this.#upstream.write(bytes, this)
   }
 
   onDrain(drained: () => void): void {
@@ -93,6 +103,10 @@ export class Reader implements HypervisorSocket {
     const earlier = ring.copy(this.#position, NOTHING)
     this.#position = ring.end
     return earlier
+  }
+
+  machineMoved(): boolean {
+    return this.#upstream.machineMoved(this)
   }
 
   /** Closes this leg with a fault of its client. The upstream stays open for the others. */
@@ -131,6 +145,20 @@ export class Reader implements HypervisorSocket {
     this.#ended = { cause }
     const isBehind = this.state !== 'flowing' && this.#position !== this.#upstream.ring.end
     if (!isBehind || cause) this.#closed.resolve(cause)
+  }
+
+  /** Ends the leg at once: passes on all output even if the reader wants no more, and none that is printed later. */
+  cut(cause: Error | undefined): void {
+    if (this.#left) return
+    if (this.#taker && this.state !== 'flowing') this.#catchUp(this.#taker)
+    this.drop(cause)
+  }
+
+  /** Ends the leg at once, without the output that the reader has not taken. */
+  drop(cause: Error | undefined): void {
+    this.state = 'off'
+    this.#left = true
+    this.#closed.resolve(cause)
   }
 
   /** Passes on the output since the reader's position. Returns whether the taker wants more. */

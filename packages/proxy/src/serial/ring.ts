@@ -32,6 +32,12 @@ export class Ring {
     return Math.max(this.#first, this.#end - this.#maxBytes)
   }
 
+  /** Whether a terminal that shows the output is at the start of a line. Guests end lines by `\r\n`, some by `\n\r`. */
+  get isAtLineStart(): boolean {
+    const last = String(this.copy(Math.max(this.start, this.#end - 2), NOTHING))
+    return last === '' || last.endsWith('\n') || last === '\n\r'
+  }
+
   /** Forgets all output. Positions stay valid. */
   clear(): void {
     this.#first = this.#end

@@ -1,10 +1,16 @@
 /**
  * The one connection to a serial port, and its readers. A reader that stops taking output delays the others for a moment,
  * so that readers of about the same speed receive everything even while the port floods. After that they go on without it.
+ *
+ * When the machine of the port moves to another host, the readers stay: the upstream dials the port there, and the output goes
+ * on after a line that says so.
  */
 import { within } from '@oriel/runtime'
-import type { HypervisorSocket, SecuredLeg } from '../hypervisor/leg.ts'
-import { Reader, type ReaderUpstream } from './reader.ts'
+import { type HypervisorSocket, LegFault, type SecuredLeg } from '../hypervisor/leg.ts'
+import { allocatePayload } from '../hypervisor/read-buffers.ts'
+import { PausedInput } from './input.ts'
+import { markMove, takeOwnBack } from './moved-leg.ts'
+import { FORWARDING, Reader, type ReaderOwner, type ReaderUpstream } from './reader.ts'
 import type { Ring } from './ring.ts'
 
 /** Dials the port and secures the leg. */
@@ -15,6 +21,31 @@ export interface OpenedPort extends SecuredLeg {
   readonly earlier?: Buffer
 }
 
+/** Where the machine of a port is, according to the authority. */
+export interface Destination {
+  /** Returns whether the port is dialled there already. */
+  isPresent(): boolean
+  /** Dials the port there and secures the leg. */
+  readonly open: OpenUpstream
+  /** Resolves with whether a session may go on there. Never rejects. */
+  admits(sessionId: string): Promise<boolean>
+  /** Called when the output of the port goes on there. */
+  reached(): void
+}
+
+/** Finds the machine of a port. Resolves with `undefined` if the authority names no place. Never rejects. */
+export type FindMachine = (sessionId: string) => Promise<Destination | undefined>
+
+export interface UpstreamOptions {
+  readonly open: OpenUpstream
+  /** Called once: when opening fails, when the connection ends, or when the last reader has left. */
+  readonly onOver: () => void
+  /** Called when the connection to a host has ended, before the machine is searched for. */
+  readonly onLost?: () => void
+  /** Returns how to find the machine. Absent, or `undefined`: the port ends with its connection. */
+  readonly finder?: () => FindMachine | undefined
+}
+
 /** How long the others wait for a reader. Short enough that a person at a terminal does not notice. */
 const GRACE_MS = 50
 /** How long a buffer stays lent for the ring. Long enough for the next piece of a flood, short for a buffer that idles. */
@@ -22,10 +53,10 @@ const SETTLE_MS = 10
 
 export class Upstream implements ReaderUpstream {
   readonly ring: Ring
-  readonly #onOver: () => void
-  readonly #opened: Promise<void>
+  readonly #options: Omit<UpstreamOptions, 'open'>
+  #opened: Promise<void>
   readonly #readers = new Set<Reader>()
-  /** Aborts the dial; `undefined` once the port is open. */
+  /** Aborts the dial or the search; `undefined` while the port is open. */
   #dialling: AbortController | undefined = new AbortController()
   /** How many readers hold each buffer that was lent to more than one. */
   #holders: Map<Buffer, number> | undefined
@@ -37,12 +68,13 @@ export class Upstream implements ReaderUpstream {
   #due: Buffer | undefined
   #settling: NodeJS.Timeout | undefined
   #leg: HypervisorSocket | undefined
-  #state: 'unread' | 'reading' | 'paused' | 'over' = 'unread'
+  /** The input since the connection ended. */
+  #input: PausedInput | undefined
+  #state: 'unread' | 'reading' | 'paused' | 'moving' | 'over' = 'unread'
 
-  /** @param onOver called once: when opening fails, when the connection ends, or when the last reader has left */
-  constructor(open: OpenUpstream, ring: Ring, onOver: () => void) {
+  constructor(ring: Ring, { open, ...options }: UpstreamOptions) {
     this.ring = ring
-    this.#onOver = onOver
+    this.#options = options
     this.#silentUntil = ring.end
     this.#opened = open(this.#dialling!.signal).then((opened) => this.#start(opened))
     this.#opened.catch(() => this.#over())
@@ -57,9 +89,9 @@ export class Upstream implements ReaderUpstream {
    * @param earlierBytes how much of the earlier output it receives
    * @throws the error of the dial; the signal's reason once it aborts
    */
-  async join(earlierBytes: number, signal: AbortSignal): Promise<Reader> {
-    const reader = new Reader(this)
-    const now = this.#leg && this.ring.end
+  async join(earlierBytes: number, signal: AbortSignal, owner?: ReaderOwner): Promise<Reader> {
+    const reader = new Reader(this, owner)
+    const now = this.#leg || this.#state === 'moving' ? this.ring.end : undefined
     this.#readers.add(reader)
     try {
       await within(signal, this.#opened)
@@ -71,13 +103,16 @@ export class Upstream implements ReaderUpstream {
     }
   }
 
+  /** Adds a forwarding reader that receives the output since the port was last dialled. @throws as `join` does */
+  async joinSinceOpening(signal: AbortSignal): Promise<Reader> {
+    const reader = await this.join(0, signal, FORWARDING)
+    reader.startAt(this.#startedAt < this.ring.start ? this.ring.lastLines() : this.#startedAt)
+    return reader
+  }
+
   flow(reader: Reader): void {
     if (this.#state === 'over') return
     reader.state = 'flowing'
-    if (this.#state === 'unread') {
-      this.#state = 'reading'
-      this.#leg!.take(this.#arrived)
-    }
     this.#settle()
   }
 
@@ -94,10 +129,11 @@ export class Upstream implements ReaderUpstream {
     }
     this.#holders?.delete(bytes)
     if (this.ring.holds(bytes)) this.#giveBackLater(bytes)
-    else this.#leg!.giveBack(bytes)
+    else this.#leg?.giveBack(bytes)
   }
 
-  write(bytes: Uint8Array): boolean {
+  write(bytes: Uint8Array, reader: Reader): boolean {
+    if (this.#input) return this.#input.keep(bytes, reader)
     return this.#state === 'over' || this.#leg!.write(bytes)
   }
 
@@ -108,23 +144,144 @@ export class Upstream implements ReaderUpstream {
     else this.#settle()
   }
 
+  machineMoved(reader: Reader): boolean {
+    const find = this.#options.finder?.()
+    const { owner } = reader
+    if (!find || this.#state === 'over' || typeof owner !== 'string') return false
+    if (this.#state !== 'moving') void this.#check(find, reader, owner)
+    return true
+  }
+
   #start({ hypervisor, rest, earlier }: OpenedPort): void {
-    this.#leg = hypervisor
     this.#dialling = undefined
+    if (earlier) this.#replace(earlier)
+    this.#startedAt = this.ring.end
+    this.ring.push(rest)
+    this.#attach(hypervisor)
+  }
+
+  #attach(hypervisor: HypervisorSocket): void {
+    this.#leg = hypervisor
     if (this.#state === 'over') {
       hypervisor[Symbol.dispose]()
       return
     }
-    if (earlier) this.#replace(earlier)
-    this.#startedAt = this.ring.end
-    this.ring.push(rest)
-    hypervisor.onDrain(() => {
-      for (const reader of this.#readers) reader.drained()
-    })
+    hypervisor.onDrain(() => this.#drained())
     hypervisor.closed.then((cause) => {
-      this.#over()
-      for (const reader of this.#readers) reader.end(cause)
+      if (hypervisor === this.#leg) this.#onLegEnd(cause)
     })
+  }
+
+  #drained(): void {
+    for (const reader of this.#readers) reader.drained()
+  }
+
+  #onLegEnd(cause: Error | undefined): void {
+    const find = this.#options.finder?.()
+    if (!find || cause instanceof LegFault || this.#state === 'over') this.#end(cause)
+    else void this.#follow(find, cause)
+  }
+
+  /** Searches for the machine, and goes on there. The readers end as the connection did if it is not elsewhere. */
+  async #follow(find: FindMachine, cause: Error | undefined): Promise<void> {
+    const asking = this.#startMoving(cause)
+    if (asking === undefined) return
+    const destination = await find(asking)
+    if (this.#state !== 'moving') return
+    if (destination && !destination.isPresent()) this.#goOn(destination)
+    else this.#end(cause)
+  }
+
+  /** Checks a machine that has moved according to the authority, although the connection to it may be open. */
+  async #check(find: FindMachine, reader: Reader, sessionId: string): Promise<void> {
+    const destination = await find(sessionId)
+    if (this.#state === 'moving' || this.#state === 'over') return
+    if (destination?.isPresent()) await this.#checkReader(destination, reader)
+    else if (destination && this.#startMoving(undefined) !== undefined) this.#goOn(destination)
+    else if (!destination) this.#drop(reader, 'the authority cannot say where the console is')
+  }
+
+  /**
+   * Keeps the sessions and their input. Ends forwarding readers: other ports and processes search for the machine themselves.
+   * Returns a session by which to ask for it; `undefined` if there is none, and the port has ended.
+   */
+  #startMoving(cause: Error | undefined): string | undefined {
+    for (const reader of this.#readers) if (reader.owner === FORWARDING) this.#cut(reader, cause)
+    const session = [...this.#readers].map(({ owner }) => owner).find((owner) => typeof owner === 'string')
+    if (session === undefined) this.#end(cause)
+    else this.#pauseForMove()
+    return session
+  }
+
+  #pauseForMove(): void {
+    const leg = this.#leg
+    this.#settleDue()
+    this.#state = 'moving'
+    this.#leg = undefined
+    leg?.[Symbol.dispose]()
+    this.#input = new PausedInput()
+    this.#dialling = new AbortController()
+    this.#options.onLost?.()
+  }
+
+  #cut(reader: Reader, cause: Error | undefined): void {
+    this.#readers.delete(reader)
+    reader.cut(cause)
+  }
+
+  #goOn(destination: Destination): void {
+    this.#opened = this.#reopen(destination)
+    this.#opened.catch((cause: Error) =>
+      this.#end(new LegFault('moved', `the port cannot be opened on the other host: ${cause.message}`, { cause })),
+    )
+  }
+
+  /** Asks for each session while the port is dialled. No byte passes before all answers are there. */
+  async #reopen(destination: Destination): Promise<void> {
+    const checks = [...this.#readers].map((reader) => this.#checkReader(destination, reader))
+    const opening = destination.open(this.#dialling!.signal)
+    const [opened] = await Promise.all([opening, ...checks])
+    this.#splice(opened)
+    if (this.#state !== 'over') destination.reached()
+  }
+
+  /** A session that may not go on is ended as one that did not follow: its page learns why when it comes back. */
+  async #checkReader(destination: Destination, reader: Reader): Promise<void> {
+    if (typeof reader.owner !== 'string' || (await destination.admits(reader.owner))) return
+    this.#drop(reader, 'the authority does not let the session go on')
+  }
+
+  #drop(reader: Reader, detail: string): void {
+    reader.drop(new LegFault('moved', detail))
+    this.leave(reader)
+  }
+
+  /** Goes on with the port on the other host. The process that dials it adds the line that says so, for all readers. */
+  #splice({ earlier, ...opened }: OpenedPort): void {
+    const { hypervisor, rest } = earlier
+      ? { hypervisor: takeOwnBack(opened.hypervisor), rest: earlier }
+      : markMove(opened, this.ring.isAtLineStart)
+    this.#dialling = undefined
+    this.#startedAt = this.ring.end
+    this.#attach(hypervisor)
+    if (this.#state === 'over') return
+    if (rest.length > 0) this.#arrived(copyOf(rest))
+    if (!earlier && opened.rest.length === 0) this.#silentUntil = this.ring.end
+    this.#state = 'unread'
+    this.#sendInput(hypervisor)
+    this.#settle()
+  }
+
+  #sendInput(hypervisor: HypervisorSocket): void {
+    const kept = this.#input!.take(this.#readers)
+    this.#input = undefined
+    const takesMore = kept.map((bytes) => hypervisor.write(bytes))
+    if (!takesMore.includes(false)) this.#drained()
+  }
+
+  #end(cause: Error | undefined): void {
+    this.#over()
+    for (const reader of this.#readers) reader.end(cause)
   }
 
   /** What this process has is older, with a gap after it. */
@@ -152,18 +309,22 @@ export class Upstream implements ReaderUpstream {
   /** Once the ring has a copy, or no longer needs one. */
   #giveBackLater(bytes: Buffer): void {
     this.#due = bytes
-    this.#settling ??= setTimeout(() => {
-      this.#settling = undefined
-      this.ring.settle()
-      this.#giveBackDue()
-    }, SETTLE_MS)
+    this.#settling ??= setTimeout(() => this.#settleDue(), SETTLE_MS)
   }
 
   #giveBackDue(): void {
     const due = this.#due
     if (due === undefined) return
     this.#due = undefined
-    this.#leg!.giveBack(due)
+    this.#leg?.giveBack(due)
+  }
+
+  /** Copies what the ring has not copied yet, and gives the buffer back. */
+  #settleDue(): void {
+    clearTimeout(this.#settling)
+    this.#settling = undefined
+    this.ring.settle()
+    this.#giveBackDue()
   }
 
   #share(bytes: Buffer, holders: number): void {
@@ -192,7 +353,10 @@ export class Upstream implements ReaderUpstream {
   }
 
   #read(reads: boolean): void {
-    if (reads && this.#state === 'paused') {
+    if (reads && this.#state === 'unread') {
+      this.#state = 'reading'
+      this.#leg!.take(this.#arrived)
+    } else if (reads && this.#state === 'paused') {
       this.#state = 'reading'
       this.#leg!.resume()
     } else if (!reads && this.#state === 'reading') {
@@ -223,6 +387,13 @@ export class Upstream implements ReaderUpstream {
     this.ring.settle()
     this.#dialling?.abort(new Error('the last reader of the port left'))
     this.#leg?.[Symbol.dispose]()
-    this.#onOver()
+    this.#options.onOver()
   }
+}
+
+/** A copy in memory with room for a frame's header. */
+function copyOf(bytes: Buffer): Buffer {
+  const copy = allocatePayload(bytes.length)
+  copy.set(bytes)
+  return copy
 }

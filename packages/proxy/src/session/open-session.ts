@@ -38,6 +38,11 @@ export interface OpenSession {
   readonly handle?: string | undefined
   /** The memory of bytes that wait for the client. Absent if unknown. */
   readonly bufferedBytes?: number
+  /**
+   * Reports that, according to the authority, the machine runs on another host. Returns whether the session follows it. Absent:
+   * it does not.
+   */
+  machineMoved?(): boolean
   /** Ends the session. Later calls have no effect. */
   end(ending: Ending): void
   /** Drops the client's connections at once. */
@@ -49,7 +54,7 @@ export interface SessionRecord {
   /** The authority's id of the session. */
   readonly id: string
   /** Reports that the session is open. The authority then gets its byte counts and may end it. Repeated when a viewer reconnects. */
-  opened(session: Pick<OpenSession, 'view' | 'end'>): void
+  opened(session: Pick<OpenSession, 'view' | 'end' | 'machineMoved'>): void
   /** Reports that the session has control now, or has not. Counts once the session is open. */
   control(hasControl: boolean): void
   /** Reports that the session ended, or was refused before it opened. The first call counts. @param at default: now */

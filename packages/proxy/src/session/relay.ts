@@ -93,6 +93,11 @@ export class Relay implements Buffering {
     if (this.#client.isPaused) this.#client.resume()
   }
 
+  /** As of {@link HypervisorSocket.machineMoved}. */
+  machineMoved(): boolean {
+    return this.#hypervisor.machineMoved?.() ?? false
+  }
+
   /** Ends the session because the memory for slow clients is full. */
   drop(): void {
     this.#dropped = true

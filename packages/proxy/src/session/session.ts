@@ -56,6 +56,10 @@ export class Session {
     return this.relay?.bufferedBytes ?? 0
   }
 
+  machineMoved(): boolean {
+    return this.relay?.machineMoved() ?? false
+  }
+
   /** Ends the session. Later calls have no effect. */
   end(ending: Ending): void {
     if (this.#ending.signal.aborted) return

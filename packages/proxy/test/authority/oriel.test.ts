@@ -3,7 +3,7 @@ import { createCipheriv } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { json } from 'node:stream/consumers'
+import { json, text } from 'node:stream/consumers'
 import { inspect } from 'node:util'
 import type { AdmittedConsole, ExtensionBody } from '@oriel/contract'
 import { Secret } from '@oriel/runtime'
@@ -43,6 +43,9 @@ async function playApi(console: AdmittedConsole) {
     beatSeconds: 1,
     /** The answer to where the console of session s1 is. */
     location: undefined as object | undefined,
+    follows: 0,
+    /** Replaces the response to whether session s1 may go on there. */
+    following: undefined as ((response: ServerResponse) => void) | undefined,
     /** Replaces the response to a connect or a beat. */
     admitting: undefined as ((response: ServerResponse) => void) | undefined,
     beating: undefined as ((response: ServerResponse) => void) | undefined,
@@ -51,7 +54,8 @@ async function playApi(console: AdmittedConsole) {
   const answer = (response: ServerResponse, body: object) =>
     response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(body))
   const server = createServer(async (request, response) => {
-    const body = request.method === 'GET' ? undefined! : ((await json(request)) as never)
+    const sent = await text(request)
+    const body = (sent === '' ? undefined : JSON.parse(sent)) as never
     api.tokens.add(request.headers['x-auth-token'] as string | undefined)
     if (request.url === '/oriel/v1/sessions') {
       api.admissions.push(body)
@@ -59,7 +63,9 @@ async function playApi(console: AdmittedConsole) {
       if (api.admitting) api.admitting(response)
       else answer(response, { session: { id: `s${api.admissions.length}`, console } })
     } else if (request.url === '/oriel/v1/sessions/s1/console') {
-      answer(response, { console: api.location })
+      if (request.method === 'POST') api.follows += 1
+      if (request.method === 'POST' && api.following) api.following(response)
+      else answer(response, { console: api.location })
     } else if (request.url === '/oriel/v1/proxies/one') {
       if (api.beating) api.beating(response)
       else {
@@ -111,7 +117,7 @@ const admit = (authority: ReturnType<typeof authorityOf>, signal = new AbortCont
   authority.admit(new Secret(token), { address: '10.0.0.9' }, signal)
 
 /** A proxy with an API and a hypervisor that serves every connection. */
-async function running(toml = '', changes: Partial<AdmittedConsole> = {}) {
+async function running(toml = '', changes: Partial<AdmittedConsole> = {}, consoles = ['novnc']) {
   await using scope = new AsyncDisposableStack()
   const hypervisor = scope.use(
     await scriptedServer((peer) => shakeThen(peer, () => peer.closed({ timeoutMs: 60_000 }))),
@@ -119,7 +125,9 @@ async function running(toml = '', changes: Partial<AdmittedConsole> = {}) {
   const api = scope.use(await playApi(consoleAt({ host: hypervisor.host, port: hypervisor.port, ...changes })))
   const log = capture()
   const authority = authorityOf(api, log.logger)
-  const proxy = scope.use(await createProxy({ config: configOf(api.origin, toml), authority, log: log.logger }))
+  const proxy = scope.use(
+    await createProxy({ config: configOf(api.origin, toml, '127.0.0.1:0', consoles), authority, log: log.logger }),
+  )
   const rest = scope.move()
   const { address } = proxy.listeners[0]!
   return { api, proxy, address, hypervisor, log, [Symbol.asyncDispose]: () => rest.disposeAsync() }
@@ -305,8 +313,36 @@ describe('finding a console again with oriel-api', () => {
     await using api = await playApi(consoleAt())
     api.location = location
     await using authority = authorityOf(api)
-    const lost = { instance: INSTANCE, type: 'novnc', sessionId: 's1' } as const
-    expect(await authority.locate!(lost, new AbortController().signal)).toEqual(where)
+    const lost = { instance: INSTANCE, type: 'serial', sessionId: 's1' } as const
+    const { signal } = new AbortController()
+    expect(await authority.locate!(lost, signal)).toEqual(where)
+    expect(await authority.follow!(lost, signal)).toEqual(where)
+  })
+
+  it('rejects if the session may not go on', async () => {
+    await using api = await playApi(consoleAt())
+    api.following = fault(404, 'itemNotFound')
+    await using authority = authorityOf(api)
+    const lost = { instance: INSTANCE, type: 'serial', sessionId: 's1' } as const
+    await expect(authority.follow!(lost, new AbortController().signal)).rejects.toMatchObject({ status: 404 })
+  })
+
+  it('dials a Unix socket only if the operator has listed it', async () => {
+    await using api = await playApi(consoleAt())
+    api.location = { moving: false, address: { host: 'unix:/run/oriel/web-1.sock', port: null } }
+    await using authority = authorityOf(api)
+    const lost = { instance: INSTANCE, type: 'serial', sessionId: 's1' } as const
+    const where = await authority.locate!(lost, new AbortController().signal)
+    expect(where).toMatchObject({ is: 'at', host: 'unix:/run/oriel/web-1.sock', port: 0 })
+    await expect(where.is === 'at' && where.socket!.find()).rejects.toThrow(/ENOENT|is not listed/)
+  })
+
+  it.each(['a b', 'unix:web-1.sock'])('rejects the address %j, which no console has', async (host) => {
+    await using api = await playApi(consoleAt())
+    api.location = { moving: false, address: { host, port: 1 } }
+    await using authority = authorityOf(api)
+    const lost = { instance: INSTANCE, type: 'serial', sessionId: 's1' } as const
+    await expect(authority.locate!(lost, new AbortController().signal)).rejects.toThrow(host)
   })
 })
 
@@ -339,6 +375,20 @@ describe('a proxy with the authority oriel', () => {
     ]
     expect(await client.closed()).toMatchObject({ code })
     expect((await run.api.beat((beat) => beat.ended.length > 0)).ended).toMatchObject([{ id: 's1', reason }])
+  })
+
+  it('checks where a serial console is if the API lists it as moved, and keeps the session if it may go on', async () => {
+    await using console = await scriptedServer((peer) => peer.closed({ timeoutMs: 60_000 }))
+    const { host, port } = console
+    await using run = await running('', { type: 'serial', protocol: 'serial', host, port }, ['serial'])
+    using client = await dial(run.address)
+    run.api.location = { moving: false, address: { host, port } }
+    run.api.end = [{ id: 's1', reason: 'moved' }]
+    const beats = run.api.beats.length
+    while (run.api.follows === 0 || run.api.beats.length < beats + 2) await run.api.request()
+    expect([client.ws.readyState, console.connections]).toEqual([client.ws.OPEN, 1])
+    run.api.following = fault(404, 'itemNotFound')
+    expect(await client.closed()).toMatchObject({ code: 4011 })
   })
 
   it('keeps sessions while the API is unavailable, and reports their ends afterwards', async () => {

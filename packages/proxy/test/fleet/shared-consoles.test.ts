@@ -73,6 +73,16 @@ describe('a console with sessions in several workers', () => {
     await expect.poll(() => inputs).toEqual([false])
   })
 
+  it('keeps control when its machine moves, for a session that opens it there in another worker', async () => {
+    const { one, two } = fleet()
+    const late = { mayInput: true }
+    await one.consoles.join(CONSOLE, participant('ann'), { mayInput: true })
+    await (await one.consoles.attach('ann', recordedPage()))!.request({ type: 'take_control' })
+    for (const { consoles } of [one, two]) consoles.move(CONSOLE, { host: 'there', port: 1 })
+    await two.consoles.join({ ...CONSOLE, host: 'there', port: 1 }, participant('late'), late)
+    expect(late.mayInput).toBe(false)
+  })
+
   it('gives no input to a session that joins while another holds control', async () => {
     const { one, two } = fleet()
     const late = { mayInput: true }

@@ -139,3 +139,50 @@ describe('the log', () => {
     expect(records[0]).not.toHaveProperty('heldMs')
   })
 })
+
+describe('a console whose machine moves', () => {
+  const there = { host: '127.0.0.1', port: 5999 }
+
+  it('keeps its sessions and their control, which a session that opens it there sees', () => {
+    const { shared } = consoles()
+    const [ann, late] = [input(), input()]
+    shared.join(CONSOLE, participant('ann'), ann)
+    shared.attach('ann', recordedPage())!.request({ type: 'take_control' })
+    shared.move(CONSOLE, there)
+    const page = recordedPage()
+    shared.join({ ...CONSOLE, ...there }, participant('late'), late)
+    shared.attach('late', page)
+    expect([ann.mayInput, late.mayInput]).toEqual([true, false])
+    expect(page.views.at(-1)?.participants.map(({ id }) => id)).toEqual(['ann', 'late'])
+  })
+
+  it('takes in the sessions that opened it there before, without a change of control', () => {
+    const { shared } = consoles()
+    const [ann, early] = [input(), input()]
+    shared.join(CONSOLE, participant('ann'), ann)
+    const seat = shared.join({ ...CONSOLE, ...there }, participant('early'), early)
+    const [page, earlyPage] = [recordedPage(), recordedPage()]
+    shared.attach('ann', page)
+    shared.attach('early', earlyPage)!.request({ type: 'take_control' })
+    shared.move(CONSOLE, there)
+    expect([ann.mayInput, early.mayInput]).toEqual([false, true])
+    expect([page.inControl(), earlyPage.inControl()]).toEqual([['early'], ['early']])
+    seat.leave('idle')
+    expect(page.inControl()).toEqual(['ann'])
+    expect(ann.mayInput).toBe(true)
+  })
+
+  it('is the only one that moves', () => {
+    const { shared } = consoles()
+    const [page, other] = [recordedPage(), recordedPage()]
+    shared.join(CONSOLE, participant('ann'), input())
+    shared.join({ ...CONSOLE, type: 'serial' }, participant('other'), input())
+    shared.attach('other', other)
+    shared.move(CONSOLE, there)
+    shared.move({ ...CONSOLE, port: 1 }, there)
+    shared.join({ ...CONSOLE, ...there }, participant('late'), input())
+    shared.attach('ann', page)
+    expect(page.views.at(-1)?.participants).toHaveLength(2)
+    expect(other.views).toHaveLength(1)
+  })
+})
