@@ -143,6 +143,28 @@ describe.skipIf(qemu.skip || terminal.skip)(
       )
     })
 
+    it('shows a line feed of the machine without a carriage return of its own', async () => {
+      await using machine = await scriptedServer(async (peer) => {
+        await peer.expect(Buffer.from('go'))
+        await peer.send(Buffer.from('up\ndown\r\n'))
+        await peer.closed({ timeoutMs: 600_000 })
+      })
+      await using pair = await startSerialPair(machine)
+      await using oriel = startInTerminal('$oriel serial web-1', pair.env)
+      await oriel.prints(/connected/)
+      oriel.type('go')
+      await oriel.prints(/up\ndown\r\n/)
+      oriel.type(LEAVE)
+      await oriel.result
+    })
+
+    it('prints the sentence of the proxy if the console cannot be reached', async () => {
+      await using pair = await startSerialPair({ host: '127.0.0.1', port: await freePort() })
+      const { code, stderr } = await runCli(['serial', 'web-1'], { env: pair.env })
+      const sentence = 'The console of this machine cannot be reached. Is the machine running? Run the command again.'
+      expect([code, stderr]).toEqual([1, `oriel: ${sentence}\n`])
+    })
+
     it('carries every byte in both directions', async () => {
       await using echo = await scriptedServer(async (peer) => {
         peer.socket.pipe(peer.socket)

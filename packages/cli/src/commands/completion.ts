@@ -20,9 +20,11 @@ _oriel() {
 compdef _oriel oriel`,
   fish: `function __oriel_complete
   set -l words (commandline -opc)
-  oriel __complete $words[2..] (commandline -ct) 2>/dev/null
+  set -l current (commandline -ct)
+  oriel __complete $words[2..] "$current" 2>/dev/null
 end
-complete -c oriel -a '(__oriel_complete)'`,
+complete -c oriel -f -a '(__oriel_complete)'
+complete -c oriel -l log -l output -r -F`,
 }
 
 /** Prints the script for a shell. */

@@ -9,9 +9,14 @@ export function socketAddress(accessUrl: string): string | undefined {
   const page = URL.canParse(accessUrl) ? new URL(accessUrl) : undefined
   if (page === undefined) return undefined
   if (/^wss?:$/.test(page.protocol)) return page.href
+  return /^https?:$/.test(page.protocol) ? besidePage(page) : undefined
+}
+
+function besidePage(page: URL): string | undefined {
+  const folder = new URL('.', page)
   const path = page.searchParams.get('path') ?? page.search
-  const address = URL.canParse(path, new URL('.', page).href) ? new URL(path, new URL('.', page)) : undefined
-  if (!/^https?:$/.test(page.protocol) || address?.origin !== page.origin) return undefined
+  const address = URL.canParse(path, folder.href) ? new URL(path, folder) : undefined
+  if (address?.origin !== page.origin) return undefined
   address.protocol = page.protocol === 'https:' ? 'wss:' : 'ws:'
   return address.href
 }

@@ -83,13 +83,23 @@ function opened(socket: WebSocket, host: string): Promise<void> {
 
 /** Reads the fault of a proxy that answers with a status: Nova's, or a reverse proxy in between. */
 async function refusalOf(response: IncomingMessage, host: string): Promise<Failure> {
-  let body = ''
-  for await (const chunk of response.setEncoding('utf8')) {
-    body += chunk
-    if (body.length > MAX_REFUSAL_BYTES) break
-  }
-  const said = messageIn(body) ?? 'Is this the address of the console proxy?'
+  const said = messageIn(await beginningOf(response)) ?? 'Is this the address of the console proxy?'
   return new Failure('failed', `${host} refused the console with status ${response.statusCode}. ${said}`)
+}
+
+/** Reads a body until its end, its limit or a second without a byte. */
+async function beginningOf(response: IncomingMessage): Promise<string> {
+  response.setTimeout(CLOSE_TIMEOUT_MS, () => response.destroy())
+  let body = ''
+  try {
+    for await (const chunk of response.setEncoding('utf8')) {
+      body += chunk
+      if (body.length > MAX_REFUSAL_BYTES) break
+    }
+  } catch {
+    // The status says enough.
+  }
+  return body
 }
 
 function messageIn(body: string): string | undefined {
