@@ -163,14 +163,14 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
 
   connectedCallback(): void {
     this.addEventListener('keydown', this.#leaveOnChord, { capture: true })
-    window.addEventListener('online', this.#retryAtOnce)
+    window.addEventListener('online', this.#retryOnline)
     document.addEventListener('visibilitychange', this.#retryIfSeen)
     this.#dialSoon()
   }
 
   disconnectedCallback(): void {
     this.removeEventListener('keydown', this.#leaveOnChord, { capture: true })
-    window.removeEventListener('online', this.#retryAtOnce)
+    window.removeEventListener('online', this.#retryOnline)
     document.removeEventListener('visibilitychange', this.#retryIfSeen)
     this.#drop()
     this.#become('idle')
@@ -399,6 +399,12 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
 
   readonly #retryAtOnce = () => {
     if (this.#state === 'waiting') this.#dial()
+  }
+
+  /** An attempt that is under way may still fail with the link of before: then the next one comes soon. */
+  readonly #retryOnline = () => {
+    this.#plan.restart()
+    this.#retryAtOnce()
   }
 
   readonly #retryIfSeen = () => {

@@ -59,6 +59,11 @@ export class ReconnectPlan {
     return Math.max(pauseMs, 1_000 * Math.min(end.retryAfterSeconds ?? 0, longestWaitSeconds))
   }
 
+  /** Begins anew, because the browser's network is back: the attempts before could not succeed. */
+  restart(): void {
+    this.#attempts = 0
+  }
+
   #pauseAfter({ code, retryAfterSeconds }: ConsoleEnd, canResume: boolean): number {
     const isFirst = this.#attempts === 0
     // A machine that moved is ready: the proxy has waited for it.

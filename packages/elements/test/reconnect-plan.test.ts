@@ -37,6 +37,14 @@ describe('ReconnectPlan', () => {
     expect(plan.attempts).toBe(1)
   })
 
+  it('begins anew when the network is back', () => {
+    const plan = new ReconnectPlan(middle)
+    for (let i = 0; i < maxAttempts; i += 1) plan.next({ end: lost, connectedMs: 0, canResume: true })
+    expect(plan.next({ end: refused, connectedMs: 1, canResume: true })).toBe(slowPauseMs)
+    plan.restart()
+    expect(plan.next({ end: refused, connectedMs: 0, canResume: true })).toBe(firstResumeMs / 2)
+  })
+
   it('retries at once after the machine has moved, and with pauses if that fails', () => {
     const plan = new ReconnectPlan(middle)
     expect(plan.next({ end: { ...closeReasons.moved, clean: true }, connectedMs: 60_000 })).toBe(0)
