@@ -1,6 +1,7 @@
-/** Several viewers of one serial port of a real QEMU, which itself serves only one connection of the port. */
+/** Several viewers of one serial port: of a real QEMU, which serves only one connection of the port, and of a played machine. */
 import { once } from 'node:events'
-import { freePort, type QemuGuest, requires } from '@oriel/testkit'
+import { setTimeout as delay } from 'node:timers/promises'
+import { freePort, type Peer, type QemuGuest, requires, scriptedServer } from '@oriel/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { countedLines, LINES, startCountingGuest } from './parts/counting-guest.ts'
@@ -74,6 +75,99 @@ describe.skipIf(skip)(`a serial port of a real QEMU guest with many viewers${rea
     return { socket, output: collected }
   }
 })
+
+describe('a serial port of a played machine with many viewers', () => {
+  const id = '0b0f1a5e-7c55-4a53-8d0a-4b6f2f6d9a11'
+
+  /*
+   * The lag is absolute: from the moment when the machine prints a line until a viewer has it, by one monotonic clock. Each
+   * viewer is judged by its median: a port that waits for the stalled viewer delays every line by seconds, and a busy machine a
+   * few of them.
+   */
+  it('shows 49 viewers what it prints within 100 ms, while a 50th one has read nothing for megabytes', async () => {
+    await using parts = new AsyncDisposableStack()
+    const peers = Promise.withResolvers<Peer>()
+    const machine = parts.use(
+      await scriptedServer(async (peer) => {
+        peers.resolve(peer)
+        await peer.closed({ timeoutMs: 600_000 })
+      }),
+    )
+    const port = await freePort()
+    const oriel = parts.use(
+      await startPair({
+        servers: [{ id, name: 'played-1', consoles: { serial: { host: machine.host, port: machine.port } } }],
+        api: { consoles: { serial: { base_url: `ws://127.0.0.1:${port}/` } } },
+        proxy: {
+          listen: [{ address: `127.0.0.1:${port}`, consoles: ['serial'] }],
+          sessions: { max_per_instance: 2 * READERS, max_per_client: 2 * READERS },
+        },
+      }),
+    )
+    const viewers = await Promise.all(Array.from({ length: READERS }, () => viewer(oriel, id)))
+    const [stalled, ...others] = viewers
+    const peer = await peers.promise
+    stalled!.socket.pause()
+    await flood(peer)
+    await Promise.all(others.map((each) => each.line(FLOODED)))
+
+    const printedMs: number[] = []
+    for (let number = 0; number < TIMED_LINES; number += 1) {
+      printedMs.push(performance.now())
+      await peer.send(Buffer.from(`@${number}@\r\n`))
+      await delay(LINE_INTERVAL_MS)
+    }
+    await Promise.all(others.map((each) => each.line(String(TIMED_LINES - 1))))
+    const medians = others.map(({ seenMs }) => median(printedMs.map((at, number) => seenMs.get(String(number))! - at)))
+    expect(Math.max(...medians)).toBeLessThan(100)
+
+    stalled!.socket.resume()
+    await stalled!.line(String(TIMED_LINES - 1))
+    expect(stalled!.text()).toMatch(/\[oriel: \d+ bytes of output were left out\]/)
+    for (const { socket } of viewers) socket.terminate()
+    await closed(viewers)
+  }, 120_000)
+})
+
+const TIMED_LINES = 100
+const LINE_INTERVAL_MS = 20
+/** The line after the flood. */
+const FLOODED = 'flooded'
+/** More than a viewer's connection and the ring hold together. */
+const FLOOD_BYTES = 12 * 1024 * 1024
+
+async function flood(peer: Peer): Promise<void> {
+  const line = Buffer.from(`${'.'.repeat(126)}\r\n`.repeat(512))
+  for (let sent = 0; sent < FLOOD_BYTES; sent += line.length) await peer.send(line)
+  await peer.send(Buffer.from(`@${FLOODED}@\r\n`))
+}
+
+const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
+
+/** Opens a viewer, which notes when each line of the form `@name@` arrives. */
+async function viewer(oriel: Pair, id: string) {
+  const body = { remote_console: { protocol: 'serial', type: 'serial' } } as const
+  const created = await oriel.client.at('2.6').createRemoteConsole({ server_id: id, body })
+  const socket = new WebSocket(created.remote_console.url, ['binary'])
+  const seenMs = new Map<string, number>()
+  let [text, news] = ['', Promise.withResolvers<void>()]
+  socket.on('message', (data: Buffer) => {
+    const now = performance.now()
+    if (!data.includes('@') && !data.includes('[')) return
+    text += data.toString('latin1').replace(/[.\r\n]/g, '')
+    for (const [, name] of text.matchAll(/@(\w+)@/g)) if (!seenMs.has(name!)) seenMs.set(name!, now)
+    news.resolve()
+    news = Promise.withResolvers()
+  })
+  await once(socket, 'open')
+  return {
+    ...{ socket, seenMs },
+    text: () => text,
+    async line(name: string): Promise<void> {
+      while (!seenMs.has(name)) await news.promise
+    },
+  }
+}
 
 /** Returns what waits for the first bytes of the output. */
 function collect(socket: WebSocket): (length: number) => Promise<string> {
