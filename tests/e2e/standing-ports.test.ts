@@ -30,6 +30,8 @@ describe.skipIf(skip)(`standing serial ports of real QEMU guests${reason}`, () =
       await using guest = await start()
       await run.attached(1)
       await guest.qmp('cont')
+      await expect.poll(run.output, { interval: 50 }).toMatch(MENU)
+      expect((await run.output()).slice(0, shown(first).length)).toBe(shown(first))
       await using viewer = await run.view()
       expect((await viewer.until(MENU)).slice(0, first.length)).toBe(first)
       await guest[Symbol.asyncDispose]()
@@ -92,6 +94,11 @@ async function startStanding(source: Record<string, unknown>) {
     api,
     /** Resolves with the time at which the proxy was attached for the `count`th time. */
     attached: (count: number) => attached(proxy, count),
+    /** What os-getConsoleOutput returns. */
+    async output() {
+      const body = { 'os-getConsoleOutput': {} }
+      return (await api.client.at('2.99').getConsoleOutput({ server_id: ID, body })).output
+    },
     async view() {
       const token = await api.mint(ID, 'serial')
       return viewerOf(new WebSocket(`ws://127.0.0.1:${port}/?token=${token}`, ['binary']))
@@ -131,6 +138,9 @@ async function firstBytes(): Promise<string> {
   socket.destroy()
   return /^[\s\S]*?SeaBIOS \(version [^)]*\)/.exec(text)![0]
 }
+
+/** As os-getConsoleOutput shows it: without control characters. */
+const shown = (text: string) => text.replace(/[^\t\n\x20-\x7e]/g, '')
 
 /** Returns a function that waits for output that fits, and returns all output until then. */
 function collect(listen: (take: (bytes: Buffer) => void) => void): (fits: RegExp) => Promise<string> {

@@ -24,6 +24,9 @@ import { mountOpenApi, mountProbes } from './http/probes.ts'
 import { requestId, requestIdHeaders } from './http/request-id.ts'
 import { requestLog } from './http/request-log.ts'
 import { mountProjectVersion, mountVersions } from './http/versions.ts'
+import type { SerialPortDeps } from './serial-ports/deps.ts'
+import { keptOutput } from './serial-ports/kept-output.ts'
+import { LogAsks } from './serial-ports/log-asks.ts'
 import { serialPortOperations } from './serial-ports/operations.ts'
 import type { SerialPortStore } from './serial-ports/store.ts'
 import { listServers, listServersDetail } from './servers/list.ts'
@@ -55,6 +58,8 @@ export interface ApiDeps {
   readonly draining?: () => boolean
   /** How often to look for what other replicas have changed in the database, in milliseconds. Default: 1000. */
   readonly replicaPollMs?: number
+  /** How long a proxy may take to report the output of a serial port, in milliseconds. Default: 3000. */
+  readonly serialLogMs?: number
 }
 
 /**
@@ -86,14 +91,15 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   for (const path of [BASE_PATH, EXTENSION_PATH]) app.use(`${path}/*`, authenticate(authenticator))
   mountProjectVersion(app, config.public_url)
   mountGone(app)
+  const serial = { ...deps, logAsks: new LogAsks() }
   mountRoutes(app, {
-    operations: operations(deps),
+    operations: operations(serial),
     publicUrl: config.public_url,
     sourceTimeoutMs: config.limits.source_timeout_seconds * 1000,
     log,
   })
   mountExtension(app, {
-    operations: { ...sessionOperations(deps), ...serialPortOperations(deps), listSources: listSources(deps) },
+    operations: { ...sessionOperations(deps), ...serialPortOperations(serial), listSources: listSources(deps) },
     policy: config.policy,
     sourceTimeoutMs: config.limits.source_timeout_seconds * 1000,
     log,
@@ -105,13 +111,13 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
 const maxBodyBytes = (path: string) => (path.startsWith(`${EXTENSION_PATH}/`) ? MAX_BEAT_BYTES : MAX_BODY_BYTES)
 
 /** The operations by route of the contract. The version document has none, since it is served before authentication. */
-function operations(deps: ApiDeps) {
+function operations(deps: ApiDeps & SerialPortDeps) {
   return {
     getVncConsole: consoleAction(deps, 'vnc'),
     getSpiceConsole: consoleAction(deps, 'spice'),
     getSerialConsole: consoleAction(deps, 'serial', 'serial-action'),
     getRdpConsole: goneAction('rdp'),
-    getConsoleOutput: getConsoleOutput(deps),
+    getConsoleOutput: getConsoleOutput({ ...deps, keptOutput: keptOutput(deps) }),
     createRemoteConsole: createRemoteConsole(deps),
     showConsoleAuthToken: showConsoleAuthToken(deps),
     listServers: listServers(deps),

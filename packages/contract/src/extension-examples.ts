@@ -96,6 +96,11 @@ export const extensionExamples: { readonly [Name in ExtensionRouteName]: Extensi
     response: { serial_port: serialPort },
     refusals: { 404: 'There is no such running server with a serial port, or another proxy must hold the port.' },
   },
+  reportSerialLog: {
+    body: { ask_id: '1c2d3e4f-5a6b-4c7d-8e9f-0a1b2c3d4e5f', log: 'U2VhQklPUyAodmVyc2lvbiAxLjE2LjIpDQo=' },
+    response: null,
+    refusals: { 404: 'The API does not want the output any more, or another proxy must hold the port.' },
+  },
   releaseSerialPorts: { response: null },
   listSessions: {
     response: {

@@ -250,7 +250,15 @@ export const extensionRoutes = {
         Type.Integer({ minimum: 0, maximum: 25, description: 'How long to wait for a change. Absent: 0.' }),
       ),
     }),
-    response: Type.Object({ version: Type.String(), serial_ports: Type.Array(serialPort) }),
+    response: Type.Object({
+      version: Type.String(),
+      serial_ports: Type.Array(serialPort),
+      wanted_logs: Type.Optional(
+        Type.Array(Type.Object({ server_id: Type.String(), ask_id: id }), {
+          description: 'The ports whose output the API wants, for os-getConsoleOutput.',
+        }),
+      ),
+    }),
   },
   confirmSerialPort: {
     method: 'GET',
@@ -258,6 +266,20 @@ export const extensionRoutes = {
     policy: 'oriel:serial-ports:hold',
     summary: "A running server's serial port, from its hypervisor, for a proxy that has just dialled it",
     response: Type.Object({ serial_port: serialPort }),
+  },
+  reportSerialLog: {
+    method: 'PUT',
+    path: '/proxies/{proxy_id}/serial-ports/{server_id}/log',
+    policy: 'oriel:serial-ports:hold',
+    summary: 'The last output of a serial port, once the API wants it',
+    body: closed({
+      ask_id: id,
+      log: Type.String({
+        ...{ maxLength: 109_300, pattern: '^[A-Za-z0-9+/]*={0,2}$' },
+        description: 'At most 80 KiB in base64.',
+      }),
+    }),
+    response: Type.Null(),
   },
   releaseSerialPorts: {
     method: 'DELETE',

@@ -192,6 +192,7 @@ function standingPorts(
     directory,
     maxPorts: standing_ports,
     accessTo: (port) => accessTo(context, directory, port),
+    outputOf: ({ admission }, maxBytes) => context.consoles.serial.output?.(admission, maxBytes),
     forget: ({ admission }) => context.consoles.serial.forget?.(admission),
     releaseTimeoutMs: config.authority.timeout_ms,
     log,

@@ -14,8 +14,16 @@ import { type ConsoleDeps, requireHost } from './open.ts'
 const RULE = 'os_compute_api:os-console-output'
 type Body = NewestBody<'getConsoleOutput'>
 
+/** Returns the output of a server whose source has no log of it, or `undefined` if there is none. */
+export type KeptOutput = (server: Server, signal: AbortSignal) => Promise<Uint8Array | undefined>
+
+export interface OutputDeps extends ConsoleDeps {
+  /** Default: output comes from sources alone. */
+  readonly keptOutput?: KeptOutput
+}
+
 /** Returns the last lines, or all, without control characters. */
-export function getConsoleOutput(deps: ConsoleDeps): Operation<Body, NewestResponse<'getConsoleOutput'>> {
+export function getConsoleOutput(deps: OutputDeps): Operation<Body, NewestResponse<'getConsoleOutput'>> {
   return {
     async handle(call: Call<Body>) {
       const lines = lineCount(call.body['os-getConsoleOutput'].length)
@@ -23,7 +31,7 @@ export function getConsoleOutput(deps: ConsoleDeps): Operation<Body, NewestRespo
       const server = await lookUp(deps.source, call.identity, call.params.server_id!, call.signal)
       enforce(deps.config.policy, RULE, call.identity)
       requireHost(server)
-      return { output: showable(lastLines(await printed(deps.source, server, call.signal), lines)) }
+      return { output: showable(lastLines(await printed(deps, server, call.signal), lines)) }
     },
   }
 }
@@ -61,11 +69,20 @@ export function showable(log: Uint8Array): string {
 
 const NEWLINE = 0x0a
 
-async function printed(source: Source, server: Server, signal: AbortSignal): Promise<Uint8Array> {
+async function printed({ source, keptOutput }: OutputDeps, server: Server, signal: AbortSignal): Promise<Uint8Array> {
   try {
-    if (!source.output) throw new SourceError('NotImplemented')
-    return Buffer.from(await withinDeadline(signal, source.output(server, { signal })))
+    return await fromSource(source, server, signal)
   } catch (error) {
+    const kept = hasNoLog(error) ? await keptOutput?.(server, signal) : undefined
+    if (kept) return kept
     throw driverFault(error, { variant: 'output', server })
   }
 }
+
+async function fromSource(source: Source, server: Server, signal: AbortSignal): Promise<Uint8Array> {
+  if (!source.output) throw new SourceError('NotImplemented')
+  return Buffer.from(await withinDeadline(signal, source.output(server, { signal })))
+}
+
+const hasNoLog = (error: unknown) => error instanceof SourceError && NO_LOG.has(error.code)
+const NO_LOG: ReadonlySet<string> = new Set(['NotImplemented', 'ConsoleNotAvailable'] satisfies SourceError['code'][])

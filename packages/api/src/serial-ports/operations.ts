@@ -4,11 +4,13 @@ import { proxyIdOf, requireOwnProxy } from '../sessions/proxy-owner.ts'
 import { awaitSerialPorts } from './await.ts'
 import { confirmSerialPort } from './confirm.ts'
 import type { SerialPortDeps } from './deps.ts'
+import { reportSerialLog } from './report-log.ts'
 
 export const serialPortOperations = (deps: SerialPortDeps) =>
   ({
     awaitSerialPorts: awaitSerialPorts(deps),
     confirmSerialPort: confirmSerialPort(deps),
+    reportSerialLog: reportSerialLog(deps),
     releaseSerialPorts: releaseSerialPorts(deps),
   }) satisfies Partial<ExtensionOperations>
 

@@ -1,9 +1,10 @@
 /** The store of serial ports over SQL, with the queries for all dialects. */
+import { randomUUID } from 'node:crypto'
 import type { Kysely } from 'kysely'
 import { reaching } from '../database/reach.ts'
 import type { Database } from '../database/tables.ts'
 import { noteProxy } from '../sessions/sql-store.ts'
-import type { SerialPortStore, SerialView, StandingProxy } from './store.ts'
+import { ASK_MS, type LogAsk, type SerialPortStore, type SerialView, type StandingProxy } from './store.ts'
 
 type Db = Kysely<Database>
 
@@ -17,6 +18,11 @@ export function createSqlSerialPortStore(db: Db, now: () => number): SerialPortS
     leave: async (proxyId) => void (await reach(leave(db, proxyId))),
     standing: (silentMs) => reach(standing(db, now() - silentMs)),
     viewed: (silentMs) => reach(viewed(db, now() - silentMs)),
+    askLog: (serverId) => reach(askLog(db, serverId, now())),
+    askedLogs: () => reach(askedLogs(db, now())),
+    isAsked: (ask) => reach(isAsked(db, ask)),
+    answerLog: (ask, log) => reach(answerLog(db, ask, log)),
+    takeLog: (ask) => reach(takeLog(db, ask)),
   }
 }
 
@@ -59,6 +65,56 @@ async function viewed(db: Db, silentSince: number): Promise<readonly SerialView[
     .orderBy('id')
     .execute()
   return rows.map(({ server_id, proxy_id }) => ({ serverId: server_id, proxyId: proxy_id }))
+}
+
+async function askLog(db: Db, serverId: string, now: number): Promise<LogAsk> {
+  await db
+    .deleteFrom('serial_logs')
+    .where('asked_at', '<', now - ASK_MS)
+    .execute()
+  const mine = { server_id: serverId, ask_id: randomUUID(), asked_at: now, log: null }
+  const open = db.selectFrom('serial_logs').select('ask_id').where('server_id', '=', serverId)
+  // Another caller's answer does not count: it may be older than this question.
+  await db.deleteFrom('serial_logs').where('server_id', '=', serverId).where('log', 'is not', null).execute()
+  const known = await open.executeTakeFirst()
+  if (known) return { serverId, askId: known.ask_id }
+  try {
+    await db.insertInto('serial_logs').values(mine).execute()
+    return { serverId, askId: mine.ask_id }
+  } catch (error) {
+    const other = await open.executeTakeFirst()
+    if (!other) throw error
+    return { serverId, askId: other.ask_id }
+  }
+}
+
+async function askedLogs(db: Db, now: number): Promise<readonly LogAsk[]> {
+  const rows = await db
+    .selectFrom('serial_logs')
+    .select(['server_id', 'ask_id'])
+    .where('log', 'is', null)
+    .where('asked_at', '>=', now - ASK_MS)
+    .orderBy('server_id')
+    .execute()
+  return rows.map(({ server_id, ask_id }) => ({ serverId: server_id, askId: ask_id }))
+}
+
+async function isAsked(db: Db, { serverId, askId }: LogAsk): Promise<boolean> {
+  const query = db.selectFrom('serial_logs').select('server_id').where('server_id', '=', serverId)
+  return (await query.where('ask_id', '=', askId).executeTakeFirst()) !== undefined
+}
+
+async function answerLog(db: Db, { serverId, askId }: LogAsk, log: string): Promise<boolean> {
+  const query = db.updateTable('serial_logs').set({ log }).where('server_id', '=', serverId).where('ask_id', '=', askId)
+  return (await query.where('log', 'is', null).executeTakeFirst()).numUpdatedRows > 0n
+}
+
+async function takeLog(db: Db, { serverId, askId }: LogAsk): Promise<string | undefined> {
+  const query = db.selectFrom('serial_logs').select('log').where('server_id', '=', serverId).where('ask_id', '=', askId)
+  const log = (await query.executeTakeFirst())?.log ?? undefined
+  if (log === undefined) return undefined
+  await db.deleteFrom('serial_logs').where('server_id', '=', serverId).where('ask_id', '=', askId).execute()
+  return log
 }
 
 const reach = reaching('the store of serial ports')

@@ -51,7 +51,10 @@ describe('the serial ports of a proxy', () => {
     await using api = await testApi({ source })
     const { status, body } = await wait(api)
     const other = { ...document, server_id: 'z' }
-    expect([status, body]).toEqual([200, { version: expect.any(String), serial_ports: [document, other] }])
+    expect([status, body]).toEqual([
+      200,
+      { version: expect.any(String), serial_ports: [document, other], wanted_logs: [] },
+    ])
   })
 
   test('are none for a source that knows none', async () => {

@@ -1,5 +1,6 @@
 /** What every store of serial ports must do. Runs with the suite of session stores, whose database it shares. */
 import { describe, expect, test } from 'vitest'
+import { ASK_MS } from '../../src/serial-ports/store.ts'
 import { newSession, type OpenStores } from '../sessions/store.suite.ts'
 
 const BORN = Date.UTC(2026, 10, 22)
@@ -54,6 +55,38 @@ export function serialPortStoreSuite(name: string, open: OpenStores): void {
       expect(await stores.serialPorts.viewed(SILENT_MS)).toEqual([first, second])
       now += SILENT_MS
       expect(await stores.serialPorts.viewed(SILENT_MS)).toEqual([second])
+    })
+
+    test('has one question for the output of a port, and its answer once', async () => {
+      await using stores = await open(() => BORN)
+      const { serialPorts } = stores
+      const [ask, same] = await Promise.all([serialPorts.askLog('server-1'), serialPorts.askLog('server-1')])
+      expect(same).toEqual(ask)
+      expect(await serialPorts.askedLogs()).toEqual([ask])
+      expect([await serialPorts.takeLog(ask), await serialPorts.isAsked(ask)]).toEqual([undefined, true])
+      expect(await serialPorts.answerLog({ ...ask, askId: 'other' }, 'x')).toBe(false)
+      // The most that a proxy reports.
+      const log = 'QUJD'.repeat(27_325)
+      expect(await serialPorts.answerLog(ask, log)).toBe(true)
+      expect(await serialPorts.answerLog(ask, 'x')).toBe(false)
+      expect(await serialPorts.askedLogs()).toEqual([])
+      expect(await serialPorts.takeLog(ask)).toBe(log)
+      expect([await serialPorts.takeLog(ask), await serialPorts.isAsked(ask)]).toEqual([undefined, false])
+      expect((await serialPorts.askLog('server-1')).askId).not.toBe(ask.askId)
+    })
+
+    test('answers a later question anew, and forgets old ones', async () => {
+      let now = BORN
+      await using stores = await open(() => now)
+      const { serialPorts } = stores
+      const ask = await serialPorts.askLog('server-1')
+      await serialPorts.answerLog(ask, '')
+      const next = await serialPorts.askLog('server-1')
+      expect([next.askId === ask.askId, await serialPorts.takeLog(next)]).toEqual([false, undefined])
+      now += ASK_MS + 1
+      expect(await serialPorts.askedLogs()).toEqual([])
+      const other = await serialPorts.askLog('server-2')
+      expect([await serialPorts.isAsked(next), await serialPorts.isAsked(other)]).toEqual([false, true])
     })
 
     test('forgets the standing proxies that have not reported for long', async () => {

@@ -81,6 +81,14 @@ export interface StandingPorts {
   /** Opaque; changes with the ports. */
   readonly version: string
   readonly ports: readonly StandingPort[]
+  /** The ports whose output the authority wants. */
+  readonly wantedLogs: readonly WantedLog[]
+}
+
+export interface WantedLog {
+  readonly instance: string
+  /** Opaque; names the question. */
+  readonly askId: string
 }
 
 /** Tells which serial ports the proxy must stay attached to. */
@@ -92,6 +100,8 @@ export interface StandingPortDirectory {
   awaitPorts(version: string | undefined, signal: AbortSignal): Promise<StandingPorts>
   /** Asks the hypervisor where a port is. @throws the error of the request, also if the port is not the proxy's to hold */
   confirm(instance: string, signal: AbortSignal): Promise<StandingPort>
+  /** Reports the last output of a port, of at most 80 KiB. @throws the error of the request */
+  report(wanted: WantedLog, output: Buffer, signal: AbortSignal): Promise<void>
   /** Gives the ports to other proxies. @throws the error of the request */
   release(signal: AbortSignal): Promise<void>
 }

@@ -30,10 +30,22 @@ export function standingPortDirectory(options: DirectoryOptions): StandingPortDi
       const body = { ...known, ...(group === undefined ? {} : { group }) }
       const answer = await patient.oriel.awaitSerialPorts({ proxy_id, body }, { signal })
       // One malformed address must not affect the others.
-      return { version: answer.version, ports: answer.serial_ports.flatMap((port) => valid(() => toPort(port))) }
+      const wantedLogs = (answer.wanted_logs ?? []).map(({ server_id, ask_id }) => ({
+        instance: server_id,
+        askId: ask_id,
+      }))
+      return {
+        version: answer.version,
+        wantedLogs,
+        ports: answer.serial_ports.flatMap((port) => valid(() => toPort(port))),
+      }
     },
     confirm: async (server_id, signal) =>
       toPort((await oriel.confirmSerialPort({ proxy_id, server_id }, { signal })).serial_port),
+    report: async ({ instance: server_id, askId: ask_id }, output, signal) => {
+      const body = { ask_id, log: output.toString('base64') }
+      await oriel.reportSerialLog({ proxy_id, server_id, body }, { signal })
+    },
     release: async (signal) => void (await oriel.releaseSerialPorts({ proxy_id }, { signal })),
   }
 }

@@ -96,6 +96,8 @@ export interface Console {
     open: (signal: AbortSignal) => Promise<SecuredLeg>,
     signal: AbortSignal,
   ): Promise<SharedLeg>
+  /** Returns the last output of a console that sessions share, up to `maxBytes`; `undefined` if it is not known. */
+  output?(console: Pick<Admission, 'instance' | 'host' | 'port'>, maxBytes: number): Buffer | undefined
   /** Forgets the output of a console that sessions share, because it has another owner. Absent: nothing is kept. */
   forget?(console: Pick<Admission, 'instance' | 'host' | 'port'>): void
   /** Decorates the leg so that it withholds the client's input while `input` forbids it. Absent: the type cannot be watched. */

@@ -27,6 +27,7 @@ export function serial(replay: ReplaySettings, peers?: SerialPeers): Console {
         ...{ open, signal, sessionId },
         find: mover && findBy(mover, admission),
       }),
+    output: (console, maxBytes) => hub.output(portIdOf(console), maxBytes),
     forget: (console) => hub.forget(portIdOf(console)),
     limitInput: withholdAll,
     greet: noHandshake,

@@ -70,6 +70,11 @@ export class SerialHub {
     return port.join(joining, (dialling) => this.#peers.open(portId, joining.open, dialling))
   }
 
+  /** Returns the last output of a port, up to `maxBytes`; `undefined` if the port is not known. */
+  output(portId: string, maxBytes: number): Buffer | undefined {
+    return this.#ports.get(portId)?.output(maxBytes)
+  }
+
   /** Forgets the output of a port. Sessions that have it open keep it, and later ones open it anew. */
   forget(portId: string): void {
     const port = this.#ports.get(portId)
@@ -183,6 +188,10 @@ class Port {
   async readAlong(signal: AbortSignal): Promise<OpenedPort> {
     const reader = await this.#upstream!.joinSinceOpening(signal)
     return { hypervisor: reader, rest: NOTHING, earlier: reader.takeEarlier() }
+  }
+
+  output(maxBytes: number): Buffer {
+    return this.#ring.copy(this.#ring.lastLines(maxBytes), NOTHING)
   }
 
   stopTimer(): void {

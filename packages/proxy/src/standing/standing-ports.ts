@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { deadline, type Logger, within } from '@oriel/runtime'
 import { RateLimit } from '../admit/rate-limit.ts'
-import type { StandingPort, StandingPortDirectory } from '../authority/authority.ts'
+import type { StandingPort, StandingPortDirectory, WantedLog } from '../authority/authority.ts'
 import { STANDING_TIMES, type StandingTimes } from './backoff.ts'
 import { HeldPort, type PortAccess } from './held-port.ts'
 
@@ -10,6 +10,8 @@ export interface StandingPortsOptions {
   readonly directory: StandingPortDirectory
   readonly maxPorts: number
   readonly accessTo: (port: StandingPort) => PortAccess
+  /** Returns the last output of a port, up to `maxBytes`; `undefined` if the port was never open. */
+  readonly outputOf: (port: StandingPort, maxBytes: number) => Buffer | undefined
   /** Forgets the output of a port whose server has another owner. */
   readonly forget: (port: StandingPort) => void
   /** Deadline of the request that gives the ports to other proxies when this one stops. */
@@ -21,6 +23,8 @@ export interface StandingPortsOptions {
 
 /** The pause after an answer: replicas of an API may disagree, and would answer without a wait for ever. */
 const PAUSE_MS = 100
+/** As much as the authority accepts. */
+const MAX_LOG_BYTES = 80 * 1024
 /** The pauses after failed requests: the first one, which doubles, and the longest. */
 const RETRY_MS = 1_000
 const MAX_RETRY_MS = 30_000
@@ -64,6 +68,7 @@ export class StandingSerialPorts implements AsyncDisposable {
         const next = await directory.awaitPorts(version, signal)
         if (next.version !== version) this.#apply(next.ports)
         version = next.version
+        this.#reportLogs(next.wantedLogs, signal)
         this.#answered(retryMs > RETRY_MS)
         retryMs = RETRY_MS
         await pause(PAUSE_MS, signal)
@@ -85,6 +90,19 @@ export class StandingSerialPorts implements AsyncDisposable {
       const held = this.#ports.get(instance)
       if (held) held.wake()
       else this.#ports.set(instance, this.#hold(port))
+    }
+  }
+
+  /** Without awaiting the reports: another port may change meanwhile. */
+  #reportLogs(wanted: readonly WantedLog[], signal: AbortSignal): void {
+    const { directory, outputOf, log } = this.#options
+    for (const each of wanted) {
+      const port = this.#ports.get(each.instance)?.port
+      const output = port && outputOf(port, MAX_LOG_BYTES)
+      if (!output) continue
+      directory
+        .report(each, output, signal)
+        .catch((err) => log.debug({ err, instance: each.instance }, 'the output of a port could not be reported'))
     }
   }
 

@@ -533,9 +533,9 @@ describe('the standing serial ports of the authority', () => {
     const requests: { method: string | undefined; path: string | undefined; body: unknown }[] = []
     const server = createServer(async (request, response) => {
       if (!request.url?.includes('/serial-ports')) return void response.writeHead(404).end()
-      const body = request.method === 'POST' ? await json(request) : undefined
+      const body = request.method?.startsWith('P') ? await json(request) : undefined
       requests.push({ method: request.method, path: request.url.replace('/oriel/v1/proxies/one', ''), body })
-      if (request.method === 'DELETE') return void response.writeHead(204).end()
+      if (request.method === 'DELETE' || request.method === 'PUT') return void response.writeHead(204).end()
       response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(answers.shift()))
     }).listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -558,18 +558,25 @@ describe('the standing serial ports of the authority', () => {
       { ...port, host: 'a b' },
       { ...port, port: null },
     ]
-    await using run = await played({ version: '1', serial_ports: [...wrong, port] }, { version: '2', serial_ports: [] })
+    await using run = await played(
+      { version: '1', serial_ports: [...wrong, port] },
+      { version: '2', serial_ports: [], wanted_logs: [{ server_id: INSTANCE, ask_id: 'a' }] },
+    )
     const { signal } = new AbortController()
     const admission = { instance: INSTANCE, instanceName: 'web', host: '10.0.0.5', port: 4555, type: 'serial' }
     expect(await run.directory.awaitPorts(undefined, signal)).toEqual({
       version: '1',
       ports: [{ admission, projectId: 'p' }],
+      wantedLogs: [],
     })
-    expect(await run.directory.awaitPorts('1', signal)).toEqual({ version: '2', ports: [] })
+    const wantedLogs = [{ instance: INSTANCE, askId: 'a' }]
+    expect(await run.directory.awaitPorts('1', signal)).toEqual({ version: '2', ports: [], wantedLogs })
+    await run.directory.report(wantedLogs[0]!, Buffer.from('SeaBIOS'), signal)
     const path = '/serial-ports'
     expect(run.requests).toEqual([
       { method: 'POST', path, body: { group: 'g' } },
       { method: 'POST', path, body: { group: 'g', version: '1', wait_seconds: 25 } },
+      { method: 'PUT', path: `${path}/${INSTANCE}/log`, body: { ask_id: 'a', log: btoa('SeaBIOS') } },
     ])
   })
 

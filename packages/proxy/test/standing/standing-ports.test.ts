@@ -54,7 +54,7 @@ type Port = Awaited<ReturnType<typeof playPort>>
 
 /** An authority whose ports the test changes. */
 function playDirectory() {
-  let current: StandingPorts = { version: '0', ports: [] }
+  let current: StandingPorts = { version: '0', ports: [], wantedLogs: [] }
   let news = Promise.withResolvers<void>()
   const played = {
     confirmed: 0,
@@ -63,10 +63,17 @@ function playDirectory() {
     confirming: undefined as ((port: StandingPort) => StandingPort) | undefined,
     failing: undefined as Error | undefined,
     name(...ports: StandingPort[]) {
-      current = { version: `${Number(current.version) + 1}`, ports }
-      news.resolve()
-      news = Promise.withResolvers()
+      change({ ports, wantedLogs: [] })
     },
+    want(instance: string, askId: string) {
+      change({ ports: current.ports, wantedLogs: [{ instance, askId }] })
+    },
+    reports: [] as string[],
+  }
+  function change(next: Omit<StandingPorts, 'version'>) {
+    current = { version: `${Number(current.version) + 1}`, ...next }
+    news.resolve()
+    news = Promise.withResolvers()
   }
   const directory: NonNullable<Authority['standingPorts']> = {
     async awaitPorts(version, signal) {
@@ -83,6 +90,9 @@ function playDirectory() {
       const found = current.ports.find(({ admission }) => admission.instance === instance)
       if (!found) throw new Error('not for this proxy')
       return played.confirming?.(found) ?? found
+    },
+    async report({ instance, askId }, output) {
+      played.reports.push(`${instance} ${askId} ${output}`)
     },
     async release() {
       played.released += 1
@@ -228,6 +238,20 @@ describe('a proxy with standing serial ports', () => {
     using viewer = await dial(run.address, { path: `/?token=${OTHER_TOKEN}` })
     // The played port greets each connection.
     expect(await untilText(viewer, /public\r\n/)).toBe('secret\r\npublic\r\n')
+  })
+
+  it('reports the output of a port that the authority wants, of a machine that has just stopped too', async () => {
+    await using port = await playPort()
+    await using run = await started(port)
+    run.played.name(portAt(port))
+    await expect.poll(run.counts).toEqual({ attached: 1, detached: 0 })
+    run.played.want(OTHER, 'x')
+    run.played.want(INSTANCE, 'a')
+    await expect.poll(() => run.played.reports).toEqual([`${INSTANCE} a SeaBIOS\r\n`])
+    await port.stop()
+    await expect.poll(run.counts).toEqual({ attached: 0, detached: 1 })
+    run.played.want(INSTANCE, 'b')
+    await expect.poll(() => run.played.reports[1]).toMatch(/ b SeaBIOS\r\n[\s\S]*closed its serial port/)
   })
 
   it('leaves a port that the authority no longer names', async () => {
