@@ -6,11 +6,13 @@ import {
   type Encoding,
   type Image,
   openScreen,
+  planTyping,
   type Screen,
   WaitTimeout,
 } from '@oriel/console'
 import { type QemuGuest, type RgbPicture, requires, startQemu } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
+import { GRUB_ENTRIES } from './parts/grub-disk.ts'
 import { requiresLinux, startLinux } from './parts/linux-guest.ts'
 import { type Pair, startPair } from './parts/oriel.ts'
 import { isDrawn, settled } from './parts/pictures.ts'
@@ -123,6 +125,38 @@ describe.skipIf(qemu.skip || linux.skip)(`the screen of a real guest in GRUB${qe
     await screen.waitForStill()
     await guest.qmp('stop')
     await expectEqualPictures(guest, oriel, '1024x768')
+  })
+})
+
+describe.skipIf(qemu.skip || linux.skip)(`a boot by the text on its screen${qemu.reason}${linux.reason}`, () => {
+  it.each(['grub-text', 'grub-graphics'] as const)(
+    'goes from the firmware over the menu (%s) to a command in a shell, without a pause',
+    async (boot) => {
+      await using guest = await startLinux({ uuid: id, boot, menu: true })
+      await using oriel = await startOriel(guest)
+      await using screen = await openScreen(oriel.client, id)
+      const firmware = screen.waitForText('Booting from Hard Disk')
+      await guest.qmp('system_reset')
+      await firmware
+      // GRUB draws its entries from the top.
+      const entry = await screen.waitForText(GRUB_ENTRIES[2], { timeoutMs: 60_000 })
+      expect(entry.screen.lines.filter((line) => GRUB_ENTRIES.some((title) => line.includes(title)))).toHaveLength(3)
+      await screen.press('Enter')
+      await screen.waitForText(/^guest#$/m, { timeoutMs: 60_000 })
+      await screen.sendKeys(await planTyping('echo $((6*7)).\n'))
+      const answer = await screen.waitForText(/^42\.$/m)
+      expect(answer.screen.lines[answer.row - 1]).toContain('echo $((6*7)).')
+    },
+  )
+
+  it('fails with the text that is there in place of what was waited for', async () => {
+    await using guest = await startQemu({ name: 'web-1', uuid: id })
+    await using oriel = await startOriel(guest)
+    await using screen = await openScreen(oriel.client, id)
+    await screen.waitForText('Press ESC for boot menu.')
+    const late = await screen.waitForText('login:', { timeoutMs: 100 }).catch((error: unknown) => error)
+    expect(late).toBeInstanceOf(WaitTimeout)
+    expect(String((late as WaitTimeout).text)).toMatch(/^SeaBIOS .*\n[\s\S]*\nPress ESC for boot menu\.$/)
   })
 })
 

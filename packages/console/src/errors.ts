@@ -1,7 +1,9 @@
 /** The errors of consoles. Like those of the SDK, their messages are fit for logs and people: they contain no token. */
 import { OrielError } from '@oriel/sdk'
 import type { CloseReason, RefusalName, Remedy } from '@oriel/sdk/close-reasons'
+import { shown } from './pattern.ts'
 import type { Screenshot } from './screen/image.ts'
+import type { ScreenText } from './text/read-text.ts'
 
 /** Thrown if the server sent data that breaks the protocol of the console, or that this package does not support. */
 export class ProtocolError extends OrielError {
@@ -41,9 +43,12 @@ export class WaitTimeout extends OrielError {
   override readonly name: string = 'WaitTimeout'
   /** The screen at the deadline. */
   readonly screenshot: Screenshot
-  constructor(message: string, screenshot: Screenshot) {
+  /** The text that was on the screen when it was read last. Only `waitForText` and `text` read it. */
+  readonly text: ScreenText | undefined
+  constructor(message: string, screenshot: Screenshot, text: ScreenText | undefined) {
     super(message)
     this.screenshot = screenshot
+    this.text = text
   }
 }
 
@@ -55,7 +60,7 @@ export class ExpectTimeout extends OrielError {
   /** The output that was searched, as plain text. It may contain what people typed: keep it out of public logs. */
   readonly output: string
   constructor(pattern: RegExp | string, timeoutMs: number, output: string) {
-    const wanted = typeof pattern === 'string' ? JSON.stringify(pattern) : String(pattern)
+    const wanted = shown(pattern)
     const lastLine = output.trimEnd().split('\n').at(-1)!.slice(-MAX_QUOTED_CHARS)
     const found = lastLine === '' ? 'it shows nothing' : `its last line is ${JSON.stringify(lastLine)}`
     super(`The console did not show ${wanted} within ${timeoutMs / 1000} seconds: ${found}`)

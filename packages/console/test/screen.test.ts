@@ -1,11 +1,14 @@
 /** A screen over a real WebSocket, whose server the tests play. */
 import { Conflict, ConnectionError, NotFound, type OrielError } from '@oriel/sdk'
+import { drawText } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import {
   type AccessUrl,
   type Change,
   ConsoleClosed,
   ConsoleRefused,
+  createGlyphTable,
+  type Image,
   openScreen,
   ProtocolError,
   type Screen,
@@ -13,6 +16,7 @@ import {
 } from '../src/index.ts'
 import { hello, pixels, rectangle, rowsOf, u16, update } from './parts/server.ts'
 import { startWebServer, TOKEN, type WebServer, type WebServerOptions } from './parts/web-server.ts'
+import { inventedFont } from './text/invented-font.ts'
 
 const rows = async (screen: Screen) => rowsOf(await screen.screenshot())
 
@@ -424,3 +428,63 @@ it('reads frames that end anywhere in a message', async () => {
 /** Resolves at the next message, which the tests' screens send without end. */
 const tick = (socket: { once(name: string, listener: () => void): unknown }) =>
   new Promise<void>((resolve) => socket.once('received', () => resolve()))
+
+describe('the text of a screen', () => {
+  const font = inventedFont(8, 16)
+  const glyphs = createGlyphTable([font])
+  const size = [480, 64] as const
+  /** An update that shows lines of text. */
+  const lines = (...text: string[]) => {
+    const { rgba } = drawText(text, { font, width: size[0], height: size[1] })
+    return update([rectangle(0, [0, 0, ...size], rgba)])
+  }
+  const open = async (...text: string[]) =>
+    opened({
+      size,
+      picture: '',
+      silent: true,
+      script: ({ send }) => send(Buffer.concat([hello(...size), lines(...text)])),
+    })
+
+  it('is read line by line', async () => {
+    await using opening = await open('Debian GNU/Linux 12 guest tty1', '', 'guest login: ')
+    const text = await opening.screen.text({ glyphs })
+    expect(text.lines).toEqual(['Debian GNU/Linux 12 guest tty1', '', 'guest login:', ''])
+    await opening.screen.close()
+    await expect(opening.screen.text({ glyphs })).rejects.toThrow('The console is closed')
+  })
+
+  it('is waited for with a string or an expression, whose match has its place', async () => {
+    await using opening = await open('SeaBIOS version 1.16', '', 'Press ESC for boot menu.')
+    const version = await opening.screen.waitForText(/version (\d+)\.(\d+)/g, { glyphs })
+    expect(version).toMatchObject({ text: 'version 1.16', groups: ['1', '16'], row: 0, column: 8 })
+    expect(version.screen.lines).toHaveLength(4)
+    const login = opening.screen.waitForText('login:', { glyphs })
+    opening.viewer.send(lines('Debian GNU/Linux 12', 'guest login: '))
+    expect(await login).toMatchObject({ text: 'login:', groups: [], row: 1, column: 6 })
+  })
+
+  it('is in the error if what was waited for did not show', async () => {
+    await using opening = await open('Kernel panic: not syncing')
+    const late = await opening.screen.waitForText(/login:/, { glyphs, timeoutMs: 50 }).catch((error) => error)
+    expect(late).toBeInstanceOf(WaitTimeout)
+    expect(late.message).toBe('The screen did not show /login:/ within 50 ms')
+    expect(String(late.text)).toBe('Kernel panic: not syncing')
+    expect(late.screenshot).toMatchObject({ width: 480, height: 64 })
+  })
+
+  it('comes from the caller’s own recognition only where no font of a console is on the screen', async () => {
+    await using opening = await opened({ picture: 'ow' })
+    const seen: string[][] = []
+    const recognize = async (picture: Image) => {
+      seen.push(rowsOf(picture))
+      return seen.length === 1 ? 'a dialog' : 'a dialog\nOK'
+    }
+    const found = opening.screen.waitForText('OK', { glyphs, recognize })
+    opening.viewer.show('wo')
+    expect(await found).toMatchObject({ row: 1, column: 0, screen: { lines: ['a dialog', 'OK'] } })
+    await using console_ = await open('Debian GNU/Linux 12 guest tty1')
+    const text = await console_.screen.text({ glyphs, recognize: () => 'not called' })
+    expect(String(text)).toBe('Debian GNU/Linux 12 guest tty1')
+  })
+})

@@ -24,7 +24,7 @@ export const folderOrders: Readonly<Record<string, FolderOrder>> = {
     ...['listen', 'admin', '.', 'fleet', 'index.ts'],
   ],
   'packages/console/src': [
-    ...['screen/image.ts', 'errors.ts', 'screen/framebuffer.ts', 'keyboard', 'text'],
+    ...['pattern.ts', 'timer.ts', 'screen/image.ts', 'text', 'errors.ts', 'screen/framebuffer.ts', 'keyboard'],
     ...['rfb/wire', 'rfb/encodings', 'rfb', 'connection'],
     ...['serial', 'screen', '.'],
   ],

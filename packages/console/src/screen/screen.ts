@@ -2,8 +2,11 @@
 import { ConnectionError, type OrielError } from '@oriel/sdk'
 import { planKeys } from '../keyboard/keys.ts'
 import type { KeyStroke } from '../keyboard/stroke.ts'
+import { shown } from '../pattern.ts'
 import type { Leds } from '../rfb/client.ts'
 import type { Cursor } from '../rfb/cursor.ts'
+import { loadGlyphs } from '../text/load-glyphs.ts'
+import type { ScreenText } from '../text/read-text.ts'
 import { type Connect, Connection } from './connection.ts'
 import type { Framebuffer } from './framebuffer.ts'
 import type { Image, Rectangle, Screenshot } from './image.ts'
@@ -12,8 +15,11 @@ import { countDifferences, decodePng, takeScreenshot } from './picture.ts'
 import { type ClickOptions, type Direction, type Point, Pointer } from './pointer.ts'
 import { Signal } from './signal.ts'
 import { Stillness } from './still.ts'
+import { type FoundText, findText, type ReadingOptions, TextReader } from './text-reader.ts'
 import { type Change, changesOf } from './updates.ts'
 import { type WaitOptions, type Watched, waitUntil } from './wait.ts'
+
+export interface TextWaitOptions extends WaitOptions, ReadingOptions {}
 
 export interface StillOptions extends WaitOptions {
   /** For how long the picture must not change. Default: 1000. */
@@ -42,6 +48,7 @@ export class Screen implements AsyncDisposable {
   readonly #life = new Life()
   readonly #pointer: Pointer
   readonly #watched: Watched
+  readonly #textReader: TextReader
   readonly #connection: Connection
   #name = ''
   #cursor: Cursor | undefined
@@ -49,11 +56,13 @@ export class Screen implements AsyncDisposable {
 
   private constructor(framebuffer: Framebuffer, connect: Connect, reconnects: boolean) {
     this.#framebuffer = framebuffer
+    this.#textReader = new TextReader(framebuffer)
     this.#pointer = new Pointer(framebuffer, (buttons, x, y) => this.#rfb.sendPointer(buttons, x, y))
     this.#watched = {
       life: this.#life,
       hurry: () => this.#connection.session?.rfb.hurry(),
       screenshot: () => takeScreenshot(framebuffer),
+      text: () => this.#textReader.previous,
     }
     this.#connection = new Connection(connect, reconnects, {
       onInit: (name) => {
@@ -111,6 +120,12 @@ export class Screen implements AsyncDisposable {
   async screenshot(): Promise<Screenshot> {
     if (this.#life.failure) throw this.#life.failure
     return takeScreenshot(this.#framebuffer)
+  }
+
+  /** Reads the text on the screen, as `readText` does. */
+  async text(options: ReadingOptions = {}): Promise<ScreenText> {
+    if (this.#life.failure) throw this.#life.failure
+    return this.#textReader.read(options)
   }
 
   /** Yields what changes from now on, and ends with the screen. A slow reader gets several updates as one. */
@@ -171,6 +186,22 @@ export class Screen implements AsyncDisposable {
       return seen === false || seen === null ? undefined : seen
     }
     return waitUntil(this.#watched, 'what was waited for', look, options)
+  }
+
+  /**
+   * Waits until the screen shows a text, which is searched in its lines with `\n` between them. Lines have no
+   * blanks at their ends, so look for `/login:$/m`. A guest breaks long lines where its screen ends.
+   * @param pattern a part of the text, or a regular expression. The flags `g` and `y` are ignored
+   * @throws WaitTimeout with the last text and screenshot
+   */
+  async waitForText(pattern: RegExp | string, options: TextWaitOptions = {}): Promise<FoundText> {
+    const table = options.glyphs ?? (await loadGlyphs(options))
+    const read = this.#textReader.reader(table, options.recognize)
+    const look = () => {
+      const text = read()
+      return text instanceof Promise ? text.then((read) => findText(read, pattern)) : findText(text, pattern)
+    }
+    return waitUntil(this.#watched, shown(pattern), look, options)
   }
 
   /** Waits until the picture has not changed for a while. @throws WaitTimeout */

@@ -1,11 +1,13 @@
 /** Waits for a screen to show something. */
 import { WaitTimeout } from '../errors.ts'
+import type { ScreenText } from '../text/read-text.ts'
+import { setTimer } from '../timer.ts'
 import type { Screenshot } from './image.ts'
 import type { Life } from './life.ts'
 import { Signal } from './signal.ts'
 
 export interface WaitOptions {
-  /** Default: 30,000. */
+  /** Default: 30,000. `Infinity`: no limit. */
   readonly timeoutMs?: number
   /** Ends the wait with its reason. */
   readonly signal?: AbortSignal
@@ -21,6 +23,8 @@ export interface Watched {
   /** Has the server look for changes often. */
   hurry(): void
   screenshot(): Screenshot
+  /** The text that was read last, if any was. */
+  text(): ScreenText | undefined
 }
 
 /**
@@ -36,10 +40,10 @@ export function waitUntil<T>(
   recheck = new Signal<void>(),
 ): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>()
-  const late = () =>
-    reject(new WaitTimeout(`The screen did not show ${goal} within ${timeoutMs} ms`, screen.screenshot()))
+  const message = `The screen did not show ${goal} within ${timeoutMs} ms`
+  const late = () => reject(new WaitTimeout(message, screen.screenshot(), screen.text()))
   const abort = () => reject(signal?.reason)
-  const timer = setTimeout(late, timeoutMs)
+  const timer = setTimer(timeoutMs, late)
   const hurry = setInterval(() => screen.hurry(), HURRY_INTERVAL_MS)
   const check = oneAtATime(look, resolve, reject)
   const { onUpdate, onEnd, failure } = screen.life

@@ -1,5 +1,7 @@
 /** The output that no `expect` has consumed, and the waits for it. */
 import { ExpectTimeout } from '../errors.ts'
+import { find } from '../pattern.ts'
+import { setTimer } from '../timer.ts'
 
 /** What `expect` found. */
 export interface Expected {
@@ -25,7 +27,6 @@ export interface ExpectOptions {
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000
-const MAX_DELAY_MS = 2 ** 31 - 1
 
 export class Transcript {
   readonly #maxChars: number
@@ -83,9 +84,11 @@ export class Transcript {
     for (let waiter = this.#waiters[0]; waiter !== undefined; waiter = this.#waiters[0]) {
       const found = find(this.#text, waiter.pattern)
       if (found === undefined) return
-      this.#text = this.#text.slice(found.before.length + found.text.length)
+      const { text, index, groups } = found
+      const before = this.#text.slice(0, index)
+      this.#text = this.#text.slice(index + text.length)
       this.#waiters.shift()
-      waiter.resolve(found)
+      waiter.resolve({ text, before, groups })
     }
   }
 
@@ -96,17 +99,4 @@ export class Transcript {
     // The next wait stood behind this one.
     this.#settle()
   }
-}
-
-/** `undefined` for `Infinity`: a timer's delay has 31 bits, and a longer one fires at once. */
-const setTimer = (ms: number, onTimeout: () => void) => (ms > MAX_DELAY_MS ? undefined : setTimeout(onTimeout, ms))
-
-function find(text: string, pattern: RegExp | string): Expected | undefined {
-  if (typeof pattern === 'string') {
-    const index = text.indexOf(pattern)
-    return index < 0 ? undefined : { text: pattern, before: text.slice(0, index), groups: [] }
-  }
-  // A global or sticky expression would go on at its `lastIndex`.
-  const found = new RegExp(pattern, pattern.flags.replace(/[gy]/g, '')).exec(text)
-  return found === null ? undefined : { text: found[0], before: text.slice(0, found.index), groups: found.slice(1) }
 }
