@@ -1,12 +1,26 @@
-/** Migrates a machine between two real QEMUs while its VNC console is open in a real browser. */
+/** Migrates a machine between two real QEMUs while its consoles are open, also in a real browser. */
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { closeReasons } from '@oriel/contract'
-import { freePort, type QemuGuest, type QemuOptions, requires, startQemu, temporaryFolder } from '@oriel/testkit'
+import {
+  freePort,
+  type NovaStub,
+  type QemuGuest,
+  type QemuOptions,
+  requires,
+  startNovaStub,
+  startQemu,
+  temporaryFolder,
+} from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Pair, PROJECT, startPair } from './parts/oriel.ts'
-import { untilShows } from './parts/page.ts'
+import { WebSocket } from 'ws'
+import { tickingDisk } from './parts/counting-guest.ts'
+import { listening, merge, type Pair, PROJECT, proxyConfig, startApp, startPair } from './parts/oriel.ts'
+import { untilShows, untilTerminal } from './parts/page.ts'
 import { mint, open } from './parts/sessions.ts'
 import { connectNovnc, novncState, startNovncSite } from './parts/stock-novnc.ts'
 
@@ -62,39 +76,90 @@ describe.skipIf(skip)(`a machine that is migrated to another real QEMU${reason}`
     await page.close()
   }, 90_000)
 
-  /** Starts two QEMUs for one machine, of which the second waits for the state of the first. */
-  async function twoHosts() {
-    await using opened = new AsyncDisposableStack()
-    const { path: folder } = opened.use(await temporaryFolder())
-    const uri = `tcp:127.0.0.1:${await freePort()}`
-    const start = (name: string, options: Partial<QemuOptions> = {}) =>
-      startQemu({
-        ...{ name: 'web-1', uuid: ID, ...options },
-        args: ['-qmp', `unix:${join(folder, name)}.qmp,server=on,wait=off`, ...(options.args ?? [])],
-      })
-    const source = opened.use(await start('a'))
-    const target = opened.use(await start('b', { args: ['-incoming', uri] }))
-    const close = opened.move()
-    return {
-      ...{ folder, source, target },
-      /** Migrates, and ends the first QEMU like libvirt once the second one runs. */
-      migrate: async () => {
-        await source.qmp('migrate', { uri })
-        await expect.poll(() => target.qmp('query-status'), { timeout: 30_000 }).toMatchObject({ status: 'running' })
-        await source.qmp('quit').catch(() => {})
-        await source.exited
-      },
-      [Symbol.asyncDispose]: () => close.disposeAsync(),
-    }
-  }
+  it('keeps its serial session and page open, which count on at the other one', async () => {
+    await using folder = await temporaryFolder()
+    await using hosts = await twoHosts({ serial: true, args: await tickingDisk(folder.path) })
+    await using oriel = await startOriel(hosts.folder, await freePort())
+    const url = await mintSerial(oriel)
+    await using session = await view(url)
+    const page = await browser.newPage()
+    await page.goto((await mintSerial(oriel)).replace('ws://', 'http://').replace('/?', '/serial.html?'))
+    await untilTerminal(page, /0000\d{4}\./)
+    await session.until(/\d{8}\.\r\n/)
+    await hosts.migrate()
+    await session.until(MOVED)
+    await session.type('x')
+    await session.until(/\d{8}x\r\n/)
+    expectCounting(session.text())
+    expect(await untilTerminal(page, /\d{8}x/)).toMatch(/\[moved to another host\]/)
+    const ends = oriel.proxy.records.filter(({ msg }) => msg === 'session ended')
+    expect(ends).toEqual([])
+    await page.close()
+  }, 90_000)
+
+  it('keeps its serial session open while Nova migrates it, and never dials the old port again', async () => {
+    await using folder = await temporaryFolder()
+    await using hosts = await twoHosts({ serial: true, args: await tickingDisk(folder.path) })
+    await using nova = await startPlayedNova(hosts.source)
+    await using session = await view(nova.url)
+    await session.until(/\d{8}\.\r\n/)
+    nova.migrating()
+    await hosts.migrate()
+    await using squatter = await listenAt(hosts.source.serialPort!)
+    await session.until(/\d{8}\.\r\n/)
+    const asked = nova.requests.length
+    await expect.poll(() => nova.requests.length).toBeGreaterThan(asked)
+    nova.arrived(hosts.target)
+    await session.until(MOVED)
+    await session.type('x')
+    await session.until(/\d{8}x\r\n/)
+    expectCounting(session.text())
+    expect(squatter.connections()).toBe(0)
+  }, 90_000)
 })
 
-async function startOriel(folder: string): Promise<Pair> {
+const MOVED = /\[moved to another host\]\r\n[\s\S]*\d{8}.\r\n/
+
+/** Starts two QEMUs for one machine, of which the second waits for the state of the first. */
+async function twoHosts(machine: Partial<QemuOptions> = {}) {
+  await using opened = new AsyncDisposableStack()
+  const { path: folder } = opened.use(await temporaryFolder())
+  const uri = `tcp:127.0.0.1:${await freePort()}`
+  const start = (name: string, args: readonly string[] = []) =>
+    startQemu({
+      ...{ name: 'web-1', uuid: ID, ...machine },
+      args: ['-qmp', `unix:${join(folder, name)}.qmp,server=on,wait=off`, ...(machine.args ?? []), ...args],
+    })
+  const source = opened.use(await start('a'))
+  const target = opened.use(await start('b', ['-incoming', uri]))
+  const close = opened.move()
+  return {
+    ...{ folder, source, target },
+    /** Migrates, and ends the first QEMU like libvirt once the second one runs. */
+    migrate: async () => {
+      await source.qmp('migrate', { uri })
+      await expect.poll(() => target.qmp('query-status'), { timeout: 30_000 }).toMatchObject({ status: 'running' })
+      await source.qmp('quit').catch(() => {})
+      await source.exited
+    },
+    [Symbol.asyncDispose]: () => close.disposeAsync(),
+  }
+}
+
+/** @param serialPort that of the proxy for serial consoles. Default: it serves none */
+async function startOriel(folder: string, serialPort?: number): Promise<Pair> {
   const source = { kind: 'qemu', qmp: join(folder, '*.qmp'), host: '127.0.0.1', answer_timeout_ms: 15_000 }
   const oriel = await startPair({
     servers: [],
-    api: { sources: [{ ...source, project_id: PROJECT }] },
-    proxy: { authority: { kind: 'oriel' }, hypervisor: { identity: 'enforce' } },
+    api: {
+      sources: [{ ...source, project_id: PROJECT }],
+      ...(serialPort === undefined ? {} : { consoles: { serial: { base_url: `ws://127.0.0.1:${serialPort}/` } } }),
+    },
+    proxy: {
+      authority: { kind: 'oriel' },
+      hypervisor: { identity: 'enforce' },
+      ...(serialPort === undefined ? {} : { listen: [{ address: `127.0.0.1:${serialPort}`, consoles: ['serial'] }] }),
+    },
   })
   const names = async () => (await oriel.client.at('2.99').listServers()).servers.map(({ name }) => name)
   await expect.poll(names, { timeout: 20_000 }).toEqual(['web-1'])
@@ -104,4 +169,87 @@ async function startOriel(folder: string): Promise<Pair> {
 async function viewersOf(guest: QemuGuest): Promise<number> {
   const { clients = [] } = (await guest.qmp('query-vnc')) as { clients?: readonly unknown[] }
   return clients.length
+}
+
+async function mintSerial({ client }: Pair): Promise<string> {
+  const body = { remote_console: { protocol: 'serial', type: 'serial' } } as const
+  return (await client.at('2.6').createRemoteConsole({ server_id: ID, body })).remote_console.url
+}
+
+/** A session of a plain client. */
+async function view(url: string) {
+  const socket = new WebSocket(url, ['binary'])
+  let text = ''
+  let news = Promise.withResolvers<void>()
+  const closed = once(socket, 'close').then(([code]) => {
+    throw new Error(`closed with ${code} after ${JSON.stringify(text.slice(-200))}`)
+  })
+  closed.catch(() => {})
+  socket.on('message', (data: Buffer) => {
+    text += data.toString('latin1')
+    news.resolve()
+    news = Promise.withResolvers()
+  })
+  await once(socket, 'open')
+  return {
+    text: () => text,
+    type: (input: string) => new Promise((sent) => socket.send(input, sent)),
+    async until(pattern: RegExp) {
+      while (!pattern.test(text)) await Promise.race([news.promise, closed])
+    },
+    async [Symbol.asyncDispose]() {
+      socket.terminate()
+    },
+  }
+}
+
+/**
+ * Expects that the counter has no gap and no double, except for the numbers that the guest printed before the proxy was back:
+ * QEMU drops what is printed without a connection.
+ */
+function expectCounting(text: string): void {
+  const [before = '', after = '', ...more] = text.split('\r[moved to another host]\r\n')
+  expect(more).toEqual([])
+  const [old, now] = [numbersIn(before), numbersIn(after)]
+  for (const numbers of [old, now]) expect(numbers).toEqual(numbers.map((_, at) => numbers[0]! + at))
+  expect(now[0]).toBeGreaterThan(old.at(-1)!)
+}
+
+const numbersIn = (text: string) => [...text.matchAll(/^(\d{8}).\r$/gm)].map(([, digits]) => Number(digits))
+
+/** A Nova that migrates the machine, and a proxy in front of it. */
+async function startPlayedNova(source: QemuGuest) {
+  await using opened = new AsyncDisposableStack()
+  const [token, port, adminToken] = [randomUUID(), await freePort(), 'service-secret']
+  const console = { instance_uuid: ID, host: source.host, port: source.serialPort! }
+  const nova: NovaStub = opened.use(await startNovaStub({ tokens: { [token]: console }, adminToken }))
+  const at = ({ host, serialPort }: QemuGuest) => ({ name: 'web-1', consoles: { serial: { host, port: serialPort! } } })
+  nova.servers.set(ID, at(source))
+  const proxy = merge(proxyConfig(nova.port, port), {
+    authority: { endpoint: nova.url, renew: true, auth: { token: adminToken } },
+    listen: [{ address: `127.0.0.1:${port}`, consoles: ['serial'] }],
+  })
+  await listening(opened.use(await startApp('proxy', proxy)))
+  const close = opened.move()
+  return {
+    url: `ws://127.0.0.1:${port}/?token=${token}`,
+    requests: nova.requests,
+    migrating: () => void nova.servers.set(ID, { name: 'web-1', taskState: 'migrating', consoles: { serial: 409 } }),
+    arrived: (target: QemuGuest) => {
+      nova.tokens.clear()
+      nova.servers.set(ID, at(target))
+    },
+    [Symbol.asyncDispose]: () => close.disposeAsync(),
+  }
+}
+
+/** Counts the connections to a port that a guest has left. */
+async function listenAt(port: number) {
+  let connections = 0
+  const server = createServer((socket) => {
+    connections += 1
+    socket.destroy()
+  }).listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  return { connections: () => connections, [Symbol.asyncDispose]: async () => void server.close() }
 }
