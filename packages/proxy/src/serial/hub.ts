@@ -187,7 +187,7 @@ class Port {
   /** Joins for another port, whose machine has moved to this one. */
   async readAlong(signal: AbortSignal): Promise<OpenedPort> {
     const reader = await this.#upstream!.joinSinceOpening(signal)
-    return { hypervisor: reader, rest: NOTHING, earlier: reader.takeEarlier() }
+    return { hypervisor: reader, rest: NOTHING, earlier: reader.takeEarlier(), isMarked: reader.isMarked }
   }
 
   output(maxBytes: number): Buffer {

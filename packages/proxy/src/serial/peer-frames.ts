@@ -8,6 +8,8 @@ export const frameTypes = {
   output: 1,
   /** Why the stream ends, as JSON. The last frame. */
   end: 2,
+  /** As `earlier`, of a port whose output has the line of a move since it was dialled. */
+  earlierMarked: 3,
 } as const
 
 export type FrameType = keyof typeof frameTypes

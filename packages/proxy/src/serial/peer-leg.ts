@@ -33,16 +33,18 @@ export async function joinAtPeer(
   using joining = new DisposableStack()
   const leg = joining.use(new PeerLeg(socket))
   socket.write(`${JSON.stringify({ key: key.reveal(), portId, since })}\n`)
-  const earlier = await within(limit.signal, leg.opened)
-  if (earlier === undefined) return undefined
+  const opened = await within(limit.signal, leg.opened)
+  if (opened === undefined) return undefined
   joining.move()
-  return { hypervisor: leg, rest: Buffer.alloc(0), earlier }
+  return { hypervisor: leg, rest: Buffer.alloc(0), ...opened }
 }
+
+type Earlier = Required<Pick<OpenedPort, 'earlier' | 'isMarked'>>
 
 class PeerLeg implements HypervisorSocket {
   readonly #socket: Socket
   readonly #parser = new FrameParser()
-  readonly #opened = Promise.withResolvers<Buffer | undefined>()
+  readonly #opened = Promise.withResolvers<Earlier | undefined>()
   readonly #closed = Promise.withResolvers<Error | undefined>()
   /** Bytes that were read and not passed on. */
   #unread: Buffer = Buffer.alloc(0)
@@ -67,7 +69,7 @@ class PeerLeg implements HypervisorSocket {
   }
 
   /** Resolves with the earlier output; with `undefined` if the port is not open there. */
-  get opened(): Promise<Buffer | undefined> {
+  get opened(): Promise<Earlier | undefined> {
     return this.#opened.promise
   }
 
@@ -119,10 +121,10 @@ class PeerLeg implements HypervisorSocket {
   readonly #onPart = (type: FrameType, part: Buffer): boolean => {
     if (type === 'output') {
       if (!this.#taker?.(part)) this.pause()
-    } else if (type === 'earlier') {
+    } else if (type === 'earlier' || type === 'earlierMarked') {
       // Nothing is read until there is a taker.
       this.pause()
-      this.#opened.resolve(part)
+      this.#opened.resolve({ earlier: part, isMarked: type === 'earlierMarked' })
     } else this.#onEnd(JSON.parse(String(part)) as PeerEnd)
     return this.#reads
   }

@@ -88,7 +88,7 @@ export class PeerServer implements Disposable {
 function relay(reader: Reader, socket: Socket, input: Buffer): void {
   socket.once('close', () => reader[Symbol.dispose]())
   socket.on('drain', () => reader.resume())
-  send(socket, 'earlier', reader.takeEarlier())
+  send(socket, reader.isMarked ? 'earlierMarked' : 'earlier', reader.takeEarlier())
   reader.closed.then((cause) => sendEnd(socket, cause ? endOf(cause) : {}))
   reader.onDrain(() => socket.resume())
   const write = (bytes: Buffer) => {

@@ -10,6 +10,8 @@ export interface ReaderUpstream {
   readonly ring: Ring
   /** Whether the port has printed nothing since it was dialled. */
   readonly silent: boolean
+  /** Whether the output since the port was dialled has the line of a move. */
+  readonly isMarked: boolean
   /** Offers the reader the output that arrives from now on. */
   flow(reader: Reader): void
   /** Stops offering. The upstream stops reading only if no other reader takes its output. */
@@ -64,6 +66,10 @@ export class Reader implements HypervisorSocket {
   /** Whether the port has printed nothing since it was dialled. */
   get silent(): boolean {
     return this.#upstream.silent
+  }
+
+  get isMarked(): boolean {
+    return this.#upstream.isMarked
   }
 
   take(taker: TakeBytes): void {

@@ -19,6 +19,8 @@ export type OpenUpstream = (signal: AbortSignal) => Promise<OpenedPort>
 export interface OpenedPort extends SecuredLeg {
   /** What the port printed before, if it is open elsewhere. */
   readonly earlier?: Buffer
+  /** Whether the output has the line of a move since the port was dialled. Default: no. */
+  readonly isMarked?: boolean
 }
 
 /** Where the machine of a port is, according to the authority. */
@@ -70,6 +72,7 @@ export class Upstream implements ReaderUpstream {
   #leg: HypervisorSocket | undefined
   /** The input since the connection ended. */
   #input: PausedInput | undefined
+  #isMarked = false
   #state: 'unread' | 'reading' | 'paused' | 'moving' | 'over' = 'unread'
 
   constructor(ring: Ring, { open, ...options }: UpstreamOptions) {
@@ -78,6 +81,10 @@ export class Upstream implements ReaderUpstream {
     this.#silentUntil = ring.end
     this.#opened = open(this.#dialling!.signal).then((opened) => this.#start(opened))
     this.#opened.catch(() => this.#over())
+  }
+
+  get isMarked(): boolean {
+    return this.#isMarked
   }
 
   get silent(): boolean {
@@ -256,17 +263,19 @@ export class Upstream implements ReaderUpstream {
     this.leave(reader)
   }
 
-  /** Goes on with the port on the other host. The process that dials it adds the line that says so, for all readers. */
-  #splice({ earlier, ...opened }: OpenedPort): void {
-    const { hypervisor, rest } = earlier
-      ? { hypervisor: takeOwnBack(opened.hypervisor), rest: earlier }
+  /** Goes on with the port on the other host. The line that says so is added once, wherever the output passes first. */
+  #splice({ hypervisor: leg, rest: first, earlier, isMarked = false }: OpenedPort): void {
+    const opened = { hypervisor: leg, rest: earlier ?? first }
+    const { hypervisor, rest } = isMarked
+      ? { ...opened, hypervisor: takeOwnBack(leg) }
       : markMove(opened, this.ring.isAtLineStart)
+    this.#isMarked = true
     this.#dialling = undefined
     this.#startedAt = this.ring.end
     this.#attach(hypervisor)
     if (this.#state === 'over') return
     if (rest.length > 0) this.#arrived(copyOf(rest))
-    if (!earlier && opened.rest.length === 0) this.#silentUntil = this.ring.end
+    if (opened.rest.length === 0) this.#silentUntil = this.ring.end
     this.#state = 'unread'
     this.#sendInput(hypervisor)
     this.#settle()

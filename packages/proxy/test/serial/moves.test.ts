@@ -129,7 +129,7 @@ describe('the readers of a serial port whose machine moves', () => {
     old.end(undefined)
     await it.arrive('new')
     it.say('three\r\n')
-    expect([text(viewer), text(early)]).toEqual(['one\r\ntwo\r\nthree\r\n', 'two\r\nthree\r\n'])
+    expect([text(viewer), text(early)]).toEqual([`one\r\n${MARK}two\r\nthree\r\n`, 'two\r\nthree\r\n'])
     expect(it.dialled).toHaveLength(2)
     viewer.write(Buffer.from('input'))
     expect(String(it.port().heard())).toBe('input')

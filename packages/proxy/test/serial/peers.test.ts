@@ -170,14 +170,14 @@ describe('a serial port that another process has open', () => {
 describe('the frames between two processes', () => {
   it('are parsed the same in any pieces, with any pauses', () => {
     const frame = fc.record({
-      type: fc.constantFrom<FrameType>('earlier', 'output', 'end'),
+      type: fc.constantFrom<FrameType>('earlier', 'earlierMarked', 'output', 'end'),
       body: fc.uint8Array({ maxLength: 40 }),
     })
     fc.assert(
       fc.property(fc.array(frame), fc.array(fc.nat()), fc.array(fc.boolean()), (frames, cuts, pauses) => {
         const stream = Buffer.concat(frames.flatMap(({ type, body }) => [frameHeader(type, body.length), body]))
         const parser = new FrameParser()
-        const found = { earlier: '', output: '', end: '' }
+        const found = { earlier: '', earlierMarked: '', output: '', end: '' }
         let part = 0
         const onPart = (type: FrameType, bytes: Buffer) => {
           found[type] += bytes.toString('hex')
@@ -190,7 +190,7 @@ describe('the frames between two processes', () => {
           left = rest.length
           rest = parser.push(rest, onPart)
         }
-        const expected = { earlier: '', output: '', end: '' }
+        const expected = { earlier: '', earlierMarked: '', output: '', end: '' }
         for (const { type, body } of frames) expected[type] += Buffer.from(body).toString('hex')
         expect(found).toEqual(expected)
       }),
