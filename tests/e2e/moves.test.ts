@@ -76,26 +76,33 @@ describe.skipIf(skip)(`a machine that is migrated to another real QEMU${reason}`
     await page.close()
   }, 90_000)
 
-  it('keeps its serial session and page open, which count on at the other one', async () => {
-    await using folder = await temporaryFolder()
-    await using hosts = await twoHosts({ serial: true, args: await tickingDisk(folder.path) })
-    await using oriel = await startOriel(hosts.folder, await freePort())
-    const url = await mintSerial(oriel)
-    await using session = await view(url)
-    const page = await browser.newPage()
-    await page.goto((await mintSerial(oriel)).replace('ws://', 'http://').replace('/?', '/serial.html?'))
-    await untilTerminal(page, /0000\d{4}\./)
-    await session.until(/\d{8}\.\r\n/)
-    await hosts.migrate()
-    await session.until(MOVED)
-    await session.type('x')
-    await session.until(/\d{8}x\r\n/)
-    expectCounting(session.text())
-    expect(await untilTerminal(page, /\d{8}x/)).toMatch(/\[moved to another host\]/)
-    const ends = oriel.proxy.records.filter(({ msg }) => msg === 'session ended')
-    expect(ends).toEqual([])
-    await page.close()
-  }, 90_000)
+  it.each([
+    ['', false],
+    [', as does the proxy that stays attached', true],
+  ])(
+    'keeps its serial session and page open, which count on at the other one%s',
+    async (_, standing) => {
+      await using folder = await temporaryFolder()
+      await using hosts = await twoHosts({ serial: true, args: await tickingDisk(folder.path) })
+      await using oriel = await startOriel(hosts.folder, { port: await freePort(), standing })
+      const url = await mintSerial(oriel)
+      await using session = await view(url)
+      const page = await browser.newPage()
+      await page.goto((await mintSerial(oriel)).replace('ws://', 'http://').replace('/?', '/serial.html?'))
+      await untilTerminal(page, /0000\d{4}\./)
+      await session.until(/\d{8}\.\r\n/)
+      await hosts.migrate()
+      await session.until(MOVED)
+      await session.type('x')
+      await session.until(/\d{8}x\r\n/)
+      expectCounting(session.text())
+      expect(await untilTerminal(page, /\d{8}x/)).toMatch(/\[moved to another host\]/)
+      const ends = oriel.proxy.records.filter(({ msg }) => msg === 'session ended')
+      expect(ends).toEqual([])
+      await page.close()
+    },
+    90_000,
+  )
 
   it('keeps its serial session open while Nova migrates it, and never dials the old port again', async () => {
     await using folder = await temporaryFolder()
@@ -146,19 +153,25 @@ async function twoHosts(machine: Partial<QemuOptions> = {}) {
   }
 }
 
-/** @param serialPort that of the proxy for serial consoles. Default: it serves none */
-async function startOriel(folder: string, serialPort?: number): Promise<Pair> {
+/** @param serial the listener for serial consoles. Default: there is none */
+async function startOriel(
+  folder: string,
+  serial?: { readonly port: number; readonly standing: boolean },
+): Promise<Pair> {
   const source = { kind: 'qemu', qmp: join(folder, '*.qmp'), host: '127.0.0.1', answer_timeout_ms: 15_000 }
   const oriel = await startPair({
     servers: [],
     api: {
       sources: [{ ...source, project_id: PROJECT }],
-      ...(serialPort === undefined ? {} : { consoles: { serial: { base_url: `ws://127.0.0.1:${serialPort}/` } } }),
+      ...(serial && { consoles: { serial: { base_url: `ws://127.0.0.1:${serial.port}/` } } }),
     },
     proxy: {
       authority: { kind: 'oriel' },
       hypervisor: { identity: 'enforce' },
-      ...(serialPort === undefined ? {} : { listen: [{ address: `127.0.0.1:${serialPort}`, consoles: ['serial'] }] }),
+      ...(serial && {
+        listen: [{ address: `127.0.0.1:${serial.port}`, consoles: ['serial'] }],
+        consoles: { serial: { standing: serial.standing } },
+      }),
     },
   })
   const names = async () => (await oriel.client.at('2.99').listServers()).servers.map(({ name }) => name)
