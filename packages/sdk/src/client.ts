@@ -20,7 +20,7 @@ import {
 import { type Auth, noAuth } from './auth.ts'
 import type { AnyInput, CallOptions, ClientAt } from './client-at.ts'
 import { type Console, createConsole } from './console.ts'
-import { AnswerError, circumstances, type Reply, SettingsError } from './errors.ts'
+import { AnswerError, circumstances, faultOf, type Reply, SettingsError } from './errors.ts'
 import { DEFAULT_TIMEOUT_MS, jsonOf, type TransportOptions, transport } from './exchange.ts'
 import { extensionUrl, type OrielOperations, orielOperations } from './oriel.ts'
 import { prepare } from './prepare.ts'
@@ -108,6 +108,8 @@ function requirePlatform(): void {
 }
 
 type Call = (name: RouteName, v: Microversion, input: AnyInput, options: CallOptions) => Promise<unknown>
+/** Nova's status for a path outside its versions, such as those of Oriel's extension: the body lists the versions. */
+const MULTIPLE_CHOICES = 300
 /** The statuses of responses without a body. */
 const NO_BODY: ReadonlySet<number> = new Set([202, 204])
 
@@ -140,6 +142,7 @@ const orielCalls =
     const secrets = secretsIn((input.body as { readonly token?: unknown } | undefined)?.token)
     const unsigned = { operation, ...prepare(route, input), headers: route.headers ?? {}, secrets, base: extensionUrl }
     const reply = await send(unsigned, signal)
+    if (reply.status === MULTIPLE_CHOICES) throw faultOf({ ...reply, status: 404, text: '' })
     const body = NO_BODY.has(reply.status) ? null : jsonOf(reply)
     checkShape(reply, route.response, body)
     return body

@@ -51,6 +51,15 @@ describe('client.oriel', () => {
     expect(client.requests[0]!.path).toBe('/oriel/v1/sessions?state=open&limit=1')
   })
 
+  it.each([
+    [404, { itemNotFound: { code: 404, message: 'No such route.' } }],
+    [300, { choices: [{ id: 'v2.1', status: 'CURRENT' }] }],
+  ])('throws NotFound for an API other than Oriel’s, which answers %i', async (status, body) => {
+    await using client = await clientOf({ status, body })
+    await expect(client.oriel.listSessions()).rejects.toBeInstanceOf(NotFound)
+    await expect(client.oriel.endSession({ session_id: 's1' })).rejects.toMatchObject({ status: 404 })
+  })
+
   it.each([202, 204])('accepts %i without a body', async (status) => {
     await using client = await clientOf({ status, text: '' })
     expect(await client.oriel.endSession({ session_id: 's1' })).toBeNull()

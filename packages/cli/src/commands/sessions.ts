@@ -1,5 +1,5 @@
 /** `oriel sessions` */
-import { AnswerError, type Client, NotFound, type Session } from '@oriel/sdk'
+import { type Client, NotFound, type Session } from '@oriel/sdk'
 import { textOf } from '../arguments/options.ts'
 import { findServer } from '../cloud/servers.ts'
 import { signIn } from '../cloud/sign-in.ts'
@@ -45,13 +45,9 @@ async function listSessions(client: Client, { server_id, state }: Wanted): Promi
     })
     return sessions
   } catch (error) {
-    throw isUnknownRoute(error) ? noList(error) : error
+    throw error instanceof NotFound ? noList(error) : error
   }
 }
-
-/** Nova answers 300 with a list of its versions to a path below none of them. */
-const isUnknownRoute = (error: unknown): error is Error =>
-  error instanceof NotFound || (error instanceof AnswerError && error.status === 300)
 
 const noList = (cause: Error) =>
   new Failure('failed', "This API has no list of sessions: Oriel's API has one, Nova has none.", { cause })
@@ -61,7 +57,7 @@ async function end({ values }: Call, session_id: string): Promise<undefined> {
   try {
     await client.oriel.endSession({ session_id })
   } catch (error) {
-    if (!isUnknownRoute(error)) throw error
+    if (!(error instanceof NotFound)) throw error
     await listSessions(client, { state: 'open' })
     throw new Failure('notFound', `There is no session ${plain(session_id)}. See oriel sessions.`, { cause: error })
   }
