@@ -47,6 +47,42 @@ describe.skipIf(skip)(`standing serial ports of real QEMU guests${reason}`, () =
     expect(both.split(first)).toHaveLength(3)
   })
 
+  it('are held by one of several workers, and shown to viewers in all of them', async () => {
+    await using folder = await temporaryFolder()
+    await using run = await startStanding(
+      { kind: 'qemu', qmp: join(folder.path, '*.qmp') },
+      { sessions: { workers: 2 } },
+    )
+    const first = await firstBytes()
+    const qmp = ['-qmp', `unix:${join(folder.path, 'web-1.qmp')},server=on,wait=off`]
+    await using guest = await startQemu({ name: 'web-1', uuid: ID, serial: true, ...firmware, args: qmp })
+    await run.attached(1)
+    await guest.qmp('cont')
+    await using scope = new AsyncDisposableStack()
+    // The system gives each connection to any worker.
+    for (let count = 0; count < 8; count += 1) {
+      const viewer = scope.use(await run.view())
+      expect((await viewer.until(MENU)).slice(0, first.length)).toBe(first)
+    }
+    expect(run.proxy.records.filter(({ msg }) => msg === ATTACHED)).toHaveLength(1)
+  })
+
+  it('are divided among two proxies, and move to the one with a viewer', async () => {
+    await using folder = await temporaryFolder()
+    await using run = await startStanding({ kind: 'qemu', qmp: join(folder.path, '*.qmp') })
+    await using second = await run.startProxy()
+    const qmp = ['-qmp', `unix:${join(folder.path, 'web-1.qmp')},server=on,wait=off`]
+    await using guest = await startQemu({ name: 'web-1', uuid: ID, serial: true, ...firmware, args: qmp })
+    const other = await Promise.race([run.attached(1).then(() => second), attached(second.proxy, 1).then(() => run)])
+    await guest.qmp('cont')
+    await expect.poll(run.output, { interval: 50 }).toMatch(MENU)
+    // The firmware shows its menu anew, since its first output is at the other proxy.
+    await using viewer = await other.view()
+    await attached(other.proxy, 1)
+    viewer.socket.send('\x1b')
+    await viewer.until(/Select boot device/)
+  })
+
   it('stay with their viewers while QEMU restarts in place, which the source does not notice', async () => {
     const port = await freePort()
     const start = () => startQemu({ name: 'web-1', uuid: ID, serial: { port }, ...firmware })
@@ -75,33 +111,38 @@ describe.skipIf(skip)(`standing serial ports of real QEMU guests${reason}`, () =
   })
 })
 
-/** An API with a source, and a proxy that stays attached to its serial ports. */
-async function startStanding(source: Record<string, unknown>) {
+/** An API with a source, and a proxy that stays attached to its serial ports. @param more is merged into proxy.toml */
+async function startStanding(source: Record<string, unknown>, more: Record<string, unknown> = {}) {
   await using scope = new AsyncDisposableStack()
   const port = await freePort()
   const api = scope.use(
     await startSourcedApi(source, {}, { consoles: { serial: { base_url: `ws://127.0.0.1:${port}/` } } }),
   )
-  const toml = merge(proxyConfig(Number(new URL(api.endpoint).port), port), {
-    authority: { kind: 'oriel' },
-    listen: [{ address: `127.0.0.1:${port}`, consoles: ['serial'] }],
-    consoles: { serial: { standing: true } },
-  })
-  const proxy = scope.use(await startApp('proxy', toml))
-  await listening(proxy)
+  const startProxy = async (at: number) => {
+    const toml = merge(proxyConfig(Number(new URL(api.endpoint).port), at), {
+      authority: { kind: 'oriel' },
+      listen: [{ address: `127.0.0.1:${at}`, consoles: ['serial'] }],
+      consoles: { serial: { standing: true } },
+    })
+    const proxy = await startApp('proxy', merge(toml, more))
+    await listening(proxy)
+    const view = async () => {
+      const token = await api.mint(ID, 'serial')
+      return viewerOf(new WebSocket(`ws://127.0.0.1:${at}/?token=${token}`, ['binary']))
+    }
+    return { proxy, view, [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose]() }
+  }
+  const { proxy, view } = scope.use(await startProxy(port))
   const rest = scope.move()
   return {
-    api,
+    ...{ api, proxy, view },
+    startProxy: async () => startProxy(await freePort()),
     /** Resolves with the time at which the proxy was attached for the `count`th time. */
     attached: (count: number) => attached(proxy, count),
     /** What os-getConsoleOutput returns. */
     async output() {
       const body = { 'os-getConsoleOutput': {} }
       return (await api.client.at('2.99').getConsoleOutput({ server_id: ID, body })).output
-    },
-    async view() {
-      const token = await api.mint(ID, 'serial')
-      return viewerOf(new WebSocket(`ws://127.0.0.1:${port}/?token=${token}`, ['binary']))
     },
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   }
@@ -118,8 +159,7 @@ async function viewerOf(socket: WebSocket) {
   const until = collect((take) => void socket.on('message', (data: Buffer) => take(data)))
   await once(socket, 'open')
   return {
-    until,
-    closed,
+    ...{ socket, until, closed },
     async [Symbol.asyncDispose]() {
       socket.terminate()
       await closed
