@@ -111,23 +111,23 @@ interface Place {
 /** Returns places where the colour changes between two pixels and whose surroundings have only these two colours. */
 function inkedPlaces({ data, width, height }: Pixels): Place[] {
   const places: Place[] = []
+  // Some of each row are enough, and a full screen has a hundred thousand.
+  const distance = Math.max(4, width >> 5)
   // Every third row: no letter is so flat that it falls through.
   for (let y = 1; y < height - 1; y += 3)
-    for (let at = y * width + 4, x = 4; x < width - 4; x++, at++) {
+    for (let x = 4; x < width - 4; x++) {
+      const at = y * width + x
       if (data[at] === data[at - 1] || !hasTwoColours(data, at, width)) continue
       places.push({ x, y })
-      // The next stroke is more useful than the other side of this one.
-      x += 3
-      at += 3
+      x += distance - 1
     }
   return places
 }
 
 function hasTwoColours(data: Uint32Array, at: number, width: number): boolean {
-  const [one, other] = [data[at - 1], data[at]]
-  for (let near = at - 4; near < at + 4; near++)
-    for (const pixel of [data[near - width], data[near], data[near + width]])
-      if (pixel !== one && pixel !== other) return false
+  const [one, other] = [data[at - 1]!, data[at]!]
+  for (let row = at - width; row <= at + width; row += width)
+    for (let near = row - 4; near < row + 4; near++) if (data[near] !== one && data[near] !== other) return false
   return true
 }
 
