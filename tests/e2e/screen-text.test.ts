@@ -1,11 +1,13 @@
 /** The text on the screens of real guests, compared character by character with what they have written. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { loadGlyphs, readText, type ScreenText, UNREADABLE } from '@oriel/console'
 import { requires, startQemu } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import { STARTS, startCharactersGuest } from './parts/characters-guest.ts'
 import { GRUB_ENTRIES } from './parts/grub-disk.ts'
+import { unpacked } from './parts/linux-files.ts'
 import { type LinuxGuest, requiresLinux, startLinux } from './parts/linux-guest.ts'
 import { imageOf, untilText } from './parts/screen-text.ts'
 
@@ -44,6 +46,27 @@ async function withAndWithoutCursor(character: string): Promise<ScreenText[]> {
   })
   return [...texts.values()]
 }
+
+describe.skipIf(skip || linux.skip)(`the text on the screen of a UEFI firmware${reason}${linux.reason}`, () => {
+  it('is that of its shell, with the cursor and what is typed', async () => {
+    const firmware = `if=pflash,format=raw,readonly=on,file=${join(unpacked, 'usr/share/OVMF/OVMF_CODE_4M.fd')}`
+    await using guest = await startQemu({
+      name: 'uefi',
+      vnc: false,
+      args: ['-m', '256', '-boot', 'menu=off,splash-time=0', '-drive', firmware],
+    })
+    // Skips the countdown before the prompt, wherever it is.
+    await untilText(guest, (text) => text.includes('startup.nsh'))
+    await guest.sendKey('esc')
+    await untilText(guest, (text) => text.endsWith('Shell>'))
+    for (const key of ['e', 'c', 'h', 'o', 'spc', 'q', 'j', 'y', 'ret']) await guest.sendKey(key)
+    const text = await untilText(guest, (text) => text.endsWith('qjy\nShell>'))
+    expect(text.lines.slice(0, 2)).toEqual(['UEFI Interactive Shell v2.2', 'EDK II'])
+    expect(String(text)).toContain('\nShell> echo qjy\nqjy\nShell>')
+    expect(String(text)).not.toContain(UNREADABLE)
+    expect(text.grid).toMatchObject({ cellWidth: 8, cellHeight: 19 })
+  })
+})
 
 describe.skipIf(skip || linux.skip)(`the text on the screen of a real Linux${reason}${linux.reason}`, () => {
   it('is what was written to a text console of 80 by 25, in each font of Debian', async () => {

@@ -7,7 +7,8 @@ import { promisify } from 'node:util'
 import { type Requirement, requirement } from '@oriel/testkit'
 import { type CpioFile, cpio } from './cpio.ts'
 
-const unpacked = process.env.ORIEL_TEST_PARTS ?? '/usr/local/share/oriel-test-parts'
+/** Where `tests/install-debian-packages` unpacks packages. */
+export const unpacked = process.env.ORIEL_TEST_PARTS ?? '/usr/local/share/oriel-test-parts'
 const KEYMAPS = 'usr/share/keymaps'
 /** PSF fonts, gzipped, of `console-setup-linux`. */
 export const FONTS = join(unpacked, 'usr/share/consolefonts')
@@ -15,10 +16,15 @@ const programs = ['bin/loadkeys', 'bin/setfont', 'bin/dumpkeys']
 
 /** What {@link startLinux} needs, besides QEMU. */
 export function requiresLinux(): Requirement {
-  const complete = ['busybox-static', 'console-data', 'console-setup-linux', 'kbd', 'linux-image-cloud-amd64'].every(
-    (name) => existsSync(join(unpacked, 'unpacked', name)),
-  )
-  return requirement("Linux's kernel and BusyBox", complete, 'run tests/install-debian-packages')
+  const complete = [
+    'busybox-static',
+    'console-data',
+    'console-setup-linux',
+    'kbd',
+    'linux-image-cloud-amd64',
+    'ovmf',
+  ].every((name) => existsSync(join(unpacked, 'unpacked', name)))
+  return requirement("Linux's kernel, BusyBox and OVMF", complete, 'run tests/install-debian-packages')
 }
 
 /** Returns the path of the kernel. */

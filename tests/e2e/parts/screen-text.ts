@@ -2,6 +2,9 @@
 import { loadGlyphs, readText, type ScreenText } from '@oriel/console'
 import type { QemuGuest, RgbPicture } from '@oriel/testkit'
 
+/** Long, because guests are emulated, often several at once. */
+const timeoutMs = 90_000
+
 /** Returns a picture with alpha, as `readText` takes it. */
 export function imageOf({ width, height, data }: RgbPicture) {
   const rgba = new Uint8Array(width * height * 4).fill(255)
@@ -20,7 +23,7 @@ export async function untilText(guest: QemuGuest, isExpected: (text: string) => 
     last = readText(imageOf(picture), table, last ? { previous: last } : {})
     return isExpected(String(last))
   }
-  await guest.untilPicture(read).catch((cause: unknown) => {
+  await guest.untilPicture(read, { timeoutMs }).catch((cause: unknown) => {
     throw new Error(`No such text on the screen:\n${last}`, { cause })
   })
   return last!

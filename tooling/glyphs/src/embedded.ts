@@ -1,5 +1,6 @@
-/** Finds the fonts inside a VGA BIOS and a Linux kernel. */
-import type { BitmapFont } from '@oriel/console'
+/** Finds the fonts inside a VGA BIOS, a UEFI firmware and a Linux kernel. */
+import { spawnSync } from 'node:child_process'
+import type { BitmapFont, Glyph } from '@oriel/console'
 import { cp437 } from './cp437.ts'
 import { rowsOf } from './psf.ts'
 
@@ -84,4 +85,51 @@ function lz4Block(block: Buffer): Buffer {
     for (let left = extended(token & 15) + 4; left > 0; left--, end++) out[end] = out[end - offset]!
   }
   return out.subarray(0, end)
+}
+
+const UEFI_HEIGHT = 19
+
+/**
+ * Returns the font of a UEFI firmware's text consoles: a list of `EFI_NARROW_GLYPH` in a compressed volume (UEFI 2.10,
+ * 34.3.2).
+ * @throws Error if it is not there
+ */
+export function uefiFont(name: string, image: Buffer): BitmapFont {
+  const volume = unpackVolume(image)
+  const glyphs = narrowGlyphs(volume, startOfGlyphs(volume))
+  return { name, width: 8, height: UEFI_HEIGHT, glyphs }
+}
+
+/** UTF-16, a byte of attributes, and the rows. */
+const GLYPH_BYTES = 3 + UEFI_HEIGHT
+
+/** The list begins with the space and the exclamation mark. */
+function startOfGlyphs(volume: Buffer): number {
+  const blank = Buffer.alloc(GLYPH_BYTES)
+  blank[0] = 0x20
+  const start = volume.indexOf(Buffer.concat([blank, Buffer.from([0x21, 0, 0])]))
+  if (start < 0) throw new Error('The firmware has no font')
+  return start
+}
+
+function narrowGlyphs(volume: Buffer, start: number): Glyph[] {
+  const glyphs: Glyph[] = []
+  for (let at = start; ; at += GLYPH_BYTES) {
+    const codePoint = volume.readUInt16LE(at)
+    if (codePoint === 0) return glyphs
+    glyphs.push({ codePoint, rows: [...volume.subarray(at + 3, at + GLYPH_BYTES)] })
+  }
+}
+
+/** The header of EDK II's LZMA sections: the usual properties, and a dictionary of some megabytes. */
+const LZMA = Buffer.from([0x5d, 0, 0])
+
+/** Unpacks the largest volume, which is the first that LZMA decodes. What follows it in the image is no error of it. */
+function unpackVolume(image: Buffer): Buffer {
+  for (let at = image.indexOf(LZMA); at >= 0; at = image.indexOf(LZMA, at + 1)) {
+    const xz = ['--format=lzma', '--decompress', '--stdout']
+    const { stdout } = spawnSync('xz', xz, { input: image.subarray(at), maxBuffer: 1 << 26 })
+    if (stdout.length > 1 << 20) return stdout
+  }
+  throw new Error('The firmware has no compressed volume')
 }

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BitmapFont } from '@oriel/console'
 import { requirement } from '@oriel/testkit'
-import { embeddedFont, unpackKernel } from './embedded.ts'
+import { embeddedFont, uefiFont, unpackKernel } from './embedded.ts'
 import { readPf2 } from './pf2.ts'
 import { readPsf } from './psf.ts'
 
@@ -15,7 +15,7 @@ const consoleFonts = join(unpacked, 'usr/share/consolefonts')
 
 /** Whether the packages with the fonts are there, for tests. */
 export function missingParts() {
-  const files = [GRUB_FONT, VGA_BIOS, consoleFonts, join(unpacked, 'boot')]
+  const files = [GRUB_FONT, VGA_BIOS, consoleFonts, join(unpacked, 'boot'), join(unpacked, 'usr/share/OVMF')]
   return requirement('console fonts', files.every(existsSync), 'run tests/install-debian-packages')
 }
 
@@ -27,7 +27,7 @@ const families = ['VGA', 'Fixed', 'Terminus', 'TerminusBold', 'TerminusBoldVGA']
  * Fedora's and RHEL's, and GRUB's.
  */
 export function tableFonts(): BitmapFont[] {
-  return [...firmwareFonts(), ...kernelFonts(), ...families.flatMap(familyFonts), sun(), grub()]
+  return [...firmwareFonts(), ovmf(), ...kernelFonts(), ...families.flatMap(familyFonts), sun(), grub()]
 }
 
 /** SeaVGABIOS, QEMU's and so that of SeaBIOS, GRUB and Linux in text mode. */
@@ -35,6 +35,9 @@ export function firmwareFonts(): BitmapFont[] {
   const bios = readFileSync(VGA_BIOS)
   return ['VGA8', 'VGA14', 'VGA16'].map((name) => embeddedFont('SeaVGABIOS', bios, psf(`Lat15-${name}`)))
 }
+
+/** OVMF, QEMU's UEFI firmware. */
+const ovmf = () => uefiFont('OVMF', readFileSync(join(unpacked, 'usr/share/OVMF/OVMF_CODE_4M.fd')))
 
 /** The fonts of Debian's kernels, for framebuffers: 8×8, 8×16, and Terminus 16×32 for large ones. */
 export function kernelFonts(): BitmapFont[] {

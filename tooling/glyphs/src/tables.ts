@@ -28,7 +28,7 @@ function installed(...names: string[]): string[] {
 
 /** `console-setup-linux_1.221_all.deb` and its like, from the list of `tests/install-debian-packages`. */
 function unpackedPackages(): string[] {
-  return ['console-data', 'console-setup-linux', 'linux-image-cloud-amd64'].map((name) => {
+  return ['console-data', 'console-setup-linux', 'linux-image-cloud-amd64', 'ovmf'].map((name) => {
     const file = readFileSync(join(unpacked, 'unpacked', name), 'utf8')
     const [packageName, version] = decodeURIComponent(file.trim()).split('_')
     return `${packageName} ${version}`

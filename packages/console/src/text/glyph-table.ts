@@ -146,17 +146,20 @@ function rank(codePoint: number): number {
   return codePoint >= 0xe000 && codePoint < 0xf900 ? 5 : 3
 }
 
+/** The height of a cell in a UEFI firmware. No other console has it. */
+const UEFI_HEIGHT = 19
+
 /**
- * The rows that a cursor covers, first and last: in VGA text mode the third and second from below, and the last two, as
- * GRUB's gfxterm draws it.
+ * The rows that a cursor covers, first and last: in VGA text mode the third and second from below; the last two, as
+ * GRUB's gfxterm draws it; the last three of a UEFI firmware.
  */
 export function cursorRows(height: number): readonly (readonly [first: number, last: number])[] {
-  return height < 10
-    ? [[height - 2, height - 2]]
-    : [
-        [height - 3, height - 2],
-        [height - 2, height - 1],
-      ]
+  if (height < 10) return [[height - 2, height - 2]]
+  if (height === UEFI_HEIGHT) return [[height - 3, height - 1]]
+  return [
+    [height - 3, height - 2],
+    [height - 2, height - 1],
+  ]
 }
 
 /** The last Cyrillic character. Other scripts and signs are rarely edited, and would double the tables. */

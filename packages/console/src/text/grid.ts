@@ -88,7 +88,7 @@ function lookUnderCursor(size: CellSize, mask: number): Reading | 'blank' | unde
     const found = painted(size, mask, first, last)
     if (found) return found
   }
-  // Linux's framebuffer console inverts the pixels under the cursor, in the last rows.
+  // Linux's framebuffer console and UEFI firmware invert the pixels under the cursor, in the last rows.
   const [first, last] = shapes.at(-1)!
   return changed(size, mask, (row, y) => (y < first || y > last ? row : row ^ fullRow(size.width)))
 }

@@ -11,7 +11,7 @@ export interface LoadOptions {
 }
 
 /**
- * Loads the fonts that consoles use by default: those of QEMU's VGA BIOS, of Linux, of Debian's `console-setup`, of RHEL's
+ * Loads the fonts that consoles use by default: those of QEMU's VGA BIOS and UEFI firmware, of Linux, of Debian's `console-setup`, of RHEL's
  * `latarcyrheb-sun16` and of GRUB. Loaded once.
  *
  * @example
