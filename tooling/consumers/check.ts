@@ -91,11 +91,11 @@ async function runCommand(): Promise<void> {
 async function bundle(entry: string): Promise<string> {
   const { resolve } = createRequire(join(root, 'packages/sdk/package.json'))
   const { rolldown } = await import(pathToFileURL(resolve('rolldown')).href)
-  const file = join(folder, 'bundle.mjs')
+  const dir = join(folder, 'bundled')
   const made = await rolldown({ input: entry, platform: 'browser' })
-  await made.write({ file, format: 'esm', minify: true })
+  await made.write({ dir, format: 'esm', minify: true, entryFileNames: 'main.mjs', chunkFileNames: '[name].mjs' })
   await made.close()
-  return file
+  return join(dir, 'main.mjs')
 }
 
 // `tsc` does not delete files of an earlier build, and `dist` is published as a whole.

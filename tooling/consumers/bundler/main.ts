@@ -1,5 +1,5 @@
 /** A consumer's web page: uses the published SDK with the DOM's types and without Node's. */
-import { ProtocolError } from '@oriel/console'
+import { openScreen, ProtocolError, WaitTimeout } from '@oriel/console'
 import { tokenOf } from '@oriel/contract'
 import { ConnectionError, createClient, FaultError, type Fetch, OrielError, staticToken } from '@oriel/sdk'
 
@@ -29,3 +29,15 @@ if (!(away instanceof ConnectionError)) throw new Error('no answer must be a Con
 const element: HTMLIFrameElement | undefined = globalThis.document?.createElement('iframe')
 if (element) element.src = console_.url
 if (!(new ProtocolError('') instanceof OrielError)) throw new Error('the packages must share one base class of errors')
+
+/** Has types that need neither Node's nor a newer `lib`. It is not called, because there is no server. */
+export async function textOf(address: string): Promise<string> {
+  const screen = await openScreen({ url: address, webSocket: (to, protocols) => new WebSocket(to, protocols) })
+  try {
+    return (await screen.waitForText(/login:$/m)).screen.toString()
+  } catch (error) {
+    return error instanceof WaitTimeout ? String(error.text) : Promise.reject(error)
+  } finally {
+    await screen.close()
+  }
+}

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** A machine's screen, keyboard and pointer. */
 import { ConnectionError, type OrielError } from '@oriel/sdk'
 import { planKeys } from '../keyboard/keys.ts'

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** A serial console: text with waiting for people who write programs, and bytes for those who pass them on. */
 import { ConnectionError, type OrielError } from '@oriel/sdk'
 import type { Channel } from '../connection/channel.ts'
@@ -44,7 +45,7 @@ export class Serial implements AsyncDisposable {
   }
 
   /** The console's input as bytes. Strings are for `send`. */
-  readonly writable = new WritableStream<Uint8Array>({
+  readonly writable: WritableStream<Uint8Array> = new WritableStream({
     write: (bytes) => this.#write(bytes),
     close: () => this.close(),
   })
