@@ -1,8 +1,8 @@
-import { type KeyStroke, planKeys, planTyping } from '@oriel/console'
+import type { Screen } from '@oriel/console'
 
-/** Signs in at a German guest. */
-export async function signIn(send: (strokes: readonly KeyStroke[]) => Promise<void>, password: string) {
-  await send(planKeys(['Control+Alt+F2', 'Enter']))
-  await send(await planTyping('jürgen\n', { layout: 'de' }))
-  await send(await planTyping(`${password}\n`, { layout: 'de' }))
+/** Signs in at the text console of a German guest. */
+export async function signIn(screen: Screen, password: string): Promise<void> {
+  await screen.press('Control+Alt+F2')
+  await screen.type('jürgen\n', { layout: 'de' })
+  await screen.type(`${password}\n`, { layout: 'de' })
 }

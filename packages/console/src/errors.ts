@@ -52,6 +52,11 @@ export class WaitTimeout extends OrielError {
   }
 }
 
+/** Thrown if a guest that took keys stops taking them, in the midst of a text. */
+export class GuestStalled extends OrielError {
+  override readonly name: string = 'GuestStalled'
+}
+
 const MAX_QUOTED_CHARS = 80
 
 /** Thrown by `expect` if the output did not contain the pattern before the deadline. */

@@ -43,6 +43,17 @@ async function failure(server: WebServer, options: Omit<AccessUrl, 'url'> = {}):
   return error
 }
 
+const keyEvent = (down: boolean, keysym: number) => `040${down ? 1 : 0}0000${keysym.toString(16).padStart(8, '0')}`
+const keyDown = (character: string) => keyEvent(true, character.charCodeAt(0))
+const keyUp = (character: string) => keyEvent(false, character.charCodeAt(0))
+const NUM_LOCK = keyEvent(true, 0xff7f) + keyEvent(false, 0xff7f)
+
+/** Sends the state of the lights, and resolves when the screen has it. */
+async function reportLights({ screen, viewer }: Awaited<ReturnType<typeof opened>>, { numLock }: { numLock: boolean }) {
+  viewer.send(update([rectangle(-261, [0, 0, 1, 1], Buffer.of(numLock ? 2 : 0))]))
+  await screen.waitFor(() => screen.leds?.numLock === numLock)
+}
+
 describe('a screen', () => {
   it('opens with its first picture', async () => {
     await using open = await opened({ picture: 'wo' })
@@ -162,6 +173,28 @@ describe('a screen', () => {
         .join('')
         .replaceAll(' ', ''),
     )
+  })
+
+  it('types on when the guest has set the light of Num Lock, and not before', async () => {
+    await using open = await opened()
+    await reportLights(open, { numLock: false })
+    const typed = open.screen.type('abcdefgh')
+    await open.viewer.untilSent(NUM_LOCK)
+    expect(open.viewer.sent()).toContain(keyDown('e') + keyUp('e') + NUM_LOCK)
+    expect(open.viewer.sent()).not.toContain(keyDown('f'))
+    await reportLights(open, { numLock: true })
+    await open.viewer.untilSent(keyUp('h') + NUM_LOCK)
+    await reportLights(open, { numLock: false })
+    await typed
+    expect(open.viewer.sent().split(NUM_LOCK)).toHaveLength(3)
+  })
+
+  it('types nothing of a text that its layout lacks a character of', async () => {
+    await using open = await opened()
+    await expect(open.screen.type('aé')).rejects.toThrow('The keyboard layout us cannot type "é" (U+00E9)')
+    await open.screen.type('é', { layout: 'fr' })
+    await open.viewer.untilSent(keyDown('é'))
+    expect(open.viewer.sent()).not.toContain(keyDown('a'))
   })
 
   it('refuses a point that is not on it, and an unknown key, before it sends anything', async () => {
@@ -337,6 +370,21 @@ describe('a screen that is to reconnect', () => {
     expect(await found).toBe(true)
     await open.screen.press('Escape')
     await second.untilSent('040100000000ff1b')
+  })
+
+  it('does not type the rest of a text into the console that it opens again', async () => {
+    await using open = await opened({}, { reconnect: true })
+    await reportLights(open, { numLock: false })
+    const typed = open.screen.type('abcdefgh')
+    await open.viewer.untilSent(NUM_LOCK)
+    const failed = expect(typed).rejects.toThrow('opened again while keys were sent. They are incomplete.')
+    const [next] = [open.server.viewer(), open.viewer.socket.close(1001)]
+    const viewer = await next
+    viewer.show('wo')
+    await open.screen.waitFor((picture) => rowsOf(picture)[0] === 'wo')
+    await reportLights({ ...open, viewer }, { numLock: true })
+    await failed
+    expect(viewer.sent()).not.toContain(keyDown('f'))
   })
 
   it('creates another console with its client, and tries again while the machine is stopped', async () => {

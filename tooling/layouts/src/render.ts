@@ -30,11 +30,16 @@ function property(indent: string, name: string, text: string): string {
 
 export function renderIndex(layouts: readonly Layout[]): string {
   const loaders = layouts.map(({ name }) => `  ${key(name)}: () => import('./${name}.ts'),\n`)
+  const labels = layouts.map(({ name, label }) => `  ${key(name)}: ${literal(label)},\n`)
   return `// Made by \`npm run layouts\`. Do not edit.
 
 /** The layouts by name, each loaded when it is needed. */
 export const layouts = {
 ${loaders.join('')}} as const
+
+/** Their names for people. */
+export const layoutLabels: Readonly<Record<keyof typeof layouts, string>> = {
+${labels.join('')}}
 `
 }
 

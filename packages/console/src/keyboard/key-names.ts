@@ -105,12 +105,19 @@ const otherNames: Readonly<Record<string, string>> = {
 
 const keys: ReadonlyMap<string, NamedKey> = makeKeys()
 
+const codes = new Map([...keys].map(([name, { scancode }]) => [scancode, name]))
+
 /** All names that {@link keyNamed} knows. */
 export const keyNames: readonly string[] = [...keys.keys(), ...Object.keys(otherNames)]
 
 /** Returns the key of a DOM name, `KeyA` or `Control`, or `undefined` if there is none. Case matters. */
 export function keyNamed(name: string): NamedKey | undefined {
   return keys.get(Object.hasOwn(otherNames, name) ? otherNames[name]! : name)
+}
+
+/** Returns the `KeyboardEvent.code` of a scancode, or `undefined` for one that no key of this list has. */
+export function codeOf(scancode: number): string | undefined {
+  return codes.get(scancode)
 }
 
 function makeKeys(): Map<string, NamedKey> {

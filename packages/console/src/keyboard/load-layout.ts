@@ -1,13 +1,15 @@
 /** Loads keyboard layouts, which are modules of their own so that a program has only those it uses. */
 import { closest } from 'fastest-levenshtein'
 import type { Layout } from './layout.ts'
-import { layouts } from './layouts/index.ts'
+import { layoutLabels, layouts } from './layouts/index.ts'
 
 /** The name of a keyboard layout. */
 export type LayoutName = keyof typeof layouts
 
 /** The names of all layouts. Those with `loadkeys-` are keymaps of Debian's `console-data`, the others are xkb's. */
 export const layoutNames = Object.keys(layouts) as readonly LayoutName[]
+
+export { layoutLabels }
 
 /**
  * Loads a layout.

@@ -1,5 +1,5 @@
 /** Plans the keys that type a text. */
-import { ALT_GR, type Chord, chordsOf, SHIFT } from './chords.ts'
+import { ALT_GR, type Chord, chordsOf, keysymOf, SHIFT } from './chords.ts'
 import { keyNamed, type NamedKey } from './key-names.ts'
 import type { Layout } from './layout.ts'
 import { layout as us } from './layouts/us.ts'
@@ -16,6 +16,11 @@ export interface TextOptions {
   readonly alternate?: Layout
   /** The keys that switch between the two, as for {@link planKeys}. Default: `Alt+Shift`. */
   readonly toggle?: string
+  /**
+   * What happens to characters that the layouts lack. Default: `refuse`, an UntypableError. `keysym` sends their keysym without
+   * a scancode: QEMU drops that unless its own layout, `-k`, has the key; servers that control the keyboard type it.
+   */
+  readonly missing?: 'refuse' | 'keysym'
   /** Layouts to look through, to name in the error those that can type what the layout cannot. */
   readonly candidates?: readonly Layout[]
 }
@@ -40,10 +45,11 @@ interface Step extends Chord {
  * @throws UntypableError if the layout lacks a character; it names all that are missing
  */
 export function planText(text: string, options: TextOptions = {}): KeyStroke[] {
-  const { layout = us, alternate, toggle = 'Alt+Shift', candidates = [] } = options
+  const { layout = us, alternate, toggle = 'Alt+Shift', missing: policy = 'refuse', candidates = [] } = options
   const layouts = alternate ? [layout, alternate] : [layout]
   const characters = [...text.normalize('NFC').replace(/\r\n?/g, '\n')]
-  const steps = characters.map((character) => stepsOf(character, layouts))
+  const fallback = policy === 'keysym' ? keysymStep : () => undefined
+  const steps = characters.map((character) => stepsOf(character, layouts) ?? fallback(character))
   const missing = characters.filter((_, i) => steps[i] === undefined)
   if (missing.length > 0) {
     throw new UntypableError(
@@ -71,6 +77,12 @@ function stepsOf(character: string, layouts: readonly Layout[]): Step[] | undefi
       .map((chord) => ({ ...chord, layout }))
   )
 }
+
+/** A control character has no keysym. */
+const keysymStep = (character: string): Step[] | undefined =>
+  /\p{Cc}/u.test(character)
+    ? undefined
+    : [{ scancode: 0, keysym: keysymOf(character), modifiers: 0, layout: undefined }]
 
 const modifierKeys = [
   { bit: ALT_GR, ...keyNamed('AltGraph')! },

@@ -2,10 +2,10 @@
 
 import { layoutNames, loadLayout } from './load-layout.ts'
 import type { KeyStroke } from './stroke.ts'
-import { planText } from './text.ts'
+import { planText, type TextOptions } from './text.ts'
 import { UntypableError, untypable } from './untypable.ts'
 
-export interface TypingLayouts {
+export interface TypingLayouts extends Pick<TextOptions, 'missing'> {
   /** See {@link layoutNames}. Default: `us`. */
   readonly layout?: string
   /** A second layout of the guest, for characters that the first lacks, as `us` beside `ru`. */
@@ -20,11 +20,12 @@ export interface TypingLayouts {
  * @throws TypeError if there is no layout of a name
  */
 export async function planTyping(text: string, names: TypingLayouts = {}): Promise<KeyStroke[]> {
-  const { layout = 'us', alternate, toggle } = names
+  const { layout = 'us', alternate, toggle, missing } = names
   const options = {
     layout: await loadLayout(layout),
     ...(alternate !== undefined && { alternate: await loadLayout(alternate) }),
     ...(toggle !== undefined && { toggle }),
+    ...(missing !== undefined && { missing }),
   }
   try {
     return planText(text, options)

@@ -1,7 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** A machine's screen, keyboard and pointer. */
 import { ConnectionError, type OrielError } from '@oriel/sdk'
-import { planKeys } from '../keyboard/keys.ts'
 import type { KeyStroke } from '../keyboard/stroke.ts'
 import { shown } from '../pattern.ts'
 import type { Leds } from '../rfb/client.ts'
@@ -11,6 +10,7 @@ import type { ScreenText } from '../text/read-text.ts'
 import { type Connect, Connection } from './connection.ts'
 import type { Framebuffer } from './framebuffer.ts'
 import type { Image, Rectangle, Screenshot } from './image.ts'
+import { Keyboard, type TypeOptions } from './keyboard.ts'
 import { Life } from './life.ts'
 import { countDifferences, decodePng, takeScreenshot } from './picture.ts'
 import { type ClickOptions, type Direction, type Point, Pointer } from './pointer.ts'
@@ -47,6 +47,7 @@ export interface PictureOptions extends WaitOptions {
 export class Screen implements AsyncDisposable {
   readonly #framebuffer: Framebuffer
   readonly #life = new Life()
+  readonly #keyboard: Keyboard
   readonly #pointer: Pointer
   readonly #watched: Watched
   readonly #textReader: TextReader
@@ -58,6 +59,10 @@ export class Screen implements AsyncDisposable {
   private constructor(framebuffer: Framebuffer, connect: Connect, reconnects: boolean) {
     this.#framebuffer = framebuffer
     this.#textReader = new TextReader(framebuffer)
+    this.#keyboard = new Keyboard(this.#life, {
+      leds: () => this.leds,
+      open: () => this.#rfb,
+    })
     this.#pointer = new Pointer(framebuffer, (buttons, x, y) => this.#rfb.sendPointer(buttons, x, y))
     this.#watched = {
       life: this.#life,
@@ -135,15 +140,27 @@ export class Screen implements AsyncDisposable {
   }
 
   /**
+   * Types text on the keyboard layout that the guest has, US by default, no faster than the guest takes it. Resolves when it
+   * has, as the lights of its keyboard show: for that a text longer than about five characters presses Num Lock in between,
+   * and leaves it as it was. If the guest does not set the lights, the pace is about 30 characters a second.
+   * Caps Lock must be off. What is typed and pressed at the same time waits for each other.
+   * @throws UntypableError before the first key, for a text with characters that the layout lacks; TypeError for a layout that
+   * does not exist; GuestStalled; the reason of the signal
+   */
+  async type(text: string, options?: TypeOptions): Promise<void> {
+    await this.#keyboard.type(text, options)
+  }
+
+  /**
    * Presses keys one after the other: names like `Escape`, `F12` or `ArrowUp`, characters, and combinations like
    * `Control+Alt+Delete`. See `planKeys`.
    * @throws TypeError if there is no key of a name, before any is pressed
    */
   async press(...keys: string[]): Promise<void> {
-    await this.sendKeys(planKeys(keys))
+    await this.#keyboard.press(keys)
   }
 
-  /** Sends changes of keys, as `planKeys` and `planText` return them. */
+  /** Sends changes of keys at once, as `planKeys` and `planText` return them. A guest that does not keep up loses some. */
   async sendKeys(strokes: Iterable<KeyStroke>): Promise<void> {
     for (const stroke of strokes) this.#rfb.sendKey(stroke)
   }

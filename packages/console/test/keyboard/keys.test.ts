@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { type KeyStroke, keyNamed, keyNames, loadLayout, planKeys } from '../../src/index.ts'
+import { codeOf, type KeyStroke, keyNamed, keyNames, loadLayout, planKeys } from '../../src/index.ts'
 
 const written = (strokes: readonly KeyStroke[]) =>
   strokes.map(({ down, scancode }) => (down ? '+' : '-') + scancode.toString(16).padStart(2, '0')).join(' ')
@@ -55,6 +55,11 @@ it('gives each key one name of KeyboardEvent.code, a scancode, and a keysym', ()
     expect(scancode).toBeLessThan(0x100)
     expect(keysym).toBeGreaterThan(0)
   }
+})
+
+it('knows the code of each scancode that a layout uses', () => {
+  expect([0x1e, 0x9d, 0x56, 0x73].map(codeOf)).toEqual(['KeyA', 'ControlRight', 'IntlBackslash', 'IntlRo'])
+  expect(codeOf(0)).toBeUndefined()
 })
 
 it('knows no key by the name of a property of objects', () => {

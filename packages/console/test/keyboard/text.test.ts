@@ -51,6 +51,15 @@ it('names every character that the layout lacks, once, and types none', () => {
   )
 })
 
+it('sends what the layout lacks by its keysym alone, if the caller wants that', () => {
+  expect(planText('Aé', { missing: 'keysym' }).slice(-2)).toEqual([
+    { down: true, scancode: 0, keysym: 0xe9 },
+    { down: false, scancode: 0, keysym: 0xe9 },
+  ])
+  expect(planText('😀', { missing: 'keysym' })[0]!.keysym).toBe(0x0101_f600)
+  expect(thrown(() => planText('a\u0000', { missing: 'keysym' })).characters).toHaveLength(1)
+})
+
 it('treats a character outside the basic plane as one', () => {
   expect(thrown(() => planText('😀')).characters).toEqual([{ character: '😀', codePoint: 'U+1F600', layouts: [] }])
 })
