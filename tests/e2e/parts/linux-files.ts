@@ -12,6 +12,8 @@ export const unpacked = process.env.ORIEL_TEST_PARTS ?? '/usr/local/share/oriel-
 const KEYMAPS = 'usr/share/keymaps'
 /** PSF fonts, gzipped, of `console-setup-linux`. */
 export const FONTS = join(unpacked, 'usr/share/consolefonts')
+/** Makes console keymaps of xkb layouts, of `console-setup`. */
+export const CKBCOMP = join(unpacked, 'usr/bin/ckbcomp')
 const programs = ['bin/loadkeys', 'bin/setfont', 'bin/dumpkeys']
 
 /** What {@link startLinux} needs, besides QEMU. */
@@ -19,6 +21,7 @@ export function requiresLinux(): Requirement {
   const complete = [
     'busybox-static',
     'console-data',
+    'console-setup',
     'console-setup-linux',
     'kbd',
     'linux-image-cloud-amd64',

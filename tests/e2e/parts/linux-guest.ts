@@ -15,7 +15,7 @@ import type { CpioFile } from './cpio.ts'
 import { type GrubScreen, grubDisks } from './grub-disk.ts'
 import { initramfs, kernelPath } from './linux-files.ts'
 
-export { requiresLinux } from './linux-files.ts'
+export { CKBCOMP, requiresLinux } from './linux-files.ts'
 
 export interface LinuxOptions extends Partial<Omit<QemuOptions, 'firmware' | 'paused'>> {
   /**
