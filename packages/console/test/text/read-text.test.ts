@@ -149,6 +149,12 @@ describe('readText', () => {
     expect(readText({ width: 640, height: 400, rgba: twoColours }, table).lines).toEqual([])
   })
 
+  it('reads no text in a picture of which one cell happens to be a letter', () => {
+    const image = drawText(['a'], { font, ...size })
+    for (let i = 0; i < 80_000; i++) image.rgba.set([i, i >> 4, 255 - i], (100 + (i % 600) + (i >> 9) * size.width) * 4)
+    expect(readText(image, table).lines).toEqual([])
+  })
+
   it('reads text beside a picture, whose cells are unreadable', () => {
     const image = drawText(['', WORDS], { font, ...size })
     for (let i = 0; i < 200; i++) image.rgba.set([i, 255 - i, i], ((i % 16) * size.width + (i >> 4)) * 4)
