@@ -1,4 +1,5 @@
 /** The parser of the command line, its suggestions, and completion without an API. */
+import { openableConsoleTypes } from '@oriel/contract'
 import { expect, it } from 'vitest'
 import { candidates } from '../src/arguments/complete.ts'
 import { helpOf, overview } from '../src/arguments/help.ts'
@@ -26,7 +27,7 @@ it.each([
   [['-x'], 'There is no option -x.'],
   [['--type'], '--type needs a value: --type TYPE.'],
   [['--json=yes'], '--json takes no value.'],
-  [['--type', 'vnc'], '--type vnc is not known; choose novnc, spice-html5, spice-direct, serial, webmks.'],
+  [['--type', 'vnc'], `--type vnc is not known; choose ${openableConsoleTypes.join(', ')}.`],
 ])('refuses %j', (argv, message) => {
   expect(() => parse(argv, options)).toThrow(message)
 })
