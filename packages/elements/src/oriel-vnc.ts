@@ -101,7 +101,7 @@ export class OrielVnc extends ConsoleElement<VncSession> {
   }
 
   /**
-   * Types `text` as key events, about 60 per second. A second call begins when the first has finished.
+   * Types `text` as key events, about 30 per second. A second call begins when the first has finished.
    * @throws the reason of `options.signal`; Error when the console is not connected, is lost while typing, or is under
    *   another participant's control
    */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { keystrokes } from '../src/vnc/keystrokes.ts'
-import { keyPauseMs, linePauseMs, maxBufferedBytes, press, type } from '../src/vnc/typist.ts'
+import { changePauseMs, linePauseMs, maxBufferedBytes, press, type } from '../src/vnc/typist.ts'
 
 const SHIFT = 0xffe1
 
@@ -51,7 +51,7 @@ describe('keystrokes', () => {
 })
 
 describe('type', () => {
-  it('presses Shift around a shifted key, and pauses longer after Enter', async () => {
+  it('presses Shift around a shifted key, and pauses for each change and longer after Enter', async () => {
     const { sink, events, pause } = recorder()
     await type(keystrokes('A\nb'), sink, pause)
     expect(events).toEqual([
@@ -59,13 +59,13 @@ describe('type', () => {
       [0x41, 'KeyA', true],
       [0x41, 'KeyA', false],
       [SHIFT, 'ShiftLeft', false],
-      keyPauseMs,
+      4 * changePauseMs,
       [0xff0d, 'Enter', true],
       [0xff0d, 'Enter', false],
       linePauseMs,
       [0x62, 'KeyB', true],
       [0x62, 'KeyB', false],
-      keyPauseMs,
+      2 * changePauseMs,
     ])
   })
 
@@ -76,7 +76,7 @@ describe('type', () => {
       sink.bufferedBytes = 0
       await pause(ms)
     })
-    expect(events[0]).toBe(keyPauseMs)
+    expect(events[0]).toBe(changePauseMs)
   })
 
   it('reports its progress, and stops between two keys when it is aborted', async () => {

@@ -1,10 +1,11 @@
 /**
- * Types keystrokes slowly enough for a machine: a virtual keyboard has a queue of 16 bytes and drops keys beyond it.
+ * Types keystrokes slowly enough for a machine. QEMU lets through one change of a key each 10 ms (`key-delay-ms`), queues some
+ * 340, and drops the others, so that Shift may stay down. Behind that a virtual keyboard has a queue of 16 bytes.
  */
 import { type Keystroke, namedKeys } from './keystrokes.ts'
 
-/** Pause between two keystrokes. */
-export const keyPauseMs = 15
+/** Pause for each change of a key: a key goes down and up, and Shift does so around it. */
+export const changePauseMs = 12
 /** Pause after Enter, while a shell or a boot loader runs a command. */
 export const linePauseMs = 120
 /** Typing pauses while the WebSocket buffers more than this. */
@@ -37,12 +38,12 @@ export async function type(
   for (const [i, stroke] of strokes.entries()) {
     while (sink.bufferedBytes > maxBufferedBytes) {
       signal?.throwIfAborted()
-      await pause(keyPauseMs)
+      await pause(changePauseMs)
     }
     signal?.throwIfAborted()
     press(stroke, sink)
     onProgress?.(i + 1, strokes.length)
-    await pause(stroke.keysym === namedKeys.Enter.keysym ? linePauseMs : keyPauseMs)
+    await pause(stroke.keysym === namedKeys.Enter.keysym ? linePauseMs : (stroke.shift ? 4 : 2) * changePauseMs)
   }
 }
 
