@@ -14,4 +14,6 @@ export interface CloseReason {
   readonly retryAfterSeconds?: number
   /** For `foreign_origin`: the client's origin, to add to the proxy's `origin.allowed`. */
   readonly allow?: string
+  /** For `in_use`: the label of the session that has the console, if it has one. Show it as text, never as markup. */
+  readonly by?: string
 }

@@ -83,6 +83,7 @@ export const extensionExamples: { readonly [Name in ExtensionRouteName]: Extensi
     response: { port: { hold_id: holdId, ready: false, wait_seconds: 20, held_by: null } },
     refusals: { 409: 'The session is not open at this proxy.' },
   },
+  groupProxy: { body: { group: 'b3a1c4d2' }, response: null },
   showPort: {
     response: { port: { hold_id: holdId, ready: true, wait_seconds: 0, held_by: null } },
     refusals: { 409: 'The proxy does not hold this port any more.' },

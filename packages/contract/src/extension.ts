@@ -161,7 +161,11 @@ const port = Type.Object({
   ready: Type.Boolean({
     description: 'Whether the proxy may dial the port. Not yet while an earlier holder has still to close it.',
   }),
-  wait_seconds: Type.Integer({ minimum: 0, description: 'How long it may take at most until the port is ready.' }),
+  wait_seconds: Type.Integer({
+    minimum: 0,
+    description:
+      'How long it may take at most until the port is ready; without a hold, how long to ask again, because the holder may be lost.',
+  }),
   held_by: nullable(portHolder),
 })
 
@@ -305,6 +309,14 @@ export const extensionRoutes = {
       closed({ server_id: Type.String({ minLength: 1, maxLength: 255 }), type: consoleType }),
     ]),
     response: Type.Object({ port }),
+  },
+  groupProxy: {
+    method: 'PUT',
+    path: '/proxies/{proxy_id}/group',
+    policy: 'oriel:sessions:admit',
+    summary: 'Name the group of processes that share their ports, before one of them opens a console',
+    body: closed({ group: id }),
+    response: Type.Null(),
   },
   showPort: {
     method: 'GET',

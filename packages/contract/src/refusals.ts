@@ -30,6 +30,8 @@ export interface RefusalDetail {
   readonly retryAfterSeconds?: number | undefined
   /** The client's origin, such as `https://portal.example`, which is missing in the proxy's `origin.allowed`. */
   readonly allow?: string | undefined
+  /** The label of the session that has the console, for `in_use`. */
+  readonly by?: string | undefined
 }
 
 export const refusals = {
@@ -78,16 +80,22 @@ export const refusal = (name: RefusalName): Refusal & { readonly remedy: Remedy 
 
 /**
  * Formats a refusal for a close frame: the code, and a reason with the name, the details and the sentence, such as
- * `too_many_attempts retry=12: Too many attempts from your address. Try again in a moment.` Omits an origin that does not fit
- * into a close frame.
+ * `too_many_attempts retry=12: Too many attempts from your address. Try again in a moment.` Omits an origin or a label that does not
+ * fit into a close frame.
  */
 export function refusalClose(name: RefusalName, detail: RefusalDetail = {}): { code: number; reason: string } {
   const { status, text, retryAfterSeconds } = refusal(name)
   const seconds = detail.retryAfterSeconds ?? retryAfterSeconds
   const begin = `${name}${seconds === undefined ? '' : ` retry=${seconds}`}`
-  const full = `${begin} allow=${detail.allow}: ${text}`
-  const fits = detail.allow !== undefined && new TextEncoder().encode(full).byteLength <= MAX_REASON_BYTES
+  const extra = detailOf(detail)
+  const full = `${begin} ${extra}: ${text}`
+  const fits = extra !== undefined && new TextEncoder().encode(full).byteLength <= MAX_REASON_BYTES
   return { code: FIRST_CLOSE_CODE + status, reason: fits ? full : `${begin}: ${text}` }
+}
+
+function detailOf({ allow, by }: RefusalDetail): string | undefined {
+  if (allow !== undefined) return `allow=${allow}`
+  return by === undefined ? undefined : `by=${encodeURIComponent(by.toWellFormed())}`
 }
 
 /** Parses the output of {@link refusalClose}. Returns `undefined` if `code` is not that of a refusal. */
@@ -99,6 +107,7 @@ export function readRefusal(code: number, reason = ''): CloseReason | undefined 
   const known = Object.hasOwn(remedies, name) ? (name as RefusalName) : undefined
   const retry = /^\d{1,5}$/.exec(detail.get('retry') ?? '')?.[0]
   const allow = /^https?:\/\/[\w.:[\]-]+$/.exec(detail.get('allow') ?? '')?.[0]
+  const by = decoded(detail.get('by'))
   return {
     code,
     text,
@@ -107,6 +116,16 @@ export function readRefusal(code: number, reason = ''): CloseReason | undefined 
     ...(known === undefined ? {} : { refusal: known }),
     ...(retry === undefined ? {} : { retryAfterSeconds: Number(retry) }),
     ...(allow === undefined ? {} : { allow }),
+    ...(by === undefined ? {} : { by }),
+  }
+}
+
+/** Returns `undefined` for a text that is not percent-encoded. */
+function decoded(text = ''): string | undefined {
+  try {
+    return decodeURIComponent(text) || undefined
+  } catch {
+    return undefined
   }
 }
 

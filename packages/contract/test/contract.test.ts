@@ -207,6 +207,14 @@ describe('close reasons and refusals', () => {
     }
   })
 
+  it('carries the label of the viewer who has the console, and leaves out one that does not fit', () => {
+    const named = refusalClose('in_use', { by: 'Zoë <b>\ud800' })
+    expect(closeReason(named.code, named.reason)).toMatchObject({ refusal: 'in_use', by: 'Zoë <b>\ufffd' })
+    const long = refusalClose('in_use', { by: 'a'.repeat(64) })
+    expect(long).toEqual(refusalClose('in_use'))
+    expect(closeReason(long.code, long.reason)).not.toHaveProperty('by')
+  })
+
   it('carries the wait and the origin of a refusal, and leaves out an origin that does not fit', () => {
     const late = refusalClose('too_many_attempts', { retryAfterSeconds: 12 })
     expect(closeReason(late.code, late.reason)).toMatchObject({ refusal: 'too_many_attempts', retryAfterSeconds: 12 })
@@ -220,6 +228,12 @@ describe('close reasons and refusals', () => {
     ['a name of a newer proxy', 4409, 'newer_name: Something new.', { text: 'Something new.', remedy: 'new-console' }],
     ['another server', 4503, 'Go away', { text: 'Go away', remedy: 'reconnect' }],
     ['no reason', 4400, '', { text: '', remedy: 'none' }],
+    [
+      'a label that is not encoded well',
+      4409,
+      'in_use by=%zz: No.',
+      { text: 'No.', remedy: 'none', refusal: 'in_use' },
+    ],
     ['markup as an origin', 4403, 'foreign_origin allow=https://<b>: No.', { text: 'No.', remedy: 'none' }],
     ['a member of every object', 4403, 'constructor: No.', { text: 'No.', remedy: 'new-console' }],
   ] as const)('reads a refusal with %s', (_, code, reason, meaning) => {

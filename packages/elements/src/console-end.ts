@@ -27,6 +27,8 @@ export interface ConsoleEnd {
   readonly retryAfterSeconds?: number
   /** For `foreign_origin`: the page's origin, as an entry for the proxy's `origin.allowed`. */
   readonly allow?: string
+  /** For `in_use`: who has the console, if its session has a label. */
+  readonly by?: string
 }
 
 /**
@@ -90,6 +92,7 @@ export interface Words {
 export function finalWords(end: ConsoleEnd): Words {
   const { text, rest } = sentences(end)
   if (wasTakenOver(end)) return { text, advice: 'You can take it back.' }
+  if (end.by !== undefined) return { text: `${plainLine(end.by, 64)} has this console.`, advice: rest }
   if (end.allow !== undefined) return { text, advice: allowAdvice, code: `origin.allowed = ["${end.allow}"]` }
   // The proxy's advice is for all clients; the page's advice is more specific.
   return { text, advice: end.remedy === 'new-console' ? advice['new-console'] : rest || advice[end.remedy] }

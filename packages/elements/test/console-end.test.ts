@@ -30,6 +30,14 @@ describe('describeEnd', () => {
     expect(closed(code).text).toBe(text)
   })
 
+  it('names the viewer who has the console, if the refusal does', () => {
+    const { code, reason } = refusalClose('in_use', { by: 'Bea\u202e <b>' })
+    const end = describeEnd({ code, reason, wasClean: true, opened: false })
+    expect(end).toMatchObject({ refusal: 'in_use', remedy: 'none' })
+    const advice = 'Take it over, or try again once it is free.'
+    expect(finalWords(end)).toEqual({ text: 'Bea <b> has this console.', advice })
+  })
+
   it('uses the text of another server as one plain line', () => {
     expect(closed(4999, 'Gone\u0000 for\n<b>lunch</b>\u202e').text).toBe('Gone for <b>lunch</b>')
   })

@@ -8,6 +8,8 @@ export class Refused extends Error {
   readonly headers: Readonly<Record<string, string>>
   /** The origin to add to `origin.allowed` so that the request is admitted. */
   readonly allow: string | undefined
+  /** The label of the session in the way, of a refusal `in_use`. */
+  readonly by: string | undefined
 
   /**
    * @param refusal the catalogue entry whose status and text the client gets
@@ -18,6 +20,7 @@ export class Refused extends Error {
     this.refusal = refusal
     this.headers = options.headers ?? {}
     this.allow = options.allow
+    this.by = options.by
   }
 }
 
@@ -25,4 +28,5 @@ export interface RefusedOptions {
   readonly cause?: unknown
   readonly headers?: Readonly<Record<string, string>>
   readonly allow?: string
+  readonly by?: string | undefined
 }

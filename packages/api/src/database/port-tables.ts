@@ -15,8 +15,15 @@ export interface PortHoldRow {
   yielding_proxy_id: string | null
 }
 
+/** A process of a proxy that shares its ports with the other processes of its group. Absent: it is alone. */
+export interface ProxyGroupRow {
+  proxy_id: string
+  process_group: string
+}
+
 export interface PortTables {
   port_holds: PortHoldRow
+  proxy_groups: ProxyGroupRow
 }
 
 export const portMigrations: Readonly<Record<string, Migration>> = {
@@ -36,6 +43,16 @@ export const portMigrations: Readonly<Record<string, Migration>> = {
         .execute()
       await db.schema.createIndex('port_holds_hold').on('port_holds').column('hold_id').execute()
       await db.schema.createIndex('port_holds_yielding').on('port_holds').column('yielding_proxy_id').execute()
+    },
+  },
+  '010-proxy-groups': {
+    async up(db) {
+      await db.schema
+        .createTable('proxy_groups')
+        .addColumn('proxy_id', 'varchar(64)', (column) => column.primaryKey())
+        .addColumn('process_group', 'varchar(64)', (column) => column.notNull())
+        .execute()
+      await db.schema.createIndex('proxy_groups_group').on('proxy_groups').column('process_group').execute()
     },
   },
 }

@@ -30,7 +30,7 @@ export function beat({ config, sessions, tokens, ports }: SessionDeps): Extensio
     }
     const yielding = await ports.yielding(proxyId)
     const takenOver = yielding.flatMap((hold) => hold.sessions.map(({ id }) => ({ id, reason: 'taken_over' as const })))
-    const release = yielding.map(({ holdId }) => holdId)
+    const release = yielding.filter((hold) => hold.proxyId === proxyId).map(({ holdId }) => holdId)
     return { beat_seconds, takes_control: true, end: [...end, ...takenOver], ...(release.length > 0 && { release }) }
   }
 }

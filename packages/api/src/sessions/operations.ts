@@ -9,7 +9,7 @@ import { followConsole } from './follow.ts'
 import { createInvitation, listInvitations, revokeInvitation } from './invite.ts'
 import { listSessions } from './list.ts'
 import { locateConsole } from './locate.ts'
-import { holdPort, releasePort, showPort } from './ports.ts'
+import { groupProxy, holdPort, releasePort, showPort } from './ports.ts'
 import { revokeTokens } from './revoke.ts'
 
 export const sessionOperations = (deps: SessionDeps) =>
@@ -19,6 +19,7 @@ export const sessionOperations = (deps: SessionDeps) =>
     followConsole: followConsole(deps),
     beat: beat(deps),
     holdPort: holdPort(deps),
+    groupProxy: groupProxy(deps),
     showPort: showPort(deps),
     releasePort: releasePort(deps),
     createConsole: createConsole(deps),

@@ -16,6 +16,8 @@ export interface PortClaim {
   readonly takeOver: boolean
   /** A proxy that did not report for longer holds nothing. */
   readonly silentMs: number
+  /** The same for a session that resumes another, whose page may have lost its console because its proxy crashed. Shorter. */
+  readonly resumedSilentMs: number
 }
 
 /** The proxy that holds a console. */
@@ -30,17 +32,25 @@ export interface PortHolder {
 /** The caller's hold, or the holder in its way. */
 export type PortState =
   | { readonly holdId: string; readonly ready: boolean; readonly takenFrom?: PortHolder }
-  | { readonly heldBy: PortHolder }
+  | {
+      readonly heldBy: PortHolder
+      /** Whether the claim's session resumes another, and the holder has not reported since that began. */
+      readonly mayBeLost: boolean
+    }
 
 /** A hold that another proxy has taken over and that its proxy has not released. */
 export interface YieldingHold {
   readonly holdId: string
+  /** The proxy that must release it: the caller, or another process of its group. */
+  readonly proxyId: string
   /** The sessions to end. */
   readonly sessions: readonly SessionRecord[]
 }
 
 /** Every method throws `StoreUnavailable` while the database is unavailable. */
 export interface PortStore {
+  /** Records the group of processes with which a proxy shares its ports. They count as one holder. */
+  group(proxyId: string, group: string): Promise<void>
   /**
    * Holds a console for a proxy, atomically: of two concurrent claims one succeeds. It succeeds if no proxy holds the console, if
    * the holder is the claim's own proxy or is silent, if it has no sessions of the console but those that the claim's session
@@ -53,6 +63,6 @@ export interface PortStore {
    * Releases a hold. A console that an earlier holder has still to close returns to that one. Does nothing for an unknown id.
    */
   release(proxyId: string, holdId: string): Promise<void>
-  /** Returns the holds that a proxy has lost to others. */
+  /** Returns the holds that a proxy, or its group, has lost to others, each with this proxy's own sessions. */
   yielding(proxyId: string): Promise<readonly YieldingHold[]>
 }

@@ -19,9 +19,19 @@ export function holdPort(deps: SessionDeps): ExtensionOperations['holdPort'] {
     const proxyId = params.proxy_id!
     await requireOwnProxy(deps, proxyId, identity)
     const session = 'session_id' in body ? await requireOpen(deps, body.session_id, proxyId) : undefined
-    const state = await deps.ports.hold({ ...claimOf(body, session), proxyId, silentMs: silentMsOf(deps) })
+    const silence = { silentMs: silentMsOf(deps), resumedSilentMs: resumedSilentMsOf(deps) }
+    const state = await deps.ports.hold({ ...claimOf(body, session), proxyId, ...silence })
     if ('takenFrom' in state && session) auditTo(log).portTakenOver(session, state.takenFrom!)
     return { port: portOf(deps, state) }
+  }
+}
+
+export function groupProxy(deps: SessionDeps): ExtensionOperations['groupProxy'] {
+  return async function groupProxy({ params, body, identity }) {
+    const proxyId = params.proxy_id!
+    await requireOwnProxy(deps, proxyId, identity)
+    await deps.ports.group(proxyId, body.group)
+    return { pending: false }
   }
 }
 
@@ -47,6 +57,9 @@ export function releasePort(deps: SessionDeps): ExtensionOperations['releasePort
 
 const silentMsOf = ({ config }: SessionDeps) => lostAfterMs(config.sessions.beat_seconds)
 
+/** Proxies report at least once in an interval, so that a silence of one and a half is enough to let a page come back. */
+const resumedSilentMsOf = ({ config }: SessionDeps) => config.sessions.beat_seconds * 1500
+
 /** @throws HttpFault 409 unless the session is open at the proxy */
 async function requireOpen({ sessions }: SessionDeps, id: string, proxyId: string): Promise<SessionRecord> {
   const session = await sessions.find(id)
@@ -70,7 +83,10 @@ function claimOf(body: Body, session: SessionRecord | undefined): Claimed {
 
 function portOf({ config }: SessionDeps, state: PortState): HeldPort {
   const { beat_seconds } = config.sessions
-  if ('heldBy' in state) return { hold_id: null, ready: false, wait_seconds: 0, held_by: holderOf(state.heldBy) }
+  if ('heldBy' in state) {
+    const wait_seconds = state.mayBeLost ? 2 * beat_seconds : 0
+    return { hold_id: null, ready: false, wait_seconds, held_by: holderOf(state.heldBy) }
+  }
   // A holder learns of it with its next beat, and is lost after three missed ones.
   const wait_seconds = state.ready ? 0 : lostAfterMs(beat_seconds) / 1000 + beat_seconds
   return { hold_id: state.holdId, ready: state.ready, wait_seconds, held_by: null }

@@ -6,7 +6,6 @@ import { reaching } from '../database/reach.ts'
 import type { Database } from '../database/tables.ts'
 import type { PortClaim, PortHolder, PortState, PortStore, YieldingHold } from './port-store.ts'
 import { familyOf, openOf } from './sql-store.ts'
-import type { SessionRecord } from './store.ts'
 
 type Db = Kysely<Database>
 type Row = Selectable<PortHoldRow>
@@ -20,11 +19,36 @@ const MAX_TRIES = 5
  */
 export function createSqlPortStore(db: Db, now: () => number): PortStore {
   return {
+    group: (proxyId, group) => reach(setGroup(db, proxyId, group)),
     hold: (claim) => reach(hold(db, { ...claim, now: now() })),
     find: (proxyId, holdId, silentMs) => reach(findHold(db, { proxyId, holdId, silentSince: now() - silentMs })),
     release: (proxyId, holdId) => reach(release(db, { proxyId, holdId, now: now() })),
     yielding: (proxyId) => reach(yielding(db, proxyId)),
   }
+}
+
+/** Of two concurrent inserts, the second updates. */
+async function setGroup(db: Db, proxyId: string, group: string): Promise<void> {
+  const update = db.updateTable('proxy_groups').set({ process_group: group }).where('proxy_id', '=', proxyId)
+  const isKnown = async () =>
+    (await db.selectFrom('proxy_groups').select('proxy_id').where('proxy_id', '=', proxyId).executeTakeFirst()) !==
+    undefined
+  if (!(await isKnown())) {
+    try {
+      await db.insertInto('proxy_groups').values({ proxy_id: proxyId, process_group: group }).execute()
+      return
+    } catch (error) {
+      if (!(await isKnown())) throw error
+    }
+  }
+  await update.execute()
+}
+
+/** Returns the proxies that share their ports with this one, and itself. */
+async function groupOf(db: Db, proxyId: string): Promise<readonly string[]> {
+  const own = db.selectFrom('proxy_groups').select('process_group').where('proxy_id', '=', proxyId)
+  const rows = await db.selectFrom('proxy_groups').select('proxy_id').where('process_group', 'in', own).execute()
+  return [...new Set([proxyId, ...rows.map((row) => row.proxy_id)])]
 }
 
 interface Claim extends PortClaim {
@@ -69,9 +93,10 @@ const nobodyYields = { yielding_id: null, yielding_proxy_id: null }
 
 /** Returns `undefined` if another claim came first. */
 async function holdKnown(db: Db, claim: Claim, row: Row): Promise<PortState | undefined> {
-  const silentSince = claim.now - claim.silentMs
+  const resumedAt = await resumptionOf(db, claim)
+  const silentSince = claim.now - (resumedAt === undefined ? claim.silentMs : claim.resumedSilentMs)
   const isYielding = row.yielding_proxy_id !== null && (await isReporting(db, row.yielding_proxy_id, silentSince))
-  if (row.proxy_id === claim.proxyId)
+  if ((await groupOf(db, row.proxy_id)).includes(claim.proxyId))
     return change(db, row, { claim, earlier: isYielding ? earlierOf(row) : nobodyYields, ready: !isYielding })
   const earlier = isYielding ? earlierOf(row) : { yielding_id: row.hold_id, yielding_proxy_id: row.proxy_id }
   // If it reports again, as after an outage of the API, it must close its connection.
@@ -79,7 +104,10 @@ async function holdKnown(db: Db, claim: Claim, row: Row): Promise<PortState | un
     return change(db, row, { claim, earlier, ready: !isYielding })
   const holder = await holderOf(db, row)
   const isFree = await disturbsNobody(db, claim, holder)
-  if (!isFree && (!claim.takeOver || isYielding)) return { heldBy: holder }
+  if (!isFree && (!claim.takeOver || isYielding)) {
+    const mayBeLost = resumedAt !== undefined && !(await isReporting(db, row.proxy_id, resumedAt + 1))
+    return { heldBy: holder, mayBeLost }
+  }
   // A holder without other viewers has lost its connection, or is about to close it: the console serves the claim next.
   const ready = isFree && !row.standing && !isYielding
   return change(db, row, { claim, earlier, ready, ...(isFree ? {} : { takenFrom: holder }) })
@@ -106,17 +134,33 @@ async function change(db: Db, row: Row, { claim, earlier, ...rest }: Change): Pr
   return numUpdatedRows > 0n ? { holdId: next.hold_id, ...rest } : undefined
 }
 
+/** Returns when the claim's session began, if it resumes another. */
+async function resumptionOf(db: Db, { sessionId }: Claim): Promise<number | undefined> {
+  if (sessionId === null) return undefined
+  const query = db
+    .selectFrom('session_families')
+    .innerJoin('sessions', 'sessions.id', 'session_id')
+    .select('started_at')
+    .where('session_id', '=', sessionId)
+  const row = await query.executeTakeFirst()
+  return row && Number(row.started_at)
+}
+
 async function isReporting(db: Db, proxyId: string, silentSince: number): Promise<boolean> {
   const query = db.selectFrom('proxies').select('proxy_id').where('proxy_id', '=', proxyId)
   return (await query.where('last_beat_at', '>=', silentSince).executeTakeFirst()) !== undefined
 }
 
 async function holderOf(db: Db, row: Row): Promise<PortHolder> {
-  return { proxyId: row.proxy_id, since: Number(row.since), sessions: await sessionsAt(db, row, row.proxy_id) }
+  return {
+    proxyId: row.proxy_id,
+    since: Number(row.since),
+    sessions: await sessionsAt(db, row, await groupOf(db, row.proxy_id)),
+  }
 }
 
-const sessionsAt = (db: Db, { server_id: serverId, type }: Row, proxyId: string): Promise<readonly SessionRecord[]> =>
-  openOf(db, { serverId, type, proxyId })
+const sessionsAt = (db: Db, { server_id: serverId, type }: Row, proxyIds: readonly string[]) =>
+  openOf(db, { serverId, type, proxyIds })
 
 /** Whether the holder's sessions are all earlier sessions of the viewer who claims the console. */
 async function disturbsNobody(db: Db, { sessionId }: Claim, { sessions }: PortHolder): Promise<boolean> {
@@ -165,10 +209,16 @@ async function giveBack(db: Db, { proxyId, holdId, now }: HoldName & { readonly 
 }
 
 async function yielding(db: Db, proxyId: string): Promise<readonly YieldingHold[]> {
-  const query = db.selectFrom('port_holds').selectAll().where('yielding_proxy_id', '=', proxyId)
-  const rows = await query.execute()
+  const query = db
+    .selectFrom('port_holds')
+    .selectAll()
+    .where('yielding_proxy_id', 'in', await groupOf(db, proxyId))
   return Promise.all(
-    rows.map(async (row) => ({ holdId: row.yielding_id!, sessions: await sessionsAt(db, row, proxyId) })),
+    (await query.execute()).map(async (row) => ({
+      holdId: row.yielding_id!,
+      proxyId: row.yielding_proxy_id!,
+      sessions: await sessionsAt(db, row, [proxyId]),
+    })),
   )
 }
 

@@ -198,15 +198,19 @@ async function list(db: Db, filter: SessionFilter): Promise<readonly SessionReco
   return (await query.execute()).map(fromRow)
 }
 
-/** Returns a proxy's open sessions of a console, the oldest first. */
+/** Returns the open sessions of a console at some proxies, the oldest first. */
 export async function openOf(
   db: Db,
-  { serverId, type, proxyId }: Pick<SessionRow, 'type'> & { readonly serverId: string; readonly proxyId: string },
+  {
+    serverId,
+    type,
+    proxyIds,
+  }: { readonly serverId: string; readonly type: string; readonly proxyIds: readonly string[] },
 ): Promise<readonly SessionRecord[]> {
   const query = withOptions(db)
     .where('server_id', '=', serverId)
     .where('type', '=', type)
-    .where('proxy_id', '=', proxyId)
+    .where('proxy_id', 'in', proxyIds)
     .where('ended_at', 'is', null)
     .orderBy('started_at')
     .orderBy('id')
@@ -507,6 +511,12 @@ async function forgetPorts(db: Db, heldBefore: number): Promise<void> {
     .where('since', '<', heldBefore)
     .where(({ not, exists, selectFrom }) =>
       not(exists(selectFrom('proxies').select('proxy_id').whereRef('proxies.proxy_id', '=', 'port_holds.proxy_id'))),
+    )
+    .execute()
+  await db
+    .deleteFrom('proxy_groups')
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom('proxies').select('proxy_id').whereRef('proxies.proxy_id', '=', 'proxy_groups.proxy_id'))),
     )
     .execute()
 }

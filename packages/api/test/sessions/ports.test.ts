@@ -87,6 +87,8 @@ describe('holding a port', () => {
     const { hold_id } = portIn(await hold(api, 'one', { session_id }))
     const path = `${portsOf('one')}/${hold_id}`
     expect((await hold(api, 'one', { session_id }, 'otherService')).status).toBe(403)
+    const group = (as: Caller) => api.call('PUT', '/oriel/v1/proxies/one/group', { as, body: { group: 'g' } })
+    expect([(await group('otherService')).status, (await group('service')).status]).toEqual([403, 204])
     for (const method of ['GET', 'DELETE'])
       expect((await api.call(method, path, { as: 'otherService' })).status).toBe(403)
     expect((await api.call('GET', path, { as: 'service' })).status).toBe(200)

@@ -74,9 +74,10 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
     })
 
     describe('held ports', () => {
+      const silence = { silentMs: OLD_MS, resumedSilentMs: OLD_MS / 2 }
       const serial = (proxyId: string) => newSession({ protocol: 'serial', type: 'serial', proxyId })
       const at = (stores: Stores, proxyId: string, sessionId: string | null, takeOver = false) =>
-        stores.ports.hold({ serverId: 'server-1', type: 'serial', proxyId, sessionId, takeOver, silentMs: OLD_MS })
+        stores.ports.hold({ serverId: 'server-1', type: 'serial', proxyId, sessionId, takeOver, ...silence })
       /** Adds a session at a proxy, which then claims the port for it. */
       async function claim(stores: Stores, proxyId: string, takeOver = false, resumes?: string) {
         const session = await stores.sessions.add(serial(proxyId), resumes)
@@ -99,11 +100,11 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
         const sessions = expect.arrayContaining([session, joined])
         const heldBy = { proxyId: 'proxy-1', since: BORN, sessions }
         const second = await claim(stores, 'proxy-2')
-        expect(second.state).toEqual({ heldBy })
+        expect(second.state).toEqual({ heldBy, mayBeLost: false })
         expect('heldBy' in second.state && second.state.heldBy.sessions).toHaveLength(2)
         expect(await stores.ports.yielding('proxy-1')).toEqual([])
         const vnc = { serverId: 'server-1', type: 'novnc' as const, proxyId: 'proxy-2', sessionId: null }
-        expect(await stores.ports.hold({ ...vnc, takeOver: false, silentMs: OLD_MS })).toEqual(ready)
+        expect(await stores.ports.hold({ ...vnc, takeOver: false, ...silence })).toEqual(ready)
       })
 
       test('go to one of several proxies that claim a free one at the same time', async () => {
@@ -138,7 +139,7 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
         const second = await claim(stores, 'proxy-2', true)
         expect(second.state).toEqual({ ...pending, takenFrom: expect.objectContaining({ proxyId: 'proxy-1' }) })
         expect(await stores.ports.yielding('proxy-1')).toEqual([
-          { holdId: idOf(first.state), sessions: [first.session] },
+          { holdId: idOf(first.state), proxyId: 'proxy-1', sessions: [first.session] },
         ])
         expect(await stores.ports.yielding('proxy-2')).toEqual([])
         expect(await stateOf(stores, 'proxy-2', second.state)).toMatchObject(pending)
@@ -196,6 +197,56 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
         expect((await claim(stores, 'proxy-2')).state).toEqual(ready)
         await reports(stores, 'proxy-1', first.session)
         expect(await stores.ports.yielding('proxy-1')).toMatchObject([{ holdId: idOf(first.state) }])
+      })
+
+      test('may be lost by a holder that has not reported since a session came back, and soon are', async () => {
+        let now = BORN
+        await using stores = await open(() => now)
+        const first = await claim(stores, 'proxy-1')
+        const other = await stores.sessions.add(serial('proxy-1'))
+        const back = await claim(stores, 'proxy-2', false, other.id)
+        expect(back.state).toMatchObject({ heldBy: { proxyId: 'proxy-1' }, mayBeLost: true })
+        now += OLD_MS / 2
+        expect(await at(stores, 'proxy-2', back.session.id)).toHaveProperty('mayBeLost', true)
+        now += 1
+        expect((await claim(stores, 'proxy-3')).state).toHaveProperty('mayBeLost', false)
+        const held = await at(stores, 'proxy-2', back.session.id)
+        expect(held).toEqual(ready)
+        expect(await stores.ports.yielding('proxy-1')).toMatchObject([{ holdId: idOf(first.state) }])
+      })
+
+      test('are not lost by a holder that has reported since a session came back', async () => {
+        let now = BORN
+        await using stores = await open(() => now)
+        const { session } = await claim(stores, 'proxy-1')
+        const other = await stores.sessions.add(serial('proxy-1'))
+        const back = await claim(stores, 'proxy-2', false, other.id)
+        now += 1
+        await reports(stores, 'proxy-1', session, other)
+        expect(await at(stores, 'proxy-2', back.session.id)).toHaveProperty('mayBeLost', false)
+      })
+
+      test('are held by all processes of a group, whose sessions are in the way, and which learn that they lose them', async () => {
+        await using stores = await open(() => BORN)
+        for (const id of ['proxy-1', 'proxy-2', 'proxy-1']) await stores.ports.group(id, 'group-1')
+        await stores.ports.group('proxy-3', 'group-3')
+        const reading = await stores.sessions.add(serial('proxy-2'))
+        const { session, state } = await claim(stores, 'proxy-1')
+        await stores.sessions.end(session.id, 'client_closed')
+        expect((await claim(stores, 'proxy-3')).state).toMatchObject({
+          heldBy: { proxyId: 'proxy-1', sessions: [reading] },
+        })
+        expect((await claim(stores, 'proxy-3', true)).state).toMatchObject(pending)
+        const lost = { holdId: idOf(state), proxyId: 'proxy-1' }
+        expect(await stores.ports.yielding('proxy-1')).toEqual([{ ...lost, sessions: [] }])
+        expect(await stores.ports.yielding('proxy-2')).toEqual([{ ...lost, sessions: [reading] }])
+      })
+
+      test('go from one process of a group to another', async () => {
+        await using stores = await open(() => BORN)
+        for (const id of ['proxy-1', 'proxy-2']) await stores.ports.group(id, 'group-1')
+        await claim(stores, 'proxy-1')
+        expect((await claim(stores, 'proxy-2')).state).toEqual(ready)
       })
 
       test('that a proxy takes over are ready when the holder is silent', async () => {

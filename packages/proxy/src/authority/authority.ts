@@ -106,6 +106,15 @@ export interface StandingPortDirectory {
   release(signal: AbortSignal): Promise<void>
 }
 
+/** The session for which the proxy dials a console that serves one connection, or the server whose serial port it stays attached to. */
+export type PortClaim =
+  | {
+      readonly sessionId: string
+      /** Whether to take the console over from the sessions at another proxy. */
+      readonly takeOver: boolean
+    }
+  | { readonly instance: string }
+
 export interface Authority extends AsyncDisposable {
   /**
    * Starts checking whether the authority can be used, and updating `health`. Called once, when the proxy starts.
@@ -147,6 +156,13 @@ export interface Authority extends AsyncDisposable {
   follow?(console: LostConsole, signal: AbortSignal): Promise<Whereabouts>
   /** Absent: the authority does not know which servers run. */
   readonly standingPorts?: StandingPortDirectory
+  /**
+   * Holds a console that serves one connection, for all sessions of this proxy, until disposal. Waits until the proxy from
+   * which a session takes it over has closed its connection. Absent: proxies do not know of each other.
+   * @throws Refused `in_use` if another proxy has it; `unknown_token` or `authority_unavailable`; the signal's reason once it
+   *   aborts
+   */
+  holdPort?(claim: PortClaim, signal: AbortSignal): Promise<Disposable>
   /** Whether `resume` needs the token, which tickets then contain, encrypted. Default: it does not. */
   readonly resumesByToken?: boolean
   /**

@@ -7,6 +7,8 @@ import type { Ledger, LedgerReport } from './ledger.ts'
 
 export interface BeatOptions {
   readonly ledger: Ledger
+  /** Called with the ids of the holds of ports that other proxies have taken over, after their sessions have ended. */
+  readonly onLostHolds?: (ids: readonly unknown[]) => void
   /** Sends a report to the authority. Rejects if it does not answer. */
   readonly send: (report: LedgerReport, signal: AbortSignal) => Promise<ExtensionResponse<'beat'>>
   /** The deadline of the last beat, when the proxy stops. */
@@ -33,7 +35,7 @@ const SOON_MS = 250
 const JITTER = 0.2
 
 /** Starts beating. Disposal beats once more, to report sessions that ended since, and aborts that beat at its deadline. */
-export function startBeats({ ledger, send, lastBeatTimeoutMs, diagnose, log }: BeatOptions): Beats {
+export function startBeats({ ledger, onLostHolds, send, lastBeatTimeoutMs, diagnose, log }: BeatOptions): Beats {
   const stopping = new AbortController()
   let beatMs = FIRST_BEAT_MS
   let silentSince: Date | undefined
@@ -79,6 +81,7 @@ export function startBeats({ ledger, send, lastBeatTimeoutMs, diagnose, log }: B
       ledger.acknowledge(report)
       ledger.reportControl(answer.takes_control === true)
       ledger.end(answer.end)
+      onLostHolds?.(answer.release ?? [])
       beatMs = Math.min(Math.max(answer.beat_seconds * 1000, MIN_BEAT_MS), MAX_BEAT_MS)
       if (silentSince)
         log.info({ silentSince, ended: report.ended.length }, 'sessions are reported to the authority again')

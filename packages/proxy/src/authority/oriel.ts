@@ -30,8 +30,9 @@ import { startBeats } from './beats.ts'
 import { Breaker, type BreakerOptions } from './breaker.ts'
 import { type AuthorityKeys, DEFAULT_KEYS, diagnosing, followSignIn } from './diagnose.ts'
 import { Ledger } from './ledger.ts'
+import { PortHolds } from './port-holds.ts'
 import { standingPortDirectory } from './standing-ports.ts'
-import { judgeToken, probe, type Verdict } from './verdict.ts'
+import { judgeService, judgeToken, probe, type Verdict } from './verdict.ts'
 
 export interface OrielAuthorityOptions {
   /**
@@ -69,8 +70,13 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
       log.error({ session: id, reason }, "a session's end was dropped before it was reported"),
   })
   const closing = new AbortController()
+  const holds = new PortHolds({
+    ...{ oriel, proxyId, timeoutMs, log, group: options.processGroup },
+    refusedBy: (cause) => judgeService(cause, diagnose, 'The API did not say who has the console open').refused,
+  })
   const beats = startBeats({
     ledger,
+    onLostHolds: (ids) => holds.lost(ids),
     send: (body, signal) => oriel.beat({ proxy_id: proxyId, body }, { signal }),
     lastBeatTimeoutMs: timeoutMs,
     diagnose,
@@ -91,8 +97,10 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
       auth: signIn.auth,
       addressOf: (port) => serialAddress(port, sockets),
     }),
+    holdPort: (claim, signal) => holds.hold(claim, signal),
     [Symbol.asyncDispose]: async () => {
       closing.abort(new Error('the proxy is closing'))
+      await holds[Symbol.asyncDispose]()
       await beats[Symbol.asyncDispose]()
     },
   }
@@ -137,6 +145,7 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
 
   async function admit(credential: Credential, address: string): Promise<Recorded> {
     const body = { ...credential, proxy_id: proxyId, client_address: address }
+    await holds.join()
     const { session } = await oriel.admitSession({ body }, { signal: closing.signal })
     const admitted = ledger.admitted(session.id)
     const record = session.console.single_use ? reportingUnopened(admitted) : admitted

@@ -6,13 +6,13 @@ import { reachConfirmed } from '../admit/confirm.ts'
 import { queryOf } from '../admit/token.ts'
 import type { Admission, Authority, ConsoleClaim } from '../authority/authority.ts'
 import { learnNames } from '../authority/instance-names.ts'
-import type { Console } from '../consoles/console.ts'
+import type { Console, OpenedShare } from '../consoles/console.ts'
 import { kindOf, type WebSocketConsoleType } from '../consoles/kinds.ts'
 import { needsInstanceNames, secureShared } from '../consoles/secure.ts'
 import { InputPermission } from '../hypervisor/input-permission.ts'
 import type { SecuredLeg } from '../hypervisor/leg.ts'
 import type { ConnectContext, Connecting } from './context.ts'
-import { dialConsole, openUpstream, secure } from './dial-leg.ts'
+import { dialConsole, openUpstream, secure, type UpstreamRequest } from './dial-leg.ts'
 import { LegMover } from './leg-mover.ts'
 
 /** A leg to a console that belongs to the instance. */
@@ -74,13 +74,34 @@ async function openShared(
   const mover = context.moves && new LegMover(context, context.moves, type)
   const reach = async (to: Admission, until: AbortSignal) => {
     const open = (dialling: AbortSignal) =>
-      openUpstream(context, { type, admission: to, query, log: logOf(connecting, to) }, dialling)
+      openHeld(connecting, claim, { type, admission: to, query, log: logOf(connecting, to) }, dialling)
     const join = () => share({ admission: to, query, sessionId: claim.sessionId, mover }, open, until)
     return secureShared(kindOf(type), context.consoles[type], join, { identity: context.identity, input })
   }
   const { reached, admission } = await reachConfirmed(timedValidation(context, type), claim, reach, signal)
   // The bytes that the handshake left over are part of the shared output.
   return { admission, input, hypervisor: resources.use(reached), rest: Buffer.alloc(0) }
+}
+
+/** Opens a console for all sessions of this proxy, and holds it, so that no other proxy dials it meanwhile. */
+async function openHeld(
+  connecting: Connecting,
+  claim: Claim,
+  request: UpstreamRequest,
+  signal: AbortSignal,
+): Promise<OpenedShare> {
+  using opening = new DisposableStack()
+  const hold = opening.use(await holdPort(connecting, claim, signal))
+  const opened = await openUpstream(connecting.context, request, signal)
+  opening.move()
+  return { ...opened, hold }
+}
+
+function holdPort({ context, upgrade }: Connecting, { admission }: Claim, signal: AbortSignal) {
+  const { record, role = 'control' } = admission
+  if (!record || !context.authority.holdPort) return undefined
+  const takeOver = role === 'control' && queryOf(upgrade.request.url ?? '').get('take_over') === '1'
+  return context.authority.holdPort({ sessionId: record.id, takeOver }, signal)
 }
 
 const inputOf = ({ admission }: Claim) => new InputPermission(admission.role ?? 'control')

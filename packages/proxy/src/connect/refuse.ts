@@ -40,10 +40,10 @@ function sendStatus(socket: Duplex, { refusal, headers }: Refused): void {
 }
 
 /** Accepts the WebSocket only to close it. Messages of the client are dropped, and refused above 125 bytes. */
-function closeWebSocket({ request, socket, head }: UpgradeRequest, { refusal, headers, allow }: Refused): void {
+function closeWebSocket({ request, socket, head }: UpgradeRequest, { refusal, headers, allow, by }: Refused): void {
   const seconds = Number.parseInt(headers['Retry-After'] ?? '', 10)
   const retryAfterSeconds = Number.isNaN(seconds) ? undefined : seconds
-  const { code, reason } = refusalClose(refusal, { allow, retryAfterSeconds })
+  const { code, reason } = refusalClose(refusal, { allow, by, retryAfterSeconds })
   refuser.handleUpgrade(request, socket, head, (client) => {
     client.on('error', ignoreError)
     client.close(code, reason)

@@ -76,6 +76,12 @@ export interface SharedOpening extends Pick<Opening, 'admission' | 'query'> {
   readonly mover?: ConsoleMover | undefined
 }
 
+/** A leg that all sessions of a console share. */
+export interface OpenedShare extends SecuredLeg {
+  /** Keeps other proxies from dialling the console. Disposed once the leg is closed for good. */
+  readonly hold?: Disposable | undefined
+}
+
 export interface Console {
   /** WebSocket subprotocols that may be chosen, the preferred one first. */
   readonly subprotocols: readonly string[]
@@ -93,7 +99,7 @@ export interface Console {
    */
   share?(
     session: SharedOpening,
-    open: (signal: AbortSignal) => Promise<SecuredLeg>,
+    open: (signal: AbortSignal) => Promise<OpenedShare>,
     signal: AbortSignal,
   ): Promise<SharedLeg>
   /** Returns the last output of a console that sessions share, up to `maxBytes`; `undefined` if it is not known. */

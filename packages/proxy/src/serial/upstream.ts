@@ -21,6 +21,8 @@ export interface OpenedPort extends SecuredLeg {
   readonly earlier?: Buffer
   /** Whether the output has the line of a move since the port was dialled. Default: no. */
   readonly isMarked?: boolean
+  /** Keeps other proxies from dialling the port. Disposed once the port is closed. */
+  readonly hold?: Disposable | undefined
 }
 
 /** Where the machine of a port is, according to the authority. */
@@ -70,6 +72,7 @@ export class Upstream implements ReaderUpstream {
   #due: Buffer | undefined
   #settling: NodeJS.Timeout | undefined
   #leg: HypervisorSocket | undefined
+  #hold: Disposable | undefined
   /** The input since the connection ended. */
   #input: PausedInput | undefined
   #isMarked = false
@@ -159,7 +162,8 @@ export class Upstream implements ReaderUpstream {
     return true
   }
 
-  #start({ hypervisor, rest, earlier }: OpenedPort): void {
+  #start({ hypervisor, rest, earlier, hold }: OpenedPort): void {
+    this.#hold = hold
     this.#dialling = undefined
     if (earlier) this.#replace(earlier)
     this.#startedAt = this.ring.end
@@ -170,7 +174,7 @@ export class Upstream implements ReaderUpstream {
   #attach(hypervisor: HypervisorSocket): void {
     this.#leg = hypervisor
     if (this.#state === 'over') {
-      hypervisor[Symbol.dispose]()
+      this.#close()
       return
     }
     hypervisor.onDrain(() => this.#drained())
@@ -395,8 +399,13 @@ export class Upstream implements ReaderUpstream {
     clearTimeout(this.#settling)
     this.ring.settle()
     this.#dialling?.abort(new Error('the last reader of the port left'))
-    this.#leg?.[Symbol.dispose]()
+    this.#close()
     this.#options.onOver()
+  }
+
+  #close(): void {
+    this.#leg?.[Symbol.dispose]()
+    this.#hold?.[Symbol.dispose]()
   }
 }
 

@@ -1,6 +1,7 @@
 /** Opens the serial ports that the proxy stays attached to, by the same steps as those that a viewer opens. */
 import type { Admission, StandingPort, StandingPortDirectory } from '../authority/authority.ts'
 import type { ConnectContext } from '../connect/context.ts'
+import type { OpenedShare } from '../consoles/console.ts'
 import { kindOf } from '../consoles/kinds.ts'
 import { secureUpstream } from '../consoles/secure.ts'
 import { dial } from '../hypervisor/dial.ts'
@@ -8,7 +9,7 @@ import type { PlainLeg, SecuredLeg } from '../hypervisor/leg.ts'
 import { Refused } from '../refused.ts'
 import type { PortAccess } from './held-port.ts'
 
-type Context = Pick<ConnectContext, 'consoles' | 'identity' | 'timing' | 'budget' | 'log'>
+type Context = Pick<ConnectContext, 'authority' | 'consoles' | 'identity' | 'timing' | 'budget' | 'log'>
 
 /** The proxy needs no earlier output for itself. */
 const QUERY = new URLSearchParams('replay=0')
@@ -16,7 +17,12 @@ const QUERY = new URLSearchParams('replay=0')
 export function accessTo(context: Context, directory: StandingPortDirectory, port: StandingPort): PortAccess {
   const { admission } = port
   return {
-    join: (open, signal) => context.consoles.serial.share!({ admission, query: QUERY }, open, signal),
+    join: (open, signal) =>
+      context.consoles.serial.share!(
+        { admission, query: QUERY },
+        (until) => openHeld(context, port, open, until),
+        signal,
+      ),
     open: async (signal) => {
       using opening = new DisposableStack()
       const { timing, budget } = context
@@ -27,6 +33,20 @@ export function accessTo(context: Context, directory: StandingPortDirectory, por
       return secured
     },
   }
+}
+
+/** Opens the port once no other proxy holds it, so that viewers there learn that this proxy has it. */
+async function openHeld(
+  { authority }: Context,
+  { admission: { instance } }: StandingPort,
+  open: (signal: AbortSignal) => Promise<SecuredLeg>,
+  signal: AbortSignal,
+): Promise<OpenedShare> {
+  using opening = new DisposableStack()
+  const hold = opening.use(await authority.holdPort?.({ instance }, signal))
+  const opened = await open(signal)
+  opening.move()
+  return { ...opened, hold }
 }
 
 /** @throws Refused if another guest, or another owner, may have the port */

@@ -72,6 +72,9 @@ async function playApi(console: AdmittedConsole) {
         api.beats.push(body)
         answer(response, { beat_seconds: api.beatSeconds, end: api.end })
       }
+    } else if (request.url === '/oriel/v1/proxies/one/ports') {
+      // As an older API, which does not know ports.
+      fault(404, 'itemNotFound')(response)
     } else response.writeHead(404).end()
     news.resolve()
     news = Promise.withResolvers()
