@@ -6,7 +6,6 @@ import {
   type Encoding,
   type Image,
   openScreen,
-  planTyping,
   type Screen,
   WaitTimeout,
 } from '@oriel/console'
@@ -143,7 +142,7 @@ describe.skipIf(qemu.skip || linux.skip)(`a boot by the text on its screen${qemu
       expect(entry.screen.lines.filter((line) => GRUB_ENTRIES.some((title) => line.includes(title)))).toHaveLength(3)
       await screen.press('Enter')
       await screen.waitForText(/^guest#$/m, { timeoutMs: 60_000 })
-      await screen.sendKeys(await planTyping('echo $((6*7)).\n'))
+      await screen.type('echo $((6*7)).\n')
       const answer = await screen.waitForText(/^42\.$/m)
       expect(answer.screen.lines[answer.row - 1]).toContain('echo $((6*7)).')
     },

@@ -37,6 +37,8 @@ export interface WebServerOptions {
   readonly status?: number
   /** Says nothing at all. */
   readonly silent?: boolean
+  /** A JavaScript module, at each path that ends with `.mjs`. Every other path has an empty page. */
+  readonly module?: string
   /** Runs for each connection. */
   readonly script?: (viewer: Viewer) => void
 }
@@ -45,7 +47,10 @@ export const TOKEN = 'secret-token-of-the-test'
 
 export async function startWebServer(options: WebServerOptions = {}): Promise<WebServer> {
   const { size = [2, 1], picture = 'rg', protocol = 'binary', status } = options
-  const server = createServer()
+  const server = createServer(({ url = '' }, response) => {
+    const isScript = url.endsWith('.mjs')
+    response.setHeader('Content-Type', isScript ? 'text/javascript' : 'text/html').end(isScript ? options.module : '')
+  })
   const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => protocol })
   const waiting: ((viewer: Viewer) => void)[] = []
   const connected: Viewer[] = []
