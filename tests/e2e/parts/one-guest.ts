@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { OpenableConsoleType } from '@oriel/contract'
 import { createClient, staticToken } from '@oriel/sdk'
 import { freePort } from '@oriel/testkit'
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { apiConfig, MEMBER_TOKEN, merge, PROJECT, startApp } from './oriel.ts'
 
@@ -57,7 +57,7 @@ export async function startOneGuest({ source, hypervisor, spice }: OneGuestOptio
   )
   await oriel.waitForLog(({ msg }) => String(msg).startsWith('open '))
   const client = createClient({ endpoint: `http://127.0.0.1:${apiPort}/v2.1`, auth: staticToken(MEMBER_TOKEN) })
-  await expect.poll(async () => (await client.at('2.1').listServers({})).servers).toHaveLength(1)
+  await vi.waitFor(async () => expect((await client.at('2.1').listServers({})).servers).toHaveLength(1), 10_000)
   const url = async (type: OpenableConsoleType) => (await client.createConsole(GUEST_ID, type)).url
   const admin = await oriel.waitForLog(({ msg }) => msg === 'admin listening')
   const rest = scope.move()

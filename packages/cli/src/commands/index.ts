@@ -1,4 +1,6 @@
 /** The table of commands. */
+
+import { layoutNames } from '@oriel/console'
 import { openableConsoleTypes } from '@oriel/contract'
 import type { Command } from './command.ts'
 
@@ -8,6 +10,8 @@ const type = {
 const novncByDefault = { type: { ...type.type, help: `${type.type.help}; default novnc` } }
 const viewer = { value: 'COMMAND', help: 'the viewer to start; `none` starts no viewer' }
 const server = ['servers'] as const
+const layout = { value: 'LAYOUT', choices: layoutNames, help: 'the layout of the keyboard in the guest; default us' }
+const patience = { value: 'SECONDS', help: 'how long a wait may take; default 60' }
 
 export const commands = {
   servers: {
@@ -79,6 +83,59 @@ export const commands = {
       viewer,
     },
     load: () => import('./spice.ts'),
+  },
+  screenshot: {
+    summary: 'write the screen as a PNG, or print its text',
+    usage: 'SERVER',
+    words: [1, 1],
+    completes: server,
+    options: {
+      output: { short: 'o', value: 'FILE', help: 'write the PNG there; - is stdout, the default for a pipe' },
+      text: { help: 'print the text on the screen; signs that cannot be read are \u{fffd}' },
+    },
+    load: () => import('./screenshot.ts'),
+  },
+  type: {
+    summary: 'type a text on the keyboard of a server',
+    usage: 'SERVER [TEXT | -]',
+    words: [1, 2],
+    completes: server,
+    options: { layout, enter: { help: 'press Enter after the text' } },
+    notes: 'Without TEXT, or with -, it types its input: oriel type web-1 <answers.txt',
+    load: () => import('./type.ts'),
+  },
+  press: {
+    summary: 'press keys of the keyboard of a server',
+    usage: 'SERVER KEY…',
+    words: [2, Number.POSITIVE_INFINITY],
+    completes: server,
+    options: {},
+    notes: 'KEY is a name such as Escape, F12 or ArrowUp, a character, or a combination such as Control+Alt+Delete.',
+    load: () => import('./press.ts'),
+  },
+  wait: {
+    summary: 'wait until the screen shows a text',
+    usage: 'SERVER',
+    words: [1, 1],
+    completes: server,
+    options: {
+      text: { value: 'REGEX', help: 'until it shows this; ^ and $ match at each line' },
+      still: { value: 'SECONDS', help: 'or until it has not changed for so long' },
+      timeout: patience,
+    },
+    notes: 'Prints what it found. If that does not come in time, it prints the text on the screen and ends with 3.',
+    load: () => import('./wait.ts'),
+  },
+  run: {
+    summary: 'perform the steps of a script',
+    usage: 'SERVER SCRIPT',
+    words: [2, 2],
+    completes: server,
+    options: { timeout: patience, quiet: { help: 'do not print each step' } },
+    notes:
+      'One step a line: wait REGEX, still [SECONDS], type TEXT, type-env VARIABLE, press KEY…, pause SECONDS,\n' +
+      'screenshot FILE, timeout SECONDS, layout LAYOUT. # starts a comment. A script - is read from stdin.',
+    load: () => import('./run.ts'),
   },
   sessions: {
     summary: 'list the open sessions, or end one',

@@ -36,11 +36,10 @@ const MAX_REFUSAL_BYTES = 16_384
  * Opens the console at an access URL.
  * @throws Failure with the sentence of the proxy if it refuses the console, `timeout` if it does not answer in time
  */
-export async function dial(accessUrl: string, { caFile, timeoutMs }: Cloud): Promise<Connection> {
+export async function dial(accessUrl: string, cloud: Cloud): Promise<Connection> {
   const address = socketAddress(accessUrl)
   if (address === undefined) throw new Failure('failed', 'The access URL of this console leads to no WebSocket.')
-  const trust = caFile === undefined ? {} : { ca: [...rootCertificates, readFileSync(caFile, 'utf8')] }
-  const options = { handshakeTimeout: timeoutMs, perMessageDeflate: false, ...trust }
+  const options = { handshakeTimeout: cloud.timeoutMs, perMessageDeflate: false, ...trustOf(cloud) }
   const socket = new WebSocket(address, ['binary', REFUSALS_SUBPROTOCOL], options)
   const closed = closeOf(socket)
   const stream = createWebSocketStream(socket, { readableHighWaterMark: 65_536 })
@@ -50,6 +49,10 @@ export async function dial(accessUrl: string, { caFile, timeoutMs }: Cloud): Pro
   if (socket.protocol === REFUSALS_SUBPROTOCOL) throw new Failure('failed', (await closed).text)
   return { stream, closed, close: () => closeGently(socket, closed) }
 }
+
+/** Returns the certificates to trust at the console proxy, for the options of `ws`. */
+export const trustOf = ({ caFile }: Cloud) =>
+  caFile === undefined ? {} : { ca: [...rootCertificates, readFileSync(caFile, 'utf8')] }
 
 const closeOf = (socket: WebSocket): Promise<Closed> =>
   new Promise((resolve) => socket.once('close', (code, reason) => resolve(meaningOf(code, reason.toString()))))
