@@ -35,7 +35,10 @@ export function accessTo(context: Context, directory: StandingPortDirectory, por
   }
 }
 
-/** Opens the port once no other proxy holds it, so that viewers there learn that this proxy has it. */
+/**
+ * Opens the port, and reads once no other proxy holds it, so that viewers there learn that this proxy has it. Dials first: a
+ * machine that is off is tried again and again, and must not cost the API a request each time.
+ */
 async function openHeld(
   { authority }: Context,
   { admission: { instance } }: StandingPort,
@@ -43,8 +46,9 @@ async function openHeld(
   signal: AbortSignal,
 ): Promise<OpenedShare> {
   using opening = new DisposableStack()
-  const hold = opening.use(await authority.holdPort?.({ instance }, signal))
   const opened = await open(signal)
+  opening.use(opened.hypervisor)
+  const hold = opening.use(await authority.holdPort?.({ instance }, signal))
   opening.move()
   return { ...opened, hold }
 }

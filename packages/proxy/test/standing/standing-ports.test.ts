@@ -69,6 +69,8 @@ function playDirectory() {
       change({ ports: current.ports, wantedLogs: [{ instance, askId }] })
     },
     reports: [] as string[],
+    /** The instances whose port is held, and the releases. */
+    held: [] as string[],
   }
   function change(next: Omit<StandingPorts, 'version'>) {
     current = { version: `${Number(current.version) + 1}`, ...next }
@@ -112,6 +114,10 @@ async function started(port: Port, toml = '', maxPorts = 1000) {
     health: { name: 'played', check: () => {} },
     admit: async () => ({ instance: INSTANCE, host: '127.0.0.1', port: port.port, role: 'control' }),
     standingPorts: directory,
+    holdPort: async (claim) => {
+      played.held.push('instance' in claim ? claim.instance : claim.sessionId)
+      return { [Symbol.dispose]: () => void played.held.push('released') }
+    },
     [Symbol.asyncDispose]: async () => {},
   }
   const given = configOf('http://127.0.0.1:9', toml, '127.0.0.1:0', ['serial'])
@@ -294,6 +300,24 @@ describe('a proxy with standing serial ports', () => {
       .poll(() => run.log.records('the authority does not say which serial ports to hold; those that are held stay'))
       .toHaveLength(1)
     expect(await run.counts()).toEqual({ attached: 1, detached: 0 })
+  })
+
+  it('holds a port at the authority once it is open, through a restart, and never for a machine that is off', async () => {
+    await using port = await playPort()
+    await using run = await started(port)
+    await port.stop()
+    run.played.name(portAt(port))
+    await expect.poll(() => run.log.records('a serial port cannot be opened, trying again')).toHaveLength(1)
+    expect(run.played.held).toEqual([])
+    await port.start()
+    await port.connected(1)
+    await expect.poll(() => run.played.held).toEqual([INSTANCE])
+    await port.stop()
+    await port.start()
+    await port.connected(2)
+    expect(run.played.held).toEqual([INSTANCE])
+    run.played.name()
+    await expect.poll(() => run.played.held).toEqual([INSTANCE, 'released'])
   })
 
   it('gives its ports to other proxies when it stops', async () => {
