@@ -5,9 +5,9 @@
  */
 import type { InputPermission } from '../hypervisor/input-permission.ts'
 import { decorateLeg, type HypervisorSocket } from '../hypervisor/leg.ts'
-import { type FindPort, type ReplaySettings, SerialHub } from '../serial/hub.ts'
+import { type PortFinder, type PortPlace, type ReplaySettings, SerialHub } from '../serial/hub.ts'
 import type { SerialPeers } from '../serial/peers.ts'
-import { type Console, type ConsoleMover, type ConsolePlace, noHandshake, type Opening } from './console.ts'
+import { type Console, type ConsoleMover, type ConsolePlace, noHandshake } from './console.ts'
 
 /**
  * @param replay how much earlier output a new session receives
@@ -25,7 +25,7 @@ export function serial(replay: ReplaySettings, peers?: SerialPeers): Console {
         // A terminal that dials again still shows the earlier output.
         replay: query.get('replay') !== '0',
         ...{ open, signal, sessionId },
-        find: mover && findBy(mover, admission),
+        finder: mover && new MovingPort(mover, admission),
       }),
     output: (console, maxBytes) => hub.output(portIdOf(console), maxBytes),
     forget: (console) => hub.forget(portIdOf(console)),
@@ -35,21 +35,30 @@ export function serial(replay: ReplaySettings, peers?: SerialPeers): Console {
 }
 
 /** Finds a port again and again. Keeps its address alone, since a session may last for days. */
-function findBy(mover: ConsoleMover, { instance, host, port }: Opening['admission']): FindPort {
-  let at: ConsolePlace = { instance, host, port }
-  return async (sessionId) => {
-    const to = await mover.find(at, sessionId)
-    return (
-      to && {
-        portId: portIdOf(to),
-        open: (signal) => mover.open(to, signal),
-        admits: (id) => mover.admits(to, id),
-        reached: () => {
-          mover.reached(at, to)
-          at = to
-        },
-      }
-    )
+class MovingPort implements PortFinder {
+  readonly #mover: ConsoleMover
+  #at: ConsolePlace
+
+  constructor(mover: ConsoleMover, { instance, host, port }: ConsolePlace) {
+    this.#mover = mover
+    this.#at = { instance, host, port }
+  }
+
+  async find(sessionId: string): Promise<PortPlace | undefined> {
+    const mover = this.#mover
+    const to = await mover.find(this.#at, sessionId)
+    if (!to) return undefined
+    return {
+      portId: portIdOf(to),
+      open: (signal) => mover.open(to, signal),
+      admits: (id) => mover.admits(to, id),
+      reached: () => this.#reached(to),
+    }
+  }
+
+  #reached(to: ConsolePlace): void {
+    this.#mover.reached(this.#at, to)
+    this.#at = to
   }
 }
 

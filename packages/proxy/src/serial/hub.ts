@@ -7,7 +7,7 @@
 import { noPeers, type SerialPeers } from './peers.ts'
 import { FORWARDING, type Reader } from './reader.ts'
 import { Ring } from './ring.ts'
-import { type Destination, type FindMachine, type OpenedPort, type OpenUpstream, Upstream } from './upstream.ts'
+import { type Destination, type OpenedPort, type OpenUpstream, Upstream, type UpstreamPort } from './upstream.ts'
 
 export interface ReplaySettings {
   /** The output of each port that a later session receives, in bytes; 0: none. */
@@ -29,12 +29,15 @@ export interface Joining {
   readonly signal: AbortSignal
   /** The session, as the authority knows it. Absent: the proxy itself stays attached to the port. */
   readonly sessionId?: string | undefined
-  /** Finds the machine once the connection has ended. The port keeps that of its first session. Default: the port ends. */
-  readonly find?: FindPort | undefined
+  /** Follows the machine. The port keeps that of its first session which has one. Default: the port ends with its connection. */
+  readonly finder?: PortFinder | undefined
 }
 
-/** Resolves with the place of a port after its connection has ended, or `undefined` if the authority names none. */
-export type FindPort = (sessionId: string) => Promise<PortPlace | undefined>
+/** Finds the machine of a port, again and again. */
+export interface PortFinder {
+  /** Resolves with the place of the port, or `undefined` if the authority names none. Never rejects. */
+  find(sessionId: string): Promise<PortPlace | undefined>
+}
 
 export interface PortPlace extends Pick<Destination, 'open' | 'admits' | 'reached'> {
   /** Identifies the port there. */
@@ -50,6 +53,12 @@ export class SerialHub {
   readonly #settings: ReplaySettings
   readonly #peers: SerialPeers
   readonly #ports = new Map<string, Port>()
+  /** One for all ports, of which there may be many. */
+  readonly #forPorts: PortEvents = {
+    closed: (port) => this.#peers.release(port.id),
+    forgotten: (port) => this.#forget(port.id, port),
+    destinationOf: (port, place) => this.#destinationOf(port, place),
+  }
 
   /** @param peers other processes of this proxy. Default: there are none */
   constructor(settings: ReplaySettings, peers: SerialPeers = noPeers) {
@@ -88,11 +97,7 @@ export class SerialHub {
     const { maxBytes, keepMs, maxPorts = MAX_PORTS } = this.#settings
     if (this.#ports.size >= maxPorts) this.#forgetOldestIdle()
     const replayBytes = this.#ports.size < maxPorts ? maxBytes : 0
-    const port: Port = new Port(portId, replayBytes, keepMs, {
-      closed: (id) => this.#peers.release(id),
-      forgotten: (id) => this.#forget(id, port),
-      find: async (sessionId) => this.#destinationOf(port, await port.find?.(sessionId)),
-    })
+    const port = new Port(this.#forPorts, portId, replayBytes, keepMs)
     this.#ports.set(portId, port)
     return port
   }
@@ -129,31 +134,30 @@ export class SerialHub {
 }
 
 interface PortEvents {
-  /** Called with the id when the connection has ended, or could not be opened. */
-  readonly closed: (id: string) => void
-  /** Called with the id when the output is not kept any longer. */
-  readonly forgotten: (id: string) => void
-  readonly find: FindMachine
+  /** Called when the connection has ended, or could not be opened. */
+  closed(port: Port): void
+  /** Called when the output is not kept any longer. */
+  forgotten(port: Port): void
+  destinationOf(port: Port, place: PortPlace | undefined): Destination | undefined
 }
 
 /** A port's output, and its connection while a session needs it. */
-class Port {
+class Port implements UpstreamPort {
   /** Identifies the place of the machine. */
   id: string
   /** Whether the port ends with its connection, wherever its machine moves to. */
   stays = false
   /** Whether another port of this process has the connection, and the id. */
   isReadingAlong = false
-  /** That of the first session that has one. */
-  find: FindPort | undefined
   readonly #replayBytes: number
   readonly #keepMs: number
   readonly #on: PortEvents
   readonly #ring: Ring
+  #finder: PortFinder | undefined
   #upstream: Upstream | undefined
   #timer: NodeJS.Timeout | undefined
 
-  constructor(id: string, replayBytes: number, keepMs: number, on: PortEvents) {
+  constructor(on: PortEvents, id: string, replayBytes: number, keepMs: number) {
     this.id = id
     this.#replayBytes = replayBytes
     this.#keepMs = keepMs
@@ -165,15 +169,18 @@ class Port {
     return this.#upstream === undefined
   }
 
-  join({ replay, signal, sessionId, find }: Joining, open: OpenUpstream): Promise<Reader> {
+  get canMove(): boolean {
+    return this.#finder !== undefined
+  }
+
+  async find(sessionId: string): Promise<Destination | undefined> {
+    return this.#on.destinationOf(this, await this.#finder?.find(sessionId))
+  }
+
+  join({ replay, signal, sessionId, finder }: Joining, open: OpenUpstream): Promise<Reader> {
     this.stopTimer()
-    this.find ??= find
-    this.#upstream ??= new Upstream(this.#ring, {
-      open,
-      onOver: () => this.#onOver(),
-      onLost: () => this.#release(),
-      finder: () => this.find && this.#on.find,
-    })
+    this.#finder ??= finder
+    this.#upstream ??= new Upstream(this.#ring, open, this)
     return this.#upstream.join(replay ? this.#replayBytes : 0, signal, sessionId)
   }
 
@@ -198,19 +205,19 @@ class Port {
     clearTimeout(this.#timer)
   }
 
-  #release(): void {
-    if (!this.isReadingAlong) this.#on.closed(this.id)
+  lost(): void {
+    if (!this.isReadingAlong) this.#on.closed(this)
   }
 
-  #onOver(): void {
+  over(): void {
     this.#upstream = undefined
-    this.find = undefined
-    this.#release()
+    this.#finder = undefined
+    this.lost()
     if (this.#replayBytes === 0 || this.#ring.end === 0) {
-      this.#on.forgotten(this.id)
+      this.#on.forgotten(this)
       return
     }
-    this.#timer = setTimeout(() => this.#on.forgotten(this.id), this.#keepMs)
+    this.#timer = setTimeout(() => this.#on.forgotten(this), this.#keepMs)
     // The timer must not delay the exit of the process.
     this.#timer.unref()
   }

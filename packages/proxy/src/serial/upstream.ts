@@ -37,17 +37,16 @@ export interface Destination {
   reached(): void
 }
 
-/** Finds the machine of a port. Resolves with `undefined` if the authority names no place. Never rejects. */
-export type FindMachine = (sessionId: string) => Promise<Destination | undefined>
-
-export interface UpstreamOptions {
-  readonly open: OpenUpstream
+/** The port as its upstream sees it. */
+export interface UpstreamPort {
   /** Called once: when opening fails, when the connection ends, or when the last reader has left. */
-  readonly onOver: () => void
+  over(): void
   /** Called when the connection to a host has ended, before the machine is searched for. */
-  readonly onLost?: () => void
-  /** Returns how to find the machine. Absent, or `undefined`: the port ends with its connection. */
-  readonly finder?: () => FindMachine | undefined
+  lost(): void
+  /** Whether `find` can find the machine. Otherwise the port ends with its connection. */
+  readonly canMove: boolean
+  /** Finds the machine. Resolves with `undefined` if the authority names no place. Never rejects. */
+  find(sessionId: string): Promise<Destination | undefined>
 }
 
 /** How long the others wait for a reader. Short enough that a person at a terminal does not notice. */
@@ -57,7 +56,7 @@ const SETTLE_MS = 10
 
 export class Upstream implements ReaderUpstream {
   readonly ring: Ring
-  readonly #options: Omit<UpstreamOptions, 'open'>
+  readonly #port: UpstreamPort
   #opened: Promise<void>
   readonly #readers = new Set<Reader>()
   /** Aborts the dial or the search; `undefined` while the port is open. */
@@ -78,9 +77,9 @@ export class Upstream implements ReaderUpstream {
   #isMarked = false
   #state: 'unread' | 'reading' | 'paused' | 'moving' | 'over' = 'unread'
 
-  constructor(ring: Ring, { open, ...options }: UpstreamOptions) {
+  constructor(ring: Ring, open: OpenUpstream, port: UpstreamPort) {
     this.ring = ring
-    this.#options = options
+    this.#port = port
     this.#silentUntil = ring.end
     this.#opened = open(this.#dialling!.signal).then((opened) => this.#start(opened))
     this.#opened.catch(() => this.#over())
@@ -155,10 +154,9 @@ export class Upstream implements ReaderUpstream {
   }
 
   machineMoved(reader: Reader): boolean {
-    const find = this.#options.finder?.()
     const { owner } = reader
-    if (!find || this.#state === 'over' || typeof owner !== 'string') return false
-    if (this.#state !== 'moving') void this.#check(find, reader, owner)
+    if (!this.#port.canMove || this.#state === 'over' || typeof owner !== 'string') return false
+    if (this.#state !== 'moving') void this.#check(reader, owner)
     return true
   }
 
@@ -188,24 +186,23 @@ export class Upstream implements ReaderUpstream {
   }
 
   #onLegEnd(cause: Error | undefined): void {
-    const find = this.#options.finder?.()
-    if (!find || cause instanceof LegFault || this.#state === 'over') this.#end(cause)
-    else void this.#follow(find, cause)
+    if (!this.#port.canMove || cause instanceof LegFault || this.#state === 'over') this.#end(cause)
+    else void this.#follow(cause)
   }
 
   /** Searches for the machine, and goes on there. The readers end as the connection did if it is not elsewhere. */
-  async #follow(find: FindMachine, cause: Error | undefined): Promise<void> {
+  async #follow(cause: Error | undefined): Promise<void> {
     const asking = this.#startMoving(cause)
     if (asking === undefined) return
-    const destination = await find(asking)
+    const destination = await this.#port.find(asking)
     if (this.#state !== 'moving') return
     if (destination && !destination.isPresent()) this.#goOn(destination)
     else this.#end(cause)
   }
 
   /** Checks a machine that has moved according to the authority, although the connection to it may be open. */
-  async #check(find: FindMachine, reader: Reader, sessionId: string): Promise<void> {
-    const destination = await find(sessionId)
+  async #check(reader: Reader, sessionId: string): Promise<void> {
+    const destination = await this.#port.find(sessionId)
     if (this.#state === 'moving' || this.#state === 'over') return
     if (destination?.isPresent()) await this.#checkReader(destination, reader)
     else if (destination && this.#startMoving(undefined) !== undefined) this.#goOn(destination)
@@ -232,7 +229,7 @@ export class Upstream implements ReaderUpstream {
     leg?.[Symbol.dispose]()
     this.#input = new PausedInput()
     this.#dialling = new AbortController()
-    this.#options.onLost?.()
+    this.#port.lost()
   }
 
   #cut(reader: Reader, cause: Error | undefined): void {
@@ -400,7 +397,7 @@ export class Upstream implements ReaderUpstream {
     this.ring.settle()
     this.#dialling?.abort(new Error('the last reader of the port left'))
     this.#close()
-    this.#options.onOver()
+    this.#port.over()
   }
 
   #close(): void {

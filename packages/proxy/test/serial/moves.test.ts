@@ -1,7 +1,7 @@
 /** Serial ports whose machine moves to another host, at the hub. */
 import { afterEach, beforeEach, describe, expect, it, test, vi } from 'vitest'
 import { LegFault, type SecuredLeg } from '../../src/hypervisor/leg.ts'
-import { type FindPort, type PortPlace, type ReplaySettings, SerialHub } from '../../src/serial/hub.ts'
+import { type PortFinder, type PortPlace, type ReplaySettings, SerialHub } from '../../src/serial/hub.ts'
 import type { Reader } from '../../src/serial/reader.ts'
 import { scriptedLeg, viewerOf } from '../hypervisor/scripted-leg.ts'
 
@@ -30,13 +30,13 @@ function playedMachine(settings: Partial<ReplaySettings> = {}) {
     ...{ portId, open: open(portId), admits },
     reached: () => void reached.push(portId),
   })
-  const find = vi.fn<FindPort>(async () => {
+  const find = vi.fn<PortFinder['find']>(async () => {
     const portId = await found.promise
     return portId === undefined ? undefined : placeAt(portId)
   })
   let sessions = 0
   const join = ({ portId = 'old', replay = true, sessionId = `s${++sessions}` } = {}) =>
-    hub.join({ portId, replay, open: open(portId), signal: never, sessionId, find })
+    hub.join({ portId, replay, open: open(portId), signal: never, sessionId, finder: { find } })
   const port = () => dialled.at(-1)!.port
   return {
     ...{ hub, dialled, refusals, barred, reached, admits, find, join, port },

@@ -32,7 +32,7 @@ function fleet() {
     const askFor = (_late: unknown, name: string, ...args: unknown[]) => ask(name, ...args)
     const hub = new SerialHub(SETTINGS, new RemotePorts(() => ({ ask, askFor }) as never, silentLogger()))
     return async (sessionId: string, portId = 'old') =>
-      viewerOf(await hub.join({ portId, replay: true, open: open(portId), signal: never, sessionId, find }))
+      viewerOf(await hub.join({ portId, replay: true, open: open(portId), signal: never, sessionId, finder: { find } }))
   }
   return {
     ...{ dialled, barred, arrive: arrival.resolve, one: startWorker(), two: startWorker() },
