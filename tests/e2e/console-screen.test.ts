@@ -115,17 +115,22 @@ describe.skipIf(qemu.skip)(`the screen of a real guest in its firmware${qemu.rea
   })
 })
 
-describe.skipIf(qemu.skip || linux.skip)(`the screen of a real guest in GRUB${qemu.reason}${linux.reason}`, () => {
-  it('equals QEMU’s own picture in each encoding at 1024x768', async () => {
-    await using guest = await startLinux({ uuid: id, boot: 'grub-graphics', menu: true })
+describe.skipIf(qemu.skip || linux.skip)(`the screen of a real Linux${qemu.reason}${linux.reason}`, () => {
+  it('equals QEMU’s own picture in each encoding at 1024x768, in all colours of its console', async () => {
+    await using guest = await startLinux({ uuid: id, boot: 'grub-graphics' })
     await using oriel = await startOriel(guest)
+    const bar = 'printf "\\033[3%s;4%sm Oriel " $f $b'
+    const bars = `for b in $(seq 0 7); do for f in $(seq 0 7); do ${bar}; done; echo; done`
+    await guest.run(`(printf "\\033[?25l"; ${bars}; printf "\\033[0m"; seq 300 | tr "\\n" " ") >/dev/tty1`)
     await using screen = await openScreen(oriel.client, id)
-    await screen.waitFor(({ width }) => width === 1024)
-    await screen.waitForStill()
+    await screen.waitForText('299 300')
     await guest.qmp('stop')
     await expectEqualPictures(guest, oriel, '1024x768')
+    expect(coloursOf(await screen.screenshot())).toBeGreaterThanOrEqual(8)
   })
 })
+
+const coloursOf = ({ rgba }: Image) => new Set(new Uint32Array(rgba.buffer)).size
 
 describe.skipIf(qemu.skip || linux.skip)(`a boot by the text on its screen${qemu.reason}${linux.reason}`, () => {
   it.each(['grub-text', 'grub-graphics'] as const)(
