@@ -87,6 +87,7 @@ async function callAll(origin: string): Promise<readonly Answer[]> {
   await call('listSessions', 'GET', '/oriel/v1/sessions')
   await call('locateConsole', 'GET', `/oriel/v1/sessions/${open}/console`, { as: SERVICE_TOKEN })
   await call('followConsole', 'POST', `/oriel/v1/sessions/${open}/console`, { as: SERVICE_TOKEN })
+  await callForPorts(call, open)
   const invitations = `/oriel/v1/sessions/${open}/invitations`
   const invited = await call('createInvitation', 'POST', invitations, { body: { role: 'watch', label: 'Bob' } })
   await call('listInvitations', 'GET', invitations)
@@ -104,6 +105,24 @@ async function callAll(origin: string): Promise<readonly Answer[]> {
   await call('other', 'GET', '/v2.1/servers', { as: token })
   await call('other', 'GET', `/v2.1/os-console-auth-tokens/${token}`, { as: STRANGER_TOKEN })
   return answers
+}
+
+type Call = (route: AnyRoute, method: string, path: string, options?: CallOptions) => Promise<Pick<Answer, 'text'>>
+
+/** Calls the routes of proxies that hold ports. */
+async function callForPorts(call: Call, session_id: string): Promise<void> {
+  const proxy = `/oriel/v1/proxies/${PROXY_ID}`
+  const asProxy = (route: AnyRoute, method: string, path: string, body?: object) =>
+    call(route, method, proxy + path, { as: SERVICE_TOKEN, ...(body && { body }) })
+  await asProxy('groupProxy', 'PUT', '/group', { group: 'workers-1' })
+  await asProxy('awaitSerialPorts', 'POST', '/serial-ports', {})
+  await asProxy('confirmSerialPort', 'GET', `/serial-ports/${SERVER_ID}`)
+  await asProxy('reportSerialLog', 'PUT', `/serial-ports/${SERVER_ID}/log`, { ask_id: 'ask-1', log: '' })
+  const held = await asProxy('holdPort', 'POST', '/ports', { session_id })
+  const { port } = JSON.parse(held.text) as { port: { hold_id: string } }
+  await asProxy('showPort', 'GET', `/ports/${port.hold_id}`)
+  await asProxy('releasePort', 'DELETE', `/ports/${port.hold_id}`)
+  await asProxy('releaseSerialPorts', 'DELETE', '/serial-ports')
 }
 
 interface CallOptions {
