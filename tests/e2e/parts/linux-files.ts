@@ -103,11 +103,16 @@ echo 1 > /proc/sys/kernel/printk
 trap '' INT
 font=$(argument font); [ -z "$font" ] || setfont -C /dev/tty1 "$font"
 keymap=$(argument keymap); [ -z "$keymap" ] || loadkeys -q -C /dev/tty1 "$keymap"
+if [ "$(argument tty1)" = record ]; then
+  # Before the first answer on ttyS1, and kept open, so that no key after it is lost or changed.
+  exec 3<>/dev/tty1
+  stty -F /dev/tty1 raw -echo
+  : > /tmp/typed
+fi
 stty -F /dev/ttyS1 raw -echo
 (printf '\\0040\\n'; while IFS= read -r line; do (eval "$line") 2>&1 </dev/null; printf '\\004%d\\n' $?; done) </dev/ttyS1 >/dev/ttyS1 &
 while :; do TERM=vt220 setsid cttyhack sh -c 'exec sh -i </dev/ttyS0 >/dev/ttyS0 2>&1'; sleep 1; done &
 if [ "$(argument tty1)" = record ]; then
-  stty -F /dev/tty1 raw -echo
   echo ready >/dev/tty1
   while :; do cat /dev/tty1 >> /tmp/typed; done
 fi
