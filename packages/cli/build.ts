@@ -15,7 +15,11 @@ const build = await rolldown({
   logLevel: 'warn',
 })
 const file = join(folder, 'dist/oriel.js')
-const { output } = await build.write({ file, format: 'esm', codeSplitting: false, banner: '#!/usr/bin/env node' })
+const { output } = await build.write({
+  ...{ file, format: 'esm', codeSplitting: false, banner: '#!/usr/bin/env node' },
+  // The names of functions stay, for the stack of ORIEL_DEBUG=1.
+  minify: { compress: true, mangle: { keepNames: true }, codegen: true },
+})
 chmodSync(file, 0o755)
 writeFileSync(join(folder, 'dist/THIRD-PARTY.txt'), licences(output[0]))
 

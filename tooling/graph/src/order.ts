@@ -30,8 +30,8 @@ export const folderOrders: Readonly<Record<string, FolderOrder>> = {
   ],
   'packages/cli/src': [
     ...['exit-codes.ts', 'failure.ts', 'output.ts', 'signals.ts', 'arguments/options.ts', 'arguments/nearest.ts'],
-    ...['arguments/parse.ts', 'commands/command.ts', 'cloud', 'console', 'serial', 'viewer', 'screen', 'commands'],
-    ...['arguments', '.'],
+    ...['arguments/parse.ts', 'commands/command.ts', 'cloud', 'console', 'serial', 'viewer', 'screen', 'mcp'],
+    ...['commands', 'arguments', '.'],
   ],
   'packages/api/src': [
     ...['database', 'policy/role.ts', 'policy/rules.ts', 'auth', 'policy'],

@@ -1,6 +1,6 @@
 /** Creates a console of a server that is given by name or id. */
 import { consoleTypes, type OpenableConsoleType } from '@oriel/contract'
-import { BadRequest, Conflict, type Console, NotImplemented, type OrielError } from '@oriel/sdk'
+import { BadRequest, Conflict, type Console, NotFound, NotImplemented, type OrielError } from '@oriel/sdk'
 import { Failure } from '../failure.ts'
 import { plain } from '../output.ts'
 import { findServer, type Server } from './servers.ts'
@@ -20,8 +20,39 @@ export async function consoleOf(cloud: Cloud, wanted: string, type: OpenableCons
 
 /** Creates a console. @throws Failure if the server has no console of this type, or none at this moment */
 export async function createConsole({ client }: Cloud, server: Server, type: OpenableConsoleType): Promise<Console> {
+  return explained(server, type, client.createConsole(server.id, type))
+}
+
+/** `control`: the viewer's input reaches the machine. `watch`: the proxy drops it. */
+export type Role = 'control' | 'watch'
+
+/**
+ * Returns an object that creates the consoles of a server for `@oriel/console`. Its failures name the server, and say which
+ * command helps.
+ */
+export const creatorOf = (cloud: Cloud, server: Server, type: WatchableType, role: Role = 'control') =>
+  ({
+    createConsole: () =>
+      role === 'watch' ? createWatchConsole(cloud, server, type) : createConsole(cloud, server, type),
+  }) as never
+
+type WatchableType = 'novnc' | 'serial'
+
+/** Creates a console whose input the proxy drops. With an API that has none, such as Nova's, it is a usual one. */
+async function createWatchConsole(cloud: Cloud, server: Server, type: WatchableType): Promise<{ url: string }> {
+  const body = { type, role: 'watch' } as const
   try {
-    return await client.createConsole(server.id, type)
+    const { console } = await explained(server, type, cloud.client.oriel.createConsole({ server_id: server.id, body }))
+    return console
+  } catch (error) {
+    if (!(error instanceof NotFound)) throw error
+    return createConsole(cloud, server, type)
+  }
+}
+
+async function explained<T>(server: Server, type: OpenableConsoleType, created: Promise<T>): Promise<T> {
+  try {
+    return await created
   } catch (error) {
     if (error instanceof BadRequest || error instanceof NotImplemented) throw lacking(server, type, error)
     if (error instanceof Conflict) throw stopped(server, error)

@@ -137,6 +137,15 @@ export const commands = {
       'screenshot FILE, timeout SECONDS, layout LAYOUT. # starts a comment. A script - is read from stdin.',
     load: () => import('./run.ts'),
   },
+  mcp: {
+    summary: 'serve the consoles to an MCP client on stdio',
+    usage: '',
+    words: [0, 0],
+    options: { 'read-only': { help: 'offer no tool that sends input to a machine' } },
+    notes:
+      'An MCP client, such as an agent, starts it. It ends when the client closes stdin, and closes all consoles then.',
+    load: () => import('./mcp.ts'),
+  },
   sessions: {
     summary: 'list the open sessions, or end one',
     usage: '[list | end ID]',

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { rootCertificates } from 'node:tls'
+import type { CreateWebSocket } from '@oriel/console'
 import { closeReason, REFUSALS_SUBPROTOCOL, type Remedy } from '@oriel/sdk/close-reasons'
 import { createWebSocketStream, WebSocket } from 'ws'
 import type { Cloud } from '../cloud/sign-in.ts'
@@ -53,6 +54,12 @@ export async function dial(accessUrl: string, cloud: Cloud): Promise<Connection>
 /** Returns the certificates to trust at the console proxy, for the options of `ws`. */
 export const trustOf = ({ caFile }: Cloud) =>
   caFile === undefined ? {} : { ca: [...rootCertificates, readFileSync(caFile, 'utf8')] }
+
+/** Returns a function that creates the WebSockets of `@oriel/console`. */
+export function webSocketOf(cloud: Cloud): CreateWebSocket {
+  const options = { perMessageDeflate: false, ...trustOf(cloud) }
+  return (address, protocols) => new WebSocket(address, protocols, options)
+}
 
 const closeOf = (socket: WebSocket): Promise<Closed> =>
   new Promise((resolve) => socket.once('close', (code, reason) => resolve(meaningOf(code, reason.toString()))))
