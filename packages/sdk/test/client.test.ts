@@ -107,6 +107,13 @@ describe('an answer', () => {
     expect(inspect(error)).not.toContain(CONSOLE_TOKEN)
   })
 
+  it('refuses a token that no header can carry, without quoting it', () => {
+    for (const token of ['sec\nret', 'sec\u2028ret']) {
+      expect(() => staticToken(token)).toThrow(/^The token contains a character that is not allowed in a header/)
+    }
+    expect(() => staticToken(`${TOKEN}\n`)).not.toThrow()
+  })
+
   it('is read only up to the size limit', async () => {
     const text = JSON.stringify({ console: { ...connectInfo, host: 'h'.repeat(5000) } })
     expect((await asked({ text }, { maxResponseBytes: 4096 })).message).toContain('longer than 4096 bytes')
