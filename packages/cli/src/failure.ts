@@ -1,4 +1,5 @@
 /** Failures that the command reports as one sentence, with an exit code. */
+import { UntypableError } from '@oriel/console'
 import { ConnectionError, Forbidden, NotFound, OrielError, SettingsError, Unauthorized, VersionError } from '@oriel/sdk'
 import { type ExitName, exitCodes } from './exit-codes.ts'
 
@@ -26,7 +27,7 @@ export function failureOf(error: unknown): Failure {
 export const codeOf = ({ exit }: Failure): number => exitCodes[exit].code
 
 function exitOf(error: OrielError): ExitName {
-  if (error instanceof SettingsError) return 'usage'
+  if (error instanceof SettingsError || error instanceof UntypableError) return 'usage'
   if (error instanceof ConnectionError && error.reason === 'timeout') return 'timeout'
   return error instanceof Unauthorized || error instanceof Forbidden ? 'denied' : 'failed'
 }
@@ -34,7 +35,8 @@ function exitOf(error: OrielError): ExitName {
 function sentenceOf(error: OrielError): string {
   const { requestId } = error as { requestId?: string }
   const request = requestId === undefined ? '' : ` (request ${requestId})`
-  return `${error.message.replace(/\.$/, '')}${request}.${adviceOf(error)}`
+  const [, text, mark] = /^(.*?)([.?!]?)$/s.exec(error.message)!
+  return `${text}${request}${mark || '.'}${adviceOf(error)}`
 }
 
 function adviceOf(error: OrielError): string {

@@ -1,5 +1,5 @@
 /** Runs the command line of the process, and ends the process with its exit code. */
-import { codeOf, type Failure, failureOf } from './failure.ts'
+import { codeOf, Failure, failureOf } from './failure.ts'
 import { run } from './run.ts'
 
 /** Runs the command. Every error becomes one sentence on stderr and an exit code; `ORIEL_DEBUG=1` adds the stack. */
@@ -7,11 +7,17 @@ export async function start(): Promise<void> {
   const argv = process.argv.slice(2)
   const fail = (error: unknown) => report(failureOf(error), argv.includes('--json'))
   process.once('uncaughtException', (error) => process.exit(fail(error)))
-  // The reader of the pipe has gone, such as `head`.
-  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? 0 : 1))
+  process.stdout.on('error', (error) => process.exit(isClosedPipe(error) ? 0 : fail(lostOutput(error))))
   const code = await run(argv).catch(fail)
-  process.stdout.write('', () => process.exit(code))
+  // After an error of stdout its event ends the process.
+  process.stdout.write('', (error) => error || process.exit(code))
 }
+
+/** The reader of the pipe has gone, such as `head`. */
+const isClosedPipe = ({ code }: NodeJS.ErrnoException) => code === 'EPIPE'
+
+const lostOutput = (cause: Error) =>
+  new Failure('failed', `The result cannot be written to stdout: ${cause.message}.`, { cause })
 
 function report(failure: Failure, asJson: boolean): number {
   const code = codeOf(failure)

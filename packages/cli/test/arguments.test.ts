@@ -24,7 +24,7 @@ it('parses options before, between and after words, and words after --', () => {
 
 it.each([
   [['--jsn'], 'There is no option --jsn. Did you mean --json?'],
-  [['-x'], 'There is no option -x.'],
+  [['-x'], 'There is no option -x. Put -- before an argument that begins with -.'],
   [['--type'], '--type needs a value: --type TYPE.'],
   [['--json=yes'], '--json takes no value.'],
   [['--type', 'vnc'], `--type vnc is not known; choose ${openableConsoleTypes.join(', ')}.`],

@@ -1,7 +1,7 @@
 /** Scripts of `oriel run`, and the expressions of `oriel wait`. */
 import { describe, expect, it } from 'vitest'
 import { patternOf } from '../src/screen/pattern.ts'
-import { readScript } from '../src/screen/script.ts'
+import { checkTexts, readScript } from '../src/screen/script.ts'
 
 const actionOf = (line: string) => {
   const [step] = readScript(line, { PASSWORD: 'secret' })
@@ -31,6 +31,7 @@ describe('readScript', () => {
     ['still 0.5', { does: 'still', quietMs: 500 }],
     ['type root', { does: 'type', text: 'root' }],
     ['type two words', { does: 'type', text: 'two words' }],
+    ['type a\u2028b', { does: 'type', text: 'a\u2028b' }],
     ['type "root\\n "', { does: 'type', text: 'root\n ' }],
     ['type-env PASSWORD', { does: 'type', text: 'secret' }],
     ['press Control+Alt+F2  Enter', { does: 'press', keys: ['Control+Alt+F2', 'Enter'] }],
@@ -78,5 +79,18 @@ describe('readScript', () => {
 
   it('refuses a script without steps', () => {
     expect(() => readScript('# nothing', {})).toThrow('The script has no steps. There are wait, still, type,')
+  })
+})
+
+describe('checkTexts', () => {
+  it('names the line of each text that the layout before it lacks', async () => {
+    const steps = readScript('type ü\nlayout de\ntype ü\nlayout us\npress Enter\ntype-env NAME', { NAME: 'ß' })
+    await expect(checkTexts(steps)).rejects.toThrow(
+      /^The script has mistakes:\n {2}line 1: The keyboard layout us cannot type "ü".*\n {2}line 6: .*"ß".*$/,
+    )
+  })
+
+  it('accepts texts that their layouts can type', async () => {
+    await expect(checkTexts(readScript('type a\nlayout de\ntype ü', {}))).resolves.toBeUndefined()
   })
 })

@@ -79,3 +79,9 @@ it.each([
 ])('suggests names near %s', async (wanted, message) => {
   await expect(findServer(clientOf(servers), wanted)).rejects.toThrow(message)
 })
+
+it('asks the API nothing for an empty name', async () => {
+  const client = clientOf([{ id: 'a', name: '' }])
+  await expect(findServer(client, '')).rejects.toThrow('The name of the server is empty.')
+  expect(client.asked).toEqual([])
+})

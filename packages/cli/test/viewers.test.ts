@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { temporaryFolder } from '@oriel/testkit'
 import { expect, it } from 'vitest'
 import { isLoopback, listenAddress } from '../src/viewer/listen-address.ts'
-import { spiceCommand, vncCommand } from '../src/viewer/viewers.ts'
+import { browserCommand, spiceCommand, vncCommand } from '../src/viewer/viewers.ts'
 
 const address = { host: '127.0.0.1', port: 40_000 }
 
@@ -55,4 +55,9 @@ it.each([
 
 it.each(['5901', '127.0.0.1', ':5901', '127.0.0.1:65536', '::1:5901', 'h:x'])('refuses --listen %s', (text) => {
   expect(() => listenAddress(text)).toThrow(`--listen ${text} is not HOST:PORT`)
+})
+
+it('takes a BROWSER of blanks for none', () => {
+  expect(browserCommand({ BROWSER: 'firefox --new-window' })).toEqual(['firefox', '--new-window'])
+  expect(browserCommand({ BROWSER: ' ', PATH: '' })).not.toEqual([])
 })

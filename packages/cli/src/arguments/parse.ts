@@ -61,12 +61,15 @@ function checkedValue(
 
 function unknownOption(raw: string, known: Options): Failure {
   const near = nearest(raw.replace(/^-+/, ''), Object.keys(known)).map((name) => `--${name}`)
-  return new Failure('usage', `There is no option ${raw}.${suggestion(near)}`)
+  return new Failure(
+    'usage',
+    `There is no option ${raw}.${suggestion(near) || ' Put -- before an argument that begins with -.'}`,
+  )
 }
 
 /** Returns a positive number of seconds as milliseconds. @throws Failure if it is another text */
 export function millisecondsOf(option: string, text: string | undefined, defaultSeconds: number): number {
   const seconds = text === undefined ? defaultSeconds : Number(text)
   if (seconds > 0 && seconds <= 86_400) return seconds * 1000
-  throw new Failure('usage', `--${option} ${text} is not a number of seconds from 0 to 86400.`)
+  throw new Failure('usage', `--${option} ${text} is not a number of seconds above 0 and up to 86400.`)
 }

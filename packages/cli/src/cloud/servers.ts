@@ -37,6 +37,7 @@ const escaped = (name: string) => name.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
  * @throws Failure `notFound`, with the nearest names, or with the ids of several servers of this name
  */
 export async function findServer(client: Client, wanted: string): Promise<Server> {
+  if (wanted === '') throw new Failure('usage', 'The name of the server is empty.')
   const byId = UUID.test(wanted) ? await showServer(client, wanted) : undefined
   if (byId !== undefined) return byId
   const named = (await listServers(client, wanted)).filter(({ name }) => name === wanted)

@@ -29,7 +29,7 @@ export async function run({ words, values }: Call): Promise<number> {
 /** Starts the browser. Resolves with whether it asked for the page. */
 async function inBrowser(command: readonly string[], page: string): Promise<boolean> {
   const redirect = await serveRedirect(page)
-  const browser = startViewer([...command, redirect.url])
+  const browser = startViewer([...command, redirect.url], 'Name another browser with BROWSER.')
   const failed = browser.ended.then(
     () => new Promise<never>(() => {}), // most browsers go to the background
     (error: Error) => error.message,

@@ -1,11 +1,11 @@
 /** `oriel screenshot SERVER` */
-import { writeFile } from 'node:fs/promises'
 import type { Screenshot } from '@oriel/console'
 import { textOf, type Values } from '../arguments/options.ts'
 import { signIn } from '../cloud/sign-in.ts'
 import { Failure } from '../failure.ts'
 import { print, printJson } from '../output.ts'
 import { openServerScreen } from '../screen/open.ts'
+import { writePicture } from '../screen/write-picture.ts'
 import type { Call } from './command.ts'
 
 /** Writes the picture as a PNG, or prints the text on it. */
@@ -31,14 +31,8 @@ function fileOf(values: Values): string | undefined {
 }
 const STDOUT = '/dev/stdout'
 
-async function write(file: string, picture: Screenshot): Promise<void> {
-  if (file === STDOUT) return writeStdout(picture.png())
-  try {
-    await writeFile(file, picture.png(), { mode: 0o600 })
-  } catch (cause) {
-    throw new Failure('usage', `${file} cannot be written: ${(cause as Error).message}.`, { cause })
-  }
-}
+const write = (file: string, picture: Screenshot): Promise<void> =>
+  file === STDOUT ? writeStdout(picture.png()) : writePicture(file, picture)
 
 const writeStdout = (bytes: Uint8Array) =>
   new Promise<void>((resolve, reject) => process.stdout.write(bytes, (error) => (error ? reject(error) : resolve())))

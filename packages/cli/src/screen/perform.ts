@@ -1,8 +1,8 @@
 /** Performs the steps of a script on a screen. */
-import { writeFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { LayoutName, Screen } from '@oriel/console'
 import type { Step } from './script.ts'
+import { writePicture } from './write-picture.ts'
 
 /** What later steps inherit from earlier ones. */
 export interface Settings {
@@ -11,7 +11,7 @@ export interface Settings {
   layout: LayoutName
 }
 
-/** Performs one step. @throws what the screen throws, and the errors of files */
+/** Performs one step. @throws what the screen throws; Failure for a file that cannot be written */
 export async function perform(step: Step, screen: Screen, settings: Settings): Promise<void> {
   switch (step.does) {
     case 'wait':
@@ -27,7 +27,7 @@ export async function perform(step: Step, screen: Screen, settings: Settings): P
     case 'pause':
       return pause(step.ms)
     case 'screenshot':
-      return writeFile(step.file, (await screen.screenshot()).png())
+      return writePicture(step.file, await screen.screenshot())
     case 'timeout':
       settings.timeoutMs = step.ms
       return

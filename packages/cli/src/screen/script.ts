@@ -2,7 +2,7 @@
  * Scripts of `oriel run`: one step a line. Blank lines and lines that start with `#` are skipped. The whole script is read
  * before the first step, so that a mistake in its last line does not leave a machine half installed.
  */
-import { layoutNames, planKeys } from '@oriel/console'
+import { layoutNames, planKeys, planTyping } from '@oriel/console'
 import { nearest, suggestion } from '../arguments/nearest.ts'
 import { Failure } from '../failure.ts'
 import { patternOf } from './pattern.ts'
@@ -52,15 +52,32 @@ export function readScript(text: string, env: Env): readonly Step[] {
       mistakes.push(`line ${index + 1}: ${(error as Error).message}`)
     }
   }
-  if (mistakes.length > 0) throw new Failure('usage', `The script has mistakes:\n  ${mistakes.join('\n  ')}`)
+  if (mistakes.length > 0) throw mistaken(mistakes)
   if (steps.length === 0) throw new Failure('usage', `The script has no steps. There are ${verbs.join(', ')}.`)
   return steps
 }
 
+/** @throws Failure that lists the texts which their keyboard layout cannot type */
+export async function checkTexts(steps: readonly Step[]): Promise<void> {
+  const mistakes: string[] = []
+  let layout = 'us'
+  for (const step of steps) {
+    if (step.does === 'layout') layout = step.name
+    if (step.does !== 'type') continue
+    await planTyping(step.text, { layout }).catch(({ message }: Error) =>
+      mistakes.push(`line ${step.line}: ${message}`),
+    )
+  }
+  if (mistakes.length > 0) throw mistaken(mistakes)
+}
+
+const mistaken = (mistakes: readonly string[]) =>
+  new Failure('usage', `The script has mistakes:\n  ${mistakes.join('\n  ')}`)
+
 const verbs = Object.keys(readers)
 
 function actionOf(source: string, env: Env): Action {
-  const [, verb, rest] = /^(\S+)\s*(.*)$/.exec(source)!
+  const [, verb, rest] = /^(\S+)\s*(.*)$/s.exec(source)!
   const reader: Reader | undefined = Object.hasOwn(readers, verb!) ? readers[verb as keyof typeof readers] : undefined
   if (reader !== undefined) return reader(rest!, env)
   const near = suggestion(nearest(verb!, verbs))

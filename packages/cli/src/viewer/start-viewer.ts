@@ -10,15 +10,15 @@ export interface Viewer {
   stop(): void
 }
 
-/** Starts a command line. What it prints goes to stderr. */
-export function startViewer([command, ...args]: readonly string[]): Viewer {
+/** Starts a command line. What it prints goes to stderr. @param advice what to do if it cannot be started */
+export function startViewer([command, ...args]: readonly string[], advice = 'Choose another --viewer.'): Viewer {
   const child = spawn(command!, args, { stdio: ['ignore', 2, 2] })
   const ended = once(child, 'exit').then(
     ([code]) => {
       if (code) throw new Failure('failed', `${command} ended with exit code ${code}.`)
     },
     (cause: Error) => {
-      throw new Failure('usage', `${command} cannot be started: ${cause.message}. Choose another --viewer.`, { cause })
+      throw new Failure('usage', `${command} cannot be started: ${cause.message}. ${advice}`, { cause })
     },
   )
   ended.catch(() => {})

@@ -57,7 +57,8 @@ export function spiceCommand(wanted: string | undefined, file: string, env = pro
 
 /** Returns the command that opens a URL in the browser, or `undefined` if there is none. */
 export function browserCommand(env = process.env): string[] | undefined {
-  if (env.BROWSER) return env.BROWSER.split(/\s+/).filter(Boolean)
+  const named = env.BROWSER?.split(/\s+/).filter(Boolean) ?? []
+  if (named.length > 0) return named
   if (process.platform === 'darwin') return ['open']
   return hasScreen(env) && onPath('xdg-open', env) ? ['xdg-open'] : undefined
 }

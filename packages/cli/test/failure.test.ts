@@ -1,0 +1,38 @@
+/** Failures: their sentences and exit codes, and results that cannot be written. */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { planTyping } from '@oriel/console'
+import { OrielError } from '@oriel/sdk'
+import { expect, it } from 'vitest'
+import { codeOf, failureOf } from '../src/failure.ts'
+import { writePicture } from '../src/screen/write-picture.ts'
+
+it.each([
+  ['The answer is malformed', 'The answer is malformed.'],
+  ['The answer is malformed.', 'The answer is malformed.'],
+  ['Does the endpoint end in /v2.1?', 'Does the endpoint end in /v2.1?'],
+])('ends the sentence %s with one mark', (message, sentence) => {
+  expect(failureOf(new OrielError(message)).message).toBe(sentence)
+})
+
+it('reports a text that the keyboard layout lacks as a wrong argument', async () => {
+  const error = await planTyping('ü').catch((error: unknown) => error)
+  expect(codeOf(failureOf(error))).toBe(2)
+})
+
+it('reports a picture that cannot be written as a wrong argument', async () => {
+  const picture = { width: 1, height: 1, rgba: new Uint8Array(4), png: () => new Uint8Array(1) }
+  await expect(writePicture('/nonexistent/a.png', picture)).rejects.toMatchObject({
+    exit: 'usage',
+    message: expect.stringMatching(/^\/nonexistent\/a\.png cannot be written: ENOENT/),
+  })
+})
+
+it.runIf(existsSync('/dev/full'))('fails with a sentence if the disk below stdout is full', () => {
+  const main = join(import.meta.dirname, '../src/main.ts')
+  const command = `exec "${process.execPath}" --conditions=@oriel/source "${main}" --version >/dev/full`
+  const { status, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8', timeout: 30_000 })
+  expect(stderr).toMatch(/^oriel: The result cannot be written to stdout: ENOSPC: .*\.\n$/)
+  expect(status).toBe(1)
+})
