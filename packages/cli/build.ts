@@ -1,5 +1,5 @@
 /** Bundles the command with all its dependencies into `dist/oriel.js`, and collects their licences beside it. */
-import { chmodSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, globSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type OutputChunk, rolldown } from 'rolldown'
 
@@ -8,7 +8,10 @@ rmSync(join(folder, 'dist'), { recursive: true, force: true })
 const build = await rolldown({
   input: join(folder, 'src/main.ts'),
   platform: 'node',
-  resolve: { conditionNames: ['@oriel/source', 'node', 'default'] },
+  resolve: {
+    conditionNames: ['@oriel/source', 'node', 'default'],
+    alias: { '@modelcontextprotocol/server/_shims': join(folder, 'src/mcp/server-shims.ts') },
+  },
   // ws uses them if they are installed.
   external: [/^node:/, 'bufferutil', 'utf-8-validate'],
   transform: { target: 'node22' },
@@ -25,12 +28,23 @@ writeFileSync(join(folder, 'dist/THIRD-PARTY.txt'), licences(output[0]))
 
 /** Returns the licence of each bundled package, below its name. */
 function licences({ moduleIds }: OutputChunk): string {
-  const packages = new Set(moduleIds.flatMap((id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(id) ?? []))
+  const packages = new Set(moduleIds.flatMap((id) => [...packageOf(id), ...packagesInside(id)]))
   const texts = [...packages].map((path) => {
     const { name, version } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'))
     return `${name} ${version}\n\n${licenceOf(path)}`
   })
   return texts.toSorted().join(`\n${'-'.repeat(80)}\n`)
+}
+
+function packageOf(id: string): readonly string[] {
+  return /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(id) ?? []
+}
+
+/** Some packages are bundles themselves, and name the packages inside only in comments. Those are dependencies for their licence. */
+function packagesInside(id: string): readonly string[] {
+  if (!/\/node_modules\/.*\.m?js$/.test(id)) return []
+  const regions = readFileSync(id, 'utf8').matchAll(/^\/\/#region .*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//gm)
+  return [...regions].map(([, name]) => realpathSync(join(folder, 'node_modules', name!)))
 }
 
 function licenceOf(path: string): string {
