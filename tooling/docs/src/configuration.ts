@@ -133,6 +133,7 @@ TOML. This page is made of the programs' own schemas by \`npm run docs\`.
 - An unknown key is an error that names the nearest known one. \`--check-config\` prints every fault and exits 0 or 2.
   A warning, such as for a certificate that expires within 14 days, leaves it at 0; the start logs it.
 - \`ORIEL_LOG_LEVEL\` is \`info\` unless set: \`trace\`, \`debug\`, \`info\`, \`warn\`, \`error\` or \`fatal\`.
+- \`ORIEL_ENDPOINT\`, \`ORIEL_TOKEN\` and \`ORIEL_DEBUG\` belong to [the command \`oriel\`](cli.md) and set no key.
 - *Required* says what has no default: \`yes\` always, \`with\` a table or list as soon as you write that one. The keys that
   only one \`kind\` or \`method\` has stand in a table of their own, below the others; \`yes\` there is for that kind.
 - \`[]\` in a path stands for each element of a list, \`*\` for a name that you choose.

@@ -11,8 +11,8 @@ export interface EnvironmentNode {
 
 export const PREFIX = 'ORIEL_'
 
-/** Variables that are read elsewhere and do not set a configuration key. */
-const RESERVED = ['ORIEL_LOG_LEVEL']
+/** Variables that are read elsewhere and do not set a configuration key: the log level, and those of the command `oriel`. */
+const RESERVED = ['ORIEL_LOG_LEVEL', 'ORIEL_ENDPOINT', 'ORIEL_TOKEN', 'ORIEL_DEBUG']
 
 /** Returns the tree of all `ORIEL_` variables, except for the reserved and the ignored ones. */
 export function environmentTree(
