@@ -299,7 +299,7 @@ describe('waiting', () => {
     await using open = await opened({ picture: 'wo' })
     const late = await open.screen.waitFor(() => null, { timeoutMs: 30 }).catch((error) => error)
     expect(late).toBeInstanceOf(WaitTimeout)
-    expect(late.message).toBe('The screen did not show what was waited for within 30 ms')
+    expect(late.message).toBe('The screen did not show a picture that fulfils the predicate within 30 ms')
     expect(rowsOf(late.screenshot)).toEqual(['wo'])
     const broken = () => {
       throw new Error('broken')

@@ -1,5 +1,5 @@
 /** Plans single keys and combinations by name. */
-import { closest } from 'fastest-levenshtein'
+import { closest, distance } from 'fastest-levenshtein'
 import { ALT_GR, type Chord, chordsOf, SHIFT } from './chords.ts'
 import { keyNamed, keyNames, type NamedKey } from './key-names.ts'
 import type { Layout } from './layout.ts'
@@ -24,7 +24,7 @@ const commandKeys = new Set([
  * Returns the strokes of keys, one after the other. Each is a name of the DOM's (`KeyboardEvent.key` or `.code`: `F12`,
  * `ArrowUp`, `KeyA`), a character, or several joined by `+`: `Control+Alt+Delete`. They are pressed in this order and
  * released in the other. A character is looked up in the layout, US by default, with Shift and AltGr as it needs them.
- * @throws TypeError if there is no key of a name; the message has the nearest one
+ * @throws TypeError if there is no key of a name; the message has the nearest one, if one is near
  */
 export function planKeys(keys: string | readonly string[], layout: Layout = us): KeyStroke[] {
   return [keys].flat().flatMap((combination) => pressTogether(keysOf(combination, layout)))
@@ -51,8 +51,13 @@ function keyOf(name: string, layout: Layout): NamedKey[] {
   throw new TypeError(
     [...name].length === 1
       ? `The keyboard layout ${layout.name} has no key for "${name}".`
-      : `Unknown key "${name}". Did you mean "${closest(name, keyNames as string[])}"? Names are those of KeyboardEvent.key and .code.`,
+      : `Unknown key "${name}".${suggestion(name)} Names are those of KeyboardEvent.key and .code.`,
   )
+}
+
+function suggestion(name: string): string {
+  const near = closest(name, keyNames as string[])
+  return distance(name, near) <= name.length / 2 ? ` Did you mean "${near}"?` : ''
 }
 
 function withModifiers({ scancode, keysym, modifiers }: Chord): NamedKey[] {

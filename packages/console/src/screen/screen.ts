@@ -203,7 +203,7 @@ export class Screen implements AsyncDisposable {
       const seen = await predicate(takeScreenshot(this.#framebuffer))
       return seen === false || seen === null ? undefined : seen
     }
-    return waitUntil(this.#watched, 'what was waited for', look, options)
+    return waitUntil(this.#watched, 'a picture that fulfils the predicate', look, options)
   }
 
   /**

@@ -42,8 +42,9 @@ it.each([
   ['Control+Alt+Delet', 'Unknown key "Delet". Did you mean "Delete"?'],
   ['arrowup', 'Did you mean "ArrowUp"?'],
   ['é', 'The keyboard layout us has no key for "é".'],
-  ['', 'Unknown key "".'],
-])('rejects %s and names the nearest key', (keys, message) => {
+  ['', 'Unknown key "". Names are those'],
+  ['Foo', 'Unknown key "Foo". Names are those'],
+])('rejects %s, and names a key that is near', (keys, message) => {
   expect(() => planKeys(keys)).toThrow(message)
 })
 
