@@ -35,7 +35,6 @@ function setRaw(): void {
 /** Returns the size of the terminal, and how to set it in the machine: a serial line does not carry it. */
 export function sizeHint(): string | undefined {
   const { columns, rows } = process.stdout
-  return columns === undefined
-    ? undefined
-    : `The machine does not know the size of this terminal: stty rows ${rows} cols ${columns}`
+  // A pseudo-terminal without a size has 0 columns.
+  return columns ? `The machine does not know the size of this terminal: stty rows ${rows} cols ${columns}` : undefined
 }
