@@ -102,8 +102,12 @@ class Installation implements AsyncDisposable {
   }
 }
 
+/** The audit records of a session, without those of control: a short span of control has one record, a longer one two. */
 const audits = ({ records }: RunningProgram, session: string) =>
-  records.filter((record) => record.session === session).map(({ audit }) => audit)
+  records
+    .filter((record) => record.session === session)
+    .map(({ audit }) => String(audit))
+    .filter((audit) => !audit.startsWith('control-'))
 const audit = (kind: string, session?: string) => (record: LogRecord) =>
   record.audit === kind && (session === undefined || record.session === session)
 

@@ -14,8 +14,9 @@ it('docs/operations.md lists every metric with its labels, and no other', async 
   const fleet = new prom.Registry()
   fleetMetrics(fleet, () => 0)
   const breaker = { state: 'closed' } as const
-  const own = createMetrics({ sessions: () => [], breaker, namesBreaker: breaker, budget: { maxBytes: 1 } }).registry
-  const known = [...own.getMetricsAsArray(), ...fleet.getMetricsAsArray()].map((metric) => {
+  const own = createMetrics({ sessions: () => [], breaker, namesBreaker: breaker, budget: { maxBytes: 1 } })
+  own.standingPorts(() => ({ attached: 0, detached: 0 }))
+  const known = [...own.registry.getMetricsAsArray(), ...fleet.getMetricsAsArray()].map((metric) => {
     const { name, labelNames = [] } = metric as unknown as { name: string; labelNames?: string[] }
     return `${name} ${labelNames.join(', ')}`.trim()
   })
