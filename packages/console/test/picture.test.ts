@@ -57,6 +57,11 @@ describe('a PNG to wait for', () => {
   it('must not have 16 bits per channel, or be another format', () => {
     const deep = encode({ width: 1, height: 1, channels: 3, depth: 16, data: Uint16Array.of(1, 2, 3) })
     expect(() => decodePng(deep)).toThrow('16 bits')
-    expect(() => decodePng(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9))).toThrow()
+    expect(() => decodePng(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9))).toThrow('The picture is not a whole PNG: ')
+  })
+
+  it('is refused for a screen without pixels', () => {
+    const empty = { width: 0, height: 0, rgba: new Uint8Array() }
+    expect(() => encodePng(empty)).toThrow('A screen of 0x0 pixels has no picture')
   })
 })

@@ -10,6 +10,7 @@ import {
   createGlyphTable,
   type Image,
   openScreen,
+  openSerial,
   ProtocolError,
   type Screen,
   WaitTimeout,
@@ -195,6 +196,39 @@ describe('a screen', () => {
     await open.screen.type('é', { layout: 'fr' })
     await open.viewer.untilSent(keyDown('é'))
     expect(open.viewer.sent()).not.toContain(keyDown('a'))
+  })
+
+  it('names the buttons and directions that exist if one does not, and sends nothing', async () => {
+    await using open = await opened({ picture: 'wo' })
+    const { screen } = open
+    const noButton = 'There is no button "thumb". There are left, middle, right.'
+    await expect(screen.click(0, 0, { button: 'thumb' as never })).rejects.toThrow(noButton)
+    await expect(screen.drag({ x: 0, y: 0 }, { x: 1, y: 0 }, { button: 'thumb' as never })).rejects.toThrow(noButton)
+    await expect(screen.scroll('in' as never)).rejects.toThrow('There is no direction "in". There are up, down, left,')
+    await expect(screen.click(0.5, 0)).rejects.toThrow('The point 0.5, 0 is not a whole pixel')
+    await screen.move(1, 0)
+    await open.viewer.untilSent('050000010000')
+    expect(open.viewer.sent()).toMatch(/03010000000000020001050000010000$/)
+  })
+
+  it('names the encodings that exist if one does not, before it dials', async () => {
+    const opening = openScreen({ url: 'ws://127.0.0.1:1/', encodings: ['h264' as never] })
+    await expect(opening).rejects.toThrow(
+      'There is no encoding "h264". There are tight, zrle, hextile, copy-rect, raw.',
+    )
+  })
+
+  it.each([
+    ['openScreen', () => openScreen({ url: 'ws://127.0.0.1:1/' })],
+    ['openSerial', () => openSerial({ url: 'ws://127.0.0.1:1/' })],
+  ])('%s names the platform that it needs on an older one', async (_, open) => {
+    const { withResolvers } = Promise
+    Object.assign(Promise, { withResolvers: undefined })
+    try {
+      await expect(open()).rejects.toThrow('@oriel/console needs Node 22, Deno 1.38,')
+    } finally {
+      Object.assign(Promise, { withResolvers })
+    }
   })
 
   it('refuses a point that is not on it, and an unknown key, before it sends anything', async () => {

@@ -2,7 +2,8 @@
 import type { Client } from '@oriel/sdk'
 import { socketAddress } from '../connection/address.ts'
 import { type CreateWebSocket, platformWebSocket } from '../connection/channel.ts'
-import { allEncodings, type Encoding } from '../rfb/encodings/index.ts'
+import { requirePlatform } from '../connection/platform.ts'
+import { allEncodings, type Encoding, numberOf } from '../rfb/encodings/index.ts'
 import type { Connect } from './connection.ts'
 import { Framebuffer } from './framebuffer.ts'
 import { Screen } from './screen.ts'
@@ -51,7 +52,8 @@ export type ConsoleCreator = Pick<Client, 'createConsole'>
  *
  * @throws ConsoleRefused if Oriel's proxy refuses; ConnectionError if there is no answer, or another proxy refuses;
  * ConsoleClosed if the console is closed meanwhile; ProtocolError for a server that is not RFB without a password;
- * SettingsError for a URL that is none of a console's; with a client, what its `createConsole` throws
+ * SettingsError for a URL that is none of a console's, and on a platform that is too old; TypeError for an unknown encoding;
+ * with a client, what its `createConsole` throws
  */
 export function openScreen(client: ConsoleCreator, serverId: string, options?: ScreenOptions): Promise<Screen>
 export function openScreen(url: AccessUrl): Promise<Screen>
@@ -66,6 +68,8 @@ export async function openScreen(
 
 /** @param accessUrl returns the URL for the next connection */
 async function open(accessUrl: (signal?: AbortSignal) => Promise<string>, options: ScreenOptions): Promise<Screen> {
+  requirePlatform()
+  for (const name of options.encodings ?? []) numberOf(name)
   const framebuffer = new Framebuffer(options.maxPixels ?? 1 << 24)
   const settings = {
     framebuffer,

@@ -9,8 +9,9 @@ export function takeScreenshot({ width, height, rgba }: Image): Screenshot {
 
 const withPng = (image: Image): Screenshot => ({ ...image, png: () => encodePng(image) })
 
-/** Encodes a picture as PNG without alpha. */
+/** Encodes a picture as PNG without alpha. @throws RangeError for a picture without pixels */
 export function encodePng({ width, height, rgba }: Image): Uint8Array {
+  if (width * height === 0) throw new RangeError(`A screen of ${width}x${height} pixels has no picture`)
   const data = new Uint8Array(width * height * 3)
   for (let from = 0, to = 0; to < data.length; from += 4, to += 3) {
     data[to] = rgba[from]!
@@ -20,9 +21,9 @@ export function encodePng({ width, height, rgba }: Image): Uint8Array {
   return encode({ width, height, data, channels: 3, depth: 8 })
 }
 
-/** Decodes a PNG. @throws Error for bytes of another format, RangeError for a PNG with 16 bits per channel */
+/** Decodes a PNG. @throws TypeError for bytes of another format, RangeError for a PNG with 16 bits per channel */
 export function decodePng(bytes: Uint8Array): Image {
-  const { width, height, data, channels, depth, palette } = decode(bytes)
+  const { width, height, data, channels, depth, palette } = read(bytes)
   if (depth === 16) throw new RangeError('A PNG with 16 bits per channel is not supported')
   const rgba = new Uint8Array(width * height * 4)
   for (let pixel = 0; pixel < width * height; pixel += 1) {
@@ -30,6 +31,14 @@ export function decodePng(bytes: Uint8Array): Image {
     rgba.set(samples ? opaque(samples) : opaque(grayOrColour(data, pixel, channels, width, depth)), pixel * 4)
   }
   return { width, height, rgba }
+}
+
+function read(bytes: Uint8Array): ReturnType<typeof decode> {
+  try {
+    return decode(bytes)
+  } catch (cause) {
+    throw new TypeError(`The picture is not a whole PNG: ${(cause as Error).message}`, { cause })
+  }
 }
 
 function grayOrColour(data: ArrayLike<number>, pixel: number, channels: number, width: number, depth: number) {

@@ -37,22 +37,25 @@ export class Pointer {
   }
 
   click(x: number, y: number, { button = 'left', count = 1 }: ClickOptions = {}): void {
+    const mask = maskOf('button', buttons, button)
     this.move(x, y)
-    for (let i = 0; i < count; i += 1) this.#press(buttons[button])
+    for (let i = 0; i < count; i += 1) this.#press(mask)
   }
 
   /** Presses at `from` and releases at `to`, with a step between them, as programs expect it of a drag. */
   drag(from: Point, to: Point, { button = 'left' }: Pick<ClickOptions, 'button'> = {}): void {
     const halfway = { x: Math.round((from.x + to.x) / 2), y: Math.round((from.y + to.y) / 2) }
+    const mask = maskOf('button', buttons, button)
     this.#check(to)
     this.#to(0, from)
-    for (const at of [from, halfway, to]) this.#to(buttons[button], at)
+    for (const at of [from, halfway, to]) this.#to(mask, at)
     this.#to(0, to)
   }
 
   /** @param steps of the wheel */
   scroll(direction: Direction, steps: number): void {
-    for (let i = 0; i < steps; i += 1) this.#press(wheel[direction])
+    const mask = maskOf('direction', wheel, direction)
+    for (let i = 0; i < steps; i += 1) this.#press(mask)
   }
 
   #press(mask: number): void {
@@ -68,7 +71,13 @@ export class Pointer {
 
   #check({ x, y }: Point): void {
     const { width, height } = this.#screen
-    const isInside = Number.isInteger(x) && Number.isInteger(y) && x >= 0 && y >= 0 && x < width && y < height
+    if (!Number.isInteger(x) || !Number.isInteger(y)) throw new RangeError(`The point ${x}, ${y} is not a whole pixel`)
+    const isInside = x >= 0 && y >= 0 && x < width && y < height
     if (!isInside) throw new RangeError(`The point ${x}, ${y} is not on the screen of ${width}x${height} pixels`)
   }
+}
+
+function maskOf<Name extends string>(kind: string, masks: Readonly<Record<Name, number>>, name: Name): number {
+  if (Object.hasOwn(masks, name)) return masks[name]
+  throw new TypeError(`There is no ${kind} ${JSON.stringify(name)}. There are ${Object.keys(masks).join(', ')}.`)
 }

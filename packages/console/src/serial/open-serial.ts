@@ -2,6 +2,7 @@
 import { type Client, ConnectionError } from '@oriel/sdk'
 import { socketAddress } from '../connection/address.ts'
 import { type Channel, type CreateWebSocket, openChannel, platformWebSocket } from '../connection/channel.ts'
+import { requirePlatform } from '../connection/platform.ts'
 import { Serial, type SerialLimits } from './serial.ts'
 
 export interface SerialOptions extends SerialLimits {
@@ -32,7 +33,7 @@ const OPEN_TIMEOUT_MS = 20_000
  * = await openSerial(…)`. With Oriel's proxy the output starts with the latest that the machine printed before.
  *
  * @throws ConsoleRefused if Oriel's proxy refuses; ConnectionError if there is no answer, or another proxy refuses;
- * ConsoleClosed if the console is closed meanwhile; SettingsError for a URL that is none of a console's; with a client, what
+ * ConsoleClosed if the console is closed meanwhile; SettingsError for a URL that is none of a console's, and on a platform that is too old; with a client, what
  * its `createConsole` throws
  */
 export function openSerial(client: SerialCreator, serverId: string, options?: SerialOptions): Promise<Serial>
@@ -42,6 +43,7 @@ export async function openSerial(
   serverId = '',
   options: SerialOptions = {},
 ): Promise<Serial> {
+  requirePlatform()
   if ('url' in source) return dial(socketAddress(source.url), source)
   const { url } = await source.createConsole(serverId, 'serial', { signal: options.signal })
   return dial(socketAddress(url), options)

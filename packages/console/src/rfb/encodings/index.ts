@@ -20,8 +20,11 @@ export type Encoding = keyof typeof encodings
 /** All encodings, the preferred one first. */
 export const allEncodings = Object.keys(encodings) as readonly Encoding[]
 
-/** Returns the number of an encoding in RFB. */
-export const numberOf = (name: Encoding): number => encodings[name].number
+/** Returns the number of an encoding in RFB. @throws TypeError if there is no encoding with this name */
+export function numberOf(name: Encoding): number {
+  if (Object.hasOwn(encodings, name)) return encodings[name].number
+  throw new TypeError(`There is no encoding ${JSON.stringify(name)}. There are ${allEncodings.join(', ')}.`)
+}
 
 /** Creates the decoders of one connection, by their number. */
 export const createDecoders = (): ReadonlyMap<number, Decoder> =>
