@@ -27,7 +27,7 @@ export {
 export { decodePng, differingShare, encodePng, parsePpm, type RgbPicture } from './pictures.ts'
 export { type TemporaryPkiOptions, temporaryPki } from './pki.ts'
 export { type LogRecord, type ProgramOptions, type RunningProgram, startProgram } from './program.ts'
-export { type QemuGuest, type QemuOptions, type QemuTls, startQemu } from './qemu.ts'
+export { type QemuGuest, type QemuOptions, type QemuTls, startQemu, type VncOptions } from './qemu.ts'
 export { connectQmp, type QmpClient, QmpError, type QmpEvent } from './qmp.ts'
 export { hasChromium, hasPart, hasQemu, type Part, type Requirement, requirement, requires } from './requirements.ts'
 export { type TemporaryFolder, temporaryFolder } from './temporary-folder.ts'

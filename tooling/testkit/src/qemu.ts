@@ -20,11 +20,19 @@ export interface QemuTls {
   readonly sanityCheck?: boolean
 }
 
+export interface VncOptions {
+  readonly tls?: QemuTls
+  readonly port?: number
+  readonly password?: string
+  /** How long QEMU waits after each change of a key. Default: QEMU's, 10. */
+  readonly keyDelayMs?: number
+}
+
 export interface QemuOptions {
   readonly name: string
   readonly uuid?: string
   /** Default: VNC without TLS and password, on a free port. `false`: no VNC. */
-  readonly vnc?: { readonly tls?: QemuTls; readonly port?: number; readonly password?: string } | false
+  readonly vnc?: VncOptions | false
   /** Whether to offer a serial port over TCP. Default port: a free one. */
   readonly serial?: boolean | { readonly port: number }
   /** The device on which the firmware shows its menu. Default: `screen`. */
@@ -115,12 +123,13 @@ function commandLine(options: QemuOptions, folder: string, ports: SpicePorts): s
 const serialDevice = (serial: true | { readonly port: number }) =>
   `socket,id=serial0,host=${host},port=${serial === true ? 0 : serial.port},server=on,wait=off`
 
-function vncArguments(vnc: QemuOptions['vnc'] = {}): string[] {
+function vncArguments(vnc: VncOptions | false = {}): string[] {
   if (vnc === false) return []
   const secret = vnc.password === undefined ? [] : ['-object', `secret,id=vncpassword,data=${escaped(vnc.password)}`]
   const password = vnc.password === undefined ? '' : ',password-secret=vncpassword'
   const address = vnc.port === undefined ? `${host}:0,to=9999` : `${host}:${vnc.port - VNC_BASE_PORT}`
-  const display = `${address}${password}`
+  const delay = vnc.keyDelayMs === undefined ? '' : `,key-delay-ms=${vnc.keyDelayMs}`
+  const display = `${address}${password}${delay}`
   if (!vnc.tls) return [...secret, '-vnc', display]
   const { folder, verifyPeer = true, sanityCheck = true } = vnc.tls
   const checks = `verify-peer=${onOff(verifyPeer)},sanity-check=${onOff(sanityCheck)}`
