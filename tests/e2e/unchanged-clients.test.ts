@@ -6,6 +6,7 @@ import { freePort, type QemuGuest, requires, startQemu, temporaryFolder } from '
 import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { requiresLinux, startLinux } from './parts/linux-guest.ts'
 import { apiConfig, listening, MEMBER_TOKEN, merge, proxyConfig, startApp } from './parts/oriel.ts'
 import { canvasOf, untilShows } from './parts/page.ts'
 import { settled } from './parts/pictures.ts'
@@ -13,10 +14,11 @@ import { clientOf, orielAuthority } from './parts/sessions.ts'
 import { connectNovnc, novncState, type Site, serving, startNovncSite } from './parts/stock-novnc.ts'
 
 const { skip, reason } = requires('qemu', 'chromium')
+const linux = requiresLinux()
 const ID = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
 const SERIAL_ID = '6f9e1f7a-8a1d-4f3c-9b53-0d3f7a2b6c02'
 
-describe.skipIf(skip)(`at a real QEMU guest${reason}`, () => {
+describe.skipIf(skip || linux.skip)(`at a real QEMU guest${reason}${linux.reason}`, () => {
   const parts = new AsyncDisposableStack()
   const ports = { novnc: 0, exclusive: 0, serial: 0, api: 0 }
   let browser: Browser
@@ -29,8 +31,7 @@ describe.skipIf(skip)(`at a real QEMU guest${reason}`, () => {
     trace = join(parts.use(await temporaryFolder()).path, 'trace')
     const traced = ['-trace', 'input_event_key_qcode', '-D', trace]
     guest = parts.use(await startQemu({ name: 'web-1', uuid: ID, args: traced }))
-    const firmware = { vnc: false, serial: true, firmware: 'serial', paused: true } as const
-    serial = parts.use(await startQemu({ name: 'serial-1', uuid: SERIAL_ID, ...firmware }))
+    serial = parts.use(await startLinux({ name: 'serial-1', uuid: SERIAL_ID, vnc: false, serial: true }))
     browser = parts.use(await startChromium())
     site = parts.use(await startNovncSite())
     for (const name of Object.keys(ports) as (keyof typeof ports)[]) ports[name] = await freePort()
@@ -105,10 +106,10 @@ describe.skipIf(skip)(`at a real QEMU guest${reason}`, () => {
   it("Horizon's serial page types into the port that another page of it has open", async () => {
     const [one, two] = [await horizonSerial(), await horizonSerial()]
     for (const page of [one, two]) await page.getByText('Status: Open').waitFor()
-    await serial.qmp('cont')
-    for (const page of [one, two]) await untilPrinted(page, /Press ESC for boot menu/)
-    await two.locator('#input').press('Escape')
-    for (const page of [one, two]) await untilPrinted(page, /Select boot device:/)
+    for (const page of [one, two]) await untilPrinted(page, /guest# /)
+    await two.locator('#input').pressSequentially('echo $((6 * 7))')
+    await two.locator('#input').press('Enter')
+    for (const page of [one, two]) await untilPrinted(page, /^42$/m)
     for (const page of [one, two]) await page.close()
   })
 
@@ -180,5 +181,5 @@ const horizonSerialPage = (url: string) => `<!doctype html><title>Horizon</title
     reader.onload = () => print(reader.result)
     reader.readAsText(data)
   }
-  input.addEventListener('keydown', ({ key }) => socket.send(key === 'Escape' ? '\\u001b' : key))
+  input.addEventListener('keydown', ({ key }) => socket.send(key === 'Enter' ? '\\r' : key))
 </script>`
