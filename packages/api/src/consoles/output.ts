@@ -14,7 +14,7 @@ import { type ConsoleDeps, requireHost } from './open.ts'
 const RULE = 'os_compute_api:os-console-output'
 type Body = NewestBody<'getConsoleOutput'>
 
-/** Returns the output of a server whose source has no log of it, or `undefined` if there is none. */
+/** Returns the output of a server whose source keeps no log, or `undefined` if no proxy has kept any. */
 export type KeptOutput = (server: Server, signal: AbortSignal) => Promise<Uint8Array | undefined>
 
 export interface OutputDeps extends ConsoleDeps {

@@ -10,7 +10,7 @@ export interface PortHoldRow {
   since: number
   /** 1: the proxy holds it without viewers. 0: for its sessions. */
   standing: number
-  /** The hold of the proxy that has still to close its connection. Null: there is none. */
+  /** The hold of the proxy that has still to close its connection. Null once the port is free to dial. */
   yielding_id: string | null
   yielding_proxy_id: string | null
 }

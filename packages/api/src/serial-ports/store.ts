@@ -40,6 +40,6 @@ export interface SerialPortStore {
   isAsked(ask: LogAsk): Promise<boolean>
   /** Answers a question. Returns whether it is open. */
   answerLog(ask: LogAsk, log: string): Promise<boolean>
-  /** Returns the answer, and forgets it. `undefined`: there is none, or another caller has taken it. */
+  /** Returns the answer, and forgets it. `undefined` while it is missing, and after another caller has taken it. */
   takeLog(ask: LogAsk): Promise<string | undefined>
 }

@@ -41,7 +41,7 @@ function optionsOf(values: Values, env: Env): ClientOptions {
   return env.OS_CLOUD || env.OS_AUTH_URL || env.OS_AUTH_TYPE || env.OS_ENDPOINT ? fromEnvironment(env) : fromFile(env)
 }
 
-/** Uses no credential for an API that takes none, such as that of `oriel --demo`. */
+/** Uses no credential for an API that takes none, such as that of the demo. */
 function atEndpoint(endpoint: string, token: string | undefined, env: Env): ClientOptions {
   const via = env.OS_CACERT
     ? trustingFetch({ caFile: env.OS_CACERT })

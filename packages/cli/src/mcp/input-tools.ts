@@ -13,7 +13,7 @@ import { enter, server } from './inputs.ts'
 const annotations = { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: true }
 /** A terminal of Linux takes lines of 4,095 characters; typing 4,000 takes two minutes. */
 const MAX_TYPED_CHARS = 4000
-const LOOK = 'What came of it shows on the screen: use wait_for_text or screenshot.'
+const LOOK = 'The screen shows the effect: use wait_for_text or screenshot.'
 
 /** Registers the tools that send input to a machine. */
 export function addInputTools(mcp: McpServer, consoles: Consoles): void {

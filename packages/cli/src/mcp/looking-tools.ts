@@ -100,7 +100,7 @@ function addSerialRead(mcp: McpServer, consoles: Consoles): void {
     {
       ...{ title: 'Read the serial console', annotations },
       description:
-        'Returns the output of the serial console of a server since the last call, as plain text. Waits for some if there is none; with `until`, for this text, and keeps what follows it for the next call.',
+        'Returns the output of the serial console of a server since the last call, as plain text. Without new output it waits for some. With `until` it waits for this text, and keeps the output after it for the next call.',
       inputSchema: z.object({ server, until, max_chars: maxChars, timeout_seconds: timeoutSeconds(5) }),
     },
     answering('serial_read', ({ server, until, max_chars, timeout_seconds }, signal) => {

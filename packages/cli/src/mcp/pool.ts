@@ -39,7 +39,7 @@ export class Pool<T extends Pooled> {
   }
 
   /**
-   * Calls `work` with the connection of `key`. Opens it if there is none, or if the last one has ended.
+   * Calls `work` with the connection of `key`, which it opens for the first call and after the last one has ended.
    * @throws Failure if all connections are in use, or after {@link Pool.close}; what `open` or `work` throws
    */
   async use<R>(key: string, open: Opener<T>, work: (connection: T) => Promise<R>): Promise<R> {

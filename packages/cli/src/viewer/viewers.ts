@@ -24,8 +24,9 @@ function display({ host, port }: Address): string {
 }
 
 /**
- * Returns the command line of a VNC viewer: of `wanted`, else of the first on PATH, or `undefined` if there is none, there is
- * no screen, or `wanted` is `none`. In `wanted`, {host}, {port} and {address} are replaced; without them the address is added.
+ * Returns the command line of a VNC viewer: of `wanted`, else of the first on PATH. Returns `undefined` without a viewer or a
+ * screen to show it on, and if `wanted` is `none`. In `wanted`, {host}, {port} and {address} are replaced; without them the
+ * address is added.
  */
 export function vncCommand(wanted: string | undefined, address: Address, env = process.env): string[] | undefined {
   if (wanted === 'none') return undefined
@@ -55,7 +56,7 @@ export function spiceCommand(wanted: string | undefined, file: string, env = pro
   return hasScreen(env) && onPath('remote-viewer', env) ? ['remote-viewer', file] : undefined
 }
 
-/** Returns the command that opens a URL in the browser, or `undefined` if there is none. */
+/** Returns the command that opens a URL in the browser, or `undefined` on a machine without one. */
 export function browserCommand(env = process.env): string[] | undefined {
   const named = env.BROWSER?.split(/\s+/).filter(Boolean) ?? []
   if (named.length > 0) return named

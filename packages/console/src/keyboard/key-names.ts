@@ -110,7 +110,7 @@ const codes = new Map([...keys].map(([name, { scancode }]) => [scancode, name]))
 /** All names that {@link keyNamed} knows. */
 export const keyNames: readonly string[] = [...keys.keys(), ...Object.keys(otherNames)]
 
-/** Returns the key of a DOM name, `KeyA` or `Control`, or `undefined` if there is none. Case matters. */
+/** Returns the key of a DOM name, `KeyA` or `Control`, or `undefined` for an unknown name. Case matters. */
 export function keyNamed(name: string): NamedKey | undefined {
   return keys.get(Object.hasOwn(otherNames, name) ? otherNames[name]! : name)
 }

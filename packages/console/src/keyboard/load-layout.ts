@@ -13,7 +13,7 @@ export { layoutLabels }
 
 /**
  * Loads a layout.
- * @throws TypeError if there is none of that name; the message has the nearest one
+ * @throws TypeError for an unknown name; the message has the nearest one
  */
 export async function loadLayout(name: string): Promise<Layout> {
   if (!isLayoutName(name)) {

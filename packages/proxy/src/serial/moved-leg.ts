@@ -47,7 +47,7 @@ class MarkedLeg {
       : decorateLeg(this.#own, { take: (taker) => this.#own.take((bytes) => this.#pass(bytes, taker)) })
   }
 
-  /** Returns a copy with the line after the first end of a line; `undefined` if there is none, or if the line was there before. */
+  /** Returns a copy with the line after the first end of a line; `undefined` if no line ends in it, or if the line of the move was there before. */
   mark(bytes: Buffer): Buffer | undefined {
     const at = this.#isMarked ? -1 : bytes.indexOf(LINE_END)
     if (at < 0) return undefined

@@ -211,7 +211,7 @@ export class Upstream implements ReaderUpstream {
 
   /**
    * Keeps the sessions and their input. Ends forwarding readers: other ports and processes search for the machine themselves.
-   * Returns a session by which to ask for it; `undefined` if there is none, and the port has ended.
+   * Returns a session by which to ask for it. Without a session it ends the port, and returns `undefined`.
    */
   #startMoving(cause: Error | undefined): string | undefined {
     for (const reader of this.#readers) if (reader.owner === FORWARDING) this.#cut(reader, cause)
