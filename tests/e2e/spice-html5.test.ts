@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { freePort, type QemuGuest, requires, startQemu } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, CDPSession, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
+import { type LinuxGuest, requiresLinux, startLinux } from './parts/linux-guest.ts'
 import { type Pair, startPair } from './parts/oriel.ts'
 import { canvasOf, complaintsOf, untilShows } from './parts/page.ts'
 import { samePicture, settled } from './parts/pictures.ts'
@@ -14,6 +15,7 @@ const PACKAGE = new URL('../../packages/elements/node_modules/@spice-project/spi
 /** The default of `sessions.max_per_instance`. */
 const MAX_PER_INSTANCE = 16
 const { skip, reason } = requires('qemu', 'chromium')
+const linux = requiresLinux()
 
 describe.skipIf(skip)(`spice-html5 to a real QEMU guest in Chromium${reason}`, () => {
   const id = '3b0f7a58-2f0e-4d8c-8a3b-5f4c9d1e7a02'
@@ -133,6 +135,93 @@ describe.skipIf(skip)(`spice-html5 to a real QEMU guest in Chromium${reason}`, (
     return (await oriel.client.at('2.6').createRemoteConsole({ server_id: id, body })).remote_console.url
   }
 })
+
+describe.skipIf(skip || linux.skip)(
+  `keys of spice-html5 in a Linux with a German keymap${reason}${linux.reason}`,
+  () => {
+    const id = '1d0ff8a5-4a43-4c0e-9b52-7c5a4a0a9f11'
+    const parts = new AsyncDisposableStack()
+    let guest: LinuxGuest
+    let page: Page
+    let keyboard: CDPSession
+
+    beforeAll(async () => {
+      guest = parts.use(
+        await startLinux({ keymap: 'de-latin1', fonts: ['Lat15-Fixed14'], tty1: 'record', vnc: false, spice: {} }),
+      )
+      const browser = parts.use(await startChromium())
+      const port = await freePort()
+      const consoles = { spice: { host: guest.host, port: guest.spicePort } }
+      const { client } = parts.use(
+        await startPair({
+          servers: [{ id, name: 'spice-2', consoles }],
+          api: { consoles: { 'spice-html5': { base_url: `http://127.0.0.1:${port}/spice_auto.html` } } },
+          proxy: { listen: [{ address: `127.0.0.1:${port}`, consoles: ['spice-html5'] }] },
+        }),
+      )
+      const body = { remote_console: { protocol: 'spice', type: 'spice-html5' } } as const
+      const { url } = (await client.at('2.6').createRemoteConsole({ server_id: id, body })).remote_console
+      page = await browser.newPage()
+      keyboard = await page.context().newCDPSession(page)
+      await guest.run('true')
+      await page.goto(url)
+      await page.getByText('Connected', { exact: true }).waitFor()
+      await page
+        .locator('header')
+        .evaluate((header) => header.insertAdjacentHTML('beforeend', '<input aria-label="Field">'))
+    })
+    afterAll(() => parts.disposeAsync())
+
+    it('arrive by their position, with AltGr', async () => {
+      await press('KeyZ', 'y', 89)
+      await press('KeyY', 'z', 90)
+      await press('Semicolon', 'ö', 192)
+      await press('Minus', 'ß', 219)
+      await press('IntlBackslash', '<', 226)
+      await press('Backslash', '#', 191)
+      await press('BracketRight', '+', 187)
+      await change('AltRight', 'AltGraph', 225, true)
+      await press('KeyQ', '@', 81)
+      await change('AltRight', 'AltGraph', 225, false)
+      await arrives('yzöß<#+@')
+    })
+
+    it('that are held are released when the screen loses the focus', async () => {
+      await change('ControlLeft', 'Control', 17, true)
+      await change('AltLeft', 'Alt', 18, true)
+      await page.getByLabel('Field').focus()
+      await change('AltLeft', 'Alt', 18, false)
+      await change('ControlLeft', 'Control', 17, false)
+      await canvasOf(page).click()
+      await press('KeyA', 'a', 65)
+      await arrives('a')
+    })
+
+    it('stay in a field of the page when the library replaces its canvas', async () => {
+      await page.getByLabel('Field').focus()
+      await canvasOf(page).evaluate((canvas) => canvas.setAttribute('data-earlier', ''))
+      await guest.run('setfont -C /dev/tty1 Lat15-Fixed14')
+      await page.locator('canvas:not([data-earlier])').waitFor()
+      await page.keyboard.type('ls')
+      expect(await page.getByLabel('Field').inputValue()).toBe('ls')
+    })
+
+    const change = (code: string, key: string, windowsVirtualKeyCode: number, down: boolean) =>
+      keyboard.send('Input.dispatchKeyEvent', { type: down ? 'rawKeyDown' : 'keyUp', code, key, windowsVirtualKeyCode })
+
+    async function press(code: string, key: string, windowsVirtualKeyCode: number): Promise<void> {
+      await change(code, key, windowsVirtualKeyCode, true)
+      await change(code, key, windowsVirtualKeyCode, false)
+    }
+
+    /** Waits until the guest has recorded this text, and nothing else, and forgets it. */
+    async function arrives(text: string): Promise<void> {
+      const bytes = Buffer.byteLength(text)
+      await guest.run(`for i in $(seq 50); do [ $(wc -c </tmp/typed) -ge ${bytes} ] && break; sleep 0.1; done`)
+      expect(await guest.run('cat /tmp/typed; : >/tmp/typed')).toBe(text)
+    }
+  },
+)
 
 /** Clicks at pixel (100, 50) of the canvas, and returns the position in the page's event. */
 async function offsetsOfAClick(page: Page) {

@@ -2,10 +2,11 @@
  * `<oriel-spice>`: the screen, keyboard and mouse of a machine over SPICE. This package does not export it, because it
  * needs the files of spice-html5; `spice_auto.html` uses it. A page can hold only one.
  */
-import { ConsoleElement, type ConsoleSession, type SessionEvents } from './console-element.ts'
+import { ConsoleElement, type SessionEvents } from './console-element.ts'
 import { stillOf } from './overlay.ts'
 import type { ConsoleAddress } from './page-key.ts'
-import { openSpiceSession, type SpiceLibrary } from './spice/session.ts'
+import { SpiceKeyboard } from './spice/keyboard.ts'
+import { openSpiceSession, type SpiceLibrary, type SpiceSession } from './spice/session.ts'
 
 /**
  * A SPICE console, like `<oriel-vnc>` but without clipboard and typing.
@@ -16,10 +17,11 @@ import { openSpiceSession, type SpiceLibrary } from './spice/session.ts'
  * | `library` | | the address of spice-html5's `main.js`, relative to the page |
  * | `scale` | `scale` | `fit` or `none`. Default: `fit` |
  */
-export class OrielSpice extends ConsoleElement<ConsoleSession> {
+export class OrielSpice extends ConsoleElement<SpiceSession> {
   static override readonly observedAttributes = [...ConsoleElement.observedAttributes, 'view-only', 'scale']
 
-  readonly #stage = document.createElement('div')
+  readonly #stage = createStage()
+  readonly #keyboard = new SpiceKeyboard((code, down) => this.session?.sendKey(code, down), navigator.platform)
   readonly #resized = new ResizeObserver(() => this.#scaleScreen())
   /** The library adds, removes and resizes its canvas by itself. */
   readonly #redrawn = new MutationObserver(() => this.#prepare())
@@ -36,10 +38,7 @@ export class OrielSpice extends ConsoleElement<ConsoleSession> {
     if (this.#stage.parentNode !== this) this.append(this.#stage)
     this.#resized.observe(this)
     this.#redrawn.observe(this.#stage, { childList: true })
-    // Keep the library from moving the focus to its canvas whenever the mouse enters it.
-    for (const type of ['mouseover', 'mouseout'])
-      this.#stage.addEventListener(type, (event) => event.stopPropagation(), { capture: true })
-    this.#stage.addEventListener('mousedown', () => this.focus(), { capture: true })
+    this.#listen()
     super.connectedCallback()
   }
 
@@ -50,22 +49,19 @@ export class OrielSpice extends ConsoleElement<ConsoleSession> {
   }
 
   override focus(options?: FocusOptions): void {
-    const screen = this.#screen()
-    if (this.state === 'connected' && screen !== null) screen.focus(options)
+    if (this.state === 'connected') this.#stage.focus(options)
     else super.focus(options)
   }
 
   /** Presses and releases Ctrl+Alt+Del. */
   sendCtrlAltDel(): void {
-    const screen = this.#screen()
-    const keys = [17, 18, 46]
-    for (const keyCode of keys) screen?.dispatchEvent(keyEvent('keydown', keyCode, 17, 18))
-    screen?.dispatchEvent(keyEvent('keyup', 46, 17, 18))
-    screen?.dispatchEvent(keyEvent('keyup', 18, 17))
-    screen?.dispatchEvent(keyEvent('keyup', 17))
+    this.#keyboard.releaseAll()
+    this.#keyboard.chord(['ControlLeft', 'AltLeft', 'Delete'])
   }
 
-  protected override openSession(to: ConsoleAddress, events: SessionEvents): ConsoleSession {
+  protected override openSession(to: ConsoleAddress, events: SessionEvents): SpiceSession {
+    // Keys that were held when the last session ended are up in the new one.
+    this.#keyboard.releaseAll()
     const library = new URL(this.getAttribute('library') ?? '', document.baseURI).href
     const load = () => import(/* @vite-ignore */ library) as Promise<SpiceLibrary>
     return openSpiceSession(this.#stage, to, load, events)
@@ -77,7 +73,7 @@ export class OrielSpice extends ConsoleElement<ConsoleSession> {
   }
 
   protected override leave(): void {
-    this.#screen()?.blur()
+    this.#stage.blur()
   }
 
   protected override applySettings(): void {
@@ -99,10 +95,26 @@ export class OrielSpice extends ConsoleElement<ConsoleSession> {
     return this.#stage.querySelector('canvas')
   }
 
+  // Listeners that are already there are not added again when the element moves in the document.
+  #listen(): void {
+    this.#stage.addEventListener('keydown', this.#onKey)
+    this.#stage.addEventListener('keyup', this.#onKey)
+    this.#stage.addEventListener('blur', this.#onBlur)
+    // In the capturing phase: the library keeps the browser from moving the focus.
+    this.#stage.addEventListener('mousedown', this.#onMouseDown, { capture: true })
+  }
+
+  readonly #onKey = (event: KeyboardEvent) => {
+    const known = event.type === 'keydown' ? this.#keyboard.press(event) : this.#keyboard.release(event)
+    if (known) event.preventDefault()
+  }
+
+  readonly #onBlur = () => this.#keyboard.releaseAll()
+
+  readonly #onMouseDown = () => this.focus({ preventScroll: true })
+
   #prepare(): void {
-    const screen = this.#screen()
-    screen?.setAttribute('role', 'application')
-    screen?.setAttribute('aria-label', 'Screen of the machine. Ctrl+Alt+Shift leaves it.')
+    this.#screen()?.removeAttribute('tabindex')
     // The library positions its videos with a `style` attribute, which a strict Content-Security-Policy ignores.
     for (const video of this.#stage.querySelectorAll('video')) video.style.cssText = video.getAttribute('style') ?? ''
     this.#scaleScreen()
@@ -123,10 +135,22 @@ export class OrielSpice extends ConsoleElement<ConsoleSession> {
   }
 }
 
-/** Creates a key event for the library, which reads only `keyCode` and the modifiers. */
-function keyEvent(type: 'keydown' | 'keyup', keyCode: number, ...held: readonly number[]): KeyboardEvent {
-  const init = { keyCode, ctrlKey: held.includes(17), altKey: held.includes(18), cancelable: true }
-  return new KeyboardEvent(type, init)
+/**
+ * Creates the element into which the library puts its canvas. It has the focus and the keys: the canvas is replaced at each
+ * change of the screen's size, and the library sends keys by their characters.
+ */
+function createStage(): HTMLDivElement {
+  const stage = document.createElement('div')
+  stage.tabIndex = 0
+  stage.style.outline = 'none'
+  stage.setAttribute('role', 'application')
+  stage.setAttribute('aria-label', 'Screen of the machine. Ctrl+Alt+Shift leaves it.')
+  // The library focuses each new canvas, and the canvas under the mouse, even while its user types elsewhere.
+  stage.appendChild = (node) => {
+    if (node instanceof HTMLCanvasElement) node.focus = () => {}
+    return Node.prototype.appendChild.call(stage, node) as typeof node
+  }
+  return stage
 }
 
 declare global {

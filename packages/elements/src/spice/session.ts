@@ -5,6 +5,7 @@
 import type { ConsoleSession, SessionEvents } from '../console-element.ts'
 import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
 import type { ConsoleAddress } from '../page-key.ts'
+import { type ChannelMessage, keyMessage } from './scancodes.ts'
 import { sendWholeTickets } from './tickets.ts'
 
 /** How long loading the library, dialling and the SPICE link may take together. */
@@ -31,8 +32,13 @@ interface SpiceMain {
   /** Absent after `stop`. */
   readonly ws?: WebSocket
   /** The channel for keyboard and mouse, present once the machine has announced it. */
-  readonly inputs?: { readonly state: string }
+  readonly inputs?: { readonly state: string; send_msg(message: ChannelMessage): void }
   stop(): void
+}
+
+export interface SpiceSession extends ConsoleSession {
+  /** Presses or releases a key, by a `KeyboardEvent.code` that has a scancode. Does nothing unless connected. */
+  sendKey(code: string, down: boolean): void
 }
 
 /**
@@ -44,7 +50,7 @@ export function openSpiceSession(
   to: ConsoleAddress,
   library: () => Promise<SpiceLibrary>,
   events: SessionEvents,
-): ConsoleSession {
+): SpiceSession {
   let main: SpiceMain | undefined
   let opened = false
   let connectedAt: number | undefined
@@ -70,6 +76,9 @@ export function openSpiceSession(
   return {
     connectedMs: () => (connectedAt === undefined ? 0 : Math.max(1, performance.now() - connectedAt)),
     close: () => end(closedByPerson()),
+    sendKey: (code, down) => {
+      if (main?.inputs?.state === 'ready') main.inputs.send_msg(keyMessage(code, down))
+    },
   }
 
   /** Called by polling: before this channel is ready keys are lost, and the library has no event for it. */
