@@ -45,10 +45,13 @@ export class WaitTimeout extends OrielError {
   readonly screenshot: Screenshot
   /** The text that was on the screen when it was read last. Only `waitForText` and `text` read it. */
   readonly text: ScreenText | undefined
-  constructor(message: string, screenshot: Screenshot, text: ScreenText | undefined) {
-    super(message)
+  /** Why there was no connection at the deadline. The picture and the text are those before its loss then. */
+  readonly lost: OrielError | undefined
+  constructor(message: string, screenshot: Screenshot, text: ScreenText | undefined, lost?: OrielError) {
+    super(lost === undefined ? message : `${message}, because its connection was lost: ${lost.message}`)
     this.screenshot = screenshot
     this.text = text
+    this.lost = lost
   }
 }
 

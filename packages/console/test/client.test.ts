@@ -136,6 +136,11 @@ describe('an update', () => {
     expect(sent()).toBe(whole('0002 0001'))
   })
 
+  it('is refused if it takes all pixels from the screen', () => {
+    const { receive } = opened()
+    expect(() => receive(update([pseudo(-223, [0, 0, 0, 4])]))).toThrow('The server announced a screen of 0x4 pixels')
+  })
+
   it('leaves the picture if ExtendedDesktopSize names the same size, or a refused one', () => {
     const { receive, sent, rows } = opened()
     receive(update([rectangle(0, [0, 0, 2, 1], pixels('rg'))]))

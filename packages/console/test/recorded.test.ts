@@ -88,6 +88,18 @@ it('takes little memory for data that would inflate to 64 mebibytes', () => {
   expect(allocations.largestBytes).toBeLessThanOrEqual(Math.max(attack.length, MAX_INFLATED_BYTES))
 })
 
+it('takes no more memory than its limit for a screen that changes its size all the time', () => {
+  const played = createClient({ maxPixels: 4096 * 4096 })
+  played.receive(hello(4096, 4096))
+  const memory = played.framebuffer.rgba.buffer
+  allocations.reset()
+  for (const size of [4095, 1, 4096, 640, 4094]) {
+    played.receive(update([rectangle(-223, [0, 0, size, size])]))
+    expect(played.framebuffer.rgba).toMatchObject({ buffer: memory, byteLength: size * size * 4 })
+  }
+  expect(allocations.largestBytes).toBeLessThan(1 << 16)
+})
+
 it('takes no memory for a screen, a name, a reason or a clipboard that is announced as too large', () => {
   allocations.reset()
   expect(() => createClient().receive(hello(65_535, 65_535))).toThrow('maxPixels')

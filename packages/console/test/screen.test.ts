@@ -13,10 +13,11 @@ import {
   openSerial,
   ProtocolError,
   type Screen,
+  type Typed,
   WaitTimeout,
 } from '../src/index.ts'
 import { hello, pixels, rectangle, rowsOf, u16, update } from './parts/server.ts'
-import { startWebServer, TOKEN, type WebServer, type WebServerOptions } from './parts/web-server.ts'
+import { startWebServer, TOKEN, type Viewer, type WebServer, type WebServerOptions } from './parts/web-server.ts'
 import { inventedFont } from './text/invented-font.ts'
 
 const rows = async (screen: Screen) => rowsOf(await screen.screenshot())
@@ -81,6 +82,24 @@ describe('a screen', () => {
     const gone = await startWebServer()
     await gone[Symbol.asyncDispose]()
     expect(await failure(gone)).toMatchObject({ name: 'ConnectionError', reason: 'network' })
+  })
+
+  it('opens once a server that begins with an empty screen has sent a size and a picture', async () => {
+    const script = (viewer: Viewer) => {
+      viewer.send(hello(0, 0))
+      viewer.send(update([rectangle(0, [0, 0, 0, 0])]))
+      viewer.send(update([rectangle(-223, [0, 0, 2, 1])]))
+      viewer.show('wo')
+    }
+    await using server = await startWebServer({ silent: true, script })
+    await using screen = await openScreen({ url: server.url })
+    expect(await rows(screen)).toEqual(['wo'])
+  })
+
+  it('names the empty screen of a server that sends no size', async () => {
+    const script = (viewer: Viewer) => viewer.send(Buffer.concat([hello(0, 0), update([rectangle(0, [0, 0, 0, 0])])]))
+    await using server = await startWebServer({ silent: true, script })
+    expect(String(await failure(server, { openTimeoutMs: 100 }))).toMatch(/waiting for: a size other than 0x0/)
   })
 
   it('fails to open with the reason of its signal, and closes the connection', async () => {
@@ -188,6 +207,21 @@ describe('a screen', () => {
     await reportLights(open, { numLock: false })
     await typed
     expect(open.viewer.sent().split(NUM_LOCK)).toHaveLength(3)
+  })
+
+  it('reports how many characters of a text are sent and taken', async () => {
+    await using open = await opened()
+    await reportLights(open, { numLock: false })
+    const reports: Typed[] = []
+    const typing = open.screen.type('Abcdefgh', { onTyped: (typed) => reports.push(typed) })
+    await open.viewer.untilSent(NUM_LOCK)
+    expect(reports).toEqual([{ sent: 4, taken: 0, total: 8 }])
+    await reportLights(open, { numLock: true })
+    await open.viewer.untilSent(keyUp('h'))
+    expect(reports.slice(1)).toEqual([{ sent: 8, taken: 4, total: 8 }])
+    open.viewer.socket.close(1000)
+    await expect(typing).rejects.toThrow('The machine closed the console.')
+    expect(reports).toHaveLength(2)
   })
 
   it('types nothing of a text that its layout lacks a character of', async () => {
@@ -404,6 +438,40 @@ describe('a screen that is to reconnect', () => {
     expect(await found).toBe(true)
     await open.screen.press('Escape')
     await second.untilSent('040100000000ff1b')
+  })
+
+  it('names the lost connection if it does not come back before the deadline of a wait', async () => {
+    await using server = await startWebServer({ picture: 'wo' })
+    const client = {
+      createConsole: () => client.create() as never,
+      create: async (): Promise<unknown> => ({ url: server.url }),
+    }
+    await using screen = await openScreen(client, 'server-1', { reconnect: true })
+    const viewer = await server.viewer()
+    client.create = async () => Promise.reject(new Conflict('web-1 is stopped', fault(409)))
+    viewer.socket.close(1000)
+    await viewer.closed
+    const late = await screen.waitForText('login:', { timeoutMs: 50 }).catch((error: unknown) => error)
+    expect(late).toMatchObject({ name: 'WaitTimeout', lost: { message: 'The machine closed the console.' } })
+    expect(String(late)).toContain(
+      'did not show "login:" within 50 ms, because its connection was lost: The machine closed the console.',
+    )
+    expect(rowsOf((late as WaitTimeout).screenshot)).toEqual(['wo'])
+  })
+
+  it('does not call a picture still while its connection is lost', async () => {
+    await using open = await opened({}, { reconnect: true })
+    const { screen } = open
+    let isStill = false
+    const still = screen.waitForStill({ quietMs: 100 }).then(() => {
+      isStill = true
+    })
+    const next = open.server.viewer()
+    open.viewer.socket.close(1001)
+    // The second connection is opened after half a second.
+    await next
+    expect(isStill).toBe(false)
+    await still
   })
 
   it('does not type the rest of a text into the console that it opens again', async () => {

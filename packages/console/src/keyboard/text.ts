@@ -45,6 +45,18 @@ interface Step extends Chord {
  * @throws UntypableError if the layout lacks a character; it names all that are missing
  */
 export function planText(text: string, options: TextOptions = {}): KeyStroke[] {
+  return planCharacters(text, options).strokes
+}
+
+/** The keys of a text, and where in them its characters end. */
+export interface CharacterPlan {
+  readonly strokes: KeyStroke[]
+  /** For each character the stroke with which it is complete. */
+  readonly ends: ReadonlySet<KeyStroke>
+}
+
+/** As {@link planText}. */
+export function planCharacters(text: string, options: TextOptions = {}): CharacterPlan {
   const { layout = us, alternate, toggle = 'Alt+Shift', missing: policy = 'refuse', candidates = [] } = options
   const layouts = alternate ? [layout, alternate] : [layout]
   const characters = [...text.normalize('NFC').replace(/\r\n?/g, '\n')]
@@ -57,11 +69,7 @@ export function planText(text: string, options: TextOptions = {}): KeyStroke[] {
       untypable(missing, candidates),
     )
   }
-  return play(
-    steps.flatMap((step) => step!),
-    layout,
-    toggle,
-  )
+  return play(steps as Step[][], layout, toggle)
 }
 
 function stepsOf(character: string, layouts: readonly Layout[]): Step[] | undefined {
@@ -89,7 +97,8 @@ const modifierKeys = [
   { bit: SHIFT, ...keyNamed('ShiftLeft')! },
 ]
 
-function play(steps: readonly Step[], first: Layout, toggle: string): KeyStroke[] {
+function play(characters: readonly Step[][], first: Layout, toggle: string): CharacterPlan {
+  const ends = new Set<KeyStroke>()
   const strokes: KeyStroke[] = []
   let held = 0
   let current = first
@@ -103,14 +112,17 @@ function play(steps: readonly Step[], first: Layout, toggle: string): KeyStroke[
     strokes.push(...pressTogether(toggle.split('+').map(switchKey)))
     current = layout
   }
-  for (const step of steps) {
-    switchTo(step.layout ?? current)
-    hold(step.modifiers)
-    strokes.push(...tap(step))
+  for (const steps of characters) {
+    for (const step of steps) {
+      switchTo(step.layout ?? current)
+      hold(step.modifiers)
+      strokes.push(...tap(step))
+    }
+    ends.add(strokes.at(-1)!)
   }
   hold(0)
   switchTo(first)
-  return strokes
+  return { strokes, ends }
 }
 
 /** Releases before it presses: AltGr with Shift is a level of its own, which no key should see by accident. */

@@ -2,7 +2,7 @@
 
 import { layoutNames, loadLayout } from './load-layout.ts'
 import type { KeyStroke } from './stroke.ts'
-import { planText, type TextOptions } from './text.ts'
+import { type CharacterPlan, planCharacters, type TextOptions } from './text.ts'
 import { UntypableError, untypable } from './untypable.ts'
 
 export interface TypingLayouts extends Pick<TextOptions, 'missing'> {
@@ -20,6 +20,11 @@ export interface TypingLayouts extends Pick<TextOptions, 'missing'> {
  * @throws TypeError if there is no layout of a name
  */
 export async function planTyping(text: string, names: TypingLayouts = {}): Promise<KeyStroke[]> {
+  return (await planTypedCharacters(text, names)).strokes
+}
+
+/** As {@link planTyping}. */
+export async function planTypedCharacters(text: string, names: TypingLayouts = {}): Promise<CharacterPlan> {
   const { layout = 'us', alternate, toggle, missing } = names
   const options = {
     layout: await loadLayout(layout),
@@ -28,7 +33,7 @@ export async function planTyping(text: string, names: TypingLayouts = {}): Promi
     ...(missing !== undefined && { missing }),
   }
   try {
-    return planText(text, options)
+    return planCharacters(text, options)
   } catch (error) {
     if (!(error instanceof UntypableError)) throw error
     const all = await Promise.all(layoutNames.map(loadLayout))

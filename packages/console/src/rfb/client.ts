@@ -61,6 +61,7 @@ export class RfbClient {
   readonly #clipboard: Clipboard
   readonly #feed: Feed
   #state = 'version'
+  #isInitialised = false
   #hasQemuKeys = false
   #leds: Leds | undefined
 
@@ -73,7 +74,8 @@ export class RfbClient {
 
   /** What the client reads now: a step of the handshake, or a message of the server. */
   get state(): string {
-    return this.#state
+    const { width, height } = this.#options.framebuffer
+    return this.#isInitialised && width * height === 0 ? `a size other than ${width}x${height}` : this.#state
   }
   /** Whether keys are sent by their scancodes, so that the layout of the keyboard in the guest applies. */
   get hasQemuKeys(): boolean {
@@ -122,6 +124,7 @@ export class RfbClient {
     }
     const { width, height, name } = yield* handshake(shared, { send: this.#events.send, onState })
     framebuffer.resize(width, height)
+    this.#isInitialised = true
     this.#events.onInit(name)
     this.#events.send(setPixelFormat())
     this.#events.send(setEncodings([...this.#options.encodings.map(numberOf), ...Object.values(pseudo)]))
@@ -186,6 +189,8 @@ export class RfbClient {
   #resize({ width, height }: Rectangle): boolean {
     const { framebuffer } = this.#options
     if (width === framebuffer.width && height === framebuffer.height) return false
+    // A server without a picture yet may begin with an empty screen, but has no reason to return to it.
+    if (width * height === 0) throw new ProtocolError(`The server announced a screen of ${width}x${height} pixels`)
     framebuffer.resize(width, height)
     return true
   }

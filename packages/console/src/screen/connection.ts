@@ -1,6 +1,7 @@
 /** The connection of a screen, which is opened again after an end that allows it. */
 import { ConnectionError, FaultError, type OrielError } from '@oriel/sdk'
 import { ConsoleClosed, ConsoleRefused } from '../errors.ts'
+import type { Update } from '../rfb/client.ts'
 import type { Session, SessionEvents } from './session.ts'
 
 /** Opens one session. @param signal ends the attempt */
@@ -22,6 +23,7 @@ export class Connection {
   readonly #reconnects: boolean
   readonly #closing = new AbortController()
   #session: Session | undefined
+  #lost: OrielError | undefined
 
   constructor(connect: Connect, reconnects: boolean, events: ConnectionEvents) {
     this.#connect = connect
@@ -34,18 +36,29 @@ export class Connection {
     return this.#session
   }
 
+  /**
+   * Why the last session ended, or the last attempt to open another failed, until the first update of the next one.
+   */
+  get lost(): OrielError | undefined {
+    return this.#lost
+  }
+
   /** Resolves once the first picture has come. @throws what the connecting function throws */
   async open(): Promise<void> {
     let isOpen = false
     let early: { readonly error: OrielError | undefined } | undefined
     const onEnd = (error: OrielError | undefined) => {
-      if (isOpen) this.#lost(error)
+      if (isOpen) this.#lose(error)
       else early = { error }
     }
-    this.#session = await this.#connect({ ...this.#events, onEnd }, this.#closing.signal)
+    const onUpdate = (update: Update) => {
+      this.#lost = undefined
+      this.#events.onUpdate(update)
+    }
+    this.#session = await this.#connect({ ...this.#events, onUpdate, onEnd }, this.#closing.signal)
     isOpen = true
     if (this.#closing.signal.aborted) this.#session.close()
-    if (early) this.#lost(early.error)
+    if (early) this.#lose(early.error)
   }
 
   close(): void {
@@ -54,8 +67,9 @@ export class Connection {
     this.#end(undefined)
   }
 
-  #lost(error: OrielError | undefined): void {
+  #lose(error: OrielError | undefined): void {
     this.#session = undefined
+    this.#lost = error
     if (error !== undefined && this.#reconnects && allowsAnother(error)) void this.#reopen(error)
     else this.#end(error)
   }
@@ -71,6 +85,7 @@ export class Connection {
         return await this.open()
       } catch (error) {
         last = error
+        this.#lost = error as OrielError
       }
     }
     this.#end(last as OrielError)

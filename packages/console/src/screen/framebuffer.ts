@@ -18,7 +18,8 @@ const BLACK = colour(0, 0, 0)
 export class Framebuffer implements Image {
   #width = 0
   #height = 0
-  #pixels = new Uint32Array(0)
+  #memory = new Uint32Array(0)
+  #pixels = this.#memory
   readonly #maxPixels: number
 
   /** @param maxPixels the largest picture that is allocated, at 4 bytes per pixel */
@@ -37,17 +38,28 @@ export class Framebuffer implements Image {
     return this.#pixels
   }
   get rgba(): Uint8Array {
-    return new Uint8Array(this.#pixels.buffer)
+    return new Uint8Array(this.#memory.buffer, 0, this.#pixels.byteLength)
   }
 
-  /** Takes another size, and becomes black. @throws ProtocolError if that is larger than allowed */
+  /**
+   * Takes another size, and becomes black. Keeps the memory of its largest size: a server that changes the size all the time
+   * would otherwise fill the heap with pictures until the next collection.
+   * @throws ProtocolError if that is larger than allowed
+   */
   resize(width: number, height: number): void {
     if (width * height > this.#maxPixels) {
       throw new ProtocolError(`The screen has ${width}x${height} pixels, more than maxPixels (${this.#maxPixels})`)
     }
     this.#width = width
     this.#height = height
-    this.#pixels = new Uint32Array(width * height).fill(BLACK)
+    if (width * height > this.#memory.length) this.#grow(width * height)
+    this.#pixels = this.#memory.subarray(0, width * height).fill(BLACK)
+  }
+
+  /** Doubles, so that sizes that grow by one each time do not allocate each time. */
+  #grow(pixels: number): void {
+    const doubled = Math.min(2 * this.#memory.length, this.#maxPixels)
+    this.#memory = new Uint32Array(Math.max(pixels, doubled))
   }
 
   contains({ x, y, width, height }: Rectangle): boolean {

@@ -3,13 +3,25 @@ import { ConnectionError } from '@oriel/sdk'
 import { planKeys } from '../keyboard/keys.ts'
 import { type NumLockLight, type PacedKeyboard, type PaceOptions, paced } from '../keyboard/pace.ts'
 import type { KeyStroke } from '../keyboard/stroke.ts'
-import { planTyping, type TypingLayouts } from '../keyboard/type-plan.ts'
+import { planTypedCharacters, type TypingLayouts } from '../keyboard/type-plan.ts'
 import type { Leds, RfbClient } from '../rfb/client.ts'
 import type { Life } from './life.ts'
 
 const REOPENED = 'The console was opened again while keys were sent. They are incomplete.'
 
-export interface TypeOptions extends TypingLayouts, PaceOptions {}
+export interface TypeOptions extends TypingLayouts, PaceOptions {
+  /** Called after each few characters, so that after a failure the caller knows what has arrived. */
+  readonly onTyped?: (typed: Typed) => void
+}
+
+/** How far a text has been typed, in characters. */
+export interface Typed {
+  /** Those that were sent. */
+  readonly sent: number
+  /** Those that the guest has taken. Without the lights of a keyboard: that it has had the time to take. */
+  readonly taken: number
+  readonly total: number
+}
 
 /** What typing needs of a connection. */
 export interface KeyConnection {
@@ -31,8 +43,10 @@ export class Keyboard {
   }
 
   async type(text: string, options: TypeOptions = {}): Promise<void> {
-    const strokes = await planTyping(text, options)
-    await this.#inTurn(() => paced(strokes, this.#byLight(), options))
+    const { strokes, ends } = await planTypedCharacters(text, options)
+    const counted = (keyboard: PacedKeyboard) =>
+      options.onTyped ? countingKeyboard(keyboard, ends, options.onTyped) : keyboard
+    await this.#inTurn(() => paced(strokes, counted(this.#byLight()), options))
   }
 
   /** Paces by time alone: a menu or a game may not expect Num Lock. */
@@ -61,6 +75,20 @@ export class Keyboard {
     // The first report may have come before there was a connection to ask.
     this.#light.read()
     return this.#connection.leds() ? { ...this.#byTime(), numLock: this.#light } : this.#byTime()
+  }
+}
+
+/** Counts the characters that are sent. Strokes are sent only when the guest has taken those before. */
+function countingKeyboard(keyboard: PacedKeyboard, ends: ReadonlySet<KeyStroke>, onTyped: (typed: Typed) => void) {
+  let sent = 0
+  return {
+    ...keyboard,
+    send(strokes: readonly KeyStroke[]) {
+      keyboard.send(strokes)
+      const taken = sent
+      sent += strokes.filter((stroke) => ends.has(stroke)).length
+      onTyped({ sent, taken, total: ends.size })
+    },
   }
 }
 

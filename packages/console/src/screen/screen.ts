@@ -69,6 +69,7 @@ export class Screen implements AsyncDisposable {
       hurry: () => this.#connection.session?.rfb.hurry(),
       screenshot: () => takeScreenshot(framebuffer),
       text: () => this.#textReader.previous,
+      lost: () => this.#connection.lost,
     }
     this.#connection = new Connection(connect, reconnects, {
       onInit: (name) => {
@@ -230,6 +231,8 @@ export class Screen implements AsyncDisposable {
     let timer: ReturnType<typeof setTimeout> | undefined
     const look = () => {
       clearTimeout(timer)
+      // Without a connection the picture stays, whatever the machine does. The next connection begins with an update.
+      if (this.#connection.lost) return void stillness.restart()
       stillness.look(this.#framebuffer)
       const leftMs = quietMs - stillness.quietMs
       if (leftMs <= 0) return takeScreenshot(this.#framebuffer)

@@ -35,7 +35,8 @@ export async function openSession(address: URL, options: SessionOptions, events:
   const dialled = new Dialled(address, options, {
     ...events,
     onUpdate(update) {
-      if (update.damage.length > 0) resolve()
+      // An empty screen has no picture: its server sends a size later.
+      if (update.damage.some(({ width, height }) => width * height > 0)) resolve()
       events.onUpdate(update)
     },
     onEnd(error) {

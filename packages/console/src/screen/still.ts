@@ -23,6 +23,11 @@ export class Stillness {
     this.#since = performance.now()
   }
 
+  /** Counts from now on. */
+  restart(): void {
+    this.#since = performance.now()
+  }
+
   /** For how long the picture has been on the screen. */
   get quietMs(): number {
     return performance.now() - this.#since

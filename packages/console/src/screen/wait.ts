@@ -1,4 +1,5 @@
 /** Waits for a screen to show something. */
+import type { OrielError } from '@oriel/sdk'
 import { WaitTimeout } from '../errors.ts'
 import type { ScreenText } from '../text/read-text.ts'
 import { setTimer } from '../timer.ts'
@@ -25,6 +26,8 @@ export interface Watched {
   screenshot(): Screenshot
   /** The text that was read last, if any was. */
   text(): ScreenText | undefined
+  /** Why there is no connection now, if it was lost and is being opened again. */
+  lost(): OrielError | undefined
 }
 
 /**
@@ -41,7 +44,7 @@ export function waitUntil<T>(
 ): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>()
   const message = `The screen did not show ${goal} within ${timeoutMs} ms`
-  const late = () => reject(new WaitTimeout(message, screen.screenshot(), screen.text()))
+  const late = () => reject(new WaitTimeout(message, screen.screenshot(), screen.text(), screen.lost()))
   const abort = () => reject(signal?.reason)
   const timer = setTimer(timeoutMs, late)
   const hurry = setInterval(() => screen.hurry(), HURRY_INTERVAL_MS)
