@@ -7,6 +7,7 @@ import { nearest } from '../src/arguments/nearest.ts'
 import { globalOptions } from '../src/arguments/options.ts'
 import { commandAt, millisecondsOf, parse } from '../src/arguments/parse.ts'
 import { commandNames, commands } from '../src/commands/index.ts'
+import { run } from '../src/run.ts'
 
 const options = { ...globalOptions, ...commands.url.options }
 
@@ -72,4 +73,15 @@ it.each([
   [['servers', ''], []],
 ])('completes %j', async (words, found) => {
   expect((await candidates(words)).toSorted()).toEqual(found.toSorted())
+})
+
+it.each([
+  ['wait web-1 --still 5 --timeout 2', '--still 5 cannot succeed within --timeout 2. Raise --timeout above it.'],
+  ['wait web-1 --still 60', '--still 60 cannot succeed within --timeout 60. Raise --timeout above it.'],
+  [
+    'serial web-1 --follow --linger 3',
+    '--follow stays until the console closes, --linger leaves before. Choose one of them.',
+  ],
+])('refuses the options of oriel %s before it signs in', async (line, message) => {
+  await expect(run(line.split(' '))).rejects.toMatchObject({ exit: 'usage', message })
 })

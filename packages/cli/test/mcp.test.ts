@@ -1,7 +1,15 @@
 /** The parts of `oriel mcp`: its connections, what it reads of a serial console, and its results. */
+import { once } from 'node:events'
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { ExpectTimeout } from '@oriel/console'
+import { refusalClose } from '@oriel/contract'
+import { NotFound } from '@oriel/sdk'
+import { REFUSALS_SUBPROTOCOL } from '@oriel/sdk/close-reasons'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { WebSocketServer } from 'ws'
 import { endOf } from '../src/mcp/answer.ts'
+import { Consoles } from '../src/mcp/consoles.ts'
 import { Pool } from '../src/mcp/pool.ts'
 import { SerialReader } from '../src/mcp/serial-reader.ts'
 
@@ -104,6 +112,53 @@ describe('Pool', () => {
     await refused
     expect(connection.isClosed).toBe(true)
     await expect(pool.use('a', open, same)).rejects.toThrow('oriel mcp has ended')
+  })
+})
+
+describe('Consoles with the role watch', () => {
+  const id = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
+
+  /** Starts a proxy that refuses the token `watch`, as one does that follows Nova's API. */
+  async function startProxy() {
+    const server = createServer()
+    const isRefused = ({ url }: IncomingMessage) => url!.includes('watch')
+    const handleProtocols = (_: Set<string>, request: IncomingMessage) =>
+      isRefused(request) ? REFUSALS_SUBPROTOCOL : 'binary'
+    const { code, reason } = refusalClose('unknown_token')
+    new WebSocketServer({ server, handleProtocols }).on('connection', (socket, request) => {
+      if (isRefused(request)) socket.close(code, reason)
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/?token=`
+    return { url, [Symbol.dispose]: () => server.close() }
+  }
+
+  const missing = new NotFound('There is no such route.', {
+    ...{ status: 404, operation: 'createConsole', requestId: undefined, key: undefined, retryAfterSeconds: undefined },
+  })
+
+  it.each([
+    ['the proxy', (url: string) => Promise.resolve({ console: { url: `${url}watch` } })],
+    ['the API', () => Promise.reject(missing)],
+  ])('opens a usual console if %s has none whose input is dropped, and says so', async (part, create) => {
+    using proxy = await startProxy()
+    const says = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    const created: string[] = []
+    const client = {
+      negotiate: async () => ({ showServer: async () => ({ server: { id, name: 'web-1', status: 'ACTIVE' } }) }),
+      oriel: { createConsole: () => create(proxy.url) },
+      async createConsole(_: string, type: string) {
+        created.push(type)
+        return { url: `${proxy.url}control` }
+      },
+    }
+    await using consoles = new Consoles({ client, timeoutMs: 5000 } as never, 'watch')
+    expect(await consoles.onSerial(id, async (_, { name }) => name)).toBe('web-1')
+    expect(created).toEqual(['serial'])
+    expect(says.mock.calls.flat().join('')).toMatch(
+      new RegExp(`^oriel: ${part} has no consoles whose input (it drops|is dropped); that of web-1 is a usual one\n$`),
+    )
+    says.mockRestore()
   })
 })
 

@@ -1,7 +1,8 @@
 /** Scripts of `oriel run`, and the expressions of `oriel wait`. */
 import { describe, expect, it } from 'vitest'
+import { Failure } from '../src/failure.ts'
 import { patternOf } from '../src/screen/pattern.ts'
-import { checkTexts, readScript } from '../src/screen/script.ts'
+import { checkStills, checkTexts, readScript } from '../src/screen/script.ts'
 
 const actionOf = (line: string) => {
   const [step] = readScript(line, { PASSWORD: 'secret' })
@@ -93,4 +94,15 @@ describe('checkTexts', () => {
   it('accepts texts that their layouts can type', async () => {
     await expect(checkTexts(readScript('type a\nlayout de\ntype ü', {}))).resolves.toBeUndefined()
   })
+})
+
+it('lists the steps of a script that wait for stillness longer than they may take', () => {
+  const steps = readScript('still 2\nstill 60\ntimeout 2\nstill 1.9\nstill 2\ntimeout 3\nstill 2', {})
+  expect(() => checkStills(steps, 60_000)).toThrow(
+    new Failure(
+      'usage',
+      'The script has mistakes:\n  line 2: still 60 cannot succeed within the timeout of 60 seconds\n' +
+        '  line 5: still 2 cannot succeed within the timeout of 2 seconds',
+    ),
+  )
 })

@@ -2,7 +2,7 @@
 import { consoleTypes, type OpenableConsoleType } from '@oriel/contract'
 import { BadRequest, Conflict, type Console, NotFound, NotImplemented, type OrielError } from '@oriel/sdk'
 import { Failure } from '../failure.ts'
-import { plain } from '../output.ts'
+import { plain, say } from '../output.ts'
 import { findServer, type Server } from './servers.ts'
 import type { Cloud } from './sign-in.ts'
 
@@ -27,26 +27,31 @@ export async function createConsole({ client }: Cloud, server: Server, type: Ope
 export type Role = 'control' | 'watch'
 
 /**
- * Returns an object that creates the consoles of a server for `@oriel/console`. Its failures name the server, and say which
- * command helps.
+ * Returns an object that creates the consoles of a server for `@oriel/console`. The failure of the first one names the server,
+ * and says which command helps. Those of later ones stay as they are: `@oriel/console` tries again while a machine restarts.
  */
-export const creatorOf = (cloud: Cloud, server: Server, type: WatchableType, role: Role = 'control') =>
-  ({
-    createConsole: () =>
-      role === 'watch' ? createWatchConsole(cloud, server, type) : createConsole(cloud, server, type),
-  }) as never
+export function creatorOf(cloud: Cloud, server: Server, type: WatchableType, role: Role = 'control') {
+  const create = () =>
+    role === 'watch' ? watchConsole(cloud, server, type) : cloud.client.createConsole(server.id, type)
+  let isFirst = true
+  const createConsole = () => {
+    const created = isFirst ? explained(server, type, create()) : create()
+    isFirst = false
+    return created
+  }
+  return { createConsole } as never
+}
 
 type WatchableType = 'novnc' | 'serial'
 
 /** Creates a console whose input the proxy drops. With an API that has none, such as Nova's, it is a usual one. */
-async function createWatchConsole(cloud: Cloud, server: Server, type: WatchableType): Promise<{ url: string }> {
-  const body = { type, role: 'watch' } as const
+async function watchConsole({ client }: Cloud, server: Server, type: WatchableType): Promise<{ url: string }> {
   try {
-    const { console } = await explained(server, type, cloud.client.oriel.createConsole({ server_id: server.id, body }))
-    return console
+    return (await client.oriel.createConsole({ server_id: server.id, body: { type, role: 'watch' } })).console
   } catch (error) {
     if (!(error instanceof NotFound)) throw error
-    return createConsole(cloud, server, type)
+    say(`the API has no consoles whose input is dropped; that of ${plain(server.name)} is a usual one`)
+    return client.createConsole(server.id, type)
   }
 }
 

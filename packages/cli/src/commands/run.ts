@@ -8,7 +8,7 @@ import { Failure, failureOf } from '../failure.ts'
 import { say } from '../output.ts'
 import { openServerScreen } from '../screen/open.ts'
 import { perform, type Settings } from '../screen/perform.ts'
-import { checkTexts, readScript, type Step } from '../screen/script.ts'
+import { checkStills, checkTexts, readScript, type Step } from '../screen/script.ts'
 import { explained } from '../screen/timeout.ts'
 import type { Call } from './command.ts'
 
@@ -17,8 +17,9 @@ const DEFAULT_SECONDS = 60
 /** Performs the steps of a script. */
 export async function run({ words: [server, file], values }: Call): Promise<undefined> {
   const steps = readScript(await readText(file!), process.env)
-  await checkTexts(steps)
   const settings = settingsOf(values)
+  checkStills(steps, settings.timeoutMs)
+  await checkTexts(steps)
   const cloud = signIn({ ...values, timeout: undefined })
   await using opened = await openServerScreen(cloud, server!, { reconnect: true })
   for (const step of steps) {

@@ -15,8 +15,8 @@ import type { Call } from './command.ts'
 
 /** Connects the terminal, or a pipe, with a serial console until the user leaves or the console closes. */
 export async function run({ words, values }: Call): Promise<number> {
+  const lingerMs = lingerMsOf(values)
   const cloud = signIn(values)
-  const lingerMs = values.follow ? Number.POSITIVE_INFINITY : millisecondsOf('linger', textOf(values, 'linger'), 2)
   const log = await openLog(values)
   const { server, console } = await consoleOf(cloud, words[0]!, 'serial')
   const connection = await dial(console.url, cloud)
@@ -33,6 +33,12 @@ export async function run({ words, values }: Call): Promise<number> {
   } finally {
     restore()
   }
+}
+
+function lingerMsOf(values: Values): number {
+  if (!values.follow) return millisecondsOf('linger', textOf(values, 'linger'), 2)
+  if (values.linger === undefined) return Number.POSITIVE_INFINITY
+  throw new Failure('usage', '--follow stays until the console closes, --linger leaves before. Choose one of them.')
 }
 
 /** Opens the file before the console, so that a mistyped folder does not cost a session. */

@@ -6,6 +6,7 @@ import { signIn } from '../cloud/sign-in.ts'
 import { Failure } from '../failure.ts'
 import { say } from '../output.ts'
 import { openServerScreen } from '../screen/open.ts'
+import { typeText } from '../screen/type.ts'
 import type { Call } from './command.ts'
 
 /** Types a text. */
@@ -13,7 +14,7 @@ export async function run({ words: [server, given], values }: Call): Promise<und
   const text = (await textFor(given)) + (values.enter ? '\n' : '')
   if (text === '') throw new Failure('usage', 'There is no text to type.')
   await using opened = await openServerScreen(signIn(values), server!)
-  await opened.screen.type(text, { layout: layoutOf(values) })
+  await typeText(opened.screen, text, { layout: layoutOf(values) })
 }
 
 /** Without TEXT, or with `-`, stdin is the text. */

@@ -3,13 +3,13 @@ import { textOf } from '../arguments/options.ts'
 import { createConsole } from '../cloud/create-console.ts'
 import { findServer, type Server } from '../cloud/servers.ts'
 import { type Cloud, signIn } from '../cloud/sign-in.ts'
-import { type Connection, dial } from '../console/dial.ts'
+import { dial } from '../console/dial.ts'
 import { plain, print, printJson, say } from '../output.ts'
 import { signalled } from '../signals.ts'
 import { isLoopback, listenAddress } from '../viewer/listen-address.ts'
 import { startViewer } from '../viewer/start-viewer.ts'
 import { type Address, vncCommand } from '../viewer/viewers.ts'
-import { openVncPort, type VncPort } from '../viewer/vnc-port.ts'
+import { openVncPort, type VncPort, type VncPortOptions } from '../viewer/vnc-port.ts'
 import type { Call } from './command.ts'
 
 /** Opens a port for VNC viewers, and starts one. Without a viewer it waits for one until a signal. */
@@ -33,16 +33,16 @@ export async function run({ words, values }: Call): Promise<number> {
 const written = ({ host, port }: Address) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`)
 
 /** Creates a console at once, so that a server without one is reported before a viewer starts. The first viewer gets it. */
-async function opener(cloud: Cloud, server: Server): Promise<() => Promise<Connection>> {
+async function opener(cloud: Cloud, server: Server): Promise<VncPortOptions['open']> {
   let first: { readonly url: string } | undefined = await createConsole(cloud, server, 'novnc')
   const expiry = setTimeout(() => {
     first = undefined
   }, FRESH_MS)
   expiry.unref()
-  return async () => {
+  return async (again) => {
     const console = first ?? (await createConsole(cloud, server, 'novnc'))
     first = undefined
-    return dial(console.url, cloud)
+    return dial(console.url, cloud, again)
   }
 }
 

@@ -14,7 +14,7 @@ const DEFAULT_SECONDS = 60
 /** Waits until the screen shows a text, or has not changed for a while. */
 export async function run({ words, values }: Call): Promise<undefined> {
   const timeoutMs = millisecondsOf('timeout', textOf(values, 'timeout'), DEFAULT_SECONDS)
-  const goal = goalOf(values)
+  const goal = goalOf(values, timeoutMs)
   // Here --timeout is for the screen. The API and the proxy answer in the usual time.
   const cloud = signIn({ ...values, timeout: undefined })
   await using opened = await openServerScreen(cloud, words[0]!, { reconnect: true })
@@ -34,9 +34,16 @@ export async function run({ words, values }: Call): Promise<undefined> {
 }
 
 /** Returns the text to wait for, or the milliseconds without a change. */
-function goalOf(values: Values): RegExp | number {
+function goalOf(values: Values, timeoutMs: number): RegExp | number {
   const [text, still] = [textOf(values, 'text'), textOf(values, 'still')]
   if (text !== undefined && still === undefined) return patternOf(text)
-  if (text === undefined && still !== undefined) return millisecondsOf('still', still, 1)
+  if (text === undefined && still !== undefined) return quietMsOf(still, timeoutMs)
   throw new Failure('usage', 'oriel wait needs either --text REGEX or --still SECONDS.')
+}
+
+function quietMsOf(still: string, timeoutMs: number): number {
+  const quietMs = millisecondsOf('still', still, 1)
+  if (quietMs < timeoutMs) return quietMs
+  const advice = 'Raise --timeout above it.'
+  throw new Failure('usage', `--still ${still} cannot succeed within --timeout ${timeoutMs / 1000}. ${advice}`)
 }

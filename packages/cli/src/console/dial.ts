@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { rootCertificates } from 'node:tls'
 import type { CreateWebSocket } from '@oriel/console'
-import { closeReason, REFUSALS_SUBPROTOCOL, type Remedy } from '@oriel/sdk/close-reasons'
+import { closeReason, REFUSALS_SUBPROTOCOL } from '@oriel/sdk/close-reasons'
 import { createWebSocketStream, WebSocket } from 'ws'
 import type { Cloud } from '../cloud/sign-in.ts'
 import { Failure } from '../failure.ts'
@@ -35,14 +35,15 @@ const MAX_REFUSAL_BYTES = 16_384
 
 /**
  * Opens the console at an access URL.
+ * @param again default: to run the command again
  * @throws Failure with the sentence of the proxy if it refuses the console, `timeout` if it does not answer in time
  */
-export async function dial(accessUrl: string, cloud: Cloud): Promise<Connection> {
+export async function dial(accessUrl: string, cloud: Cloud, again: Again = runAgain): Promise<Connection> {
   const address = socketAddress(accessUrl)
   if (address === undefined) throw new Failure('failed', 'The access URL of this console leads to no WebSocket.')
   const options = { handshakeTimeout: cloud.timeoutMs, perMessageDeflate: false, ...trustOf(cloud) }
   const socket = new WebSocket(address, ['binary', REFUSALS_SUBPROTOCOL], options)
-  const closed = closeOf(socket)
+  const closed = closeOf(socket, again)
   const stream = createWebSocketStream(socket, { readableHighWaterMark: 65_536 })
   // The reason is in `closed`.
   stream.on('error', () => {})
@@ -61,24 +62,20 @@ export function webSocketOf(cloud: Cloud): CreateWebSocket {
   return (address, protocols) => new WebSocket(address, protocols, options)
 }
 
-const closeOf = (socket: WebSocket): Promise<Closed> =>
-  new Promise((resolve) => socket.once('close', (code, reason) => resolve(meaningOf(code, reason.toString()))))
+/** Returns the sentence that says how the user gets a new console. */
+export type Again = () => string
+const runAgain: Again = () => 'Run the command again.'
+
+const closeOf = (socket: WebSocket, again: Again): Promise<Closed> =>
+  new Promise((resolve) => socket.once('close', (code, reason) => resolve(meaningOf(code, `${reason}`, again))))
 
 /** Interprets the code and the reason with which the other side closed a console. */
-export function meaningOf(code: number, reason: string): Closed {
+export function meaningOf(code: number, reason: string, again: Again = runAgain): Closed {
   if (code === 1000) return { text: 'The machine closed the console.', isNormal: true }
   const meaning = closeReason(code, reason)
-  if (meaning === undefined)
-    return { text: 'The connection to the console broke. Run the command again.', isNormal: false }
-  return { text: `${meaning.text}${ADVICE[meaning.remedy]}`, isNormal: false }
+  if (meaning === undefined) return { text: `The connection to the console broke. ${again()}`, isNormal: false }
+  return { text: meaning.remedy === 'none' ? meaning.text : `${meaning.text} ${again()}`, isNormal: false }
 }
-
-/** The command creates a new console each time it runs, so that both remedies are the same. */
-const ADVICE = {
-  none: '',
-  reconnect: ' Run the command again.',
-  'new-console': ' Run the command again.',
-} as const satisfies Record<Remedy, string>
 
 function opened(socket: WebSocket, host: string): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -1,8 +1,9 @@
 /** The consoles that the tools use. */
-import type { Screen, Serial } from '@oriel/console'
+import { ConsoleRefused, type Screen, type Serial } from '@oriel/console'
 import type { Role } from '../cloud/create-console.ts'
 import { findServer, type Server } from '../cloud/servers.ts'
 import type { Cloud } from '../cloud/sign-in.ts'
+import { plain, say } from '../output.ts'
 import { openScreenOf } from '../screen/open.ts'
 import { openSerialOf } from '../serial/open.ts'
 import { Pool, type PoolOptions } from './pool.ts'
@@ -14,7 +15,7 @@ export class Consoles implements AsyncDisposable {
   readonly #screens: Pool<Screen>
   readonly #serials: Pool<Serial>
 
-  /** @param role `watch`: the proxy drops all input, if the API has such consoles */
+  /** @param role `watch`: the proxy drops all input, if it and the API have such consoles */
   constructor(cloud: Cloud, role: Role, options?: PoolOptions) {
     this.cloud = cloud
     this.#role = role
@@ -26,15 +27,28 @@ export class Consoles implements AsyncDisposable {
   async onScreen<R>(wanted: string, work: (screen: Screen, server: Server) => Promise<R>): Promise<R> {
     const server = await findServer(this.cloud.client, wanted)
     const open = (signal: AbortSignal) =>
-      openScreenOf(this.cloud, server, { role: this.#role, reconnect: true, signal })
+      this.#open(server, (role) => openScreenOf(this.cloud, server, { role, reconnect: true, signal }))
     return this.#screens.use(server.id, open, (screen) => work(screen, server))
   }
 
   /** Calls `work` with the serial console of the server with this name or id. @throws as {@link Consoles.onScreen} */
   async onSerial<R>(wanted: string, work: (serial: Serial, server: Server) => Promise<R>): Promise<R> {
     const server = await findServer(this.cloud.client, wanted)
-    const open = (signal: AbortSignal) => openSerialOf(this.cloud, server, { role: this.#role, signal })
+    const open = (signal: AbortSignal) =>
+      this.#open(server, (role) => openSerialOf(this.cloud, server, { role, signal }))
     return this.#serials.use(server.id, open, (serial) => work(serial, server))
+  }
+
+  /** A proxy with `authority.kind = "nova"` knows no token of a console whose input it would have to drop. */
+  async #open<T>({ name }: Server, open: (role: Role) => Promise<T>): Promise<T> {
+    try {
+      return await open(this.#role)
+    } catch (error) {
+      const lacksRole = error instanceof ConsoleRefused && error.refusal === 'unknown_token'
+      if (!lacksRole || this.#role === 'control') throw error
+      say(`the proxy has no consoles whose input it drops; that of ${plain(name)} is a usual one`)
+      return open('control')
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -6,6 +6,7 @@ import * as z from 'zod'
 import { Failure } from '../failure.ts'
 import { plain } from '../output.ts'
 import { checkKeys } from '../screen/script.ts'
+import { typeText } from '../screen/type.ts'
 import { answering, textResult } from './answer.ts'
 import type { Consoles } from './consoles.ts'
 import { enter, server } from './inputs.ts'
@@ -39,7 +40,7 @@ function addKeyboardTools(mcp: McpServer, consoles: Consoles): void {
       const whole = text + (enter ? '\n' : '')
       if (whole === '') throw new Failure('usage', 'There is no text to type. Give a text, or set enter.')
       return consoles.onScreen(server, async (screen) => {
-        await screen.type(whole, { layout, signal })
+        await typeText(screen, whole, { layout, signal })
         return textResult(`Typed ${[...whole].length} characters. ${LOOK}`)
       })
     }),

@@ -71,6 +71,21 @@ export async function checkTexts(steps: readonly Step[]): Promise<void> {
   if (mistakes.length > 0) throw mistaken(mistakes)
 }
 
+/**
+ * @param timeoutMs the deadline of a wait until the script sets another
+ * @throws Failure that lists the steps `still` that no wait can fulfil before its deadline
+ */
+export function checkStills(steps: readonly Step[], timeoutMs: number): void {
+  const mistakes: string[] = []
+  let limitMs = timeoutMs
+  for (const step of steps) {
+    if (step.does === 'timeout') limitMs = step.ms
+    if (step.does !== 'still' || step.quietMs < limitMs) continue
+    mistakes.push(`line ${step.line}: ${step.source} cannot succeed within the timeout of ${limitMs / 1000} seconds`)
+  }
+  if (mistakes.length > 0) throw mistaken(mistakes)
+}
+
 const mistaken = (mistakes: readonly string[]) =>
   new Failure('usage', `The script has mistakes:\n  ${mistakes.join('\n  ')}`)
 

@@ -2,14 +2,14 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { finished } from 'node:stream/promises'
-import type { Connection } from '../console/dial.ts'
+import type { Again, Closed, Connection } from '../console/dial.ts'
 import { Failure, failureOf } from '../failure.ts'
 import type { Address } from './viewers.ts'
 
 export interface VncPortOptions {
   readonly listen: Address
   /** Opens a console for a viewer that has connected. */
-  readonly open: () => Promise<Connection>
+  readonly open: (again: Again) => Promise<Connection>
   /** Receives sentences for the person at the terminal. */
   readonly say: (text: string) => void
 }
@@ -17,7 +17,7 @@ export interface VncPortOptions {
 /** An open port. */
 export interface VncPort {
   readonly address: Address
-  /** Resolves once no viewer is connected. */
+  /** Resolves once the viewer that is connected has left. The caller closes the port then. */
   idle(): Promise<void>
   close(): void
 }
@@ -25,6 +25,8 @@ export interface VncPort {
 /** Opens the port. Each viewer gets a new console, since a console's token may be good for one connection only. */
 export async function openVncPort({ listen, open, say }: VncPortOptions): Promise<VncPort> {
   let current: Promise<void> | undefined
+  let isLast = false
+  const again = () => (isLast ? 'Run the command again.' : 'Connect the viewer again: the local port still listens.')
   const server = createServer((socket) => {
     socket.on('error', () => {}) // viewers may vanish
     if (current !== undefined) {
@@ -32,12 +34,16 @@ export async function openVncPort({ listen, open, say }: VncPortOptions): Promis
       socket.destroy()
       return
     }
-    current = serve(socket, open, say).finally(() => {
+    current = serve(socket, { open, say, again }).finally(() => {
       current = undefined
     })
   })
+  const idle = async () => {
+    isLast = true
+    await current
+  }
   const address = await listening(server, listen)
-  return { address, idle: async () => current, close: () => void server.close() }
+  return { address, idle, close: () => void server.close() }
 }
 
 async function listening(server: Server, { host, port }: Address): Promise<Address> {
@@ -51,10 +57,15 @@ async function listening(server: Server, { host, port }: Address): Promise<Addre
   return { host, port: (server.address() as AddressInfo).port }
 }
 
-async function serve(socket: Socket, open: () => Promise<Connection>, say: (text: string) => void): Promise<void> {
+interface Serving extends Pick<VncPortOptions, 'open' | 'say'> {
+  readonly again: Again
+}
+
+async function serve(socket: Socket, { open, say, again }: Serving): Promise<void> {
   socket.setNoDelay()
   try {
-    await relay(socket, await open(), say)
+    const closed = await relay(socket, await open(again))
+    if (closed) say(closed.isNormal ? `${closed.text} ${again()}` : closed.text)
   } catch (error) {
     say(failureOf(error).message)
   } finally {
@@ -62,7 +73,8 @@ async function serve(socket: Socket, open: () => Promise<Connection>, say: (text
   }
 }
 
-async function relay(socket: Socket, connection: Connection, say: (text: string) => void): Promise<void> {
+/** Returns the reason for which the console closed, or `undefined` if the viewer left. */
+async function relay(socket: Socket, connection: Connection): Promise<Closed | undefined> {
   const { stream } = connection
   stream.pipe(socket)
   socket.pipe(stream, { end: false })
@@ -73,6 +85,6 @@ async function relay(socket: Socket, connection: Connection, say: (text: string)
       .catch(() => {})
       .then(() => connection.closed),
   ])
-  if (closed === undefined) return connection.close()
-  say(closed.text)
+  if (closed === undefined) await connection.close()
+  return closed || undefined
 }
