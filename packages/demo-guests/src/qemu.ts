@@ -2,6 +2,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { endWithParent } from './end-with-parent.ts'
 
 export interface QemuGuestOptions {
   /** Without a comma, at which QEMU splits its arguments. */
@@ -25,7 +26,7 @@ const stopTimeoutMs = 10_000
 const queries = ['qmp_capabilities', 'query-vnc', 'query-chardev']
 
 /**
- * Starts a guest. Returns `undefined` if QEMU is not installed.
+ * Starts a guest, which ends with this process. Returns `undefined` if QEMU is not installed.
  *
  * @throws Error with QEMU's stderr when QEMU does not start or misses the deadline.
  */
@@ -36,6 +37,7 @@ export async function startQemuGuest(options: QemuGuestOptions): Promise<QemuGue
   const stderr = lastOutput(qemu)
   const closed = new Promise<void>((resolve) => qemu.once('close', () => resolve()))
   if (!(await isSpawned(qemu))) return undefined
+  endWithParent(qemu)
   const deadline = setTimeout(() => qemu.kill('SIGKILL'), options.timeoutMs ?? 30_000)
   try {
     return { host, ...(await queryPorts(qemu)), [Symbol.asyncDispose]: () => stop(qemu, closed) }

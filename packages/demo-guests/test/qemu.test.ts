@@ -1,7 +1,10 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { connectPeer, requires, temporaryFolder } from '@oriel/testkit'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { startQemuGuest } from '../src/qemu.ts'
 
 const identity = { name: 'qemu', uuid: '5b6f2c7e-90a4-4c0e-8a57-6d1f7f1f0002' }
@@ -37,6 +40,25 @@ test('startQemuGuest takes the ports from the monitor', async () => {
   await using guest = await startQemuGuest({ ...identity, program })
   expect(guest).toMatchObject({ host: '127.0.0.1', vncPort: 5907, serialPort: 4001 })
 })
+
+const module = new URL('../src/qemu.ts', import.meta.url).href
+
+test('startQemuGuest has its QEMU end with a process that is killed', async () => {
+  await using folder = await temporaryFolder()
+  const program = join(folder.path, 'qemu')
+  await writeFile(program, `#!/bin/sh${monitor.replace('cat >/dev/null', 'sleep 60')}`, { mode: 0o755 })
+  const options = JSON.stringify({ ...identity, program })
+  const start = `const { startQemuGuest } = await import(${JSON.stringify(module)}); await startQemuGuest(${options})`
+  const parent = spawn(process.execPath, ['--input-type=module', '-e', `${start}; console.log('started')`])
+  await once(parent.stdout, 'data')
+  const children = readFileSync(`/proc/${parent.pid}/task/${parent.pid}/children`, 'latin1').trim().split(' ')
+  const qemu = children.find((pid) => commandLine(pid).startsWith('sleep'))!
+  parent.kill('SIGKILL')
+  await vi.waitFor(() => expect(commandLine(qemu)).toBe(''), 10_000)
+})
+
+/** Empty for a process that has ended. */
+const commandLine = (pid: string) => (existsSync(`/proc/${pid}`) ? readFileSync(`/proc/${pid}/cmdline`, 'latin1') : '')
 
 const { skip, reason } = requires('qemu')
 
