@@ -63,6 +63,8 @@ export interface NovaStubOptions {
   readonly memberToken?: string
   /** Instances by id. Default: one with a fixed name for each instance that a token leads to. */
   readonly servers?: Readonly<Record<string, NovaServer>>
+  /** The base URLs of its console proxies by type, as in nova.conf. Default: an address at which no proxy listens. */
+  readonly baseUrls?: Readonly<Record<string, string>>
   /** The newest microversion that this Nova speaks. Default: the newest of {@link recordedMicroversions}. */
   readonly maxMicroversion?: string
 }
@@ -152,7 +154,7 @@ class Nova {
   readonly forbidden = new Set<NovaRule>()
   /** Whether every token's instance exists without an entry in `servers`. */
   readonly #invents: boolean
-  readonly #options: Required<Pick<NovaStubOptions, 'adminToken' | 'maxMicroversion'>>
+  readonly #options: Required<Pick<NovaStubOptions, 'adminToken' | 'baseUrls' | 'maxMicroversion'>>
   readonly #memberToken: string | undefined
   #behaviour: NovaBehaviour = 'answer'
   #discoveryToo = false
@@ -163,12 +165,13 @@ class Nova {
     servers,
     adminToken,
     memberToken,
+    baseUrls = {},
     maxMicroversion = recordedMicroversions.max,
   }: NovaStubOptions) {
     this.tokens = new Map(Object.entries(tokens))
     this.servers = new Map(Object.entries(servers ?? {}))
     this.#invents = servers === undefined
-    this.#options = { adminToken, maxMicroversion }
+    this.#options = { adminToken, baseUrls, maxMicroversion }
     this.#memberToken = memberToken
   }
 
@@ -307,7 +310,7 @@ class Nova {
     const { tls_port = null, ...clear } = address
     this.tokens.set(token, { instance_uuid: id, ...clear, ...(type === 'spice-direct' ? { tls_port } : {}) })
     const query = type === 'novnc' ? `path=%3Ftoken%3D${token}` : `token=${token}`
-    const url = `http://127.0.0.1:6080/console?${query}`
+    const url = `${this.#options.baseUrls[type] ?? 'http://127.0.0.1:6080/console'}?${query}`
     return { status: 200, body: { remote_console: { protocol, type, url } } }
   }
 
