@@ -6,6 +6,9 @@
 import { ConsoleElement, type ConsoleEventMap, type ConsoleState, type SessionEvents } from './console-element.ts'
 import { plainLine } from './console-end.ts'
 import type { ConsoleAddress } from './page-key.ts'
+import { bufferText } from './serial/buffer-text.ts'
+import { cleanPaste, type PastedText } from './serial/pasted.ts'
+import { type PasteOptions, sendPaste } from './serial/send-paste.ts'
 import { openSerialSession, type SerialSession } from './serial/session.ts'
 import { createSerialTerminal, type SerialTerminal } from './serial/terminal.ts'
 
@@ -17,6 +20,13 @@ export interface OrielSerialEventMap extends ConsoleEventMap {
   titlechange: CustomEvent<{ title: string }>
   /** The terminal's number of columns or rows has changed. A serial port has no way to report that to the machine. */
   sizechange: CustomEvent<{ columns: number; rows: number }>
+  /**
+   * The user pastes a text that has control characters, which are taken out, or several lines while the shell has not enabled
+   * bracketed paste, so that it would run each line. `preventDefault()` withholds the paste; call `paste()` to send it.
+   */
+  pastecheck: CustomEvent<PastedText>
+  /** A paste by the user has failed. */
+  pastefailed: CustomEvent<{ text: string }>
 }
 
 /**
@@ -45,6 +55,9 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
   readonly #stage = document.createElement('div')
   readonly #resized = new ResizeObserver(() => this.#fit())
   #terminal: SerialTerminal | undefined
+  #pasting: Promise<void> = Promise.resolve()
+  /** Keys that were typed during a paste. */
+  #typedMeanwhile: Uint8Array[] | undefined
   #title = ''
   /** The address whose output the terminal shows; empty if it shows none. */
   #shown = ''
@@ -67,14 +80,15 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     return this.#terminal?.terminal.rows ?? 24
   }
 
-  /** The selected text, or the terminal's whole buffer if nothing is selected. */
+  /**
+   * The selected text, or the terminal's whole buffer if nothing is selected. Lines are those that the machine printed: one that was
+   * wrapped at the margin is one line.
+   */
   get text(): string {
     const terminal = this.#terminal?.terminal
     if (terminal === undefined) return ''
     if (terminal.hasSelection()) return terminal.getSelection()
-    const { active } = terminal.buffer
-    const lines = Array.from({ length: active.length }, (_, i) => active.getLine(i)?.translateToString(true) ?? '')
-    return lines.join('\n').trimEnd()
+    return bufferText(terminal.buffer.active)
   }
 
   override addEventListener<K extends keyof AllEvents>(
@@ -111,10 +125,15 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
   }
 
   /**
-   * Pastes `text`: turns line ends into Enter, and marks the text as a paste if the shell has enabled bracketed paste.
+   * Pastes `text`: takes control characters out, turns line ends into Enter, and marks the text as a paste if the shell has enabled
+   * bracketed paste. Resolves once all of it has been sent. Keys that are typed meanwhile follow it.
+   * @throws the reason of `options.signal`; Error when the console is not connected, is lost, or is under another participant's
+   *   control
    */
-  paste(text: string): void {
-    this.#terminal?.terminal.paste(text)
+  async paste(text: string, options: PasteOptions = {}): Promise<void> {
+    const pasted = this.#pasting.then(() => this.#paste(cleanPaste(text).text, options))
+    this.#pasting = pasted.catch(() => undefined)
+    return pasted
   }
 
   /** Removes all output except for the cursor's line. */
@@ -126,7 +145,7 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     const address = new URL(to.address)
     // The terminal still shows this console's output: the proxy must not replay it.
     if (this.#shown === to.console) address.searchParams.set('replay', '0')
-    else this.#terminal?.terminal.reset()
+    else this.#terminal?.reset()
     return openSerialSession(
       { ...to, address },
       {
@@ -150,6 +169,7 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
   #createTerminal(): SerialTerminal {
     const created = createSerialTerminal(this.root, this.#stage, {
       input: (bytes) => this.#send(bytes),
+      paste: (text) => this.#pasteOfUser(text),
       title: (text) => {
         this.#title = plainLine(text)
         this.emit('titlechange', { title: this.#title })
@@ -162,7 +182,41 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
   }
 
   #send(bytes: Uint8Array): void {
-    if (this.sendsInput) this.session?.send(bytes)
+    if (!this.sendsInput) return
+    if (this.#typedMeanwhile === undefined) this.session?.send(bytes)
+    else this.#typedMeanwhile.push(bytes)
+  }
+
+  #pasteOfUser(text: string): void {
+    if (!this.sendsInput || this.state !== 'connected') return
+    const pasted = cleanPaste(text)
+    const needsCheck = pasted.removed.length > 0 || (pasted.lines > 1 && !this.#isBracketed)
+    const check = new CustomEvent('pastecheck', { detail: pasted, cancelable: true })
+    if (needsCheck && !this.dispatchEvent(check)) return
+    this.paste(text).catch((error: Error) => this.emit('pastefailed', { text: error.message }))
+  }
+
+  async #paste(text: string, options: PasteOptions): Promise<void> {
+    const session = this.session
+    if (session === undefined || this.state !== 'connected') throw new Error('The console is not connected.')
+    this.#typedMeanwhile = []
+    try {
+      const target = { session, bracketed: this.#isBracketed, requireInput: () => this.#requireInput() }
+      await sendPaste(text, target, options)
+    } finally {
+      const typed = this.#typedMeanwhile
+      this.#typedMeanwhile = undefined
+      if (this.session === session) for (const bytes of typed) this.#send(bytes)
+    }
+  }
+
+  #requireInput(): void {
+    if (this.viewOnly) throw new Error('This page only shows the console.')
+    if (!this.hasControl) throw new Error('Another participant has control.')
+  }
+
+  get #isBracketed(): boolean {
+    return this.#terminal?.terminal.modes.bracketedPasteMode === true
   }
 
   #fit(): void {

@@ -5,6 +5,8 @@ import type { TicketStore } from '../resumption.ts'
 import { byId, setText } from './dom.ts'
 import type { PageQuery } from './page-query.ts'
 
+export { copyText as copy } from '../clipboard.ts'
+
 type Console = ConsoleElement<ConsoleSession>
 
 /** Opens the console. The page's own address is the access URL. */
@@ -101,16 +103,6 @@ export function offerFullScreen(screen: Console): void {
 }
 
 const keyboard = () => (navigator as { keyboard?: { lock?: () => Promise<void>; unlock?: () => void } }).keyboard
-
-/** Copies `text` to the user's clipboard. Returns `false` if the browser does not allow that, or the context is not secure. */
-export async function copy(text: string): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text)
-    return true
-  } catch {
-    return false
-  }
-}
 
 export function onClick(id: string, listener: () => void): void {
   byId(id, HTMLButtonElement).addEventListener('click', listener)

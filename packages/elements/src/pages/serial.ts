@@ -1,18 +1,10 @@
 /** The console page of serial consoles: `serial.html`. */
 import { OrielSerial } from '../oriel-serial.ts'
-import {
-  copy,
-  dial,
-  followState,
-  offerFullScreen,
-  onClick,
-  onSubmit,
-  showName,
-  submitOnCtrlEnter,
-} from './console-page.ts'
+import { copy, dial, followState, offerFullScreen, onClick, onSubmit, showName } from './console-page.ts'
 import { byId, setText } from './dom.ts'
 import { readPageQuery } from './page-query.ts'
 import { offerPeople } from './people.ts'
+import { offerPaste } from './serial-paste.ts'
 
 const terminal = byId('console', OrielSerial)
 const query = readPageQuery(location.href)
@@ -21,7 +13,7 @@ const rename = showName(query)
 terminal.addEventListener('titlechange', ({ detail }) => rename(detail.title))
 offerKeys()
 offerSize()
-offerPaste()
+offerPaste(terminal)
 offerCopy()
 onClick('clear', () => {
   terminal.clear()
@@ -56,16 +48,6 @@ function offerSize(): void {
   terminal.addEventListener('sizechange', show)
   onSubmit('keys-panel', () => terminal.send(`stty rows ${terminal.rows} cols ${terminal.columns}\r`))
   show()
-}
-
-function offerPaste(): void {
-  const [text, note] = [byId('paste-text', HTMLTextAreaElement), byId('paste-note', HTMLElement)]
-  onSubmit('paste-panel', () => {
-    terminal.paste(text.value)
-    text.value = ''
-    setText(note, 'Pasted.')
-  })
-  submitOnCtrlEnter(text, 'paste-panel')
 }
 
 function offerCopy(): void {

@@ -9,6 +9,8 @@ export const openTimeoutMs = 20_000
 export const maxFrameBytes = 64 * 1024
 /** The browser buffers input that the machine does not read; input beyond this limit is dropped. */
 export const maxBufferedBytes = 4 * 1024 * 1024
+/** How often to look at the browser's buffer, which has no event for its size. */
+const pollMs = 20
 
 export interface SerialSessionEvents extends SessionEvents {
   output(bytes: Uint8Array | string): void
@@ -17,6 +19,11 @@ export interface SerialSessionEvents extends SessionEvents {
 export interface SerialSession extends ConsoleSession {
   /** Sends input. Drops it if the console is not connected, or if {@link maxBufferedBytes} are already waiting. */
   send(bytes: Uint8Array): void
+  /**
+   * Resolves once at most `bytes` of the input are still in the browser's buffer.
+   * @throws Error if the console ends before
+   */
+  sentUpTo(bytes: number): Promise<void>
 }
 
 /**
@@ -59,6 +66,10 @@ export function openSerialSession(to: ConsoleAddress, events: SerialSessionEvent
       for (let from = 0; from < bytes.length && socket.bufferedAmount < maxBufferedBytes; from += maxFrameBytes) {
         socket.send(bytes.slice(from, from + maxFrameBytes))
       }
+    },
+    async sentUpTo(bytes) {
+      while (!ended && socket.bufferedAmount > bytes) await new Promise((resolve) => setTimeout(resolve, pollMs))
+      if (ended) throw new Error('The console was lost.')
     },
   }
 }

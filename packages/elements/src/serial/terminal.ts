@@ -1,22 +1,28 @@
 /** The terminal of a serial console. Output from the machine affects only the terminal, never the page around it. */
 import { FitAddon } from '@xterm/addon-fit'
 import { Terminal } from '@xterm/xterm'
+import { copyText } from '../clipboard.ts'
+import { OutputQueue } from './output-queue.ts'
 import { openStrictly } from './strict-style.ts'
 import { terminalStyles } from './styles.ts'
 
-/** The limit for output that waits to be drawn, in bytes. More output is dropped, as on a slow terminal. */
-export const maxPendingBytes = 8 * 1024 * 1024
+/** How much output the terminal's parser is given at a time, in bytes. The rest waits in a queue, whose oldest part can be left out. */
+const parserBytes = 256 * 1024
 
 export interface TerminalEvents {
-  /** Receives what the user types or pastes, and the terminal's replies to the machine's queries. */
+  /** Receives what the user types, and the terminal's replies to the machine's queries. */
   input(bytes: Uint8Array): void
+  /** Receives what the user pastes. */
+  paste(text: string): void
   title(text: string): void
 }
 
 export interface SerialTerminal {
   readonly terminal: Terminal
-  /** Draws output. Drops it when {@link maxPendingBytes} are already waiting. */
+  /** Draws output. If it arrives faster than the browser draws, the oldest is left out. */
   write(bytes: Uint8Array | string): void
+  /** Removes all output, including output that waits to be drawn. */
+  reset(): void
   /** Resizes the terminal to the columns and rows that fit into its stage. */
   fit(): void
 }
@@ -25,7 +31,7 @@ export interface SerialTerminal {
 export function createSerialTerminal(
   root: ShadowRoot,
   stage: HTMLElement,
-  { input, title }: TerminalEvents,
+  { input, paste, title }: TerminalEvents,
 ): SerialTerminal {
   root.adoptedStyleSheets.push(terminalStyles())
   const terminal = new Terminal({
@@ -45,18 +51,44 @@ export function createSerialTerminal(
   terminal.onBinary((text) => input(Uint8Array.from(text, (character) => character.charCodeAt(0))))
   terminal.onTitleChange(title)
   terminal.attachCustomKeyEventHandler((event) => !copies(event, terminal))
-  let pendingBytes = 0
-  return {
-    terminal,
-    write(bytes) {
-      if (pendingBytes > maxPendingBytes) return
-      pendingBytes += bytes.length
+  takePastes(stage, paste)
+  return { terminal, ...writer(terminal), fit: () => fitAddon.fit() }
+}
+
+function writer(terminal: Terminal): Pick<SerialTerminal, 'write' | 'reset'> {
+  const queue = new OutputQueue()
+  let parsing = 0
+  const pump = () => {
+    while (parsing < parserBytes) {
+      const bytes = queue.shift()
+      if (bytes === undefined) return
+      parsing += bytes.length
       terminal.write(bytes, () => {
-        pendingBytes -= bytes.length
+        parsing -= bytes.length
+        pump()
       })
-    },
-    fit: () => fitAddon.fit(),
+    }
   }
+  return {
+    write(bytes) {
+      queue.push(typeof bytes === 'string' ? new TextEncoder().encode(bytes) : bytes)
+      pump()
+    },
+    reset() {
+      queue.clear()
+      terminal.reset()
+    },
+  }
+}
+
+/** Withholds pastes from xterm.js, which passes control characters on to the machine. */
+function takePastes(stage: HTMLElement, paste: (text: string) => void): void {
+  const take = (event: ClipboardEvent) => {
+    event.preventDefault()
+    event.stopPropagation()
+    paste(event.clipboardData?.getData('text/plain') ?? '')
+  }
+  stage.addEventListener('paste', take, { capture: true })
 }
 
 /** Ctrl+Shift+C copies, as in every terminal; Ctrl+C alone is for the machine. */
@@ -64,7 +96,7 @@ function copies(event: KeyboardEvent, terminal: Terminal): boolean {
   if (!(event.ctrlKey && event.shiftKey && event.code === 'KeyC')) return false
   event.preventDefault()
   if (event.type === 'keydown' && terminal.hasSelection()) {
-    navigator.clipboard?.writeText(terminal.getSelection()).catch(() => {})
+    void copyText(terminal.getSelection())
   }
   return true
 }

@@ -1,0 +1,87 @@
+/** The paste panel of the serial page. It also shows a paste that needs a look before the machine gets it. */
+import type { OrielSerial } from '../oriel-serial.ts'
+import { cleanPaste, type PastedText } from '../serial/pasted.ts'
+import { onClick, onSubmit, submitOnCtrlEnter } from './console-page.ts'
+import { byId, setText } from './dom.ts'
+
+const hint = 'Ctrl+Shift+V pastes straight into the terminal. Here you can look at the text before it is sent.'
+
+export function offerPaste(terminal: OrielSerial): void {
+  const text = byId('paste-text', HTMLTextAreaElement)
+  terminal.addEventListener('pastecheck', (event) => {
+    if (event.detail.removed.length === 0 && !byId('paste-ask', HTMLInputElement).checked) return
+    event.preventDefault()
+    showPaste(event.detail)
+  })
+  terminal.addEventListener('pastefailed', ({ detail }) => {
+    byId('paste-panel', HTMLElement).showPopover()
+    note(detail.text)
+  })
+  text.addEventListener('input', () => showRemoved(cleanPaste(text.value).removed))
+  byId('paste-panel', HTMLFormElement).addEventListener('beforetoggle', ({ newState }) => {
+    if (newState === 'closed') setText(byId('paste-hint', HTMLElement), hint)
+  })
+  submitOnCtrlEnter(text, 'paste-panel')
+  sendOnSubmit(terminal, text)
+}
+
+const note = (text: string) => setText(byId('paste-note', HTMLElement), text)
+
+/** Opens the panel with a paste that was withheld. */
+function showPaste({ text, removed, lines }: PastedText): void {
+  const field = byId('paste-text', HTMLTextAreaElement)
+  field.value = text
+  note('')
+  showRemoved(removed)
+  setText(
+    byId('paste-hint', HTMLElement),
+    lines > 1 ? `The machine gets ${lines} lines, and may run each of them.` : hint,
+  )
+  byId('paste-panel', HTMLElement).showPopover()
+  byId('paste-send', HTMLButtonElement).focus()
+}
+
+function showRemoved(removed: readonly string[]): void {
+  const line = byId('paste-removed', HTMLElement)
+  line.hidden = removed.length === 0
+  setText(line, removed.length === 0 ? '' : `Control characters are taken out: ${removed.join(', ')}.`)
+}
+
+function sendOnSubmit(terminal: OrielSerial, field: HTMLTextAreaElement): void {
+  const panel = byId('paste-panel', HTMLFormElement)
+  let pasting: AbortController | undefined
+  onSubmit('paste-panel', async () => {
+    if (field.value === '' || pasting !== undefined) return
+    pasting = new AbortController()
+    const progress = (sent: number, total: number) => showShare(total === 0 ? 0 : sent / total)
+    busy(true)
+    try {
+      await terminal.paste(field.value, { signal: pasting.signal, onProgress: progress })
+      note('Pasted.')
+      field.value = ''
+      showRemoved([])
+      panel.hidePopover()
+      terminal.focus()
+    } catch (error) {
+      note(pasting.signal.aborted ? 'Stopped.' : error instanceof Error ? error.message : String(error))
+    } finally {
+      pasting = undefined
+      busy(false)
+      showShare(0)
+    }
+  })
+  onClick('paste-stop', () => pasting?.abort())
+}
+
+function busy(on: boolean): void {
+  const [send, stop] = [byId('paste-send', HTMLButtonElement), byId('paste-stop', HTMLButtonElement)]
+  const hadFocus = document.activeElement === (on ? send : stop)
+  send.disabled = on
+  stop.hidden = !on
+  if (on) note('Pasting…')
+  // Disabling or hiding the focused button would leave the page without a focus.
+  if (hadFocus) (on ? stop : send).focus()
+}
+
+const showShare = (share: number) =>
+  byId('paste-send', HTMLButtonElement).style.setProperty('--share', `${Math.round(share * 100)}%`)

@@ -1,0 +1,46 @@
+/** Sends a paste completely, however slowly the machine reads. */
+import { pasteBytes, pasteEnd } from './pasted.ts'
+import { maxFrameBytes, type SerialSession } from './session.ts'
+
+export interface PasteOptions {
+  /** Stops the paste: the text that was not sent yet is dropped. */
+  readonly signal?: AbortSignal
+  /** Called with the bytes that were sent so far, and with all bytes of the paste. */
+  readonly onProgress?: (sent: number, total: number) => void
+}
+
+export interface PasteTarget {
+  readonly session: SerialSession
+  /** Whether the shell has enabled bracketed paste. */
+  readonly bracketed: boolean
+  /** Throws an Error with the reason when input is not accepted any more. */
+  readonly requireInput: () => void
+}
+
+/** Sent to the browser beyond what the network has taken, at most, so that a paste can be stopped. */
+const aheadBytes = 256 * 1024
+
+/**
+ * Sends `text`, and resolves once the browser has passed all of it on to the network.
+ * @throws the reason of `options.signal`; the error of `requireInput`; Error if the console is lost
+ */
+export async function sendPaste(text: string, target: PasteTarget, options: PasteOptions = {}): Promise<void> {
+  const { session, bracketed, requireInput } = target
+  const { signal, onProgress } = options
+  const bytes = pasteBytes(text, bracketed)
+  let sent = 0
+  try {
+    for (; sent < bytes.length; sent += maxFrameBytes) {
+      signal?.throwIfAborted()
+      requireInput()
+      session.send(bytes.subarray(sent, sent + maxFrameBytes))
+      onProgress?.(Math.min(sent + maxFrameBytes, bytes.length), bytes.length)
+      await session.sentUpTo(aheadBytes)
+    }
+    await session.sentUpTo(0)
+  } catch (error) {
+    // A shell would take all later keys for a part of the paste.
+    if (bracketed && sent > 0 && sent < bytes.length) session.send(new TextEncoder().encode(pasteEnd))
+    throw error
+  }
+}
