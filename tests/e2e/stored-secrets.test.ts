@@ -93,6 +93,12 @@ async function callAll(origin: string): Promise<readonly Answer[]> {
   await call('listInvitations', 'GET', invitations)
   const { invitation } = JSON.parse(invited.text) as { invitation: { id: string } }
   await call('revokeInvitation', 'DELETE', `${invitations}/${invitation.id}`)
+  const ofPage = `/oriel/v1/proxies/${PROXY_ID}/sessions/${open}/invitations`
+  const asProxy = { as: SERVICE_TOKEN }
+  const byPage = await call('createPageInvitation', 'POST', ofPage, { ...asProxy, body: { role: 'control' } })
+  await call('listPageInvitations', 'GET', ofPage, asProxy)
+  const created = JSON.parse(byPage.text) as { invitation: { id: string } }
+  await call('revokePageInvitation', 'DELETE', `${ofPage}/${created.invitation.id}`, asProxy)
   await call('listSources', 'GET', '/oriel/v1/sources', { as: ADMIN_TOKEN })
   await call('endSession', 'DELETE', `/oriel/v1/sessions/${open}`)
   await call('revokeTokens', 'DELETE', `/oriel/v1/servers/${SERVER_ID}/console-auth-tokens`)
@@ -151,7 +157,7 @@ async function expectNoSecrets(store: string, dump: () => Promise<string>): Prom
   const minted = answers.filter(({ token }) => token !== undefined)
   expect(minted.map(({ route }) => route)).toEqual([
     ...['getVncConsole', 'getSpiceConsole', 'getSerialConsole', 'createRemoteConsole', 'createRemoteConsole'],
-    ...['createInvitation', 'createConsole', 'createRemoteConsole'],
+    ...['createInvitation', 'createPageInvitation', 'createConsole', 'createRemoteConsole'],
   ])
   const password = new URL(store).password
   const consoleTokens = minted.map(({ token }) => token!)

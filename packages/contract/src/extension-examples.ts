@@ -19,6 +19,7 @@ const token = '9f8c5b3e-0d3e-4b0c-9d53-0c6d0a4f1f6e'
 const url = `https://consoles.example/vnc_lite.html?path=%3Fserver%3D${serverId}%26token%3D${token}`
 const [startedAt, endedAt, expiresAt] = ['2026-11-28T09:00:00Z', '2026-11-28T09:12:30Z', '2026-11-28T09:10:00Z']
 const noSession = 'There is no such session, or the caller may not see it.'
+const noSessionHere = 'The proxy has no such session.'
 const noServer = 'There is no such server, or the caller may not see it.'
 const noConsole = 'The server is being built, moved or deleted.'
 const counts = { id: sessionId, bytes_to_client: 482_113, bytes_to_console: 1_207 }
@@ -138,6 +139,20 @@ export const extensionExamples: { readonly [Name in ExtensionRouteName]: Extensi
   },
   listInvitations: { response: { invitations: [invitation] }, refusals: { 404: noSession } },
   revokeInvitation: { response: null, refusals: { 404: 'There is no such invitation, or no such session.' } },
+  createPageInvitation: {
+    body: { role: 'watch', ttl_seconds: 600, label: 'Bea' },
+    response: { invitation: { ...invitation, is_used: false, url } },
+    refusals: {
+      404: noSessionHere,
+      409: `The session has ended, or has as many invitations as it may have. ${noConsole}`,
+      501: 'The hypervisor does not support this console.',
+    },
+  },
+  listPageInvitations: {
+    response: { invitations: [{ ...invitation, is_used: false }], max_ttl_seconds: 3600, max_invitations: 16 },
+    refusals: { 404: noSessionHere },
+  },
+  revokePageInvitation: { response: null, refusals: { 404: `There is no such invitation. ${noSessionHere}` } },
   revokeTokens: { response: null, refusals: { 404: noServer } },
   createConsole: {
     body: { type: 'novnc', role: 'watch', ttl_seconds: 600, single_use: true, label: 'Bea' },

@@ -13,6 +13,7 @@ import {
   openableConsoleTypes,
   type Protocol,
 } from './console-types.ts'
+import { consoleLabel } from './label.ts'
 import type { RefusalName } from './remedies.ts'
 import { type ConsoleRole, consoleRoles, ROLES_HEADER } from './roles.ts'
 
@@ -68,6 +69,7 @@ const admittedConsole = Type.Object({
   invited: Type.Optional(
     Type.Boolean({ description: "Whether it came with an invitation to another user's session." }),
   ),
+  may_invite: Type.Optional(Type.Boolean({ description: 'Whether its page may invite to the session.' })),
 })
 
 const session = Type.Object({
@@ -90,12 +92,6 @@ const session = Type.Object({
   invitation_id: Type.Optional(nullable(Type.String({ description: 'The invitation that it came with.' }))),
 })
 
-const label = Type.String({
-  minLength: 1,
-  maxLength: 64,
-  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*$',
-  description: 'A name for people, such as that of the colleague who gets the URL.',
-})
 const ttlSeconds = Type.Integer({
   minimum: 1,
   description: 'How long the URL may be opened, at most tokens.max_ttl_seconds. Absent: tokens.ttl_seconds.',
@@ -124,6 +120,11 @@ const invitation = Type.Object({
   created_by: Type.String({ description: 'The user who invited.' }),
   created_at: time,
   expires_at: time,
+})
+
+const pageInvitation = Type.Object({
+  ...invitation.properties,
+  is_used: Type.Boolean({ description: 'Whether its URL has opened a console, and opens none any more.' }),
 })
 
 const source = Type.Object({
@@ -359,7 +360,7 @@ export const extensionRoutes = {
     path: '/sessions/{session_id}/invitations',
     policy: 'oriel:sessions:invite',
     summary: 'Invite somebody to an open session: returns an access URL, which works once',
-    body: closed({ role, ttl_seconds: Type.Optional(ttlSeconds), label: Type.Optional(label) }),
+    body: closed({ role, ttl_seconds: Type.Optional(ttlSeconds), label: Type.Optional(consoleLabel) }),
     response: Type.Object({ invitation: Type.Object({ ...invitation.properties, url }) }),
   },
   listInvitations: {
@@ -374,6 +375,32 @@ export const extensionRoutes = {
     path: '/sessions/{session_id}/invitations/{invitation_id}',
     policy: 'oriel:sessions:invite',
     summary: 'Revoke an invitation and end the sessions that came with it',
+    response: Type.Null(),
+  },
+  createPageInvitation: {
+    method: 'POST',
+    path: '/proxies/{proxy_id}/sessions/{session_id}/invitations',
+    policy: 'oriel:sessions:admit',
+    summary: "Invite for the page of a proxy's open session: returns an access URL, which works once",
+    body: closed({ role, ttl_seconds: Type.Optional(ttlSeconds), label: Type.Optional(consoleLabel) }),
+    response: Type.Object({ invitation: Type.Object({ ...pageInvitation.properties, url }) }),
+  },
+  listPageInvitations: {
+    method: 'GET',
+    path: '/proxies/{proxy_id}/sessions/{session_id}/invitations',
+    policy: 'oriel:sessions:admit',
+    summary: "List the invitations to a proxy's session that may be used or were used, newest first",
+    response: Type.Object({
+      invitations: Type.Array(pageInvitation),
+      max_ttl_seconds: Type.Integer({ minimum: 0, description: 'How long a new one may be opened at most.' }),
+      max_invitations: Type.Integer({ minimum: 1, description: 'How many a session may have.' }),
+    }),
+  },
+  revokePageInvitation: {
+    method: 'DELETE',
+    path: '/proxies/{proxy_id}/sessions/{session_id}/invitations/{invitation_id}',
+    policy: 'oriel:sessions:admit',
+    summary: 'Revoke an invitation for the page of a session, and end the sessions that came with it',
     response: Type.Null(),
   },
   revokeTokens: {
@@ -395,7 +422,13 @@ export const extensionRoutes = {
       single_use: Type.Optional(
         Type.Boolean({ description: 'Whether the URL opens one console only. Absent: the proxy decides.' }),
       ),
-      label: Type.Optional(label),
+      may_invite: Type.Optional(
+        Type.Boolean({
+          description:
+            'Whether the console page may invite to the session. Absent: if the caller may, the role is control, and the URL is not for a single use.',
+        }),
+      ),
+      label: Type.Optional(consoleLabel),
     }),
     response: Type.Object({ console: createdConsole }),
   },
@@ -445,6 +478,8 @@ export type HeldPort = Type.Static<typeof port>
 export type Session = Type.Static<typeof session>
 /** An invitation to a session. */
 export type Invitation = Type.Static<typeof invitation>
+/** An invitation to a session, for its proxy. */
+export type PageInvitation = Type.Static<typeof pageInvitation>
 /** The serial port of a running server, for the proxy that stays attached to it. */
 export type SerialPort = Type.Static<typeof serialPort>
 /** The console of an admitted session, for the proxy. An absent `role` is `control`. */

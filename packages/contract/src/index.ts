@@ -40,6 +40,7 @@ export {
   extensionRoutes,
   type HeldPort,
   type Invitation,
+  type PageInvitation,
   type SerialPort,
   type Session,
 } from './extension.ts'
@@ -86,11 +87,20 @@ export {
   pageSubprotocol,
 } from './page-key.ts'
 export {
+  type PresenceConsoleRequest,
+  type PresenceInvitation,
+  type PresenceInvitationRequest,
+  type PresenceInvitationRevoked,
+  type PresenceInvited,
   type PresenceMessage,
   type PresenceParticipant,
   type PresenceRefused,
   type PresenceRequest,
   type PresenceState,
+  presenceConsoleRequest,
+  presenceInvitationRequest,
+  presenceInvitationRevoked,
+  presenceInvited,
   presenceMessage,
   presenceRefused,
   presenceRequest,

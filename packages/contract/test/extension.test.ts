@@ -17,7 +17,7 @@ describe("Oriel's extension", () => {
     )
     expect(members).toContain('listSessions: client_address')
     expect(members.filter((name) => /: .*(token|password|secret|ticket|digest|cookie)|: url$/i.test(name))).toEqual([
-      ...['admitSession: password', 'createInvitation: url', 'createConsole: url'],
+      ...['admitSession: password', 'createInvitation: url', 'createPageInvitation: url', 'createConsole: url'],
     ])
   })
 
@@ -36,7 +36,15 @@ describe("Oriel's extension", () => {
   it('changes state only by POST, PUT and DELETE', () => {
     const reading = Object.entries(extensionRoutes).filter(([, { method }]) => method === 'GET')
     expect(reading.map(([name]) => name)).toEqual([
-      ...['locateConsole', 'confirmSerialPort', 'showPort', 'listSessions', 'listInvitations', 'listSources'],
+      ...[
+        'locateConsole',
+        'confirmSerialPort',
+        'showPort',
+        'listSessions',
+        'listInvitations',
+        'listPageInvitations',
+        'listSources',
+      ],
     ])
   })
 

@@ -36,3 +36,9 @@ export const tokensConfig = table(
   { default: {} },
 )
 export type TokensConfig = Type.Static<typeof tokensConfig>
+
+/** The longest lifetime that callers may ask for. */
+export const maxTtlSeconds = ({
+  ttl_seconds,
+  max_ttl_seconds = ttl_seconds,
+}: Pick<TokensConfig, 'ttl_seconds' | 'max_ttl_seconds'>): number => max_ttl_seconds

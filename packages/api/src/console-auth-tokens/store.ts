@@ -10,6 +10,8 @@ export interface TokenOptions {
   /** Whether the token opens one console only. */
   readonly singleUse: boolean
   readonly invitationId: string | null
+  /** Whether the page of its session may invite to it. Unlike the others, older versions of the API may ignore it. */
+  readonly mayInvite: boolean
 }
 
 /** The record of a token. Times are milliseconds since the epoch. */

@@ -1,6 +1,6 @@
 /** Consoles with options that Nova's API lacks: checks the options, and opens the console. */
 import { consoleTypes, type OpenableConsoleType } from '@oriel/contract'
-import type { Identity } from '../auth/authenticator.ts'
+import { maxTtlSeconds } from '../console-auth-tokens/config.ts'
 import type { TokenOptions } from '../console-auth-tokens/store.ts'
 import { HttpFault } from '../http/faults.ts'
 import { enforce } from '../policy/enforce.ts'
@@ -13,7 +13,7 @@ import { type ConsoleDeps, type OpenedConsole, type Opener, openConsole } from '
 export interface WantedOptions {
   readonly serverId: string
   readonly type: OpenableConsoleType
-  readonly options: TokenOptions
+  readonly options: Omit<TokenOptions, 'mayInvite'> & Partial<Pick<TokenOptions, 'mayInvite'>>
   readonly ttlSeconds: number | undefined
 }
 
@@ -33,8 +33,21 @@ export async function openWithOptions(
   wanted: WantedOptions,
   call: Opener,
 ): Promise<ConsoleWithOptions> {
+  if (wanted.options.role === 'control') enforce(deps.config.policy, REMOTE_CONSOLES_RULE, call.identity)
+  return openPermitted(deps, wanted, call)
+}
+
+/**
+ * Opens a console with options for a caller who may ask for its role.
+ * @throws HttpFault 400, 404, 409 or 501
+ */
+export async function openPermitted(
+  deps: ConsoleDeps,
+  wanted: WantedOptions,
+  call: Opener,
+): Promise<ConsoleWithOptions> {
   const { serverId, type, options } = wanted
-  requireRole(deps, wanted, call.identity)
+  requireWatchable(wanted)
   const ttlSeconds = lifetimeOf(deps, wanted)
   const server = await lookUp(deps.source, call.identity, serverId, call.signal)
   const { protocol } = consoleTypes[type]
@@ -46,15 +59,14 @@ export async function openWithOptions(
   return { ...opened, server, ttlSeconds }
 }
 
-function requireRole({ config }: ConsoleDeps, { options: { role }, type }: WantedOptions, identity: Identity): void {
-  if (role === 'control') enforce(config.policy, REMOTE_CONSOLES_RULE, identity)
-  else if (!consoleTypes[type].watchable)
-    throw new HttpFault(400, `A ${type} console cannot be opened for watching only.`)
+function requireWatchable({ options: { role }, type }: WantedOptions): void {
+  if (role === 'control' || consoleTypes[type].watchable) return
+  throw new HttpFault(400, `A ${type} console cannot be opened for watching only.`)
 }
 
 function lifetimeOf({ config }: ConsoleDeps, { ttlSeconds }: WantedOptions): number {
-  const { ttl_seconds: standard, max_ttl_seconds: max = standard } = config.tokens
-  if (ttlSeconds === undefined) return standard
+  const max = maxTtlSeconds(config.tokens)
+  if (ttlSeconds === undefined) return config.tokens.ttl_seconds
   if (ttlSeconds <= max) return ttlSeconds
   throw new HttpFault(400, `Invalid input for ttl_seconds: must not be greater than ${max}`)
 }

@@ -14,6 +14,7 @@ import { withinDeadline } from '../sources/within-deadline.ts'
 import type { ConsolesConfig } from './config.ts'
 import { type ActionVariant, driverFault, notReady } from './driver-faults.ts'
 import { drivers, openable, refuseGone } from './drivers.ts'
+import { mayInvite } from './may-invite.ts'
 
 export interface ConsoleDeps {
   readonly config: {
@@ -72,6 +73,7 @@ export async function openConsole(deps: ConsoleDeps, wanted: Wanted, call: Opene
     accessUrlBase: baseUrl,
     ttlSeconds,
     ...options,
+    mayInvite: mayInvite(deps.config.policy, options, call.identity),
   })
   if (watch.changed) await takeBack(deps.tokens, server)
   call.log.info({ serverId: server.id, protocol, type, userId: call.identity.userId }, 'console created')

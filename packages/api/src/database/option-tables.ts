@@ -49,8 +49,21 @@ export interface InvitationRow {
   revoked_at: number | null
 }
 
+/** A token whose session may invite. A table beside the options: an older API must find tokens that have none. */
+export interface InvitingTokenRow {
+  inviting_token_key: string
+  expires_at: number
+}
+
+/** A session whose page may invite. */
+export interface InvitingSessionRow {
+  inviting_session_id: string
+}
+
 export interface OptionTables {
   invitations: InvitationRow
+  inviting_tokens: InvitingTokenRow
+  inviting_sessions: InvitingSessionRow
   console_auth_token_options: ConsoleAuthTokenOptionsRow
   session_options: SessionOptionsRow
 }
@@ -81,6 +94,24 @@ export const optionMigrations: Readonly<Record<string, Migration>> = {
         .execute()
       await db.schema.createIndex('invitations_family').on('invitations').column('family_id').execute()
       await db.schema.createIndex('invitations_expires_at').on('invitations').column('expires_at').execute()
+    },
+  },
+}
+
+/** Later than the migrations of ports. */
+export const invitingMigrations: Readonly<Record<string, Migration>> = {
+  '011-inviting': {
+    async up(db) {
+      await db.schema
+        .createTable('inviting_tokens')
+        .addColumn('inviting_token_key', 'char(64)', (column) => column.primaryKey())
+        .addColumn('expires_at', 'bigint', (column) => column.notNull())
+        .execute()
+      await db.schema.createIndex('inviting_tokens_expires_at').on('inviting_tokens').column('expires_at').execute()
+      await db.schema
+        .createTable('inviting_sessions')
+        .addColumn('inviting_session_id', 'varchar(64)', (column) => column.primaryKey())
+        .execute()
     },
   },
 }

@@ -9,7 +9,7 @@ import {
   RawNode,
 } from 'kysely'
 import { DEFAULT_MIGRATION_TABLE, type Migration, Migrator } from 'kysely/migration'
-import { type OptionTables, optionMigrations } from './option-tables.ts'
+import { invitingMigrations, type OptionTables, optionMigrations } from './option-tables.ts'
 import { type PortTables, portMigrations } from './port-tables.ts'
 import { type SerialPortTables, serialPortMigrations } from './serial-port-tables.ts'
 import { familyMigrations, type SessionTables, sessionMigrations } from './session-tables.ts'
@@ -83,6 +83,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   ...optionMigrations,
   ...serialPortMigrations,
   ...portMigrations,
+  ...invitingMigrations,
 }
 
 /** Thrown when a newer version of the API has migrated the tables. */

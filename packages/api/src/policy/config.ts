@@ -33,7 +33,7 @@ export const policyConfig = table(
     'oriel:sessions:end': roles('oriel:sessions:end', 'Roles that may end the sessions of their project.'),
     'oriel:sessions:invite': roles(
       'oriel:sessions:invite',
-      'Roles that may invite to their own sessions; the role control needs os_compute_api:os-remote-consoles as well.',
+      'Roles that may invite to their own sessions, also from the console page; the role control needs os_compute_api:os-remote-consoles as well.',
     ),
     'oriel:console-auth-tokens:revoke': roles(
       'oriel:console-auth-tokens:revoke',

@@ -3,6 +3,9 @@
 /** The rule for consoles that may be controlled, and for every console by Nova's routes. */
 export const REMOTE_CONSOLES_RULE = 'os_compute_api:os-remote-consoles'
 
+/** The rule for callers, and creators of consoles, who may invite to their sessions. */
+export const INVITE_RULE = 'oriel:sessions:invite'
+
 /** The role that may see servers of other projects. */
 export const ADMIN_ROLE = 'admin'
 

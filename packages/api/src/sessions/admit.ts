@@ -101,8 +101,8 @@ async function register(
   token: ConsoleAuthToken,
   server: Server,
 ): Promise<SessionRecord> {
-  const { id, role, label, singleUse, invitationId } = token
-  const options = { role, label, invitationId, usedTokenId: singleUse ? id : null }
+  const { id, role, label, singleUse, invitationId, mayInvite } = token
+  const options = { role, label, invitationId, mayInvite, usedTokenId: singleUse ? id : null }
   const session = await add(deps, { ...clientOf(call), ...partiesOf(token), ...options, serverName: server.name })
   if (await deps.tokens.find(call.body.token)) return session
   await deps.sessions.end(session.id, 'revoked')
@@ -121,7 +121,17 @@ async function add({ sessions, tokens }: SessionDeps, session: NewSession): Prom
 }
 
 function consoleOf(
-  { serverId, projectId, userId, protocol, type, role, label, invitationId }: ConsoleAuthToken | SessionRecord,
+  {
+    serverId,
+    projectId,
+    userId,
+    protocol,
+    type,
+    role,
+    label,
+    invitationId,
+    mayInvite,
+  }: ConsoleAuthToken | SessionRecord,
   server: Server,
   address: SourceConsole,
   baseUrl: string,
@@ -142,5 +152,6 @@ function consoleOf(
     role,
     label,
     ...(invitationId && { invited: true }),
+    ...(mayInvite && { may_invite: true }),
   }
 }

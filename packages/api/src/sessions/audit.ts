@@ -73,12 +73,16 @@ export function auditTo(log: Logger) {
         { audit: 'taken-over', ...partiesOf(session), from: proxyId, ending: sessions.map(({ id }) => id) },
         'console taken over from another proxy',
       ),
-    invited: (session: SessionRecord, invitation: Invitation, by: string) =>
-      log.info({ audit: 'invited', ...partiesOf(session), ...termsOf(invitation), by }, 'invitation created'),
+    /** `fromPage`: by the session's page, in the name of its user. */
+    invited: (
+      session: SessionRecord,
+      invitation: Invitation,
+      by: { readonly by: string; readonly fromPage: boolean },
+    ) => log.info({ audit: 'invited', ...partiesOf(session), ...termsOf(invitation), ...by }, 'invitation created'),
     invitationRevoked: (
       session: SessionRecord,
       invitation: Invitation,
-      by: { readonly by: string; readonly ending: number },
+      by: { readonly by: string; readonly fromPage: boolean; readonly ending: number },
     ) =>
       log.info(
         { audit: 'invitation-revoked', ...partiesOf(session), ...termsOf(invitation), ...by },

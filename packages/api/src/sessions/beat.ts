@@ -1,5 +1,5 @@
 /** PUT /oriel/v1/proxies/{proxy_id}: a proxy reports its sessions, and the response lists those to close. */
-import { type EndReason, type ExtensionBody, refusalNames } from '@oriel/contract'
+import type { ExtensionBody } from '@oriel/contract'
 import { HttpFault } from '../http/faults.ts'
 import type { ExtensionOperations } from '../http/mount-extension.ts'
 import { auditTo } from './audit.ts'
@@ -7,7 +7,7 @@ import { auditControl, toSpan } from './control.ts'
 import type { SessionDeps } from './deps.ts'
 import { lostAfterMs } from './keeper.ts'
 import { proxyIdOf, requireOwnProxy } from './proxy-owner.ts'
-import type { Beat, EndedSession, SessionRecord } from './store.ts'
+import { type Beat, type EndedSession, type SessionRecord, UNOPENED_ENDS } from './store.ts'
 
 type Report = ExtensionBody<'beat'>
 
@@ -37,8 +37,7 @@ export function beat({ config, sessions, tokens, ports }: SessionDeps): Extensio
 
 /** Whether the proxy refused an admitted session, or its client left before it opened. Its single-use URL may be opened again. */
 const neverOpened = ({ endReason, bytesToClient, bytesToConsole }: SessionRecord) =>
-  UNOPENED.has(endReason ?? '') && bytesToClient === 0 && bytesToConsole === 0
-const UNOPENED: ReadonlySet<string> = new Set([...refusalNames, 'client_lost'] satisfies EndReason[])
+  UNOPENED_ENDS.includes(endReason ?? '') && bytesToClient === 0 && bytesToConsole === 0
 
 const toBeat = ({ open, ended }: Report): Beat => ({
   open: open.map((session) => ({ id: session.id, ...countsOf(session) })),

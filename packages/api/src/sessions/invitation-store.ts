@@ -18,6 +18,11 @@ export interface Invitation {
   readonly tokenId: string
 }
 
+export interface CurrentInvitation extends Invitation {
+  /** Whether its URL has opened a console, and opens none any more. */
+  readonly isUsed: boolean
+}
+
 /** Every method throws `StoreUnavailable` while the database is unavailable. */
 export interface InvitationStore {
   add(invitation: Omit<Invitation, 'createdAt'>): Promise<Invitation>
@@ -25,6 +30,8 @@ export interface InvitationStore {
   find(sessionId: string, id: string): Promise<Invitation | undefined>
   /** Returns the invitations to this session, and to those that it resumes, that are not revoked, newest first. */
   list(sessionId: string): Promise<readonly Invitation[]>
+  /** Returns those of `list` that are not expired, or were used. */
+  listCurrent(sessionId: string): Promise<readonly CurrentInvitation[]>
   /**
    * Whether a client may use the invitation: it is not revoked, and its session is open, or another one that resumes it. The
    * token's expiry is not checked.

@@ -9,6 +9,7 @@ import { followConsole } from './follow.ts'
 import { createInvitation, listInvitations, revokeInvitation } from './invite.ts'
 import { listSessions } from './list.ts'
 import { locateConsole } from './locate.ts'
+import { createPageInvitation, listPageInvitations, revokePageInvitation } from './page-invitations.ts'
 import { groupProxy, holdPort, releasePort, showPort } from './ports.ts'
 import { revokeTokens } from './revoke.ts'
 
@@ -28,5 +29,8 @@ export const sessionOperations = (deps: SessionDeps) =>
     createInvitation: createInvitation(deps),
     listInvitations: listInvitations(deps),
     revokeInvitation: revokeInvitation(deps),
+    createPageInvitation: createPageInvitation(deps),
+    listPageInvitations: listPageInvitations(deps),
+    revokePageInvitation: revokePageInvitation(deps),
     revokeTokens: revokeTokens(deps),
   }) satisfies Partial<ExtensionOperations>

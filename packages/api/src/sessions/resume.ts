@@ -21,8 +21,8 @@ export async function resumeSession(deps: SessionDeps, call: Call, sessionId: st
   const now = await consoleNow(deps, earlier, call.signal)
   if (now.difference !== undefined) throw refused(call, earlier, now.difference)
   const { server, address } = now
-  const { role, label, invitationId } = earlier
-  const options = { role, label, invitationId }
+  const { role, label, invitationId, mayInvite } = earlier
+  const options = { role, label, invitationId, mayInvite }
   const session = await deps.sessions.add(
     { ...clientOf(call), ...partiesOf(earlier), ...options, serverName: server.name },
     earlier.id,

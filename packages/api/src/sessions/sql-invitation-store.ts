@@ -3,8 +3,9 @@ import type { Kysely, Selectable } from 'kysely'
 import type { InvitationRow } from '../database/option-tables.ts'
 import { reaching } from '../database/reach.ts'
 import type { Database } from '../database/tables.ts'
-import type { Invitation, InvitationStore } from './invitation-store.ts'
+import type { CurrentInvitation, Invitation, InvitationStore } from './invitation-store.ts'
 import { familyOf } from './sql-store.ts'
+import { UNOPENED_ENDS } from './store.ts'
 
 type Db = Kysely<Database>
 
@@ -17,6 +18,7 @@ export function createSqlInvitationStore(db: Db, now: () => number): InvitationS
     add: (invitation) => reach(add(db, { ...invitation, createdAt: now() })),
     find: (sessionId, id) => reach(find(db, sessionId, id)),
     list: (sessionId) => reach(list(db, sessionId)),
+    listCurrent: (sessionId) => reach(listCurrent(db, sessionId, now())),
     isUsable: (id) => reach(isUsable(db, id)),
     revoke: (id) => reach(revoke(db, id, now())),
   }
@@ -43,6 +45,36 @@ async function list(db: Db, sessionId: string): Promise<readonly Invitation[]> {
     .orderBy('created_at', 'desc')
     .orderBy('id', 'desc')
   return (await query.execute()).map(fromRow)
+}
+
+async function listCurrent(db: Db, sessionId: string, now: number): Promise<readonly CurrentInvitation[]> {
+  const invitations = await list(db, sessionId)
+  const used = await usedOf(db, invitations)
+  return invitations
+    .map((invitation) => ({ ...invitation, isUsed: used.has(invitation.id) }))
+    .filter(({ isUsed, expiresAt }) => isUsed || expiresAt > now)
+}
+
+/** A session that never opened does not use its invitation up. */
+async function usedOf(db: Db, invitations: readonly Invitation[]): Promise<ReadonlySet<string | null>> {
+  if (invitations.length === 0) return new Set()
+  const query = db
+    .selectFrom('session_options')
+    .innerJoin('sessions', 'sessions.id', 'session_options.session_id')
+    .select('invitation_id')
+    .distinct()
+    .where(
+      'invitation_id',
+      'in',
+      invitations.map(({ id }) => id),
+    )
+    .where(({ or, eb }) =>
+      or([
+        ...[eb('ended_at', 'is', null), eb('end_reason', 'is', null), eb('end_reason', 'not in', UNOPENED_ENDS)],
+        ...[eb('bytes_to_client', '>', 0), eb('bytes_to_console', '>', 0)],
+      ]),
+    )
+  return new Set((await query.execute()).map(({ invitation_id }) => invitation_id))
 }
 
 async function isUsable(db: Db, id: string): Promise<boolean> {

@@ -1,5 +1,12 @@
 /** The port for records of sessions: user, console, proxy, start, end, and the reason of the end. */
-import type { CloseReasonName, ConsoleRole, ConsoleType, EndReason, Protocol } from '@oriel/contract'
+import {
+  type CloseReasonName,
+  type ConsoleRole,
+  type ConsoleType,
+  type EndReason,
+  type Protocol,
+  refusalNames,
+} from '@oriel/contract'
 
 /** A session that a proxy was admitted to open. */
 export interface NewSession {
@@ -18,6 +25,8 @@ export interface NewSession {
   readonly invitationId?: string | null
   /** The id of the single-use token that it used. */
   readonly usedTokenId?: string | null
+  /** Whether its page may invite to it. Default: no. */
+  readonly mayInvite?: boolean
 }
 
 /** The record of a session. Times are milliseconds since the epoch. */
@@ -39,6 +48,9 @@ export const RESUMABLE_MS = 86_400_000
 
 /** The reasons of ends after which a session may not be resumed: a caller or an operator decided them. */
 export const FINAL_ENDS: readonly string[] = ['ended', 'revoked'] satisfies CloseReasonName[]
+
+/** The reasons of ends of sessions that may never have opened: the proxy refused them, or the client left before. */
+export const UNOPENED_ENDS: readonly string[] = [...refusalNames, 'client_lost'] satisfies EndReason[]
 
 /** Bytes of the console's protocol. */
 export interface ByteCounts {

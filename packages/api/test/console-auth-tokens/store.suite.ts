@@ -21,7 +21,7 @@ export const grant = (changes: Partial<ConsoleGrant> = {}): ConsoleGrant => ({
   ...changes,
 })
 
-const noOptions: TokenOptions = { role: 'control', label: null, singleUse: false, invitationId: null }
+const noOptions: TokenOptions = { role: 'control', label: null, singleUse: false, invitationId: null, mayInvite: false }
 
 const BORN = Date.UTC(2026, 10, 22)
 
@@ -40,7 +40,8 @@ export function consoleAuthTokenStoreSuite(name: string, open: OpenStore): void 
       { label: 'Zoë 👩🏽‍💻' },
       { singleUse: true },
       { invitationId: 'invitation-1' },
-      { role: 'watch', label: 'Bob', singleUse: true, invitationId: 'invitation-1' },
+      { mayInvite: true },
+      { role: 'watch', label: 'Bob', singleUse: true, invitationId: 'invitation-1', mayInvite: true },
     ])('find returns the options of a token: %j', async (options) => {
       await using store = await open(() => BORN)
       const { token, id, expiresAt } = await store.authorize(grant(options))

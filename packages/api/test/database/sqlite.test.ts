@@ -162,6 +162,15 @@ describe('SQLite in a file', () => {
       },
     )
 
+    test('lets an older version find a token whose session may invite', async () => {
+      const file = freshFile()
+      await using store = await openTokenStore(`sqlite:${file}`)
+      using old = new DatabaseSync(file)
+      const { token } = await store.authorize(grant({ mayInvite: true }))
+      expect(old.prepare(OLD_FIND).get(sha256Hex(token))).toBeDefined()
+      expect(await store.find(token)).toMatchObject({ mayInvite: true })
+    })
+
     test('finds no token whose options are missing', async () => {
       const file = freshFile()
       await using store = await openTokenStore(`sqlite:${file}`)
@@ -174,11 +183,14 @@ describe('SQLite in a file', () => {
     test('keeps no options of expired tokens', async () => {
       const file = freshFile()
       await using store = await openTokenStore(`sqlite:${file}`)
-      await store.authorize(grant({ role: 'watch', ttlSeconds: 0 }))
-      await store.authorize(grant({ role: 'watch' }))
+      for (const options of [{ role: 'watch' }, { mayInvite: true }] as const) {
+        await store.authorize(grant({ ...options, ttlSeconds: 0 }))
+        await store.authorize(grant(options))
+      }
       await store.sweep()
       using raw = new DatabaseSync(file)
-      expect(raw.prepare('select count(*) as n from console_auth_token_options').get()).toEqual({ n: 1 })
+      for (const table of ['console_auth_token_options', 'inviting_tokens'])
+        expect(raw.prepare(`select count(*) as n from ${table}`).get()).toEqual({ n: 1 })
     })
   })
 
@@ -190,6 +202,7 @@ describe('SQLite in a file', () => {
     }))
     using raw = new DatabaseSync(file)
     raw.exec(`drop table console_auth_token_options; drop table session_options; drop table invitations;
+      drop table inviting_tokens; drop table inviting_sessions;
       delete from kysely_migration where name >= '006'`)
     await withinStores(file, async ({ tokens, sessions }) => {
       expect(await tokens.find(token)).toMatchObject({ userId: 'alice', role: 'control', singleUse: false })

@@ -73,7 +73,7 @@ describe('admitting a session', () => {
           ...{ tls_port: address.tlsPort, internal_access_path: address.internalAccessPath },
           base_url: 'http://127.0.0.1:6080/vnc_lite.html',
           expires_at: expect.stringMatching(/^\d{4}-.*Z$/),
-          ...{ role: 'control', label: null },
+          ...{ role: 'control', label: null, may_invite: true },
         },
       },
     })
@@ -209,7 +209,7 @@ describe('resuming a session', () => {
       ...{ protocol: 'vnc', type: 'novnc', host: '10.0.0.6', port: 5999 },
       ...{ tls_port: address.tlsPort, internal_access_path: address.internalAccessPath },
       base_url: 'http://127.0.0.1:6080/vnc_lite.html',
-      ...{ role: 'control', label: null },
+      ...{ role: 'control', label: null, may_invite: true },
     })
     expect(session.id).not.toBe(id)
     expect(await api.deps.sessions.find(session.id)).toMatchObject({

@@ -54,7 +54,13 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
 
     test('returns the options of a session, and their defaults', async () => {
       await using stores = await open(() => BORN)
-      const defaults = { role: 'control', label: null, invitationId: null, usedTokenId: null } as const
+      const defaults = {
+        role: 'control',
+        label: null,
+        invitationId: null,
+        usedTokenId: null,
+        mayInvite: false,
+      } as const
       const none = await stores.sessions.add(newSession())
       expect(none).toMatchObject(defaults)
       for (const options of [
@@ -62,6 +68,7 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
         { label: 'Zoë' },
         { invitationId: 'invitation-1' },
         { usedTokenId: 'a'.repeat(64) },
+        { mayInvite: true },
       ]) {
         const added = await stores.sessions.add(newSession(options))
         expect(added).toMatchObject({ ...defaults, ...options })
@@ -325,6 +332,36 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
         expect(await invitations.isUsable(id)).toBe(true)
         await sessions.wantEnd(resumed.id, 'ended')
         expect(await invitations.isUsable(id)).toBe(false)
+      })
+
+      test('are current until they expire or are revoked, unless they were used', async () => {
+        let now = BORN
+        await using stores = await open(() => now)
+        const { sessions, invitations } = stores
+        const session = await sessions.add(newSession())
+        const current = async () => (await invitations.listCurrent(session.id)).map(({ id, isUsed }) => [id, isUsed])
+        const [unused, used, revoked, unopened, silent] = await Promise.all(
+          ['unused', 'used', 'revoked', 'unopened', 'silent'].map((id) =>
+            invitations.add(newInvitation(session.id, { id })),
+          ),
+        )
+        await invitations.add(newInvitation((await sessions.add(newSession())).id, { id: 'of another session' }))
+        const guestOf = ({ id }: Invitation) => sessions.add(newSession({ invitationId: id }))
+        const guest = await guestOf(used!)
+        await sessions.end((await guestOf(unopened!)).id, 'console_unreachable')
+        await sessions.end((await guestOf(silent!)).id, 'client_closed')
+        await invitations.revoke(revoked!.id)
+        expect(Object.fromEntries(await current())).toEqual({
+          unused: false,
+          used: true,
+          unopened: false,
+          silent: true,
+        })
+        await sessions.beat('proxy-1', { open: [], ended: [over(guest)] }, OLD_MS)
+        now = unused!.expiresAt
+        expect(Object.fromEntries(await current())).toEqual({ used: true, silent: true })
+        await invitations.revoke(used!.id)
+        expect(await current()).toEqual([['silent', true]])
       })
 
       test('name the sessions that came with them to close, and no others', async () => {

@@ -2,9 +2,9 @@
 import {
   type CloseReasonName,
   closeReasons,
+  type PresenceConsoleRequest,
   type PresenceMessage,
-  type PresenceRequest,
-  presenceRequest,
+  presenceConsoleRequest,
 } from '@oriel/contract'
 import { guardPeer, type Logger } from '@oriel/runtime'
 import { Compile } from 'typebox/compile'
@@ -23,8 +23,10 @@ const MAX_UNANSWERED = 2
 /** The longest type that is repeated to the page. */
 const MAX_TYPE_LENGTH = 64
 
-const requestCheck = Compile(presenceRequest)
-const requestTypes: ReadonlySet<unknown> = new Set(presenceRequest.anyOf.map(({ properties }) => properties.type.const))
+const requestCheck = Compile(presenceConsoleRequest)
+const requestTypes: ReadonlySet<unknown> = new Set(
+  presenceConsoleRequest.anyOf.map(({ properties }) => properties.type.const),
+)
 
 type PresenceDeps = Pick<ConnectContext, 'timing' | 'presenceRequests' | 'log'>
 
@@ -120,11 +122,11 @@ export class PresenceConnection implements PresencePage {
 
   #carryOut(request: { readonly type: string }, attached: AttachedPage): void {
     const objection = this.#objectionTo(request)
-    if (objection === undefined) this.#forward(request as PresenceRequest, attached)
+    if (objection === undefined) this.#forward(request as PresenceConsoleRequest, attached)
     else this.#refuse(request, objection)
   }
 
-  #forward(request: PresenceRequest, attached: AttachedPage): void {
+  #forward(request: PresenceConsoleRequest, attached: AttachedPage): void {
     Promise.resolve(attached.request(request)).then(
       (text) => text !== undefined && this.#refuse(request, text),
       (err) => this.#failed(err),

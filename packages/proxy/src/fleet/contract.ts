@@ -1,6 +1,12 @@
 /** The calls between the primary and its workers. */
 
-import { type CloseReasonName, consoleRoles, type PresenceRequest, type RefusalName, refusals } from '@oriel/contract'
+import {
+  type CloseReasonName,
+  consoleRoles,
+  type PresenceConsoleRequest,
+  type RefusalName,
+  refusals,
+} from '@oriel/contract'
 import * as Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Protection } from '../admin/protection.ts'
@@ -104,5 +110,5 @@ export type PrimaryAnswers = {
   readonly attachPage: (page: number, sessionId: string) => boolean
   readonly detachPage: (page: number) => void
   /** Returns the objection to a page's request, or `null`. */
-  readonly requestOfPage: (page: number, request: PresenceRequest) => Promise<string | null>
+  readonly requestOfPage: (page: number, request: PresenceConsoleRequest) => Promise<string | null>
 }

@@ -2,7 +2,13 @@
  * The consoles that the sessions of all workers share. The primary has them, because sessions of one console, and a page and
  * its session, may be in different workers.
  */
-import { type CloseReasonName, closeReasons, consoleRoles, presenceRequest, presenceState } from '@oriel/contract'
+import {
+  type CloseReasonName,
+  closeReasons,
+  consoleRoles,
+  presenceConsoleRequest,
+  presenceState,
+} from '@oriel/contract'
 import * as Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { LocalConsoles } from '../presence/local-consoles.ts'
@@ -41,8 +47,8 @@ const joinCheck = Compile(
     }),
   }),
 )
-const requestCheck = Compile(presenceRequest)
-const viewCheck = Compile(Type.Omit(presenceState, ['latency_ms']))
+const requestCheck = Compile(presenceConsoleRequest)
+const viewCheck = Compile(Type.Omit(presenceState, ['latency_ms', 'may_invite', 'invitations']))
 
 const isCloseReason = (name: unknown): name is CloseReasonName =>
   typeof name === 'string' && Object.hasOwn(closeReasons, name)

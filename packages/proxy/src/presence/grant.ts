@@ -2,7 +2,7 @@
  * Decides which sessions of a console may send input. By default, all whose role is `control`. Once control was taken or
  * given, one session alone has it, until it releases control or leaves.
  */
-import type { ConsoleRole, PresenceRequest } from '@oriel/contract'
+import type { ConsoleRole, PresenceConsoleRequest } from '@oriel/contract'
 
 /** A session of the console. */
 export interface Member {
@@ -12,7 +12,7 @@ export interface Member {
   readonly invited?: boolean
 }
 
-export type ControlRequest = Exclude<PresenceRequest, { readonly type: 'leave' }>
+export type ControlRequest = Exclude<PresenceConsoleRequest, { readonly type: 'leave' }>
 
 /** Control moved from one session to another. `null`: all whose role is `control`. */
 export interface ControlChange {

@@ -1,5 +1,5 @@
 /** The consoles that the sessions of this process, or of all workers, share: who is there, and who has control. */
-import type { CloseReasonName, PresenceRequest } from '@oriel/contract'
+import type { CloseReasonName, PresenceConsoleRequest } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
 import { type ControlChange, ControlGrant, type ControlRequest } from './grant.ts'
 import type {
@@ -99,7 +99,7 @@ export class LocalConsoles implements SharedConsoles {
     return undefined
   }
 
-  #request(seat: TakenSeat, request: PresenceRequest): string | undefined {
+  #request(seat: TakenSeat, request: PresenceConsoleRequest): string | undefined {
     if (!seat.console.members.includes(seat)) return 'The session has ended.'
     if (request.type === 'leave') this.#options.endSession(seat.id)
     else return this.#act(seat, request)

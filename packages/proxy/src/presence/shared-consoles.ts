@@ -2,7 +2,7 @@
  * The port through which sessions and pages reach the consoles that they share. Its implementations are `LocalConsoles`, for
  * one process, and that of a worker, which calls the primary.
  */
-import type { CloseReasonName, ConsoleRole, PresenceRequest, PresenceState } from '@oriel/contract'
+import type { CloseReasonName, ConsoleRole, PresenceConsoleRequest, PresenceState } from '@oriel/contract'
 
 /** A session, as the pages of its console see it. */
 export interface Participant {
@@ -31,8 +31,8 @@ export interface SharedConsoleName {
 
 export type ConsoleAddress = Pick<SharedConsoleName, 'host' | 'port'>
 
-/** What a page sees. The connection to the page adds the latency. */
-export type PresenceView = Omit<PresenceState, 'latency_ms'>
+/** What a page sees of its console. The connection to the page adds the latency and the invitations. */
+export type PresenceView = Omit<PresenceState, 'latency_ms' | 'may_invite' | 'invitations'>
 
 /** The presence WebSocket of a page. */
 export interface PresencePage {
@@ -50,7 +50,7 @@ export interface Seat extends Disposable {
 /** A page that is attached to its session, until disposal. */
 export interface AttachedPage extends Disposable {
   /** Carries out a request of the page. Returns a sentence for the user if it is refused. */
-  request(request: PresenceRequest): string | undefined | Promise<string | undefined>
+  request(request: PresenceConsoleRequest): string | undefined | Promise<string | undefined>
 }
 
 export interface SharedConsoles {
