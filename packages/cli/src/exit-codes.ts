@@ -6,6 +6,7 @@ export const exitCodes = {
   timeout: { code: 3, when: 'An answer did not arrive in time.' },
   notFound: { code: 4, when: 'No server, or more than one, has this name or id; or no session has this id.' },
   denied: { code: 5, when: 'The credentials were refused, or are not allowed to do this.' },
+  unhealthy: { code: 6, when: '`oriel doctor` found a fault.' },
 } as const
 
 /** The name of an exit code. */

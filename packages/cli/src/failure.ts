@@ -1,6 +1,15 @@
 /** Failures that the command reports as one sentence, with an exit code. */
 import { UntypableError } from '@oriel/console'
-import { ConnectionError, Forbidden, NotFound, OrielError, SettingsError, Unauthorized, VersionError } from '@oriel/sdk'
+import {
+  AnswerError,
+  ConnectionError,
+  Forbidden,
+  NotFound,
+  OrielError,
+  SettingsError,
+  Unauthorized,
+  VersionError,
+} from '@oriel/sdk'
 import { type ExitName, exitCodes } from './exit-codes.ts'
 
 /** Thrown for every expected failure. The message says what to do, and contains no token and no access URL. */
@@ -43,6 +52,15 @@ function adviceOf(error: OrielError): string {
   if (error instanceof Unauthorized) return ' Sign in again: the token or the password is wrong or has expired.'
   if (error instanceof Forbidden) return ' Ask for a role that may do this.'
   if (error instanceof NotFound) return ' Is the endpoint that of the compute API?'
+  if (error instanceof AnswerError && error.operation === 'showVersion') return adviceForEndpoint(error)
   if (error instanceof ConnectionError) return error.reason === 'timeout' ? ' Try again, or raise --timeout.' : ''
   return error instanceof VersionError ? ' Choose another --type.' : ''
+}
+
+/** The proxy and the dashboard are often written in place of the API. */
+function adviceForEndpoint({ message }: AnswerError): string {
+  const question = message.endsWith('?')
+    ? ''
+    : ' Is the endpoint that of the compute API, such as http://HOST:8774/v2.1?'
+  return `${question} \`oriel doctor\` says which service answers.`
 }

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { planTyping } from '@oriel/console'
-import { OrielError } from '@oriel/sdk'
+import { AnswerError, OrielError } from '@oriel/sdk'
 import { expect, it } from 'vitest'
 import { codeOf, failureOf } from '../src/failure.ts'
 import { writePicture } from '../src/screen/write-picture.ts'
@@ -14,6 +14,22 @@ it.each([
   ['Does the endpoint end in /v2.1?', 'Does the endpoint end in /v2.1?'],
 ])('ends the sentence %s with one mark', (message, sentence) => {
   expect(failureOf(new OrielError(message)).message).toBe(sentence)
+})
+
+it.each([
+  [
+    'a page',
+    'the answer is not JSON but a page',
+    /not JSON but a page\. Is the endpoint that of the compute API.*`oriel doctor`/,
+  ],
+  [
+    'a list of versions',
+    'does the endpoint end in /v2.1?',
+    /end in \/v2\.1\? `oriel doctor` says which service answers\.$/,
+  ],
+])('leads to oriel doctor if the endpoint answers with %s', (_, message, sentence) => {
+  const error = new AnswerError(message, { status: 200, operation: 'showVersion', requestId: undefined })
+  expect(failureOf(error).message).toMatch(sentence)
 })
 
 it('reports a text that the keyboard layout lacks as a wrong argument', async () => {

@@ -69,7 +69,8 @@ export function jsonOf(reply: Reply): unknown {
     return JSON.parse(reply.text)
   } catch {
     // The parser's message quotes the response, which may contain a token.
-    throw new AnswerError('the answer is not JSON', circumstances(reply))
+    const found = /^\s*</.test(reply.text) ? ' but a page' : ''
+    throw new AnswerError(`the answer is not JSON${found}`, circumstances(reply))
   }
 }
 

@@ -93,7 +93,7 @@ describe('an answer', () => {
     [{ body: { console: { ...connectInfo, port: '5900' } } }, 'lacks console.port'],
     [{ body: { console: null } }, 'lacks console'],
     [{ body: [] }, 'lacks the object'],
-    [{ text: `<html>${CONSOLE_TOKEN}` }, 'the answer is not JSON'],
+    [{ text: `<html>${CONSOLE_TOKEN}` }, 'the answer is not JSON but a page'],
     [{ text: '' }, 'the answer is not JSON'],
     [{ status: 302, headers: { location: 'http://elsewhere/' }, text: '' }, 'redirect'],
     [{ status: 300, body: { choices: [] } }, 'answered 300'],

@@ -30,7 +30,7 @@ export const folderOrders: Readonly<Record<string, FolderOrder>> = {
   ],
   'packages/cli/src': [
     ...['exit-codes.ts', 'failure.ts', 'output.ts', 'signals.ts', 'arguments/options.ts', 'arguments/nearest.ts'],
-    ...['arguments/parse.ts', 'commands/command.ts', 'cloud', 'console', 'serial', 'viewer', 'screen', 'mcp'],
+    ...['arguments/parse.ts', 'commands/command.ts', 'cloud', 'console', 'serial', 'viewer', 'screen', 'mcp', 'doctor'],
     ...['commands', 'arguments', '.'],
   ],
   'packages/api/src': [

@@ -25,12 +25,17 @@ type Env = NodeJS.ProcessEnv
  */
 export function signIn(values: Values, env: Env = process.env): Cloud {
   const timeoutMs = millisecondsOf('timeout', textOf(values, 'timeout'), 30)
-  const options = optionsOf(values, env)
-  const client = createClient({ ...options, timeoutMs, userAgent: 'oriel-cli' })
-  return { client, fetch: options.fetch ?? fetch, timeoutMs, caFile: env.OS_CACERT || undefined }
+  return cloudOf(settingsOf(values, env), timeoutMs, env)
 }
 
-function optionsOf(values: Values, env: Env): ClientOptions {
+/** Returns the cloud of the settings that {@link settingsOf} returned. */
+export function cloudOf(settings: ClientOptions, timeoutMs: number, env: Env = process.env): Cloud {
+  const client = createClient({ ...settings, timeoutMs, userAgent: 'oriel-cli' })
+  return { client, fetch: settings.fetch ?? fetch, timeoutMs, caFile: env.OS_CACERT || undefined }
+}
+
+/** Returns the settings of the client for `values` and `env`. @throws as {@link signIn} */
+export function settingsOf(values: Values, env: Env): ClientOptions {
   const cloud = textOf(values, 'os-cloud')
   const given = textOf(values, 'endpoint')
   if (cloud !== undefined) return { ...fromClouds({ cloud, env }), ...(given !== undefined && { endpoint: given }) }

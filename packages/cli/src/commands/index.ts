@@ -158,6 +158,21 @@ export const commands = {
     notes: "Needs Oriel's API; Nova has no list of sessions.",
     load: () => import('./sessions.ts'),
   },
+  doctor: {
+    summary: 'check everything up to the consoles, and name what to fix',
+    usage: '[SERVER]',
+    words: [0, 1],
+    completes: server,
+    options: {
+      type: { ...type.type, help: `${type.type.help}; default all that the server has` },
+      idle: { value: 'SECONDS', help: 'also keep each console open without traffic for so long' },
+      timeout: { value: 'SECONDS', help: 'how long to wait for an answer; default 20' },
+    },
+    notes:
+      'Without SERVER it takes one that is ACTIVE. It opens a console of each type without sending input, and closes it.\n' +
+      'It ends with 6 if a check failed.',
+    load: () => import('./doctor.ts'),
+  },
   completion: {
     summary: 'print the completion of a shell',
     usage: 'bash | zsh | fish',

@@ -1,0 +1,102 @@
+/** Performs checks one after another. A check whose input another check did not deliver is skipped. */
+import { failureOf } from '../failure.ts'
+import { NotApplicable, Problem, type Remedy, type Side } from './problem.ts'
+
+/** The result of a check, as it is printed. */
+export interface Result {
+  /** The name of the check, such as `novnc websocket`. */
+  readonly name: string
+  /** `warning`: it works, but not well, or not for long. */
+  readonly status: 'ok' | 'warning' | 'failed' | 'skipped'
+  /** A fragment or sentence: what was found, or why the check failed or was skipped. */
+  readonly detail: string
+  readonly side?: Side
+  readonly remedy?: string
+  /** The failed check on which a skipped one depends. */
+  readonly because?: string
+}
+
+/** A check that passed: the value for later checks, and the text for the person. */
+export interface Passed<T> {
+  readonly value: T
+  readonly detail: string
+  /** Makes it a warning. */
+  readonly advice?: Remedy | undefined
+}
+
+/** The outcome of a check, for the checks that depend on it. */
+export interface Outcome<T> {
+  readonly value: T | undefined
+  /** The failed check because of which dependent checks are skipped. */
+  readonly blockedBy: string | undefined
+}
+
+/** The values of the outcomes on which a check depends. A check that was not applicable has none. */
+type Values<N extends readonly Outcome<unknown>[]> = {
+  [K in keyof N]: N[K] extends Outcome<infer T> ? T : never
+}
+
+export interface ExaminationOptions {
+  /** Ends the examination with its reason. */
+  readonly signal: AbortSignal
+  /** Called with the result of each check as soon as it is known. */
+  readonly onResult: (result: Result) => void
+}
+
+export class Examination {
+  readonly signal: AbortSignal
+  readonly results: Result[] = []
+  readonly #onResult: (result: Result) => void
+
+  constructor({ signal, onResult }: ExaminationOptions) {
+    this.signal = signal
+    this.#onResult = onResult
+  }
+
+  /**
+   * Runs a check, unless one of `needs` failed. An error of the check is its result.
+   * @param run throws Problem for a fault that it can name, NotApplicable if there is nothing to check
+   * @throws the reason of the signal, once it is aborted
+   */
+  async check<T, const N extends readonly Outcome<unknown>[]>(
+    name: string,
+    needs: N,
+    run: (...values: Values<N>) => Promise<Passed<T>>,
+  ): Promise<Outcome<T>> {
+    this.signal.throwIfAborted()
+    const because = needs.find(({ blockedBy }) => blockedBy !== undefined)?.blockedBy
+    if (because !== undefined) return this.#skip(name, `because ${because} failed`, because)
+    try {
+      return this.#pass(name, await run(...(needs.map(({ value }) => value) as Values<N>)))
+    } catch (error) {
+      this.signal.throwIfAborted()
+      if (error instanceof NotApplicable) return this.#skip(name, error.message)
+      return this.#fail(name, error)
+    }
+  }
+
+  #pass<T>(name: string, { value, detail, advice }: Passed<T>): Outcome<T> {
+    this.#report({ name, status: advice === undefined ? 'ok' : 'warning', detail, ...advice })
+    return { value, blockedBy: undefined }
+  }
+
+  #skip<T>(name: string, detail: string, because?: string): Outcome<T> {
+    this.#report({ name, status: 'skipped', detail, ...(because !== undefined && { because }) })
+    return { value: undefined, blockedBy: because }
+  }
+
+  #fail<T>(name: string, error: unknown): Outcome<T> {
+    this.#report({ name, status: 'failed', ...faultOf(error) })
+    return { value: undefined, blockedBy: name }
+  }
+
+  #report(result: Result): void {
+    this.results.push(result)
+    this.#onResult(result)
+  }
+}
+
+function faultOf(error: unknown): Pick<Result, 'detail' | 'side' | 'remedy'> {
+  if (error instanceof Problem) return { detail: error.message, side: error.side, remedy: error.remedy }
+  return { detail: failureOf(error).message }
+}
