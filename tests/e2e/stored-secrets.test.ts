@@ -124,6 +124,8 @@ async function callForPorts(call: Call, session_id: string): Promise<void> {
   await asProxy('awaitSerialPorts', 'POST', '/serial-ports', {})
   await asProxy('confirmSerialPort', 'GET', `/serial-ports/${SERVER_ID}`)
   await asProxy('reportSerialLog', 'PUT', `/serial-ports/${SERVER_ID}/log`, { ask_id: 'ask-1', log: '' })
+  await asProxy('awaitSharedConsoles', 'POST', '/shared-consoles', {})
+  await asProxy('moveControl', 'POST', '/control', { session_id, from: null, to: session_id })
   const held = await asProxy('holdPort', 'POST', '/ports', { session_id })
   const { port } = JSON.parse(held.text) as { port: { hold_id: string } }
   await asProxy('showPort', 'GET', `/ports/${port.hold_id}`)

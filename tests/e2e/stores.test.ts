@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { openStores, openTokenStore } from '@oriel/api'
+import { controlStoreSuite } from '@oriel/api/test/control-store-suite'
 import { serialPortStoreSuite } from '@oriel/api/test/serial-port-store-suite'
 import { newSession, sessionStoreSuite } from '@oriel/api/test/session-store-suite'
 import { consoleAuthTokenStoreSuite, grant } from '@oriel/api/test/token-store-suite'
@@ -122,6 +123,7 @@ function describeStores(
 
     consoleAuthTokenStoreSuite(part, async (now) => openTokenStore(await server.createDatabase(), { now }))
     sessionStoreSuite(part, async (now) => openStores(await server.createDatabase(), { now }))
+    controlStoreSuite(part, async (now) => openStores(await server.createDatabase(), { now }))
     serialPortStoreSuite(part, async (now) => openStores(await server.createDatabase(), { now }))
 
     it('lets eight processes migrate an empty database concurrently', async () => {

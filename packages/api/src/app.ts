@@ -26,13 +26,14 @@ import { requestLog } from './http/request-log.ts'
 import { mountProjectVersion, mountVersions } from './http/versions.ts'
 import type { SerialPortDeps } from './serial-ports/deps.ts'
 import { keptOutput } from './serial-ports/kept-output.ts'
-import { LogAsks } from './serial-ports/log-asks.ts'
 import { serialPortOperations } from './serial-ports/operations.ts'
 import type { SerialPortStore } from './serial-ports/store.ts'
 import { listServers, listServersDetail } from './servers/list.ts'
 import { listSources } from './servers/list-sources.ts'
 import { showServer } from './servers/show.ts'
+import type { ControlStore } from './sessions/control-store.ts'
 import type { InvitationStore } from './sessions/invitation-store.ts'
+import { News } from './sessions/news.ts'
 import { sessionOperations } from './sessions/operations.ts'
 import type { PortStore } from './sessions/port-store.ts'
 import type { SessionStore } from './sessions/store.ts'
@@ -53,6 +54,8 @@ export interface ApiDeps {
   readonly serialPorts: SerialPortStore
   /** Must be in the same database as `sessions`. */
   readonly ports: PortStore
+  /** Must be in the same database as `sessions`. */
+  readonly control: ControlStore
   readonly log: Logger
   /** Whether the program is about to stop, for which `/readyz` responds 503. Default: never. */
   readonly draining?: () => boolean
@@ -91,7 +94,7 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   for (const path of [BASE_PATH, EXTENSION_PATH]) app.use(`${path}/*`, authenticate(authenticator))
   mountProjectVersion(app, config.public_url)
   mountGone(app)
-  const serial = { ...deps, logAsks: new LogAsks() }
+  const serial = { ...deps, logAsks: new News(), consoleNews: new News() }
   mountRoutes(app, {
     operations: operations(serial),
     publicUrl: config.public_url,
@@ -99,7 +102,7 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
     log,
   })
   mountExtension(app, {
-    operations: { ...sessionOperations(deps), ...serialPortOperations(serial), listSources: listSources(deps) },
+    operations: { ...sessionOperations(serial), ...serialPortOperations(serial), listSources: listSources(deps) },
     policy: config.policy,
     sourceTimeoutMs: config.limits.source_timeout_seconds * 1000,
     log,

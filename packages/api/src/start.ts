@@ -51,7 +51,7 @@ export async function startApi(config: ApiConfig, { log, internal, signal }: Api
   const sources = stack.use(await createSources(config.sources, { log }))
   const { source } = sources
   const stores = stack.use(await openStores(config.tokens.store, storeOptions(config, log, signal)))
-  const { tokens, sessions, invitations, serialPorts, ports } = stores
+  const { tokens, sessions, invitations, serialPorts, ports, control } = stores
   const revokeChanged = async (id: string, change: ServerChange['kind']) =>
     (await revokeServer({ tokens, sessions }, id, change === 'moved' ? 'moved' : 'revoked')).revoked
   stack.use(startSweeper(tokens, { intervalSeconds: config.tokens.sweep_seconds, log }))
@@ -59,7 +59,7 @@ export async function startApi(config: ApiConfig, { log, internal, signal }: Api
   stack.use(startKeeper(sessions, keeperOptions(config, log)))
   let draining = false
   const api = createApi({
-    ...{ config, authenticator, source, tokens, sessions, invitations, serialPorts, ports, log },
+    ...{ config, authenticator, source, tokens, sessions, invitations, serialPorts, ports, control, log },
     draining: () => draining,
   })
   const { address } = stack.use(await listen(api.fetch, listenOptions(config, log)))

@@ -7,8 +7,10 @@ import { openDatabase, type StoreOptions } from './database/open.ts'
 import { createWriteProbe } from './database/write-probe.ts'
 import { createSqlSerialPortStore } from './serial-ports/sql-store.ts'
 import type { SerialPortStore } from './serial-ports/store.ts'
+import type { ControlStore } from './sessions/control-store.ts'
 import type { InvitationStore } from './sessions/invitation-store.ts'
 import type { PortStore } from './sessions/port-store.ts'
+import { createSqlControlStore } from './sessions/sql-control-store.ts'
 import { createSqlInvitationStore } from './sessions/sql-invitation-store.ts'
 import { createSqlPortStore } from './sessions/sql-port-store.ts'
 import { createSqlSessionStore } from './sessions/sql-store.ts'
@@ -21,6 +23,7 @@ export interface Stores extends AsyncDisposable {
   readonly invitations: InvitationStore
   readonly serialPorts: SerialPortStore
   readonly ports: PortStore
+  readonly control: ControlStore
 }
 
 /**
@@ -38,6 +41,7 @@ export async function openStores(name: string | Secret, options: StoreOptions = 
     invitations: createSqlInvitationStore(db, now),
     serialPorts: createSqlSerialPortStore(db, now),
     ports: createSqlPortStore(db, now),
+    control: createSqlControlStore(db, now),
     [Symbol.asyncDispose]: () => db.destroy(),
   }
 }

@@ -107,6 +107,7 @@ export async function testApi({
     invitations: stores.invitations,
     serialPorts: stores.serialPorts,
     ports: stores.ports,
+    control: stores.control,
     log: silentLogger(),
     ...changes,
   }

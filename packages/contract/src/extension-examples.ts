@@ -1,5 +1,5 @@
 /** An example of each route of the extension, and the refusals that it has beyond those of all routes. */
-import type { ExtensionBody, ExtensionResponse, ExtensionRouteName } from './extension.ts'
+import type { ExtensionBody, ExtensionResponse, ExtensionRouteName, SharedConsole } from './extension.ts'
 
 /** Typed by the schemas, so that an example that a change of the contract makes wrong does not compile. */
 export type ExtensionExample<Name extends ExtensionRouteName> = {
@@ -35,6 +35,16 @@ const invitation = {
   created_at: startedAt,
   expires_at: expiresAt,
 } as const
+
+const sharedConsole: SharedConsole = {
+  server_id: serverId,
+  type: 'novnc',
+  revision: 2,
+  participants: [{ id: 'e4d1b2a3-6c5f-4e7d-8b9a-0c1d2e3f4a5b', role: 'control', label: 'Bea', since: startedAt }],
+  held_by: sessionId,
+  ready: true,
+  requested_by: [],
+}
 
 const serialPort = { server_id: serverId, server_name: 'web-1', project_id: projectId, host: '10.0.0.5', port: 10_000 }
 
@@ -78,6 +88,18 @@ export const extensionExamples: { readonly [Name in ExtensionRouteName]: Extensi
   beat: {
     body: { open: [counts], ended: [], control: [{ id: sessionId, since: startedAt }] },
     response: { beat_seconds: 5, end: [{ id: sessionId, reason: 'ended' }], takes_control: true },
+  },
+  awaitSharedConsoles: {
+    body: { version: '2fd4e1c67a2d28fced849ee1bb76e7391b93eb12', wait_seconds: 25 },
+    response: {
+      version: 'de9f2c7fd25e1b3afad3e85a0bd17d9b100db4b3',
+      consoles: [sharedConsole],
+    },
+  },
+  moveControl: {
+    body: { session_id: sessionId, from: null, to: sessionId },
+    response: { console: sharedConsole },
+    refusals: { 409: 'The session is not open at this proxy.' },
   },
   holdPort: {
     body: { session_id: sessionId, take_over: true },

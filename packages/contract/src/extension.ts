@@ -41,6 +41,35 @@ const role = literals<ConsoleRole>(consoleRoles)
  */
 const endReason = Type.Unsafe<EndReason>(Type.String({ pattern: '^[a-z_]{1,32}$' }))
 
+const sharedConsole = Type.Object(
+  {
+    server_id: Type.String(),
+    type: consoleType,
+    revision: Type.Integer({ minimum: 0, description: 'Counts the moves of control.' }),
+    participants: Type.Array(
+      Type.Object({
+        id,
+        role,
+        label: nullable(Type.String()),
+        since: time,
+        invited: Type.Optional(
+          Type.Boolean({ description: "Whether it came with an invitation to another's session." }),
+        ),
+      }),
+      { description: 'Its open sessions at other proxies, the oldest first.' },
+    ),
+    held_by: nullable(
+      Type.String({ description: 'The session that alone has control; null: all whose role is control.' }),
+    ),
+    ready: Type.Boolean({
+      description:
+        'Whether that session may send input. Not yet while the proxy of the session that lost control has still to withhold its input.',
+    }),
+    requested_by: Type.Array(Type.String(), { description: 'The sessions that request control, the earliest first.' }),
+  },
+  { description: 'A console that sessions at several proxies have open.' },
+)
+
 /** Connect info with members that Nova's response lacks: type, expiry, base URL, user and project. */
 const admittedConsole = Type.Object({
   instance_uuid: Type.String(),
@@ -70,6 +99,7 @@ const admittedConsole = Type.Object({
     Type.Boolean({ description: "Whether it came with an invitation to another user's session." }),
   ),
   may_invite: Type.Optional(Type.Boolean({ description: 'Whether its page may invite to the session.' })),
+  shared: Type.Optional(sharedConsole),
 })
 
 const session = Type.Object({
@@ -236,7 +266,46 @@ export const extensionRoutes = {
       takes_control: Type.Optional(
         Type.Boolean({ description: 'Whether a report may have control. An older API refuses it.' }),
       ),
+      shares_consoles: Type.Optional(
+        Type.Boolean({
+          description: 'Whether sessions at other proxies have consoles of this proxy open. Absent: no.',
+        }),
+      ),
     }),
+  },
+  awaitSharedConsoles: {
+    method: 'POST',
+    path: '/proxies/{proxy_id}/shared-consoles',
+    policy: 'oriel:sessions:admit',
+    summary:
+      'The consoles that a proxy has open together with other proxies; waits while they are those that the proxy knows',
+    body: closed({
+      version: Type.Optional(
+        Type.String({ maxLength: 64, description: 'The version of the last answer, which the proxy applies.' }),
+      ),
+      wait_seconds: Type.Optional(
+        Type.Integer({ minimum: 0, maximum: 25, description: 'How long to wait for a change. Absent: 0.' }),
+      ),
+    }),
+    response: Type.Object({ version: Type.String(), consoles: Type.Array(sharedConsole) }),
+  },
+  moveControl: {
+    method: 'POST',
+    path: '/proxies/{proxy_id}/control',
+    policy: 'oriel:sessions:admit',
+    summary: 'Move control of a console to another session, or request control',
+    body: Type.Union([
+      closed({
+        session_id: id,
+        from: nullable(id),
+        to: nullable(id),
+      }),
+      closed({
+        session_id: id,
+        requests: Type.Boolean({ description: 'Whether the session requests control, or withdraws its request.' }),
+      }),
+    ]),
+    response: Type.Object({ console: sharedConsole }),
   },
   awaitSerialPorts: {
     method: 'POST',
@@ -480,6 +549,8 @@ export type Session = Type.Static<typeof session>
 export type Invitation = Type.Static<typeof invitation>
 /** An invitation to a session, for its proxy. */
 export type PageInvitation = Type.Static<typeof pageInvitation>
+/** A console that sessions at several proxies have open, as one of the proxies sees it. */
+export type SharedConsole = Type.Static<typeof sharedConsole>
 /** The serial port of a running server, for the proxy that stays attached to it. */
 export type SerialPort = Type.Static<typeof serialPort>
 /** The console of an admitted session, for the proxy. An absent `role` is `control`. */

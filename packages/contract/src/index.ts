@@ -43,6 +43,7 @@ export {
   type PageInvitation,
   type SerialPort,
   type Session,
+  type SharedConsole,
 } from './extension.ts'
 export { extensionOpenapi } from './extension-openapi.ts'
 export {

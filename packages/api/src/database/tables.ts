@@ -9,6 +9,7 @@ import {
   RawNode,
 } from 'kysely'
 import { DEFAULT_MIGRATION_TABLE, type Migration, Migrator } from 'kysely/migration'
+import { type ControlTables, controlMigrations } from './control-tables.ts'
 import { invitingMigrations, type OptionTables, optionMigrations } from './option-tables.ts'
 import { type PortTables, portMigrations } from './port-tables.ts'
 import { type SerialPortTables, serialPortMigrations } from './serial-port-tables.ts'
@@ -41,7 +42,7 @@ export interface WriteProbeRow {
   written_at: number
 }
 
-export interface Database extends SessionTables, OptionTables, SerialPortTables, PortTables {
+export interface Database extends SessionTables, OptionTables, SerialPortTables, PortTables, ControlTables {
   console_auth_tokens: ConsoleAuthTokenRow
   write_probes: WriteProbeRow
 }
@@ -84,6 +85,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   ...serialPortMigrations,
   ...portMigrations,
   ...invitingMigrations,
+  ...controlMigrations,
 }
 
 /** Thrown when a newer version of the API has migrated the tables. */

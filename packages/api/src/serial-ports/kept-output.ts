@@ -25,7 +25,7 @@ export function keptOutput(deps: SerialPortDeps): KeptOutput {
     let ask: LogAsk | undefined
     while (!limit.signal.aborted) {
       const next = await serialPorts.askLog(id)
-      if (next.askId !== ask?.askId) logAsks.notify()
+      if (next.askId !== ask?.askId) logAsks.notify(id)
       ask = next
       const log = await untilAnswered(deps, ask, limit.signal)
       if (log !== undefined) return Buffer.from(log, 'base64')

@@ -12,6 +12,7 @@ import type { SessionDeps } from './deps.ts'
 import { requireEnforcedRole } from './enforced-role.ts'
 import { requireOwnProxy } from './proxy-owner.ts'
 import { resumeSession } from './resume.ts'
+import { sharedConsoleOf } from './shared-consoles.ts'
 import type { NewSession, SessionRecord } from './store.ts'
 
 type Call = ExtensionCall<'admitSession'> & { readonly body: AdmittedClient & { readonly token: string } }
@@ -23,10 +24,21 @@ export function admitSession(deps: SessionDeps): ExtensionOperations['admitSessi
   return async function admitSession(call) {
     const { body } = call
     await requireOwnProxy(deps, body.proxy_id, call.identity)
-    if ('token' in body) return admitToken(deps, { ...call, body })
-    const { session, server, address, baseUrl } = await resumeSession(deps, { ...call, body }, body.resume.session_id)
-    return { session: { id: session.id, console: consoleOf(session, server, address, baseUrl) } }
+    const { session, console } =
+      'token' in body ? await admitToken(deps, { ...call, body }) : await admitResumed(deps, { ...call, body })
+    const shared = await sharedConsoleOf(deps, session)
+    if (shared) deps.consoleNews.notify(session.serverId)
+    return { session: { id: session.id, console: { ...console, ...(shared && { shared }) } } }
   }
+}
+
+type ResumeCall = ExtensionCall<'admitSession'> & {
+  readonly body: AdmittedClient & { readonly resume: { readonly session_id: string } }
+}
+
+async function admitResumed(deps: SessionDeps, call: ResumeCall) {
+  const { session, server, address, baseUrl } = await resumeSession(deps, call, call.body.resume.session_id)
+  return { session, console: consoleOf(session, server, address, baseUrl) }
 }
 
 /**
@@ -44,7 +56,7 @@ async function admitToken(deps: SessionDeps, call: Call) {
   const expires_at = new Date(found.expiresAt).toISOString()
   const singleUse = found.singleUse ? { single_use: true } : {}
   const console = { ...consoleOf(found, server, address, found.accessUrlBase), expires_at, ...singleUse }
-  return { session: { id: session.id, console } }
+  return { session, console }
 }
 
 async function findToken({ tokens }: SessionDeps, call: Call): Promise<ConsoleAuthToken> {

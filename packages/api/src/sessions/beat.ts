@@ -12,7 +12,8 @@ import { type Beat, type EndedSession, type SessionRecord, UNOPENED_ENDS } from 
 type Report = ExtensionBody<'beat'>
 
 /** Processes a beat. It is idempotent: each session ends once, and its end is in the audit trail once. */
-export function beat({ config, sessions, tokens, ports }: SessionDeps): ExtensionOperations['beat'] {
+export function beat(deps: SessionDeps): ExtensionOperations['beat'] {
+  const { config, sessions, tokens, ports, control, consoleNews } = deps
   return async function beat(call) {
     const { beat_seconds } = config.sessions
     const proxyId = proxyIdOf(call.params)
@@ -28,10 +29,16 @@ export function beat({ config, sessions, tokens, ports }: SessionDeps): Extensio
     for (const { usedTokenId } of ended.filter(neverOpened)) {
       if (usedTokenId !== null) await tokens.release(usedTokenId)
     }
+    for (const { serverId } of [...ended, ...returned]) consoleNews.notify(serverId)
+    const shares_consoles = await control.sharesAny(proxyId, lostAfterMs(beat_seconds))
     const yielding = await ports.yielding(proxyId)
     const takenOver = yielding.flatMap((hold) => hold.sessions.map(({ id }) => ({ id, reason: 'taken_over' as const })))
     const release = yielding.filter((hold) => hold.proxyId === proxyId).map(({ holdId }) => holdId)
-    return { beat_seconds, takes_control: true, end: [...end, ...takenOver], ...(release.length > 0 && { release }) }
+    return {
+      ...{ beat_seconds, takes_control: true, end: [...end, ...takenOver] },
+      ...(release.length > 0 && { release }),
+      ...(shares_consoles && { shares_consoles }),
+    }
   }
 }
 

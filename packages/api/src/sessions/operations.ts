@@ -12,6 +12,7 @@ import { locateConsole } from './locate.ts'
 import { createPageInvitation, listPageInvitations, revokePageInvitation } from './page-invitations.ts'
 import { groupProxy, holdPort, releasePort, showPort } from './ports.ts'
 import { revokeTokens } from './revoke.ts'
+import { awaitSharedConsoles, moveControl } from './shared-consoles.ts'
 
 export const sessionOperations = (deps: SessionDeps) =>
   ({
@@ -19,6 +20,8 @@ export const sessionOperations = (deps: SessionDeps) =>
     locateConsole: locateConsole(deps),
     followConsole: followConsole(deps),
     beat: beat(deps),
+    awaitSharedConsoles: awaitSharedConsoles(deps),
+    moveControl: moveControl(deps),
     holdPort: holdPort(deps),
     groupProxy: groupProxy(deps),
     showPort: showPort(deps),

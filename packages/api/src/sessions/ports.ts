@@ -8,6 +8,7 @@ import type { ExtensionOperations } from '../http/mount-extension.ts'
 import { auditTo } from './audit.ts'
 import type { SessionDeps } from './deps.ts'
 import { lostAfterMs } from './keeper.ts'
+import { requireOpenAt } from './open-at.ts'
 import type { PortClaim, PortHolder, PortState } from './port-store.ts'
 import { requireOwnProxy } from './proxy-owner.ts'
 import type { SessionRecord } from './store.ts'
@@ -18,7 +19,7 @@ export function holdPort(deps: SessionDeps): ExtensionOperations['holdPort'] {
   return async function holdPort({ params, body, identity, log }) {
     const proxyId = params.proxy_id!
     await requireOwnProxy(deps, proxyId, identity)
-    const session = 'session_id' in body ? await requireOpen(deps, body.session_id, proxyId) : undefined
+    const session = 'session_id' in body ? await requireOpenAt(deps, body.session_id, proxyId) : undefined
     const silence = { silentMs: silentMsOf(deps), resumedSilentMs: resumedSilentMsOf(deps) }
     const state = await deps.ports.hold({ ...claimOf(body, session), proxyId, ...silence })
     if ('takenFrom' in state && session) auditTo(log).portTakenOver(session, state.takenFrom!)
@@ -59,13 +60,6 @@ const silentMsOf = ({ config }: SessionDeps) => lostAfterMs(config.sessions.beat
 
 /** Proxies report at least once in an interval, so that a silence of one and a half is enough to let a page come back. */
 const resumedSilentMsOf = ({ config }: SessionDeps) => config.sessions.beat_seconds * 1500
-
-/** @throws HttpFault 409 unless the session is open at the proxy */
-async function requireOpen({ sessions }: SessionDeps, id: string, proxyId: string): Promise<SessionRecord> {
-  const session = await sessions.find(id)
-  if (session?.proxyId === proxyId && session.endedAt === null) return session
-  throw new HttpFault(409, `Session ${id} is not open at this proxy.`)
-}
 
 type Claimed = Pick<PortClaim, 'serverId' | 'type' | 'sessionId' | 'takeOver'>
 

@@ -45,7 +45,7 @@ async function setGroup(db: Db, proxyId: string, group: string): Promise<void> {
 }
 
 /** Returns the proxies that share their ports with this one, and itself. */
-async function groupOf(db: Db, proxyId: string): Promise<readonly string[]> {
+export async function groupOf(db: Db, proxyId: string): Promise<readonly string[]> {
   const own = db.selectFrom('proxy_groups').select('process_group').where('proxy_id', '=', proxyId)
   const rows = await db.selectFrom('proxy_groups').select('proxy_id').where('process_group', 'in', own).execute()
   return [...new Set([proxyId, ...rows.map((row) => row.proxy_id)])]

@@ -202,19 +202,19 @@ async function list(db: Db, filter: SessionFilter): Promise<readonly SessionReco
   return (await query.execute()).map(fromRow)
 }
 
-/** Returns the open sessions of a console at some proxies, the oldest first. */
+/** Returns the open sessions of a console at some proxies, or at all, the oldest first. */
 export async function openOf(
   db: Db,
   {
     serverId,
     type,
     proxyIds,
-  }: { readonly serverId: string; readonly type: string; readonly proxyIds: readonly string[] },
+  }: { readonly serverId: string; readonly type: string; readonly proxyIds?: readonly string[] },
 ): Promise<readonly SessionRecord[]> {
   const query = withOptions(db)
     .where('server_id', '=', serverId)
     .where('type', '=', type)
-    .where('proxy_id', 'in', proxyIds)
+    .$if(proxyIds !== undefined, (all) => all.where('proxy_id', 'in', proxyIds!))
     .where('ended_at', 'is', null)
     .orderBy('started_at')
     .orderBy('id')
@@ -510,6 +510,7 @@ async function forget(db: Db, endedBefore: number): Promise<number> {
     )
     .execute()
   await forgetPorts(db, endedBefore)
+  await forgetControl(db, endedBefore)
   await forgetFamilies(db)
   await forgetInvitations(db, endedBefore)
   return Number(numDeletedRows)
@@ -527,6 +528,30 @@ async function forgetPorts(db: Db, heldBefore: number): Promise<void> {
     .deleteFrom('proxy_groups')
     .where(({ not, exists, selectFrom }) =>
       not(exists(selectFrom('proxies').select('proxy_id').whereRef('proxies.proxy_id', '=', 'proxy_groups.proxy_id'))),
+    )
+    .execute()
+}
+
+/** A request is forgotten with its session, and control once no session of the console is remembered. */
+async function forgetControl(db: Db, movedBefore: number): Promise<void> {
+  await db
+    .deleteFrom('control_requests')
+    .where(({ not, exists, selectFrom }) =>
+      not(exists(selectFrom('sessions').select('id').whereRef('sessions.id', '=', 'control_requests.session_id'))),
+    )
+    .execute()
+  await db
+    .deleteFrom('console_control')
+    .where('since', '<', movedBefore)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom('sessions')
+            .select('id')
+            .whereRef('sessions.server_id', '=', 'console_control.server_id')
+            .whereRef('sessions.type', '=', 'console_control.type'),
+        ),
+      ),
     )
     .execute()
 }

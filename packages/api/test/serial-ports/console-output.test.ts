@@ -40,8 +40,11 @@ test.each<[string, Partial<Source>]>([
 
 test('the output comes by way of another replica of the API, and concurrent callers get it too', async () => {
   await using stores = await openStores('sqlite::memory:')
-  const { tokens, sessions, invitations, ports, serialPorts: store } = stores
-  const shared = { source: withoutLog, tokens, sessions, invitations, ports, serialPorts: store, replicaPollMs: 1 }
+  const { tokens, sessions, invitations, ports, control, serialPorts: store } = stores
+  const shared = {
+    ...{ source: withoutLog, tokens, sessions, invitations, ports, control, serialPorts: store },
+    replicaPollMs: 1,
+  }
   await using one = await testApi(shared)
   await using other = await testApi(shared)
   let { version } = await wait(one)

@@ -45,9 +45,14 @@ describe('holding a port', () => {
     expect(audits()).toContainEqual(
       expect.objectContaining({ audit: 'taken-over', session: second, from: 'one', ending: [first] }),
     )
-    expect(await beat(api, 'two', second)).toEqual({ beat_seconds: 5, end: [], takes_control: true })
+    expect(await beat(api, 'two', second)).toEqual({
+      beat_seconds: 5,
+      end: [],
+      takes_control: true,
+      shares_consoles: true,
+    })
     expect(await beat(api, 'one', first)).toEqual({
-      ...{ beat_seconds: 5, takes_control: true, end: [{ id: first, reason: 'taken_over' }] },
+      ...{ beat_seconds: 5, takes_control: true, shares_consoles: true, end: [{ id: first, reason: 'taken_over' }] },
       release: [held.hold_id],
     })
     const path = `${portsOf('two')}/${taken.hold_id}`
