@@ -143,15 +143,16 @@ async function claimProxy(db: Db, claim: Claim): Promise<boolean> {
   if (current === claim.owner) return true
   if (current === undefined) return claimUnowned(db, claim)
   if (!(await isAbandoned(db, claim))) return false
+  // Updates the proxy first, so that a third owner does not find the new one's id abandoned.
+  await noteProxy(db, claim.proxyId, claim.now)
   // Compares the owner again, so that of two concurrent claims only one succeeds.
   const query = db
     .updateTable('proxy_owners')
     .set({ owner: claim.owner })
     .where('proxy_id', '=', claim.proxyId)
     .where('owner', '=', current)
-  if ((await query.executeTakeFirst()).numUpdatedRows === 0n) return (await ownerOf(db, claim.proxyId)) === claim.owner
-  await noteProxy(db, claim.proxyId, claim.now)
-  return true
+  if ((await query.executeTakeFirst()).numUpdatedRows > 0n) return true
+  return (await ownerOf(db, claim.proxyId)) === claim.owner
 }
 
 /** Updates the proxy first, so that the new owner's id never looks abandoned. */
