@@ -76,6 +76,16 @@ describe.skipIf(skip).each(['http', 'https'] as const)(`a page at %s with two pr
     await page.context().close()
   }, 180_000)
 
+  if (scheme === 'http')
+    it('comes back soon after its link fell silent, although no connection was closed', async () => {
+      const { page } = await opened()
+      await page.getByRole('button', { name: 'People: 1' }).waitFor()
+      site.link.freeze()
+      expect(await onlineAgain(page)).toBeLessThan(20_000)
+      expect(await stateOf(page)).toBe('connected')
+      await page.context().close()
+    }, 180_000)
+
   // Over https, the page refuses to be shown in a page that was loaded over http.
   if (scheme === 'http')
     it('comes back in a frame of another site, where browsers store nothing', async () => {
@@ -201,6 +211,8 @@ interface Link extends AsyncDisposable {
   readonly port: number
   /** Drops all connections and accepts no more. Resolves once they are dropped. */
   cut(): Promise<void>
+  /** Passes nothing more on over the connections that are open now, and leaves them open. */
+  freeze(): void
   /** Leads to the proxy with this index. */
   restore(proxy: 0 | 1): void
 }
@@ -231,6 +243,9 @@ async function startLink(ports: readonly [number, number]): Promise<Link> {
     async cut() {
       target = undefined
       await drop()
+    },
+    freeze() {
+      for (const socket of sockets) socket.unpipe().pause()
     },
     restore(proxy) {
       target = ports[proxy]

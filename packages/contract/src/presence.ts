@@ -83,8 +83,23 @@ export const presenceRefused = Type.Object({
   text: Type.String({ description: 'The reason and the remedy, as a sentence for people.' }),
 })
 
+/** The proxy's answer to {@link presencePing}. */
+export const presencePong = Type.Object({ type: Type.Literal('pong') })
+
 /** Every message of the proxy. */
-export const presenceMessage = Type.Union([presenceState, presenceRefused, presenceInvited, presenceInvitationRevoked])
+export const presenceMessage = Type.Union([
+  presenceState,
+  presenceRefused,
+  presenceInvited,
+  presenceInvitationRevoked,
+  presencePong,
+])
+
+/**
+ * Sent by a page that wants to know whether its link still works: a browser does not let it send WebSocket pings. An older proxy
+ * answers with {@link presenceRefused}.
+ */
+export const presencePing = closed({ type: Type.Literal('ping') })
 
 /** The requests of a page about its console. */
 export const presenceConsoleRequest = Type.Union([
@@ -118,7 +133,7 @@ export const presenceInvitationRequest = Type.Union([
   closed({ type: Type.Literal('revoke_invitation'), ref, id }),
 ])
 
-/** Every message of a page. */
+/** Every request of a page. */
 export const presenceRequest = Type.Union([...presenceConsoleRequest.anyOf, ...presenceInvitationRequest.anyOf])
 
 export type PresenceParticipant = Type.Static<typeof participant>
@@ -127,6 +142,7 @@ export type PresenceInvitation = Type.Static<typeof invitation>
 export type PresenceInvited = Type.Static<typeof presenceInvited>
 export type PresenceInvitationRevoked = Type.Static<typeof presenceInvitationRevoked>
 export type PresenceRefused = Type.Static<typeof presenceRefused>
+export type PresencePing = Type.Static<typeof presencePing>
 export type PresenceMessage = Type.Static<typeof presenceMessage>
 export type PresenceConsoleRequest = Type.Static<typeof presenceConsoleRequest>
 export type PresenceInvitationRequest = Type.Static<typeof presenceInvitationRequest>

@@ -5,7 +5,7 @@ import { pathAddress, socketAddress } from './address.ts'
 import { type ConsoleEnd, finalWords, localEnd, plainLine, waitingWords, wasTakenOver } from './console-end.ts'
 import { createOverlay, type Overlay, type OverlayAction } from './overlay.ts'
 import { type ConsoleAddress, newPageKey } from './page-key.ts'
-import { PresenceLink } from './presence/link.ts'
+import { PresenceLink, probeTimeoutMs } from './presence/link.ts'
 import { ReconnectPlan } from './reconnect-plan.ts'
 import { Resumption, type TicketStore } from './resumption.ts'
 
@@ -40,6 +40,8 @@ export interface ConsoleSession {
   connectedMs(): number
   /** Ends the session at the user's request. */
   close(): void
+  /** Milliseconds since the last data of the console. Absent: unknown. */
+  silentMs?(): number
 }
 
 /** The callbacks of a session. */
@@ -334,7 +336,18 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     this.#link = new PresenceLink(to, {
       state: (state) => this.#showPresence(state),
       refused: (text) => this.emit('presencerefused', { text: plainLine(text) }),
+      silent: () => this.#linkFellSilent(),
     })
+  }
+
+  /** Dials again: a connection over a dead link stays open until the browser gives up, which takes minutes. */
+  #linkFellSilent(): void {
+    const session = this.#session
+    if (session === undefined || (session.silentMs?.() ?? probeTimeoutMs) < probeTimeoutMs) return
+    this.#session = undefined
+    this.#resumption?.closed()
+    this.#onEnd(localEnd('link_silent'), session.connectedMs())
+    session.close()
   }
 
   #showPresence(state: PresenceState | undefined): void {
@@ -405,10 +418,13 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   readonly #retryOnline = () => {
     this.#plan.restart()
     this.#retryAtOnce()
+    this.#link?.probe()
   }
 
   readonly #retryIfSeen = () => {
-    if (document.visibilityState === 'visible') this.#retryAtOnce()
+    if (document.visibilityState !== 'visible') return
+    this.#retryAtOnce()
+    this.#link?.probe()
   }
 
   // Closes the session without a `disconnect` event.

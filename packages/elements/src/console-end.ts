@@ -60,6 +60,7 @@ export const localEnds = {
   },
   no_answer: { code: 1006, text: 'The console did not answer in time.', remedy: 'reconnect' },
   connection_lost: { code: 1006, text: 'The connection to the console was lost.', remedy: 'reconnect' },
+  link_silent: { code: 1006, text: closeReasons.client_lost.text, remedy: 'reconnect' },
   unsupported_data: {
     code: 1002,
     text: 'The machine sent data that this page does not support.',

@@ -8,6 +8,8 @@ import {
   openTimeoutMs,
   PresenceLink,
   presenceAddress,
+  probeIntervalMs,
+  probeTimeoutMs,
 } from '../src/presence/link.ts'
 
 const KEY = 'AAAAAAAAAAAAAAAAAAAAAA'
@@ -48,6 +50,7 @@ class FakeSocket extends EventTarget {
 beforeEach(() => {
   vi.useFakeTimers()
   vi.stubGlobal('WebSocket', FakeSocket)
+  vi.stubGlobal('document', { visibilityState: 'visible' })
   FakeSocket.all.length = 0
 })
 afterEach(() => {
@@ -58,14 +61,19 @@ afterEach(() => {
 function link() {
   const states: (PresenceState | undefined)[] = []
   const refused: string[] = []
+  let silences = 0
   const events = {
     state: (state?: PresenceState) => void states.push(state),
     refused: (text: string) => void refused.push(text),
+    silent: () => {
+      silences += 1
+    },
   }
   return {
     link: new PresenceLink({ address: new URL('ws://h/novnc/?token=t'), pageKey: KEY }, events),
     states,
     refused,
+    silences: () => silences,
   }
 }
 const newest = () => FakeSocket.all.at(-1)!
@@ -169,5 +177,71 @@ describe('the presence of a console', () => {
     vi.advanceTimersByTime(60_000)
     expect(states).toEqual([])
     expect(FakeSocket.all).toHaveLength(1)
+  })
+})
+
+describe('the probes of a page', () => {
+  const pings = () => newest().sent.filter((text) => text === '{"type":"ping"}').length
+
+  it('are sent at intervals while the page is seen', () => {
+    link()
+    newest().receive(STATE)
+    vi.advanceTimersByTime(probeIntervalMs)
+    newest().receive({ type: 'pong' })
+    vi.advanceTimersByTime(probeIntervalMs)
+    expect(pings()).toBe(2)
+    newest().receive({ type: 'pong' })
+    vi.stubGlobal('document', { visibilityState: 'hidden' })
+    vi.advanceTimersByTime(10 * probeIntervalMs)
+    expect(pings()).toBe(2)
+  })
+
+  it.each([
+    { type: 'pong' },
+    STATE,
+    { type: 'refused', request: 'ping', text: 'This proxy does not know this request.' },
+  ])('are answered by %j', (answer) => {
+    const { link: made, refused, silences } = link()
+    newest().receive(STATE)
+    made.probe()
+    newest().receive(answer)
+    vi.advanceTimersByTime(probeTimeoutMs)
+    expect(silences()).toBe(0)
+    expect(refused).toEqual([])
+    made.close()
+  })
+
+  it('report silence once the answer is late', () => {
+    const { link: made, silences } = link()
+    newest().receive(STATE)
+    made.probe()
+    vi.advanceTimersByTime(probeTimeoutMs - 1)
+    expect(silences()).toBe(0)
+    vi.advanceTimersByTime(1)
+    expect(silences()).toBe(1)
+    made.close()
+  })
+
+  it('begin anew after a sleep of the computer, in which no answer could arrive', () => {
+    const { link: made, silences } = link()
+    newest().receive(STATE)
+    made.probe()
+    const afterSleep = performance.now() + 3_600_000
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(afterSleep)
+    vi.advanceTimersByTime(probeTimeoutMs)
+    clock.mockRestore()
+    expect(silences()).toBe(0)
+    expect(pings()).toBe(2)
+    made.close()
+  })
+
+  it('are not sent before the first state, nor after the end', () => {
+    const { link: made } = link()
+    made.probe()
+    newest().receive(STATE)
+    made.close()
+    vi.advanceTimersByTime(2 * probeIntervalMs)
+    made.probe()
+    expect(pings()).toBe(0)
   })
 })

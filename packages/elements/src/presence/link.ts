@@ -3,6 +3,7 @@ import {
   closeReasons,
   PRESENCE_PATH,
   PRESENCE_SUBPROTOCOL,
+  type PresencePing,
   type PresenceRequest,
   type PresenceState,
   pageSubprotocol,
@@ -18,6 +19,12 @@ export const maxAttempts = 5
 /** Behind a balancer that distributes single requests, the presence may reach another proxy than the console. */
 export const maxMisses = 6
 export const missPauseMs = 100
+/** How often a page that is seen asks whether its link still works. */
+export const probeIntervalMs = 10_000
+/** How long the answer may take. */
+export const probeTimeoutMs = 6_000
+/** A timer that fires this late tells nothing about the link: the computer slept, or the page was busy. */
+export const maxLateMs = 1_000
 /** How long an element waits for the first state before it shows the console without it. */
 export const openTimeoutMs = 3_000
 
@@ -26,6 +33,8 @@ export interface PresenceEvents {
   state(state: PresenceState | undefined): void
   /** The proxy refused a request. `text` may come from any server: show it as text, never as markup. */
   refused(text: string): void
+  /** The proxy did not answer a probe for {@link probeTimeoutMs}. */
+  silent(): void
 }
 
 /** Returns the address of the presence WebSocket of the console at `address`: without its token, for the same proxy. */
@@ -42,6 +51,8 @@ export class PresenceLink {
   #socket: WebSocket | undefined
   #deadline: ReturnType<typeof setTimeout> | undefined
   #retry: ReturnType<typeof setTimeout> | undefined
+  #probing: ReturnType<typeof setTimeout> | undefined
+  #probes: ReturnType<typeof setInterval> | undefined
   #attempts = 0
   #misses = 0
   #hadState = false
@@ -55,6 +66,14 @@ export class PresenceLink {
     this.#deadline = setTimeout(() => this.#giveUp(), openTimeoutMs)
   }
 
+  /** Asks the proxy for a sign of life. {@link PresenceEvents.silent} follows if it does not come. */
+  probe(): void {
+    if (this.#probing !== undefined || !this.#hadState || this.#socket?.readyState !== WebSocket.OPEN) return
+    this.#socket.send(JSON.stringify({ type: 'ping' } satisfies PresencePing))
+    const dueAt = performance.now() + probeTimeoutMs
+    this.#probing = setTimeout(() => this.#unanswered(dueAt), probeTimeoutMs)
+  }
+
   /** Sends a request. Drops it while the WebSocket is not open. */
   send(request: PresenceRequest): void {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(request))
@@ -65,6 +84,8 @@ export class PresenceLink {
     this.#closed = true
     clearTimeout(this.#deadline)
     clearTimeout(this.#retry)
+    clearInterval(this.#probes)
+    this.#answered()
     this.#socket?.close()
   }
 
@@ -78,20 +99,39 @@ export class PresenceLink {
     })
     socket.addEventListener('close', ({ code, reason }) => {
       if (this.#closed) return
+      this.#answered()
       if (readRefusal(code, reason)?.refusal === 'unknown_token') this.#missed()
       else this.#lost(code)
     })
   }
 
+  #probeIfSeen(): void {
+    if (document.visibilityState === 'visible') this.probe()
+  }
+
+  #unanswered(dueAt: number): void {
+    this.#answered()
+    if (performance.now() - dueAt > maxLateMs) this.probe()
+    else this.#events.silent()
+  }
+
+  #answered(): void {
+    clearTimeout(this.#probing)
+    this.#probing = undefined
+  }
+
   #read(text: string): void {
+    this.#answered()
     const message = parse(text)
     if (isState(message)) {
       clearTimeout(this.#deadline)
       this.#hadState = true
+      this.#probes ??= setInterval(() => this.#probeIfSeen(), probeIntervalMs)
       this.#attempts = 0
       this.#misses = 0
       this.#events.state(message)
-    } else if (message?.type === 'refused') this.#events.refused(String(message.text))
+      // An older proxy refuses a ping: an answer, too.
+    } else if (message?.type === 'refused' && message.request !== 'ping') this.#events.refused(String(message.text))
   }
 
   /** Dials again at once, in the hope to reach the proxy that has the console. */
@@ -121,6 +161,7 @@ export class PresenceLink {
 interface Message {
   readonly type?: unknown
   readonly text?: unknown
+  readonly request?: unknown
 }
 
 function parse(text: string): Message | undefined {

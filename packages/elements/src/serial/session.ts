@@ -34,6 +34,7 @@ export function openSerialSession(to: ConsoleAddress, events: SerialSessionEvent
   const socket = new WebSocket(to.address, subprotocols(to))
   socket.binaryType = 'arraybuffer'
   let connectedAt: number | undefined
+  let heardAt = 0
   let ended = false
   const end = (how: ConsoleEnd) => {
     if (ended) return
@@ -53,6 +54,7 @@ export function openSerialSession(to: ConsoleAddress, events: SerialSessionEvent
     events.connect()
   })
   socket.addEventListener('message', ({ data }: MessageEvent<ArrayBuffer | string>) => {
+    heardAt = performance.now()
     if (!ended) events.output(typeof data === 'string' ? data : new Uint8Array(data))
   })
   socket.addEventListener('close', ({ code, reason, wasClean }) =>
@@ -61,6 +63,7 @@ export function openSerialSession(to: ConsoleAddress, events: SerialSessionEvent
   return {
     connectedMs: () => (connectedAt === undefined ? 0 : Math.max(1, performance.now() - connectedAt)),
     close: () => hangUp(closedByPerson()),
+    silentMs: () => performance.now() - heardAt,
     send(bytes) {
       if (connectedAt === undefined || socket.readyState !== socket.OPEN) return
       for (let from = 0; from < bytes.length && socket.bufferedAmount < maxBufferedBytes; from += maxFrameBytes) {

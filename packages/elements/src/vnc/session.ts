@@ -30,6 +30,7 @@ export function openVncSession(target: HTMLElement, to: ConsoleAddress, events: 
   const socket = new WebSocket(to.address, subprotocols(to))
   let opened = false
   let connectedAt: number | undefined
+  let heardAt = 0
   let ended = false
   const end = (how: ConsoleEnd) => {
     if (ended) return
@@ -48,6 +49,10 @@ export function openVncSession(target: HTMLElement, to: ConsoleAddress, events: 
     opened = carriesConsole(socket)
   })
   socket.addEventListener('close', ({ code, reason, wasClean }) => end(describeEnd({ code, reason, wasClean, opened })))
+
+  socket.addEventListener('message', () => {
+    heardAt = performance.now()
+  })
 
   const rfb = attach(target, socket)
   const deadline = setTimeout(() => hangUp(localEnd('no_answer')), openTimeoutMs)
@@ -69,6 +74,7 @@ export function openVncSession(target: HTMLElement, to: ConsoleAddress, events: 
     sendKey: (keysym, code, down) => rfb.sendKey(keysym, code, down),
     connectedMs: () => (connectedAt === undefined ? 0 : Math.max(1, performance.now() - connectedAt)),
     close: () => hangUp(closedByPerson()),
+    silentMs: () => performance.now() - heardAt,
   }
 }
 

@@ -122,7 +122,8 @@ export class PresenceConnection implements PresencePage {
 
   #carryOut(request: { readonly type: string }, attached: AttachedPage): void {
     const objection = this.#objectionTo(request)
-    if (objection === undefined) this.#forward(request as PresenceConsoleRequest, attached)
+    if (isPing(request) && objection === undefined) this.#send({ type: 'pong' })
+    else if (objection === undefined) this.#forward(request as PresenceConsoleRequest, attached)
     else this.#refuse(request, objection)
   }
 
@@ -135,7 +136,7 @@ export class PresenceConnection implements PresencePage {
 
   #objectionTo(request: { readonly type: string }): string | undefined {
     if (this.#requests.take(this.#session)) return 'Too many requests. Try again in a moment.'
-    if (requestCheck.Check(request)) return undefined
+    if (isPing(request) || requestCheck.Check(request)) return undefined
     return requestTypes.has(request.type) ? 'The request is malformed.' : 'This proxy does not know this request.'
   }
 
@@ -178,6 +179,8 @@ function parse(text: string): { readonly type: string } | undefined {
     return undefined
   }
 }
+
+const isPing = ({ type }: { readonly type: string }) => type === 'ping'
 
 const hasType = (message: unknown): message is { readonly type: string } =>
   typeof message === 'object' && message !== null && 'type' in message && typeof message.type === 'string'

@@ -14,6 +14,8 @@ export interface PageClient extends Disposable {
   state(fits: (state: PresenceState) => boolean): Promise<PresenceState>
   /** Sends a request and returns its refusal. */
   refusal(request: PresenceRequest | object): Promise<PresenceMessage>
+  /** Sends a ping and resolves once it is answered. */
+  ping(): Promise<void>
   readonly closed: Client['closed']
 }
 
@@ -57,6 +59,11 @@ export async function openPage(address: string, key: string, options: DialOption
       const refusal = next((message) => (message.type === 'refused' ? message : undefined))
       ws.send(JSON.stringify(request))
       return refusal
+    },
+    ping: async () => {
+      const pong = next((message) => (message.type === 'pong' ? message : undefined))
+      ws.send('{"type":"ping"}')
+      await pong
     },
     closed: () => within(closed, defaultTimeoutMs, () => 'the WebSocket is still open'),
     [Symbol.dispose]: () => ws.terminate(),

@@ -290,6 +290,14 @@ describe('a request of a page', () => {
     expect(await page.refusal(request)).toEqual({ type: 'refused', request: type, text: expect.stringMatching(text) })
   })
 
+  it('ping is answered, by which a page notices a dead link', async () => {
+    await using it = await running()
+    using _console = await openConsole(it.address)
+    using page = await openPage(it.address, KEY)
+    await page.ping()
+    await page.ping()
+  })
+
   it.each(['', 'x', '[]', 'null', '7', '{"type":7}', '[{"type":"leave"}]', Buffer.from('{"type":"leave"}')])(
     '%j is no request, and ends the WebSocket alone',
     async (message) => {
