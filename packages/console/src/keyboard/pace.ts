@@ -41,7 +41,7 @@ export interface NumLockLight {
   readonly isOn: boolean
   /** How often it has changed. */
   readonly changes: number
-  /** Resolves with whether it has changed that often, at the latest after `timeoutMs`. */
+  /** Resolves with whether it has changed that often, at the latest after `timeoutMs`. Typing stops when it rejects. */
   hasChanged(times: number, timeoutMs: number): Promise<boolean>
 }
 
@@ -100,9 +100,9 @@ class AcknowledgedSender {
   readonly #keyboard: PacedKeyboard
   readonly #light: NumLockLight
   readonly #timed: TimedSender
-  readonly #wasOn: boolean
-  /** How often the light has changed once the guest has taken all that was sent. */
-  #expectedChanges: number
+  readonly #changesBefore: number
+  /** How often Num Lock was pressed. */
+  #presses = 0
   #hasAnswered = false
   #isAbsent = false
 
@@ -110,8 +110,7 @@ class AcknowledgedSender {
     this.#keyboard = keyboard
     this.#light = light
     this.#timed = new TimedSender(keyboard)
-    this.#wasOn = light.isOn
-    this.#expectedChanges = light.changes
+    this.#changesBefore = light.changes
   }
 
   async send(strokes: readonly KeyStroke[], isLast: boolean): Promise<void> {
@@ -122,9 +121,9 @@ class AcknowledgedSender {
       throw new GuestStalled(`The guest has taken no key for ${LIGHTS_MS} ms. The text is incomplete.`)
   }
 
-  /** Puts Num Lock back. In a guest without lights it was pressed twice. */
+  /** Puts Num Lock back. Counts presses, because the light may still show that the guest has not taken the last. */
   async finish(): Promise<void> {
-    if (this.#light.isOn !== this.#wasOn) await this.#isTaken([], LAST_LIGHTS_MS)
+    if (this.#presses % 2 === 1) await this.#isTaken([], LAST_LIGHTS_MS)
   }
 
   async #sendFirst(strokes: readonly KeyStroke[]): Promise<void> {
@@ -136,8 +135,8 @@ class AcknowledgedSender {
   }
 
   async #isTaken(strokes: readonly KeyStroke[], timeoutMs: number): Promise<boolean> {
-    this.#expectedChanges += 1
+    this.#presses += 1
     this.#keyboard.send([...strokes, ...numLockStrokes])
-    return this.#light.hasChanged(this.#expectedChanges, timeoutMs)
+    return this.#light.hasChanged(this.#changesBefore + this.#presses, timeoutMs)
   }
 }

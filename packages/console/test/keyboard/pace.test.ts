@@ -1,6 +1,14 @@
 import { array, assert, asyncProperty, constantFrom, integer, property, string } from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { GuestStalled, type KeyStroke, loadLayout, type PacedKeyboard, paced, planText } from '../../src/index.ts'
+import {
+  GuestStalled,
+  type KeyStroke,
+  loadLayout,
+  type NumLockLight,
+  type PacedKeyboard,
+  paced,
+  planText,
+} from '../../src/index.ts'
 import { chordsOf } from '../../src/keyboard/chords.ts'
 import { CHANGE_MS, ENTER_MS } from '../../src/keyboard/pace.ts'
 import { WINDOW_CODES, windowsOf } from '../../src/keyboard/windows.ts'
@@ -146,6 +154,21 @@ describe('typing to a guest with lights', () => {
     expect(guest.typed()).toMatch(/^X{6,15}$/)
     expect(guest.isNumLockOn()).toBe(false)
   })
+})
+
+it.each([2, 3])('puts Num Lock back when waiting for light %i is interrupted', async (interrupted) => {
+  const guest = slowGuest(1)
+  const { numLock } = guest.keyboard
+  let waits = 0
+  const hasChanged: NumLockLight['hasChanged'] = async (times, timeoutMs) => {
+    waits += 1
+    if (waits >= interrupted) throw new Error('stop')
+    return numLock!.hasChanged(times, timeoutMs)
+  }
+  const light = { isOn: false, changes: 0, hasChanged }
+  await expect(paced(planText('X'.repeat(100)), { ...guest.keyboard, numLock: light })).rejects.toThrow('stop')
+  expect(guest.typed()).toMatch(/^X{4,15}$/)
+  expect(guest.isNumLockOn()).toBe(false)
 })
 
 describe('typing by time', () => {
