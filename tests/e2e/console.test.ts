@@ -1,11 +1,17 @@
 /** Opens a real guest's VNC console in a real browser, through api and proxy as two processes. */
-import { type QemuGuest, requires, startQemu } from '@oriel/testkit'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type QemuGuest, requires, startQemu, temporaryFolder } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
-import type { Browser } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Pair, startPair } from './parts/oriel.ts'
 import { canvasOf, untilShows } from './parts/page.ts'
 import { samePicture, settled } from './parts/pictures.ts'
+
+interface OrielVnc {
+  reconnectNow(): void
+}
 
 const { skip, reason } = requires('qemu', 'chromium')
 
@@ -15,12 +21,17 @@ describe.skipIf(skip)(`noVNC to a real QEMU guest in Chromium${reason}`, () => {
   let guest: QemuGuest
   let browser: Browser
   let oriel: Pair
+  let trace: string
 
   beforeAll(async () => {
-    guest = parts.use(await startQemu({ name: 'web-1', uuid: id }))
+    trace = join(parts.use(await temporaryFolder()).path, 'trace')
+    const args = ['-trace', 'input_event_key_qcode', '-D', trace]
+    guest = parts.use(await startQemu({ name: 'web-1', uuid: id, args }))
     browser = parts.use(await startChromium())
     const consoles = { vnc: { host: guest.host, port: guest.vncPort } }
-    oriel = parts.use(await startPair({ servers: [{ id, name: 'web-1', consoles }] }))
+    oriel = parts.use(
+      await startPair({ servers: [{ id, name: 'web-1', consoles }], proxy: { origin: { allowed: ['127.0.0.1'] } } }),
+    )
   })
   afterAll(() => parts.disposeAsync())
 
@@ -43,6 +54,108 @@ describe.skipIf(skip)(`noVNC to a real QEMU guest in Chromium${reason}`, () => {
     expect(Math.min(...delaysMs)).toBeLessThan(1000)
   })
 
+  it('leaves the keyboard to the page around its frame, at the first connection and at the next', async () => {
+    const page = await browser.newPage()
+    // Any page of another origin will do; that of the API has no policy against frames.
+    await page.goto(`http://127.0.0.1:${oriel.apiPort}/`)
+    await page.setContent(`<input><iframe src="${await mint()}"></iframe>`)
+    const keys = await keysOfGuest()
+    const input = page.locator('input')
+    await input.focus()
+    const frame = page.frameLocator('iframe')
+    let typed = ''
+    for (const word of ['first ', 'second ']) {
+      await connected(frame)
+      await page.keyboard.type(word)
+      typed += word
+      expect(await input.inputValue()).toBe(typed)
+      await frame.locator('oriel-vnc').evaluate((screen) => (screen as unknown as OrielVnc).reconnectNow())
+    }
+    await connected(frame)
+    expect(await keysOfGuest()).toEqual(keys)
+    await canvasOf(page.frames()[1] as unknown as Page).click()
+    await page.keyboard.press('k')
+    await expect.poll(keysOfGuest).toEqual([...keys, 'k down', 'k up'])
+    await page.close()
+  })
+
+  it('releases the keys that are down when the screen loses the keyboard, in any way', async () => {
+    const page = await open()
+    const ways: Record<string, () => Promise<unknown>> = {
+      'the chord': async () => {
+        await page.keyboard.down('Alt')
+        await page.keyboard.down('Shift')
+      },
+      'a panel': () => page.getByRole('button', { name: 'Type text…' }).click(),
+      'a script': () => canvasOf(page).blur(),
+      'the end of the window’s focus': () => page.evaluate('dispatchEvent(new Event("blur"))'),
+      'a hidden tab': () => page.evaluate('document.dispatchEvent(new Event("visibilitychange"))'),
+      'view only': () => page.locator('oriel-vnc').evaluate((screen) => screen.setAttribute('view-only', '')),
+    }
+    for (const [way, leave] of Object.entries(ways)) {
+      const before = (await keysOfGuest()).length
+      await canvasOf(page).click()
+      await page.keyboard.down('Control')
+      await expect.poll(async () => (await keysOfGuest()).length, { message: way }).toBeGreaterThan(before)
+      await leave()
+      await expect.poll(keysDown, { message: way }).toEqual([])
+      for (const key of ['Control', 'Alt', 'Shift']) await page.keyboard.up(key)
+      if (way === 'the chord') expect(await focusedId(page)).toBe('keys-button')
+      await page.keyboard.press('Escape')
+    }
+    await page.close()
+  })
+
+  it('presses keys of the panel with those that are held, and Ctrl+Alt+Del last', async () => {
+    const page = await open()
+    const before = (await keysOfGuest()).length
+    await page.getByRole('button', { name: 'Keys…' }).click()
+    expect(await focusedText(page)).toBe('Ctrl')
+    await page.getByRole('button', { name: 'Shift', exact: true }).click()
+    await page.getByRole('button', { name: 'Tab', exact: true }).click()
+    await page.getByRole('button', { name: 'Ctrl+Alt+F2' }).click()
+    const tab = ['shift down', 'tab down', 'tab up', 'shift up']
+    const f2 = ['ctrl down', 'alt down', 'f2 down', 'f2 up', 'alt up', 'ctrl up']
+    await expect.poll(async () => (await keysOfGuest()).slice(before)).toEqual([...tab, ...f2])
+    const buttons = await page.locator('#keys-panel button:visible').allTextContents()
+    expect(buttons.at(-1)).toBe('Ctrl+Alt+Del')
+    await page.close()
+  })
+
+  it('asks before a touch on Ctrl+Alt+Del restarts the machine', async () => {
+    const page = await open({ hasTouch: true, isMobile: true, viewport: { width: 390, height: 844 } })
+    const before = (await keysOfGuest()).length
+    await page.getByRole('button', { name: 'Keys…' }).tap()
+    await page.getByRole('button', { name: 'Ctrl+Alt+Del' }).tap()
+    await page.getByText('Ctrl+Alt+Del restarts many machines. Send it?').waitFor()
+    expect(await focusedText(page)).toBe('Cancel')
+    expect((await keysOfGuest()).length).toBe(before)
+    await page.getByRole('button', { name: 'Send Ctrl+Alt+Del' }).tap()
+    const keys = ['ctrl down', 'alt down', 'delete down', 'delete up', 'alt up', 'ctrl up']
+    await expect.poll(async () => (await keysOfGuest()).slice(before)).toEqual(keys)
+    await page.context().close()
+  })
+
+  async function open(options: BrowserContextOptions = {}): Promise<Page> {
+    const page = await (await browser.newContext(options)).newPage()
+    await page.goto(await mint())
+    await connected(page)
+    return page
+  }
+
+  const connected = (page: Pick<Page, 'locator'>) => page.locator('#status-text', { hasText: /^Connected$/ }).waitFor()
+
+  /** The changes of keys that QEMU has passed to the guest. */
+  async function keysOfGuest(): Promise<string[]> {
+    const changes = (await readFile(trace, 'utf8')).matchAll(/key qcode (\w+), down (\d)/g)
+    return [...changes].map(([, key, down]) => `${key} ${down === '1' ? 'down' : 'up'}`)
+  }
+
+  async function keysDown(): Promise<string[]> {
+    const states = new Map((await keysOfGuest()).map((change) => change.split(' ') as [string, string]))
+    return [...states].filter(([, state]) => state === 'down').map(([key]) => key)
+  }
+
   /** Measures the time from closing a tab until its session has ended and the hypervisor has no viewer. */
   async function msToFree(): Promise<number> {
     const earlier = new Set(oriel.proxy.records)
@@ -62,6 +175,9 @@ describe.skipIf(skip)(`noVNC to a real QEMU guest in Chromium${reason}`, () => {
     return (await oriel.client.at('2.6').createRemoteConsole({ server_id: id, body })).remote_console.url
   }
 })
+
+const focusedId = (page: Page) => page.evaluate<string>('document.activeElement.id')
+const focusedText = (page: Page) => page.evaluate<string>('document.activeElement.textContent')
 
 /** Polls until QEMU has no viewer, because it has no event for that. */
 async function viewersGone(guest: QemuGuest): Promise<void> {

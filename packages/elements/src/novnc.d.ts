@@ -1,4 +1,4 @@
-/** The part of noVNC's RFB class that the elements use: noVNC 1.7, `docs/API.md`. */
+/** The part of noVNC's RFB class that the elements use: noVNC 1.7, `docs/API.md`. `vnc/rfb.ts` uses the protected members. */
 declare module '@novnc/novnc' {
   export interface RfbEventMap {
     connect: CustomEvent<Record<string, never>>
@@ -18,9 +18,14 @@ declare module '@novnc/novnc' {
     focus(options?: FocusOptions): void
     blur(): void
     disconnect(): void
-    sendCtrlAltDel(): void
     sendKey(keysym: number, code: string | null, down?: boolean): void
     clipboardPasteFrom(text: string): void
+    toBlob(callback: (blob: Blob | null) => void, type?: string, quality?: number): void
+    getImageData(): ImageData
+    protected readonly _keyboard: { _allKeysUp(): void }
+    protected readonly _remoteNumLock: boolean | null
+    protected readonly _remoteCapsLock: boolean | null
+    protected _handleLedEvent(): boolean
     addEventListener<K extends keyof RfbEventMap>(type: K, listener: (event: RfbEventMap[K]) => void): void
   }
 }

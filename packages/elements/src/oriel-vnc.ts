@@ -7,9 +7,8 @@ import { ConsoleElement, type ConsoleEventMap, type ConsoleState, type SessionEv
 import { plainLine } from './console-end.ts'
 import { stillOf } from './overlay.ts'
 import type { ConsoleAddress } from './page-key.ts'
-import { keystrokes, type NamedKey, namedKeys } from './vnc/keystrokes.ts'
 import { openVncSession, type VncSession } from './vnc/session.ts'
-import { press, type TypeOptions, type } from './vnc/typist.ts'
+import type { Typed, TypeOptions } from './vnc/typist.ts'
 
 /**
  * `fit` scales the picture to the element, `none` shows it pixel by pixel, `remote` changes the machine's resolution.
@@ -50,7 +49,6 @@ export class OrielVnc extends ConsoleElement<VncSession> {
   static override readonly observedAttributes = [...ConsoleElement.observedAttributes, 'view-only', 'scale']
 
   readonly #stage = document.createElement('div')
-  #typing: Promise<void> = Promise.resolve()
   #name = ''
 
   get scale(): Scale {
@@ -78,7 +76,17 @@ export class OrielVnc extends ConsoleElement<VncSession> {
 
   override connectedCallback(): void {
     if (this.#stage.parentNode !== this) this.append(this.#stage)
+    this.#stage.addEventListener('focusout', this.#releaseKeys)
+    document.addEventListener('visibilitychange', this.#releaseKeys)
+    for (const type of keyEvents) this.#stage.addEventListener(type, this.#keepOut, { capture: true })
     super.connectedCallback()
+  }
+
+  override disconnectedCallback(): void {
+    this.#stage.removeEventListener('focusout', this.#releaseKeys)
+    document.removeEventListener('visibilitychange', this.#releaseKeys)
+    for (const type of keyEvents) this.#stage.removeEventListener(type, this.#keepOut, { capture: true })
+    super.disconnectedCallback()
   }
 
   override focus(options?: FocusOptions): void {
@@ -86,13 +94,19 @@ export class OrielVnc extends ConsoleElement<VncSession> {
     else super.focus(options)
   }
 
-  sendCtrlAltDel(): void {
-    this.session?.rfb.sendCtrlAltDel()
+  /** Presses and releases Ctrl+Alt+Del. */
+  sendCtrlAltDel(): Promise<void> {
+    return this.sendKeys('Control+Alt+Delete')
   }
 
-  /** Presses and releases a non-character key. */
-  pressKey(key: NamedKey): void {
-    if (this.session !== undefined) press(namedKeys[key], this.session)
+  /**
+   * Presses and releases keys one after the other, once the text that is being typed has ended. Each is a name of
+   * `KeyboardEvent.key` or `.code`, a character, or several joined by `+`: `Escape`, `F12`, `Ctrl+Alt+F2`.
+   * @throws TypeError if there is no key of a name; Error as `typeText` does
+   */
+  async sendKeys(...keys: string[]): Promise<void> {
+    const typist = await this.#typist()
+    await typist.press(keys)
   }
 
   /** Sends `text` to the machine's clipboard. The machine ignores it unless it runs a clipboard agent. */
@@ -101,31 +115,39 @@ export class OrielVnc extends ConsoleElement<VncSession> {
   }
 
   /**
-   * Types `text` as key events, about 30 per second. A second call begins when the first has finished.
-   * @throws the reason of `options.signal`; Error when the console is not connected, is lost while typing, or is under
-   *   another participant's control
+   * Types `text` on the keyboard layout that the machine has, no faster than the machine takes it. Resolves when it has taken
+   * all, as the lights of its keyboard show: for that, texts of more than about five characters press Num Lock in between and
+   * leave it as it was. If the machine does not report the lights, the pace is about 30 characters a second. Caps Lock is off
+   * meanwhile. Keys that the user presses on the screen are not sent meanwhile. A second call begins when the first has
+   * finished.
+   * @returns the characters that were left out, with `untypable: 'skip'`
+   * @throws UntypableError before the first key, if the layout lacks characters; TypeError for an unknown layout; GuestStalled
+   *   if the machine takes no key for 30 s; the reason of `options.signal`; Error when the console is not connected, is lost
+   *   while typing, or is under another participant's control. No key is down then.
    */
-  typeText(text: string, options: TypeOptions = {}): Promise<void> {
-    const typed = this.#typing.then(() => this.#type(text, options))
-    this.#typing = typed.catch(() => undefined)
-    return typed
+  async typeText(text: string, options: TypeOptions = {}): Promise<Typed> {
+    const typist = await this.#typist()
+    return typist.type(text, options)
   }
 
-  async #type(text: string, options: TypeOptions): Promise<void> {
-    const session = this.session
-    if (session === undefined || this.state !== 'connected') throw new Error('The console is not connected.')
+  async #typist() {
+    if (this.session === undefined || this.state !== 'connected') throw new Error('The console is not connected.')
     this.#requireControl()
-    await type(keystrokes(text), session, (ms) => this.#pauseWith(session, ms), options)
-  }
-
-  async #pauseWith(session: VncSession, ms: number): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, ms))
-    if (this.session !== session) throw new Error('The console was lost while typing.')
-    this.#requireControl()
+    return this.session.typist()
   }
 
   #requireControl(): void {
     if (!this.hasControl) throw new Error('Another participant has control.')
+  }
+
+  /** The machine would repeat a key whose release goes elsewhere, or take the next keys for shortcuts. */
+  readonly #releaseKeys = () => this.session?.rfb.releaseKeys()
+
+  /** Keeps keys of the user out of a text that is being typed. */
+  readonly #keepOut = (event: Event) => {
+    if (!this.session?.isTyping) return
+    event.stopPropagation()
+    event.preventDefault()
   }
 
   protected override openSession(to: ConsoleAddress, events: SessionEvents): VncSession {
@@ -133,6 +155,7 @@ export class OrielVnc extends ConsoleElement<VncSession> {
       ...events,
       desktopName: (name) => this.#named(name),
       clipboard: (text) => this.emit('clipboard', { text }),
+      requireControl: () => this.#requireControl(),
     })
   }
 
@@ -143,6 +166,8 @@ export class OrielVnc extends ConsoleElement<VncSession> {
   protected override applySettings(): void {
     const rfb = this.session?.rfb
     if (rfb === undefined) return
+    // noVNC sends nothing any more once it is view-only, not even the releases of keys that are down.
+    if (!this.sendsInput) rfb.releaseKeys()
     rfb.viewOnly = !this.sendsInput
     rfb.scaleViewport = this.scale === 'fit'
     rfb.resizeSession = this.scale === 'remote'
@@ -173,6 +198,8 @@ export class OrielVnc extends ConsoleElement<VncSession> {
     screen.setAttribute('aria-label', `Screen of ${this.#name || 'the machine'}. Ctrl+Alt+Shift leaves it.`)
   }
 }
+
+const keyEvents = ['keydown', 'keyup'] as const
 
 type AllEvents = Omit<HTMLElementEventMap, keyof OrielVncEventMap> & OrielVncEventMap
 type Listener = EventListenerOrEventListenerObject

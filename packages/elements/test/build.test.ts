@@ -1,6 +1,12 @@
 /** The pages' sources, held to what their Content-Security-Policy allows and to the rule that texts are never markup. */
 import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { rolldown } from 'rolldown'
 import { describe, expect, it } from 'vitest'
+
+/** Compressed: what a browser loads before it can show a screen. Layouts and fonts come later. */
+const MAX_VNC_PAGE_BYTES = 75_000
 
 const folder = new URL('../src/', import.meta.url)
 const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
@@ -34,3 +40,26 @@ it('CVE-2017-18635 noVNC: the bundled noVNC is a fixed version', () => {
   const [major, minor] = JSON.parse(readFileSync(manifest, 'utf8')).version.split('.').map(Number)
   expect(major * 1_000 + minor).toBeGreaterThanOrEqual(1_007)
 })
+
+it('loads at most 75 kB before a VNC screen can be shown', async () => {
+  const styles = ['pages/vnc.html', 'pages/theme.css', 'pages/console.css'].map(read)
+  const sizes = [...styles, ...(await scriptsOf('pages/vnc.ts'))].map((text) => gzipSync(text).byteLength)
+  expect(sizes.reduce((sum, size) => sum + size)).toBeLessThanOrEqual(MAX_VNC_PAGE_BYTES)
+})
+
+/** Bundles a script, and returns it with the chunks that it imports at once. */
+async function scriptsOf(entry: string): Promise<string[]> {
+  const bundle = await rolldown({
+    input: fileURLToPath(new URL(entry, folder)),
+    platform: 'browser',
+    resolve: { conditionNames: ['@oriel/source', 'import', 'browser', 'default'] },
+    logLevel: 'silent',
+  })
+  const { output } = await bundle.generate({ format: 'esm', minify: true })
+  await bundle.close()
+  const chunks = output.filter((file) => file.type === 'chunk')
+  const needed = new Set([output[0].fileName])
+  for (const name of needed)
+    for (const next of chunks.find(({ fileName }) => fileName === name)!.imports) needed.add(next)
+  return chunks.filter(({ fileName }) => needed.has(fileName)).map(({ code }) => code)
+}

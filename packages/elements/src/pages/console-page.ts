@@ -67,13 +67,25 @@ export function followState(screen: Console, { viewOnly }: PageQuery): void {
   }
   screen.addEventListener('statechange', follow)
   screen.addEventListener('presence', follow)
-  // Not while a panel is open: its user may be typing there.
-  screen.addEventListener('connect', () => {
-    if (document.querySelector('.panel:popover-open') === null) screen.focus({ preventScroll: true })
-  })
+  const takeFocus = () => {
+    if (screen.state === 'connected' && mayTakeFocus(screen)) screen.focus({ preventScroll: true })
+  }
+  screen.addEventListener('connect', takeFocus)
+  // A tab or frame may get the focus after its console has connected.
+  window.addEventListener('focus', takeFocus)
   // After the chord that leaves the console no element has the focus; Tab should go on from the tools.
   screen.addEventListener('release', () => document.querySelector<HTMLButtonElement>('.tool:not(:disabled)')?.focus())
   follow()
+}
+
+/**
+ * Whether the keyboard is free: this document has the focus, and no panel or other element in it has. A page in a frame would
+ * take the keyboard from the page around it, whose user may be typing there.
+ */
+function mayTakeFocus(screen: Console): boolean {
+  const { activeElement } = document
+  const isFree = activeElement === null || activeElement === document.body || screen.contains(activeElement)
+  return document.hasFocus() && isFree && document.querySelector('.panel:popover-open') === null
 }
 
 /** Makes the scale button switch between the actual size and the scale mode `fitted`. */

@@ -2,24 +2,33 @@
  * One noVNC connection to one console, from dialling to its end. It creates the WebSocket itself, so that it sees the
  * close event.
  */
-import RFB from '@novnc/novnc'
 import type { ConsoleSession, SessionEvents } from '../console-element.ts'
 import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
 import type { ConsoleAddress } from '../page-key.ts'
-import type { KeySink } from './typist.ts'
+import { KeyboardLights } from './lights.ts'
+import { OrielRfb } from './rfb.ts'
+import type { KeySink, Typist } from './typist.ts'
 
 /** How long dialling, the security handshake and the first picture may take together. */
 export const openTimeoutMs = 20_000
 /** The longest clipboard text that is accepted from a machine, in UTF-16 units. Longer text is cut. */
 export const maxClipboardLength = 1_048_576
 
+const lostWhileTyping = 'The console was lost while typing.'
+
 export interface VncSessionEvents extends SessionEvents {
   desktopName(name: string): void
   clipboard(text: string): void
+  /** @throws Error if another participant has control */
+  requireControl(): void
 }
 
-export interface VncSession extends ConsoleSession, KeySink {
-  readonly rfb: RFB
+export interface VncSession extends ConsoleSession {
+  readonly rfb: OrielRfb
+  /** Whether a text is being typed. Keys of the user would mix with it. */
+  readonly isTyping: boolean
+  /** Loads the code that types, once. */
+  typist(): Promise<Typist>
 }
 
 /**
@@ -32,10 +41,12 @@ export function openVncSession(target: HTMLElement, to: ConsoleAddress, events: 
   let connectedAt: number | undefined
   let heardAt = 0
   let ended = false
+  const lights = new KeyboardLights()
   const end = (how: ConsoleEnd) => {
     if (ended) return
     ended = true
     clearTimeout(deadline)
+    lights.close(new Error(lostWhileTyping))
     events.end(how)
   }
   const hangUp = (how: ConsoleEnd) => {
@@ -55,32 +66,54 @@ export function openVncSession(target: HTMLElement, to: ConsoleAddress, events: 
   })
 
   const rfb = attach(target, socket)
+  rfb.onLights = (reported) => lights.report(reported)
   const deadline = setTimeout(() => hangUp(localEnd('no_answer')), openTimeoutMs)
   rfb.addEventListener('connect', () => {
     clearTimeout(deadline)
     connectedAt = performance.now()
-    if (!ended) events.connect()
+    if (ended) return
+    events.connect()
+    // After the first picture, and before an upgrade of the proxy may replace the file.
+    loadTypist().catch(() => undefined)
   })
   rfb.addEventListener('desktopname', ({ detail }) => events.desktopName(detail.name))
   rfb.addEventListener('clipboard', ({ detail }) => events.clipboard(detail.text.slice(0, maxClipboardLength)))
   rfb.addEventListener('credentialsrequired', () => hangUp(localEnd('needs_password')))
   rfb.addEventListener('disconnect', () => end(localEnd('unsupported_data')))
 
-  return {
-    rfb,
+  const keys: KeySink = {
+    lights,
     get bufferedBytes() {
       return socket.bufferedAmount
     },
-    sendKey: (keysym, code, down) => rfb.sendKey(keysym, code, down),
+    sendKey(keysym, code, down) {
+      if (ended) throw new Error(lostWhileTyping)
+      events.requireControl()
+      rfb.sendKey(keysym, code, down)
+    },
+    releaseKeys: () => rfb.releaseKeys(),
+  }
+  let typist: Typist | undefined
+  const loadTypist = async () => {
+    const { Typist } = await import('./typist.ts')
+    typist ??= new Typist(keys)
+    return typist
+  }
+  return {
+    rfb,
+    get isTyping() {
+      return typist?.isTyping === true
+    },
+    typist: loadTypist,
     connectedMs: () => (connectedAt === undefined ? 0 : Math.max(1, performance.now() - connectedAt)),
     close: () => hangUp(closedByPerson()),
     silentMs: () => performance.now() - heardAt,
   }
 }
 
-function attach(target: HTMLElement, socket: WebSocket): RFB {
+function attach(target: HTMLElement, socket: WebSocket): OrielRfb {
   try {
-    const rfb = new RFB(target, socket, { shared: true })
+    const rfb = new OrielRfb(target, socket, { shared: true })
     rfb.background = 'transparent'
     return rfb
   } catch (cause) {

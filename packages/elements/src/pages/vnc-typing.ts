@@ -1,0 +1,114 @@
+/** The *Type text* panel of a VNC console, and the notice that shows the progress while the panel is closed. */
+import type { OrielVnc } from '../oriel-vnc.ts'
+import { onSubmit, submitOnCtrlEnter } from './console-page.ts'
+import { byId, setText } from './dom.ts'
+
+/** @param server identifies the machine, for the layout that was chosen for it */
+export function offerTyping(screen: OrielVnc, server: () => string): void {
+  const [text, layout] = [byId('type-text', HTMLTextAreaElement), byId('type-layout', HTMLSelectElement)]
+  const view = createView(text)
+  let typing: AbortController | undefined
+  const type = async (untypable: 'refuse' | 'skip') => {
+    if (text.value === '' || typing !== undefined) return
+    typing = new AbortController()
+    const { signal } = typing
+    view.begin()
+    try {
+      const { skipped } = await screen.typeText(text.value, {
+        layout: layout.value,
+        untypable,
+        signal,
+        onProgress: (typed, total) => view.progress(typed / total),
+      })
+      text.value = ''
+      view.end(skipped.length === 0 ? 'Typed.' : `Typed, without ${skipped.join(' ')}`, 'good')
+    } catch (error) {
+      const lacking = (await loadLayouts()).untypableText(error)
+      if (lacking !== undefined) view.untypable(lacking)
+      else view.end(signal.aborted ? 'Stopped. A part of the text may have arrived.' : messageOf(error), 'bad')
+    } finally {
+      typing = undefined
+    }
+  }
+  offerLayouts(layout, server)
+  onSubmit('type-panel', () => type('refuse'))
+  byId('type-rest', HTMLButtonElement).addEventListener('click', () => type('skip'))
+  for (const id of ['type-stop', 'typing-stop'])
+    byId(id, HTMLButtonElement).addEventListener('click', () => typing?.abort())
+  for (const changed of [text, layout]) changed.addEventListener('input', () => view.edited())
+  submitOnCtrlEnter(text, 'type-panel')
+}
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
+
+/** The tables of layouts are not part of the page's first script. */
+const loadLayouts = () => import('./layout-choice.ts')
+
+function offerLayouts(select: HTMLSelectElement, server: () => string): void {
+  const offer = async () => {
+    const { chosenLayout, layoutOptions } = await loadLayouts()
+    const chosen = await chosenLayout(server())
+    if (select.options.length > 0) return
+    select.append(...layoutOptions().map(({ label, name }) => new Option(label, name)))
+    select.value = chosen
+  }
+  byId('type-panel', HTMLElement).addEventListener('beforetoggle', offer)
+  select.addEventListener('change', async () => (await loadLayouts()).rememberLayout(server(), select.value))
+}
+
+/** Shows typing in the panel and in the notice. */
+function createView(text: HTMLTextAreaElement) {
+  const [send, stop] = [byId('type-send', HTMLButtonElement), byId('type-stop', HTMLButtonElement)]
+  const [rest, note] = [byId('type-rest', HTMLButtonElement), byId('type-note', HTMLElement)]
+  const notice = byId('typing-notice', HTMLElement)
+  const [noticeText, noticeStop] = [byId('typing-text', HTMLElement), byId('typing-stop', HTMLButtonElement)]
+  const close = byId('typing-close', HTMLButtonElement)
+  const bar = byId('typing-progress', HTMLProgressElement)
+  const say = (sentence: string) => {
+    setText(note, sentence)
+    setText(noticeText, sentence)
+  }
+  const busy = (on: boolean) => {
+    const [from, to] = on ? [send, stop] : [stop, text]
+    const hadFocus = document.activeElement === from || document.activeElement === rest
+    send.disabled = on
+    rest.hidden = true
+    stop.hidden = !on
+    for (const part of [bar, noticeStop]) part.hidden = !on
+    close.hidden = on
+    text.readOnly = on
+    // Hiding the focused button would leave the page without a focus.
+    if (hadFocus) to.focus()
+  }
+  const progress = (share: number) => {
+    bar.value = share
+    send.style.setProperty('--share', `${Math.round(share * 100)}%`)
+  }
+  close.addEventListener('click', () => notice.hidePopover())
+  return {
+    begin() {
+      busy(true)
+      progress(0)
+      say('Typing. Keys that you press are not sent meanwhile.')
+      notice.showPopover()
+    },
+    progress,
+    end(sentence: string, tone: 'good' | 'bad') {
+      busy(false)
+      progress(0)
+      say(sentence)
+      // A success needs no answer. A failure that happened out of sight stays until it is read.
+      if (tone === 'good' || isPanelOpen()) notice.hidePopover()
+    },
+    untypable(sentence: string) {
+      this.end(sentence, 'bad')
+      rest.hidden = false
+    },
+    edited() {
+      rest.hidden = true
+      setText(note, '')
+    },
+  }
+}
+
+const isPanelOpen = () => byId('type-panel', HTMLElement).matches(':popover-open')
