@@ -152,6 +152,21 @@ describe.skipIf(qemu.skip)(`the command oriel with an unmodified Nova${qemu.reas
     expect(mcp.logged()).toContain('the API has no consoles whose input is dropped; that of web-1 is a usual one')
   })
 
+  it('passes every check of oriel doctor, which names what Nova refuses', async () => {
+    const { code, stdout } = await oriel('doctor', 'web-1')
+    expect(stdout).toMatch(/^ok +sign-in +the token is accepted; the API is Nova's, without Oriel's extension$/m)
+    expect(stdout).toMatch(/^ok +novnc console +the first picture has \d+×\d+ pixels$/m)
+    expect(stdout).toMatch(/^ok +serial console +/m)
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/ ok, 0 failed, 3 skipped\.$/m)])
+    const stopped = await oriel('doctor', 'web-2', '--type', 'novnc')
+    expect(stopped).toMatchObject({
+      code: 6,
+      stdout: expect.stringContaining('web-2 is ACTIVE and has no console now'),
+    })
+    const member = await oriel('doctor', 'web-1', '--type', 'novnc', '--token', 'member-secret')
+    expect(member.stdout).toMatch(/^failed +novnc create .*\n +fix \(Nova\): .*os-remote-consoles in policy\.yaml/m)
+  })
+
   it.each([
     [['wait', 'web-1', '--text', 'panic', '--timeout', '0.3'], 3, 'The screen did not show /panic/m within 300 ms. On'],
     [['screenshot', 'web-2', '--text'], 1, 'web-2 has no console now: it is ACTIVE. Start it and try again.'],

@@ -83,6 +83,22 @@ function collect(socket: WebSocket): Received {
 
 /** Serves a hypervisor with a dark screen of 64 by 48 pixels named `web-1`, which ignores the viewer's input. */
 export async function serveScreen(peer: Peer): Promise<void> {
+  await sendScreen(peer)
+  peer.socket.resume()
+  await peer.closed({ timeoutMs: 600_000 })
+}
+
+/** The same, and sends the picture once. */
+export async function servePicture(peer: Peer): Promise<void> {
+  await sendScreen(peer)
+  // RFC 6143 section 7.6.1: a FramebufferUpdate with one rectangle in the encoding Raw.
+  await peer.send(Buffer.concat([Buffer.from('0000000100000000004000300000 0000'.replaceAll(' ', ''), 'hex'), PIXELS]))
+  peer.socket.resume()
+  await peer.closed({ timeoutMs: 600_000 })
+}
+const PIXELS = Buffer.alloc(64 * 48 * 4)
+
+async function sendScreen(peer: Peer): Promise<void> {
   await peer.send(VERSION)
   await peer.expect(VERSION)
   await peer.send(Buffer.from([1, NONE]))
@@ -93,6 +109,4 @@ export async function serveScreen(peer: Peer): Promise<void> {
   // RFC 6143 section 7.3.2: width, height, pixel format, and the name with its length.
   await peer.send(Buffer.from('0040003020180001 00ff00ff00ff 100800 000000 00000005'.replaceAll(' ', ''), 'hex'))
   await peer.send(Buffer.from('web-1'))
-  peer.socket.resume()
-  await peer.closed({ timeoutMs: 600_000 })
 }

@@ -4,7 +4,9 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { rootCertificates } from 'node:tls'
 import type { CreateWebSocket } from '@oriel/console'
+import type { Fetch } from '@oriel/sdk'
 import { closeReason, REFUSALS_SUBPROTOCOL } from '@oriel/sdk/close-reasons'
+import { explainedFetch, trustingFetch } from '@oriel/sdk/node'
 import { createWebSocketStream, WebSocket } from 'ws'
 import type { Cloud } from '../cloud/sign-in.ts'
 import { Failure } from '../failure.ts'
@@ -55,6 +57,15 @@ export async function dial(accessUrl: string, cloud: Cloud, again: Again = runAg
 /** Returns the certificates to trust at the console proxy, for the options of `ws`. */
 export const trustOf = ({ caFile }: Cloud) =>
   caFile === undefined ? {} : { ca: [...rootCertificates, readFileSync(caFile, 'utf8')] }
+
+/**
+ * Returns the `fetch` for pages and files beside a console. Unlike that of the API it also trusts the usual CAs, as {@link dial}
+ * does: a console proxy may have a public certificate.
+ */
+export function consoleFetch(cloud: Cloud): Fetch {
+  const { ca } = trustOf(cloud)
+  return explainedFetch(ca === undefined ? (url, init) => fetch(url, init) : trustingFetch({ ca: ca.join('\n') }))
+}
 
 /** Returns a function that creates the WebSockets of `@oriel/console`. */
 export function webSocketOf(cloud: Cloud): CreateWebSocket {

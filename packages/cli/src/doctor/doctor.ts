@@ -3,6 +3,7 @@ import { consoleTypes, type OpenableConsoleType, openableConsoleTypes } from '@o
 import type { ClientOptions } from '@oriel/sdk'
 import type { Server } from '../cloud/servers.ts'
 import type { Cloud } from '../cloud/sign-in.ts'
+import { consoleFetch } from '../console/dial.ts'
 import { checkClock } from './clock.ts'
 import { checkAccessUrl } from './consoles/access-url.ts'
 import { checkBrowserConsole } from './consoles/browser-console.ts'
@@ -137,7 +138,7 @@ async function checkType(exam: Examination, subject: Subject, { type, creator, f
   )
   const network = await exam.check(`${type} network`, [address], (to) => reach(to, cloud, exam.signal))
   const destination = { value: address.value, blockedBy: network.blockedBy }
-  const console = { type, cloud, creator, facts, idleMs }
+  const console = { type, cloud: { ...cloud, fetch: consoleFetch(cloud) }, creator, facts, idleMs }
   if (consoleTypes[type].page === null) {
     await checkConsoleFile(exam, console, created, destination)
   } else {

@@ -15,11 +15,13 @@ export interface Patience {
   readonly signal: AbortSignal
 }
 
-/** Resolves the name and connects to the port. @throws Problem */
+/** Resolves the name and connects to the port. Returns the address that answered. @throws Problem */
 export async function reachPort(to: Destination, patience: Patience): Promise<{ address: string; port: number }> {
   const [host, port] = [hostOf(to.url), portOf(to.url)]
-  const address = await resolve(host, to, patience)
-  const socket = await connected(connectTcp({ host: address, port }), 'connect', to, patience)
+  await resolve(host, to, patience)
+  // By its name, so that Node tries all addresses.
+  const socket = await connected(connectTcp({ host, port }), 'connect', to, patience)
+  const { remoteAddress: address = host } = socket
   socket.destroy()
   return { address, port }
 }
@@ -33,16 +35,16 @@ export async function reach(to: Destination, cloud: Cloud, signal: AbortSignal):
   const { address, port } = await reachPort(to, patience)
   const found = `${nameAnd(hostOf(to.url), address)}, port ${port} is open`
   if (!isTls(to.url)) return { value: undefined, detail: found }
-  const { detail, advice } = await checkCertificate(to, address, cloud, patience)
+  const { detail, advice } = await checkCertificate(to, cloud, patience)
   return { value: undefined, detail: `${found}, ${detail}`, advice }
 }
 
-async function resolve(host: string, to: Destination, { timeoutMs, signal }: Patience): Promise<string> {
-  if (isIP(host) !== 0) return host
+async function resolve(host: string, to: Destination, { timeoutMs, signal }: Patience): Promise<void> {
+  if (isIP(host) !== 0) return
   const late = AbortSignal.any([AbortSignal.timeout(timeoutMs), signal])
   const aborted = new Promise<never>((_, reject) => late.addEventListener('abort', () => reject(late.reason)))
   try {
-    return (await Promise.race([lookup(host), aborted])).address
+    await Promise.race([lookup(host), aborted])
   } catch (cause) {
     signal.throwIfAborted()
     const reason = late.aborted ? `did not resolve within ${timeoutMs / 1000} s` : 'does not resolve'
@@ -51,11 +53,10 @@ async function resolve(host: string, to: Destination, { timeoutMs, signal }: Pat
   }
 }
 
-async function checkCertificate(to: Destination, address: string, cloud: Cloud, patience: Patience) {
+async function checkCertificate(to: Destination, cloud: Cloud, patience: Patience) {
   const host = hostOf(to.url)
   const servername = isIP(host) === 0 ? { servername: host } : {}
-  const options = { host: address, port: portOf(to.url), ...servername, ...trustOf(cloud) }
-  // A certificate for an address is compared with `host`, one for a name with `servername`.
+  const options = { host, port: portOf(to.url), ...servername, ...trustOf(cloud) }
   const socket = await connected(connectTls(options), 'secureConnect', to, patience)
   try {
     return expiryOf((socket as TLSSocket).getPeerCertificate(), to)

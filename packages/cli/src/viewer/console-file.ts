@@ -3,15 +3,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Cloud } from '../cloud/sign-in.ts'
+import { consoleFetch } from '../console/dial.ts'
 import { Failure } from '../failure.ts'
 
 /** A console file is about 3 KiB with its CA. */
 const MAX_BYTES = 262_144
 
 /** Returns the content of the file at an access URL. @throws Failure if the proxy serves another thing */
-export async function consoleFile(accessUrl: string, { fetch, timeoutMs }: Cloud): Promise<string> {
+export async function consoleFile(accessUrl: string, cloud: Cloud): Promise<string> {
   const { host } = new URL(accessUrl)
-  const response = await downloaded(accessUrl, fetch, timeoutMs, host)
+  const response = await downloaded(accessUrl, consoleFetch(cloud), cloud.timeoutMs, host)
   const text = response.status === 200 ? await response.text().catch(() => '') : ''
   if (text.startsWith('[virt-viewer]') && text.length <= MAX_BYTES) return text
   const said = `${host} answered ${response.status} and no file for remote-viewer.`

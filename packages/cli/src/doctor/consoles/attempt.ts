@@ -66,6 +66,11 @@ export class Attempt {
   /** The same for `@oriel/console`. */
   readonly webSocket: CreateWebSocket = (address, protocols) => this.dial(address, protocols)
 
+  /** Drops all that the client would send from now on. An RFB server then sends no more pictures. */
+  quiet(): void {
+    if (this.#socket !== undefined) this.#socket.send = () => {}
+  }
+
   /** Whether the other side answers a ping before the deadline. */
   async isAlive(signal: AbortSignal): Promise<boolean> {
     const pong = new Promise<true>((resolve) => this.#socket?.once('pong', () => resolve(true)))

@@ -115,6 +115,7 @@ async function opensWithoutOrigin({ type, cloud, creator }: ConsoleSubject, sign
 }
 
 async function stayIdle(attempt: Attempt, idleMs: number, signal: AbortSignal): Promise<Passed<undefined>> {
+  attempt.quiet()
   const startMs = performance.now()
   const ended = await Promise.race([attempt.ended, elapsed(idleMs, signal)])
   signal.throwIfAborted()

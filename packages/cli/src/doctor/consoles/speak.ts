@@ -12,10 +12,12 @@ export type Speak = (url: string, attempt: Attempt, cloud: Cloud, signal: AbortS
 
 /** How long a silent serial console is listened to. */
 const LISTEN_MS = 1_000
+/** The longest timer. A screen that is kept idle stays silent. */
+const NEVER_MS = 2 ** 31 - 1
 
 const speakers: Readonly<Record<string, Speak>> = {
   vnc: async (url, { webSocket }, { timeoutMs: openTimeoutMs }, signal) => {
-    const screen = await openScreen({ url, webSocket, openTimeoutMs, signal })
+    const screen = await openScreen({ url, webSocket, openTimeoutMs, silenceTimeoutMs: NEVER_MS, signal })
     return `the first picture has ${screen.width}×${screen.height} pixels`
   },
   serial: async (url, attempt, { timeoutMs: openTimeoutMs }, signal) => {
