@@ -2,12 +2,12 @@
 import type { Client } from '@oriel/sdk'
 import { socketAddress } from '../connection/address.ts'
 import { type CreateWebSocket, platformWebSocket } from '../connection/channel.ts'
+import { RECONNECT_WINDOW_MS } from '../connection/connection.ts'
 import { requirePlatform } from '../connection/platform.ts'
 import { allEncodings, type Encoding, numberOf } from '../rfb/encodings/index.ts'
-import type { Connect } from './connection.ts'
 import { Framebuffer } from './framebuffer.ts'
 import { Screen } from './screen.ts'
-import { openSession } from './session.ts'
+import { type ConnectScreen, openSession } from './session.ts'
 
 export interface ScreenOptions {
   /** Ends the opening with its reason. It has no effect on an open screen. */
@@ -80,12 +80,12 @@ async function open(accessUrl: (signal?: AbortSignal) => Promise<string>, option
     silenceTimeoutMs: options.silenceTimeoutMs ?? 30_000,
   }
   let { signal } = options
-  const connect: Connect = async (events, closing) => {
+  const connect: ConnectScreen = async (events, closing) => {
     const address = socketAddress(await accessUrl(signal))
     const session = await openSession(address, { ...settings, signal }, events)
     // The caller's signal is for the opening. Later connections end with the screen.
     signal = closing
     return session
   }
-  return Screen.open(framebuffer, connect, options.reconnect ?? false)
+  return Screen.open(framebuffer, connect, options.reconnect ? RECONNECT_WINDOW_MS : 0)
 }

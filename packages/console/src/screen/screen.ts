@@ -1,19 +1,20 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** A machine's screen, keyboard and pointer. */
 import { ConnectionError, type OrielError } from '@oriel/sdk'
+import { Connection } from '../connection/connection.ts'
 import type { KeyStroke } from '../keyboard/stroke.ts'
 import { shown } from '../pattern.ts'
 import type { Leds } from '../rfb/client.ts'
 import type { Cursor } from '../rfb/cursor.ts'
 import { loadGlyphs } from '../text/load-glyphs.ts'
 import type { ScreenText } from '../text/read-text.ts'
-import { type Connect, Connection } from './connection.ts'
 import type { Framebuffer } from './framebuffer.ts'
 import type { Image, Rectangle, Screenshot } from './image.ts'
 import { Keyboard, type TypeOptions } from './keyboard.ts'
 import { Life } from './life.ts'
 import { countDifferences, decodePng, takeScreenshot } from './picture.ts'
 import { type ClickOptions, type Direction, type Point, Pointer } from './pointer.ts'
+import type { ConnectScreen, Session, SessionEvents } from './session.ts'
 import { Signal } from './signal.ts'
 import { Stillness } from './still.ts'
 import { type FoundText, findText, type ReadingOptions, TextReader } from './text-reader.ts'
@@ -51,12 +52,12 @@ export class Screen implements AsyncDisposable {
   readonly #pointer: Pointer
   readonly #watched: Watched
   readonly #textReader: TextReader
-  readonly #connection: Connection
+  readonly #connection: Connection<Session, SessionEvents>
   #name = ''
   #cursor: Cursor | undefined
   #clipboard: string | undefined
 
-  private constructor(framebuffer: Framebuffer, connect: Connect, reconnects: boolean) {
+  private constructor(framebuffer: Framebuffer, connect: ConnectScreen, reconnectMs: number) {
     this.#framebuffer = framebuffer
     this.#textReader = new TextReader(framebuffer)
     this.#keyboard = new Keyboard(this.#life, {
@@ -71,11 +72,14 @@ export class Screen implements AsyncDisposable {
       text: () => this.#textReader.previous,
       lost: () => this.#connection.lost,
     }
-    this.#connection = new Connection(connect, reconnects, {
+    this.#connection = new Connection(connect, reconnectMs, {
       onInit: (name) => {
         this.#name = name
       },
-      onUpdate: (update) => this.#life.onUpdate.emit(update),
+      onUpdate: (update) => {
+        this.#connection.recover()
+        this.#life.onUpdate.emit(update)
+      },
       onCursor: (cursor) => {
         this.#cursor = cursor
       },
@@ -88,8 +92,8 @@ export class Screen implements AsyncDisposable {
   }
 
   /** Resolves with the screen of a connection. For programs there is `openScreen`. @throws what `connect` throws */
-  static async open(framebuffer: Framebuffer, connect: Connect, reconnects: boolean): Promise<Screen> {
-    const screen = new Screen(framebuffer, connect, reconnects)
+  static async open(framebuffer: Framebuffer, connect: ConnectScreen, reconnectMs: number): Promise<Screen> {
+    const screen = new Screen(framebuffer, connect, reconnectMs)
     await screen.#connection.open()
     return screen
   }

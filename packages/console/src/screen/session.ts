@@ -1,6 +1,7 @@
 /** One connection to one console, from dialling to its end. */
 import { ConnectionError, type OrielError } from '@oriel/sdk'
 import { type Channel, type CreateWebSocket, openChannel } from '../connection/channel.ts'
+import type { Connect } from '../connection/connection.ts'
 import { ProtocolError } from '../errors.ts'
 import { RfbClient, type RfbEvents, type RfbOptions } from '../rfb/client.ts'
 
@@ -21,6 +22,8 @@ export interface Session {
   readonly rfb: RfbClient
   close(): void
 }
+
+export type ConnectScreen = Connect<Session, SessionEvents>
 
 /** How often a silent server is asked for a pixel. */
 const MAX_PROBES = 2

@@ -2,14 +2,24 @@
 import { type Client, ConnectionError } from '@oriel/sdk'
 import { socketAddress } from '../connection/address.ts'
 import { type Channel, type CreateWebSocket, openChannel, platformWebSocket } from '../connection/channel.ts'
+import { RECONNECT_WINDOW_MS } from '../connection/connection.ts'
 import { requirePlatform } from '../connection/platform.ts'
-import { Serial, type SerialLimits } from './serial.ts'
+import { type ConnectSerial, Serial, type SerialEvents, type SerialLimits } from './serial.ts'
 
 export interface SerialOptions extends SerialLimits {
   /** Ends the opening with its reason. It has no effect on an open console. */
   readonly signal?: AbortSignal | undefined
   /** How long dialling may take, in milliseconds. Default: 20,000. */
   readonly openTimeoutMs?: number | undefined
+  /**
+   * Whether to open the console again after an end whose remedy is `reconnect`, such as a restart of the proxy or of the
+   * machine. `expect` and `readable` go on meanwhile, and methods for input throw a ConnectionError. Output that the proxy
+   * repeats is left out; where output may be missing or repeated, a line that begins with `[oriel: ` says so. With a client each
+   * connection has its own access URL; a URL must still be valid. Default: false.
+   */
+  readonly reconnect?: boolean | undefined
+  /** For how long `reconnect` goes on trying after an end, in milliseconds. `Infinity`: no limit. Default: 120,000. */
+  readonly reconnectWindowMs?: number | undefined
   /**
    * Creates the WebSocket, such as one of the package `ws` with the CA of a private cloud. Default: the platform's
    * `WebSocket`.
@@ -43,25 +53,37 @@ export async function openSerial(
   serverId = '',
   options: SerialOptions = {},
 ): Promise<Serial> {
-  requirePlatform()
-  if ('url' in source) return dial(socketAddress(source.url), source)
-  const { url } = await source.createConsole(serverId, 'serial', { signal: options.signal })
-  return dial(socketAddress(url), options)
+  if ('url' in source) return open(async () => source.url, source)
+  return open(async (signal) => (await source.createConsole(serverId, 'serial', { signal })).url, options)
 }
 
-async function dial(address: URL, options: SerialOptions): Promise<Serial> {
+/** @param accessUrl returns the URL for the next connection */
+async function open(accessUrl: (signal?: AbortSignal) => Promise<string>, options: SerialOptions): Promise<Serial> {
+  requirePlatform()
+  let { signal } = options
+  const connect: ConnectSerial = async (events, closing) => {
+    const channel = await dial(socketAddress(await accessUrl(signal)), { ...options, signal }, events)
+    // The caller's signal is for the opening. Later connections end with the console.
+    signal = closing
+    return channel
+  }
+  const { reconnect = false, reconnectWindowMs = RECONNECT_WINDOW_MS } = options
+  return Serial.open(connect, reconnect ? reconnectWindowMs : 0, options)
+}
+
+/** Resolves with the connection once the proxy has accepted it. */
+async function dial(address: URL, options: SerialOptions, events: SerialEvents): Promise<Channel> {
   const { signal, openTimeoutMs = OPEN_TIMEOUT_MS, webSocket = platformWebSocket } = options
   signal?.throwIfAborted()
   const { promise: opened, resolve, reject } = Promise.withResolvers<void>()
-  const channel: Channel = openChannel(address, webSocket, {
+  const channel = openChannel(address, webSocket, {
+    ...events,
     onOpen: resolve,
-    onBytes: (bytes) => serial.receive(bytes),
     onEnd(error) {
       reject(error)
-      serial.end(error)
+      events.onEnd(error)
     },
   })
-  const serial = new Serial(channel, options)
   const expire = () => channel.close(tooLate(address, openTimeoutMs))
   const timer = setTimeout(expire, openTimeoutMs)
   const abort = () => {
@@ -71,7 +93,7 @@ async function dial(address: URL, options: SerialOptions): Promise<Serial> {
   signal?.addEventListener('abort', abort, { once: true })
   try {
     await opened
-    return serial
+    return channel
   } finally {
     clearTimeout(timer)
     signal?.removeEventListener('abort', abort)

@@ -10,6 +10,8 @@ export class OutputStream {
   #earlyBytes = 0
   #readable: ReadableStream<Uint8Array> | undefined
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined
+  /** The free room of an empty stream, in bytes. */
+  #room = 0
   #end: { readonly error: OrielError | undefined } | undefined
 
   /** @param maxBytes how far its reader may fall behind */
@@ -30,7 +32,7 @@ export class OutputStream {
     else this.end(new OrielError('The reader of the output is too slow'))
   }
 
-  /** Ends the stream once its reader has the rest; with an error at once. */
+  /** Ends the stream once its reader has the rest. */
   end(error?: OrielError): void {
     if (this.#end) return
     this.#end = { error }
@@ -44,18 +46,23 @@ export class OutputStream {
       this.#controller = controller
       for (const bytes of this.#early.splice(0)) controller.enqueue(bytes)
     }
+    const pull = () => {
+      if (this.#end) this.#close()
+    }
     const cancel = () => {
       this.#end ??= { error: undefined }
     }
-    const readable = new ReadableStream({ start, cancel }, strategy)
+    this.#room = maxBytes
+    const readable = new ReadableStream({ start, pull, cancel }, strategy)
     if (this.#end) this.#close()
     return readable
   }
 
+  /** Closes the stream. An error would discard what its reader has not read: it waits until there is nothing. */
   #close(): void {
     const error = this.#end?.error
     if (error === undefined) this.#controller?.close()
-    else this.#controller?.error(error)
+    else if (this.#controller?.desiredSize === this.#room) this.#controller.error(error)
   }
 
   #keepEarly(bytes: Uint8Array): void {

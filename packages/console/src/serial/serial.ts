@@ -2,8 +2,10 @@
 /** A serial console: text with waiting for people who write programs, and bytes for those who pass them on. */
 import { ConnectionError, type OrielError } from '@oriel/sdk'
 import type { Channel } from '../connection/channel.ts'
+import { type Connect, Connection, type Ending } from '../connection/connection.ts'
 import { OutputStream } from './output-stream.ts'
 import { PlainText } from './plain-text.ts'
+import { Seam } from './seam.ts'
 import { type Expected, type ExpectOptions, Transcript } from './transcript.ts'
 
 /** Limits of what a console keeps for its caller. */
@@ -21,30 +23,47 @@ const MAX_UNSENT_BYTES = 65_536
 /** No event tells that a WebSocket has sent its data. */
 const UNSENT_CHECK_MS = 10
 
+export interface SerialEvents extends Ending {
+  onBytes(bytes: Uint8Array): void
+}
+
+export type ConnectSerial = Connect<Channel, SerialEvents>
+
 /** An open serial console. Close it, or declare it with `await using`. */
 export class Serial implements AsyncDisposable {
-  readonly #channel: Channel
+  readonly #connection: Connection<Channel, SerialEvents>
   readonly #transcript: Transcript
   readonly #plainText = new PlainText()
   readonly #output: OutputStream
+  readonly #seam = new Seam((bytes) => this.#receive(bytes))
   readonly #end = Promise.withResolvers<OrielError | undefined>()
   #failure: OrielError | undefined
 
-  constructor(channel: Channel, { maxTranscriptChars, maxBufferedBytes }: SerialLimits) {
-    this.#channel = channel
-    this.#transcript = new Transcript(maxTranscriptChars ?? MAX_TRANSCRIPT_CHARS)
-    this.#output = new OutputStream(maxBufferedBytes ?? MAX_BUFFERED_BYTES)
+  private constructor(connect: ConnectSerial, reconnectMs: number, limits: SerialLimits) {
+    this.#transcript = new Transcript(limits.maxTranscriptChars ?? MAX_TRANSCRIPT_CHARS)
+    this.#output = new OutputStream(limits.maxBufferedBytes ?? MAX_BUFFERED_BYTES)
+    this.#connection = new Connection(this.#joining(connect), reconnectMs, {
+      onBytes: (bytes) => (reconnectMs > 0 ? this.#seam.push(bytes) : this.#receive(bytes)),
+      onEnd: (error) => this.#finish(error),
+    })
+  }
+
+  /** @internal Resolves with the console of a connection. For programs there is `openSerial`. @throws what `connect` throws */
+  static async open(connect: ConnectSerial, reconnectMs: number, limits: SerialLimits): Promise<Serial> {
+    const serial = new Serial(connect, reconnectMs, limits)
+    await serial.#connection.open()
+    return serial
   }
 
   /**
-   * The output as bytes: that before the first use of this property, of which at most the last 256 KiB are kept, and all
-   * after it. It ends after {@link Serial.close}, and fails with the reason if the connection ends by itself.
+   * The output as bytes, of all connections: that before the first use of this property, of which at most the last 256 KiB are kept, and all
+   * after it. It ends after {@link Serial.close}, and fails with the reason, after all output, if the connection ends by itself.
    */
   get readable(): ReadableStream<Uint8Array> {
     return this.#output.readable
   }
 
-  /** The console's input as bytes. Strings are for `send`. */
+  /** The console's input as bytes. It fails for good while the console is opened again; `send` does not. */
   readonly writable: WritableStream<Uint8Array> = new WritableStream({
     write: (bytes) => this.#write(bytes),
     close: () => this.close(),
@@ -71,11 +90,11 @@ export class Serial implements AsyncDisposable {
   }
 
   /**
-   * Sends input, in UTF-8. Resolves once the WebSocket has room for more, not when the machine has read it.
-   * @throws ConsoleClosed or ConnectionError after the console's end
+   * Sends bytes, or text in UTF-8. Resolves once the WebSocket has room for more, not when the machine has read it.
+   * @throws ConsoleClosed or ConnectionError after the console's end, ConnectionError while it is being opened again
    */
-  send(input: string): Promise<void> {
-    return this.#write(new TextEncoder().encode(input))
+  send(input: string | Uint8Array): Promise<void> {
+    return this.#write(typeof input === 'string' ? new TextEncoder().encode(input) : input)
   }
 
   /** Sends `line` and the Enter key of a terminal, a carriage return. See {@link send}. */
@@ -85,21 +104,31 @@ export class Serial implements AsyncDisposable {
 
   /** Closes the console. Output that has arrived can still be read. */
   async close(): Promise<void> {
-    this.#channel.close()
+    this.#connection.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  /** @internal Takes output from the channel. */
-  receive(bytes: Uint8Array): void {
+  /** Lets the output of each connection but the first continue that of the one before. */
+  #joining(connect: ConnectSerial): ConnectSerial {
+    let isFirst = true
+    return (events, signal) => {
+      if (!isFirst) this.#seam.begin()
+      isFirst = false
+      return connect(events, signal)
+    }
+  }
+
+  #receive(bytes: Uint8Array): void {
     this.#output.push(bytes)
     this.#transcript.push(this.#plainText.push(bytes))
   }
 
-  /** @internal Ends the console. `error`: the reason; `undefined` after `close()`. */
-  end(error: OrielError | undefined): void {
+  #finish(error: OrielError | undefined): void {
+    if (this.#failure) return
+    this.#seam.finish()
     this.#failure = error ?? new ConnectionError('network', 'The console is closed')
     this.#output.end(error)
     this.#transcript.end(this.#failure)
@@ -114,8 +143,10 @@ export class Serial implements AsyncDisposable {
 
   async #sendPiece(bytes: Uint8Array): Promise<void> {
     if (this.#failure) throw this.#failure
-    this.#channel.send(bytes)
-    while (this.#failure === undefined && this.#channel.unsentBytes > MAX_UNSENT_BYTES) {
+    const { session } = this.#connection
+    if (!session) throw new ConnectionError('network', 'The console is being opened again')
+    session.send(bytes)
+    while (this.#connection.session === session && session.unsentBytes > MAX_UNSENT_BYTES) {
       await new Promise((resolve) => setTimeout(resolve, UNSENT_CHECK_MS))
     }
   }

@@ -12,6 +12,8 @@ interface Port extends AsyncDisposable {
   readonly url: string
   /** The machine's side of the next connection. */
   readonly accepted: Promise<WebSocket>
+  /** As `accepted`, of the next connection after the call. */
+  next(): Promise<WebSocket>
 }
 
 async function listen(subprotocol = 'binary'): Promise<Port> {
@@ -20,6 +22,7 @@ async function listen(subprotocol = 'binary'): Promise<Port> {
   return {
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/?token=secret`,
     accepted: once(server, 'connection').then(([socket]) => socket as WebSocket),
+    next: () => once(server, 'connection').then(([socket]) => socket as WebSocket),
     async [Symbol.asyncDispose]() {
       for (const client of server.clients) client.terminate()
       const closed = once(server, 'close')
@@ -101,6 +104,18 @@ describe('openSerial', () => {
     await serial.close()
   })
 
+  it('passes on all output before it fails with the reason of the end', async () => {
+    await using port = await listen()
+    const { serial, machine } = await connect(port)
+    const reader = serial.readable.getReader()
+    for (const word of ['last ', 'words']) machine.send(Buffer.from(word))
+    machine.close(4000)
+    await serial.ended
+    const read = async () => String(Buffer.from((await reader.read()).value!))
+    expect([await read(), await read()]).toEqual(['last ', 'words'])
+    expect(await failure(read())).toMatchObject({ name: 'ConsoleClosed', code: 4000 })
+  })
+
   it('gives a late reader the output before it, of a closed console too', async () => {
     await using port = await listen()
     const { serial, machine } = await connect(port)
@@ -173,5 +188,68 @@ describe('openSerial', () => {
 
   it('refuses a URL that is none of a console', async () => {
     expect(await failure(openSerial({ url: 'telnet://h/' }))).toBeInstanceOf(SettingsError)
+  })
+})
+
+describe('a serial console that is to reconnect', () => {
+  const lines = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, line) => `line ${from + line}\r\n`).join('')
+
+  it('continues its output without the repetition of the proxy, while waits go on', async () => {
+    await using port = await listen()
+    const [serial, machine] = await Promise.all([openSerial({ url: port.url, reconnect: true }), port.accepted])
+    machine.send(Buffer.from(lines(0, 100)))
+    await serial.expect('line 99\n')
+    const found = serial.expect('line 119\n')
+    const next = port.next()
+    machine.close(1001)
+    const again = await next
+    again.send(Buffer.from(lines(10, 120)))
+    expect((await found).before).toBe(lines(100, 119).replaceAll('\r', ''))
+    await serial.sendLine('root')
+    expect(String((await once(again, 'message'))[0])).toBe('root\r')
+    await serial.close()
+    expect(String(await buffer(serial.readable as never))).toBe(lines(0, 120))
+  })
+
+  it('marks output of which it is unknown whether it follows', async () => {
+    await using port = await listen()
+    const [serial, machine] = await Promise.all([openSerial({ url: port.url, reconnect: true }), port.accepted])
+    machine.send(Buffer.from('login: '))
+    await serial.expect('login: ')
+    const next = port.next()
+    machine.close(4000)
+    ;(await next).send(Buffer.from('uptime'))
+    const { before } = await serial.expect('uptime')
+    expect(before).toBe('\n[oriel: the console was opened again; output may be missing here]\n')
+    await serial.close()
+  })
+
+  it('refuses input while it is opened again, and does not open again after close', async () => {
+    await using port = await listen()
+    const [serial, machine] = await Promise.all([openSerial({ url: port.url, reconnect: true }), port.accepted])
+    machine.close(1001)
+    await once(machine, 'close')
+    expect(await failure(serial.send('x'))).toEqual(new ConnectionError('network', 'The console is being opened again'))
+    await serial.close()
+    expect(await serial.ended).toBeUndefined()
+    expect(await failure(serial.send('x'))).toEqual(new ConnectionError('network', 'The console is closed'))
+  })
+
+  it('ends with the last failure once its time is over', async () => {
+    const port = await listen()
+    const options = { url: port.url, reconnect: true, reconnectWindowMs: 600 }
+    const [serial, machine] = await Promise.all([openSerial(options), port.accepted])
+    const end = serial.ended
+    machine.close(1001)
+    await port[Symbol.asyncDispose]()
+    expect(await end).toBeInstanceOf(ConnectionError)
+  })
+
+  it('ends after a reason for which a console is not opened again', async () => {
+    await using port = await listen()
+    const [serial, machine] = await Promise.all([openSerial({ url: port.url, reconnect: true }), port.accepted])
+    machine.close(4008)
+    expect(await serial.ended).toMatchObject({ name: 'ConsoleClosed', code: 4008 })
   })
 })

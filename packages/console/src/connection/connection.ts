@@ -1,33 +1,43 @@
-/** The connection of a screen, which is opened again after an end that allows it. */
+/** The connection of a console, which is opened again after an end that allows it. */
 import { ConnectionError, FaultError, type OrielError } from '@oriel/sdk'
 import { ConsoleClosed, ConsoleRefused } from '../errors.ts'
-import type { Update } from '../rfb/client.ts'
-import type { Session, SessionEvents } from './session.ts'
 
-/** Opens one session. @param signal ends the attempt */
-export type Connect = (events: SessionEvents, signal: AbortSignal) => Promise<Session>
+/** One session of a console. */
+export interface Closable {
+  close(): void
+}
 
-export interface ConnectionEvents extends SessionEvents {
-  /** The last event, after which the connection is not opened again. `undefined` after `close()`. */
+export interface Ending {
+  /** The last event. `undefined` after `close()`. */
   onEnd(error: OrielError | undefined): void
 }
 
-/** For how long attempts are begun after the end of a session. */
-const RECONNECT_WINDOW_MS = 120_000
+/** Opens one session. @param signal ends the attempt */
+export type Connect<Session extends Closable, Events extends Ending> = (
+  events: Events,
+  signal: AbortSignal,
+) => Promise<Session>
+
+/** For how long attempts are begun after the end of a session, by default. */
+export const RECONNECT_WINDOW_MS = 120_000
 const FIRST_DELAY_MS = 500
 const MAX_DELAY_MS = 10_000
 
-export class Connection {
-  readonly #connect: Connect
-  readonly #events: ConnectionEvents
-  readonly #reconnects: boolean
+export class Connection<Session extends Closable, Events extends Ending> {
+  readonly #connect: Connect<Session, Events>
+  readonly #events: Events
+  readonly #windowMs: number
   readonly #closing = new AbortController()
   #session: Session | undefined
   #lost: OrielError | undefined
 
-  constructor(connect: Connect, reconnects: boolean, events: ConnectionEvents) {
+  /**
+   * @param windowMs for how long attempts are begun after the end of a session; 0: it is not opened again
+   * @param events those of all sessions, and the end after which no other session follows
+   */
+  constructor(connect: Connect<Session, Events>, windowMs: number, events: Events) {
     this.#connect = connect
-    this.#reconnects = reconnects
+    this.#windowMs = windowMs
     this.#events = events
   }
 
@@ -36,14 +46,17 @@ export class Connection {
     return this.#session
   }
 
-  /**
-   * Why the last session ended, or the last attempt to open another failed, until the first update of the next one.
-   */
+  /** Why the last session ended, or the last attempt to open another failed, until {@link Connection.recover}. */
   get lost(): OrielError | undefined {
     return this.#lost
   }
 
-  /** Resolves once the first picture has come. @throws what the connecting function throws */
+  /** Notes that the output of the machine arrives again. */
+  recover(): void {
+    this.#lost = undefined
+  }
+
+  /** Resolves once the first session is open. @throws what the connecting function throws */
   async open(): Promise<void> {
     let isOpen = false
     let early: { readonly error: OrielError | undefined } | undefined
@@ -51,11 +64,7 @@ export class Connection {
       if (isOpen) this.#lose(error)
       else early = { error }
     }
-    const onUpdate = (update: Update) => {
-      this.#lost = undefined
-      this.#events.onUpdate(update)
-    }
-    this.#session = await this.#connect({ ...this.#events, onUpdate, onEnd }, this.#closing.signal)
+    this.#session = await this.#connect({ ...this.#events, onEnd }, this.#closing.signal)
     isOpen = true
     if (this.#closing.signal.aborted) this.#session.close()
     if (early) this.#lose(early.error)
@@ -70,12 +79,12 @@ export class Connection {
   #lose(error: OrielError | undefined): void {
     this.#session = undefined
     this.#lost = error
-    if (error !== undefined && this.#reconnects && allowsAnother(error)) void this.#reopen(error)
+    if (error !== undefined && this.#windowMs > 0 && allowsAnother(error)) void this.#reopen(error)
     else this.#end(error)
   }
 
   async #reopen(cause: OrielError): Promise<void> {
-    const until = performance.now() + RECONNECT_WINDOW_MS
+    const until = performance.now() + this.#windowMs
     let last: unknown = cause
     for (let delayMs = FIRST_DELAY_MS; allowsAnother(last); delayMs = Math.min(2 * delayMs, MAX_DELAY_MS)) {
       await pause(Math.max(delayMs, retryAfterMs(last)), this.#closing.signal)
