@@ -52,7 +52,7 @@ export const commands = {
         value: 'SECONDS',
         help: 'after the end of piped input, leave once no output came for so long; default 2',
       },
-      follow: { help: 'after the end of piped input, stay until the console closes' },
+      follow: { help: 'stay after the end of piped input, and open the console again when its connection ends' },
     },
     notes:
       'Ctrl-] leaves. So does ~. after Enter; ~? lists what else ~ does there. Ctrl-C goes to the machine.\n' +

@@ -4,11 +4,14 @@ import { createWriteStream, type WriteStream } from 'node:fs'
 import { textOf, type Values } from '../arguments/options.ts'
 import { millisecondsOf } from '../arguments/parse.ts'
 import { consoleOf } from '../cloud/create-console.ts'
-import { signIn } from '../cloud/sign-in.ts'
-import { dial } from '../console/dial.ts'
+import { findServer, type Server } from '../cloud/servers.ts'
+import { type Cloud, signIn } from '../cloud/sign-in.ts'
+import { type Connection, dial } from '../console/dial.ts'
 import { Failure } from '../failure.ts'
 import { plain, say } from '../output.ts'
 import { attach, type End } from '../serial/attach.ts'
+import { connectionOf } from '../serial/follow.ts'
+import { openSerialOf } from '../serial/open.ts'
 import { enterRawMode, sizeHint } from '../serial/terminal.ts'
 import { signalled } from '../signals.ts'
 import type { Call } from './command.ts'
@@ -18,8 +21,7 @@ export async function run({ words, values }: Call): Promise<number> {
   const lingerMs = lingerMsOf(values)
   const cloud = signIn(values)
   const log = await openLog(values)
-  const { server, console } = await consoleOf(cloud, words[0]!, 'serial')
-  const connection = await dial(console.url, cloud)
+  const { server, connection } = await open(cloud, words[0]!, values)
   const interactive = process.stdin.isTTY
   say(`connected to ${plain(server.name)}.${interactive ? ` Ctrl-] leaves. ${sizeHint() ?? ''}` : ''}`)
   const restore = interactive ? enterRawMode() : () => {}
@@ -39,6 +41,16 @@ function lingerMsOf(values: Values): number {
   if (!values.follow) return millisecondsOf('linger', textOf(values, 'linger'), 2)
   if (values.linger === undefined) return Number.POSITIVE_INFINITY
   throw new Failure('usage', '--follow stays until the console closes, --linger leaves before. Choose one of them.')
+}
+
+/** With `--follow` the console is opened again; otherwise a slow reader of stdout slows the machine down. */
+async function open(cloud: Cloud, wanted: string, values: Values): Promise<{ server: Server; connection: Connection }> {
+  if (values.follow === undefined) {
+    const { server, console } = await consoleOf(cloud, wanted, 'serial')
+    return { server, connection: await dial(console.url, cloud) }
+  }
+  const server = await findServer(cloud.client, wanted)
+  return { server, connection: connectionOf(await openSerialOf(cloud, server, { reconnect: true })) }
 }
 
 /** Opens the file before the console, so that a mistyped folder does not cost a session. */

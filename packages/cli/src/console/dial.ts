@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import { rootCertificates } from 'node:tls'
 import type { CreateWebSocket } from '@oriel/console'
 import type { Fetch } from '@oriel/sdk'
-import { closeReason, REFUSALS_SUBPROTOCOL } from '@oriel/sdk/close-reasons'
+import { type CloseReason, closeReason, REFUSALS_SUBPROTOCOL } from '@oriel/sdk/close-reasons'
 import { explainedFetch, trustingFetch } from '@oriel/sdk/node'
 import { createWebSocketStream, WebSocket } from 'ws'
 import type { Cloud } from '../cloud/sign-in.ts'
@@ -85,8 +85,12 @@ export function meaningOf(code: number, reason: string, again: Again = runAgain)
   if (code === 1000) return { text: 'The machine closed the console.', isNormal: true }
   const meaning = closeReason(code, reason)
   if (meaning === undefined) return { text: `The connection to the console broke. ${again()}`, isNormal: false }
-  return { text: meaning.remedy === 'none' ? meaning.text : `${meaning.text} ${again()}`, isNormal: false }
+  return { text: advised(meaning, again), isNormal: false }
 }
+
+/** Returns the sentence of a close reason, with what to do. */
+export const advised = ({ text, remedy }: Pick<CloseReason, 'text' | 'remedy'>, again: Again = runAgain) =>
+  remedy === 'none' ? text : `${text} ${again()}`
 
 function opened(socket: WebSocket, host: string): Promise<void> {
   return new Promise((resolve, reject) => {

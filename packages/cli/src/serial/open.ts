@@ -6,13 +6,20 @@ import type { Cloud } from '../cloud/sign-in.ts'
 import { webSocketOf } from '../console/dial.ts'
 
 export interface OpenSerialOptions {
-  readonly role: Role
+  readonly role?: Role
+  /** Whether to open the console again, without a limit of time, after an end that allows it. Default: false. */
+  readonly reconnect?: boolean
   /** Ends the opening. */
   readonly signal?: AbortSignal
 }
 
 /** Opens the serial console of a server. @throws Failure, or an error of the SDK or the console */
-export function openSerialOf(cloud: Cloud, server: Server, { role, signal }: OpenSerialOptions): Promise<Serial> {
-  const options = { signal, openTimeoutMs: cloud.timeoutMs, webSocket: webSocketOf(cloud) }
+export function openSerialOf(
+  cloud: Cloud,
+  server: Server,
+  { role, reconnect, signal }: OpenSerialOptions,
+): Promise<Serial> {
+  const again = { reconnect, reconnectWindowMs: Number.POSITIVE_INFINITY }
+  const options = { ...again, signal, openTimeoutMs: cloud.timeoutMs, webSocket: webSocketOf(cloud) }
   return openSerial(creatorOf(cloud, server, 'serial', role), server.id, options)
 }

@@ -49,6 +49,9 @@ export interface UpstreamPort {
   find(sessionId: string): Promise<Destination | undefined>
 }
 
+/** Stands between the output of a port that was closed meanwhile. QEMU drops output while the port has no connection. */
+export const GAP = Buffer.from('\r\n[oriel: the port was closed; output may be missing here]\r\n')
+const NOTHING = Buffer.alloc(0)
 /** How long the others wait for a reader. Short enough that a person at a terminal does not notice. */
 const GRACE_MS = 50
 /** How long a buffer stays lent for the ring. Long enough for the next piece of a flood, short for a buffer that idles. */
@@ -164,9 +167,17 @@ export class Upstream implements ReaderUpstream {
     this.#hold = hold
     this.#dialling = undefined
     if (earlier) this.#replace(earlier)
+    else if (this.ring.end > this.ring.start) this.#markGap()
     this.#startedAt = this.ring.end
     this.ring.push(rest)
     this.#attach(hypervisor)
+  }
+
+  /** Says that the machine may have printed something since the last session of the port, which is lost. */
+  #markGap(): void {
+    const last = this.ring.copy(Math.max(this.ring.start, this.ring.end - GAP.length), NOTHING)
+    if (!last.equals(GAP)) this.ring.push(GAP)
+    this.#silentUntil = this.ring.end
   }
 
   #attach(hypervisor: HypervisorSocket): void {

@@ -4,6 +4,7 @@ import { connectPeer, defaultTimeoutMs, type Peer, within } from '@oriel/testkit
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { connectRequest, ResponseHeader } from '../../src/consoles/webmks.ts'
+import { GAP } from '../../src/serial/upstream.ts'
 import { dial, INSTANCE, OTHER_TOKEN, type RunOptions, running, TOKEN, UPGRADE, upgrade } from '../fixture.ts'
 
 const echo = async (peer: Peer) => {
@@ -117,7 +118,8 @@ describe('a serial port with several sessions', () => {
     second.ws.close()
     await second.closed()
     using third = await dial(run.address)
-    expect(String(await third.read(2 * FIRST.length + 1))).toBe(`${FIRST}x${FIRST}`)
+    const expected = `${FIRST}x${GAP}${FIRST}`
+    expect(String(await third.read(expected.length))).toBe(expected)
     expect(run.hypervisor.connections).toBe(2)
   })
 

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type HypervisorSocket, LegFault, type SecuredLeg } from '../../src/hypervisor/leg.ts'
 import { type ReplaySettings, SerialHub } from '../../src/serial/hub.ts'
+import { GAP } from '../../src/serial/upstream.ts'
 import { scriptedLeg, viewerOf } from '../hypervisor/scripted-leg.ts'
 
 const NOTHING = Buffer.alloc(0)
@@ -426,12 +427,28 @@ describe('the replay of a serial port', () => {
     expect(it.hub.size).toBe(1)
     legs[1]![Symbol.dispose]()
     vi.advanceTimersByTime(999)
-    expect(await replayed(it)).toBe('x')
+    expect(await replayed(it)).toBe(`x${GAP}`)
     vi.advanceTimersByTime(999)
     expect(it.hub.size).toBe(1)
     vi.advanceTimersByTime(1)
     expect(it.hub.size).toBe(0)
     expect(await replayed(it)).toBe('')
+  })
+
+  it('says once where the port was closed, as the output since then is lost', async () => {
+    const it = playedHub()
+    expect([await replayed(it), await replayed(it)]).toEqual(['', ''])
+    const view = await it.join()
+    viewerOf(view)
+    it.say('one\r\n')
+    view[Symbol.dispose]()
+    expect([await replayed(it), await replayed(it)]).toEqual([`one\r\n${GAP}`, `one\r\n${GAP}`])
+    const later = await it.join()
+    viewerOf(later)
+    expect(later.silent).toBe(true)
+    it.say('two\r\n')
+    later[Symbol.dispose]()
+    expect(await replayed(it)).toBe(`one\r\n${GAP}two\r\n${GAP}`)
   })
 
   it('contains at most the configured bytes of output in pieces of any size', async () => {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, test, vi } from 'vitest'
 import { LegFault, type SecuredLeg } from '../../src/hypervisor/leg.ts'
 import { type PortFinder, type PortPlace, type ReplaySettings, SerialHub } from '../../src/serial/hub.ts'
 import type { Reader } from '../../src/serial/reader.ts'
+import { GAP } from '../../src/serial/upstream.ts'
 import { scriptedLeg, viewerOf } from '../hypervisor/scripted-leg.ts'
 
 const MARK = '\r[moved to another host]\r\n'
@@ -377,7 +378,7 @@ describe('the replay of a serial port whose machine moves', () => {
     leg[Symbol.dispose]()
     vi.advanceTimersByTime(999)
     const again = await it.join({ portId: 'new' })
-    expect(text(viewerOf(again))).toBe(`one\r\n${MARK}`)
+    expect(text(viewerOf(again))).toBe(`one\r\n${MARK}${GAP}`)
     again[Symbol.dispose]()
     vi.advanceTimersByTime(1000)
     expect(it.hub.size).toBe(0)
