@@ -43,6 +43,17 @@ export function startCli(args: readonly string[], { env, input = '' }: CliOption
   return running(child)
 }
 
+/** Starts a program of the documentation as its reader does. */
+export function startExample(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv,
+): RunningCli {
+  const child = spawn(command, args, { cwd, env: { ...bareEnv(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  return running(child)
+}
+
 /** Runs a line of sh in a pseudo-terminal of 30 rows and 100 columns. `$oriel` is the command. */
 export function startInTerminal(line: string, env: NodeJS.ProcessEnv = {}): RunningCli {
   const variables = { ...bareEnv(), ...env, oriel: `${process.execPath} ${cliFile}`, SHELL: '/bin/sh' }

@@ -1,4 +1,4 @@
-/** A relay between a program and its database that can hold back responses and requests. */
+/** A relay between a program and its server, such as a database, that can hold back responses and requests. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { defaultTimeoutMs, within } from '@oriel/testkit'
@@ -13,6 +13,8 @@ export interface Gate extends AsyncDisposable {
   refuse(text: RegExp): Promise<void>
   /** Forwards what was held back, and everything after it. */
   open(): void
+  /** Breaks all connections. */
+  cut(): void
   /** Forwards new connections to another port, as after a failover. Open ones are not affected. */
   lead(port: number): void
 }
@@ -69,6 +71,9 @@ export async function startGate(port: number): Promise<Gate> {
     open() {
       isClosed = false
       for (const send of kept.splice(0)) send()
+    },
+    cut() {
+      for (const socket of sockets) socket.destroy()
     },
     lead(other) {
       target = other

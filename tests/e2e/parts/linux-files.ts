@@ -53,6 +53,7 @@ export async function initramfs(fonts: readonly string[], files: readonly CpioFi
       ...(await libraries()),
       ...(await keymaps()),
       ...(await Promise.all(fonts.map(font))),
+      { path: 'install', content: INSTALLER, mode: 0o755 },
       ...files,
     ],
     ['dev', 'proc', 'sys', 'tmp', 'root', 'usr/bin'],
@@ -112,9 +113,22 @@ fi
 stty -F /dev/ttyS1 raw -echo
 (printf '\\0040\\n'; while IFS= read -r line; do (eval "$line") 2>&1 </dev/null; printf '\\004%d\\n' $?; done) </dev/ttyS1 >/dev/ttyS1 &
 while :; do TERM=vt220 setsid cttyhack sh -c 'exec sh -i </dev/ttyS0 >/dev/ttyS0 2>&1'; sleep 1; done &
+if [ "$(argument tty1)" = install ]; then setsid cttyhack sh -c 'exec /install </dev/tty1 >/dev/tty1 2>&1'; fi
 if [ "$(argument tty1)" = record ]; then
   echo ready >/dev/tty1
   while :; do cat /dev/tty1 >> /tmp/typed; done
 fi
 while :; do setsid cttyhack sh -c 'exec sh -i </dev/tty1 >/dev/tty1 2>&1'; sleep 1; done
+`
+
+/** Asks as the installer of a system does, gives the guest a name and its root a password, and lets people sign in. */
+const INSTALLER = `#!/bin/sh
+clear
+printf 'Name of this machine: '; read -r name
+printf 'Password of root: '; stty -echo; read -r password; stty echo; echo
+printf 'Erase the disk? [y/N] '; read -r answer
+[ "$answer" = y ] || exit
+hostname "$name"
+echo "root:$(mkpasswd "$password"):0:0:root:/root:/bin/sh" >/etc/passwd
+exec getty 0 tty1
 `

@@ -33,9 +33,10 @@ export interface LinuxOptions extends Partial<Omit<QemuOptions, 'firmware' | 'pa
   readonly fonts?: readonly string[]
   /**
    * Default: `shell`, BusyBox's with the prompt `guest# ` on tty1. `record`: the terminal is raw, shows `ready`, and
-   * appends what is typed to `/tmp/typed`.
+   * appends what is typed to `/tmp/typed`. `install`: an installer asks
+   * three questions, and people may sign in.
    */
-  readonly tty1?: 'shell' | 'record'
+  readonly tty1?: 'shell' | 'record' | 'install'
   /** More files in the guest. */
   readonly files?: readonly CpioFile[]
 }
