@@ -80,7 +80,7 @@ it.each([
   ['wait web-1 --still 60', '--still 60 cannot succeed within --timeout 60. Raise --timeout above it.'],
   [
     'serial web-1 --follow --linger 3',
-    '--follow stays until the console closes, --linger leaves before. Choose one of them.',
+    '--follow stays after the end of the input, --linger leaves then. Choose one of them.',
   ],
 ])('refuses the options of oriel %s before it signs in', async (line, message) => {
   await expect(run(line.split(' '))).rejects.toMatchObject({ exit: 'usage', message })

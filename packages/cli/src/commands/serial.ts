@@ -40,7 +40,7 @@ export async function run({ words, values }: Call): Promise<number> {
 function lingerMsOf(values: Values): number {
   if (!values.follow) return millisecondsOf('linger', textOf(values, 'linger'), 2)
   if (values.linger === undefined) return Number.POSITIVE_INFINITY
-  throw new Failure('usage', '--follow stays until the console closes, --linger leaves before. Choose one of them.')
+  throw new Failure('usage', '--follow stays after the end of the input, --linger leaves then. Choose one of them.')
 }
 
 /** With `--follow` the console is opened again; otherwise a slow reader of stdout slows the machine down. */
