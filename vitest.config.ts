@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { ClosingLine } from '@oriel/vitest'
 import { defineConfig } from 'vitest/config'
 
@@ -10,6 +11,8 @@ export default defineConfig({
   test: {
     reporters: ['default', new ClosingLine()],
     environment: 'node',
+    // Vitest leaves one core free. Most files wait for programs and deadlines, so more of them than cores run at a time.
+    maxWorkers: availableParallelism() + 1,
     // These end what hangs and measure nothing: they leave room for a machine that does other things as well.
     testTimeout: 60_000,
     hookTimeout: 60_000,
