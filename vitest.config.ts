@@ -11,8 +11,8 @@ export default defineConfig({
   test: {
     reporters: ['default', new ClosingLine()],
     environment: 'node',
-    // Vitest leaves one core free. Most files wait for programs and deadlines, so more of them than cores run at a time.
-    maxWorkers: availableParallelism() + 1,
+    // Vitest would leave one core free, and on two cores run one file after another. Most files wait for programs and deadlines.
+    maxWorkers: availableParallelism(),
     // These end what hangs and measure nothing: they leave room for a machine that does other things as well.
     testTimeout: 60_000,
     hookTimeout: 60_000,

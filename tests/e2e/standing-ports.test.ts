@@ -16,35 +16,45 @@ const MENU = /Press ESC for boot menu/
 const ATTACHED = 'attached to a serial port'
 
 describe.skipIf(skip)(`standing serial ports of real QEMU guests${reason}`, () => {
-  it('have the first byte of the firmware for a viewer that comes later, and again after a restart of QEMU', async () => {
+  it('have the first byte of the firmware for a viewer that comes later, who stays while QEMU restarts', async () => {
     await using folder = await temporaryFolder()
     const serial = { port: await freePort() }
     const start = (options: Partial<QemuOptions> = {}) => {
       const qmp = ['-qmp', `unix:${join(folder.path, 'web-1.qmp')},server=on,wait=off`]
       return startQemu({ name: 'web-1', uuid: ID, serial, ...firmware, args: qmp, ...options })
     }
-    await using run = await startStanding({ kind: 'qemu', qmp: join(folder.path, '*.qmp') })
+    // So long that a busy machine restarts the guest within it.
+    await using run = await startStanding({ kind: 'qemu', qmp: join(folder.path, '*.qmp'), restart_seconds: 60 })
     const first = await firstBytes()
     expect(first).toMatch(/SeaBIOS/)
-    {
-      await using guest = await start()
-      await run.attached(1)
-      await guest.qmp('cont')
-      await expect.poll(run.output, { interval: 50 }).toMatch(MENU)
-      expect((await run.output()).slice(0, shown(first).length)).toBe(shown(first))
-      await using viewer = await run.view()
-      expect((await viewer.until(MENU)).slice(0, first.length)).toBe(first)
-      await guest[Symbol.asyncDispose]()
-      // The source reports the stop, which revokes the tokens of the server and ends its sessions.
-      await viewer.closed
-    }
+    const guest = await start()
+    await run.attached(1)
+    await guest.qmp('cont')
+    await expect.poll(run.output, { interval: 50 }).toMatch(MENU)
+    expect((await run.output()).slice(0, shown(first).length)).toBe(shown(first))
+    await using viewer = await run.view()
+    expect((await viewer.until(MENU)).slice(0, first.length)).toBe(first)
+    await guest[Symbol.asyncDispose]()
+    await viewer.until(/closed its serial port\]\r\n$/)
     await using again = await start()
     const listeningMs = Date.now()
     expect((await run.attached(2)) - listeningMs).toBeLessThan(REATTACHED_MS)
     await again.qmp('cont')
-    await using viewer = await run.view()
-    const both = await viewer.until(/boot menu[\s\S]*Press ESC for boot menu/)
+    const both = await viewer.until(/the machine restarted[\s\S]*Press ESC for boot menu/)
     expect(both.split(first)).toHaveLength(3)
+    await using later = await run.view()
+    expect(await later.until(/the machine restarted[\s\S]*Press ESC for boot menu/)).toBe(both)
+  })
+
+  it('end for their viewers when QEMU does not run again in time', async () => {
+    await using folder = await temporaryFolder()
+    await using run = await startStanding({ kind: 'qemu', qmp: join(folder.path, '*.qmp'), restart_seconds: 0.2 })
+    const qmp = ['-qmp', `unix:${join(folder.path, 'web-1.qmp')},server=on,wait=off`]
+    const guest = await startQemu({ name: 'web-1', uuid: ID, serial: true, ...firmware, args: qmp })
+    await run.attached(1)
+    await using viewer = await run.view()
+    await guest[Symbol.asyncDispose]()
+    await viewer.closed
   })
 
   it('are held by one of several workers, and shown to viewers in all of them', async () => {

@@ -37,9 +37,10 @@ export function showConsoleAuthToken(deps: {
  */
 const isNovas = ({ role, singleUse }: ConsoleAuthToken) => role === 'control' && !singleUse
 
+/** Not while the server may be restarting: the caller would dial its address, where another server may listen. */
 async function lives(source: Source, id: string, signal: AbortSignal): Promise<boolean> {
   const server = await withinDeadline(signal, source.find(id, { signal }))
-  return server !== undefined && server.vmState !== 'deleted'
+  return server !== undefined && server.vmState !== 'deleted' && !source.mayRestart?.(id)
 }
 
 function connectInfo(token: ConsoleAuthToken): Response['console'] {

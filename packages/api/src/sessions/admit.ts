@@ -3,9 +3,8 @@ import { type AdmittedConsole, consoleTypes, isOpenable } from '@oriel/contract'
 import type { ConsoleAuthToken } from '../console-auth-tokens/store.ts'
 import { HttpFault } from '../http/faults.ts'
 import type { ExtensionCall, ExtensionOperations } from '../http/mount-extension.ts'
-import type { Server } from '../sources/server.ts'
 import type { ConsoleAddress, SourceConsole } from '../sources/source.ts'
-import { type AdmittedClient, clientOf, partiesOf, tokenNotFound } from './admitted.ts'
+import { type AdmittedClient, clientOf, type Place, partiesOf, placeOfRestarting, tokenNotFound } from './admitted.ts'
 import { auditTo } from './audit.ts'
 import { type ConsoleNow, consoleNow } from './console-now.ts'
 import type { SessionDeps } from './deps.ts'
@@ -49,12 +48,16 @@ async function admitToken(deps: SessionDeps, call: Call) {
   const found = await findToken(deps, call)
   requireEnforcedRole(call, found)
   await requireUsableInvitation(deps, call, found)
-  const { server, address } = await requireSamePlace(deps, call, found)
-  await useUp(deps, call, found)
-  const session = await register(deps, call, found, server)
+  const now = await consoleNow(deps, found, call.signal)
+  const mayRestart = now.difference !== undefined && now.mayRestart
+  const { server, address } = mayRestart ? placeOfRestarting(found.serverId) : await requireSame(deps, call, found, now)
+  // The console of a server that restarts cannot be opened now, so its token stays unused.
+  const token = mayRestart ? { ...found, singleUse: false } : found
+  await useUp(deps, call, token)
+  const session = await register(deps, call, token, server)
   auditTo(call.log).admitted(session)
   const expires_at = new Date(found.expiresAt).toISOString()
-  const singleUse = found.singleUse ? { single_use: true } : {}
+  const singleUse = token.singleUse ? { single_use: true } : {}
   const console = { ...consoleOf(found, server, address, found.accessUrlBase), expires_at, ...singleUse }
   return { session, console }
 }
@@ -74,16 +77,13 @@ async function requireUsableInvitation(deps: SessionDeps, call: Call, token: Con
   throw tokenNotFound()
 }
 
-async function requireSamePlace(deps: SessionDeps, call: Call, token: ConsoleAuthToken): Promise<Place> {
-  const now = await consoleNow(deps, token, call.signal)
+async function requireSame(deps: SessionDeps, call: Call, token: ConsoleAuthToken, now: ConsoleNow): Promise<Place> {
   if (now.difference === undefined && isSame(now.address, token)) return now
   await deps.tokens.revoke(token.id)
   const difference = now.difference ?? 'the console has another address'
   auditTo(call.log).refused({ ...clientOf(call), ...partiesOf(token) }, 'console_moved', difference)
   throw consoleMoved()
 }
-
-type Place = Exclude<ConsoleNow, { readonly difference: string }>
 
 const isSame = (now: ConsoleAddress, then: ConsoleAuthToken) =>
   now.host === then.host &&
@@ -111,7 +111,7 @@ async function register(
   deps: SessionDeps,
   call: Call,
   token: ConsoleAuthToken,
-  server: Server,
+  server: Place['server'],
 ): Promise<SessionRecord> {
   const { id, role, label, singleUse, invitationId, mayInvite } = token
   const options = { role, label, invitationId, mayInvite, usedTokenId: singleUse ? id : null }
@@ -144,7 +144,7 @@ function consoleOf(
     invitationId,
     mayInvite,
   }: ConsoleAuthToken | SessionRecord,
-  server: Server,
+  server: Place['server'],
   address: SourceConsole,
   baseUrl: string,
 ): AdmittedConsole {

@@ -1,6 +1,8 @@
 /** The parts that all admissions share: by a token, and by an earlier session. */
 import { canonicalAddress } from '@oriel/runtime'
 import { HttpFault } from '../http/faults.ts'
+import type { Server } from '../sources/server.ts'
+import type { SourceConsole } from '../sources/source.ts'
 import type { NewSession } from './store.ts'
 
 /** The members of a request to admit a session that name the client. */
@@ -18,6 +20,21 @@ type Parties = Pick<NewSession, 'serverId' | 'projectId' | 'userId' | 'protocol'
 
 export const partiesOf = ({ serverId, projectId, userId, protocol, type }: Parties): Parties => ({
   ...{ serverId, projectId, userId, protocol, type },
+})
+
+/** The server of a session, as its proxy needs it, and the address of the console. */
+export interface Place {
+  readonly server: Pick<Server, 'name'>
+  readonly address: SourceConsole
+}
+
+/**
+ * The place of a server that may be restarting. No proxy can dial it, and each refuses its client as `console_unreachable`, so
+ * that the page tries again.
+ */
+export const placeOfRestarting = (name: string): Place => ({
+  server: { name },
+  address: { host: 'restarting.invalid', port: null },
 })
 
 /** Also for a session that may not be resumed: a ticket reveals nothing about it to a client that may not resume it. */

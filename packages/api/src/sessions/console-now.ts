@@ -13,7 +13,11 @@ export type ConsoleThen = Pick<NewSession, 'serverId' | 'projectId' | 'protocol'
 /** The server and its console, or the reason why the caller may not have the console any more. */
 export type ConsoleNow =
   | { readonly server: Server; readonly address: SourceConsole; readonly difference?: never }
-  | { readonly difference: string }
+  | {
+      readonly difference: string
+      /** Whether the server has stopped just now, and may be about to run again as it was. */
+      readonly mayRestart: boolean
+    }
 
 /**
  * Asks the source for the console, with its password, which is stored nowhere. Another owner may have the server now.
@@ -23,15 +27,16 @@ export async function consoleNow(
   then: ConsoleThen,
   signal: AbortSignal,
 ): Promise<ConsoleNow> {
+  const missing = (difference: string) => ({ difference, mayRestart: source.mayRestart?.(then.serverId) ?? false })
   const server = await withinDeadline(signal, source.find(then.serverId, { signal }))
-  if (!server || server.vmState === 'deleted') return { difference: 'the server is gone' }
-  if (server.projectId !== then.projectId) return { difference: 'the server has another owner' }
+  if (!server || server.vmState === 'deleted') return missing('the server is gone')
+  if (server.projectId !== then.projectId) return { difference: 'the server has another owner', mayRestart: false }
   try {
     const asking = source.console(server, then.protocol, then.type, { signal, withPassword: true })
     return { server, address: await withinDeadline(signal, asking) }
   } catch (error) {
     if (error instanceof SourceError && NO_CONSOLE.has(error.code))
-      return { difference: 'the server has no such console any more' }
+      return missing('the server has no such console any more')
     throw error
   }
 }

@@ -5,7 +5,7 @@
 import { isOpenable, openableConsoleTypes } from '@oriel/contract'
 import type { HttpFault } from '../http/faults.ts'
 import type { ExtensionCall } from '../http/mount-extension.ts'
-import { type AdmittedClient, clientOf, partiesOf, tokenNotFound } from './admitted.ts'
+import { type AdmittedClient, clientOf, type Place, partiesOf, placeOfRestarting, tokenNotFound } from './admitted.ts'
 import { auditTo } from './audit.ts'
 import { consoleNow } from './console-now.ts'
 import type { SessionDeps } from './deps.ts'
@@ -18,9 +18,7 @@ type Call = Pick<ExtensionCall<'admitSession'>, 'headers' | 'signal' | 'log'> & 
 export async function resumeSession(deps: SessionDeps, call: Call, sessionId: string) {
   const earlier = await requireResumable(deps, call, sessionId)
   requireEnforcedRole(call, earlier)
-  const now = await consoleNow(deps, earlier, call.signal)
-  if (now.difference !== undefined) throw refused(call, earlier, now.difference)
-  const { server, address } = now
+  const { server, address } = await requirePlace(deps, call, earlier)
   const { role, label, invitationId, mayInvite } = earlier
   const options = { role, label, invitationId, mayInvite }
   const session = await deps.sessions.add(
@@ -37,6 +35,13 @@ async function requireResumable({ sessions }: SessionDeps, call: Call, id: strin
   if (found) return found
   auditTo(call.log).refused({ ...clientOf(call), resumes: id }, 'unknown_token', 'the session may not be resumed')
   throw tokenNotFound()
+}
+
+async function requirePlace(deps: SessionDeps, call: Call, earlier: SessionRecord): Promise<Place> {
+  const now = await consoleNow(deps, earlier, call.signal)
+  if (now.difference === undefined) return now
+  if (now.mayRestart) return placeOfRestarting(earlier.serverName)
+  throw refused(call, earlier, now.difference)
 }
 
 /** Checks again after the session was added: an end in between did not reach it. */

@@ -49,6 +49,7 @@ export function combineSources(sources: readonly Source[], onTwin: (twin: TwinSe
       if (!source.output) throw new SourceError('NotImplemented', `${source.name} cannot read console logs`)
       return source.output(server, options)
     },
+    mayRestart: (id) => sources.some((source) => owners.concerns(source, id) && source.mayRestart?.(id)),
     async serialPorts() {
       // Decides first which source each id belongs to.
       await list()

@@ -33,7 +33,7 @@ export interface ConsoleOptions extends CallOptions {
 
 /**
  * A change that invalidates the server's console addresses: it `stopped`, was removed (`gone`), got another owner
- * (`reassigned`), or its consoles have another address (`moved`).
+ * (`reassigned`), or its consoles have another address (`moved`). A restart in place is no change.
  */
 export interface ServerChange {
   readonly serverId: string
@@ -62,7 +62,12 @@ export interface Source extends AsyncDisposable {
   /** Returns the console's log as bytes or text; the caller cuts lines and removes control characters. Absent: 501. */
   output?(server: Server, options?: CallOptions): Promise<Uint8Array | string>
   /**
-   * Returns the serial consoles of all servers that run, without asking their hypervisors. A server whose guest is paused
+   * Whether the server has stopped, and the source waits with the report of that: if the same server runs again at the same
+   * addresses within seconds, nothing has changed. Its tokens open nothing meanwhile. Absent: stops are reported at once.
+   */
+  mayRestart?(id: string): boolean
+  /**
+   * Returns the serial consoles of all servers that run or may restart, without asking their hypervisors. A server whose guest is paused
    * counts as running; one that another process is about to run, or runs already, does not. Absent: there are none.
    */
   serialPorts?(): Promise<readonly SerialPort[]>

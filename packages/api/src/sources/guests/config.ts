@@ -1,4 +1,5 @@
 /** Configuration keys that all sources of hypervisor guests share. */
+import { MAX_TIMER_SECONDS } from '@oriel/runtime'
 import * as Type from 'typebox'
 
 /** The keys for the owner of a guest: the first row of `projects` that matches its name, or else `project_id`. */
@@ -17,6 +18,16 @@ export const ownerKeys = {
     ),
     { default: [], description: 'Guests that belong to other projects. The first matching row counts.' },
   ),
+}
+
+export const restartKeys = {
+  restart_seconds: Type.Number({
+    default: 5,
+    minimum: 0,
+    maximum: MAX_TIMER_SECONDS,
+    description:
+      'How long after a stop a guest may run again and keep its tokens, if its UUID, name, owner and addresses are the same. 0: a stop revokes them at once.',
+  }),
 }
 
 export interface Owners {

@@ -13,6 +13,8 @@ export interface Guest {
   readonly live: boolean
   /** The addresses of its consoles when the source last checked. */
   readonly consoles: Consoles
+  /** Names this run of the guest, if its location stays the same when it runs again. */
+  readonly run?: string
   /** This process is not in charge of the guest: a migration has not arrived here yet, or has left. */
   readonly standIn?: boolean
 }

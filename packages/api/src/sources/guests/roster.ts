@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { SerialPort, ServerChange } from '../source.ts'
 import type { Guest } from './guest.ts'
+import { isNextRun, Restarts, type Stop } from './restarts.ts'
 
 /** The socket of a monitor, or a domain of a connection, by which a guest was found. */
 export type GuestLocation = string
@@ -20,14 +21,23 @@ export interface Twin {
   readonly second: GuestLocation
 }
 
+export interface RosterOptions {
+  /** Called once for each guest that is refused, for the log. */
+  readonly onTwin?: (twin: Twin) => void
+  /** How long the report of a stop waits for a restart, in milliseconds. Default: 0, it is reported at once. */
+  readonly restartMs?: number
+}
+
 type Listener = (change: ServerChange) => void
 
 /**
  * Guests by location and by id. During a migration an id is in two locations, and the guest in charge counts. If two guests run
  * with one id, one of them uses it by mistake or to impersonate the other: the first keeps the id, and the second is
  * refused for as long as the first runs.
+ *
+ * A guest that stops and soon runs again, with the same id, name, owner and addresses, has restarted: this is no change.
  */
-export class Roster {
+export class Roster implements Disposable {
   readonly #byLocation = new Map<GuestLocation, Guest>()
   readonly #byId = new Map<string, Map<GuestLocation, Guest>>()
   /** The location that each id belongs to. */
@@ -36,10 +46,15 @@ export class Roster {
   readonly #listeners = new Set<Listener>()
   readonly #portListeners = new Set<() => void>()
   readonly #onTwin: (twin: Twin) => void
+  readonly #restarts: Restarts
 
-  /** @param onTwin called once for each guest that is refused, for the log */
-  constructor(onTwin: (twin: Twin) => void = () => {}) {
+  constructor({ onTwin = () => {}, restartMs = 0 }: RosterOptions = {}) {
     this.#onTwin = onTwin
+    this.#restarts = new Restarts({
+      restartMs,
+      onStop: (serverId, kind) => this.#notify({ serverId, kind }),
+      onGivenUp: () => this.#notifyPorts(),
+    })
   }
 
   /** Sets the guest in a location, or removes it. Reports changes that invalidate tokens. */
@@ -50,7 +65,8 @@ export class Roster {
     if (before && before.server.id !== guest?.server.id) this.#take(location, before.server.id)
     if (guest) this.#put(location, guest)
     for (const { id, was } of changes) this.#compare(id, was, this.#settle(id))
-    if (!isSamePort(before, guest)) for (const listener of this.#portListeners) listener()
+    if (guest?.live) this.#restarts.taken(guest)
+    if (!isSamePort(before, guest)) this.#notifyPorts()
   }
 
   get(location: GuestLocation): Guest | undefined {
@@ -71,10 +87,16 @@ export class Roster {
     return [...this.#byId.keys()].map((id) => this.find(id)!)
   }
 
-  /** Reports that the guest in this location has stopped, although it may already run there again. */
+  /** Takes note that the guest in this location has stopped, although it may already run there again. */
   stopped(location: GuestLocation): void {
-    const id = this.#byLocation.get(location)?.server.id
-    if (id !== undefined && this.#owners.get(id) === location) this.#notify({ serverId: id, kind: 'stopped' })
+    const guest = this.#byLocation.get(location)
+    if (!guest || this.#owners.get(guest.server.id) !== location) return
+    this.#beginRestart(guest.server.id, { kind: 'stopped', was: { location, guest }, isOff: false })
+  }
+
+  /** Whether the guest with this id has stopped, and the report of that waits for a restart. */
+  mayRestart(id: string): boolean {
+    return this.#restarts.get(id) !== undefined
   }
 
   subscribe(listener: Listener): Disposable {
@@ -82,14 +104,21 @@ export class Roster {
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) }
   }
 
-  /** The serial consoles of the guests that run. */
+  /** The serial consoles of the guests that run, or may be about to run again. */
   serialPorts(): readonly SerialPort[] {
-    return this.list().flatMap(({ guest }) => portOf(guest) ?? [])
+    const stopped = this.#restarts.list().map(({ was }) => was)
+    const running = this.list().filter(({ guest }) => !this.mayRestart(guest.server.id))
+    return [...running, ...stopped].flatMap(({ guest }) => portOf(guest) ?? [])
   }
 
   onSerialPorts(listener: () => void): Disposable {
     this.#portListeners.add(listener)
     return { [Symbol.dispose]: () => this.#portListeners.delete(listener) }
+  }
+
+  /** Drops the stops that are not reported yet. */
+  [Symbol.dispose](): void {
+    this.#restarts[Symbol.dispose]()
   }
 
   #put(location: GuestLocation, guest: Guest): void {
@@ -129,15 +158,40 @@ export class Roster {
   }
 
   #compare(serverId: string, was: Found | undefined, is: Found | undefined): void {
-    if (!was?.guest.live) return
-    if (!is) this.#notify({ serverId, kind: 'gone' })
-    else if (!is.guest.live) this.#notify({ serverId, kind: 'stopped' })
-    else if (was.guest.server.projectId !== is.guest.server.projectId) this.#notify({ serverId, kind: 'reassigned' })
-    else if (hasMoved(was, is)) this.#notify({ serverId, kind: 'moved' })
+    const stop = this.#restarts.get(serverId)
+    if (stop) this.#compareStopped(serverId, stop, is)
+    else if (!was?.guest.live) return
+    else if (!is?.guest.live) this.#beginRestart(serverId, { kind: is ? 'stopped' : 'gone', was, isOff: true })
+    else if (!isSameOwner(was, is)) this.#notify({ serverId, kind: 'reassigned' })
+    else if (was.location !== is.location || hasOtherAddress(was, is)) this.#notify({ serverId, kind: 'moved' })
+  }
+
+  #beginRestart(serverId: string, stop: Stop): void {
+    this.#restarts.begin(serverId, stop)
+    for (const guest of this.#byLocation.values()) if (guest.live) this.#restarts.taken(guest)
+  }
+
+  #compareStopped(serverId: string, stop: Stop, is: Found | undefined): void {
+    const { was } = stop
+    if (!is?.guest.live) this.#restarts.isOff(serverId)
+    else if (!isSameOwner(was, is)) this.#endWith({ serverId, kind: 'reassigned' })
+    else if (was.guest.server.name !== is.guest.server.name) this.#restarts.giveUp(serverId)
+    else if (!isNextRun(stop, is)) return
+    else if (hasOtherAddress(was, is)) this.#endWith({ serverId, kind: 'moved' })
+    else this.#restarts.end(serverId)
+  }
+
+  #endWith(change: ServerChange): void {
+    this.#restarts.end(change.serverId)
+    this.#notify(change)
   }
 
   #notify(change: ServerChange): void {
     for (const listener of this.#listeners) listener(change)
+  }
+
+  #notifyPorts(): void {
+    for (const listener of this.#portListeners) listener()
   }
 }
 
@@ -145,9 +199,10 @@ export class Roster {
 const rank = ({ live, standIn }: Guest) => (live ? 2 : 0) + (standIn ? 0 : 1)
 const RUNS_IN_CHARGE = 3
 
+const isSameOwner = (was: Found, is: Found) => was.guest.server.projectId === is.guest.server.projectId
+
 /** Whether an address that was published has changed. Added consoles don't count: no token leads to them yet. */
-function hasMoved(was: Found, is: Found): boolean {
-  if (was.location !== is.location) return true
+function hasOtherAddress(was: Found, is: Found): boolean {
   const known = Object.keys(was.guest.consoles) as (keyof typeof was.guest.consoles)[]
   return known.some((protocol) => !isDeepStrictEqual(was.guest.consoles[protocol], is.guest.consoles[protocol]))
 }

@@ -1,7 +1,7 @@
 /** The `libvirt` kind of `[[sources]]`. */
 import { host, MAX_TIMER_MS, MAX_TIMER_SECONDS } from '@oriel/runtime'
 import * as Type from 'typebox'
-import { ownerKeys } from '../guests/config.ts'
+import { ownerKeys, restartKeys } from '../guests/config.ts'
 import { reachKeys } from '../guests/reach.ts'
 
 const uri = Type.String({
@@ -34,6 +34,7 @@ export const libvirtSourceConfig = Type.Object(
       maximum: MAX_TIMER_SECONDS,
       description: 'How often domains are polled, besides events.',
     }),
+    ...restartKeys,
     answer_timeout_ms: Type.Integer({
       default: 5000,
       minimum: 1,

@@ -269,6 +269,7 @@ export class Connection implements AsyncDisposable {
       },
       live: meaning.live,
       consoles: consoles ?? {},
+      ...(listed.runId !== undefined && { run: listed.runId }),
       // During a migration, the side that does not run the guest is not in charge.
       ...(meaning.live && meaning.taskState === 'migrating' && { standIn: true }),
     }

@@ -19,8 +19,10 @@ export interface LibvirtContext {
  * `check`.
  */
 export async function createLibvirtSource(config: LibvirtSourceConfig, context: LibvirtContext): Promise<Source> {
-  const roster = new Roster(({ id, first, second }) => {
-    context.log.warn({ serverId: id, first, second }, 'a second domain claims this UUID and is refused')
+  const roster = new Roster({
+    onTwin: ({ id, first, second }) =>
+      context.log.warn({ serverId: id, first, second }, 'a second domain claims this UUID and is refused'),
+    restartMs: config.restart_seconds * 1000,
   })
   const uris = [config.uri].flat()
   const connections = uris.map(
@@ -34,9 +36,11 @@ export async function createLibvirtSource(config: LibvirtSourceConfig, context: 
     console: ({ id }, protocol, _type, options) => consoleOf(id, protocol, roster, connections, options),
     check: async () => checkAll(connections),
     subscribe: (listener) => roster.subscribe(listener),
+    mayRestart: (id) => roster.mayRestart(id),
     serialPorts: async () => roster.serialPorts(),
     onSerialPorts: (listener) => roster.onSerialPorts(listener),
     async [Symbol.asyncDispose]() {
+      roster[Symbol.dispose]()
       await Promise.all(connections.map((connection) => connection[Symbol.asyncDispose]()))
     },
   }

@@ -1,7 +1,7 @@
 /** The `qemu` kind of `[[sources]]`. */
 import { host, MAX_TIMER_MS, MAX_TIMER_SECONDS } from '@oriel/runtime'
 import * as Type from 'typebox'
-import { ownerKeys } from '../guests/config.ts'
+import { ownerKeys, restartKeys } from '../guests/config.ts'
 import { reachKeys } from '../guests/reach.ts'
 
 export const qemuSourceConfig = Type.Object(
@@ -26,6 +26,7 @@ export const qemuSourceConfig = Type.Object(
       maximum: MAX_TIMER_SECONDS,
       description: 'How often sockets and guests are polled.',
     }),
+    ...restartKeys,
     answer_timeout_ms: Type.Integer({
       default: 2000,
       minimum: 1,

@@ -32,7 +32,7 @@ class QemuSource implements Source {
   readonly #config: QemuSourceConfig
   readonly #log: Logger
   readonly #reach: Reach
-  readonly #roster = new Roster((twin) => this.#refuse(twin))
+  readonly #roster: Roster
   readonly #monitors = new Map<string, Opening>()
   /** Sockets whose last failure has been logged, so that it is logged once. */
   readonly #reported = new Map<string, string>()
@@ -43,6 +43,7 @@ class QemuSource implements Source {
     this.#config = config
     this.#log = log
     this.#reach = createReach(config.host, config)
+    this.#roster = new Roster({ onTwin: (twin) => this.#refuse(twin), restartMs: config.restart_seconds * 1000 })
     this.subscribe = this.#roster.subscribe.bind(this.#roster)
     this.onSerialPorts = this.#roster.onSerialPorts.bind(this.#roster)
     this.#sockets = watchSockets({
@@ -77,6 +78,10 @@ class QemuSource implements Source {
     throw new SourceError('ConsoleTypeUnavailable')
   }
 
+  mayRestart(id: string): boolean {
+    return this.#roster.mayRestart(id)
+  }
+
   async serialPorts(): Promise<readonly SerialPort[]> {
     return this.#roster.serialPorts()
   }
@@ -87,6 +92,7 @@ class QemuSource implements Source {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#over = true
+    this.#roster[Symbol.dispose]()
     this.#sockets[Symbol.dispose]()
     const openings = [...this.#monitors.values()]
     await Promise.all(openings.map(async (opening) => (await opening)?.[Symbol.dispose]()))

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { ServerChange } from '../../../src/index.ts'
 import type { Guest } from '../../../src/sources/guests/guest.ts'
 import { Roster } from '../../../src/sources/guests/roster.ts'
@@ -143,7 +143,7 @@ test.each([
 
 test('Roster reports a second guest once, and again only after it was removed, and the first keeps the id', () => {
   const twins: unknown[] = []
-  const roster = new Roster((twin) => twins.push(twin))
+  const roster = new Roster({ onTwin: (twin) => twins.push(twin) })
   const twin = { id: SERVER_ID, first: 'a', second: 'b' }
   for (const location of ['a', 'b', 'a', 'b', 'b', 'a']) roster.set(location, guest())
   expect(twins).toEqual([twin])
@@ -194,4 +194,136 @@ test.each([
   expect(roster.serialPorts().map(({ address }) => address)).toEqual(Array(ports).fill(VNC))
   const isPaused = after?.server.vmState === 'paused'
   expect(reports).toBe(before && !isPaused ? 2 : 1)
+})
+
+describe('a guest that stops and may restart', () => {
+  const RESTART_MS = 5_000
+  const NEIGHBOUR = '0b2b2e44-e561-464c-88f3-2fc6a1ecea2b'
+  const serial = guest({ consoles: { serial: VNC } })
+  const neighbour = (consoles: Guest['consoles'], changes: Partial<Guest['server']> = {}) =>
+    guest({ server: server({ id: NEIGHBOUR, ...changes }), consoles })
+
+  /** A roster whose guest runs in location `a`, and the changes that it reports. */
+  function bench(first = guest()) {
+    vi.useFakeTimers()
+    const roster = new Roster({ restartMs: RESTART_MS })
+    roster.set('a', first)
+    const changes: ServerChange[] = []
+    const subscription = roster.subscribe((change) => changes.push(change))
+    return {
+      roster,
+      kinds: () => changes.map(({ kind }) => kind),
+      [Symbol.dispose]() {
+        subscription[Symbol.dispose]()
+        roster[Symbol.dispose]()
+        vi.useRealTimers()
+      },
+    }
+  }
+
+  test.each([
+    ['gone, after it has left', undefined, 'gone'],
+    ['stopped, after it was off', off, 'stopped'],
+  ] as const)('is reported as %s, once the time for a restart is over', (_, after, kind) => {
+    using one = bench()
+    one.roster.set('a', after)
+    expect(one.roster.mayRestart(SERVER_ID)).toBe(true)
+    vi.advanceTimersByTime(RESTART_MS - 1)
+    expect(one.kinds()).toEqual([])
+    vi.advanceTimersByTime(1)
+    expect(one.kinds()).toEqual([kind])
+    expect(one.roster.mayRestart(SERVER_ID)).toBe(false)
+    one.roster.set('b', guest())
+    expect(one.kinds()).toEqual([kind])
+  })
+
+  test.each([
+    ['in the same process', 'a', off],
+    ['in another process', 'b', undefined],
+  ] as const)('is not reported if it runs again %s', (_, location, after) => {
+    using one = bench()
+    one.roster.set('a', after)
+    one.roster.set(location, guest())
+    expect(one.roster.mayRestart(SERVER_ID)).toBe(false)
+    vi.advanceTimersByTime(RESTART_MS)
+    expect(one.kinds()).toEqual([])
+  })
+
+  test.each([
+    ['reassigned, at once, under another owner', other, 'reassigned'],
+    ['moved, at once, at another address', elsewhere, 'moved'],
+    ['gone, at once, under another name', guest({ server: server({ name: 'other' }) }), 'gone'],
+  ] as const)('is reported as %s', (_, again, kind) => {
+    using one = bench()
+    one.roster.set('a', undefined)
+    one.roster.set('b', again)
+    expect(one.kinds()).toEqual([kind])
+    vi.advanceTimersByTime(RESTART_MS)
+    expect(one.kinds()).toEqual([kind])
+  })
+
+  test.each([
+    ['after it has stopped', ['a', 'b']],
+    ['before its stop was noticed', ['b', 'a']],
+  ] as const)('is reported as gone as soon as another guest has its port, seen %s', (_, order) => {
+    using one = bench()
+    const steps = { a: undefined, b: neighbour({ serial: { host: '10.0.0.77', port: VNC.port } }) }
+    for (const location of order) one.roster.set(location, steps[location])
+    expect(one.kinds()).toEqual(['gone'])
+  })
+
+  test.each([
+    ['of another port', neighbour({ vnc: { ...VNC, port: 5902 } })],
+    ['of the same port on another host', neighbour({ vnc: VNC }, { host: 'compute-2' })],
+    ['that is off', { ...neighbour({ vnc: VNC }), live: false }],
+  ])('is still waited for after the start of a guest %s', (_, second) => {
+    using one = bench()
+    one.roster.set('a', undefined)
+    one.roster.set('b', second)
+    expect(one.kinds()).toEqual([])
+    expect(one.roster.mayRestart(SERVER_ID)).toBe(true)
+  })
+
+  test('is reported as gone as soon as another guest has its Unix socket', () => {
+    const socket = { host: 'unix:/run/web-1.sock', port: null }
+    using one = bench(guest({ consoles: { vnc: socket } }))
+    one.roster.set('a', undefined)
+    one.roster.set('b', neighbour({ vnc: socket }))
+    expect(one.kinds()).toEqual(['gone'])
+  })
+
+  test('after an event, only its next run counts as a restart, not an outdated look at the former one', () => {
+    using one = bench(guest({ run: '1' }))
+    one.roster.stopped('a')
+    one.roster.set('a', guest({ run: '1' }))
+    expect(one.roster.mayRestart(SERVER_ID)).toBe(true)
+    one.roster.set('a', guest({ run: '2' }))
+    vi.advanceTimersByTime(RESTART_MS)
+    expect(one.kinds()).toEqual([])
+    one.roster.stopped('a')
+    vi.advanceTimersByTime(RESTART_MS)
+    expect(one.kinds()).toEqual(['stopped'])
+  })
+
+  test('does not run again by waiting for a migration', () => {
+    using one = bench()
+    one.roster.set('a', undefined)
+    one.roster.set('b', guest({ standIn: true }))
+    vi.advanceTimersByTime(RESTART_MS)
+    expect(one.kinds()).toEqual(['gone'])
+  })
+
+  test('keeps its serial port in the list until its stop is reported', () => {
+    using one = bench(serial)
+    let reports = 0
+    using _ = one.roster.onSerialPorts(() => {
+      reports += 1
+    })
+    one.roster.set('a', undefined)
+    expect(one.roster.serialPorts()).toEqual([{ server: serial.server, address: VNC }])
+    const before = reports
+    vi.advanceTimersByTime(RESTART_MS)
+    expect(one.roster.serialPorts()).toEqual([])
+    expect(reports).toBe(before + 1)
+  })
 })

@@ -26,7 +26,10 @@ interface Bench extends AsyncDisposable {
 }
 
 /** An answer may take its time, unless a test is about one that stays away. */
-const libvirtConfig = (keys = 'poll_seconds = 0.1', answerTimeoutMs = 30_000): LibvirtSourceConfig =>
+const libvirtConfig = (
+  keys = 'poll_seconds = 0.1\nrestart_seconds = 0',
+  answerTimeoutMs = 30_000,
+): LibvirtSourceConfig =>
   configOf(`
     [[sources]]
     kind = "libvirt"
@@ -218,7 +221,7 @@ describe('calls of virsh', () => {
 
 describe('the source', () => {
   test('changes a domain’s state at an event', async () => {
-    await using one = await bench({ keys: 'poll_seconds = 3600' })
+    await using one = await bench({ keys: 'poll_seconds = 3600\nrestart_seconds = 0' })
     await one.virsh.domains({ ...RUNNING, state: 3, reason: 1 })
     await one.virsh.event("event 'lifecycle' for domain 'web-1': Suspended Paused")
     await expect.poll(async () => (await one.source.find(ID))?.vmState).toBe('paused')
@@ -226,14 +229,37 @@ describe('the source', () => {
   })
 
   test('reports a domain that stops and starts again between two polls', async () => {
-    await using one = await bench({ keys: 'poll_seconds = 3600' })
+    await using one = await bench({ keys: 'poll_seconds = 3600\nrestart_seconds = 0' })
     const change = nextChange(one.source)
     await one.virsh.event("event 'lifecycle' for domain 'web-1': Stopped Destroyed")
     expect(await change).toEqual({ serverId: ID, kind: 'stopped' })
   })
 
+  test('reports no domain that stops and runs again at the same address', async () => {
+    await using one = await bench({ keys: 'poll_seconds = 3600\nrestart_seconds = 3600' })
+    await one.virsh.domains({ ...RUNNING, runId: 2 })
+    await one.virsh.event("event 'lifecycle' for domain 'web-1': Stopped Destroyed")
+    // The event and the look that it causes come in any order with this one.
+    await one.virsh.event("event 'lifecycle' for domain 'web-1': Started Booted")
+    await expect
+      .poll(async () => [(await one.virsh.calls()).length > 3, one.source.mayRestart!(ID)])
+      .toEqual([true, false])
+    expect(one.changes).toEqual([])
+    expect(await vncOf(one.source)).toEqual({ host: HOST, port: 5900 })
+  })
+
+  test('has no console of a domain that has stopped and may restart', async () => {
+    await using one = await bench({ keys: 'poll_seconds = 3600\nrestart_seconds = 3600' })
+    const xml = domainXmlOf(ID, VNC, "type='qemu'")
+    await one.virsh.domains({ uuid: ID, name: 'web-1', state: 5, reason: 1, xml })
+    await one.virsh.event("event 'lifecycle' for domain 'web-1': Stopped Destroyed")
+    await expect.poll(() => one.source.mayRestart!(ID)).toBe(true)
+    expect(one.changes).toEqual([])
+    await expect(vncOf(one.source)).rejects.toSatisfy(isSourceError('ConsoleTypeUnavailable'))
+  })
+
   test('ignores lines that are not events, however long', async () => {
-    await using one = await bench({ keys: 'poll_seconds = 3600' })
+    await using one = await bench({ keys: 'poll_seconds = 3600\nrestart_seconds = 0' })
     for (const line of [
       '',
       'x'.repeat(100_000),
@@ -271,7 +297,7 @@ describe('the source', () => {
   })
 
   test('reads a console’s XML again instead of using the last poll', async () => {
-    await using one = await bench({ keys: 'poll_seconds = 3600' })
+    await using one = await bench({ keys: 'poll_seconds = 3600\nrestart_seconds = 0' })
     await one.virsh.domains({ ...RUNNING, xml: domainXmlOf(ID, VNC.replace('5900', '5907')) })
     expect(await vncOf(one.source)).toEqual({ host: HOST, port: 5907 })
     expect(one.changes).toEqual([{ serverId: ID, kind: 'moved' }])

@@ -34,7 +34,11 @@ interface Bench extends AsyncDisposable {
 }
 
 /** An answer may take its time, unless a test is about one that stays away. */
-const qemuConfig = (folder: string, keys = 'poll_seconds = 0.1', answerTimeoutMs = 30_000): QemuSourceConfig =>
+const qemuConfig = (
+  folder: string,
+  keys = 'poll_seconds = 0.1\nrestart_seconds = 0',
+  answerTimeoutMs = 30_000,
+): QemuSourceConfig =>
   configOf(`
     [[sources]]
     kind = "qemu"
@@ -277,7 +281,7 @@ describe('run states', () => {
 
 describe('the source', () => {
   test('changes a guest’s state at an event, and reports a stopped guest, which has no console', async () => {
-    await using one = await bench({ keys: 'poll_seconds = 3600' })
+    await using one = await bench({ keys: 'poll_seconds = 3600\nrestart_seconds = 0' })
     one.qemu.answers['query-status'] = { status: 'paused' }
     one.qemu.send(event('STOP'))
     await expect.poll(() => states(one.source)).toEqual(['paused'])
@@ -301,7 +305,7 @@ describe('the source', () => {
   })
 
   test('queries QEMU again for each console instead of using the last poll', async () => {
-    await using one = await bench({ keys: 'poll_seconds = 3600' })
+    await using one = await bench({ keys: 'poll_seconds = 3600\nrestart_seconds = 0' })
     one.qemu.answers['query-vnc'] = { enabled: true, family: 'ipv4', service: '5999', host: '0.0.0.0' }
     expect(await consoleOf(one.source, 'vnc')).toEqual({ host: HOST, port: 5999 })
     expect(one.changes).toEqual([{ serverId: ID, kind: 'moved' }])
@@ -336,6 +340,15 @@ describe('the source', () => {
     one.qemu.cut()
     await expect.poll(() => one.changes).toEqual([{ serverId: ID, kind: 'gone' }])
     await expect.poll(() => states(one.source)).toEqual(['active'])
+  })
+
+  test('reports nothing if the connection breaks and the same guest answers again', async () => {
+    const { lines, log } = recorder()
+    await using one = await bench({ keys: 'poll_seconds = 0.1\nrestart_seconds = 3600', log })
+    one.qemu.cut()
+    await expect.poll(() => messagesOf(lines)).toEqual(['guest found', 'guest gone', 'guest found'])
+    expect(one.source.mayRestart!(ID)).toBe(false)
+    expect(one.changes).toEqual([])
   })
 
   test('uses the running copy during a migration on one host, and reports its arrival as a move', async () => {
@@ -487,7 +500,7 @@ describe('a QEMU that misbehaves', () => {
 
   test('that ends is logged as found and as gone', async () => {
     const { log, lines } = recorder()
-    await using one = await bench({ keys: 'poll_seconds = 3600', log })
+    await using one = await bench({ keys: 'poll_seconds = 3600\nrestart_seconds = 0', log })
     one.qemu.cut()
     await expect.poll(() => messagesOf(lines)).toEqual(['guest found', 'guest gone'])
   })
@@ -546,7 +559,7 @@ describe('a QEMU that misbehaves', () => {
 /** How many bytes a fake guest sends until it is listed: all but the line break after its last answer. */
 async function bytesOfDescription(): Promise<number> {
   const answers = guestAnswers()
-  await using one = await bench({ answers, keys: 'poll_seconds = 3600' })
+  await using one = await bench({ answers, keys: 'poll_seconds = 3600\nrestart_seconds = 0' })
   const asked = one.qemu.asked.slice(0, one.qemu.asked.indexOf('query-chardev') + 1)
   const replies = asked.map((command, index) => {
     const answer = answers[command]
