@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { listening, merge, proxyConfig, startApp } from './parts/oriel.ts'
 import { following, type SourcedApi, startSourcedApi } from './parts/real-source.ts'
+import { asViewer } from './parts/rfb.ts'
 
 const SOON = { interval: 50 }
 const A = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
@@ -167,7 +168,8 @@ describe.skipIf(skip)(`real QEMU guests as servers${reason}`, () => {
       await listed(one.api)
       const token = await one.api.mint(A, 'vnc')
       const viewer = proxy.open(token)
-      await once(viewer, 'open')
+      // With an open handshake, the proxy would notice the end of the guest only at the deadline of the handshake.
+      await asViewer(viewer)
       process.kill(guest.pid, 'SIGKILL')
       await once(viewer, 'close')
 
@@ -213,7 +215,8 @@ describe.skipIf(skip)(`real QEMU guests as servers${reason}`, () => {
     await listed(one.api)
     const token = await one.api.mint(A, 'vnc')
     const viewer = proxy.open(token)
-    await once(viewer, 'open')
+    // With an open handshake, the proxy would notice the end of the guest only at the deadline of the handshake.
+    await asViewer(viewer)
     process.kill(guest.pid, 'SIGKILL')
     await once(viewer, 'close')
     await guest[Symbol.asyncDispose]()
