@@ -19,6 +19,14 @@ export interface Guest {
   readonly standIn?: boolean
 }
 
+/** The socket of a monitor, or a domain of a connection, by which a guest was found. */
+export type GuestLocation = string
+
+export interface Found {
+  readonly location: GuestLocation
+  readonly guest: Guest
+}
+
 /** Returns a name that is safe to show: one line, no control characters, at most 255 characters, and not empty. */
 export function shownName(name: string | undefined, id: string): string {
   const shown = (name ?? '')

@@ -1,7 +1,6 @@
 /** Guests that have stopped and may be about to run again: the report of their stop waits for as long as a restart takes. */
 import type { ServerChange } from '../source.ts'
-import type { Guest } from './guest.ts'
-import type { Found } from './roster.ts'
+import type { Found, Guest } from './guest.ts'
 
 export type StopKind = Extract<ServerChange['kind'], 'stopped' | 'gone'>
 

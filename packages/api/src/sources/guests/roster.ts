@@ -1,16 +1,8 @@
 /** The guests of a source, one for each id, and the reports of their changes. */
 import { isDeepStrictEqual } from 'node:util'
 import type { SerialPort, ServerChange } from '../source.ts'
-import type { Guest } from './guest.ts'
+import type { Found, Guest, GuestLocation } from './guest.ts'
 import { isNextRun, Restarts, type Stop } from './restarts.ts'
-
-/** The socket of a monitor, or a domain of a connection, by which a guest was found. */
-export type GuestLocation = string
-
-export interface Found {
-  readonly location: GuestLocation
-  readonly guest: Guest
-}
 
 /** A guest that claims the id of another one. */
 export interface Twin {
