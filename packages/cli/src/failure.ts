@@ -12,15 +12,23 @@ import {
 } from '@oriel/sdk'
 import { type ExitName, exitCodes } from './exit-codes.ts'
 
+/** A word of a message that is longer, such as a name or an address, is cut in its middle. Paths of files are shorter. */
+const MAX_WORD_CHARS = 300
+const [KEPT_AT_START, KEPT_AT_END] = [120, 40]
+
 /** Thrown for every expected failure. The message says what to do, and contains no token and no access URL. */
 export class Failure extends Error {
   override readonly name = 'Failure'
   readonly exit: ExitName
   constructor(exit: ExitName, message: string, options?: ErrorOptions) {
-    super(message, options)
+    super(message.replace(LONG_WORDS, shortened), options)
     this.exit = exit
   }
 }
+
+const LONG_WORDS = new RegExp(`\\S{${MAX_WORD_CHARS + 1},}`, 'g')
+const shortened = (word: string) =>
+  `${word.slice(0, KEPT_AT_START).toWellFormed()}…${word.slice(-KEPT_AT_END).toWellFormed()}`
 
 /** Converts any error to a failure. Errors of the SDK keep their message, which contains no secret. */
 export function failureOf(error: unknown): Failure {

@@ -14,6 +14,15 @@ export const say = (text: string): void => void process.stderr.write(`oriel: ${t
 /** Replaces control and formatting characters, with which a server's name could change the terminal. */
 export const plain = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]/gu, '?')
 
+/** The longest value that a message repeats. Server names that people choose are shorter. */
+const MAX_ECHOED_CHARS = 80
+
+/** Returns a value as a message repeats it: without control characters, and cut if it is long. */
+export function echoed(text: string): string {
+  const safe = plain(text)
+  return safe.length <= MAX_ECHOED_CHARS ? safe : `${safe.slice(0, MAX_ECHOED_CHARS).toWellFormed()}…`
+}
+
 /** Formats rows as columns, below their titles. */
 export function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [titles, ...rows.map((row) => row.map((cell) => plain(cell) || '-'))]

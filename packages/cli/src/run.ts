@@ -7,7 +7,7 @@ import { commandAt, parse } from './arguments/parse.ts'
 import type { Command } from './commands/command.ts'
 import { commandNames, commandOf } from './commands/index.ts'
 import { Failure } from './failure.ts'
-import { print } from './output.ts'
+import { echoed, print } from './output.ts'
 
 /** Runs a command line, and resolves with the exit code. @throws Failure for expected failures */
 export async function run(argv: readonly string[]): Promise<number> {
@@ -37,7 +37,7 @@ async function runCommand(name: string, command: Command, argv: readonly string[
   const [min, max] = command.words
   if (words.length < min) throw new Failure('usage', `oriel ${name} needs ${command.usage}. See oriel ${name} --help.`)
   if (words.length > max)
-    throw new Failure('usage', `"${words[max]}" is one argument too many. See oriel ${name} --help.`)
+    throw new Failure('usage', `"${echoed(words[max]!)}" is one argument too many. See oriel ${name} --help.`)
   const { run } = await command.load()
   return (await run({ words, values })) ?? 0
 }
@@ -63,5 +63,5 @@ function commandNamed(name: string): Command {
   const command = commandOf(name)
   if (command !== undefined) return command
   const near = suggestion(nearest(name, commandNames))
-  throw new Failure('usage', `There is no command ${name}.${near || ` There are ${commandNames.join(', ')}.`}`)
+  throw new Failure('usage', `There is no command ${echoed(name)}.${near || ` There are ${commandNames.join(', ')}.`}`)
 }

@@ -29,6 +29,8 @@ it.each([
   [['--type'], '--type needs a value: --type TYPE.'],
   [['--json=yes'], '--json takes no value.'],
   [['--type', 'vnc'], `--type vnc is not known; choose ${openableConsoleTypes.join(', ')}.`],
+  [['--type', 'v'.repeat(5000)], `--type ${'v'.repeat(80)}… is not known;`],
+  [[`--${'o'.repeat(5000)}`], `There is no option --${'o'.repeat(78)}….`],
 ])('refuses %j', (argv, message) => {
   expect(() => parse(argv, options)).toThrow(message)
 })

@@ -113,6 +113,15 @@ it.each([
   expect(found.detail).toContain(detail)
 })
 
+it('takes the endpoint from the catalogue of Keystone', async () => {
+  await using api = await fakeApi({ consoles: {} })
+  const endpoints = [{ interface: 'public', region: 'one', url: at(api.port) }]
+  await using identity = await keystone(201, [{ type: 'compute', endpoints }])
+  const results = await diagnoseWith({ OS_AUTH_URL: at(identity.port, ''), OS_USERNAME: 'u', OS_PASSWORD: 'pass' })
+  expect(results[0]).toMatchObject({ name: 'identity', status: 'ok', detail: expect.stringContaining(at(api.port)) })
+  expect(results.find(({ name }) => name === 'sign-in')).toMatchObject({ status: 'ok' })
+})
+
 it('names a Keystone that does not listen', async () => {
   const OS_AUTH_URL = at(await freePort(), '')
   const found = failureIn(await diagnoseWith({ OS_AUTH_URL, OS_USERNAME: 'u', OS_PASSWORD: 'pass' }))

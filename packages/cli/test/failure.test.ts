@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { planTyping } from '@oriel/console'
 import { AnswerError, OrielError } from '@oriel/sdk'
 import { expect, it } from 'vitest'
-import { codeOf, failureOf } from '../src/failure.ts'
+import { codeOf, Failure, failureOf } from '../src/failure.ts'
 import { writePicture } from '../src/screen/write-picture.ts'
 
 it.each([
@@ -30,6 +30,13 @@ it.each([
 ])('leads to oriel doctor if the endpoint answers with %s', (_, message, sentence) => {
   const error = new AnswerError(message, { status: 200, operation: 'showVersion', requestId: undefined })
   expect(failureOf(error).message).toMatch(sentence)
+})
+
+it('cuts a long word of any message in its middle', () => {
+  const word = `${'a'.repeat(120)}${'b'.repeat(5000)}${'c'.repeat(40)}`
+  const { message } = failureOf(new OrielError(`No ${word} here`))
+  expect(message).toBe(`No ${'a'.repeat(120)}…${'c'.repeat(40)} here.`)
+  expect(new Failure('usage', 'd'.repeat(300)).message).toHaveLength(300)
 })
 
 it('reports a text that the keyboard layout lacks as a wrong argument', async () => {

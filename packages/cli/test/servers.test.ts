@@ -80,6 +80,14 @@ it.each([
   await expect(findServer(clientOf(servers), wanted)).rejects.toThrow(message)
 })
 
+it('cuts a long name in its sentence', async () => {
+  const name = `web-${'x'.repeat(5000)}`
+  const failure = (await findServer(clientOf(servers), name).catch((error) => error)) as Error
+  expect(failure.message).toMatch(/^There is no server web-x{76}… in this project\./)
+  const twins = clientOf(['a', 'b'].map((id) => ({ id, name })))
+  await expect(findServer(twins, name)).rejects.toThrow(/^2 servers are named web-x{76}…\./)
+})
+
 it('asks the API nothing for an empty name', async () => {
   const client = clientOf([{ id: 'a', name: '' }])
   await expect(findServer(client, '')).rejects.toThrow('The name of the server is empty.')

@@ -1,6 +1,7 @@
 /** Parses the command line. */
 import { parseArgs } from 'node:util'
 import { Failure } from '../failure.ts'
+import { echoed } from '../output.ts'
 import { nearest, suggestion } from './nearest.ts'
 import { globalOptions, type Option, type Options, type Values } from './options.ts'
 
@@ -49,12 +50,12 @@ function checkedValue(
 ): string | true {
   if (option === undefined) throw unknownOption(raw, known)
   if (option.value === undefined) {
-    if (value !== undefined) throw new Failure('usage', `${raw} takes no value.`)
+    if (value !== undefined) throw new Failure('usage', `${echoed(raw)} takes no value.`)
     return true
   }
   if (value === undefined || value === '') throw new Failure('usage', `${raw} needs a value: ${raw} ${option.value}.`)
   if (option.choices !== undefined && !option.choices.includes(value)) {
-    throw new Failure('usage', `${raw} ${value} is not known; choose ${option.choices.join(', ')}.`)
+    throw new Failure('usage', `${raw} ${echoed(value)} is not known; choose ${option.choices.join(', ')}.`)
   }
   return value
 }
@@ -63,7 +64,7 @@ function unknownOption(raw: string, known: Options): Failure {
   const near = nearest(raw.replace(/^-+/, ''), Object.keys(known)).map((name) => `--${name}`)
   return new Failure(
     'usage',
-    `There is no option ${raw}.${suggestion(near) || ' Put -- before an argument that begins with -.'}`,
+    `There is no option ${echoed(raw)}.${suggestion(near) || ' Put -- before an argument that begins with -.'}`,
   )
 }
 
@@ -71,5 +72,5 @@ function unknownOption(raw: string, known: Options): Failure {
 export function millisecondsOf(option: string, text: string | undefined, defaultSeconds: number): number {
   const seconds = text === undefined ? defaultSeconds : Number(text)
   if (seconds > 0 && seconds <= 86_400) return seconds * 1000
-  throw new Failure('usage', `--${option} ${text} is not a number of seconds above 0 and up to 86400.`)
+  throw new Failure('usage', `--${option} ${echoed(text!)} is not a number of seconds above 0 and up to 86400.`)
 }

@@ -2,7 +2,7 @@
 import { consoleTypes, type OpenableConsoleType } from '@oriel/contract'
 import { BadRequest, Conflict, type Console, NotFound, NotImplemented, type OrielError } from '@oriel/sdk'
 import { Failure } from '../failure.ts'
-import { plain, say } from '../output.ts'
+import { echoed, say } from '../output.ts'
 import { findServer, type Server } from './servers.ts'
 import type { Cloud } from './sign-in.ts'
 
@@ -50,7 +50,7 @@ async function watchConsole({ client }: Cloud, server: Server, type: WatchableTy
     return (await client.oriel.createConsole({ server_id: server.id, body: { type, role: 'watch' } })).console
   } catch (error) {
     if (!(error instanceof NotFound)) throw error
-    say(`the API has no consoles whose input is dropped; that of ${plain(server.name)} is a usual one`)
+    say(`the API has no consoles whose input is dropped; that of ${echoed(server.name)} is a usual one`)
     return client.createConsole(server.id, type)
   }
 }
@@ -67,9 +67,9 @@ async function explained<T>(server: Server, type: OpenableConsoleType, created: 
 
 function lacking({ name }: Server, type: OpenableConsoleType, cause: OrielError): Failure {
   const { label } = consoleTypes[type]
-  const say = `${plain(name)} has no console of type ${type} (${label}): ${cause.message.replace(/\.$/, '')}.`
+  const say = `${echoed(name)} has no console of type ${type} (${label}): ${cause.message.replace(/\.$/, '')}.`
   return new Failure('failed', `${say} \`oriel servers --consoles\` lists the types that it has.`, { cause })
 }
 
 const stopped = ({ name, status }: Server, cause: OrielError) =>
-  new Failure('failed', `${plain(name)} has no console now: it is ${status}. Start it and try again.`, { cause })
+  new Failure('failed', `${echoed(name)} has no console now: it is ${status}. Start it and try again.`, { cause })

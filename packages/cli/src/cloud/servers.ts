@@ -2,7 +2,7 @@
 import { type Client, NotFound } from '@oriel/sdk'
 import { nearest, suggestion } from '../arguments/nearest.ts'
 import { Failure } from '../failure.ts'
-import { plain } from '../output.ts'
+import { echoed } from '../output.ts'
 
 /** A server as the API lists it. */
 export interface Server {
@@ -64,7 +64,7 @@ function ambiguous(name: string, servers: readonly Server[]): Failure {
   const rows = servers.map(({ id, status }) => `\n  ${id}  ${status}`)
   return new Failure(
     'notFound',
-    `${servers.length} servers are named ${plain(name)}. Give one of these ids:${rows.join('')}`,
+    `${servers.length} servers are named ${echoed(name)}. Give one of these ids:${rows.join('')}`,
   )
 }
 
@@ -73,7 +73,7 @@ function missing(wanted: string, servers: readonly Server[]): never {
     wanted,
     servers.map(({ name }) => name),
     3,
-  ).map(plain)
+  ).map(echoed)
   const help = suggestion(near) || ' See oriel servers.'
-  throw new Failure('notFound', `There is no server ${plain(wanted)} in this project.${help}`)
+  throw new Failure('notFound', `There is no server ${echoed(wanted)} in this project.${help}`)
 }

@@ -1,6 +1,6 @@
 /** `oriel completion SHELL` */
 import { Failure } from '../failure.ts'
-import { print } from '../output.ts'
+import { echoed, print } from '../output.ts'
 import type { Call } from './command.ts'
 
 /** Each script calls `oriel __complete` with the words up to the cursor, and offers the lines of its output. */
@@ -31,6 +31,6 @@ complete -c oriel -l log -l output -r -F`,
 export async function run({ words }: Call): Promise<undefined> {
   const script = Object.hasOwn(scripts, words[0]!) ? scripts[words[0]!] : undefined
   if (script === undefined)
-    throw new Failure('usage', `There is no completion for ${words[0]}; choose bash, zsh or fish.`)
+    throw new Failure('usage', `There is no completion for ${echoed(words[0]!)}; choose bash, zsh or fish.`)
   print(script)
 }

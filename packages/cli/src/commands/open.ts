@@ -1,7 +1,7 @@
 /** `oriel open SERVER` */
 import { consoleOf } from '../cloud/create-console.ts'
 import { signIn } from '../cloud/sign-in.ts'
-import { plain, print, printJson, say } from '../output.ts'
+import { echoed, print, printJson, say } from '../output.ts'
 import { signalled } from '../signals.ts'
 import { serveRedirect } from '../viewer/one-redirect.ts'
 import { startViewer } from '../viewer/start-viewer.ts'
@@ -21,7 +21,7 @@ export async function run({ words, values }: Call): Promise<number> {
   if (typeof opened === 'number') return opened
   if (values.json)
     printJson({ server: { id: server.id, name: server.name }, opened, page_url: opened ? null : console.pageUrl })
-  else if (opened) say(`opened ${plain(server.name)} in the browser`)
+  else if (opened) say(`opened ${echoed(server.name)} in the browser`)
   else print(console.pageUrl)
   return 0
 }

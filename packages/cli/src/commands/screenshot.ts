@@ -3,7 +3,7 @@ import type { Screenshot } from '@oriel/console'
 import { textOf, type Values } from '../arguments/options.ts'
 import { signIn } from '../cloud/sign-in.ts'
 import { Failure } from '../failure.ts'
-import { plain, print, printJson, say } from '../output.ts'
+import { echoed, print, printJson, say } from '../output.ts'
 import { openServerScreen } from '../screen/open.ts'
 import { writePicture } from '../screen/write-picture.ts'
 import type { Call } from './command.ts'
@@ -19,7 +19,7 @@ export async function run({ words, values }: Call): Promise<undefined> {
   const described = { server: { id: server.id, name: server.name }, width, height, file: file ?? null }
   if (values.json) return printJson({ ...described, ...(text !== undefined && { text }) })
   if (text === undefined) return
-  if (text.trim() === '') say(`${plain(server.name)} shows no text that can be read`)
+  if (text.trim() === '') say(`${echoed(server.name)} shows no text that can be read`)
   print(text)
 }
 

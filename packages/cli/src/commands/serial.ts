@@ -8,7 +8,7 @@ import { findServer, type Server } from '../cloud/servers.ts'
 import { type Cloud, signIn } from '../cloud/sign-in.ts'
 import { type Connection, dial } from '../console/dial.ts'
 import { Failure } from '../failure.ts'
-import { plain, say } from '../output.ts'
+import { echoed, say } from '../output.ts'
 import { attach, type End } from '../serial/attach.ts'
 import { connectionOf } from '../serial/follow.ts'
 import { openSerialOf } from '../serial/open.ts'
@@ -23,7 +23,7 @@ export async function run({ words, values }: Call): Promise<number> {
   const log = await openLog(values)
   const { server, connection } = await open(cloud, words[0]!, values)
   const interactive = process.stdin.isTTY
-  say(`connected to ${plain(server.name)}.${interactive ? ` Ctrl-] leaves. ${sizeHint() ?? ''}` : ''}`)
+  say(`connected to ${echoed(server.name)}.${interactive ? ` Ctrl-] leaves. ${sizeHint() ?? ''}` : ''}`)
   const restore = interactive ? enterRawMode() : () => {}
   try {
     const session = attach(connection, { interactive, lingerMs, log: log?.stream, onHelp: () => help(server.name) })
@@ -76,7 +76,7 @@ function report(end: End): number {
 /** In raw mode a line needs its own CR. */
 function help(name: string): void {
   const lines = [
-    `You are at the serial console of ${plain(name)}. After Enter:`,
+    `You are at the serial console of ${echoed(name)}. After Enter:`,
     '  ~.       leaves, as does Ctrl-] at any time',
     '  ~~       sends ~',
     '  ~Ctrl-]  sends Ctrl-]',

@@ -4,7 +4,7 @@ import { textOf } from '../arguments/options.ts'
 import { findServer } from '../cloud/servers.ts'
 import { signIn } from '../cloud/sign-in.ts'
 import { Failure } from '../failure.ts'
-import { plain, print, printJson, say, table } from '../output.ts'
+import { echoed, print, printJson, say, table } from '../output.ts'
 import type { Call } from './command.ts'
 
 /** Lists sessions, or ends one. */
@@ -59,8 +59,8 @@ async function end({ values }: Call, session_id: string): Promise<undefined> {
   } catch (error) {
     if (!(error instanceof NotFound)) throw error
     await listSessions(client, { state: 'open' })
-    throw new Failure('notFound', `There is no session ${plain(session_id)}. See oriel sessions.`, { cause: error })
+    throw new Failure('notFound', `There is no session ${echoed(session_id)}. See oriel sessions.`, { cause: error })
   }
   if (values.json) return printJson({ ended: session_id })
-  say(`session ${plain(session_id)} is ending; its proxy closes it within a heartbeat`)
+  say(`session ${echoed(session_id)} is ending; its proxy closes it within a heartbeat`)
 }

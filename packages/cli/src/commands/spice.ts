@@ -4,7 +4,7 @@ import { textOf } from '../arguments/options.ts'
 import { consoleOf } from '../cloud/create-console.ts'
 import { signIn } from '../cloud/sign-in.ts'
 import { Failure } from '../failure.ts'
-import { plain, print, printJson, say } from '../output.ts'
+import { echoed, print, printJson, say } from '../output.ts'
 import { signalled } from '../signals.ts'
 import { consoleFile, privateFile } from '../viewer/console-file.ts'
 import { startViewer } from '../viewer/start-viewer.ts'
@@ -19,7 +19,7 @@ export async function run({ words, values }: Call): Promise<number> {
   const { server, console } = await consoleOf(cloud, words[0]!, 'spice-direct')
   const text = await consoleFile(console.url, cloud)
   if (output !== undefined) return write(output, text, Boolean(values.json))
-  return show(spiceCommand(viewer, privateFile('console.vv', text).path)!, plain(server.name))
+  return show(spiceCommand(viewer, privateFile('console.vv', text).path)!, echoed(server.name))
 }
 
 const NO_VIEWER =

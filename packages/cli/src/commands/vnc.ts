@@ -4,7 +4,7 @@ import { createConsole } from '../cloud/create-console.ts'
 import { findServer, type Server } from '../cloud/servers.ts'
 import { type Cloud, signIn } from '../cloud/sign-in.ts'
 import { dial } from '../console/dial.ts'
-import { plain, print, printJson, say } from '../output.ts'
+import { echoed, print, printJson, say } from '../output.ts'
 import { signalled } from '../signals.ts'
 import { isLoopback, listenAddress } from '../viewer/listen-address.ts'
 import { startViewer } from '../viewer/start-viewer.ts'
@@ -26,7 +26,7 @@ export async function run({ words, values }: Call): Promise<number> {
   else if (command === undefined) print(written(address))
   const signal = signalled()
   if (command !== undefined) return throughViewer(command, port, signal)
-  say(`connect a VNC viewer to ${written(address)} for ${plain(server.name)}; Ctrl-C ends`)
+  say(`connect a VNC viewer to ${written(address)} for ${echoed(server.name)}; Ctrl-C ends`)
   return signal
 }
 

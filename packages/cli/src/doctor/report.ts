@@ -1,5 +1,5 @@
 /** Prints the results of an examination. */
-import { plain, print, printJson } from '../output.ts'
+import { echoed, plain, print, printJson } from '../output.ts'
 import type { Result } from './examination.ts'
 
 /** The widest names, such as `spice-html5 websocket`, fit. */
@@ -50,7 +50,7 @@ export function printSummary(examined: Examined): void {
     .map((status) => [results.filter((result) => result.status === status).length, status] as const)
     .filter(([count, status]) => count > 0 || status === 'failed')
   print(`\n${counts.map(([count, status]) => `${count} ${status}`).join(', ')}.`)
-  if (consoles > 0) print(plain(audited(consoles, server?.name ?? 'the server')))
+  if (consoles > 0) print(audited(consoles, echoed(server?.name ?? 'the server')))
 }
 
 function audited(count: number, server: string): string {

@@ -1,7 +1,7 @@
 /** Chooses the server whose consoles are checked. */
 import { type Client, Forbidden } from '@oriel/sdk'
 import { findServer, type Server } from '../cloud/servers.ts'
-import { plain } from '../output.ts'
+import { echoed } from '../output.ts'
 import type { Passed } from './examination.ts'
 import { Problem } from './problem.ts'
 
@@ -38,7 +38,7 @@ export async function chooseServer(
     const remedy = 'Start a server, or run `oriel doctor SERVER` as a user who has one: consoles are checked with it.'
     throw new Problem('no server is ACTIVE', { side: 'client', remedy })
   }
-  return { value: server, detail: `${plain(server.name)} (${server.id}) is ${server.status}` }
+  return { value: server, detail: `${echoed(server.name)} (${server.id}) is ${server.status}` }
 }
 
 const isActive = ({ status }: Server): boolean => status === 'ACTIVE'

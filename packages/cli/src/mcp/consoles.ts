@@ -3,7 +3,7 @@ import { ConsoleRefused, type Screen, type Serial } from '@oriel/console'
 import type { Role } from '../cloud/create-console.ts'
 import { findServer, type Server } from '../cloud/servers.ts'
 import type { Cloud } from '../cloud/sign-in.ts'
-import { plain, say } from '../output.ts'
+import { echoed, say } from '../output.ts'
 import { openScreenOf } from '../screen/open.ts'
 import { openSerialOf } from '../serial/open.ts'
 import { Pool, type PoolOptions } from './pool.ts'
@@ -46,7 +46,7 @@ export class Consoles implements AsyncDisposable {
     } catch (error) {
       const lacksRole = error instanceof ConsoleRefused && error.refusal === 'unknown_token'
       if (!lacksRole || this.#role === 'control') throw error
-      say(`the proxy has no consoles whose input it drops; that of ${plain(name)} is a usual one`)
+      say(`the proxy has no consoles whose input it drops; that of ${echoed(name)} is a usual one`)
       return open('control')
     }
   }

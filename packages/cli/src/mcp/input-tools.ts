@@ -4,7 +4,7 @@ import type { McpServer } from '@modelcontextprotocol/server'
 import { type LayoutName, layoutNames } from '@oriel/console'
 import * as z from 'zod'
 import { Failure } from '../failure.ts'
-import { plain } from '../output.ts'
+import { echoed } from '../output.ts'
 import { checkKeys } from '../screen/script.ts'
 import { typeText } from '../screen/type.ts'
 import { answering, textResult } from './answer.ts'
@@ -109,7 +109,7 @@ function addSerialSend(mcp: McpServer, consoles: Consoles): void {
       if (whole === '') throw new Failure('usage', 'There is no text to send. Give a text, or set enter.')
       return consoles.onSerial(server, async (serial, { name }) => {
         await serial.send(whole)
-        return textResult(`Sent ${[...whole].length} characters to ${plain(name)}. Use serial_read for the answer.`)
+        return textResult(`Sent ${[...whole].length} characters to ${echoed(name)}. Use serial_read for the answer.`)
       })
     }),
   )

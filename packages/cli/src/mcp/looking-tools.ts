@@ -2,7 +2,7 @@
 import type { McpServer } from '@modelcontextprotocol/server'
 import * as z from 'zod'
 import { listServers } from '../cloud/servers.ts'
-import { plain } from '../output.ts'
+import { echoed, plain } from '../output.ts'
 import { patternOf } from '../screen/pattern.ts'
 import { explained } from '../screen/timeout.ts'
 import { answering, textResult } from './answer.ts'
@@ -53,7 +53,7 @@ function addScreenTools(mcp: McpServer, consoles: Consoles): void {
       consoles.onScreen(server, async (screen, { name }) => {
         const picture = await screen.screenshot()
         const data = Buffer.from(picture.png()).toString('base64')
-        const size = textResult(`The screen of ${plain(name)}, ${picture.width}×${picture.height} pixels.`)
+        const size = textResult(`The screen of ${echoed(name)}, ${picture.width}×${picture.height} pixels.`)
         return { content: [{ type: 'image', data, mimeType: 'image/png' }, ...size.content] }
       }),
     ),

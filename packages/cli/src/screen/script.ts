@@ -5,6 +5,7 @@
 import { layoutNames, planKeys, planTyping } from '@oriel/console'
 import { nearest, suggestion } from '../arguments/nearest.ts'
 import { Failure } from '../failure.ts'
+import { echoed } from '../output.ts'
 import { patternOf } from './pattern.ts'
 
 /** A step, and its line in the script. */
@@ -96,7 +97,7 @@ function actionOf(source: string, env: Env): Action {
   const reader: Reader | undefined = Object.hasOwn(readers, verb!) ? readers[verb as keyof typeof readers] : undefined
   if (reader !== undefined) return reader(rest!, env)
   const near = suggestion(nearest(verb!, verbs))
-  throw new Failure('usage', `there is no step ${verb}.${near || ` There are ${verbs.join(', ')}.`}`)
+  throw new Failure('usage', `there is no step ${echoed(verb!)}.${near || ` There are ${verbs.join(', ')}.`}`)
 }
 
 function required(rest: string, what: string): string {
@@ -110,13 +111,13 @@ function textIn(rest: string): string {
   try {
     return String(JSON.parse(rest))
   } catch {
-    throw new Failure('usage', `${rest} is not a text in quotes: it ends with ", and \\ is written \\\\`)
+    throw new Failure('usage', `${echoed(rest)} is not a text in quotes: it ends with ", and \\ is written \\\\`)
   }
 }
 
 function variable(name: string, env: Env): string {
   const value = env[name]
-  if (value === undefined) throw new Failure('usage', `the variable ${name} is not set`)
+  if (value === undefined) throw new Failure('usage', `the variable ${echoed(name)} is not set`)
   return value
 }
 
@@ -143,5 +144,5 @@ function secondsOf(rest: string): number {
 
 function layoutIn(rest: string): string {
   if ((layoutNames as readonly string[]).includes(rest)) return rest
-  throw new Failure('usage', `there is no layout ${rest}. There are ${layoutNames.join(', ')}`)
+  throw new Failure('usage', `there is no layout ${echoed(rest)}. There are ${layoutNames.join(', ')}`)
 }

@@ -14,7 +14,7 @@ import {
   VersionError,
 } from '@oriel/sdk'
 import type { Server } from '../../cloud/servers.ts'
-import { plain } from '../../output.ts'
+import { echoed } from '../../output.ts'
 import { duration } from '../clock.ts'
 import type { Passed } from '../examination.ts'
 import { NotApplicable, Problem } from '../problem.ts'
@@ -95,7 +95,7 @@ export class ConsoleCreator {
   }
 
   #explained(error: OrielError, type: OpenableConsoleType, isWanted: boolean): Error {
-    const name = plain(this.#server.name)
+    const name = echoed(this.#server.name)
     if (error instanceof BadRequest || error instanceof NotImplemented || error instanceof VersionError) {
       const lacking = `${name} has no console of type ${type}: ${error.message.replace(/\.$/, '')}`
       return isWanted ? new Problem(lacking, this.#enabling(type)) : new NotApplicable(lacking)
