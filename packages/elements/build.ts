@@ -18,6 +18,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { type OutputChunk, rolldown } from 'rolldown'
 
 const source = fileURLToPath(new URL('src/pages/', import.meta.url))
@@ -34,6 +35,7 @@ const chunks = await bundleScripts()
 for (const page of pages) writeFileSync(join(target, `${page}.html`), buildPage(page, chunks))
 writeFileSync(join(target, 'assets/THIRD-PARTY-NOTICES.txt'), thirdPartyNotices(chunks))
 copySpiceHtml5(join(target, 'third-party/spice-html5'))
+compressAll(target)
 rmSync(built, { recursive: true, force: true })
 renameSync(target, built)
 
@@ -76,6 +78,21 @@ function writeAsset(file: string): string {
   const name = file.replace(/\.(\w+)$/, `-${hash}.$1`)
   writeFileSync(join(target, 'assets', name), content)
   return name
+}
+
+/**
+ * Writes compressed copies beside the files of `folder`, which the proxy serves to clients that accept them. Leaves out source maps,
+ * which browsers do not load by themselves, and files that compressing makes hardly smaller.
+ */
+function compressAll(folder: string): void {
+  for (const file of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    if (!/\.(css|html|js|svg|txt)$/.test(file)) continue
+    const content = readFileSync(join(folder, file))
+    const options = { params: { [constants.BROTLI_PARAM_SIZE_HINT]: content.length } }
+    const copies = { br: brotliCompressSync(content, options), gz: gzipSync(content, { level: 9 }) }
+    for (const [suffix, copy] of Object.entries(copies))
+      if (copy.length < content.length * 0.9) writeFileSync(join(folder, `${file}.${suffix}`), copy)
+  }
 }
 
 /** Returns the licence text and the source's address of every package in the bundles. */

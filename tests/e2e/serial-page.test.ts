@@ -133,6 +133,17 @@ describe.skipIf(skip || shell.skip)(`the serial page${reason}${shell.reason}`, (
     await page.close()
   })
 
+  it('loads at most 110 kB, compressed also at plain http', async () => {
+    const page = await open(SHELL)
+    const sizes = await page.evaluate<Record<string, number>>(`Object.fromEntries(
+      performance.getEntries().filter((entry) => entry.encodedBodySize > 0).map((entry) => [
+        new URL(entry.name).pathname, entry.encodedBodySize]))`)
+    const bytes = Object.values(sizes).reduce((sum, size) => sum + size, 0)
+    expect(bytes, JSON.stringify(sizes)).toBeLessThan(110_000)
+    expect(bytes).toBeGreaterThan(10_000)
+    await page.close()
+  })
+
   const setClipboard = (text: string) => inSecureContext(`navigator.clipboard.writeText(${JSON.stringify(text)})`)
   const clipboard = () => inSecureContext<string>('navigator.clipboard.readText()')
 

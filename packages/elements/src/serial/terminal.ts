@@ -2,6 +2,7 @@
 import { FitAddon } from '@xterm/addon-fit'
 import { Terminal } from '@xterm/xterm'
 import { copyText } from '../clipboard.ts'
+import { unicodeProvider } from './character-width.ts'
 import { OutputQueue } from './output-queue.ts'
 import { openStrictly } from './strict-style.ts'
 import { terminalStyles } from './styles.ts'
@@ -39,10 +40,14 @@ export function createSerialTerminal(
     fontSize: 14,
     scrollback: 10_000,
     cursorBlink: false,
+    // For `unicode` below.
+    allowProposedApi: true,
     theme,
     // Links from the machine are disabled: a link's text can hide where it leads.
     linkHandler: { activate: () => {} },
   })
+  terminal.unicode.register(unicodeProvider)
+  terminal.unicode.activeVersion = unicodeProvider.version
   const fitAddon = new FitAddon()
   terminal.loadAddon(fitAddon)
   openStrictly(terminal, stage, root)

@@ -16,6 +16,7 @@ import type { ConnectContext, ListenerFacts } from '../connect/context.ts'
 import { isNativeType, kindOf, type ServedConsoleType } from '../consoles/kinds.ts'
 import { routeOf } from '../consoles/route.ts'
 import { Refused } from '../refused.ts'
+import { acceptedCodings } from './encodings.ts'
 import { foreignFrame, foreignReferrer, sendFrameNotice } from './framing.ts'
 import type { Page, Pages } from './pages.ts'
 import { isResumePath, respondResume } from './resume.ts'
@@ -245,10 +246,12 @@ function siteOf({ headers, rawHeaders, socket }: IncomingMessage, context: Conne
 }
 
 function send({ method, headers }: IncomingMessage, response: ServerResponse, page: Page): void {
-  if (headers['if-none-match'] === page.headers.ETag) {
-    const { 'Content-Length': _, ...rest } = page.headers
+  const coding = acceptedCodings(headers['accept-encoding']?.toString()).find((coding) => page.compressed.has(coding))
+  const chosen = coding === undefined ? page : page.compressed.get(coding)!
+  if (headers['if-none-match'] === chosen.headers.ETag) {
+    const { 'Content-Length': _, 'Content-Encoding': __, ...rest } = chosen.headers
     response.writeHead(304, rest).end()
   } else {
-    response.writeHead(200, page.headers).end(method === 'HEAD' ? undefined : page.body)
+    response.writeHead(200, chosen.headers).end(method === 'HEAD' ? undefined : chosen.body)
   }
 }

@@ -5,11 +5,17 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { extname, join, relative, sep } from 'node:path'
+import { type Coding, readCompressed } from './encodings.ts'
 
-/** A file with its response headers. */
-export interface Page {
+/** One representation of a file, with its response headers. */
+export interface Representation {
   readonly body: Buffer
   readonly headers: Readonly<Record<string, string>>
+}
+
+/** A file as it is, and compressed. */
+export interface Page extends Representation {
+  readonly compressed: ReadonlyMap<Coding, Representation>
 }
 
 /** Pages by their paths, such as `/assets/vnc-1a2b3c.js`. */
@@ -56,7 +62,7 @@ export async function loadPages(folder: string | undefined, options: PageOptions
   for (const file of await filesOf(folder)) {
     const path = `/${relative(folder, file).split(sep).join('/')}`
     if (extname(path) in contentTypes && isWanted(path, options.consoles))
-      pages.set(path, page(path, await readFile(file), security))
+      pages.set(path, await readPage(path, file, security))
   }
   const home = pages.get('/index.html')
   if (home) pages.set('/', home)
@@ -79,17 +85,36 @@ async function filesOf(folder: string): Promise<string[]> {
   return files
 }
 
-function page(path: string, body: Buffer, security: Readonly<Record<string, string>>): Page {
-  return {
-    body,
-    headers: {
-      ...security,
-      'Content-Type': contentTypes[extname(path)]!,
-      'Content-Length': String(body.length),
-      'Cache-Control': cacheControl(path),
-      ETag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`,
-    },
+async function readPage(path: string, file: string, security: Readonly<Record<string, string>>): Promise<Page> {
+  const body = await readFile(file)
+  return page(path, body, security, await readCompressed(file, body))
+}
+
+function page(
+  path: string,
+  body: Buffer,
+  security: Readonly<Record<string, string>>,
+  copies: ReadonlyMap<Coding, Buffer> = new Map(),
+): Page {
+  const digest = createHash('sha256').update(body).digest('base64url').slice(0, 22)
+  const headers = {
+    ...security,
+    'Content-Type': contentTypes[extname(path)]!,
+    'Cache-Control': cacheControl(path),
+    ...(copies.size > 0 && { Vary: 'Accept-Encoding' }),
   }
+  const represent = (copy: Buffer, coding?: Coding): Representation => ({
+    body: copy,
+    headers: {
+      ...headers,
+      ...(coding && { 'Content-Encoding': coding }),
+      'Content-Length': String(copy.length),
+      // Each coding has a tag of its own: a cache must not answer one client with what another one decodes.
+      ETag: coding === undefined ? `"${digest}"` : `"${digest}-${coding}"`,
+    },
+  })
+  const compressed = new Map([...copies].map(([coding, copy]) => [coding, represent(copy, coding)]))
+  return { ...represent(body), compressed }
 }
 
 /** Caches built assets for ever, because their names contain a digest. Browsers revalidate other files. */

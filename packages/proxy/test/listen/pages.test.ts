@@ -1,8 +1,11 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { temporaryFolder } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import { raw, running } from '../fixture.ts'
+
+const LONG = `export const long = '${'x'.repeat(5000)}'`
 
 /** A proxy with pages, and a file next to their folder that must not be served. */
 async function withPages(toml = '') {
@@ -15,6 +18,11 @@ async function withPages(toml = '') {
   await writeFile(join(pages, 'vnc.html'), '<title>vnc</title>')
   await writeFile(join(pages, 'assets', 'vnc-1a2b3c4d.js'), 'export {}')
   await writeFile(join(pages, 'assets', 'plain.css'), 'a{}')
+  await writeFile(join(pages, 'assets', 'long-1a2b3c4d.js'), LONG)
+  await writeFile(join(pages, 'assets', 'long-1a2b3c4d.js.br'), brotliCompressSync(LONG))
+  await writeFile(join(pages, 'assets', 'long-1a2b3c4d.js.gz'), gzipSync(LONG))
+  await writeFile(join(pages, 'assets', 'replaced.js'), LONG)
+  await writeFile(join(pages, 'assets', 'replaced.js.br'), brotliCompressSync(`${LONG}, as it was before`))
   await writeFile(join(pages, 'run.sh'), 'no page')
   await symlink(join(folder.path, 'secret.txt'), join(pages, 'link.txt'))
   const proxy = opened.use(await running({ pages, toml }))
@@ -117,6 +125,57 @@ describe('the console pages', () => {
     expect(await raw(proxy.address, ['GET /vnc.html HTTP/1.1', 'Host: h', 'Connection: close'])).toMatchObject({
       status: 404,
     })
+  })
+})
+
+describe('a compressed console page', () => {
+  const PATH = '/assets/long-1a2b3c4d.js'
+  const headerOf = (head: string, name: string) => new RegExp(`\\r\\n${name}: (.*)\\r\\n`).exec(`${head}\r\n`)?.[1]
+
+  it.each([
+    ['gzip, deflate, br, zstd', 'br', brotliCompressSync(LONG).length],
+    ['gzip', 'gzip', gzipSync(LONG).length],
+    ['BR;q=0.1', 'br', brotliCompressSync(LONG).length],
+    ['br;q=0, *', 'gzip', gzipSync(LONG).length],
+    ['identity', undefined, LONG.length],
+    ['br;q=0, gzip;q=0', undefined, LONG.length],
+    ['', undefined, LONG.length],
+  ])('for Accept-Encoding "%s" is sent as %s, also to HEAD', async (accepted, coding, length) => {
+    await using site = await withPages()
+    for (const method of ['GET', 'HEAD']) {
+      const { status, head } = await site.get(PATH, method, [`Accept-Encoding: ${accepted}`])
+      expect(status).toBe(200)
+      expect(headerOf(head, 'Content-Encoding')).toBe(coding)
+      expect(headerOf(head, 'Content-Length')).toBe(String(length))
+      expect(headerOf(head, 'Content-Type')).toBe('text/javascript; charset=utf-8')
+      expect(headerOf(head, 'Vary')).toBe('Accept-Encoding')
+    }
+  })
+
+  it('has a tag for each coding, and is answered with 304 for the same one', async () => {
+    await using site = await withPages()
+    const tags = await Promise.all(
+      ['br', 'gzip', 'identity'].map(async (coding) => {
+        const { head } = await site.get(PATH, 'GET', [`Accept-Encoding: ${coding}`])
+        return headerOf(head, 'ETag')
+      }),
+    )
+    expect(new Set(tags).size).toBe(3)
+    const get = (coding: string) => site.get(PATH, 'GET', [`Accept-Encoding: ${coding}`, `If-None-Match: ${tags[0]}`])
+    const unchanged = await get('br')
+    expect(unchanged).toMatchObject({ status: 304, body: '' })
+    expect(headerOf(unchanged.head, 'Vary')).toBe('Accept-Encoding')
+    expect(await get('gzip')).toMatchObject({ status: 200 })
+  })
+
+  it('is sent as it is if its file was replaced after the build', async () => {
+    await using site = await withPages()
+    expect(await site.get('/assets/replaced.js', 'GET', ['Accept-Encoding: br'])).toMatchObject({ body: LONG })
+  })
+
+  it('is not a page of its own', async () => {
+    await using site = await withPages()
+    expect(await site.get(`${PATH}.br`)).toMatchObject({ status: 404 })
   })
 })
 
