@@ -1,19 +1,23 @@
 /** The built command `oriel`: its start, its sign-in, its exit codes, and an unmodified Nova. */
 import { execFile, spawnSync } from 'node:child_process'
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { type NovaStub, startNovaStub, temporaryFolder } from '@oriel/testkit'
+import { type NovaStub, type Requirement, requirement, startNovaStub, temporaryFolder } from '@oriel/testkit'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { cliFile, runCli } from './parts/cli.ts'
+import { cliFile, runCli, startInTerminal } from './parts/cli.ts'
 
 const TOKEN = 'token-of-the-command'
-const [WEB, TWIN, OTHER_TWIN] = ['1', '2', '3'].map((n) => `52b2e44e-e561-464c-88f3-2fc6a1ecea2${n}`) as [
+const [WEB, TWIN, OTHER_TWIN, SPACED] = ['1', '2', '3', '4'].map((n) => `52b2e44e-e561-464c-88f3-2fc6a1ecea2${n}`) as [
+  string,
   string,
   string,
   string,
 ]
+const [fish, zsh] = ['fish', 'zsh'].map((shell) =>
+  requirement(shell, existsSync(`/usr/bin/${shell}`), 'run tests/install-debian-packages'),
+) as [Requirement, Requirement]
 
 describe('the command oriel with an unmodified Nova', () => {
   const parts = new AsyncDisposableStack()
@@ -26,6 +30,7 @@ describe('the command oriel with an unmodified Nova', () => {
       [WEB]: { name: 'web-1', consoles },
       [TWIN]: { name: 'twin' },
       [OTHER_TWIN]: { name: 'twin', consoles: { novnc: 409 } },
+      [SPACED]: { name: 'data base' },
     } as const
     nova = parts.use(await startNovaStub({ tokens: {}, servers, adminToken: TOKEN, memberToken: 'member' }))
     env = { ORIEL_ENDPOINT: nova.url, ORIEL_TOKEN: TOKEN }
@@ -36,11 +41,11 @@ describe('the command oriel with an unmodified Nova', () => {
   const oriel = (...args: string[]) => runCli(args, { env })
 
   it('lists servers, as a table and as JSON', async () => {
-    expect((await oriel('servers')).stdout.split('\n')[1]).toMatch(new RegExp(`^${WEB} {2}web-1 {2}ACTIVE$`))
+    expect((await oriel('servers')).stdout.split('\n')[1]).toMatch(new RegExp(`^${WEB} {2}web-1 +ACTIVE$`))
     const { stdout, stderr } = await oriel('servers', '--consoles', '--json')
     const { servers } = JSON.parse(stdout)
     expect(servers[0]).toEqual({ id: WEB, name: 'web-1', status: 'ACTIVE', consoles: ['novnc', 'serial'] })
-    expect(stderr).toBe('oriel: asking 3 servers for their consoles\n')
+    expect(stderr).toBe('oriel: asking 4 servers for their consoles\n')
   })
 
   it('creates a console by name and by id', async () => {
@@ -136,20 +141,55 @@ describe('the command oriel with an unmodified Nova', () => {
       .toMatch(/^http:\/\/127\.0\.0\.1:\d+\/[\w-]{32} http:\/\/127\.0\.0\.1:6080\/\S*token%3D\S+ (404|closed)$/)
   })
 
-  it('completes commands and names of servers in bash', async () => {
-    await using folder = await temporaryFolder()
-    await symlink(cliFile, join(folder.path, 'oriel'))
-    const complete = (...words: string[]) => {
-      const typed = `COMP_WORDS=(oriel ${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length}`
-      const script = `source <(oriel completion bash); ${typed}; _oriel; printf '%s\\n' "\${COMPREPLY[@]}"`
-      const PATH = `${folder.path}:${join(process.execPath, '..')}:${process.env.PATH}`
-      return execFileOf('bash', script, { ...process.env, ...env, PATH })
-    }
-    expect(await complete('ser')).toEqual(['servers', 'serial'])
-    expect(await complete('serial', 'w')).toEqual(['web-1'])
-    // Their name is ambiguous.
-    expect(await complete('vnc', '')).toEqual(['web-1', TWIN, OTHER_TWIN])
-    expect(await complete('url', 'web-1', '--type', 'sp')).toEqual(['spice-html5', 'spice-direct'])
+  describe('the completion of', () => {
+    let PATH: string
+
+    beforeAll(async () => {
+      const folder = parts.use(await temporaryFolder())
+      await symlink(cliFile, join(folder.path, 'oriel'))
+      PATH = `${folder.path}:${join(process.execPath, '..')}:${process.env.PATH}`
+    })
+
+    it('bash offers commands and names of servers', async () => {
+      const complete = (...words: string[]) => {
+        const typed = `COMP_WORDS=(oriel ${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length}`
+        const script = `source <(oriel completion bash); ${typed}; _oriel; printf '%s\\n' "\${COMPREPLY[@]}"`
+        return linesOf('bash', ['--norc', '-c', script], { ...process.env, ...env, PATH })
+      }
+      expect(await complete('ser')).toEqual(['servers', 'serial'])
+      expect(await complete('serial', 'w')).toEqual(['web-1'])
+      // The name of the twins is ambiguous.
+      expect(await complete('vnc', '')).toEqual(['web-1', TWIN, OTHER_TWIN, 'data\\ base'])
+      expect(await complete('url', 'web-1', '--type', 'sp')).toEqual(['spice-html5', 'spice-direct'])
+    })
+
+    it.skipIf(fish.skip)(`fish offers commands, names of servers, and files for a log${fish.reason}`, async () => {
+      const complete = (line: string) => {
+        const script = `oriel completion fish | source; complete --do-complete '${line}'`
+        return linesOf('fish', ['--no-config', '-c', script], { ...process.env, ...env, PATH, HOME: '/nonexistent' })
+      }
+      expect((await complete('oriel ser')).toSorted()).toEqual(['serial', 'servers'])
+      expect(await complete('oriel serial w')).toEqual(['web-1'])
+      expect((await complete('oriel vnc ')).toSorted()).toEqual([TWIN, OTHER_TWIN, 'data base', 'web-1'])
+      expect((await complete('oriel url web-1 --type sp')).toSorted()).toEqual(['spice-direct', 'spice-html5'])
+      expect(await complete('oriel serial web-1 --log /etc/host')).toContain('/etc/hosts')
+    })
+
+    it.skipIf(zsh.skip)(`zsh inserts commands, names of servers, and files for a log${zsh.reason}`, async () => {
+      await using shell = startInTerminal('exec zsh -f', { ...env, PATH, PS1: '> ' })
+      shell.type('autoload -Uz compinit; compinit -D -u; bindkey -e; source <(oriel completion zsh); print -r is"" ready\r')
+      await shell.prints(/^is ready/m)
+      const complete = async (line: string, completed: RegExp) => {
+        // Home, and a command that prints the rest of the line.
+        shell.type(`${line}\t\u0001print -r -- \r`)
+        await shell.prints(completed)
+      }
+      await complete('oriel scr', /^oriel screenshot/m)
+      await complete('oriel serial w', /^oriel serial web-1/m)
+      await complete('oriel vnc d', /^oriel vnc data base/m)
+      await complete('oriel url web-1 --type spice-h', /^oriel url web-1 --type spice-html5/m)
+      await complete('oriel serial web-1 --log /etc/hostn', /^oriel serial web-1 --log \/etc\/hostname/m)
+    })
   })
 })
 
@@ -185,7 +225,7 @@ describe('the file of the command oriel', () => {
   })
 })
 
-async function execFileOf(shell: string, script: string, env: NodeJS.ProcessEnv): Promise<string[]> {
-  const { stdout } = await promisify(execFile)(shell, ['--norc', '-c', script], { env })
+async function linesOf(shell: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<string[]> {
+  const { stdout } = await promisify(execFile)(shell, args, { env })
   return stdout.split('\n').filter(Boolean)
 }
