@@ -177,7 +177,9 @@ describe('the command oriel with an unmodified Nova', () => {
 
     it.skipIf(zsh.skip)(`zsh inserts commands, names of servers, and files for a log${zsh.reason}`, async () => {
       await using shell = startInTerminal('exec zsh -f', { ...env, PATH, PS1: '> ' })
-      shell.type('autoload -Uz compinit; compinit -D -u; bindkey -e; source <(oriel completion zsh); print -r is"" ready\r')
+      shell.type(
+        'autoload -Uz compinit; compinit -D -u; bindkey -e; source <(oriel completion zsh); print -r is"" ready\r',
+      )
       await shell.prints(/^is ready/m)
       const complete = async (line: string, completed: RegExp) => {
         // Home, and a command that prints the rest of the line.
