@@ -23,6 +23,7 @@ describe.skipIf(skip)(`control of a real QEMU guest's console${reason}`, () => {
   let trace: string
   let apiPort: number
   let api: RunningProgram
+  let vncPorts: readonly number[]
 
   beforeAll(async () => {
     trace = join(parts.use(await temporaryFolder()).path, 'trace')
@@ -40,7 +41,8 @@ describe.skipIf(skip)(`control of a real QEMU guest's console${reason}`, () => {
       }),
     )
     browsers = [parts.use(await startChromium()), parts.use(await startChromium())]
-    const [vncPort, serialPort] = [await freePort(), await freePort()]
+    const [vncPort, otherVncPort, serialPort] = [await freePort(), await freePort(), await freePort()]
+    vncPorts = [vncPort, otherVncPort]
     apiPort = await freePort()
     const servers = [
       { id: ID, name: 'web-1', consoles: { vnc: { host: guest.host, port: guest.vncPort } } },
@@ -57,6 +59,8 @@ describe.skipIf(skip)(`control of a real QEMU guest's console${reason}`, () => {
       ],
     })
     await listening(parts.use(await startApp('proxy', config)), 2)
+    const other = proxyConfig(apiPort, otherVncPort)
+    await listening(parts.use(await startApp('proxy', merge(other, { authority: orielAuthority(apiPort) }))))
   })
   afterAll(() => parts.disposeAsync())
 
@@ -120,6 +124,42 @@ describe.skipIf(skip)(`control of a real QEMU guest's console${reason}`, () => {
     await ann.context().close()
   })
 
+  it('goes from an owner to another, and to a watcher, who came through another proxy', async () => {
+    const before = await keysOfGuest()
+    const keysSince = async () => (await keysOfGuest()).slice(before.length)
+    const [ann, bea] = [await openAs(browsers[0], 'control', 'Ann'), await openAs(browsers[1], 'control', 'Bea', 1)]
+    for (const page of [ann, bea]) await statusOf(page, 'Connected')
+    await ann.getByRole('button', { name: 'People: 2' }).click()
+    await ann.getByRole('button', { name: 'Take control' }).click()
+    await statusOf(bea, 'Watching')
+    await ann.getByText('You alone have control.').waitFor()
+    await press(bea, 'g')
+    await press(ann, 'h')
+    await expect.poll(keysSince).toEqual(['h', 'h'])
+
+    await bea.getByRole('button', { name: 'People: 2' }).click()
+    await bea.getByRole('button', { name: 'Take control' }).click()
+    await statusOf(ann, 'Watching')
+    await statusOf(bea, 'Connected')
+    await press(ann, 'i')
+    await press(bea, 'j')
+    await expect.poll(keysSince).toEqual(['h', 'h', 'j', 'j'])
+
+    const cid = await openAs(browsers[0], 'watch', 'Cid')
+    await statusOf(cid, 'Watching')
+    await cid.getByRole('button', { name: 'People: 3' }).click()
+    await cid.getByText('Bea has control.').waitFor()
+    await cid.getByRole('button', { name: 'Request control' }).click()
+    await bea.getByText('Cid requests control.').waitFor()
+    await bea.getByRole('button', { name: 'Give', exact: true }).click()
+    await statusOf(cid, 'Connected')
+    await statusOf(bea, 'Watching')
+    await press(bea, 'k')
+    await press(cid, 'l')
+    await expect.poll(keysSince).toEqual(['h', 'h', 'j', 'j', 'l', 'l'])
+    for (const page of [ann, bea, cid]) await page.context().close()
+  })
+
   it('of a serial port goes to a watcher, whose keys then reach the firmware', async () => {
     const ann = await openAs(browsers[0], 'control', 'Ann', 'serial')
     await statusOf(ann, 'Connected')
@@ -140,16 +180,14 @@ describe.skipIf(skip)(`control of a real QEMU guest's console${reason}`, () => {
     for (const page of [ann, cid]) await page.context().close()
   })
 
-  async function openAs(
-    browser: Browser,
-    role: ConsoleRole,
-    label: string,
-    type: 'novnc' | 'serial' = 'novnc',
-  ): Promise<Page> {
+  async function openAs(browser: Browser, role: ConsoleRole, label: string, at: 0 | 1 | 'serial' = 0): Promise<Page> {
+    const type = at === 'serial' ? ('serial' as const) : ('novnc' as const)
     const [server_id, body] = [type === 'novnc' ? ID : SERIAL_ID, { type, role, label }]
     const { console } = await clientOf(apiPort, MEMBER_TOKEN).oriel.createConsole({ server_id, body })
     const page = await (await browser.newContext()).newPage()
-    await page.goto(console.url.replace(/^ws:(.*)\/\?/, 'http:$1/serial.html?'))
+    const url = new URL(console.url.replace(/^ws:(.*)\/\?/, 'http:$1/serial.html?'))
+    if (at !== 'serial') url.port = String(vncPorts[at])
+    await page.goto(url.href)
     return page
   }
 

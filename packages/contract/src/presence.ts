@@ -33,7 +33,7 @@ export const presenceState = Type.Object({
   type: Type.Literal('state'),
   you: Type.String({ description: 'The id of your own session.' }),
   participants: Type.Array(participant, {
-    description: 'The sessions of this console at this proxy, the oldest first.',
+    description: 'The sessions of this console, the oldest first. With Nova, those at this proxy.',
   }),
   control: Type.Object({
     held_by: nullable(

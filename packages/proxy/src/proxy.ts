@@ -251,7 +251,7 @@ function contextOf(
     endEarlier: endEarlier ?? ((later) => open.endEarlier(later)),
     pageSessions,
     tickets: new Tickets({ seal, resumeMs: sessions.resume_seconds * 1000, maxSessionMs: timing.maxSessionMs }),
-    sharedConsoles: sharedConsoles ?? new LocalConsoles({ log, endSession: (id) => leaveSession(open, id) }),
+    sharedConsoles: sharedConsoles ?? localConsoles(authority, log, (id) => leaveSession(open, id)),
     presenceRequests: new RateLimit({ perMinute: PRESENCE_REQUESTS_PER_MINUTE }),
     budget,
     allowedOrigins: Object.freeze(origin.allowed.map(allowedOrigin)),
@@ -279,6 +279,12 @@ function contextOf(
     draining: () => stopping.draining,
     closing: stopping.closing.signal,
   }
+}
+
+function localConsoles({ sharedControl }: Authority, log: Logger, endSession: (id: string) => void): LocalConsoles {
+  const consoles = new LocalConsoles({ log, endSession, arbiter: sharedControl })
+  sharedControl?.subscribe(consoles)
+  return consoles
 }
 
 /** The limits of the configuration. */

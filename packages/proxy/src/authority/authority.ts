@@ -4,6 +4,7 @@ import type { ConnectInfo, ConsoleRole, OpenableConsoleType } from '@oriel/contr
 import type { Health, Logger, Secret } from '@oriel/runtime'
 import { portOptionalTypes } from '../consoles/kinds.ts'
 import type { UnixSocket } from '../hypervisor/unix-socket.ts'
+import type { Arbiter, ElsewhereListener } from '../presence/elsewhere.ts'
 import type { ResumeGrant } from '../resume/grant.ts'
 import type { InstanceNames } from '../rfb/identity.ts'
 import type { SessionRecord } from '../session/open-session.ts'
@@ -115,6 +116,12 @@ export type PortClaim =
     }
   | { readonly instance: string }
 
+/** Knows the sessions of all proxies, and decides which of them has control of a console. */
+export interface SharedControl extends Arbiter {
+  /** Called once, before the first session is admitted. */
+  subscribe(listener: ElsewhereListener): void
+}
+
 export interface Authority extends AsyncDisposable {
   /**
    * Starts checking whether the authority can be used, and updating `health`. Called once, when the proxy starts.
@@ -163,6 +170,8 @@ export interface Authority extends AsyncDisposable {
    *   aborts
    */
   holdPort?(claim: PortClaim, signal: AbortSignal): Promise<Disposable>
+  /** Absent: proxies do not know of each other. */
+  readonly sharedControl?: SharedControl
   /** Whether `resume` needs the token, which tickets then contain, encrypted. Default: it does not. */
   readonly resumesByToken?: boolean
   /**

@@ -9,6 +9,8 @@ export interface BeatOptions {
   readonly ledger: Ledger
   /** Called with the ids of the holds of ports that other proxies have taken over, after their sessions have ended. */
   readonly onLostHolds?: (ids: readonly unknown[]) => void
+  /** Called while sessions at other proxies have consoles of this one open. */
+  readonly onSharedConsoles?: () => void
   /** Sends a report to the authority. Rejects if it does not answer. */
   readonly send: (report: LedgerReport, signal: AbortSignal) => Promise<ExtensionResponse<'beat'>>
   /** The deadline of the last beat, when the proxy stops. */
@@ -18,6 +20,8 @@ export interface BeatOptions {
 }
 
 export interface Beats extends AsyncDisposable {
+  /** The longest pause between two reports, as the authority wants it. */
+  readonly intervalMs: number
   /** Reports before the interval is over, because a client waits for the authority to know of an end. */
   soon(): void
   /** @throws ConfigError that names the key, if the last beat failed; the signal's reason once it aborts */
@@ -35,7 +39,8 @@ const SOON_MS = 250
 const JITTER = 0.2
 
 /** Starts beating. Disposal beats once more, to report sessions that ended since, and aborts that beat at its deadline. */
-export function startBeats({ ledger, onLostHolds, send, lastBeatTimeoutMs, diagnose, log }: BeatOptions): Beats {
+export function startBeats(options: BeatOptions): Beats {
+  const { ledger, onLostHolds, onSharedConsoles, send, lastBeatTimeoutMs, diagnose, log } = options
   const stopping = new AbortController()
   let beatMs = FIRST_BEAT_MS
   let silentSince: Date | undefined
@@ -44,6 +49,9 @@ export function startBeats({ ledger, onLostHolds, send, lastBeatTimeoutMs, diagn
   let asked = Promise.withResolvers<void>()
   const running = run()
   return {
+    get intervalMs() {
+      return beatMs
+    },
     soon: () => asked.resolve(),
     async check(signal) {
       await (signal ? within(signal, first.promise) : first.promise)
@@ -82,6 +90,7 @@ export function startBeats({ ledger, onLostHolds, send, lastBeatTimeoutMs, diagn
       ledger.reportControl(answer.takes_control === true)
       ledger.end(answer.end)
       onLostHolds?.(answer.release ?? [])
+      if (answer.shares_consoles === true) onSharedConsoles?.()
       beatMs = Math.min(Math.max(answer.beat_seconds * 1000, MIN_BEAT_MS), MAX_BEAT_MS)
       if (silentSince)
         log.info({ silentSince, ended: report.ended.length }, 'sessions are reported to the authority again')

@@ -31,6 +31,7 @@ import { Breaker, type BreakerOptions } from './breaker.ts'
 import { type AuthorityKeys, DEFAULT_KEYS, diagnosing, followSignIn } from './diagnose.ts'
 import { Ledger } from './ledger.ts'
 import { PortHolds } from './port-holds.ts'
+import { ControlWatch, PATIENT_MS } from './shared-control.ts'
 import { standingPortDirectory } from './standing-ports.ts'
 import { judgeService, judgeToken, probe, type Verdict } from './verdict.ts'
 
@@ -74,9 +75,15 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
     ...{ oriel, proxyId, timeoutMs, log, group: options.processGroup },
     refusedBy: (cause) => judgeService(cause, diagnose, 'The API did not say who has the console open').refused,
   })
+  const patient = createClient({ ...options, auth: signIn.auth, timeoutMs: PATIENT_MS })
+  const control = new ControlWatch({
+    oriel: { moveControl: oriel.moveControl, awaitSharedConsoles: patient.oriel.awaitSharedConsoles },
+    ...{ proxyId, log, beatMs: () => beats.intervalMs },
+  })
   const beats = startBeats({
     ledger,
     onLostHolds: (ids) => holds.lost(ids),
+    onSharedConsoles: () => control.watch(),
     send: (body, signal) => oriel.beat({ proxy_id: proxyId, body }, { signal }),
     lastBeatTimeoutMs: timeoutMs,
     diagnose,
@@ -98,8 +105,10 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
       addressOf: (port) => serialAddress(port, sockets),
     }),
     holdPort: (claim, signal) => holds.hold(claim, signal),
+    sharedControl: control,
     [Symbol.asyncDispose]: async () => {
       closing.abort(new Error('the proxy is closing'))
+      await control[Symbol.asyncDispose]()
       await holds[Symbol.asyncDispose]()
       await beats[Symbol.asyncDispose]()
     },
@@ -148,6 +157,7 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
     await holds.join()
     const { session } = await oriel.admitSession({ body }, { signal: closing.signal })
     const admitted = ledger.admitted(session.id)
+    await control.admitted(session.console.shared)
     const record = session.console.single_use ? reportingUnopened(admitted) : admitted
     try {
       return { ...admissionOfConsole(session.console, sockets), record }

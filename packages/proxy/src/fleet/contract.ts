@@ -13,6 +13,7 @@ import type { Protection } from '../admin/protection.ts'
 import type { SessionItem } from '../admin/sessions.ts'
 import type { Entrant } from '../admit/limits.ts'
 import { servedConsoleTypes } from '../consoles/kinds.ts'
+import type { ConsoleElsewhere, ControlStep } from '../presence/elsewhere.ts'
 import type { ConsoleAddress, Participant, PresenceView, SharedConsoleName } from '../presence/shared-consoles.ts'
 import type { PageSession } from '../session/page-sessions.ts'
 import type { LaterSession } from '../session/sessions.ts'
@@ -41,6 +42,8 @@ export type WorkerAnswers = {
   /** Ends a session at the request of its page. */
   readonly leaveSession: (sessionId: string) => void
   readonly showPresence: (page: number, view: PresenceView) => void
+  /** Asks the authority for a step on behalf of a session. Returns the console afterwards, or `null`. */
+  readonly askForControl: (sessionId: string, step: ControlStep) => Promise<ConsoleElsewhere | null>
   readonly endPage: (page: number, reason: CloseReasonName) => void
 }
 
@@ -105,6 +108,10 @@ export type PrimaryAnswers = {
   readonly joinConsole: (console: SharedConsoleName, participant: Participant) => void
   /** Gives a shared console another address, because its machine has moved. */
   readonly moveConsole: (from: SharedConsoleName, to: ConsoleAddress) => void
+  /** Reports what an admission says about a console that other proxies have open too. */
+  readonly learnElsewhere: (console: ConsoleElsewhere) => Promise<void>
+  /** Reports all consoles that other proxies have open too. `null`: the authority does not answer the worker. */
+  readonly showElsewhere: (consoles: readonly ConsoleElsewhere[] | null) => Promise<void>
   readonly leaveConsole: (sessionId: string, reason: CloseReasonName) => void
   /** Attaches a page, which the worker numbered, to a session. Returns whether the session is open. */
   readonly attachPage: (page: number, sessionId: string) => boolean

@@ -84,7 +84,7 @@ class Fleet implements SessionControl {
   readonly #members = new Map<number, Member>()
   readonly #backoffs = new Map<number, number>()
   readonly #timers = new Set<NodeJS.Timeout>()
-  readonly #inputChanges = new InputChanges()
+  readonly #sharing = { changes: new InputChanges(), watching: new Set<object>() }
   readonly #figures = new FleetFigures()
   readonly #registry = new prom.Registry()
   /** Kept by the primary, so that tickets outlive the worker that issued them. */
@@ -155,7 +155,7 @@ class Fleet implements SessionControl {
     const ready = Promise.withResolvers<void>()
     const slots = new Map<number, Slot>()
     const pages = new PagesOfWorker(this.#pages)
-    const consoles = new ConsolesOfWorker(this.#consoles, () => calls, this.#inputChanges)
+    const consoles = new ConsolesOfWorker(this.#consoles, () => calls, this.#sharing)
     const ports = new PortsOfWorker(this.#ports, this.#portFolder)
     const calls: Calls<WorkerAnswers> = new Calls((message) => void process.send(message), {
       ready: () => ready.resolve(),

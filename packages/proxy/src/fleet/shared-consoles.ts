@@ -11,6 +11,7 @@ import {
 } from '@oriel/contract'
 import * as Type from 'typebox'
 import { Compile } from 'typebox/compile'
+import type { Arbiter, ConsoleElsewhere, ElsewhereListener } from '../presence/elsewhere.ts'
 import type { LocalConsoles } from '../presence/local-consoles.ts'
 import type {
   AttachedPage,
@@ -25,27 +26,41 @@ import type {
 import type { Calls } from './calls.ts'
 import type { PrimaryAnswers, WorkerAnswers } from './contract.ts'
 
-type FromPrimary = Pick<WorkerAnswers, 'setInput' | 'leaveSession' | 'showPresence' | 'endPage'>
+type FromPrimary = Pick<WorkerAnswers, 'setInput' | 'leaveSession' | 'showPresence' | 'endPage' | 'askForControl'>
 type FromWorker = Pick<
   PrimaryAnswers,
-  'joinConsole' | 'leaveConsole' | 'moveConsole' | 'attachPage' | 'detachPage' | 'requestOfPage'
+  | 'joinConsole'
+  | 'leaveConsole'
+  | 'moveConsole'
+  | 'attachPage'
+  | 'detachPage'
+  | 'requestOfPage'
+  | 'learnElsewhere'
+  | 'showElsewhere'
 >
 
 const addressSchema = { host: Type.String(), port: Type.Integer() }
 const nameSchema = Type.Object({ instance: Type.String(), type: Type.String(), ...addressSchema })
 const moveCheck = Compile(Type.Object({ from: nameSchema, to: Type.Object(addressSchema) }))
-const joinCheck = Compile(
-  Type.Object({
-    console: nameSchema,
-    participant: Type.Object({
-      id: Type.String(),
-      role: Type.Enum([...consoleRoles]),
-      label: Type.Optional(Type.String()),
-      invited: Type.Optional(Type.Boolean()),
-      sinceMs: Type.Number(),
-      endsAtMs: Type.Optional(Type.Number()),
-    }),
-  }),
+const participantSchema = Type.Object({
+  id: Type.String(),
+  role: Type.Enum([...consoleRoles]),
+  label: Type.Optional(Type.String()),
+  invited: Type.Optional(Type.Boolean()),
+  sinceMs: Type.Number(),
+  endsAtMs: Type.Optional(Type.Number()),
+})
+const joinCheck = Compile(Type.Object({ console: nameSchema, participant: participantSchema }))
+const idSchema = Type.Union([Type.String(), Type.Null()])
+const elsewhereSchema = Type.Object({
+  ...{ instance: Type.String(), type: Type.String(), revision: Type.Integer() },
+  participants: Type.Array(participantSchema),
+  ...{ heldBy: idSchema, ready: Type.Boolean(), requestedBy: Type.Array(Type.String()) },
+})
+const elsewhereCheck = Compile(elsewhereSchema)
+const allElsewhereCheck = Compile(Type.Union([Type.Array(elsewhereSchema), Type.Null()]))
+const stepCheck = Compile(
+  Type.Union([Type.Object({ from: idSchema, to: idSchema }), Type.Object({ requests: Type.Boolean() })]),
 )
 const requestCheck = Compile(presenceConsoleRequest)
 const viewCheck = Compile(Type.Omit(presenceState, ['latency_ms', 'may_invite', 'invitations']))
@@ -54,7 +69,7 @@ const isCloseReason = (name: unknown): name is CloseReasonName =>
   typeof name === 'string' && Object.hasOwn(closeReasons, name)
 
 /** The shared consoles of a worker, which calls the primary. */
-export class RemoteConsoles implements SharedConsoles {
+export class RemoteConsoles implements SharedConsoles, ElsewhereListener {
   readonly answers: FromPrimary
   readonly #calls: () => Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>
   readonly #inputs = new Map<string, InputSwitch>()
@@ -64,8 +79,13 @@ export class RemoteConsoles implements SharedConsoles {
   /**
    * @param calls the channel to the primary; it must be open when the first session joins
    * @param endSession ends a session whose page requests that
+   * @param arbiter decides between this proxy and others. Absent: there are no others
    */
-  constructor(calls: () => Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>, endSession: (id: string) => void) {
+  constructor(
+    calls: () => Pick<Calls<PrimaryAnswers>, 'ask' | 'askFor'>,
+    endSession: (id: string) => void,
+    arbiter: () => Arbiter | undefined = () => undefined,
+  ) {
     this.#calls = calls
     this.answers = {
       setInput: (id, mayInput) => this.#setInput(id, mayInput === true),
@@ -74,7 +94,19 @@ export class RemoteConsoles implements SharedConsoles {
         if (viewCheck.Check(view)) this.#pages.get(page)?.show(view)
       },
       endPage: (page, reason) => this.#pages.get(page)?.end(isCloseReason(reason) ? reason : 'proxy_error'),
+      askForControl: async (id, step) => {
+        if (!stepCheck.Check(step)) throw new Error('the request for control is malformed')
+        return (await arbiter()?.ask(id, step)) ?? null
+      },
     }
+  }
+
+  async learn(console: ConsoleElsewhere): Promise<void> {
+    await this.#calls().ask('learnElsewhere', console)
+  }
+
+  async show(consoles: readonly ConsoleElsewhere[] | undefined): Promise<void> {
+    await this.#calls().ask('showElsewhere', consoles ?? null)
   }
 
   /** The primary sets the input before it answers: setting it from the answer could undo a later change. */
@@ -164,17 +196,24 @@ export class ConsolesOfWorker implements Disposable {
   readonly #consoles: LocalConsoles
   readonly #calls: () => Pick<Calls<WorkerAnswers>, 'ask'>
   readonly #changes: InputChanges
+  readonly #watching: Set<object>
   readonly #seats = new Map<string, Seat>()
   readonly #pages = new Map<number, AttachedPage>()
 
   /**
    * @param consoles those of all workers
    * @param changes those of all workers
+   * @param watching the workers that the authority tells about other proxies; one set for all
    */
-  constructor(consoles: LocalConsoles, calls: () => Pick<Calls<WorkerAnswers>, 'ask'>, changes: InputChanges) {
+  constructor(
+    consoles: LocalConsoles,
+    calls: () => Pick<Calls<WorkerAnswers>, 'ask'>,
+    { changes, watching }: { readonly changes: InputChanges; readonly watching: Set<object> },
+  ) {
     this.#consoles = consoles
     this.#calls = calls
     this.#changes = changes
+    this.#watching = watching
     this.answers = {
       joinConsole: (console, participant) => this.#join(console, participant),
       moveConsole: (from, to) => this.#move(from, to),
@@ -182,7 +221,40 @@ export class ConsolesOfWorker implements Disposable {
       attachPage: (page, sessionId) => this.#attach(page, sessionId),
       detachPage: (page) => this.#detach(page),
       requestOfPage: (page, request) => this.#request(page, request),
+      learnElsewhere: (console) => this.#learn(console),
+      showElsewhere: (consoles) => this.#show(consoles),
     }
+  }
+
+  async #learn(console: ConsoleElsewhere): Promise<void> {
+    if (!elsewhereCheck.Check(console)) throw new Error('the console at other proxies is malformed')
+    this.#consoles.learn(console)
+    await this.#applied()
+  }
+
+  /** A worker without an answer leaves the decision to those that have one. */
+  async #show(consoles: readonly ConsoleElsewhere[] | null): Promise<void> {
+    if (!allElsewhereCheck.Check(consoles)) throw new Error('the consoles at other proxies are malformed')
+    if (consoles) this.#watching.add(this)
+    else this.#watching.delete(this)
+    if (consoles || this.#watching.size === 0) this.#consoles.show(consoles ?? undefined)
+    if (consoles?.length === 0) this.#watching.delete(this)
+    await this.#applied()
+  }
+
+  /** Resolves once all workers have switched their inputs. */
+  #applied(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#changes.whenApplied(resolve)
+    return promise
+  }
+
+  /** Asks the authority by way of the worker that has the session. */
+  readonly #arbiter: Arbiter = {
+    ask: async (sessionId, step) => {
+      const console = await this.#calls().ask('askForControl', sessionId, step)
+      return elsewhereCheck.Check(console) ? console : undefined
+    },
   }
 
   #join(console: SharedConsoleName, participant: Participant): void {
@@ -194,6 +266,7 @@ export class ConsolesOfWorker implements Disposable {
         console,
         participant,
         new RemoteInput((mayInput) => this.#setInput(participant.id, mayInput)),
+        this.#arbiter,
       ),
     )
   }
@@ -239,6 +312,8 @@ export class ConsolesOfWorker implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    // The other workers ask the authority with their next heartbeats.
+    if (this.#watching.delete(this) && this.#watching.size === 0) this.#consoles.show(undefined)
     for (const page of this.#pages.values()) page[Symbol.dispose]()
     for (const id of [...this.#seats.keys()]) this.#leave(id, 'proxy_error')
   }

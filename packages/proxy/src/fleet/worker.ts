@@ -33,6 +33,7 @@ export async function startWorker(
   const sharedConsoles = new RemoteConsoles(
     () => calls,
     (id) => proxy?.inside.leave(id),
+    () => authority.sharedControl,
   )
   const calls: Calls<PrimaryAnswers> = new Calls((message) => process.send!(message), {
     sessions: () => proxy!.inside.sessions.list(),
@@ -56,6 +57,7 @@ export async function startWorker(
   const slots = remoteSlots(calls)
   const ownConfig = withResumeKey(workerConfig(config, index), await calls.ask('resumeKey'))
   const authority = createAuthority(ownConfig, workerLog, process.env[GROUP_VARIABLE])
+  authority.sharedControl?.subscribe(sharedConsoles)
   const serialPeers = new RemotePorts(() => calls, workerLog)
   const endEarlier = (later: LaterSession) => void calls.ask('endEarlier', later).catch(() => {})
   const shared = { slots, pageSessions: remotePageSessions(calls), sharedConsoles, serialPeers, endEarlier }

@@ -16,9 +16,10 @@ export type ControlRequest = Exclude<PresenceConsoleRequest, { readonly type: 'l
 
 /** Control moved from one session to another. `null`: all whose role is `control`. */
 export interface ControlChange {
-  readonly how: 'given' | 'taken' | 'released' | 'left'
-  /** The session that caused the change. */
-  readonly by: string
+  /** `elsewhere`: at another proxy. */
+  readonly how: 'given' | 'taken' | 'released' | 'left' | 'elsewhere'
+  /** The session that caused the change, if it is known. */
+  readonly by: string | null
   readonly from: string | null
   readonly to: string | null
 }
@@ -26,9 +27,26 @@ export interface ControlChange {
 /** A sentence for the user, if the request was refused; the change, if there was one. */
 export type Outcome = { readonly objection: string } | { readonly change?: ControlChange }
 
+/** What a request changes. `to` is `undefined` for all whose role is `control`. */
+export type Step<M> =
+  | { readonly how: 'given' | 'taken' | 'released'; readonly to: M | undefined }
+  | { readonly requests: boolean }
+  | { readonly nothing: true }
+
+/** Who has control, as decided elsewhere. Ids of sessions. */
+export interface ControlDecision {
+  readonly heldBy: string | null
+  /** Whether it may send input already. */
+  readonly ready: boolean
+  /** The earliest first. */
+  readonly requestedBy: readonly string[]
+}
+
 export class ControlGrant<M extends Member> {
   #members: readonly M[] = []
-  #holder: M | undefined
+  /** May be a session that is no member yet. */
+  #heldBy: string | undefined
+  #isReady = true
   /** Created at the first request. */
   #requests: M[] | undefined
 
@@ -37,9 +55,14 @@ export class ControlGrant<M extends Member> {
     return this.#members
   }
 
-  /** The session that alone has control. */
+  /** The session that alone has control, or `null`. */
+  get heldBy(): string | null {
+    return this.#heldBy ?? null
+  }
+
+  /** The member that alone has control. */
   get holder(): M | undefined {
-    return this.#holder
+    return this.#heldBy === undefined ? undefined : this.#members.find(({ id }) => id === this.#heldBy)
   }
 
   /** The sessions that request control, the earliest first. */
@@ -48,13 +71,15 @@ export class ControlGrant<M extends Member> {
   }
 
   hasControl(member: M): boolean {
-    return this.#holder ? this.#holder === member : member.role === 'control'
+    return this.#heldBy === undefined ? member.role === 'control' : this.#isReady && member.id === this.#heldBy
   }
 
   /** Whether `member` may take control from the one who has it. An invited session must leave it to a moderator. */
   mayTake(member: M): boolean {
-    if (member.role !== 'control' || member === this.#holder) return false
-    return !member.invited || !this.#holder || !moderates(this.#holder)
+    if (member.role !== 'control' || member.id === this.#heldBy) return false
+    if (!member.invited || this.#heldBy === undefined) return true
+    const { holder } = this
+    return holder !== undefined && !moderates(holder)
   }
 
   join(member: M): void {
@@ -65,7 +90,10 @@ export class ControlGrant<M extends Member> {
   /** Adds the sessions of another grant. Keeps the session that has control here, or else the one there. */
   protected merge(other: ControlGrant<M>): void {
     this.#members = this.#members.concat(other.#members)
-    this.#holder ??= other.#holder
+    if (this.#heldBy === undefined) {
+      this.#heldBy = other.#heldBy
+      this.#isReady = other.#isReady
+    }
     if (other.#requests) this.#requests = this.requests.concat(other.#requests)
   }
 
@@ -73,19 +101,41 @@ export class ControlGrant<M extends Member> {
   leave(member: M): ControlChange | undefined {
     this.#members = this.#members.filter((other) => other !== member)
     this.#forgetRequest(member)
-    const holder = this.#holder
-    if (!holder) return undefined
-    const isAlone = holder.role === 'watch' && !this.#members.some(({ role }) => role === 'control')
-    return member === holder || isAlone ? this.#move('left', member, undefined) : undefined
+    return member.id === this.#heldBy || this.isAbandoned ? this.#move('left', member, undefined) : undefined
+  }
+
+  /** Whether a watcher has control, and no session is there that could take it back. */
+  protected get isAbandoned(): boolean {
+    return this.holder?.role === 'watch' && !this.#members.some(({ role }) => role === 'control')
+  }
+
+  /** Replaces members that are not of this proxy. */
+  protected replace(isReplaced: (member: M) => boolean, by: readonly M[]): void {
+    this.#members = this.#members.filter((member) => !isReplaced(member)).concat(by)
+  }
+
+  /** Applies what was decided elsewhere. Returns the change, if control moved. */
+  decide({ heldBy, ready, requestedBy }: ControlDecision): ControlChange | undefined {
+    const from = this.heldBy
+    this.#heldBy = heldBy ?? undefined
+    this.#isReady = ready
+    const requests = requestedBy.flatMap((each) => this.#members.filter(({ id }) => id === each))
+    this.#requests = requests.length > 0 ? requests : undefined
+    return from === heldBy ? undefined : { how: 'elsewhere', by: null, from, to: heldBy }
   }
 
   act(member: M, request: ControlRequest): Outcome {
+    const step = this.plan(member, request)
+    return 'objection' in step ? step : this.carryOut(member, step)
+  }
+
+  /** Returns what a request changes, without the change. */
+  plan(member: M, request: ControlRequest): Step<M> | { readonly objection: string } {
     switch (request.type) {
       case 'request_control':
-        return this.#request(member)
+        return this.hasControl(member) ? { objection: 'You have control already.' } : { requests: true }
       case 'withdraw_request':
-        this.#forgetRequest(member)
-        return {}
+        return { requests: false }
       case 'give_control':
         return this.#give(member, request.to)
       case 'take_control':
@@ -95,38 +145,44 @@ export class ControlGrant<M extends Member> {
     }
   }
 
-  #request(member: M): Outcome {
-    if (this.hasControl(member)) return { objection: 'You have control already.' }
-    this.#requests ??= []
-    if (!this.#requests.includes(member)) this.#requests.push(member)
+  carryOut(member: M, step: Step<M>): { readonly change?: ControlChange } {
+    if ('how' in step) return { change: this.#move(step.how, member, step.to) }
+    if ('requests' in step && step.requests) this.#request(member)
+    if ('requests' in step && !step.requests) this.#forgetRequest(member)
     return {}
   }
 
-  #give(member: M, to: string): Outcome {
+  #request(member: M): void {
+    this.#requests ??= []
+    if (!this.#requests.includes(member)) this.#requests.push(member)
+  }
+
+  #give(member: M, to: string): Step<M> | { readonly objection: string } {
     if (!this.hasControl(member)) return { objection: 'You do not have control, so you cannot give it. Request it.' }
     const next = this.#members.find(({ id }) => id === to)
     if (!next) return { objection: 'This participant has left.' }
     if (next === member) return { objection: 'You have control already.' }
-    return { change: this.#move('given', member, next) }
+    return { how: 'given', to: next }
   }
 
-  #take(member: M): Outcome {
-    if (member === this.#holder) return {}
-    if (this.mayTake(member)) return { change: this.#move('taken', member, member) }
+  #take(member: M): Step<M> | { readonly objection: string } {
+    if (member.id === this.#heldBy) return { nothing: true }
+    if (this.mayTake(member)) return { how: 'taken', to: member }
     if (member.role === 'watch') return { objection: 'You watch this console, so you cannot take control. Request it.' }
     return { objection: 'You were invited, so you cannot take control from this participant. Request it.' }
   }
 
-  #release(member: M): Outcome {
-    if (member !== this.#holder) return { objection: 'You do not have control alone, so you cannot give it back.' }
-    return { change: this.#move('released', member, undefined) }
+  #release(member: M): Step<M> | { readonly objection: string } {
+    if (member.id !== this.#heldBy) return { objection: 'You do not have control alone, so you cannot give it back.' }
+    return { how: 'released', to: undefined }
   }
 
   #move(how: ControlChange['how'], by: M, to: M | undefined): ControlChange {
-    const from = this.#holder
-    this.#holder = to
+    const from = this.heldBy
+    this.#heldBy = to?.id
+    this.#isReady = true
     for (const member of this.#members) if (this.hasControl(member)) this.#forgetRequest(member)
-    return { how, by: by.id, from: from?.id ?? null, to: to?.id ?? null }
+    return { how, by: by.id, from, to: to?.id ?? null }
   }
 
   #forgetRequest(member: M): void {

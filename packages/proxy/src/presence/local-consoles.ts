@@ -1,14 +1,15 @@
 /** The consoles that the sessions of this process, or of all workers, share: who is there, and who has control. */
 import type { CloseReasonName, PresenceConsoleRequest } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
-import { type ControlChange, ControlGrant, type ControlRequest } from './grant.ts'
+import type { Arbiter, ConsoleElsewhere, ControlStep, ElsewhereListener } from './elsewhere.ts'
+import type { ControlChange, ControlRequest, Step } from './grant.ts'
+import { isoTime, type Occupant, SharedConsole, TakenSeat } from './shared-console.ts'
 import type {
   AttachedPage,
   ConsoleAddress,
   InputSwitch,
   Participant,
   PresencePage,
-  PresenceView,
   Seat,
   SharedConsoleName,
   SharedConsoles,
@@ -18,27 +19,37 @@ export interface LocalConsolesOptions {
   readonly log: Logger
   /** Ends a session whose page requests that. */
   readonly endSession: (id: string) => void
+  /** Decides between this proxy and others, for sessions that join without one of their own. Absent: there are no others. */
+  readonly arbiter?: Arbiter | undefined
 }
 
 /** Keeps little for each session: most consoles have one, and no page that asks. */
-export class LocalConsoles implements SharedConsoles {
+export class LocalConsoles implements SharedConsoles, ElsewhereListener {
   readonly #options: LocalConsolesOptions
   /** The consoles by instance, which has a few at most. */
   readonly #consoles = new Map<string, readonly SharedConsole[]>()
+  /** What the authority says about consoles that other proxies have open too, by {@link keyOf}. */
+  #elsewhere = new Map<string, ConsoleElsewhere>()
 
   constructor(options: LocalConsolesOptions) {
     this.#options = options
   }
 
-  join(name: SharedConsoleName, participant: Participant, input: InputSwitch): Seat {
+  join(
+    name: SharedConsoleName,
+    participant: Participant,
+    input: InputSwitch,
+    arbiter: Arbiter | undefined = this.#options.arbiter,
+  ): Seat {
     const ofInstance = this.#consoles.get(name.instance) ?? []
     const found = ofInstance.find((console) => isSame(console.name, name))
     const console = found ?? new SharedConsole(name)
     // A spread would reserve room for sixteen more.
     if (!found) this.#consoles.set(name.instance, ofInstance.concat([console]))
-    const seat = new TakenSeat(this, console, participant, input)
+    const seat = new TakenSeat(console, { participant, input, arbiter }, this.#onLeave)
     console.join(seat)
-    console.changed()
+    if (this.#elsewhere.has(keyOf(name))) this.#follow(console)
+    else console.changed()
     return seat
   }
 
@@ -69,16 +80,43 @@ export class LocalConsoles implements SharedConsoles {
     }
   }
 
-  leave(seat: TakenSeat, reason: CloseReasonName): void {
+  learn(state: ConsoleElsewhere): void {
+    const known = this.#elsewhere.get(keyOf(state))
+    if (known && known.revision >= state.revision) return
+    const isAlone = !known && state.participants.length === 0
+    if (!isAlone) this.#elsewhere.set(keyOf(state), state)
+    for (const console of isAlone ? [] : this.#named(state)) this.#follow(console)
+  }
+
+  show(states: readonly ConsoleElsewhere[] | undefined): void {
+    const earlier = this.#elsewhere
+    this.#elsewhere = new Map(
+      (states ?? []).map((state) => {
+        const known = earlier.get(keyOf(state))
+        return [keyOf(state), known && known.revision > state.revision ? known : state]
+      }),
+    )
+    const changed = new Map([...earlier, ...this.#elsewhere])
+    for (const state of changed.values()) for (const console of this.#named(state)) this.#follow(console)
+  }
+
+  readonly #onLeave = (seat: TakenSeat, reason: CloseReasonName): void => {
     const { console, page, input } = seat
     if (!console.members.includes(seat)) return
+    const { isShared } = console
     const change = console.leave(seat)
     input.mayInput = false
     seat.page = undefined
     if (change) this.#logChange(console, change)
+    // Of a session that ends, the authority learns with the next heartbeat.
+    if (change && (isShared || change.from !== seat.id)) this.#report(seat, change)
     console.changed()
-    if (console.members.length === 0) this.#forget(console)
+    if (console.seats.length === 0) this.#forget(console)
     page?.end(reason)
+  }
+
+  #named({ instance, type }: Pick<SharedConsoleName, 'instance' | 'type'>): readonly SharedConsole[] {
+    return (this.#consoles.get(instance) ?? []).filter(({ name }) => name.type === type)
   }
 
   #forget(console: SharedConsole): void {
@@ -91,29 +129,86 @@ export class LocalConsoles implements SharedConsoles {
   /** Searches all sessions: a page attaches once in the life of a session, if it has one at all. */
   #seatOf(sessionId: string): TakenSeat | undefined {
     for (const ofInstance of this.#consoles.values()) {
-      for (const { members } of ofInstance) {
-        const seat = members.find(({ id }) => id === sessionId)
+      for (const { seats } of ofInstance) {
+        const seat = seats.find(({ id }) => id === sessionId)
         if (seat) return seat
       }
     }
     return undefined
   }
 
-  #request(seat: TakenSeat, request: PresenceConsoleRequest): string | undefined {
+  #request(seat: TakenSeat, request: PresenceConsoleRequest): string | undefined | Promise<string | undefined> {
     if (!seat.console.members.includes(seat)) return 'The session has ended.'
     if (request.type === 'leave') this.#options.endSession(seat.id)
     else return this.#act(seat, request)
     return undefined
   }
 
-  /** Returns the objection to a request. */
-  #act(seat: TakenSeat, request: ControlRequest): string | undefined {
+  /** Returns the objection to a request. The authority decides if other proxies have the console open too. */
+  #act(seat: TakenSeat, request: ControlRequest): string | undefined | Promise<string | undefined> {
     const { console } = seat
-    const outcome = console.act(seat, request)
-    if ('objection' in outcome) return outcome.objection
-    if (outcome.change) this.#logChange(console, outcome.change)
+    const step = console.plan(seat, request)
+    if ('objection' in step) return step.objection
+    if (console.isShared && seat.arbiter && !('nothing' in step)) return this.#ask(seat, seat.arbiter, step)
+    const { change } = console.carryOut(seat, step)
+    if (change) this.#logChange(console, change)
     console.changed()
+    if (change) this.#report(seat, change)
+    if ('requests' in step) this.#tell(seat, step)
     return undefined
+  }
+
+  async #ask(
+    seat: TakenSeat,
+    arbiter: Arbiter,
+    step: Exclude<Step<Occupant>, { nothing: true }>,
+  ): Promise<string | undefined> {
+    try {
+      const state = await arbiter.ask(seat.id, messageOf(step, seat.console.heldBy))
+      if (!state) return 'The session has ended.'
+      this.learn(state)
+      return 'how' in step && state.heldBy !== (step.to?.id ?? null) ? OTHER_FIRST : undefined
+    } catch (err) {
+      this.#options.log.warn({ err, session: seat.id }, 'control could not be moved at the authority')
+      return UNDECIDED
+    }
+  }
+
+  /** Tells the authority of a request for control, for the case that other proxies open the console. */
+  #tell({ arbiter, id }: TakenSeat, step: ControlStep): void {
+    arbiter?.ask(id, step).catch((err) => this.#options.log.debug({ err, session: id }, UNTOLD))
+  }
+
+  /** Tells the authority of a change that this proxy decided alone. Repeated with the authority's next news if that fails. */
+  #report(seat: TakenSeat, { from, to }: Pick<ControlChange, 'from' | 'to'>): void {
+    const { console, arbiter } = seat
+    if (!arbiter) return
+    console.isUnreported = true
+    arbiter.ask(seat.id, { from, to }).then(
+      (state) => {
+        if (console.heldBy === to) console.isUnreported = false
+        if (state) this.learn(state)
+      },
+      (err) => this.#options.log.debug({ err, session: seat.id }, UNTOLD),
+    )
+  }
+
+  #follow(console: SharedConsole): void {
+    const state = this.#elsewhere.get(keyOf(console.name))
+    const change = console.follow(state)
+    if (change) this.#logChange(console, change)
+    const [first] = console.seats
+    if (state && console.isUnreported && first) this.#report(first, { from: state.heldBy, to: console.heldBy })
+    if (console.releaseAbandoned()) this.#releaseAbandoned(console)
+    console.changed()
+  }
+
+  #releaseAbandoned(console: SharedConsole): void {
+    const holder = console.seats.find(({ id }) => id === console.heldBy)!
+    const { change } = console.carryOut(holder, { how: 'released', to: undefined })
+    if (!change) return
+    this.#logChange(console, change)
+    this.#report(holder, change)
   }
 
   #logChange(console: SharedConsole, { how, by, from, to }: ControlChange): void {
@@ -126,95 +221,15 @@ export class LocalConsoles implements SharedConsoles {
   }
 }
 
+const UNTOLD = 'the authority could not be told about control of a console'
+const OTHER_FIRST = 'Another participant moved control at the same moment. Try again.'
+const UNDECIDED = 'The service that decides about control does not answer. Try again in a moment.'
+
+function messageOf(step: Exclude<Step<Occupant>, { nothing: true }>, from: string | null): ControlStep {
+  return 'how' in step ? { from, to: step.to?.id ?? null } : { requests: step.requests }
+}
+
+const keyOf = ({ instance, type }: Pick<SharedConsoleName, 'instance' | 'type'>) => `${type} ${instance}`
+
 const isSame = (a: SharedConsoleName, b: SharedConsoleName) =>
   a.type === b.type && a.host === b.host && a.port === b.port
-
-class TakenSeat implements Seat {
-  console: SharedConsole
-  readonly participant: Participant
-  readonly input: InputSwitch
-  page: PresencePage | undefined
-  readonly #consoles: LocalConsoles
-
-  constructor(consoles: LocalConsoles, console: SharedConsole, participant: Participant, input: InputSwitch) {
-    this.#consoles = consoles
-    this.console = console
-    this.participant = participant
-    this.input = input
-  }
-
-  get id(): string {
-    return this.participant.id
-  }
-
-  get role() {
-    return this.participant.role
-  }
-
-  get invited(): boolean {
-    return this.participant.invited ?? false
-  }
-
-  leave(reason: CloseReasonName): void {
-    this.#consoles.leave(this, reason)
-  }
-
-  [Symbol.dispose](): void {
-    this.leave('client_closed')
-  }
-}
-
-class SharedConsole extends ControlGrant<TakenSeat> {
-  name: SharedConsoleName
-  /** Since when one session alone has had control, in milliseconds since 1970. */
-  heldSinceMs = 0
-
-  constructor(name: SharedConsoleName) {
-    super()
-    this.name = name
-  }
-
-  /** Moves the sessions of another console here. */
-  takeIn(other: SharedConsole): void {
-    for (const seat of other.members) seat.console = this
-    if (!this.holder) this.heldSinceMs = other.heldSinceMs
-    this.merge(other)
-  }
-
-  show(seat: TakenSeat): void {
-    seat.page?.show(this.#viewOf(seat))
-  }
-
-  /** Switches the input of all before any page is shown the change. */
-  changed(): void {
-    for (const seat of this.members) setInput(seat.input, this.hasControl(seat))
-    for (const seat of this.members) this.show(seat)
-  }
-
-  #viewOf(seat: TakenSeat): PresenceView {
-    return {
-      type: 'state',
-      you: seat.id,
-      participants: this.members.map((member) => ({
-        id: member.id,
-        label: member.participant.label ?? null,
-        role: member.role,
-        since: new Date(member.participant.sinceMs).toISOString(),
-        has_control: this.hasControl(member),
-      })),
-      control: {
-        held_by: this.holder?.id ?? null,
-        may_take: this.mayTake(seat),
-        requested_by: this.requests.map(({ id }) => id),
-      },
-      ends_at: isoTime(seat.participant.endsAtMs),
-    }
-  }
-}
-
-/** Writes only changes, since each may be a message to another process. */
-function setInput(input: InputSwitch, mayInput: boolean): void {
-  if (input.mayInput !== mayInput) input.mayInput = mayInput
-}
-
-const isoTime = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString())

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { Calls } from '../../src/fleet/calls.ts'
 import type { PrimaryAnswers, WorkerAnswers } from '../../src/fleet/contract.ts'
 import { ConsolesOfWorker, InputChanges, RemoteConsoles } from '../../src/fleet/shared-consoles.ts'
+import type { Arbiter, ConsoleElsewhere } from '../../src/presence/elsewhere.ts'
 import { LocalConsoles } from '../../src/presence/local-consoles.ts'
 import { CONSOLE, participant, recordedPage } from '../presence/pages.ts'
 
@@ -17,9 +18,9 @@ function fleet() {
       for (const end of askAll) end(id)
     },
   })
-  const changes = new InputChanges()
+  const sharing = { changes: new InputChanges(), watching: new Set<object>() }
   /** @param events how many events later the messages to and from this worker arrive */
-  const start = (name: string, events = 1) => {
+  const start = (name: string, events = 1, arbiter?: Arbiter) => {
     const later = (take: (message: unknown) => void) => (message: object) => {
       const copy = structuredClone(message)
       const wait = (left: number) => void setImmediate(() => (left > 1 ? wait(left - 1) : take(copy)))
@@ -28,8 +29,9 @@ function fleet() {
     const consoles = new RemoteConsoles(
       () => worker,
       (id) => void ended.push(`${name} ${id}`),
+      () => arbiter,
     )
-    const member = new ConsolesOfWorker(local, () => primary, changes)
+    const member = new ConsolesOfWorker(local, () => primary, sharing)
     const worker: Calls<PrimaryAnswers> = new Calls(
       later((message) => primary.take(message)),
       consoles.answers,
@@ -41,8 +43,66 @@ function fleet() {
     askAll.push((id) => void primary.ask('leaveSession', id))
     return { consoles, worker, exit: () => member[Symbol.dispose]() }
   }
-  return { one: start('one'), two: start('two'), slow: start('slow', 20), ended }
+  return { one: start('one'), two: start('two'), slow: start('slow', 20), start, ended }
 }
+
+describe('a console that sessions at other proxies have open', () => {
+  const elsewhere: ConsoleElsewhere = {
+    ...{ instance: CONSOLE.instance, type: CONSOLE.type, revision: 1 },
+    ...{ participants: [participant('zoe')], heldBy: 'zoe', ready: true, requestedBy: [] },
+  }
+
+  it('sends no input from any worker once the authority has told one of them that a session there has control', async () => {
+    const { one, slow } = fleet()
+    const [ann, bea] = [{ mayInput: true }, { mayInput: true }]
+    await one.consoles.join(CONSOLE, participant('ann'), ann)
+    await slow.consoles.join(CONSOLE, participant('bea'), bea)
+    await one.consoles.show([elsewhere])
+    expect([ann, bea].map(({ mayInput }) => mayInput)).toEqual([false, false])
+    await slow.consoles.show(undefined)
+    expect([ann, bea].map(({ mayInput }) => mayInput)).toEqual([false, false])
+    await one.consoles.show(undefined)
+    expect([ann, bea].map(({ mayInput }) => mayInput)).toEqual([true, true])
+  })
+
+  it('sends no input of a session whose admission said so, and asks the authority of its worker', async () => {
+    const { start } = fleet()
+    const asked: unknown[] = []
+    const arbiter: Arbiter = {
+      async ask(...question) {
+        asked.push(question)
+        return { ...elsewhere, revision: 2, heldBy: 'ann' }
+      },
+    }
+    const [one, two] = [start('one', 1, arbiter), start('two')]
+    await two.consoles.learn(elsewhere)
+    const ann = { mayInput: true }
+    await one.consoles.join(CONSOLE, participant('ann'), ann)
+    expect(ann.mayInput).toBe(false)
+    const page = (await one.consoles.attach('ann', recordedPage()))!
+    expect(await page.request({ type: 'take_control' })).toBeUndefined()
+    expect(asked).toEqual([['ann', { from: 'zoe', to: 'ann' }]])
+    await expect.poll(() => ann.mayInput).toBe(true)
+  })
+
+  it('is decided here again when the worker that the authority has told exits', async () => {
+    const { one, two } = fleet()
+    const ann = { mayInput: true }
+    await one.consoles.join(CONSOLE, participant('ann'), ann)
+    await two.consoles.show([elsewhere])
+    expect(ann.mayInput).toBe(false)
+    two.exit()
+    await expect.poll(() => ann.mayInput).toBe(true)
+  })
+
+  it('is not taken from a worker as a malformed message', async () => {
+    const { one } = fleet()
+    for (const odd of [{}, { ...elsewhere, heldBy: 5 }, { ...elsewhere, participants: [{}] }]) {
+      await expect(one.worker.ask('learnElsewhere', odd as never)).rejects.toThrow('malformed')
+      await expect(one.worker.ask('showElsewhere', [odd] as never)).rejects.toThrow('malformed')
+    }
+  })
+})
 
 describe('a console with sessions in several workers', () => {
   it('switches their input before the answer to the request', async () => {
