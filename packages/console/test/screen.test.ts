@@ -16,6 +16,9 @@ import {
   type Typed,
   WaitTimeout,
 } from '../src/index.ts'
+import { Life } from '../src/screen/life.ts'
+import { takeScreenshot } from '../src/screen/picture.ts'
+import { waitUntil } from '../src/screen/wait.ts'
 import { hello, pixels, rectangle, rowsOf, u16, update } from './parts/server.ts'
 import { startWebServer, TOKEN, type Viewer, type WebServer, type WebServerOptions } from './parts/web-server.ts'
 import { inventedFont } from './text/invented-font.ts'
@@ -361,6 +364,20 @@ describe('waiting', () => {
     work.resolve(undefined)
     expect(await found).toBe(true)
     expect(looks).toBe(2)
+  })
+
+  it('has the server look for changes at once', async () => {
+    let hurried = 0
+    const watched = {
+      ...{ life: new Life(), lost: () => undefined, text: () => undefined },
+      hurry: () => void (hurried += 1),
+      screenshot: () => takeScreenshot({ width: 0, height: 0, rgba: new Uint8Array() }),
+    }
+    const stop = new AbortController()
+    const waiting = waitUntil(watched, 'it', () => undefined, { signal: stop.signal })
+    expect(hurried).toBe(1)
+    stop.abort(new Error('enough'))
+    await expect(waiting).rejects.toThrow('enough')
   })
 
   it('fails at its deadline with the last picture, with the error of its predicate, and with its signal', async () => {

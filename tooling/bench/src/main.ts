@@ -1,12 +1,13 @@
 /**
  * Runs the measurements and writes their results into docs/performance.md. `--only` selects measurements by name.
  * `--quick` runs small ones and writes nothing. `--soak MINUTES` runs mixed load instead; `--chaos MINUTES` injects
- * faults in random order, which `--seed N` repeats.
+ * faults in random order, which `--seed N` repeats. `--boots N` sets how many guests the measurement `boots` boots.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { comparesBuilds } from './candidates.ts'
 import { chaos } from './chaos/run.ts'
+import type { Measurement } from './measurement.ts'
 import { isMeasurement, type MeasurementName, measurements } from './registry.ts'
 import { type Measured, replaceSection, section } from './report.ts'
 import { soak } from './soak.ts'
@@ -20,18 +21,21 @@ const { values } = parseArgs({
     soak: { type: 'string' },
     chaos: { type: 'string' },
     seed: { type: 'string' },
+    boots: { type: 'string' },
   },
 })
 const script = process.env.npm_lifecycle_event ?? 'bench'
 const command = ['npm run', script, ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ')
+
+const settings = values.boots === undefined ? {} : { boots: countOf(values.boots) }
 
 if (values.soak !== undefined) await runSoak(minutesOf('soak', values.soak))
 else if (values.chaos !== undefined) await runChaos(minutesOf('chaos', values.chaos), seedOf(values.seed))
 else for (const name of chosen(values.only)) await runOne(name)
 
 async function runOne(name: MeasurementName): Promise<void> {
-  const { title, method, run } = measurements[name]
-  const outcome = await run(values.quick ? 'quick' : 'full')
+  const { title, method, run }: Measurement = measurements[name]
+  const outcome = await run(values.quick ? 'quick' : 'full', settings)
   const text = section(title, method, outcome, command)
   process.stdout.write(`${text}\n\n`)
   if (!values.quick && !comparesBuilds) await write(name, text)
@@ -61,6 +65,12 @@ function minutesOf(option: string, text: string): number {
   const minutes = Number(text)
   if (!(minutes > 0)) throw new TypeError(`--${option} takes minutes`)
   return minutes
+}
+
+function countOf(text: string): number {
+  const count = Number(text)
+  if (!Number.isInteger(count) || count < 1) throw new TypeError('--boots takes a whole number above 0')
+  return count
 }
 
 function seedOf(text = String(Date.now() % 2 ** 32)): number {

@@ -21,11 +21,17 @@ export interface Outcome {
   readonly verdicts: readonly Verdict[]
 }
 
+/** Sizes that the command line may set for a full run. */
+export interface Settings {
+  /** How many guests `boots` boots. */
+  readonly boots?: number
+}
+
 export interface Measurement {
   readonly title: string
   /** The method, in one or two sentences. */
   readonly method: string
-  run(scale: Scale): Promise<Outcome>
+  run(scale: Scale, settings?: Settings): Promise<Outcome>
 }
 
 /** The values of each candidate, in the order of the rounds. */

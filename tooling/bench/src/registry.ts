@@ -1,5 +1,6 @@
 /** All measurements by the name for `--only`, in the order in which they run and appear in the page. */
 import type { Measurement } from './measurement.ts'
+import { boots } from './measurements/boots.ts'
 import { idleMemory } from './measurements/idle-memory.ts'
 import { manySessions } from './measurements/many-sessions.ts'
 import { openClose } from './measurements/open-close.ts'
@@ -20,6 +21,7 @@ export const measurements = {
   'many-sessions': manySessions,
   'spice-throughput': spiceThroughput,
   'spice-memory': spiceMemory,
+  boots,
 } as const satisfies Record<string, Measurement>
 
 export type MeasurementName = keyof typeof measurements
