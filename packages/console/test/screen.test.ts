@@ -1,7 +1,7 @@
 /** A screen over a real WebSocket, whose server the tests play. */
 import { Conflict, ConnectionError, NotFound, type OrielError } from '@oriel/sdk'
 import { drawText } from '@oriel/testkit'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import {
   type AccessUrl,
   type Change,
@@ -47,6 +47,10 @@ async function failure(server: WebServer, options: Omit<AccessUrl, 'url'> = {}):
   expect(String(error)).not.toContain(TOKEN)
   return error
 }
+
+/** Resolves when the screen has noticed the loss of its connection. */
+const untilLost = (screen: Screen) =>
+  vi.waitFor(() => expect(screen.press('a')).rejects.toThrow('The console is being opened again'))
 
 const keyEvent = (down: boolean, keysym: number) => `040${down ? 1 : 0}0000${keysym.toString(16).padStart(8, '0')}`
 const keyDown = (character: string) => keyEvent(true, character.charCodeAt(0))
@@ -370,7 +374,9 @@ describe('waiting', () => {
     let hurried = 0
     const watched = {
       ...{ life: new Life(), lost: () => undefined, text: () => undefined },
-      hurry: () => void (hurried += 1),
+      hurry() {
+        hurried += 1
+      },
       screenshot: () => takeScreenshot({ width: 0, height: 0, rgba: new Uint8Array() }),
     }
     const stop = new AbortController()
@@ -465,9 +471,9 @@ describe('a screen that is to reconnect', () => {
     }
     await using screen = await openScreen(client, 'server-1', { reconnect: true })
     const viewer = await server.viewer()
-    client.create = async () => Promise.reject(new Conflict('web-1 is stopped', fault(409)))
+    client.create = () => new Promise(() => {})
     viewer.socket.close(1000)
-    await viewer.closed
+    await untilLost(screen)
     const late = await screen.waitForText('login:', { timeoutMs: 50 }).catch((error: unknown) => error)
     expect(late).toMatchObject({ name: 'WaitTimeout', lost: { message: 'The machine closed the console.' } })
     expect(String(late)).toContain(
@@ -479,13 +485,14 @@ describe('a screen that is to reconnect', () => {
   it('does not call a picture still while its connection is lost', async () => {
     await using open = await opened({}, { reconnect: true })
     const { screen } = open
+    const next = open.server.viewer()
+    open.viewer.socket.close(1001)
+    await untilLost(screen)
     let isStill = false
     const still = screen.waitForStill({ quietMs: 100 }).then(() => {
       isStill = true
     })
-    const next = open.server.viewer()
-    open.viewer.socket.close(1001)
-    // The second connection is opened after half a second.
+    // The second connection is opened half a second after the loss of the first.
     await next
     expect(isStill).toBe(false)
     await still
