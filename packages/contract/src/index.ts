@@ -131,6 +131,7 @@ export {
   ticketSubprotocol,
 } from './resume.ts'
 export { type ConsoleRole, consoleRoles, ROLES_HEADER } from './roles.ts'
+export { pathAddress, socketAddress } from './socket-address.ts'
 export { type Alive, type At, alive, at, minor, type StaticAt } from './versioned.ts'
 export { versionDocument, versionList } from './versions.ts'
 export { type SchemeSymptoms, wrongScheme } from './wrong-scheme.ts'

@@ -1,7 +1,13 @@
 /** The base class of the console elements: dialling, the overlay, and reconnecting. */
 
-import type { ConsoleRole, PresenceParticipant, PresenceRequest, PresenceState } from '@oriel/contract'
-import { pathAddress, socketAddress } from './address.ts'
+import {
+  type ConsoleRole,
+  type PresenceParticipant,
+  type PresenceRequest,
+  type PresenceState,
+  pathAddress,
+  socketAddress,
+} from '@oriel/contract'
 import { type ConsoleEnd, finalWords, localEnd, plainLine, waitingWords, wasTakenOver } from './console-end.ts'
 import { createOverlay, type Overlay, type OverlayAction } from './overlay.ts'
 import { type ConsoleAddress, newPageKey } from './page-key.ts'

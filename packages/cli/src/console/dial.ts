@@ -4,13 +4,13 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { rootCertificates } from 'node:tls'
 import type { CreateWebSocket } from '@oriel/console'
+import { socketAddress } from '@oriel/contract'
 import type { Fetch } from '@oriel/sdk'
 import { type CloseReason, closeReason, REFUSALS_SUBPROTOCOL } from '@oriel/sdk/close-reasons'
 import { explainedFetch, trustingFetch } from '@oriel/sdk/node'
 import { createWebSocketStream, WebSocket } from 'ws'
 import type { Cloud } from '../cloud/sign-in.ts'
 import { Failure } from '../failure.ts'
-import { socketAddress } from './address.ts'
 
 /** An open console. */
 export interface Connection {
@@ -41,7 +41,7 @@ const MAX_REFUSAL_BYTES = 16_384
  * @throws Failure with the sentence of the proxy if it refuses the console, `timeout` if it does not answer in time
  */
 export async function dial(accessUrl: string, cloud: Cloud, again: Again = runAgain): Promise<Connection> {
-  const address = socketAddress(accessUrl)
+  const address = socketAddress(accessUrl)?.href
   if (address === undefined) throw new Failure('failed', 'The access URL of this console leads to no WebSocket.')
   const options = { handshakeTimeout: cloud.timeoutMs, perMessageDeflate: false, ...trustOf(cloud) }
   const socket = new WebSocket(address, ['binary', REFUSALS_SUBPROTOCOL], options)

@@ -1,6 +1,6 @@
 /** Opens the screen of a machine. */
 import type { Client } from '@oriel/sdk'
-import { socketAddress } from '../connection/address.ts'
+import { consoleAddress } from '../connection/address.ts'
 import { type CreateWebSocket, platformWebSocket } from '../connection/channel.ts'
 import { RECONNECT_WINDOW_MS } from '../connection/connection.ts'
 import { requirePlatform } from '../connection/platform.ts'
@@ -81,7 +81,7 @@ async function open(accessUrl: (signal?: AbortSignal) => Promise<string>, option
   }
   let { signal } = options
   const connect: ConnectScreen = async (events, closing) => {
-    const address = socketAddress(await accessUrl(signal))
+    const address = consoleAddress(await accessUrl(signal))
     const session = await openSession(address, { ...settings, signal }, events)
     // The caller's signal is for the opening. Later connections end with the screen.
     signal = closing

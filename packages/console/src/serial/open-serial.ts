@@ -1,6 +1,6 @@
 /** Opens serial consoles. */
 import { type Client, ConnectionError } from '@oriel/sdk'
-import { socketAddress } from '../connection/address.ts'
+import { consoleAddress } from '../connection/address.ts'
 import { type Channel, type CreateWebSocket, openChannel, platformWebSocket } from '../connection/channel.ts'
 import { RECONNECT_WINDOW_MS } from '../connection/connection.ts'
 import { requirePlatform } from '../connection/platform.ts'
@@ -62,7 +62,7 @@ async function open(accessUrl: (signal?: AbortSignal) => Promise<string>, option
   requirePlatform()
   let { signal } = options
   const connect: ConnectSerial = async (events, closing) => {
-    const channel = await dial(socketAddress(await accessUrl(signal)), { ...options, signal }, events)
+    const channel = await dial(consoleAddress(await accessUrl(signal)), { ...options, signal }, events)
     // The caller's signal is for the opening. Later connections end with the console.
     signal = closing
     return channel
