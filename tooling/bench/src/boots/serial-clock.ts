@@ -1,12 +1,27 @@
-/** Tells when a guest printed a text on its serial port, by the clock of a thread that does nothing else. */
+/**
+ * Tells when a guest printed a text on its serial port, by the clock of a thread that does nothing else, and how late the
+ * machine runs that thread.
+ */
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 
-/** Connects to each port that it is sent, and reports the output with the time of its arrival. */
+const TICK_MS = 10
+
+/**
+ * Connects to each port that it is sent, and reports the output with the time of its arrival. For a 0 it reports by how much
+ * each tick of its timer was late.
+ */
 const READER = `
   const { parentPort } = require('node:worker_threads')
   let socket
+  let last = performance.now()
+  const late = []
+  setInterval(() => {
+    late.push(Math.max(0, performance.now() - last - ${TICK_MS}))
+    last = performance.now()
+  }, ${TICK_MS})
   parentPort.on('message', (port) => {
+    if (port === 0) return parentPort.postMessage(late)
     socket?.destroy()
     socket = require('node:net').connect(port, '127.0.0.1', () => parentPort.postMessage('connected'))
     socket.on('data', (bytes) =>
@@ -26,8 +41,8 @@ export class SerialClock implements AsyncDisposable {
   #news = Promise.withResolvers<void>()
 
   constructor() {
-    this.#worker.on('message', (chunk: Chunk | 'connected') => {
-      if (chunk !== 'connected') this.#chunks.push(chunk)
+    this.#worker.on('message', (message: Chunk | 'connected' | number[]) => {
+      if (message !== 'connected' && !Array.isArray(message)) this.#chunks.push(message)
       this.#news.resolve()
       this.#news = Promise.withResolvers()
     })
@@ -51,6 +66,16 @@ export class SerialClock implements AsyncDisposable {
       })
       if (chunk) return chunk.at
       await this.#news.promise
+    }
+  }
+
+  /** Returns by how many milliseconds a timer was late, every 10 ms since the start. */
+  async lateness(): Promise<readonly number[]> {
+    for (;;) {
+      const answered = once(this.#worker, 'message')
+      this.#worker.postMessage(0)
+      const [message] = await answered
+      if (Array.isArray(message)) return message
     }
   }
 

@@ -1,9 +1,8 @@
 /** Speaks the protocol of a console up to its first picture or its first bytes. */
 import { ConsoleClosed, openScreen, openSerial } from '@oriel/console'
-import { consoleTypes, type OpenableConsoleType } from '@oriel/contract'
+import { consoleTypes, type OpenableConsoleType, socketAddress } from '@oriel/contract'
 import type { WebSocket } from 'ws'
 import type { Cloud } from '../../cloud/sign-in.ts'
-import { socketAddress } from '../../console/address.ts'
 import { type Attempt, type End, elapsed } from './attempt.ts'
 import { linkError, linkMessage, REPLY_BYTES } from './spice-link.ts'
 
@@ -52,7 +51,7 @@ const accepted: Speak = async (url, attempt) => {
 export const speakerOf = (type: OpenableConsoleType): Speak => speakers[consoleTypes[type].protocol] ?? accepted
 
 function addressOf(url: string): string {
-  const address = socketAddress(url)
+  const address = socketAddress(url)?.href
   if (address === undefined) throw new Error('the access URL leads to no WebSocket')
   return address
 }
