@@ -1,6 +1,7 @@
 /** Opens a real guest's VNC console in a real browser, through api and proxy as two processes. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { decodePng, openScreen } from '@oriel/console'
 import { type QemuGuest, requires, startQemu, temporaryFolder } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
@@ -136,6 +137,45 @@ describe.skipIf(skip)(`noVNC to a real QEMU guest in Chromium${reason}`, () => {
     await page.context().close()
   })
 
+  it('shares the clipboard in Unicode, and keeps the text that its user is writing', async () => {
+    const page = await open()
+    await using other = await openScreen(oriel.client, id)
+    await page.getByRole('button', { name: 'Clipboard' }).click()
+    const box = page.getByLabel('Clipboard text')
+    await box.fill('mine: 5 €')
+    await page.getByRole('button', { name: 'Send to the machine' }).click()
+    await expect.poll(() => other.clipboard).toBe('mine: 5 €')
+    expect(await page.locator('#clipboard-note').textContent()).toBe('Sent.')
+    await other.setClipboard('theirs: 6 €')
+    await page.getByText('The machine has copied a text. Your text is still here.').waitFor()
+    expect(await box.inputValue()).toBe('mine: 5 €')
+    await page.getByRole('button', { name: 'Show the machine’s text' }).click()
+    expect(await box.inputValue()).toBe('theirs: 6 €')
+    await other.setClipboard('theirs: 7 €')
+    await expect.poll(() => box.inputValue()).toBe('theirs: 7 €')
+    await page.close()
+  })
+
+  it('copies the text on the screen, and saves its picture', async () => {
+    const page = await open({ permissions: ['clipboard-read', 'clipboard-write'] })
+    await settled(guest)
+    await untilShows(page, guest)
+    await page.getByRole('button', { name: 'Clipboard' }).click()
+    await page.getByRole('button', { name: 'Copy text from the screen' }).click()
+    await page.getByText('Copied.').waitFor()
+    const copied = await page.evaluate<string>('navigator.clipboard.readText()')
+    await using other = await openScreen(oriel.client, id)
+    expect(copied).toBe(String(await other.text()))
+    expect(copied).toContain(id)
+    const downloads = page.waitForEvent('download')
+    await page.getByRole('button', { name: 'Save a picture' }).click()
+    const download = await downloads
+    expect(download.suggestedFilename()).toMatch(/^QEMU .web-1. .*\.png$/)
+    const { width, height, rgba } = decodePng(await readFile(await download.path()))
+    expect(samePicture({ width, height, data: withoutAlpha(rgba) }, await guest.screendump())).toBe(true)
+    await page.close()
+  })
+
   async function open(options: BrowserContextOptions = {}): Promise<Page> {
     const page = await (await browser.newContext(options)).newPage()
     await page.goto(await mint())
@@ -175,6 +215,8 @@ describe.skipIf(skip)(`noVNC to a real QEMU guest in Chromium${reason}`, () => {
     return (await oriel.client.at('2.6').createRemoteConsole({ server_id: id, body })).remote_console.url
   }
 })
+
+const withoutAlpha = (rgba: Uint8Array) => rgba.filter((_, i) => i % 4 !== 3)
 
 const focusedId = (page: Page) => page.evaluate<string>('document.activeElement.id')
 const focusedText = (page: Page) => page.evaluate<string>('document.activeElement.textContent')

@@ -68,6 +68,17 @@ describe.skipIf(skip)(`console pages in Chromium${reason}`, () => {
     await page.close()
   })
 
+  it('say which characters a clipboard without Unicode replaces', async () => {
+    const page = await browser.newPage()
+    await page.goto(await mint('vnc'))
+    await canvasOf(page).waitFor()
+    await page.getByRole('button', { name: 'Clipboard' }).click()
+    await page.getByLabel('Clipboard text').fill('für 5 € €')
+    await page.getByRole('button', { name: 'Send to the machine' }).click()
+    await page.getByText('Sent, with "?" in place of €: ').waitFor()
+    await page.close()
+  })
+
   it('CVE-2012-2094, CVE-2026-40212 output rendered as HTML: show serial output and the terminal title as text', async () => {
     const page = await browser.newPage()
     const complaints = complaintsOf(page)

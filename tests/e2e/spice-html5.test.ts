@@ -76,6 +76,7 @@ describe.skipIf(skip)(`spice-html5 to a real QEMU guest in Chromium${reason}`, (
     await page.getByText('Connected', { exact: true }).waitFor()
     await canvasOf(page).waitFor()
     const reset = nextEvent(guest, 'RESET')
+    await page.getByRole('button', { name: 'Keys…' }).click()
     await page.getByRole('button', { name: 'Ctrl+Alt+Del' }).click()
     await reset
     await page.close()

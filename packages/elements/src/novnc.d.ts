@@ -25,6 +25,8 @@ declare module '@novnc/novnc' {
     protected readonly _keyboard: { _allKeysUp(): void }
     protected readonly _remoteNumLock: boolean | null
     protected readonly _remoteCapsLock: boolean | null
+    protected readonly _clipboardServerCapabilitiesFormats: Readonly<Record<number, boolean>>
+    protected readonly _clipboardServerCapabilitiesActions: Readonly<Record<number, boolean>>
     protected _handleLedEvent(): boolean
     addEventListener<K extends keyof RfbEventMap>(type: K, listener: (event: RfbEventMap[K]) => void): void
   }

@@ -109,9 +109,39 @@ export class OrielVnc extends ConsoleElement<VncSession> {
     await typist.press(keys)
   }
 
-  /** Sends `text` to the machine's clipboard. The machine ignores it unless it runs a clipboard agent. */
-  sendClipboard(text: string): void {
-    this.session?.rfb.clipboardPasteFrom(text)
+  /**
+   * Sends `text` to the machine's clipboard. The machine ignores it unless it runs a clipboard agent.
+   * @returns the characters that arrive as `?`, each once: a server without the extended clipboard takes only Latin-1
+   * @throws Error when the console is not connected, or is under another participant's control
+   */
+  sendClipboard(text: string): { readonly replaced: readonly string[] } {
+    const { rfb } = this.#connected()
+    this.#requireControl()
+    rfb.clipboardPasteFrom(text)
+    return { replaced: rfb.hasUnicodeClipboard ? [] : beyondLatin1(text) }
+  }
+
+  /**
+   * Returns the picture on the screen, in the machine's resolution.
+   * @param type an image type that the browser can encode. Default: `image/png`
+   * @throws Error when the console is not connected, or shows no picture
+   */
+  async screenshot(type = 'image/png'): Promise<Blob> {
+    const { rfb } = this.#connected()
+    const picture = await new Promise<Blob | null>((resolve) => rfb.toBlob(resolve, type))
+    if (picture === null) throw new Error('The console shows no picture.')
+    return picture
+  }
+
+  /**
+   * Reads the text on a text console, a boot menu or a firmware's screen. Lines have no blanks at their ends. A cell that shows
+   * no known character is U+FFFD; the text of a graphical desktop is empty.
+   * @throws Error when the console is not connected
+   */
+  async text(): Promise<string> {
+    const picture = this.#connected().rfb.getImageData()
+    const { textOf } = await import('./vnc/screen-text.ts')
+    return textOf(picture)
   }
 
   /**
@@ -131,9 +161,14 @@ export class OrielVnc extends ConsoleElement<VncSession> {
   }
 
   async #typist() {
-    if (this.session === undefined || this.state !== 'connected') throw new Error('The console is not connected.')
+    const session = this.#connected()
     this.#requireControl()
-    return this.session.typist()
+    return session.typist()
+  }
+
+  #connected(): VncSession {
+    if (this.session === undefined || this.state !== 'connected') throw new Error('The console is not connected.')
+    return this.session
   }
 
   #requireControl(): void {
@@ -198,6 +233,8 @@ export class OrielVnc extends ConsoleElement<VncSession> {
     screen.setAttribute('aria-label', `Screen of ${this.#name || 'the machine'}. Ctrl+Alt+Shift leaves it.`)
   }
 }
+
+const beyondLatin1 = (text: string) => [...new Set(text)].filter((character) => character > '\u00ff')
 
 const keyEvents = ['keydown', 'keyup'] as const
 

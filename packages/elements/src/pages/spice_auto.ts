@@ -1,6 +1,7 @@
 /** The console page of SPICE consoles: `spice_auto.html`. */
 import { OrielSpice } from '../oriel-spice.ts'
-import { dial, followState, offerFullScreen, offerScale, onClick, showName } from './console-page.ts'
+import { dial, followState, offerFullScreen, offerScale, showName } from './console-page.ts'
+import { offerCtrlAltDel } from './ctrl-alt-del.ts'
 import { byId } from './dom.ts'
 import { readPageQuery } from './page-query.ts'
 
@@ -8,7 +9,7 @@ const screen = byId('console', OrielSpice)
 const query = readPageQuery(location.href)
 
 showName(query)
-onClick('ctrl-alt-del', () => {
+offerCtrlAltDel(() => {
   screen.sendCtrlAltDel()
   screen.focus()
 })

@@ -1,0 +1,79 @@
+/** The *Clipboard* panel of a VNC console, which also copies what is on the screen. */
+import type { OrielVnc } from '../oriel-vnc.ts'
+import { copy, onClick, onSubmit } from './console-page.ts'
+import { byId, setText } from './dom.ts'
+
+export function offerClipboard(screen: OrielVnc): void {
+  const [text, note] = [byId('clipboard-text', HTMLTextAreaElement), byId('clipboard-note', HTMLElement)]
+  offerReceived(screen, text, note)
+  onSubmit('clipboard-panel', () => {
+    try {
+      const { replaced } = screen.sendClipboard(text.value)
+      setText(note, replaced.length === 0 ? 'Sent.' : lossText(replaced))
+    } catch (error) {
+      setText(note, messageOf(error))
+    }
+  })
+  onClick('clipboard-copy', () => copyFrom(text, note))
+  offerScreen(screen)
+}
+
+/** Shows the clipboard of the machine, unless the box has a text of the user. */
+function offerReceived(screen: OrielVnc, text: HTMLTextAreaElement, note: HTMLElement): void {
+  const button = byId('clipboard-show', HTMLButtonElement)
+  let [received, shown] = ['', '']
+  const show = () => {
+    text.value = received
+    // The browser may change line ends.
+    shown = text.value
+    button.hidden = true
+    setText(note, 'Received from the machine.')
+  }
+  screen.addEventListener('clipboard', ({ detail }) => {
+    received = detail.text
+    if (text.value === '' || text.value === shown) return show()
+    button.hidden = false
+    setText(note, 'The machine has copied a text. Your text is still here.')
+  })
+  button.addEventListener('click', () => {
+    show()
+    text.focus()
+  })
+}
+
+function offerScreen(screen: OrielVnc): void {
+  const [text, note] = [byId('screen-text', HTMLTextAreaElement), byId('screen-note', HTMLElement)]
+  const tell = (failure: unknown) => setText(note, messageOf(failure))
+  const read = async () => {
+    setText(note, 'Reading…')
+    text.value = await screen.text()
+    text.hidden = text.value === ''
+    if (text.hidden) setText(note, 'The screen has no text in a font of text consoles.')
+    else await copyFrom(text, note)
+  }
+  onClick('screen-copy', () => void read().catch(tell))
+  onClick('screen-save', () => void save(screen).catch(tell))
+  byId('clipboard-panel', HTMLElement).addEventListener('beforetoggle', () => {
+    text.hidden = true
+    setText(note, '')
+  })
+}
+
+async function save(screen: OrielVnc): Promise<void> {
+  const url = URL.createObjectURL(await screen.screenshot())
+  const link = document.createElement('a')
+  link.href = url
+  link.download = `${byId('name', HTMLElement).textContent} ${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}.png`
+  link.click()
+  URL.revokeObjectURL(url)
+}
+
+async function copyFrom(text: HTMLTextAreaElement, note: HTMLElement): Promise<void> {
+  text.select()
+  setText(note, (await copy(text.value)) ? 'Copied.' : 'The text is selected: copy it with Ctrl+C.')
+}
+
+const lossText = (replaced: readonly string[]) =>
+  `Sent, with "?" in place of ${replaced.slice(0, 12).join(' ')}${replaced.length > 12 ? ' …' : ''}: the console server takes only Western European characters.`
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
