@@ -137,6 +137,19 @@ describe.skipIf(skip)(`noVNC to a real QEMU guest in Chromium${reason}`, () => {
     await page.context().close()
   })
 
+  it('types what a soft keyboard enters, with its deletions', async () => {
+    const page = await open({ hasTouch: true, isMobile: true, viewport: { width: 390, height: 844 } })
+    const before = (await keysOfGuest()).length
+    await page.getByRole('button', { name: 'Keyboard', exact: true }).tap()
+    await page.keyboard.type('aB')
+    await page.keyboard.press('Backspace')
+    await page.keyboard.press('Enter')
+    const keys = ['a down', 'a up', 'shift down', 'b down', 'b up', 'shift up']
+    const rest = ['backspace down', 'backspace up', 'ret down', 'ret up']
+    await expect.poll(async () => (await keysOfGuest()).slice(before)).toEqual([...keys, ...rest])
+    await page.context().close()
+  })
+
   it('shares the clipboard in Unicode, and keeps the text that its user is writing', async () => {
     const page = await open()
     await using other = await openScreen(oriel.client, id)

@@ -4,6 +4,7 @@ import { dial, followState, offerFullScreen, offerScale, showName } from './cons
 import { byId } from './dom.ts'
 import { readPageQuery } from './page-query.ts'
 import { offerPeople } from './people.ts'
+import { offerSoftKeyboard } from './soft-keyboard.ts'
 import { offerClipboard } from './vnc-clipboard.ts'
 import { offerKeys } from './vnc-keys.ts'
 import { offerTyping } from './vnc-typing.ts'
@@ -11,10 +12,14 @@ import { offerTyping } from './vnc-typing.ts'
 const screen = byId('console', OrielVnc)
 const query = readPageQuery(location.href)
 
+/** What layouts are remembered by. */
+const server = () => query.detail || query.name || screen.desktopName
+
 const rename = showName(query)
 screen.addEventListener('desktopname', ({ detail }) => rename(detail.name))
 offerKeys(screen)
-offerTyping(screen, () => query.detail || query.name || screen.desktopName)
+offerTyping(screen, server)
+offerSoftKeyboard(screen, async () => (await import('./layout-choice.ts')).chosenLayout(server()))
 offerClipboard(screen)
 offerScale(screen, query.scale === 'none' ? 'fit' : query.scale)
 offerFullScreen(screen)
