@@ -158,7 +158,7 @@ export class Desktop implements Disposable {
       if (secondOf(this.#now()) !== this.#shownSecond) this.#drawTime()
       this.#armClock()
     }
-    this.#tick = setTimeout(tick, Math.min(untilNextMs, 1000)).unref()
+    this.#tick = setTimeout(tick, Math.min(Math.max(untilNextMs, 0), 1000)).unref()
   }
 
   #drawAll(): void {

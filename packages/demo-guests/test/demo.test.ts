@@ -1,6 +1,7 @@
+import { setImmediate } from 'node:timers/promises'
 import { connectPeer, hex, type Peer } from '@oriel/testkit'
 import { expect, test } from 'vitest'
-import { keysym } from '../src/desktop.ts'
+import { Desktop, keysym } from '../src/desktop.ts'
 import { type DemoGuest, startDemoGuest } from '../src/index.ts'
 import { maxCutTextBytes } from '../src/session.ts'
 
@@ -25,6 +26,17 @@ test.each([
   await peer.expect(Buffer.from('web-1'))
   await send(peer, updateRequest(false, { x: 0, y: 0, width: 2, height: 1 }))
   await peer.expect('00 00 0001 0000 0000 0002 0001 00000000 30211700 30211700')
+})
+
+test('a desktop whose clock has passed the next second arms its timer without a warning of Node', async () => {
+  const warnings: string[] = []
+  const onWarning = ({ name }: Error) => warnings.push(name)
+  process.on('warning', onWarning)
+  const readings = [30, 33, 36].map((second) => new Date(2026, 0, 1, 12, 0, second))
+  using _desktop = new Desktop({ name: 'web-1', now: () => readings.shift() ?? noon() })
+  await setImmediate()
+  process.off('warning', onWarning)
+  expect(warnings).toEqual([])
 })
 
 test('RFB 3.7 has no SecurityResult', async () => {
