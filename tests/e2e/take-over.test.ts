@@ -5,7 +5,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { apiConfig, listening, MEMBER_TOKEN, merge, proxyConfig, startApp } from './parts/oriel.ts'
 import { complaintsOf, untilShows } from './parts/page.ts'
-import { clientOf, orielAuthority } from './parts/sessions.ts'
+import { BEAT_SECONDS, clientOf, orielAuthority } from './parts/sessions.ts'
 
 const { skip, reason } = requires('qemu', 'chromium')
 const ID = '0e7c40e1-5f0a-4c43-8d33-7f3f6e1b7f10'
@@ -15,16 +15,19 @@ describe.skipIf(skip)(`an exclusive console of a real QEMU guest${reason}`, () =
   let browser: Browser
   let guest: QemuGuest
   let apiPort: number
+  let otherVncPort: number
 
   beforeAll(async () => {
     guest = parts.use(await startQemu({ name: 'web-1', uuid: ID, serial: true }))
     browser = parts.use(await startChromium())
     const [vncPort, serialPort] = [await freePort(), await freePort()]
     apiPort = await freePort()
+    otherVncPort = await freePort()
     const { host } = guest
     const consoles = { vnc: { host, port: guest.vncPort }, serial: { host, port: guest.serialPort } }
     const api = merge(apiConfig(apiPort, vncPort, [{ id: ID, name: 'web-1', consoles }]), {
       consoles: { serial: { base_url: `ws://127.0.0.1:${serialPort}/` } },
+      sessions: { beat_seconds: BEAT_SECONDS },
     })
     await listening(parts.use(await startApp('api', api)))
     const proxy = merge(proxyConfig(apiPort, vncPort), {
@@ -36,6 +39,11 @@ describe.skipIf(skip)(`an exclusive console of a real QEMU guest${reason}`, () =
       ],
     })
     await listening(parts.use(await startApp('proxy', proxy)), 2)
+    const other = merge(proxyConfig(apiPort, otherVncPort), {
+      authority: orielAuthority(apiPort),
+      sessions: { share: 'exclusive' },
+    })
+    await listening(parts.use(await startApp('proxy', other)))
   })
   afterAll(() => parts.disposeAsync())
 
@@ -83,11 +91,30 @@ describe.skipIf(skip)(`an exclusive console of a real QEMU guest${reason}`, () =
     for (const page of [ann, bea]) await page.context().close()
   })
 
-  async function openAs(type: 'novnc' | 'serial', label: string): Promise<Page> {
+  it('goes to a viewer at another proxy who takes it over, and back', async () => {
+    const ann = await openAs('novnc', 'Ann')
+    await statusOf(ann, 'Connected')
+    const bea = await openAs('novnc', 'Bea', otherVncPort)
+    await bea.getByText('Ann has this console.').waitFor()
+    await statusOf(ann, 'Connected')
+    await bea.getByRole('button', { name: 'Take over' }).click()
+    await statusOf(bea, 'Connected')
+    await statusOf(ann, 'Not connected')
+    await untilShows(bea, guest)
+    await ann.getByRole('button', { name: 'Take over' }).click()
+    await statusOf(ann, 'Connected')
+    await statusOf(bea, 'Not connected')
+    for (const page of [ann, bea]) await page.context().close()
+  })
+
+  /** @param port that of another proxy than the URL's */
+  async function openAs(type: 'novnc' | 'serial', label: string, port?: number): Promise<Page> {
     const body = { type, role: 'control', label } as const
     const { console } = await clientOf(apiPort, MEMBER_TOKEN).oriel.createConsole({ server_id: ID, body })
     const page = await (await browser.newContext()).newPage()
-    await page.goto(console.url.replace(/^ws:(.*)\/\?/, 'http:$1/serial.html?'))
+    const url = new URL(console.url.replace(/^ws:(.*)\/\?/, 'http:$1/serial.html?'))
+    if (port !== undefined) url.port = String(port)
+    await page.goto(url.href)
     return page
   }
 

@@ -366,13 +366,19 @@ export const extensionRoutes = {
     method: 'POST',
     path: '/proxies/{proxy_id}/ports',
     policy: 'oriel:sessions:admit',
-    summary: 'Hold a console that serves one connection, before a proxy dials it for all of its viewers',
+    summary: 'Hold a console that serves one connection, or one controlling session, before a proxy dials it',
     body: Type.Union([
       closed({
         session_id: id,
         take_over: Type.Optional(
           Type.Boolean({
             description: 'Whether to take it over from the sessions at another proxy. Not for watchers.',
+          }),
+        ),
+        exclusive: Type.Optional(
+          Type.Boolean({
+            description:
+              'Whether to hold the right of the one session that controls the console, instead of the connection to it. Not for watchers.',
           }),
         ),
       }),

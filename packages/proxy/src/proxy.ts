@@ -244,6 +244,7 @@ function contextOf(
     consoles: createConsoles(consoleSettings(config), serialPeers),
     identity: identityOf(config),
     authority,
+    sharing: { share: sessions.share, inUse: sessions.in_use },
     limits,
     slots: slots ?? limits,
     sessions: open,

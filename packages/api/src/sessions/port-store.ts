@@ -14,6 +14,11 @@ export interface PortClaim {
   readonly sessionId: string | null
   /** Whether to take the console over from the sessions at another proxy. */
   readonly takeOver: boolean
+  /**
+   * Whether to hold the right of the one session that controls the console, instead of the connection to it. The sessions of
+   * watchers are then in no session's way. Default: false.
+   */
+  readonly exclusive?: boolean | undefined
   /** A proxy that did not report for longer holds nothing. */
   readonly silentMs: number
   /** The same for a session that resumes another, whose page may have lost its console because its proxy crashed. Shorter. */

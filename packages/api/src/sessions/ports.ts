@@ -61,9 +61,9 @@ const silentMsOf = ({ config }: SessionDeps) => lostAfterMs(config.sessions.beat
 /** Proxies report at least once in an interval, so that a silence of one and a half is enough to let a page come back. */
 const resumedSilentMsOf = ({ config }: SessionDeps) => config.sessions.beat_seconds * 1500
 
-type Claimed = Pick<PortClaim, 'serverId' | 'type' | 'sessionId' | 'takeOver'>
+type Claimed = Pick<PortClaim, 'serverId' | 'type' | 'sessionId' | 'takeOver' | 'exclusive'>
 
-/** @throws HttpFault 403 for a watcher that takes over */
+/** @throws HttpFault 403 for a watcher that takes over, or wants to control the console */
 function claimOf(body: Body, session: SessionRecord | undefined): Claimed {
   if (!session || !('session_id' in body)) {
     const { server_id: serverId, type } = body as Extract<Body, { server_id: string }>
@@ -71,8 +71,10 @@ function claimOf(body: Body, session: SessionRecord | undefined): Claimed {
   }
   const { serverId, type, role } = session
   const takeOver = body.take_over === true
-  if (takeOver && role !== 'control') throw new HttpFault(403, 'A session with the role watch cannot take over.')
-  return { serverId, type, sessionId: session.id, takeOver }
+  const exclusive = body.exclusive === true
+  if ((takeOver || exclusive) && role !== 'control')
+    throw new HttpFault(403, 'A session with the role watch cannot take over.')
+  return { serverId, type, sessionId: session.id, takeOver, exclusive }
 }
 
 function portOf({ config }: SessionDeps, state: PortState): HeldPort {

@@ -64,15 +64,19 @@ async function hold(db: Db, claim: Claim): Promise<PortState> {
   }
 }
 
-async function rowOf(db: Db, { serverId, type }: Pick<PortClaim, 'serverId' | 'type'>): Promise<Row | undefined> {
-  const query = db.selectFrom('port_holds').selectAll().where('server_id', '=', serverId).where('type', '=', type)
-  return query.executeTakeFirst()
+async function rowOf(db: Db, claim: PortClaim): Promise<Row | undefined> {
+  const query = db.selectFrom('port_holds').selectAll().where('server_id', '=', claim.serverId)
+  return query.where('type', '=', heldOf(claim)).executeTakeFirst()
 }
+
+/** What is held of a console: the connection to it, or the right of the one session that controls it. */
+const EXCLUSIVE = 'exclusive '
+const heldOf = ({ type, exclusive }: PortClaim) => (exclusive ? `${EXCLUSIVE}${type}` : type)
 
 /** Returns `undefined` if another claim came first. */
 async function holdNew(db: Db, claim: Claim): Promise<PortState | undefined> {
   const { hold_id, ...changes } = holdOf(claim)
-  const row = { server_id: claim.serverId, type: claim.type, hold_id, ...changes, ...nobodyYields }
+  const row = { server_id: claim.serverId, type: heldOf(claim), hold_id, ...changes, ...nobodyYields }
   try {
     await db.insertInto('port_holds').values(row).execute()
   } catch (error) {
@@ -159,8 +163,12 @@ async function holderOf(db: Db, row: Row): Promise<PortHolder> {
   }
 }
 
-const sessionsAt = (db: Db, { server_id: serverId, type }: Row, proxyIds: readonly string[]) =>
-  openOf(db, { serverId, type, proxyIds })
+/** Returns the sessions that a hold is for. */
+async function sessionsAt(db: Db, { server_id: serverId, type: held }: Row, proxyIds: readonly string[]) {
+  if (!held.startsWith(EXCLUSIVE)) return openOf(db, { serverId, type: held, proxyIds })
+  const sessions = await openOf(db, { serverId, type: held.slice(EXCLUSIVE.length), proxyIds })
+  return sessions.filter(({ role }) => role === 'control')
+}
 
 /** Whether the holder's sessions are all earlier sessions of the viewer who claims the console. */
 async function disturbsNobody(db: Db, { sessionId }: Claim, { sessions }: PortHolder): Promise<boolean> {

@@ -67,6 +67,7 @@ describe('holding a port', () => {
     await hold(api, 'one', { session_id: await added(api, 'one') })
     const watcher = await added(api, 'two', { role: 'watch' })
     expect((await hold(api, 'two', { session_id: watcher, take_over: true })).status).toBe(403)
+    expect((await hold(api, 'two', { session_id: watcher, exclusive: true })).status).toBe(403)
     expect(portIn(await hold(api, 'two', { session_id: watcher })).hold_id).toBeNull()
   })
 

@@ -256,6 +256,33 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
         expect((await claim(stores, 'proxy-2')).state).toEqual(ready)
       })
 
+      test('for the one session that controls a console leave watchers and the connection to the console aside', async () => {
+        await using stores = await open(() => BORN)
+        const hold = (proxyId: string, session: SessionRecord, takeOver = false) =>
+          stores.ports.hold({
+            ...{ serverId: 'server-1', type: 'serial', proxyId, sessionId: session.id, takeOver, exclusive: true },
+            ...silence,
+          })
+        const watcher = await stores.sessions.add({ ...serial('proxy-1'), role: 'watch' })
+        const first = await claim(stores, 'proxy-1')
+        const held = await hold('proxy-1', first.session)
+        expect(held).toEqual(ready)
+        const second = await stores.sessions.add(serial('proxy-2'))
+        expect(await hold('proxy-2', second)).toMatchObject({ heldBy: { sessions: [first.session] } })
+        expect(await hold('proxy-2', second, true)).toMatchObject({
+          ...pending,
+          takenFrom: { sessions: [first.session] },
+        })
+        expect(await stores.ports.yielding('proxy-1')).toEqual([
+          { holdId: idOf(held), proxyId: 'proxy-1', sessions: [first.session] },
+        ])
+        expect(await stateOf(stores, 'proxy-1', first.state)).toEqual(ready)
+        await stores.sessions.end(first.session.id, 'taken_over')
+        await stores.ports.release('proxy-1', idOf(held))
+        expect(await hold('proxy-2', second)).toEqual(ready)
+        expect(watcher.role).toBe('watch')
+      })
+
       test('that a proxy takes over are ready when the holder is silent', async () => {
         let now = BORN
         await using stores = await open(() => now)

@@ -113,6 +113,8 @@ export type PortClaim =
       readonly sessionId: string
       /** Whether to take the console over from the sessions at another proxy. */
       readonly takeOver: boolean
+      /** Whether to hold the right of the one session that controls the console, instead of the connection. Default: no. */
+      readonly exclusive?: boolean
     }
   | { readonly instance: string }
 

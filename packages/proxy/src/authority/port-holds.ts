@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ExtensionBody, HeldPort } from '@oriel/contract'
 import { deadline, type Logger, within } from '@oriel/runtime'
-import type { OrielOperations } from '@oriel/sdk'
+import { BadRequest, type OrielOperations } from '@oriel/sdk'
 import { Refused } from '../refused.ts'
 import type { PortClaim } from './authority.ts'
 import { isAboutOne, isUnknown } from './verdict.ts'
@@ -100,7 +100,7 @@ export class PortHolds implements AsyncDisposable {
     } catch (cause) {
       if (signal.aborted) claiming.then(({ port }) => port.hold_id && this.#release(port.hold_id)).catch(() => {})
       if (signal.aborted) throw signal.reason
-      if (isUnknown(cause)) return undefined
+      if (isUnknown(cause) || isTooNew(claim, cause)) return undefined
       if (isAboutOne(cause))
         throw new Refused('unknown_token', 'the session ended before its console opened', { cause })
       throw this.#options.refusedBy(cause)
@@ -152,10 +152,18 @@ export class PortHolds implements AsyncDisposable {
   }
 }
 
+/** An API that knows ports, but not the right of one session, refuses the request as malformed. */
+const isTooNew = (claim: PortClaim, cause: unknown) =>
+  'exclusive' in claim && claim.exclusive === true && cause instanceof BadRequest
+
 const bodyOf = (claim: PortClaim): ExtensionBody<'holdPort'> =>
   'instance' in claim
     ? { server_id: claim.instance, type: 'serial' }
-    : { session_id: claim.sessionId, ...(claim.takeOver && { take_over: true }) }
+    : {
+        session_id: claim.sessionId,
+        ...(claim.takeOver && { take_over: true }),
+        ...(claim.exclusive && { exclusive: true }),
+      }
 
 function inUse(holder: HeldPort['held_by']): Refused {
   const { proxy_id: proxy = 'another proxy', since, sessions = [] } = holder ?? {}

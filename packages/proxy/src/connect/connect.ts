@@ -16,6 +16,7 @@ import type { SessionParties } from '../session/open-session.ts'
 import { accept } from './accept.ts'
 import { arrive, checkRequest, refuseWhenDraining, type WebSocketRoute } from './arrive.ts'
 import type { ConnectContext, Connecting, ListenerFacts } from './context.ts'
+import { holdExclusively } from './hold-exclusively.ts'
 import { joinConsole, sharesControl } from './join-console.ts'
 import { openLeg } from './open-leg.ts'
 import { connectPresence, isPresencePath } from './presence.ts'
@@ -80,6 +81,8 @@ async function connectConsole(connecting: Connecting, { type }: WebSocketRoute):
   )
   const id = claimed.record?.id ?? randomUUID()
   const claim = { admission: claimed, type, tokenDigest, sessionId: id }
+  const hold = holdExclusively(connecting, claim, takeOver)
+  if (hold) resources.use(await hold)
   const leg = await openLeg(connecting, claim, resources)
   const facts = { ...parties, type, role, ...(label === undefined ? {} : { label }), listener: listener.address }
   const maxMs = remainingMs(context.timing.maxSessionMs, grant)

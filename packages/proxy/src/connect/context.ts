@@ -5,6 +5,7 @@ import type { ForwardedHeader } from '../admit/forwarded.ts'
 import type { Limits, Slots } from '../admit/limits.ts'
 import type { AllowedOrigin, PublicAddress } from '../admit/origin.ts'
 import type { RateLimit } from '../admit/rate-limit.ts'
+import type { SharingRules } from '../admit/sharing.ts'
 import type { UnauthenticatedLimits } from '../admit/unauthenticated-limits.ts'
 import type { Authority } from '../authority/authority.ts'
 import type { Consoles } from '../consoles/index.ts'
@@ -35,6 +36,8 @@ export interface ConnectContext {
   readonly consoles: Consoles
   readonly identity: IdentitySetting
   readonly authority: Authority
+  /** Who may have a console while others have it. */
+  readonly sharing: SharingRules
   /** The limits of this process alone, which native SPICE uses. */
   readonly limits: Limits
   /** The slots of all workers. */

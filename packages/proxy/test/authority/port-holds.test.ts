@@ -1,7 +1,7 @@
 /** The holds of consoles that serve one connection, with a played API. */
 import type { HeldPort } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
-import { Conflict, ConnectionError, NotFound } from '@oriel/sdk'
+import { BadRequest, Conflict, ConnectionError, NotFound } from '@oriel/sdk'
 import { expect, it } from 'vitest'
 import { PortHolds, type PortHoldsOptions } from '../../src/authority/port-holds.ts'
 import { Refused } from '../../src/refused.ts'
@@ -26,6 +26,7 @@ const elsewhere = held({
 })
 const details = { operation: 'holdPort', requestId: undefined, retryAfterSeconds: undefined }
 const notFound = new NotFound('No.', { status: 404, key: 'itemNotFound', ...details })
+const malformed = new BadRequest('No.', { status: 400, key: 'badRequest', ...details })
 const conflict = new Conflict('No.', { status: 409, key: 'conflictingRequest', ...details })
 
 /** Plays the API: each list has the answers to one route in turn, and the last one for ever. */
@@ -167,4 +168,11 @@ it('holds the serial port of a server to which the proxy stays attached', async 
   const { calls, holds } = played({})
   using _hold = await holds.hold({ instance: 'i1' }, signal)
   expect(calls).toEqual([['hold', { server_id: 'i1', type: 'serial' }]])
+})
+
+it('is not held for one session with an API that knows ports alone, which refuses that as malformed', async () => {
+  const { holds, calls } = played({ claims: [malformed] })
+  using _nothing = await holds.hold({ ...claim, exclusive: true }, signal)
+  expect(calls).toEqual([['hold', { session_id: 's1', exclusive: true }]])
+  await expect(holds.hold(claim, signal)).rejects.toMatchObject({ refusal: 'unknown_token' })
 })
