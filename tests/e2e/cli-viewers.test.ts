@@ -110,6 +110,16 @@ describe.skipIf(qemu.skip || viewers.skip)(`the command oriel with viewers${qemu
     expect(readdirSync(home.path).filter((name) => name.startsWith('oriel-'))).toEqual([])
   })
 
+  it('oriel doctor passes every check of VNC, of SPICE in a page, and of SPICE in a viewer', async () => {
+    await using oriel = await start()
+    const { code, stdout } = await runCli(['doctor', GUEST_NAME], { env: oriel.env })
+    expect(stdout).toMatch(/^ok +novnc console +the first picture has \d+×\d+ pixels$/m)
+    expect(stdout).toMatch(/^ok +spice-html5 console +the SPICE server accepts a link$/m)
+    expect(stdout).toMatch(/^ok +spice-direct file +remote-viewer connects to 127\.0\.0\.1:\d+ over TLS$/m)
+    expect(stdout).toMatch(/^ok +spice-direct viewer +the SPICE server at \S+ accepts viewers$/m)
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/ ok, 0 failed, 2 skipped\.$/m)])
+  })
+
   it('oriel spice writes the file that it would have given to a viewer', async () => {
     await using oriel = await start()
     const { code, stdout } = await runCli(['spice', GUEST_NAME, '-o', '-'], { env: oriel.env })

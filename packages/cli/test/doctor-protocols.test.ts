@@ -100,6 +100,11 @@ it('checks the console file of a native viewer and the SPICE port in it', async 
   ])
   const closed = failureIn(await diagnoseProxy(serving(vv(await freePort())), how))
   expect(closed).toMatchObject({ name: 'spice-direct viewer', remedy: expect.stringContaining('spice.listen') })
+  await using web = await listen(
+    createServer((socket) => void socket.on('error', () => {}).end('HTTP/1.1 400 Bad\r\n\r\n')),
+  )
+  const other = failureIn(await diagnoseProxy(serving(vv(web.port)), how))
+  expect(other).toMatchObject({ name: 'spice-direct viewer', remedy: expect.stringContaining('mode tcp') })
   const page = failureIn(await diagnoseProxy(pagesAre(404, '<title>Home</title>'), how))
   expect(page).toMatchObject({ name: 'spice-direct file', remedy: expect.stringContaining('at the path /nova') })
   expect(JSON.stringify(results)).not.toMatch(/secret/)

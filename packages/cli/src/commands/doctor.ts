@@ -4,7 +4,7 @@ import type { ClientOptions } from '@oriel/sdk'
 import { textOf, type Values } from '../arguments/options.ts'
 import { millisecondsOf } from '../arguments/parse.ts'
 import { cloudOf, settingsOf } from '../cloud/sign-in.ts'
-import { type Diagnosis, examine } from '../doctor/doctor.ts'
+import { CATALOGUE, type Diagnosis, examine } from '../doctor/doctor.ts'
 import { Examination } from '../doctor/examination.ts'
 import { isHealthy, linesOf, printExamination, printSummary } from '../doctor/report.ts'
 import { exitCodes } from '../exit-codes.ts'
@@ -55,8 +55,8 @@ function report({ results }: Examination, { endpoint, server, consoles }: Diagno
 /** Returns the setting that has the endpoint, for remedies. */
 function sourceOf(values: Values, { endpoint }: ClientOptions): string {
   if (values.endpoint !== undefined) return '--endpoint'
-  if (values['os-cloud'] !== undefined) return endpoint === undefined ? 'the catalogue' : 'clouds.yaml'
+  if (values['os-cloud'] !== undefined) return endpoint === undefined ? CATALOGUE : 'clouds.yaml'
   if (process.env.ORIEL_ENDPOINT) return 'ORIEL_ENDPOINT'
-  if (endpoint === undefined) return 'the catalogue'
+  if (endpoint === undefined) return CATALOGUE
   return process.env.OS_ENDPOINT ? 'OS_ENDPOINT' : 'clouds.yaml'
 }

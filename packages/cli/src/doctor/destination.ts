@@ -7,6 +7,8 @@ export interface Destination {
   readonly side: Side
   /** The setting that has this address, for a name that does not resolve. */
   readonly setting: string
+  /** Where that setting is, if not on `side`. */
+  readonly addressSide?: Side
   /** The command or the key that makes a program listen there. */
   readonly listens: string
 }

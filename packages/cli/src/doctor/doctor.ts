@@ -18,6 +18,9 @@ import { NotApplicable, Problem } from './problem.ts'
 import { checkServers, chooseServer, firstServers } from './server.ts'
 import { type SignedIn, signInAtApi, signInAtKeystone } from './sign-in.ts'
 
+/** The source of an endpoint that Keystone names. */
+export const CATALOGUE = 'the catalogue'
+
 /** What is examined. */
 export interface Subject {
   readonly settings: ClientOptions
@@ -66,7 +69,8 @@ async function checkApi(exam: Examination, subject: Subject, endpoint: Outcome<U
   const { signal } = exam
   const to = (url: URL): Destination => {
     const listens = 'Start the compute API, such as `systemctl start oriel-api`'
-    return { url, side: 'compute API', setting: source, listens }
+    const addressSide = source === CATALOGUE ? 'identity service' : 'client'
+    return { url, side: 'compute API', setting: source, addressSide, listens }
   }
   const reached = await exam.check('network', [endpoint], async (url) => {
     if (usesHttpProxy()) throw new NotApplicable('requests go through the HTTP proxy of the environment')

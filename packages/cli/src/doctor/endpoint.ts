@@ -4,7 +4,7 @@ import type { Destination } from './destination.ts'
 import type { Passed } from './examination.ts'
 import { networkProblem } from './network-problem.ts'
 import { Problem, type Remedy } from './problem.ts'
-import { get, jsonObject, type Reply, titleOf } from './request.ts'
+import { get, jsonObject, locationOf, type Reply, titleOf } from './request.ts'
 
 /** The version document of a compute API. */
 export interface ComputeApi {
@@ -50,34 +50,30 @@ function versionOf({ status, text }: Reply): Version | undefined {
 
 async function problemOf(reply: Reply, root: string, to: Destination, cloud: Cloud, signal: AbortSignal) {
   const { origin } = to.url
-  const fix = (remedy: string): Remedy => ({ side: 'client', remedy: `${remedy} in ${to.setting}.` })
-  if (isVersionList(reply)) {
-    return new Problem(`${root} lists versions of the compute API`, fix(`Write ${root}/v2.1`))
-  }
-  if (isKeystone(reply)) {
-    const remedy = 'Write the address that `openstack catalog show nova` prints'
-    return new Problem(`${root} is Keystone, the identity service`, fix(remedy))
-  }
-  if (reply.status >= 300 && reply.status < 400 && reply.headers.has('location')) {
-    const location = new URL(reply.headers.get('location')!, root)
-    return new Problem(`${root} redirects to ${location.origin}${location.pathname}`, fix('Write that address'))
-  }
-  if (reply.status >= 502 && reply.status <= 504) {
-    const remedy = 'Start the compute API, and check the backend and the health check of the load balancer.'
-    return new Problem(`${origin} answers ${reply.status}: no compute API is behind it`, {
-      side: 'load balancer',
-      remedy,
-    })
-  }
+  const { status } = reply
+  const fix = (remedy: string): Remedy => ({ side: to.addressSide ?? to.side, remedy: `${remedy} in ${to.setting}.` })
+  const location = status >= 300 && status < 400 ? locationOf(reply.headers, root) : undefined
+  if (isVersionList(reply)) return new Problem(`${root} lists versions of the compute API`, fix(`Write ${root}/v2.1`))
+  if (isKeystone(reply)) return new Problem(`${root} is Keystone, the identity service`, fix(CATALOG))
+  if (location !== undefined) return new Problem(`${root} redirects to ${location}`, fix('Write that address'))
+  if (status >= 502 && status <= 504)
+    return new Problem(`${origin} answers ${status}: no compute API is behind it`, BACKEND)
   const settings = await proxySettings(origin, cloud, signal)
   if (settings === undefined) return unknownService(reply, root, fix)
   const why = `${origin} is oriel-proxy, which serves consoles, not the compute API`
   return new Problem(why, fix(`Write ${apiAddress(settings.api_url, origin)}`))
 }
 
+const CATALOG = 'Write the address that `openstack catalog show nova` prints'
+const BACKEND: Remedy = {
+  side: 'load balancer',
+  remedy: 'Start the compute API, and check the backend and the health check of the load balancer.',
+}
+
 /** The proxy knows the address of the API for its home page, without the version. */
 function apiAddress(apiUrl: unknown, origin: string): string {
-  if (typeof apiUrl !== 'string') return 'the address of the API, such as http://HOST:8774/v2.1,'
+  if (typeof apiUrl !== 'string' || !URL.canParse(apiUrl, origin))
+    return 'the address of the API, such as http://HOST:8774/v2.1,'
   return `${versionRoot(new URL(apiUrl, `${origin}/`).href).replace(/(\/v2\.1)?\/*$/, '')}/v2.1`
 }
 

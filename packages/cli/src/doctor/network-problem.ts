@@ -64,8 +64,8 @@ const statedScheme = (error: unknown): string | undefined =>
       .join(' '),
   )?.[0]
 
-function schemeProblem(sentence: string, { side, setting }: Destination, cause: unknown): Problem {
+function schemeProblem(sentence: string, { side, addressSide, setting }: Destination, cause: unknown): Problem {
   const [, found = sentence, scheme] = /^(.*): write (https?):\/\/$/.exec(sentence) ?? []
   const remedy = scheme === undefined ? `Try https:// in ${setting}.` : `Write ${scheme}:// in ${setting}.`
-  return new Problem(found, { side: setting.startsWith('-') ? 'client' : side, remedy }, { cause })
+  return new Problem(found, { side: addressSide ?? side, remedy }, { cause })
 }

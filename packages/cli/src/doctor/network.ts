@@ -54,15 +54,21 @@ async function resolve(host: string, to: Destination, { timeoutMs, signal }: Pat
 }
 
 async function checkCertificate(to: Destination, cloud: Cloud, patience: Patience) {
-  const host = hostOf(to.url)
-  const servername = isIP(host) === 0 ? { servername: host } : {}
-  const options = { host, port: portOf(to.url), ...servername, ...trustOf(cloud) }
-  const socket = await connected(connectTls(options), 'secureConnect', to, patience)
+  const socket = await connectedOverTls(to, trustOf(cloud).ca, patience)
   try {
-    return expiryOf((socket as TLSSocket).getPeerCertificate(), to)
+    return expiryOf(socket.getPeerCertificate(), to)
   } finally {
     socket.destroy()
   }
+}
+
+/** Connects over TLS, and verifies the certificate. @param ca the CAs to trust. Default: the platform's. @throws Problem */
+export function connectedOverTls(to: Destination, ca: string[] | undefined, patience: Patience): Promise<TLSSocket> {
+  const host = hostOf(to.url)
+  // The extension server_name has no addresses (RFC 6066 section 3).
+  const servername = isIP(host) === 0 ? { servername: host } : {}
+  const trust = ca === undefined ? {} : { ca }
+  return connected(connectTls({ host, port: portOf(to.url), ...servername, ...trust }), 'secureConnect', to, patience)
 }
 
 /** Resolves with the socket once it emitted `ready`. @throws Problem */

@@ -58,6 +58,14 @@ export function titleOf(html: string): string | undefined {
   return line === '' ? undefined : `"${line}"`
 }
 
+/** Returns the address in Location, without its query. `undefined` if there is none, or it is malformed. */
+export function locationOf(headers: Headers, base: string): string | undefined {
+  const text = headers.get('location')
+  if (text === null || !URL.canParse(text, base)) return undefined
+  const { origin, pathname } = new URL(text, base)
+  return `${origin}${pathname}`
+}
+
 /** Returns the sentence of a fault, Nova's or Oriel's, or `undefined`. */
 export function faultText(text: string): string | undefined {
   const [fault] = Object.values(jsonObject(text) ?? {}) as { readonly message?: unknown }[]

@@ -7,7 +7,8 @@ import type { Examination, Outcome, Passed } from '../examination.ts'
 import { Problem } from '../problem.ts'
 import { type Answer, Attempt, elapsed } from './attempt.ts'
 import type { ConsoleCreator, Created } from './create.ts'
-import { checkPage, type ServedPage } from './page.ts'
+import { checkPage } from './page.ts'
+import type { ServedPage } from './page-problem.ts'
 import { endRemedy } from './refusal-remedies.ts'
 import type { CloudFacts } from './settings.ts'
 import { speakerOf } from './speak.ts'
@@ -32,7 +33,7 @@ export async function checkBrowserConsole(
   const { type, cloud, facts, idleMs } = subject
   const { signal } = exam
   const page = await exam.check(`${type} page`, [created, reached], ({ pageUrl }, to) =>
-    checkPage(type, pageUrl, to, cloud, signal),
+    checkPage({ type, pageUrl, to, cloud, signal }),
   )
   const origin = created.value && new URL(created.value.pageUrl).origin
   const attempt = new Attempt(cloud, origin)

@@ -1,12 +1,12 @@
 /** Checks a console that a native viewer opens: its `.vv` file, and the SPICE port that the file names. */
 import { once } from 'node:events'
-import { connect } from 'node:net'
-import { connect as connectTls, rootCertificates } from 'node:tls'
+import { connect, type Socket } from 'node:net'
+import { rootCertificates } from 'node:tls'
 import { type RefusalName, refusals } from '@oriel/contract'
 import type { Cloud } from '../../cloud/sign-in.ts'
-import { type Destination, hostOf, isLoopback } from '../destination.ts'
+import { type Destination, isLoopback } from '../destination.ts'
 import type { Examination, Outcome, Passed } from '../examination.ts'
-import { connected } from '../network.ts'
+import { connected, connectedOverTls, type Patience } from '../network.ts'
 import { networkProblem } from '../network-problem.ts'
 import { Problem } from '../problem.ts'
 import { get, type Reply } from '../request.ts'
@@ -83,44 +83,45 @@ function fileProblem({ status, text }: Reply, to: Destination, { facts }: Consol
 
 /** Connects as a viewer does, and asks for a link without a ticket, so that the ticket stays unused. */
 async function link(target: ViewerTarget, { timeoutMs }: Cloud, signal: AbortSignal): Promise<Passed<undefined>> {
-  const { host, port, isTls, ca, hasSubject } = target
-  const url = new URL(`${isTls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`)
-  const to = {
-    url,
-    side: 'oriel-proxy',
-    setting: 'spice.public_host',
-    listens: 'Set spice.listen or spice.tls_listen to an address that viewers reach',
-  } as const
-  const patience = { timeoutMs, signal }
-  const isVerified = isTls && !hasSubject
-  const options = {
-    host,
-    port,
-    servername: hostOf(url),
-    ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
-  }
-  const socket = isVerified
-    ? await connected(connectTls(options), 'secureConnect', to, patience)
-    : await connected(connect({ host, port }), 'connect', to, patience)
+  const to = destinationOf(target)
+  const socket = await connectTo(target, to, { timeoutMs, signal })
+  const ok = (detail: string) => ({ value: undefined, detail })
   try {
-    if (isTls && !isVerified)
-      return { value: undefined, detail: 'the port is open; its certificate is for the viewer to check' }
+    if (target.isTls && target.hasSubject)
+      return ok('the port is open; the viewer checks its certificate by its subject')
     socket.write(linkMessage())
     const reply = await Promise.race([readReply(socket), elapsed(timeoutMs, signal).then(() => Buffer.alloc(0))])
-    if (linkError(reply) !== undefined)
-      return { value: undefined, detail: `the SPICE server at ${url.host} accepts viewers` }
+    if (linkError(reply) !== undefined) return ok(`the SPICE server at ${to.url.host} accepts viewers`)
   } finally {
     socket.destroy()
   }
   const remedy =
     'Lead spice.public_host and its ports to the SPICE port of oriel-proxy: another program answers there, or a load balancer without mode tcp.'
-  throw new Problem(`${url.host} does not answer in SPICE`, { side: 'load balancer', remedy })
+  throw new Problem(`${to.url.host} does not answer in SPICE`, { side: 'load balancer', remedy })
 }
 
-async function readReply(socket: import('node:net').Socket): Promise<Buffer> {
+function destinationOf({ host, port, isTls }: ViewerTarget): Destination {
+  const name = host.includes(':') ? `[${host}]` : host
+  return {
+    url: new URL(`${isTls ? 'https' : 'http'}://${name}:${port}`),
+    side: 'oriel-proxy',
+    setting: 'spice.public_host',
+    listens: 'Set spice.listen or spice.tls_listen to an address that viewers reach',
+  }
+}
+
+/** A certificate that the file names by its subject is for the viewer to verify. */
+function connectTo({ host, port, isTls, ca, hasSubject }: ViewerTarget, to: Destination, patience: Patience) {
+  if (!isTls || hasSubject) return connected(connect({ host, port }), 'connect', to, patience)
+  return connectedOverTls(to, ca === undefined ? undefined : [...rootCertificates, ca], patience)
+}
+
+/** Returns fewer bytes if the connection ends. */
+async function readReply(socket: Socket): Promise<Buffer> {
   let bytes = Buffer.alloc(0)
   while (bytes.length < REPLY_BYTES && !socket.destroyed) {
-    const [chunk] = (await Promise.race([once(socket, 'data'), once(socket, 'close').then(() => [])])) as [Buffer?]
+    const ended = once(socket, 'close').then(() => [])
+    const [chunk] = (await Promise.race([once(socket, 'data'), ended]).catch(() => [])) as [Buffer?]
     if (chunk === undefined) break
     bytes = Buffer.concat([bytes, chunk])
   }

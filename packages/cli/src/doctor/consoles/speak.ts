@@ -1,6 +1,7 @@
 /** Speaks the protocol of a console up to its first picture or its first bytes. */
 import { ConsoleClosed, openScreen, openSerial } from '@oriel/console'
 import { consoleTypes, type OpenableConsoleType, socketAddress } from '@oriel/contract'
+import { SettingsError } from '@oriel/sdk'
 import type { WebSocket } from 'ws'
 import type { Cloud } from '../../cloud/sign-in.ts'
 import { type Attempt, type End, elapsed } from './attempt.ts'
@@ -52,7 +53,7 @@ export const speakerOf = (type: OpenableConsoleType): Speak => speakers[consoleT
 
 function addressOf(url: string): string {
   const address = socketAddress(url)?.href
-  if (address === undefined) throw new Error('the access URL leads to no WebSocket')
+  if (address === undefined) throw new SettingsError('The access URL leads to no WebSocket')
   return address
 }
 
