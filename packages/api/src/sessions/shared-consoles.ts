@@ -26,8 +26,11 @@ export function awaitSharedConsoles(deps: SessionDeps): ExtensionOperations['awa
     await requireOwnProxy(deps, proxyId, identity)
     using limit = deadline((body.wait_seconds ?? 0) * 1000, signal)
     const waiter = new Waiter()
-    let servers = new Set<string>()
-    using _listening = consoleNews.subscribe((serverId) => servers.has(serverId) && waiter.wake())
+    let servers: ReadonlySet<string> | undefined
+    // Before the first list, any change may be one of the proxy's consoles.
+    using _listening = consoleNews.subscribe((serverId) => {
+      if (servers?.has(serverId) ?? true) waiter.wake()
+    })
     let isNoted = false
     for (;;) {
       const consoles = await sharedBy(deps, proxyId)

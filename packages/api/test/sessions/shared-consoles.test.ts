@@ -87,6 +87,26 @@ describe('a console that two proxies have open', () => {
     expect((await isReady).consoles[0]).toMatchObject({ held_by: second, ready: true })
   })
 
+  test('answers at once after a change that comes while the request is still looking', async () => {
+    await using api = await testApi({ replicaPollMs: 60_000 })
+    const [first] = [await added(api, 'one'), await added(api, 'two')]
+    const { version } = await wait(api, 'two')
+    const { control } = api.deps
+    const [looking, looked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const shared = control.shared.bind(control)
+    control.shared = async (...of) => {
+      const consoles = await shared(...of)
+      looking.resolve()
+      await looked.promise
+      return consoles
+    }
+    const change = wait(api, 'two', { version, wait_seconds: 25 })
+    await looking.promise
+    await move(api, 'one', { session_id: first, from: null, to: first })
+    looked.resolve()
+    expect((await change).consoles[0]).toMatchObject({ held_by: first })
+  }, 15_000)
+
   test('shows a change that another replica of the API made', async () => {
     await using api = await testApi({ replicaPollMs: 1 })
     const [first] = [await added(api, 'one'), await added(api, 'two')]
