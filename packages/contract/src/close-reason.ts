@@ -16,4 +16,6 @@ export interface CloseReason {
   readonly allow?: string
   /** For `in_use`: the label of the session that has the console, if it has one. Show it as text, never as markup. */
   readonly by?: string
+  /** For `in_use`: the refused session only watches, so that it cannot take the console over. */
+  readonly watches?: true
 }

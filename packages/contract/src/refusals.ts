@@ -32,7 +32,12 @@ export interface RefusalDetail {
   readonly allow?: string | undefined
   /** The label of the session that has the console, for `in_use`. */
   readonly by?: string | undefined
+  /** Whether the refused session only watches, for `in_use`: it cannot take the console over. */
+  readonly watches?: boolean | undefined
 }
+
+/** The sentence of `in_use` for a session that cannot take the console over. */
+const IN_USE_WATCHING = 'Another client has this console. Try again once it is free.'
 
 export const refusals = {
   bad_request: {
@@ -81,12 +86,14 @@ export const refusal = (name: RefusalName): Refusal & { readonly remedy: Remedy 
 /**
  * Formats a refusal for a close frame: the code, and a reason with the name, the details and the sentence, such as
  * `too_many_attempts retry=12: Too many attempts from your address. Try again in a moment.` Omits an origin or a label that does not
- * fit into a close frame.
+ * fit into a close frame. A session that watches gets `in_use role=watch: …`.
  */
 export function refusalClose(name: RefusalName, detail: RefusalDetail = {}): { code: number; reason: string } {
-  const { status, text, retryAfterSeconds } = refusal(name)
+  const { status, text: sentence, retryAfterSeconds } = refusal(name)
+  const watches = name === 'in_use' && detail.watches === true
+  const text = watches ? IN_USE_WATCHING : sentence
   const seconds = detail.retryAfterSeconds ?? retryAfterSeconds
-  const begin = `${name}${seconds === undefined ? '' : ` retry=${seconds}`}`
+  const begin = `${name}${seconds === undefined ? '' : ` retry=${seconds}`}${watches ? ' role=watch' : ''}`
   const extra = detailOf(detail)
   const full = `${begin} ${extra}: ${text}`
   const fits = extra !== undefined && new TextEncoder().encode(full).byteLength <= MAX_REASON_BYTES
@@ -117,6 +124,7 @@ export function readRefusal(code: number, reason = ''): CloseReason | undefined 
     ...(retry === undefined ? {} : { retryAfterSeconds: Number(retry) }),
     ...(allow === undefined ? {} : { allow }),
     ...(by === undefined ? {} : { by }),
+    ...(known === 'in_use' && detail.get('role') === 'watch' ? { watches: true as const } : {}),
   }
 }
 

@@ -210,6 +210,12 @@ describe('close reasons and refusals', () => {
   it('carries the label of the viewer who has the console, and leaves out one that does not fit', () => {
     const named = refusalClose('in_use', { by: 'Zoë <b>\ud800' })
     expect(closeReason(named.code, named.reason)).toMatchObject({ refusal: 'in_use', by: 'Zoë <b>\ufffd' })
+    const watching = refusalClose('in_use', { by: 'Zoë', watches: true })
+    expect(watching.reason).toBe(
+      'in_use role=watch by=Zo%C3%AB: Another client has this console. Try again once it is free.',
+    )
+    expect(closeReason(watching.code, watching.reason)).toMatchObject({ refusal: 'in_use', by: 'Zoë', watches: true })
+    expect(refusalClose('too_many', { watches: true })).toEqual(refusalClose('too_many'))
     const long = refusalClose('in_use', { by: 'a'.repeat(64) })
     expect(long).toEqual(refusalClose('in_use'))
     expect(closeReason(long.code, long.reason)).not.toHaveProperty('by')

@@ -8,7 +8,15 @@ import {
   pathAddress,
   socketAddress,
 } from '@oriel/contract'
-import { type ConsoleEnd, finalWords, localEnd, plainLine, waitingWords, wasTakenOver } from './console-end.ts'
+import {
+  type ConsoleEnd,
+  finalWords,
+  localEnd,
+  mayTakeOver,
+  plainLine,
+  waitingWords,
+  wasTakenOver,
+} from './console-end.ts'
 import { createOverlay, type Overlay, type OverlayAction } from './overlay.ts'
 import { type ConsoleAddress, newPageKey } from './page-key.ts'
 import { PresenceLink, probeTimeoutMs } from './presence/link.ts'
@@ -401,7 +409,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     if (wasTakenOver(end)) return [takeOver]
     const label = end.remedy === 'new-console' || end.refusal !== undefined ? 'Try again' : 'Reconnect'
     const again = { label, act: () => this.reconnectNow() }
-    return end.refusal === 'in_use' ? [takeOver, again] : [again]
+    return mayTakeOver(end) ? [takeOver, again] : [again]
   }
 
   #wait(end: ConsoleEnd, pauseMs: number): void {

@@ -29,6 +29,8 @@ export interface ConsoleEnd {
   readonly allow?: string
   /** For `in_use`: who has the console, if its session has a label. */
   readonly by?: string
+  /** For `in_use`: this session would only watch, so that it cannot take the console over. */
+  readonly watches?: true
 }
 
 /**
@@ -116,6 +118,10 @@ const allowAdvice = 'If it should, the operator of the console proxy adds its or
 
 /** Whether another viewer took the console over. `text` then says who, if the proxy does. */
 export const wasTakenOver = ({ code }: ConsoleEnd): boolean => code === closeReasons.taken_over.code
+
+/** Whether the viewer may take the console over after this end, or take it back. A watcher would be refused again. */
+export const mayTakeOver = (end: ConsoleEnd): boolean =>
+  wasTakenOver(end) || (end.refusal === 'in_use' && end.watches !== true)
 
 /** Returns the local end with this name. */
 export const localEnd = (name: keyof typeof localEnds): ConsoleEnd => ({ ...localEnds[name], clean: false })

@@ -1,6 +1,14 @@
-import { closeReasons, type RefusalName, refusal, refusalClose, refusals } from '@oriel/contract'
+import { closeReasons, type RefusalDetail, type RefusalName, refusal, refusalClose, refusals } from '@oriel/contract'
 import { describe, expect, it } from 'vitest'
-import { advice, type ConsoleEnd, describeEnd, finalWords, plainLine, waitingWords } from '../src/console-end.ts'
+import {
+  advice,
+  type ConsoleEnd,
+  describeEnd,
+  finalWords,
+  mayTakeOver,
+  plainLine,
+  waitingWords,
+} from '../src/console-end.ts'
 
 const closed = (code: number, reason = '', opened = true) =>
   describeEnd({ code, reason, wasClean: code !== 1006, opened })
@@ -36,6 +44,19 @@ describe('describeEnd', () => {
     expect(end).toMatchObject({ refusal: 'in_use', remedy: 'none' })
     const advice = 'Take it over, or try again once it is free.'
     expect(finalWords(end)).toEqual({ text: 'Bea <b> has this console.', advice })
+  })
+
+  it('offers a take-over to a viewer whose console is in use or was taken over, but not to a watcher', () => {
+    const refused = (detail: RefusalDetail) => {
+      const { code, reason } = refusalClose('in_use', detail)
+      return describeEnd({ code, reason, wasClean: true, opened: false })
+    }
+    expect(mayTakeOver(refused({}))).toBe(true)
+    expect(mayTakeOver(closed(closeReasons.taken_over.code))).toBe(true)
+    expect(mayTakeOver(closed(closeReasons.idle.code))).toBe(false)
+    const watching = refused({ by: 'Bea', watches: true })
+    expect(mayTakeOver(watching)).toBe(false)
+    expect(finalWords(watching)).toEqual({ text: 'Bea has this console.', advice: 'Try again once it is free.' })
   })
 
   it('uses the text of another server as one plain line', () => {

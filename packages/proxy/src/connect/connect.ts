@@ -139,6 +139,7 @@ async function admit(connecting: Connecting, credential: Credential, type: WebSo
   const lookUp = () => lookUpCredential(connecting, credential, type)
   const admitted = await context.unauthenticatedLimits.ask(client, lookUp, signal)
   connecting.record = admitted.claimed.record
+  connecting.role = admitted.claimed.role
   return admitted
 }
 
@@ -170,14 +171,14 @@ function reportLeft({ context, listener, client, record }: Connecting): void {
 const REFUSED_PAGE =
   'a page was refused a console: origin.allowed does not list its origin; if the page is yours, add this line'
 
-function refuseClient({ context, listener, client, record, upgrade }: Connecting, refused: Refused): void {
+function refuseClient({ context, listener, client, record, role, upgrade }: Connecting, refused: Refused): void {
   const { refusal, message: detail, cause: err, allow } = refused
   record?.ended(refusal)
   context.metrics.admission(refusal)
   const level = err === undefined ? 'info' : 'warn'
   context.log[level]({ listener: listener.address, client, refusal, detail, err }, 'refused')
   if (allow !== undefined) context.refusedOrigins.report(allow, REFUSED_PAGE)
-  refuse(upgrade, refused)
+  refuse(upgrade, refused, role)
 }
 
 function refusedBy({ closing, log }: ConnectContext, cause: unknown): Refused {

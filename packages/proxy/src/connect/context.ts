@@ -1,5 +1,6 @@
 /** What the steps of a connect share. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ConsoleRole } from '@oriel/contract'
 import type { AddressSet, Logger, RefusedOrigins } from '@oriel/runtime'
 import type { ForwardedHeader } from '../admit/forwarded.ts'
 import type { Limits, Slots } from '../admit/limits.ts'
@@ -95,4 +96,6 @@ export interface Connecting {
   client: string
   /** The authority's record, once it has admitted the token. */
   record?: SessionRecord | undefined
+  /** The role of the session, once the authority has admitted the token. Default: `control`. */
+  role?: ConsoleRole | undefined
 }

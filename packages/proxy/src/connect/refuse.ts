@@ -4,7 +4,7 @@
  */
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { faultBody, REFUSALS_SUBPROTOCOL, refusalClose, refusal as refusalOf } from '@oriel/contract'
+import { type ConsoleRole, faultBody, REFUSALS_SUBPROTOCOL, refusalClose, refusal as refusalOf } from '@oriel/contract'
 import { WebSocketServer } from 'ws'
 import type { Refused } from '../refused.ts'
 import { offersRefusals } from './upgrade.ts'
@@ -19,14 +19,17 @@ export interface UpgradeRequest {
 /** How long the client may take to read the answer, and to answer a close frame. */
 const FLUSH_TIMEOUT_MS = 2_000
 
-/** Sends the refusal and closes. The client gets the catalogue's sentence, never the exact cause. */
-export function refuse(upgrade: UpgradeRequest, refused: Refused): void {
+/**
+ * Sends the refusal and closes. The client gets the catalogue's sentence, never the exact cause.
+ * @param role of the session, if it is known: one that watches cannot take a console over
+ */
+export function refuse(upgrade: UpgradeRequest, refused: Refused, role?: ConsoleRole): void {
   const { request, socket } = upgrade
   if (socket.destroyed) return
   const timer = setTimeout(() => socket.destroy(), FLUSH_TIMEOUT_MS)
   socket.once('close', () => clearTimeout(timer))
   // A WebSocket server may be unable to accept a bad request.
-  if (refused.refusal !== 'bad_request' && offersRefusals(request)) closeWebSocket(upgrade, refused)
+  if (refused.refusal !== 'bad_request' && offersRefusals(request)) closeWebSocket(upgrade, refused, role)
   else sendStatus(socket, refused)
 }
 
@@ -40,10 +43,14 @@ function sendStatus(socket: Duplex, { refusal, headers }: Refused): void {
 }
 
 /** Accepts the WebSocket only to close it. Messages of the client are dropped, and refused above 125 bytes. */
-function closeWebSocket({ request, socket, head }: UpgradeRequest, { refusal, headers, allow, by }: Refused): void {
+function closeWebSocket(
+  { request, socket, head }: UpgradeRequest,
+  { refusal, headers, allow, by }: Refused,
+  role: ConsoleRole | undefined,
+): void {
   const seconds = Number.parseInt(headers['Retry-After'] ?? '', 10)
   const retryAfterSeconds = Number.isNaN(seconds) ? undefined : seconds
-  const { code, reason } = refusalClose(refusal, { allow, by, retryAfterSeconds })
+  const { code, reason } = refusalClose(refusal, { allow, by, retryAfterSeconds, watches: role === 'watch' })
   refuser.handleUpgrade(request, socket, head, (client) => {
     client.on('error', ignoreError)
     client.close(code, reason)

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import {
   dial,
   INSTANCE,
+  OTHER_TOKEN,
   open,
   type Running,
   type RunOptions,
@@ -67,6 +68,18 @@ describe('a refusal for a client that offers oriel.refusals', () => {
   it('names no origin if an entry in origin.allowed would not help', async () => {
     await using it = await running()
     expect(await refused(it.address, { headers: { Origin: 'null' } })).toEqual(refusalClose('foreign_origin'))
+  })
+
+  it('says that a watcher cannot take the console over', async () => {
+    await using it = await running({
+      consoles: ['spice-html5'],
+      hypervisor: (peer) => peer.closed({ timeoutMs: 60_000 }),
+      admission: (token) => ({ role: token === TOKEN ? 'control' : 'watch' }),
+    })
+    using user = await dial(it.address)
+    const { code, reason } = await refused(it.address, { path: `/?token=${OTHER_TOKEN}` })
+    expect([code, reason]).toEqual([4409, refusalClose('in_use', { watches: true }).reason])
+    user.ws.terminate()
   })
 
   it('counts toward the limit on unknown tokens, and contains the time to wait', async () => {
