@@ -65,7 +65,9 @@ describe.skipIf(skip)(`a serial port of a real QEMU guest at two proxies${reason
 
   it('is not taken over by a watcher', async () => {
     using first = await site.view(0)
-    expect(await site.refused(1, { role: 'watch', takeOver: true })).toMatchObject({ refusal: 'in_use' })
+    expect(await site.refused(1, { role: 'watch', takeOver: true })).toMatchObject({
+      ...{ refusal: 'in_use', watches: true },
+    })
     await types(first)
   })
 
@@ -82,6 +84,28 @@ describe.skipIf(skip)(`a serial port of a real QEMU guest at two proxies${reason
       using first = await site.view(0)
       await types(first)
     }
+    await expect
+      .poll(() => site.view(1).then((viewer) => viewer[Symbol.dispose](), String), { timeout: 10_000 })
+      .toBeUndefined()
+  })
+
+  it('is held by a proxy of several workers until the last viewer in any of them has left', async () => {
+    const workers = 2 // the index of the proxy with two workers, which have a name each
+    const viewers = new Map<unknown, Viewer[]>()
+    const opened = () => site.proxies[workers]!.program.records.filter(({ msg }) => msg === 'session opened')
+    for (let count = 1; viewers.size < 2; count += 1) {
+      const viewer = await site.view(workers)
+      await expect.poll(() => opened().length).toBe(count)
+      const { worker } = opened().at(-1)!
+      viewers.set(worker, [...(viewers.get(worker) ?? []), viewer])
+    }
+    const [dialler, others] = [...viewers.values()]
+    await types(others![0]!)
+    for (const viewer of dialler!) viewer[Symbol.dispose]()
+    await sessionsOnce(openSessions, ({ length }) => length === others!.length)
+    expect(await site.refused(1)).toMatchObject({ refusal: 'in_use' })
+    await types(others![0]!)
+    for (const viewer of others!) viewer[Symbol.dispose]()
     await expect
       .poll(() => site.view(1).then((viewer) => viewer[Symbol.dispose](), String), { timeout: 10_000 })
       .toBeUndefined()
@@ -113,36 +137,43 @@ interface Viewing {
   readonly takeOver?: boolean
 }
 
+/** The last one has two workers. */
+type ProxyIndex = 0 | 1 | 2
+
 interface Site extends AsyncDisposable {
   readonly api: RunningProgram
   readonly client: Client
   readonly proxies: readonly { readonly program: RunningProgram; readonly gate: BeatGate }[]
   /** Opens the port through a proxy. @throws Error if the proxy refuses */
-  view(proxy: 0 | 1, viewing?: Viewing): Promise<Viewer>
+  view(proxy: ProxyIndex, viewing?: Viewing): Promise<Viewer>
   /** Returns the proxy's refusal to open the port. */
-  refused(proxy: 0 | 1, viewing?: Viewing): Promise<CloseReason | undefined>
+  refused(proxy: ProxyIndex, viewing?: Viewing): Promise<CloseReason | undefined>
 }
 
 async function startSite({ host, serialPort }: QemuGuest): Promise<Site> {
   await using scope = new AsyncDisposableStack()
   const apiPort = await freePort()
-  const ports = [await freePort(), await freePort()]
+  const ports = [await freePort(), await freePort(), await freePort()]
   const servers = [{ id: SERVER, name: 'counts-2', consoles: { serial: { host, port: serialPort } } }]
   const consoles = { serial: { base_url: `ws://127.0.0.1:${ports[0]}/` } }
   const own = { consoles, sessions: { beat_seconds: BEAT_SECONDS } }
   const api = scope.use(await startApp('api', merge(apiConfig(apiPort, ports[0]!, servers), own)))
   await listening(api)
   const proxies = []
-  for (const [i, name] of ['proxy-one', 'proxy-two'].entries()) {
+  for (const [i, name] of ['proxy-one', 'proxy-two', 'proxy-workers'].entries()) {
     const gate = scope.use(await startBeatGate(apiPort))
     const listen = [{ address: `127.0.0.1:${ports[i]}`, consoles: ['serial'] }]
-    const toml = merge(proxyConfig(apiPort, ports[i]!), { authority: orielAuthority(gate.port, name), listen })
+    const toml = merge(proxyConfig(apiPort, ports[i]!), {
+      authority: orielAuthority(gate.port, name),
+      ...(name === 'proxy-workers' && { sessions: { workers: 2 } }),
+      listen,
+    })
     const program = scope.use(await startApp('proxy', toml))
     await listening(program)
     proxies.push({ program, gate })
   }
   const client = clientOf(apiPort, MEMBER_TOKEN)
-  const dial = async (proxy: 0 | 1, { takeOver = false, ...options }: Viewing = {}) => {
+  const dial = async (proxy: ProxyIndex, { takeOver = false, ...options }: Viewing = {}) => {
     const body = { type: 'serial', ...options } as const
     const { search } = new URL((await client.oriel.createConsole({ server_id: SERVER, body })).console.url)
     const query = `${search}${takeOver ? '&take_over=1' : ''}`

@@ -10,6 +10,9 @@ import type { OpenSession, SessionFacts } from './session/open-session.ts'
 /** A step towards a console that waits for another service. */
 export type TimedStep = 'authority' | 'names' | 'validation' | 'dial' | 'handshake'
 
+/** The outcome of a move for a console. `followed` and `failed` come after `arrived`, where sessions go on at the other host. */
+export type MoveResult = 'arrived' | 'followed' | 'failed' | 'stayed' | 'lost'
+
 /** Counts the bytes of every relayed chunk. */
 export interface ByteCount {
   toClient(bytes: number): void
@@ -24,6 +27,8 @@ export interface ProxyMetrics {
   admission(result: RefusalName | 'admitted'): void
   sessionOpened(facts: KindOfSession): void
   sessionEnded(facts: KindOfSession, reason: string): void
+  /** Counts a console whose machine has moved, or was being migrated. */
+  moved(type: string, result: MoveResult): void
   /** Returns the counter of a console type; call once for each session. */
   counter(type: string): ByteCount
   /** Adds the gauge of the serial ports that the proxy stays attached to. */
@@ -63,6 +68,12 @@ export function createMetrics(sources: MetricSources): ProxyMetrics {
     labelNames: ['result'],
     registers,
   })
+  const moves = new prom.Counter({
+    name: 'oriel_proxy_moves_total',
+    help: 'Consoles whose machine moved, or was being migrated, by outcome.',
+    labelNames: ['type', 'result'],
+    registers,
+  })
   bufferedGauge(registers, sources)
   if (sources.budget) bufferedLimitGauge(registers, sources.budget)
   if (sources.breaker) breakerGauge(registers, 'authority', sources.breaker)
@@ -75,6 +86,7 @@ export function createMetrics(sources: MetricSources): ProxyMetrics {
       open.dec({ type, role })
       ended.inc({ type, reason })
     },
+    moved: (type, result) => moves.inc({ type, result }),
     counter: byteCounters(registers),
     standingPorts: (counts) => standingGauge(registers, counts),
     timed: stopwatches(registers),

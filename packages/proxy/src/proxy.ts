@@ -240,6 +240,8 @@ function contextOf(
   const limits = new Limits(sessionLimits(config))
   const budget = new BufferBudget(sessions.max_buffered_mib * MIB)
   const trustedProxies = addressSet(origin.trusted_proxies)
+  const { breaker, namesBreaker } = authority
+  const metrics = createMetrics({ sessions: () => open.open(), budget, breaker, namesBreaker })
   return {
     consoles: createConsoles(consoleSettings(config), serialPeers),
     identity: identityOf(config),
@@ -248,7 +250,9 @@ function contextOf(
     limits,
     slots: slots ?? limits,
     sessions: open,
-    moves: authority.locate ? new Moves({ authority, log, times: moveTimes }) : undefined,
+    moves: authority.locate
+      ? new Moves({ authority, log, times: moveTimes, onResult: (...move) => metrics.moved(...move) })
+      : undefined,
     endEarlier: endEarlier ?? ((later) => open.endEarlier(later)),
     pageSessions,
     tickets: new Tickets({ seal, resumeMs: sessions.resume_seconds * 1000, maxSessionMs: timing.maxSessionMs }),
@@ -270,12 +274,7 @@ function contextOf(
     }),
     enforceTokenExpiry: sessions.enforce_token_expiry,
     timing,
-    metrics: createMetrics({
-      sessions: () => open.open(),
-      budget,
-      breaker: authority.breaker,
-      namesBreaker: authority.namesBreaker,
-    }),
+    metrics,
     log,
     draining: () => stopping.draining,
     closing: stopping.closing.signal,

@@ -72,6 +72,8 @@ export interface RunOptions {
   readonly locate?: Authority['locate']
   /** Whether a session may go on where the console is. Default: every one. */
   readonly follow?: Authority['follow']
+  /** Default: consoles are not held. */
+  readonly holdPort?: Authority['holdPort']
   readonly moveTimes?: Partial<MoveTimes>
   /** Whether the authority creates consoles for sessions that are resumed. Default: false. */
   readonly renew?: boolean
@@ -102,8 +104,8 @@ export async function running(options: RunOptions = {}): Promise<Running> {
   const { timeoutMs = defaultTimeoutMs, renew = false } = options
   const asked = novaAuthority({ endpoint: nova.url, auth, timeoutMs, renew })
   const admitting = options.admission ? adding(asked, options.admission) : asked
-  const { locate, follow } = options
-  const authority = Object.assign(admitting, locate && { locate }, follow && { follow })
+  const { locate, follow, holdPort } = options
+  const authority = Object.assign(admitting, locate && { locate }, follow && { follow }, holdPort && { holdPort })
   const { pages, timing = {}, unauthenticated, pageSessions, moveTimes } = options
   const given = { pages, timing, unauthenticated, pageSessions, moveTimes }
   const proxy = opened.use(await createProxy({ config, authority, log: log.logger, ...given }))

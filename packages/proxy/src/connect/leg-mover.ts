@@ -1,7 +1,7 @@
 /** Follows the machine of a leg that sessions share. */
-import type { ConsoleMover, ConsolePlace } from '../consoles/console.ts'
+import { within } from '@oriel/runtime'
+import type { ConsoleMover, ConsolePlace, OpenedShare } from '../consoles/console.ts'
 import type { WebSocketConsoleType } from '../consoles/kinds.ts'
-import type { SecuredLeg } from '../hypervisor/leg.ts'
 import type { ConnectContext } from './context.ts'
 import { openUpstream } from './dial-leg.ts'
 import type { Moves } from './moves.ts'
@@ -27,14 +27,36 @@ export class LegMover implements ConsoleMover {
     return this.#moves.mayFollow({ instance, type: this.#type, sessionId }, found)
   }
 
-  open(console: ConsolePlace, signal: AbortSignal): Promise<SecuredLeg> {
+  /** Dials at once, since each moment there costs output, and reads only once the console is held. */
+  async open(console: ConsolePlace, session: Promise<string>, signal: AbortSignal): Promise<OpenedShare> {
+    try {
+      return await this.#open(console, session, signal)
+    } catch (cause) {
+      if (!signal.aborted) this.#context.metrics.moved(this.#type, 'failed')
+      throw cause
+    }
+  }
+
+  async #open(console: ConsolePlace, session: Promise<string>, signal: AbortSignal): Promise<OpenedShare> {
+    using opening = new DisposableStack()
     const log = this.#context.log.child({ instance: console.instance })
     const request = { type: this.#type, admission: console, query: new URLSearchParams(), log }
-    return openUpstream(this.#context, request, signal)
+    const opened = await openUpstream(this.#context, request, signal)
+    opening.use(opened.hypervisor)
+    const hold = opening.use(await this.#hold(session, signal))
+    opening.move()
+    return { ...opened, hold }
+  }
+
+  async #hold(session: Promise<string>, signal: AbortSignal): Promise<Disposable | undefined> {
+    const { authority } = this.#context
+    if (!authority.holdPort) return undefined
+    return authority.holdPort({ sessionId: await within(signal, session), takeOver: false }, signal)
   }
 
   reached({ instance, ...from }: ConsolePlace, { instance: _, ...to }: ConsolePlace): void {
     const type = this.#type
+    this.#context.metrics.moved(type, 'followed')
     this.#context.sharedConsoles.move({ instance, type, ...placeOf(from) }, placeOf(to))
     this.#context.log.info(
       { instance, type, from: textOf(from), to: textOf(to) },

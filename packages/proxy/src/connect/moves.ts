@@ -23,10 +23,17 @@ export interface MovesOptions {
   readonly authority: Pick<Authority, 'locate' | 'follow'>
   readonly log: Logger
   readonly times?: Partial<MoveTimes> | undefined
+  /** Called once for each search, for the metrics. Not for a console that is where it was, without a migration. */
+  readonly onResult?: (type: LostConsole['type'], result: 'arrived' | 'stayed' | 'lost') => void
 }
 
 /** A console to which the connection has ended, and its address. */
 export type EndedConsole = LostConsole & Pick<Admission, 'host' | 'port'>
+
+interface Search {
+  readonly found: ConsoleAddress | undefined
+  readonly wasMoving: boolean
+}
 
 export class Moves {
   readonly #options: MovesOptions
@@ -69,17 +76,25 @@ export class Moves {
   }
 
   async #search(console: EndedConsole): Promise<ConsoleAddress | undefined> {
+    const { found, wasMoving } = await this.#findAddress(console)
+    const isElsewhere = found !== undefined && !isSamePlace(found, console)
+    const result = isElsewhere ? 'arrived' : found ? 'stayed' : 'lost'
+    if (isElsewhere || wasMoving) this.#options.onResult?.(console.type, result)
+    return found
+  }
+
+  async #findAddress(console: EndedConsole): Promise<Search> {
     const arrival = AbortSignal.timeout(this.#times.deadlineMs)
     let isMoving = false
     while (!arrival.aborted) {
       const where = await this.#ask(console, this.#options.authority.locate!)
-      if (where.is === 'at') return where
-      if (where.is === 'gone' || (where.is === 'unknown' && !isMoving)) return undefined
+      if (where.is === 'at') return { found: where, wasMoving: isMoving }
+      if (where.is === 'gone' || (where.is === 'unknown' && !isMoving)) return { found: undefined, wasMoving: isMoving }
       isMoving = true
       await delay(this.#times.pauseMs * (1 - JITTER + 2 * JITTER * Math.random()), undefined, { ref: false })
     }
     this.#options.log.warn({ instance: console.instance }, 'a machine that is being migrated has not arrived in time')
-    return undefined
+    return { found: undefined, wasMoving: true }
   }
 
   async #ask(console: LostConsole, question: NonNullable<Authority['locate']>): Promise<Whereabouts> {

@@ -60,10 +60,11 @@ export interface ConsoleMover {
   /** Resolves with whether a session may go on there. Never rejects. */
   admits(console: ConsolePlace, sessionId: string): Promise<boolean>
   /**
-   * Dials the console and secures the leg, as for the first session.
+   * Dials the console and secures the leg, as for the first session, and holds the console.
+   * @param session resolves with one that may go on there, for which the proxy holds the console
    * @throws Refused; the signal's reason once it aborts
    */
-  open(console: ConsolePlace, signal: AbortSignal): Promise<SecuredLeg>
+  open(console: ConsolePlace, session: Promise<string>, signal: AbortSignal): Promise<OpenedShare>
   /** Reports that the sessions of a console go on at another place. */
   reached(from: ConsolePlace, to: ConsolePlace): void
 }

@@ -50,7 +50,7 @@ class MovingPort implements PortFinder {
     if (!to) return undefined
     return {
       portId: portIdOf(to),
-      open: (signal) => mover.open(to, signal),
+      open: (session, signal) => mover.open(to, session, signal),
       admits: (id) => mover.admits(to, id),
       reached: () => this.#reached(to),
     }

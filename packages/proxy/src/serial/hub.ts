@@ -104,14 +104,22 @@ export class SerialHub {
 
   #destinationOf(port: Port, place: PortPlace | undefined): Destination | undefined {
     if (!place || port.stays) return undefined
-    return { ...place, isPresent: () => place.portId === port.id, open: (signal) => this.#move(port, place, signal) }
+    return {
+      ...place,
+      isPresent: () => place.portId === port.id,
+      open: (...opening) => this.#move(port, place, ...opening),
+    }
   }
 
   /**
    * Opens a port where its machine is now. From then on it has the id of that place, so that other processes and later sessions
    * join it. If sessions have opened the port there already, it reads along through that one.
    */
-  #move(port: Port, { portId, open }: PortPlace, signal: AbortSignal): Promise<OpenedPort> {
+  #move(
+    port: Port,
+    { portId, open }: PortPlace,
+    ...[session, signal]: Parameters<Destination['open']>
+  ): Promise<OpenedPort> {
     const there = this.#ports.get(portId)
     this.#forget(port.id, port)
     port.id = portId
@@ -119,7 +127,7 @@ export class SerialHub {
     if (there && port.isReadingAlong) return there.readAlong(signal)
     there?.stopTimer()
     this.#ports.set(portId, port)
-    return this.#peers.open(portId, open, signal, 'opening')
+    return this.#peers.open(portId, (dialling) => open(session, dialling), signal, 'opening')
   }
 
   #forgetOldestIdle(): void {

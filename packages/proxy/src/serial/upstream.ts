@@ -29,8 +29,11 @@ export interface OpenedPort extends SecuredLeg {
 export interface Destination {
   /** Returns whether the port is dialled there already. */
   isPresent(): boolean
-  /** Dials the port there and secures the leg. */
-  readonly open: OpenUpstream
+  /**
+   * Dials the port there, secures the leg, and holds the port.
+   * @param session resolves with one that may go on there, and rejects if none may
+   */
+  open(session: Promise<string>, signal: AbortSignal): Promise<OpenedPort>
   /** Resolves with whether a session may go on there. Never rejects. */
   admits(sessionId: string): Promise<boolean>
   /** Called when the output of the port goes on there. */
@@ -258,16 +261,22 @@ export class Upstream implements ReaderUpstream {
   /** Asks for each session while the port is dialled. No byte passes before all answers are there. */
   async #reopen(destination: Destination): Promise<void> {
     const checks = [...this.#readers].map((reader) => this.#checkReader(destination, reader))
-    const opening = destination.open(this.#dialling!.signal)
+    const opening = destination.open(firstAdmitted(checks), this.#dialling!.signal)
     const [opened] = await Promise.all([opening, ...checks])
     this.#splice(opened)
     if (this.#state !== 'over') destination.reached()
   }
 
-  /** A session that may not go on is ended as one that did not follow: its page learns why when it comes back. */
-  async #checkReader(destination: Destination, reader: Reader): Promise<void> {
-    if (typeof reader.owner !== 'string' || (await destination.admits(reader.owner))) return
+  /**
+   * Returns the session if it may go on. Otherwise it is ended as one that did not follow: its page learns why when it comes
+   * back.
+   */
+  async #checkReader(destination: Destination, reader: Reader): Promise<string | undefined> {
+    const { owner } = reader
+    if (typeof owner !== 'string') return undefined
+    if (await destination.admits(owner)) return owner
     this.#drop(reader, 'the authority does not let the session go on')
+    return undefined
   }
 
   #drop(reader: Reader, detail: string): void {
@@ -276,7 +285,10 @@ export class Upstream implements ReaderUpstream {
   }
 
   /** Goes on with the port on the other host. The line that says so is added once, wherever the output passes first. */
-  #splice({ hypervisor: leg, rest: first, earlier, isMarked = false }: OpenedPort): void {
+  #splice({ hypervisor: leg, rest: first, earlier, isMarked = false, hold }: OpenedPort): void {
+    // The process that dialled the port there holds it now, in place of the one that dialled it before.
+    this.#hold?.[Symbol.dispose]()
+    this.#hold = hold
     const opened = { hypervisor: leg, rest: earlier ?? first }
     const { hypervisor, rest } = isMarked
       ? { ...opened, hypervisor: takeOwnBack(leg) }
@@ -415,6 +427,20 @@ export class Upstream implements ReaderUpstream {
     this.#leg?.[Symbol.dispose]()
     this.#hold?.[Symbol.dispose]()
   }
+}
+
+/** Resolves with the first session that may go on. Rejects if none may: then the port has no reader any more. */
+function firstAdmitted(checks: readonly Promise<string | undefined>[]): Promise<string> {
+  const admitted = Promise.any(
+    checks.map(async (check) => {
+      const session = await check
+      if (session === undefined) throw new Error('the session may not go on')
+      return session
+    }),
+  )
+  // Without a hold it is not awaited, and must not count as unhandled.
+  admitted.catch(() => {})
+  return admitted
 }
 
 /** A copy in memory with room for a frame's header. */

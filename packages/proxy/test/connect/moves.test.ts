@@ -21,28 +21,37 @@ function answering(answers: readonly (Whereabouts | Error)[], times: Partial<Mov
     return answer
   })
   const log = capture()
-  return { locate, log, moves: new Moves({ authority: { locate }, log: log.logger, times }) }
+  const onResult = vi.fn()
+  return { locate, log, onResult, moves: new Moves({ authority: { locate }, log: log.logger, times, onResult }) }
 }
 
 describe('a machine', () => {
-  it.each<[string, readonly (Whereabouts | Error)[], boolean]>([
-    ['has moved if its console has another address', [THERE], true],
-    ['has moved if it is first migrated', [MOVING, MOVING, THERE], true],
-    ['has moved if the authority fails while it is migrated', [MOVING, new Error('away'), UNKNOWN, THERE], true],
-    ['has moved if only the port is another', [{ ...HERE, port: 5902 }], true],
-    ['has not moved if it is gone', [GONE], false],
-    ['has not moved if it is gone after a migration', [MOVING, GONE], false],
-    ['has not moved if its address is the same', [HERE, THERE], false],
-    ['has not moved if a migration has failed', [MOVING, HERE], false],
-    ['has not moved if the authority cannot say at first', [UNKNOWN, THERE], false],
-    ['has not moved if the authority fails at first', [new Error('away'), THERE], false],
-  ])('%s', async (_, answers, hasMoved) => {
-    expect(await answering(answers).moves.hasMoved(CONSOLE)).toBe(hasMoved)
+  it.each<[string, readonly (Whereabouts | Error)[], boolean, string[]]>([
+    ['has moved if its console has another address', [THERE], true, ['arrived']],
+    ['has moved if it is first migrated', [MOVING, MOVING, THERE], true, ['arrived']],
+    [
+      'has moved if the authority fails while it is migrated',
+      [MOVING, new Error('away'), UNKNOWN, THERE],
+      true,
+      ['arrived'],
+    ],
+    ['has moved if only the port is another', [{ ...HERE, port: 5902 }], true, ['arrived']],
+    ['has not moved if it is gone', [GONE], false, []],
+    ['has not moved if it is gone after a migration', [MOVING, GONE], false, ['lost']],
+    ['has not moved if its address is the same', [HERE, THERE], false, []],
+    ['has not moved if a migration has failed', [MOVING, HERE], false, ['stayed']],
+    ['has not moved if the authority cannot say at first', [UNKNOWN, THERE], false, []],
+    ['has not moved if the authority fails at first', [new Error('away'), THERE], false, []],
+  ])('%s', async (_, answers, hasMoved, results) => {
+    const { moves, onResult } = answering(answers)
+    expect(await Promise.all([moves.hasMoved(CONSOLE), moves.hasMoved(CONSOLE)])).toEqual([hasMoved, hasMoved])
+    expect(onResult.mock.calls).toEqual(results.map((result) => ['novnc', result]))
   })
 
   it('has not moved if it does not arrive before the deadline, and the log says so', async () => {
-    const { moves, log } = answering([MOVING], { pauseMs: 1, deadlineMs: 20 })
+    const { moves, log, onResult } = answering([MOVING], { pauseMs: 1, deadlineMs: 20 })
     expect(await moves.hasMoved(CONSOLE)).toBe(false)
+    expect(onResult.mock.calls).toEqual([['novnc', 'lost']])
     expect(log.records('a machine that is being migrated has not arrived in time')).toMatchObject([
       { instance: INSTANCE },
     ])

@@ -1,9 +1,10 @@
 /** Sessions of a serial console whose machine moves to another host, through a proxy. */
 import { closeReasons } from '@oriel/contract'
 import { type Peer, type ScriptedServer, scriptedServer } from '@oriel/testkit'
-import { describe, expect, it } from 'vitest'
-import type { Whereabouts } from '../../src/authority/authority.ts'
-import { dial, INSTANCE, OTHER_TOKEN, type RunOptions, running } from '../fixture.ts'
+import { describe, expect, it, vi } from 'vitest'
+import type { Authority, Whereabouts } from '../../src/authority/authority.ts'
+import { Refused } from '../../src/refused.ts'
+import { dial, INSTANCE, OTHER_TOKEN, type Running, type RunOptions, running } from '../fixture.ts'
 
 const MARK = '\r[moved to another host]\r\n'
 const [MOVING, GONE] = [{ is: 'moving' }, { is: 'gone' }] as const
@@ -56,6 +57,13 @@ async function machine(options: RunOptions = {}) {
     },
     [Symbol.asyncDispose]: () => close.disposeAsync(),
   })
+}
+
+/** The proxy's counts of moves, as `type result count`. */
+async function movesOf({ proxy }: Running): Promise<readonly string[]> {
+  const text = await proxy.inside.registry.metrics()
+  const lines = text.matchAll(/^oriel_proxy_moves_total\{type="(\w+)",result="(\w+)"\} (\d+)$/gm)
+  return [...lines].map(([, ...parts]) => parts.join(' '))
 }
 
 const MOVED = `one\r\n${MARK}two\r\n`
@@ -115,6 +123,43 @@ describe('the sessions of a serial console whose machine moves', () => {
     it.leave()
     it.arrive()
     expect((await client.closed()).code).toBe(closeReasons.moved.code)
+    expect(await movesOf(it)).toEqual(['serial arrived 1', 'serial failed 1'])
+  })
+
+  it('hold the console at the new host for one that may go on, and release it with the last of them', async () => {
+    const released = vi.fn()
+    const holdPort = vi.fn<NonNullable<Authority['holdPort']>>(async () => ({ [Symbol.dispose]: released }))
+    const asked: string[] = []
+    const it = await machine({
+      holdPort,
+      follow: async ({ sessionId }) => {
+        asked.push(sessionId)
+        if (asked.length === 1) throw new Error('revoked')
+        return placeOf(it.target)
+      },
+    })
+    await using _it = it
+    using revoked = await dial(it.address)
+    using stays = await dial(it.address, other)
+    for (const client of [revoked, stays]) await client.read(5)
+    it.leave()
+    it.arrive()
+    await stays.read(MOVED.length - 5)
+    expect(holdPort.mock.calls.map(([claim]) => claim)).toEqual([{ sessionId: asked[1], takeOver: false }])
+    expect(await movesOf(it)).toEqual(['serial arrived 1', 'serial followed 1'])
+    expect(released).not.toHaveBeenCalled()
+    stays.ws.close()
+    await expect.poll(() => released.mock.calls.length).toBe(1)
+  })
+
+  it('end as moved if another proxy holds the console meanwhile', async () => {
+    await using it = await machine({ holdPort: () => Promise.reject(new Refused('in_use', 'held')) })
+    using client = await dial(it.address)
+    it.leave()
+    it.arrive()
+    expect((await client.closed()).code).toBe(closeReasons.moved.code)
+    await it.target.finished()
+    expect(await movesOf(it)).toEqual(['serial arrived 1', 'serial failed 1'])
   })
 
   it('end as moved if the authority does not let them go on, each for itself', async () => {

@@ -1,9 +1,9 @@
 /** Serial ports whose machine moves to another host, at the hub. */
 import { afterEach, beforeEach, describe, expect, it, test, vi } from 'vitest'
-import { LegFault, type SecuredLeg } from '../../src/hypervisor/leg.ts'
+import { LegFault } from '../../src/hypervisor/leg.ts'
 import { type PortFinder, type PortPlace, type ReplaySettings, SerialHub } from '../../src/serial/hub.ts'
 import type { Reader } from '../../src/serial/reader.ts'
-import { GAP } from '../../src/serial/upstream.ts'
+import { GAP, type OpenedPort } from '../../src/serial/upstream.ts'
 import { scriptedLeg, viewerOf } from '../hypervisor/scripted-leg.ts'
 
 const MARK = '\r[moved to another host]\r\n'
@@ -17,18 +17,27 @@ function playedMachine(settings: Partial<ReplaySettings> = {}) {
   const hub = new SerialHub({ ...SETTINGS, ...settings })
   const dialled: { readonly portId: string; readonly port: ReturnType<typeof scriptedLeg> }[] = []
   const refusals = new Set<string>()
+  const holds: { readonly portId: string; readonly session?: string; isReleased: boolean }[] = []
   const barred = new Set<string>()
   const reached: string[] = []
   let found = Promise.withResolvers<string | undefined>()
-  const open = (portId: string) => async (): Promise<SecuredLeg> => {
+  const open = async (portId: string, session?: Promise<string>): Promise<OpenedPort> => {
     if (refusals.has(portId)) throw new Error('ECONNREFUSED')
     const port = scriptedLeg()
     dialled.push({ portId, port })
-    return { hypervisor: port.leg, rest: NOTHING }
+    using opening = new DisposableStack()
+    opening.use(port.leg)
+    const held = { portId, ...(session && { session: await session }), isReleased: false }
+    opening.move()
+    holds.push(held)
+    const release = () => {
+      held.isReleased = true
+    }
+    return { hypervisor: port.leg, rest: NOTHING, hold: { [Symbol.dispose]: release } }
   }
   const admits = vi.fn(async (sessionId: string) => !barred.has(sessionId))
   const placeAt = (portId: string): PortPlace => ({
-    ...{ portId, open: open(portId), admits },
+    ...{ portId, open: (session) => open(portId, session), admits },
     reached: () => void reached.push(portId),
   })
   const find = vi.fn<PortFinder['find']>(async () => {
@@ -37,10 +46,10 @@ function playedMachine(settings: Partial<ReplaySettings> = {}) {
   })
   let sessions = 0
   const join = ({ portId = 'old', replay = true, sessionId = `s${++sessions}` } = {}) =>
-    hub.join({ portId, replay, open: open(portId), signal: never, sessionId, finder: { find } })
+    hub.join({ portId, replay, open: () => open(portId), signal: never, sessionId, finder: { find } })
   const port = () => dialled.at(-1)!.port
   return {
-    ...{ hub, dialled, refusals, barred, reached, admits, find, join, port },
+    ...{ hub, dialled, holds, refusals, barred, reached, admits, find, join, port },
     view: async (options?: Parameters<typeof join>[0]) => viewerOf(await join(options)),
     say: (text: string) => port().say(Buffer.from(text)),
     /** Ends the connection to the host. */
@@ -134,6 +143,36 @@ describe('the readers of a serial port whose machine moves', () => {
     expect(it.dialled).toHaveLength(2)
     viewer.write(Buffer.from('input'))
     expect(String(it.port().heard())).toBe('input')
+  })
+
+  it('hold the port at the new host by one that may go on, and no longer at the old one', async () => {
+    const it = playedMachine()
+    it.barred.add('s1')
+    await it.view()
+    const viewer = await it.join()
+    await it.lose()
+    await it.arrive('new')
+    const [old, next] = [{ portId: 'old' }, { portId: 'new', session: 's2' }]
+    expect(it.holds).toEqual([
+      { ...old, isReleased: true },
+      { ...next, isReleased: false },
+    ])
+    viewer[Symbol.dispose]()
+    expect(it.holds.map(({ isReleased }) => isReleased)).toEqual([true, true])
+  })
+
+  it('give up their hold when they read along through another port of this process', async () => {
+    const it = playedMachine()
+    await it.view()
+    const old = it.port()
+    await it.view({ portId: 'new' })
+    old.end(undefined)
+    await settled()
+    await it.arrive('new')
+    expect(it.holds).toEqual([
+      { portId: 'old', isReleased: true },
+      { portId: 'new', isReleased: false },
+    ])
   })
 
   it('are read along with by later ones at the new host, and by none at the old one', async () => {
