@@ -104,6 +104,25 @@ describe.skipIf(skip)(`a machine that is migrated to another real QEMU${reason}`
     90_000,
   )
 
+  it('keeps its serial port held by a proxy of several workers, whichever of them has opened it at the other one', async () => {
+    await using folder = await temporaryFolder()
+    await using hosts = await twoHosts({ serial: true, args: await tickingDisk(folder.path) })
+    await using oriel = await startOriel(hosts.folder, { port: await freePort(), standing: false, workers: 2 })
+    await using another = await startSecondProxy(oriel)
+    await using scope = new AsyncDisposableStack()
+    const byWorker = await viewInEveryWorker(oriel, scope)
+    const sessions = byWorker.flat()
+    await hosts.migrate()
+    for (const session of sessions) await session.until(MOVED)
+    for (const session of sessions) expectCounting(session.text())
+    const [first, last] = byWorker
+    for (const session of first!) await session[Symbol.asyncDispose]()
+    await sessionsOnce(oriel, last!.length)
+    expect(await another.statusOf(await mintSerial(oriel))).toBe(409)
+    for (const session of last!) await session[Symbol.asyncDispose]()
+    await expect.poll(async () => another.statusOf(await mintSerial(oriel)), { timeout: 20_000 }).toBe(101)
+  }, 90_000)
+
   it('keeps its serial session open while Nova migrates it, and never dials the old port again', async () => {
     await using folder = await temporaryFolder()
     await using hosts = await twoHosts({ serial: true, args: await tickingDisk(folder.path) })
@@ -156,7 +175,7 @@ async function twoHosts(machine: Partial<QemuOptions> = {}) {
 /** @param serial the listener for serial consoles. Default: there is none */
 async function startOriel(
   folder: string,
-  serial?: { readonly port: number; readonly standing: boolean },
+  serial?: { readonly port: number; readonly standing: boolean; readonly workers?: number },
 ): Promise<Pair> {
   const source = { kind: 'qemu', qmp: join(folder, '*.qmp'), host: '127.0.0.1', answer_timeout_ms: 15_000 }
   const oriel = await startPair({
@@ -171,6 +190,7 @@ async function startOriel(
       ...(serial && {
         listen: [{ address: `127.0.0.1:${serial.port}`, consoles: ['serial'] }],
         consoles: { serial: { standing: serial.standing } },
+        sessions: { workers: serial.workers ?? 1 },
       }),
     },
   })
@@ -187,6 +207,45 @@ async function viewersOf(guest: QemuGuest): Promise<number> {
 async function mintSerial({ client }: Pair): Promise<string> {
   const body = { remote_console: { protocol: 'serial', type: 'serial' } } as const
   return (await client.at('2.6').createRemoteConsole({ server_id: ID, body })).remote_console.url
+}
+
+/** Opens the serial console until each of two workers has a session of it. Returns the sessions of each. */
+async function viewInEveryWorker(oriel: Pair, scope: AsyncDisposableStack) {
+  const byWorker = new Map<unknown, Awaited<ReturnType<typeof view>>[]>()
+  const opened = () => oriel.proxy.records.filter(({ msg }) => msg === 'session opened')
+  for (let count = 1; byWorker.size < 2; count += 1) {
+    const session = scope.use(await view(await mintSerial(oriel)))
+    await expect.poll(() => opened().length).toBe(count)
+    const { worker } = opened().at(-1)!
+    byWorker.set(worker, [...(byWorker.get(worker) ?? []), session])
+    await session.until(/\d{8}\.\r\n/)
+  }
+  return [...byWorker.values()]
+}
+
+const sessionsOnce = ({ client }: Pair, count: number) =>
+  expect
+    .poll(async () => (await client.oriel.listSessions({ query: { state: 'open' } })).sessions.length, {
+      timeout: 20_000,
+    })
+    .toBe(count)
+
+async function startSecondProxy({ apiPort }: Pair) {
+  const port = await freePort()
+  const toml = { authority: { kind: 'oriel' }, listen: [{ address: `127.0.0.1:${port}`, consoles: ['serial'] }] }
+  const proxy = await startApp('proxy', merge(proxyConfig(apiPort, port), toml))
+  await listening(proxy)
+  return {
+    /** Returns the status with which the proxy answers a dial of the address. */
+    async statusOf(url: string): Promise<number> {
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/${new URL(url).search}`, ['binary']).on('error', () => {})
+      const refused = once(socket, 'unexpected-response').then(([, answer]) => answer.statusCode as number)
+      const status = await Promise.race([once(socket, 'open').then(() => 101), refused])
+      socket.terminate()
+      return status
+    },
+    [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose](),
+  }
 }
 
 /** A session of a plain client. */
