@@ -142,11 +142,14 @@ describe('the command oriel with an unmodified Nova', () => {
   })
 
   describe('the completion of', () => {
+    let HOME: string
     let PATH: string
 
     beforeAll(async () => {
       const folder = parts.use(await temporaryFolder())
       await symlink(cliFile, join(folder.path, 'oriel'))
+      // fish creates its folders there, even if the path is /nonexistent and the user is root.
+      HOME = folder.path
       PATH = `${folder.path}:${join(process.execPath, '..')}:${process.env.PATH}`
     })
 
@@ -166,7 +169,7 @@ describe('the command oriel with an unmodified Nova', () => {
     it.skipIf(fish.skip)(`fish offers commands, names of servers, and files for a log${fish.reason}`, async () => {
       const complete = (line: string) => {
         const script = `oriel completion fish | source; complete --do-complete '${line}'`
-        return linesOf('fish', ['--no-config', '-c', script], { ...process.env, ...env, PATH, HOME: '/nonexistent' })
+        return linesOf('fish', ['--no-config', '-c', script], { ...process.env, ...env, PATH, HOME })
       }
       expect((await complete('oriel ser')).toSorted()).toEqual(['serial', 'servers'])
       expect(await complete('oriel serial w')).toEqual(['web-1'])
