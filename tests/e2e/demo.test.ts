@@ -65,6 +65,7 @@ describe.skipIf(skip)(`oriel --demo in Chromium${reason}`, () => {
     await page.goto(home.replace('127.0.0.1', 'localhost'))
     const console = await openConsole(page, 'Serial of demo')
     await untilTerminal(console, /Say "help"[\s\S]*demo\$/)
+    expect(await console.title()).toBe('demo · Console')
     await console.keyboard.type('helpx')
     await console.keyboard.press('Backspace')
     await console.keyboard.press('Enter')

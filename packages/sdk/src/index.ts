@@ -12,7 +12,7 @@ export { type Auth, noAuth, staticToken } from './auth.ts'
 export { type Client, type ClientOptions, createClient, type NegotiateOptions } from './client.ts'
 export type { CallOptions, ClientAt, Input, Operation, OperationsAt, QueryParameters } from './client-at.ts'
 export type { Console } from './console.ts'
-export { consolePage } from './console-page.ts'
+export { type ConsolePageOptions, consolePage } from './console-page.ts'
 export {
   AnswerError,
   BadRequest,

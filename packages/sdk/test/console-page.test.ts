@@ -13,6 +13,15 @@ describe('consolePage', () => {
     expect(consolePage(accessUrl, type)).toBe(page)
   })
 
+  it.each([
+    ['novnc', 'https://h/vnc_lite.html?path=%3Ftoken%3Dt', 'https://h/vnc_lite.html?path=%3Ftoken%3Dt&title=a%26b+1'],
+    ['serial', 'wss://h/?token=t', 'https://h/serial.html?token=t&title=a%26b+1'],
+    ['serial', 'wss://h/?token=t&title=old', 'https://h/serial.html?token=t&title=a%26b+1'],
+    ['spice-direct', 'http://h:13002/nova?token=t', 'http://h:13002/nova?token=t'],
+  ] as const)('with a title for %s at %s is %s', (type, accessUrl, page) => {
+    expect(consolePage(accessUrl, type, { title: 'a&b 1' })).toBe(page)
+  })
+
   it('takes a WebSocket URL without a type for that of a serial console', () => {
     expect(consolePage('wss://h/?token=abc')).toBe('https://h/serial.html?token=abc')
   })

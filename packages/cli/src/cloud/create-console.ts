@@ -1,6 +1,6 @@
 /** Creates a console of a server that is given by name or id. */
 import { consoleTypes, type OpenableConsoleType } from '@oriel/contract'
-import { BadRequest, Conflict, type Console, NotFound, NotImplemented, type OrielError } from '@oriel/sdk'
+import { BadRequest, Conflict, type Console, consolePage, NotFound, NotImplemented, type OrielError } from '@oriel/sdk'
 import { Failure } from '../failure.ts'
 import { echoed, say } from '../output.ts'
 import { findServer, type Server } from './servers.ts'
@@ -12,10 +12,12 @@ export interface ServerConsole {
   readonly console: Console
 }
 
-/** Finds the server and creates the console. @throws Failure */
+/** Finds the server and creates the console, whose page has the server's name as its title. @throws Failure */
 export async function consoleOf(cloud: Cloud, wanted: string, type: OpenableConsoleType): Promise<ServerConsole> {
   const server = await findServer(cloud.client, wanted)
-  return { server, console: await createConsole(cloud, server, type) }
+  const console = await createConsole(cloud, server, type)
+  const pageUrl = consolePage(console.pageUrl, type, { title: server.name }) ?? console.pageUrl
+  return { server, console: { ...console, pageUrl } }
 }
 
 /** Creates a console. @throws Failure if the server has no console of this type, or none at this moment */

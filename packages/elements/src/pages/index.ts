@@ -28,8 +28,8 @@ function listServers(apiUrl: string, { consoles }: Settings): void {
   let signedIn = false
   let running: AbortController | undefined
   let next: ReturnType<typeof setTimeout> | undefined
-  const list = createServerList(byId('servers', HTMLUListElement), consoles, (id, type) =>
-    servers.openConsole(id, type),
+  const list = createServerList(byId('servers', HTMLUListElement), consoles, (server, type) =>
+    servers.openConsole(server, type),
   )
 
   const refresh = async () => {

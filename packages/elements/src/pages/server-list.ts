@@ -1,14 +1,14 @@
 /** The list of machines. A refresh keeps the existing rows, so that focus and messages stay where they are. */
 import { consoleTypes, type OpenableConsoleType } from '@oriel/contract'
 import { byId, setText } from './dom.ts'
-import { type ServerRow, troubleOf } from './servers.ts'
+import { type ConsoleOwner, type ServerRow, troubleOf } from './servers.ts'
 
 export interface ServerList {
   readonly size: number
   show(rows: readonly ServerRow[]): void
 }
 
-type Mint = (serverId: string, type: OpenableConsoleType) => Promise<string>
+type Mint = (server: ConsoleOwner, type: OpenableConsoleType) => Promise<string>
 
 /**
  * Fills `list` with machines, each with a button for each of `types`. `mint` creates a console and returns the
@@ -57,7 +57,7 @@ function createItem({ id, name }: ServerRow, types: readonly OpenableConsoleType
     button.className = i === 0 ? 'primary' : ''
     button.textContent = label
     button.setAttribute('aria-label', `${label} of ${name || id}`)
-    button.addEventListener('click', () => void open(item, button, () => mint(id, type), type))
+    button.addEventListener('click', () => void open(item, button, () => mint({ id, name }, type), type))
     return button
   })
   part(item, '.consoles').append(...buttons)

@@ -2,6 +2,7 @@
 import { BASE_PATH, type OpenableConsoleType } from '@oriel/contract'
 import {
   ConnectionError,
+  consolePage,
   createClient,
   FaultError,
   Forbidden,
@@ -21,8 +22,11 @@ export interface ServerRow {
 export interface Servers {
   list(signal: AbortSignal): Promise<readonly ServerRow[]>
   /** Creates a console and returns the URL of its page. The URL contains a token: never show or store it. */
-  openConsole(serverId: string, type: OpenableConsoleType): Promise<string>
+  openConsole(server: ConsoleOwner, type: OpenableConsoleType): Promise<string>
 }
+
+/** The name becomes the title of the page; it may be empty. */
+export type ConsoleOwner = Pick<ServerRow, 'id' | 'name'>
 
 /** Returns the servers that `token` may see. `apiUrl` has no trailing slash, such as `https://cloud.example:8774`. */
 export function serversAt(apiUrl: string, token: string | undefined): Servers {
@@ -40,7 +44,10 @@ export function serversAt(apiUrl: string, token: string | undefined): Servers {
       }
       return list({ all_tenants: 1 }).catch(orOwn(() => list({})))
     },
-    openConsole: async (serverId, type) => (await client.createConsole(serverId, type)).pageUrl,
+    async openConsole({ id, name }, type) {
+      const { pageUrl } = await client.createConsole(id, type)
+      return consolePage(pageUrl, type, { title: name }) ?? pageUrl
+    },
   }
 }
 
