@@ -14,6 +14,9 @@ import { requireOpenAt } from './open-at.ts'
 import { proxyIdOf, requireOwnProxy } from './proxy-owner.ts'
 import type { SessionRecord } from './store.ts'
 
+/** While a session waits for another proxy to confirm that it has lost control, which may reach another replica. */
+const MOVING_POLL_MS = 100
+
 /**
  * Answers as soon as the consoles differ from those that the proxy knows: at once after a change by way of this process, and
  * within a second after one at another replica. A proxy that sends the version of the present state has applied that state: its
@@ -40,7 +43,8 @@ export function awaitSharedConsoles(deps: SessionDeps): ExtensionOperations['awa
       if (version !== body.version || limit.signal.aborted || draining()) return { version, consoles: documents }
       if (!isNoted) await noteApplied(deps, proxyId, consoles)
       isNoted = true
-      await waiter.next(replicaPollMs, limit.signal)
+      const isMoving = consoles.some(({ ready }) => !ready)
+      await waiter.next(isMoving ? Math.min(replicaPollMs, MOVING_POLL_MS) : replicaPollMs, limit.signal)
     }
   }
 }

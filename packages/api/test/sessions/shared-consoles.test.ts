@@ -117,6 +117,19 @@ describe('a console that two proxies have open', () => {
     expect((await change).consoles[0]).toMatchObject({ held_by: first })
   })
 
+  test('shows soon that another replica of the API was told of the lost control', async () => {
+    await using api = await testApi({ replicaPollMs: 60_000 })
+    const [first, second] = [await added(api, 'one'), await added(api, 'two')]
+    await move(api, 'one', { session_id: first, from: null, to: first })
+    await move(api, 'two', { session_id: second, from: first, to: second })
+    const { version, consoles } = await wait(api, 'two')
+    expect(consoles[0]).toMatchObject({ held_by: second, ready: false })
+    const isReady = wait(api, 'two', { version, wait_seconds: 25 })
+    const { control } = api.deps
+    await control.applied('one', await control.shared('one', 60_000))
+    expect((await isReady).consoles[0]).toMatchObject({ held_by: second, ready: true })
+  }, 15_000)
+
   test('shows requests for control', async () => {
     await using api = await testApi()
     const [first, second] = [await added(api, 'one'), await added(api, 'two')]
