@@ -2,12 +2,12 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { decodePng, openScreen } from '@oriel/console'
-import { type QemuGuest, requires, startQemu, temporaryFolder } from '@oriel/testkit'
+import { type QemuGuest, type RgbPicture, requires, startQemu, temporaryFolder } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Pair, startPair } from './parts/oriel.ts'
-import { canvasOf, untilShows } from './parts/page.ts'
+import { canvasOf, untilPicture, untilShows } from './parts/page.ts'
 import { samePicture, settled } from './parts/pictures.ts'
 
 interface OrielVnc {
@@ -189,9 +189,26 @@ describe.skipIf(skip)(`noVNC to a real QEMU guest in Chromium${reason}`, () => {
     await page.close()
   })
 
-  async function open(options: BrowserContextOptions = {}): Promise<Page> {
+  it('moves a picture at actual size by finger', async () => {
+    const phone = { hasTouch: true, isMobile: true, viewport: { width: 390, height: 844 } }
+    const page = await open(phone, '&resize=off')
+    const screen = await settled(guest)
+    const shows = (x: number, shown: RgbPicture) => samePicture(columnsOf(screen, x, shown.width), shown)
+    const { width } = await untilPicture(page, (shown) => shows(0, shown))
+    expect(width).toBeLessThan(screen.width)
+    const finger = await page.context().newCDPSession(page)
+    const touch = (type: 'touchStart' | 'touchMove' | 'touchEnd', x?: number) =>
+      finger.send('Input.dispatchTouchEvent', { type, touchPoints: x === undefined ? [] : [{ x, y: 300 }] })
+    await touch('touchStart', 370)
+    for (let x = 350; x >= 20; x -= 30) await touch('touchMove', x)
+    await touch('touchEnd')
+    await untilPicture(page, (shown) => shows(screen.width - width, shown))
+    await page.context().close()
+  })
+
+  async function open(options: BrowserContextOptions = {}, parameters = ''): Promise<Page> {
     const page = await (await browser.newContext(options)).newPage()
-    await page.goto(await mint())
+    await page.goto((await mint()) + parameters)
     await connected(page)
     return page
   }
@@ -230,6 +247,14 @@ describe.skipIf(skip)(`noVNC to a real QEMU guest in Chromium${reason}`, () => {
 })
 
 const withoutAlpha = (rgba: Uint8Array) => rgba.filter((_, i) => i % 4 !== 3)
+
+/** Returns the part of a picture that begins at column `x`. */
+function columnsOf({ width, height, data }: RgbPicture, x: number, columns: number): RgbPicture {
+  const rows = Array.from({ length: height }, (_, y) =>
+    data.subarray((y * width + x) * 3, (y * width + x + columns) * 3),
+  )
+  return { width: columns, height, data: Buffer.concat(rows) }
+}
 
 const focusedId = (page: Page) => page.evaluate<string>('document.activeElement.id')
 const focusedText = (page: Page) => page.evaluate<string>('document.activeElement.textContent')

@@ -12,6 +12,7 @@ const { skip, reason } = requires('chromium')
 const shell = requiresShell()
 const SHELL = '6f9e1f7a-8a1d-4f3c-9b53-0d3f7a2b6c11'
 const SINK = '6f9e1f7a-8a1d-4f3c-9b53-0d3f7a2b6c12'
+const QUIET = '6f9e1f7a-8a1d-4f3c-9b53-0d3f7a2b6c14'
 const FLOOD = '6f9e1f7a-8a1d-4f3c-9b53-0d3f7a2b6c13'
 /** Leads to the proxy, and is no secure context, unlike 127.0.0.1. */
 const PLAIN_HOST = 'console.test'
@@ -33,6 +34,7 @@ describe.skipIf(skip || shell.skip)(`the serial page${reason}${shell.reason}`, (
     const machines = {
       [SHELL]: parts.use(await startShellPort()),
       [SINK]: parts.use(await scriptedServer((peer) => readPaste(peer, sink.resolve))),
+      [QUIET]: parts.use(await scriptedServer(answerEnter)),
       [FLOOD]: parts.use(await scriptedServer(flood)),
     }
     publicPort = await freePort()
@@ -44,7 +46,10 @@ describe.skipIf(skip || shell.skip)(`the serial page${reason}${shell.reason}`, (
           consoles: { serial: { host, port } },
         })),
         api: { consoles: { serial: { base_url: `http://${PLAIN_HOST}:${publicPort}/serial.html` } } },
-        proxy: { listen: [{ address: `127.0.0.1:${publicPort}`, consoles: ['serial'] }] },
+        proxy: {
+          listen: [{ address: `127.0.0.1:${publicPort}`, consoles: ['serial'] }],
+          consoles: { serial: { replay_bytes: 0 } },
+        },
       }),
     )
     context = await browser.newContext()
@@ -133,6 +138,51 @@ describe.skipIf(skip || shell.skip)(`the serial page${reason}${shell.reason}`, (
     await page.close()
   })
 
+  it('counts two columns for an emoji, and sends arrow keys in the mode that the machine has set', async () => {
+    const page = await openShell()
+    await page.keyboard.type('printf \'\\U1F680\\e[6n\'; IFS= read -rsd R at; echo; echo at-$(cut -d";" -f2 <<<$at)\n')
+    await untilTerminal(page, /^at-3$/m)
+    await page.getByRole('button', { name: 'Keys…' }).click()
+    await page.getByRole('button', { name: 'Ctrl+C' }).click()
+    await page.keyboard.press('Escape')
+    await page.locator('oriel-serial').click()
+    await page.keyboard.type("printf '\\e[?1h'; cat -v\n")
+    await page.getByRole('button', { name: 'Keys…' }).click()
+    await page.getByRole('button', { name: 'Up', exact: true }).click()
+    await untilTerminal(page, /\^\[OA/)
+    await page.getByRole('button', { name: 'Ctrl+\\' }).click()
+    await untilTerminal(page, /Quit/)
+    await page.close()
+  })
+
+  it('says that a silent port is connected, until it prints', async () => {
+    const page = await open(QUIET)
+    await page.getByText('Connected. Nothing printed yet: press Enter.').waitFor()
+    await page.keyboard.press('Enter')
+    await untilTerminal(page, /^login:/m)
+    await page.getByText('Nothing printed yet').waitFor({ state: 'hidden' })
+    await page.close()
+  })
+
+  it('scrolls by finger on a phone', async () => {
+    const phone = await browser.newContext({ viewport: { width: 390, height: 700 }, hasTouch: true, isMobile: true })
+    const page = await phone.newPage()
+    await page.goto(await mint(SHELL))
+    await untilTerminal(page, new RegExp(PROMPT.trim()))
+    await page.locator('oriel-serial .xterm-helper-textarea').focus()
+    await page.keyboard.type('seq -f row-%g 200\n')
+    await untilTerminal(page, /^row-200$/m)
+    const finger = await phone.newCDPSession(page)
+    const touch = (type: 'touchStart' | 'touchMove' | 'touchEnd', y?: number) =>
+      finger.send('Input.dispatchTouchEvent', { type, touchPoints: y === undefined ? [] : [{ x: 150, y }] })
+    await touch('touchStart', 200)
+    for (let y = 220; y <= 600; y += 20) await touch('touchMove', y)
+    await touch('touchEnd')
+    const text = await untilTerminal(page, /^row-160$/m)
+    expect(text).not.toMatch(/^row-200$/m)
+    await phone.close()
+  })
+
   it('loads at most 110 kB, compressed also at plain http', async () => {
     const page = await open(SHELL)
     const sizes = await page.evaluate<Record<string, number>>(`Object.fromEntries(
@@ -198,6 +248,12 @@ function untilReceived(page: Page, pattern: RegExp): Promise<void> {
       }),
     )
   })
+}
+
+async function answerEnter(peer: Peer): Promise<void> {
+  await peer.read(1, { timeoutMs: 60_000 })
+  await peer.send(Buffer.from('login: '))
+  await peer.closed({ timeoutMs: 600_000 })
 }
 
 async function flood(peer: Peer): Promise<void> {

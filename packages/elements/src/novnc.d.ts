@@ -13,6 +13,8 @@ declare module '@novnc/novnc' {
     constructor(target: Element, channel: WebSocket, options?: { shared?: boolean })
     viewOnly: boolean
     scaleViewport: boolean
+    clipViewport: boolean
+    dragViewport: boolean
     resizeSession: boolean
     background: string
     focus(options?: FocusOptions): void

@@ -7,12 +7,16 @@ import { ConsoleElement, type ConsoleEventMap, type ConsoleState, type SessionEv
 import { plainLine } from './console-end.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { bufferText } from './serial/buffer-text.ts'
+import { keySequence, type SerialKey } from './serial/keys.ts'
 import { cleanPaste, type PastedText } from './serial/pasted.ts'
 import { type PasteOptions, sendPaste } from './serial/send-paste.ts'
 import { openSerialSession, type SerialSession } from './serial/session.ts'
 import { createSerialTerminal, type SerialTerminal } from './serial/terminal.ts'
 
 export type SerialState = ConsoleState
+
+/** How long a port may print nothing before the element says so: a shell prints its prompt again when Enter is pressed. */
+const silentAfterMs = 3_000
 
 /** The events of `<oriel-serial>`. None of them bubbles. */
 export interface OrielSerialEventMap extends ConsoleEventMap {
@@ -25,6 +29,8 @@ export interface OrielSerialEventMap extends ConsoleEventMap {
    * bracketed paste, so that it would run each line. `preventDefault()` withholds the paste; call `paste()` to send it.
    */
   pastecheck: CustomEvent<PastedText>
+  /** Whether the port has printed nothing since it was opened, some seconds ago. */
+  silencechange: CustomEvent<{ silent: boolean }>
   /** A paste by the user has failed. */
   pastefailed: CustomEvent<{ text: string }>
 }
@@ -58,6 +64,8 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
   #pasting: Promise<void> = Promise.resolve()
   /** Keys that were typed during a paste. */
   #typedMeanwhile: Uint8Array[] | undefined
+  #silence: ReturnType<typeof setTimeout> | undefined
+  #isSilent = false
   #title = ''
   /** The address whose output the terminal shows; empty if it shows none. */
   #shown = ''
@@ -119,6 +127,11 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     else super.focus(options)
   }
 
+  /** Presses a key. Cursor keys follow the mode that the machine has set. */
+  pressKey(key: SerialKey): void {
+    this.send(keySequence(key, this.#terminal?.terminal.modes.applicationCursorKeysMode === true))
+  }
+
   /** Sends `text` unchanged. Enter is `\r`. */
   send(text: string): void {
     this.#send(new TextEncoder().encode(text))
@@ -150,7 +163,16 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
       { ...to, address },
       {
         ...events,
+        connect: () => {
+          events.connect()
+          if (this.#shown !== to.console) this.#silence = setTimeout(() => this.#setSilent(true), silentAfterMs)
+        },
+        end: (end) => {
+          this.#setSilent(false)
+          events.end(end)
+        },
         output: (bytes) => {
+          this.#setSilent(false)
           this.#shown = to.console
           this.#terminal?.write(bytes)
         },
@@ -179,6 +201,13 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     terminal.onResize(({ cols, rows }) => this.emit('sizechange', { columns: cols, rows }))
     terminal.textarea?.setAttribute('aria-label', 'Terminal of the machine. Ctrl+Alt+Shift leaves it.')
     return created
+  }
+
+  #setSilent(silent: boolean): void {
+    clearTimeout(this.#silence)
+    if (silent === this.#isSilent) return
+    this.#isSilent = silent
+    this.emit('silencechange', { silent })
   }
 
   #send(bytes: Uint8Array): void {

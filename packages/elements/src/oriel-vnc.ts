@@ -206,6 +206,10 @@ export class OrielVnc extends ConsoleElement<VncSession> {
     rfb.viewOnly = !this.sendsInput
     rfb.scaleViewport = this.scale === 'fit'
     rfb.resizeSession = this.scale === 'remote'
+    // A finger moves a picture that is larger than the window; a tap still clicks. A mouse has scroll bars.
+    const moves = this.scale === 'none' && matchMedia('(pointer: coarse)').matches
+    rfb.clipViewport = moves
+    rfb.dragViewport = moves
     this.#labelScreen()
   }
 

@@ -1,5 +1,6 @@
 /** The console page of serial consoles: `serial.html`. */
 import { OrielSerial } from '../oriel-serial.ts'
+import { isSerialKey } from '../serial/keys.ts'
 import { copy, dial, followState, offerFullScreen, onClick, onSubmit, showName } from './console-page.ts'
 import { byId, setText } from './dom.ts'
 import { readPageQuery } from './page-query.ts'
@@ -12,6 +13,7 @@ const query = readPageQuery(location.href)
 const rename = showName(query)
 terminal.addEventListener('titlechange', ({ detail }) => rename(detail.title))
 offerKeys()
+followSilence()
 offerSize()
 offerPaste(terminal)
 offerCopy()
@@ -24,23 +26,21 @@ offerPeople(terminal)
 followState(terminal, query)
 dial(terminal, query)
 
-/** The bytes that a terminal sends, by the key's name (ECMA-48; cursor keys in normal mode). */
-const sequences: Readonly<Record<string, string>> = {
-  escape: '\x1b',
-  tab: '\t',
-  enter: '\r',
-  interrupt: '\x03',
-  'end-of-input': '\x04',
-  up: '\x1b[A',
-  down: '\x1b[B',
-  right: '\x1b[C',
-  left: '\x1b[D',
-}
-
 function offerKeys(): void {
   for (const button of document.querySelectorAll<HTMLButtonElement>('button[data-key]')) {
-    button.addEventListener('click', () => terminal.send(sequences[button.dataset.key ?? ''] ?? ''))
+    const key = button.dataset.key ?? ''
+    if (!isSerialKey(key)) throw new Error(`There is no key named ${key}.`)
+    button.addEventListener('click', () => terminal.pressKey(key))
   }
+}
+
+/** Says that a port is silent, which looks like a broken one. */
+function followSilence(): void {
+  const hint = byId('silent', HTMLElement)
+  terminal.addEventListener('silencechange', ({ detail: { silent } }) => {
+    setText(hint, silent ? 'Connected. Nothing printed yet: press Enter.' : '')
+    hint.hidden = !silent
+  })
 }
 
 function offerSize(): void {

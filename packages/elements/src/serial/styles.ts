@@ -13,7 +13,7 @@ let shared: CSSStyleSheet | undefined
 
 const css = `
 :host { background: #0b0e14 }
-.stage { inset: .5rem 0 .25rem .6rem; overflow: hidden }
+.stage { inset: .5rem 0 .25rem .6rem; overflow: hidden; touch-action: none }
 /* Keep the last output readable: the overlay covers only the bottom. */
 .overlay { inset: auto 0 0; place-items: center; background: none; pointer-events: none }
 .overlay .card { pointer-events: auto }

@@ -6,6 +6,7 @@ import { unicodeProvider } from './character-width.ts'
 import { OutputQueue } from './output-queue.ts'
 import { openStrictly } from './strict-style.ts'
 import { terminalStyles } from './styles.ts'
+import { scrollByFinger } from './touch-scroll.ts'
 
 /** How much output the terminal's parser is given at a time, in bytes. The rest waits in a queue, whose oldest part can be left out. */
 const parserBytes = 256 * 1024
@@ -57,6 +58,7 @@ export function createSerialTerminal(
   terminal.onTitleChange(title)
   terminal.attachCustomKeyEventHandler((event) => !copies(event, terminal))
   takePastes(stage, paste)
+  scrollByFinger(stage, terminal, (text) => input(encoder.encode(text)))
   return { terminal, ...writer(terminal), fit: () => fitAddon.fit() }
 }
 
