@@ -5,7 +5,8 @@ import type { TicketStore } from '../resumption.ts'
 import { byId, setText } from './dom.ts'
 import type { PageQuery } from './page-query.ts'
 
-export { copyText as copy } from '../clipboard.ts'
+/** Copies `text` to the user's clipboard. Returns `false` if the browser does not allow that. */
+export const copy = async (text: string): Promise<boolean> => (await import('../clipboard.ts')).copyText(text)
 
 type Console = ConsoleElement<ConsoleSession>
 

@@ -4,7 +4,6 @@ import { isSerialKey } from '../serial/keys.ts'
 import { copy, dial, followState, offerFullScreen, onClick, onSubmit, showName } from './console-page.ts'
 import { byId, setText } from './dom.ts'
 import { readPageQuery } from './page-query.ts'
-import { offerPeople } from './people.ts'
 import { offerPaste } from './serial-paste.ts'
 
 const terminal = byId('console', OrielSerial)
@@ -22,7 +21,8 @@ onClick('clear', () => {
   terminal.focus()
 })
 offerFullScreen(terminal)
-offerPeople(terminal)
+// Not needed before the console is shown.
+void import('./people.ts').then(({ offerPeople }) => offerPeople(terminal))
 followState(terminal, query)
 dial(terminal, query)
 

@@ -3,7 +3,6 @@ import { OrielVnc } from '../oriel-vnc.ts'
 import { dial, followState, offerFullScreen, offerScale, showName } from './console-page.ts'
 import { byId } from './dom.ts'
 import { readPageQuery } from './page-query.ts'
-import { offerPeople } from './people.ts'
 import { offerSoftKeyboard } from './soft-keyboard.ts'
 import { offerClipboard } from './vnc-clipboard.ts'
 import { offerKeys } from './vnc-keys.ts'
@@ -23,7 +22,8 @@ offerSoftKeyboard(screen, async () => (await import('./layout-choice.ts')).chose
 offerClipboard(screen)
 offerScale(screen, query.scale === 'none' ? 'fit' : query.scale)
 offerFullScreen(screen)
-offerPeople(screen)
+// Not needed before the console is shown.
+void import('./people.ts').then(({ offerPeople }) => offerPeople(screen))
 followState(screen, query)
 screen.scale = query.scale
 dial(screen, query)
