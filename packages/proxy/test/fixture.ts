@@ -74,6 +74,8 @@ export interface RunOptions {
   readonly follow?: Authority['follow']
   /** Default: consoles are not held. */
   readonly holdPort?: Authority['holdPort']
+  /** The invitations to a session whose admission has an `inviter`. Default: no page may invite. */
+  readonly invitationsOf?: Authority['invitationsOf']
   readonly moveTimes?: Partial<MoveTimes>
   /** Whether the authority creates consoles for sessions that are resumed. Default: false. */
   readonly renew?: boolean
@@ -104,8 +106,10 @@ export async function running(options: RunOptions = {}): Promise<Running> {
   const { timeoutMs = defaultTimeoutMs, renew = false } = options
   const asked = novaAuthority({ endpoint: nova.url, auth, timeoutMs, renew })
   const admitting = options.admission ? adding(asked, options.admission) : asked
-  const { locate, follow, holdPort } = options
-  const authority = Object.assign(admitting, locate && { locate }, follow && { follow }, holdPort && { holdPort })
+  const { locate, follow, holdPort, invitationsOf } = options
+  const moving = { ...(locate && { locate }), ...(follow && { follow }) }
+  const played = { ...moving, ...(holdPort && { holdPort }), ...(invitationsOf && { invitationsOf }) }
+  const authority = Object.assign(admitting, played)
   const { pages, timing = {}, unauthenticated, pageSessions, moveTimes } = options
   const given = { pages, timing, unauthenticated, pageSessions, moveTimes }
   const proxy = opened.use(await createProxy({ config, authority, log: log.logger, ...given }))

@@ -5,6 +5,7 @@ import type { Health, Logger, Secret } from '@oriel/runtime'
 import { portOptionalTypes } from '../consoles/kinds.ts'
 import type { UnixSocket } from '../hypervisor/unix-socket.ts'
 import type { Arbiter, ElsewhereListener } from '../presence/elsewhere.ts'
+import type { SessionInvitations } from '../presence/invitations.ts'
 import type { ResumeGrant } from '../resume/grant.ts'
 import type { InstanceNames } from '../rfb/identity.ts'
 import type { SessionRecord } from '../session/open-session.ts'
@@ -32,6 +33,8 @@ export interface Admission {
   readonly role?: ConsoleRole
   /** Whether it came with an invitation to another session, which then keeps control unless it gives it. Default: no. */
   readonly invited?: boolean
+  /** Present if the page of the session may invite to it: the name by which the authority finds this proxy's session. */
+  readonly inviter?: string
   /** A name for people, which the creator of the console chose. */
   readonly label?: string
   /** Whether the token may open only one console. Absent: the configuration decides. */
@@ -124,6 +127,13 @@ export interface SharedControl extends Arbiter {
   subscribe(listener: ElsewhereListener): void
 }
 
+/** An open session whose page may invite to it. It may be in another process of this proxy. */
+export interface InvitingSession {
+  readonly id: string
+  /** That of its admission. */
+  readonly inviter: string
+}
+
 export interface Authority extends AsyncDisposable {
   /**
    * Starts checking whether the authority can be used, and updating `health`. Called once, when the proxy starts.
@@ -174,6 +184,8 @@ export interface Authority extends AsyncDisposable {
   holdPort?(claim: PortClaim, signal: AbortSignal): Promise<Disposable>
   /** Absent: proxies do not know of each other. */
   readonly sharedControl?: SharedControl
+  /** Returns the invitations to a session. Absent: no page may invite. */
+  invitationsOf?(session: InvitingSession): SessionInvitations
   /** Whether `resume` needs the token, which tickets then contain, encrypted. Default: it does not. */
   readonly resumesByToken?: boolean
   /**

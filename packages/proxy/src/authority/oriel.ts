@@ -29,6 +29,7 @@ import {
 import { startBeats } from './beats.ts'
 import { Breaker, type BreakerOptions } from './breaker.ts'
 import { type AuthorityKeys, DEFAULT_KEYS, diagnosing, followSignIn } from './diagnose.ts'
+import { invitationsOf } from './invitations.ts'
 import { Ledger } from './ledger.ts'
 import { PortHolds } from './port-holds.ts'
 import { ControlWatch, PATIENT_MS } from './shared-control.ts'
@@ -89,6 +90,10 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
     diagnose,
     log,
   })
+  const inviting = {
+    ...{ oriel, closing: closing.signal },
+    refusedBy: (cause: unknown) => judgeService(cause, diagnose, 'The API did not answer about invitations').refused,
+  }
   log.info({ proxyId }, 'sessions will be reported')
 
   return {
@@ -106,6 +111,7 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
     }),
     holdPort: (claim, signal) => holds.hold(claim, signal),
     sharedControl: control,
+    invitationsOf: (session) => invitationsOf(inviting, session),
     [Symbol.asyncDispose]: async () => {
       closing.abort(new Error('the proxy is closing'))
       await control[Symbol.asyncDispose]()
@@ -160,7 +166,8 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
     await control.admitted(session.console.shared)
     const record = session.console.single_use ? reportingUnopened(admitted) : admitted
     try {
-      return { ...admissionOfConsole(session.console, sockets), record }
+      const inviter = session.console.may_invite ? { inviter: proxyId } : {}
+      return { ...admissionOfConsole(session.console, sockets), ...inviter, record }
     } catch (error) {
       record.ended('console_unreachable')
       throw error

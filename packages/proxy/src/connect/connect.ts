@@ -91,7 +91,8 @@ async function connectConsole(connecting: Connecting, { type }: WebSocketRoute):
   const handle = grant?.handle ?? (pageKey === undefined ? undefined : newHandle())
   if (pageKey !== undefined && handle !== undefined) {
     const sealed = sealedGrant(context, { ...facts, sessionId: id, type, handle, claimed, credential, grant })
-    resources.use(await context.pageSessions.add(pageKey, { id, facts, ...sealed }))
+    const inviting = claimed.inviter === undefined ? {} : { inviter: claimed.inviter }
+    resources.use(await context.pageSessions.add(pageKey, { id, facts, ...sealed, ...inviting }))
   }
   refuseWhenDraining(context)
   await accept(upgrade, subprotocol, (client) => {

@@ -3,8 +3,10 @@ import {
   type CloseReasonName,
   closeReasons,
   type PresenceConsoleRequest,
+  type PresenceInvitationRequest,
   type PresenceMessage,
-  presenceConsoleRequest,
+  type PresenceRequest,
+  presenceRequest,
 } from '@oriel/contract'
 import { guardPeer, type Logger } from '@oriel/runtime'
 import { Compile } from 'typebox/compile'
@@ -13,6 +15,7 @@ import type { RateLimit } from '../admit/rate-limit.ts'
 import type { AttachedPage, PresencePage, PresenceView } from '../presence/shared-consoles.ts'
 import type { Timing } from '../timing.ts'
 import type { ConnectContext } from './context.ts'
+import type { PageInvitations } from './page-invitations.ts'
 
 /** The longest message of a page. */
 export const MAX_REQUEST_BYTES = 4096
@@ -23,10 +26,11 @@ const MAX_UNANSWERED = 2
 /** The longest type that is repeated to the page. */
 const MAX_TYPE_LENGTH = 64
 
-const requestCheck = Compile(presenceConsoleRequest)
-const requestTypes: ReadonlySet<unknown> = new Set(
-  presenceConsoleRequest.anyOf.map(({ properties }) => properties.type.const),
-)
+/** The longest `ref` that is repeated. */
+const MAX_REF_LENGTH = 64
+
+const requestCheck = Compile(presenceRequest)
+const requestTypes: ReadonlySet<unknown> = new Set(presenceRequest.anyOf.map(({ properties }) => properties.type.const))
 
 type PresenceDeps = Pick<ConnectContext, 'timing' | 'presenceRequests' | 'log'>
 
@@ -35,6 +39,7 @@ export class PresenceConnection implements PresencePage {
   readonly #session: string
   readonly #log: Logger
   readonly #requests: RateLimit
+  readonly #invitations: PageInvitations | undefined
   #client: WebSocket | undefined
   #view: PresenceView | undefined
   #ending: CloseReasonName | undefined
@@ -42,17 +47,21 @@ export class PresenceConnection implements PresencePage {
   #pingedMs = 0
   #unanswered = 0
 
-  constructor({ timing, presenceRequests, log }: PresenceDeps, session: string) {
+  /** @param invitations absent: the page may not invite */
+  constructor({ timing, presenceRequests, log }: PresenceDeps, session: string, invitations?: PageInvitations) {
     this.#timing = timing
     this.#requests = presenceRequests
     this.#session = session
     this.#log = log
+    this.#invitations = invitations
+    if (invitations) invitations.onChange = () => this.#sendState()
   }
 
   /** Keeps the newest view until the WebSocket is open. */
   show(view: PresenceView): void {
     this.#view = view
     this.#sendState()
+    this.#invitations?.seen(view)
   }
 
   end(reason: CloseReasonName): void {
@@ -123,11 +132,23 @@ export class PresenceConnection implements PresencePage {
   #carryOut(request: { readonly type: string }, attached: AttachedPage): void {
     const objection = this.#objectionTo(request)
     if (isPing(request) && objection === undefined) this.#send({ type: 'pong' })
-    else if (objection === undefined) this.#forward(request as PresenceConsoleRequest, attached)
+    else if (objection === undefined) this.#forward(request as PresenceRequest, attached)
     else this.#refuse(request, objection)
   }
 
-  #forward(request: PresenceConsoleRequest, attached: AttachedPage): void {
+  #forward(request: PresenceRequest, attached: AttachedPage): void {
+    if (isAboutInvitations(request)) this.#forInvitations(request)
+    else this.#forConsole(request, attached)
+  }
+
+  #forInvitations(request: PresenceInvitationRequest): void {
+    this.#invitations?.answer(request).then(
+      (message) => this.#send(message),
+      (err) => this.#failed(err),
+    )
+  }
+
+  #forConsole(request: PresenceConsoleRequest, attached: AttachedPage): void {
     Promise.resolve(attached.request(request)).then(
       (text) => text !== undefined && this.#refuse(request, text),
       (err) => this.#failed(err),
@@ -136,12 +157,16 @@ export class PresenceConnection implements PresencePage {
 
   #objectionTo(request: { readonly type: string }): string | undefined {
     if (this.#requests.take(this.#session)) return 'Too many requests. Try again in a moment.'
-    if (isPing(request) || requestCheck.Check(request)) return undefined
+    if (isPing(request)) return undefined
+    if (requestCheck.Check(request)) {
+      return isAboutInvitations(request) && !this.#invitations ? 'You may not invite to this console.' : undefined
+    }
     return requestTypes.has(request.type) ? 'The request is malformed.' : 'This proxy does not know this request.'
   }
 
-  #refuse({ type }: { readonly type: string }, text: string): void {
-    this.#send({ type: 'refused', request: type.slice(0, MAX_TYPE_LENGTH), text })
+  #refuse({ type, ref }: { readonly type: string; readonly ref?: unknown }, text: string): void {
+    const isRef = typeof ref === 'string' && ref.length <= MAX_REF_LENGTH
+    this.#send({ type: 'refused', request: type.slice(0, MAX_TYPE_LENGTH), ...(isRef ? { ref } : {}), text })
   }
 
   #failed(err: Error): void {
@@ -150,7 +175,7 @@ export class PresenceConnection implements PresencePage {
   }
 
   #sendState(): void {
-    if (this.#view) this.#send({ ...this.#view, latency_ms: this.#latencyMs })
+    if (this.#view) this.#send({ ...this.#view, latency_ms: this.#latencyMs, ...this.#invitations?.state })
   }
 
   #send(message: PresenceMessage): void {
@@ -169,6 +194,9 @@ export class PresenceConnection implements PresencePage {
     client.once('close', () => clearTimeout(timer))
   }
 }
+
+const isAboutInvitations = (request: PresenceRequest): request is PresenceInvitationRequest =>
+  request.type === 'invite' || request.type === 'revoke_invitation'
 
 /** Parses a message. Returns `undefined` unless it is an object with a `type`. */
 function parse(text: string): { readonly type: string } | undefined {

@@ -7,7 +7,8 @@ import { Refused } from '../refused.ts'
 import type { PageSession } from '../session/page-sessions.ts'
 import { accept } from './accept.ts'
 import { arrive, refuseWhenDraining, type WebSocketRoute } from './arrive.ts'
-import type { Connecting } from './context.ts'
+import type { ConnectContext, Connecting } from './context.ts'
+import { PageInvitations } from './page-invitations.ts'
 import { MAX_REQUEST_BYTES, PresenceConnection } from './presence-connection.ts'
 import { chooseSubprotocol, pageKeyDigest } from './upgrade.ts'
 
@@ -27,7 +28,7 @@ export async function connectPresence(connecting: Connecting, { type }: WebSocke
   arrival.admitOrigin()
   const session = await findSession(connecting, keyDigest)
   if (session.facts.type !== type) throw new Refused('unknown_token', `the page key is for ${session.facts.type}`)
-  const connection = new PresenceConnection(context, session.id)
+  const connection = new PresenceConnection(context, session.id, invitationsOf(context, session))
   using resources = new DisposableStack()
   const attached = await context.sharedConsoles.attach(session.id, connection)
   if (!attached) throw new Refused('unknown_token', 'the session of the page key shares no console')
@@ -43,6 +44,11 @@ export async function connectPresence(connecting: Connecting, { type }: WebSocke
     },
     MAX_REQUEST_BYTES,
   )
+}
+
+function invitationsOf({ authority, log }: ConnectContext, { id, inviter }: PageSession): PageInvitations | undefined {
+  const invitations = inviter === undefined ? undefined : authority.invitationsOf?.({ id, inviter })
+  return invitations && new PageInvitations({ invitations, session: id, log })
 }
 
 /** Finds the session. Unknown page keys count like unknown tokens. @throws Refused `unknown_token` */

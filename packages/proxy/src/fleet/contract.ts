@@ -72,6 +72,7 @@ const pageSession = Type.Object({
     listener: Type.String(),
   }),
   grant: Type.Optional(Type.String()),
+  inviter: Type.Optional(Type.String()),
 })
 const pageSessionCheck = Compile(pageSession)
 

@@ -8,6 +8,8 @@ export interface PageSession {
   readonly facts: SessionFacts
   /** The sealed grant from which the page gets its tickets. Absent: the session cannot be resumed. */
   readonly grant?: string
+  /** Present if the page may invite to the session: the name by which the authority finds it. */
+  readonly inviter?: string
 }
 
 /** The open sessions that have a page: of this process, or of all workers. */

@@ -209,9 +209,17 @@ describe('the admission by oriel-api', () => {
   })
 
   it('lists the roles that the proxy enforces in the request, and returns the role of the token', async () => {
-    await using api = await playApi(consoleAt({ role: 'watch', label: 'Bob', single_use: true, invited: true }))
+    await using api = await playApi(
+      consoleAt({ role: 'watch', label: 'Bob', single_use: true, invited: true, may_invite: true }),
+    )
     await using authority = authorityOf(api)
-    expect(await admit(authority)).toMatchObject({ role: 'watch', label: 'Bob', singleUse: true, invited: true })
+    expect(await admit(authority)).toMatchObject({
+      role: 'watch',
+      label: 'Bob',
+      singleUse: true,
+      invited: true,
+      inviter: 'one',
+    })
     expect([...api.roles]).toEqual(['control, watch'])
   })
 
@@ -220,7 +228,7 @@ describe('the admission by oriel-api', () => {
     await using authority = authorityOf(api)
     const admission = await admit(authority)
     expect(admission.role).toBe('control')
-    for (const member of ['label', 'singleUse', 'invited']) expect(admission).not.toHaveProperty(member)
+    for (const member of ['label', 'singleUse', 'invited', 'inviter']) expect(admission).not.toHaveProperty(member)
   })
 
   it('resumes a session by its id, and records the new one', async () => {

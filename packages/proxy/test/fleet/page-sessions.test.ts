@@ -8,6 +8,7 @@ import { OpenPages, type PageSession } from '../../src/session/page-sessions.ts'
 const SESSION: PageSession = {
   id: 's',
   facts: { tokenDigest: 't', instance: 'i', client: 'c', type: 'novnc', role: 'watch', label: 'Bob', listener: 'l' },
+  inviter: 'worker-1',
 }
 
 function worker(pages: OpenPages) {

@@ -16,6 +16,11 @@ export interface PageClient extends Disposable {
   refusal(request: PresenceRequest | object): Promise<PresenceMessage>
   /** Sends a ping and resolves once it is answered. */
   ping(): Promise<void>
+  /** Sends a request and returns the message of this type that follows. */
+  answer<T extends PresenceMessage['type']>(
+    type: T,
+    request: PresenceRequest,
+  ): Promise<Extract<PresenceMessage, { readonly type: T }>>
   readonly closed: Client['closed']
 }
 
@@ -64,6 +69,11 @@ export async function openPage(address: string, key: string, options: DialOption
       const pong = next((message) => (message.type === 'pong' ? message : undefined))
       ws.send('{"type":"ping"}')
       await pong
+    },
+    answer: (type, request) => {
+      const answer = next((message) => (message.type === type ? (message as never) : undefined))
+      ws.send(JSON.stringify(request))
+      return answer
     },
     closed: () => within(closed, defaultTimeoutMs, () => 'the WebSocket is still open'),
     [Symbol.dispose]: () => ws.terminate(),
