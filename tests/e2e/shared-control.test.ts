@@ -1,7 +1,7 @@
 /** Two people in two browsers hand control of a real guest's VNC and serial consoles to each other. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ConsoleRole } from '@oriel/contract'
+import { type ConsoleRole, closeReasons, refusals } from '@oriel/contract'
 import { freePort, type QemuGuest, type RunningProgram, requires, startQemu, temporaryFolder } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser, Page } from 'playwright-core'
@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { apiConfig, listening, MEMBER_TOKEN, merge, proxyConfig, startApp } from './parts/oriel.ts'
 import { canvasOf, complaintsOf, untilShows, untilTerminal } from './parts/page.ts'
 import { settled } from './parts/pictures.ts'
-import { clientOf, orielAuthority } from './parts/sessions.ts'
+import { clientOf, orielAuthority, sessionTables } from './parts/sessions.ts'
 
 const { skip, reason } = requires('qemu', 'chromium')
 const ID = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
@@ -49,7 +49,9 @@ describe.skipIf(skip)(`control of a real QEMU guest's console${reason}`, () => {
       { id: SERIAL_ID, name: 'serial-1', consoles: { serial: { host: serial.host, port: serial.serialPort } } },
     ]
     const consoles = { serial: { base_url: `ws://127.0.0.1:${serialPort}/` } }
-    api = parts.use(await startApp('api', merge(apiConfig(apiPort, vncPort, servers), { consoles })))
+    api = parts.use(
+      await startApp('api', merge(apiConfig(apiPort, vncPort, servers), { consoles, ...sessionTables(apiPort).api })),
+    )
     await listening(api)
     const config = merge(proxyConfig(apiPort, vncPort), {
       authority: orielAuthority(apiPort),
@@ -160,6 +162,39 @@ describe.skipIf(skip)(`control of a real QEMU guest's console${reason}`, () => {
     for (const page of [ann, bea, cid]) await page.context().close()
   })
 
+  it('is not needed by a guest, who watches with a link of a page until it revokes the invitation', async () => {
+    const ann = await openAs(browsers[0], 'control', 'Ann')
+    const complaints = complaintsOf(ann)
+    await statusOf(ann, 'Connected')
+    await ann.getByRole('button', { name: 'People: 1' }).click()
+    await ann.getByRole('button', { name: 'Invite…' }).click()
+    await ann.keyboard.type('Bob')
+    await ann.getByRole('radio', { name: 'watch' }).check()
+    await ann.keyboard.press('Enter')
+    const url = await linkOn(ann)
+    await ann.getByRole('button', { name: 'Copy' }).click()
+    await ann.getByText(/^(Copied\.|The link is selected)/).waitFor()
+    await ann.getByRole('button', { name: 'Done' }).click()
+    expect(await ann.locator('#invite-url').inputValue()).toBe('')
+    await ann.getByText(/^May watch, link valid until/).waitFor()
+
+    const bob = await openAt(browsers[1], url)
+    await statusOf(bob, 'Watching')
+    await ann.getByText('May watch, link used').waitFor()
+    await bob.getByRole('button', { name: 'People: 2' }).click()
+    await bob.getByText('Ann', { exact: true }).waitFor()
+    expect(await bob.getByRole('button', { name: /Invite|Revoke/ }).count()).toBe(0)
+    const late = await openAt(browsers[1], url)
+    await late.getByText(refusals.unknown_token.text.split('. ')[0]!).waitFor()
+
+    await ann.getByRole('button', { name: 'Revoke the invitation of Bob' }).click()
+    await bob.getByText(closeReasons.revoked.text).waitFor()
+    await ann.getByRole('button', { name: 'People: 1' }).waitFor()
+    await ann.getByRole('heading', { name: 'Invitations' }).waitFor({ state: 'hidden' })
+    expect(complaints).toEqual([])
+    for (const page of [ann, bob, late]) await page.context().close()
+  })
+
   it('of a serial port goes to a watcher, whose keys then reach the firmware', async () => {
     const ann = await openAs(browsers[0], 'control', 'Ann', 'serial')
     await statusOf(ann, 'Connected')
@@ -184,11 +219,22 @@ describe.skipIf(skip)(`control of a real QEMU guest's console${reason}`, () => {
     const type = at === 'serial' ? ('serial' as const) : ('novnc' as const)
     const [server_id, body] = [type === 'novnc' ? ID : SERIAL_ID, { type, role, label }]
     const { console } = await clientOf(apiPort, MEMBER_TOKEN).oriel.createConsole({ server_id, body })
-    const page = await (await browser.newContext()).newPage()
     const url = new URL(console.url.replace(/^ws:(.*)\/\?/, 'http:$1/serial.html?'))
     if (at !== 'serial') url.port = String(vncPorts[at])
-    await page.goto(url.href)
+    return openAt(browser, url.href)
+  }
+
+  async function openAt(browser: Browser, url: string): Promise<Page> {
+    const page = await (await browser.newContext()).newPage()
+    await page.goto(url)
     return page
+  }
+
+  /** Returns the link that a page shows once it has invited. */
+  async function linkOn(page: Page): Promise<string> {
+    const field = page.getByLabel(/^Link, shown only now/)
+    await field.waitFor()
+    return field.inputValue()
   }
 
   const statusOf = (page: Page, text: string) =>

@@ -2,6 +2,7 @@
 
 import {
   type ConsoleRole,
+  type PresenceInvitation,
   type PresenceParticipant,
   type PresenceRequest,
   type PresenceState,
@@ -19,6 +20,12 @@ import {
 } from './console-end.ts'
 import { createOverlay, type Overlay, type OverlayAction } from './overlay.ts'
 import { type ConsoleAddress, newPageKey } from './page-key.ts'
+import {
+  type CreatedInvitation,
+  type InvitationAnswer,
+  type InvitationRequest,
+  invitedBy,
+} from './presence/invitations.ts'
 import { PresenceLink, probeTimeoutMs } from './presence/link.ts'
 import { ReconnectPlan } from './reconnect-plan.ts'
 import { Resumption, type TicketStore } from './resumption.ts'
@@ -43,6 +50,16 @@ export interface ConsoleEventMap {
   presencerefused: CustomEvent<{ text: string }>
   /** A reload of the page comes back to the console if the page's address has `handle` in place of the token. */
   resumable: CustomEvent<{ handle: string }>
+}
+
+/** An invitation to the open session. */
+export interface InviteOptions {
+  /** `watch`: the guest sees the console. `control`: the guest may also type. */
+  readonly role: ConsoleRole
+  /** How long the link may be opened, in whole seconds. Default: that of a new console. */
+  readonly ttlSeconds?: number | undefined
+  /** A name for people, of at most 64 characters. Others see it beside the guest. */
+  readonly label?: string | undefined
 }
 
 /** After this time the overlay says that connecting takes long: the proxy may be waiting for a slow cloud. */
@@ -175,6 +192,33 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   /** Gives control back: all sessions whose role is control have it then. */
   releaseControl(): void {
     this.#ask({ type: 'release_control' })
+  }
+
+  /** Whether this session may invite: the creator of its console decides, and the proxy enforces it. */
+  get mayInvite(): boolean {
+    return this.#presence?.may_invite === true
+  }
+  /** The invitations to this session, the newest first, without their links. Show labels as text, never as markup. */
+  get invitations(): readonly PresenceInvitation[] {
+    return this.#presence?.invitations?.list ?? []
+  }
+
+  /**
+   * Invites somebody to this session with a link that opens the console once. The link is a credential, which is returned only
+   * here. A `presence` event follows.
+   * @throws Error with a sentence for the user, if the session may not invite, or there are too many invitations
+   */
+  async invite({ role, ttlSeconds, label }: InviteOptions): Promise<CreatedInvitation> {
+    const optional = { ...(ttlSeconds === undefined ? {} : { ttl_seconds: ttlSeconds }), ...(label ? { label } : {}) }
+    return invitedBy(await this.#askInvitations({ type: 'invite', role, ...optional }))
+  }
+
+  /**
+   * Revokes an invitation, and ends the session of the guest who came with it.
+   * @throws Error with a sentence for the user
+   */
+  async revokeInvitation(id: string): Promise<void> {
+    await this.#askInvitations({ type: 'revoke_invitation', id })
   }
 
   connectedCallback(): void {
@@ -384,6 +428,11 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
 
   #ask(request: PresenceRequest): void {
     this.#link?.send(request)
+  }
+
+  async #askInvitations(request: InvitationRequest): Promise<InvitationAnswer> {
+    if (this.#link === undefined) throw new Error('The console is not connected. Try again once it is.')
+    return this.#link.ask(request)
   }
 
   #onEnd(end: ConsoleEnd, connectedMs: number): void {

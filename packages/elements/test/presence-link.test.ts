@@ -1,5 +1,6 @@
 import { type PresenceState, refusalClose } from '@oriel/contract'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { answerTimeoutMs, invitedBy } from '../src/presence/invitations.ts'
 import {
   firstPauseMs,
   maxAttempts,
@@ -243,5 +244,76 @@ describe('the probes of a page', () => {
     vi.advanceTimersByTime(2 * probeIntervalMs)
     made.probe()
     expect(pings()).toBe(0)
+  })
+})
+
+describe('a request about invitations', () => {
+  const INVITE = { type: 'invite', role: 'watch' } as const
+  const errorOf = (asked: Promise<unknown>) =>
+    asked.then(
+      () => undefined,
+      (error: Error) => error.message,
+    )
+  const sent = () => newest().sent.map((text) => JSON.parse(text) as { ref: string })
+
+  it('gets the answer with its own ref, whatever the order', async () => {
+    const it = link()
+    const [one, other] = [it.link.ask(INVITE), it.link.ask({ type: 'revoke_invitation', id: 'i1' })]
+    const [first, second] = sent()
+    expect(first).toEqual({ ...INVITE, ref: expect.any(String) })
+    newest().receive({ type: 'invitation_revoked', ref: second!.ref, id: 'i1' })
+    newest().receive({ type: 'invited', ref: first!.ref, url: 'https://h/?token=t' })
+    expect(await other).toMatchObject({ type: 'invitation_revoked' })
+    expect(await one).toMatchObject({ url: 'https://h/?token=t' })
+  })
+
+  it('fails with the sentence of its refusal, which no event repeats', async () => {
+    const it = link()
+    const error = errorOf(it.link.ask(INVITE))
+    newest().receive({ type: 'refused', request: 'invite', ref: sent()[0]!.ref, text: 'Too many\ninvitations.' })
+    expect(await error).toBe('Too many invitations.')
+    expect(it.refused).toEqual([])
+    newest().receive({ type: 'refused', request: 'take_control', text: 'No.' })
+    expect(it.refused).toEqual(['No.'])
+  })
+
+  it('fails without a connection, when the connection is lost, and without an answer in time', async () => {
+    const it = link()
+    newest().receive(STATE)
+    const late = errorOf(it.link.ask(INVITE))
+    vi.advanceTimersByTime(answerTimeoutMs)
+    expect(await late).toMatch(/did not answer/)
+    const again = link()
+    const lost = errorOf(again.link.ask(INVITE))
+    newest().readyState = 3
+    newest().lose()
+    expect(await lost).toMatch(/was lost/)
+    expect(await errorOf(again.link.ask(INVITE))).toMatch(/not connected/)
+    const closed = link()
+    const dropped = errorOf(closed.link.ask(INVITE))
+    closed.link.close()
+    expect(await dropped).toMatch(/was lost/)
+  })
+
+  it.each([
+    [{}],
+    [{ url: 'javascript:alert(1)' }],
+    [{ url: 'ws://h/' }],
+    [{ invitation: { id: 'i1', expires_at: 'x' } }],
+    [{ invitation: null }],
+  ])('is refused an answer without a link of the web: %j', (change) => {
+    const answer = { url: 'https://h/', invitation: { id: 'i1', expires_at: '2026-03-01T09:30:00.000Z' } }
+    expect(invitedBy(answer as never)).toMatchObject({ id: 'i1', url: 'https://h/' })
+    expect(() => invitedBy((Object.keys(change).length === 0 ? {} : { ...answer, ...change }) as never)).toThrow(
+      'no link',
+    )
+  })
+
+  it('has no effect on a state whose invitations are no list', () => {
+    const it = link()
+    newest().receive({ ...STATE, invitations: { list: 7 } })
+    expect(it.states).toEqual([])
+    newest().receive({ ...STATE, invitations: { list: [] } })
+    expect(it.states).toHaveLength(1)
   })
 })

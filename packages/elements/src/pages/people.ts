@@ -3,6 +3,7 @@ import type { PresenceState } from '@oriel/contract'
 import type { ConsoleElement, ConsoleSession } from '../console-element.ts'
 import { onClick } from './console-page.ts'
 import { byId, setText } from './dom.ts'
+import { offerInvitations } from './invitations.ts'
 import { controlText, factsText, namesOf, type Person, peopleOf } from './people-texts.ts'
 
 type Console = ConsoleElement<ConsoleSession>
@@ -10,11 +11,15 @@ type Console = ConsoleElement<ConsoleSession>
 /** Shows who has the console open, if its proxy says so, and lets the user request, give and take control. */
 export function offerPeople(screen: Console): void {
   const notice = createNotice(screen)
+  const showInvitations = offerInvitations(screen)
   const show = () => {
     const { presence } = screen
     byId('people-button', HTMLButtonElement).hidden = presence === undefined
     if (presence === undefined) byId('people-panel', HTMLElement).hidePopover()
-    else showPanel(screen, presence)
+    else {
+      showPanel(screen, presence)
+      showInvitations(presence)
+    }
     notice.show(presence)
   }
   screen.addEventListener('presence', () => {

@@ -11,7 +11,9 @@ import {
   readRefusal,
   SERVER_PARAMETER,
 } from '@oriel/contract'
+import { plainLine } from '../console-end.ts'
 import type { ConsoleAddress } from '../page-key.ts'
+import { type InvitationAnswer, type InvitationRequest, InvitationRequests } from './invitations.ts'
 
 /** Pause before the first retry; it doubles from one retry to the next. */
 export const firstPauseMs = 1_000
@@ -53,6 +55,7 @@ export class PresenceLink {
   #retry: ReturnType<typeof setTimeout> | undefined
   #probing: ReturnType<typeof setTimeout> | undefined
   #probes: ReturnType<typeof setInterval> | undefined
+  readonly #invitations = new InvitationRequests()
   #attempts = 0
   #misses = 0
   #hadState = false
@@ -74,9 +77,16 @@ export class PresenceLink {
     this.#probing = setTimeout(() => this.#unanswered(dueAt), probeTimeoutMs)
   }
 
-  /** Sends a request. Drops it while the WebSocket is not open. */
-  send(request: PresenceRequest): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(request))
+  /** Sends a request. Drops it while the WebSocket is not open, and returns whether it did not. */
+  send(request: PresenceRequest): boolean {
+    const isOpen = this.#socket?.readyState === WebSocket.OPEN
+    if (isOpen) this.#socket?.send(JSON.stringify(request))
+    return isOpen
+  }
+
+  /** Sends a request about invitations and waits for its answer. @throws Error with a sentence for the user */
+  ask(request: InvitationRequest): Promise<InvitationAnswer> {
+    return this.#invitations.ask(request, (sent) => this.send(sent))
   }
 
   /** Closes the WebSocket. No event follows. */
@@ -87,6 +97,7 @@ export class PresenceLink {
     clearInterval(this.#probes)
     this.#answered()
     this.#socket?.close()
+    this.#invitations.lost()
   }
 
   #dial(): void {
@@ -100,6 +111,7 @@ export class PresenceLink {
     socket.addEventListener('close', ({ code, reason }) => {
       if (this.#closed) return
       this.#answered()
+      this.#invitations.lost()
       if (readRefusal(code, reason)?.refusal === 'unknown_token') this.#missed()
       else this.#lost(code)
     })
@@ -130,8 +142,9 @@ export class PresenceLink {
       this.#attempts = 0
       this.#misses = 0
       this.#events.state(message)
-      // An older proxy refuses a ping: an answer, too.
-    } else if (message?.type === 'refused' && message.request !== 'ping') this.#events.refused(String(message.text))
+    } else if (message && this.#invitations.answered(message, (text) => plainLine(String(text)))) return
+    // An older proxy refuses a ping: an answer, too.
+    else if (message?.type === 'refused' && message.request !== 'ping') this.#events.refused(String(message.text))
   }
 
   /** Dials again at once, in the hope to reach the proxy that has the console. */
@@ -158,13 +171,7 @@ export class PresenceLink {
   }
 }
 
-interface Message {
-  readonly type?: unknown
-  readonly text?: unknown
-  readonly request?: unknown
-}
-
-function parse(text: string): Message | undefined {
+function parse(text: string): InvitationAnswer | undefined {
   try {
     const message: unknown = JSON.parse(text)
     return typeof message === 'object' && message !== null ? message : undefined
@@ -174,8 +181,9 @@ function parse(text: string): Message | undefined {
 }
 
 /** Checks what the pages iterate over: the server may be another one. */
-function isState(message: Message | undefined): message is PresenceState {
+function isState(message: InvitationAnswer | undefined): message is PresenceState {
   if (message?.type !== 'state') return false
-  const { participants, control } = message as Partial<PresenceState>
-  return Array.isArray(participants) && Array.isArray(control?.requested_by)
+  const { participants, control, invitations } = message as Partial<PresenceState>
+  const hasList = invitations === undefined || Array.isArray(invitations?.list)
+  return Array.isArray(participants) && Array.isArray(control?.requested_by) && hasList
 }
