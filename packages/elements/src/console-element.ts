@@ -14,12 +14,12 @@ import {
   finalWords,
   localEnd,
   mayTakeOver,
-  plainLine,
   waitingWords,
   wasTakenOver,
 } from './console-end.ts'
 import { createOverlay, type Overlay, type OverlayAction } from './overlay.ts'
 import { type ConsoleAddress, newPageKey } from './page-key.ts'
+import { plainLine } from './plain-line.ts'
 import {
   type CreatedInvitation,
   type InvitationAnswer,

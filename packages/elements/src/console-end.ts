@@ -10,6 +10,7 @@ import {
   ticketSubprotocol,
 } from '@oriel/contract'
 import type { ConsoleAddress } from './page-key.ts'
+import { plainLine } from './plain-line.ts'
 
 /** How one connection to a console ended: the detail of the element's `disconnect` event. */
 export interface ConsoleEnd {
@@ -147,16 +148,4 @@ export function describeEnd({ code, reason, wasClean, opened }: SocketEnd): Cons
 function refusedEnd(code: number, reason: string): ConsoleEnd | undefined {
   const refused = readRefusal(code, reason)
   return refused && { ...refused, text: plainLine(refused.text) || localEnds.did_not_open.text, clean: true }
-}
-
-/**
- * Makes untrusted `text` a single line that is safe to display: removes control and direction-changing characters, and
- * cuts it to `maxLength` UTF-16 units. Default: 200.
- */
-export function plainLine(text: string, maxLength = 200): string {
-  const line = text
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
-    .replace(/\s+/g, ' ')
-    .trim()
-  return line.length > maxLength ? `${line.slice(0, maxLength - 1)}…` : line
 }

@@ -4,8 +4,8 @@
  * It needs a browser: import this on the client side only.
  */
 import { ConsoleElement, type ConsoleEventMap, type ConsoleState, type SessionEvents } from './console-element.ts'
-import { plainLine } from './console-end.ts'
 import type { ConsoleAddress } from './page-key.ts'
+import { plainLine } from './plain-line.ts'
 import { bufferText } from './serial/buffer-text.ts'
 import { keySequence, type SerialKey } from './serial/keys.ts'
 import { cleanPaste, type PastedText } from './serial/pasted.ts'

@@ -4,9 +4,9 @@
  * It needs a browser: noVNC touches the document when it is loaded, so import this on the client side only.
  */
 import { ConsoleElement, type ConsoleEventMap, type ConsoleState, type SessionEvents } from './console-element.ts'
-import { plainLine } from './console-end.ts'
 import { stillOf } from './overlay.ts'
 import type { ConsoleAddress } from './page-key.ts'
+import { plainLine } from './plain-line.ts'
 import { openVncSession, type VncSession } from './vnc/session.ts'
 import type { Typed, TypeOptions } from './vnc/typist.ts'
 

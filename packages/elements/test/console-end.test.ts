@@ -6,9 +6,9 @@ import {
   describeEnd,
   finalWords,
   mayTakeOver,
-  plainLine,
   waitingWords,
 } from '../src/console-end.ts'
+import { plainLine } from '../src/plain-line.ts'
 
 const closed = (code: number, reason = '', opened = true) =>
   describeEnd({ code, reason, wasClean: code !== 1006, opened })

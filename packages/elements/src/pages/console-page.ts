@@ -5,6 +5,8 @@ import type { TicketStore } from '../resumption.ts'
 import { byId, setText } from './dom.ts'
 import type { PageQuery } from './page-query.ts'
 
+export { onClick, onSubmit } from './dom.ts'
+
 /** Copies `text` to the user's clipboard. Returns `false` if the browser does not allow that. */
 export const copy = async (text: string): Promise<boolean> => (await import('../clipboard.ts')).copyText(text)
 
@@ -116,17 +118,6 @@ export function offerFullScreen(screen: Console): void {
 }
 
 const keyboard = () => (navigator as { keyboard?: { lock?: () => Promise<void>; unlock?: () => void } }).keyboard
-
-export function onClick(id: string, listener: () => void): void {
-  byId(id, HTMLButtonElement).addEventListener('click', listener)
-}
-
-export function onSubmit(id: string, listener: () => void): void {
-  byId(id, HTMLFormElement).addEventListener('submit', (event) => {
-    event.preventDefault()
-    listener()
-  })
-}
 
 /** Makes Ctrl+Enter (Cmd+Enter on a Mac) in `textArea` submit the form `formId`; Enter alone begins a new line. */
 export function submitOnCtrlEnter(textArea: HTMLTextAreaElement, formId: string): void {

@@ -11,3 +11,14 @@ export function byId<T extends HTMLElement>(id: string, type: new () => T): T {
 export function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text
 }
+
+export function onClick(id: string, listener: () => void): void {
+  byId(id, HTMLButtonElement).addEventListener('click', listener)
+}
+
+export function onSubmit(id: string, listener: () => void): void {
+  byId(id, HTMLFormElement).addEventListener('submit', (event) => {
+    event.preventDefault()
+    listener()
+  })
+}

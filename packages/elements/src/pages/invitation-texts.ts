@@ -1,6 +1,6 @@
 /** The texts of the invitations in the people panel. */
 import type { PresenceInvitation, PresenceState } from '@oriel/contract'
-import { plainLine } from '../console-end.ts'
+import { plainLine } from '../plain-line.ts'
 
 const maxNameLength = 64
 const minute = 60

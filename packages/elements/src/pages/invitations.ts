@@ -1,8 +1,8 @@
 /** The part of the people panel in which the user invites somebody with a link, and revokes invitations. */
 import type { ConsoleRole, PresenceState } from '@oriel/contract'
+import { copyText } from '../clipboard.ts'
 import type { ConsoleElement, ConsoleSession } from '../console-element.ts'
-import { copy, onClick, onSubmit } from './console-page.ts'
-import { byId, setText } from './dom.ts'
+import { byId, onClick, onSubmit, setText } from './dom.ts'
 import {
   type Lifetime,
   lifetimesOf,
@@ -11,6 +11,7 @@ import {
   type ShownInvitation,
   shownInvitations,
 } from './invitation-texts.ts'
+import { invitationsPart } from './invitations-part.ts'
 
 type Console = ConsoleElement<ConsoleSession>
 
@@ -29,6 +30,7 @@ export function offerInvitations(screen: Console): (state: PresenceState) => voi
     const ms = nextExpiryMs(invitations, Date.now())
     if (ms !== undefined && ms <= maxTimerMs) expiry = setTimeout(() => screen.presence && show(screen.presence), ms)
   }
+  byId('people-facts', HTMLElement).before(invitationsPart())
   onClick('invite-open', () => showStep('form'))
   onClick('invite-cancel', () => showStep('open'))
   onClick('invite-done', () => showStep('open'))
@@ -82,7 +84,7 @@ function wanted() {
 async function copyLink(): Promise<void> {
   const field = byId('invite-url', HTMLInputElement)
   field.select()
-  note((await copy(field.value)) ? 'Copied.' : 'The link is selected: copy it with Ctrl+C.')
+  note((await copyText(field.value)) ? 'Copied.' : 'The link is selected: copy it with Ctrl+C.')
 }
 
 async function revoke(screen: Console, id: string): Promise<void> {

@@ -1,6 +1,7 @@
 /** Reads the query parameters of a console page: noVNC's, as Nova, Horizon and operators write them. */
-import { plainLine } from '../console-end.ts'
+
 import type { Scale } from '../oriel-vnc.ts'
+import { plainLine } from '../plain-line.ts'
 
 export interface PageQuery {
   /** The machine's name; empty if the address has none. */

@@ -1,6 +1,6 @@
 /** The texts of the people panel: who is here, and who has control. */
 import type { PresenceParticipant, PresenceState } from '@oriel/contract'
-import { plainLine } from '../console-end.ts'
+import { plainLine } from '../plain-line.ts'
 
 const maxNameLength = 64
 

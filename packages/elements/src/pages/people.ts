@@ -1,8 +1,7 @@
 /** The people button of a console page, its panel, and the notice of a request for control. */
 import type { PresenceState } from '@oriel/contract'
 import type { ConsoleElement, ConsoleSession } from '../console-element.ts'
-import { onClick } from './console-page.ts'
-import { byId, setText } from './dom.ts'
+import { byId, onClick, setText } from './dom.ts'
 import { offerInvitations } from './invitations.ts'
 import { controlText, factsText, namesOf, type Person, peopleOf } from './people-texts.ts'
 

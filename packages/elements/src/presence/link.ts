@@ -11,8 +11,8 @@ import {
   readRefusal,
   SERVER_PARAMETER,
 } from '@oriel/contract'
-import { plainLine } from '../console-end.ts'
 import type { ConsoleAddress } from '../page-key.ts'
+import { plainLine } from '../plain-line.ts'
 import { type InvitationAnswer, type InvitationRequest, InvitationRequests } from './invitations.ts'
 
 /** Pause before the first retry; it doubles from one retry to the next. */

@@ -70,8 +70,9 @@ export async function openPage(address: string, key: string, options: DialOption
       ws.send('{"type":"ping"}')
       await pong
     },
-    answer: (type, request) => {
-      const answer = next((message) => (message.type === type ? (message as never) : undefined))
+    answer: <T extends PresenceMessage['type']>(type: T, request: PresenceRequest) => {
+      type Answer = Extract<PresenceMessage, { readonly type: T }>
+      const answer = next((message) => (message.type === type ? (message as Answer) : undefined))
       ws.send(JSON.stringify(request))
       return answer
     },
