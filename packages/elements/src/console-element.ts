@@ -9,14 +9,7 @@ import {
   pathAddress,
   socketAddress,
 } from '@oriel/contract'
-import {
-  type ConsoleEnd,
-  finalWords,
-  localEnd,
-  mayTakeOver,
-  waitingWords,
-  wasTakenOver,
-} from './console-end.ts'
+import { type ConsoleEnd, finalWords, localEnd, mayTakeOver, waitingWords, wasTakenOver } from './console-end.ts'
 import { createOverlay, type Overlay, type OverlayAction } from './overlay.ts'
 import { type ConsoleAddress, newPageKey } from './page-key.ts'
 import { plainLine } from './plain-line.ts'

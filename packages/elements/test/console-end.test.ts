@@ -1,13 +1,6 @@
 import { closeReasons, type RefusalDetail, type RefusalName, refusal, refusalClose, refusals } from '@oriel/contract'
 import { describe, expect, it } from 'vitest'
-import {
-  advice,
-  type ConsoleEnd,
-  describeEnd,
-  finalWords,
-  mayTakeOver,
-  waitingWords,
-} from '../src/console-end.ts'
+import { advice, type ConsoleEnd, describeEnd, finalWords, mayTakeOver, waitingWords } from '../src/console-end.ts'
 import { plainLine } from '../src/plain-line.ts'
 
 const closed = (code: number, reason = '', opened = true) =>
