@@ -1,4 +1,4 @@
-/** `oriel vnc` and `oriel spice` with a real guest, a real proxy and remote-viewer. */
+/** `oriel vnc` and `oriel spice` with a real guest, a real proxy, TigerVNC and remote-viewer. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { connectPeer, freePort, requires, type TemporaryFolder, temporaryFolder, temporaryPki } from '@oriel/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -59,14 +59,21 @@ describe.skipIf(qemu.skip || viewers.skip)(`the command oriel with viewers${qemu
       (titles) => titles.length === 0,
     )
 
-  it('oriel vnc starts remote-viewer, which shows the picture of the guest, and ends with it', async () => {
+  it.each([
+    ['the first viewer on PATH, TigerVNC', [], /^vncviewer 127\.0\.0\.1::\d+$/],
+    ['remote-viewer', ['--viewer', 'remote-viewer'], /^remote-viewer vnc:\/\/127\.0\.0\.1:\d+$/],
+  ])('oriel vnc starts %s, which shows the picture of the guest, and ends with it', async (_, options, line) => {
     await using oriel = await start()
-    await using cli = startCli(['vnc', GUEST_NAME], { env: oriel.withScreen })
+    await using cli = startCli(['vnc', GUEST_NAME, ...options], { env: oriel.withScreen })
     await shows()
-    expect(commandLines(cli)).toEqual([expect.stringMatching(/^remote-viewer vnc:\/\/127\.0\.0\.1:\d+$/)])
+    expect(commandLines(cli)).toEqual([expect.stringMatching(line)])
     cli.kill('SIGTERM')
     expect((await cli.result).code).toBe(143)
     await isGone()
+  })
+
+  it('oriel vnc ends with its viewer: with 0, or with 1 and the exit code of the viewer', async () => {
+    await using oriel = await start()
     const ended = await runCli(['vnc', GUEST_NAME, '--viewer', 'true'], { env: oriel.env })
     expect(ended.code).toBe(0)
     const failed = await runCli(['vnc', GUEST_NAME, '--viewer', 'false'], { env: oriel.env })

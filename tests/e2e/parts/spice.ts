@@ -356,7 +356,7 @@ export async function until<T>(
 
 /** Checks the programs that these tests need besides QEMU. */
 export function requiresViewers(): Requirement {
-  const missing = ['spicy-screenshot', 'remote-viewer', 'Xvfb', 'xdotool', 'import'].filter(
+  const missing = ['spicy-screenshot', 'remote-viewer', 'vncviewer', 'Xvfb', 'xdotool', 'import'].filter(
     (name) => !isInstalled(name),
   )
   return requirement(missing.join(', '), missing.length === 0, 'run tests/install-debian-packages')
