@@ -45,9 +45,9 @@ export interface ControlStore {
   /** Returns a console as a proxy sees it. */
   show(proxyId: string, console: ConsoleName): Promise<ConsoleControl>
   /**
-   * Moves control, atomically. Does nothing if a session at another proxy has it and is not `from`, or if `to` is not an
-   * open session of the console. If control leaves another proxy's session, that session yields until {@link applied}, or until
-   * it ends.
+   * Moves control, atomically. Does nothing if `to` is not an open session of the console. From a session at another proxy,
+   * control moves only if that is `from`, and only to the caller's session, which must not be invited if `from` moderates. If
+   * control leaves another proxy's session, that session yields until {@link applied}, or until it ends.
    */
   move(move: ControlMove): Promise<void>
   /** Records that a session requests control, or does not any more. */

@@ -131,8 +131,7 @@ async function tryToMove(db: Db, { session, from, to, now }: Move): Promise<bool
   const holder = heldBy(row, sessions)
   const target = sessions.find(({ id }) => id === to)
   if (holder?.id === target?.id || (to !== null && !target)) return true
-  const isOwn = holder !== undefined && (await groupOf(db, session.proxyId)).includes(holder.proxyId)
-  if (holder && !isOwn && holder.id !== from) return true
+  if (holder && !(await isOfSameProxy(db, holder, session)) && !mayTakeFrom(holder, { session, from, to })) return true
   const earlier = sessions.find(({ id }) => id === row?.yielding_id)
   const yields = target && (await yielding(db, earlier ?? holder, target))
   const next = { session_id: to, since: now, yielding_id: yields?.id ?? null }
@@ -142,14 +141,29 @@ async function tryToMove(db: Db, { session, from, to, now }: Move): Promise<bool
   return true
 }
 
+const isOfSameProxy = async (db: Db, one: SessionRecord, { proxyId }: SessionRecord) =>
+  (await groupOf(db, proxyId)).includes(one.proxyId)
+
+/**
+ * Whether a move may take control from a session at another proxy. It must be for the session itself, and an invited one leaves
+ * control to one that was not: each proxy checks that for its own pages, but not for those of a proxy that was broken into.
+ */
+function mayTakeFrom(holder: SessionRecord, { session, from, to }: ControlMove): boolean {
+  if (holder.id !== from || to !== session.id) return false
+  return session.invitationId === null || holder.invitationId !== null || holder.role === 'watch'
+}
+
 /** Returns the session that has still to yield: one at the proxy of `target` need not, since that proxy knows of the move. */
 async function yielding(db: Db, holder: SessionRecord | undefined, target: SessionRecord) {
-  return holder && !(await groupOf(db, target.proxyId)).includes(holder.proxyId) ? holder : undefined
+  return holder && !(await isOfSameProxy(db, holder, target)) ? holder : undefined
 }
 
 type Next = Pick<Row, 'session_id' | 'since' | 'yielding_id'>
 
-/** Compares the revision again, so that of two concurrent moves only one succeeds. */
+/**
+ * Compares the revision again, so that of two concurrent moves only one succeeds; and the session that yields, since the one that
+ * has waited for it may send input once it does not any more.
+ */
 async function change(db: Db, name: ConsoleName, row: Row | undefined, next: Next): Promise<boolean> {
   if (!row) return insert(db, name, next)
   const query = db.updateTable('console_control').set({ ...next, revision: row.revision + 1 })
@@ -157,6 +171,7 @@ async function change(db: Db, name: ConsoleName, row: Row | undefined, next: Nex
     .where('server_id', '=', name.serverId)
     .where('type', '=', name.type)
     .where('revision', '=', row.revision)
+    .where('yielding_id', row.yielding_id === null ? 'is' : '=', row.yielding_id)
     .executeTakeFirst()
   return numUpdatedRows > 0n
 }

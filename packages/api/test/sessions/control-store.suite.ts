@@ -103,6 +103,49 @@ export function controlStoreSuite(name: string, open: OpenStores): void {
       expect(stateOf(await show(stores, 'proxy-3'))).toEqual([three.id, true])
     })
 
+    test('waits for the proxy of a session that got control while another session takes it', async () => {
+      await using stores = await open(() => BORN)
+      const [one, two, three] = [
+        await add(stores, 'proxy-1'),
+        await add(stores, 'proxy-2'),
+        await add(stores, 'proxy-3'),
+      ]
+      await take(stores, one, null)
+      await take(stores, two, one)
+      const known = await show(stores, 'proxy-1')
+      const taking = take(stores, three, two)
+      const [served] = await Promise.all([stores.control.applied('proxy-1', [known]), taking])
+      await apply(stores, 'proxy-1')
+      const isTwoReady = served.length > 0
+      expect(stateOf(await show(stores, 'proxy-3'))).toEqual([three.id, !isTwoReady])
+      await apply(stores, 'proxy-2')
+      expect(stateOf(await show(stores, 'proxy-3'))).toEqual([three.id, true])
+    })
+
+    test('lets no session give or release control that a session at another proxy has', async () => {
+      await using stores = await open(() => BORN)
+      const [holder, watcher, other] = [
+        await add(stores, 'proxy-1'),
+        await add(stores, 'proxy-2', { role: 'watch' }),
+        await add(stores, 'proxy-2', { role: 'watch' }),
+      ]
+      await take(stores, holder, null)
+      for (const to of [other.id, null]) await stores.control.move({ session: watcher, from: holder.id, to })
+      expect(stateOf(await show(stores, 'proxy-2'))).toEqual([holder.id, true])
+    })
+
+    test('leaves control with an inviting session at another proxy when an invited one takes it', async () => {
+      await using stores = await open(() => BORN)
+      const [holder, guest] = [await add(stores, 'proxy-1'), await add(stores, 'proxy-2', { invitationId: 'one' })]
+      await take(stores, holder, null)
+      await take(stores, guest, holder)
+      expect(stateOf(await show(stores, 'proxy-2'))).toEqual([holder.id, true])
+      const watcher = await add(stores, 'proxy-1', { role: 'watch' })
+      await stores.control.move({ session: holder, from: holder.id, to: watcher.id })
+      await take(stores, guest, watcher)
+      expect(stateOf(await show(stores, 'proxy-2'))).toEqual([guest.id, false])
+    })
+
     test('waits no longer for a session that has ended, nor counts it as the one with control', async () => {
       await using stores = await open(() => BORN)
       const [one, two] = [await add(stores, 'proxy-1'), await add(stores, 'proxy-2')]
