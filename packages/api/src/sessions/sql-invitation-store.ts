@@ -1,5 +1,5 @@
 /** The invitation store over SQL, with the queries for all dialects. */
-import type { Kysely, Selectable } from 'kysely'
+import { type Kysely, type Selectable, sql } from 'kysely'
 import type { InvitationRow } from '../database/option-tables.ts'
 import { reaching } from '../database/reach.ts'
 import type { Database } from '../database/tables.ts'
@@ -37,45 +37,48 @@ async function find(db: Db, sessionId: string, id: string): Promise<Invitation |
 }
 
 async function list(db: Db, sessionId: string): Promise<readonly Invitation[]> {
-  const query = db
+  return (await unrevoked(db, await familyOf(db, sessionId)).execute()).map(fromRow)
+}
+
+const unrevoked = (db: Db, familyId: string) =>
+  db
     .selectFrom('invitations')
     .selectAll()
-    .where('family_id', '=', await familyOf(db, sessionId))
+    .where('family_id', '=', familyId)
     .where('revoked_at', 'is', null)
     .orderBy('created_at', 'desc')
     .orderBy('id', 'desc')
-  return (await query.execute()).map(fromRow)
-}
 
+/** The database drops the expired ones, since a page may let any number of them expire. */
 async function listCurrent(db: Db, sessionId: string, now: number): Promise<readonly CurrentInvitation[]> {
-  const invitations = await list(db, sessionId)
+  const ofInvitation = openedWith(db).where('invitation_id', '=', sql.ref<string>('invitations.id'))
+  const query = unrevoked(db, await familyOf(db, sessionId)).where(({ or, eb, exists }) =>
+    or([eb('expires_at', '>', now), exists(ofInvitation)]),
+  )
+  const invitations = (await query.execute()).map(fromRow)
   const used = await usedOf(db, invitations)
-  return invitations
-    .map((invitation) => ({ ...invitation, isUsed: used.has(invitation.id) }))
-    .filter(({ isUsed, expiresAt }) => isUsed || expiresAt > now)
+  return invitations.map((invitation) => ({ ...invitation, isUsed: used.has(invitation.id) }))
 }
 
-/** A session that never opened does not use its invitation up. */
 async function usedOf(db: Db, invitations: readonly Invitation[]): Promise<ReadonlySet<string | null>> {
   if (invitations.length === 0) return new Set()
-  const query = db
+  const ids = invitations.map(({ id }) => id)
+  const rows = await openedWith(db).distinct().where('invitation_id', 'in', ids).execute()
+  return new Set(rows.map(({ invitation_id }) => invitation_id))
+}
+
+/** The sessions that use an invitation up: one that never opened does not. */
+const openedWith = (db: Db) =>
+  db
     .selectFrom('session_options')
     .innerJoin('sessions', 'sessions.id', 'session_options.session_id')
     .select('invitation_id')
-    .distinct()
-    .where(
-      'invitation_id',
-      'in',
-      invitations.map(({ id }) => id),
-    )
     .where(({ or, eb }) =>
       or([
         ...[eb('ended_at', 'is', null), eb('end_reason', 'is', null), eb('end_reason', 'not in', UNOPENED_ENDS)],
         ...[eb('bytes_to_client', '>', 0), eb('bytes_to_console', '>', 0)],
       ]),
     )
-  return new Set((await query.execute()).map(({ invitation_id }) => invitation_id))
-}
 
 async function isUsable(db: Db, id: string): Promise<boolean> {
   const query = db.selectFrom('invitations').select('family_id').where('id', '=', id).where('revoked_at', 'is', null)

@@ -23,6 +23,9 @@ const pathOf = (session: string, proxy = 'proxy-1') => `/oriel/v1/proxies/${prox
 const opened = async (api: TestApi, options: object = {}) =>
   sessionIn(await admit(api, await minted(api, options), { roles: ALL }))
 
+/** More than a statement of SQLite may have parameters. */
+const MANY = 33_000
+
 interface Asking {
   readonly as?: Caller
   readonly proxy?: string
@@ -239,6 +242,18 @@ describe('the API refuses to invite', () => {
     expect(granted).toBeLessThanOrEqual(MAX_INVITATIONS)
     expect(await listed(api, session)).toHaveLength(granted)
     expect(await api.deps.tokens.revokeServer(SERVER_ID)).toBe(granted + 1)
+  })
+
+  test('not because of the many that have expired unused, which it neither lists nor reads', async () => {
+    await using api = await testApi()
+    const session = await opened(api)
+    const expired = { serverId: SERVER_ID, type: 'novnc', role: 'watch', label: null, createdBy: 'alice' } as const
+    for (let i = 0; i < MANY; i++) {
+      const id = `expired-${i}`
+      await api.deps.invitations.add({ ...expired, id, sessionId: session, expiresAt: 1, tokenId: id })
+    }
+    expect((await invite(api, session)).status).toBe(200)
+    expect(await listed(api, session)).toHaveLength(1)
   })
 
   test('for longer than a console may be opened, and with an unknown role or label', async () => {
