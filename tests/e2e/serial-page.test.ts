@@ -1,4 +1,4 @@
-/** What a person does with the serial page: pastes, copies, and looks at a flood, with a real shell in a real browser. */
+/** The serial page with a real shell in a real browser: pastes, copies, and a flood of output. */
 import { createHash } from 'node:crypto'
 import { freePort, type Peer, requires, scriptedServer } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'

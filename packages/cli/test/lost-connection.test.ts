@@ -1,4 +1,4 @@
-/** What the commands say if the connection to a screen is lost. */
+/** The sentences of the commands after the loss of the connection to a screen. */
 import { type ConsoleCreator, type Screen, type TypeOptions, WaitTimeout } from '@oriel/console'
 import { Conflict, ConnectionError } from '@oriel/sdk'
 import { expect, it } from 'vitest'

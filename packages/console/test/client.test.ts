@@ -136,7 +136,7 @@ describe('an update', () => {
     expect(sent()).toBe(whole('0002 0001'))
   })
 
-  it('is refused if it takes all pixels from the screen', () => {
+  it('refuses a new size without pixels', () => {
     const { receive } = opened()
     expect(() => receive(update([pseudo(-223, [0, 0, 0, 4])]))).toThrow('The server announced a screen of 0x4 pixels')
   })

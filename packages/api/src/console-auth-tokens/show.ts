@@ -37,7 +37,7 @@ export function showConsoleAuthToken(deps: {
  */
 const isNovas = ({ role, singleUse }: ConsoleAuthToken) => role === 'control' && !singleUse
 
-/** Not while the server may be restarting: the caller would dial its address, where another server may listen. */
+/** Whether the server exists and is not about to restart: then another server may listen at the address, which the caller would dial. */
 async function lives(source: Source, id: string, signal: AbortSignal): Promise<boolean> {
   const server = await withinDeadline(signal, source.find(id, { signal }))
   return server !== undefined && server.vmState !== 'deleted' && !source.mayRestart?.(id)

@@ -1,7 +1,7 @@
 /** The tables of control: which session alone may send input to a console, and which sessions request that. */
 import type { Migration } from 'kysely/migration'
 
-/** Of a console of which a session has taken, or was given, control. Times are milliseconds since the epoch. */
+/** The control of a console, once a session has taken it or was given it. Times are milliseconds since the epoch. */
 export interface ConsoleControlRow {
   server_id: string
   type: string

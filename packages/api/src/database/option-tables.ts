@@ -49,7 +49,7 @@ export interface InvitationRow {
   revoked_at: number | null
 }
 
-/** A token whose session may invite. A table beside the options: an older API must find tokens that have none. */
+/** A token whose session may invite. A separate table, because an older API does not find tokens with options. */
 export interface InvitingTokenRow {
   inviting_token_key: string
   expires_at: number

@@ -30,7 +30,7 @@ export interface InvitationStore {
   find(sessionId: string, id: string): Promise<Invitation | undefined>
   /** Returns the invitations to this session, and to those that it resumes, that are not revoked, newest first. */
   list(sessionId: string): Promise<readonly Invitation[]>
-  /** Returns those of `list` that are not expired, or were used. */
+  /** Returns the invitations of `list` that are used or have not expired. */
   listCurrent(sessionId: string): Promise<readonly CurrentInvitation[]>
   /**
    * Whether a client may use the invitation: it is not revoked, and its session is open, or another one that resumes it. The

@@ -1,4 +1,4 @@
-/** Wakes the waiting requests of this process when another one has changed something. */
+/** Wakes waiting requests of this process when another request to it has changed something. */
 import { deadline, within } from '@oriel/runtime'
 
 /** How often waiting requests look for what other replicas have changed, which only the database shows. */

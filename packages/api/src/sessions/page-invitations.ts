@@ -1,6 +1,6 @@
 /**
  * The routes below /oriel/v1/proxies/{proxy_id}/sessions/{session_id}/invitations: a proxy invites, lists and revokes for the
- * page of one of its sessions. The page has no credential, so who created its console decides whether it may invite.
+ * page of one of its sessions. The page has no credential, so the creator of its console decides whether it may invite.
  */
 import type { PageInvitation } from '@oriel/contract'
 import type { Identity } from '../auth/authenticator.ts'
@@ -58,7 +58,7 @@ export function revokePageInvitation(deps: SessionDeps): ExtensionOperations['re
 /**
  * Finds a session of the caller's proxy.
  * @throws HttpFault 403 for another user's proxy, 404 for a session of another proxy
- * @throws Forbidden if the session may not invite, or the operator allows no one to invite
+ * @throws Forbidden if the session may not invite, or the policy has no role that may invite
  */
 async function findInviting(deps: SessionDeps, { params, identity }: Call): Promise<SessionRecord> {
   const proxyId = proxyIdOf(params)

@@ -15,8 +15,8 @@ export interface PortClaim {
   /** Whether to take the console over from the sessions at another proxy. */
   readonly takeOver: boolean
   /**
-   * Whether to hold the right of the one session that controls the console, instead of the connection to it. The sessions of
-   * watchers are then in no session's way. Default: false.
+   * Whether to hold the right of the one session that controls the console, instead of the connection to it. Sessions of
+   * watchers need no such right. Default: false.
    */
   readonly exclusive?: boolean | undefined
   /** A proxy that did not report for longer holds nothing. */

@@ -51,7 +51,7 @@ async function sharesAny(db: Db, proxyId: string, silentSince: number): Promise<
   return (await sharedOf(db, proxyIds).limit(1).executeTakeFirst()) !== undefined
 }
 
-/** Whether no other proxy reports. Then no session has to be looked at. */
+/** Whether this is the only proxy that reports, so that no query of the sessions is needed. */
 async function areAlone(db: Db, proxyIds: readonly string[], silentSince: number): Promise<boolean> {
   const others = db.selectFrom('proxies').select('proxy_id').where('last_beat_at', '>=', silentSince)
   return (await others.where('proxy_id', 'not in', proxyIds).limit(1).executeTakeFirst()) === undefined
@@ -96,7 +96,7 @@ async function show(db: Db, proxyIds: readonly string[], { serverId, type }: Con
   }
 }
 
-/** A session that has ended, also because its proxy is lost, has no control. */
+/** Finds the holder among the open sessions: one that has ended, or whose proxy is lost, has no control. */
 const heldBy = (row: Row | undefined, sessions: readonly SessionRecord[]) =>
   sessions.find(({ id }) => id === row?.session_id)
 

@@ -62,7 +62,7 @@ export interface Source extends AsyncDisposable {
   /** Returns the console's log as bytes or text; the caller cuts lines and removes control characters. Absent: 501. */
   output?(server: Server, options?: CallOptions): Promise<Uint8Array | string>
   /**
-   * Whether the server has stopped, and the source waits with the report of that: if the same server runs again at the same
+   * Whether the server has stopped and the source delays the report: if the same server runs again at the same
    * addresses within seconds, nothing has changed. Its tokens open nothing meanwhile. Absent: stops are reported at once.
    */
   mayRestart?(id: string): boolean

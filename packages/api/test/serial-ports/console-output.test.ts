@@ -51,7 +51,7 @@ test('the output comes by way of another replica of the API, and concurrent call
   const asked = Promise.all([output(other), output(other), output(one)])
   const answered = asked.then(() => undefined)
   for (;;) {
-    // The last request of the proxy waits for a question that does not come.
+    // The proxy's last request still waits for a question.
     const next = await Promise.race([wait(one, version), answered])
     if (!next) break
     version = next.version

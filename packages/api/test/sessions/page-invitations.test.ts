@@ -175,7 +175,7 @@ describe('a page may invite', () => {
     expect(await statusAndMessage(answer)).toEqual([400, expect.stringContaining('omit may_invite')])
   })
 
-  test('not once the operator lets no one invite', async () => {
+  test('not once the policy has no role that may invite', async () => {
     await using api = await testApi()
     const session = await opened(api)
     const policy = { ...api.deps.config.policy, 'oriel:sessions:invite': [] }

@@ -85,7 +85,7 @@ test.each([
   expect((await admit(api, { token })).status).toBe(404)
 })
 
-test('a page comes back to its session after the restart, and to no console before', async () => {
+test('a page resumes its session during a restart, and reaches the console only after it', async () => {
   const { source, state, stop } = stoppable()
   await using api = await testApi({ source })
   const { id } = sessionOf(await admit(api, { token: await minted(api) }))

@@ -69,7 +69,7 @@ describe('a console that two proxies have open', () => {
     expect((await admit('one')).console.shared).toMatchObject({ held_by: first.id })
   })
 
-  test('moves its control once the proxy that lost it says that it applies that', async () => {
+  test('gives control to a session once the proxy of the session that lost it confirms that', async () => {
     await using api = await testApi({ replicaPollMs: 60_000 })
     const [first, second] = [await added(api, 'one'), await added(api, 'two')]
     await move(api, 'one', { session_id: first, from: null, to: first })
@@ -87,7 +87,7 @@ describe('a console that two proxies have open', () => {
     expect((await isReady).consoles[0]).toMatchObject({ held_by: second, ready: true })
   })
 
-  test('answers at once after a change that comes while the request is still looking', async () => {
+  test('is returned at once after a change during the first look', async () => {
     await using api = await testApi({ replicaPollMs: 60_000 })
     const [first] = [await added(api, 'one'), await added(api, 'two')]
     const { version } = await wait(api, 'two')
@@ -117,7 +117,7 @@ describe('a console that two proxies have open', () => {
     expect((await change).consoles[0]).toMatchObject({ held_by: first })
   })
 
-  test('shows soon that another replica of the API was told of the lost control', async () => {
+  test('is looked at often while another replica may get the confirmation of lost control', async () => {
     await using api = await testApi({ replicaPollMs: 60_000 })
     const [first, second] = [await added(api, 'one'), await added(api, 'two')]
     await move(api, 'one', { session_id: first, from: null, to: first })

@@ -256,7 +256,7 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
         expect((await claim(stores, 'proxy-2')).state).toEqual(ready)
       })
 
-      test('for the one session that controls a console leave watchers and the connection to the console aside', async () => {
+      test('of the right to control a console exclude neither watchers nor a hold of its connection', async () => {
         await using stores = await open(() => BORN)
         const hold = (proxyId: string, session: SessionRecord, takeOver = false) =>
           stores.ports.hold({

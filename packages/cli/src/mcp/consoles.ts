@@ -39,7 +39,7 @@ export class Consoles implements AsyncDisposable {
     return this.#serials.use(server.id, open, (serial) => work(serial, server))
   }
 
-  /** A proxy with `authority.kind = "nova"` knows no token of a console whose input it would have to drop. */
+  /** A proxy with `authority.kind = "nova"` refuses the tokens of the role `watch` as unknown. */
   async #open<T>({ name }: Server, open: (role: Role) => Promise<T>): Promise<T> {
     try {
       return await open(this.#role)

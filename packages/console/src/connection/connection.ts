@@ -33,7 +33,7 @@ export class Connection<Session extends Closable, Events extends Ending> {
 
   /**
    * @param windowMs for how long attempts are begun after the end of a session; 0: it is not opened again
-   * @param events those of all sessions, and the end after which no other session follows
+   * @param events get the events of every session, and `onEnd` once, after the last one
    */
   constructor(connect: Connect<Session, Events>, windowMs: number, events: Events) {
     this.#connect = connect
@@ -56,7 +56,7 @@ export class Connection<Session extends Closable, Events extends Ending> {
     this.#lost = undefined
   }
 
-  /** Resolves once the first session is open. @throws what the connecting function throws */
+  /** Resolves once the first session is open. @throws the error of `connect` */
   async open(): Promise<void> {
     let isOpen = false
     let early: { readonly error: OrielError | undefined } | undefined

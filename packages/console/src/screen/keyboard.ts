@@ -10,15 +10,15 @@ import type { Life } from './life.ts'
 const REOPENED = 'The console was opened again while keys were sent. They are incomplete.'
 
 export interface TypeOptions extends TypingLayouts, PaceOptions {
-  /** Called after each few characters, so that after a failure the caller knows what has arrived. */
+  /** Called after each few characters, so that after a failure the caller knows how many have arrived. */
   readonly onTyped?: (typed: Typed) => void
 }
 
 /** How far a text has been typed, in characters. */
 export interface Typed {
-  /** Those that were sent. */
+  /** The characters that were sent. */
   readonly sent: number
-  /** Those that the guest has taken. Without the lights of a keyboard: that it has had the time to take. */
+  /** The characters that the guest has taken. Without the lights of a keyboard: those that it has had time to take. */
   readonly taken: number
   readonly total: number
 }

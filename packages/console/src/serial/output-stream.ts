@@ -10,7 +10,7 @@ export class OutputStream {
   #earlyBytes = 0
   #readable: ReadableStream<Uint8Array> | undefined
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined
-  /** The free room of an empty stream, in bytes. */
+  /** The `desiredSize` of the stream when it is empty, in bytes. */
   #room = 0
   #end: { readonly error: OrielError | undefined } | undefined
 
@@ -58,7 +58,7 @@ export class OutputStream {
     return readable
   }
 
-  /** Closes the stream. An error would discard what its reader has not read: it waits until there is nothing. */
+  /** Closes the stream, or fails it once its reader has read everything: an error discards the rest. */
   #close(): void {
     const error = this.#end?.error
     if (error === undefined) this.#controller?.close()

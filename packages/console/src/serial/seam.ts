@@ -3,9 +3,9 @@
  * port, most of which the connection before has received. The seam removes this repetition if it is certain:
  *
  * - The beginning of the new output is compared with the end of the earlier output. Exactly one fit of {@link MIN_FIT_BYTES} or
- *   more is the overlap, and is left out. Shorter ones are chance: prompts and line ends repeat.
- * - Without any fit, all new output is passed on after {@link MISSING}. The proxy did not repeat anything, so that output
- *   between the connections is lost, if there was some.
+ *   more is the overlap, and is left out. Shorter ones may be coincidence: prompts and line ends repeat.
+ * - Without any fit, all new output is passed on after {@link MISSING}. The proxy did not repeat anything, so output
+ *   between the connections, if any, is lost.
  * - In all other cases it is passed on after {@link UNCLEAR}: the output repeats itself, or the fit is short.
  */
 import { overlapOf } from './overlap.ts'

@@ -56,14 +56,14 @@ export class Serial implements AsyncDisposable {
   }
 
   /**
-   * The output as bytes, of all connections: that before the first use of this property, of which at most the last 256 KiB are kept, and all
-   * after it. It ends after {@link Serial.close}, and fails with the reason, after all output, if the connection ends by itself.
+   * The output of all connections as bytes: at most the last 256 KiB before the first use of this property, and all output after it.
+   * It ends after {@link Serial.close}. If the connection ends by itself, it fails with the reason after all output.
    */
   get readable(): ReadableStream<Uint8Array> {
     return this.#output.readable
   }
 
-  /** The console's input as bytes. It fails for good while the console is opened again; `send` does not. */
+  /** The console's input as bytes. A write while the console is being opened again fails the stream for good; `send` works again later. */
   readonly writable: WritableStream<Uint8Array> = new WritableStream({
     write: (bytes) => this.#write(bytes),
     close: () => this.close(),

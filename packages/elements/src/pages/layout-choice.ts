@@ -9,7 +9,7 @@ export function layoutOptions(): { readonly name: string; readonly label: string
   return layoutNames.map((name) => ({ name, label: layoutLabels[name] })).sort((a, b) => a.label.localeCompare(b.label))
 }
 
-/** At most so many characters and layouts are named. */
+/** The most characters, and the most layouts, that the sentence names. */
 const maxCharacters = 12
 const maxLayouts = 3
 

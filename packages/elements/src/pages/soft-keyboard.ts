@@ -29,7 +29,7 @@ export function offerSoftKeyboard(screen: OrielVnc, layout: () => Promise<string
   })
 }
 
-/** What turns a text into another: how many characters to delete at the end, and which to add. */
+/** The difference between two texts: how many characters to delete at the end, and which to add. */
 export interface Change {
   readonly deleted: number
   readonly added: string

@@ -11,7 +11,7 @@ import { offerTyping } from './vnc-typing.ts'
 const screen = byId('console', OrielVnc)
 const query = readPageQuery(location.href)
 
-/** What layouts are remembered by. */
+/** Names the machine, to remember its keyboard layout by. */
 const server = () => query.detail || query.name || screen.desktopName
 
 const rename = showName(query)

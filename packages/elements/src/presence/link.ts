@@ -25,7 +25,7 @@ export const missPauseMs = 100
 export const probeIntervalMs = 10_000
 /** How long the answer may take. */
 export const probeTimeoutMs = 6_000
-/** A timer that fires this late tells nothing about the link: the computer slept, or the page was busy. */
+/** A timer that fires this late proves nothing about the link: the computer slept, or the page was busy. */
 export const maxLateMs = 1_000
 /** How long an element waits for the first state before it shows the console without it. */
 export const openTimeoutMs = 3_000
@@ -69,7 +69,7 @@ export class PresenceLink {
     this.#deadline = setTimeout(() => this.#giveUp(), openTimeoutMs)
   }
 
-  /** Asks the proxy for a sign of life. {@link PresenceEvents.silent} follows if it does not come. */
+  /** Sends a ping. {@link PresenceEvents.silent} follows if no message arrives within {@link probeTimeoutMs}. */
   probe(): void {
     if (this.#probing !== undefined || !this.#hadState || this.#socket?.readyState !== WebSocket.OPEN) return
     this.#socket.send(JSON.stringify({ type: 'ping' } satisfies PresencePing))
@@ -143,7 +143,7 @@ export class PresenceLink {
       this.#misses = 0
       this.#events.state(message)
     } else if (message && this.#invitations.answered(message, (text) => plainLine(String(text)))) return
-    // An older proxy refuses a ping: an answer, too.
+    // An older proxy refuses a ping. The refusal is an answer, too.
     else if (message?.type === 'refused' && message.request !== 'ping') this.#events.refused(String(message.text))
   }
 

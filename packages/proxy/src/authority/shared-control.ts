@@ -12,7 +12,7 @@ import type { SharedControl } from './authority.ts'
 import { isAboutOne, isUnknown } from './verdict.ts'
 
 export interface ControlWatchOptions {
-  /** A request of `awaitSharedConsoles` may take longer than the others, by the time that the API waits. */
+  /** Its deadline for `awaitSharedConsoles` must allow the time for which the API waits. */
   readonly oriel: Pick<OrielOperations, 'awaitSharedConsoles' | 'moveControl'>
   readonly proxyId: string
   /** The interval of heartbeats, in milliseconds. */
@@ -33,7 +33,7 @@ export const PATIENT_MS = 60_000
 export class ControlWatch implements SharedControl, AsyncDisposable {
   readonly #options: ControlWatchOptions
   readonly #closing = new AbortController()
-  /** What admissions said since the last request began, whose answer may be older. */
+  /** The consoles in admissions since the last request began. Its answer may be older. */
   #learned = new Map<string, ConsoleElsewhere>()
   #listener: ElsewhereListener | undefined
   #running: Promise<void> | undefined
@@ -61,7 +61,7 @@ export class ControlWatch implements SharedControl, AsyncDisposable {
     }
   }
 
-  /** Takes what an admission says about the console that its session is about to open. */
+  /** Takes the console that an admission describes, before its session opens it. */
   async admitted(console: SharedConsole | undefined): Promise<void> {
     const state = console && toElsewhere(console)
     if (!state) return
@@ -70,7 +70,7 @@ export class ControlWatch implements SharedControl, AsyncDisposable {
     try {
       await this.#listener?.learn(state)
     } catch (err) {
-      this.#options.log.debug({ err }, 'who has control at other proxies is known later')
+      this.#options.log.debug({ err }, 'the console of an admission was not applied; the next answer has it')
     }
   }
 
@@ -100,7 +100,7 @@ export class ControlWatch implements SharedControl, AsyncDisposable {
         const states = this.#withLearned(answer.consoles)
         answeredMs = performance.now()
         if (answer.version !== version) await listener.show(states)
-        if (isAlone) this.#options.log.info('the authority says again who has control at other proxies')
+        if (isAlone) this.#options.log.info('the authority answers again about control of consoles')
         isAlone = false
         // Anything learned meanwhile may be missing in the answer.
         version = this.#learned.size > 0 ? undefined : answer.version
@@ -140,7 +140,7 @@ export class ControlWatch implements SharedControl, AsyncDisposable {
   async #decideAlone(listener: ElsewhereListener, err: unknown): Promise<void> {
     this.#options.log.warn(
       { err },
-      'the authority does not say who has control at other proxies: this one decides alone',
+      'the authority does not answer about control of consoles, so this proxy decides alone',
     )
     await listener.show(undefined)
   }
@@ -150,7 +150,7 @@ const clamped = (seconds: number) => Math.min(Math.max(seconds, MIN_WAIT_SECONDS
 
 const keyOf = ({ instance, type }: ConsoleElsewhere) => `${type} ${instance}`
 
-/** Returns `undefined` for a console without what is needed. */
+/** Returns `undefined` for a console without its server, type or revision. */
 function toElsewhere(console: Partial<SharedConsole> | undefined): ConsoleElsewhere | undefined {
   const { server_id: instance, type, revision, participants, held_by, ready, requested_by } = console ?? {}
   if (typeof instance !== 'string' || typeof type !== 'string' || !Number.isInteger(revision)) return undefined

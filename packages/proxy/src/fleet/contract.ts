@@ -109,7 +109,7 @@ export type PrimaryAnswers = {
   readonly joinConsole: (console: SharedConsoleName, participant: Participant) => void
   /** Gives a shared console another address, because its machine has moved. */
   readonly moveConsole: (from: SharedConsoleName, to: ConsoleAddress) => void
-  /** Reports what an admission says about a console that other proxies have open too. */
+  /** Reports a console from an admission that other proxies have open too. */
   readonly learnElsewhere: (console: ConsoleElsewhere) => Promise<void>
   /** Reports all consoles that other proxies have open too. `null`: the authority does not answer the worker. */
   readonly showElsewhere: (consoles: readonly ConsoleElsewhere[] | null) => Promise<void>

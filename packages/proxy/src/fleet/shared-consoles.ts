@@ -203,7 +203,7 @@ export class ConsolesOfWorker implements Disposable {
   /**
    * @param consoles those of all workers
    * @param changes those of all workers
-   * @param watching the workers that the authority tells about other proxies; one set for all
+   * @param watching the workers to which the authority answers about other proxies; one set for all
    */
   constructor(
     consoles: LocalConsoles,
@@ -232,7 +232,7 @@ export class ConsolesOfWorker implements Disposable {
     await this.#applied()
   }
 
-  /** A worker without an answer leaves the decision to those that have one. */
+  /** Ignores a worker that the authority does not answer while it answers another one. */
   async #show(consoles: readonly ConsoleElsewhere[] | null): Promise<void> {
     if (!allElsewhereCheck.Check(consoles)) throw new Error('the consoles at other proxies are malformed')
     if (consoles) this.#watching.add(this)

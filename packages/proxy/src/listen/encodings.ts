@@ -1,4 +1,4 @@
-/** Content codings of pages: which a client accepts, and what the build has compressed beforehand. */
+/** Content codings of pages: those that a client accepts, and the copies that the build has compressed. */
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip } from 'node:zlib'
@@ -11,7 +11,7 @@ const suffixes = { br: '.br', gzip: '.gz' } as const satisfies Record<Coding, st
 const decoders = { br: promisify(brotliDecompress), gzip: promisify(gunzip) } as const
 
 /**
- * Reads the compressed copies that stand beside `file`. Omits a copy that does not decode to `body`: an operator has replaced the
+ * Reads the compressed copies beside `file`. Omits a copy that does not decode to `body`: an operator has replaced the
  * file since.
  */
 export async function readCompressed(file: string, body: Buffer): Promise<ReadonlyMap<Coding, Buffer>> {

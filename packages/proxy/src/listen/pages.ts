@@ -109,7 +109,7 @@ function page(
       ...headers,
       ...(coding && { 'Content-Encoding': coding }),
       'Content-Length': String(copy.length),
-      // Each coding has a tag of its own: a cache must not answer one client with what another one decodes.
+      // Each coding has its own tag: a cache must not send a client a coding that only another client accepts.
       ETag: coding === undefined ? `"${digest}"` : `"${digest}-${coding}"`,
     },
   })

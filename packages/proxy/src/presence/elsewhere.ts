@@ -1,5 +1,5 @@
 /**
- * What other proxies have to do with a console: the sessions there, and who has control among all. Within a proxy its own
+ * Consoles that other proxies have open too: the sessions there, and which session of all has control. Within a proxy its own
  * rules decide; between proxies the authority does.
  */
 import type { ControlDecision } from './grant.ts'
@@ -26,12 +26,12 @@ export interface Arbiter {
   ask(sessionId: string, step: ControlStep): Promise<ConsoleElsewhere | undefined>
 }
 
-/** Receives what the authority says about sessions at other proxies. */
+/** Receives the authority's answers about sessions at other proxies. */
 export interface ElsewhereListener {
-  /** A console of which a session is about to open, or control has moved. Older news than those that are known are ignored. */
+  /** Receives a console of which a session is about to open, or control has moved. Ignores a revision that is not newer. */
   learn(console: ConsoleElsewhere): void | Promise<void>
   /**
-   * All consoles that sessions at other proxies have open. Resolves once the input of this proxy's sessions is switched.
+   * Receives all consoles that sessions at other proxies have open too. Resolves once the input of this proxy's sessions is switched.
    * `undefined`: the authority has not answered for so long that this proxy decides alone.
    */
   show(consoles: readonly ConsoleElsewhere[] | undefined): void | Promise<void>

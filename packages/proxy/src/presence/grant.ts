@@ -27,13 +27,13 @@ export interface ControlChange {
 /** A sentence for the user, if the request was refused; the change, if there was one. */
 export type Outcome = { readonly objection: string } | { readonly change?: ControlChange }
 
-/** What a request changes. `to` is `undefined` for all whose role is `control`. */
+/** The change that a request asks for. `to` is `undefined` for all whose role is `control`. */
 export type Step<M> =
   | { readonly how: 'given' | 'taken' | 'released'; readonly to: M | undefined }
   | { readonly requests: boolean }
   | { readonly nothing: true }
 
-/** Who has control, as decided elsewhere. Ids of sessions. */
+/** Ids of the sessions that have and request control, as the authority decided. */
 export interface ControlDecision {
   readonly heldBy: string | null
   /** Whether it may send input already. */
@@ -114,7 +114,7 @@ export class ControlGrant<M extends Member> {
     this.#members = this.#members.filter((member) => !isReplaced(member)).concat(by)
   }
 
-  /** Applies what was decided elsewhere. Returns the change, if control moved. */
+  /** Applies a decision of the authority. Returns the change, if control moved. */
   decide({ heldBy, ready, requestedBy }: ControlDecision): ControlChange | undefined {
     const from = this.heldBy
     this.#heldBy = heldBy ?? undefined
@@ -129,7 +129,7 @@ export class ControlGrant<M extends Member> {
     return 'objection' in step ? step : this.carryOut(member, step)
   }
 
-  /** Returns what a request changes, without the change. */
+  /** Returns the change that a request asks for, and does not carry it out. */
   plan(member: M, request: ControlRequest): Step<M> | { readonly objection: string } {
     switch (request.type) {
       case 'request_control':

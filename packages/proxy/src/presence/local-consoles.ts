@@ -19,7 +19,7 @@ export interface LocalConsolesOptions {
   readonly log: Logger
   /** Ends a session whose page requests that. */
   readonly endSession: (id: string) => void
-  /** Decides between this proxy and others, for sessions that join without one of their own. Absent: there are no others. */
+  /** Decides between this proxy and others, for sessions that join without an arbiter. Absent: there are no other proxies. */
   readonly arbiter?: Arbiter | undefined
 }
 
@@ -108,7 +108,7 @@ export class LocalConsoles implements SharedConsoles, ElsewhereListener {
     input.mayInput = false
     seat.page = undefined
     if (change) this.#logChange(console, change)
-    // Of a session that ends, the authority learns with the next heartbeat.
+    // The next heartbeat reports the end of the session.
     if (change && (isShared || change.from !== seat.id)) this.#report(seat, change)
     console.changed()
     if (console.seats.length === 0) this.#forget(console)
@@ -169,17 +169,17 @@ export class LocalConsoles implements SharedConsoles, ElsewhereListener {
       this.learn(state)
       return 'how' in step && state.heldBy !== (step.to?.id ?? null) ? OTHER_FIRST : undefined
     } catch (err) {
-      this.#options.log.warn({ err, session: seat.id }, 'control could not be moved at the authority')
+      this.#options.log.warn({ err, session: seat.id }, 'moving control of a console at the authority failed')
       return UNDECIDED
     }
   }
 
-  /** Tells the authority of a request for control, for the case that other proxies open the console. */
+  /** Reports a request for control to the authority, in case other proxies open the console. */
   #tell({ arbiter, id }: TakenSeat, step: ControlStep): void {
     arbiter?.ask(id, step).catch((err) => this.#options.log.debug({ err, session: id }, UNTOLD))
   }
 
-  /** Tells the authority of a change that this proxy decided alone. Repeated with the authority's next news if that fails. */
+  /** Reports a change that this proxy decided alone to the authority. If that fails, `#follow` repeats it. */
   #report(seat: TakenSeat, { from, to }: Pick<ControlChange, 'from' | 'to'>): void {
     const { console, arbiter } = seat
     if (!arbiter) return
@@ -221,7 +221,7 @@ export class LocalConsoles implements SharedConsoles, ElsewhereListener {
   }
 }
 
-const UNTOLD = 'the authority could not be told about control of a console'
+const UNTOLD = 'reporting control of a console to the authority failed'
 const OTHER_FIRST = 'Another participant moved control at the same moment. Try again.'
 const UNDECIDED = 'The service that decides about control does not answer. Try again in a moment.'
 

@@ -70,7 +70,7 @@ export class SharedConsole extends ControlGrant<Occupant> {
   name: SharedConsoleName
   /** Since when one session alone has had control, in milliseconds since 1970. */
   heldSinceMs = 0
-  /** Whether control has moved here, and the authority has not confirmed that it knows. */
+  /** Whether control has moved here and the authority has not confirmed the report. */
   isUnreported = false
 
   constructor(name: SharedConsoleName) {
@@ -96,7 +96,7 @@ export class SharedConsole extends ControlGrant<Occupant> {
     this.merge(other)
   }
 
-  /** Applies what the authority says; without it, the sessions here are alone. Returns the change, if control moved. */
+  /** Applies the state at the authority; `undefined`: the sessions here are alone. Returns the change, if control moved. */
   follow(state: ConsoleElsewhere | undefined): ControlChange | undefined {
     this.replace(isElsewhere, state?.participants.map(occupantOf) ?? [])
     const isOurs = state?.participants.every(({ id }) => id !== state.heldBy) ?? true
@@ -104,12 +104,12 @@ export class SharedConsole extends ControlGrant<Occupant> {
     return this.decide(state && !this.isUnreported ? state : this.#ownDecision)
   }
 
-  /** A watcher that has control loses it when no session is left that could take it back. */
+  /** Whether to release control of a watcher here, because no session is left that could take it back. */
   releaseAbandoned(): boolean {
     return this.isAbandoned && this.seats.some(({ id }) => id === this.heldBy)
   }
 
-  /** What was decided here, of the sessions that are left. */
+  /** The decision of this proxy, restricted to the sessions that are left. */
   get #ownDecision() {
     return { heldBy: this.holder?.id ?? null, ready: true, requestedBy: this.requests.map(({ id }) => id) }
   }

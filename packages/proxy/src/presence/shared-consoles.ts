@@ -31,7 +31,7 @@ export interface SharedConsoleName {
 
 export type ConsoleAddress = Pick<SharedConsoleName, 'host' | 'port'>
 
-/** What a page sees of its console. The connection to the page adds the latency and the invitations. */
+/** The part of a page's state that its console decides. The connection to the page adds the latency and the invitations. */
 export type PresenceView = Omit<PresenceState, 'latency_ms' | 'may_invite' | 'invitations'>
 
 /** The presence WebSocket of a page. */

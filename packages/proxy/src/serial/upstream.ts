@@ -52,7 +52,7 @@ export interface UpstreamPort {
   find(sessionId: string): Promise<Destination | undefined>
 }
 
-/** Stands between the output of a port that was closed meanwhile. QEMU drops output while the port has no connection. */
+/** Marks the place in the output at which the port was closed. QEMU drops output while the port has no connection. */
 export const GAP = Buffer.from('\r\n[oriel: the port was closed; output may be missing here]\r\n')
 const NOTHING = Buffer.alloc(0)
 /** How long the others wait for a reader. Short enough that a person at a terminal does not notice. */
@@ -176,7 +176,7 @@ export class Upstream implements ReaderUpstream {
     this.#attach(hypervisor)
   }
 
-  /** Says that the machine may have printed something since the last session of the port, which is lost. */
+  /** Marks that output since the last session of the port may be lost. */
   #markGap(): void {
     const last = this.ring.copy(Math.max(this.ring.start, this.ring.end - GAP.length), NOTHING)
     if (!last.equals(GAP)) this.ring.push(GAP)
@@ -268,8 +268,8 @@ export class Upstream implements ReaderUpstream {
   }
 
   /**
-   * Returns the session if it may go on. Otherwise it is ended as one that did not follow: its page learns why when it comes
-   * back.
+   * Returns the session if it may go on. Otherwise drops its reader as `moved`: the page gets the reason when it
+   * reconnects.
    */
   async #checkReader(destination: Destination, reader: Reader): Promise<string | undefined> {
     const { owner } = reader
@@ -429,7 +429,7 @@ export class Upstream implements ReaderUpstream {
   }
 }
 
-/** Resolves with the first session that may go on. Rejects if none may: then the port has no reader any more. */
+/** Resolves with the first session that may go on. Rejects if no session may: then the port has no reader any more. */
 function firstAdmitted(checks: readonly Promise<string | undefined>[]): Promise<string> {
   const admitted = Promise.any(
     checks.map(async (check) => {
@@ -438,7 +438,7 @@ function firstAdmitted(checks: readonly Promise<string | undefined>[]): Promise<
       return session
     }),
   )
-  // Without a hold it is not awaited, and must not count as unhandled.
+  // A port without a hold does not await it: don't report the rejection as unhandled.
   admitted.catch(() => {})
   return admitted
 }

@@ -72,7 +72,7 @@ describe('control that proxies share', () => {
     await expect.poll(() => bodies).toHaveLength(3)
   })
 
-  it('keeps what an admission said from an answer that may be older, and asks again at once', async () => {
+  it('keeps the console of an admission over an answer that may be older, and asks again at once', async () => {
     const { watch, answers, bodies, shown } = watched()
     await using _closing = watch
     watch.watch()
@@ -83,7 +83,7 @@ describe('control that proxies share', () => {
     expect(shown).toEqual([[state]])
   })
 
-  it('asks again after a failed request, and keeps what it knows', async () => {
+  it('repeats a failed request, and keeps the known consoles', async () => {
     const { watch, answers, bodies, shown } = watched()
     await using _closing = watch
     watch.watch()
@@ -101,7 +101,7 @@ describe('control that proxies share', () => {
     await answers(new ConnectionError('network', 'down'))
     await answers({ version: 'v1', consoles: [shared()] })
     await expect.poll(() => shown).toEqual([undefined, [state]])
-    const message = 'the authority does not say who has control at other proxies: this one decides alone'
+    const message = 'the authority does not answer about control of consoles, so this proxy decides alone'
     expect(log.records(message)).toHaveLength(1)
   })
 

@@ -40,7 +40,7 @@ describe('a machine', () => {
     ['has not moved if it is gone after a migration', [MOVING, GONE], false, ['lost']],
     ['has not moved if its address is the same', [HERE, THERE], false, []],
     ['has not moved if a migration has failed', [MOVING, HERE], false, ['stayed']],
-    ['has not moved if the authority cannot say at first', [UNKNOWN, THERE], false, []],
+    ['has not moved if the authority knows no place at first', [UNKNOWN, THERE], false, []],
     ['has not moved if the authority fails at first', [new Error('away'), THERE], false, []],
   ])('%s', async (_, answers, hasMoved, results) => {
     const { moves, onResult } = answering(answers)

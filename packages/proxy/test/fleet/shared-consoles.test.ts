@@ -52,7 +52,7 @@ describe('a console that sessions at other proxies have open', () => {
     ...{ participants: [participant('zoe')], heldBy: 'zoe', ready: true, requestedBy: [] },
   }
 
-  it('sends no input from any worker once the authority has told one of them that a session there has control', async () => {
+  it('sends no input from any worker once one of them has learned that a session there has control', async () => {
     const { one, slow } = fleet()
     const [ann, bea] = [{ mayInput: true }, { mayInput: true }]
     await one.consoles.join(CONSOLE, participant('ann'), ann)
@@ -65,7 +65,7 @@ describe('a console that sessions at other proxies have open', () => {
     expect([ann, bea].map(({ mayInput }) => mayInput)).toEqual([true, true])
   })
 
-  it('sends no input of a session whose admission said so, and asks the authority of its worker', async () => {
+  it('sends no input of a session that joins later, and asks the authority by way of its worker', async () => {
     const { start } = fleet()
     const asked: unknown[] = []
     const arbiter: Arbiter = {
@@ -85,7 +85,7 @@ describe('a console that sessions at other proxies have open', () => {
     await expect.poll(() => ann.mayInput).toBe(true)
   })
 
-  it('is decided here again when the worker that the authority has told exits', async () => {
+  it('is decided here again once the only worker that the authority answered exits', async () => {
     const { one, two } = fleet()
     const ann = { mayInput: true }
     await one.consoles.join(CONSOLE, participant('ann'), ann)
@@ -95,7 +95,7 @@ describe('a console that sessions at other proxies have open', () => {
     await expect.poll(() => ann.mayInput).toBe(true)
   })
 
-  it('is not taken from a worker as a malformed message', async () => {
+  it('is rejected as a malformed message of a worker', async () => {
     const { one } = fleet()
     for (const odd of [{}, { ...elsewhere, heldBy: 5 }, { ...elsewhere, participants: [{}] }]) {
       await expect(one.worker.ask('learnElsewhere', odd as never)).rejects.toThrow('malformed')

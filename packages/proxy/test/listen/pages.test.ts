@@ -173,7 +173,7 @@ describe('a compressed console page', () => {
     expect(await site.get('/assets/replaced.js', 'GET', ['Accept-Encoding: br'])).toMatchObject({ body: LONG })
   })
 
-  it('is not a page of its own', async () => {
+  it('is not served at the path of its compressed copy', async () => {
     await using site = await withPages()
     expect(await site.get(`${PATH}.br`)).toMatchObject({ status: 404 })
   })

@@ -87,7 +87,7 @@ describe('a console that sessions at another proxy have open', () => {
     expect(log.records('control of a console changed').at(-1)).toMatchObject(change)
   })
 
-  it('keeps its state when older news arrive later', () => {
+  it('keeps its state when an older revision arrives later', () => {
     const { consoles, join } = proxy()
     const ann = join(participant('ann'))
     consoles.learn(elsewhere({ revision: 3, heldBy: 'bea' }))
@@ -114,7 +114,7 @@ describe('a console that sessions at another proxy have open', () => {
     expect(other.asked).toEqual([['cid', { from: 'cid', to: null }]])
   })
 
-  it('tells the page when a step at another proxy came first, or the authority does not answer', async () => {
+  it('refuses a request of a page if another proxy moved control first, or the authority does not answer', async () => {
     const { consoles, join } = proxy(elsewhere({ revision: 2, heldBy: 'bea' }), new Error('down'), undefined)
     consoles.show([elsewhere()])
     const ann = join(participant('ann'))
@@ -149,7 +149,7 @@ describe('a console that sessions at another proxy have open', () => {
 })
 
 describe('a console that this proxy has open alone', () => {
-  it('moves control at once, and tells the authority', async () => {
+  it('moves control at once, and reports it to the authority', async () => {
     const { join, asked } = proxy(elsewhere({ revision: 1, heldBy: 'ann', participants: [] }))
     const [ann, bob] = [join(participant('ann')), join(participant('bob'))]
     expect(ann.request(TAKE)).toBeUndefined()
@@ -164,7 +164,7 @@ describe('a console that this proxy has open alone', () => {
     expect(bob.input.mayInput).toBe(true)
   })
 
-  it('tells the authority again of what it could not be told, with the next news, and keeps it until then', async () => {
+  it('keeps a move whose report failed, and reports it again after the next answer of the authority', async () => {
     const { consoles, join, asked } = proxy(new Error('down'), elsewhere({ revision: 2, heldBy: 'ann' }))
     const [ann, bob] = [join(participant('ann')), join(participant('bob'))]
     ann.request(TAKE)

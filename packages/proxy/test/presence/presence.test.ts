@@ -290,7 +290,7 @@ describe('a request of a page', () => {
     expect(await page.refusal(request)).toEqual({ type: 'refused', request: type, text: expect.stringMatching(text) })
   })
 
-  it('ping is answered, by which a page notices a dead link', async () => {
+  it('ping is answered, so that a page notices a dead link', async () => {
     await using it = await running()
     using _console = await openConsole(it.address)
     using page = await openPage(it.address, KEY)

@@ -435,7 +435,7 @@ describe('the replay of a serial port', () => {
     expect(await replayed(it)).toBe('')
   })
 
-  it('says once where the port was closed, as the output since then is lost', async () => {
+  it('marks once where the port was closed, because output since then is lost', async () => {
     const it = playedHub()
     expect([await replayed(it), await replayed(it)]).toEqual(['', ''])
     const view = await it.join()

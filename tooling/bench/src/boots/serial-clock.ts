@@ -1,5 +1,5 @@
 /**
- * Tells when a guest printed a text on its serial port, by the clock of a thread that does nothing else, and how late the
+ * Measures when a guest printed a text on its serial port, by the clock of a thread that does nothing else, and how late the
  * machine runs that thread.
  */
 import { once } from 'node:events'

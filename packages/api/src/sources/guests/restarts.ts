@@ -17,7 +17,7 @@ export interface RestartsOptions {
   readonly restartMs: number
   /** Called when a stop turns out to be no restart. */
   readonly onStop: (serverId: string, kind: StopKind) => void
-  /** Called when a server is not waited for any longer, after `onStop`. */
+  /** Called after `onStop` when the wait for a server has ended without a restart. */
   readonly onGivenUp: () => void
 }
 
@@ -68,7 +68,7 @@ export class Restarts implements Disposable {
     this.#options.onGivenUp()
   }
 
-  /** Gives up every other server with an address that this running guest has now. */
+  /** Reports the stop of every other server that is waited for and whose address this running guest has now. */
   taken(by: Guest): void {
     const addresses = endpointsOf(by)
     for (const [serverId, { was }] of this.#stops) {

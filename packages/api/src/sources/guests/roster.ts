@@ -79,14 +79,14 @@ export class Roster implements Disposable {
     return [...this.#byId.keys()].map((id) => this.find(id)!)
   }
 
-  /** Takes note that the guest in this location has stopped, although it may already run there again. */
+  /** Notes that the guest in this location has stopped, although it may already run there again. */
   stopped(location: GuestLocation): void {
     const guest = this.#byLocation.get(location)
     if (!guest || this.#owners.get(guest.server.id) !== location) return
     this.#beginRestart(guest.server.id, { kind: 'stopped', was: { location, guest }, isOff: false })
   }
 
-  /** Whether the guest with this id has stopped, and the report of that waits for a restart. */
+  /** Whether the guest with this id has stopped and the report is delayed, in case it restarts. */
   mayRestart(id: string): boolean {
     return this.#restarts.get(id) !== undefined
   }

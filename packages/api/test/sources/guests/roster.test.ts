@@ -305,7 +305,7 @@ describe('a guest that stops and may restart', () => {
     expect(one.kinds()).toEqual(['stopped'])
   })
 
-  test('does not run again by waiting for a migration', () => {
+  test('has not restarted when a process waits for its migration', () => {
     using one = bench()
     one.roster.set('a', undefined)
     one.roster.set('b', guest({ standIn: true }))
