@@ -44,7 +44,7 @@ describe.skipIf(skip)(`standing serial ports of real QEMU guests${reason}`, () =
     expect(both.split(first)).toHaveLength(3)
     await using later = await run.view()
     const all = await later.until(/the machine restarted[\s\S]*Press ESC for boot menu/)
-    // What follows the menu may have arrived at one of the two alone.
+    // Output after the menu may have arrived at only one of the two.
     const untilMenu = (text: string) => text.slice(0, text.lastIndexOf('Press ESC'))
     expect(untilMenu(all)).toBe(untilMenu(both))
   })

@@ -34,7 +34,7 @@ export interface OrielVncEventMap extends ConsoleEventMap {
  * | `reconnect` | `reconnect` | dials again by itself when the connection is lost: for about two minutes, or for as long as the proxy lets it come back |
  *
  * Several people may share a console: {@link ConsoleElement.presence} says who is there, and `requestControl`, `giveControl`,
- * `takeControl` and `releaseControl` hand control over. `invite` and `revokeInvitation` let in others by a link. If the proxy lets one viewer at a time control a console, a second one
+ * `takeControl` and `releaseControl` hand control over. `invite` creates a link for somebody else, and `revokeInvitation` revokes it. If the proxy lets one viewer at a time control a console, a second one
  * sees who may take it over: the overlay has a button for that, and a page of your own calls `takeOver`.
  *
  * Style: custom properties `--oriel-accent`, `--oriel-surface`, `--oriel-ink`, `--oriel-muted`, `--oriel-line`,

@@ -256,7 +256,7 @@ describe('a request about invitations', () => {
     )
   const sent = () => newest().sent.map((text) => JSON.parse(text) as { ref: string })
 
-  it('gets the answer with its own ref, whatever the order', async () => {
+  it('gets the answer with its own ref, in any order', async () => {
     const it = link()
     const [one, other] = [it.link.ask(INVITE), it.link.ask({ type: 'revoke_invitation', id: 'i1' })]
     const [first, second] = sent()

@@ -43,7 +43,7 @@ export function nextExpiryMs(invitations: Invitations, nowMs: number): number | 
   return times.length === 0 ? undefined : Math.min(...times)
 }
 
-/** Returns a sentence if no further invitation is possible; empty if one is. */
+/** Returns a sentence if the limit of invitations is reached, else an empty text. */
 export function limitText(invitations: Invitations): string {
   const max = invitations?.max_invitations
   if (max === undefined || (invitations?.list.length ?? 0) < max) return ''
@@ -55,7 +55,7 @@ export interface Lifetime {
   readonly text: string
 }
 
-/** Returns the lifetimes of a link to choose from: those that the API allows, or the longest that it does. */
+/** Returns the lifetimes of a link to choose from: the usual ones that the API allows, or else the longest one that it allows. */
 export function lifetimesOf(invitations: Invitations): readonly Lifetime[] {
   if (invitations === undefined) return []
   const max = invitations.max_ttl_seconds

@@ -1,6 +1,6 @@
 /** The elements of the people panel's part for invitations. Not in the pages' HTML, since most pages never show them. */
 
-/** Returns the part, which is hidden, and of whose steps the first is shown. */
+/** Returns the hidden part. Only its first step is shown in it. */
 export function invitationsPart(): HTMLElement {
   const list = create('ul', { className: 'people', id: 'invitations-list' })
   list.setAttribute('aria-labelledby', 'invitations-title')

@@ -15,7 +15,7 @@ import { invitationsPart } from './invitations-part.ts'
 
 type Console = ConsoleElement<ConsoleSession>
 
-/** Returns a function that shows the invitations of a state. A page that may not invite shows nothing of them. */
+/** Returns a function that shows the invitations of a state. Shows nothing on a page that may not invite. */
 export function offerInvitations(screen: Console): (state: PresenceState) => void {
   let expiry: ReturnType<typeof setTimeout> | undefined
   const show = ({ may_invite, invitations }: PresenceState) => {

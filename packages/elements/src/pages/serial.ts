@@ -34,7 +34,7 @@ function offerKeys(): void {
   }
 }
 
-/** Says that a port is silent, which looks like a broken one. */
+/** Shows that a silent port is connected: an empty terminal looks like a broken one. */
 function followSilence(): void {
   const hint = byId('silent', HTMLElement)
   terminal.addEventListener('silencechange', ({ detail: { silent } }) => {

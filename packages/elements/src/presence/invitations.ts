@@ -26,7 +26,7 @@ export class InvitationRequests {
   #last = 0
 
   /**
-   * Sends a request with a `ref` of its own.
+   * Sends a request with a new `ref`.
    * @param send returns whether it could be sent
    * @throws Error with a sentence for the user
    */
@@ -40,7 +40,7 @@ export class InvitationRequests {
     return promise
   }
 
-  /** Passes an answer to its request. Returns whether there is one. */
+  /** Passes an answer to the request with its `ref`. Returns `false` if no request waits for it. */
   answered(answer: InvitationAnswer, refusal: (text: unknown) => string): boolean {
     const { ref } = answer
     const waiting = typeof ref === 'string' ? this.#waiting.get(ref) : undefined
@@ -53,7 +53,7 @@ export class InvitationRequests {
     return true
   }
 
-  /** Fails all requests: their answers cannot come any more. */
+  /** Fails all requests, because the connection that would bring their answers is lost. */
   lost(): void {
     for (const ref of [...this.#waiting.keys()])
       this.#fail(ref, 'The connection was lost before the answer came. See the list of invitations.')

@@ -77,7 +77,7 @@ export class PresenceLink {
     this.#probing = setTimeout(() => this.#unanswered(dueAt), probeTimeoutMs)
   }
 
-  /** Sends a request. Drops it while the WebSocket is not open, and returns whether it did not. */
+  /** Sends a request. Returns `false`, and drops it, while the WebSocket is not open. */
   send(request: PresenceRequest): boolean {
     const isOpen = this.#socket?.readyState === WebSocket.OPEN
     if (isOpen) this.#socket?.send(JSON.stringify(request))

@@ -18,7 +18,7 @@ export type SerialKey = keyof typeof controls | keyof typeof cursorKeys
 export const isSerialKey = (name: string): name is SerialKey =>
   Object.hasOwn(controls, name) || Object.hasOwn(cursorKeys, name)
 
-/** Returns what `key` sends. `application`: the machine has enabled the application mode of the cursor keys, as editors do. */
+/** Returns the bytes of `key` as text. `application`: the machine has enabled the application mode of the cursor keys, as editors do. */
 export function keySequence(key: SerialKey, application: boolean): string {
   if (key in controls) return controls[key as keyof typeof controls]
   return `\x1b${application ? 'O' : '['}${cursorKeys[key as keyof typeof cursorKeys]}`

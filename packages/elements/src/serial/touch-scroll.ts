@@ -12,7 +12,7 @@ export function scrollByFinger(stage: HTMLElement, terminal: Terminal, send: (te
     if (lastY === undefined || event.touches.length !== 1) return
     const rowPixels = stage.clientHeight / terminal.rows
     const rows = Math.trunc((lastY - event.touches[0]!.clientY) / rowPixels)
-    // The rest of a row counts for the next move.
+    // Keeps the part of a row that was not scrolled for the next move.
     lastY -= rows * rowPixels
     event.preventDefault()
     if (rows === 0) return

@@ -1,4 +1,4 @@
-/** The invitations to a session, as its page sees and requests them. */
+/** Carries out a page's requests about invitations to its session, and keeps their list for its state. */
 import { type PresenceInvitationRequest, type PresenceMessage, type PresenceState, refusals } from '@oriel/contract'
 import type { Logger } from '@oriel/runtime'
 import { type InvitationList, InvitationObjection, type SessionInvitations } from '../presence/invitations.ts'
@@ -35,7 +35,7 @@ export class PageInvitations {
     return { may_invite: true, ...(this.#list && { invitations: this.#list }) }
   }
 
-  /** Lists the invitations again if other people are there than before: one may have come with an invitation. */
+  /** Lists the invitations again if the people have changed: one of them may have used an invitation. */
   seen({ participants }: Pick<PresenceView, 'participants'>): void {
     const people = participants.map(({ id }) => id).join()
     if (people === this.#people) return
@@ -43,7 +43,7 @@ export class PageInvitations {
     this.#refresh()
   }
 
-  /** Carries out a request after the earlier ones. @throws what is neither an objection nor an unavailable authority */
+  /** Carries out a request after the earlier ones. @throws an unexpected error; an objection or an unavailable authority is an answer */
   answer(request: PresenceInvitationRequest): Promise<PresenceMessage> {
     const answering = this.#queue.then(() => this.#answer(request))
     this.#queue = answering.catch(() => {})
