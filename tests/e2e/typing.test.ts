@@ -170,7 +170,7 @@ async function typed({ guest, screen }: Keyboard, keymap: string, text: string, 
   return arrivedIn(guest, Buffer.byteLength(text))
 }
 
-/** Returns what has been typed once it has that many bytes, or has not for five seconds. */
+/** Returns the typed text once it has that many bytes, or after five seconds. */
 async function arrivedIn(guest: LinuxGuest, bytes: number): Promise<string> {
   await guest.run(`for i in $(seq 50); do [ $(wc -c </tmp/typed) -ge ${bytes} ] && break; sleep 0.1; done`)
   // Enter is a carriage return to a program that reads keys.
@@ -181,7 +181,7 @@ const ascii = Array.from({ length: 95 }, (_, i) => String.fromCharCode(0x20 + i)
 /** Characters of the page's text in CI. `TYPED_CHARACTERS=5000` types more. */
 const LONG_CHARACTERS = Number(process.env.TYPED_CHARACTERS ?? 700)
 
-/** Capitals, umlauts and what the German layout has on AltGr. */
+/** Capitals, umlauts and the characters that the German layout has on AltGr. */
 const umlautFile = (length: number) => fileOf([...'ÄaÖbÜcßdEeFfGgHh{}[]@|<>äöüÄÖÜ0 9?!Zy'], length)
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')

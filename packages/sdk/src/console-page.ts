@@ -5,7 +5,7 @@ import { consoleTypes, type OpenableConsoleType } from '@oriel/contract'
  * Returns the URL at which a browser opens a console: the access URL itself or, for a WebSocket URL, the console page of
  * `type` in the same folder. Oriel's proxy serves these pages; `nova-serialproxy` has none.
  * @param type default: `serial`, the only type for which Nova returns WebSocket URLs
- * @param options.title what the page calls the machine, in its tab and its bar; ignored for a type without a page. Default: the
+ * @param options.title the name of the machine in the page's tab and bar; ignored for a type without a page. Default: the
  * page shows the name that the machine reports, or `Console`.
  * @returns `undefined` if `accessUrl` is not an http, https, ws or wss URL, or is a WebSocket URL of a type without a page
  * @example consolePage('wss://h/?token=abc') // 'https://h/serial.html?token=abc'

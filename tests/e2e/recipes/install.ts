@@ -3,7 +3,7 @@ import { openScreen } from '@oriel/console'
 import { createClient } from '@oriel/sdk'
 import { fromEnvironment } from '@oriel/sdk/node'
 
-/** What the installer shows when it asks, and what to type. */
+/** The questions of the installer, as the screen shows them, and the answers to type. */
 const answers: [question: RegExp, answer: string][] = [
   [/^Name of this machine:$/m, 'web-1\n'],
   [/^Password of root:$/m, `${process.env.ROOT_PASSWORD}\n`],

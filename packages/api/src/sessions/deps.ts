@@ -17,6 +17,6 @@ export interface SessionDeps extends ConsoleDeps {
   readonly consoleNews: News
   /** Whether the API is about to stop. Default: never. */
   readonly draining?: () => boolean
-  /** How often to look for what other replicas have changed, in milliseconds. Default: 1000. */
+  /** How often to look for changes by other replicas, in milliseconds. Default: 1000. */
   readonly replicaPollMs?: number
 }

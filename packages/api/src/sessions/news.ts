@@ -1,7 +1,7 @@
 /** Wakes waiting requests of this process when another request to it has changed something. */
 import { deadline, within } from '@oriel/runtime'
 
-/** How often waiting requests look for what other replicas have changed, which only the database shows. */
+/** How often waiting requests look for changes by other replicas, which only the database shows. */
 export const REPLICA_POLL_MS = 1_000
 
 /** @param serverId the server whose consoles have changed */

@@ -69,7 +69,7 @@ async function rowOf(db: Db, claim: PortClaim): Promise<Row | undefined> {
   return query.where('type', '=', heldOf(claim)).executeTakeFirst()
 }
 
-/** What is held of a console: the connection to it, or the right of the one session that controls it. */
+/** A hold is for the connection to a console, or for the right of the one session that controls it. */
 const EXCLUSIVE = 'exclusive '
 const heldOf = ({ type, exclusive }: PortClaim) => (exclusive ? `${EXCLUSIVE}${type}` : type)
 

@@ -21,7 +21,7 @@ import { type SignedIn, signInAtApi, signInAtKeystone } from './sign-in.ts'
 /** The source of an endpoint that Keystone names. */
 export const CATALOGUE = 'the catalogue'
 
-/** What is examined. */
+/** The cloud to examine, and the options of the command. */
 export interface Subject {
   readonly settings: ClientOptions
   readonly cloud: Cloud

@@ -1,6 +1,6 @@
 /** The faults that checks find, each with the place and the way to fix it. */
 
-/** Where a fault is fixed. `compute API` and `console proxy` are Nova's or Oriel's, as long as the check cannot tell them apart. */
+/** Where a fault is fixed. `compute API` and `console proxy` are Nova's or Oriel's, if the check cannot tell them apart. */
 export type Side =
   | 'client'
   | 'DNS'

@@ -38,7 +38,7 @@ function keystoneProblem(error: unknown): unknown {
   return networkProblem(error, { url: new URL(origin), side: 'identity service', setting, listens })
 }
 
-/** What the API accepted. */
+/** The result of an accepted sign-in. */
 export interface SignedIn {
   /** Whether the API is Oriel's, with its extension. */
   readonly isOriel: boolean

@@ -1,8 +1,8 @@
-/** Types a text, and says after a failure how much of it the machine has. */
+/** Types a text, and reports after a failure how much of it the machine has. */
 import type { Screen, Typed, TypeOptions } from '@oriel/console'
 import { Failure, failureOf } from '../failure.ts'
 
-/** Types a text. @throws Failure with the number of characters that were sent, if that is not zero; what `type` throws */
+/** Types a text. @throws Failure with the number of characters that arrived, if some were sent; otherwise the error of `type` */
 export async function typeText(screen: Screen, text: string, options: TypeOptions): Promise<void> {
   let typed: Typed | undefined
   const onTyped = (now: Typed) => {

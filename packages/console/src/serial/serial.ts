@@ -48,7 +48,7 @@ export class Serial implements AsyncDisposable {
     })
   }
 
-  /** @internal Resolves with the console of a connection. For programs there is `openSerial`. @throws what `connect` throws */
+  /** @internal Resolves with the console of a connection. For programs there is `openSerial`. @throws the error of `connect` */
   static async open(connect: ConnectSerial, reconnectMs: number, limits: SerialLimits): Promise<Serial> {
     const serial = new Serial(connect, reconnectMs, limits)
     await serial.#connection.open()

@@ -1,4 +1,4 @@
-/** The *Clipboard* panel of a VNC console, which also copies what is on the screen. */
+/** The *Clipboard* panel of a VNC console, which also copies the text on the screen and saves its picture. */
 import type { OrielVnc } from '../oriel-vnc.ts'
 import { copy, onClick, onSubmit } from './console-page.ts'
 import { byId, setText } from './dom.ts'

@@ -12,9 +12,9 @@ import { scrollByFinger } from './touch-scroll.ts'
 const parserBytes = 256 * 1024
 
 export interface TerminalEvents {
-  /** Receives what the user types, and the terminal's replies to the machine's queries. */
+  /** Receives the input that the user types, and the terminal's replies to the machine's queries. */
   input(bytes: Uint8Array): void
-  /** Receives what the user pastes. */
+  /** Receives the text that the user pastes. */
   paste(text: string): void
   title(text: string): void
 }

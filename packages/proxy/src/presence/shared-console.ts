@@ -11,13 +11,13 @@ import type {
   SharedConsoleName,
 } from './shared-consoles.ts'
 
-/** A session of this proxy, or of another, which has no console here. */
+/** A session of this proxy, or of another one: that has no `console`. */
 export interface Occupant extends Member {
   readonly participant: Participant
   readonly console?: SharedConsole
 }
 
-/** Creates what a session of this proxy has: its place, its input and its page. */
+/** The place of a session of this proxy at a console, with its input and its page. */
 export class TakenSeat implements Seat, Occupant {
   console: SharedConsole
   readonly participant: Participant

@@ -1,4 +1,4 @@
-/** Boots real guests to the menu of their firmware, and measures how soon `waitForText` sees what is on the screen. */
+/** Boots real guests to the menu of their firmware, and measures how soon `waitForText` sees a text on the screen. */
 import { openScreen, type Screen } from '@oriel/console'
 import { hasQemu, startQemu } from '@oriel/testkit'
 import { SerialClock } from '../boots/serial-clock.ts'

@@ -117,7 +117,7 @@ async function beginningOf(response: IncomingMessage, timeoutMs: number): Promis
       if (body.length > MAX_BODY_CHARS) break
     }
   } catch {
-    // The status says enough.
+    // The status alone explains the answer; its body is optional.
   }
   return body
 }
