@@ -145,8 +145,8 @@ const isOfSameProxy = async (db: Db, one: SessionRecord, { proxyId }: SessionRec
   (await groupOf(db, proxyId)).includes(one.proxyId)
 
 /**
- * Whether a move may take control from a session at another proxy. It must be for the session itself, and an invited one leaves
- * control to one that was not: each proxy checks that for its own pages, but not for those of a proxy that was broken into.
+ * Whether a move may take control from a session at another proxy: only for the session itself, and for an invited one only from
+ * an invited one or a watcher. Each proxy checks this for its own pages; the API repeats it, because a proxy may be compromised.
  */
 function mayTakeFrom(holder: SessionRecord, { session, from, to }: ControlMove): boolean {
   if (holder.id !== from || to !== session.id) return false
@@ -161,8 +161,8 @@ async function yielding(db: Db, holder: SessionRecord | undefined, target: Sessi
 type Next = Pick<Row, 'session_id' | 'since' | 'yielding_id'>
 
 /**
- * Compares the revision again, so that of two concurrent moves only one succeeds; and the session that yields, since the one that
- * has waited for it may send input once it does not any more.
+ * Compares the revision again, so that of two concurrent moves only one succeeds. Compares the yielding session as well: once it
+ * has yielded, the session that waited for it may send input, and must itself yield to the next one.
  */
 async function change(db: Db, name: ConsoleName, row: Row | undefined, next: Next): Promise<boolean> {
   if (!row) return insert(db, name, next)

@@ -49,7 +49,7 @@ const unrevoked = (db: Db, familyId: string) =>
     .orderBy('created_at', 'desc')
     .orderBy('id', 'desc')
 
-/** The database drops the expired ones, since a page may let any number of them expire. */
+/** Filters in the database, since a page may let any number of invitations expire. */
 async function listCurrent(db: Db, sessionId: string, now: number): Promise<readonly CurrentInvitation[]> {
   const ofInvitation = openedWith(db).where('invitation_id', '=', sql.ref<string>('invitations.id'))
   const query = unrevoked(db, await familyOf(db, sessionId)).where(({ or, eb, exists }) =>
@@ -67,7 +67,7 @@ async function usedOf(db: Db, invitations: readonly Invitation[]): Promise<Reado
   return new Set(rows.map(({ invitation_id }) => invitation_id))
 }
 
-/** The sessions that use an invitation up: one that never opened does not. */
+/** Selects the sessions that have used an invitation up. A session that never opened does not count. */
 const openedWith = (db: Db) =>
   db
     .selectFrom('session_options')

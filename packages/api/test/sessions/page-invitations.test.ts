@@ -244,7 +244,7 @@ describe('the API refuses to invite', () => {
     expect(await api.deps.tokens.revokeServer(SERVER_ID)).toBe(granted + 1)
   })
 
-  test('not because of the many that have expired unused, which it neither lists nor reads', async () => {
+  test('only for current invitations, and reads no others', async () => {
     await using api = await testApi()
     const session = await opened(api)
     const expired = { serverId: SERVER_ID, type: 'novnc', role: 'watch', label: null, createdBy: 'alice' } as const
