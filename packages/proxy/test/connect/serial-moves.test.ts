@@ -126,7 +126,7 @@ describe('the sessions of a serial console whose machine moves', () => {
     expect(await movesOf(it)).toEqual(['serial arrived 1', 'serial failed 1'])
   })
 
-  it('hold the console at the new host for one that may go on, and release it with the last of them', async () => {
+  it('hold the console at the new host for a session that may go on, and release it with the last session', async () => {
     const released = vi.fn()
     const holdPort = vi.fn<NonNullable<Authority['holdPort']>>(async () => ({ [Symbol.dispose]: released }))
     const asked: string[] = []

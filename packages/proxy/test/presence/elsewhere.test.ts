@@ -76,7 +76,7 @@ describe('a console that sessions at another proxy have open', () => {
     expect(ann.input.mayInput).toBe(true)
   })
 
-  it('switches the input off of a session that loses control to one there', () => {
+  it('switches off the input of a session that loses control to a session at the other proxy', () => {
     const { consoles, join, log } = proxy()
     const ann = join(participant('ann'))
     consoles.show([elsewhere({ heldBy: 'ann' })])
@@ -134,7 +134,7 @@ describe('a console that sessions at another proxy have open', () => {
     expect(ann.page.views.at(-1)).toMatchObject({ control: { requested_by: ['ann'] } })
   })
 
-  it('leaves control with its own session, and without one with all, once the authority is silent', () => {
+  it('leaves control with its own session, or else returns it to all, once the authority is silent', () => {
     const { consoles, join } = proxy()
     const [ann, bob, cid] = [join(participant('ann')), join(participant('bob')), join(participant('cid', 'watch'))]
     const inputs = () => [ann, bob, cid].map(({ input }) => input.mayInput)

@@ -145,7 +145,7 @@ describe('the readers of a serial port whose machine moves', () => {
     expect(String(it.port().heard())).toBe('input')
   })
 
-  it('hold the port at the new host for one that may go on, and release it at the old one', async () => {
+  it('hold the port at the new host for a session that may go on, and release it at the old host', async () => {
     const it = playedMachine()
     it.barred.add('s1')
     await it.view()
