@@ -290,3 +290,15 @@ it.each(['127.0.0.1:6080', 'localhost:6080', '[::1]:6080', '0.0.0.0:6080'])(
     )
   },
 )
+
+it('prints no token that a page or a load balancer repeats, even cut off', async () => {
+  const echo = { page: `Not here: ${'x'.repeat(30)} ${CONSOLE_TOKEN}`, upgrade: `No route for ${CONSOLE_TOKEN}.` }
+  const results = await diagnoseProxy({
+    ...pagesAre(200, `<title>${echo.page}</title>`),
+    ...upgradesGet('404 Not Found', `<title>${echo.upgrade}</title>`),
+  })
+  const text = JSON.stringify(results)
+  expect(text).toContain('No route for ***')
+  expect(text).toMatch(/Not here: x+ \*\*\*/)
+  expect(text).not.toContain(CONSOLE_TOKEN.slice(0, 8))
+})

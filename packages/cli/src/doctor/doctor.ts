@@ -108,7 +108,7 @@ async function checkServer(exam: Examination, subject: Subject, signedIn: Outcom
 
 /** Checks each type of console, and returns how many consoles were created. */
 async function checkConsoles(exam: Examination, subject: Subject, server: Server, facts: CloudFacts): Promise<number> {
-  const creator = new ConsoleCreator(subject.cloud.client, server, facts, exam.signal)
+  const creator = new ConsoleCreator(subject.cloud.client, server, facts, exam)
   const types = subject.type === undefined ? openableConsoleTypes : [subject.type]
   const clocks = new Set<string>()
   let hasAny = false

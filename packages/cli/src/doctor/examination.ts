@@ -1,5 +1,6 @@
 /** Performs checks one after another. A check whose input another check did not deliver is skipped. */
 import { failureOf } from '../failure.ts'
+import { withoutEcho } from './mask.ts'
 import { NotApplicable, Problem, type Remedy, type Side } from './problem.ts'
 
 /** The result of a check, as it is printed. */
@@ -47,10 +48,16 @@ export class Examination {
   readonly signal: AbortSignal
   readonly results: Result[] = []
   readonly #onResult: (result: Result) => void
+  readonly #tokens = new Set<string>()
 
   constructor({ signal, onResult }: ExaminationOptions) {
     this.signal = signal
     this.#onResult = onResult
+  }
+
+  /** Prints `***` for a token from now on, since a server may repeat it. */
+  hide(token: string): void {
+    this.#tokens.add(token)
   }
 
   /**
@@ -90,7 +97,9 @@ export class Examination {
     return { value: undefined, blockedBy: name }
   }
 
-  #report(result: Result): void {
+  #report({ detail, remedy, ...rest }: Result): void {
+    const safe = (text: string) => [...this.#tokens].reduce(withoutEcho, text)
+    const result = { ...rest, detail: safe(detail), ...(remedy !== undefined && { remedy: safe(remedy) }) }
     this.results.push(result)
     this.#onResult(result)
   }

@@ -7,6 +7,15 @@ export function maskedUrl(url: string): string {
   return token ? url.replaceAll(encodeURIComponent(token), '***').replaceAll(token, '***') : url
 }
 
+/** How much of a token identifies it in a text that may have been cut. */
+const SHOWN_CHARS = 8
+
+/** Returns `text` with `***` in place of the token, also of one that was cut: a server may repeat it in a title or a sentence. */
+export const withoutEcho = (text: string, token: string): string =>
+  text.replaceAll(new RegExp(`${quoted(token.slice(0, SHOWN_CHARS))}[\\w.~%+/=-]*`, 'gi'), '***')
+
+const quoted = (text: string) => text.replaceAll(/\W/g, '\\$&')
+
 /** Copies an error of `fetch` whose message may contain the address, and with it the token. */
 export function withoutToken(error: unknown, url: string): unknown {
   if (!(error instanceof Error)) return error

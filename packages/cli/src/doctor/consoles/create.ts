@@ -16,7 +16,7 @@ import {
 import type { Server } from '../../cloud/servers.ts'
 import { echoed } from '../../output.ts'
 import { duration } from '../clock.ts'
-import type { Passed } from '../examination.ts'
+import type { Examination, Passed } from '../examination.ts'
 import { NotApplicable, Problem } from '../problem.ts'
 import type { CloudFacts } from './settings.ts'
 
@@ -37,27 +37,29 @@ export class ConsoleCreator {
   readonly #client: Client
   readonly #server: Server
   readonly #facts: CloudFacts
-  readonly #signal: AbortSignal
+  readonly #exam: Pick<Examination, 'signal' | 'hide'>
   /** How many consoles were created. */
   count = 0
 
-  constructor(client: Client, server: Server, facts: CloudFacts, signal: AbortSignal) {
+  constructor(client: Client, server: Server, facts: CloudFacts, exam: Pick<Examination, 'signal' | 'hide'>) {
     this.#client = client
     this.#server = server
     this.#facts = facts
-    this.#signal = signal
+    this.#exam = exam
   }
 
   /** Creates a console: with Oriel's API one that only watches, with a label for the audit trail. @throws OrielError */
   async create(type: OpenableConsoleType): Promise<Created> {
     const created = (await this.#watching(type)) ?? (await this.#usual(type))
     this.count += 1
+    const token = tokenOf(created.url)
+    if (token) this.#exam.hide(token)
     return created
   }
 
   async #usual(type: OpenableConsoleType): Promise<Created> {
     const { url, pageUrl, expiresAt } = await this.#client.createConsole(this.#server.id, type, {
-      signal: this.#signal,
+      signal: this.#exam.signal,
     })
     return { url, pageUrl, expiresAt }
   }
@@ -68,7 +70,7 @@ export class ConsoleCreator {
     const role = consoleTypes[type].watchable ? 'watch' : 'control'
     const input = { server_id: this.#server.id, body: { type, role, label: LABEL } as const }
     try {
-      const { console } = await this.#client.oriel.createConsole(input, { signal: this.#signal })
+      const { console } = await this.#client.oriel.createConsole(input, { signal: this.#exam.signal })
       const { url, expires_at } = console
       return { url, pageUrl: consolePage(url, type) ?? url, expiresAt: new Date(expires_at) }
     } catch (error) {
