@@ -96,8 +96,38 @@ describe.skipIf(skip)(`a console page in Chromium${reason}`, () => {
     await page.goto(`http://127.0.0.1:${ports[type]}/${file}?token=${randomUUID()}`)
     await card('ended').getByText('This console address is not valid or not valid any more.').waitFor()
     await card('ended').getByText('Go back to where you opened it and open a new console.').waitFor()
-    await page.getByRole('button', { name: 'Try again' }).waitFor()
+    await expect.poll(() => page.locator('.overlay button:visible').count()).toBe(0)
     expect(refusedAs('unknown_token') - earlier).toBe(1)
+  })
+
+  it('replaces an unknown token by the console that the portal creates, once without being asked', async () => {
+    let minted = 0
+    await page.exposeFunction('createConsole', () => {
+      minted += 1
+      return { url: minted === 2 ? `${address()}&minted=2` : address().replace(token, randomUUID()) }
+    })
+    await page.goto(address().replace(token, randomUUID()))
+    await card('ended').waitFor()
+    await useCreatedConsoles(page)
+    await card('ended').getByText('This console address is not valid').waitFor()
+    expect(minted).toBe(1)
+    await page.getByRole('button', { name: 'New console' }).click()
+    await connected()
+    expect(minted).toBe(2)
+  })
+
+  it('says that a new console cannot be created, and asks again when told to', async () => {
+    let failures = 1
+    await page.exposeFunction('createConsole', () => {
+      if (failures-- > 0) throw new Error('the portal is down')
+      return { url: `${address()}&minted=1` }
+    })
+    await page.goto(address().replace(token, randomUUID()))
+    await card('ended').waitFor()
+    await useCreatedConsoles(page)
+    await card('ended').getByText('A new console could not be created.').waitFor()
+    await page.getByRole('button', { name: 'New console' }).click()
+    await connected()
   })
 
   it('retries while the cloud does not answer, and opens the console once it does', async () => {
@@ -199,3 +229,17 @@ async function serving(server: ReturnType<typeof createServer>) {
     },
   }
 }
+
+interface ConsoleElement {
+  mint: () => Promise<{ readonly url: string }>
+  reconnectNow(): void
+}
+
+/** Makes the element create consoles with the page's function `createConsole`, and dial its dead address again. */
+const useCreatedConsoles = (page: Page) =>
+  page.locator('oriel-vnc').evaluate((screen) => {
+    const { createConsole } = globalThis as unknown as { createConsole: ConsoleElement['mint'] }
+    const element = screen as unknown as ConsoleElement
+    element.mint = () => createConsole()
+    element.reconnectNow()
+  })

@@ -9,7 +9,18 @@ import {
   pathAddress,
   socketAddress,
 } from '@oriel/contract'
-import { type ConsoleEnd, finalWords, localEnd, mayTakeOver, waitingWords, wasTakenOver } from './console-end.ts'
+import {
+  type ConsoleEnd,
+  closedByPerson,
+  finalWords,
+  isAddressDead,
+  localEnd,
+  mayOpenAgain,
+  mayTakeOver,
+  waitingWords,
+  wasTakenOver,
+} from './console-end.ts'
+import { type MintConsole, mintedUrl } from './new-console.ts'
 import { createOverlay, type Overlay, type OverlayAction } from './overlay.ts'
 import { type ConsoleAddress, newPageKey } from './page-key.ts'
 import { plainLine } from './plain-line.ts'
@@ -99,6 +110,10 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   #role: ConsoleRole | undefined
   /** Whether to take the console over from the viewer who has it. Only once for each decision of the user. */
   #takesOver = false
+  #mint: MintConsole | undefined
+  #minting: AbortController | undefined
+  /** Whether `mint` was called for a dead address and no console has opened since. */
+  #renewed = false
 
   constructor() {
     super()
@@ -135,6 +150,20 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   /** Where the element keeps what it comes back with. Set it before the address. */
   set ticketStore(store: TicketStore) {
     this.#ticketStore = store
+  }
+
+  /**
+   * Creates a console when the element has no address, when the address is not valid any more, and when the user asks for a
+   * new console. Without it, the user must go back to where the console was opened. Default: `undefined`.
+   * @example
+   * element.mint = async () => (await fetch('/console', { method: 'POST' })).json()
+   */
+  get mint(): MintConsole | undefined {
+    return this.#mint
+  }
+  set mint(mint: MintConsole | undefined) {
+    this.#mint = mint
+    if (this.#state === 'idle') this.#dialSoon()
   }
 
   get state(): ConsoleState {
@@ -252,6 +281,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   disconnect(): void {
     clearTimeout(this.#retry)
     if (this.#session !== undefined) this.#session.close()
+    else if (this.#minting !== undefined) this.#stopMinting()
     else if (this.#state === 'waiting' && this.#lastEnd !== undefined) this.#showEnd(this.#lastEnd)
   }
 
@@ -317,9 +347,40 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   #dial(): void {
     this.#drop()
     const address = this.#address()
-    if (this.url === '' && this.path === '') this.#become('idle')
+    if (this.url === '' && this.path === '') this.#dialFirst()
     else if (address === undefined) this.#onEnd(localEnd('bad_address'), 0)
     else this.#open(address)
+  }
+
+  #dialFirst(): void {
+    if (this.#mint === undefined) this.#become('idle')
+    else void this.#dialNewConsole()
+  }
+
+  async #dialNewConsole(): Promise<void> {
+    const mint = this.#mint
+    this.#drop()
+    if (mint === undefined) return
+    const minting = new AbortController()
+    this.#minting = minting
+    this.#showAttempt()
+    try {
+      const url = await mintedUrl(mint, minting.signal)
+      if (minting.signal.aborted) return
+      this.#minting = undefined
+      if (url === this.url) this.reconnectNow()
+      else this.url = url
+    } catch (cause) {
+      if (minting.signal.aborted) return
+      this.#minting = undefined
+      this.#onEnd({ ...localEnd('not_created'), cause }, 0)
+    }
+  }
+
+  #stopMinting(): void {
+    this.#minting?.abort()
+    this.#minting = undefined
+    this.#onEnd(closedByPerson(), 0)
   }
 
   #address(): URL | undefined {
@@ -327,12 +388,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   }
 
   #open(address: URL): void {
-    this.#become('connecting')
-    const text = this.#plan.wasConnected ? 'Reconnecting…' : 'Opening the console…'
-    this.#overlay.show({ tone: 'busy', text })
-    this.#slow = setTimeout(() => {
-      this.#overlay.show({ tone: 'busy', text, advice: 'This takes longer than usual. Still waiting for an answer…' })
-    }, slowAfterMs)
+    this.#showAttempt()
     const resumption = this.#resumptionOfConsole()
     const dialled = resumption.dialled(address)
     const to = { ...dialled, address: this.#addressToDial(dialled), pageKey: newPageKey(), console: address.href }
@@ -347,6 +403,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
           this.#session = undefined
           resumption.closed()
           if (end.refusal === 'unknown_token' && resumption.forget() && hasToken(address)) this.#dial()
+          else if (this.#mint !== undefined && !this.#renewed && isAddressDead(end)) this.#renew()
           else this.#onEnd(end, session.connectedMs())
         },
       })
@@ -355,6 +412,21 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     } catch {
       this.#onEnd(localEnd('bad_address'), 0)
     }
+  }
+
+  /** Replaces a dead address. Once only, so that a `mint` that returns dead addresses is not called without end. */
+  #renew(): void {
+    this.#renewed = true
+    void this.#dialNewConsole()
+  }
+
+  #showAttempt(): void {
+    this.#become('connecting')
+    const text = this.#plan.wasConnected ? 'Reconnecting…' : 'Opening the console…'
+    this.#overlay.show({ tone: 'busy', text })
+    this.#slow = setTimeout(() => {
+      this.#overlay.show({ tone: 'busy', text, advice: 'This takes longer than usual. Still waiting for an answer…' })
+    }, slowAfterMs)
   }
 
   #addressToDial({ address }: Pick<ConsoleAddress, 'address'>): URL {
@@ -374,6 +446,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
 
   #connected(to: ConsoleAddress): void {
     this.#takesOver = false
+    this.#renewed = false
     if (this.sharesControl) this.#openPresence(to)
     clearTimeout(this.#slow)
     this.#overlay.hide()
@@ -442,16 +515,24 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
 
   #showEnd(end: ConsoleEnd): void {
     this.#overlay.showStill(undefined)
-    this.#overlay.show({ tone: 'ended', ...finalWords(end), actions: this.#actionsAfter(end) })
+    const words = finalWords(end)
+    const advice = this.#offersNewConsole(end) ? '' : words.advice
+    this.#overlay.show({ tone: 'ended', ...words, advice, actions: this.#actionsAfter(end) })
     this.#become('ended')
   }
 
   #actionsAfter(end: ConsoleEnd): readonly OverlayAction[] {
     const takeOver = { label: 'Take over', act: () => this.takeOver() }
     if (wasTakenOver(end)) return [takeOver]
+    if (this.#offersNewConsole(end)) return [{ label: 'New console', act: () => this.#dialNewConsole() }]
+    if (!mayOpenAgain(end)) return []
     const label = end.remedy === 'new-console' || end.refusal !== undefined ? 'Try again' : 'Reconnect'
     const again = { label, act: () => this.reconnectNow() }
     return mayTakeOver(end) ? [takeOver, again] : [again]
+  }
+
+  #offersNewConsole({ remedy }: ConsoleEnd): boolean {
+    return this.#mint !== undefined && remedy === 'new-console'
   }
 
   #wait(end: ConsoleEnd, pauseMs: number): void {
@@ -487,6 +568,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   #drop(): void {
     clearTimeout(this.#retry)
     clearTimeout(this.#slow)
+    this.#minting?.abort()
     const session = this.#session
     this.#session = undefined
     this.#resumption?.closed()

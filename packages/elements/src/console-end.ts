@@ -32,6 +32,8 @@ export interface ConsoleEnd {
   readonly by?: string
   /** For `in_use`: this session would only watch, so that it cannot take the console over. */
   readonly watches?: true
+  /** For a console that could not be created: what `mint` rejected with. */
+  readonly cause?: unknown
 }
 
 /**
@@ -74,6 +76,7 @@ export const localEnds = {
     text: 'The machine requires a console password, which is not supported.',
     remedy: 'none',
   },
+  not_created: { code: 0, text: 'A new console could not be created.', remedy: 'new-console' },
   bad_address: { code: 0, text: 'This is not the address of a console.', remedy: 'new-console' },
 } as const satisfies Record<string, Omit<ConsoleEnd, 'clean'>>
 
@@ -123,6 +126,14 @@ export const wasTakenOver = ({ code }: ConsoleEnd): boolean => code === closeRea
 /** Whether the viewer may take the console over after this end, or take it back. A watcher would be refused again. */
 export const mayTakeOver = (end: ConsoleEnd): boolean =>
   wasTakenOver(end) || (end.refusal === 'in_use' && end.watches !== true)
+
+/** Whether the proxy does not know the token, or no longer. */
+export const isAddressDead = ({ refusal }: ConsoleEnd): boolean =>
+  refusal === 'unknown_token' || refusal === 'missing_token'
+
+/** Whether the same address may open the console after this end. The browser does not say why a WebSocket failed to open. */
+export const mayOpenAgain = ({ remedy, code }: ConsoleEnd): boolean =>
+  remedy !== 'new-console' || code === localEnds.did_not_open.code
 
 /** Returns the local end with this name. */
 export const localEnd = (name: keyof typeof localEnds): ConsoleEnd => ({ ...localEnds[name], clean: false })

@@ -2,6 +2,7 @@
 export type { PresenceInvitation, PresenceParticipant, PresenceState } from '@oriel/contract'
 export type { ConsoleState, InviteOptions } from './console-element.ts'
 export type { ConsoleEnd } from './console-end.ts'
+export type { MintConsole, NewConsole } from './new-console.ts'
 export { OrielSerial, type OrielSerialEventMap, type SerialState } from './oriel-serial.ts'
 export { OrielVnc, type OrielVncEventMap, type Scale, type VncState } from './oriel-vnc.ts'
 export { plainLine } from './plain-line.ts'

@@ -47,7 +47,7 @@ export function createOverlay(root: ShadowRoot): Overlay {
       setText(code, what.code ?? '')
       first.show(what.actions?.[0])
       second.show(what.actions?.[1])
-      buttons.hidden = what.actions === undefined
+      buttons.hidden = !what.actions?.length
       overlay.hidden = false
     },
     hide() {
