@@ -131,7 +131,7 @@ describe.skipIf(skip || shell.skip)(`the serial page${reason}${shell.reason}`, (
     const all = await page.locator('oriel-serial').evaluate((element) => (element as unknown as { text: string }).text)
     const lines = all.split('\n').filter((line) => line !== '')
     expect(lines.slice(-2)).toEqual([`line ${FLOOD_LINES - 1} ${'.'.repeat(40)}`, 'the last line'])
-    // Beside the line about it, only the line that was being drawn is incomplete.
+    // Apart from the line about missing output, only the line that was being drawn is incomplete.
     const odd = lines.slice(0, -1).filter((line) => !/^line \d+ \.{40}$/.test(line))
     expect(odd.at(-1)).toMatch(/^\[oriel: \d+ bytes of output were left out by this page\]$/)
     expect(odd.length).toBeLessThanOrEqual(2)

@@ -13,7 +13,7 @@ export function endWithParent(child: ChildProcess): void {
   const shell = spawn('sh', ['-c', SCRIPT, 'sh', String(child.pid)], { stdio: ['pipe', 'ignore', 'ignore'] })
   shell.on('error', () => {})
   shell.stdin.on('error', () => {})
-  // After its end, the number of the child may become that of another process.
+  // End the shell with the child: another process may get the child's number later.
   child.once('exit', () => shell.stdin.end('ended\n'))
   shell.unref()
 }

@@ -88,7 +88,7 @@ export async function serveScreen(peer: Peer): Promise<void> {
   await peer.closed({ timeoutMs: 600_000 })
 }
 
-/** The same, and sends the picture once. */
+/** Serves the same screen, and sends its picture once. */
 export async function servePicture(peer: Peer): Promise<void> {
   await sendScreen(peer)
   // RFC 6143 section 7.6.1: a FramebufferUpdate with one rectangle in the encoding Raw.

@@ -39,7 +39,7 @@ export function causesOf(error: unknown): readonly NodeFault[] {
 export interface NodeFault {
   readonly code?: string
   readonly name?: string
-  /** Of the SDK's ConnectionError. */
+  /** Present in a ConnectionError of the SDK. */
   readonly reason?: string
   readonly message: string
   readonly cause?: NodeFault

@@ -9,7 +9,7 @@ export function connectionOf(serial: Serial): Connection {
   const closed = reasonOf(serial).finally(() => {
     isEnded = true
   })
-  // A session that its user leaves does not await it.
+  // `closed` is not awaited once the user has left: don't report its rejection as unhandled.
   closed.catch(() => {})
   const writable = new Writable({
     write(bytes: Uint8Array, _, done) {
@@ -28,7 +28,7 @@ async function* outputOf(serial: Serial): AsyncGenerator<Uint8Array> {
   try {
     yield* serial.readable as unknown as AsyncIterable<Uint8Array>
   } catch (error) {
-    // That of the console's end is in `closed`. Another one is that of a reader who is too slow.
+    // `closed` has the error with which the console ended. Without one, the reader of the output is too slow.
     await serial.close()
     if ((await serial.ended) === undefined) throw error
   }

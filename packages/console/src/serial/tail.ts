@@ -28,7 +28,7 @@ export class Tail {
     const old = this.bytes
     const size = Math.min(Math.max(this.#memory.length * 2, old.length + bytes), this.#maxBytes * 2)
     const memory = size > this.#memory.length ? new Uint8Array(size) : this.#memory
-    // It moves bytes within one memory correctly, too.
+    // `set` is correct even if source and destination overlap in one memory.
     memory.set(old)
     this.#memory = memory
     this.#length = old.length

@@ -27,7 +27,7 @@ const regional = /[\u{1f1e6}-\u{1f1ff}]/u
 const wide =
   /[\p{Emoji_Presentation}\p{Script=Yi}\p{Script=Tangut}\p{Script=Khitan_Small_Script}\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\u3247\u3250-\u4dbf\u4e00-\u9fff\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6b\uff01-\uff60\uffe0-\uffe6\u{16fe0}-\u{16ff1}\u{1aff0}-\u{1affe}\u{1b000}-\u{1b2fb}\u{1f200}-\u{1f265}\u{20000}-\u{2fffd}\u{30000}-\u{3fffd}]/u
 
-/** The same as a provider of xterm.js, whose own stops at Unicode 6 and draws emoji one column wide. */
+/** The same widths for xterm.js, whose built-in provider stops at Unicode 6 and draws emoji one column wide. */
 export const unicodeProvider: IUnicodeVersionProvider = {
   version: '15',
   wcwidth: characterWidth,

@@ -73,7 +73,7 @@ export function openVncSession(target: HTMLElement, to: ConsoleAddress, events: 
     connectedAt = performance.now()
     if (ended) return
     events.connect()
-    // After the first picture, and before an upgrade of the proxy may replace the file.
+    // Load it after the first picture, and before an upgrade of the proxy may replace the file.
     loadTypist().catch(() => undefined)
   })
   rfb.addEventListener('desktopname', ({ detail }) => events.desktopName(detail.name))

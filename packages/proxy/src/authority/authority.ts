@@ -130,7 +130,7 @@ export interface SharedControl extends Arbiter {
 /** An open session whose page may invite to it. It may be in another process of this proxy. */
 export interface InvitingSession {
   readonly id: string
-  /** That of its admission. */
+  /** The `inviter` of its admission. */
   readonly inviter: string
 }
 

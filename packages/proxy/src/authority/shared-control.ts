@@ -1,6 +1,6 @@
 /**
- * Control of consoles that several proxies have open, at oriel-api. Asks nothing while this proxy is alone: a request waits at
- * the API only while sessions of other proxies have one of its consoles open.
+ * Control of consoles that several proxies have open, at oriel-api. Reports moves of control and requests for it. A request waits
+ * at the API only while sessions of other proxies have one of this proxy's consoles open.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { consoleRoles, type SharedConsole } from '@oriel/contract'

@@ -63,7 +63,7 @@ export class Attempt {
     return socket
   }
 
-  /** The same for `@oriel/console`. */
+  /** Dials for `@oriel/console`, like {@link Attempt.dial}. */
   readonly webSocket: CreateWebSocket = (address, protocols) => this.dial(address, protocols)
 
   /** Drops all that the client would send from now on. An RFB server then sends no more pictures. */

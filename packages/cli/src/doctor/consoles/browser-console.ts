@@ -41,7 +41,7 @@ export async function checkBrowserConsole(
   try {
     const upgraded = await exam.check(`${type} websocket`, [created, reached, page], async ({ url }, to) => {
       spoken = speakerOf(type)(url, attempt, cloud, signal)
-      // Its error is the result of a later check.
+      // A later check reports its error.
       spoken.catch(() => {})
       return checkUpgrade(await answerOf(attempt, spoken), to, facts)
     })
