@@ -197,8 +197,8 @@ export class LocalConsoles implements SharedConsoles, ElsewhereListener {
     const state = this.#elsewhere.get(keyOf(console.name))
     const change = console.follow(state)
     if (change) this.#logChange(console, change)
-    const [first] = console.seats
-    if (state && console.isUnreported && first) this.#report(first, { from: state.heldBy, to: console.heldBy })
+    const { reporter } = console
+    if (state && console.isUnreported && reporter) this.#report(reporter, { from: state.heldBy, to: console.heldBy })
     if (console.releaseAbandoned()) this.#releaseAbandoned(console)
     console.changed()
   }

@@ -88,6 +88,11 @@ export class SharedConsole extends ControlGrant<Occupant> {
     return this.members.some((member) => !isSeat(member))
   }
 
+  /** The session that may tell the authority who has control here: a watcher that was given control may not take it itself. */
+  get reporter(): TakenSeat | undefined {
+    return this.seats.find(({ id, role }) => role === 'control' || id !== this.heldBy)
+  }
+
   /** Moves the sessions of another console here. */
   takeIn(other: SharedConsole): void {
     other.replace(isElsewhere, [])
@@ -100,7 +105,7 @@ export class SharedConsole extends ControlGrant<Occupant> {
   follow(state: ConsoleElsewhere | undefined): ControlChange | undefined {
     this.replace(isElsewhere, state?.participants.map(occupantOf) ?? [])
     const isOurs = state?.participants.every(({ id }) => id !== state.heldBy) ?? true
-    if (state && !(this.isUnreported && isOurs)) this.isUnreported = false
+    if (state && !(this.isUnreported && isOurs && this.reporter)) this.isUnreported = false
     return this.decide(state && !this.isUnreported ? state : this.#ownDecision)
   }
 

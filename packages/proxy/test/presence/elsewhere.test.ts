@@ -125,6 +125,21 @@ describe('a console that sessions at another proxy have open', () => {
     expect(ann.input.mayInput).toBe(false)
   })
 
+  it('reports control that it gave to a watcher during an outage by another session than the watcher', async () => {
+    const { consoles, join, asked } = proxy(new Error('down'))
+    const [cid, ann] = [join(participant('cid', 'watch')), join(participant('ann'))]
+    await ann.request({ type: 'give_control', to: 'cid' })
+    await settled()
+    consoles.show([elsewhere()])
+    expect(asked.at(-1)).toEqual(['ann', { from: null, to: 'cid' }])
+    expect(cid.input.mayInput).toBe(true)
+    await settled()
+    ann.seat.leave('client_closed')
+    consoles.show([elsewhere()])
+    expect(cid.input.mayInput).toBe(false)
+    expect(cid.page.views.at(-1)).toMatchObject({ control: { held_by: null } })
+  })
+
   it('shows requests for control of sessions there', async () => {
     const { consoles, join, asked } = proxy(elsewhere({ revision: 2, heldBy: 'bea', requestedBy: ['ann'] }))
     consoles.learn(elsewhere({ heldBy: 'bea' }))
