@@ -55,6 +55,19 @@ const halfWays = [
       'write_probes',
     ],
   },
+  {
+    statement: /alter table .sessions. add column/,
+    left: [
+      ...['console_auth_token_options', 'console_auth_token_options_expires_at'],
+      ...['console_auth_tokens', 'console_auth_tokens_expires_at', 'console_auth_tokens_server_id', 'ended_families'],
+      ...['invitations', 'invitations_expires_at', 'invitations_family'],
+      ...['port_holds', 'port_holds_hold', 'port_holds_yielding'],
+      ...['proxies', 'proxy_groups', 'proxy_groups_group', 'proxy_owners', 'serial_logs'],
+      ...['session_families', 'session_families_family', 'session_options', 'session_options_invitation'],
+      ...['sessions', 'sessions_ended_at', 'sessions_newest', 'sessions_project', 'sessions_proxy', 'sessions_server'],
+      ...['standing_proxies', 'write_probes'],
+    ],
+  },
 ]
 
 /** Removes the names that the migrator and the database create. */
@@ -162,6 +175,7 @@ function describeStores(
       await before[Symbol.asyncDispose]()
       const asBefore = [
         ...['drop table console_auth_token_options', 'drop table session_options', 'drop table invitations'],
+        ...['console_auth_tokens', 'sessions'].map((table) => `alter table ${table} drop column may_invite`),
         `delete from kysely_migration where name >= '006'`,
       ]
       for (const statement of asBefore) await server.query(url, statement)

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { sha256Hex } from '@oriel/runtime'
 import { type Kysely, type Selectable, sql } from 'kysely'
-import type { ConsoleAuthTokenOptionsRow, InvitingTokenRow } from '../database/option-tables.ts'
+import type { ConsoleAuthTokenOptionsRow } from '../database/option-tables.ts'
 import { reaching } from '../database/reach.ts'
 import type { ConsoleAuthTokenRow, Database } from '../database/tables.ts'
 import type { ConsoleAuthToken, ConsoleAuthTokenStore, ConsoleGrant, CreatedToken, TokenOptions } from './store.ts'
@@ -51,7 +51,7 @@ export function createSqlStore(
 
 type Db = Kysely<Database>
 
-/** Stores the options first: a token whose options are missing is not found, or may not invite. */
+/** Stores the options first: a token whose options are missing is not found. */
 async function authorize(db: Db, grant: ConsoleGrant, now: number): Promise<CreatedToken> {
   const token = randomUUID()
   const options = optionsOf(grant)
@@ -62,8 +62,6 @@ async function authorize(db: Db, grant: ConsoleGrant, now: number): Promise<Crea
       .insertInto('console_auth_token_options')
       .values(toOptionsRow(id, options, row))
       .execute()
-  if (grant.mayInvite)
-    await db.insertInto('inviting_tokens').values({ inviting_token_key: id, expires_at: row.expires_at }).execute()
   await db.insertInto('console_auth_tokens').values(row).execute()
   return { token, id, expiresAt: row.expires_at }
 }
@@ -92,9 +90,8 @@ async function find(db: Db, token: string, now: number): Promise<ConsoleAuthToke
   const row = await db
     .selectFrom('console_auth_tokens')
     .leftJoin('console_auth_token_options', 'token_key', 'token_sha256')
-    .leftJoin('inviting_tokens', 'inviting_token_key', 'token_sha256')
     .selectAll('console_auth_tokens')
-    .select(['role', 'label', 'single_use', 'invitation_id', 'inviting_token_key'])
+    .select(['role', 'label', 'single_use', 'invitation_id'])
     .where('token_sha256', 'in', [sha256Hex(token), keyWithOptions(token)])
     .where('console_auth_tokens.expires_at', '>', now)
     .where('created_at', '<=', now + MAX_CLOCK_SKEW_MS)
@@ -125,14 +122,12 @@ async function use(db: Db, { id, user, channelsMs, now }: Use): Promise<boolean>
 async function sweep(db: Db, now: number): Promise<number> {
   const removed = await sweepTable(db, { table: 'console_auth_tokens', key: 'token_sha256', now })
   await sweepTable(db, { table: 'console_auth_token_options', key: 'token_key', now })
-  await sweepTable(db, { table: 'inviting_tokens', key: 'inviting_token_key', now })
   return removed
 }
 
 type SweptTable =
   | { readonly table: 'console_auth_tokens'; readonly key: 'token_sha256'; readonly now: number }
   | { readonly table: 'console_auth_token_options'; readonly key: 'token_key'; readonly now: number }
-  | { readonly table: 'inviting_tokens'; readonly key: 'inviting_token_key'; readonly now: number }
 
 /**
  * Deletes rows by key, in sorted order, since replicas may sweep at the same time. With a condition on the expiry, the
@@ -172,6 +167,7 @@ function toRow(id: string, grant: ConsoleGrant, now: number): ConsoleAuthTokenRo
     access_url_base: grant.accessUrlBase,
     created_at: now,
     expires_at: now + grant.ttlSeconds * 1000,
+    may_invite: grant.mayInvite ? 1 : 0,
   }
 }
 
@@ -184,8 +180,7 @@ const toOptionsRow = (
   ...{ uses: 0, used_by: null, used_at: null, expires_at },
 })
 
-type OptionColumns = Pick<ConsoleAuthTokenOptionsRow, 'role' | 'label' | 'single_use' | 'invitation_id'> &
-  Pick<InvitingTokenRow, 'inviting_token_key'>
+type OptionColumns = Pick<ConsoleAuthTokenOptionsRow, 'role' | 'label' | 'single_use' | 'invitation_id'>
 type FoundRow = Selectable<ConsoleAuthTokenRow> & { [Column in keyof OptionColumns]: OptionColumns[Column] | null }
 
 function fromRow(row: FoundRow): ConsoleAuthToken {
@@ -207,6 +202,6 @@ function fromRow(row: FoundRow): ConsoleAuthToken {
     label: row.label,
     singleUse: row.single_use === 1,
     invitationId: row.invitation_id,
-    mayInvite: row.inviting_token_key !== null,
+    mayInvite: row.may_invite === 1,
   }
 }

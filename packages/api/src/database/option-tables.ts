@@ -1,6 +1,7 @@
 /**
  * The tables for options of tokens and sessions, and for invitations. Separate tables rather than columns: an older API that runs beside this
- * one still writes the older tables, and MariaDB cannot roll back a half-added column.
+ * one still writes the older tables, and it must not find tokens with options. The right to invite is a column, because most consoles have
+ * it: a second row would double the cost of creating them.
  */
 import type { Kysely } from 'kysely'
 import type { Migration } from 'kysely/migration'
@@ -49,21 +50,8 @@ export interface InvitationRow {
   revoked_at: number | null
 }
 
-/** A token whose session may invite. A separate table, because an older API does not find tokens with options. */
-export interface InvitingTokenRow {
-  inviting_token_key: string
-  expires_at: number
-}
-
-/** A session whose page may invite. */
-export interface InvitingSessionRow {
-  inviting_session_id: string
-}
-
 export interface OptionTables {
   invitations: InvitationRow
-  inviting_tokens: InvitingTokenRow
-  inviting_sessions: InvitingSessionRow
   console_auth_token_options: ConsoleAuthTokenOptionsRow
   session_options: SessionOptionsRow
 }
@@ -102,18 +90,23 @@ export const optionMigrations: Readonly<Record<string, Migration>> = {
 export const invitingMigrations: Readonly<Record<string, Migration>> = {
   '011-inviting': {
     async up(db) {
-      await db.schema
-        .createTable('inviting_tokens')
-        .addColumn('inviting_token_key', 'char(64)', (column) => column.primaryKey())
-        .addColumn('expires_at', 'bigint', (column) => column.notNull())
-        .execute()
-      await db.schema.createIndex('inviting_tokens_expires_at').on('inviting_tokens').column('expires_at').execute()
-      await db.schema
-        .createTable('inviting_sessions')
-        .addColumn('inviting_session_id', 'varchar(64)', (column) => column.primaryKey())
-        .execute()
+      await addMayInvite(db, 'console_auth_tokens')
+      await addMayInvite(db, 'sessions')
     },
   },
+}
+
+/** Has a default, because an older API that runs beside this one inserts rows without it. */
+async function addMayInvite(db: Kysely<unknown>, table: string): Promise<void> {
+  const { supportsTransactionalDdl } = db.getExecutor().adapter
+  await db.schema
+    .alterTable(table)
+    .addColumn('may_invite', 'integer', (column) => {
+      const flag = column.notNull().defaultTo(0)
+      // MariaDB keeps the column of a migration that failed later, and then has to go on from there.
+      return supportsTransactionalDdl ? flag : flag.ifNotExists()
+    })
+    .execute()
 }
 
 async function createTokenOptions(db: Kysely<unknown>): Promise<void> {

@@ -20,6 +20,8 @@ export interface SessionRow {
   end_wanted: string | null
   bytes_to_client: number
   bytes_to_console: number
+  /** 1: its page may invite. Rows of an older API have 0. */
+  may_invite: number
 }
 
 /** A proxy, and the time of its last report. */

@@ -34,6 +34,8 @@ export interface ConsoleAuthTokenRow {
   access_url_base: string
   created_at: number
   expires_at: number
+  /** 1: the page of its session may invite. Rows of an older API have 0. */
+  may_invite: number
 }
 
 /** A row that a replica writes to prove that the database accepts writes. */

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { CloseReasonName } from '@oriel/contract'
 import type { Kysely, Selectable } from 'kysely'
-import type { InvitingSessionRow, SessionOptionsRow } from '../database/option-tables.ts'
+import type { SessionOptionsRow } from '../database/option-tables.ts'
 import { reaching } from '../database/reach.ts'
 import type { SessionRow } from '../database/session-tables.ts'
 import type { Database } from '../database/tables.ts'
@@ -62,27 +62,24 @@ async function add(db: Db, session: NewSession, now: number, resumes?: string): 
   const options = toOptionsRow(row.id, session)
   await noteProxy(db, session.proxyId, now)
   const familyId = resumes === undefined ? undefined : await familyOf(db, resumes)
-  const { mayInvite = false } = session
-  await insertWhole(db, { row, options, familyId, mayInvite })
-  return fromRow({ ...row, ...options, inviting_session_id: mayInvite ? row.id : null })
+  await insertWhole(db, { row, options, familyId })
+  return fromRow({ ...row, ...options })
 }
 
 interface WholeSession {
   readonly row: SessionRow
   readonly options: SessionOptionsRow
   readonly familyId: string | undefined
-  readonly mayInvite: boolean
 }
 
 /**
  * In one transaction: a session without its options would be listed as one with control, and a session without its family
  * could be resumed after that has ended.
  */
-async function insertWhole(db: Db, { row, options, familyId, mayInvite }: WholeSession): Promise<void> {
+async function insertWhole(db: Db, { row, options, familyId }: WholeSession): Promise<void> {
   await db.transaction().execute(async (transaction) => {
     await transaction.insertInto('sessions').values(row).execute()
     if (hasOptions(options)) await transaction.insertInto('session_options').values(options).execute()
-    if (mayInvite) await transaction.insertInto('inviting_sessions').values({ inviting_session_id: row.id }).execute()
     if (familyId === undefined) return
     await transaction.insertInto('session_families').values({ session_id: row.id, family_id: familyId }).execute()
   })
@@ -96,9 +93,8 @@ const withOptions = (db: Db) =>
   db
     .selectFrom('sessions')
     .leftJoin('session_options', 'session_id', 'id')
-    .leftJoin('inviting_sessions', 'inviting_session_id', 'id')
     .selectAll('sessions')
-    .select(['role', 'label', 'invitation_id', 'token_key', 'inviting_session_id'])
+    .select(['role', 'label', 'invitation_id', 'token_key'])
 
 async function findResumable(db: Db, id: string, endedSince: number): Promise<SessionRecord | undefined> {
   const session = await find(db, id)
@@ -489,12 +485,6 @@ async function forget(db: Db, endedBefore: number): Promise<number> {
       not(exists(selectFrom('sessions').select('id').whereRef('id', '=', 'session_id'))),
     )
     .execute()
-  await db
-    .deleteFrom('inviting_sessions')
-    .where(({ not, exists, selectFrom }) =>
-      not(exists(selectFrom('sessions').select('id').whereRef('id', '=', 'inviting_session_id'))),
-    )
-    .execute()
   await db.deleteFrom('proxies').where('last_beat_at', '<', endedBefore).execute()
   await db
     .deleteFrom('proxy_owners')
@@ -621,6 +611,7 @@ function toRow(session: NewSession, now: number): SessionRow {
     end_wanted: null,
     bytes_to_client: 0,
     bytes_to_console: 0,
+    may_invite: session.mayInvite ? 1 : 0,
   }
 }
 
@@ -632,7 +623,7 @@ const toOptionsRow = (id: string, session: NewSession): SessionOptionsRow => ({
   token_key: session.usedTokenId ?? null,
 })
 
-type OptionColumns = Omit<SessionOptionsRow, 'session_id'> & InvitingSessionRow
+type OptionColumns = Omit<SessionOptionsRow, 'session_id'>
 type FoundRow = Selectable<SessionRow> & { [Column in keyof OptionColumns]: OptionColumns[Column] | null }
 
 // Some drivers return a bigint as a number, others as text.
@@ -657,6 +648,6 @@ function fromRow(row: FoundRow): SessionRecord {
     label: row.label,
     invitationId: row.invitation_id,
     usedTokenId: row.token_key,
-    mayInvite: row.inviting_session_id !== null,
+    mayInvite: row.may_invite === 1,
   }
 }
