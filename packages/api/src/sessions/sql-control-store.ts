@@ -123,7 +123,10 @@ async function moveControl(db: Db, move: Move): Promise<void> {
   }
 }
 
-/** Returns `false` if another move came first. */
+/**
+ * Returns `false` if another move came first, so that this one has to be tried again. Returns `true` if control has moved, and if
+ * the move changes nothing or is not allowed.
+ */
 async function tryToMove(db: Db, { session, from, to, now }: Move): Promise<boolean> {
   const { serverId, type } = session
   const sessions = await openOf(db, { serverId, type })

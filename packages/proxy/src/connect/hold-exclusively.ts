@@ -18,6 +18,7 @@ export function holdExclusively(
   const { authority, consoles, sharing } = context
   const { record, role = 'control' } = admission
   if (sharing.share !== 'exclusive' || role !== 'control' || !record) return undefined
+  // A console whose sessions share one leg, such as a serial port, is held with its port: decision 0023.
   if (consoles[type].share || consoleTypes[type].channelsShareToken) return undefined
   const takesOver = takeOver || sharing.inUse === 'take_over'
   return authority.holdPort?.({ sessionId: record.id, takeOver: takesOver, exclusive: true }, signal)

@@ -232,7 +232,10 @@ export class ConsolesOfWorker implements Disposable {
     await this.#applied()
   }
 
-  /** Ignores a worker that the authority does not answer while it answers another one. */
+  /**
+   * Ignores a worker that the authority does not answer while it answers another one. An empty list is an answer as well: no console
+   * is shared any more, so that the worker stops asking.
+   */
   async #show(consoles: readonly ConsoleElsewhere[] | null): Promise<void> {
     if (!allElsewhereCheck.Check(consoles)) throw new Error('the consoles at other proxies are malformed')
     if (consoles) this.#watching.add(this)

@@ -104,6 +104,7 @@ export class SharedConsole extends ControlGrant<Occupant> {
   /** Applies the state at the authority; `undefined`: the sessions here are alone. Returns the change, if control moved. */
   follow(state: ConsoleElsewhere | undefined): ControlChange | undefined {
     this.replace(isElsewhere, state?.participants.map(occupantOf) ?? [])
+    // A move that this proxy could not report yet outweighs the authority's state, unless a session elsewhere got control meanwhile.
     const isOurs = state?.participants.every(({ id }) => id !== state.heldBy) ?? true
     if (state && !(this.isUnreported && isOurs && this.reporter)) this.isUnreported = false
     return this.decide(state && !this.isUnreported ? state : this.#ownDecision)
