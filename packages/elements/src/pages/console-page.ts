@@ -103,6 +103,11 @@ export function offerScale<S extends string>(screen: Console & { scale: S | 'non
   screen.addEventListener('statechange', show)
 }
 
+/** Loads the people panel after the console, which should not wait for it. */
+export function offerPeopleOnceConnected(screen: Console): void {
+  screen.addEventListener('connect', async () => (await import('./people.ts')).offerPeople(screen), { once: true })
+}
+
 export function offerFullScreen(screen: Console): void {
   const button = byId('full-screen', HTMLButtonElement)
   button.hidden = !document.fullscreenEnabled

@@ -1,7 +1,16 @@
 /** The console page of serial consoles: `serial.html`. */
 import { OrielSerial } from '../oriel-serial.ts'
 import { isSerialKey } from '../serial/keys.ts'
-import { copy, dial, followState, offerFullScreen, onClick, onSubmit, showName } from './console-page.ts'
+import {
+  copy,
+  dial,
+  followState,
+  offerFullScreen,
+  offerPeopleOnceConnected,
+  onClick,
+  onSubmit,
+  showName,
+} from './console-page.ts'
 import { byId, setText } from './dom.ts'
 import { readPageQuery } from './page-query.ts'
 import { offerPaste } from './serial-paste.ts'
@@ -21,8 +30,7 @@ onClick('clear', () => {
   terminal.focus()
 })
 offerFullScreen(terminal)
-// Not needed before the console is shown.
-void import('./people.ts').then(({ offerPeople }) => offerPeople(terminal))
+offerPeopleOnceConnected(terminal)
 followState(terminal, query)
 dial(terminal, query)
 

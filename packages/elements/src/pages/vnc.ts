@@ -1,6 +1,6 @@
 /** The console page of noVNC consoles: `vnc.html`, served as `vnc_lite.html` and `vnc_auto.html` too. */
 import { OrielVnc } from '../oriel-vnc.ts'
-import { dial, followState, offerFullScreen, offerScale, showName } from './console-page.ts'
+import { dial, followState, offerFullScreen, offerPeopleOnceConnected, offerScale, showName } from './console-page.ts'
 import { byId } from './dom.ts'
 import { readPageQuery } from './page-query.ts'
 import { offerSoftKeyboard } from './soft-keyboard.ts'
@@ -22,8 +22,7 @@ offerSoftKeyboard(screen, async () => (await import('./layout-choice.ts')).chose
 offerClipboard(screen)
 offerScale(screen, query.scale === 'none' ? 'fit' : query.scale)
 offerFullScreen(screen)
-// Not needed before the console is shown.
-void import('./people.ts').then(({ offerPeople }) => offerPeople(screen))
+offerPeopleOnceConnected(screen)
 followState(screen, query)
 screen.scale = query.scale
 dial(screen, query)
