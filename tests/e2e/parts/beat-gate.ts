@@ -82,7 +82,8 @@ interface Exchange {
   readonly response: ServerResponse
 }
 
-const isBeat = ({ url = '' }: IncomingMessage) => url.includes('/oriel/v1/proxies/')
+/** The other routes of a proxy are below its own, and may wait for a change. */
+const isBeat = ({ url = '' }: IncomingMessage) => /\/oriel\/v1\/proxies\/[^/]+$/.test(url)
 
 /**
  * Forwards a request. Resolves when the exchange has ended, even by an error, which also breaks the other connection.
