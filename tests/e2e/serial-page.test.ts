@@ -65,6 +65,7 @@ describe.skipIf(skip || shell.skip)(`the serial page${reason}${shell.reason}`, (
     expect(await page.getByLabel('Text to paste').inputValue()).toBe('echo begin[201~\necho ran-$((6*7))\n')
     await page.getByRole('button', { name: 'Paste it' }).click()
     await untilTerminal(page, /begin\[201~/)
+    await panelClosed(page)
     // The shell echoes this after it has run what a broken paste would run.
     await page.keyboard.type('# echoed')
     expect(await untilTerminal(page, /# echoed/)).not.toMatch(/^ran-42$/m)
@@ -81,6 +82,7 @@ describe.skipIf(skip || shell.skip)(`the serial page${reason}${shell.reason}`, (
     expect(await terminalText(page)).not.toMatch(/one-/)
     await page.keyboard.press('Enter')
     await untilTerminal(page, /^one-42$[\s\S]*^two-42$/m)
+    await panelClosed(page)
     // The focus is back in the terminal.
     await page.keyboard.type('echo typed-$((6*7))\n')
     await untilTerminal(page, /^typed-42$/m)
@@ -197,6 +199,9 @@ describe.skipIf(skip || shell.skip)(`the serial page${reason}${shell.reason}`, (
     expect(bytes).toBeGreaterThan(10_000)
     await page.close()
   })
+
+  /** The output of a paste may arrive before the page closes the panel and returns the focus. */
+  const panelClosed = (page: Page) => page.getByRole('button', { name: 'Paste it' }).waitFor({ state: 'hidden' })
 
   const setClipboard = (text: string) => inSecureContext(`navigator.clipboard.writeText(${JSON.stringify(text)})`)
   const clipboard = () => inSecureContext<string>('navigator.clipboard.readText()')
