@@ -91,6 +91,8 @@ async function libraries(): Promise<CpioFile[]> {
 /**
  * `keymap=NAME` and `font=NAME` are loaded before the shell starts. `tty1=record` appends the input of tty1 to
  * `/tmp/typed` instead of running a shell. ttyS0 is a shell. ttyS1 runs lines, for `run`.
+ *
+ * The shell of ttyS0 gets its controlling terminal by opening it: `cttyhack` would take tty1, which the other shell takes as well.
  */
 const initScript = `#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -112,7 +114,7 @@ if [ "$(argument tty1)" = record ]; then
 fi
 stty -F /dev/ttyS1 raw -echo
 (printf '\\0040\\n'; while IFS= read -r line; do (eval "$line") 2>&1 </dev/null; printf '\\004%d\\n' $?; done) </dev/ttyS1 >/dev/ttyS1 &
-while :; do TERM=vt220 setsid cttyhack sh -c 'exec sh -i </dev/ttyS0 >/dev/ttyS0 2>&1'; sleep 1; done &
+while :; do TERM=vt220 setsid sh -c 'exec sh -i </dev/ttyS0 >/dev/ttyS0 2>&1'; sleep 1; done &
 if [ "$(argument tty1)" = install ]; then setsid cttyhack sh -c 'exec /install </dev/tty1 >/dev/tty1 2>&1'; fi
 if [ "$(argument tty1)" = record ]; then
   echo ready >/dev/tty1
