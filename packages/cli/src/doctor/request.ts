@@ -58,7 +58,7 @@ export function titleOf(html: string): string | undefined {
   return line === '' ? undefined : `"${line}"`
 }
 
-/** Returns the address in Location, without its query. `undefined` if there is none, or it is malformed. */
+/** Returns the address in the header Location, without its query, or `undefined` without a well-formed one. */
 export function locationOf(headers: Headers, base: string): string | undefined {
   const text = headers.get('location')
   if (text === null || !URL.canParse(text, base)) return undefined
