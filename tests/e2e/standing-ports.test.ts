@@ -120,7 +120,9 @@ describe.skipIf(skip)(`standing serial ports of real QEMU guests${reason}`, () =
     expect((await run.attached(2)) - listeningMs).toBeLessThan(REATTACHED_MS)
     await again.qmp('cont')
     const text = await viewer.until(/the machine restarted[\s\S]*boot menu/)
-    expect(text.split('[oriel: the machine restarted]\r\n')[1]!.slice(0, first.length)).toBe(first)
+    // A connection to a QEMU that is still paused may break: then the proxy attaches once more, and no output is missing.
+    const sinceAttached = text.split(/\[oriel: [^\]]+\]\r\n/).at(-1)!
+    expect(sinceAttached.slice(0, first.length)).toBe(first)
   })
 })
 
