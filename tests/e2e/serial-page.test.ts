@@ -45,7 +45,7 @@ describe.skipIf(skip || shell.skip)(`the serial page${reason}${shell.reason}`, (
           name: id,
           consoles: { serial: { host, port } },
         })),
-        api: { consoles: { serial: { base_url: `http://${PLAIN_HOST}:${publicPort}/serial.html` } } },
+        api: { consoles: { serial: { base_url: `http://${PLAIN_HOST}:${publicPort}/serial_auto.html` } } },
         proxy: {
           listen: [{ address: `127.0.0.1:${publicPort}`, consoles: ['serial'] }],
           consoles: { serial: { replay_bytes: 0 } },

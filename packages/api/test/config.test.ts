@@ -230,7 +230,7 @@ roles = ${JSON.stringify(roles)}
   })
 
   test('accepts a WebSocket or a page for a serial console', () => {
-    for (const url of ['wss://c.example/', 'https://c.example/serial.html']) {
+    for (const url of ['wss://c.example/', 'wss://c.example/serial_auto.html', 'https://c.example/serial_auto.html']) {
       expect(faults(`${NONE}consoles.serial.base_url = "${url}"`)).toEqual([])
     }
   })

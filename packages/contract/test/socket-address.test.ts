@@ -36,6 +36,7 @@ describe('socketAddress', () => {
     ['the server beside a ticket', 'http://h/vnc.html?path=%3Fserver%3Ds&resume=a', 'ws://h/?server=s&resume=a'],
     ['a WebSocket URL as it is', 'wss://h:6083/x?token=t#f', 'wss://h:6083/x?token=t'],
     ['a WebSocket URL without its credentials', 'wss://user:word@h/serial/?token=t', 'wss://h/serial/?token=t'],
+    ['the folder of OpenStack-Helm’s serial page', 'http://h/serial_auto.html?token=t', 'ws://h/?token=t'],
     ['the folder of SPICE’s page', 'http://h/spice_auto.html?token=t', 'ws://h/?token=t'],
     [
       'a page with a title',

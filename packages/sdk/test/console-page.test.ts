@@ -8,6 +8,8 @@ describe('consolePage', () => {
     ['spice-direct', 'http://h:13002/nova?token=t', 'http://h:13002/nova?token=t'],
     ['serial', 'ws://h:6083/?token=t', 'http://h:6083/serial.html?token=t'],
     ['serial', 'wss://h/serial/?token=t', 'https://h/serial/serial.html?token=t'],
+    ['serial', 'ws://h/serial_auto.html?token=t', 'http://h/serial.html?token=t'],
+    ['serial', 'http://h/serial_auto.html?token=t', 'http://h/serial_auto.html?token=t'],
     ['novnc', 'wss://h/?token=t', 'https://h/vnc.html?token=t'],
   ] as const)('for %s at %s is %s', (type, accessUrl, page) => {
     expect(consolePage(accessUrl, type)).toBe(page)

@@ -1,4 +1,4 @@
-/** The console page of serial consoles: `serial.html`. */
+/** The console page of serial consoles: `serial.html`, served as `serial_auto.html` too. */
 import { OrielSerial } from '../oriel-serial.ts'
 import { isSerialKey } from '../serial/keys.ts'
 import {

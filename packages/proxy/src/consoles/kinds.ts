@@ -38,7 +38,10 @@ export interface ConsoleKind {
    * type of a token; this key distinguishes the tokens of such a type from all others.
    */
   readonly portOptional: boolean
-  /** The file of each page, by the page's path. */
+  /**
+   * The file of each page, by the page's path. A page has several paths because the defaults of deployment tools differ:
+   * OpenStack-Helm's are `/vnc_auto.html` and `/serial_auto.html`, Kolla-Ansible's `/vnc_lite.html`.
+   */
   readonly pages: Readonly<Record<string, string>>
   /** Nova's option (nova/conf/vnc.py, spice.py, serial_console.py, mks.py); `null` for a type that Nova does not have. */
   readonly nova: NovaOption | null
@@ -72,7 +75,7 @@ export const consoleKinds = {
     followsMoves: true,
     tokenUsedBy: 'session',
     portOptional: false,
-    pages: { '/serial.html': 'serial.html' },
+    pages: { '/serial.html': 'serial.html', '/serial_auto.html': 'serial.html' },
     nova: { group: 'serial_console', name: 'base_url', page: '', scheme: 'ws' },
   },
   webmks: {

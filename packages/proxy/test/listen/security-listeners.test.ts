@@ -351,7 +351,10 @@ describe('bearer URLs', () => {
       toml: ADMIN,
     })
     const pages = ['/', '/vnc.html', '/serial.html', '/spice_auto.html', '/webmks.html']
-    const prefixed = ['/novnc/vnc_lite.html', '/novnc/vnc_auto.html', '/serial/serial.html', '/webmks/webmks.html']
+    const prefixed = [
+      ...['/novnc/vnc_lite.html', '/novnc/vnc_auto.html', '/serial/serial.html', '/serial/serial_auto.html'],
+      '/webmks/webmks.html',
+    ]
     for (const page of [...pages, ...prefixed, '/oriel.json', '/assets/vnc-1a2b3c4d.js']) {
       const answer = await get(proxy.address, `${page}?token=${TOKEN}`)
       expect(answer.status, page).toBe(200)
