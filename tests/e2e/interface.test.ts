@@ -66,7 +66,9 @@ describe('the files of the operator’s interface', () => {
     }
   }
 
-  async function proxyVariables(api: string): Promise<Variables & { readonly LISTEN__0__ADDRESS: string }> {
+  async function proxyVariables(
+    api: string,
+  ): Promise<Variables & Record<'LISTEN__0__ADDRESS' | 'ADMIN__LISTEN', string>> {
     const address = async () => `127.0.0.1:${await freePort()}`
     return {
       AUTHORITY__ENDPOINT: `http://${api}/v2.1`,
@@ -108,6 +110,14 @@ describe('the files of the operator’s interface', () => {
   const allListen = (program: RunningProgram, { LISTEN__3__ADDRESS: last }: Variables) =>
     program.waitForLog(({ msg, address }) => msg === 'listening' && address === last)
 
+  /** Runs `--health` with the configuration of a running program, and expects that it answers on `address`. */
+  async function healthy(app: App, env: Variables, address: string | undefined): Promise<void> {
+    await using program = await run(app, env, '--health')
+    expect(await program.exited).toEqual({ code: 0, signal: null })
+    const name = app === 'oriel' ? app : `oriel-${app}`
+    expect([program.otherLines, program.stderr]).toEqual([[`${name} answers on ${address}`], ''])
+  }
+
   it.each(['api', 'proxy'] as const)('%s.toml has no fault except for its placeholders', async (app) => {
     await using program = await run(app, {}, '--check-config')
     expect(await program.exited).toEqual({ code: 2, signal: null })
@@ -137,14 +147,18 @@ describe('the files of the operator’s interface', () => {
     await using proxy = await run('proxy', under('ORIEL_', given.proxy))
     await allListen(proxy, given.proxy)
     await echoThrough(given.api)
+    await healthy('api', under('ORIEL_', given.api), given.api.LISTEN)
+    await healthy('proxy', under('ORIEL_', given.proxy), given.proxy.ADMIN__LISTEN)
     for (const program of [proxy, api]) expect(await program.stop()).toEqual({ code: 0, signal: null })
   })
 
   it('start oriel as one process, which opens a console', async () => {
     const { api, proxy } = await variables()
-    await using oriel = await run('oriel', { ...under('ORIEL_API__', api), ...under('ORIEL_PROXY__', proxy) })
+    const both = { ...under('ORIEL_API__', api), ...under('ORIEL_PROXY__', proxy) }
+    await using oriel = await run('oriel', both)
     await allListen(oriel, proxy)
     await echoThrough(api)
+    await healthy('oriel', both, proxy.ADMIN__LISTEN)
     expect(await oriel.stop()).toEqual({ code: 0, signal: null })
   })
 })

@@ -9,5 +9,6 @@ await runProgram({
   checkOnline: checkApiOnline,
   reloadable: reloadableApiKeys,
   listenKeys: ({ listen }) => [{ path: 'listen', address: listen }],
+  healthListener: ({ listen }) => ({ path: 'listen', address: listen }),
   start: (config, { log, signal }) => startApi(config, { log, signal }),
 })

@@ -1,7 +1,7 @@
 /** The configuration of `oriel`: one file with the tables `[api]` and `[proxy]`, and checks across both tables. */
 import { ApiConfig, checkApiOnline, refineApiConfig } from '@oriel/api'
 import { authorityOnlineFaults, listenKeys, type ProxyConfig, proxyConfig, refineProxyConfig } from '@oriel/proxy'
-import { type ConfigFault, type ListenKey, type Secret, sharedAddresses } from '@oriel/runtime'
+import { type ConfigFault, type HealthListener, type ListenKey, type Secret, sharedAddresses } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { consolesWithoutDefaults, followListeners, originsOf } from './console-addresses.ts'
 
@@ -50,6 +50,12 @@ export const orielListenKeys = ({ api, proxy }: OrielConfig): readonly ListenKey
   { path: 'api.listen', address: api.listen },
   ...proxyKeys(proxy),
 ]
+
+/** Without an admin listener, `--health` asks the API: it is in the same process. */
+export const orielHealthListener = ({ api, proxy }: OrielConfig): HealthListener =>
+  proxy.admin
+    ? { path: 'proxy.admin.listen', address: proxy.admin.listen }
+    : { path: 'api.listen', address: api.listen }
 
 const proxyKeys = (proxy: Parameters<typeof listenKeys>[0]) =>
   listenKeys(proxy).map(({ path, address }) => ({ path: `proxy.${path}`, address }))

@@ -9,6 +9,7 @@ import {
   checkOrielOnline,
   isUnauthenticated,
   OrielConfig,
+  orielHealthListener,
   orielListenKeys,
   proxyPart,
   refineOrielConfig,
@@ -22,6 +23,7 @@ await runProgram({
   schema: OrielConfig,
   refine: refineOrielConfig,
   listenKeys: orielListenKeys,
+  healthListener: orielHealthListener,
   checkOnline: checkOrielOnline,
   describe: ({ api, proxy }) =>
     describeProtection({ ...proxy, authority: proxy.authority ?? authorityAt(`http://${api.listen}`) }),

@@ -24,6 +24,7 @@ await runProgram({
   describe: describeProtection,
   reloadable: reloadableProxyKeys,
   listenKeys,
+  healthListener: ({ admin }) => ({ path: 'admin.listen', address: admin?.listen }),
   signals: fleetSignals(),
   stopDeadlineMs,
   start: (config, { log }) => startFleet(config, { log, pages }),

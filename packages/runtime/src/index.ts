@@ -14,6 +14,7 @@ export {
   type AdminOptions,
   createAdminListener,
 } from './admin.ts'
+export type { HealthListener } from './ask-health.ts'
 export { ConfigError, type ConfigFault, faultLine } from './config/error.ts'
 export {
   count,

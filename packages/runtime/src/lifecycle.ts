@@ -2,6 +2,7 @@
 import { dirname, resolve as resolvePath } from 'node:path'
 import { isatty } from 'node:tty'
 import type * as Type from 'typebox'
+import { askHealth, type HealthListener, Unhealthy } from './ask-health.ts'
 import { changedKeys, isBelow } from './config/changed-keys.ts'
 import { hasVariables } from './config/environment.ts'
 import { ConfigError, type ConfigFault, faultLine } from './config/error.ts'
@@ -79,6 +80,8 @@ export interface ProgramOptions<S extends Type.TSchema> extends ProgramWorld {
   describe?(config: Type.Static<S>): readonly string[]
   /** Returns every key with a listen address, so that an address in use is reported with its key. Default: none. */
   listenKeys?(config: Type.Static<S>): readonly ListenKey[]
+  /** Returns the listener that `--health` asks. Without this function, `--health` fails. */
+  healthListener?(config: Type.Static<S>): HealthListener
   /** Returns text to print instead of starting, for a flag such as `--print-nova-conf`. */
   print?(config: Type.Static<S>, flags: Readonly<Record<string, boolean>>): string | undefined
   /** The program's own flags: each name with its line of help. */
@@ -124,6 +127,7 @@ async function run<S extends Type.TSchema>(options: ProgramOptions<S>, endings: 
   if (args.version) return print(stdout, `${options.name} ${options.version ?? '0.0.0'}\n`)
   try {
     const loaded = configOf(options, args)
+    if (args.health) return await reportHealth(options, loaded.config)
     const log = loggerOf(options)
     if (args.checkConfig) {
       if (args.online) await checkOnline(options, loaded.config)
@@ -137,7 +141,8 @@ async function run<S extends Type.TSchema>(options: ProgramOptions<S>, endings: 
     return await live(options, endings, loaded.config, args, log, loaded.files)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    return refuse(options, args, error)
+    const code = refuse(options, args, error)
+    return args.health ? EXIT.failed : code
   }
 }
 
@@ -151,6 +156,22 @@ async function checkOnline<S extends Type.TSchema>(options: ProgramOptions<S>, c
   using limit = deadline(ONLINE_CHECK_MS)
   const faults = (await options.checkOnline?.(config, limit.signal)) ?? []
   if (faults.length > 0) throw new ConfigError(faults)
+}
+
+/** Prints one sentence: to stdout if the running program answers, otherwise to stderr. */
+async function reportHealth<S extends Type.TSchema>(
+  options: ProgramOptions<S>,
+  config: Type.Static<S>,
+): Promise<ExitCode> {
+  const { name, stdout = standardOutput(), stderr = standardError() } = options
+  try {
+    if (!options.healthListener) throw new Unhealthy('this program has no listener to ask')
+    return print(stdout, `${name} answers on ${await askHealth(options.healthListener(config))}\n`)
+  } catch (error) {
+    if (!(error instanceof Unhealthy)) throw error
+    stderr.write(`${name}: ${error.message}\n`)
+    return EXIT.failed
+  }
 }
 
 function argumentsOf(options: ProgramOptions<Type.TSchema>, stderr: TextSink): ProgramArguments | undefined {
@@ -177,7 +198,7 @@ function isUnconfigured(
   return !hasVariables(env, ignoreEnv) && faults.every(({ message }) => message.startsWith('missing'))
 }
 
-/** Writes the faults to stderr, and also to the log unless this is only `--check-config`. */
+/** Writes the faults to stderr, and also to the log unless this is only `--check-config` or `--health`. */
 function refuse(options: ProgramOptions<Type.TSchema>, args: ProgramArguments, error: ConfigError): ExitCode {
   const { name, stderr = standardError() } = options
   if (isUnconfigured(options, args, error)) {
@@ -186,7 +207,8 @@ function refuse(options: ProgramOptions<Type.TSchema>, args: ProgramArguments, e
   }
   const faults = error.faults.map((fault) => maskTokens(faultLine(fault, args.config ?? 'configuration')))
   stderr.write(faults.map((fault) => `${fault}\n`).join(''))
-  if (!args.checkConfig && isLogJson(options)) plainLogger(options).fatal({ faults }, `cannot start: ${faults[0]}`)
+  if (!args.checkConfig && !args.health && isLogJson(options))
+    plainLogger(options).fatal({ faults }, `cannot start: ${faults[0]}`)
   return EXIT.badConfig
 }
 

@@ -7,6 +7,8 @@ export interface ProgramArguments {
   readonly checkConfig: boolean
   /** With `checkConfig`: whether to contact the configured services as well. */
   readonly online: boolean
+  /** Whether to ask a running program whether it lives, instead of starting one. */
+  readonly health: boolean
   readonly help: boolean
   readonly version: boolean
   /** The program's own flags by name; false when absent. */
@@ -20,6 +22,7 @@ const COMMON: FlagHelp = {
   'config FILE': 'read the configuration from FILE (TOML)',
   'check-config': 'check the configuration, print every fault, start nothing',
   online: 'with --check-config: also sign in and contact the configured services',
+  health: 'ask the running program with this configuration whether it lives, exit with 0 or 1',
   help: 'print this text',
   version: 'print the version',
 }
@@ -31,13 +34,22 @@ const COMMON: FlagHelp = {
 export function programArguments(argv: readonly string[], flags: FlagHelp = {}): ProgramArguments {
   const flag = { type: 'boolean', default: false } as const
   const own = Object.fromEntries(Object.keys(flags).map((name) => [name, flag]))
-  const common = { config: { type: 'string' }, 'check-config': flag, online: flag, help: flag, version: flag } as const
+  const common = {
+    config: { type: 'string' },
+    'check-config': flag,
+    online: flag,
+    health: flag,
+    help: flag,
+    version: flag,
+  } as const
   const { values } = parseArgs({ args: [...argv], options: { ...own, ...common }, strict: true })
   if (values.online && !values['check-config']) throw new TypeError('--online is only for --check-config')
+  if (values.health && values['check-config']) throw new TypeError('--health and --check-config exclude each other')
   return {
     ...(values.config === undefined ? {} : { config: String(values.config) }),
     checkConfig: values['check-config'] === true,
     online: values.online === true,
+    health: values.health === true,
     help: values.help === true,
     version: values.version === true,
     flags: Object.fromEntries(

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as Type from 'typebox'
@@ -7,6 +8,7 @@ import { describe, expect, test, vi } from 'vitest'
 import {
   ConfigError,
   type ConfigFault,
+  listenOn,
   type ProgramOptions,
   runProgram,
   type StartContext,
@@ -79,9 +81,10 @@ describe('arguments', () => {
     ['--bogus', "Unknown option '--bogus'"],
     ['--config', "Option '--config <value>' argument missing"],
     ['file.toml', "Unexpected argument 'file.toml'"],
+    ['--health --check-config', '--health and --check-config exclude each other'],
     ['--demo=yes', "Option '--demo' does not take an argument"],
   ])('%s is refused with 2 and one line that says what to do', async (argument, reason) => {
-    const it = program({ argv: [argument], flags: { demo: '' } })
+    const it = program({ argv: argument.split(' '), flags: { demo: '' } })
     await it.done
     expect(it.err()).toBe(`oriel-test: ${reason}; give --config FILE, and see --help for the rest\n`)
     expect(it.exit).toHaveBeenCalledExactlyOnceWith(2)
@@ -129,6 +132,28 @@ describe('configuration', () => {
     expect([it.out(), it.err()]).toEqual(['config ok\n', ''])
     expect(start).not.toHaveBeenCalled()
     expect(it.exit).toHaveBeenCalledExactlyOnceWith(0)
+  })
+
+  test('--health prints one sentence, starts nothing, and exits with 0 or 1', async () => {
+    const server = createServer((_, response) => response.end('{"status":"ok"}'))
+    const address = await listenOn(server, { host: '127.0.0.1', port: 0 })
+    const start = vi.fn()
+    const ask = async (options: Partial<ProgramOptions<Schema>>) => {
+      const it = program({ argv: ['--health'], start, ...options })
+      await it.done
+      return [it.out(), it.err(), it.exit.mock.calls]
+    }
+    const healthListener = () => ({ path: 'listen', address })
+    expect(await ask({ healthListener })).toEqual([`oriel-test answers on ${address}\n`, '', [[0]]])
+    server.closeAllConnections()
+    server.close()
+    const away = `oriel-test: listen: nothing listens on ${address}: the program is stopped, starting or stopping\n`
+    expect(await ask({ healthListener })).toEqual(['', away, [[1]]])
+    expect(await ask({})).toEqual(['', 'oriel-test: this program has no listener to ask\n', [[1]]])
+    const bad = 'ttl_seconds: 0 is too small, give a number of 1 or more (from ORIEL_TTL_SECONDS)\n'
+    const env = { ORIEL_TTL_SECONDS: '0' }
+    expect(await ask({ healthListener, env })).toEqual(['', bad, [[1]]])
+    expect(start).not.toHaveBeenCalled()
   })
 
   test('--check-config prints the records of describe', async () => {
