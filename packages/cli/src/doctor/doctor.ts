@@ -12,7 +12,7 @@ import { ConsoleCreator } from './consoles/create.ts'
 import type { CloudFacts } from './consoles/settings.ts'
 import { type Destination, hostOf, isLoopback, isTls } from './destination.ts'
 import { askEndpoint, type ComputeApi } from './endpoint.ts'
-import type { Examination, Outcome } from './examination.ts'
+import { type Examination, isApplicable, type Outcome } from './examination.ts'
 import { reach, reachPort } from './network.ts'
 import { NotApplicable, Problem } from './problem.ts'
 import { checkServers, chooseServer, firstServers } from './server.ts'
@@ -72,7 +72,7 @@ async function checkApi(exam: Examination, subject: Subject, endpoint: Outcome<U
     const addressSide = source === CATALOGUE ? 'identity service' : 'client'
     return { url, side: 'compute API', setting: source, addressSide, listens }
   }
-  const reached = await exam.check('network', [endpoint], async (url) => {
+  const reached = await exam.checkIfApplicable('network', [endpoint], async (url) => {
     if (usesHttpProxy()) throw new NotApplicable('requests go through the HTTP proxy of the environment')
     const { address, port } = await reachPort(to(url), { timeoutMs: cloud.timeoutMs, signal })
     return {
@@ -81,7 +81,9 @@ async function checkApi(exam: Examination, subject: Subject, endpoint: Outcome<U
     }
   })
   const api = await exam.check('api', [endpoint, reached], (url) => askEndpoint(to(url), cloud, signal))
-  await exam.check('clock', [api], async ({ skewMs }) => checkClock('the compute API', 'compute API', skewMs))
+  await exam.checkIfApplicable('clock', [api], async ({ skewMs }) =>
+    checkClock('the compute API', 'compute API', skewMs),
+  )
   return api
 }
 
@@ -135,8 +137,10 @@ interface TypeSubject {
 /** Returns whether the server has this type, as far as its checks can tell. */
 async function checkType(exam: Examination, subject: Subject, { type, creator, facts, clocks }: TypeSubject) {
   const { cloud, idleMs } = subject
-  const created = await exam.check(`${type} create`, [], () => creator.check(type, subject.type !== undefined))
-  if (created.value === undefined && created.blockedBy === undefined) return false
+  const created = await exam.checkIfApplicable(`${type} create`, [], () =>
+    creator.check(type, subject.type !== undefined),
+  )
+  if (!isApplicable(created)) return false
   const address = await exam.check(`${type} address`, [created], async (console) =>
     checkAccessUrl(type, console, facts),
   )
@@ -150,7 +154,8 @@ async function checkType(exam: Examination, subject: Subject, { type, creator, f
     const { hostname } = address.value?.url ?? {}
     if (page.value?.by !== 'oriel' || hostname === undefined || clocks.has(hostname)) return true
     clocks.add(hostname)
-    await exam.check(`${type} clock`, [page], async ({ skewMs }) =>
+    const { skewMs } = page.value
+    await exam.checkIfApplicable(`${type} clock`, [], async () =>
       checkClock('the console proxy', 'oriel-proxy', skewMs),
     )
   }

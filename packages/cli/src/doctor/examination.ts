@@ -25,14 +25,15 @@ export interface Passed<T> {
   readonly advice?: Remedy | undefined
 }
 
-/** The outcome of a check, for the checks that depend on it. */
+/** The outcome of a check, for the checks that depend on it. A check without something to examine passes with `undefined`. */
 export interface Outcome<T> {
+  /** Present unless `blockedBy` is. */
   readonly value: T | undefined
   /** The failed check because of which dependent checks are skipped. */
   readonly blockedBy: string | undefined
 }
 
-/** The values of the outcomes on which a check depends. A check that was not applicable has none. */
+/** The values of the outcomes on which a check depends. */
 type Values<N extends readonly Outcome<unknown>[]> = {
   [K in keyof N]: N[K] extends Outcome<infer T> ? T : never
 }
@@ -62,13 +63,33 @@ export class Examination {
 
   /**
    * Runs a check, unless one of `needs` failed. An error of the check is its result.
-   * @param run throws Problem for a fault that it can name, NotApplicable if there is nothing to check
+   * @param run throws Problem for a fault that it can name
    * @throws the reason of the signal, once it is aborted
    */
   async check<T, const N extends readonly Outcome<unknown>[]>(
     name: string,
     needs: N,
     run: (...values: Values<N>) => Promise<Passed<T>>,
+  ): Promise<Outcome<T>> {
+    return this.#perform(name, needs, run, (error) => this.#fail(name, error))
+  }
+
+  /** Runs a check like {@link check}. Its `run` throws NotApplicable if there is nothing to examine. */
+  async checkIfApplicable<T, const N extends readonly Outcome<unknown>[]>(
+    name: string,
+    needs: N,
+    run: (...values: Values<N>) => Promise<Passed<T>>,
+  ): Promise<Outcome<T | undefined>> {
+    return this.#perform<T | undefined, N>(name, needs, run, (error) =>
+      error instanceof NotApplicable ? this.#skip(name, error.message) : this.#fail(name, error),
+    )
+  }
+
+  async #perform<T, const N extends readonly Outcome<unknown>[]>(
+    name: string,
+    needs: N,
+    run: (...values: Values<N>) => Promise<Passed<T>>,
+    onError: (error: unknown) => Outcome<T>,
   ): Promise<Outcome<T>> {
     this.signal.throwIfAborted()
     const because = needs.find(({ blockedBy }) => blockedBy !== undefined)?.blockedBy
@@ -77,8 +98,7 @@ export class Examination {
       return this.#pass(name, await run(...(needs.map(({ value }) => value) as Values<N>)))
     } catch (error) {
       this.signal.throwIfAborted()
-      if (error instanceof NotApplicable) return this.#skip(name, error.message)
-      return this.#fail(name, error)
+      return onError(error)
     }
   }
 
@@ -104,6 +124,10 @@ export class Examination {
     this.#onResult(result)
   }
 }
+
+/** Whether a check had something to examine. */
+export const isApplicable = <T>(outcome: Outcome<T | undefined>): outcome is Outcome<T> =>
+  outcome.value !== undefined || outcome.blockedBy !== undefined
 
 function faultOf(error: unknown): Pick<Result, 'detail' | 'side' | 'remedy'> {
   if (error instanceof Problem) return { detail: error.message, side: error.side, remedy: error.remedy }

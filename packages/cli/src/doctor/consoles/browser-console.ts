@@ -29,10 +29,10 @@ export async function checkBrowserConsole(
   subject: ConsoleSubject,
   created: Outcome<Created>,
   reached: Outcome<Destination>,
-): Promise<Outcome<ServedPage>> {
+): Promise<Outcome<ServedPage | undefined>> {
   const { type, cloud, facts, idleMs } = subject
   const { signal } = exam
-  const page = await exam.check(`${type} page`, [created, reached], ({ pageUrl }, to) =>
+  const page = await exam.checkIfApplicable(`${type} page`, [created, reached], ({ pageUrl }, to) =>
     checkPage({ type, pageUrl, to, cloud, signal }),
   )
   const origin = created.value && new URL(created.value.pageUrl).origin
@@ -48,7 +48,7 @@ export async function checkBrowserConsole(
     const admitted = await exam.check(`${type} origin`, [upgraded, reached], async (answer, to) =>
       checkOrigin(answer, origin!, to, facts),
     )
-    const open = await exam.check(`${type} console`, [admitted, reached], async (answer, to) => {
+    const open = await exam.checkIfApplicable(`${type} console`, [admitted, reached], async (answer, to) => {
       requireOpen(answer, to, facts)
       return { value: attempt, detail: await spoken!.catch((error) => explain(error, subject, page, to, signal)) }
     })
@@ -68,7 +68,7 @@ const answerOf = (attempt: Attempt, spoken: Promise<string>): Promise<Answer> =>
 async function explain(
   error: unknown,
   subject: ConsoleSubject,
-  page: Outcome<ServedPage>,
+  page: Outcome<ServedPage | undefined>,
   to: Destination,
   signal: AbortSignal,
 ): Promise<never> {
