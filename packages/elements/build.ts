@@ -121,8 +121,10 @@ function noticeOf(folder: string): string {
   return `${name} ${version}\nLicence: ${license}\nSource: ${url}, tag v${version}; bundled unmodified.\n\n${texts.join('\n\n')}\n`
 }
 
-// noVNC has the full text of its licence in another folder, and contains pako.
+// noVNC has the full text of its licence in another folder, and contains pako. The package of one addon of xterm.js lacks its text.
 function licenceFiles(folder: string): string[] {
+  if (folder.endsWith('/@xterm/addon-serialize'))
+    return licenceFiles(packageFolder(fileURLToPath(import.meta.resolve('@xterm/xterm'))))
   const inside = readdirSync(folder).filter((file) => /^licen[cs]e/i.test(file))
   const apart = ['docs/LICENSE.MPL-2.0', 'vendor/pako/LICENSE'].filter((file) => existsSync(join(folder, file)))
   return [...inside, ...apart].map((file) => join(folder, file))

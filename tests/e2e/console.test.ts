@@ -189,6 +189,81 @@ describe.skipIf(skip)(`noVNC to a real QEMU guest in Chromium${reason}`, () => {
     await page.close()
   })
 
+  it('changes the size of the screen, and whether it sends anything, in the View panel', async () => {
+    const page = await open({ viewport: { width: 1280, height: 800 } })
+    await settled(guest)
+    const { width } = await untilShows(page, guest)
+    const widthShown = () => canvasOf(page).evaluate((canvas) => canvas.getBoundingClientRect().width)
+    expect(await widthShown()).toBeGreaterThan(width)
+    await page.getByRole('button', { name: 'View…' }).click()
+    await page.getByLabel('Actual size').check()
+    await expect.poll(widthShown).toBe(width)
+    await page.getByLabel('View only: send neither keys nor mouse').check()
+    await page.getByText('Connected, view only').waitFor()
+    expect(await page.getByRole('button', { name: 'Keys…' }).isDisabled()).toBe(true)
+    await page.getByLabel('View only: send neither keys nor mouse').uncheck()
+    await connected(page)
+    await page.getByLabel('Fit to the window').check()
+    await expect.poll(widthShown).toBeGreaterThan(width)
+    await page.context().close()
+  })
+
+  it('shows the page with its bar in full screen, where the bar slides in', async () => {
+    const page = await open()
+    const bar = page.getByRole('banner')
+    await page.getByRole('button', { name: 'Full screen' }).click()
+    await expect.poll(() => page.evaluate<string>('document.fullscreenElement?.tagName')).toBe('HTML')
+    await page.mouse.move(400, 400)
+    const bottom = () => bar.evaluate((element) => Math.round(element.getBoundingClientRect().bottom))
+    await expect.poll(bottom).toBe(0)
+    await page.mouse.move(640, 3)
+    await expect.poll(bottom).toBeGreaterThan(30)
+    await page.getByRole('button', { name: 'Full screen', pressed: true }).click()
+    await expect.poll(() => page.evaluate<boolean>('document.fullscreenElement === null')).toBe(true)
+    await page.context().close()
+  })
+
+  it('says what the session shows, and leaves it', async () => {
+    const page = await open()
+    const { width, height } = await untilShows(page, guest)
+    await page.getByRole('button', { name: 'Connected', exact: true }).click()
+    await page.getByText(`${width} × ${height}`).waitFor()
+    await page.getByText('Not encrypted').waitFor()
+    await page.getByRole('button', { name: 'Leave' }).click()
+    await page.getByText('Not connected', { exact: true }).waitFor()
+    await page.context().close()
+  })
+
+  it('reaches each tool by arrow keys, and the bar by one Tab', async () => {
+    const page = await open()
+    await page.getByRole('button', { name: 'Keys…' }).focus()
+    await page.keyboard.press('ArrowRight')
+    expect(await focusedId(page)).toBe('type-button')
+    await page.keyboard.press('End')
+    expect(await focusedId(page)).toBe('full-screen')
+    await page.keyboard.press('ArrowRight')
+    expect(await focusedId(page)).toBe('keys-button')
+    await page.keyboard.press('Shift+Tab')
+    expect(await focusedId(page)).toBe('status-text')
+    await page.keyboard.press('Tab')
+    expect(await focusedId(page)).toBe('keys-button')
+    await page.context().close()
+  })
+
+  it('has its tools below the screen on a phone, and the picture at the top', async () => {
+    const page = await open({ hasTouch: true, isMobile: true, viewport: { width: 360, height: 740 } })
+    await untilShows(page, guest)
+    const tools = await page.getByRole('toolbar').boundingBox()
+    expect([tools!.y + tools!.height, tools!.width]).toEqual([740, 360])
+    const [main, picture] = [await page.getByRole('main').boundingBox(), await canvasOf(page).boundingBox()]
+    expect([picture!.y, main!.y + main!.height]).toEqual([main!.y, tools!.y])
+    for (const tool of await page.getByRole('toolbar').getByRole('button').all()) {
+      const { width, height } = (await tool.boundingBox())!
+      expect(Math.min(width, height), (await tool.textContent())!).toBeGreaterThanOrEqual(44)
+    }
+    await page.context().close()
+  })
+
   it('moves a picture at actual size by finger', async () => {
     const phone = { hasTouch: true, isMobile: true, viewport: { width: 390, height: 844 } }
     const page = await open(phone, '&resize=off')

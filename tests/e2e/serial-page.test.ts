@@ -1,5 +1,6 @@
 /** The serial page with a real shell in a real browser: pastes, copies, and a flood of output. */
 import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { freePort, type Peer, requires, scriptedServer } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
@@ -185,6 +186,44 @@ describe.skipIf(skip || shell.skip)(`the serial page${reason}${shell.reason}`, (
     await phone.close()
   })
 
+  it('brings back what was cleared, with its colours and what was printed since', async () => {
+    const page = await openShell()
+    await page.keyboard.type("printf '\\e[31mred-%s\\e[0m\\n\\n' $((6*7))\n")
+    await untilTerminal(page, /^red-42$/m)
+    await page.getByRole('button', { name: 'Clear' }).click()
+    await page.getByText('The terminal is cleared.').waitFor()
+    expect(await untilTerminal(page, new RegExp(PROMPT.trim()))).not.toMatch(/red-42/)
+    await page.keyboard.type('echo since-$((6*7))\n')
+    await untilTerminal(page, /^since-42$/m)
+    await page.getByRole('button', { name: 'Undo' }).click()
+    // The empty line above the prompt is there again, too.
+    await untilTerminal(page, /^red-42\n\n.*echo since-[\s\S]*^since-42$/m)
+    expect(await page.locator('oriel-serial .xterm-rows .xterm-fg-1').first().textContent()).toBe('red-42')
+    await page.keyboard.type('echo typed-$((6*7))\n')
+    await untilTerminal(page, /^typed-42$/m)
+    await page.close()
+  })
+
+  it('finds a text above the screen, and saves the output with and without colours', async () => {
+    const page = await openShell()
+    await page.keyboard.type("printf '\\e[31mneedle-%s\\e[0m\\n' $((6*7)); seq 200; echo end-$((6*7))\n")
+    expect(await untilTerminal(page, /^end-42$/m)).not.toMatch(/needle-42/)
+    await page.getByRole('button', { name: 'View…' }).click()
+    const find = page.getByLabel('Find in the output')
+    await find.fill('absent')
+    await find.press('Enter')
+    await page.getByText('Not in the output.').waitFor()
+    await find.fill('NEEDLE-42')
+    await find.press('Enter')
+    await untilTerminal(page, /needle-42/)
+    expect(await saved(page, 'Save the output')).toMatch(/^needle-42\n1\n2\n[\s\S]*^200\nend-42$/m)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequence is what is saved
+    expect(await saved(page, 'Save with colours')).toMatch(/\u001b\[31mneedle-42/)
+    await page.getByRole('button', { name: 'Larger font' }).click()
+    await expect.poll(() => page.locator('#font-size').textContent()).toBe('15')
+    await page.close()
+  })
+
   it('loads at most 110 kB until the console is connected, compressed also at plain http', async () => {
     const page = await context.newPage()
     await page.addInitScript(`document.addEventListener('connect', () => connectedAt ??= performance.now(), true)
@@ -199,6 +238,12 @@ describe.skipIf(skip || shell.skip)(`the serial page${reason}${shell.reason}`, (
     expect(bytes).toBeGreaterThan(10_000)
     await page.close()
   })
+
+  const saved = async (page: Page, name: string) => {
+    const downloads = page.waitForEvent('download')
+    await page.getByRole('button', { name }).click()
+    return readFile(await (await downloads).path(), 'utf8')
+  }
 
   /** The output of a paste may arrive before the page closes the panel and returns the focus. */
   const panelClosed = (page: Page) => page.getByRole('button', { name: 'Paste it' }).waitFor({ state: 'hidden' })

@@ -17,6 +17,9 @@ declare module '@novnc/novnc' {
     dragViewport: boolean
     resizeSession: boolean
     background: string
+    showDotCursor: boolean
+    qualityLevel: number
+    compressionLevel: number
     focus(options?: FocusOptions): void
     blur(): void
     disconnect(): void

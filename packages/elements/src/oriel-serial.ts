@@ -3,6 +3,7 @@
  *
  * It needs a browser: import this on the client side only.
  */
+import { copyText } from './clipboard.ts'
 import { ConsoleElement, type ConsoleEventMap, type ConsoleState, type SessionEvents } from './console-element.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { plainLine } from './plain-line.ts'
@@ -11,7 +12,7 @@ import { keySequence, type SerialKey } from './serial/keys.ts'
 import { cleanPaste, type PastedText } from './serial/pasted.ts'
 import { type PasteOptions, sendPaste } from './serial/send-paste.ts'
 import { openSerialSession, type SerialSession } from './serial/session.ts'
-import { createSerialTerminal, type SerialTerminal } from './serial/terminal.ts'
+import { createSerialTerminal, defaultFontSize, type SerialTerminal } from './serial/terminal.ts'
 
 export type SerialState = ConsoleState
 
@@ -99,6 +100,38 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     return bufferText(terminal.buffer.active)
   }
 
+  /** All output that the terminal keeps, as {@link OrielSerial.text} has it, whatever is selected. */
+  get output(): string {
+    return this.#terminal === undefined ? '' : bufferText(this.#terminal.terminal.buffer.active)
+  }
+
+  /** Like {@link OrielSerial.output}, with the escape sequences for its colours. */
+  async colouredOutput(): Promise<string> {
+    return (await this.#terminal?.tools())?.coloured() ?? ''
+  }
+
+  /** The size of the font in CSS pixels, from 8 to 32. Default: 14. */
+  get fontSize(): number {
+    return this.#terminal?.terminal.options.fontSize ?? defaultFontSize
+  }
+  set fontSize(pixels: number) {
+    if (this.#terminal === undefined) return
+    this.#terminal.terminal.options.fontSize = Math.min(32, Math.max(8, Math.round(pixels)))
+    this.#fit()
+  }
+
+  /** Whether a selected text is copied at once. Default: no. */
+  copyOnSelect = false
+
+  /**
+   * Selects the previous or next place of `text` in the output, and shows it. Case does not count. From the end of the
+   * output the search goes on at its other end.
+   * @returns whether the output has the text
+   */
+  async find(text: string, direction: 'previous' | 'next' = 'previous'): Promise<boolean> {
+    return (await this.#terminal?.tools())?.find(text, direction) ?? false
+  }
+
   override addEventListener<K extends keyof AllEvents>(
     type: K,
     listener: (event: AllEvents[K]) => void,
@@ -149,9 +182,12 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     return pasted
   }
 
-  /** Removes all output except for the cursor's line. */
-  clear(): void {
-    this.#terminal?.terminal.clear()
+  /**
+   * Removes all output except for the cursor's line.
+   * @returns a function that brings the output back, above what was printed since; `undefined` if there was none
+   */
+  async clear(): Promise<(() => void) | undefined> {
+    return (await this.#terminal?.tools())?.clear()
   }
 
   protected override openSession(to: ConsoleAddress, events: SessionEvents): SerialSession {
@@ -198,6 +234,9 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
       },
     })
     const { terminal } = created
+    terminal.onSelectionChange(() => {
+      if (this.copyOnSelect && terminal.hasSelection()) void copyText(terminal.getSelection())
+    })
     terminal.onResize(({ cols, rows }) => this.emit('sizechange', { columns: cols, rows }))
     terminal.textarea?.setAttribute('aria-label', 'Terminal of the machine. Ctrl+Alt+Shift leaves it.')
     return created

@@ -15,6 +15,9 @@ import type { Typed, TypeOptions } from './vnc/typist.ts'
  */
 export type Scale = 'fit' | 'none' | 'remote'
 export type VncState = ConsoleState
+/** How much a picture may lose to be smaller. The server decides what that means; QEMU compresses photographs as JPEG. */
+export const qualities = ['high', 'medium', 'low'] as const
+export type Quality = (typeof qualities)[number]
 
 /** The events of `<oriel-vnc>`. None of them bubbles. */
 export interface OrielVncEventMap extends ConsoleEventMap {
@@ -31,6 +34,9 @@ export interface OrielVncEventMap extends ConsoleEventMap {
  * | `path` | `path` | instead of `url`: a WebSocket path on the page's own host, such as `websockify?token=…` |
  * | `view-only` | `viewOnly` | sends neither keys nor mouse |
  * | `scale` | `scale` | {@link Scale}. Default: `fit` |
+ * | `quality` | `quality` | {@link Quality}. Default: `medium` |
+ * | `drag` | `drag` | with `scale="none"`, dragging moves the picture; a click still clicks. A finger always does |
+ * | `dot-cursor` | `dotCursor` | shows a dot where the machine shows no pointer |
  * | `reconnect` | `reconnect` | dials again by itself when the connection is lost: for about two minutes, or for as long as the proxy lets it come back |
  *
  * Several people may share a console: {@link ConsoleElement.presence} says who is there, and `requestControl`, `giveControl`,
@@ -46,7 +52,14 @@ export interface OrielVncEventMap extends ConsoleEventMap {
  * ```
  */
 export class OrielVnc extends ConsoleElement<VncSession> {
-  static override readonly observedAttributes = [...ConsoleElement.observedAttributes, 'view-only', 'scale']
+  static override readonly observedAttributes = [
+    ...ConsoleElement.observedAttributes,
+    'view-only',
+    'scale',
+    'quality',
+    'drag',
+    'dot-cursor',
+  ]
 
   readonly #stage = document.createElement('div')
   #name = ''
@@ -57,6 +70,34 @@ export class OrielVnc extends ConsoleElement<VncSession> {
   }
   set scale(scale: Scale) {
     this.setAttribute('scale', scale)
+  }
+
+  get quality(): Quality {
+    const quality = this.getAttribute('quality')
+    return qualities.find((name) => name === quality) ?? 'medium'
+  }
+  set quality(quality: Quality) {
+    this.setAttribute('quality', quality)
+  }
+
+  get drag(): boolean {
+    return this.hasAttribute('drag')
+  }
+  set drag(on: boolean) {
+    this.toggleAttribute('drag', on)
+  }
+
+  get dotCursor(): boolean {
+    return this.hasAttribute('dot-cursor')
+  }
+  set dotCursor(on: boolean) {
+    this.toggleAttribute('dot-cursor', on)
+  }
+
+  /** The size of the machine's screen in pixels; 0 × 0 before the first picture. */
+  get resolution(): { readonly width: number; readonly height: number } {
+    const { width = 0, height = 0 } = this.#screen() ?? {}
+    return { width, height }
   }
 
   /** The desktop name that the machine sent, in one line; empty before that. */
@@ -207,9 +248,12 @@ export class OrielVnc extends ConsoleElement<VncSession> {
     rfb.scaleViewport = this.scale === 'fit'
     rfb.resizeSession = this.scale === 'remote'
     // A finger moves a picture that is larger than the window; a tap still clicks. A mouse has scroll bars.
-    const moves = this.scale === 'none' && matchMedia('(pointer: coarse)').matches
+    const moves = this.scale === 'none' && (this.drag || matchMedia('(pointer: coarse)').matches)
     rfb.clipViewport = moves
     rfb.dragViewport = moves
+    rfb.showDotCursor = this.dotCursor
+    rfb.qualityLevel = levels[this.quality].quality
+    rfb.compressionLevel = levels[this.quality].compression
     this.#labelScreen()
   }
 
@@ -237,6 +281,13 @@ export class OrielVnc extends ConsoleElement<VncSession> {
     screen.setAttribute('aria-label', `Screen of ${this.#name || 'the machine'}. Ctrl+Alt+Shift leaves it.`)
   }
 }
+
+/** The levels of Tight encoding, 0 to 9; `medium` has noVNC's own. */
+const levels = {
+  high: { quality: 9, compression: 2 },
+  medium: { quality: 6, compression: 2 },
+  low: { quality: 2, compression: 6 },
+} as const satisfies Record<Quality, object>
 
 const beyondLatin1 = (text: string) => [...new Set(text)].filter((character) => character > '\u00ff')
 

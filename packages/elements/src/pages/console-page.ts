@@ -2,13 +2,29 @@
 import { resumableUrl } from '../address.ts'
 import type { ConsoleElement, ConsoleEventMap, ConsoleSession, ConsoleState } from '../console-element.ts'
 import type { TicketStore } from '../resumption.ts'
-import { byId, setText } from './dom.ts'
+import { byId, onClick, setText } from './dom.ts'
 import type { PageQuery } from './page-query.ts'
+import type { Fact } from './session-panel.ts'
+import { offerArrowKeys } from './toolbar.ts'
 
 export { onClick, onSubmit } from './dom.ts'
 
 /** Copies `text` to the user's clipboard. Returns `false` if the browser does not allow that. */
 export const copy = async (text: string): Promise<boolean> => (await import('../clipboard.ts')).copyText(text)
+
+/** Saves `content` in the downloads of the user. The time of now precedes the suffix of `name`. */
+export function saveFile(content: Blob, name: string): void {
+  const url = URL.createObjectURL(content)
+  const link = document.createElement('a')
+  link.href = url
+  const time = new Date().toISOString().slice(0, 19).replaceAll(':', '-')
+  link.download = name.replace(/\.\w+$/, (suffix) => ` ${time}${suffix}`)
+  link.click()
+  URL.revokeObjectURL(url)
+}
+
+/** The name in the bar, such as for a file. */
+export const machineName = () => byId('name', HTMLElement).textContent
 
 type Console = ConsoleElement<ConsoleSession>
 
@@ -47,29 +63,18 @@ export function showName({ name, detail }: PageQuery): (name: string) => void {
  * the session has control and the page is not view-only. Waits for the role of the session, so that a watcher never sees
  * anything else.
  */
-export function followState(screen: Console, { viewOnly }: PageQuery): void {
-  const sentences = {
-    idle: 'No console',
-    connecting: 'Opening…',
-    connected: viewOnly ? 'Connected, view only' : 'Connected',
-    waiting: 'Trying again…',
-    ended: 'Not connected',
-  } as const satisfies Record<ConsoleState, string>
-  const sentence = () => {
-    if (screen.state !== 'connected') return sentences[screen.state]
-    if (screen.presencePending) return sentences.connecting
-    return screen.hasControl ? sentences.connected : 'Watching'
-  }
+export function followState(screen: Console): void {
   const follow = () => {
     byId('status', HTMLElement).dataset.state = screen.state
-    setText(byId('status-text', HTMLElement), sentence())
+    setText(byId('status-text', HTMLElement), sentenceOf(screen))
     for (const button of document.querySelectorAll<HTMLButtonElement>('button[data-needs]')) {
-      const lacksKeys = viewOnly || screen.presencePending || !screen.hasControl
+      const lacksKeys = screen.viewOnly || screen.presencePending || !screen.hasControl
       button.disabled = screen.state !== 'connected' || (button.dataset.needs === 'keys' && lacksKeys)
     }
   }
   screen.addEventListener('statechange', follow)
   screen.addEventListener('presence', follow)
+  new MutationObserver(follow).observe(screen, { attributeFilter: ['view-only'] })
   const takeFocus = () => {
     if (screen.state === 'connected' && mayTakeFocus(screen)) screen.focus({ preventScroll: true })
   }
@@ -77,8 +82,27 @@ export function followState(screen: Console, { viewOnly }: PageQuery): void {
   // A tab or frame may get the focus after its console has connected.
   window.addEventListener('focus', takeFocus)
   // After the chord that leaves the console no element has the focus; Tab should go on from the tools.
-  screen.addEventListener('release', () => document.querySelector<HTMLButtonElement>('.tool:not(:disabled)')?.focus())
+  screen.addEventListener('release', () => firstTool()?.focus())
   follow()
+  offerArrowKeys(byId('tools', HTMLElement))
+  screen.addEventListener('focusin', async () => (await import('./keyboard-hint.ts')).hintAtKeyboard(screen), {
+    once: true,
+  })
+}
+
+const sentences = {
+  idle: 'No console',
+  connecting: 'Opening…',
+  connected: 'Connected',
+  waiting: 'Trying again…',
+  ended: 'Not connected',
+} as const satisfies Record<ConsoleState, string>
+
+function sentenceOf(screen: Console): string {
+  if (screen.state !== 'connected') return sentences[screen.state]
+  if (screen.presencePending) return sentences.connecting
+  if (!screen.hasControl) return 'Watching'
+  return screen.viewOnly ? 'Connected, view only' : sentences.connected
 }
 
 /**
@@ -108,19 +132,52 @@ export function offerPeopleOnceConnected(screen: Console): void {
   screen.addEventListener('connect', async () => (await import('./people.ts')).offerPeople(screen), { once: true })
 }
 
+/** Loads the code of a panel when it is opened first. */
+export function onFirstOpen(panelId: string, load: () => Promise<void>): void {
+  const panel = byId(panelId, HTMLElement)
+  const open = (event: ToggleEvent) => {
+    if (event.newState !== 'open') return
+    panel.removeEventListener('beforetoggle', open)
+    void load()
+  }
+  panel.addEventListener('beforetoggle', open)
+}
+
+/** Offers the panel of the session. `facts` returns those that only this kind of console has, each with its name. */
+export function offerSession(screen: Console, facts: () => readonly Fact[]): void {
+  let connectedAt: Date | undefined
+  screen.addEventListener('connect', () => {
+    connectedAt = new Date()
+  })
+  onFirstOpen('session-panel', async () => {
+    const { showSession } = await import('./session-panel.ts')
+    showSession(screen, () => ({ state: sentenceOf(screen), connectedAt, facts: facts() }))
+  })
+}
+
+/** Shows the page, with its bar, in full screen. The bar slides out of the way until it is needed. */
 export function offerFullScreen(screen: Console): void {
   const button = byId('full-screen', HTMLButtonElement)
   button.hidden = !document.fullscreenEnabled
-  button.addEventListener('click', async () => {
-    await screen.requestFullscreen({ navigationUI: 'hide' })
-    screen.focus()
-    // Lets Escape and Ctrl+W reach the machine; holding Escape leaves full screen. Not all browsers support this.
-    await keyboard()?.lock?.()
-  })
+  button.addEventListener('click', () =>
+    document.fullscreenElement === null ? enterFullScreen(screen) : document.exitFullscreen(),
+  )
   document.addEventListener('fullscreenchange', () => {
-    if (document.fullscreenElement === null) keyboard()?.unlock?.()
+    const isFull = document.fullscreenElement !== null
+    button.setAttribute('aria-pressed', String(isFull))
+    if (!isFull) keyboard()?.unlock?.()
   })
+  onClick('bar-handle', () => firstTool()?.focus())
 }
+
+async function enterFullScreen(screen: Console): Promise<void> {
+  await document.documentElement.requestFullscreen({ navigationUI: 'hide' })
+  screen.focus()
+  // Lets Escape and Ctrl+W reach the machine; holding Escape leaves full screen. Not all browsers support this.
+  await keyboard()?.lock?.()
+}
+
+const firstTool = () => document.querySelector<HTMLButtonElement>('.tool:not(:disabled)')
 
 const keyboard = () => (navigator as { keyboard?: { lock?: () => Promise<void>; unlock?: () => void } }).keyboard
 

@@ -7,7 +7,9 @@ import {
   followState,
   offerFullScreen,
   offerPeopleOnceConnected,
+  offerSession,
   onClick,
+  onFirstOpen,
   onSubmit,
   showName,
 } from './console-page.ts'
@@ -25,13 +27,12 @@ followSilence()
 offerSize()
 offerPaste(terminal)
 offerCopy()
-onClick('clear', () => {
-  terminal.clear()
-  terminal.focus()
-})
+offerClear()
+onFirstOpen('view-panel', async () => (await import('./serial-view.ts')).offerView(terminal))
+offerSession(terminal, () => [['Terminal', `${terminal.columns} columns, ${terminal.rows} rows`]])
 offerFullScreen(terminal)
 offerPeopleOnceConnected(terminal)
-followState(terminal, query)
+followState(terminal)
 dial(terminal, query)
 
 function offerKeys(): void {
@@ -56,6 +57,33 @@ function offerSize(): void {
   terminal.addEventListener('sizechange', show)
   onSubmit('keys-panel', () => terminal.send(`stty rows ${terminal.rows} cols ${terminal.columns}\r`))
   show()
+}
+
+/** How long *Undo* is offered. */
+const undoMs = 20_000
+
+/** Clears the terminal, and offers to bring its output back. */
+function offerClear(): void {
+  const notice = byId('cleared-notice', HTMLElement)
+  let restore: (() => void) | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const close = () => {
+    clearTimeout(timer)
+    notice.hidePopover()
+    terminal.focus()
+  }
+  onClick('clear', async () => {
+    restore = await terminal.clear()
+    if (restore !== undefined) notice.showPopover()
+    clearTimeout(timer)
+    timer = setTimeout(() => notice.hidePopover(), undoMs)
+    terminal.focus()
+  })
+  onClick('cleared-undo', () => {
+    restore?.()
+    close()
+  })
+  onClick('cleared-close', close)
 }
 
 function offerCopy(): void {

@@ -1,6 +1,6 @@
 /** The console page of SPICE consoles: `spice_auto.html`. */
 import { OrielSpice } from '../oriel-spice.ts'
-import { dial, followState, offerFullScreen, offerScale, showName } from './console-page.ts'
+import { dial, followState, offerFullScreen, offerScale, offerSession, showName } from './console-page.ts'
 import { offerCtrlAltDel } from './ctrl-alt-del.ts'
 import { byId } from './dom.ts'
 import { readPageQuery } from './page-query.ts'
@@ -14,7 +14,8 @@ offerCtrlAltDel(() => {
   screen.focus()
 })
 offerScale(screen, 'fit')
+offerSession(screen, () => [])
 offerFullScreen(screen)
-followState(screen, query)
+followState(screen)
 screen.scale = query.scale === 'none' ? 'none' : 'fit'
 dial(screen, query)

@@ -1,6 +1,6 @@
 /** The *Clipboard* panel of a VNC console, which also copies the text on the screen and saves its picture. */
 import type { OrielVnc } from '../oriel-vnc.ts'
-import { copy, onClick, onSubmit } from './console-page.ts'
+import { copy, machineName, onClick, onSubmit, saveFile } from './console-page.ts'
 import { byId, setText } from './dom.ts'
 
 export function offerClipboard(screen: OrielVnc): void {
@@ -60,12 +60,7 @@ function offerScreen(screen: OrielVnc): void {
 }
 
 async function save(screen: OrielVnc): Promise<void> {
-  const url = URL.createObjectURL(await screen.screenshot())
-  const link = document.createElement('a')
-  link.href = url
-  link.download = `${byId('name', HTMLElement).textContent} ${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}.png`
-  link.click()
-  URL.revokeObjectURL(url)
+  saveFile(await screen.screenshot(), `${machineName()}.png`)
 }
 
 async function copyFrom(text: HTMLTextAreaElement, note: HTMLElement): Promise<void> {

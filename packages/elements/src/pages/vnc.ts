@@ -1,6 +1,14 @@
 /** The console page of noVNC consoles: `vnc.html`, served as `vnc_lite.html` and `vnc_auto.html` too. */
 import { OrielVnc } from '../oriel-vnc.ts'
-import { dial, followState, offerFullScreen, offerPeopleOnceConnected, offerScale, showName } from './console-page.ts'
+import {
+  dial,
+  followState,
+  offerFullScreen,
+  offerPeopleOnceConnected,
+  offerSession,
+  onFirstOpen,
+  showName,
+} from './console-page.ts'
 import { byId } from './dom.ts'
 import { readPageQuery } from './page-query.ts'
 import { offerSoftKeyboard } from './soft-keyboard.ts'
@@ -20,9 +28,14 @@ offerKeys(screen)
 offerTyping(screen, server)
 offerSoftKeyboard(screen, async () => (await import('./layout-choice.ts')).chosenLayout(server()))
 offerClipboard(screen)
-offerScale(screen, query.scale === 'none' ? 'fit' : query.scale)
+onFirstOpen('view-panel', async () => (await import('./vnc-view.ts')).offerView(screen))
+offerSession(screen, () => {
+  const { width, height } = screen.resolution
+  return [['Resolution', `${width} × ${height}`]]
+})
 offerFullScreen(screen)
 offerPeopleOnceConnected(screen)
-followState(screen, query)
+followState(screen)
 screen.scale = query.scale
+screen.dotCursor = true
 dial(screen, query)

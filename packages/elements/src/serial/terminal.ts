@@ -6,10 +6,14 @@ import { unicodeProvider } from './character-width.ts'
 import { OutputQueue } from './output-queue.ts'
 import { openStrictly } from './strict-style.ts'
 import { terminalStyles } from './styles.ts'
+import type { TerminalTools } from './terminal-tools.ts'
 import { scrollByFinger } from './touch-scroll.ts'
 
 /** How much output the terminal's parser is given at a time, in bytes. The rest waits in a queue, whose oldest part can be left out. */
 const parserBytes = 256 * 1024
+
+/** In CSS pixels. */
+export const defaultFontSize = 14
 
 export interface TerminalEvents {
   /** Receives the input that the user types, and the terminal's replies to the machine's queries. */
@@ -27,6 +31,8 @@ export interface SerialTerminal {
   reset(): void
   /** Resizes the terminal to the columns and rows that fit into its stage. */
   fit(): void
+  /** Loads the search, the colours and the undo, which most sessions never need. */
+  tools(): Promise<TerminalTools>
 }
 
 /** Creates a terminal in `stage`, which is in the shadow root `root` and has a size. */
@@ -38,7 +44,7 @@ export function createSerialTerminal(
   root.adoptedStyleSheets.push(terminalStyles())
   const terminal = new Terminal({
     fontFamily: 'ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace',
-    fontSize: 14,
+    fontSize: defaultFontSize,
     scrollback: 10_000,
     cursorBlink: false,
     // For `unicode` below.
@@ -59,7 +65,7 @@ export function createSerialTerminal(
   terminal.attachCustomKeyEventHandler((event) => !copies(event, terminal))
   takePastes(stage, paste)
   scrollByFinger(stage, terminal, (text) => input(encoder.encode(text)))
-  return { terminal, ...writer(terminal), fit: () => fitAddon.fit() }
+  return { terminal, ...writer(terminal), fit: () => fitAddon.fit(), tools: toolsOf(terminal) }
 }
 
 function writer(terminal: Terminal): Pick<SerialTerminal, 'write' | 'reset'> {
@@ -85,6 +91,14 @@ function writer(terminal: Terminal): Pick<SerialTerminal, 'write' | 'reset'> {
       queue.clear()
       terminal.reset()
     },
+  }
+}
+
+function toolsOf(terminal: Terminal): () => Promise<TerminalTools> {
+  let tools: Promise<TerminalTools> | undefined
+  return () => {
+    tools ??= import('./terminal-tools.ts').then(({ TerminalTools }) => new TerminalTools(terminal))
+    return tools
   }
 }
 

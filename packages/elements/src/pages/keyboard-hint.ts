@@ -1,0 +1,31 @@
+/** Says how the keyboard leaves the console, once in each browser. */
+import type { ConsoleElement, ConsoleSession } from '../console-element.ts'
+import { byId, setText } from './dom.ts'
+
+const storageKey = 'oriel.keyboard-hint'
+const shownMs = 8_000
+
+/** Shows the hint for some seconds, or until the user has left the console. Call it when the console first has the focus. */
+export function hintAtKeyboard(screen: ConsoleElement<ConsoleSession>): void {
+  if (matchMedia('(pointer: coarse)').matches || wasShown()) return
+  const hint = byId('keyboard-hint', HTMLElement)
+  setText(hint, 'The keyboard goes to the machine. Ctrl+Alt+Shift leaves it.')
+  hint.hidden = false
+  const hide = () => {
+    clearTimeout(timer)
+    hint.hidden = true
+  }
+  const timer = setTimeout(hide, shownMs)
+  screen.addEventListener('release', hide, { once: true })
+}
+
+/** Whether this browser has shown the hint before; it has from now on. A browser without storage shows it on each page. */
+function wasShown(): boolean {
+  try {
+    const shown = localStorage.getItem(storageKey) !== null
+    localStorage.setItem(storageKey, 'shown')
+    return shown
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,36 @@
+/** Arrow keys in the bar: Tab reaches one tool, as in every toolbar (WAI-ARIA Authoring Practices, toolbar pattern). */
+
+/** Lets the arrow keys, Home and End move between the tools of `toolbar`. */
+export function offerArrowKeys(toolbar: HTMLElement): void {
+  let current: HTMLElement | undefined
+  const follow = () => {
+    const tools = usableTools(toolbar)
+    if (current === undefined || !tools.includes(current)) current = tools[0]
+    for (const tool of toolbar.querySelectorAll<HTMLElement>('.tool')) tool.tabIndex = tool === current ? 0 : -1
+  }
+  toolbar.addEventListener('focusin', ({ target }) => {
+    current = (target as HTMLElement).closest<HTMLElement>('.tool') ?? undefined
+    follow()
+  })
+  toolbar.addEventListener('keydown', (event) => {
+    const tools = usableTools(toolbar)
+    const next = tools[neighbour(event.key, tools.indexOf(document.activeElement as HTMLElement), tools.length)]
+    if (next === undefined) return
+    event.preventDefault()
+    next.focus()
+  })
+  new MutationObserver(follow).observe(toolbar, { attributeFilter: ['disabled', 'hidden'], subtree: true })
+  follow()
+}
+
+const usableTools = (toolbar: HTMLElement) => [
+  ...toolbar.querySelectorAll<HTMLElement>('.tool:not(:disabled):not([hidden])'),
+]
+
+/** Returns the index of the tool to which `key` leads from that at `index`, of `count`; -1 for every other key. */
+export function neighbour(key: string, index: number, count: number): number {
+  if (key === 'ArrowRight') return (index + 1) % count
+  if (key === 'ArrowLeft') return (index - 1 + count) % count
+  if (key === 'Home') return 0
+  return key === 'End' ? count - 1 : -1
+}
