@@ -18,6 +18,7 @@ describe('the files in deploy/', () => {
     ['api', 'api.toml'],
     ['proxy', 'proxy.toml'],
     ['proxy', 'proxy-nova.toml'],
+    ['proxy', 'reverse-proxies/proxy.toml'],
     ['oriel', 'oriel.toml'],
   ] as const)('oriel-%s accepts deploy/%s', async (app, file) => {
     await using program = await startProgram({

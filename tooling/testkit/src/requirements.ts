@@ -12,6 +12,9 @@ export type Part =
   | 'openstack client'
   | 'keystone'
   | 'haproxy'
+  | 'nginx'
+  | 'apache'
+  | 'caddy'
   | 'remote-viewer'
   | 'libvirt'
   | 'x11vnc'
@@ -75,6 +78,9 @@ const present = {
   'openstack client': () => hasCommand('openstack'),
   keystone: () => hasCommand('keystone-manage') && hasCommand('keystone-wsgi-public'),
   haproxy: () => hasCommand('haproxy'),
+  nginx: () => hasCommand('nginx'),
+  apache: () => hasCommand('apache2'),
+  caddy: () => hasCommand('caddy'),
   'remote-viewer': () => hasCommand('remote-viewer'),
   libvirt: () => hasCommand('libvirtd') && hasCommand('virsh'),
   x11vnc: () => hasCommand('x11vnc') && hasCommand('Xvfb'),
