@@ -1,6 +1,7 @@
 /**
  * The candidates that are measured side by side: Oriel's proxy, an older build of it or its peers, and a bare relay.
  */
+import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
@@ -23,6 +24,8 @@ export interface CandidateKind {
   readonly title: string
   /** The program that must be on the PATH; absent if the repository contains it. */
   readonly needs?: string
+  /** Whether the build can run this way. Default: yes. */
+  isPossible?(): boolean
   /**
    * Starts it as a relay to consoles of one kind. `nodeArgs` apply to those that run on Node. `patient` raises the
    * deadlines of Oriel's proxy.
@@ -32,6 +35,7 @@ export interface CandidateKind {
 
 export const candidates = {
   oriel: { title: 'oriel-proxy', start: startOriel },
+  asking: { title: 'oriel-proxy, continuous_updates = false', isPossible: canAsk, start: startAsking },
   baseline: { title: 'oriel-proxy of BENCH_BASELINE', start: startBaseline },
   websockify: { title: 'websockify', needs: 'websockify', start: startWebsockify },
   haproxy: { title: 'HAProxy, TCP mode', needs: 'haproxy', start: startHaproxy },
@@ -41,7 +45,7 @@ export const candidates = {
 export type CandidateName = keyof typeof candidates
 
 /** The folder of a built checkout whose proxy is measured against this one. */
-const baseline = process.env.BENCH_BASELINE
+export const baseline = process.env.BENCH_BASELINE
 
 /** Whether an older build is measured instead of the peers, so that the figures are not for the page. */
 export const comparesBuilds = baseline !== undefined
@@ -50,8 +54,8 @@ export const comparesBuilds = baseline !== undefined
 export function installed(names: readonly CandidateName[]): CandidateName[] {
   if (comparesBuilds) return ['oriel', 'baseline']
   return names.filter((name) => {
-    const { needs }: CandidateKind = candidates[name]
-    return needs === undefined || isOnPath(needs)
+    const { needs, isPossible }: CandidateKind = candidates[name]
+    return (needs === undefined || isOnPath(needs)) && (isPossible === undefined || isPossible())
   })
 }
 
@@ -66,16 +70,30 @@ function startBaseline(lab: Lab, guest: Guest, nodeArgs: readonly string[], pati
   return startProxy(builtApp('proxy', baseline), lab, guest, nodeArgs, patient)
 }
 
+/** Starts the proxy without continuous updates: the console then sends one update for each request of the client. */
+function startAsking(lab: Lab, guest: Guest, nodeArgs: readonly string[], patient = false): Promise<Candidate> {
+  return startProxy(builtApp('proxy'), lab, guest, nodeArgs, patient, '[consoles.novnc]\ncontinuous_updates = false\n')
+}
+
+/** Whether this build has continuous updates. A build without them names the key as a fault. */
+function canAsk(): boolean {
+  const key = 'ORIEL_CONSOLES__NOVNC__CONTINUOUS_UPDATES'
+  const args = [builtApp('proxy'), '--check-config', '--config', '/dev/null']
+  const { stderr } = spawnSync(process.execPath, args, { env: { ...process.env, [key]: 'false' }, encoding: 'utf8' })
+  return !stderr.includes(key)
+}
+
 async function startProxy(
   program: string,
   lab: Lab,
   guest: Guest,
   nodeArgs: readonly string[],
   patient: boolean,
+  more = '',
 ): Promise<Candidate> {
   const port = await freePort()
   const file = join(lab.folder, `proxy-${port}.toml`)
-  await writeFile(file, proxyToml(lab.authority.ports.http!, port, patient ? PATIENT : SHIPPED))
+  await writeFile(file, proxyToml(lab.authority.ports.http!, port, patient ? PATIENT : SHIPPED) + more)
   const server = await startServer({
     command: process.execPath,
     args: [...nodeArgs, program, '--config', file],

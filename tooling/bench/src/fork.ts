@@ -15,7 +15,7 @@ export interface Part extends AsyncDisposable {
 
 /** Starts `parts/NAME.ts` and waits until it listens. */
 export async function startPart(
-  name: 'authority' | 'hypervisor' | 'keystone' | 'relay' | 'ticker',
+  name: 'authority' | 'distant' | 'hypervisor' | 'keystone' | 'relay' | 'ticker',
   args: readonly string[] = [],
   nodeArgs: readonly string[] = [],
 ): Promise<Part> {

@@ -1,6 +1,7 @@
 /** All measurements by the name for `--only`, in the order in which they run and appear in the page. */
 import type { Measurement } from './measurement.ts'
 import { boots } from './measurements/boots.ts'
+import { distance } from './measurements/distance.ts'
 import { idleMemory } from './measurements/idle-memory.ts'
 import { manySessions } from './measurements/many-sessions.ts'
 import { openClose } from './measurements/open-close.ts'
@@ -12,6 +13,7 @@ import { throughput } from './measurements/throughput.ts'
 import { tokens } from './measurements/tokens.ts'
 
 export const measurements = {
+  distance,
   tokens,
   throughput,
   'open-close': openClose,

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePort, temporaryFolder } from '@oriel/testkit'
+import { baseline, comparesBuilds } from '../candidates.ts'
 import { type HttpLane, openLane, requestText } from '../http-lane.ts'
 import type { Measurement } from '../measurement.ts'
 import { digits, median, quantile } from '../numbers.ts'
@@ -52,25 +53,63 @@ interface Load {
 }
 
 async function measure(title: string, storeIn: Store, count: number, scale: keyof typeof ROUNDS): Promise<string[][]> {
-  await using folder = await temporaryFolder()
-  const store = storeIn(folder.path)
-  if (store === undefined) return []
-  const port = await freePort()
-  await using api = await startApi(folder.path, port, store)
-  using lanes = new DisposableStack()
-  const open = await Promise.all(Array.from({ length: count }, async () => lanes.use(await openLane(port))))
+  await using opened = new AsyncDisposableStack()
+  const builds: Build[] = []
+  for (const [suffix, checkout] of Object.entries(checkouts)) {
+    const folder = opened.use(await temporaryFolder())
+    const store = storeIn(folder.path)
+    if (store === undefined) return []
+    builds.push(opened.use(await startBuild(`${title}${suffix}`, folder.path, store, checkout, count)))
+  }
   const seconds = scale === 'full' ? 3 : 0.2
-  const found = { created: [] as Load[], 'looked up': [] as Load[] }
   for (let round = 0; round <= ROUNDS[scale]; round += 1) {
-    const minted: string[] = []
-    const created = await load(api.pid, open, seconds, (lane) => create(lane, port, minted))
-    const lookedUp = await load(api.pid, open, seconds, (lane, n) => lookUp(lane, port, minted[n % minted.length]!))
-    if (round > 0) {
-      found.created.push(created)
-      found['looked up'].push(lookedUp)
+    for (const build of builds) {
+      const loads = await runLoads(build, seconds)
+      if (round > 0) build.rounds.push(loads)
     }
   }
-  return Object.entries(found).map(([kind, loads]) => [`${title}: ${kind}`, String(count), ...summary(loads)])
+  return builds.flatMap(({ title, rounds }) =>
+    kinds.map((kind) => [`${title}: ${kind}`, String(count), ...summary(rounds.map((loads) => loads[kind]))]),
+  )
+}
+
+/** The builds that take turns, by what follows the store in tables. Two use the same database server, but not at once. */
+const checkouts: Readonly<Record<string, string | undefined>> = comparesBuilds
+  ? { '': undefined, ', BENCH_BASELINE': baseline }
+  : { '': undefined }
+
+const kinds = ['created', 'looked up'] as const
+type Loads = Readonly<Record<(typeof kinds)[number], Load>>
+
+/** A running API with its open connections. */
+interface Build extends AsyncDisposable {
+  readonly title: string
+  readonly pid: number
+  readonly port: number
+  readonly lanes: readonly HttpLane[]
+  readonly rounds: Loads[]
+}
+
+async function startBuild(
+  title: string,
+  folder: string,
+  store: string,
+  checkout: string | undefined,
+  count: number,
+): Promise<Build> {
+  await using opened = new AsyncDisposableStack()
+  const port = await freePort()
+  const { pid } = opened.use(await startApi(folder, port, store, checkout))
+  const lanes = await Promise.all(Array.from({ length: count }, async () => opened.use(await openLane(port))))
+  const close = opened.move()
+  return { title, pid, port, lanes, rounds: [], [Symbol.asyncDispose]: () => close.disposeAsync() }
+}
+
+async function runLoads({ pid, port, lanes }: Build, seconds: number): Promise<Loads> {
+  const minted: string[] = []
+  const created = await load(pid, lanes, seconds, (lane) => create(lane, port, minted))
+  const lookedUp = await load(pid, lanes, seconds, (lane, n) => lookUp(lane, port, minted[n % minted.length]!))
+  return { created, 'looked up': lookedUp }
 }
 
 const summary = (loads: readonly Load[]) =>
@@ -123,10 +162,10 @@ async function load(
   }
 }
 
-async function startApi(folder: string, port: number, store: string) {
+async function startApi(folder: string, port: number, store: string, checkout: string | undefined) {
   const file = join(folder, 'api.toml')
   await writeFile(file, apiToml(port, store))
-  const args = [builtApp('api'), '--config', file]
+  const args = [builtApp('api', checkout), '--config', file]
   return startServer({ command: process.execPath, args, port, logFile: join(folder, 'api.log') })
 }
 
