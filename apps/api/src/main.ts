@@ -1,5 +1,13 @@
 /** `oriel-api`: the API without the proxy. */
-import { ApiConfig, checkApiOnline, refineApiConfig, reloadableApiKeys, startApi } from '@oriel/api'
+import {
+  ApiConfig,
+  apiHealthListener,
+  apiListenKeys,
+  checkApiOnline,
+  refineApiConfig,
+  reloadableApiKeys,
+  startApi,
+} from '@oriel/api'
 import { runProgram } from '@oriel/runtime'
 
 await runProgram({
@@ -8,7 +16,7 @@ await runProgram({
   refine: refineApiConfig,
   checkOnline: checkApiOnline,
   reloadable: reloadableApiKeys,
-  listenKeys: ({ listen }) => [{ path: 'listen', address: listen }],
-  healthListener: ({ listen }) => ({ path: 'listen', address: listen }),
+  listenKeys: apiListenKeys,
+  healthListener: apiHealthListener,
   start: (config, { log, signal }) => startApi(config, { log, signal }),
 })

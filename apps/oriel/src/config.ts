@@ -1,5 +1,5 @@
 /** The configuration of `oriel`: one file with the tables `[api]` and `[proxy]`, and checks across both tables. */
-import { ApiConfig, checkApiOnline, refineApiConfig } from '@oriel/api'
+import { ApiConfig, apiHealthListener, apiListenKeys, checkApiOnline, refineApiConfig } from '@oriel/api'
 import { authorityOnlineFaults, listenKeys, type ProxyConfig, proxyConfig, refineProxyConfig } from '@oriel/proxy'
 import { type ConfigFault, type HealthListener, type ListenKey, type Secret, sharedAddresses } from '@oriel/runtime'
 import * as Type from 'typebox'
@@ -26,7 +26,7 @@ export function refineOrielConfig({ api, proxy }: OrielConfig): readonly ConfigF
   return [
     ...under('api', refineApiConfig(followed)),
     ...under('proxy', [...refineProxyConfig(whole), ...workers(proxy)]),
-    ...besideApi(api.listen, whole),
+    ...besideApi(api, whole),
   ]
 }
 
@@ -40,22 +40,26 @@ export async function checkOrielOnline(config: OrielConfig, signal: AbortSignal)
   return [...under('api', api), ...under('proxy', others)]
 }
 
-/** Returns a fault for each listener of the proxy that has the API's address. */
-function besideApi(address: string, proxy: ProxyConfig): ConfigFault[] {
-  return proxyKeys(proxy).flatMap((key) => sharedAddresses([{ path: 'api.listen', address }, key]))
+/** Returns a fault for each listener of the proxy that has an address of the API. */
+function besideApi(api: OrielConfig['api'], proxy: ProxyConfig): ConfigFault[] {
+  return proxyKeys(proxy).flatMap((key) => apiKeys(api).flatMap((taken) => sharedAddresses([taken, key])))
 }
 
 /** Returns every key that has a listen address. */
 export const orielListenKeys = ({ api, proxy }: OrielConfig): readonly ListenKey[] => [
-  { path: 'api.listen', address: api.listen },
+  ...apiKeys(api),
   ...proxyKeys(proxy),
 ]
 
-/** Without an admin listener, `--health` asks the API: it is in the same process. */
-export const orielHealthListener = ({ api, proxy }: OrielConfig): HealthListener =>
-  proxy.admin
-    ? { path: 'proxy.admin.listen', address: proxy.admin.listen }
-    : { path: 'api.listen', address: api.listen }
+/** The process has one admin listener or two; without one, `--health` asks the API. */
+export function orielHealthListener({ api, proxy }: OrielConfig): HealthListener {
+  if (proxy.admin) return { path: 'proxy.admin.listen', address: proxy.admin.listen }
+  const { path, address } = apiHealthListener(api)
+  return { path: `api.${path}`, address }
+}
+
+const apiKeys = (api: OrielConfig['api']) =>
+  apiListenKeys(api).map(({ path, address }) => ({ path: `api.${path}`, address }))
 
 const proxyKeys = (proxy: Parameters<typeof listenKeys>[0]) =>
   listenKeys(proxy).map(({ path, address }) => ({ path: `proxy.${path}`, address }))

@@ -1,9 +1,10 @@
 /** The API as a Hono app over its ports, with the steps of a request in order. */
 import { BASE_PATH, EXTENSION_PATH } from '@oriel/contract'
-import type { Health, Logger } from '@oriel/runtime'
+import { type Health, type Logger, type Readiness, readiness } from '@oriel/runtime'
 import { Hono } from 'hono'
 import type { Authenticator } from './auth/authenticator.ts'
 import type { ApiSettings } from './config.ts'
+import { countLookups } from './console-auth-tokens/count-lookups.ts'
 import { showConsoleAuthToken } from './console-auth-tokens/show.ts'
 import type { ConsoleAuthTokenStore } from './console-auth-tokens/store.ts'
 import { consoleAction, goneAction } from './consoles/actions.ts'
@@ -23,7 +24,9 @@ import { routingPath } from './http/path.ts'
 import { mountOpenApi, mountProbes } from './http/probes.ts'
 import { requestId, requestIdHeaders } from './http/request-id.ts'
 import { requestLog } from './http/request-log.ts'
+import { requestMetrics } from './http/request-metrics.ts'
 import { mountProjectVersion, mountVersions } from './http/versions.ts'
+import { type ApiMetrics, createApiMetrics, type SourceState } from './metrics.ts'
 import type { SerialPortDeps } from './serial-ports/deps.ts'
 import { keptOutput } from './serial-ports/kept-output.ts'
 import { serialPortOperations } from './serial-ports/operations.ts'
@@ -57,6 +60,8 @@ export interface ApiDeps {
   /** Must be in the same database as `sessions`. */
   readonly control: ControlStore
   readonly log: Logger
+  /** Default: metrics that nothing serves. */
+  readonly metrics?: ApiMetrics
   /** Whether the program is about to stop, for which `/readyz` responds 503. Default: never. */
   readonly draining?: () => boolean
   /** How often to look for what other replicas have changed in the database, in milliseconds. Default: 1000. */
@@ -70,13 +75,15 @@ export interface ApiDeps {
  * @example (await createApi(deps).request('/v2.1')).status // 200
  */
 export function createApi(deps: ApiDeps): Hono<ApiEnv> {
-  const { config, log, authenticator } = deps
+  const { config, log, authenticator, metrics = createApiMetrics() } = deps
+  const sourcesReady = readiness(sourceChecks(deps), { log })
+  metrics.sources(async () => sourceStates((await sourcesReady()).checks))
   const app = new Hono<ApiEnv>({ getPath: (request, options) => routingPath(request, options?.env ?? undefined) })
   app.onError(errorHandler({ wwwAuthenticate: authenticator.wwwAuthenticate, log }))
   app.notFound(() => {
     throw notFound()
   })
-  app.use(requestId(), requestLog(log))
+  app.use(requestMetrics(metrics), requestId(), requestLog(log))
   for (const path of [BASE_PATH, EXTENSION_PATH]) app.use(`${path}/*`, requestIdHeaders())
   app.use(hostHeader())
   if (authenticator.unauthenticated) {
@@ -85,24 +92,28 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   app.use(cors(config.cors.allowed_origins, log), bodyLimit(maxBodyBytes))
   mountProbes(app, {
     checks: checksOf(deps),
-    sources: sourceChecks(deps),
+    sources: sourcesReady,
     draining: deps.draining ?? (() => false),
     log,
   })
   mountOpenApi(app)
   mountVersions(app, config.public_url)
-  for (const path of [BASE_PATH, EXTENSION_PATH]) app.use(`${path}/*`, authenticate(authenticator))
+  for (const path of [BASE_PATH, EXTENSION_PATH]) app.use(`${path}/*`, authenticate(authenticator, metrics))
   mountProjectVersion(app, config.public_url)
   mountGone(app)
-  const serial = { ...deps, logAsks: new News(), consoleNews: new News() }
+  const serial = { ...deps, metrics, logAsks: new News(), consoleNews: new News() }
   mountRoutes(app, {
-    operations: operations(serial),
+    operations: operations(serial, metrics),
     publicUrl: config.public_url,
     sourceTimeoutMs: config.limits.source_timeout_seconds * 1000,
     log,
   })
   mountExtension(app, {
-    operations: { ...sessionOperations(serial), ...serialPortOperations(serial), listSources: listSources(deps) },
+    operations: {
+      ...countedSessions(sessionOperations(serial), metrics),
+      ...serialPortOperations(serial),
+      listSources: listSources(deps),
+    },
     policy: config.policy,
     sourceTimeoutMs: config.limits.source_timeout_seconds * 1000,
     log,
@@ -114,7 +125,8 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
 const maxBodyBytes = (path: string) => (path.startsWith(`${EXTENSION_PATH}/`) ? MAX_BEAT_BYTES : MAX_BODY_BYTES)
 
 /** The operations by route of the contract. The version document has none, since it is served before authentication. */
-function operations(deps: ApiDeps & SerialPortDeps) {
+function operations(deps: ApiDeps & SerialPortDeps, metrics: ApiMetrics) {
+  const show = showConsoleAuthToken(deps)
   return {
     getVncConsole: consoleAction(deps, 'vnc'),
     getSpiceConsole: consoleAction(deps, 'spice'),
@@ -122,14 +134,27 @@ function operations(deps: ApiDeps & SerialPortDeps) {
     getRdpConsole: goneAction('rdp'),
     getConsoleOutput: getConsoleOutput({ ...deps, keptOutput: keptOutput(deps) }),
     createRemoteConsole: createRemoteConsole(deps),
-    showConsoleAuthToken: showConsoleAuthToken(deps),
+    showConsoleAuthToken: { handle: countLookups(metrics, show.handle) },
     listServers: listServers(deps),
     listServersDetail: listServersDetail(deps),
     showServer: showServer(deps),
   } satisfies Operations
 }
 
-function checksOf({ source, tokens, authenticator }: ApiDeps): readonly Health[] {
+/** A session that continues an earlier one looks no token up. */
+function countedSessions(operations: ReturnType<typeof sessionOperations>, metrics: ApiMetrics) {
+  const { admitSession } = operations
+  const counted = countLookups(metrics, admitSession)
+  const admit: typeof admitSession = (call) => ('token' in call.body ? counted(call) : admitSession(call))
+  return { ...operations, admitSession: admit }
+}
+
+/** Checks the parts without which the API cannot work. */
+export function checksOf({
+  source,
+  tokens,
+  authenticator,
+}: Pick<ApiDeps, 'source' | 'tokens' | 'authenticator'>): readonly Health[] {
   return [
     { name: 'tokens', check: () => tokens.check() },
     { name: 'sources', check: (signal) => answersAtAll(source, { ...(signal && { signal }) }) },
@@ -137,8 +162,11 @@ function checksOf({ source, tokens, authenticator }: ApiDeps): readonly Health[]
   ]
 }
 
+const sourceStates = (checks: Readiness['checks']): SourceState[] =>
+  Object.entries(checks).map(([source, state]) => ({ source, isUp: state === 'ok' }))
+
 /** Readiness checks for each source, in the order of the configuration. */
-function sourceChecks({ source }: ApiDeps): readonly Health[] {
+function sourceChecks({ source }: Pick<ApiDeps, 'source'>): readonly Health[] {
   return (source.parts ?? [source]).map((part, index) => ({
     name: `sources[${index}] ${part.name}`,
     check: (signal) => part.check?.({ ...(signal && { signal }) }),

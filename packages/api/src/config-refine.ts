@@ -7,9 +7,10 @@ import {
   parseListen,
   readingFailure,
   readTextFile,
+  sharedAddresses,
 } from '@oriel/runtime'
 import { keystoneFaults } from './auth/keystone-config.ts'
-import type { ApiConfig } from './config.ts'
+import { type ApiConfig, apiListenKeys } from './config.ts'
 import { storeNameFault } from './database/open.ts'
 import { roleWarnings } from './policy/role-warnings.ts'
 import { reachFaults } from './sources/guests/reach.ts'
@@ -26,6 +27,7 @@ export function refineApiConfig(config: ApiConfig): readonly ConfigFault[] {
     ...sourceFaults(config),
     ...serverFaults(staticServers(config)),
     ...roleWarnings(config),
+    ...sharedAddresses(apiListenKeys(config)),
   ]
 }
 

@@ -1,6 +1,7 @@
 /** The API's configuration, as operators write it in api.toml. Key names are public: do not rename them. */
-import { listenAddress, MAX_TIMER_SECONDS, table } from '@oriel/runtime'
+import { type HealthListener, type ListenKey, listenAddress, MAX_TIMER_SECONDS, table } from '@oriel/runtime'
 import * as Type from 'typebox'
+import { adminTable } from './admin/config.ts'
 import { authConfig } from './auth/config.ts'
 import { tokensConfig } from './console-auth-tokens/config.ts'
 import { consolesConfig } from './consoles/config.ts'
@@ -60,8 +61,19 @@ export const ApiConfig = table({
     { default: {} },
   ),
   sources: Type.Array(sourceConfig, { default: [] }),
+  admin: Type.Optional(adminTable),
 })
 export type ApiConfig = Type.Static<typeof ApiConfig>
+
+/** Returns every key that contains an address to listen on. */
+export const apiListenKeys = ({ listen, admin }: Pick<ApiConfig, 'listen' | 'admin'>): readonly ListenKey[] => [
+  { path: 'listen', address: listen },
+  ...(admin ? [{ path: 'admin.listen', address: admin.listen }] : []),
+]
+
+/** Returns the listener that `--health` asks: the admin listener, or that of the API if there is none. */
+export const apiHealthListener = ({ listen, admin }: Pick<ApiConfig, 'listen' | 'admin'>): HealthListener =>
+  admin ? { path: 'admin.listen', address: admin.listen } : { path: 'listen', address: listen }
 
 /** The part of the configuration that responses depend on. */
 export type ApiSettings = Pick<

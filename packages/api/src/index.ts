@@ -10,7 +10,7 @@ export {
 export { createNoAuthenticator } from './auth/none.ts'
 export { createStaticAuthenticator } from './auth/static.ts'
 export { checkApiOnline } from './check-online.ts'
-export { ApiConfig, type ApiSettings } from './config.ts'
+export { ApiConfig, type ApiSettings, apiHealthListener, apiListenKeys } from './config.ts'
 export { refineApiConfig } from './config-refine.ts'
 export type {
   ConsoleAuthToken,
@@ -21,6 +21,7 @@ export type {
 export type { StoreOptions } from './database/open.ts'
 export { StoreUnavailable } from './database/unavailable.ts'
 export { type Listener, type ListenOptions, listen } from './listen.ts'
+export { type ApiMetrics, createApiMetrics } from './metrics.ts'
 export type { SerialPortStore, SerialView, StandingProxy } from './serial-ports/store.ts'
 export type { ConsoleControl, ControlMove, ControlStore } from './sessions/control-store.ts'
 export type { Invitation, InvitationStore } from './sessions/invitation-store.ts'

@@ -14,6 +14,8 @@ export interface ListenOptions {
   readonly requestTimeoutMs: number
   /** How long pending requests may take at the shutdown. */
   readonly drainMs: number
+  /** Called with the status of each response that `fetch` did not give, because the request is malformed. */
+  readonly onMalformed?: (status: number) => void
   readonly log: Logger
 }
 
@@ -34,7 +36,7 @@ const MAX_HEADER_BYTES = 32_768
  */
 export async function listen(fetch: Fetch, options: ListenOptions): Promise<Listener> {
   const underWay = new Set<ServerResponse>()
-  const respond = getRequestListener(fetch, { overrideGlobalObjects: false, errorHandler: malformedResponse })
+  const respond = getRequestListener(fetch, { overrideGlobalObjects: false, errorHandler: malformedResponse(options) })
   const server = createServer(limits(options), (request: IncomingMessage, response: ServerResponse) => {
     nameHost(request)
     spellHost(request)
@@ -42,7 +44,7 @@ export async function listen(fetch: Fetch, options: ListenOptions): Promise<List
     response.once('close', () => underWay.delete(response))
     void respond(request, response)
   })
-  server.on('clientError', (error: ParserError, socket: Socket) => refuseRaw(error, socket, options.log))
+  server.on('clientError', (error: ParserError, socket: Socket) => refuseRaw(error, socket, options))
   const address = await listenOn(server, parseListen(options.listen))
   return {
     address,
@@ -86,10 +88,13 @@ function spellHost({ headers }: IncomingMessage): void {
 /**
  * Responds to a request that the adapter rejects: with an empty Host, a Host with slashes, or a target that is not a path.
  */
-function malformedResponse(error: unknown): Response {
-  const status = error instanceof RequestError ? 400 : 500
-  const body = JSON.stringify(faultBody(status, status === 400 ? 'Malformed request' : TEXT.unexpected))
-  return new Response(body, { status, headers: { 'Content-Type': 'application/json; charset=UTF-8' } })
+function malformedResponse({ onMalformed }: ListenOptions): (error: unknown) => Response {
+  return function malformedResponse(error) {
+    const status = error instanceof RequestError ? 400 : 500
+    onMalformed?.(status)
+    const body = JSON.stringify(faultBody(status, status === 400 ? 'Malformed request' : TEXT.unexpected))
+    return new Response(body, { status, headers: { 'Content-Type': 'application/json; charset=UTF-8' } })
+  }
 }
 
 interface ParserError extends NodeJS.ErrnoException {
@@ -115,7 +120,7 @@ const LINGER_MS = 5_000
 const UNREADABLE = /^HPE_/
 
 /** Writes the response to the socket itself, since Node's parser has given up on the connection. */
-function refuseRaw(error: ParserError, socket: Socket, log: Logger): void {
+function refuseRaw(error: ParserError, socket: Socket, { log, onMalformed }: ListenOptions): void {
   // More of a request that is already refused. Keep draining: closing now would reset the connection, and a client that
   // still sends would lose the response.
   if (socket.writableEnded && UNREADABLE.test(error.code ?? '')) return
@@ -125,6 +130,7 @@ function refuseRaw(error: ParserError, socket: Socket, log: Logger): void {
   const requestId = newRequestId()
   const status = rawStatus(error)
   const body = JSON.stringify(faultBody(status, status === 404 ? TEXT.notFound : STATUS_CODES[status]!))
+  onMalformed?.(status)
   log.info({ requestId, status, code: error.code }, 'malformed request')
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,

@@ -1,6 +1,6 @@
 /** The API as a running service: adapters from the configuration, a listener, and a graceful shutdown. */
-import type { Logger, Secret } from '@oriel/runtime'
-import { createApi } from './app.ts'
+import { type AdminListener, createAdminListener, type Logger, type Secret } from '@oriel/runtime'
+import { type ApiDeps, checksOf, createApi } from './app.ts'
 import { createAuthenticator } from './auth/create.ts'
 import { withInternalCaller } from './auth/internal.ts'
 import type { ApiConfig } from './config.ts'
@@ -8,6 +8,7 @@ import { startRevoker } from './console-auth-tokens/revoker.ts'
 import { startSweeper } from './console-auth-tokens/sweeper.ts'
 import type { StoreOptions } from './database/open.ts'
 import { listen } from './listen.ts'
+import { type ApiMetrics, createApiMetrics } from './metrics.ts'
 import { startKeeper } from './sessions/keeper.ts'
 import { revokeServer } from './sessions/revoke.ts'
 import { createSources, reloadableSourceKeys } from './sources/create.ts'
@@ -27,6 +28,8 @@ export interface RunningApi extends AsyncDisposable {
   readonly address: string
   /** The same as an origin, such as `http://127.0.0.1:8774`. */
   readonly origin: string
+  /** The bound `host:port` of the admin listener, if one is configured. */
+  readonly admin?: string
   /** Makes `/readyz` respond 503 from now on. Disposal does this too, and then stops listening. */
   setDraining(): void
   /** Applies the keys in `reloadableApiKeys`, and ignores all others. */
@@ -40,17 +43,18 @@ export const reloadableApiKeys: readonly string[] = reloadableSourceKeys
  * Starts the API: opens its adapters, listens, and logs `listening` with the address.
  *
  * Disposing of it makes `/readyz` respond 503, stops listening, drains pending requests for at most `limits.drain_seconds`,
- * and closes the adapters.
+ * and closes the adapters. The admin listener stops at once, so that a successor can listen on its address.
  * @throws ConfigError when an adapter cannot work as configured, StoreUnavailable when its database does not answer in
  * time, ListenError when the address cannot be bound.
  */
 export async function startApi(config: ApiConfig, { log, internal, signal }: ApiContext): Promise<RunningApi> {
   await using stack = new AsyncDisposableStack()
-  const configured = stack.use(await createAuthenticator(config.auth, { log, publicUrl: publicUrl(config) }))
+  const metrics = createApiMetrics()
+  const configured = stack.use(await createAuthenticator(config.auth, { log, metrics, publicUrl: publicUrl(config) }))
   const authenticator = internal ? withInternalCaller(configured, internal) : configured
   const sources = stack.use(await createSources(config.sources, { log }))
   const { source } = sources
-  const stores = stack.use(await openStores(config.tokens.store, storeOptions(config, log, signal)))
+  const stores = stack.use(await openStores(config.tokens.store, storeOptions(config, { log, signal, metrics })))
   const { tokens, sessions, invitations, serialPorts, ports, control } = stores
   const revokeChanged = async (id: string, change: ServerChange['kind']) =>
     (await revokeServer({ tokens, sessions }, id, change === 'moved' ? 'moved' : 'revoked')).revoked
@@ -58,22 +62,41 @@ export async function startApi(config: ApiConfig, { log, internal, signal }: Api
   stack.use(startRevoker(source, { revokeServer: revokeChanged }, { log }))
   stack.use(startKeeper(sessions, keeperOptions(config, log)))
   let draining = false
-  const api = createApi({
-    ...{ config, authenticator, source, tokens, sessions, invitations, serialPorts, ports, control, log },
+  const deps: ApiDeps = {
+    ...{ config, authenticator, source, tokens, sessions, invitations, serialPorts, ports, control, log, metrics },
     draining: () => draining,
-  })
-  const { address } = stack.use(await listen(api.fetch, listenOptions(config, log)))
+  }
+  const api = createApi(deps)
+  const admin = stack.use(await startAdmin(config.admin, deps, metrics.registry))
+  const { address } = stack.use(
+    await listen(api.fetch, { ...listenOptions(config, log), onMalformed: metrics.malformed }),
+  )
   log.info({ address }, 'listening')
   const setDraining = () => {
     draining = true
+    admin?.setDraining()
   }
-  stack.defer(setDraining)
+  stack.defer(() => {
+    setDraining()
+    admin?.release()
+  })
   const adapters = stack.move()
   return {
     ...{ address, origin: `http://${address}`, setDraining },
+    ...(admin && { admin: admin.address }),
     reload: (next) => sources.reload(next.sources),
     [Symbol.asyncDispose]: () => adapters.disposeAsync(),
   }
+}
+
+/** Starts the listener for health and metrics, if one is configured. */
+async function startAdmin(
+  admin: ApiConfig['admin'],
+  deps: ApiDeps,
+  registry: ApiMetrics['registry'],
+): Promise<AdminListener | undefined> {
+  if (!admin) return undefined
+  return await createAdminListener({ listen: admin.listen, checks: checksOf(deps), registry, log: deps.log })
 }
 
 const publicUrl = ({ public_url, listen }: ApiConfig) => public_url ?? `http://${listen}`
@@ -84,8 +107,11 @@ const keeperOptions = ({ sessions }: ApiConfig, log: Logger) => ({
   log,
 })
 
-const storeOptions = ({ tokens }: ApiConfig, log: Logger, signal?: AbortSignal): StoreOptions => ({
-  ...{ poolMax: tokens.pool_max, statementTimeoutMs: tokens.statement_timeout_ms, log },
+const storeOptions = (
+  { tokens }: ApiConfig,
+  { log, signal, metrics }: { log: Logger; signal: AbortSignal | undefined; metrics: ApiMetrics },
+): StoreOptions => ({
+  ...{ poolMax: tokens.pool_max, statementTimeoutMs: tokens.statement_timeout_ms, log, observe: metrics.database },
   ...(signal && { signal }),
 })
 

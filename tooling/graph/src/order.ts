@@ -34,7 +34,7 @@ export const folderOrders: Readonly<Record<string, FolderOrder>> = {
     ...['commands', 'arguments', '.'],
   ],
   'packages/api/src': [
-    ...['database', 'policy/role.ts', 'policy/rules.ts', 'auth', 'policy'],
+    ...['metrics.ts', 'database', 'policy/role.ts', 'policy/rules.ts', 'auth', 'policy'],
     ...[
       'sources/server.ts',
       'sources/source.ts',
@@ -46,7 +46,7 @@ export const folderOrders: Readonly<Record<string, FolderOrder>> = {
       'sources/static',
       'sources',
     ],
-    ...['http', 'servers', 'console-auth-tokens', 'consoles', 'sessions', 'serial-ports', '.'],
+    ...['http', 'servers', 'console-auth-tokens', 'consoles', 'sessions', 'serial-ports', 'admin', '.'],
   ],
 }
 

@@ -1,5 +1,6 @@
 /** Creates the configured authenticator. */
 import type { Logger } from '@oriel/runtime'
+import type { ApiMetrics } from '../metrics.ts'
 import type { Authenticator } from './authenticator.ts'
 import type { AuthConfig, AuthMethod } from './config.ts'
 import { createJwtAuthenticator } from './jwt.ts'
@@ -11,6 +12,7 @@ export interface AuthContext {
   readonly log: Logger
   /** The API's public URL. */
   readonly publicUrl?: string
+  readonly metrics?: Pick<ApiMetrics, 'keystone'>
 }
 
 type Factory = (config: AuthConfig, context: AuthContext) => Authenticator | Promise<Authenticator>
@@ -18,7 +20,7 @@ type Factory = (config: AuthConfig, context: AuthContext) => Authenticator | Pro
 const factories = {
   none: () => createNoAuthenticator(),
   static: (config, { publicUrl }) => createStaticAuthenticator(config.static ?? { tokens: [] }, publicUrl),
-  keystone: ({ keystone }) => createKeystoneAuthenticator(keystone!),
+  keystone: ({ keystone }, { metrics }) => createKeystoneAuthenticator(keystone!, { ...(metrics && { metrics }) }),
   jwt: ({ jwt }, { log }) => createJwtAuthenticator(jwt!, { log }),
 } as const satisfies Record<AuthMethod, Factory>
 

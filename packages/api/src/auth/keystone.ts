@@ -8,6 +8,7 @@
 import { deadline, readTextFile, sha256Hex, within } from '@oriel/runtime'
 import * as Type from 'typebox'
 import * as Value from 'typebox/value'
+import type { ApiMetrics, KeystoneOperation, KeystoneResult } from '../metrics.ts'
 import { type Authenticator, AuthUnavailable, type Identity, Unauthenticated } from './authenticator.ts'
 import { ExpiringMap } from './expiring-map.ts'
 import type { KeystoneConfig } from './keystone-config.ts'
@@ -17,6 +18,7 @@ import { type JsonRequest, type JsonResponse, jsonClient } from './request-json.
 export interface KeystoneDeps {
   /** Milliseconds since the epoch. Default: `Date.now`. */
   readonly now?: () => number
+  readonly metrics?: Pick<ApiMetrics, 'keystone'>
 }
 
 /**
@@ -38,6 +40,10 @@ const refusalSeconds = 10
 const maxRemembered = 10_000
 const maxLookups = 1000
 
+const RESULTS: Readonly<Record<number, KeystoneResult>> = {
+  ...{ 200: 'ok', 201: 'ok', 401: 'refused', 403: 'refused', 404: 'unknown' },
+}
+
 /**
  * Creates the authenticator. It signs in at the first request.
  * @throws the system's error when `cafile` cannot be read.
@@ -45,7 +51,7 @@ const maxLookups = 1000
  */
 export function createKeystoneAuthenticator(
   config: KeystoneConfig,
-  { now = Date.now }: KeystoneDeps = {},
+  { now = Date.now, metrics }: KeystoneDeps = {},
 ): Authenticator {
   const base = baseUrl(config.auth_url)
   const client = jsonClient({ ca: config.cafile === undefined ? undefined : readTextFile(config.cafile) })
@@ -65,11 +71,26 @@ export function createKeystoneAuthenticator(
     }
   }
 
+  /** Sends a request as {@link ask} does, and records its duration and result. */
+  async function timedAsk(operation: KeystoneOperation, path: string, request: JsonRequest): Promise<JsonResponse> {
+    const startedAt = performance.now()
+    const record = (result: KeystoneResult) =>
+      metrics?.keystone(operation, result, (performance.now() - startedAt) / 1000)
+    try {
+      const response = await ask(path, request)
+      record(RESULTS[response.status] ?? 'unavailable')
+      return response
+    } catch (error) {
+      record('unavailable')
+      throw error
+    }
+  }
+
   const ownDeadline = () => deadline(config.timeout_ms, closing.signal)
 
   async function signIn(body: unknown): Promise<JsonResponse> {
     using limit = ownDeadline()
-    return await ask('/auth/tokens?nocatalog', { method: 'POST', body, signal: limit.signal })
+    return await timedAsk('sign_in', '/auth/tokens?nocatalog', { method: 'POST', body, signal: limit.signal })
   }
 
   /** Returns the identity for a token. Concurrent calls for one token share one look-up. */
@@ -111,7 +132,8 @@ export function createKeystoneAuthenticator(
     const path = `/auth/tokens?nocatalog${allowExpired ? '&allow_expired=1' : ''}`
     const describe = async () => {
       const own = await abandonable(session.token(), signal)
-      const response = await ask(path, { headers: { 'X-Auth-Token': own, 'X-Subject-Token': token }, signal })
+      const headers = { 'X-Auth-Token': own, 'X-Subject-Token': token }
+      const response = await timedAsk('look_up', path, { headers, signal })
       if (response.status === 401) session.refused(own)
       return response
     }

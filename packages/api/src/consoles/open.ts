@@ -6,6 +6,7 @@ import type { TokensConfig } from '../console-auth-tokens/config.ts'
 import type { ConsoleAuthTokenStore, TokenOptions } from '../console-auth-tokens/store.ts'
 import { HttpFault } from '../http/faults.ts'
 import type { Call } from '../http/mount.ts'
+import type { ApiMetrics } from '../metrics.ts'
 import type { Policy } from '../policy/rules.ts'
 import type { Server } from '../sources/server.ts'
 import type { ConsoleAddress, Source } from '../sources/source.ts'
@@ -24,6 +25,7 @@ export interface ConsoleDeps {
   }
   readonly source: Source
   readonly tokens: ConsoleAuthTokenStore
+  readonly metrics?: Pick<ApiMetrics, 'consoleCreated'>
 }
 
 /** A request for a console, by a caller who is allowed to open it. */
@@ -76,6 +78,7 @@ export async function openConsole(deps: ConsoleDeps, wanted: Wanted, call: Opene
     mayInvite: mayInvite(deps.config.policy, options, call.identity),
   })
   if (watch.changed) await takeBack(deps.tokens, server)
+  deps.metrics?.consoleCreated(type, options.role ?? 'control')
   call.log.info({ serverId: server.id, protocol, type, userId: call.identity.userId }, 'console created')
   return { type, url: accessUrl(type, baseUrl, token, server.id), tokenId: id, expiresAt }
 }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError, type Logger, type Secret, silentLogger } from '@oriel/runtime'
 import { Kysely } from 'kysely'
 import { mariadbTarget } from './mariadb.ts'
+import { type DatabaseObserver, observed } from './observed.ts'
 import { postgresTarget } from './postgres.ts'
 import { sqliteTarget } from './sqlite.ts'
 import { type Database, migrate, NewerDatabase, requireKnownMigrations } from './tables.ts'
@@ -20,6 +21,8 @@ export interface StoreOptions {
   readonly now?: () => number
   /** Default: a silent logger. */
   readonly log?: Logger
+  /** Called after each wait for the database. Default: no observer. */
+  readonly observe?: DatabaseObserver
   /** Aborts the wait for an unavailable database server. */
   readonly signal?: AbortSignal
 }
@@ -71,7 +74,7 @@ export async function openDatabase(name: string | Secret, options: StoreOptions)
   const { poolMax = 10, statementTimeoutMs = 5_000, log = silentLogger() } = options
   let db: Kysely<Database> | undefined
   try {
-    db = new Kysely<Database>({ dialect: target.dialect({ poolMax, statementTimeoutMs, log }) })
+    db = new Kysely<Database>(observed(target.dialect({ poolMax, statementTimeoutMs, log }), options.observe))
     await migrateWhenAvailable(db, target, { ...options, log })
     return db
   } catch (cause) {

@@ -1,13 +1,25 @@
 /** Authenticates requests by their token headers. */
-import type { AuthenticationRequest, Authenticator } from '../auth/authenticator.ts'
+import { type AuthenticationRequest, type Authenticator, Unauthenticated } from '../auth/authenticator.ts'
+import type { ApiMetrics, AuthenticationResult } from '../metrics.ts'
 import type { ApiContext, ApiMiddleware } from './context.ts'
 
 /** Authenticates the caller and puts the identity into the context. Ignores headers that claim a user or roles. */
-export function authenticate(authenticator: Authenticator): ApiMiddleware {
+export function authenticate(authenticator: Authenticator, metrics: Pick<ApiMetrics, 'authentication'>): ApiMiddleware {
   return async function authenticate(c, next) {
-    c.set('identity', await authenticator.authenticate(credentials(c)))
+    try {
+      c.set('identity', await authenticator.authenticate(credentials(c)))
+    } catch (error) {
+      metrics.authentication(resultOf(error, c.req.raw.signal))
+      throw error
+    }
+    metrics.authentication('ok')
     await next()
   }
+}
+
+function resultOf(error: unknown, client: AbortSignal): AuthenticationResult {
+  if (client.aborted) return 'left'
+  return error instanceof Unauthenticated ? 'refused' : 'unavailable'
 }
 
 function credentials(c: ApiContext): AuthenticationRequest {

@@ -1,6 +1,6 @@
 /** Routes for operators and tools: liveness, readiness and the OpenAPI documents. */
 import { extensionOpenapi, isMicroversion, LATEST, openapi } from '@oriel/contract'
-import { type Health, type Logger, readiness } from '@oriel/runtime'
+import { type Health, type Logger, type Readiness, readiness } from '@oriel/runtime'
 import type { Hono } from 'hono'
 import type { ApiEnv } from './context.ts'
 import { notFound } from './faults.ts'
@@ -8,8 +8,8 @@ import { notFound } from './faults.ts'
 export interface ProbeOptions {
   /** Parts without which the API cannot work. */
   readonly checks: readonly Health[]
-  /** Sources of servers. The API serves those that respond. */
-  readonly sources: readonly Health[]
+  /** Checks the sources of servers. The API serves those that respond. */
+  readonly sources: () => Promise<Readiness>
   /** Whether the program is about to stop. */
   readonly draining: () => boolean
   readonly log: Logger
@@ -21,11 +21,10 @@ export interface ProbeOptions {
  */
 export function mountProbes(app: Hono<ApiEnv>, { checks, sources, draining, log }: ProbeOptions): void {
   const ready = readiness(checks, { log })
-  const whole = readiness(sources, { log })
   app.get('/healthz', (c) => c.json({ status: 'ok' }))
   app.get('/readyz', async (c) => {
     if (draining()) return c.json({ status: 'draining' }, 503)
-    const [state, parts] = await Promise.all([ready(), whole()])
+    const [state, parts] = await Promise.all([ready(), sources()])
     const status = state.ready ? (parts.ready ? 'ok' : 'degraded') : 'failing'
     return c.json({ status, checks: state.checks, sources: parts.checks }, state.ready ? 200 : 503)
   })

@@ -17,7 +17,7 @@ export const programFiles: readonly ProgramFile[] = [
   {
     program: 'oriel-proxy',
     called: 'a proxy.toml',
-    ownKeys: ['authority', 'spice', 'origin', 'hypervisor', 'home', 'admin'],
+    ownKeys: ['authority', 'spice', 'origin', 'hypervisor', 'home'],
   },
   { program: 'oriel', called: "oriel's own file, with [api] and [proxy]", ownKeys: ['api', 'proxy'] },
 ]
