@@ -29,7 +29,16 @@ export { type TemporaryPkiOptions, temporaryPki } from './pki.ts'
 export { type LogRecord, type ProgramOptions, type RunningProgram, startProgram } from './program.ts'
 export { type QemuGuest, type QemuOptions, type QemuTls, startQemu, type VncOptions } from './qemu.ts'
 export { connectQmp, type QmpClient, QmpError, type QmpEvent } from './qmp.ts'
-export { hasChromium, hasPart, hasQemu, type Part, type Requirement, requirement, requires } from './requirements.ts'
+export {
+  hasChromium,
+  hasPart,
+  hasQemu,
+  helmPath,
+  type Part,
+  type Requirement,
+  requirement,
+  requires,
+} from './requirements.ts'
 export { type TemporaryFolder, temporaryFolder } from './temporary-folder.ts'
 export {
   serverCertificate,

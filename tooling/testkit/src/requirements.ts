@@ -20,6 +20,7 @@ export type Part =
   | 'x11vnc'
   | 'postgres'
   | 'mariadb'
+  | 'helm'
 
 export interface Requirement {
   /** For `describe.skipIf` and `test.skipIf`. */
@@ -28,7 +29,7 @@ export interface Requirement {
   readonly reason: string
 }
 
-const remedy = 'run tests/install-debian-packages'
+const remedyOf = (part: Part) => `run tests/install-${part === 'helm' ? 'helm' : 'debian-packages'}`
 
 /**
  * Checks that all parts are installed.
@@ -41,7 +42,8 @@ const remedy = 'run tests/install-debian-packages'
  */
 export function requires(...parts: Part[]): Requirement {
   const missing = parts.filter((part) => !hasPart(part))
-  return requirement(missing.join(', '), missing.length === 0, remedy)
+  const remedies = [...new Set(missing.map(remedyOf))]
+  return requirement(missing.join(', '), missing.length === 0, remedies.join(', '))
 }
 
 /**
@@ -72,6 +74,11 @@ export function chromiumPath(): string {
   return process.env.ORIEL_CHROMIUM ?? '/usr/bin/chromium'
 }
 
+/** Returns the path of Helm: `ORIEL_HELM`, or that of tests/install-helm. */
+export function helmPath(): string {
+  return process.env.ORIEL_HELM ?? '/usr/local/share/oriel-test-parts/helm/helm'
+}
+
 const present = {
   qemu: () => hasCommand('qemu-system-x86_64'),
   chromium: () => isExecutable(chromiumPath()),
@@ -86,6 +93,7 @@ const present = {
   x11vnc: () => hasCommand('x11vnc') && hasCommand('Xvfb'),
   postgres: () => hasCommand('postgres') || debianPostgres().some(isExecutable),
   mariadb: () => hasCommand('mariadbd'),
+  helm: () => isExecutable(helmPath()),
 } satisfies Record<Part, () => boolean>
 
 /** Folders of daemons, which are not on the PATH of many users. */
