@@ -11,17 +11,23 @@ import { basename, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const root = join(import.meta.dirname, '../..')
-const published = ['contract', 'sdk', 'console']
+const published = ['contract', 'sdk', 'console', 'elements']
 const TIMEOUT_MS = 180_000
 
 const folder = mkdtempSync(join(tmpdir(), 'oriel-consumers-'))
 try {
   const tarballs = published.map(packed)
   for (const tarball of tarballs) lint(tarball)
-  await compileAndRun('nodenext', tarballs, [`@types/node@${versionOf('@types/node')}`], (out) =>
+  const libraries = tarballs.slice(0, published.indexOf('elements'))
+  await compileAndRun('nodenext', libraries, [`@types/node@${versionOf('@types/node')}`], (out) =>
     run(process.execPath, [out]),
   )
-  await compileAndRun('bundler', tarballs, [], async (out) => run(process.execPath, [await bundle(out)]))
+  await compileAndRun('bundler', libraries, [], async (out) => run(process.execPath, [await bundle(out)]))
+  await compileAndRun('elements', tarballs, [], checkElements)
+  for (const framework of ['react-19', 'react-18'])
+    run(bin('tsc'), ['-p', 'tsconfig.json'], installed(framework, tarballs))
+  run('node_modules/.bin/vue-tsc', ['-p', 'tsconfig.json'], installed('vue', tarballs))
+  say('react-19, react-18, vue: their templates compile')
   await runCommand()
   say('The published packages compile and run outside the workspace.')
 } catch (error) {
@@ -63,13 +69,28 @@ function checkContents(tarball: string): void {
 }
 
 async function compileAndRun(name: string, tarballs: string[], more: string[], start: (out: string) => unknown) {
+  const consumer = installed(name, tarballs, more)
+  run(bin('tsc'), ['-p', 'tsconfig.json'], consumer)
+  await start(join(consumer, 'out/main.js'))
+  say(`${name}: compiles and runs`)
+}
+
+/** Copies a fixture, and installs the tarballs and `more` into the copy. Returns its folder. */
+function installed(name: string, tarballs: string[], more: string[] = []): string {
   const consumer = join(folder, name)
   cpSync(join(import.meta.dirname, name), consumer, { recursive: true })
   const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock']
   run('npm', ['install', ...quiet, ...tarballs, ...more], consumer)
-  run(bin('tsc'), ['-p', 'tsconfig.json'], consumer)
-  await start(join(consumer, 'out/main.js'))
-  say(`${name}: compiles and runs`)
+  return consumer
+}
+
+/** A bundler must keep the elements although the page imports nothing from them. */
+async function checkElements(out: string): Promise<void> {
+  const code = readFileSync(await bundle(out), 'utf8')
+  for (const name of ['oriel-vnc', 'oriel-serial', 'oriel-spice']) {
+    if (!new RegExp(`\\.define\\([\`"']${name}[\`"']`).test(code))
+      throw new Error(`The bundle does not define <${name}>`)
+  }
 }
 
 /** Builds and packs the command, installs it without anything else, and runs it. */
@@ -91,7 +112,7 @@ async function runCommand(): Promise<void> {
 async function bundle(entry: string): Promise<string> {
   const { resolve } = createRequire(join(root, 'packages/sdk/package.json'))
   const { rolldown } = await import(pathToFileURL(resolve('rolldown')).href)
-  const dir = join(folder, 'bundled')
+  const dir = join(entry, '../../bundled')
   const made = await rolldown({ input: entry, platform: 'browser' })
   await made.write({ dir, format: 'esm', minify: true, entryFileNames: 'main.mjs', chunkFileNames: '[name].mjs' })
   await made.close()

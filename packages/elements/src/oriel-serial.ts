@@ -4,7 +4,7 @@
  * It needs a browser: import this on the client side only.
  */
 import { copyText } from './clipboard.ts'
-import { ConsoleElement, type ConsoleEventMap, type ConsoleState, type SessionEvents } from './console-element.ts'
+import { ConsoleElement, type ConsoleEventMap, type SessionEvents } from './console-element.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { plainLine } from './plain-line.ts'
 import { bufferText } from './serial/buffer-text.ts'
@@ -13,8 +13,6 @@ import { cleanPaste, type PastedText } from './serial/pasted.ts'
 import { type PasteOptions, sendPaste } from './serial/send-paste.ts'
 import { openSerialSession, type SerialSession } from './serial/session.ts'
 import { createSerialTerminal, defaultFontSize, type SerialTerminal } from './serial/terminal.ts'
-
-export type SerialState = ConsoleState
 
 /** How long a port may print nothing before the element says so: a shell prints its prompt again when Enter is pressed. */
 const silentAfterMs = 3_000

@@ -1,12 +1,12 @@
-/**
- * `<oriel-spice>`: the screen, keyboard and mouse of a machine over SPICE. This package does not export it, because it
- * needs the files of spice-html5; `spice_auto.html` uses it. A page can hold only one.
- */
-import { ConsoleElement, type SessionEvents } from './console-element.ts'
+/** `<oriel-spice>`: the screen, keyboard and mouse of a machine over SPICE. A page can hold only one. */
+import { ConsoleElement, type ConsoleEventMap, type SessionEvents } from './console-element.ts'
 import { stillOf } from './overlay.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { SpiceKeyboard } from './spice/keyboard.ts'
 import { openSpiceSession, type SpiceLibrary, type SpiceSession } from './spice/session.ts'
+
+/** The events of `<oriel-spice>`. None of them bubbles. */
+export interface OrielSpiceEventMap extends ConsoleEventMap {}
 
 /**
  * A SPICE console, like `<oriel-vnc>` but without clipboard and typing.
@@ -14,11 +14,17 @@ import { openSpiceSession, type SpiceLibrary, type SpiceSession } from './spice/
  * | attribute | property | |
  * |---|---|---|
  * | `url`, `path`, `view-only`, `reconnect` | | as in `<oriel-vnc>` |
- * | `library` | | the address of spice-html5's `main.js`, relative to the page |
+ * | `library` | | the address of spice-html5's `main.js`, relative to the page. Default: the module that {@link OrielSpice.loadLibrary} loads |
  * | `scale` | `scale` | `fit` or `none`. Default: `fit` |
  */
 export class OrielSpice extends ConsoleElement<SpiceSession> {
   static override readonly observedAttributes = [...ConsoleElement.observedAttributes, 'view-only', 'scale']
+
+  /**
+   * Loads spice-html5 for elements without the attribute `library`. The entry `@oriel/elements/spice` sets it to an import of
+   * the package.
+   */
+  static loadLibrary: (() => Promise<SpiceLibrary>) | undefined
 
   readonly #stage = createStage()
   readonly #keyboard = new SpiceKeyboard((code, down) => this.session?.sendKey(code, down), navigator.platform)
@@ -31,6 +37,16 @@ export class OrielSpice extends ConsoleElement<SpiceSession> {
   }
   set scale(scale: 'fit' | 'none') {
     this.setAttribute('scale', scale)
+  }
+
+  override addEventListener<K extends keyof AllEvents>(
+    type: K,
+    listener: (event: AllEvents[K]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void
+  override addEventListener(type: string, listener: Listener, options?: boolean | AddEventListenerOptions): void
+  override addEventListener(type: string, listener: unknown, options?: boolean | AddEventListenerOptions): void {
+    super.addEventListener(type, listener as EventListener, options)
   }
 
   override connectedCallback(): void {
@@ -62,9 +78,15 @@ export class OrielSpice extends ConsoleElement<SpiceSession> {
   protected override openSession(to: ConsoleAddress, events: SessionEvents): SpiceSession {
     // Keys that were held when the last session ended are up in the new one.
     this.#keyboard.releaseAll()
-    const library = new URL(this.getAttribute('library') ?? '', document.baseURI).href
-    const load = () => import(/* @vite-ignore */ library) as Promise<SpiceLibrary>
-    return openSpiceSession(this.#stage, to, load, events)
+    return openSpiceSession(this.#stage, to, () => this.#load(), events)
+  }
+
+  #load(): Promise<SpiceLibrary> {
+    const library = this.getAttribute('library')
+    if (library === null && OrielSpice.loadLibrary !== undefined) return OrielSpice.loadLibrary()
+    const address = new URL(library ?? '', document.baseURI).href
+    // Bundlers must leave this import alone: its address is the page's.
+    return import(/* @vite-ignore */ /* webpackIgnore: true */ address)
   }
 
   /** Each of its channels is a session of its own. */
@@ -152,6 +174,9 @@ function createStage(): HTMLDivElement {
   }
   return stage
 }
+
+type AllEvents = Omit<HTMLElementEventMap, keyof OrielSpiceEventMap> & OrielSpiceEventMap
+type Listener = EventListenerOrEventListenerObject
 
 declare global {
   interface HTMLElementTagNameMap {

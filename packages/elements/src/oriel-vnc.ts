@@ -3,7 +3,7 @@
  *
  * It needs a browser: noVNC touches the document when it is loaded, so import this on the client side only.
  */
-import { ConsoleElement, type ConsoleEventMap, type ConsoleState, type SessionEvents } from './console-element.ts'
+import { ConsoleElement, type ConsoleEventMap, type SessionEvents } from './console-element.ts'
 import { stillOf } from './overlay.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { plainLine } from './plain-line.ts'
@@ -14,7 +14,6 @@ import type { Typed, TypeOptions } from './vnc/typist.ts'
  * `fit` scales the picture to the element, `none` shows it pixel by pixel, `remote` changes the machine's resolution.
  */
 export type Scale = 'fit' | 'none' | 'remote'
-export type VncState = ConsoleState
 /** How much a picture may lose to be smaller. The server decides what that means; QEMU compresses photographs as JPEG. */
 export const qualities = ['high', 'medium', 'low'] as const
 export type Quality = (typeof qualities)[number]

@@ -1,9 +1,8 @@
 /** The pages' sources, held to what their Content-Security-Policy allows and to the rule that texts are never markup. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import { rolldown } from 'rolldown'
 import { describe, expect, it } from 'vitest'
+import { scriptsAtOnce } from './bundled.ts'
 
 /** Compressed: the scripts that a browser loads before it can show a screen. Layouts and fonts come later. */
 const MAX_VNC_SCRIPT_BYTES = 75_000
@@ -42,23 +41,6 @@ it('CVE-2017-18635 noVNC: the bundled noVNC is a fixed version', () => {
 })
 
 it('loads at most 75 kB of scripts before a VNC screen can be shown', async () => {
-  const sizes = (await scriptsOf('pages/vnc.ts')).map((code) => gzipSync(code).byteLength)
+  const sizes = (await scriptsAtOnce('pages/vnc.ts')).map((code) => gzipSync(code).byteLength)
   expect(sizes.reduce((sum, size) => sum + size)).toBeLessThanOrEqual(MAX_VNC_SCRIPT_BYTES)
 })
-
-/** Bundles a script, and returns it with the chunks that it imports at once. */
-async function scriptsOf(entry: string): Promise<string[]> {
-  const bundle = await rolldown({
-    input: fileURLToPath(new URL(entry, folder)),
-    platform: 'browser',
-    resolve: { conditionNames: ['@oriel/source', 'import', 'browser', 'default'] },
-    logLevel: 'silent',
-  })
-  const { output } = await bundle.generate({ format: 'esm', minify: true })
-  await bundle.close()
-  const chunks = output.filter((file) => file.type === 'chunk')
-  const needed = new Set([output[0].fileName])
-  for (const name of needed)
-    for (const next of chunks.find(({ fileName }) => fileName === name)!.imports) needed.add(next)
-  return chunks.filter(({ fileName }) => needed.has(fileName)).map(({ code }) => code)
-}

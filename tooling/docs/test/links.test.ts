@@ -11,6 +11,7 @@ const pages = [
     'tests/conformance/README.md',
     'packages/cli/README.md',
     'packages/console/README.md',
+    'packages/elements/README.md',
     'packages/sdk/README.md',
   ],
   ...['docs/', 'docs/decisions/'].flatMap((folder) =>

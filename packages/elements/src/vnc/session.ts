@@ -23,8 +23,30 @@ export interface VncSessionEvents extends SessionEvents {
   requireControl(): void
 }
 
+/**
+ * The part of noVNC's client that the element uses. An interface of its own, because the published types must not import
+ * noVNC, which has none.
+ */
+export interface VncClient {
+  viewOnly: boolean
+  scaleViewport: boolean
+  clipViewport: boolean
+  dragViewport: boolean
+  resizeSession: boolean
+  showDotCursor: boolean
+  qualityLevel: number
+  compressionLevel: number
+  readonly hasUnicodeClipboard: boolean
+  focus(options?: FocusOptions): void
+  blur(): void
+  releaseKeys(): void
+  clipboardPasteFrom(text: string): void
+  toBlob(callback: (blob: Blob | null) => void, type?: string, quality?: number): void
+  getImageData(): ImageData
+}
+
 export interface VncSession extends ConsoleSession {
-  readonly rfb: OrielRfb
+  readonly rfb: VncClient
   /** Whether a text is being typed. Keys of the user would mix with it. */
   readonly isTyping: boolean
   /** Loads the code that types, once. */
