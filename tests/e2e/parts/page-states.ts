@@ -1,0 +1,68 @@
+/** Leads each page of `oriel --demo` through its states, for checks that look at all of them. */
+import { freePort, startProgram, temporaryFolder } from '@oriel/testkit'
+import type { BrowserContext, Page } from 'playwright-core'
+import { programFile } from './oriel.ts'
+import { openConsole } from './page.ts'
+
+/** A page in one of its states. It stays so until the next one is asked for. */
+export interface PageState {
+  /** Such as `vnc keys-panel`. */
+  readonly name: string
+  readonly page: Page
+}
+
+export interface Pages extends AsyncDisposable {
+  readonly home: string
+}
+
+/** Starts the demo, whose proxy serves the page for SPICE as well. */
+export async function startPages(): Promise<Pages> {
+  const parts = new AsyncDisposableStack()
+  const folder = parts.use(await temporaryFolder())
+  const [apiPort, proxyPort] = [await freePort(), await freePort()]
+  const env = {
+    ORIEL_API__LISTEN: `127.0.0.1:${apiPort}`,
+    ORIEL_PROXY__LISTEN__0__ADDRESS: `127.0.0.1:${proxyPort}`,
+    ORIEL_PROXY__LISTEN__0__CONSOLES: '["novnc", "serial", "spice-html5"]',
+  }
+  const oriel = parts.use(await startProgram({ file: programFile('oriel'), args: ['--demo'], env, cwd: folder.path }))
+  await oriel.waitForLog(({ msg }) => String(msg).startsWith('open '))
+  return { home: `http://127.0.0.1:${proxyPort}/`, [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+/** Yields the list of machines, then each console with each of its panels open, and then ended. */
+export async function* pageStates(context: BrowserContext, home: string): AsyncGenerator<PageState> {
+  const list = await context.newPage()
+  await list.goto(home)
+  await list.getByRole('button', { name: 'Screen of demo' }).waitFor()
+  yield { name: 'list', page: list }
+  for (const [name, label] of Object.entries({ vnc: 'Screen of demo', serial: 'Serial of demo' })) {
+    const page = await openConsole(list, label)
+    await page.locator('#status-text', { hasText: /^Connected$/ }).waitFor()
+    yield { name, page }
+    yield* panelStates(name, page)
+    await page.locator('#status-text').click()
+    await page.getByRole('button', { name: 'Leave' }).click()
+    await page.getByText('Not connected', { exact: true }).waitFor()
+    yield { name: `${name} ended`, page }
+    await page.close()
+  }
+  const refused = await context.newPage()
+  for (const [name, path] of Object.entries({ vnc: 'novnc/vnc_lite.html', spice: 'spice-html5/spice_auto.html' })) {
+    await refused.goto(new URL(path, home).href)
+    await refused.getByText('Not connected', { exact: true }).waitFor()
+    yield { name: `${name} refused`, page: refused }
+  }
+  await refused.close()
+  await list.close()
+}
+
+async function* panelStates(name: string, page: Page): AsyncGenerator<PageState> {
+  for (const panel of await page.locator('.panel').all()) {
+    const id = await panel.getAttribute('id')
+    await panel.evaluate((element) => (element as unknown as { showPopover(): void }).showPopover())
+    await panel.waitFor()
+    yield { name: `${name} ${id}`, page }
+    await panel.evaluate((element) => (element as unknown as { hidePopover(): void }).hidePopover())
+  }
+}
