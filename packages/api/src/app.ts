@@ -33,6 +33,7 @@ import { serialPortOperations } from './serial-ports/operations.ts'
 import type { SerialPortStore } from './serial-ports/store.ts'
 import { listServers, listServersDetail } from './servers/list.ts'
 import { listSources } from './servers/list-sources.ts'
+import { listServersWithConsoles } from './servers/list-with-consoles.ts'
 import { showServer } from './servers/show.ts'
 import type { ControlStore } from './sessions/control-store.ts'
 import type { InvitationStore } from './sessions/invitation-store.ts'
@@ -112,6 +113,7 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
     operations: {
       ...countedSessions(sessionOperations(serial), metrics),
       ...serialPortOperations(serial),
+      listServersWithConsoles: listServersWithConsoles(deps),
       listSources: listSources(deps),
     },
     policy: config.policy,

@@ -191,6 +191,19 @@ export const extensionExamples: { readonly [Name in ExtensionRouteName]: Extensi
       501: 'The hypervisor does not support this console.',
     },
   },
+  listServersWithConsoles: {
+    response: {
+      servers: [
+        {
+          ...{ id: serverId, name: 'web-1', project_id: projectId, status: 'ACTIVE' },
+          ...{ consoles: ['novnc', 'serial'], unavailable: null, unanswered_since: null },
+        },
+      ],
+      total: 1,
+      statuses: [{ status: 'ACTIVE', servers: 1 }],
+      may: { open: ['control', 'watch'], list_sessions: true, end_sessions: true },
+    },
+  },
   listSources: {
     response: {
       sources: [{ kind: 'qemu', servers: 12, answers: true, unanswered: [{ server_id: serverId, since: startedAt }] }],

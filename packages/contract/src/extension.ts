@@ -166,6 +166,25 @@ const source = Type.Object({
   }),
 })
 
+const serverConsoles = Type.Object({
+  id: Type.String(),
+  name: Type.String(),
+  project_id: Type.String(),
+  status: Type.String({ description: "Nova's, such as ACTIVE." }),
+  consoles: nullable(
+    Type.Array(literals<OpenableConsoleType>(openableConsoleTypes), {
+      description:
+        'The enabled types of the consoles that it has, or would have while it is off. Null: its source does not know.',
+    }),
+  ),
+  unavailable: nullable(
+    Type.Union([Type.Literal('off'), Type.Literal('building'), Type.Literal('moving'), Type.Literal('deleting')], {
+      description: 'Why none of its consoles can be opened now.',
+    }),
+  ),
+  unanswered_since: nullable(time),
+})
+
 const serialPort = Type.Object({
   server_id: Type.String(),
   server_name: Type.String(),
@@ -507,6 +526,36 @@ export const extensionRoutes = {
     }),
     response: Type.Object({ console: createdConsole }),
   },
+  listServersWithConsoles: {
+    method: 'GET',
+    path: '/servers',
+    policy: 'oriel:servers:list',
+    summary:
+      "List servers of the caller's project by name, with the consoles that each has; of all projects for callers who see all",
+    query: closed({
+      search: Type.Optional(Type.String({ maxLength: 255, description: 'A part of the name or of the id.' })),
+      status: Type.Optional(Type.String({ maxLength: 32 })),
+      limit: Type.Optional(Type.String({ pattern: '^[0-9]{1,4}$', description: 'At most 1000. Absent: 1000.' })),
+      offset: Type.Optional(
+        Type.String({ pattern: '^[0-9]{1,7}$', description: 'How many servers of the list to skip. Absent: 0.' }),
+      ),
+    }),
+    response: Type.Object({
+      servers: Type.Array(serverConsoles),
+      total: Type.Integer({ minimum: 0, description: 'How many servers match.' }),
+      statuses: Type.Array(Type.Object({ status: Type.String(), servers: Type.Integer({ minimum: 1 }) }), {
+        description: 'How many servers match search with each status.',
+      }),
+      may: Type.Object(
+        {
+          open: Type.Array(role, { description: 'The roles with which the caller may open consoles.' }),
+          list_sessions: Type.Boolean(),
+          end_sessions: Type.Boolean(),
+        },
+        { description: "What the caller's roles allow." },
+      ),
+    }),
+  },
   listSources: {
     method: 'GET',
     path: '/sources',
@@ -549,6 +598,8 @@ export type ExtensionQuery<Name extends ExtensionRouteName> = ExtensionRoutes[Na
 export type ExtensionResponse<Name extends ExtensionRouteName> = Type.Static<ExtensionRoutes[Name]['response']>
 /** A proxy's hold of a console that serves one connection. */
 export type HeldPort = Type.Static<typeof port>
+/** A server in a list, with its consoles. */
+export type ServerConsoles = Type.Static<typeof serverConsoles>
 /** A session in a list. */
 export type Session = Type.Static<typeof session>
 /** An invitation to a session. */

@@ -42,6 +42,7 @@ export {
   type Invitation,
   type PageInvitation,
   type SerialPort,
+  type ServerConsoles,
   type Session,
   type SharedConsole,
 } from './extension.ts'

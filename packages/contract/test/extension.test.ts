@@ -43,6 +43,7 @@ describe("Oriel's extension", () => {
         'listSessions',
         'listInvitations',
         'listPageInvitations',
+        'listServersWithConsoles',
         'listSources',
       ],
     ])

@@ -45,6 +45,12 @@ export const policyConfig = table(
           'Roles that may create consoles with options; the role control needs os_compute_api:os-remote-consoles as well. Absent: the roles of that rule.',
       }),
     ),
+    'oriel:servers:list': Type.Optional(
+      Type.Array(role(), {
+        description:
+          'Roles that may list servers with their consoles, as the home page of a proxy does. Absent: the roles of os_compute_api:servers:detail.',
+      }),
+    ),
   },
   { default: {}, description: 'Rule = roles that it grants.' },
 )

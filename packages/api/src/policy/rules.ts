@@ -29,10 +29,11 @@ export const policyDefaults = {
 
 /**
  * Rules that grant the roles of another rule unless the configuration sets them: an operator who restricts who creates
- * consoles restricts every way to create one.
+ * consoles, or lists servers, restricts every way to do it.
  */
 export const policyFallbacks = {
   'oriel:consoles:create': REMOTE_CONSOLES_RULE,
+  'oriel:servers:list': 'os_compute_api:servers:detail',
 } as const satisfies Record<string, keyof typeof policyDefaults>
 
 type RuleWithRoles = keyof typeof policyDefaults

@@ -44,6 +44,7 @@ export function combineSources(sources: readonly Source[], onTwin: (twin: TwinSe
       return chosen && owned(chosen)
     },
     console: (server, protocol, type, options) => ownerOf(server).console(server, protocol, type, options),
+    protocols: (server) => ownerOf(server).protocols?.(server),
     async output(server, options) {
       const source = ownerOf(server)
       if (!source.output) throw new SourceError('NotImplemented', `${source.name} cannot read console logs`)

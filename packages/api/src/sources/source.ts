@@ -59,6 +59,11 @@ export interface Source extends AsyncDisposable {
   find(id: string, options?: CallOptions): Promise<Server | undefined>
   /** Returns the address of the server's console of `protocol`, to which `type` belongs. */
   console(server: Server, protocol: Protocol, type: ConsoleType, options?: ConsoleOptions): Promise<SourceConsole>
+  /**
+   * Returns the protocols of the server's consoles as the source last saw them, without asking its hypervisor; while it is off,
+   * those that it would have. Absent, or `undefined`: the source does not know.
+   */
+  protocols?(server: Server): readonly Protocol[] | undefined
   /** Returns the console's log as bytes or text; the caller cuts lines and removes control characters. Absent: 501. */
   output?(server: Server, options?: CallOptions): Promise<Uint8Array | string>
   /**

@@ -39,6 +39,13 @@ export function sourceSuite(name: string, open: () => Promise<SourceFixture>): v
       }
     })
 
+    test('knows the protocols of its consoles, without those that are absent', async () => {
+      await using fixture = await open()
+      const protocols = fixture.source.protocols?.(await found(fixture))
+      expect(protocols).toContain('vnc')
+      expect(protocols).not.toContain('spice')
+    })
+
     test('responds to concurrent calls', async () => {
       await using fixture = await open()
       const server = await found(fixture)

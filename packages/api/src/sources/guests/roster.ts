@@ -1,5 +1,6 @@
 /** The guests of a source, one for each id, and the reports of their changes. */
 import { isDeepStrictEqual } from 'node:util'
+import type { Protocol } from '@oriel/contract'
 import type { SerialPort, ServerChange } from '../source.ts'
 import type { Found, Guest, GuestLocation } from './guest.ts'
 import { isNextRun, Restarts, type Stop } from './restarts.ts'
@@ -77,6 +78,12 @@ export class Roster implements Disposable {
 
   list(): readonly Found[] {
     return [...this.#byId.keys()].map((id) => this.find(id)!)
+  }
+
+  /** The protocols of a running guest's consoles. `undefined`: the guest does not run, or is unknown. */
+  protocols(id: string): readonly Protocol[] | undefined {
+    const guest = this.find(id)?.guest
+    return guest?.live ? (Object.keys(guest.consoles) as Protocol[]) : undefined
   }
 
   /** Notes that the guest in this location has stopped, although it may already run there again. */

@@ -34,6 +34,7 @@ export async function createLibvirtSource(config: LibvirtSourceConfig, context: 
     list: async () => roster.list().map(({ guest }) => guest.server),
     find: async (id) => roster.find(id)?.guest.server,
     console: ({ id }, protocol, _type, options) => consoleOf(id, protocol, roster, connections, options),
+    protocols: ({ id }) => roster.protocols(id),
     check: async () => checkAll(connections),
     subscribe: (listener) => roster.subscribe(listener),
     mayRestart: (id) => roster.mayRestart(id),

@@ -79,6 +79,10 @@ class QemuSource implements Source {
     throw new SourceError('ConsoleTypeUnavailable')
   }
 
+  protocols({ id }: Server): readonly Protocol[] | undefined {
+    return this.#roster.protocols(id)
+  }
+
   mayRestart(id: string): boolean {
     return this.#roster.mayRestart(id)
   }

@@ -9,7 +9,7 @@ import { isOff } from '../server.ts'
 import type { Source } from '../source.ts'
 import { type StaticServerConfig, type StaticSourceConfig, staticServerConfig } from './config.ts'
 import { serverFaults } from './faults.ts'
-import { consoleAddress, createStaticSource, toServer } from './static.ts'
+import { consoleAddress, createStaticSource, protocolsOf, toServer } from './static.ts'
 
 export interface ReloadingContext {
   readonly log: Logger
@@ -59,6 +59,7 @@ export function createReloadingSource(config: StaticSourceConfig, context: Reloa
     list: (options) => current.list(options),
     find: (id, options) => current.find(id, options),
     console: (server, protocol, type, options) => current.console(server, protocol, type, options),
+    protocols: (server) => current.protocols!(server),
     output: (server, options) => current.output!(server, options),
     subscribe: (listener) => roster.subscribe(listener),
     serialPorts: async () => roster.serialPorts(),
@@ -116,9 +117,7 @@ function sourceOf(servers: readonly StaticServerConfig[], roster: Roster, starte
 }
 
 function consolesOf(config: StaticServerConfig): Consoles {
-  const protocols = Object.keys(config.consoles) as (keyof typeof config.consoles)[]
-  const given = protocols.filter((protocol) => config.consoles[protocol] !== undefined)
-  return Object.fromEntries(given.map((protocol) => [protocol, consoleAddress(config, protocol)]))
+  return Object.fromEntries(protocolsOf(config).map((protocol) => [protocol, consoleAddress(config, protocol)]))
 }
 
 function report(log: Logger, file: string | undefined, error: unknown): void {

@@ -1,6 +1,6 @@
 /** The static source: servers that the configuration lists. */
 import { constants, open } from 'node:fs/promises'
-import type { Protocol } from '@oriel/contract'
+import type { OpenableProtocol, Protocol } from '@oriel/contract'
 import { isUnixHost } from '@oriel/runtime'
 import { SourceError } from '../errors.ts'
 import type { Server } from '../server.ts'
@@ -31,6 +31,7 @@ export function createStaticSource(config: StaticSourceConfig, now: () => number
       ...consoleAddress(configs.get(id), protocol),
       ...(options?.withPassword && passwordOf(configs.get(id), protocol)),
     }),
+    protocols: ({ id }) => protocolsOf(configs.get(id)),
     output: async ({ id }) => readLog(configs.get(id)?.console_log),
     [Symbol.asyncDispose]: async () => {},
   }
@@ -73,6 +74,12 @@ export function consoleAddress(config: StaticServerConfig | undefined, protocol:
   const { host, port, tls_port: tlsPort, internal_access_path: internalAccessPath }: AnyAddress = address
   return { host, port: port ?? null, tlsPort: tlsPort ?? null, internalAccessPath: internalAccessPath ?? null }
 }
+
+/** The protocols that the configuration gives an address for. */
+export function protocolsOf({ consoles }: Partial<StaticServerConfig> = {}): readonly OpenableProtocol[] {
+  return protocols.filter((protocol) => consoles?.[protocol] !== undefined)
+}
+const protocols = ['vnc', 'serial', 'spice', 'mks'] as const satisfies readonly OpenableProtocol[]
 
 function passwordOf(config: StaticServerConfig | undefined, protocol: Protocol): Pick<SourceConsole, 'password'> {
   const password = protocol === 'vnc' ? config?.consoles.vnc?.password : undefined
