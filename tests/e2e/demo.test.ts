@@ -75,6 +75,21 @@ describe.skipIf(skip)(`oriel --demo in Chromium${reason}`, () => {
     await page.close()
   })
 
+  it('shows who is connected, and ends the session', async () => {
+    const page = await browser.newPage()
+    await page.goto(home)
+    const console = await openConsole(page, 'Screen of demo')
+    await console.getByText('Connected', { exact: true }).waitFor()
+    await page.getByRole('button', { name: 'Refresh' }).click()
+    await page.getByText('1 session', { exact: true }).click()
+    await page.getByText(/^anonymous · Screen · since .* · 127\.0\.0\.1$/).waitFor()
+    await page.getByRole('button', { name: /^End: session of anonymous at demo/ }).click()
+    await page.getByRole('button', { name: /^Really end\?/ }).click()
+    await console.getByText('Not connected', { exact: true }).waitFor()
+    await console.close()
+    await page.close()
+  })
+
   it.skipIf(!hasQemu())('shows a real guest too, whose firmware answers on its serial port', async () => {
     const page = await browser.newPage()
     await page.goto(home)

@@ -1,13 +1,18 @@
 /** The home page of a proxy: lists the machines, with buttons that open their consoles. */
-import { byId, setText } from './dom.ts'
+import { byId, onClick, onSubmit, setText } from './dom.ts'
+import { type ListQuery, PAGE_SIZE, pagesOf, readListQuery, withListQuery } from './list-query.ts'
 import { createServerList } from './server-list.ts'
+import type { ServerPage } from './server-page.ts'
 import { type Servers, serversAt, type Trouble, troubleOf } from './servers.ts'
 import { readSettings, type Settings } from './settings.ts'
+import { statusWord } from './status-words.ts'
 
 const refreshEveryMs = 10_000
+/** How long to wait for the next key before searching. */
+const typingMs = 200
 
 /** The parts of the page, of which one is shown at a time. `trouble` may be shown above an older list. */
-type View = 'servers' | 'empty' | 'sign-in' | 'proxy-only' | 'none'
+type View = 'servers' | 'empty' | 'no-match' | 'sign-in' | 'proxy-only' | 'none'
 
 await start()
 
@@ -26,11 +31,14 @@ async function start(): Promise<void> {
 function listServers(apiUrl: string, { consoles }: Settings): void {
   let servers: Servers = serversAt(apiUrl, undefined)
   let signedIn = false
+  let query = readListQuery(location.href)
   let running: AbortController | undefined
   let next: ReturnType<typeof setTimeout> | undefined
-  const list = createServerList(byId('servers', HTMLUListElement), consoles, (server, type) =>
-    servers.openConsole(server, type),
-  )
+  let typing: ReturnType<typeof setTimeout> | undefined
+  const list = createServerList(byId('servers', HTMLUListElement), consoles, {
+    mint: (server, type, role) => servers.openConsole(server, type, role),
+    endSession: (id) => servers.endSession(id),
+  })
 
   const refresh = async () => {
     clearTimeout(next)
@@ -38,20 +46,32 @@ function listServers(apiUrl: string, { consoles }: Settings): void {
     const mine = new AbortController()
     running = mine
     try {
-      const rows = await servers.list(mine.signal)
+      const page = await servers.list(query, mine.signal)
       if (mine !== running) return
-      list.show(rows)
+      if (query.page > pagesOf(page.total)) return go({ ...query, page: pagesOf(page.total) })
+      showPage(page)
+      const sessions = page.may.list_sessions ? await servers.sessions(mine.signal) : []
+      if (mine !== running) return
+      list.showSessions(sessions, page.may.end_sessions)
       hideTrouble()
-      if (rows.length === 0) show('empty', '')
-      else show('servers', rows.length === 1 ? '1 machine' : `${rows.length} machines`)
     } catch (error) {
       if (mine !== running) return
       fail(troubleOf(error))
     }
+    byId('main', HTMLElement).ariaBusy = 'false'
     if (byId('sign-in', HTMLFormElement).hidden) next = setTimeout(refreshIfSeen, refreshEveryMs)
   }
   const refreshIfSeen = () => {
     if (document.visibilityState === 'visible') void refresh()
+  }
+  const showPage = (page: ServerPage) => {
+    list.show(page)
+    showStatuses(page, query)
+    showPager(page.total, query)
+    setText(byId('no-match-text', HTMLElement), noMatchText(query))
+    if (page.total > 0) show('servers', leadOf(page, query))
+    else if (query.search.trim() === '' && query.status === '') show('empty', '')
+    else show('no-match', leadOf(page, query))
   }
   const fail = (trouble: Trouble) => {
     if (trouble.signIn) return askForToken(signedIn ? trouble.text : '')
@@ -68,12 +88,55 @@ function listServers(apiUrl: string, { consoles }: Settings): void {
     signedIn = token !== undefined
     servers = serversAt(apiUrl, token)
     byId('sign-out', HTMLButtonElement).hidden = !signedIn
-    list.show([])
+    list.show({ servers: [], may: { open: [], list_sessions: false, end_sessions: false } })
     return refresh()
   }
+  const go = (wanted: ListQuery, isNewEntry = false): Promise<void> => {
+    query = wanted
+    const address = withListQuery(location.href, query)
+    if (address !== location.href) history[isNewEntry ? 'pushState' : 'replaceState'](history.state, '', address)
+    byId('main', HTMLElement).ariaBusy = 'true'
+    return refresh()
+  }
+  const turn = async (pages: number) => {
+    await go({ ...query, page: query.page + pages }, true)
+    byId('lead', HTMLElement).scrollIntoView({ block: 'center' })
+  }
 
-  byId('sign-in', HTMLFormElement).addEventListener('submit', (event) => {
+  const search = byId('search', HTMLInputElement)
+  const status = byId('status', HTMLSelectElement)
+  const searchNow = () => {
+    clearTimeout(typing)
+    void go({ search: search.value, status: status.value, page: 1 })
+  }
+  search.value = query.search
+  search.addEventListener('input', () => {
+    clearTimeout(typing)
+    typing = setTimeout(searchNow, typingMs)
+  })
+  search.addEventListener('keydown', ({ key }) => {
+    if (key === 'ArrowDown') document.querySelector<HTMLElement>('.consoles button')?.focus()
+  })
+  onSubmit('filter', searchNow)
+  status.addEventListener('change', searchNow)
+  addEventListener('keydown', (event) => {
+    if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey || isField(event.target)) return
     event.preventDefault()
+    search.select()
+  })
+  addEventListener('popstate', () => {
+    query = readListQuery(location.href)
+    search.value = query.search
+    void go(query)
+  })
+  onClick('previous', () => void turn(-1))
+  onClick('next', () => void turn(1))
+  onClick('show-all', () => {
+    search.value = ''
+    void go({ search: '', status: '', page: 1 })
+    search.focus()
+  })
+  onSubmit('sign-in', () => {
     const field = byId('token', HTMLInputElement)
     void use(field.value.trim())
     field.value = ''
@@ -87,11 +150,55 @@ function listServers(apiUrl: string, { consoles }: Settings): void {
   void refresh()
 }
 
+const isField = (target: EventTarget | null) =>
+  target instanceof HTMLInputElement || target instanceof HTMLSelectElement || target instanceof HTMLTextAreaElement
+
 function show(view: View, lead: string): void {
-  for (const id of ['servers', 'empty', 'sign-in', 'proxy-only']) byId(id, HTMLElement).hidden = id !== view
-  byId('actions', HTMLElement).hidden = !['servers', 'empty'].includes(view)
+  for (const id of ['servers', 'empty', 'no-match', 'sign-in', 'proxy-only']) byId(id, HTMLElement).hidden = id !== view
+  byId('filter', HTMLElement).hidden = view !== 'servers' && view !== 'no-match'
+  byId('pager', HTMLElement).hidden ||= view !== 'servers'
+  byId('actions', HTMLElement).hidden = !['servers', 'empty', 'no-match'].includes(view)
   byId('main', HTMLElement).ariaBusy = 'false'
   setText(byId('lead', HTMLElement), lead)
+}
+
+/** Such as `300 machines`, or `12 machines match`. */
+function leadOf({ total, may }: ServerPage, { search, status }: ListQuery): string {
+  const machines = total === 1 ? '1 machine' : `${total} machines`
+  const count = search.trim() === '' && status === '' ? machines : `${machines} ${total === 1 ? 'matches' : 'match'}`
+  return may.open.length > 0 ? count : `${count}. Your roles do not allow you to open consoles.`
+}
+
+function noMatchText({ search, status }: ListQuery): string {
+  const named = search.trim() === '' ? 'No machine' : `No machine with “${search.trim()}” in its name or id`
+  return status === '' ? `${named}.` : `${named} is ${statusWord(status).toLowerCase()}.`
+}
+
+/** Offers the statuses that machines have, and the chosen one. */
+function showStatuses({ statuses }: ServerPage, { status }: ListQuery): void {
+  const select = byId('status', HTMLSelectElement)
+  const all = statuses.reduce((sum, { servers }) => sum + servers, 0)
+  const options =
+    statuses.some((each) => each.status === status) || status === '' ? statuses : [...statuses, { status, servers: 0 }]
+  const wanted = [
+    { value: '', text: `All statuses (${all})` },
+    ...options.map((each) => ({ value: each.status, text: `${statusWord(each.status)} (${each.servers})` })),
+  ]
+  for (const [i, { value, text }] of wanted.entries()) {
+    const option = select.options[i] ?? select.appendChild(document.createElement('option'))
+    option.value = value
+    setText(option, text)
+  }
+  select.length = wanted.length
+  select.value = status
+}
+
+function showPager(total: number, { page }: ListQuery): void {
+  const first = (page - 1) * PAGE_SIZE + 1
+  byId('pager', HTMLElement).hidden = pagesOf(total) === 1
+  setText(byId('range', HTMLElement), `${first}–${Math.min(first + PAGE_SIZE - 1, total)} of ${total}`)
+  byId('previous', HTMLButtonElement).disabled = page === 1
+  byId('next', HTMLButtonElement).disabled = page === pagesOf(total)
 }
 
 function showTrouble({ text, requestId }: Omit<Trouble, 'signIn'>): void {
@@ -103,8 +210,4 @@ function showTrouble({ text, requestId }: Omit<Trouble, 'signIn'>): void {
 
 function hideTrouble(): void {
   byId('trouble', HTMLElement).hidden = true
-}
-
-function onClick(id: string, listener: () => void): void {
-  byId(id, HTMLButtonElement).addEventListener('click', listener)
 }

@@ -1,33 +1,55 @@
 /** The list of machines. A refresh keeps the existing rows, so that focus and messages stay where they are. */
-import { consoleTypes, type OpenableConsoleType } from '@oriel/contract'
+import { type ConsoleRole, consoleTypes, type OpenableConsoleType } from '@oriel/contract'
 import { byId, setText } from './dom.ts'
-import { type ConsoleOwner, type ServerRow, troubleOf } from './servers.ts'
+import type { ServerPage, ServerRow, SessionRow } from './server-page.ts'
+import { type ConsoleOwner, consolesOf, troubleLine } from './servers.ts'
+import { createSessionList, type SessionList } from './session-list.ts'
+import { reasonOf, statusWord, toneOf } from './status-words.ts'
 
 export interface ServerList {
   readonly size: number
-  show(rows: readonly ServerRow[]): void
+  show(page: Pick<ServerPage, 'servers' | 'may'>): void
+  /** Shows who is connected. */
+  showSessions(sessions: readonly SessionRow[], mayEnd: boolean): void
 }
 
-type Mint = (server: ConsoleOwner, type: OpenableConsoleType) => Promise<string>
+/** What the buttons of the list do. */
+export interface ServerActions {
+  /** Creates a console and returns the URL of its page. */
+  readonly mint: (server: ConsoleOwner, type: OpenableConsoleType, role: ConsoleRole) => Promise<string>
+  readonly endSession: (id: string) => Promise<void>
+}
 
-/**
- * Fills `list` with machines, each with a button for each of `types`. `mint` creates a console and returns the
- * page that a button opens.
- */
+/** A machine's row, and what it shows. */
+interface Row {
+  readonly item: HTMLElement
+  readonly sessions: SessionList
+  readonly buttons: Map<OpenableConsoleType, HTMLButtonElement>
+  /** The role with which its buttons open consoles. */
+  role: ConsoleRole
+  server: ServerRow
+}
+
+/** Fills `list` with machines, each with buttons for those of its consoles that this proxy serves: `served`. */
 export function createServerList(
   list: HTMLUListElement,
-  types: readonly OpenableConsoleType[],
-  mint: Mint,
+  served: readonly OpenableConsoleType[],
+  actions: ServerActions,
 ): ServerList {
-  const shown = new Map<string, HTMLElement>()
+  const shown = new Map<string, Row>()
+  list.addEventListener('keydown', (event) => moveFocus(list, event))
   return {
     get size() {
       return shown.size
     },
-    show(rows) {
-      const kept = new Set(rows.map(({ id }) => id))
-      for (const [id, item] of shown) if (!kept.has(id)) forget(id, item)
-      for (const [i, row] of rows.entries()) placeRow(i, row)
+    show({ servers, may }) {
+      const kept = new Set(servers.map(({ id }) => id))
+      for (const [id, { item }] of shown) if (!kept.has(id)) forget(id, item)
+      for (const [i, server] of servers.entries()) placeRow(i, server, may.open)
+    },
+    showSessions(sessions, mayEnd) {
+      const byServer = Map.groupBy(sessions, ({ server_id }) => server_id)
+      for (const [id, row] of shown) row.sessions.show(byServer.get(id) ?? [], mayEnd)
     },
   }
 
@@ -36,32 +58,83 @@ export function createServerList(
     item.remove()
   }
 
-  function placeRow(i: number, row: ServerRow): void {
-    const item = shown.get(row.id) ?? createItem(row, types, mint)
-    shown.set(row.id, item)
-    setText(part(item, '.name'), row.name || row.id)
-    setText(part(item, '.state-text'), stateWord(row.status))
-    part(item, '.state').dataset.tone = toneOf(row.status)
-    if (list.children[i] !== item) list.insertBefore(item, list.children[i] ?? null)
+  function placeRow(i: number, server: ServerRow, roles: readonly ConsoleRole[]): void {
+    const row = shown.get(server.id) ?? createRow(server, actions)
+    shown.set(server.id, row)
+    row.server = server
+    fill(row, roles, served, actions)
+    if (list.children[i] !== row.item) list.insertBefore(row.item, list.children[i] ?? null)
   }
 }
 
-function createItem({ id, name }: ServerRow, types: readonly OpenableConsoleType[], mint: Mint): HTMLElement {
+function createRow(server: ServerRow, { endSession }: ServerActions): Row {
   const content = byId('server', HTMLTemplateElement).content.cloneNode(true) as DocumentFragment
   const item = content.querySelector('li')!
-  setText(part(item, '.id'), id)
-  const buttons = types.map((type, i) => {
-    const { label } = consoleTypes[type]
-    const button = document.createElement('button')
-    button.type = 'button'
+  setText(part(item, '.id'), server.id)
+  part(item, '.reason').id = `reason-${server.id}`
+  const end = async (id: string) => {
+    hideMessage(item)
+    return endSession(id).then(
+      () => true,
+      (error: unknown) => showFailure(item, error),
+    )
+  }
+  const details = part(item, '.sessions') as HTMLDetailsElement
+  const sessions = createSessionList(details, { name: nameOf(server), end })
+  return { item, sessions, buttons: new Map(), role: 'control', server }
+}
+
+const nameOf = ({ name, id }: ConsoleOwner) => name || id
+
+function fill(
+  row: Row,
+  roles: readonly ConsoleRole[],
+  served: readonly OpenableConsoleType[],
+  actions: ServerActions,
+): void {
+  const { item, server } = row
+  setText(part(item, '.name'), nameOf(server))
+  setText(part(item, '.state-text'), statusWord(server.status))
+  part(item, '.state').dataset.tone = toneOf(server.status)
+  setText(part(item, '.reason'), reasonOf(server))
+  row.role = roles.includes('control') ? 'control' : 'watch'
+  const types = roles.length === 0 ? [] : consolesOf(server, served, row.role)
+  placeButtons(row, types, actions)
+  part(item, '.no-console').hidden = types.length > 0 || roles.length === 0
+}
+
+function placeButtons(row: Row, types: readonly OpenableConsoleType[], actions: ServerActions): void {
+  const box = part(row.item, '.consoles')
+  for (const [type, button] of row.buttons) {
+    if (types.includes(type)) continue
+    row.buttons.delete(type)
+    button.remove()
+  }
+  for (const [i, type] of types.entries()) {
+    const button = row.buttons.get(type) ?? createButton(row, type, actions)
+    row.buttons.set(type, button)
+    label(button, row, type)
     button.className = i === 0 ? 'primary' : ''
-    button.textContent = label
-    button.setAttribute('aria-label', `${label} of ${name || id}`)
-    button.addEventListener('click', () => void open(item, button, () => mint({ id, name }, type), type))
-    return button
+    if (box.children[i] !== button) box.insertBefore(button, box.children[i] ?? null)
+  }
+}
+
+function createButton(row: Row, type: OpenableConsoleType, { mint }: ServerActions): HTMLButtonElement {
+  const button = document.createElement('button')
+  button.type = 'button'
+  button.setAttribute('aria-describedby', part(row.item, '.reason').id)
+  button.addEventListener('click', () => {
+    if (row.server.unavailable === null) void open(row.item, button, () => mint(row.server, type, row.role), type)
   })
-  part(item, '.consoles').append(...buttons)
-  return item
+  return button
+}
+
+function label(button: HTMLButtonElement, { server, role }: Row, type: OpenableConsoleType): void {
+  const name = role === 'watch' ? `Watch ${consoleTypes[type].label.toLowerCase()}` : consoleTypes[type].label
+  setText(button, name)
+  button.setAttribute('aria-label', `${name} of ${nameOf(server)}`)
+  // Not `disabled`: the keyboard must still reach the button, whose description says why it does nothing.
+  button.setAttribute('aria-disabled', String(server.unavailable !== null))
 }
 
 async function open(
@@ -70,8 +143,7 @@ async function open(
   mint: () => Promise<string>,
   type: OpenableConsoleType,
 ) {
-  const message = part(item, '.message')
-  message.hidden = true
+  hideMessage(item)
   button.disabled = true
   // Open the tab before awaiting anything: after the click has been handled, the browser blocks it as a pop-up.
   const tab = consoleTypes[type].page === null ? null : window.open('', '_blank')
@@ -79,9 +151,7 @@ async function open(
     go(tab, await mint())
   } catch (error) {
     tab?.close()
-    const { text, requestId } = troubleOf(error)
-    setText(message, requestId === undefined ? text : `${text} (request ${requestId})`)
-    message.hidden = false
+    showFailure(item, error)
   } finally {
     button.disabled = false
   }
@@ -94,22 +164,44 @@ function go(tab: Window | null, page: string): void {
   else tab.location.replace(page)
 }
 
+/** Shows why the last action at a machine failed. */
+function showFailure(item: HTMLElement, error: unknown): false {
+  setText(part(item, '.message'), troubleLine(error))
+  part(item, '.message').hidden = false
+  return false
+}
+
+function hideMessage(item: HTMLElement): void {
+  part(item, '.message').hidden = true
+}
+
+/** Moves the focus between the console buttons by the arrow keys. */
+function moveFocus(list: HTMLElement, event: KeyboardEvent): void {
+  const button = event.target as HTMLElement
+  const box = button.closest('.consoles')
+  if (box === null) return
+  const column = [...box.children].indexOf(button)
+  const next = nextButton([...list.querySelectorAll('.consoles:not(:empty)')], box, column, event.key)
+  if (next === undefined) return
+  event.preventDefault()
+  next.focus()
+}
+
+function nextButton(boxes: readonly Element[], box: Element, column: number, key: string): HTMLElement | undefined {
+  const row = boxes.indexOf(box)
+  const at = (r: number, c: number) => {
+    const buttons = boxes[r]?.children
+    return buttons?.[Math.min(c, buttons.length - 1)] as HTMLElement | undefined
+  }
+  if (key === 'ArrowDown') return at(row + 1, column)
+  if (key === 'ArrowUp') return at(row - 1, column)
+  if (key === 'ArrowRight') return at(row, column + 1)
+  if (key === 'ArrowLeft') return at(row, Math.max(column - 1, 0))
+  return undefined
+}
+
 function part(item: HTMLElement, selector: string): HTMLElement {
   const found = item.querySelector<HTMLElement>(selector)
   if (found === null) throw new Error(`The row has no ${selector}.`)
   return found
-}
-
-// `ACTIVE` as `Active`, `VERIFY_RESIZE` as `Verify resize`.
-function stateWord(status: string): string {
-  const words = status.toLowerCase().replaceAll('_', ' ')
-  return words.charAt(0).toUpperCase() + words.slice(1)
-}
-
-type Tone = 'good' | 'busy' | 'still' | 'bad'
-
-function toneOf(status: string): Tone {
-  if (['ACTIVE', 'RESCUE'].includes(status)) return 'good'
-  if (['SHUTOFF', 'PAUSED', 'SUSPENDED', 'SHELVED', 'SHELVED_OFFLOADED'].includes(status)) return 'still'
-  return ['ERROR', 'DELETED', 'SOFT_DELETED'].includes(status) ? 'bad' : 'busy'
 }

@@ -1,0 +1,92 @@
+/** The open sessions of a machine in the list: who is connected, and *End* for those who may. */
+import { consoleTypes, isOpenable } from '@oriel/contract'
+import { setText } from './dom.ts'
+import type { SessionRow } from './server-page.ts'
+import { timeOf } from './status-words.ts'
+
+export interface SessionList {
+  show(sessions: readonly SessionRow[], mayEnd: boolean): void
+}
+
+/** How long the question whether to end a session stays. */
+const QUESTION_MS = 6000
+
+/** What the list of a machine's sessions belongs to. */
+export interface SessionListOwner {
+  /** The machine's name. */
+  readonly name: string
+  /** Requests the end of a session. Returns `false` if that failed, which it has shown. */
+  readonly end: (id: string) => Promise<boolean>
+}
+
+/** Fills `details` with the sessions of a machine, and hides it while there are none. */
+export function createSessionList(details: HTMLDetailsElement, owner: SessionListOwner): SessionList {
+  const summary = document.createElement('summary')
+  const list = document.createElement('ul')
+  details.append(summary, list)
+  const items = new Map<string, HTMLLIElement>()
+  return {
+    show(sessions, mayEnd) {
+      const kept = new Set(sessions.map(({ id }) => id))
+      for (const [id, item] of items) {
+        if (kept.has(id)) continue
+        items.delete(id)
+        item.remove()
+      }
+      for (const [i, session] of sessions.entries()) {
+        const item = items.get(session.id) ?? createItem(session, owner)
+        items.set(session.id, item)
+        item.querySelector('button')!.hidden = !mayEnd
+        if (list.children[i] !== item) list.insertBefore(item, list.children[i] ?? null)
+      }
+      setText(summary, sessions.length === 1 ? '1 session' : `${sessions.length} sessions`)
+      details.hidden = sessions.length === 0
+    },
+  }
+}
+
+function createItem(session: SessionRow, { name, end }: SessionListOwner): HTMLLIElement {
+  const item = document.createElement('li')
+  const text = document.createElement('span')
+  const button = document.createElement('button')
+  text.textContent = sessionText(session)
+  button.type = 'button'
+  const label = (word: string) => {
+    button.textContent = word
+    button.setAttribute('aria-label', `${word}: session of ${personOf(session)} at ${name}`)
+  }
+  label('End')
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const ask = () => {
+    label('Really end?')
+    button.classList.add('danger')
+    timer = setTimeout(withdraw, QUESTION_MS)
+  }
+  const withdraw = () => {
+    clearTimeout(timer)
+    timer = undefined
+    label('End')
+    button.classList.remove('danger')
+  }
+  const request = async () => {
+    withdraw()
+    button.disabled = true
+    label('Ending…')
+    if (await end(session.id)) return
+    button.disabled = false
+    label('End')
+  }
+  button.addEventListener('click', () => (timer === undefined ? ask() : void request()))
+  item.append(text, button)
+  return item
+}
+
+/** Such as `Bea · Screen, watches · since 10:12 · 198.51.100.7`. */
+export function sessionText(session: SessionRow): string {
+  const type = consoleName(session.type)
+  const use = session.role === 'watch' ? `${type}, watches` : type
+  return [personOf(session), use, `since ${timeOf(session.started_at)}`, session.client_address].join(' · ')
+}
+
+const personOf = ({ label, user_id }: SessionRow) => label || user_id
+const consoleName = (type: string) => (isOpenable(type) ? consoleTypes[type].label : type)

@@ -1,0 +1,115 @@
+/** The home page with more machines than fit on a page. */
+import type { RunningProgram } from '@oriel/testkit'
+import { freePort, requires } from '@oriel/testkit'
+import { startChromium } from '@oriel/testkit/chromium'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { apiConfig, MEMBER_TOKEN, merge, startApp } from './parts/oriel.ts'
+import { complaintsOf } from './parts/page.ts'
+
+const { skip, reason } = requires('chromium')
+const address = { host: '127.0.0.1', port: 5901 }
+const idOf = (i: number) => `52b2e44e-e561-464c-88f3-${String(i).padStart(12, '0')}`
+const servers = Array.from({ length: 60 }, (_, i) => ({
+  id: idOf(i),
+  name: i % 2 === 0 ? `web-${i}` : `db-${i}`,
+  status: i === 7 ? 'SHUTOFF' : 'ACTIVE',
+  consoles: i % 2 === 0 ? { vnc: address, serial: address } : i === 9 ? {} : { vnc: address },
+}))
+
+describe.skipIf(skip)(`the list of machines${reason}`, () => {
+  const parts = new AsyncDisposableStack()
+  let browser: Browser
+  let oriel: RunningProgram
+  let home: string
+
+  beforeAll(async () => {
+    const apiPort = await freePort()
+    const { consoles: _, ...api } = apiConfig(0, 0, servers)
+    oriel = parts.use(
+      await startApp('oriel', {
+        api: merge(api, { listen: `127.0.0.1:${apiPort}` }),
+        proxy: { listen: [{ address: '127.0.0.1:0', consoles: ['novnc', 'serial'] }] },
+      }),
+    )
+    const { msg } = await oriel.waitForLog(({ msg }) => String(msg).startsWith('open '))
+    home = String(msg).slice('open '.length)
+    browser = parts.use(await startChromium())
+  })
+  afterAll(() => parts.disposeAsync())
+
+  /** Opens the page and signs in. */
+  async function open(query = ''): Promise<Page> {
+    const page = await browser.newPage()
+    await page.goto(home + query)
+    await page.getByLabel('Token').fill(MEMBER_TOKEN)
+    await page.getByRole('button', { name: 'Show my machines' }).click()
+    await page.getByRole('listitem').first().waitFor()
+    return page
+  }
+  const namesOn = (page: Page) => page.locator('.server .name').allTextContents()
+
+  it('has pages, by name, and the address keeps the page', async () => {
+    const page = await open()
+    const complaints = complaintsOf(page)
+    expect((await namesOn(page)).slice(0, 3)).toEqual(['db-1', 'db-3', 'db-5'])
+    await page.getByText('1–50 of 60').waitFor()
+    await page.getByRole('button', { name: 'Next' }).click()
+    await page.getByText('51–60 of 60').waitFor()
+    expect((await namesOn(page)).at(-1)).toBe('web-58')
+    expect(new URL(page.url()).search).toBe('?page=2')
+    await page.goBack()
+    await page.getByText('1–50 of 60').waitFor()
+    expect(complaints).toEqual([])
+    await page.close()
+  })
+
+  it('is searched by typing, and opens with the search of its address', async () => {
+    const page = await open()
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('/')
+    await page.keyboard.type('web-4')
+    await page.getByText('6 machines match').waitFor()
+    expect(await namesOn(page)).toEqual(['web-4', 'web-40', 'web-42', 'web-44', 'web-46', 'web-48'])
+    const again = await open(new URL(page.url()).search)
+    expect(await namesOn(again)).toEqual(await namesOn(page))
+    await page.getByLabel('Search by name or id').fill('nothing')
+    await page.getByRole('button', { name: 'Show all machines' }).click()
+    await page.getByText('60 machines', { exact: true }).waitFor()
+    await page.close()
+    await again.close()
+  })
+
+  it('has buttons only for consoles that a machine has', async () => {
+    const page = await open('?search=-1')
+    const buttonsOf = (name: string) => page.getByRole('button', { name: new RegExp(` of ${name}$`) }).allTextContents()
+    expect(await buttonsOf('web-10')).toEqual(['Screen', 'Serial'])
+    expect(await buttonsOf('db-1')).toEqual(['Screen'])
+    await page.getByLabel('Search by name or id').fill('db-9')
+    await page.getByText('1 machine matches').waitFor()
+    expect(await page.getByRole('listitem').innerText()).toContain('No console')
+    expect(await buttonsOf('db-9')).toEqual([])
+    await page.close()
+  })
+
+  it('says why no console of a machine that is off can be opened, and opens none', async () => {
+    const page = await open('?status=SHUTOFF')
+    expect(await namesOn(page)).toEqual(['db-7'])
+    const button = page.getByRole('button', { name: 'Screen of db-7' })
+    expect(await button.getAttribute('aria-disabled')).toBe('true')
+    const described = page.locator(`[id="${await button.getAttribute('aria-describedby')}"]`)
+    expect(await described.textContent()).toMatch(/^The machine is off\./)
+    await button.focus()
+    await page.keyboard.press('Enter')
+    expect(page.context().pages()).toHaveLength(1)
+    await page.close()
+  })
+
+  it('moves the focus between consoles by arrow keys', async () => {
+    const page = await open('?search=web-1')
+    await page.getByLabel('Search by name or id').press('ArrowDown')
+    for (const key of ['ArrowDown', 'ArrowRight', 'ArrowUp']) await page.keyboard.press(key)
+    expect(await page.locator(':focus').getAttribute('aria-label')).toBe('Serial of web-10')
+    await page.close()
+  })
+})
