@@ -59,12 +59,14 @@ async function measure(title: string, storeIn: Store, count: number, scale: keyo
     const folder = opened.use(await temporaryFolder())
     const store = storeIn(folder.path)
     if (store === undefined) return []
-    builds.push(opened.use(await startBuild(`${title}${suffix}`, folder.path, store, checkout, count)))
+    const port = await freePort()
+    const { pid } = opened.use(await startApi(folder.path, port, store, checkout))
+    builds.push({ title: `${title}${suffix}`, pid, port, rounds: [] })
   }
   const seconds = scale === 'full' ? 3 : 0.2
   for (let round = 0; round <= ROUNDS[scale]; round += 1) {
     for (const build of builds) {
-      const loads = await runLoads(build, seconds)
+      const loads = await runLoads(build, count, seconds)
       if (round > 0) build.rounds.push(loads)
     }
   }
@@ -81,31 +83,18 @@ const checkouts: Readonly<Record<string, string | undefined>> = comparesBuilds
 const kinds = ['created', 'looked up'] as const
 type Loads = Readonly<Record<(typeof kinds)[number], Load>>
 
-/** A running API with its open connections. */
-interface Build extends AsyncDisposable {
+/** A running API. */
+interface Build {
   readonly title: string
   readonly pid: number
   readonly port: number
-  readonly lanes: readonly HttpLane[]
   readonly rounds: Loads[]
 }
 
-async function startBuild(
-  title: string,
-  folder: string,
-  store: string,
-  checkout: string | undefined,
-  count: number,
-): Promise<Build> {
-  await using opened = new AsyncDisposableStack()
-  const port = await freePort()
-  const { pid } = opened.use(await startApi(folder, port, store, checkout))
+/** Connects anew: the API has closed the connections of its last turn, which were idle since. */
+async function runLoads({ pid, port }: Build, count: number, seconds: number): Promise<Loads> {
+  using opened = new DisposableStack()
   const lanes = await Promise.all(Array.from({ length: count }, async () => opened.use(await openLane(port))))
-  const close = opened.move()
-  return { title, pid, port, lanes, rounds: [], [Symbol.asyncDispose]: () => close.disposeAsync() }
-}
-
-async function runLoads({ pid, port, lanes }: Build, seconds: number): Promise<Loads> {
   const minted: string[] = []
   const created = await load(pid, lanes, seconds, (lane) => create(lane, port, minted))
   const lookedUp = await load(pid, lanes, seconds, (lane, n) => lookUp(lane, port, minted[n % minted.length]!))
