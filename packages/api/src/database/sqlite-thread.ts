@@ -8,18 +8,26 @@ export interface ThreadData {
   readonly file: string
 }
 
-/** Without `sql`: close the database. */
+/** Without `statements`: close the database. */
 export interface ThreadRequest {
   readonly id: number
-  readonly sql?: string
-  readonly parameters?: readonly unknown[]
+  readonly statements?: readonly Statement[]
 }
 
+export interface Statement {
+  readonly sql: string
+  readonly parameters: readonly unknown[]
+}
+
+/** The outcomes are in the order of the statements. */
 export interface ThreadReply {
   readonly id: number
-  readonly result?: ThreadResult
-  readonly error?: { readonly message: string; readonly code: unknown; readonly errcode: unknown }
+  readonly outcomes: readonly Outcome[]
 }
+
+export type Outcome =
+  | { readonly result: ThreadResult }
+  | { readonly error: { readonly message: string; readonly code: unknown; readonly errcode: unknown } }
 
 export interface ThreadResult {
   readonly rows: unknown[]
@@ -27,7 +35,7 @@ export interface ThreadResult {
   readonly lastInsertRowid?: bigint
 }
 
-type Pending = PromiseWithResolvers<ThreadResult>
+type Pending = PromiseWithResolvers<readonly Outcome[]>
 
 /** A file beside this module, in the sources, in the package's build and in the programs. */
 const WORKER = new URL(`./sqlite-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
@@ -38,7 +46,7 @@ export class SqliteThread {
   readonly #worker: Worker
   readonly #pending = new Map<number, Pending>()
   /** Settles when the database is open. */
-  readonly opened: Promise<ThreadResult>
+  readonly opened: Promise<void>
   #lastId = OPENED
   #dead: Error | undefined
 
@@ -49,7 +57,7 @@ export class SqliteThread {
     this.#worker.on('message', (reply: ThreadReply) => this.#settle(reply))
     this.#worker.on('error', (error) => this.#die(error))
     this.#worker.on('exit', (code) => this.#die(new Error(`the thread of the database ended with code ${code}`)))
-    this.opened = this.#expect(OPENED)
+    this.opened = this.#expect(OPENED).then(([opened]) => void resultOf(opened!))
   }
 
   /** Whether the thread has ended. */
@@ -58,14 +66,23 @@ export class SqliteThread {
   }
 
   /** Runs one statement. Rejects with SQLite's error, which has `code` and `errcode`. */
-  run(sql: string, parameters: readonly unknown[] = []): Promise<ThreadResult> {
-    return this.#ask({ sql, parameters })
+  async run(sql: string, parameters: readonly unknown[] = []): Promise<ThreadResult> {
+    const [outcome] = await this.runTogether([{ sql, parameters }])
+    return resultOf(outcome!)
+  }
+
+  /**
+   * Runs independent statements in their order, outside of a transaction. They share one commit, unless one of them fails:
+   * then each is committed by itself. Rejects only if the thread ends.
+   */
+  runTogether(statements: readonly Statement[]): Promise<readonly Outcome[]> {
+    return this.#ask({ statements })
   }
 
   /** Closes the database and ends the thread. */
   async close(): Promise<void> {
     try {
-      if (!this.#dead) await this.#ask({})
+      if (!this.#dead) for (const outcome of await this.#ask({})) resultOf(outcome)
     } finally {
       await this.terminate()
     }
@@ -76,7 +93,7 @@ export class SqliteThread {
     await this.#worker.terminate()
   }
 
-  #ask(request: Omit<ThreadRequest, 'id'>): Promise<ThreadResult> {
+  #ask(request: Omit<ThreadRequest, 'id'>): Promise<readonly Outcome[]> {
     if (this.#dead) return Promise.reject(this.#dead)
     const id = ++this.#lastId
     const reply = this.#expect(id)
@@ -85,19 +102,18 @@ export class SqliteThread {
   }
 
   // The thread only keeps the program alive while a statement runs.
-  #expect(id: number): Promise<ThreadResult> {
-    const pending = Promise.withResolvers<ThreadResult>()
+  #expect(id: number): Promise<readonly Outcome[]> {
+    const pending = Promise.withResolvers<readonly Outcome[]>()
     this.#pending.set(id, pending)
     this.#worker.ref()
     return pending.promise
   }
 
-  #settle({ id, result, error }: ThreadReply): void {
+  #settle({ id, outcomes }: ThreadReply): void {
     const pending = this.#pending.get(id)
     this.#pending.delete(id)
     if (this.#pending.size === 0) this.#worker.unref()
-    if (result) pending?.resolve(result)
-    else pending?.reject(Object.assign(new Error(error?.message), { code: error?.code, errcode: error?.errcode }))
+    pending?.resolve(outcomes)
   }
 
   #die(error: Error): void {
@@ -105,4 +121,11 @@ export class SqliteThread {
     for (const pending of this.#pending.values()) pending.reject(this.#dead)
     this.#pending.clear()
   }
+}
+
+/** @throws SQLite's error with its codes */
+export function resultOf(outcome: Outcome): ThreadResult {
+  if ('result' in outcome) return outcome.result
+  const { message, code, errcode } = outcome.error
+  throw Object.assign(new Error(message), { code, errcode })
 }

@@ -7,7 +7,7 @@ import { realpathSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
-import type { ThreadData, ThreadReply, ThreadRequest, ThreadResult } from './sqlite-thread.ts'
+import type { Outcome, Statement, ThreadData, ThreadReply, ThreadRequest, ThreadResult } from './sqlite-thread.ts'
 
 /** How long a statement waits for another process that writes. */
 const BUSY_TIMEOUT_MS = 5_000
@@ -29,21 +29,24 @@ const openFiles = new Map<string, string>()
 let paths: readonly string[] = []
 let db: DatabaseSync | undefined
 port.on('message', (request: ThreadRequest) => port.postMessage(reply(request)))
-port.postMessage(guarded(0, open))
+port.postMessage({ id: 0, outcomes: [guarded(open)] } satisfies ThreadReply)
 
-function reply({ id, sql, parameters }: ThreadRequest): ThreadReply {
-  if (sql === undefined) return guarded(id, close)
-  return guarded(id, () => run(db!, sql, parameters as readonly SQLInputValue[]))
+function reply({ id, statements }: ThreadRequest): ThreadReply {
+  return { id, outcomes: statements === undefined ? [guarded(close)] : runTogether(db!, statements) }
 }
 
 /** Copies the codes, which errors lose when they are sent between threads. */
-function guarded(id: number, work: () => ThreadResult): ThreadReply {
+function guarded(work: () => ThreadResult): Outcome {
   try {
-    return { id, result: work() }
+    return { result: work() }
   } catch (error) {
-    const { message, code, errcode } = error as Error & { code?: unknown; errcode?: unknown }
-    return { id, error: { message, code, errcode } }
+    return { error: codesOf(error) }
   }
+}
+
+function codesOf(error: unknown): { message: string; code: unknown; errcode: unknown } {
+  const { message, code, errcode } = error as Error & { code?: unknown; errcode?: unknown }
+  return { message, code, errcode }
 }
 
 function open(): ThreadResult {
@@ -102,12 +105,48 @@ function writeAhead(opened: DatabaseSync): void {
   }
 }
 
-function run(opened: DatabaseSync, sql: string, parameters: readonly SQLInputValue[]): ThreadResult {
-  // An open transaction must still be able to roll back.
-  if (sql !== 'rollback') requireSameFiles()
+/**
+ * Commits the statements together, because most of the time of a commit is the disk's. No result leaves this thread before
+ * the commit. If anything fails, the statements run one after another, so that a bad one harms no other.
+ */
+function runTogether(opened: DatabaseSync, together: readonly Statement[]): Outcome[] {
+  if (together.filter(mayWrite).length < 2) return runAlone(opened, together)
+  const busy = guarded(() => begin(opened))
+  if ('error' in busy) return together.map((statement) => (mayWrite(statement) ? busy : alone(opened, statement)))
+  try {
+    const outcomes = together.map(({ sql, parameters }) => ({ result: execute(opened, sql, parameters) }))
+    execute(opened, 'commit')
+    return outcomes
+  } catch {
+    // SQLite has rolled back by itself after some errors, such as a full disk.
+    if (opened.isTransaction) execute(opened, 'rollback')
+    return runAlone(opened, together)
+  }
+}
+
+const mayWrite = ({ sql }: Statement) => !sql.startsWith('select ')
+
+/** Waits for the write lock once for all statements, and not once for each. */
+function begin(opened: DatabaseSync): ThreadResult {
+  requireSameFiles()
+  return execute(opened, 'begin immediate')
+}
+
+const runAlone = (opened: DatabaseSync, all: readonly Statement[]) => all.map((statement) => alone(opened, statement))
+
+function alone(opened: DatabaseSync, { sql, parameters }: Statement): Outcome {
+  return guarded(() => {
+    // An open transaction must still be able to roll back.
+    if (sql !== 'rollback') requireSameFiles()
+    return execute(opened, sql, parameters)
+  })
+}
+
+function execute(opened: DatabaseSync, sql: string, parameters: readonly unknown[] = []): ThreadResult {
   const statement = statements.get(sql) ?? opened.prepare(sql)
   if (statements.size < MAX_STATEMENTS) statements.set(sql, statement)
-  if (statement.columns().length > 0) return { rows: statement.all(...parameters) }
-  const { changes, lastInsertRowid } = statement.run(...parameters)
+  const values = parameters as readonly SQLInputValue[]
+  if (statement.columns().length > 0) return { rows: statement.all(...values) }
+  const { changes, lastInsertRowid } = statement.run(...values)
   return { rows: [], changes: BigInt(changes), lastInsertRowid: BigInt(lastInsertRowid) }
 }

@@ -13,8 +13,9 @@ import {
 } from 'kysely'
 import { failureOf } from './failure.ts'
 import { keepPrivate } from './private-files.ts'
-import { SqliteThread } from './sqlite-thread.ts'
-import { atMost, CLOSE_TIMEOUT_MS, CONNECT_TIMEOUT_MS, type DatabaseTarget } from './target.ts'
+import { SqliteThread, type ThreadResult } from './sqlite-thread.ts'
+import { SqliteTurns } from './sqlite-turns.ts'
+import { atMost, CLOSE_TIMEOUT_MS, type DatabaseTarget } from './target.ts'
 
 /** Parses `sqlite:FILE` or `sqlite::memory:`. Several processes may share a file. */
 export function sqliteTarget(name: string): DatabaseTarget {
@@ -65,12 +66,17 @@ class TransactionalAdapter extends SqliteAdapter {
   override get supportsTransactionalDdl() {
     return true
   }
+
+  /** {@link SqliteTurns} gives each query and transaction its turn, and must see all that wait. */
+  override get supportsMultipleConnections() {
+    return true
+  }
 }
 
-/** Leases one thread to one query or transaction at a time. The next query replaces a thread that died. */
+/** Has one thread for all connections. The next query replaces a thread that died. */
 class ThreadDriver implements Driver {
   readonly #file: string
-  readonly #turns = new Turns()
+  readonly #turns = new SqliteTurns(() => this.#open())
   #thread: SqliteThread | undefined
 
   constructor(file: string) {
@@ -82,30 +88,23 @@ class ThreadDriver implements Driver {
   }
 
   async acquireConnection(): Promise<ThreadConnection> {
-    await this.#turns.take(CONNECT_TIMEOUT_MS)
-    try {
-      return new ThreadConnection(await this.#open())
-    } catch (error) {
-      this.#turns.give()
-      throw error
-    }
+    return new ThreadConnection(this.#turns)
   }
 
   async beginTransaction(connection: ThreadConnection): Promise<void> {
-    // Takes the write lock at once, so that a transaction that waited for another, such as a migration, sees its result.
-    await connection.thread.run('begin immediate')
+    await connection.begin()
   }
 
   async commitTransaction(connection: ThreadConnection): Promise<void> {
-    await connection.thread.run('commit')
+    await connection.run('commit')
   }
 
   async rollbackTransaction(connection: ThreadConnection): Promise<void> {
-    await connection.thread.run('rollback')
+    await connection.run('rollback')
   }
 
-  async releaseConnection(): Promise<void> {
-    this.#turns.give()
+  async releaseConnection(connection: ThreadConnection): Promise<void> {
+    connection.release()
   }
 
   async destroy(): Promise<void> {
@@ -130,14 +129,32 @@ class ThreadDriver implements Driver {
 }
 
 class ThreadConnection implements DatabaseConnection {
-  readonly thread: SqliteThread
+  readonly #turns: SqliteTurns
+  /** Set during a transaction. */
+  #leased: SqliteThread | undefined
 
-  constructor(thread: SqliteThread) {
-    this.thread = thread
+  constructor(turns: SqliteTurns) {
+    this.#turns = turns
+  }
+
+  async begin(): Promise<void> {
+    this.#leased = await this.#turns.lease()
+    // Takes the write lock at once, so that a transaction that waited for another, such as a migration, sees its result.
+    await this.#leased.run('begin immediate')
+  }
+
+  release(): void {
+    if (!this.#leased) return
+    this.#leased = undefined
+    this.#turns.give()
+  }
+
+  run(sql: string, parameters: readonly unknown[] = []): Promise<ThreadResult> {
+    return this.#leased ? this.#leased.run(sql, parameters) : this.#turns.query({ sql, parameters })
   }
 
   async executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
-    const { rows, changes, lastInsertRowid } = await this.thread.run(sql, parameters)
+    const { rows, changes, lastInsertRowid } = await this.run(sql, parameters)
     return {
       rows: rows as Row[],
       ...(changes !== undefined && { numAffectedRows: changes }),
@@ -148,40 +165,5 @@ class ThreadConnection implements DatabaseConnection {
   // biome-ignore lint/correctness/useYield: the interface requires a generator, but no query here streams
   async *streamQuery<Row>(): AsyncIterableIterator<QueryResult<Row>> {
     throw new Error('the SQLite driver does not support streaming')
-  }
-}
-
-/** A first-in, first-out lock for a resource with one user at a time. */
-class Turns {
-  readonly #waiting = new Set<() => void>()
-  #isTaken = false
-
-  /** Rejects if the turn does not come within `timeoutMs`. */
-  take(timeoutMs: number): Promise<void> {
-    if (!this.#isTaken) {
-      this.#isTaken = true
-      return Promise.resolve()
-    }
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const start = () => {
-      clearTimeout(timer)
-      resolve()
-    }
-    const timer = setTimeout(() => {
-      this.#waiting.delete(start)
-      reject(Object.assign(new Error('the database was busy for too long'), { code: 'ETIMEDOUT' }))
-    }, timeoutMs)
-    this.#waiting.add(start)
-    return promise
-  }
-
-  give(): void {
-    const [next] = this.#waiting
-    if (!next) {
-      this.#isTaken = false
-      return
-    }
-    this.#waiting.delete(next)
-    next()
   }
 }
