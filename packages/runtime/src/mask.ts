@@ -8,6 +8,12 @@ const MASK = '***'
 
 /** Replaces every credential that it recognises in `text` by `***`. */
 export function maskTokens(text: string): string {
+  // Most strings of a log are harmless, and this one pattern takes much less time than all rules.
+  return SUSPECT.test(text) ? maskByRules(text) : text
+}
+
+/** {@link maskTokens} without its shortcut. */
+export function maskByRules(text: string): string {
   return RULES.reduce((masked, [pattern, replacement]) => masked.replace(pattern, replacement), text)
 }
 
@@ -60,6 +66,9 @@ const RULES: readonly (readonly [RegExp, string])[] = [
   // A JSON Web Token, anywhere in the text.
   [/(?<![\w-])eyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g, MASK],
 ]
+
+/** Matches every text in which one of {@link RULES} finds something: a letter of their words may be percent-encoded. */
+const SUSPECT = /token|ticket|pass|secret|authorization|cookie|referer|bearer|eyJ|:\/\/|%/i
 
 function maskField(key: string, value: unknown): unknown {
   const harmless = typeof value === 'number' || typeof value === 'boolean' || value === null
