@@ -1,5 +1,12 @@
 /** The configuration of `oriel`: one file with the tables `[api]` and `[proxy]`, and checks across both tables. */
-import { ApiConfig, apiHealthListener, apiListenKeys, checkApiOnline, refineApiConfig } from '@oriel/api'
+import {
+  ApiConfig,
+  apiHealthListener,
+  apiListenKeys,
+  checkApiOnline,
+  type RunningApi,
+  refineApiConfig,
+} from '@oriel/api'
 import { authorityOnlineFaults, listenKeys, type ProxyConfig, proxyConfig, refineProxyConfig } from '@oriel/proxy'
 import { type ConfigFault, type HealthListener, type ListenKey, type Secret, sharedAddresses } from '@oriel/runtime'
 import * as Type from 'typebox'
@@ -90,11 +97,15 @@ export function apiPart({ api, proxy }: OrielConfig, more: ApiConfig['sources'])
   }
 }
 
-/** Returns the proxy's configuration. Its authority and its home page default to the API at `origin`. */
-export function proxyPart({ api, proxy }: OrielConfig, origin: string, token: Secret): ProxyConfig {
+/** Returns the proxy's configuration. Its authority and its home page default to the running API. */
+export function proxyPart(
+  { api, proxy }: OrielConfig,
+  { origin, internalOrigin }: Pick<RunningApi, 'origin' | 'internalOrigin'>,
+  token: Secret,
+): ProxyConfig {
   return {
     ...proxy,
-    authority: proxy.authority ?? authorityAt(origin, token),
+    authority: proxy.authority ?? authorityAt(internalOrigin, token),
     home: { api_url: api.public_url ?? origin, ...proxy.home },
   }
 }

@@ -43,7 +43,7 @@ async function start(
   const internal = new Secret(randomUUID())
   const api = scope.use(await startApi(apiPart(settled, demo), { log: log.child({ part: 'api' }), internal, signal }))
   const proxy = scope.use(
-    await startProxy(proxyPart(settled, api.origin, internal), {
+    await startProxy(proxyPart(settled, api, internal), {
       ...{ log: log.child({ part: 'proxy' }), pages, unauthenticated: isUnauthenticated(settled) },
     }),
   )
@@ -55,7 +55,7 @@ async function start(
         proxy: { ...read.proxy, listen: withPreviousPorts(config.proxy.listen, listen, read.proxy.listen) },
       }
       api.reload(apiPart(next, demo))
-      proxy.reload(proxyPart(next, api.origin, internal))
+      proxy.reload(proxyPart(next, api, internal))
     },
     // `scope` disposes everything.
     [Symbol.asyncDispose]: async () => {},

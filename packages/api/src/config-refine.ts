@@ -2,6 +2,7 @@
 import {
   type ConfigFault,
   caFaults,
+  certificateFaults,
   isLoopback,
   originProblem,
   parseListen,
@@ -20,6 +21,7 @@ import { serverFaults } from './sources/static/faults.ts'
 export function refineApiConfig(config: ApiConfig): readonly ConfigFault[] {
   return [
     ...authFaults(config),
+    ...tlsFaults(config),
     ...urlFaults(config),
     ...originFaults(config),
     ...storeFaults(config),
@@ -55,6 +57,14 @@ function cafileFaults(path: string, file: string | undefined): readonly ConfigFa
     const message = `cannot read ${JSON.stringify(file.slice(0, 120))} (${readingFailure(error)}), give a PEM file that this user may read`
     return [{ path, message }]
   }
+}
+
+function* tlsFaults({ tls, public_url: publicUrl }: ApiConfig): Iterable<ConfigFault> {
+  if (!tls) return
+  yield* certificateFaults('tls', tls)
+  if (URL.parse(publicUrl ?? '')?.protocol !== 'http:') return
+  const message = `${JSON.stringify(publicUrl)} begins with http://, but the API serves https: links would lead to plain HTTP; write https://, unless a load balancer accepts plain HTTP there`
+  yield { path: 'public_url', message, severity: 'warning' }
 }
 
 function* urlFaults({ public_url: publicUrl, consoles }: ApiConfig): Iterable<ConfigFault> {

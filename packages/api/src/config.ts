@@ -1,5 +1,12 @@
 /** The API's configuration, as operators write it in api.toml. Key names are public: do not rename them. */
-import { type HealthListener, type ListenKey, listenAddress, MAX_TIMER_SECONDS, table } from '@oriel/runtime'
+import {
+  type HealthListener,
+  type ListenKey,
+  listenAddress,
+  listenerTlsTable,
+  MAX_TIMER_SECONDS,
+  table,
+} from '@oriel/runtime'
 import * as Type from 'typebox'
 import { adminTable } from './admin/config.ts'
 import { authConfig } from './auth/config.ts'
@@ -11,6 +18,7 @@ import { sourceConfig } from './sources/config.ts'
 
 export const ApiConfig = table({
   listen: listenAddress('127.0.0.1:8774'),
+  tls: Type.Optional(listenerTlsTable),
   public_url: Type.Optional(
     Type.String({
       minLength: 1,
@@ -71,9 +79,16 @@ export const apiListenKeys = ({ listen, admin }: Pick<ApiConfig, 'listen' | 'adm
   ...(admin ? [{ path: 'admin.listen', address: admin.listen }] : []),
 ]
 
-/** Returns the listener that `--health` asks: the admin listener, or that of the API if there is none. */
-export const apiHealthListener = ({ listen, admin }: Pick<ApiConfig, 'listen' | 'admin'>): HealthListener =>
-  admin ? { path: 'admin.listen', address: admin.listen } : { path: 'listen', address: listen }
+/**
+ * Returns the listener that `--health` asks: the admin listener, or that of the API if there is none. With TLS there must be
+ * one: the certificate need not be valid for the address that `--health` asks.
+ */
+export const apiHealthListener = ({
+  listen,
+  tls,
+  admin,
+}: Pick<ApiConfig, 'listen' | 'tls' | 'admin'>): HealthListener =>
+  admin || tls ? { path: 'admin.listen', address: admin?.listen } : { path: 'listen', address: listen }
 
 /** The part of the configuration that responses depend on. */
 export type ApiSettings = Pick<

@@ -1,15 +1,17 @@
 /** The HTTP server under the app: limits, responses to malformed requests, and a graceful shutdown. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import { isIPv6, type Socket } from 'node:net'
 import { getRequestListener, RequestError } from '@hono/node-server'
 import { faultBody } from '@oriel/contract'
-import { type Logger, listenOn, parseListen } from '@oriel/runtime'
+import { createWebServer, type ListenerTls, type Logger, listenOn, parseListen, type WebServer } from '@oriel/runtime'
 import { TEXT } from './http/faults.ts'
 import { newRequestId, requestIdFields } from './http/request-id.ts'
 
 export interface ListenOptions {
   /** `host:port`; port 0 picks a free one. */
   readonly listen: string
+  /** Default: plain HTTP. */
+  readonly tls?: ListenerTls | undefined
   readonly headerTimeoutMs: number
   readonly requestTimeoutMs: number
   /** How long pending requests may take at the shutdown. */
@@ -19,7 +21,7 @@ export interface ListenOptions {
   readonly log: Logger
 }
 
-export interface Listener extends AsyncDisposable {
+export interface Listener extends AsyncDisposable, Pick<WebServer, 'secure'> {
   /** The bound `host:port`. */
   readonly address: string
 }
@@ -37,7 +39,9 @@ const MAX_HEADER_BYTES = 32_768
 export async function listen(fetch: Fetch, options: ListenOptions): Promise<Listener> {
   const underWay = new Set<ServerResponse>()
   const respond = getRequestListener(fetch, { overrideGlobalObjects: false, errorHandler: malformedResponse(options) })
-  const server = createServer(limits(options), (request: IncomingMessage, response: ServerResponse) => {
+  const { tls, headerTimeoutMs: handshakeTimeoutMs } = options
+  const { server, secure, dropHandshakes } = createWebServer({ limits: limits(options), tls, handshakeTimeoutMs })
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     nameHost(request)
     spellHost(request)
     underWay.add(response)
@@ -47,10 +51,11 @@ export async function listen(fetch: Fetch, options: ListenOptions): Promise<List
   server.on('clientError', (error: ParserError, socket: Socket) => refuseRaw(error, socket, options))
   const address = await listenOn(server, parseListen(options.listen))
   return {
-    address,
+    ...{ address, secure },
     async [Symbol.asyncDispose]() {
       // Otherwise the connection would stay open for the keep-alive timeout after its response.
       for (const response of underWay) if (!response.headersSent) response.setHeader('Connection', 'close')
+      dropHandshakes()
       await close(server, options)
     },
   }

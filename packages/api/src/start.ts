@@ -1,5 +1,13 @@
 /** The API as a running service: adapters from the configuration, a listener, and a graceful shutdown. */
-import { type AdminListener, createAdminListener, type Logger, type Secret } from '@oriel/runtime'
+import {
+  type AdminListener,
+  createAdminListener,
+  type Logger,
+  listenerTls,
+  reloadableTlsKeys,
+  reloadCertificate,
+  type Secret,
+} from '@oriel/runtime'
 import { type ApiDeps, checksOf, createApi } from './app.ts'
 import { createAuthenticator } from './auth/create.ts'
 import { withInternalCaller } from './auth/internal.ts'
@@ -28,16 +36,24 @@ export interface RunningApi extends AsyncDisposable {
   readonly address: string
   /** The same as an origin, such as `http://127.0.0.1:8774`. */
   readonly origin: string
+  /**
+   * Where the proxy of the same process reaches the API. With TLS this is a listener on loopback that accepts only
+   * `ApiContext.internal`: the certificate need not be valid for loopback.
+   */
+  readonly internalOrigin: string
   /** The bound `host:port` of the admin listener, if one is configured. */
   readonly admin?: string
   /** Makes `/readyz` respond 503 from now on. Disposal does this too, and then stops listening. */
   setDraining(): void
   /** Applies the keys in `reloadableApiKeys`, and ignores all others. */
-  reload(config: Pick<ApiConfig, 'sources'>): void
+  reload(config: Pick<ApiConfig, 'sources' | 'tls'>): void
 }
 
 /** The keys that may change while the API runs, for `runProgram`. */
-export const reloadableApiKeys: readonly string[] = reloadableSourceKeys
+export const reloadableApiKeys: readonly string[] = [
+  ...reloadableSourceKeys,
+  ...reloadableTlsKeys.map((key) => `tls.${key}`),
+]
 
 /**
  * Starts the API: opens its adapters, listens, and logs `listening` with the address.
@@ -68,10 +84,12 @@ export async function startApi(config: ApiConfig, { log, internal, signal }: Api
   }
   const api = createApi(deps)
   const admin = stack.use(await startAdmin(config.admin, deps, metrics.registry))
-  const { address } = stack.use(
-    await listen(api.fetch, { ...listenOptions(config, log), onMalformed: metrics.malformed }),
-  )
-  log.info({ address }, 'listening')
+  const listener = stack.use(await listen(api.fetch, { ...listenOptions(config, log), onMalformed: metrics.malformed }))
+  const { address } = listener
+  const origin = `${schemeOf(config)}://${address}`
+  const internalOrigin =
+    config.tls && internal ? await startInternal(stack, api.fetch, config, { log, internal }) : origin
+  log.info({ address, tls: config.tls !== undefined }, 'listening')
   const setDraining = () => {
     draining = true
     admin?.setDraining()
@@ -82,9 +100,12 @@ export async function startApi(config: ApiConfig, { log, internal, signal }: Api
   })
   const adapters = stack.move()
   return {
-    ...{ address, origin: `http://${address}`, setDraining },
+    ...{ address, origin, internalOrigin, setDraining },
     ...(admin && { admin: admin.address }),
-    reload: (next) => sources.reload(next.sources),
+    reload: (next) => {
+      sources.reload(next.sources)
+      reloadCertificate(listener, next.tls, log)
+    },
     [Symbol.asyncDispose]: () => adapters.disposeAsync(),
   }
 }
@@ -99,7 +120,24 @@ async function startAdmin(
   return await createAdminListener({ listen: admin.listen, checks: checksOf(deps), registry, log: deps.log })
 }
 
-const publicUrl = ({ public_url, listen }: ApiConfig) => public_url ?? `http://${listen}`
+/** Starts a listener on loopback for the proxy of this process alone, and returns its origin. */
+async function startInternal(
+  stack: AsyncDisposableStack,
+  fetch: ReturnType<typeof createApi>['fetch'],
+  config: ApiConfig,
+  { log, internal }: { log: Logger; internal: Secret },
+): Promise<string> {
+  const onlyInternal: typeof fetch = (request, ...context) => {
+    const token = request.headers.get('X-Auth-Token')
+    return token !== null && internal.equals(token) ? fetch(request, ...context) : new Response(null, { status: 403 })
+  }
+  const { tls: _, ...options } = listenOptions(config, log)
+  return `http://${stack.use(await listen(onlyInternal, { ...options, listen: '127.0.0.1:0' })).address}`
+}
+
+const schemeOf = ({ tls }: Pick<ApiConfig, 'tls'>) => (tls ? 'https' : 'http')
+
+const publicUrl = (config: ApiConfig) => config.public_url ?? `${schemeOf(config)}://${config.listen}`
 
 const keeperOptions = ({ sessions }: ApiConfig, log: Logger) => ({
   beatSeconds: sessions.beat_seconds,
@@ -115,8 +153,9 @@ const storeOptions = (
   ...(signal && { signal }),
 })
 
-const listenOptions = ({ listen, limits }: ApiConfig, log: Logger) => ({
+const listenOptions = ({ listen, tls, limits }: ApiConfig, log: Logger) => ({
   listen,
+  tls: tls && listenerTls(tls),
   headerTimeoutMs: limits.header_timeout_seconds * 1000,
   requestTimeoutMs: limits.request_timeout_seconds * 1000,
   drainMs: limits.drain_seconds * 1000,

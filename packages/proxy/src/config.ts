@@ -1,5 +1,5 @@
 /** `proxy.toml`, composed of the tables that each feature defines, and the faults between them. */
-import { type ConfigFault, type ListenKey, sharedAddresses, table } from '@oriel/runtime'
+import { type ConfigFault, type ListenKey, reloadableTlsKeys, sharedAddresses, table } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { adminFaults, adminTable } from './admin/config.ts'
 import { originFaults, originTable } from './admit/config.ts'
@@ -74,7 +74,7 @@ function unverified(): ConfigFault[] {
 
 /** The keys that `RunningProxy.reload` applies: certificates, private and resume keys, and the security of legs to SPICE servers. */
 export const reloadableProxyKeys: readonly string[] = [
-  ...['cert', 'key', 'min_version', 'ciphers'].map((key) => `listen[].tls.${key}`),
+  ...reloadableTlsKeys.map((key) => `listen[].tls.${key}`),
   ...['cert', 'key', 'ca'].map((key) => `spice.tls.${key}`),
   'hypervisor.spice',
   'sessions.resume_key',

@@ -5,6 +5,7 @@ import {
   createAdminListener,
   type Health,
   type Logger,
+  listenerTls,
   RefusedOrigins,
 } from '@oriel/runtime'
 import type * as prom from 'prom-client'
@@ -23,7 +24,7 @@ import { Moves, type MoveTimes } from './connect/moves.ts'
 import { consoleSettings } from './consoles/config.ts'
 import { createConsoles } from './consoles/index.ts'
 import type { ServedConsoleType } from './consoles/kinds.ts'
-import { listenerTls, reloadCertificates } from './listen/certificates.ts'
+import { reloadCertificates } from './listen/certificates.ts'
 import { type ListenerConfig, servedTypes } from './listen/config.ts'
 import { type Listener, type ListenerOptions, startListener } from './listen/http.ts'
 import { loadPages } from './listen/pages.ts'

@@ -27,6 +27,7 @@ export {
   table,
   texts,
 } from './config/fields.ts'
+export { listenerTlsTable, reloadableTlsKeys } from './config/listener-tls.ts'
 export { consoleHost, host, hostOrNetwork, hostRecord, network, pathPattern, webUrl } from './config/network.ts'
 export { type CertificateTable, caFaults, certificateFaults, parseCertificates } from './config/pem.ts'
 export { type ProgramFile, programFiles } from './config/program-files.ts'
@@ -69,3 +70,4 @@ export { allowingLine, RefusedOrigins, type RefusedOriginsOptions } from './refu
 export { matchesSha256, Secret, sha256Hex } from './secret.ts'
 export type { SignalSource } from './signals.ts'
 export { isUnixHost, unixSocketPath } from './unix-host.ts'
+export { createWebServer, type ListenerTls, listenerTls, reloadCertificate, type WebServer } from './web-server.ts'

@@ -46,6 +46,7 @@ const files = {
         },
       },
       { path: 'tokens.store', around: api({}) },
+      { path: 'tls.key', around: api({ tls: { cert: CERT } }) },
       {
         path: 'sources[0].servers[0].consoles.vnc.password',
         around: api({ sources: [{ kind: 'static', servers: [server] }] }),

@@ -4,24 +4,12 @@ import {
   type ConfigFault,
   certificateFaults,
   listenAddress,
-  oneOf,
+  listenerTlsTable,
   optionalText,
-  pem,
-  secretPem,
   table,
 } from '@oriel/runtime'
 import * as Type from 'typebox'
 import { isNativeType, servedConsoleTypes } from '../consoles/kinds.ts'
-
-const listenerTls = table({
-  cert: pem({ description: 'The certificate and its chain: PEM, or the name of a file with it.' }),
-  key: secretPem({ description: 'The private key of cert: PEM, or the name of a file with it.' }),
-  min_version: oneOf(['TLSv1.2', 'TLSv1.3'], {
-    default: 'TLSv1.2',
-    description: 'The minimum TLS version for clients.',
-  }),
-  ciphers: optionalText("Allowed ciphers, in OpenSSL's format. Default: Node's list."),
-})
 
 /** `[[listen]]`. */
 export const listenerTable = table({
@@ -35,7 +23,7 @@ export const listenerTable = table({
         'The console types of this listener. Several types are served below separate prefixes, such as /novnc/.',
     },
   ),
-  tls: Type.Optional(listenerTls),
+  tls: Type.Optional(listenerTlsTable),
   base_url: Type.Optional(
     Type.String({
       pattern: '^https?://[^\\s/?#@]+/?$',

@@ -1,12 +1,9 @@
 /** An HTTP listener: serves pages, and consoles by Upgrade. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { createSecureContext, type SecureContextOptions, type SecureVersion } from 'node:tls'
-import { isDeepStrictEqual } from 'node:util'
 
 import { refusal } from '@oriel/contract'
-import { isLoopback, listenOn, parseListen } from '@oriel/runtime'
+import { createWebServer, isLoopback, type ListenerTls, listenOn, parseListen, type WebServer } from '@oriel/runtime'
 import { admitLocal } from '../admit/local.ts'
 import { publicAddress } from '../admit/origin.ts'
 import { endpointsOf, requireProxyHeader } from '../admit/proxy-protocol.ts'
@@ -38,22 +35,9 @@ export interface ListenerOptions {
   readonly unauthenticated: boolean
 }
 
-/** Certificate and key, PEM, and the requirements for the client's TLS. */
-export interface ListenerTls {
-  readonly cert: string
-  readonly key: string
-  readonly minVersion: SecureVersion
-  readonly ciphers?: string | undefined
-}
-
-export interface Listener extends ListenerFacts {
+export interface Listener extends ListenerFacts, Pick<WebServer, 'secure'> {
   /** The configured address, in which the port may be 0. */
   readonly configured: string
-  /**
-   * Replaces the TLS settings for new connections. Returns `false` if they are unchanged.
-   * @throws the TLS error if the settings are unusable; the current ones are kept
-   */
-  secure(tls: ListenerTls): boolean
   /** Stops listening and closes idle connections. Open consoles continue. */
   stop(): void
   /** Drops every connection that is not a console, and resolves when the consoles are closed too. Call `stop` first. */
@@ -83,7 +67,11 @@ export async function startListener(
   { address, baseUrl, consoles, tls, proxyProtocol, unauthenticated }: ListenerOptions,
   maxConnections: number,
 ): Promise<Listener> {
-  const { server, secure } = createWebServer(tls, context.timing.clientHandshakeMs)
+  const { server, secure } = createWebServer({
+    limits: LIMITS,
+    tls,
+    handshakeTimeoutMs: context.timing.clientHandshakeMs,
+  })
   server.maxHeadersCount = NO_HEADER_COUNT
   server.maxConnections = maxConnections
   server.on('connection', (socket: Socket) => context.unauthenticatedLimits.arrive(socket))
@@ -107,32 +95,6 @@ export async function startListener(
   context.log.info({ address: bound, consoles, tls: tls !== undefined }, 'listening')
   return { ...facts, configured: address, secure, ...closers(server, sockets) }
 }
-
-/** @param handshakeTimeout deadline of the TLS handshake in milliseconds; the timeouts of HTTP start after it */
-function createWebServer(
-  tls: ListenerTls | undefined,
-  handshakeTimeout: number,
-): { server: Server } & Pick<Listener, 'secure'> {
-  if (!tls) return { server: createServer(LIMITS), secure: () => false }
-  const server = createTlsServer({ ...LIMITS, ...secureOptions(tls), handshakeTimeout })
-  let current = tls
-  return {
-    server,
-    secure: (next) => {
-      if (isDeepStrictEqual(next, current)) return false
-      // Test the pair first: a failing `setSecureContext` would apply half of it.
-      createSecureContext(secureOptions(next))
-      server.setSecureContext(secureOptions(next))
-      current = next
-      return true
-    },
-  }
-}
-
-const secureOptions = ({ cert, key, minVersion, ciphers }: ListenerTls): SecureContextOptions => ({
-  ...{ cert, key, minVersion },
-  ...(ciphers === undefined ? {} : { ciphers }),
-})
 
 /**
  * Tracks connections that are not consoles, from the TCP connection on: the HTTP server knows them only after TLS and the
