@@ -5,6 +5,7 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
+import { type BundledPackage, mergePackages, noticesOf, packagesOfMap } from './packages.ts'
 import { stackMap } from './stack-map.ts'
 
 export interface BundleOptions {
@@ -16,20 +17,31 @@ export interface BundleOptions {
   readonly threads?: Readonly<Record<string, URL>>
 }
 
-/** Bundles `src/main.ts` of `app` into `dist/program.js`, and puts the launcher at `dist/main.js`. */
+/**
+ * Bundles `src/main.ts` of `app` into `dist/program.js`, and puts the launcher at `dist/main.js`. Lists the packages in the
+ * bundles in `dist/bundled-packages.json`, and their licences in `dist/THIRD-PARTY-NOTICES.txt`.
+ */
 export async function bundleApp({ app, copy = {}, threads = {} }: BundleOptions): Promise<void> {
   const inApp = (path: string) => fileURLToPath(new URL(path, app))
   rmSync(inApp('dist'), { recursive: true, force: true })
-  await bundle(inApp('src/main.ts'), inApp('dist/program.js'))
-  await bundle(fileURLToPath(new URL('launcher.ts', import.meta.url)), inApp('dist/main.js'))
-  for (const [name, module] of Object.entries(threads)) await bundle(fileURLToPath(module), inApp(`dist/${name}`))
+  const lists = [
+    await bundle(inApp('src/main.ts'), inApp('dist/program.js')),
+    await bundle(fileURLToPath(new URL('launcher.ts', import.meta.url)), inApp('dist/main.js')),
+  ]
+  for (const [name, module] of Object.entries(threads)) {
+    lists.push(await bundle(fileURLToPath(module), inApp(`dist/${name}`)))
+  }
+  const packages = mergePackages(...lists)
+  writeFileSync(inApp('dist/THIRD-PARTY-NOTICES.txt'), noticesOf(packages))
+  writeFileSync(inApp('dist/bundled-packages.json'), JSON.stringify(packages.map(({ notice: _, ...entry }) => entry)))
   for (const [name, folder] of Object.entries(copy)) {
     // Omit source maps of the pages: they would double the download, and the repository has the sources.
     cpSync(fileURLToPath(folder), inApp(`dist/${name}`), { recursive: true, filter: (file) => !file.endsWith('.map') })
   }
 }
 
-async function bundle(input: string, file: string): Promise<void> {
+/** Returns the packages in the bundle. The map that stays names none of them. */
+async function bundle(input: string, file: string): Promise<readonly BundledPackage[]> {
   const build = await rolldown({
     input,
     platform: 'node',
@@ -40,7 +52,9 @@ async function bundle(input: string, file: string): Promise<void> {
   })
   await build.write({ file, format: 'esm', codeSplitting: false, sourcemap: true })
   const map = `${file}.map`
+  const packages = packagesOfMap(map)
   writeFileSync(map, JSON.stringify(stackMap(JSON.parse(readFileSync(map, 'utf8')))))
+  return packages
 }
 
 // Optional native modules, which ws, pg and mysql2 use if they are installed.

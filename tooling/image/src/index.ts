@@ -1,0 +1,2 @@
+/** Builds the images. */
+export { type BuiltImages, buildImages, type ImageOptions } from './build.ts'
