@@ -22,7 +22,7 @@ export function novaConf({ listen }: { readonly listen: readonly ListenerConfig[
   const text = groups
     .map(([group, found]) => `[${group}]\n${found.map((entry) => `${lineOf(entry)}\n`).join('')}`)
     .join('')
-  return `${header(text, entries)}${text}`
+  return `${header(entries)}${text}`
 }
 
 function entryOf(type: ServedConsoleType, listen: readonly ListenerConfig[]): Entry[] {
@@ -31,9 +31,9 @@ function entryOf(type: ServedConsoleType, listen: readonly ListenerConfig[]): En
   return option && listener ? [{ type, option, listener }] : []
 }
 
-function header(text: string, entries: readonly Entry[]): string {
+function header(entries: readonly Entry[]): string {
   const remarks = ['nova.conf of every compute node; restart nova-compute afterwards (docs/nova.md)']
-  if (text.includes(PLACEHOLDER)) {
+  if (entries.some(({ listener }) => hasNoName(listener))) {
     remarks.push(`replace ${PLACEHOLDER} with the public name of this proxy, or set listen[].base_url`)
   }
   for (const { option } of entries) {
@@ -55,3 +55,6 @@ function originOf({ address, base_url, tls }: ListenerConfig): string {
   const named = ANY_ADDRESS.has(host) ? PLACEHOLDER : host
   return new URL(`${tls === undefined ? 'http' : 'https'}://${formatListen({ host: named, port })}`).origin
 }
+
+const hasNoName = ({ address, base_url }: Pick<ListenerConfig, 'address' | 'base_url'>) =>
+  base_url === undefined && ANY_ADDRESS.has(parseListen(address).host)

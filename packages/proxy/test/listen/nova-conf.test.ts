@@ -40,3 +40,9 @@ it('--print-nova-conf prints a prefix for each of several types at one base_url'
     'base_url = wss://c.example/serial/',
   ])
 })
+
+it('--print-nova-conf asks for a host name only if it prints the placeholder, not for a base_url that contains it', () => {
+  const listen = '[[listen]]\naddress = "0.0.0.0:6080"\nbase_url = "https://consoles.example.org"\nconsoles = ["novnc"]'
+  expect(conf(listen)).not.toContain('replace consoles.example')
+  expect(conf(listen.replace(/base_url.*/, ''))).toContain('replace consoles.example')
+})
