@@ -119,14 +119,34 @@ describe.skipIf(skip)(`the Helm chart${reason}`, () => {
     }
   })
 
-  it('asks the admin listener of the proxy for its health, and no public Service has that port', async () => {
+  it.each([
+    ['api', 6078],
+    ['proxy', 6079],
+  ])('asks the admin listener of %s for its health, and no public Service has that port', async (name, port) => {
     const manifests = await render()
-    const [container] = find(manifests, 'Deployment', 'oriel-proxy').spec.template.spec.containers
+    const [container] = find(manifests, 'Deployment', `oriel-${name}`).spec.template.spec.containers
     expect(container.readinessProbe.httpGet).toEqual({ path: '/readyz', port: 'admin' })
     expect(container.livenessProbe.httpGet).toEqual({ path: '/healthz', port: 'admin' })
-    expect(container.ports).toContainEqual({ name: 'admin', containerPort: 6079 })
-    expect(JSON.stringify(find(manifests, 'Service', 'oriel-proxy').spec.ports)).not.toContain('admin')
-    expect(find(manifests, 'Service', 'oriel-proxy-admin').spec).toMatchObject({ clusterIP: 'None' })
+    expect(container.ports).toContainEqual({ name: 'admin', containerPort: port })
+    expect(JSON.stringify(find(manifests, 'Service', `oriel-${name}`).spec.ports)).not.toContain('admin')
+    const { spec, metadata } = find(manifests, 'Service', `oriel-${name}-admin`)
+    expect(spec).toMatchObject({ clusterIP: 'None', ports: [{ name: 'admin', port }] })
+    const monitor = find(await render(...valuesOf('ingress')), 'ServiceMonitor', `oriel-${name}`).spec
+    expect(metadata.labels).toMatchObject(monitor.selector.matchLabels)
+    expect(monitor.endpoints[0]).toMatchObject({ port: 'admin', relabelings: [{ replacement: `oriel-${name}` }] })
+  })
+
+  it('lets only the configured peers reach the admin listeners', async () => {
+    const manifests = await render(...valuesOf('ingress'))
+    const monitoring = [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }]
+    for (const [name, port] of [
+      ['api', 6078],
+      ['proxy', 6079],
+    ] as const) {
+      const [clients, metrics] = find(manifests, 'NetworkPolicy', `oriel-${name}`).spec.ingress
+      expect(metrics).toEqual({ from: monitoring, ports: [{ port }] })
+      expect(clients.ports).not.toContainEqual({ port })
+    }
   })
 
   it.each(all)('connects Services and policies to pods and ports that exist, with the values %s', async (example) => {
@@ -176,7 +196,7 @@ describe.skipIf(skip)(`the Helm chart${reason}`, () => {
 
   it('installs the API alone and the proxy alone', async () => {
     const names = async (...settings: string[]) => (await renderWith(...settings)).map(({ metadata }) => metadata.name)
-    expect(new Set(await names('proxy.enabled=false'))).toEqual(new Set(['oriel-api']))
+    expect(new Set(await names('proxy.enabled=false'))).toEqual(new Set(['oriel-api', 'oriel-api-admin']))
     const alone = await names('api.enabled=false', 'proxy.config.authority.kind=nova')
     expect(new Set(alone)).toEqual(new Set(['oriel-proxy', 'oriel-proxy-admin']))
   })

@@ -102,18 +102,18 @@ resources:
   {{- toYaml .values.resources | nindent 2 }}
 {{- end -}}
 
-{{/* The probes; `port` is the name of a container port. */}}
+{{/* The probes, at the admin listener. */}}
 {{- define "oriel.probes" -}}
 startupProbe:
-  httpGet: { path: /healthz, port: {{ .port }} }
+  httpGet: { path: /healthz, port: admin }
   periodSeconds: 1
   failureThreshold: 60
 livenessProbe:
-  httpGet: { path: /healthz, port: {{ .port }} }
+  httpGet: { path: /healthz, port: admin }
   periodSeconds: 10
   timeoutSeconds: 5
 readinessProbe:
-  httpGet: { path: /readyz, port: {{ .port }} }
+  httpGet: { path: /readyz, port: admin }
   periodSeconds: 5
   timeoutSeconds: 5
   failureThreshold: 2
@@ -249,8 +249,12 @@ spec:
           averageUtilization: {{ int64 .values.autoscaling.targetCPUUtilizationPercentage }}
 {{- end -}}
 
-{{/* `ingress` is a list of rules. */}}
+{{/* `rule` is the rule for incoming connections of clients. */}}
 {{- define "oriel.networkPolicy" -}}
+{{- $ingress := list .rule -}}
+{{- with .values.networkPolicy.metricsFrom -}}
+{{- $ingress = append $ingress (dict "from" . "ports" (list (dict "port" (include "oriel.port" $.values.config.admin.listen | atoi)))) -}}
+{{- end -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -261,7 +265,7 @@ spec:
       {{- include "oriel.selector" . | nindent 6 }}
   policyTypes: [Ingress{{ if .values.networkPolicy.egress }}, Egress{{ end }}]
   ingress:
-    {{- toYaml .ingress | nindent 4 }}
+    {{- toYaml $ingress | nindent 4 }}
   {{- with .values.networkPolicy.egress }}
   egress:
     - ports:
@@ -269,4 +273,39 @@ spec:
         - { port: 53, protocol: TCP }
     {{- toYaml . | nindent 4 }}
   {{- end }}
+{{- end -}}
+
+{{/* For metrics: the admin listener is never part of a Service that is reached from outside. */}}
+{{- define "oriel.adminService" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  {{- include "oriel.metadata" (merge (dict "suffix" "-admin" "labels" (dict "oriel/metrics" .name)) .) | nindent 2 }}
+spec:
+  clusterIP: None
+  selector:
+    {{- include "oriel.selector" . | nindent 4 }}
+  ports:
+    - name: admin
+      port: {{ include "oriel.port" .values.config.admin.listen }}
+      targetPort: admin
+{{- end -}}
+
+{{- define "oriel.serviceMonitor" -}}
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata:
+  {{- include "oriel.metadata" (merge (dict "labels" .values.serviceMonitor.labels) .) | nindent 2 }}
+spec:
+  selector:
+    matchLabels:
+      {{- include "oriel.selector" . | nindent 6 }}
+      oriel/metrics: {{ .name }}
+  endpoints:
+    - port: admin
+      path: /metrics
+      interval: {{ .values.serviceMonitor.interval }}
+      relabelings:
+        # The job name that alerts and dashboards expect.
+        - { targetLabel: job, replacement: oriel-{{ .name }} }
 {{- end -}}
