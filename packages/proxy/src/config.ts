@@ -34,6 +34,7 @@ export function refineProxyConfig(config: ProxyConfig): readonly ConfigFault[] {
     ...originFaults(config.origin),
     ...listenFaults(config),
     ...wrongWorkers(config),
+    ...withoutPings(config),
     ...adminFaults(config.admin),
     ...hypervisorFaults(config.hypervisor, config.authority.kind),
     ...consolesFaults(config.consoles, config.authority.kind),
@@ -63,6 +64,14 @@ function wrongWorkers({ listen, sessions }: ProxyConfig): ConfigFault[] {
   const types = listen.flatMap(servedTypes).filter(isNativeType).join(', ')
   const message = `the listeners serve only ${types}, which needs a single process: set it to 1`
   return [{ path: 'sessions.workers', message }]
+}
+
+/** Warns that balancers close idle consoles if nothing is sent for longer than their timeout. */
+function withoutPings({ origin, sessions }: ProxyConfig): ConfigFault[] {
+  if (sessions.ping_interval_seconds > 0 || origin.trusted_proxies.length === 0) return []
+  const message =
+    '0 sends no pings, so the balancers in origin.trusted_proxies close idle consoles: set it below their timeout for silent tunnels'
+  return [{ path: 'sessions.ping_interval_seconds', message, severity: 'warning' }]
 }
 
 /** Refuses to start while a variable of Node disables certificate verification. */

@@ -140,6 +140,19 @@ describe('proxy.toml', () => {
     })
   })
 
+  it('warns about a proxy behind balancers that sends no pings', () => {
+    const warningsOf = (toml: string) => {
+      const warnings: ConfigFault[] = []
+      loadConfig(proxyConfig, { toml, refine: refineProxyConfig, onWarning: (warning) => warnings.push(warning) })
+      return warnings.map(({ path, message }) => `${path}: ${message}`)
+    }
+    const behind = (seconds: number) =>
+      least(`[origin]\ntrusted_proxies = ["10.0.0.1"]\n[sessions]\nping_interval_seconds = ${seconds}`)
+    expect(warningsOf(behind(0))).toEqual([expect.stringMatching(/^sessions\.ping_interval_seconds: 0 sends no pings/)])
+    expect(warningsOf(behind(25))).toEqual([])
+    expect(warningsOf(least('[sessions]\nping_interval_seconds = 0'))).toEqual([])
+  })
+
   it('refuses times above the maximum of a timer, and reports the maximum', () => {
     const [fault] = faults(least('[sessions]\nping_interval_seconds = 2147484'))
     expect(fault).toMatchObject({ path: 'sessions.ping_interval_seconds', message: expect.stringContaining('2147483') })
