@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { Session } from '@oriel/sdk'
 import {
@@ -13,7 +12,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type BeatGate, startBeatGate, withinOneBeat } from './parts/beat-gate.ts'
 import { startPostgres } from './parts/databases.ts'
-import { startHaproxy } from './parts/haproxy.ts'
+import { startDeployedHaproxy } from './parts/deployed-haproxy.ts'
 import { listening, MEMBER_TOKEN, programFile, SERVICE_TOKEN, sha256 } from './parts/oriel.ts'
 import { serveRfb } from './parts/rfb.ts'
 import {
@@ -206,7 +205,7 @@ async function startSite(hypervisor: ScriptedServer): Promise<Site> {
     beats.push(scope.use(await startBeatGate(apiPorts[i]!)))
     proxies.push(scope.use(await startProxy({ apiPort: beats[i]!.port, port: proxyPorts[i]!, name })))
   }
-  scope.use(await startBalancer({ publicPort: publicPort!, apiPort: apiPort!, apiPorts, proxyPorts }))
+  scope.use(await startDeployedHaproxy({ publicPort: publicPort!, apiPort: apiPort!, apiPorts, proxyPorts }))
   const all = scope.move()
   return {
     ...{ apis: apis as unknown as [Api, Api], proxies, beats, publicPort: publicPort!, apiPort: apiPort!, startApi },
@@ -253,28 +252,3 @@ const startProxy = ({ apiPort, port, name }: { apiPort: number; port: number; na
     ORIEL_LISTEN__0__ADDRESS: `127.0.0.1:${port}`,
     ORIEL_ADMIN__LISTEN: '127.0.0.1:0',
   })
-
-interface Ports {
-  readonly publicPort: number
-  readonly apiPort: number
-  readonly apiPorts: readonly number[]
-  readonly proxyPorts: readonly number[]
-}
-
-/** Starts HAProxy with the file of deploy/, with other ports. */
-async function startBalancer({ publicPort, apiPort, apiPorts, proxyPorts }: Ports): Promise<AsyncDisposable> {
-  let config = await readFile(new URL('../../deploy/haproxy.cfg', import.meta.url), 'utf8')
-  const addresses = {
-    '127.0.0.1:8443': publicPort,
-    '127.0.0.1:8775': apiPort,
-    '127.0.0.1:6080': proxyPorts[0],
-    '127.0.0.2:6080': proxyPorts[1],
-    '127.0.0.1:8774': apiPorts[0],
-    '127.0.0.2:8774': apiPorts[1],
-  }
-  for (const [address, port] of Object.entries(addresses)) {
-    expect(config).toContain(address)
-    config = config.replace(address, `127.0.0.1:${port}`)
-  }
-  return startHaproxy(config, publicPort, apiPort)
-}
