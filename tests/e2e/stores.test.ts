@@ -186,6 +186,25 @@ function describeStores(
       expect(await after.tokens.find(watch.token)).toMatchObject({ role: 'watch' })
     })
 
+    it('lets an older version start after a newer one has added to the tables', async () => {
+      const url = await server.createDatabase()
+      const before = await openStores(url)
+      const { token } = await before.tokens.authorize(grant())
+      await before[Symbol.asyncDispose]()
+      const asAfter = [
+        'alter table console_auth_tokens add column of_a_newer_version integer not null default 0',
+        `insert into kysely_migration values ('999-of-a-newer-version', '2030-01-01T00:00:00Z')`,
+      ]
+      for (const statement of asAfter) await server.query(url, statement)
+      await using older = await startReplica({ store: url })
+      await older.program.waitForLog(({ msg }) => msg === 'a newer oriel-api has migrated the database')
+      expect(await older.use((await older.mint()).token!)).toBe(200)
+      await using stores = await openTokenStore(url)
+      expect(await stores.find(token)).toMatchObject({ userId: 'alice' })
+      await server.query(url, `update kysely_migration set name = '999-new-breaking' where name like '999%'`)
+      await expect(openTokenStore(url)).rejects.toThrow('a newer oriel-api wrote this database; start that version')
+    })
+
     it('hides tokens with options from a version that does not know them, which still revokes them', async () => {
       const url = await server.createDatabase()
       await using store = await openTokenStore(url)

@@ -6,7 +6,7 @@ import { mariadbTarget } from './mariadb.ts'
 import { type DatabaseObserver, observed } from './observed.ts'
 import { postgresTarget } from './postgres.ts'
 import { sqliteTarget } from './sqlite.ts'
-import { type Database, migrate, NewerDatabase, requireKnownMigrations } from './tables.ts'
+import { type Database, migrate, NewerDatabase, newerMigrations } from './tables.ts'
 import type { DatabaseTarget } from './target.ts'
 import { StoreUnavailable } from './unavailable.ts'
 
@@ -56,7 +56,7 @@ export async function reachStore(
   try {
     if (target.isNew?.()) return
     db = new Kysely<Database>({ dialect: target.dialect({ poolMax: 1, statementTimeoutMs, log }) })
-    await requireKnownMigrations(db)
+    await newerMigrations(db)
   } catch (cause) {
     throw unusable(target, cause)
   } finally {
@@ -75,7 +75,8 @@ export async function openDatabase(name: string | Secret, options: StoreOptions)
   let db: Kysely<Database> | undefined
   try {
     db = new Kysely<Database>(observed(target.dialect({ poolMax, statementTimeoutMs, log }), options.observe))
-    await migrateWhenAvailable(db, target, { ...options, log })
+    const newer = await migrateWhenAvailable(db, target, { ...options, log })
+    if (newer.length > 0) log.warn({ store: target.shown, newer }, 'a newer oriel-api has migrated the database')
     return db
   } catch (cause) {
     await db?.destroy()
@@ -119,7 +120,7 @@ async function migrateWhenAvailable(
   db: Kysely<Database>,
   target: DatabaseTarget,
   options: StoreOptions,
-): Promise<void> {
+): Promise<readonly string[]> {
   const { startTimeoutMs = 60_000, log, signal } = options
   const deadline = performance.now() + startTimeoutMs
   for (let tries = 1; ; tries += 1) {

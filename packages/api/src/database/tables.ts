@@ -1,4 +1,7 @@
-/** The tables of the API and their migrations. Add a migration for each change, and never edit an older one. */
+/**
+ * The tables of the API and their migrations. Add a migration for each change, and never edit an older one. A migration on
+ * whose tables the version before cannot work has a name that ends with `-breaking`.
+ */
 import {
   type CreateIndexNode,
   type CreateTableNode,
@@ -90,7 +93,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   ...controlMigrations,
 }
 
-/** Thrown when a newer version of the API has migrated the tables. */
+/** Thrown when a newer version of the API has migrated the tables in a way that this version does not support. */
 export class NewerDatabase extends Error {
   override readonly name = 'NewerDatabase'
 
@@ -99,17 +102,31 @@ export class NewerDatabase extends Error {
   }
 }
 
-/** @throws NewerDatabase if migrations were applied that this version does not have. */
-export async function requireKnownMigrations(db: Kysely<Database>): Promise<void> {
+const BREAKING = /-breaking$/
+
+/**
+ * Returns the migrations of newer versions, on whose tables this version works, as it does when it keeps running while
+ * another replica is upgraded.
+ * @throws NewerDatabase if one of them is breaking, or if they were applied without one of this version
+ */
+export async function newerMigrations(db: Kysely<Database>): Promise<readonly string[]> {
+  const applied = await appliedMigrations(db)
+  const newer = applied.filter((name) => !Object.hasOwn(migrations, name))
+  const lacksOwn = Object.keys(migrations).some((name) => !applied.includes(name))
+  if (newer.some((name) => BREAKING.test(name)) || (newer.length > 0 && lacksOwn)) throw new NewerDatabase()
+  return newer
+}
+
+async function appliedMigrations(db: Kysely<Database>): Promise<readonly string[]> {
   const tables = await db.introspection.getTables({ withInternalKyselyTables: true })
-  if (!tables.some(({ name }) => name === DEFAULT_MIGRATION_TABLE)) return
-  const applied = await db
+  if (!tables.some(({ name }) => name === DEFAULT_MIGRATION_TABLE)) return []
+  const rows = await db
     .withTables<{ [DEFAULT_MIGRATION_TABLE]: { name: string } }>()
     .selectFrom(DEFAULT_MIGRATION_TABLE)
     .select('name')
     .execute()
     .catch(noneIfElsewhere)
-  if (applied.some(({ name }) => !Object.hasOwn(migrations, name))) throw new NewerDatabase()
+  return rows.map(({ name }) => name)
 }
 
 /** Ignores other schemas: PostgreSQL lists their tables as well, and another program may keep its migrations there. */
@@ -121,16 +138,18 @@ function noneIfElsewhere(error: unknown): [] {
 const UNDEFINED_TABLE = '42P01'
 
 /**
- * Migrates the tables. Replicas that start at the same time wait for each other.
+ * Migrates the tables, and returns the migrations of newer versions. Replicas that start at the same time wait for each other.
  * @param tableOptions the options at the end of each `create table`
  * @throws NewerDatabase, or the first migration's error.
  */
-export async function migrate(db: Kysely<Database>, tableOptions?: string): Promise<void> {
-  await requireKnownMigrations(db)
+export async function migrate(db: Kysely<Database>, tableOptions?: string): Promise<readonly string[]> {
+  const newer = await newerMigrations(db)
+  if (newer.length > 0) return newer
   const repeatable = db.withPlugin(new RepeatableDefinitions(tableOptions))
   const migrator = new Migrator({ db: repeatable, provider: { getMigrations: async () => ({ ...migrations }) } })
   const { error } = await migrator.migrateToLatest()
   if (error !== undefined) throw error
+  return []
 }
 
 /**

@@ -25,6 +25,7 @@ import { sqliteTarget } from '../../src/database/sqlite.ts'
 import type { Database } from '../../src/database/tables.ts'
 import { openStores, openTokenStore, type Stores, StoreUnavailable, type TokenOptions } from '../../src/index.ts'
 import { consoleAuthTokenStoreSuite, grant } from '../console-auth-tokens/store.suite.ts'
+import { capture } from '../sessions/proxies.ts'
 import { newSession } from '../sessions/store.suite.ts'
 
 const folder = await mkdtempDisposable(join(tmpdir(), 'oriel-store-'))
@@ -116,11 +117,40 @@ describe('SQLite in a file', () => {
     expect((await authorized).token).toBeDefined()
   })
 
-  test('is refused with a remedy after a newer version has migrated it', async () => {
+  test('is used by an older version after a newer one has added to it, with a warning', async () => {
+    const file = freshFile()
+    const { token } = await within(file, (store) => store.authorize(grant()))
+    {
+      using raw = new DatabaseSync(file)
+      raw.exec('ALTER TABLE console_auth_tokens ADD COLUMN of_a_newer_version INTEGER NOT NULL DEFAULT 0')
+      raw.exec(`INSERT INTO kysely_migration VALUES ('999-of-a-newer-version', '2030-01-01T00:00:00Z')`)
+    }
+    const { log, lines } = capture()
+    await using store = await openTokenStore(`sqlite:${file}`, { log })
+    expect(lines).toContainEqual(
+      expect.objectContaining({
+        level: 'warn',
+        newer: ['999-of-a-newer-version'],
+        msg: 'a newer oriel-api has migrated the database',
+      }),
+    )
+    expect(await store.find(token)).toMatchObject({ userId: 'alice' })
+    const { token: fresh } = await store.authorize(grant())
+    expect(await store.find(fresh)).toMatchObject({ userId: 'alice' })
+    await reachStore(`sqlite:${file}`)
+  })
+
+  test.each([
+    ['in a way that older versions do not support', `INSERT INTO kysely_migration VALUES ('999-new-breaking', '2030')`],
+    [
+      'without a migration of this version',
+      `UPDATE kysely_migration SET name = '999-new' WHERE name = '012-console-control'`,
+    ],
+  ])('is refused with a remedy after a newer version has migrated it %s', async (_, statement) => {
     const file = freshFile()
     await within(file, (store) => store.check())
     using raw = new DatabaseSync(file)
-    raw.exec(`INSERT INTO kysely_migration VALUES ('999-of-a-newer-version', '2030-01-01T00:00:00Z')`)
+    raw.exec(statement)
     const remedy = 'a newer oriel-api wrote this database; start that version, or use an empty database'
     for (const open of [openTokenStore, reachStore]) {
       const error = await Promise.resolve(open(`sqlite:${file}`)).catch((reason: unknown) => reason)
