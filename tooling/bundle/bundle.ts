@@ -46,7 +46,7 @@ async function bundle(input: string, file: string): Promise<readonly BundledPack
     input,
     platform: 'node',
     // rolldown itself adds `import` or `require`.
-    resolve: { conditionNames: ['@oriel/source', 'node', 'default'] },
+    resolve: { conditionNames: ['@oriel/source', 'node', 'default'], alias: { bufferutil: MASK_WORDS } },
     external: [/^node:/, /^\.\/program\.js$/, ...OPTIONAL],
     logLevel: 'warn',
   })
@@ -57,5 +57,7 @@ async function bundle(input: string, file: string): Promise<readonly BundledPack
   return packages
 }
 
+/** In place of the native module for which ws asks. */
+const MASK_WORDS = fileURLToPath(new URL('mask-words.ts', import.meta.url))
 // Optional native modules, which ws, pg and mysql2 use if they are installed.
-const OPTIONAL = ['bufferutil', 'utf-8-validate', 'pg-native', 'pg-cloudflare', 'cardinal']
+const OPTIONAL = ['utf-8-validate', 'pg-native', 'pg-cloudflare', 'cardinal']

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { within } from '@oriel/testkit'
-import { clientFrame, FrameReader, opcodes } from './frames.ts'
+import { clientFrame, FrameReader, longFrame, opcodes } from './frames.ts'
 
 /** The address and protocol of a console. */
 export interface Target {
@@ -70,6 +70,14 @@ export class ConsoleClient implements Disposable {
 
   send(payload: Uint8Array): void {
     this.#socket.write(this.#target.path ? clientFrame(opcodes.binary, payload) : payload)
+  }
+
+  /** Sends a message `count` times, as fast as the candidate reads. */
+  async sendOften(payload: Uint8Array, count: number): Promise<void> {
+    const bytes = this.#target.path ? longFrame(opcodes.binary, payload) : payload
+    for (let sent = 0; sent < count; sent += 1) {
+      if (!this.#socket.write(bytes)) await once(this.#socket, 'drain')
+    }
   }
 
   /** Reads the next `length` bytes. Only one read may be pending. */

@@ -11,8 +11,22 @@ export function clientFrame(opcode: number, payload: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafe(6 + payload.length)
   frame[0] = FIN | opcode
   frame[1] = MASKED | payload.length
-  frame.set(MASK, 2)
-  for (let i = 0; i < payload.length; i += 1) frame[6 + i] = payload[i]! ^ MASK[i & 3]!
+  return masked(frame, payload, 2)
+}
+
+/** Returns a masked client frame with a payload of at least 64 KiB. */
+export function longFrame(opcode: number, payload: Uint8Array): Buffer {
+  const frame = Buffer.allocUnsafe(14 + payload.length)
+  frame[0] = FIN | opcode
+  frame[1] = MASKED | 127
+  frame.writeBigUInt64BE(BigInt(payload.length), 2)
+  return masked(frame, payload, 10)
+}
+
+/** Writes the mask at `at`, and the masked payload after it. */
+function masked(frame: Buffer, payload: Uint8Array, at: number): Buffer {
+  frame.set(MASK, at)
+  for (let i = 0; i < payload.length; i += 1) frame[at + 4 + i] = payload[i]! ^ MASK[i & 3]!
   return frame
 }
 

@@ -11,11 +11,13 @@ import { spiceThroughput } from './measurements/spice-throughput.ts'
 import { stalledClient } from './measurements/stalled-client.ts'
 import { throughput } from './measurements/throughput.ts'
 import { tokens } from './measurements/tokens.ts'
+import { upload } from './measurements/upload.ts'
 
 export const measurements = {
   distance,
   tokens,
   throughput,
+  upload,
   'open-close': openClose,
   'round-trip': roundTrip,
   'idle-memory': idleMemory,

@@ -1,7 +1,7 @@
 /**
  * A hypervisor with consoles that stream, echo or send nothing, each at a port with an RFB handshake and at one
- * without. A console becomes active at the client's first byte after ServerInit. `sent` is the number of bytes that
- * were sent.
+ * without. A console becomes active at the client's first byte after ServerInit. It reports
+ * how many bytes were sent, and how many silent consoles have received.
  */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
@@ -12,12 +12,18 @@ import { handshake } from './rfb-server.ts'
 const PIECE_BYTES = { stream: 256 * 1024, offer: 64 * 1024 }
 const OFFERED_BYTES = 512 * 1024 * 1024
 let sentBytes = 0
+let receivedBytes = 0
 
 /** Plays the guest. `early` contains the bytes that arrived together with the first one. */
 type Play = (socket: Socket, early: Buffer) => void
 
 const guests = {
-  silent: () => {},
+  silent: (socket, early) => {
+    receivedBytes += early.length
+    socket.on('data', (bytes) => {
+      receivedBytes += bytes.length
+    })
+  },
   echo: (socket, early) => {
     socket.write(early)
     socket.on('data', (bytes) => socket.write(bytes))
@@ -35,7 +41,7 @@ for (const [name, guest] of Object.entries(guests)) {
     name === 'hang' ? undefined : handshake(socket, () => startedBy(socket, guest)),
   )
 }
-process.on('message', () => process.send?.({ sentBytes }))
+process.on('message', () => process.send?.({ sentBytes, receivedBytes }))
 endWithParent()
 listening(ports)
 
