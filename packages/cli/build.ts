@@ -24,13 +24,27 @@ const { output } = await build.write({
   minify: { compress: true, mangle: { keepNames: true }, codegen: true },
 })
 chmodSync(file, 0o755)
-writeFileSync(join(folder, 'dist/THIRD-PARTY.txt'), licences(output[0]))
+const packages = [...bundledPackages(output[0])]
+writeFileSync(join(folder, 'dist/THIRD-PARTY.txt'), licences(packages))
+writeFileSync(join(folder, 'dist/bundled-packages.json'), JSON.stringify(packages.map(manifestOf).toSorted(byName)))
+
+function bundledPackages({ moduleIds }: OutputChunk): ReadonlySet<string> {
+  return new Set(moduleIds.flatMap((id) => [...packageOf(id), ...packagesInside(id)]))
+}
+
+function manifestOf(path: string): { readonly name: string; readonly version: string; readonly license: string } {
+  const { name, version, license } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'))
+  return { name, version, license }
+}
+
+function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : 1
+}
 
 /** Returns the licence of each bundled package, below its name. */
-function licences({ moduleIds }: OutputChunk): string {
-  const packages = new Set(moduleIds.flatMap((id) => [...packageOf(id), ...packagesInside(id)]))
-  const texts = [...packages].map((path) => {
-    const { name, version } = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'))
+function licences(packages: readonly string[]): string {
+  const texts = packages.map((path) => {
+    const { name, version } = manifestOf(path)
     return `${name} ${version}\n\n${licenceOf(path)}`
   })
   return texts.toSorted().join(`\n${'-'.repeat(80)}\n`)

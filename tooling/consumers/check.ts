@@ -1,7 +1,7 @@
 /**
  * Checks that the published packages work outside this workspace. Packs them, lints the tarballs, and installs
  * them into a copy of each fixture beside this file, in a temporary folder. There they must compile without
- * `skipLibCheck`, and run. Exits with 1 at the first fault.
+ * `skipLibCheck`, and run. Exits with 1 at the first fault. An argument names a folder with tarballs to check instead.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -12,6 +12,7 @@ import { pathToFileURL } from 'node:url'
 
 const root = join(import.meta.dirname, '../..')
 const published = ['contract', 'sdk', 'console', 'elements']
+const [released] = process.argv.slice(2)
 const TIMEOUT_MS = 180_000
 
 const folder = mkdtempSync(join(tmpdir(), 'oriel-consumers-'))
@@ -39,6 +40,7 @@ try {
 
 /** Builds a library, packs it, and returns the tarball. */
 function packed(name: string): string {
+  if (released !== undefined) return tarballIn(released, name)
   const source = join(root, 'packages', name)
   run(bin('tsc'), ['-p', join(source, 'tsconfig.build.json')])
   refuseLeftovers(source)
@@ -47,8 +49,12 @@ function packed(name: string): string {
 
 function pack(name: string, source: string): string {
   run('npx', ['--prefer-offline', '-y', packageManager(), 'pack', '--pack-destination', folder], source)
+  return tarballIn(folder, name)
+}
+
+function tarballIn(folder: string, name: string): string {
   const file = readdirSync(folder).find((entry) => entry.startsWith(`oriel-${name}-`) && entry.endsWith('.tgz'))
-  if (file === undefined) throw new Error(`pnpm pack made no tarball of ${name}`)
+  if (file === undefined) throw new Error(`${folder} has no tarball of ${name}`)
   return join(folder, file)
 }
 
@@ -96,8 +102,8 @@ async function checkElements(out: string): Promise<void> {
 /** Builds and packs the command, installs it without anything else, and runs it. */
 async function runCommand(): Promise<void> {
   const source = join(root, 'packages/cli')
-  run(process.execPath, ['build.ts'], source)
-  const tarball = pack('cli', source)
+  if (released === undefined) run(process.execPath, ['build.ts'], source)
+  const tarball = released === undefined ? pack('cli', source) : tarballIn(released, 'cli')
   run(bin('publint'), [tarball, '--strict'])
   checkContents(tarball)
   const consumer = join(folder, 'cli')

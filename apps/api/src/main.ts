@@ -9,9 +9,11 @@ import {
   startApi,
 } from '@oriel/api'
 import { runProgram } from '@oriel/runtime'
+import manifest from '../package.json' with { type: 'json' }
 
 await runProgram({
   name: 'oriel-api',
+  version: manifest.version,
   schema: ApiConfig,
   refine: refineApiConfig,
   checkOnline: checkApiOnline,

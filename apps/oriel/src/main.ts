@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { reloadableApiKeys, startApi } from '@oriel/api'
 import { describeProtection, reloadableProxyKeys, startProxy } from '@oriel/proxy'
 import { runProgram, Secret, type StartContext, type Started } from '@oriel/runtime'
+import manifest from '../package.json' with { type: 'json' }
 import {
   apiPart,
   authorityAt,
@@ -20,6 +21,7 @@ import { pages } from './pages.ts'
 
 await runProgram({
   name: 'oriel',
+  version: manifest.version,
   schema: OrielConfig,
   refine: refineOrielConfig,
   listenKeys: orielListenKeys,

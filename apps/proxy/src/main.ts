@@ -12,10 +12,12 @@ import {
   stopDeadlineMs,
 } from '@oriel/proxy'
 import { runProgram } from '@oriel/runtime'
+import manifest from '../package.json' with { type: 'json' }
 import { pages } from './pages.ts'
 
 await runProgram({
   name: 'oriel-proxy',
+  version: manifest.version,
   schema: proxyConfig,
   refine: refineProxyConfig,
   flags: { 'print-nova-conf': 'print the nova.conf options for this configuration and exit' },

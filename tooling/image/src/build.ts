@@ -7,7 +7,7 @@ import { makeRootFs, type RootFs } from './debian.ts'
 import { type Layer, OciLayout } from './oci-layout.ts'
 import { makeNode, makeProgram, npmPackagesOf, PROGRAMS, type Program, versionOf } from './programs.ts'
 import { type Component, cycloneDx, debianComponent, nodeComponent, npmComponent, spdx } from './sbom.ts'
-import { normalise, tarOf } from './tree.ts'
+import { packFolder } from './tree.ts'
 
 export interface ImageOptions {
   /** The workspace, with all programs built. */
@@ -39,7 +39,8 @@ export function buildImages(options: ImageOptions): BuiltImages {
   makeContext(options, context)
   const layout = new OciLayout(join(out, 'oci'))
   const layers = new Map<string, Layer>()
-  const layerOf = (folder: string) => layers.get(folder) ?? layout.addLayer(packed(context, folder, epochSeconds))
+  const layerOf = (folder: string) =>
+    layers.get(folder) ?? layout.addLayer(packFolder(join(context, folder), epochSeconds))
   const stages = programs.map((program) => stageOf(options, program))
   for (const folder of stages.flatMap(({ copies }) => copies)) layers.set(folder, layerOf(folder))
   const images = stages.map(({ name, config, copies }) => ({ name, config, layers: copies.map(layerOf) }))
@@ -82,11 +83,6 @@ function writeBills(folder: string, subject: Parameters<typeof spdx>[0], parts: 
   mkdirSync(target, { recursive: true })
   writeFileSync(join(target, `${subject.name}.cdx.json`), cycloneDx(subject, parts))
   writeFileSync(join(target, `${subject.name}.spdx.json`), spdx(subject, parts))
-}
-
-function packed(context: string, folder: string, epochSeconds: number): Buffer {
-  normalise(join(context, folder), epochSeconds)
-  return tarOf(join(context, folder))
 }
 
 function stageOf({ workspace, revision }: ImageOptions, program: Program): Stage {

@@ -12,7 +12,7 @@ const SHARED = 0o1777
 const SHARED_FOLDERS = new Set(['tmp', 'var/tmp', 'run/lock', 'var/lock'])
 
 /** Sets modes and times of everything in `folder`, so that they depend on neither the umask nor the clock. */
-export function normalise(folder: string, epochSeconds: number): void {
+function normalise(folder: string, epochSeconds: number): void {
   const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' })
   for (const path of ['', ...paths.sort().reverse()]) {
     const file = join(folder, path)
@@ -27,8 +27,14 @@ function modeOf(path: string, isFolder: boolean, mode: number): number {
   return mode & EXECUTABLE ? PROGRAM : FILE
 }
 
+/** Packs a folder with {@link normalise} and {@link tarOf}. */
+export function packFolder(folder: string, epochSeconds: number): Buffer {
+  normalise(folder, epochSeconds)
+  return tarOf(folder)
+}
+
 /** Packs a normalised folder: sorted, owned by root, without what depends on the machine. Needs GNU tar. */
-export function tarOf(folder: string): Buffer {
+function tarOf(folder: string): Buffer {
   const same = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--format=posix']
   const pax = '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime'
   return run('tar', ['-c', '-f', '-', ...same, pax, '-C', folder, '.'])
