@@ -1,14 +1,16 @@
 /** The programs, HAProxy and systemd accept the files in deploy/. */
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { proxyConfig as proxySchema } from '@oriel/proxy'
 import { loadConfig } from '@oriel/runtime'
-import { freePort, requires, startProgram } from '@oriel/testkit'
+import { freePort, requires, startProgram, temporaryFolder } from '@oriel/testkit'
 import { parse } from 'smol-toml'
 import { describe, expect, it } from 'vitest'
+import { parse as parseYaml } from 'yaml'
 import { programFile, proxyConfig, startApp } from './parts/oriel.ts'
 
 const deployed = (name: string) => fileURLToPath(new URL(`../../deploy/${name}`, import.meta.url))
@@ -29,11 +31,43 @@ describe('the files in deploy/', () => {
     expect(program.otherLines).toEqual(['config ok'])
   })
 
-  const { skip, reason } = requires('haproxy')
-  it.skipIf(skip).each(['haproxy.cfg', 'haproxy-tcp.cfg'])(`HAProxy accepts %s${reason}`, async (file) => {
-    await using program = await startProgram({ command: 'haproxy', args: ['-c', '-f', deployed(file)] })
-    expect(await program.exited).toEqual({ code: 0, signal: null })
+  it.each(['api', 'proxy'] as const)(
+    'oriel-%s accepts its file of compose.yaml, with the secrets of make-secrets',
+    async (app) => {
+      await using folder = await temporaryFolder()
+      await cp(deployed('compose'), folder.path, { recursive: true, filter: (file) => !file.endsWith('/secrets') })
+      await using secrets = await startProgram({ command: join(folder.path, 'make-secrets') })
+      expect(await secrets.exited).toEqual({ code: 0, signal: null })
+      const file = join(folder.path, `${app}.toml`)
+      await writeFile(file, (await readFile(file, 'utf8')).replaceAll('/run/secrets', join(folder.path, 'secrets')))
+      await using program = await startProgram({ file: programFile(app), args: ['--config', file, '--check-config'] })
+      expect(await program.exited).toEqual({ code: 0, signal: null })
+      expect([program.otherLines, program.stderr]).toEqual([['config ok'], ''])
+    },
+  )
+
+  it('compose.yaml gives each program the secrets that its file names', async () => {
+    const { services } = parseYaml(await readFile(deployed('compose/compose.yaml'), 'utf8'), { merge: true })
+    for (const app of ['api', 'proxy']) {
+      const file = (await readFile(deployed(`compose/${app}.toml`), 'utf8')).matchAll(/"\/run\/secrets\/([\w-]+)"/g)
+      const named = [...file].map(([, name]) => name)
+      for (const replica of [1, 2]) {
+        const service = services[`${app}-${replica}`]
+        expect(service.secrets.toSorted()).toEqual(named.toSorted())
+        expect(service.volumes).toEqual([`./${app}.toml:/etc/oriel/${app}.toml:ro`])
+        expect(service).toMatchObject({ read_only: true, cap_drop: ['ALL'] })
+      }
+    }
   })
+
+  const { skip, reason } = requires('haproxy')
+  it.skipIf(skip).each(['haproxy.cfg', 'haproxy-tcp.cfg', 'compose/haproxy.cfg'])(
+    `HAProxy accepts %s${reason}`,
+    async (file) => {
+      await using program = await startProgram({ command: 'haproxy', args: ['-c', '-f', deployed(file)] })
+      expect(await program.exited).toEqual({ code: 0, signal: null })
+    },
+  )
 
   it('a proxy answers the health check of haproxy.cfg, for every console type', async () => {
     const backend = /\nbackend proxies\n([\s\S]*?)(?=\n\S)/.exec(await readFile(deployed('haproxy.cfg'), 'utf8'))![1]!
