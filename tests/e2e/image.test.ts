@@ -46,7 +46,7 @@ describe.skipIf(parts.skip || tools.skip)(`the container images${parts.reason}${
     expect(digests[1]).toBe(digests[0])
   })
 
-  it('have Node and the program alone, below 130 MB, with bills of materials', async () => {
+  it('have Node and the program alone, below 130 MB, with SBOMs', async () => {
     for (const { root, config } of [api, proxy]) {
       const title = config.Labels['org.opencontainers.image.title']
       expect(await readdir(join(root, 'usr/bin'))).toEqual(['node'])

@@ -1,4 +1,4 @@
-/** The npm packages in a bundle, for bills of materials and notices. */
+/** The npm packages in a bundle, for SBOMs and notices. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 

@@ -7,7 +7,7 @@ export interface ProgramArguments {
   readonly checkConfig: boolean
   /** With `checkConfig`: whether to contact the configured services as well. */
   readonly online: boolean
-  /** Whether to ask a running program whether it lives, instead of starting one. */
+  /** Whether to ask a running program whether it is alive, instead of starting one. */
   readonly health: boolean
   readonly help: boolean
   readonly version: boolean
@@ -22,7 +22,7 @@ const COMMON: FlagHelp = {
   'config FILE': 'read the configuration from FILE (TOML)',
   'check-config': 'check the configuration, print every fault, start nothing',
   online: 'with --check-config: also sign in and contact the configured services',
-  health: 'ask the running program with this configuration whether it lives, exit with 0 or 1',
+  health: 'ask the running program with this configuration whether it is alive, exit with 0 or 1',
   help: 'print this text',
   version: 'print the version',
 }

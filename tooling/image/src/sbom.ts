@@ -1,4 +1,4 @@
-/** Bills of materials of an image or a program, as CycloneDX and SPDX. The same input gives the same bytes. */
+/** SBOMs of an image or a program, as CycloneDX and SPDX. The same input gives the same bytes. */
 import { createHash } from 'node:crypto'
 import type { BundledPackage } from '@oriel/bundle/packages'
 import type { DebianPackage } from './debian.ts'

@@ -1,4 +1,4 @@
-/** The packages that a release publishes on npm, and their bills of materials. */
+/** The packages that a release publishes on npm, and their SBOMs. */
 import { existsSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type BundledPackage, mergePackages, packageIn } from '@oriel/bundle/packages'
