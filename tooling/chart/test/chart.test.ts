@@ -24,6 +24,7 @@ const secretSettings = [
   `${listening('novnc')},proxy.config.listen[0].tls.key=-----BEGIN PRIVATE KEY-----`,
   'proxy.config.spice.tls.key=-----BEGIN EC PRIVATE KEY-----',
   'proxy.config.hypervisor.vnc.key=-----BEGIN PRIVATE KEY-----',
+  'api.config.tls.key=-----BEGIN PRIVATE KEY-----',
   'api.config.tokens.store=postgres://oriel:x@db/oriel',
   'api.config.auth.keystone.password=x',
   'api.config.auth.keystone.application_credential_secret=x',
@@ -89,6 +90,8 @@ describe.skipIf(skip)(`the Helm chart${reason}`, () => {
     const moved = await renderWith('api.service.port=80')
     expect(proxyOf(moved, files).authority.endpoint).toBe('http://oriel-api:80/v2.1')
     expect(find(moved, 'Service', 'oriel-api').spec.ports).toEqual([{ name: 'api', port: 80, targetPort: 'api' }])
+    const secure = await renderWith('api.config.tls.cert=/run/tls/tls.crt')
+    expect(proxyOf(secure, files).authority.endpoint).toBe('https://oriel-api:8774/v2.1')
     const other = await renderWith('api.enabled=false', 'proxy.config.authority.endpoint=https://api.example/v2.1')
     expect(proxyOf(other, files).authority).toMatchObject({ kind: 'oriel', endpoint: 'https://api.example/v2.1' })
   })

@@ -92,7 +92,7 @@ The configuration files. Values become TOML; secrets become `…_file` keys that
     {{- fail "proxy.config.authority: without the API of this release, set kind and endpoint" -}}
   {{- end -}}
   {{- $api := include "oriel.component" (dict "root" . "name" "api") -}}
-  {{- $_ := set $authority "endpoint" (printf "http://%s:%s/v2.1" $api (include "oriel.apiServicePort" .)) -}}
+  {{- $_ := set $authority "endpoint" (printf "%s://%s:%s/v2.1" (ternary "https" "http" (hasKey .Values.api.config "tls")) $api (include "oriel.apiServicePort" .)) -}}
 {{- end -}}
 {{- $first := first $config.listen -}}
 {{- if not $first.base_url -}}{{- $_ := set $first "base_url" $proxy.publicUrl -}}{{- end -}}
