@@ -27,6 +27,7 @@ export {
 export { decodePng, differingShare, encodePng, parsePpm, type RgbPicture } from './pictures.ts'
 export { type TemporaryPkiOptions, temporaryPki } from './pki.ts'
 export { type LogRecord, type ProgramOptions, type RunningProgram, startProgram } from './program.ts'
+export { alertExprs, type Dashboard, dashboardFaults, scrapedNames, unknownIn } from './prometheus.ts'
 export { type QemuGuest, type QemuOptions, type QemuTls, startQemu, type VncOptions } from './qemu.ts'
 export { connectQmp, type QmpClient, QmpError, type QmpEvent } from './qmp.ts'
 export {
