@@ -148,7 +148,11 @@ export async function startLoad(fleet: Fleet): Promise<Load> {
   const stopping = new AbortController()
   const tokens: string[] = []
   const opened = fleet.servers.map(() => Promise.withResolvers<void>())
-  const consoles = fleet.servers.map((id, i) => keepOpen(fleet, id, report, stopping.signal, opened[i]!.resolve))
+  const consoles: Promise<void>[] = []
+  for (const [i, id] of fleet.servers.entries()) {
+    const url = await mint(fleet, id)
+    consoles.push(keepOpen(fleet, url, report, stopping.signal, opened[i]!.resolve))
+  }
   await Promise.race([Promise.all(consoles), Promise.all(opened.map(({ promise }) => promise))])
   const clients = Array.from({ length: MINTING_CLIENTS }, (_, i) => mintOn(fleet, i, report, tokens, stopping.signal))
   return {
@@ -164,12 +168,11 @@ export async function startLoad(fleet: Fleet): Promise<Load> {
 /** Opens a console, and opens it again with the same token whenever it closes. */
 async function keepOpen(
   fleet: Fleet,
-  id: string,
+  url: string,
   report: Report,
   stop: AbortSignal,
   opened: () => void,
 ): Promise<void> {
-  const url = await mint(fleet, id)
   const address = `ws://127.0.0.1:${fleet.publicPort}/${new URL(url).searchParams.get('path')}`
   let closedAt: number | undefined
   while (!stop.aborted) {
