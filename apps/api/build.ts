@@ -1,4 +1,7 @@
 import { bundleApp } from '@oriel/bundle'
 
-const threads = { 'sqlite-worker.js': new URL(import.meta.resolve('@oriel/api/sqlite-worker')) }
+const threads = {
+  'sqlite-worker.js': new URL(import.meta.resolve('@oriel/api/sqlite-worker')),
+  'screen-worker.js': new URL(import.meta.resolve('@oriel/api/screen-worker')),
+}
 await bundleApp({ app: new URL('./', import.meta.url), threads })

@@ -100,6 +100,7 @@ async function callAll(origin: string): Promise<readonly Answer[]> {
   const created = JSON.parse(byPage.text) as { invitation: { id: string } }
   await call('revokePageInvitation', 'DELETE', `${ofPage}/${created.invitation.id}`, asProxy)
   await call('listServersWithConsoles', 'GET', '/oriel/v1/servers')
+  await call('showScreenshot', 'GET', `/oriel/v1/servers/${SERVER_ID}/screenshot`)
   await call('listSources', 'GET', '/oriel/v1/sources', { as: ADMIN_TOKEN })
   await call('endSession', 'DELETE', `/oriel/v1/sessions/${open}`)
   await call('revokeTokens', 'DELETE', `/oriel/v1/servers/${SERVER_ID}/console-auth-tokens`)

@@ -27,6 +27,8 @@ import { requestLog } from './http/request-log.ts'
 import { requestMetrics } from './http/request-metrics.ts'
 import { mountProjectVersion, mountVersions } from './http/versions.ts'
 import { type ApiMetrics, createApiMetrics, type SourceState } from './metrics.ts'
+import type { ScreenReader } from './screenshots/screen-reader.ts'
+import { showScreenshot } from './screenshots/show.ts'
 import type { SerialPortDeps } from './serial-ports/deps.ts'
 import { keptOutput } from './serial-ports/kept-output.ts'
 import { serialPortOperations } from './serial-ports/operations.ts'
@@ -61,6 +63,8 @@ export interface ApiDeps {
   /** Must be in the same database as `sessions`. */
   readonly control: ControlStore
   readonly log: Logger
+  /** Absent: there are no screenshots. */
+  readonly screens?: ScreenReader
   /** Default: metrics that nothing serves. */
   readonly metrics?: ApiMetrics
   /** Whether the program is about to stop, for which `/readyz` responds 503. Default: never. */
@@ -114,6 +118,7 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
       ...countedSessions(sessionOperations(serial), metrics),
       ...serialPortOperations(serial),
       listServersWithConsoles: listServersWithConsoles(deps),
+      showScreenshot: showScreenshot(deps),
       listSources: listSources(deps),
     },
     policy: config.policy,

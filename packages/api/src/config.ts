@@ -13,6 +13,7 @@ import { authConfig } from './auth/config.ts'
 import { tokensConfig } from './console-auth-tokens/config.ts'
 import { consolesConfig } from './consoles/config.ts'
 import { policyConfig } from './policy/config.ts'
+import { screenshotsConfig } from './screenshots/config.ts'
 import { sessionsConfig } from './sessions/config.ts'
 import { sourceConfig } from './sources/config.ts'
 
@@ -30,6 +31,7 @@ export const ApiConfig = table({
   tokens: tokensConfig,
   sessions: sessionsConfig,
   consoles: consolesConfig,
+  screenshots: screenshotsConfig,
   cors: table(
     {
       allowed_origins: Type.Array(Type.String({ minLength: 1 }), {
@@ -93,5 +95,5 @@ export const apiHealthListener = ({
 /** The part of the configuration that responses depend on. */
 export type ApiSettings = Pick<
   ApiConfig,
-  'public_url' | 'policy' | 'tokens' | 'sessions' | 'consoles' | 'cors' | 'limits'
+  'public_url' | 'policy' | 'tokens' | 'sessions' | 'consoles' | 'screenshots' | 'cors' | 'limits'
 >

@@ -17,6 +17,7 @@ import { startSweeper } from './console-auth-tokens/sweeper.ts'
 import type { StoreOptions } from './database/open.ts'
 import { listen } from './listen.ts'
 import { type ApiMetrics, createApiMetrics } from './metrics.ts'
+import { ScreenThread } from './screenshots/screen-thread.ts'
 import { startKeeper } from './sessions/keeper.ts'
 import { revokeServer } from './sessions/revoke.ts'
 import { createSources, reloadableSourceKeys } from './sources/create.ts'
@@ -77,9 +78,23 @@ export async function startApi(config: ApiConfig, { log, internal, signal }: Api
   stack.use(startSweeper(tokens, { intervalSeconds: config.tokens.sweep_seconds, log }))
   stack.use(startRevoker(source, { revokeServer: revokeChanged }, { log }))
   stack.use(startKeeper(sessions, keeperOptions(config, log)))
+  const screens = config.screenshots.enabled ? stack.use(new ScreenThread()) : undefined
   let draining = false
   const deps: ApiDeps = {
-    ...{ config, authenticator, source, tokens, sessions, invitations, serialPorts, ports, control, log, metrics },
+    ...{
+      config,
+      authenticator,
+      source,
+      tokens,
+      sessions,
+      invitations,
+      serialPorts,
+      ports,
+      control,
+      log,
+      ...(screens && { screens }),
+      metrics,
+    },
     draining: () => draining,
   }
   const api = createApi(deps)

@@ -204,6 +204,16 @@ export const extensionExamples: { readonly [Name in ExtensionRouteName]: Extensi
       may: { open: ['control', 'watch'], list_sessions: true, end_sessions: true },
     },
   },
+  showScreenshot: {
+    response: null,
+    refusals: {
+      404: noServer,
+      409: 'The server is off, being built, moved or deleted.',
+      429: "Too many new screenshots of this server's project. Retry-After says when to try again.",
+      501: 'Screenshots are disabled, or the hypervisor does not support this console.',
+      504: 'The screen showed no picture in time.',
+    },
+  },
   listSources: {
     response: {
       sources: [{ kind: 'qemu', servers: 12, answers: true, unanswered: [{ server_id: serverId, since: startedAt }] }],

@@ -58,7 +58,8 @@ interface Example {
   readonly body?: unknown
 }
 
-function success({ response }: ExtensionRoute, example: unknown): Json {
+function success({ response, media }: ExtensionRoute, example: unknown): Json {
+  if (media) return { 200: { description: 'Done', content: Object.fromEntries(media.map((type) => [type, {}])) } }
   if (!Type.IsNull(response)) return { 200: { description: 'Done', content: json(response, example) } }
   return { 202: { description: 'Accepted. A proxy has still to close sessions.' }, 204: { description: 'Done' } }
 }

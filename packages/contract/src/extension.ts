@@ -170,11 +170,10 @@ const serverConsoles = Type.Object({
   id: Type.String(),
   name: Type.String(),
   project_id: Type.String(),
-  status: Type.String({ description: "Nova's, such as ACTIVE." }),
+  status: Type.String(),
   consoles: nullable(
     Type.Array(literals<OpenableConsoleType>(openableConsoleTypes), {
-      description:
-        'The enabled types of the consoles that it has, or would have while it is off. Null: its source does not know.',
+      description: 'Null: its source does not know them.',
     }),
   ),
   unavailable: nullable(
@@ -530,31 +529,34 @@ export const extensionRoutes = {
     method: 'GET',
     path: '/servers',
     policy: 'oriel:servers:list',
-    summary:
-      "List servers of the caller's project by name, with the consoles that each has; of all projects for callers who see all",
+    summary: "List the caller's servers by name, with the consoles that each has",
     query: closed({
       search: Type.Optional(Type.String({ maxLength: 255, description: 'A part of the name or of the id.' })),
       status: Type.Optional(Type.String({ maxLength: 32 })),
-      limit: Type.Optional(Type.String({ pattern: '^[0-9]{1,4}$', description: 'At most 1000. Absent: 1000.' })),
-      offset: Type.Optional(
-        Type.String({ pattern: '^[0-9]{1,7}$', description: 'How many servers of the list to skip. Absent: 0.' }),
-      ),
+      limit: Type.Optional(Type.String({ pattern: '^[0-9]{1,4}$', description: 'At most 1000, the default.' })),
+      offset: Type.Optional(Type.String({ pattern: '^[0-9]{1,7}$', description: 'How many to skip. Absent: 0.' })),
     }),
     response: Type.Object({
       servers: Type.Array(serverConsoles),
-      total: Type.Integer({ minimum: 0, description: 'How many servers match.' }),
+      total: Type.Integer({ minimum: 0 }),
       statuses: Type.Array(Type.Object({ status: Type.String(), servers: Type.Integer({ minimum: 1 }) }), {
-        description: 'How many servers match search with each status.',
+        description: 'Of those that match search.',
       }),
-      may: Type.Object(
-        {
-          open: Type.Array(role, { description: 'The roles with which the caller may open consoles.' }),
-          list_sessions: Type.Boolean(),
-          end_sessions: Type.Boolean(),
-        },
-        { description: "What the caller's roles allow." },
-      ),
+      may: Type.Object({
+        open: Type.Array(role),
+        list_sessions: Type.Boolean(),
+        end_sessions: Type.Boolean(),
+      }),
     }),
+  },
+  showScreenshot: {
+    method: 'GET',
+    path: '/servers/{server_id}/screenshot',
+    policy: 'oriel:screenshots:show',
+    summary: "Show a server's screen as a PNG, or as text",
+    query: closed({ text: Type.Optional(Type.Literal('1')) }),
+    response: Type.Null(),
+    media: ['image/png', 'text/plain'],
   },
   listSources: {
     method: 'GET',
@@ -577,6 +579,8 @@ export interface ExtensionRoute {
   readonly body?: Type.TSchema
   /** `Null`: the response has no body. Its status is 204, or 202 while a proxy has still to act. */
   readonly response: Type.TSchema
+  /** The content types of the response, which is not JSON. Absent: it is JSON, by its schema. */
+  readonly media?: readonly string[]
 }
 /** Why a session ended. */
 export type EndReason = CloseReasonName | RefusalName

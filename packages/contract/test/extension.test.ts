@@ -44,6 +44,7 @@ describe("Oriel's extension", () => {
         'listInvitations',
         'listPageInvitations',
         'listServersWithConsoles',
+        'showScreenshot',
         'listSources',
       ],
     ])

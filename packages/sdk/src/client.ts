@@ -143,6 +143,7 @@ const orielCalls =
     const unsigned = { operation, ...prepare(route, input), headers: route.headers ?? {}, secrets, base: extensionUrl }
     const reply = await send(unsigned, signal)
     if (reply.status === MULTIPLE_CHOICES) throw faultOf({ ...reply, status: 404, text: '' })
+    if (route.media && reply.status === 200) return reply.blob
     const body = NO_BODY.has(reply.status) ? null : jsonOf(reply)
     checkShape(reply, route.response, body)
     return body

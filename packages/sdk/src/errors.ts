@@ -159,6 +159,8 @@ export interface Reply {
   readonly status: number
   readonly headers: Headers
   readonly text: string
+  /** The body. */
+  readonly blob?: Blob
   /** Values of the request that must not appear in a message. */
   readonly secrets: readonly string[]
 }

@@ -52,8 +52,9 @@ export async function exchange(via: Transport, request: Request, limit: Deadline
   const base = { operation: request.operation, secrets: request.secrets }
   const reply = { ...base, status: response.status, headers: response.headers, text: '' }
   if (leadsElsewhere(response)) throw new AnswerError('the API answered with a redirect', circumstances(reply))
-  const reading = reach(origin, request, readText(response, via.maxResponseBytes, reply))
-  return { ...reply, text: await within(limit, origin, reading) }
+  const reading = reach(origin, request, readBody(response, via.maxResponseBytes, reply))
+  const blob = await within(limit, origin, reading)
+  return { ...reply, blob, text: await blob.text() }
 }
 
 /**
@@ -134,20 +135,18 @@ function withoutAddress(error: unknown, request: Request, depth = 0): Error {
 }
 type NodeFault = Error & { readonly code: string }
 
-async function readText(response: Response, maxBytes: number, reply: Reply): Promise<string> {
+async function readBody(response: Response, maxBytes: number, reply: Reply): Promise<Blob> {
   const reader = response.body?.getReader()
-  if (reader === undefined) return ''
-  const decoder = new TextDecoder()
-  let text = ''
+  const chunks: Uint8Array<ArrayBuffer>[] = []
   let bytes = 0
   for (;;) {
-    const { done, value } = await reader.read()
-    if (done) return text + decoder.decode()
+    const { done, value } = (await reader?.read()) ?? { done: true as const, value: undefined }
+    if (done || reader === undefined) return new Blob(chunks, { type: response.headers.get('Content-Type') ?? '' })
     bytes += value.byteLength
     if (bytes > maxBytes) {
       reader.cancel().catch(() => {})
       throw new AnswerError(`the answer is longer than ${maxBytes} bytes`, circumstances(reply))
     }
-    text += decoder.decode(value, { stream: true })
+    chunks.push(value)
   }
 }

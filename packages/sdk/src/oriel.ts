@@ -16,12 +16,12 @@ import type { AnyInput, CallOptions } from './client-at.ts'
 /** The operations of the extension, by the names of the contract's routes. Any other API than Oriel's responds 404. */
 export type OrielOperations = { readonly [Name in ExtensionRouteName]: OrielOperation<Name> }
 
-/** One operation. Its input is optional if it has no required member. */
+/** One operation. Its input is optional if it has no required member. Resolves with a `Blob` where the response is not JSON. */
 export type OrielOperation<Name extends ExtensionRouteName> = (
   ...parameters: object extends OrielInput<Name>
     ? [input?: OrielInput<Name>, options?: CallOptions]
     : [input: OrielInput<Name>, options?: CallOptions]
-) => Promise<ExtensionResponse<Name>>
+) => Promise<ExtensionRoutes[Name] extends { readonly media: unknown } ? Blob : ExtensionResponse<Name>>
 
 /** The input of an operation: path parameters by name, and the body and the query of routes that have them. */
 export type OrielInput<Name extends ExtensionRouteName> = {

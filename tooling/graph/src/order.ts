@@ -46,7 +46,7 @@ export const folderOrders: Readonly<Record<string, FolderOrder>> = {
       'sources/static',
       'sources',
     ],
-    ...['http', 'servers', 'console-auth-tokens', 'consoles', 'sessions', 'serial-ports', 'admin', '.'],
+    ...['http', 'servers', 'console-auth-tokens', 'consoles', 'sessions', 'screenshots', 'serial-ports', 'admin', '.'],
   ],
 }
 

@@ -5,6 +5,7 @@ import {
   type ExtensionResponse,
   type ExtensionRoute,
   type ExtensionRouteName,
+  type ExtensionRoutes,
   extensionRoutes,
   LATEST,
   project,
@@ -38,7 +39,16 @@ export interface ExtensionCall<Name extends ExtensionRouteName = ExtensionRouteN
 export interface Done {
   readonly pending: boolean
 }
-type Result<Name extends ExtensionRouteName> = ExtensionResponse<Name> extends null ? Done : ExtensionResponse<Name>
+/** The result of a route whose response is not JSON. */
+export interface Media {
+  readonly contentType: string
+  readonly bytes: Uint8Array<ArrayBuffer>
+}
+type Result<Name extends ExtensionRouteName> = ExtensionRoutes[Name] extends { readonly media: unknown }
+  ? Media
+  : ExtensionResponse<Name> extends null
+    ? Done
+    : ExtensionResponse<Name>
 
 /** The handlers by route of the extension. */
 export type ExtensionOperations = {
@@ -84,9 +94,13 @@ async function respond(
   const operation = options.operations[name] as (call: ExtensionCall<never>) => Promise<object>
   using limit = sourceDeadline(c, options.sourceTimeoutMs)
   const response = await operation({ ...callOf(c, options), body: body as never, query, signal: limit.signal })
+  if (isMedia(response)) return c.body(response.bytes, 200, { 'Content-Type': response.contentType, ...NOT_STORED })
   if ('pending' in response) return c.body(null, response.pending ? 202 : 204)
   return c.body(JSON.stringify(project(route.response, response)), 200, { 'Content-Type': 'application/json' })
 }
+
+const isMedia = (response: object): response is Media => 'contentType' in response
+const NOT_STORED = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' }
 
 async function bodyFor(c: ApiContext, name: ExtensionRouteName): Promise<unknown> {
   const bytes = await readBody(c, name === 'beat' ? MAX_BEAT_BYTES : MAX_BODY_BYTES)

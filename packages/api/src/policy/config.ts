@@ -45,6 +45,11 @@ export const policyConfig = table(
           'Roles that may create consoles with options; the role control needs os_compute_api:os-remote-consoles as well. Absent: the roles of that rule.',
       }),
     ),
+    'oriel:screenshots:show': Type.Optional(
+      Type.Array(role(), {
+        description: 'Roles that may see screenshots. Absent: the roles of oriel:consoles:create.',
+      }),
+    ),
     'oriel:servers:list': Type.Optional(
       Type.Array(role(), {
         description:

@@ -34,7 +34,8 @@ export const policyDefaults = {
 export const policyFallbacks = {
   'oriel:consoles:create': REMOTE_CONSOLES_RULE,
   'oriel:servers:list': 'os_compute_api:servers:detail',
-} as const satisfies Record<string, keyof typeof policyDefaults>
+  'oriel:screenshots:show': 'oriel:consoles:create',
+} as const satisfies Record<string, string>
 
 type RuleWithRoles = keyof typeof policyDefaults
 type RuleWithFallback = keyof typeof policyFallbacks
@@ -45,6 +46,6 @@ export type Policy = Readonly<Record<RuleWithRoles, readonly string[]>> &
 
 /** The roles that a rule grants. */
 export const rolesOf = (policy: Policy, rule: PolicyRule): readonly string[] =>
-  isFallback(rule) ? (policy[rule] ?? policy[policyFallbacks[rule]]) : policy[rule]
+  isFallback(rule) ? (policy[rule] ?? rolesOf(policy, policyFallbacks[rule])) : policy[rule]
 
 const isFallback = (rule: PolicyRule): rule is RuleWithFallback => Object.hasOwn(policyFallbacks, rule)

@@ -88,6 +88,8 @@ export function auditTo(log: Logger) {
         { audit: 'invitation-revoked', ...partiesOf(session), ...termsOf(invitation), ...by },
         'invitation revoked',
       ),
+    screenshot: ({ id, name, projectId }: Server, by: string, format: string) =>
+      log.info({ audit: 'screenshot', projectId, serverId: id, serverName: name, by, format }, 'screenshot shown'),
     revoked: (serverId: string, by: string, counts: { readonly revoked: number; readonly ending: number }) =>
       log.info({ audit: 'revoked', serverId, by, ...counts }, 'console tokens revoked'),
   }
