@@ -12,7 +12,7 @@ export const programFiles: readonly ProgramFile[] = [
   {
     program: 'oriel-api',
     called: 'an api.toml',
-    ownKeys: ['tls', 'public_url', 'auth', 'policy', 'tokens', 'cors', 'limits', 'sources'],
+    ownKeys: ['tls', 'public_url', 'auth', 'policy', 'tokens', 'screenshots', 'cors', 'limits', 'sources'],
   },
   {
     program: 'oriel-proxy',
