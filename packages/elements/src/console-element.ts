@@ -12,11 +12,13 @@ import {
 import {
   type ConsoleEnd,
   closedByPerson,
+  type Disconnection,
   finalWords,
   isAddressDead,
   localEnd,
   mayOpenAgain,
   mayTakeOver,
+  reasonOf,
   waitingWords,
   wasTakenOver,
 } from './console-end.ts'
@@ -37,11 +39,16 @@ import { Resumption, type TicketStore } from './resumption.ts'
 /** `idle`: there is no address. `waiting`: a pause before the next attempt. `ended`: the user must act. */
 export type ConsoleState = 'idle' | 'connecting' | 'connected' | 'waiting' | 'ended'
 
+/** The new state; for `waiting` and `ended` also why. */
+export type StateChange =
+  | { readonly state: 'idle' | 'connecting' | 'connected' }
+  | ({ readonly state: 'waiting' | 'ended' } & Disconnection)
+
 /** The events of every console element. None of them bubbles. */
 export interface ConsoleEventMap {
-  statechange: CustomEvent<{ state: ConsoleState }>
+  statechange: CustomEvent<StateChange>
   connect: CustomEvent<null>
-  disconnect: CustomEvent<ConsoleEnd>
+  disconnect: CustomEvent<Disconnection>
   /**
    * The user pressed Ctrl+Alt+Shift to leave the console. No element has the focus then, unless a listener moves it.
    */
@@ -510,7 +517,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     if (pauseMs === undefined) this.#showEnd(end)
     else this.#wait(end, pauseMs)
     this.#closePresence()
-    this.emit('disconnect', end)
+    this.emit('disconnect', disconnection(end, pauseMs !== undefined))
   }
 
   #showEnd(end: ConsoleEnd): void {
@@ -583,7 +590,8 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     }
     if (state === this.#state) return
     this.#state = state
-    this.emit('statechange', { state })
+    const isOver = (state === 'waiting' || state === 'ended') && this.#lastEnd !== undefined
+    this.emit('statechange', isOver ? { state, ...disconnection(this.#lastEnd!, state === 'waiting') } : { state })
   }
 
   // All keys, including Tab, go to the machine, so keyboard users need a chord to leave the console.
@@ -595,6 +603,12 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     this.emit('release', null)
   }
 }
+
+const disconnection = (end: ConsoleEnd, willRetry: boolean): Disconnection => ({
+  ...end,
+  reason: reasonOf(end),
+  willRetry,
+})
 
 const hasToken = ({ searchParams }: URL) => searchParams.has('token')
 

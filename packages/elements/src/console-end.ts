@@ -36,6 +36,25 @@ export interface ConsoleEnd {
   readonly cause?: unknown
 }
 
+/** An end, and whether the element dials again by itself: the detail of `disconnect`. */
+export interface Disconnection extends ConsoleEnd {
+  /** The name of the reason in `docs/close-reasons.md`, of an end that the page detected, or `closed` for a code of another server. */
+  readonly reason: string
+  readonly willRetry: boolean
+}
+
+/** Returns the name of an end's reason, see {@link Disconnection.reason}. */
+export function reasonOf({ refusal, code, text }: ConsoleEnd): string {
+  if (refusal !== undefined) return refusal
+  const named = [...Object.entries<Reason>(localEnds), ...Object.entries<Reason>(closeReasons)]
+  const sameText = named.filter(([, reason]) => reason.text === text)
+  const found = sameText.find(([, reason]) => reason.code === code) ?? sameText[0]
+  // Only codes from 4000 on mean one reason each: with `taken_over` the proxy sends another text.
+  return (found ?? named.find(([, reason]) => reason.code === code && code >= 4000))?.[0] ?? 'closed'
+}
+
+type Reason = Pick<ConsoleEnd, 'code' | 'text'>
+
 /**
  * Returns the WebSocket subprotocols that every element offers: one for the console, one for receiving refusals, the key by
  * which the page names its session, and the ticket, if it has one.
@@ -77,6 +96,7 @@ export const localEnds = {
     remedy: 'none',
   },
   not_created: { code: 0, text: 'A new console could not be created.', remedy: 'new-console' },
+  not_loaded: { code: 0, text: 'A part of this page could not be loaded.', remedy: 'reconnect' },
   bad_address: { code: 0, text: 'This is not the address of a console.', remedy: 'new-console' },
 } as const satisfies Record<string, Omit<ConsoleEnd, 'clean'>>
 

@@ -7,6 +7,7 @@ declare module '@novnc/novnc' {
     securityfailure: CustomEvent<{ status: number; reason?: string }>
     desktopname: CustomEvent<{ name: string }>
     clipboard: CustomEvent<{ text: string }>
+    bell: CustomEvent<Record<string, never>>
   }
 
   export default class RFB extends EventTarget {
@@ -27,6 +28,7 @@ declare module '@novnc/novnc' {
     clipboardPasteFrom(text: string): void
     toBlob(callback: (blob: Blob | null) => void, type?: string, quality?: number): void
     getImageData(): ImageData
+    protected _resize(width: number, height: number): void
     protected readonly _keyboard: { _allKeysUp(): void }
     protected readonly _remoteNumLock: boolean | null
     protected readonly _remoteCapsLock: boolean | null

@@ -8,7 +8,7 @@ import { ConsoleElement, type ConsoleEventMap, type SessionEvents } from './cons
 import type { ConsoleAddress } from './page-key.ts'
 import { plainLine } from './plain-line.ts'
 import { bufferText } from './serial/buffer-text.ts'
-import { keySequence, type SerialKey } from './serial/keys.ts'
+import { chordSequence, keySequence, type SerialKey } from './serial/keys.ts'
 import { cleanPaste, type PastedText } from './serial/pasted.ts'
 import { type PasteOptions, sendPaste } from './serial/send-paste.ts'
 import { openSerialSession, type SerialSession } from './serial/session.ts'
@@ -30,6 +30,7 @@ export interface OrielSerialEventMap extends ConsoleEventMap {
   pastecheck: CustomEvent<PastedText>
   /** Whether the port has printed nothing since it was opened, some seconds ago. */
   silencechange: CustomEvent<{ silent: boolean }>
+  bell: CustomEvent<null>
   /** A paste by the user has failed. */
   pastefailed: CustomEvent<{ text: string }>
 }
@@ -163,6 +164,15 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     this.send(keySequence(key, this.#terminal?.terminal.modes.applicationCursorKeysMode === true))
   }
 
+  /**
+   * Presses keys one after the other, by the names that `OrielVnc.sendKeys` takes: `Enter`, `Ctrl+C`, `Alt+x`, `F2`, `Shift+Tab`.
+   * @throws TypeError if a terminal has no bytes for a key; then none is sent
+   */
+  async sendKeys(...keys: string[]): Promise<void> {
+    const application = this.#terminal?.terminal.modes.applicationCursorKeysMode === true
+    this.send(keys.map((key) => chordSequence(key, application)).join(''))
+  }
+
   /** Sends `text` unchanged. Enter is `\r`. */
   send(text: string): void {
     this.#send(new TextEncoder().encode(text))
@@ -236,6 +246,7 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
       if (this.copyOnSelect && terminal.hasSelection()) void copyText(terminal.getSelection())
     })
     terminal.onResize(({ cols, rows }) => this.emit('sizechange', { columns: cols, rows }))
+    terminal.onBell(() => this.emit('bell', null))
     terminal.textarea?.setAttribute('aria-label', 'Terminal of the machine. Ctrl+Alt+Shift leaves it.')
     return created
   }
@@ -267,7 +278,11 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     if (session === undefined || this.state !== 'connected') throw new Error('The console is not connected.')
     this.#typedMeanwhile = []
     try {
-      const target = { session, bracketed: this.#isBracketed, requireInput: () => this.#requireInput() }
+      const target = {
+        session,
+        bracketed: options.marked !== false && this.#isBracketed,
+        requireInput: () => this.#requireInput(),
+      }
       await sendPaste(text, target, options)
     } finally {
       const typed = this.#typedMeanwhile

@@ -4,12 +4,13 @@ import { stillOf } from './overlay.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { SpiceKeyboard } from './spice/keyboard.ts'
 import { openSpiceSession, type SpiceLibrary, type SpiceSession } from './spice/session.ts'
+import type { Typed, TypeOptions, Typist } from './vnc/typist.ts'
 
 /** The events of `<oriel-spice>`. None of them bubbles. */
 export interface OrielSpiceEventMap extends ConsoleEventMap {}
 
 /**
- * A SPICE console, like `<oriel-vnc>` but without clipboard and typing.
+ * A SPICE console, like `<oriel-vnc>` but without clipboard.
  *
  * | attribute | property | |
  * |---|---|---|
@@ -26,6 +27,7 @@ export class OrielSpice extends ConsoleElement<SpiceSession> {
    */
   static loadLibrary: (() => Promise<SpiceLibrary>) | undefined
 
+  #keys: Typist | undefined
   readonly #stage = createStage()
   readonly #keyboard = new SpiceKeyboard((code, down) => this.session?.sendKey(code, down), navigator.platform)
   readonly #resized = new ResizeObserver(() => this.#scaleScreen())
@@ -67,6 +69,45 @@ export class OrielSpice extends ConsoleElement<SpiceSession> {
   override focus(options?: FocusOptions): void {
     if (this.state === 'connected') this.#stage.focus(options)
     else super.focus(options)
+  }
+
+  /** As `OrielVnc.sendKeys`. */
+  async sendKeys(...keys: string[]): Promise<void> {
+    await (await this.#typist()).press(keys)
+  }
+
+  /** As `OrielVnc.typeText`, at a fixed pace, because the lights of the machine's keyboard are not known. */
+  async typeText(text: string, options: TypeOptions = {}): Promise<Typed> {
+    return (await this.#typist()).type(text, options)
+  }
+
+  /** As `OrielVnc.screenshot`. */
+  async screenshot(type = 'image/png'): Promise<Blob> {
+    const screen = this.state === 'connected' ? this.#screen() : null
+    const picture = await new Promise<Blob | null>((done) => (screen === null ? done(null) : screen.toBlob(done, type)))
+    if (picture === null) throw new Error('The console shows no picture.')
+    return picture
+  }
+
+  async #typist(): Promise<Typist> {
+    this.#requireInput()
+    const { KeyboardLights } = await import('./vnc/lights.ts')
+    const { Typist } = await import('./vnc/typist.ts')
+    this.#keys ??= new Typist({
+      lights: new KeyboardLights(),
+      bufferedBytes: 0,
+      sendKey: (_, code, down) => {
+        this.#requireInput()
+        if (code !== null) this.session?.sendKey(code, down)
+      },
+      releaseKeys: () => this.#keyboard.releaseAll(),
+    })
+    return this.#keys
+  }
+
+  #requireInput(): void {
+    if (this.state !== 'connected') throw new Error('The console is not connected.')
+    if (this.viewOnly) throw new Error('This page only shows the console.')
   }
 
   /** Presses and releases Ctrl+Alt+Del. */

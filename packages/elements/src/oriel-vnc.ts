@@ -22,6 +22,9 @@ export type Quality = (typeof qualities)[number]
 export interface OrielVncEventMap extends ConsoleEventMap {
   desktopname: CustomEvent<{ name: string }>
   clipboard: CustomEvent<{ text: string }>
+  /** The machine's resolution is known, or has changed. */
+  resize: CustomEvent<{ width: number; height: number }>
+  bell: CustomEvent<null>
 }
 
 /**
@@ -230,6 +233,8 @@ export class OrielVnc extends ConsoleElement<VncSession> {
       ...events,
       desktopName: (name) => this.#named(name),
       clipboard: (text) => this.emit('clipboard', { text }),
+      resize: (width, height) => this.emit('resize', { width, height }),
+      bell: () => this.emit('bell', null),
       requireControl: () => this.#requireControl(),
     })
   }

@@ -22,8 +22,10 @@ export interface Overlay {
   showStill(still: HTMLCanvasElement | undefined): void
 }
 
-/** Adds a hidden overlay to `root`. It never parses texts as HTML: they may come from a machine. */
-export function createOverlay(root: ShadowRoot): Overlay {
+/**
+ * Adds a hidden overlay to `root`, or to the node `into` in it. It never parses texts as HTML: they may come from a machine.
+ */
+export function createOverlay(root: ShadowRoot, into: ParentNode = root): Overlay {
   root.adoptedStyleSheets.push(styles())
   const text = element('p', 'text')
   const advice = element('p', 'advice')
@@ -38,7 +40,7 @@ export function createOverlay(root: ShadowRoot): Overlay {
   overlay.setAttribute('role', 'status')
   overlay.hidden = true
   const under = element('div', 'under')
-  root.append(under, overlay)
+  into.append(under, overlay)
   return {
     show(what) {
       overlay.dataset.tone = what.tone

@@ -1,6 +1,16 @@
 import { closeReasons, type RefusalDetail, type RefusalName, refusal, refusalClose, refusals } from '@oriel/contract'
 import { describe, expect, it } from 'vitest'
-import { advice, type ConsoleEnd, describeEnd, finalWords, mayTakeOver, waitingWords } from '../src/console-end.ts'
+import {
+  advice,
+  type ConsoleEnd,
+  describeEnd,
+  finalWords,
+  localEnd,
+  localEnds,
+  mayTakeOver,
+  reasonOf,
+  waitingWords,
+} from '../src/console-end.ts'
 import { plainLine } from '../src/plain-line.ts'
 
 const closed = (code: number, reason = '', opened = true) =>
@@ -144,5 +154,30 @@ describe('plainLine', () => {
 
   it('cuts long lines', () => {
     expect(plainLine('x'.repeat(500))).toBe(`${'x'.repeat(199)}…`)
+  })
+})
+
+describe('reasonOf', () => {
+  it.each(Object.entries(closeReasons))('names the close reason %s', (name, { code, text }) => {
+    const [shared] = Object.entries(localEnds).filter(([, local]) => local.text === text)
+    expect(reasonOf({ code, text, remedy: 'none', clean: true })).toBe(name)
+    if (shared) expect(reasonOf(localEnd(shared[0] as 'link_silent'))).toBe(shared[0])
+  })
+
+  it.each(Object.keys(refusals) as RefusalName[])('names the refusal %s', (name) => {
+    const { code, reason } = refusalClose(name)
+    expect(reasonOf(closed(code, reason, false))).toBe(name)
+  })
+
+  it.each(Object.keys(localEnds) as (keyof typeof localEnds)[])('names the end %s that the page detects', (name) => {
+    expect(reasonOf(localEnd(name))).toBe(name)
+  })
+
+  it('names the taking over by the code, because the text has a person', () => {
+    expect(reasonOf(closed(closeReasons.taken_over.code, 'Bea took this console over.'))).toBe('taken_over')
+  })
+
+  it('does not name an end by another server', () => {
+    expect(reasonOf(closed(3000, 'Goodbye'))).toBe('closed')
   })
 })

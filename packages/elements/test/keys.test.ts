@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isSerialKey, keySequence } from '../src/serial/keys.ts'
+import { chordSequence, isSerialKey, keySequence } from '../src/serial/keys.ts'
 
 describe('keySequence', () => {
   it.each([
@@ -17,5 +17,32 @@ describe('keySequence', () => {
 
   it('has no key of another name', () => {
     expect(['up', 'toString', '', 'quit'].filter(isSerialKey)).toEqual(['up', 'quit'])
+  })
+})
+
+describe('chordSequence', () => {
+  it.each([
+    ['Ctrl+C', '\x03'],
+    ['Control+d', '\x04'],
+    ['Ctrl+[', '\x1b'],
+    ['Ctrl+@', '\0'],
+    ['Alt+b', '\x1bb'],
+    ['Alt+ArrowUp', '\x1b\x1b[A'],
+    ['Enter', '\r'],
+    ['Shift+Tab', '\x1b[Z'],
+    ['F5', '\x1b[15~'],
+    ['Delete', '\x1b[3~'],
+    ['é', 'é'],
+    ['+', '+'],
+  ])('of %s is %j', (name, bytes) => {
+    expect(chordSequence(name, false)).toBe(bytes)
+  })
+
+  it('follows the mode of the cursor keys', () => {
+    expect(chordSequence('ArrowUp', true)).toBe('\x1bOA')
+  })
+
+  it.each(['', 'Ctrl+Alt+Delete', 'Ctrl+1', 'Hyper', 'toString', 'Alt+'])('refuses %j', (name) => {
+    expect(() => chordSequence(name, false)).toThrow(TypeError)
   })
 })

@@ -1,6 +1,6 @@
 import { loadLayout, planTyping } from '@oriel/console'
 import { describe, expect, it } from 'vitest'
-import { guessLayout, layoutOptions, untypableText } from '../src/pages/layout-choice.ts'
+import { guessLayout, layoutOptions, untypableText } from '../src/layout-choice.ts'
 
 const qwerty = new Map([
   ['KeyQ', 'q'],

@@ -1,5 +1,5 @@
 /** The published package: its entries, their sizes, and what a bundler may leave out. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { expect, it } from 'vitest'
@@ -35,6 +35,21 @@ it.each(rows)(
     expect(chunks.join('\n')).toMatch(new RegExp(`\\.define\\(["'\`]${element}["'\`]`))
   },
 )
+
+it('shows in the README only examples that are compiled', () => {
+  const examples = new URL('examples/', folder)
+  const sources = readdirSync(examples).map((name) => readFileSync(new URL(name, examples), 'utf8'))
+  const shown = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code!)
+  expect(shown.length).toBeGreaterThan(0)
+  for (const code of shown) expect(sources).toContain(code)
+})
+
+it('imports @oriel/elements/console on a server, where it defines nothing', async () => {
+  expect(globalThis.HTMLElement).toBeUndefined()
+  const { kindOf, OrielConsole } = await import('../src/console.ts')
+  expect(kindOf('wss://h/?token=t')).toBe('serial')
+  expect(OrielConsole).toBeTypeOf('function')
+})
 
 it('publishes the entries of the workspace, except for the pages of the proxy', () => {
   const { './pages': _, ...entries } = manifest.exports

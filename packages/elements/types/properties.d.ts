@@ -1,4 +1,5 @@
 /** The properties of the elements that a framework's markup can set, and their events. */
+import type { OrielConsole, OrielConsoleEventMap } from '@oriel/elements/console'
 import type { OrielSerial, OrielSerialEventMap } from '@oriel/elements/serial'
 import type { OrielSpice, OrielSpiceEventMap } from '@oriel/elements/spice'
 import type { OrielVnc, OrielVncEventMap } from '@oriel/elements/vnc'
@@ -7,6 +8,11 @@ type Shared = 'url' | 'path' | 'viewOnly' | 'reconnect' | 'mint'
 
 /** By tag: the element, the properties that markup can set, and the events. */
 export interface OrielElements {
+  'oriel-console': {
+    element: OrielConsole
+    settable: Exclude<Shared, 'path'> | 'kind' | 'scale' | 'toolbar'
+    events: OrielConsoleEventMap
+  }
   'oriel-vnc': { element: OrielVnc; settable: Shared | 'scale'; events: OrielVncEventMap }
   'oriel-serial': { element: OrielSerial; settable: Shared; events: OrielSerialEventMap }
   'oriel-spice': { element: OrielSpice; settable: Shared | 'scale'; events: OrielSpiceEventMap }
@@ -27,4 +33,7 @@ export interface Attributes {
   'view-only'?: '' | undefined
   reconnect?: '' | undefined
   scale?: string | undefined
+  /** Of `<oriel-console>`. */
+  kind?: string | undefined
+  toolbar?: string | undefined
 }

@@ -1,4 +1,5 @@
 /** A consumer's web page without a framework: imports the elements for their side effect, and uses them as of the DOM. */
+import '@oriel/elements/console'
 import '@oriel/elements/serial'
 import '@oriel/elements/spice'
 import '@oriel/elements/vnc'

@@ -15,6 +15,7 @@ export function Console({ url, tell }: { url: string; tell: (text: string) => vo
     <>
       <oriel-vnc ref={screen} url={url} view-only="" reconnect="" class="screen" />
       <oriel-serial url={url} />
+      <oriel-console url={url} toolbar="keys type" reconnect="" />
       <oriel-spice url={url} scale="none" />
       {/* @ts-expect-error React 18 would write this as an attribute, which sets it */}
       <oriel-vnc url={url} reconnect={false} />

@@ -18,6 +18,7 @@ export function Console({ url, tell }: { url: string; tell: (text: string) => vo
         ondisconnect={({ detail }) => tell(detail.text + detail.remedy)}
       />
       <oriel-serial url={url} onsizechange={({ detail }) => tell(String(detail.columns))} />
+      <oriel-console url={url} toolbar="keys type" onviewers={({ detail }) => tell(String(detail.viewers.length))} />
       <oriel-spice url={url} scale="none" />
       {/* @ts-expect-error a terminal has no scale */}
       <oriel-serial url={url} scale="none" />

@@ -42,7 +42,7 @@ export function offerTyping(screen: OrielVnc, server: () => string): void {
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
 
 /** The tables of layouts are not part of the page's first script. */
-const loadLayouts = () => import('./layout-choice.ts')
+const loadLayouts = () => import('../layout-choice.ts')
 
 function offerLayouts(select: HTMLSelectElement, server: () => string): void {
   const offer = async () => {

@@ -26,7 +26,7 @@ const rename = showName(query)
 screen.addEventListener('desktopname', ({ detail }) => rename(detail.name))
 offerKeys(screen)
 offerTyping(screen, server)
-offerSoftKeyboard(screen, async () => (await import('./layout-choice.ts')).chosenLayout(server()))
+offerSoftKeyboard(screen, async () => (await import('../layout-choice.ts')).chosenLayout(server()))
 offerClipboard(screen)
 onFirstOpen('view-panel', async () => (await import('./vnc-view.ts')).offerView(screen))
 offerSession(screen, () => {

@@ -5,6 +5,10 @@ import { maxFrameBytes, type SerialSession } from './session.ts'
 export interface PasteOptions {
   /** Stops the paste: the text that was not sent yet is dropped. */
   readonly signal?: AbortSignal
+  /**
+   * Whether to mark the text as a paste for a shell with bracketed paste, which then runs no line of it. Default: `true`.
+   */
+  readonly marked?: boolean
   /** Called with the bytes that were sent so far, and with all bytes of the paste. */
   readonly onProgress?: (sent: number, total: number) => void
 }

@@ -19,6 +19,9 @@ const lostWhileTyping = 'The console was lost while typing.'
 export interface VncSessionEvents extends SessionEvents {
   desktopName(name: string): void
   clipboard(text: string): void
+  /** The machine's resolution is known, or has changed. */
+  resize(width: number, height: number): void
+  bell(): void
   /** @throws Error if another participant has control */
   requireControl(): void
 }
@@ -88,6 +91,8 @@ export function openVncSession(target: HTMLElement, to: ConsoleAddress, events: 
   })
 
   const rfb = attach(target, socket)
+  rfb.onResize = (width, height) => events.resize(width, height)
+  rfb.addEventListener('bell', () => events.bell())
   rfb.onLights = (reported) => lights.report(reported)
   const deadline = setTimeout(() => hangUp(localEnd('no_answer')), openTimeoutMs)
   rfb.addEventListener('connect', () => {

@@ -1,0 +1,53 @@
+/** What `<oriel-console>` can do with the element that shows the console. */
+import type { OrielSerial } from '../oriel-serial.ts'
+import type { OrielSpice } from '../oriel-spice.ts'
+import type { OrielVnc } from '../oriel-vnc.ts'
+import type { ConsoleKind } from './kind.ts'
+
+/** The element that shows the console, by its kind. */
+export type Shown =
+  | { readonly kind: 'vnc'; readonly element: OrielVnc }
+  | { readonly kind: 'serial'; readonly element: OrielSerial }
+  | { readonly kind: 'spice'; readonly element: OrielSpice }
+
+/** Loads the element of `kind` and creates it. Rejects if its script cannot be loaded. */
+export async function createShown(kind: ConsoleKind): Promise<Shown> {
+  if (kind === 'vnc') await import('../vnc.ts')
+  else if (kind === 'serial') await import('../serial.ts')
+  else await import('../spice.ts')
+  return { kind, element: document.createElement(`oriel-${kind}`) } as Shown
+}
+
+export interface TypingOptions {
+  /** The keyboard layout of the machine, one of `layoutNames` of `@oriel/console`. Default: `us`. A serial port has none. */
+  readonly layout?: string
+  /** Stops typing: the rest is dropped. */
+  readonly signal?: AbortSignal
+}
+
+/** Types `text`, without the characters that the layout lacks, which are returned. */
+export async function typeInto(shown: Shown, text: string, options: TypingOptions): Promise<readonly string[]> {
+  if (shown.kind === 'serial') return typeIntoTerminal(shown.element, text, options)
+  const { skipped } = await shown.element.typeText(text, { ...options, untypable: 'skip' })
+  return skipped
+}
+
+async function typeIntoTerminal(element: OrielSerial, text: string, { signal }: TypingOptions) {
+  const { cleanPaste } = await import('../serial/pasted.ts')
+  // Typed lines run, unlike those of a paste.
+  await element.paste(text, { marked: false, ...(signal !== undefined && { signal }) })
+  return cleanPaste(text).removed
+}
+
+/** @throws Error for a serial port, which has no picture, and when the console is not connected */
+export async function pictureOf(shown: Shown, type: string): Promise<Blob> {
+  if (shown.kind === 'serial') throw new Error('A serial console has no picture. Read its text.')
+  return shown.element.screenshot(type)
+}
+
+/** @throws Error for SPICE, whose text cannot be read, and when the console is not connected */
+export async function textOf(shown: Shown): Promise<string> {
+  if (shown.kind === 'serial') return shown.element.output
+  if (shown.kind === 'vnc') return shown.element.text()
+  throw new Error('The text of a SPICE console cannot be read. Take a screenshot.')
+}

@@ -1,0 +1,134 @@
+/** The elements in a page of somebody else: the package is bundled, and the portal's server creates the consoles. */
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { decodePng } from '@oriel/console'
+import { freePort, type QemuGuest, requires, startQemu } from '@oriel/testkit'
+import { startChromium } from '@oriel/testkit/chromium'
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Pair, startPair } from './parts/oriel.ts'
+import { complaintsOf, untilShows, untilTerminal } from './parts/page.ts'
+import { settled } from './parts/pictures.ts'
+import { startPortal } from './parts/portal.ts'
+import { PROMPT, requiresShell, startShellPort } from './parts/shell-port.ts'
+
+/** The part of `<oriel-console>` that these tests use, because they are compiled for Node. */
+interface OrielConsole {
+  url: string
+  disconnect(): void
+  sendKeys(...keys: string[]): Promise<void>
+  typeText(text: string, options?: { layout?: string }): Promise<{ skipped: string[] }>
+  screenshot(): Promise<{ arrayBuffer(): Promise<ArrayBuffer> }>
+  text(): Promise<string>
+  addEventListener(type: string, listener: (event: { type: string; detail: unknown }) => void): void
+}
+type Heard = { type: string; detail: { reason?: string; willRetry?: boolean; width?: number } | null }[]
+
+const { skip, reason } = requires('qemu', 'chromium')
+const shell = requiresShell()
+const ID = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
+const example = (file: string) => fileURLToPath(new URL(`../../packages/elements/examples/${file}`, import.meta.url))
+
+describe.skipIf(skip || shell.skip)(`<oriel-console> in a portal${reason}${shell.reason}`, () => {
+  const parts = new AsyncDisposableStack()
+  let guest: QemuGuest
+  let oriel: Pair
+  let page: Page
+  let complaints: string[]
+  /** The type of the consoles that the portal creates. */
+  let type: 'novnc' | 'serial' = 'novnc'
+
+  beforeAll(async () => {
+    guest = parts.use(await startQemu({ name: 'web-1', uuid: ID }))
+    const { host, port } = parts.use(await startShellPort())
+    const [vncPort, serialPort] = [await freePort(), await freePort()]
+    const consoles = { vnc: { host: guest.host, port: guest.vncPort }, serial: { host, port } }
+    oriel = parts.use(
+      await startPair({
+        servers: [{ id: ID, name: 'web-1', consoles }],
+        publicPort: vncPort,
+        api: { consoles: { serial: { base_url: `ws://127.0.0.1:${serialPort}/` } } },
+        proxy: {
+          listen: [
+            { address: `127.0.0.1:${vncPort}`, consoles: ['novnc'] },
+            { address: `127.0.0.1:${serialPort}`, consoles: ['serial'] },
+          ],
+        },
+      }),
+    )
+    const portal = parts.use(
+      await startPortal({
+        html: await readFile(example('plain.html'), 'utf8'),
+        script: example('plain.ts'),
+        mint: async () => (await oriel.client.createConsole(ID, type)).url,
+      }),
+    )
+    page = await parts.use(await startChromium()).newPage()
+    complaints = complaintsOf(page)
+    await page.goto(portal.href)
+  })
+  afterAll(() => parts.disposeAsync())
+
+  const element = () => page.locator('oriel-console')
+  const ask = <T>(act: (element: OrielConsole) => Promise<T> | T) =>
+    element().evaluate(act as unknown as (element: unknown) => Promise<T> | T)
+
+  it('shows the screen of a console that the portal created', async () => {
+    await page.getByRole('status').getByText('connected').waitFor()
+    await settled(guest)
+    await untilShows(page, guest)
+    const png = await ask(async (screen) => [...new Uint8Array(await (await screen.screenshot()).arrayBuffer())])
+    const { width, height } = await guest.screendump()
+    expect(await decodePng(Uint8Array.from(png))).toMatchObject({ width, height })
+    expect(await ask((screen) => screen.text())).toMatch(/SeaBIOS|iPXE/)
+  })
+
+  it('presses keys by its tools, and types without the characters that the layout lacks', async () => {
+    await page.getByRole('button', { name: 'Keys' }).click()
+    await page.getByRole('button', { name: 'Escape' }).click()
+    await page.keyboard.press('Escape')
+    expect(await ask((screen) => screen.typeText('ä1€', { layout: 'us' }))).toEqual({ skipped: ['ä', '€'] })
+    await expect(ask((screen) => screen.sendKeys('Hyper+Q'))).rejects.toThrow(/Hyper/)
+  })
+
+  it('reports the end by its name in the catalogue', async () => {
+    const heard = await element().evaluate((node) => {
+      const screen = node as unknown as OrielConsole
+      const events: Heard = []
+      for (const name of ['statechange', 'disconnect'])
+        screen.addEventListener(name, ({ type, detail }) => events.push({ type, detail: detail as Heard[0]['detail'] }))
+      screen.disconnect()
+      return events
+    })
+    const end = { reason: 'client_closed', text: 'You closed the console.', remedy: 'none', willRetry: false }
+    expect(heard).toMatchObject([
+      { type: 'statechange', detail: { state: 'ended', ...end } },
+      { type: 'disconnect', detail: end },
+    ])
+  })
+
+  it('changes to a terminal when the address is that of a serial console', async () => {
+    type = 'serial'
+    await ask((screen) => screen.disconnect())
+    const { url } = await oriel.client.createConsole(ID, type)
+    await element().evaluate((screen, to) => {
+      const console = screen as unknown as OrielConsole
+      console.url = to
+    }, url)
+    await untilTerminal(page, new RegExp(PROMPT.trim()))
+    expect(await page.locator('oriel-vnc').count()).toBe(0)
+    await ask((screen) => screen.typeText('echo $((40 + 2))\n'))
+    await untilTerminal(page, /^42$/m)
+    await ask((screen) => screen.sendKeys('Ctrl+D'))
+    await page.locator('oriel-serial').getByText('The machine closed the console.').waitFor()
+  })
+
+  it('says that an address is none of a console', async () => {
+    await element().evaluate((screen) => {
+      const console = screen as unknown as OrielConsole
+      console.url = 'https://portal.example/'
+    })
+    await element().getByText('This is not the address of a console.').waitFor()
+    expect(complaints).toEqual([])
+  })
+})
