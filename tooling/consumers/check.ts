@@ -129,7 +129,9 @@ async function bundle(entry: string): Promise<string> {
 function refuseLeftovers(source: string): void {
   const built = readdirSync(join(source, 'dist'), { recursive: true, encoding: 'utf8' })
   const stale = built.filter(
-    (file) => file.endsWith('.js') && !existsSync(join(source, 'src', file.replace(/js$/, 'ts'))),
+    // The pages of the elements are bundles, which stay out of the package.
+    (file) =>
+      file.endsWith('.js') && !file.startsWith('pages/') && !existsSync(join(source, 'src', file.replace(/js$/, 'ts'))),
   )
   if (stale.length > 0)
     throw new Error(`${join(source, 'dist')} holds what has no source any more: ${stale.join(', ')}`)
