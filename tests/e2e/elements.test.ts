@@ -49,6 +49,7 @@ describe.skipIf(skip || shell.skip)(`<oriel-console> in a portal${reason}${shell
         publicPort: vncPort,
         api: { consoles: { serial: { base_url: `ws://127.0.0.1:${serialPort}/` } } },
         proxy: {
+          origin: { allowed: ['127.0.0.1'] },
           listen: [
             { address: `127.0.0.1:${vncPort}`, consoles: ['novnc'] },
             { address: `127.0.0.1:${serialPort}`, consoles: ['serial'] },
@@ -118,9 +119,14 @@ describe.skipIf(skip || shell.skip)(`<oriel-console> in a portal${reason}${shell
     await untilTerminal(page, new RegExp(PROMPT.trim()))
     expect(await page.locator('oriel-vnc').count()).toBe(0)
     await ask((screen) => screen.typeText('echo $((40 + 2))\n'))
-    await untilTerminal(page, /^42$/m)
-    await ask((screen) => screen.sendKeys('Ctrl+D'))
-    await page.locator('oriel-serial').getByText('The machine closed the console.').waitFor()
+    await untilTerminal(page, /^42\nshell#/m)
+    const end = await ask((screen) => {
+      const ended = new Promise<unknown>((resolve) =>
+        screen.addEventListener('disconnect', ({ detail }) => resolve(detail)),
+      )
+      return screen.sendKeys('Ctrl+D').then(() => ended)
+    })
+    expect(end).toMatchObject({ reason: 'console_closed', remedy: 'reconnect', willRetry: true })
   })
 
   it('says that an address is none of a console', async () => {
@@ -131,4 +137,62 @@ describe.skipIf(skip || shell.skip)(`<oriel-console> in a portal${reason}${shell
     await element().getByText('This is not the address of a console.').waitFor()
     expect(complaints).toEqual([])
   })
+
+  it('follows and drives a console page in a frame by messages', async () => {
+    const { url } = await oriel.client.createConsole(ID, 'novnc')
+    const heard = await page.evaluate(driveFrame, url)
+    expect(heard.find(({ type }) => type === 'state')).toMatchObject({ oriel: 1, kind: 'vnc' })
+    expect(heard).toContainEqual({ oriel: 1, type: 'event', name: 'connect', detail: {} })
+    expect(heard).toContainEqual({ oriel: 1, type: 'result', id: 1, value: { skipped: ['ä'] } })
+    const end = { reason: 'client_closed', remedy: 'none', willRetry: false }
+    expect(heard.at(-1)).toMatchObject({ type: 'event', name: 'disconnect', detail: end })
+  })
 })
+
+/** Runs in the portal's page: shows `url` in a frame, types once it is connected, closes it, and returns its messages. */
+async function driveFrame(url: string): Promise<FrameMessage[]> {
+  const { document, addEventListener } = globalThis as unknown as BrowserPage
+  const heard: FrameMessage[] = []
+  const frame = document.createElement('iframe')
+  const send = (message: object) => frame.contentWindow.postMessage({ oriel: 1, ...message }, new URL(url).origin)
+  const ended = new Promise<void>((resolve) => {
+    addEventListener('message', ({ data, source, origin }) => {
+      if (source !== frame.contentWindow || origin !== new URL(url).origin) return
+      heard.push(data)
+      const isOpen = data.type === 'state' ? data.state === 'connected' : data.name === 'connect'
+      if (data.type === 'ready') send({ type: 'hello' })
+      if (isOpen) send({ type: 'call', id: 1, method: 'typeText', args: ['ä', { layout: 'us' }] })
+      if (data.type === 'result' && data.id === 1) send({ type: 'call', id: 2, method: 'disconnect' })
+      if (data.name === 'disconnect') resolve()
+    })
+  })
+  frame.src = url
+  document.body.append(frame)
+  await ended
+  frame.remove()
+  return heard
+}
+
+interface FrameMessage {
+  readonly type: string
+  readonly name?: string
+  readonly state?: string
+  readonly id?: number
+}
+
+interface BrowserPage {
+  readonly document: {
+    createElement(name: 'iframe'): Frame
+    readonly body: { append(frame: Frame): void }
+  }
+  addEventListener(
+    type: 'message',
+    listener: (event: { data: FrameMessage; source: unknown; origin: string }) => void,
+  ): void
+}
+
+interface Frame {
+  src: string
+  readonly contentWindow: { postMessage(message: object, origin: string): void }
+  remove(): void
+}

@@ -92,7 +92,10 @@ function installed(name: string, tarballs: string[], more: string[] = []): strin
 
 /** A bundler must keep the elements although the page imports nothing from them. */
 async function checkElements(out: string): Promise<void> {
-  const code = readFileSync(await bundle(out), 'utf8')
+  const folder = join(await bundle(out), '..')
+  const code = readdirSync(folder)
+    .map((file) => readFileSync(join(folder, file), 'utf8'))
+    .join('\n')
   for (const name of ['oriel-vnc', 'oriel-serial', 'oriel-spice']) {
     if (!new RegExp(`\\.define\\([\`"']${name}[\`"']`).test(code))
       throw new Error(`The bundle does not define <${name}>`)

@@ -4,8 +4,9 @@
  * Unlike the other elements, it can be imported on a server, where it defines nothing.
  */
 import type { PresenceParticipant } from '@oriel/contract'
+import { createShown } from './console/create.ts'
 import { type ConsoleKind, isKind, kindOf } from './console/kind.ts'
-import { createShown, pictureOf, type Shown, type TypingOptions, textOf, typeInto } from './console/shown.ts'
+import { pictureOf, type Shown, type TypingOptions, textOf, typeInto } from './console/shown.ts'
 import { consoleStyles } from './console/styles.ts'
 import { isTool, type Tool } from './console/tools.ts'
 import type { ConsoleState, StateChange } from './console-element.ts'

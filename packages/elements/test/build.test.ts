@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { scriptsAtOnce } from './bundled.ts'
+import { modulesOf, scriptsAtOnce } from './bundled.ts'
 
 /** Compressed: the scripts that a browser loads before it can show a screen. Layouts and fonts come later. */
 const MAX_VNC_SCRIPT_BYTES = 75_000
@@ -43,4 +43,8 @@ it('CVE-2017-18635 noVNC: the bundled noVNC is a fixed version', () => {
 it('loads at most 75 kB of scripts before a VNC screen can be shown', async () => {
   const sizes = (await scriptsAtOnce('pages/vnc.ts')).map((code) => gzipSync(code).byteLength)
   expect(sizes.reduce((sum, size) => sum + size)).toBeLessThanOrEqual(MAX_VNC_SCRIPT_BYTES)
+})
+
+it.each(['vnc', 'serial', 'spice_auto'])('keeps spice-html5 out of the bundle of %s.html', async (page) => {
+  expect((await modulesOf(`pages/${page}.ts`)).filter((module) => module.includes('spice-html5'))).toEqual([])
 })

@@ -13,6 +13,12 @@ export async function scriptsAtOnce(entry: string): Promise<string[]> {
   return chunks.filter(({ fileName }) => needed.has(fileName)).map(({ code }) => code)
 }
 
+/** Bundles a script of `src`, and returns the files in all its chunks. */
+export async function modulesOf(entry: string): Promise<string[]> {
+  const chunks = await chunksOf({ input: fileURLToPath(new URL(entry, source)) })
+  return chunks.flatMap(({ modules }) => Object.keys(modules))
+}
+
 /** Bundles a page's script that is given as text, and returns its chunks, the entry first. */
 export async function bundledText(text: string): Promise<string[]> {
   const page = fileURLToPath(new URL('page.ts', source))

@@ -1,22 +1,13 @@
-/** What `<oriel-console>` can do with the element that shows the console. */
+/** What pages and `<oriel-console>` can do with the element that shows a console. */
 import type { OrielSerial } from '../oriel-serial.ts'
 import type { OrielSpice } from '../oriel-spice.ts'
 import type { OrielVnc } from '../oriel-vnc.ts'
-import type { ConsoleKind } from './kind.ts'
 
 /** The element that shows the console, by its kind. */
 export type Shown =
   | { readonly kind: 'vnc'; readonly element: OrielVnc }
   | { readonly kind: 'serial'; readonly element: OrielSerial }
   | { readonly kind: 'spice'; readonly element: OrielSpice }
-
-/** Loads the element of `kind` and creates it. Rejects if its script cannot be loaded. */
-export async function createShown(kind: ConsoleKind): Promise<Shown> {
-  if (kind === 'vnc') await import('../vnc.ts')
-  else if (kind === 'serial') await import('../serial.ts')
-  else await import('../spice.ts')
-  return { kind, element: document.createElement(`oriel-${kind}`) } as Shown
-}
 
 export interface TypingOptions {
   /** The keyboard layout of the machine, one of `layoutNames` of `@oriel/console`. Default: `us`. A serial port has none. */

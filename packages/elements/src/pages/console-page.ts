@@ -1,5 +1,6 @@
 /** The common parts of the console pages: the bar with name, state and tools, panels, copying and full screen. */
 import { resumableUrl } from '../address.ts'
+import type { Shown } from '../console/shown.ts'
 import type { ConsoleElement, ConsoleEventMap, ConsoleSession, ConsoleState } from '../console-element.ts'
 import type { TicketStore } from '../resumption.ts'
 import { byId, onClick, setText } from './dom.ts'
@@ -39,6 +40,11 @@ export function dial(screen: Console, query: PageQuery): void {
     history.replaceState(history.state, '', resumableUrl(location.href, detail.handle))
   })
   screen.url = location.href
+}
+
+/** Lets the page around a frame follow and drive the console. Loads the code for that only in a frame. */
+export function offerFrame(shown: Shown): void {
+  if (window.parent !== window) void import('../frame/serve.ts').then(({ serveFrame }) => serveFrame(shown, window))
 }
 
 /** Browsers send the cookies of this host only from its own pages, so not from frames in the pages of others. */

@@ -5,6 +5,7 @@ import {
   copy,
   dial,
   followState,
+  offerFrame,
   offerFullScreen,
   offerPeopleOnceConnected,
   offerSession,
@@ -33,6 +34,7 @@ offerSession(terminal, () => [['Terminal', `${terminal.columns} columns, ${termi
 offerFullScreen(terminal)
 offerPeopleOnceConnected(terminal)
 followState(terminal)
+offerFrame({ kind: 'serial', element: terminal })
 dial(terminal, query)
 
 function offerKeys(): void {

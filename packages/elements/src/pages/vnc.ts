@@ -3,6 +3,7 @@ import { OrielVnc } from '../oriel-vnc.ts'
 import {
   dial,
   followState,
+  offerFrame,
   offerFullScreen,
   offerPeopleOnceConnected,
   offerSession,
@@ -38,4 +39,5 @@ offerPeopleOnceConnected(screen)
 followState(screen)
 screen.scale = query.scale
 screen.dotCursor = true
+offerFrame({ kind: 'vnc', element: screen })
 dial(screen, query)
