@@ -22,7 +22,7 @@ import {
   waitingWords,
   wasTakenOver,
 } from './console-end.ts'
-import { type MintConsole, mintedUrl } from './new-console.ts'
+import type { MintConsole } from './new-console.ts'
 import { createOverlay, type Overlay, type OverlayAction } from './overlay.ts'
 import { type ConsoleAddress, newPageKey } from './page-key.ts'
 import { plainLine } from './plain-line.ts'
@@ -177,8 +177,8 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     return this.#state
   }
   /** Why the last connection ended, or `undefined` if none has ended. */
-  get lastEnd(): ConsoleEnd | undefined {
-    return this.#lastEnd
+  get lastEnd(): Disconnection | undefined {
+    return this.#lastEnd && disconnection(this.#lastEnd, this.#state === 'waiting')
   }
 
   /** Who has this console open and who has control; `undefined` if the proxy does not say so, or has not yet. */
@@ -372,6 +372,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     this.#minting = minting
     this.#showAttempt()
     try {
+      const { mintedUrl } = await import('./new-console.ts')
       const url = await mintedUrl(mint, minting.signal)
       if (minting.signal.aborted) return
       this.#minting = undefined
@@ -590,8 +591,8 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     }
     if (state === this.#state) return
     this.#state = state
-    const isOver = (state === 'waiting' || state === 'ended') && this.#lastEnd !== undefined
-    this.emit('statechange', isOver ? { state, ...disconnection(this.#lastEnd!, state === 'waiting') } : { state })
+    const isOver = state === 'waiting' || state === 'ended'
+    this.emit('statechange', isOver ? { state, ...this.lastEnd } : { state })
   }
 
   // All keys, including Tab, go to the machine, so keyboard users need a chord to leave the console.

@@ -45,15 +45,10 @@ export interface Disconnection extends ConsoleEnd {
 
 /** Returns the name of an end's reason, see {@link Disconnection.reason}. */
 export function reasonOf({ refusal, code, text }: ConsoleEnd): string {
-  if (refusal !== undefined) return refusal
-  const named = [...Object.entries<Reason>(localEnds), ...Object.entries<Reason>(closeReasons)]
-  const sameText = named.filter(([, reason]) => reason.text === text)
-  const found = sameText.find(([, reason]) => reason.code === code) ?? sameText[0]
-  // Only codes from 4000 on mean one reason each: with `taken_over` the proxy sends another text.
-  return (found ?? named.find(([, reason]) => reason.code === code && code >= 4000))?.[0] ?? 'closed'
+  const [name] = Object.entries({ ...closeReasons, ...localEnds }).find(([, reason]) => reason.text === text) ?? []
+  // With this code the proxy sends another text.
+  return refusal ?? name ?? (code === closeReasons.taken_over.code ? 'taken_over' : 'closed')
 }
-
-type Reason = Pick<ConsoleEnd, 'code' | 'text'>
 
 /**
  * Returns the WebSocket subprotocols that every element offers: one for the console, one for receiving refusals, the key by

@@ -140,7 +140,7 @@ export class OrielConsole extends Base {
     return this.#shown?.element.state ?? 'idle'
   }
   /** Why the last connection ended, or `undefined` if none has ended. */
-  get lastEnd(): ConsoleEnd | undefined {
+  get lastEnd(): Disconnection | undefined {
     return this.#shown?.element.lastEnd
   }
 

@@ -8,7 +8,7 @@ import { ConsoleElement, type ConsoleEventMap, type SessionEvents } from './cons
 import type { ConsoleAddress } from './page-key.ts'
 import { plainLine } from './plain-line.ts'
 import { bufferText } from './serial/buffer-text.ts'
-import { chordSequence, keySequence, type SerialKey } from './serial/keys.ts'
+import { keySequence, type SerialKey } from './serial/keys.ts'
 import { cleanPaste, type PastedText } from './serial/pasted.ts'
 import { type PasteOptions, sendPaste } from './serial/send-paste.ts'
 import { openSerialSession, type SerialSession } from './serial/session.ts'
@@ -161,7 +161,7 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
 
   /** Presses a key. Cursor keys follow the mode that the machine has set. */
   pressKey(key: SerialKey): void {
-    this.send(keySequence(key, this.#terminal?.terminal.modes.applicationCursorKeysMode === true))
+    this.send(this.#bytesOf(key))
   }
 
   /**
@@ -169,8 +169,8 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
    * @throws TypeError if a terminal has no bytes for a key; then none is sent
    */
   async sendKeys(...keys: string[]): Promise<void> {
-    const application = this.#terminal?.terminal.modes.applicationCursorKeysMode === true
-    this.send(keys.map((key) => chordSequence(key, application)).join(''))
+    const { chordSequence } = await import('./serial/chords.ts')
+    this.send(keys.map((key) => chordSequence(key, (named) => this.#bytesOf(named))).join(''))
   }
 
   /** Sends `text` unchanged. Enter is `\r`. */
@@ -180,14 +180,16 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
 
   /**
    * Pastes `text`: takes control characters out, turns line ends into Enter, and marks the text as a paste if the shell has enabled
-   * bracketed paste. Resolves once all of it has been sent. Keys that are typed meanwhile follow it.
+   * bracketed paste. Resolves with the text that was sent, once all of it has been. Keys that are typed meanwhile follow it.
    * @throws the reason of `options.signal`; Error when the console is not connected, is lost, or is under another participant's
    *   control
    */
-  async paste(text: string, options: PasteOptions = {}): Promise<void> {
-    const pasted = this.#pasting.then(() => this.#paste(cleanPaste(text).text, options))
+  async paste(text: string, options: PasteOptions = {}): Promise<PastedText> {
+    const clean = cleanPaste(text)
+    const pasted = this.#pasting.then(() => this.#paste(clean.text, options))
     this.#pasting = pasted.catch(() => undefined)
-    return pasted
+    await pasted
+    return clean
   }
 
   /**
@@ -249,6 +251,10 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     terminal.onBell(() => this.emit('bell', null))
     terminal.textarea?.setAttribute('aria-label', 'Terminal of the machine. Ctrl+Alt+Shift leaves it.')
     return created
+  }
+
+  #bytesOf(key: SerialKey): string {
+    return keySequence(key, this.#terminal?.terminal.modes.applicationCursorKeysMode === true)
   }
 
   #setSilent(silent: boolean): void {

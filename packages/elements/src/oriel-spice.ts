@@ -91,10 +91,8 @@ export class OrielSpice extends ConsoleElement<SpiceSession> {
 
   async #typist(): Promise<Typist> {
     this.#requireInput()
-    const { KeyboardLights } = await import('./vnc/lights.ts')
     const { Typist } = await import('./vnc/typist.ts')
     this.#keys ??= new Typist({
-      lights: new KeyboardLights(),
       bufferedBytes: 0,
       sendKey: (_, code, down) => {
         this.#requireInput()

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
-import type { Shown } from '../src/console/shown.ts'
 import { type FrameWindow, serveFrame } from '../src/frame/serve.ts'
+import type { OrielVnc } from '../src/oriel-vnc.ts'
 
 const PORTAL = 'https://portal.example'
 
@@ -79,12 +79,13 @@ function framed() {
   let listener: (event: MessageEvent<unknown>) => void = () => undefined
   const window: FrameWindow = { parent, addEventListener: (_, heard) => (listener = heard) }
   const element = Object.assign(new EventTarget(), {
+    localName: 'oriel-vnc',
     state: 'connected',
     sendKeys: vi.fn(async () => undefined),
     typeText: vi.fn(async () => ({ skipped: ['ä'] })),
     text: async () => 'login:',
   })
-  serveFrame({ kind: 'vnc', element } as unknown as Shown, window)
+  serveFrame(element as unknown as OrielVnc, window)
   const hear = (data: unknown, from: object = {}) =>
     listener({ data, source: parent, origin: PORTAL, ...from } as MessageEvent<unknown>)
   return { element, sent, hear }

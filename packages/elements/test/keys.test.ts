@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { chordSequence, isSerialKey, keySequence } from '../src/serial/keys.ts'
+import { chordSequence } from '../src/serial/chords.ts'
+import { isSerialKey, keySequence, type SerialKey } from '../src/serial/keys.ts'
 
 describe('keySequence', () => {
   it.each([
@@ -21,6 +22,8 @@ describe('keySequence', () => {
 })
 
 describe('chordSequence', () => {
+  const normal = (key: SerialKey) => keySequence(key, false)
+
   it.each([
     ['Ctrl+C', '\x03'],
     ['Control+d', '\x04'],
@@ -35,14 +38,14 @@ describe('chordSequence', () => {
     ['é', 'é'],
     ['+', '+'],
   ])('of %s is %j', (name, bytes) => {
-    expect(chordSequence(name, false)).toBe(bytes)
+    expect(chordSequence(name, normal)).toBe(bytes)
   })
 
   it('follows the mode of the cursor keys', () => {
-    expect(chordSequence('ArrowUp', true)).toBe('\x1bOA')
+    expect(chordSequence('ArrowUp', (key) => keySequence(key, true))).toBe('\x1bOA')
   })
 
   it.each(['', 'Ctrl+Alt+Delete', 'Ctrl+1', 'Hyper', 'toString', 'Alt+'])('refuses %j', (name) => {
-    expect(() => chordSequence(name, false)).toThrow(TypeError)
+    expect(() => chordSequence(name, normal)).toThrow(TypeError)
   })
 })

@@ -24,10 +24,9 @@ export async function typeInto(shown: Shown, text: string, options: TypingOption
 }
 
 async function typeIntoTerminal(element: OrielSerial, text: string, { signal }: TypingOptions) {
-  const { cleanPaste } = await import('../serial/pasted.ts')
   // Typed lines run, unlike those of a paste.
-  await element.paste(text, { marked: false, ...(signal !== undefined && { signal }) })
-  return cleanPaste(text).removed
+  const { removed } = await element.paste(text, { marked: false, ...(signal !== undefined && { signal }) })
+  return removed
 }
 
 /** @throws Error for a serial port, which has no picture, and when the console is not connected */

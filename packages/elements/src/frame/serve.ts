@@ -4,8 +4,9 @@
  * The browser shows the page in a frame only if `frame-ancestors` of its Content-Security-Policy has every page around it, which
  * are those of this host and of `origin.allowed`. So the parent may be trusted, and only the parent is.
  */
+
 import { pictureOf, type Shown, textOf, typeInto } from '../console/shown.ts'
-import { reasonOf } from '../console-end.ts'
+import type { ConsoleElement, ConsoleSession } from '../console-element.ts'
 
 /** The version of the protocol: the member `oriel` of each message. */
 export const PROTOCOL = 1
@@ -47,7 +48,8 @@ const methods: Readonly<Record<string, Method>> = {
  * Announces the page to its parent, and answers it from its first `hello` on. Ignores messages of other windows, and those that
  * are not of the protocol.
  */
-export function serveFrame(shown: Shown, window: FrameWindow): void {
+export function serveFrame(element: ConsoleElement<ConsoleSession>, window: FrameWindow): void {
+  const shown = { kind: element.localName.slice('oriel-'.length), element } as unknown as Shown
   const { parent } = window
   let origin: string | undefined
   const send = (message: object) => {
@@ -61,8 +63,8 @@ export function serveFrame(shown: Shown, window: FrameWindow): void {
     } else if (event.data.type === 'call' && event.origin === origin) void answer(shown, event.data, send)
   })
   for (const [name, members] of Object.entries(events)) {
-    const element: EventTarget = shown.element
-    element.addEventListener(name, ({ detail }: CustomEventInit) =>
+    const target: EventTarget = element
+    target.addEventListener(name, ({ detail }: CustomEventInit) =>
       send({ type: 'event', name, detail: pick(detail, members) }),
     )
   }
@@ -109,8 +111,7 @@ function requireConnected(shown: Shown): Shown {
 function lastEnd({ element }: Shown): object {
   const { state, lastEnd: end } = element
   if (end === undefined || (state !== 'waiting' && state !== 'ended')) return {}
-  const { text, remedy } = end
-  return { reason: reasonOf(end), text, remedy, willRetry: state === 'waiting' }
+  return pick(end, ['reason', 'text', 'remedy', 'willRetry'])
 }
 
 /** Copies the members that the protocol has: a detail may have others, which cannot be copied to another page. */

@@ -1,6 +1,5 @@
 /** The common parts of the console pages: the bar with name, state and tools, panels, copying and full screen. */
 import { resumableUrl } from '../address.ts'
-import type { Shown } from '../console/shown.ts'
 import type { ConsoleElement, ConsoleEventMap, ConsoleSession, ConsoleState } from '../console-element.ts'
 import type { TicketStore } from '../resumption.ts'
 import { byId, onClick, setText } from './dom.ts'
@@ -29,7 +28,7 @@ export const machineName = () => byId('name', HTMLElement).textContent
 
 type Console = ConsoleElement<ConsoleSession>
 
-/** Opens the console. The page's own address is the access URL. */
+/** Opens the console. The page's own address is the access URL. In a frame, the page around it may follow and drive the console. */
 export function dial(screen: Console, query: PageQuery): void {
   screen.viewOnly = query.viewOnly
   screen.reconnect = query.reconnect
@@ -39,12 +38,8 @@ export function dial(screen: Console, query: PageQuery): void {
     const { detail } = event as ConsoleEventMap['resumable']
     history.replaceState(history.state, '', resumableUrl(location.href, detail.handle))
   })
+  if (parent !== window) void import('../frame/serve.ts').then(({ serveFrame }) => serveFrame(screen, window))
   screen.url = location.href
-}
-
-/** Lets the page around a frame follow and drive the console. Loads the code for that only in a frame. */
-export function offerFrame(shown: Shown): void {
-  if (window.parent !== window) void import('../frame/serve.ts').then(({ serveFrame }) => serveFrame(shown, window))
 }
 
 /** Browsers send the cookies of this host only from its own pages, so not from frames in the pages of others. */

@@ -5,7 +5,6 @@ import {
   copy,
   dial,
   followState,
-  offerFrame,
   offerFullScreen,
   offerPeopleOnceConnected,
   offerSession,
@@ -34,7 +33,6 @@ offerSession(terminal, () => [['Terminal', `${terminal.columns} columns, ${termi
 offerFullScreen(terminal)
 offerPeopleOnceConnected(terminal)
 followState(terminal)
-offerFrame({ kind: 'serial', element: terminal })
 dial(terminal, query)
 
 function offerKeys(): void {

@@ -1,6 +1,6 @@
 /** The console page of SPICE consoles: `spice_auto.html`. */
 import { OrielSpice } from '../oriel-spice.ts'
-import { dial, followState, offerFrame, offerFullScreen, offerScale, offerSession, showName } from './console-page.ts'
+import { dial, followState, offerFullScreen, offerScale, offerSession, showName } from './console-page.ts'
 import { offerCtrlAltDel } from './ctrl-alt-del.ts'
 import { byId } from './dom.ts'
 import { readPageQuery } from './page-query.ts'
@@ -18,5 +18,4 @@ offerSession(screen, () => [])
 offerFullScreen(screen)
 followState(screen)
 screen.scale = query.scale === 'none' ? 'none' : 'fit'
-offerFrame({ kind: 'spice', element: screen })
 dial(screen, query)

@@ -3,7 +3,6 @@ import { OrielVnc } from '../oriel-vnc.ts'
 import {
   dial,
   followState,
-  offerFrame,
   offerFullScreen,
   offerPeopleOnceConnected,
   offerSession,
@@ -39,5 +38,4 @@ offerPeopleOnceConnected(screen)
 followState(screen)
 screen.scale = query.scale
 screen.dotCursor = true
-offerFrame({ kind: 'vnc', element: screen })
 dial(screen, query)

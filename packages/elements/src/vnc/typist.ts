@@ -19,7 +19,8 @@ export const capsLockTimeoutMs = 2_000
 /** Receives keys: one open console. */
 export interface KeySink {
   readonly bufferedBytes: number
-  readonly lights: KeyboardLights
+  /** Absent: the lights of the machine's keyboard are not known. */
+  readonly lights?: KeyboardLights
   /** @throws Error if the console was lost, or is under another participant's control */
   sendKey(keysym: number, code: string | null, down: boolean): void
   /** Releases the keys that the user holds down. */
@@ -79,8 +80,8 @@ export class Typist {
     this.#keys.releaseKeys()
     try {
       const { lights } = this.#keys
-      await this.#withoutCapsLock(lights.light('capsLock', pace.signal), () =>
-        paced(strokes, this.#keyboard(pace.signal, lights.light('numLock', pace.signal)), pace),
+      await this.#withoutCapsLock(lights?.light('capsLock', pace.signal), () =>
+        paced(strokes, this.#keyboard(pace.signal, lights?.light('numLock', pace.signal)), pace),
       )
     } finally {
       this.#texts -= 1
