@@ -72,8 +72,15 @@ function buildPage(page: string, chunks: readonly OutputChunk[]): string {
     })
 }
 
+/** Removes comments and indentation. */
+function stripStyles(css: string): string {
+  return css.replace(/\/\*[\s\S]*?\*\//g, '').replace(/\n\s+/g, '\n')
+}
+
 function writeAsset(file: string): string {
-  const content = readFileSync(join(source, file))
+  const content = file.endsWith('.css')
+    ? stripStyles(readFileSync(join(source, file), 'utf8'))
+    : readFileSync(join(source, file))
   const hash = createHash('sha256').update(content).digest('base64url').slice(0, 8)
   const name = file.replace(/\.(\w+)$/, `-${hash}.$1`)
   writeFileSync(join(target, 'assets', name), content)
