@@ -10,6 +10,23 @@ import type { VncSettings } from './novnc.ts'
 /** `[consoles]`: settings of single console types. */
 export const consolesTable = table(
   {
+    novnc: table(
+      {
+        continuous_updates: Type.Boolean({
+          default: true,
+          description:
+            'Whether the proxy requests updates for pages whose VNC server has no continuous updates, such as QEMU. Busy screens then show more pictures per second over a slow or distant connection.',
+        }),
+        max_updates_per_second: Type.Integer({
+          default: 30,
+          minimum: 1,
+          maximum: 60,
+          description:
+            'With continuous_updates: how many updates the proxy requests for each session, on average. Each costs the hypervisor the encoding of the areas that changed.',
+        }),
+      },
+      { default: {} },
+    ),
     serial: table(
       {
         replay_bytes: Type.Integer({
@@ -51,9 +68,12 @@ export interface ConsoleParts {
 
 /** @throws the error of `node:tls` for certificates that `hypervisorFaults` names */
 export const consoleSettings = ({ hypervisor, consoles }: ConsoleParts): ConsoleSettings => ({
-  vnc: vncSettings(hypervisor),
+  vnc: vncSettings(hypervisor, updatesOf(consoles.novnc)),
   serialReplay: replayOf(consoles.serial),
 })
+
+const updatesOf = ({ continuous_updates, max_updates_per_second }: ConsoleParts['consoles']['novnc']) =>
+  continuous_updates ? { maxPerSecond: max_updates_per_second } : undefined
 
 /** Standing ports do not displace the replays of others. */
 const replayOf = ({ replay_bytes, replay_seconds, standing, standing_ports }: SerialConfig): ReplaySettings => ({
@@ -78,10 +98,10 @@ export function consolesFaults(
   return [{ path, message: 'needs memory for the output: set consoles.serial.replay_bytes above 0, or remove it' }]
 }
 
-export function vncSettings({ vnc, hosts }: HypervisorConfig): VncSettings {
+export function vncSettings({ vnc, hosts }: HypervisorConfig, updates?: VncSettings['updates']): VncSettings {
   const secure = vnc.auth_schemes.includes('vencrypt')
   const tls = { context: contextOf(vnc), expected: { hosts }, hasCertificate: vnc.cert !== undefined }
-  return { schemes: vnc.auth_schemes, password: vnc.password, hosts, ...(secure ? { tls } : {}) }
+  return { schemes: vnc.auth_schemes, password: vnc.password, hosts, updates, ...(secure ? { tls } : {}) }
 }
 
 type VncConfig = HypervisorConfig['vnc']

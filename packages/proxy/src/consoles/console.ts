@@ -107,8 +107,11 @@ export interface Console {
   output?(console: Pick<Admission, 'instance' | 'host' | 'port'>, maxBytes: number): Buffer | undefined
   /** Forgets the output of a console that sessions share, because it has another owner. Absent: nothing is kept. */
   forget?(console: Pick<Admission, 'instance' | 'host' | 'port'>): void
-  /** Decorates the leg so that it withholds the client's input while `input` forbids it. Absent: the type cannot be watched. */
-  limitInput?(leg: HypervisorSocket, input: InputPermission): HypervisorSocket
+  /**
+   * Decorates the leg so that it withholds the client's input while `input` forbids it. Absent: the type cannot be watched.
+   * @param early the bytes that were read from `leg` before
+   */
+  limitInput?(leg: HypervisorSocket, input: InputPermission, early: Buffer): HypervisorSocket
   /**
    * Does the handshake with the client, after 101.
    * @throws ClientFault

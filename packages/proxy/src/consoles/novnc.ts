@@ -6,9 +6,10 @@ import { type Deadline, deadline, guardPeer, type Secret } from '@oriel/runtime'
 import type { RawData, WebSocket } from 'ws'
 import type { LearntNames } from '../authority/instance-names.ts'
 import { EXEMPT, type HypervisorHosts, settingsOf } from '../hypervisor/hosts.ts'
-import type { LegTls, SecuredLeg } from '../hypervisor/leg.ts'
+import type { HypervisorSocket, LegTls, SecuredLeg } from '../hypervisor/leg.ts'
 import { Refused } from '../refused.ts'
 import { ClientProtocolError, performClientHandshake } from '../rfb/client-handshake.ts'
+import { ContinuousUpdates, type UpdatesOptions } from '../rfb/continuous-updates.ts'
 import { NotRfb, performHypervisorHandshake } from '../rfb/hypervisor-handshake.ts'
 import { type InstanceNames, nameObjection, namesInstance } from '../rfb/identity.ts'
 import { guardIdentity, watchDesktopName } from '../rfb/identity-guard.ts'
@@ -35,12 +36,14 @@ export interface VncSettings {
   /** The TLS settings of `vencrypt`, which are the same for every host. */
   readonly tls?: Omit<LegTls, 'host'> | undefined
   readonly hosts: HypervisorHosts
+  /** How to give continuous updates to clients whose server lacks them. Absent: not at all. */
+  readonly updates?: UpdatesOptions | undefined
 }
 
 /** Enough for ProtocolVersion and security type, and for a client that sends ClientInit and more without waiting. */
 const MAX_CLIENT_BYTES = 512
 
-export function novnc({ schemes, password, tls, hosts }: VncSettings): IdentifyingConsole {
+export function novnc({ schemes, password, tls, hosts, updates }: VncSettings): IdentifyingConsole {
   return {
     subprotocols: ['binary'],
     acceptsText: false,
@@ -60,10 +63,14 @@ export function novnc({ schemes, password, tls, hosts }: VncSettings): Identifyi
       const { identity: desktop } = settingsOf(hosts, opening.admission.host)
       return desktop === EXEMPT ? leg : identifiers[opening.identity](leg, { ...opening, desktop }, limits)
     },
-    limitInput: filterInput,
+    limitInput: (leg, input, early) => filterInput(leg, input, continuousUpdates(leg, early, updates)),
     greet,
   }
 }
+
+/** A server that speaks before the client's ClientInit is not followed: its messages would have begun elsewhere. */
+const continuousUpdates = (leg: HypervisorSocket, early: Buffer, options: UpdatesOptions | undefined) =>
+  options && early.length === 0 ? new ContinuousUpdates(leg, options) : undefined
 
 const typesOf = (schemes: readonly SecurityScheme[], password: Secret | undefined) =>
   schemes.map((scheme) => securityType(scheme, password))

@@ -40,7 +40,7 @@ export async function secureLeg(
 ): Promise<SecuredLeg> {
   refuseToWatch(console, opening.input)
   const { hypervisor, rest } = await secureUpstream(kind, console, dialled, limits, opening)
-  return { hypervisor: limited(console, hypervisor, opening.input), rest }
+  return { hypervisor: limited(console, { hypervisor, rest }, opening.input), rest }
 }
 
 /**
@@ -73,7 +73,8 @@ export async function secureShared(
   refuseToWatch(console, input)
   const shared = await join()
   const rule: ProtocolRule | undefined = rules[guestCheck]
-  return limited(console, rule && identity === 'enforce' ? guardInput(shared, rule) : shared, input)
+  const hypervisor = rule && identity === 'enforce' ? guardInput(shared, rule) : shared
+  return limited(console, { hypervisor, rest: Buffer.alloc(0) }, input)
 }
 
 /** Refuses watchers of a type whose input nothing withholds. */
@@ -83,8 +84,8 @@ function refuseToWatch({ limitInput }: Console, input: InputPermission): void {
 }
 
 /** Outermost, so that it sees the client's bytes before any other decorator does. */
-const limited = ({ limitInput }: Console, leg: HypervisorSocket, input: InputPermission): HypervisorSocket =>
-  limitInput?.(leg, input) ?? leg
+const limited = ({ limitInput }: Console, { hypervisor, rest }: SecuredLeg, input: InputPermission): HypervisorSocket =>
+  limitInput?.(hypervisor, input, rest) ?? hypervisor
 
 function checkGuest(
   { guestCheck }: Kind,

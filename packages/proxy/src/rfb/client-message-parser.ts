@@ -10,6 +10,8 @@ const NOTHING = Buffer.alloc(0)
 export class ClientMessageParser implements Negotiated {
   /** Set by the reader of SetEncodings. */
   extendedMouseButtons = false
+  /** Set by the reader of the server's messages. */
+  serverHasMouseButtons = false
   #state: ParserState = 'ClientInit'
   #message: ClientMessage | undefined
   #held = NOTHING

@@ -11,12 +11,13 @@
  */
 import { Gathered } from '../hypervisor/gathered.ts'
 import type { InputPermission } from '../hypervisor/input-permission.ts'
-import { decorateLeg, type HypervisorSocket, LegFault } from '../hypervisor/leg.ts'
+import { decorateLeg, type HypervisorSocket, LegFault, type TakeBytes } from '../hypervisor/leg.ts'
 import { ClientMessageParser } from './client-message-parser.ts'
+import type { ContinuousUpdates } from './continuous-updates.ts'
 import { PassedBytes } from './passed-bytes.ts'
 import { PressedInput } from './pressed-input.ts'
 import { listsExtendedMouseButtons, MAX_SET_ENCODINGS_BYTES, withoutExtensions } from './watcher-encodings.ts'
-import { setEncodings } from './wire/client-messages.ts'
+import { type ClientMessage, setEncodings } from './wire/client-messages.ts'
 
 const SHARED = Buffer.of(1)
 /** How long a client that lost control may take to finish its message. Long enough for a clipboard of 1 MiB. */
@@ -28,36 +29,55 @@ const UNFINISHED_MS = 10_000
  * A message that the proxy does not know ends a watcher's session, and one that has given control away, as `protocol_error`.
  * A session that has control goes on without being parsed, so that clients with extensions of their own keep working, and
  * `permission.canWithhold` becomes `false`.
+ *
+ * @param updates sends its own requests through the filter, and takes the messages that are for it. Then an unknown message
+ *   ends every session: the server must not receive the client's fences
  */
-export function filterInput(leg: HypervisorSocket, permission: InputPermission): HypervisorSocket {
-  const filter = new InputFilter(leg, permission)
+export function filterInput(
+  leg: HypervisorSocket,
+  permission: InputPermission,
+  updates?: ContinuousUpdates,
+): HypervisorSocket {
+  const filter = new InputFilter(leg, permission, updates)
   permission.onWithheld = () => filter.releaseAll()
-  return decorateLeg(leg, { write: (bytes) => filter.write(bytes), closed: filter.closed })
+  const filtered = { write: (bytes: Uint8Array) => filter.write(bytes), closed: filter.closed }
+  if (!updates) return decorateLeg(leg, filtered)
+  updates.onRequest = (message) => filter.insert(message)
+  const take = (taker: TakeBytes) => updates.take(taker)
+  return decorateLeg(leg, { ...filtered, take, giveBack: (bytes) => updates.giveBack(bytes) })
 }
 
 /**
  * `pass`: at once. `pass-known`: as soon as the header is complete, so that the server sees no part of a malformed message.
- * `drop`: never. `rewrite`: as another message, once it is complete.
+ * `drop`: never. `rewrite`: as another message, once it is complete. `ask`: if it is not for {@link ContinuousUpdates}, once it
+ * is complete.
  */
-type Fate = 'pass' | 'pass-known' | 'drop' | 'rewrite'
+type Fate = 'pass' | 'pass-known' | 'drop' | 'rewrite' | 'ask'
 
 class InputFilter {
   readonly #leg: HypervisorSocket
   readonly #permission: InputPermission
+  readonly #updates: ContinuousUpdates | undefined
   readonly #parser = new ClientMessageParser()
   readonly #end = Promise.withResolvers<Error | undefined>()
   /** The fate of the message that the parser is in. */
   #fate: Fate = 'pass'
+  /** Whether the message that the parser is in is read once it is complete. */
+  #isRead = false
   readonly #pressed = new PressedInput()
   /** The bytes of a message that is read once it is complete. */
   #gathered: Gathered | undefined
   #hasEnded = false
+  #isWriting = false
+  /** A message of the proxy that waits for the end of one of the client. */
+  #inserted: Buffer | undefined
   /** Runs while a client that lost control has not finished its message. */
   #unfinished: NodeJS.Timeout | undefined
 
-  constructor(leg: HypervisorSocket, permission: InputPermission) {
+  constructor(leg: HypervisorSocket, permission: InputPermission, updates: ContinuousUpdates | undefined) {
     this.#leg = leg
     this.#permission = permission
+    this.#updates = updates
     leg.closed.then((cause) => {
       this.#stop()
       this.#end.resolve(cause)
@@ -71,13 +91,28 @@ class InputFilter {
   /** Dropped bytes count as written. */
   write(bytes: Uint8Array): boolean {
     const passed = new PassedBytes(asBuffer(bytes))
+    this.#isWriting = true
     let at = 0
     while (at < bytes.length && !this.#hasEnded) {
       at = this.#step(passed, at)
       if (this.#isBetweenPassed) this.#stopWaiting()
       if (this.#mustRelease) passed.insert(this.#pressed.takeReleases())
+      if (this.#inserted && this.#isBetweenPassed) passed.insert(this.#takeInserted())
     }
+    this.#isWriting = false
     return passed.writeTo(this.#leg)
+  }
+
+  /** Sends a message of the proxy to the server, at once or after the client's message. Replaces one that still waits. */
+  insert(message: Buffer): void {
+    this.#inserted = message
+    if (!this.#isWriting && this.#isBetweenPassed && !this.#hasEnded) this.#leg.write(this.#takeInserted())
+  }
+
+  #takeInserted(): Buffer {
+    const message = this.#inserted!
+    this.#inserted = undefined
+    return message
   }
 
   /** Releases what the client holds, or leaves that to the end of the message that the server is reading. */
@@ -111,7 +146,7 @@ class InputFilter {
   get #isBetweenPassed(): boolean {
     const { state } = this.#parser
     if (state === 'header') return this.#fate !== 'pass'
-    return state === 'between' || (state === 'body' && this.#fate === 'rewrite')
+    return state === 'between' || (state === 'body' && (this.#fate === 'rewrite' || this.#fate === 'ask'))
   }
 
   /** Whether the server has received a part of a message, or bytes that are not parsed. */
@@ -122,10 +157,11 @@ class InputFilter {
   /** Decides on the bytes from `at` to the end of one message. Returns the offset of the next one. */
   #step(passed: PassedBytes, at: number): number {
     const { state, held } = this.#parser
+    if (this.#updates?.hasExtendedMouseButtons) this.#parser.serverHasMouseButtons = true
     const end = this.#parser.advance(passed.bytes, at)
     if (state === 'ClientInit') this.#passClientInit(passed, at)
     else {
-      if (state === 'between') this.#fate = this.#fateOfMessage()
+      if (state === 'between') this.#beginMessage()
       if (this.#parser.state === 'unknown') this.#passUnknown(passed, at)
       else this.#passKnown(passed, held, at, end)
     }
@@ -137,16 +173,28 @@ class InputFilter {
     else passed.keep(at, at + 1)
   }
 
+  #beginMessage(): void {
+    const { message } = this.#parser
+    this.#fate = this.#fateOfMessage()
+    this.#isRead = message !== undefined && this.#fate !== 'drop' && this.#wantsToRead(message)
+  }
+
+  #wantsToRead(message: ClientMessage): boolean {
+    return message.isPressing || (this.#updates?.wantsToRead(message) ?? false)
+  }
+
   #fateOfMessage(): Fate {
     const { role, mayInput } = this.#permission
     const { message } = this.#parser
+    if (message && this.#updates?.mayTake(message)) return 'ask'
     if (role === 'control' && mayInput) return 'pass'
     if (message?.isInput && !mayInput) return 'drop'
     return role === 'watch' && message === setEncodings ? 'rewrite' : 'pass-known'
   }
 
   #passUnknown(passed: PassedBytes, at: number): void {
-    const goesOn = this.#fate === 'pass' && this.#permission.mayInput
+    const isUnaided = this.#updates?.giveUp() ?? true
+    const goesOn = this.#fate === 'pass' && this.#permission.mayInput && isUnaided
     if (goesOn) passed.keep(at, passed.bytes.length)
     else this.#endAsFault(this.#unknownSince(passed.bytes[at]!))
     this.#permission.canWithhold = false
@@ -166,7 +214,7 @@ class InputFilter {
     }
     const { message } = this.#parser
     if (message === setEncodings) this.#readEncodings(passed, at, end)
-    else if (message?.isPressing && this.#fate !== 'drop') this.#readPressing(passed, at, end)
+    else if (message && this.#isRead) this.#readMessage(passed, message, at, end)
   }
 
   /** Gathers a SetEncodings message up to the maximum size, and uses it once it is complete. */
@@ -179,11 +227,14 @@ class InputFilter {
     else if (this.#parser.state === 'between') this.#useEncodings(passed, isTooLong)
   }
 
-  #readPressing({ bytes }: PassedBytes, at: number, end: number): void {
+  #readMessage(passed: PassedBytes, message: ClientMessage, at: number, end: number): void {
     const isComplete = this.#parser.state === 'between'
-    const piece = bytes.subarray(at, end)
+    const piece = passed.bytes.subarray(at, end)
     if (!isComplete || this.#gathered) this.#gather(piece)
-    if (isComplete) this.#pressed.read(this.#gathered ? this.#takeGathered() : piece)
+    if (!isComplete) return
+    const whole = this.#gathered ? this.#takeGathered() : piece
+    if (message.isPressing) this.#pressed.read(whole)
+    else if (this.#updates!.read(message, whole) && this.#fate === 'ask') passed.insert(whole)
   }
 
   #gather(piece: Buffer): void {
@@ -199,6 +250,7 @@ class InputFilter {
 
   #useEncodings(passed: PassedBytes, isTooLong: boolean): void {
     const message = this.#takeGathered()
+    this.#updates?.readEncodings(isTooLong ? undefined : message)
     if (this.#fate === 'rewrite') passed.insert(withoutExtensions(message))
     else if (isTooLong || listsExtendedMouseButtons(message)) this.#parser.extendedMouseButtons = true
   }

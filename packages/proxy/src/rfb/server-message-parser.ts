@@ -7,6 +7,8 @@ import { type StreamContext, serverInit, serverMessages } from './wire/server-me
 export type ServerParserState = 'ServerInit' | 'between' | 'message' | 'unknown'
 
 const NOTHING = Buffer.alloc(0)
+/** The steps for one piece, beyond which it is not parsed: a server could send bytes that cost much and mean nothing. */
+const MAX_STEPS = 100_000
 
 /** Parses pieces of any size. Keeps at most a header and skips the other bytes, so a message may announce any size. */
 export class ServerMessageParser implements StreamContext {
@@ -19,6 +21,8 @@ export class ServerMessageParser implements StreamContext {
   /** As of {@link Reading}. */
   #need = 0
   #held = NOTHING
+  /** The steps since the beginning of the piece. */
+  #steps = 0
 
   constructor() {
     this.#need = this.#stream.next().value
@@ -33,8 +37,12 @@ export class ServerMessageParser implements StreamContext {
     return this.#type
   }
 
-  /** Parses `bytes` from `at` up to the end of one message. Returns the offset of the first byte that it did not parse. */
+  /**
+   * Parses a piece from `at` up to the end of one message. Returns the offset of the first byte that it did not parse. A piece
+   * begins with `at` 0.
+   */
   advance(bytes: Buffer, at: number): number {
+    if (at === 0) this.#steps = 0
     let next = at
     do next = this.#step(bytes, next)
     while (next < bytes.length && this.#state !== 'between')
@@ -42,6 +50,8 @@ export class ServerMessageParser implements StreamContext {
   }
 
   #step(bytes: Buffer, at: number): number {
+    this.#steps += 1
+    if (this.#steps > MAX_STEPS) this.#state = 'unknown'
     if (this.#state === 'unknown') return bytes.length
     if (this.#need === PAST_MARKER) return this.#passMarker(bytes, at)
     return this.#need < 0 ? this.#skip(bytes, at) : this.#take(bytes, at)

@@ -8,10 +8,10 @@
  * whether coordinates are relative.
  */
 
+import { EXTENDED_MOUSE_BUTTONS } from './wire/rectangles.ts'
+
 const HEADER_BYTES = 4
 const COUNT_AT = 2
-
-export const EXTENDED_MOUSE_BUTTONS = -316
 
 /** The removed pseudo-encodings. */
 const removed: ReadonlySet<number> = new Set([
@@ -43,6 +43,7 @@ export function withoutExtensions(message: Buffer): Buffer {
 export const listsExtendedMouseButtons = (message: Buffer): boolean =>
   encodingsOf(message).includes(EXTENDED_MOUSE_BUTTONS)
 
-function encodingsOf(message: Buffer): number[] {
+/** Reads the list of a SetEncodings message. */
+export function encodingsOf(message: Buffer): number[] {
   return Array.from({ length: message.readUInt16BE(COUNT_AT) }, (_, i) => message.readInt32BE(HEADER_BYTES + 4 * i))
 }

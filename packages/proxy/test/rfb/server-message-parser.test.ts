@@ -177,6 +177,11 @@ describe('the parser of server messages', () => {
     expect(state).toBe('unknown')
   })
 
+  it('gives up at a piece of very many messages', () => {
+    expect(parsed([init, Buffer.alloc(90_000, 2), Buffer.alloc(90_000, 2)]).state).toBe('between')
+    expect(parsed([init, Buffer.alloc(110_000, 2)]).state).toBe('unknown')
+  })
+
   it('gives up at Tight with a depth of 32, of which servers disagree about the size of a pixel', () => {
     const parser = new ServerMessageParser()
     parsed([init], parser)

@@ -10,6 +10,8 @@
 export interface Negotiated {
   /** Whether the client has ever listed the pseudo-encoding ExtendedMouseButtons. */
   readonly extendedMouseButtons: boolean
+  /** Whether the server is known to have ExtendedMouseButtons. */
+  readonly serverHasMouseButtons: boolean
 }
 
 /**
@@ -61,19 +63,25 @@ export const clientMessages: Readonly<Record<number, ClientMessage>> = {
   255: pressing('QEMU', sized(4, qemuSize)),
 }
 
+export const setPixelFormat = clientMessages[0]!
 export const setEncodings = clientMessages[2]!
+export const updateRequest = clientMessages[3]!
+export const enableContinuousUpdates = clientMessages[150]!
+export const clientFence = clientMessages[248]!
 
 function setEncodingsSize(bytes: Buffer, at: number): number {
   return 4 + 4 * bytes.readUInt16BE(at + 2)
 }
 
 /**
- * The marker announces one more byte, but only to a server with the extension; any other reads six bytes. The proxy does not
- * know which: a client could use the difference to hide messages. Clients set the marker for the buttons from the eighth on.
+ * The marker announces one more byte, but only to a server with the extension; any other reads six bytes. Unless the server has
+ * announced it, the proxy does not know which: a client could use the difference to hide messages. Clients set the marker for
+ * the buttons from the eighth on.
  */
-function pointerEventSize(bytes: Buffer, at: number, { extendedMouseButtons }: Negotiated): number | undefined {
+function pointerEventSize(bytes: Buffer, at: number, negotiated: Negotiated): number | undefined {
   const hasMarker = (bytes[at + 1]! & MARKER_OF_EXTENDED_MOUSE) !== 0
-  return hasMarker && extendedMouseButtons ? undefined : 6
+  if (!hasMarker || !negotiated.extendedMouseButtons) return 6
+  return negotiated.serverHasMouseButtons ? 7 : undefined
 }
 
 /** The extended clipboard uses the negative of its length. */
