@@ -1,7 +1,7 @@
 /** The tools of `<oriel-console>`: a bar of buttons, most of them with a panel. Loaded only for an element that has tools. */
 import { copyText } from '../clipboard.ts'
+import type { ConsoleState } from '../console-element.ts'
 import { chosenLayout, layoutOptions, rememberLayout, untypableText } from '../layout-choice.ts'
-import type { OrielConsole } from '../oriel-console.ts'
 import type { Shown } from './shown.ts'
 import type { Tool } from './tools.ts'
 
@@ -13,8 +13,22 @@ const labels: Readonly<Record<Tool, string>> = {
   full: 'Full screen',
 }
 
+/** The members of `<oriel-console>` that its tools use. */
+export interface BarOwner extends HTMLElement {
+  readonly state: ConsoleState
+  readonly viewOnly: boolean
+  scale: string
+  sendKeys(...keys: string[]): Promise<void>
+  typeText(
+    text: string,
+    options: { readonly layout: string; readonly signal: AbortSignal },
+  ): Promise<{ readonly skipped: readonly string[] }>
+  screenshot(): Promise<Blob>
+  text(): Promise<string>
+}
+
 /** Creates the bar. Its buttons are enabled while the console is connected, and those for input while it takes input. */
-export function createBar(owner: OrielConsole, shown: Shown, tools: readonly Tool[]): HTMLElement {
+export function createBar(owner: BarOwner, shown: Shown, tools: readonly Tool[]): HTMLElement {
   const bar = create('div', { className: 'bar', role: 'toolbar', ariaLabel: 'Console' })
   bar.part.add('toolbar')
   for (const tool of tools) if (offers(shown, tool)) bar.append(...builders[tool](owner, shown))
@@ -37,7 +51,7 @@ function offers({ kind }: Shown, tool: Tool): boolean {
   return true
 }
 
-const builders: Readonly<Record<Tool, (owner: OrielConsole, shown: Shown) => Node[]>> = {
+const builders: Readonly<Record<Tool, (owner: BarOwner, shown: Shown) => Node[]>> = {
   keys: keysTool,
   type: typeTool,
   clipboard: clipboardTool,
@@ -51,7 +65,7 @@ const arrows = ['ArrowLeft', 'ArrowUp', 'ArrowDown', 'ArrowRight']
 const functionKeys = Array.from({ length: 12 }, (_, i) => `F${i + 1}`)
 const textConsoles = Array.from({ length: 6 }, (_, i) => `Ctrl+Alt+F${i + 1}`)
 
-function keysTool(owner: OrielConsole, { kind }: Shown): Node[] {
+function keysTool(owner: BarOwner, { kind }: Shown): Node[] {
   const note = createNote()
   const press = (key: string) => owner.sendKeys(key).then(() => note.tell(''), note.fail)
   const key = (name: string) => button(name.replace('Arrow', ''), () => void press(name))
@@ -79,7 +93,7 @@ function ctrlAltDel(press: (key: string) => void): HTMLButtonElement {
   return made
 }
 
-function typeTool(owner: OrielConsole, { kind }: Shown): Node[] {
+function typeTool(owner: BarOwner, { kind }: Shown): Node[] {
   const { opener, panel } = panelTool('type')
   const text = create('textarea', { rows: 4, ariaLabel: 'Text to type', spellcheck: false })
   const layout = create('select', {})
@@ -116,14 +130,14 @@ function typeTool(owner: OrielConsole, { kind }: Shown): Node[] {
   return [opener, panel]
 }
 
-async function fillLayouts(layout: HTMLSelectElement, owner: OrielConsole): Promise<void> {
+async function fillLayouts(layout: HTMLSelectElement, owner: BarOwner): Promise<void> {
   const chosen = await chosenLayout(owner.title)
   if (layout.options.length > 0) return
   layout.append(...layoutOptions().map(({ label, name }) => new Option(label, name)))
   layout.value = chosen
 }
 
-function clipboardTool(_: OrielConsole, { element }: Shown): Node[] {
+function clipboardTool(_: BarOwner, { element }: Shown): Node[] {
   const { opener, panel } = panelTool('clipboard', 'console')
   const text = create('textarea', { rows: 4, ariaLabel: 'Clipboard text', spellcheck: false })
   const note = createNote()
@@ -147,7 +161,7 @@ function clipboardTool(_: OrielConsole, { element }: Shown): Node[] {
   return [opener, panel]
 }
 
-function viewTool(owner: OrielConsole, { kind, element }: Shown): Node[] {
+function viewTool(owner: BarOwner, { kind, element }: Shown): Node[] {
   const { opener, panel } = panelTool('view', 'console')
   const note = createNote()
   const row = create('div', { className: 'row' })
@@ -159,7 +173,7 @@ function viewTool(owner: OrielConsole, { kind, element }: Shown): Node[] {
   return [opener, panel]
 }
 
-function actualSize(owner: OrielConsole): HTMLButtonElement {
+function actualSize(owner: BarOwner): HTMLButtonElement {
   const fitted = owner.scale === 'none' ? 'fit' : owner.scale
   const made = button(
     'Actual size',
@@ -173,19 +187,19 @@ function actualSize(owner: OrielConsole): HTMLButtonElement {
   return made
 }
 
-async function savePicture(owner: OrielConsole): Promise<void> {
+async function savePicture(owner: BarOwner): Promise<void> {
   const link = create('a', { href: URL.createObjectURL(await owner.screenshot()), download: 'screen.png' })
   link.click()
   URL.revokeObjectURL(link.href)
 }
 
-async function copyOutput(owner: OrielConsole, note: Note): Promise<void> {
+async function copyOutput(owner: BarOwner, note: Note): Promise<void> {
   const text = await owner.text()
   if (text.trim() === '') note.tell('The screen has no text in a font of text consoles.')
   else note.tell((await copyText(text)) ? 'Copied.' : 'The browser does not allow to copy.')
 }
 
-function fullTool(owner: OrielConsole): Node[] {
+function fullTool(owner: BarOwner): Node[] {
   const made = create('button', { type: 'button', textContent: labels.full })
   made.addEventListener('click', async () => {
     if (document.fullscreenElement === null) await owner.requestFullscreen({ navigationUI: 'hide' })
