@@ -16,6 +16,7 @@ import { flushOutputs, standardError, standardOutput } from './output.ts'
 import { type FlagHelp, helpText, type ProgramArguments, programArguments } from './program-arguments.ts'
 import { readTextFile } from './read-file.ts'
 import { type Reread, type Stamps, stampOf, watchReloads } from './reload.ts'
+import { serviceManager } from './service-manager.ts'
 import { type Endings, type SignalSource, watchEndings } from './signals.ts'
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
@@ -321,14 +322,18 @@ async function live<S extends Type.TSchema>(
   const scope = new AsyncDisposableStack()
   const stopping = new AbortController()
   const env = options.env ?? process.env
+  const manager = serviceManager(env, log)
   const context = { log, flags: args.flags, env, signal: stopping.signal, scope, check: false }
   const starting = begin(options, config, context).then((started) => {
-    if (!stopping.signal.aborted) reloads.begin(files, rereading(options, args, config, started, log))
+    if (stopping.signal.aborted) return
+    reloads.begin(files, rereading(options, args, config, started, log))
+    manager.notify('READY=1')
   })
   const first = await Promise.race([firstEnding(endings), startFailure(starting)])
   stopping.abort(new Error('the program is stopping'))
   if (first.kind === 'crash') return logCrash(log, first.error)
   announce(options, config, log, first)
+  manager.notify('STOPPING=1')
   const closing = starting.catch(() => {}).then(() => scope.disposeAsync())
   const code = await Promise.race([
     closed(log, closing),

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, openSync } from 'node:fs'
-import { mkdtempDisposable, truncate, writeFile } from 'node:fs/promises'
+import { mkdtempDisposable, readFile, truncate, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -58,6 +58,46 @@ test('a real process that cannot reload survives SIGHUP', async () => {
   expect(await next()).toMatchObject({ why: 'SIGHUP', msg: expect.stringContaining('cannot reload') })
   it.child.kill('SIGTERM')
   expect(await it.ended).toEqual([0, null])
+})
+
+/** Puts a `systemd-notify` into a folder, which writes its arguments and its socket to a file. */
+async function fakeNotify(folder: string, exitCode = 0): Promise<string> {
+  const file = join(folder, 'systemd-notify')
+  await writeFile(file, `#!/bin/sh\necho "$* $NOTIFY_SOCKET" >>${folder}/sent\nexit ${exitCode}\n`, { mode: 0o755 })
+  return `${folder}:${process.env.PATH}`
+}
+
+test('a real process tells systemd once that it is ready', async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'oriel-notify-'))
+  const PATH = await fakeNotify(folder.path)
+  const env = { PATH, NOTIFY_SOCKET: '/run/systemd/notify', ORIEL_LISTEN: '127.0.0.1:0', ORIEL_LOG_LEVEL: 'debug' }
+  using it = launch(env)
+  await logged(it.child, 'systemd was notified')
+  it.child.kill('SIGTERM')
+  expect(await it.ended).toEqual([0, null])
+  const sent = (await readFile(join(folder.path, 'sent'), 'utf8')).split('\n')
+  expect(sent.filter((line) => line.startsWith('READY'))).toEqual(['READY=1 /run/systemd/notify'])
+})
+
+test('a real process continues, and says what to do, if systemd-notify fails', async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'oriel-notify-'))
+  using it = launch({ PATH: await fakeNotify(folder.path, 1), NOTIFY_SOCKET: '@x', ORIEL_LISTEN: '127.0.0.1:0' })
+  const lines = createInterface({ input: it.child.stdout })[Symbol.asyncIterator]()
+  const next = async () => JSON.parse(String((await lines.next()).value))
+  const { address } = await next()
+  expect(await next()).toMatchObject({ level: 'warn', msg: expect.stringContaining('use Type=exec') })
+  expect(await isAnswered(Number(address.split(':')[1]))).toBe(true)
+  it.child.kill('SIGTERM')
+  expect(await it.ended).toEqual([0, null])
+})
+
+test('a real process runs no systemd-notify that systemd did not start', async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'oriel-notify-'))
+  using it = launch({ PATH: await fakeNotify(folder.path), ORIEL_LISTEN: '127.0.0.1:0' })
+  await logged(it.child, 'listening')
+  it.child.kill('SIGTERM')
+  expect(await it.ended).toEqual([0, null])
+  expect(existsSync(join(folder.path, 'sent'))).toBe(false)
 })
 
 const terminals = existsSync('/usr/bin/script') ? '' : ' (skipped without script: install bsdutils)'

@@ -21,6 +21,7 @@ export type Part =
   | 'postgres'
   | 'mariadb'
   | 'helm'
+  | 'systemd'
 
 export interface Requirement {
   /** For `describe.skipIf` and `test.skipIf`. */
@@ -94,6 +95,7 @@ const present = {
   postgres: () => hasCommand('postgres') || debianPostgres().some(isExecutable),
   mariadb: () => hasCommand('mariadbd'),
   helm: () => isExecutable(helmPath()),
+  systemd: () => hasCommand('systemd-analyze'),
 } satisfies Record<Part, () => boolean>
 
 /** Folders of daemons, which are not on the PATH of many users. */
