@@ -48,6 +48,8 @@ export interface UpdatesOptions {
   readonly maxPerSecond: number
 }
 
+/** How long a request waits before its time is estimated anew. A client that returned a fence very late makes estimates of days. */
+const MAX_WAIT_MS = 10_000
 /** Unreturned fences beyond this are not sent: a server that sends updates without a request cannot fill the memory. */
 const MAX_FENCES = 256
 const PIXEL_FORMAT_AT = 4
@@ -285,7 +287,7 @@ export class ContinuousUpdates {
     clearTimeout(this.#timer)
     this.#timer = undefined
     if (waitMs <= 0) this.#request()
-    else if (waitMs < Number.POSITIVE_INFINITY) this.#timer = this.#requestAfter(waitMs)
+    else if (waitMs < Number.POSITIVE_INFINITY) this.#timer = this.#requestAfter(Math.min(waitMs, MAX_WAIT_MS))
   }
 
   #requestAfter(waitMs: number): NodeJS.Timeout {

@@ -69,6 +69,11 @@ class InputFilter {
   #gathered: Gathered | undefined
   #hasEnded = false
   #isWriting = false
+  /**
+   * Whether a list without the extended mouse buttons followed one with them. Servers differ in whether they read the longer
+   * PointerEvents after that.
+   */
+  #hasUnlistedMouseButtons = false
   /** A message of the proxy that waits for the end of one of the client. */
   #inserted: Buffer | undefined
   /** Runs while a client that lost control has not finished its message. */
@@ -146,7 +151,7 @@ class InputFilter {
   get #isBetweenPassed(): boolean {
     const { state } = this.#parser
     if (state === 'header') return this.#fate !== 'pass'
-    return state === 'between' || (state === 'body' && (this.#fate === 'rewrite' || this.#fate === 'ask'))
+    return state === 'between' || (state === 'body' && this.#fate !== 'pass' && this.#fate !== 'pass-known')
   }
 
   /** Whether the server has received a part of a message, or bytes that are not parsed. */
@@ -157,7 +162,7 @@ class InputFilter {
   /** Decides on the bytes from `at` to the end of one message. Returns the offset of the next one. */
   #step(passed: PassedBytes, at: number): number {
     const { state, held } = this.#parser
-    if (this.#updates?.hasExtendedMouseButtons) this.#parser.serverHasMouseButtons = true
+    if (this.#updates?.hasExtendedMouseButtons) this.#parser.serverHasMouseButtons = !this.#hasUnlistedMouseButtons
     const end = this.#parser.advance(passed.bytes, at)
     if (state === 'ClientInit') this.#passClientInit(passed, at)
     else {
@@ -252,7 +257,13 @@ class InputFilter {
     const message = this.#takeGathered()
     this.#updates?.readEncodings(isTooLong ? undefined : message)
     if (this.#fate === 'rewrite') passed.insert(withoutExtensions(message))
-    else if (isTooLong || listsExtendedMouseButtons(message)) this.#parser.extendedMouseButtons = true
+    else this.#readMouseButtons(isTooLong ? undefined : listsExtendedMouseButtons(message))
+  }
+
+  /** @param isListed `undefined` for a list that is too long to be read */
+  #readMouseButtons(isListed: boolean | undefined): void {
+    if (isListed !== true && this.#parser.extendedMouseButtons) this.#hasUnlistedMouseButtons = true
+    if (isListed !== false) this.#parser.extendedMouseButtons = true
   }
 
   #endAsFault(sent: string): void {

@@ -280,6 +280,40 @@ describe('continuous updates', () => {
     expect(news()).toEqual(Buffer.concat([pointer, pointer]))
   })
 
+  it.each([
+    ['without them', setEncodings(NOVNC.filter((n) => n !== -316))],
+    ['that is too long to be read', setEncodings(Array.from({ length: 300 }, () => -316))],
+  ])('do not know the longer pointer events after a list of encodings %s', async (_, list) => {
+    const { say, write, news, closed } = enabled()
+    say(update(rectangle(-316, Buffer.alloc(0))))
+    write(list)
+    news()
+    write(Buffer.concat([keyEvent, Buffer.of(5, 0x81, 0, 1, 0, 2, 1), keyEvent]))
+    expect(news()).toEqual(keyEvent)
+    expect(await closed).toMatchObject({ reason: 'protocol_error' })
+  })
+
+  it('are requested while a watcher sends a long message that is dropped', () => {
+    const { say, write, news } = enabled({ role: 'watch' })
+    write(Buffer.concat([Buffer.of(6, 0, 0, 0), u32(1000), Buffer.alloc(10)]))
+    say(picture)
+    expect(news()).toEqual(request())
+  })
+
+  it('wait with few timers for a client that returns a fence an hour late', () => {
+    const { say, write, seen, updates } = enabled()
+    const empty = update(rectangle(1, Buffer.alloc(4), 1, 1))
+    say(empty)
+    vi.advanceTimersByTime(3_600_000)
+    write(returned(fencesIn(seen()).at(-1)!))
+    const timers = vi.spyOn(globalThis, 'setTimeout')
+    for (let i = 0; i < 3; i += 1) say(empty)
+    vi.advanceTimersByTime(1000)
+    for (const [, ms] of timers.mock.calls) expect(ms).toBeLessThanOrEqual(10_000)
+    expect(timers.mock.calls.length).toBeLessThan(10)
+    expect(updates.state).toBe('requesting')
+  })
+
   it('begin behind the identity guard, for a client that sends everything at once', async () => {
     const scripted = scriptedLeg()
     const options = { names: { names: ['web-1'] }, desktop: '{instance}', timeoutMs: 1000 }

@@ -177,6 +177,19 @@ describe('the parser of server messages', () => {
     expect(state).toBe('unknown')
   })
 
+  it('does not count the tiles of a Hextile rectangle without a width', () => {
+    let comparisons = 0
+    const height = {
+      valueOf: () => {
+        comparisons += 1
+        return 0xffff
+      },
+    } as unknown as number
+    const format = { bytesPerPixel: 4, tightBytes: 3 }
+    expect(rectangles.get(5)!({ width: 0, height, format }).next().done).toBe(true)
+    expect(comparisons).toBeLessThan(2)
+  })
+
   it('gives up at a piece of very many messages', () => {
     expect(parsed([init, Buffer.alloc(90_000, 2), Buffer.alloc(90_000, 2)]).state).toBe('between')
     expect(parsed([init, Buffer.alloc(110_000, 2)]).state).toBe('unknown')

@@ -73,6 +73,8 @@ const TILE_SIZE = 16
 const tileFlags = { raw: 1, background: 2, foreground: 4, subrectangles: 8, coloured: 16 } as const
 
 function* hextile({ width, height, format: { bytesPerPixel } }: Rectangle): Reading {
+  // The loop over the rows reads nothing then, and a server may send many such rectangles.
+  if (width === 0) return
   for (let top = 0; top < height; top += TILE_SIZE) {
     const tileHeight = Math.min(TILE_SIZE, height - top)
     for (let left = 0; left < width; left += TILE_SIZE) {
