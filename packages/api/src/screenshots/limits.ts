@@ -4,6 +4,8 @@ import { HttpFault } from '../http/faults.ts'
 /** Each may need memory for the largest screen. */
 const MAX_AT_ONCE = 2
 const MAX_WAITING = 32
+/** How long a request waits for its slot. Clients that have left do not take one later. */
+const WAIT_MS = 10_000
 const MINUTE_MS = 60_000
 
 export class ScreenshotLimits {
@@ -18,12 +20,12 @@ export class ScreenshotLimits {
 
   /**
    * Runs `take` once there is a slot.
-   * @throws HttpFault 429 if the project has used its budget up, 503 if too many requests wait
+   * @throws HttpFault 429 if the project has used its budget up, 503 if too many requests wait, or this one for too long
    */
   async run<T>(projectId: string, take: () => Promise<T>): Promise<T> {
     if (this.#running >= MAX_AT_ONCE && this.#waiting.length >= MAX_WAITING) throw busy()
     this.#spend(projectId)
-    if (this.#running >= MAX_AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    if (this.#running >= MAX_AT_ONCE) await this.#wait()
     else this.#running += 1
     try {
       return await take()
@@ -32,6 +34,22 @@ export class ScreenshotLimits {
       if (next) next()
       else this.#running -= 1
     }
+  }
+
+  /** Resolves once another request has left its slot to this one. */
+  #wait(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const giveUp = () => {
+      this.#waiting.splice(this.#waiting.indexOf(start), 1)
+      reject(busy())
+    }
+    const timer = setTimeout(giveUp, WAIT_MS)
+    const start = () => {
+      clearTimeout(timer)
+      resolve()
+    }
+    this.#waiting.push(start)
+    return promise
   }
 
   /** A budget refills evenly, up to the number of a minute. */

@@ -18,17 +18,32 @@ const WORKER = new URL(`./screen-worker${isSource ? '.ts' : '.js'}`, import.meta
 /** Drops the program's Node flags except the one that finds the sources of the workspace. */
 const FLAGS = isSource ? ['--conditions=@oriel/source'] : []
 
+/** How long drawing the last update, reading text and compressing may take after the deadline of the picture. */
+const GRACE_MS = 5_000
+
+interface Pending extends PromiseWithResolvers<Uint8Array<ArrayBuffer>> {
+  readonly timer: NodeJS.Timeout
+}
+
 export class ScreenThread implements ScreenReader {
-  readonly #pending = new Map<number, PromiseWithResolvers<Uint8Array<ArrayBuffer>>>()
+  readonly #graceMs: number
+  readonly #pending = new Map<number, Pending>()
   #worker: Worker | undefined
   #lastId = 0
 
+  /** @param graceMs how long after its own deadline a request may take, before the thread is ended. Default: 5,000 */
+  constructor({ graceMs = GRACE_MS }: { readonly graceMs?: number } = {}) {
+    this.#graceMs = graceMs
+  }
+
   read(request: ScreenRequest): Promise<Uint8Array<ArrayBuffer>> {
     this.#worker ??= this.#start()
-    const pending = Promise.withResolvers<Uint8Array<ArrayBuffer>>()
+    const worker = this.#worker
+    const timer = setTimeout(() => this.#giveUp(worker), request.timeoutMs + this.#graceMs)
+    const pending = { ...Promise.withResolvers<Uint8Array<ArrayBuffer>>(), timer }
     const id = ++this.#lastId
     this.#pending.set(id, pending)
-    this.#worker.postMessage({ ...request, id } satisfies ThreadRequest)
+    worker.postMessage({ ...request, id } satisfies ThreadRequest)
     return pending.promise
   }
 
@@ -48,15 +63,25 @@ export class ScreenThread implements ScreenReader {
   #settle({ id, bytes, failure }: ThreadReply): void {
     const pending = this.#pending.get(id)
     this.#pending.delete(id)
+    clearTimeout(pending?.timer)
     if (bytes) pending?.resolve(bytes)
     else if (failure) pending?.reject(new ScreenFailure(failure.reason, failure.message))
+  }
+
+  /** A hostile server can send a picture that takes minutes to draw, during which the thread sees no deadline of its own. */
+  #giveUp(worker: Worker): void {
+    this.#end(worker, new ScreenFailure('timeout', 'the thread of screenshots did not answer in time'))
+    void worker.terminate()
   }
 
   /** Fails what is pending. The next screenshot starts another thread. */
   #end(worker: Worker, error: unknown): void {
     if (this.#worker !== worker) return
     this.#worker = undefined
-    for (const pending of this.#pending.values()) pending.reject(error)
+    for (const { reject, timer } of this.#pending.values()) {
+      clearTimeout(timer)
+      reject(error)
+    }
     this.#pending.clear()
   }
 }

@@ -1,6 +1,6 @@
 /** GET /oriel/v1/servers/{server_id}/screenshot. */
 import { accessUrl, tokenOf } from '@oriel/contract'
-import { within } from '@oriel/runtime'
+import { isTimeUp, within } from '@oriel/runtime'
 import { type ConsoleDeps, type Opener, requireHost } from '../consoles/open.ts'
 import { openPermitted } from '../consoles/open-with-options.ts'
 import { HttpFault } from '../http/faults.ts'
@@ -41,7 +41,9 @@ export function showScreenshot(deps: ScreenshotDeps): ExtensionOperations['showS
     const key = JSON.stringify([server.projectId, server.id, format])
     const take = () =>
       limits.run(server.projectId, () => takeScreenshot({ ...deps, screens }, server.id, format, { identity, log }))
-    const bytes = await within(signal, recent.get(key, take))
+    const bytes = await within(signal, recent.get(key, take)).catch((cause) => {
+      throw isTimeUp(signal) ? tooLate(cause) : cause
+    })
     auditTo(log).screenshot(server, identity.userId, format)
     return { contentType: contentTypes[format], bytes }
   }
@@ -83,6 +85,9 @@ async function takeScreenshot(
     await deps.tokens.revoke(opened.tokenId).catch(() => {})
   }
 }
+
+const tooLate = (cause: unknown) =>
+  new HttpFault(504, 'The screenshot was not taken within limits.source_timeout_seconds.', { cause })
 
 function reachableUrl(url: string, serverId: string, proxyUrl: string | undefined): string {
   return proxyUrl === undefined ? url : accessUrl('novnc', proxyUrl, tokenOf(url)!, serverId)

@@ -177,4 +177,27 @@ describe('screenshots', () => {
     for (const finish of waiting) finish()
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 200])
   })
+
+  test('answer 503 if the screens before them take too long, and leave the queue', async () => {
+    const finish: (() => void)[] = []
+    const screens = new FakeScreens(() => new Promise((resolve) => finish.push(() => resolve(PNG))))
+    const ids = ['a', 'b', 'c']
+    await using api = await screenshotApi({ source: fakeSource(ids.map((id) => server({ id }))) }, screens)
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const answers = ids.map((id) => api.get(`/oriel/v1/servers/${id}/screenshot`))
+    await vi.waitFor(() => expect(screens.requests).toHaveLength(2))
+    await vi.advanceTimersByTimeAsync(10_000)
+    const { status, headers } = await answers[2]!
+    expect([status, headers.get('Retry-After')]).toEqual([503, '2'])
+    for (const one of finish) one()
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 503])
+    expect(screens.requests).toHaveLength(2)
+  })
+
+  test('answer 504 after limits.source_timeout_seconds', async () => {
+    const screens = new FakeScreens(() => new Promise(() => {}))
+    await using api = await screenshotApi({ toml: 'limits.source_timeout_seconds = 1' }, screens)
+    const { status, fault } = await api.get()
+    expect([status, fault]).toEqual([504, expect.stringMatching(/not taken within limits\.source_timeout_seconds/)])
+  })
 })
