@@ -64,6 +64,13 @@ describe('serveFrame', () => {
     expect(sent).toHaveLength(2)
   })
 
+  it('ignores a parent without an origin, to which no browser sends by its origin', () => {
+    const { element, sent, hear } = framed()
+    hear({ oriel: 1, type: 'hello' }, { origin: 'null' })
+    element.dispatchEvent(new CustomEvent('connect'))
+    expect(sent).toHaveLength(1)
+  })
+
   it('ignores a call before a hello', async () => {
     const { element, hear } = framed()
     hear({ oriel: 1, type: 'call', id: 1, method: 'sendKeys', args: ['a'] })

@@ -56,7 +56,8 @@ export function serveFrame(element: ConsoleElement<ConsoleSession>, window: Fram
     if (origin !== undefined) parent.postMessage({ oriel: PROTOCOL, ...message }, origin)
   }
   window.addEventListener('message', (event) => {
-    if (event.source !== parent || !isMessage(event.data)) return
+    // A page without an origin of its own, such as one in a sandbox, cannot be answered alone.
+    if (event.source !== parent || event.origin === 'null' || !isMessage(event.data)) return
     if (event.data.type === 'hello') {
       origin = event.origin
       send({ type: 'state', kind: shown.kind, state: shown.element.state, ...lastEnd(shown) })
