@@ -70,6 +70,9 @@ function* tlsFaults({ tls, public_url: publicUrl }: ApiConfig): Iterable<ConfigF
 function* urlFaults({ public_url: publicUrl, consoles }: ApiConfig): Iterable<ConfigFault> {
   if (publicUrl !== undefined && !isUrl(publicUrl, ['http:', 'https:'])) {
     yield { path: 'public_url', message: `${JSON.stringify(publicUrl)} is not an http or https URL` }
+  } else if (/\/v2(\.1)?\/*$/.test(publicUrl ?? '')) {
+    const message = `${JSON.stringify(publicUrl)} ends with the version, which links get twice then; leave it out`
+    yield { path: 'public_url', message, severity: 'warning' }
   }
   for (const [type, { base_url: baseUrl }] of Object.entries(consoles)) {
     const schemes = schemesOf(type)

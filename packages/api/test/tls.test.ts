@@ -137,6 +137,13 @@ describe('tls in api.toml', () => {
     expect(faults('public_url = "https://api.example"\n')).toEqual([])
   })
 
+  it('warns about a public_url that ends with the version', () => {
+    expect(faults('public_url = "https://api.example/v2.1/"\n')).toEqual([
+      expect.stringMatching(/^public_url: "https:\/\/api\.example\/v2\.1\/" ends with the version/),
+    ])
+    expect(faults('public_url = "https://api.example/compute"\n')).toEqual([])
+  })
+
   it('needs an admin listener for --health, because the certificate need not be valid for loopback', () => {
     expect(apiHealthListener(configOf(table(own)))).toEqual({ path: 'admin.listen', address: undefined })
     expect(apiHealthListener(configOf(`admin.listen = "127.0.0.1:1"\n${table(own)}`)).address).toBe('127.0.0.1:1')

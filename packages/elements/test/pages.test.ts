@@ -57,4 +57,11 @@ describe('settingsOf', () => {
     expect(settingsOf({ api_url: './' }, page).apiUrl).toBe('http://h:6080/console')
     expect(settingsOf({ api_url: '/' }, page).apiUrl).toBe('http://h:6080')
   })
+
+  it('accepts the endpoint of the compute service, which ends with the version', () => {
+    expect(settingsOf({ api_url: 'https://h/v2.1' }, page).apiUrl).toBe('https://h')
+    expect(settingsOf({ api_url: 'https://h/compute/v2.1/' }, page).apiUrl).toBe('https://h/compute')
+    expect(settingsOf({ api_url: 'https://h/v2' }, page).apiUrl).toBe('https://h')
+    expect(settingsOf({ api_url: 'https://h/tv2.1' }, page).apiUrl).toBe('https://h/tv2.1')
+  })
 })

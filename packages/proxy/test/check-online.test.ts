@@ -121,6 +121,19 @@ describe('oriel-api --check-config --online', () => {
     expect(faults.join()).not.toContain('secret-of-u')
   })
 
+  it('reports each libvirt connection that does not answer', async () => {
+    const uris = ['one', 'two'].map((name) => `qemu:///session?socket=${join(folder, name)}`)
+    const source = (uri: unknown) => `[[sources]]\nkind = "libvirt"\nproject_id = "p"\nuri = ${JSON.stringify(uri)}\n`
+    const toml = `auth.method = "none"\ntokens.store = "sqlite::memory:"\n${source(uris[0])}${source(uris)}`
+    const { code, faults } = await check('api', toml, '--online')
+    expect(code).toBe(2)
+    expect(faults.map((fault) => fault.split(' does not answer, correct the URI or the cause: virsh ')[0])).toEqual([
+      `sources[0].uri: ${uris[0]}`,
+      `sources[1].uri[0]: ${uris[0]}`,
+      `sources[1].uri[1]: ${uris[1]}`,
+    ])
+  })
+
   it('reports the key of Keystone, or of the issuer of JWTs, if nothing answers there', async () => {
     const store = 'tokens.store = "sqlite::memory:"\n'
     const keystone = await check('api', `${store}${keystoneAt('http://127.0.0.1:1')}`, '--online')

@@ -12,7 +12,7 @@ const timeoutMs = 10_000
 
 /**
  * Fetches `oriel.json` from beside the page: `{ "api_url": string | null, "consoles"?: string[] }`. An `api_url` may be
- * relative to the page. Without `consoles`, `novnc` alone is offered.
+ * relative to the page, and end with `/v2.1` as a compute endpoint does. Without `consoles`, `novnc` alone is offered.
  * @throws TypeError, TimeoutError or SyntaxError when the response is missing or unusable
  */
 export async function readSettings(page: string = document.baseURI): Promise<Settings> {
@@ -25,7 +25,7 @@ export async function readSettings(page: string = document.baseURI): Promise<Set
 export function settingsOf(json: unknown, page: string): Settings {
   const { api_url: apiUrl, consoles = ['novnc'] } = json as { api_url?: unknown; consoles?: unknown }
   return {
-    apiUrl: typeof apiUrl === 'string' ? new URL(apiUrl, page).href.replace(/\/+$/, '') : null,
+    apiUrl: typeof apiUrl === 'string' ? new URL(apiUrl, page).href.replace(/(\/v2(\.1)?)?\/*$/, '') : null,
     consoles: openableConsoleTypes.filter((type) => Array.isArray(consoles) && consoles.includes(type)),
   }
 }

@@ -41,7 +41,11 @@ export const listenerTable = table({
 
 /** `[home]`: the page at `/`. */
 export const homeTable = table(
-  { api_url: optionalText('The API whose servers the page at / lists. Default: the page only describes this proxy.') },
+  {
+    api_url: optionalText(
+      'The API whose servers the page at / lists, with or without /v2.1, as browsers reach it. It must have the origin of this page in cors.allowed_origins. Default: the page only describes this proxy.',
+    ),
+  },
   { default: {} },
 )
 

@@ -51,7 +51,7 @@ const remedies = (setting: string, { isOriel }: CloudFacts) =>
     },
     not_found: {
       side: 'load balancer',
-      remedy: `Keep the path, or correct it in ${setting}: a listener with several types needs the prefix of the type.`,
+      remedy: `Keep the path, or correct it in ${setting}: a listener with several types needs the prefix of the type, with its slashes, such as /serial/.`,
     },
     console_moved: {
       side: isOriel ? 'oriel-api' : 'Nova',
