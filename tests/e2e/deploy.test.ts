@@ -23,6 +23,8 @@ describe('the files in deploy/', () => {
     ['proxy', 'proxy-nova.toml'],
     ['proxy', 'reverse-proxies/proxy.toml'],
     ['oriel', 'oriel.toml'],
+    ['api', 'libvirt-hosts/api.toml'],
+    ['proxy', 'libvirt-hosts/proxy.toml'],
   ] as const)('oriel-%s accepts deploy/%s', async (app, file) => {
     await using program = await startProgram({
       file: programFile(app),
@@ -155,7 +157,7 @@ describe('the units in deploy/systemd/', () => {
 })
 
 describe('the drop-ins in deploy/systemd/', () => {
-  const secrets = ['tls', 'tls', 'tls', 'token', 'password', 'resume-key', 'store']
+  const secrets = ['tls', 'tls', 'tls', 'token', 'password', 'resume-key', 'store', 'keystone-password']
   it.each([
     ['api', 'tls', 'api.toml'],
     ['proxy', 'tls', 'proxy.toml'],
@@ -164,6 +166,7 @@ describe('the drop-ins in deploy/systemd/', () => {
     ['proxy', 'password', 'proxy-nova.toml'],
     ['proxy', 'resume-key', 'proxy.toml'],
     ['api', 'store', 'api.toml'],
+    ['api', 'keystone-password', 'libvirt-hosts/api.toml'],
   ] as const)('of %s: %s.conf gives %s its secrets as credentials', async (app, name, config) => {
     await using pki = await temporaryPki()
     const unit = await readFile(deployed(`systemd/${units[app]}.service.d/${name}.conf`), 'utf8')
