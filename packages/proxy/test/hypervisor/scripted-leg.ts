@@ -1,12 +1,14 @@
 /** A leg to a hypervisor whose other side is a test. */
 import type { HypervisorSocket, TakeBytes } from '../../src/hypervisor/leg.ts'
+import { allocatePayload } from '../../src/hypervisor/read-buffers.ts'
 
 /** A leg whose other side is a test. Its bytes are lent, as those of a socket are. */
 export function scriptedLeg() {
   const { promise: closed, resolve: end } = Promise.withResolvers<Error | undefined>()
   const written: Buffer[] = []
   let taker: TakeBytes = () => false
-  let lentBytes = 0
+  const lent: Buffer[] = []
+  const lentBytes = () => lent.reduce((sum, { length }) => sum + length, 0)
   let isPaused = true
   let drained = () => {}
   const leg: HypervisorSocket = {
@@ -15,10 +17,13 @@ export function scriptedLeg() {
       isPaused = false
     },
     giveBack: (bytes) => {
-      lentBytes -= bytes.length
+      // Decorators may have written behind the bytes, into the memory that the read left unused.
+      const at = lent.findIndex(({ buffer, byteOffset }) => buffer === bytes.buffer && byteOffset === bytes.byteOffset)
+      if (at < 0) throw new Error('a decorator gave bytes back that were not lent')
+      lent.splice(at, 1)
     },
     get lentBytes() {
-      return lentBytes
+      return lentBytes()
     },
     pause: () => {
       isPaused = true
@@ -37,11 +42,11 @@ export function scriptedLeg() {
     [Symbol.dispose]: () => end(undefined),
   }
   const say = (bytes: Buffer) => {
-    lentBytes += bytes.length
+    lent.push(bytes)
     if (!taker(bytes)) isPaused = true
   }
   const heard = () => Buffer.concat(written)
-  return { leg, say, end, heard, lent: () => lentBytes, isPaused: () => isPaused, drain: () => drained() }
+  return { leg, say, end, heard, lent: lentBytes, isPaused: () => isPaused, drain: () => drained() }
 }
 
 /** Collects the bytes that a relay would receive from `leg`, and returns each buffer at once. */
@@ -57,6 +62,13 @@ export function viewerOf(leg: HypervisorSocket) {
     return true
   })
   return { seen: () => seen, drains: () => drains, write: (bytes: Uint8Array) => leg.write(bytes), closed: leg.closed }
+}
+
+/** Copies `bytes` into memory such as a socket's read buffer: with headroom, and `spare` bytes that the read left unused. */
+export function asRead(bytes: Buffer, spare: number): Buffer {
+  const buffer = allocatePayload(bytes.length + spare)
+  bytes.copy(buffer)
+  return buffer.subarray(0, bytes.length)
 }
 
 /** Splits `bytes`. @param cuts the offsets, modulo the length */
