@@ -4,7 +4,7 @@ import { freePort, requires } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { apiConfig, MEMBER_TOKEN, merge, startApp } from './parts/oriel.ts'
+import { apiConfig, MEMBER_TOKEN, merge, READER_TOKEN, startApp } from './parts/oriel.ts'
 import { complaintsOf } from './parts/page.ts'
 
 const { skip, reason } = requires('chromium')
@@ -39,10 +39,10 @@ describe.skipIf(skip)(`the list of machines${reason}`, () => {
   afterAll(() => parts.disposeAsync())
 
   /** Opens the page and signs in. */
-  async function open(query = ''): Promise<Page> {
+  async function open(query = '', token = MEMBER_TOKEN): Promise<Page> {
     const page = await browser.newPage()
     await page.goto(home + query)
-    await page.getByLabel('Token').fill(MEMBER_TOKEN)
+    await page.getByLabel('Token').fill(token)
     await page.getByRole('button', { name: 'Show my machines' }).click()
     await page.getByRole('listitem').first().waitFor()
     return page
@@ -105,6 +105,43 @@ describe.skipIf(skip)(`the list of machines${reason}`, () => {
     await page.close()
   })
 
+  it('shows the screens in view, two at a time, and says why a machine has none', async () => {
+    const page = await open()
+    const complaints = complaintsOf(page)
+    const screens = await answerScreens(page)
+    await page.getByLabel('Show screens').check()
+    await page.getByRole('img', { name: /^Screen of db-1 at / }).waitFor()
+    const slotOf = (name: string) => page.getByRole('listitem').filter({ hasText: name }).locator('.screen')
+    expect(await slotOf('db-7').textContent()).toBe('The machine is off.')
+    expect(await slotOf('db-9').textContent()).toBe('No VNC console.')
+    await slotOf('db-3')
+      .getByText(/^Too many screens were loaded\. Refresh again from /)
+      .waitFor()
+    const url = new URL(page.url())
+    expect(url.search).toBe('?screens=1')
+    expect(screens.requested).not.toContain(idOf(38))
+    await slotOf('web-38').scrollIntoViewIfNeeded()
+    await page.getByRole('img', { name: /^Screen of web-38 at / }).waitFor()
+    expect([screens.requested.filter((id) => id === idOf(1)).length, screens.mostAtOnce()]).toEqual([1, 2])
+
+    const before = await page.getByRole('img', { name: /^Screen of db-1 at / }).getAttribute('src')
+    await page.getByRole('button', { name: 'Refresh' }).click()
+    await page.locator(`img[src="${before}"]`).waitFor({ state: 'detached' })
+    expect(complaints.filter((text) => !text.includes('429'))).toEqual([])
+    expect(await isReleased(page, before!)).toBe(true)
+    await page.getByLabel('Show screens').uncheck()
+    await expect.poll(() => page.getByRole('img', { name: /^Screen of / }).count()).toBe(0)
+    expect(new URL(page.url()).search).toBe('')
+    await page.close()
+  })
+
+  it('offers no screens to a user who may not see them', async () => {
+    const page = await open('?screens=1', READER_TOKEN)
+    expect(await page.getByLabel('Show screens').isVisible()).toBe(false)
+    expect(await page.locator('.screen:visible').count()).toBe(0)
+    await page.close()
+  })
+
   it('moves the focus between consoles by arrow keys', async () => {
     const page = await open('?search=web-1')
     await page.getByLabel('Search by name or id').press('ArrowDown')
@@ -113,3 +150,43 @@ describe.skipIf(skip)(`the list of machines${reason}`, () => {
     await page.close()
   })
 })
+
+/** A picture of one pixel. */
+const PNG = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
+  'base64',
+)
+
+/**
+ * Answers the page's requests for screens instead of the API: with a picture, except for db-3, whose project has used up its
+ * budget. Each answer waits until the page has had the time to send a request too many.
+ */
+async function answerScreens(page: Page) {
+  const requested: string[] = []
+  let running = 0
+  let most = 0
+  await page.route('**/screenshot', async (route) => {
+    const id = new URL(route.request().url()).pathname.split('/').at(-2)!
+    requested.push(id)
+    running += 1
+    most = Math.max(most, running)
+    await page.evaluate('new Promise(requestAnimationFrame)')
+    running -= 1
+    const headers = { 'Access-Control-Allow-Origin': '*', 'Access-Control-Expose-Headers': 'Retry-After' }
+    if (id !== idOf(3)) return route.fulfill({ body: PNG, contentType: 'image/png', headers })
+    const fault = { overLimit: { code: 429, message: 'This project has asked for too many screenshots.' } }
+    return route.fulfill({ status: 429, json: fault, headers: { ...headers, 'Retry-After': '31' } })
+  })
+  return { requested, mostAtOnce: () => most }
+}
+
+/** Whether the object URL leads to no picture any more. */
+const isReleased = (page: Page, url: string) =>
+  page.evaluate<boolean>(
+    `new Promise((resolve) => {
+      const image = new Image()
+      image.onload = () => resolve(false)
+      image.onerror = () => resolve(true)
+      image.src = ${JSON.stringify(url)}
+    })`,
+  )

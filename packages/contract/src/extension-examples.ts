@@ -201,7 +201,7 @@ export const extensionExamples: { readonly [Name in ExtensionRouteName]: Extensi
       ],
       total: 1,
       statuses: [{ status: 'ACTIVE', servers: 1 }],
-      may: { open: ['control', 'watch'], list_sessions: true, end_sessions: true },
+      may: { open: ['control', 'watch'], list_sessions: true, end_sessions: true, show_screenshots: true },
     },
   },
   showScreenshot: {

@@ -546,6 +546,9 @@ export const extensionRoutes = {
         open: Type.Array(role),
         list_sessions: Type.Boolean(),
         end_sessions: Type.Boolean(),
+        show_screenshots: Type.Optional(
+          Type.Boolean({ description: 'False also where screenshots are disabled. Absent: an older API.' }),
+        ),
       }),
     }),
   },

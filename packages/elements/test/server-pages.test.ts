@@ -1,17 +1,19 @@
 /** The home page's list of machines: its address, and the APIs that it reads. */
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { pagesOf, readListQuery, withListQuery } from '../src/pages/list-query.ts'
+import { pagesOf, readListState, withListState } from '../src/pages/list-query.ts'
 import { pageOf } from '../src/pages/nova-servers.ts'
 import type { ServerRow } from '../src/pages/server-page.ts'
 import { consolesOf, serversAt } from '../src/pages/servers.ts'
 import { sessionText } from '../src/pages/session-list.ts'
 import { reasonOf, statusWord } from '../src/pages/status-words.ts'
 
-const every = { search: '', status: '', page: 1 }
+const every = { search: '', status: '', page: 1, screens: false }
 
 describe('the address of the list', () => {
   it.each([
-    ['http://h/?search=web+1&status=active&page=3', { search: 'web 1', status: 'ACTIVE', page: 3 }],
+    ['http://h/?search=web+1&status=active&page=3', { search: 'web 1', status: 'ACTIVE', page: 3, screens: false }],
+    ['http://h/?screens=1', { ...every, screens: true }],
+    ['http://h/?screens=yes', every],
     ['http://h/', every],
     ['http://h/?page=0', every],
     ['http://h/?page=-1', every],
@@ -19,14 +21,14 @@ describe('the address of the list', () => {
     ['http://h/?page=1e99', every],
     [`http://h/?search=${'x'.repeat(300)}`, { ...every, search: 'x'.repeat(255) }],
   ])('is read: %s', (address, query) => {
-    expect(readListQuery(address)).toEqual(query)
+    expect(readListState(address)).toEqual(query)
   })
 
-  it('keeps search, status and page, and other parameters', () => {
-    const query = { search: 'a&b=c', status: 'SHUTOFF', page: 2 }
-    const address = withListQuery('http://h/console/?x=1', query)
-    expect(readListQuery(address)).toEqual(query)
-    expect(withListQuery(address, every)).toBe('http://h/console/?x=1')
+  it('keeps search, status, page and screens, and other parameters', () => {
+    const query = { search: 'a&b=c', status: 'SHUTOFF', page: 2, screens: true }
+    const address = withListState('http://h/console/?x=1', query)
+    expect(readListState(address)).toEqual(query)
+    expect(withListState(address, every)).toBe('http://h/console/?x=1')
   })
 
   it('has at least one page', () => {
@@ -115,6 +117,13 @@ describe('serversAt', () => {
     const opened = await serversAt('http://h', 't').openConsole({ id: 'a', name: 'web' }, 'novnc', 'watch')
     expect(new URL(opened).searchParams.get('title')).toBe('web')
     expect(asked).toEqual(['/oriel/v1/servers/a/consoles {"type":"novnc","role":"watch"}'])
+  })
+
+  it('requests the picture of a screen', async () => {
+    answer({
+      '/oriel/v1/servers/a/screenshot': () => new Response('png', { headers: { 'Content-Type': 'image/png' } }),
+    })
+    expect((await serversAt('http://h', 't').screen('a', signal)).type).toBe('image/png')
   })
 
   it('shows no sessions once their list is forbidden', async () => {

@@ -36,6 +36,9 @@ export async function* pageStates(context: BrowserContext, home: string): AsyncG
   await list.goto(home)
   await list.getByRole('button', { name: 'Screen of demo' }).waitFor()
   yield { name: 'list', page: list }
+  await list.getByLabel('Show screens').check()
+  await list.getByRole('img', { name: /^Screen of demo at / }).waitFor()
+  yield { name: 'list screens', page: list }
   for (const [name, label] of Object.entries({ vnc: 'Screen of demo', serial: 'Serial of demo' })) {
     const page = await openConsole(list, label)
     await page.locator('#status-text', { hasText: /^Connected$/ }).waitFor()

@@ -24,6 +24,8 @@ export interface ListDeps {
     readonly consoles: Readonly<Record<OpenableConsoleType, { readonly enabled: boolean }>>
   }
   readonly source: Source
+  /** Absent: there are no screenshots. */
+  readonly screens?: object
 }
 
 type List = ExtensionResponse<'listServersWithConsoles'>
@@ -41,7 +43,7 @@ export function listServersWithConsoles(deps: ListDeps): ExtensionOperations['li
       servers: wanted.slice(start, start + limit).map((server) => documentOf(server, deps)),
       total: wanted.length,
       statuses: countsOf(found),
-      may: rightsOf(deps.config.policy, identity),
+      may: rightsOf(deps, identity),
     }
   }
 }
@@ -93,12 +95,13 @@ function countsOf(servers: readonly Server[]): List['statuses'] {
 
 const byStatus = (a: { readonly status: string }, b: { readonly status: string }) => (a.status < b.status ? -1 : 1)
 
-function rightsOf(policy: Policy, identity: Identity): List['may'] {
+function rightsOf({ config: { policy }, screens }: ListDeps, identity: Identity): List['may'] {
   const mayCreate = { control: REMOTE_CONSOLES_RULE, watch: 'oriel:consoles:create' } as const
   const roles: readonly ConsoleRole[] = ['control', 'watch']
   return {
     open: roles.filter((role) => allows(policy, mayCreate[role], identity)),
     list_sessions: allows(policy, 'oriel:sessions:list', identity),
     end_sessions: allows(policy, 'oriel:sessions:end', identity),
+    show_screenshots: screens !== undefined && allows(policy, 'oriel:screenshots:show', identity),
   }
 }

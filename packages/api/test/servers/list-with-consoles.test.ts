@@ -2,6 +2,7 @@
 import type { ExtensionResponse, Protocol } from '@oriel/contract'
 import { describe, expect, test } from 'vitest'
 import { combineSources } from '../../src/index.ts'
+import type { ScreenReader } from '../../src/screenshots/screen-reader.ts'
 import { type Caller, fakeSource, OTHER_PROJECT, server, type TestApi, testApi } from '../support.ts'
 
 const PATH = '/oriel/v1/servers'
@@ -18,6 +19,7 @@ const many = [
 
 const list = async (api: TestApi, query = '', as: Caller = 'member') =>
   (await api.call('GET', PATH + query, { as })).body as List
+const screens: ScreenReader = { read: () => Promise.reject(new Error('no screen')), async [Symbol.asyncDispose]() {} }
 const ids = ({ servers }: List) => servers.map(({ id }) => id)
 
 describe('the list of servers with consoles', () => {
@@ -85,17 +87,26 @@ describe('the list of servers with consoles', () => {
   })
 
   test.each([
-    ['member', { open: ['control', 'watch'], list_sessions: true, end_sessions: true }],
-    ['reader', { open: [], list_sessions: true, end_sessions: false }],
+    ['member', { open: ['control', 'watch'], list_sessions: true, end_sessions: true, show_screenshots: true }],
+    ['reader', { open: [], list_sessions: true, end_sessions: false, show_screenshots: false }],
   ] as const)('says what a %s may do', async (as, may) => {
-    await using api = await testApi()
+    await using api = await testApi({ screens })
     expect((await list(api, '', as)).may).toEqual(may)
+  })
+
+  test('says that nobody may see screenshots where there are none, or the policy grants them to others', async () => {
+    await using without = await testApi()
+    await using others = await testApi({ screens, toml: '[policy]\n"oriel:screenshots:show" = ["admin"]' })
+    for (const api of [without, others]) expect((await list(api)).may.show_screenshots).toBe(false)
   })
 
   test('says that a reader may watch where the policy grants it', async () => {
     const toml = '[policy]\n"oriel:consoles:create" = ["reader", "member"]\n"oriel:sessions:list" = ["admin"]'
-    await using api = await testApi({ toml })
-    expect((await list(api, '', 'reader')).may).toEqual({ open: ['watch'], list_sessions: false, end_sessions: false })
+    await using api = await testApi({ screens, toml })
+    expect((await list(api, '', 'reader')).may).toEqual({
+      ...{ open: ['watch'], list_sessions: false, end_sessions: false },
+      show_screenshots: true,
+    })
   })
 
   test.each([

@@ -1,6 +1,6 @@
 /** The home page of a proxy: lists the machines, with buttons that open their consoles. */
 import { byId, onClick, onSubmit, setText } from './dom.ts'
-import { type ListQuery, PAGE_SIZE, pagesOf, readListQuery, withListQuery } from './list-query.ts'
+import { type ListQuery, type ListState, PAGE_SIZE, pagesOf, readListState, withListState } from './list-query.ts'
 import { createServerList } from './server-list.ts'
 import type { ServerPage } from './server-page.ts'
 import { type Servers, serversAt, type Trouble, troubleOf } from './servers.ts'
@@ -31,13 +31,14 @@ async function start(): Promise<void> {
 function listServers(apiUrl: string, { consoles }: Settings): void {
   let servers: Servers = serversAt(apiUrl, undefined)
   let signedIn = false
-  let query = readListQuery(location.href)
+  let state = readListState(location.href)
   let running: AbortController | undefined
   let next: ReturnType<typeof setTimeout> | undefined
   let typing: ReturnType<typeof setTimeout> | undefined
   const list = createServerList(byId('servers', HTMLUListElement), consoles, {
     mint: (server, type, role) => servers.openConsole(server, type, role),
     endSession: (id) => servers.endSession(id),
+    loadScreen: (id, signal) => servers.screen(id, signal),
   })
 
   const refresh = async () => {
@@ -46,13 +47,15 @@ function listServers(apiUrl: string, { consoles }: Settings): void {
     const mine = new AbortController()
     running = mine
     try {
-      const page = await servers.list(query, mine.signal)
+      const page = await servers.list(state, mine.signal)
       if (mine !== running) return
-      if (query.page > pagesOf(page.total)) return go({ ...query, page: pagesOf(page.total) })
+      if (state.page > pagesOf(page.total)) return go({ ...state, page: pagesOf(page.total) })
       showPage(page)
       const sessions = page.may.list_sessions ? await servers.sessions(mine.signal) : []
       if (mine !== running) return
       list.showSessions(sessions, page.may.end_sessions)
+      // Only now: while a picture is taken, its session is in the list of sessions, and would be shown until the next refresh.
+      list.startScreens()
       hideTrouble()
     } catch (error) {
       if (mine !== running) return
@@ -65,13 +68,15 @@ function listServers(apiUrl: string, { consoles }: Settings): void {
     if (document.visibilityState === 'visible') void refresh()
   }
   const showPage = (page: ServerPage) => {
-    list.show(page)
-    showStatuses(page, query)
-    showPager(page.total, query)
-    setText(byId('no-match-text', HTMLElement), noMatchText(query))
-    if (page.total > 0) show('servers', leadOf(page, query))
-    else if (query.search.trim() === '' && query.status === '') show('empty', '')
-    else show('no-match', leadOf(page, query))
+    const mayShowScreens = page.may.show_screenshots === true
+    byId('screens-choice', HTMLElement).hidden = !mayShowScreens
+    list.show(page, mayShowScreens && state.screens)
+    showStatuses(page, state)
+    showPager(page.total, state)
+    setText(byId('no-match-text', HTMLElement), noMatchText(state))
+    if (page.total > 0) show('servers', leadOf(page, state))
+    else if (state.search.trim() === '' && state.status === '') show('empty', '')
+    else show('no-match', leadOf(page, state))
   }
   const fail = (trouble: Trouble) => {
     if (trouble.signIn) return askForToken(signedIn ? trouble.text : '')
@@ -88,28 +93,30 @@ function listServers(apiUrl: string, { consoles }: Settings): void {
     signedIn = token !== undefined
     servers = serversAt(apiUrl, token)
     byId('sign-out', HTMLButtonElement).hidden = !signedIn
-    list.show({ servers: [], may: { open: [], list_sessions: false, end_sessions: false } })
+    list.show({ servers: [], may: { open: [], list_sessions: false, end_sessions: false } }, false)
     return refresh()
   }
-  const go = (wanted: ListQuery, isNewEntry = false): Promise<void> => {
-    query = wanted
-    const address = withListQuery(location.href, query)
+  const go = (wanted: ListState, isNewEntry = false): Promise<void> => {
+    state = wanted
+    const address = withListState(location.href, state)
     if (address !== location.href) history[isNewEntry ? 'pushState' : 'replaceState'](history.state, '', address)
     byId('main', HTMLElement).ariaBusy = 'true'
     return refresh()
   }
   const turn = async (pages: number) => {
-    await go({ ...query, page: query.page + pages }, true)
+    await go({ ...state, page: state.page + pages }, true)
     byId('lead', HTMLElement).scrollIntoView({ block: 'center' })
   }
 
   const search = byId('search', HTMLInputElement)
   const status = byId('status', HTMLSelectElement)
+  const screens = byId('screens', HTMLInputElement)
   const searchNow = () => {
     clearTimeout(typing)
-    void go({ search: search.value, status: status.value, page: 1 })
+    void go({ ...state, search: search.value, status: status.value, page: 1 })
   }
-  search.value = query.search
+  search.value = state.search
+  screens.checked = state.screens
   search.addEventListener('input', () => {
     clearTimeout(typing)
     typing = setTimeout(searchNow, typingMs)
@@ -119,21 +126,23 @@ function listServers(apiUrl: string, { consoles }: Settings): void {
   })
   onSubmit('filter', searchNow)
   status.addEventListener('change', searchNow)
+  screens.addEventListener('change', () => void go({ ...state, screens: screens.checked }))
   addEventListener('keydown', (event) => {
     if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey || isField(event.target)) return
     event.preventDefault()
     search.select()
   })
   addEventListener('popstate', () => {
-    query = readListQuery(location.href)
-    search.value = query.search
-    void go(query)
+    state = readListState(location.href)
+    search.value = state.search
+    screens.checked = state.screens
+    void go(state)
   })
   onClick('previous', () => void turn(-1))
   onClick('next', () => void turn(1))
   onClick('show-all', () => {
     search.value = ''
-    void go({ search: '', status: '', page: 1 })
+    void go({ ...state, search: '', status: '', page: 1 })
     search.focus()
   })
   onSubmit('sign-in', () => {
@@ -142,7 +151,7 @@ function listServers(apiUrl: string, { consoles }: Settings): void {
     field.value = ''
   })
   onClick('sign-out', () => void use(undefined))
-  onClick('refresh', () => void refresh())
+  onClick('refresh', () => void refresh().then(() => list.refreshScreens()))
   onClick('retry', () => void refresh())
   document.addEventListener('visibilitychange', () => {
     if (byId('sign-in', HTMLFormElement).hidden) refreshIfSeen()
@@ -151,7 +160,9 @@ function listServers(apiUrl: string, { consoles }: Settings): void {
 }
 
 const isField = (target: EventTarget | null) =>
-  target instanceof HTMLInputElement || target instanceof HTMLSelectElement || target instanceof HTMLTextAreaElement
+  (target instanceof HTMLInputElement && target.type !== 'checkbox') ||
+  target instanceof HTMLSelectElement ||
+  target instanceof HTMLTextAreaElement
 
 function show(view: View, lead: string): void {
   for (const id of ['servers', 'empty', 'no-match', 'sign-in', 'proxy-only']) byId(id, HTMLElement).hidden = id !== view

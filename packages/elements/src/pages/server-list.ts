@@ -1,6 +1,7 @@
 /** The list of machines. A refresh keeps the existing rows, so that focus and messages stay where they are. */
 import { type ConsoleRole, consoleTypes, type OpenableConsoleType } from '@oriel/contract'
 import { byId, setText } from './dom.ts'
+import { type LoadScreen, Screens } from './screens.ts'
 import type { ServerPage, ServerRow, SessionRow } from './server-page.ts'
 import { type ConsoleOwner, consolesOf, troubleLine } from './servers.ts'
 import { createSessionList, type SessionList } from './session-list.ts'
@@ -8,9 +9,14 @@ import { reasonOf, statusWord, toneOf } from './status-words.ts'
 
 export interface ServerList {
   readonly size: number
-  show(page: Pick<ServerPage, 'servers' | 'may'>): void
+  /** @param withScreens whether the rows have slots for pictures, which {@link startScreens} loads */
+  show(page: Pick<ServerPage, 'servers' | 'may'>, withScreens: boolean): void
   /** Shows who is connected. */
   showSessions(sessions: readonly SessionRow[], mayEnd: boolean): void
+  /** Loads the pictures of the rows in view, and of others once they are. */
+  startScreens(): void
+  /** Loads the pictures again. */
+  refreshScreens(): void
 }
 
 /** What the buttons of the list do. */
@@ -18,6 +24,7 @@ export interface ServerActions {
   /** Creates a console and returns the URL of its page. */
   readonly mint: (server: ConsoleOwner, type: OpenableConsoleType, role: ConsoleRole) => Promise<string>
   readonly endSession: (id: string) => Promise<void>
+  readonly loadScreen: LoadScreen
 }
 
 /** A machine's row, and what it shows. */
@@ -37,33 +44,43 @@ export function createServerList(
   actions: ServerActions,
 ): ServerList {
   const shown = new Map<string, Row>()
+  const screens = new Screens(actions.loadScreen)
   list.addEventListener('keydown', (event) => moveFocus(list, event))
   return {
     get size() {
       return shown.size
     },
-    show({ servers, may }) {
+    show({ servers, may }, withScreens) {
+      list.classList.toggle('with-screens', withScreens)
       const kept = new Set(servers.map(({ id }) => id))
       for (const [id, { item }] of shown) if (!kept.has(id)) forget(id, item)
-      for (const [i, server] of servers.entries()) placeRow(i, server, may.open)
+      for (const [i, server] of servers.entries()) {
+        const { item } = placeRow(i, server, may.open)
+        if (withScreens) screens.show(part(item, '.screen'), server)
+        else screens.hide(part(item, '.screen'))
+      }
     },
     showSessions(sessions, mayEnd) {
       const byServer = Map.groupBy(sessions, ({ server_id }) => server_id)
       for (const [id, row] of shown) row.sessions.show(byServer.get(id) ?? [], mayEnd)
     },
+    startScreens: () => screens.start(),
+    refreshScreens: () => screens.refresh(),
   }
 
   function forget(id: string, item: HTMLElement): void {
+    screens.hide(part(item, '.screen'))
     shown.delete(id)
     item.remove()
   }
 
-  function placeRow(i: number, server: ServerRow, roles: readonly ConsoleRole[]): void {
+  function placeRow(i: number, server: ServerRow, roles: readonly ConsoleRole[]): Row {
     const row = shown.get(server.id) ?? createRow(server, actions)
     shown.set(server.id, row)
     row.server = server
     fill(row, roles, served, actions)
     if (list.children[i] !== row.item) list.insertBefore(row.item, list.children[i] ?? null)
+    return row
   }
 }
 

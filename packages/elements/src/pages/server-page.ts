@@ -26,6 +26,8 @@ export interface ServerPage {
     readonly open: readonly ConsoleRole[]
     readonly list_sessions: boolean
     readonly end_sessions: boolean
+    /** Absent: the API has no screenshots. */
+    readonly show_screenshots?: boolean
   }
 }
 

@@ -23,6 +23,8 @@ export interface Servers {
   sessions(signal: AbortSignal): Promise<readonly SessionRow[]>
   /** Requests the end of a session. Its proxy closes it within a heartbeat. */
   endSession(id: string): Promise<void>
+  /** Requests a picture of the machine's screen. */
+  screen(id: string, signal: AbortSignal): Promise<Blob>
   /** Creates a console and returns the URL of its page. The URL contains a token: never show or store it. */
   openConsole(server: ConsoleOwner, type: OpenableConsoleType, role: ConsoleRole): Promise<string>
 }
@@ -31,14 +33,14 @@ export interface Servers {
 export type ConsoleOwner = Pick<ServerRow, 'id' | 'name'>
 
 const MAX_SESSIONS = '1000'
+/** The API itself waits for ten seconds for a picture, and before that for those that others asked for. */
+const SCREEN_MS = 30_000
 
 /** Returns the servers that `token` may see. `apiUrl` has no trailing slash, such as `https://cloud.example:8774`. */
 export function serversAt(apiUrl: string, token: string | undefined): Servers {
-  const client = createClient({
-    endpoint: apiUrl + BASE_PATH,
-    auth: token === undefined ? noAuth() : staticToken(token),
-    timeoutMs: 10_000,
-  })
+  const base = { endpoint: apiUrl + BASE_PATH, auth: token === undefined ? noAuth() : staticToken(token) }
+  const client = createClient({ ...base, timeoutMs: 10_000 })
+  const patient = createClient({ ...base, timeoutMs: SCREEN_MS })
   const list = lister(client)
   return {
     list,
@@ -48,6 +50,9 @@ export function serversAt(apiUrl: string, token: string | undefined): Servers {
     },
     async endSession(session_id) {
       await client.oriel.endSession({ session_id })
+    },
+    screen(server_id, signal) {
+      return patient.oriel.showScreenshot({ server_id }, { signal })
     },
     async openConsole({ id, name }, type, role) {
       const url = role === 'control' ? (await client.createConsole(id, type)).pageUrl : await watchUrl(client, id, type)
