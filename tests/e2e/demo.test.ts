@@ -80,12 +80,15 @@ describe.skipIf(skip)(`oriel --demo in Chromium${reason}`, () => {
     await page.goto(home)
     const console = await openConsole(page, 'Screen of demo')
     await console.getByText('Connected', { exact: true }).waitFor()
-    await page.getByRole('button', { name: 'Refresh' }).click()
-    // The session of the test before may still be listed too.
-    await page
-      .getByText(/^\d sessions?$/)
-      .filter({ visible: true })
-      .click()
+    const sessions = page.getByText(/^\d sessions?$/).filter({ visible: true })
+    // The session of the test before may be listed for a moment.
+    await expect
+      .poll(async () => {
+        await page.getByRole('button', { name: 'Refresh' }).click()
+        return sessions.allTextContents()
+      })
+      .toEqual(['1 session'])
+    await sessions.click()
     const session = page
       .locator('.sessions li')
       .filter({ hasText: /^anonymous · Screen · since .* · 127\.0\.0\.1End$/ })

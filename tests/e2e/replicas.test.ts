@@ -241,6 +241,7 @@ const startDeployedApi = ({ store, port, publicPort, hypervisor }: ApiPlace) =>
     ORIEL_CONSOLES__NOVNC__BASE_URL: `http://127.0.0.1:${publicPort}/vnc_lite.html`,
     ORIEL_SOURCES__0__SERVERS__0__CONSOLES__VNC__HOST: hypervisor.host,
     ORIEL_SOURCES__0__SERVERS__0__CONSOLES__VNC__PORT: String(hypervisor.port),
+    ORIEL_ADMIN__LISTEN: '127.0.0.1:0',
   })
 
 const startProxy = ({ apiPort, port, name }: { apiPort: number; port: number; name: string }) =>
