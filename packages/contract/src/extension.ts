@@ -79,7 +79,7 @@ const admittedConsole = Type.Object({
   protocol,
   type: consoleType,
   host: Type.String({
-    description: 'A name or an address; or unix: and the path of a socket on the host of the proxy.',
+    description: 'A name, an address, or unix: and a path on the proxy’s host.',
   }),
   port: nullable(Type.Integer()),
   tls_port: nullable(Type.Integer()),
@@ -124,10 +124,10 @@ const session = Type.Object({
 
 const ttlSeconds = Type.Integer({
   minimum: 1,
-  description: 'How long the URL may be opened, at most tokens.max_ttl_seconds. Absent: tokens.ttl_seconds.',
+  description: 'At most tokens.max_ttl_seconds. Absent: tokens.ttl_seconds.',
 })
 const url = Type.String({
-  description: 'The access URL. It contains the console auth token: give it to its user alone.',
+  description: 'The access URL. It contains the token: give it to its user alone.',
 })
 
 const createdConsole = Type.Object({
@@ -154,7 +154,7 @@ const invitation = Type.Object({
 
 const pageInvitation = Type.Object({
   ...invitation.properties,
-  is_used: Type.Boolean({ description: 'Whether its URL has opened a console, and opens none any more.' }),
+  is_used: Type.Boolean({ description: 'Whether its URL has opened its one console.' }),
 })
 
 const source = Type.Object({
@@ -162,7 +162,7 @@ const source = Type.Object({
   servers: Type.Integer({ minimum: 0 }),
   answers: Type.Boolean({ description: 'Whether it responds. If not, its servers are in their last known state.' }),
   unanswered: Type.Array(Type.Object({ server_id: Type.String(), since: time }), {
-    description: 'Servers in their last known state, because their hypervisor does not respond.',
+    description: 'Servers whose hypervisor does not respond, in their last known state.',
   }),
 })
 
@@ -189,7 +189,7 @@ const serialPort = Type.Object({
   server_name: Type.String(),
   project_id: Type.String(),
   host: Type.String({
-    description: 'A name or an address; or unix: and the path of a socket on the host of the proxy.',
+    description: 'A name, an address, or unix: and a path on the proxy’s host.',
   }),
   port: nullable(Type.Integer()),
 })
@@ -205,10 +205,10 @@ const portHolder = Type.Object({
 
 const port = Type.Object({
   hold_id: nullable(
-    Type.String({ description: 'Names the hold of this proxy. Null: another proxy holds the port, see held_by.' }),
+    Type.String({ description: 'The hold of this proxy. Null: another proxy holds the port, see held_by.' }),
   ),
   ready: Type.Boolean({
-    description: 'Whether the proxy may dial the port. Not yet while an earlier holder has still to close it.',
+    description: 'Whether the proxy may dial the port: not before an earlier holder has closed it.',
   }),
   wait_seconds: Type.Integer({
     minimum: 0,
@@ -278,7 +278,7 @@ export const extensionRoutes = {
       end: Type.Array(Type.Object({ id, reason })),
       release: Type.Optional(
         Type.Array(Type.String(), {
-          description: 'The holds of ports that another proxy has taken over. Their sessions are in end.',
+          description: 'The holds that another proxy has taken over. Their sessions are in end.',
         }),
       ),
       takes_control: Type.Optional(
@@ -286,7 +286,7 @@ export const extensionRoutes = {
       ),
       shares_consoles: Type.Optional(
         Type.Boolean({
-          description: 'Whether sessions at other proxies have consoles of this proxy open. Absent: no.',
+          description: 'Whether other proxies have consoles of this one open. Absent: no.',
         }),
       ),
     }),
@@ -320,7 +320,7 @@ export const extensionRoutes = {
       }),
       closed({
         session_id: id,
-        requests: Type.Boolean({ description: 'Whether the session requests control, or withdraws its request.' }),
+        requests: Type.Boolean({ description: 'Whether it requests control, or withdraws that.' }),
       }),
     ]),
     response: Type.Object({ console: sharedConsole }),
@@ -390,7 +390,7 @@ export const extensionRoutes = {
         session_id: id,
         take_over: Type.Optional(
           Type.Boolean({
-            description: 'Whether to take it over from the sessions at another proxy. Not for watchers.',
+            description: 'Whether to take it over from another proxy. Not for watchers.',
           }),
         ),
         exclusive: Type.Optional(

@@ -25,7 +25,7 @@ const invitation = Type.Object({
   role,
   label: nullable(Type.String()),
   expires_at: Type.String({ description: 'How long its link may be opened. ISO 8601, UTC.' }),
-  is_used: Type.Boolean({ description: 'Whether its link has opened a console, and opens none any more.' }),
+  is_used: Type.Boolean({ description: 'Whether its link has opened its one console.' }),
 })
 
 /** The state of a console's presence, as one of its pages sees it. */
