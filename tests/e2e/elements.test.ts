@@ -129,7 +129,7 @@ describe.skipIf(skip || shell.skip)(`<oriel-console> in a portal${reason}${shell
     expect(end).toMatchObject({ reason: 'console_closed', remedy: 'reconnect', willRetry: true })
   })
 
-  it('says that an address is none of a console', async () => {
+  it('says that an address does not belong to a console', async () => {
     await element().evaluate((screen) => {
       const console = screen as unknown as OrielConsole
       console.url = 'https://portal.example/'

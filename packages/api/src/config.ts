@@ -82,7 +82,7 @@ export const apiListenKeys = ({ listen, admin }: Pick<ApiConfig, 'listen' | 'adm
 ]
 
 /**
- * Returns the listener that `--health` asks: the admin listener, or that of the API if there is none. With TLS there must be
+ * Returns the listener that `--health` asks: the admin listener, or without one that of the API. With TLS there must be
  * one: the certificate need not be valid for the address that `--health` asks.
  */
 export const apiHealthListener = ({

@@ -1,4 +1,4 @@
-/** The pictures of the home page's list: how many are loaded at once, and why there is none. */
+/** The pictures of the home page's list: how many are loaded at once, and the text in place of a missing one. */
 import { createClient, type Fetch, noAuth } from '@oriel/sdk'
 import { describe, expect, it } from 'vitest'
 import { LoadQueue } from '../src/pages/load-queue.ts'

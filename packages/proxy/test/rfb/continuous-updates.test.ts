@@ -274,7 +274,7 @@ describe('continuous updates', () => {
     expect(pieces).toBeLessThan(300)
   })
 
-  it('send few fences for a flood of updates that nobody requested', () => {
+  it('send few fences for a flood of unrequested updates', () => {
     const { say, seen } = enabled()
     for (let i = 0; i < 2000; i += 1) say(Buffer.concat([update(), update(), update()]))
     expect(fencesIn(seen()).length).toBeLessThan(300)
