@@ -94,9 +94,7 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
    */
   get text(): string {
     const terminal = this.#terminal?.terminal
-    if (terminal === undefined) return ''
-    if (terminal.hasSelection()) return terminal.getSelection()
-    return bufferText(terminal.buffer.active)
+    return terminal?.hasSelection() ? terminal.getSelection() : this.output
   }
 
   /** All output that the terminal keeps, as {@link OrielSerial.text} has it, whatever is selected. */

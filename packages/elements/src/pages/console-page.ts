@@ -133,7 +133,7 @@ export function offerPeopleOnceConnected(screen: Console): void {
   screen.addEventListener('connect', async () => (await import('./people.ts')).offerPeople(screen), { once: true })
 }
 
-/** Loads the code of a panel when it is opened first. */
+/** Loads the code of a panel when the panel is opened for the first time. */
 export function onFirstOpen(panelId: string, load: () => Promise<void>): void {
   const panel = byId(panelId, HTMLElement)
   const open = (event: ToggleEvent) => {
