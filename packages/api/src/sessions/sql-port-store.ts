@@ -6,6 +6,7 @@ import { reaching } from '../database/reach.ts'
 import type { Database } from '../database/tables.ts'
 import type { PortClaim, PortHolder, PortState, PortStore, YieldingHold } from './port-store.ts'
 import { familyOf, openOf } from './sql-store.ts'
+import type { SessionRecord } from './store.ts'
 
 type Db = Kysely<Database>
 type Row = Selectable<PortHoldRow>
@@ -156,11 +157,21 @@ async function isReporting(db: Db, proxyId: string, silentSince: number): Promis
 }
 
 async function holderOf(db: Db, row: Row): Promise<PortHolder> {
+  const since = Number(row.since)
+  const sessions = await sessionsAt(db, row, await groupOf(db, row.proxy_id))
   return {
-    proxyId: row.proxy_id,
-    since: Number(row.since),
-    sessions: await sessionsAt(db, row, await groupOf(db, row.proxy_id)),
+    ...{ proxyId: row.proxy_id, since },
+    sessions: row.type.startsWith(EXCLUSIVE) ? claimantOf(sessions, since) : sessions,
   }
+}
+
+/**
+ * Returns the session with the right to control a console: the last one before the claim. Earlier ones have ended, and later ones
+ * were refused, which their proxy may still have to report.
+ */
+function claimantOf(sessions: readonly SessionRecord[], since: number): readonly SessionRecord[] {
+  const claimant = sessions.findLast(({ startedAt }) => startedAt <= since)
+  return claimant ? [claimant] : sessions
 }
 
 /** Returns the sessions that a hold is for. */

@@ -283,6 +283,26 @@ export function sessionStoreSuite(name: string, open: OpenStores): void {
         expect(watcher.role).toBe('watch')
       })
 
+      test('of the right to control a console name the session that has it, not others that ended or were refused', async () => {
+        let now = BORN
+        await using stores = await open(() => now)
+        const hold = ({ id, proxyId }: SessionRecord) =>
+          stores.ports.hold({
+            ...{ serverId: 'server-1', type: 'serial', proxyId, sessionId: id, takeOver: false, exclusive: true },
+            ...silence,
+          })
+        const add = (proxyId: string, resumes?: string) => {
+          now += 1
+          return stores.sessions.add(serial(proxyId), resumes)
+        }
+        await hold(await add('proxy-1'))
+        const second = await add('proxy-1')
+        await hold(second)
+        await add('proxy-1')
+        expect(await hold(await add('proxy-2'))).toMatchObject({ heldBy: { sessions: [second] } })
+        expect(await hold(await add('proxy-2', second.id))).toEqual(ready)
+      })
+
       test('that a proxy takes over are ready when the holder is silent', async () => {
         let now = BORN
         await using stores = await open(() => now)
