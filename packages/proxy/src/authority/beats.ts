@@ -22,6 +22,8 @@ export interface BeatOptions {
 export interface Beats extends AsyncDisposable {
   /** The longest pause between two reports, as the authority wants it. */
   readonly intervalMs: number
+  /** When the last report that the authority has acknowledged was sent, by `performance.now()`. */
+  readonly reportedMs: number
   /** Reports before the interval is over, because a client waits for the authority to know of an end. */
   soon(): void
   /** @throws ConfigError that names the key, if the last beat failed; the signal's reason once it aborts */
@@ -43,6 +45,7 @@ export function startBeats(options: BeatOptions): Beats {
   const { ledger, onLostHolds, onSharedConsoles, send, lastBeatTimeoutMs, diagnose, log } = options
   const stopping = new AbortController()
   let beatMs = FIRST_BEAT_MS
+  let reportedMs = Number.NEGATIVE_INFINITY
   let silentSince: Date | undefined
   let fault: { readonly diagnosis: Diagnosis; readonly cause: unknown } | undefined
   const first = Promise.withResolvers<void>()
@@ -51,6 +54,9 @@ export function startBeats(options: BeatOptions): Beats {
   return {
     get intervalMs() {
       return beatMs
+    },
+    get reportedMs() {
+      return reportedMs
     },
     soon: () => asked.resolve(),
     async check(signal) {
@@ -84,8 +90,10 @@ export function startBeats(options: BeatOptions): Beats {
   // While the authority is unreachable, consoles stay open. Sessions that end meanwhile are reported when it is back.
   async function beat(signal: AbortSignal): Promise<void> {
     const report = ledger.report()
+    const sentMs = performance.now()
     try {
       const answer = await send(report, signal)
+      reportedMs = sentMs
       ledger.acknowledge(report)
       ledger.reportControl(answer.takes_control === true)
       ledger.end(answer.end)

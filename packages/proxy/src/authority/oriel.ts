@@ -79,7 +79,7 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
   const patient = createClient({ ...options, auth: signIn.auth, timeoutMs: PATIENT_MS })
   const control = new ControlWatch({
     oriel: { moveControl: oriel.moveControl, awaitSharedConsoles: patient.oriel.awaitSharedConsoles },
-    ...{ proxyId, log, beatMs: () => beats.intervalMs },
+    ...{ proxyId, log, beats: () => beats },
   })
   const beats = startBeats({
     ledger,

@@ -9,14 +9,14 @@ import type { OrielOperations } from '@oriel/sdk'
 import type { ConsoleElsewhere, ControlStep, ElsewhereListener } from '../presence/elsewhere.ts'
 import type { Participant } from '../presence/shared-consoles.ts'
 import type { SharedControl } from './authority.ts'
+import type { Beats } from './beats.ts'
 import { isAboutOne, isUnknown } from './verdict.ts'
 
 export interface ControlWatchOptions {
   /** Its deadline for `awaitSharedConsoles` must allow the time for which the API waits. */
   readonly oriel: Pick<OrielOperations, 'awaitSharedConsoles' | 'moveControl'>
   readonly proxyId: string
-  /** The interval of heartbeats, in milliseconds. */
-  readonly beatMs: () => number
+  readonly beats: () => Pick<Beats, 'intervalMs' | 'reportedMs' | 'soon'>
   readonly log: Logger
   /** The pause after a failed request, in milliseconds. Default: 1000. */
   readonly retryMs?: number
@@ -91,14 +91,17 @@ export class ControlWatch implements SharedControl, AsyncDisposable {
 
   async #run(listener: ElsewhereListener, signal: AbortSignal): Promise<void> {
     let version: string | undefined
-    let answeredMs = performance.now()
+    let failedMs: number | undefined
     let isAlone = false
     while (!signal.aborted) {
       this.#learned = new Map()
+      const dueMs = performance.now() + (version === undefined ? 0 : this.#waitSeconds * 1000)
+      const isReported = failedMs === undefined || this.#options.beats().reportedMs >= failedMs
       try {
         const answer = await this.#request(version, signal)
+        if (!isReported) this.#reportFirst()
         const states = this.#withLearned(answer.consoles)
-        answeredMs = performance.now()
+        failedMs = undefined
         if (answer.version !== version) await listener.show(states)
         if (isAlone) this.#options.log.info('the authority answers again about control of consoles')
         isAlone = false
@@ -108,7 +111,8 @@ export class ControlWatch implements SharedControl, AsyncDisposable {
       } catch (err) {
         if (signal.aborted) return
         version = undefined
-        const isOverdue = performance.now() - answeredMs >= this.#aloneAfterMs
+        failedMs ??= Math.min(performance.now(), dueMs)
+        const isOverdue = performance.now() - failedMs >= this.#aloneAfterMs
         if (isOverdue && !isAlone) await this.#decideAlone(listener, err)
         isAlone ||= isOverdue
         await delay(this.#options.retryMs ?? RETRY_MS, undefined, { signal }).catch(() => {})
@@ -116,13 +120,26 @@ export class ControlWatch implements SharedControl, AsyncDisposable {
     }
   }
 
+  /**
+   * Rejects an answer that the API gave before it had a report of this proxy since the failure. By then it may count the sessions
+   * here as lost, and answers that no console is shared: then sessions would get control that is held at another proxy.
+   */
+  #reportFirst(): never {
+    this.#options.beats().soon()
+    throw new Error('the authority answers, but this proxy has still to report its sessions')
+  }
+
   get #aloneAfterMs(): number {
-    return MISSED_BEATS * this.#options.beatMs()
+    return MISSED_BEATS * this.#options.beats().intervalMs
+  }
+
+  get #waitSeconds(): number {
+    const seconds = Math.floor((this.#options.beats().intervalMs * (MISSED_BEATS - 1)) / 1000)
+    return Math.min(Math.max(seconds, MIN_WAIT_SECONDS), MAX_WAIT_SECONDS)
   }
 
   async #request(version: string | undefined, signal: AbortSignal) {
-    const wait_seconds = Math.floor((this.#options.beatMs() * (MISSED_BEATS - 1)) / 1000)
-    const body = version === undefined ? {} : { version, wait_seconds: clamped(wait_seconds) }
+    const body = version === undefined ? {} : { version, wait_seconds: this.#waitSeconds }
     using limit = deadline(Math.min(Math.max(this.#aloneAfterMs, 1000), PATIENT_MS), signal)
     return await this.#options.oriel.awaitSharedConsoles(
       { proxy_id: this.#options.proxyId, body },
@@ -145,8 +162,6 @@ export class ControlWatch implements SharedControl, AsyncDisposable {
     await listener.show(undefined)
   }
 }
-
-const clamped = (seconds: number) => Math.min(Math.max(seconds, MIN_WAIT_SECONDS), MAX_WAIT_SECONDS)
 
 const keyOf = ({ instance, type }: ConsoleElsewhere) => `${type} ${instance}`
 

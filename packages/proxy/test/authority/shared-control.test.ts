@@ -1,7 +1,7 @@
 /** Control that proxies share, with a played API. */
 import type { SharedConsole } from '@oriel/contract'
 import { Conflict, ConnectionError, NotFound } from '@oriel/sdk'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { ControlWatch, type ControlWatchOptions } from '../../src/authority/shared-control.ts'
 import type { ConsoleElsewhere } from '../../src/presence/elsewhere.ts'
 import { capture } from '../fixture.ts'
@@ -39,9 +39,11 @@ function watched({ move = async () => ({ console: shared() }) }: { move?: Oriel[
       return answer.promise
     },
   }
+  const beats = { reportedMs: Number.NEGATIVE_INFINITY, wanted: 0 }
+  const beatsEvery = (intervalMs: number) => () => ({ ...beats, intervalMs, soon: () => void (beats.wanted += 1) })
   const options = { oriel, proxyId: 'one', log: log.logger, retryMs: 1 }
-  const watch = new ControlWatch({ ...options, beatMs: () => 5_000 })
-  const impatient = new ControlWatch({ ...options, beatMs: () => 0 })
+  const watch = new ControlWatch({ ...options, beats: beatsEvery(5_000) })
+  const impatient = new ControlWatch({ ...options, beats: beatsEvery(0) })
   for (const each of [watch, impatient])
     each.subscribe({ learn: (one) => void learned.push(one), show: (all) => void shown.push(all) })
   /** Waits for the next request, and answers it. */
@@ -51,7 +53,7 @@ function watched({ move = async () => ({ console: shared() }) }: { move?: Oriel[
     if (answer instanceof Error) next.reject(answer)
     else next.resolve(answer)
   }
-  return { watch, impatient, answers, bodies, shown, learned, log }
+  return { watch, impatient, answers, bodies, shown, learned, beats, log }
 }
 
 describe('control that proxies share', () => {
@@ -94,15 +96,54 @@ describe('control that proxies share', () => {
   })
 
   it('decides alone once the API is silent for too long, until it answers again', async () => {
-    const { impatient, answers, shown, log } = watched()
+    const { impatient, answers, bodies, shown, beats, log } = watched()
     await using _closing = impatient
     impatient.watch()
     await answers(new ConnectionError('network', 'down'))
+    beats.reportedMs = Number.POSITIVE_INFINITY
     await answers(new ConnectionError('network', 'down'))
+    await expect.poll(() => bodies).toHaveLength(3)
     await answers({ version: 'v1', consoles: [shared()] })
     await expect.poll(() => shown).toEqual([undefined, [state]])
     const message = 'the authority does not answer about control of consoles, so this proxy decides alone'
     expect(log.records(message)).toHaveLength(1)
+  })
+
+  it('ignores an answer until the API knows of the sessions here again, since it may have counted them as lost', async () => {
+    const { watch, answers, bodies, shown, beats } = watched()
+    await using _closing = watch
+    watch.watch()
+    await answers({ version: 'v1', consoles: [shared()] })
+    await answers(new ConnectionError('network', 'down'))
+    await expect.poll(() => bodies).toHaveLength(3)
+    beats.reportedMs = Number.POSITIVE_INFINITY
+    await answers({ version: 'v2', consoles: [] })
+    await expect.poll(() => beats.wanted).toBe(1)
+    await answers({ version: 'v3', consoles: [shared({ held_by: 'ann' })] })
+    await expect.poll(() => shown).toEqual([[state], [{ ...state, heldBy: 'ann' }]])
+  })
+
+  it('counts the time without an answer from the failure, not from the last answer', async () => {
+    vi.useFakeTimers()
+    try {
+      const { watch, answers, shown } = watched()
+      watch.watch()
+      await answers({ version: 'v1', consoles: [shared()] })
+      await vi.advanceTimersByTimeAsync(9_999)
+      await answers(new ConnectionError('network', 'down'))
+      await vi.advanceTimersByTimeAsync(6_000)
+      await answers(new ConnectionError('network', 'down'))
+      await vi.advanceTimersByTimeAsync(6_000)
+      expect(shown).toEqual([[state]])
+      await answers(new ConnectionError('network', 'down'))
+      await vi.advanceTimersByTimeAsync(6_000)
+      await answers(new ConnectionError('network', 'down'))
+      await vi.advanceTimersByTimeAsync(6_000)
+      expect(shown).toEqual([[state], undefined])
+      await watch[Symbol.asyncDispose]()
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it('skips malformed entries of an answer', async () => {
