@@ -456,6 +456,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     this.#takesOver = false
     this.#renewed = false
     if (this.sharesControl) this.#openPresence(to)
+    else this.#watchLink(to)
     clearTimeout(this.#slow)
     this.#overlay.hide()
     this.#overlay.showStill(undefined)
@@ -470,6 +471,11 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
       refused: (text) => this.emit('presencerefused', { text: plainLine(text) }),
       silent: () => this.#linkFellSilent(),
     })
+  }
+
+  /** Opens a presence WebSocket only to notice that the link is lost. */
+  #watchLink(to: ConsoleAddress): void {
+    this.#link = new PresenceLink(to, { state: () => {}, refused: () => {}, silent: () => this.#linkFellSilent() })
   }
 
   /** Dials again: a connection over a dead link stays open until the browser gives up, which takes minutes. */

@@ -54,6 +54,7 @@ export function openSpiceSession(
   let main: SpiceMain | undefined
   let opened = false
   let connectedAt: number | undefined
+  let heardAt = 0
   let ended = false
   let poll: ReturnType<typeof setInterval> | undefined
   /** The first refusal of a channel. The console works without some channels, such as sound. */
@@ -68,14 +69,20 @@ export function openSpiceSession(
     if (main) stop(main)
   }
   const deadline = setTimeout(() => end(refusedChannel ?? localEnd('no_answer')), openTimeoutMs)
-  const restoreWebSocket = offerAll(to, (how) => {
-    refusedChannel ??= how
+  const restoreWebSocket = offerAll(to, {
+    refused: (how) => {
+      refusedChannel ??= how
+    },
+    heard: () => {
+      heardAt = performance.now()
+    },
   })
 
   library().then(start, () => end(localEnd('no_answer')))
   return {
     connectedMs: () => (connectedAt === undefined ? 0 : Math.max(1, performance.now() - connectedAt)),
     close: () => end(closedByPerson()),
+    silentMs: () => performance.now() - heardAt,
     sendKey: (code, down) => {
       if (main?.inputs?.state === 'ready') main.inputs.send_msg(keyMessage(code, down))
     },
@@ -118,18 +125,25 @@ export function openSpiceSession(
   }
 }
 
+interface ChannelEvents {
+  /** The proxy refused a channel. */
+  refused(how: ConsoleEnd): void
+  /** A channel got a message. */
+  heard(): void
+}
+
 /**
  * Makes every WebSocket to `to.address` offer all {@link subprotocols}: the unmodified library offers only its own.
  * Returns a function that restores the original `WebSocket`.
- * @param refused called for each channel that the proxy refuses
  */
-function offerAll(to: ConsoleAddress, refused: (how: ConsoleEnd) => void): () => void {
+function offerAll(to: ConsoleAddress, { refused, heard }: ChannelEvents): () => void {
   const Plain = globalThis.WebSocket
   globalThis.WebSocket = class extends Plain {
     constructor(url: string | URL, protocols?: string | string[]) {
       const isChannel = String(url) === to.address.href
       super(url, isChannel ? subprotocols(to) : protocols)
       if (!isChannel) return
+      this.addEventListener('message', heard)
       this.addEventListener('close', ({ code, reason, wasClean }) => {
         if (!carriesConsole(this)) refused(describeEnd({ code, reason, wasClean, opened: false }))
       })

@@ -17,7 +17,7 @@ import { accept } from './accept.ts'
 import { arrive, checkRequest, refuseWhenDraining, type WebSocketRoute } from './arrive.ts'
 import type { ConnectContext, Connecting, ListenerFacts } from './context.ts'
 import { holdExclusively } from './hold-exclusively.ts'
-import { joinConsole, sharesControl } from './join-console.ts'
+import { takeSeat } from './join-console.ts'
 import { openLeg } from './open-leg.ts'
 import { connectPresence, isPresencePath } from './presence.ts'
 import { refuse, type UpgradeRequest } from './refuse.ts'
@@ -86,7 +86,7 @@ async function connectConsole(connecting: Connecting, { type }: WebSocketRoute):
   const leg = await openLeg(connecting, claim, resources)
   const facts = { ...parties, type, role, ...(label === undefined ? {} : { label }), listener: listener.address }
   const maxMs = remainingMs(context.timing.maxSessionMs, grant)
-  const seat = sharesControl(console, type) ? await joinConsole(context, { id, facts, maxMs, ...leg }) : undefined
+  const seat = await takeSeat(context, console, { id, facts, maxMs, hasPage: pageKey !== undefined, ...leg })
   if (seat) resources.use(seat)
   const handle = grant?.handle ?? (pageKey === undefined ? undefined : newHandle())
   if (pageKey !== undefined && handle !== undefined) {

@@ -3,8 +3,7 @@
 import { consoleTypes } from '@oriel/contract'
 import type { Admission } from '../authority/authority.ts'
 import type { Console } from '../consoles/console.ts'
-import type { WebSocketConsoleType } from '../consoles/kinds.ts'
-import type { InputSwitch, Seat } from '../presence/shared-consoles.ts'
+import type { InputSwitch, Participant, Seat } from '../presence/shared-consoles.ts'
 import type { SessionFacts, SessionRecord } from '../session/open-session.ts'
 import type { ConnectContext } from './context.ts'
 
@@ -12,7 +11,7 @@ import type { ConnectContext } from './context.ts'
  * Whether the sessions of a console share its control. Not if the proxy cannot withhold their input, or if the session is one
  * of several channels.
  */
-export const sharesControl = ({ limitInput }: Console, type: WebSocketConsoleType): boolean =>
+export const sharesControl = ({ limitInput }: Console, type: SessionFacts['type']): boolean =>
   limitInput !== undefined && !consoleTypes[type].channelsShareToken
 
 export interface Joining {
@@ -23,23 +22,48 @@ export interface Joining {
   readonly input: InputSwitch
   /** How long the session may last, in milliseconds. 0: without limit. */
   readonly maxMs: number
+  readonly hasPage: boolean
 }
 
-export async function joinConsole(context: ConnectContext, joining: Joining): Promise<Seat> {
-  const { id, facts, admission, input } = joining
-  const { instance, type, role, label } = facts
+/** Gives a session its place at its console. `undefined`: it shares no control, and has no page. */
+export async function takeSeat(context: ConnectContext, console: Console, joining: Joining): Promise<Seat | undefined> {
+  if (sharesControl(console, joining.facts.type)) return joinConsole(context, joining)
+  return joining.hasPage ? joinAlone(context, joining) : undefined
+}
+
+async function joinConsole(context: ConnectContext, joining: Joining): Promise<Seat> {
+  const { facts, admission, input } = joining
+  const { instance, type } = facts
   const { host, port } = admission
+  const recorded = admission.record && new RecordedInput(input, admission.record)
+  const participant = participantOf(context, joining)
+  const seat = await context.sharedConsoles.join({ instance, type, host, port }, participant, recorded ?? input)
+  recorded?.joined()
+  return seat
+}
+
+/**
+ * Gives a session that shares no control a console of its own. Its page has a presence WebSocket there, by which it notices that
+ * its link is lost.
+ */
+async function joinAlone(context: ConnectContext, joining: Joining): Promise<Seat> {
+  const { id, facts, admission } = joining
+  const { instance, type, role } = facts
+  const { host, port } = admission
+  const own = { instance, type: `${type} of ${id}`, host, port }
+  return context.sharedConsoles.join(own, participantOf(context, joining), { mayInput: role === 'control' })
+}
+
+function participantOf(context: ConnectContext, joining: Joining): Participant {
+  const { id, facts, admission } = joining
+  const { role, label } = facts
   const endsAtMs = endOf(context, joining)
-  const participant = {
+  return {
     ...{ id, role, sinceMs: Date.now() },
     ...(label === undefined ? {} : { label }),
     ...(admission.invited ? { invited: true } : {}),
     ...(endsAtMs === undefined ? {} : { endsAtMs }),
   }
-  const recorded = admission.record && new RecordedInput(input, admission.record)
-  const seat = await context.sharedConsoles.join({ instance, type, host, port }, participant, recorded ?? input)
-  recorded?.joined()
-  return seat
 }
 
 /** Reports to the authority when the session gets or loses control. */

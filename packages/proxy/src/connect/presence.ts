@@ -8,6 +8,7 @@ import type { PageSession } from '../session/page-sessions.ts'
 import { accept } from './accept.ts'
 import { arrive, refuseWhenDraining, type WebSocketRoute } from './arrive.ts'
 import type { ConnectContext, Connecting } from './context.ts'
+import { sharesControl } from './join-console.ts'
 import { PageInvitations } from './page-invitations.ts'
 import { MAX_REQUEST_BYTES, PresenceConnection } from './presence-connection.ts'
 import { chooseSubprotocol, pageKeyDigest } from './upgrade.ts'
@@ -28,10 +29,11 @@ export async function connectPresence(connecting: Connecting, { type }: WebSocke
   arrival.admitOrigin()
   const session = await findSession(connecting, keyDigest)
   if (session.facts.type !== type) throw new Refused('unknown_token', `the page key is for ${session.facts.type}`)
-  const connection = new PresenceConnection(context, session.id, invitationsOf(context, session))
+  const invitations = sharesControl(context.consoles[type], type) ? invitationsOf(context, session) : undefined
+  const connection = new PresenceConnection(context, session.id, invitations)
   using resources = new DisposableStack()
   const attached = await context.sharedConsoles.attach(session.id, connection)
-  if (!attached) throw new Refused('unknown_token', 'the session of the page key shares no console')
+  if (!attached) throw new Refused('unknown_token', 'the session of the page key has ended')
   resources.use(attached)
   signal.throwIfAborted()
   refuseWhenDraining(context)

@@ -40,7 +40,10 @@ function watched({ move = async () => ({ console: shared() }) }: { move?: Oriel[
     },
   }
   const beats = { reportedMs: Number.NEGATIVE_INFINITY, wanted: 0 }
-  const beatsEvery = (intervalMs: number) => () => ({ ...beats, intervalMs, soon: () => void (beats.wanted += 1) })
+  const soon = () => {
+    beats.wanted += 1
+  }
+  const beatsEvery = (intervalMs: number) => () => ({ ...beats, intervalMs, soon })
   const options = { oriel, proxyId: 'one', log: log.logger, retryMs: 1 }
   const watch = new ControlWatch({ ...options, beats: beatsEvery(5_000) })
   const impatient = new ControlWatch({ ...options, beats: beatsEvery(0) })

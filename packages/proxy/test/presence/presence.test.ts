@@ -211,10 +211,18 @@ describe('the input of sessions that share a console', () => {
     expect(await cid.read(updateRequest.length)).toEqual(updateRequest)
   })
 
-  it('of a console type with several channels is shared by no page', async () => {
+  it('of a console type with several channels is shared by no page, but each page finds out whether its link works', async () => {
     await using it = await running({ consoles: ['spice-html5'], hypervisor: (peer) => echo(peer).catch(() => {}) })
-    using _console = await dial(it.address, { protocols: ['binary', `oriel.page.${KEY}`] })
-    await expect(openPage(it.address, KEY)).rejects.toThrow('status 403')
+    const openChannel = (key: string) => dial(it.address, { protocols: ['binary', `oriel.page.${key}`] })
+    const main = await openChannel(KEY)
+    using _display = await openChannel(KEY)
+    using _other = await openChannel(OTHER_KEY)
+    using page = await openPage(it.address, KEY)
+    const { you, participants } = await page.state(count(1))
+    expect(participants).toMatchObject([{ id: you, has_control: true }])
+    await page.ping()
+    main.ws.close()
+    expect(await page.closed()).toEqual(reasonOf('client_closed'))
   })
 })
 
