@@ -6,6 +6,7 @@ import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser, CDPSession, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
+import { startGate } from './parts/gate.ts'
 import { type LinuxGuest, requiresLinux, startLinux } from './parts/linux-guest.ts'
 import { type Pair, startPair } from './parts/oriel.ts'
 import { canvasOf, complaintsOf, untilShows } from './parts/page.ts'
@@ -106,6 +107,27 @@ describe.skipIf(skip)(`spice-html5 to a real QEMU guest in Chromium${reason}`, (
     await page.getByText('Too many consoles are open.').waitFor({ timeout: 60_000 })
     for (const other of others) other.terminate()
     await page.getByText('Connected', { exact: true }).waitFor()
+    await page.close()
+  })
+
+  it('dials again once its link is silent, although no connection was closed', async () => {
+    const url = new URL(await mint())
+    await using link = await startGate(Number(url.port))
+    url.port = String(link.port)
+    const page = await browser.newPage()
+    const { promise: isWatched, resolve: watched } = Promise.withResolvers<unknown>()
+    page.on('websocket', (socket) => {
+      if (socket.url().includes('/oriel.session')) socket.once('framereceived', watched)
+    })
+    await page.goto(url.href)
+    await page.getByText('Connected', { exact: true }).waitFor()
+    await isWatched
+    link.close()
+    await page.evaluate("dispatchEvent(new Event('online'))")
+    await page.getByText('Connected', { exact: true }).waitFor({ state: 'hidden' })
+    link.open()
+    await page.getByText('Connected', { exact: true }).waitFor()
+    await untilShows(page, guest)
     await page.close()
   })
 

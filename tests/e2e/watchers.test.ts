@@ -1,18 +1,29 @@
 /** Watchers of a real guest's VNC console, whose clients send all that a client can send. */
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ConsoleRole } from '@oriel/contract'
-import { type QemuGuest, type QmpEvent, requires, startQemu, temporaryFolder } from '@oriel/testkit'
+import { type ConsoleRole, closeReasons, refusals } from '@oriel/contract'
+import {
+  freePort,
+  type QemuGuest,
+  type QmpEvent,
+  type RunningProgram,
+  requires,
+  startQemu,
+  temporaryFolder,
+} from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
 import { continuousUpdates, fence, input, keyEvent, setEncodings } from '@oriel/testkit/rfb-messages'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
-import { type Pair, startPair } from './parts/oriel.ts'
+import { type Gate, startGate } from './parts/gate.ts'
+import { listening, merge, type Pair, proxyConfig, startApp, startPair } from './parts/oriel.ts'
 import { canvasOf, untilShows } from './parts/page.ts'
 import { samePicture, settled } from './parts/pictures.ts'
+import { newPageKey, openPresence, withPageKey } from './parts/presence.ts'
 import { asScreenViewer } from './parts/rfb-screen.ts'
+import { BEAT_SECONDS, pathOf, refusalOf } from './parts/sessions.ts'
 
 const { skip, reason } = requires('qemu')
 const page = requires('qemu', 'chromium')
@@ -25,6 +36,10 @@ describe.skipIf(skip)(`a watcher of a real QEMU guest${reason}`, () => {
   const events: QmpEvent[] = []
   let guest: QemuGuest
   let oriel: Pair
+  let otherProxyPort: number
+  let otherProxy: RunningProgram
+  /** The link of the other proxy to the api. */
+  let link: Gate
   let trace: string
 
   beforeAll(async () => {
@@ -33,26 +48,37 @@ describe.skipIf(skip)(`a watcher of a real QEMU guest${reason}`, () => {
     collectEvents()
     const { service } = (await guest.qmp('query-vnc')) as { service: string }
     oriel = parts.use(await startOriel(guest, Number(service)))
+    otherProxyPort = await freePort()
+    link = parts.use(await startGate(oriel.apiPort))
+    otherProxy = parts.use(await startApp('proxy', merge(proxyConfig(link.port, otherProxyPort), PROXY)))
+    await listening(otherProxy)
   })
   afterAll(() => parts.disposeAsync())
 
   it('sends no input, whichever message it sends and wherever it is cut, while the owner types', async () => {
     using owner = await viewer('control')
     using watcher = await viewer('watch')
-    watcher.send(ALL_EXTENSIONS)
-    for (const message of Object.values(input)) {
-      for (let at = 0; at <= message.length; at += 1) {
-        watcher.send(message.subarray(0, at))
-        watcher.send(message.subarray(at))
-      }
-      await watcher.roundTrip()
-    }
-    expect(await inputOfGuest()).toEqual([])
-    owner.send(Buffer.concat([keyEvent, released]))
-    await owner.roundTrip()
-    expect(await inputOfGuest()).toEqual(['input_event_key_qcode', 'input_event_key_qcode'])
-    expect(events.map(({ event }) => event)).not.toContain('RESET')
+    await sendAllInputCut(watcher)
+    await expectInputOnlyOf(owner, [])
   }, 60_000)
+
+  it.each(['watch', 'control'] as const)(
+    'sends no input at another proxy than the owner, who alone has control, with the role %s',
+    async (role) => {
+      const earlier = await inputOfGuest()
+      const key = newPageKey()
+      using owner = await viewer('control', { key })
+      using presence = await openPresence(oriel.proxyPort, key)
+      await presence.untilState(({ participants }) => participants.length === 1)
+      presence.send({ type: 'take_control' })
+      await presence.untilState(({ you, control }) => control.held_by === you)
+      using hostile = await viewer(role, { port: otherProxyPort })
+      await presence.untilState(({ participants }) => participants.length === 2)
+      await sendAllInputCut(hostile)
+      await expectInputOnlyOf(owner, earlier)
+    },
+    60_000,
+  )
 
   it('is offered no extension but those by which it types once it has control, and the size of the desktop', async () => {
     using watcher = await viewer('watch')
@@ -69,10 +95,10 @@ describe.skipIf(skip)(`a watcher of a real QEMU guest${reason}`, () => {
 
   it('ends no session by a ClientInit that asks for the desktop alone, unlike a session with control', async () => {
     using owner = await viewer('control')
-    using watcher = await viewer('watch', 0)
+    using watcher = await viewer('watch', { shared: 0 })
     await owner.roundTrip()
     await watcher.roundTrip()
-    using _exclusive = await viewer('control', 0)
+    using _exclusive = await viewer('control', { shared: 0 })
     expect(await owner.closed).toBe(1000)
   }, 60_000)
 
@@ -91,21 +117,80 @@ describe.skipIf(skip)(`a watcher of a real QEMU guest${reason}`, () => {
   )
 
   it('finds no key held by the guest once it is given control by the owner, who holds one', async () => {
-    const key = randomBytes(16).toString('base64url')
-    using owner = await viewer('control', 1, key)
+    const key = newPageKey()
+    using owner = await viewer('control', { key })
     using _watcher = await viewer('watch')
     owner.send(keyEvent)
     await owner.roundTrip()
     const held = await inputOfGuest()
-    const page = ['oriel.presence', `oriel.page.${key}`]
-    const presence = new WebSocket(`ws://127.0.0.1:${oriel.proxyPort}/oriel.session`, page)
-    const [data] = await once(presence, 'message')
-    const { participants } = JSON.parse(String(data)) as { participants: { id: string; role: string }[] }
+    using presence = await openPresence(oriel.proxyPort, key)
+    const { participants } = await presence.untilState(() => true)
     const to = participants.findLast(({ role }) => role === 'watch')!.id
-    presence.send(JSON.stringify({ type: 'give_control', to }))
+    presence.send({ type: 'give_control', to })
     await expect.poll(inputOfGuest).toEqual([...held, 'input_event_key_qcode'])
-    presence.terminate()
   }, 60_000)
+
+  it('sends no input, nor do others gain control, while a proxy is cut off from the api and once it is back', async () => {
+    const [annKey, beaKey, cidKey, danKey] = [newPageKey(), newPageKey(), newPageKey(), newPageKey()]
+    const { oriel: api } = oriel.client
+    using ann = await viewer('control', { key: annKey, label: 'Ann' })
+    using annPage = await openPresence(oriel.proxyPort, annKey)
+    const { you: annId } = await annPage.untilState(() => true)
+    const guestOfAnn = { session_id: annId, body: { role: 'watch', label: 'Cid' } } as const
+    const { invitation } = await api.createInvitation(guestOfAnn)
+    using cid = await viewer('watch', { path: pathOf(invitation.url), key: cidKey, port: otherProxyPort })
+    using cidPage = await openPresence(otherProxyPort, cidKey)
+    using bea = await viewer('control', { key: beaKey, label: 'Bea', port: otherProxyPort })
+    using beaPage = await openPresence(otherProxyPort, beaKey)
+    using dan = await viewer('control', { key: danKey, label: 'Dan' })
+    using danPage = await openPresence(oriel.proxyPort, danKey)
+    const { you: danId } = await danPage.untilState(() => true)
+    annPage.send({ type: 'take_control' })
+    for (const page of [beaPage, cidPage])
+      await page.untilState(({ participants, control }) => participants.length === 4 && control.held_by === annId)
+
+    const late = pathOf(await urlOf(oriel, guest, 'control'))
+    const earlier = await inputOfGuest()
+    link.sever()
+    expect(await refusalOf(otherProxyPort, late)).toEqual({ status: 503, text: refusals.authority_unavailable.text })
+    const undecided = 'The service that decides about control does not answer. Try again in a moment.'
+    expect(await beaPage.refusalOf({ type: 'take_control' })).toBe(undecided)
+    expect(await cidPage.refusalOf({ type: 'request_control' })).toBe(undecided)
+    for (const withheld of [bea, cid]) {
+      withheld.send(Buffer.concat([keyEvent, released]))
+      await withheld.roundTrip()
+    }
+    await expectInputOnlyOf(ann, earlier)
+    const { participants } = await beaPage.untilState(({ participants }) => participants.length === 4)
+    expect(participants.filter(({ has_control }) => has_control).map(({ id }) => id)).toEqual([annId])
+
+    await api.revokeInvitation({ session_id: annId, invitation_id: invitation.id })
+    annPage.send({ type: 'give_control', to: danId })
+    await danPage.untilState(({ control }) => control.held_by === danId)
+    await otherProxy.waitForLog(({ msg }) => String(msg).includes('so this proxy decides alone'))
+    const alone = await cidPage.untilState(({ participants }) => participants.length === 2)
+    expect(alone.participants.find(({ role }) => role === 'watch')).toMatchObject({ has_control: false })
+    const meanwhile = await inputOfGuest()
+    cid.send(Buffer.concat([keyEvent, released]))
+    await cid.roundTrip()
+    expect(await inputOfGuest()).toEqual(meanwhile)
+
+    link.mend()
+    expect(await cid.closed).toBe(closeReasons.revoked.code)
+    for (const page of [annPage, beaPage, danPage]) {
+      const state = await page.untilState(
+        ({ control, participants: { length } }) => length === 3 && control.held_by === danId,
+      )
+      expect(state.participants.map(({ label }) => label).sort()).toEqual(['Ann', 'Bea', 'Dan'])
+    }
+    for (const withheld of [bea, ann]) {
+      withheld.send(Buffer.concat([keyEvent, released]))
+      await withheld.roundTrip()
+    }
+    await expectInputOnlyOf(dan, meanwhile)
+    expect(stepsOf('Bea')).toEqual(['admitted', 'ended proxy_lost', 'returned'])
+    await expect.poll(() => stepsOf('Cid')).toEqual(['admitted', 'ended proxy_lost', 'returned', 'ended revoked'])
+  }, 120_000)
 
   it('would have sent input that the guest and its machine take, with the role control', async () => {
     using controller = await viewer('control')
@@ -115,12 +200,20 @@ describe.skipIf(skip)(`a watcher of a real QEMU guest${reason}`, () => {
     expect(await inputOfGuest()).toEqual(expect.arrayContaining(seen))
   }, 60_000)
 
-  async function viewer(role: ConsoleRole, shared = 1, pageKey?: string) {
-    const path = new URL(await urlOf(oriel, guest, role)).searchParams.get('path')
-    const socket = new WebSocket(`ws://127.0.0.1:${oriel.proxyPort}/${path}`, [
-      'binary',
-      ...(pageKey ? [`oriel.page.${pageKey}`] : []),
-    ])
+  interface ViewerOptions {
+    /** The flag in ClientInit. */
+    readonly shared?: number
+    readonly key?: string
+    readonly port?: number
+    /** Default: that of a new console. */
+    readonly path?: string
+    readonly label?: string
+  }
+
+  async function viewer(role: ConsoleRole, options: ViewerOptions = {}) {
+    const { shared = 1, key, port = oriel.proxyPort, path, label } = options
+    const dialled = path ?? pathOf(await urlOf(oriel, guest, role, label))
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/${dialled}`, withPageKey(key))
     const closed = once(socket, 'close').then(([code]) => code as number)
     const screen = await asScreenViewer(socket, shared)
     return {
@@ -129,6 +222,35 @@ describe.skipIf(skip)(`a watcher of a real QEMU guest${reason}`, () => {
       [Symbol.dispose]: () => socket.terminate(),
     }
   }
+
+  type Viewer = Awaited<ReturnType<typeof viewer>>
+
+  /** Sends each message that is input, cut at each byte, and waits until QEMU has read them. */
+  async function sendAllInputCut(hostile: Viewer): Promise<void> {
+    hostile.send(ALL_EXTENSIONS)
+    for (const message of Object.values(input)) {
+      for (let at = 0; at <= message.length; at += 1) {
+        hostile.send(message.subarray(0, at))
+        hostile.send(message.subarray(at))
+      }
+      await hostile.roundTrip()
+    }
+  }
+
+  /** Checks that the guest got no input since `earlier`, and that the owner can still type. */
+  async function expectInputOnlyOf(owner: Viewer, earlier: readonly string[]): Promise<void> {
+    expect(await inputOfGuest()).toEqual(earlier)
+    owner.send(Buffer.concat([keyEvent, released]))
+    await owner.roundTrip()
+    expect(await inputOfGuest()).toEqual([...earlier, 'input_event_key_qcode', 'input_event_key_qcode'])
+    expect(events.map(({ event }) => event)).not.toContain('RESET')
+  }
+
+  /** The steps in the API's audit trail of the sessions with this label. */
+  const stepsOf = (label: string) =>
+    oriel.api.records
+      .filter((record) => record.label === label && /^(admitted|ended|returned)$/.test(String(record.audit)))
+      .map(({ audit, reason }) => (audit === 'ended' ? `ended ${reason}` : String(audit)))
 
   async function collectEvents(): Promise<void> {
     for await (const event of guest.events) events.push(event)
@@ -166,11 +288,13 @@ describe.skipIf(page.skip)(`the page of a watcher of a real QEMU guest${page.rea
 /** Starts api and proxy with one server, whose VNC console is that of `guest`. */
 function startOriel({ uuid: id, name, host }: QemuGuest, port: number): Promise<Pair> {
   const servers = [{ id, name, consoles: { vnc: { host, port } } }]
-  return startPair({ servers, proxy: { authority: { kind: 'oriel' }, hypervisor: { identity: 'enforce' } } })
+  return startPair({ servers, api: { sessions: { beat_seconds: BEAT_SECONDS } }, proxy: PROXY })
 }
 
-const urlOf = async ({ client }: Pair, { uuid: server_id }: QemuGuest, role: ConsoleRole) =>
-  (await client.oriel.createConsole({ server_id, body: { type: 'novnc', role } })).console.url
+const PROXY = { authority: { kind: 'oriel' }, hypervisor: { identity: 'enforce' } }
+
+const urlOf = async ({ client }: Pair, { uuid: server_id }: QemuGuest, role: ConsoleRole, label?: string) =>
+  (await client.oriel.createConsole({ server_id, body: { type: 'novnc', role, ...(label && { label }) } })).console.url
 
 const released = Buffer.of(4, 0, 0, 0, 0, 0, 0, 97)
 const [ENDED_BY_QEMU, PROTOCOL_ERROR] = [1000, 1002]

@@ -15,6 +15,9 @@ export interface Gate extends AsyncDisposable {
   open(): void
   /** Breaks all connections. */
   cut(): void
+  /** Breaks all connections, and each new one at once, until `mend`. */
+  sever(): void
+  mend(): void
   /** Forwards new connections to another port, as after a failover. Open ones are not affected. */
   lead(port: number): void
 }
@@ -25,6 +28,7 @@ export async function startGate(port: number): Promise<Gate> {
   const sockets = new Set<Socket>()
   const kept: (() => void)[] = []
   let isClosed = false
+  let isSevered = false
   let news = Promise.withResolvers<void>()
   let refused: { text: RegExp; found: boolean; seen: PromiseWithResolvers<void> } | undefined
   const admits = (chunk: Buffer) => {
@@ -41,6 +45,7 @@ export async function startGate(port: number): Promise<Gate> {
     news.resolve()
   }
   const gate = createServer({ noDelay: true }, (client) => {
+    if (isSevered) return void client.destroy()
     const server = connect({ port: target, host: '127.0.0.1', noDelay: true })
     for (const [one, other] of [
       [client, server],
@@ -56,6 +61,9 @@ export async function startGate(port: number): Promise<Gate> {
     client.on('data', (chunk) => void (admits(chunk) && server.write(chunk)))
     server.on('data', (chunk) => pass(() => client.write(chunk)))
   })
+  const cut = () => {
+    for (const socket of sockets) socket.destroy()
+  }
   await once(gate.listen(0, '127.0.0.1'), 'listening')
   return {
     port: (gate.address() as AddressInfo).port,
@@ -72,14 +80,19 @@ export async function startGate(port: number): Promise<Gate> {
       isClosed = false
       for (const send of kept.splice(0)) send()
     },
-    cut() {
-      for (const socket of sockets) socket.destroy()
+    cut,
+    sever() {
+      isSevered = true
+      cut()
+    },
+    mend() {
+      isSevered = false
     },
     lead(other) {
       target = other
     },
     async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy()
+      cut()
       gate.close()
       await once(gate, 'close')
     },

@@ -1,6 +1,7 @@
 /** Configures api and proxy for tests of sessions, and opens consoles through them. */
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { type Client, createClient, type Session, staticToken } from '@oriel/sdk'
 import type { ScriptedServer } from '@oriel/testkit'
 import { WebSocket } from 'ws'
@@ -76,10 +77,23 @@ export async function open(port: number, path: string): Promise<OpenConsole> {
 
 /** Opens the console at `path`, and returns the status of the proxy's refusal. */
 export async function refused(port: number, path: string): Promise<number | undefined> {
+  const { response, leave } = await unopened(port, path)
+  leave()
+  return response.statusCode
+}
+
+/** Opens the console at `path`, and returns the proxy's refusal. */
+export async function refusalOf(port: number, path: string): Promise<{ status: number | undefined; text: string }> {
+  const { response, leave } = await unopened(port, path)
+  const [fault] = Object.values(JSON.parse(await text(response)) as Record<string, { readonly message: string }>)
+  leave()
+  return { status: response.statusCode, text: fault!.message }
+}
+
+async function unopened(port: number, path: string) {
   const socket = dial(port, path)
   const [request, response] = (await once(socket, 'unexpected-response')) as [{ destroy(): void }, IncomingMessage]
-  request.destroy()
-  return response.statusCode
+  return { response, leave: () => request.destroy() }
 }
 
 const dial = (port: number, path: string) => new WebSocket(`ws://127.0.0.1:${port}/${path}`, ['binary'])
