@@ -20,6 +20,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { type OutputChunk, rolldown } from 'rolldown'
+import { englishHtml } from './english-html.ts'
 
 const source = fileURLToPath(new URL('src/pages/', import.meta.url))
 const built = fileURLToPath(new URL('dist/pages', import.meta.url))
@@ -64,7 +65,7 @@ function buildPage(page: string, chunks: readonly OutputChunk[]): string {
   const preloads = (script?.imports ?? [])
     .map((file) => `  <link rel="modulepreload" href="assets/${file}">\n`)
     .join('')
-  return readFileSync(join(source, `${page}.html`), 'utf8')
+  return englishHtml(readFileSync(join(source, `${page}.html`), 'utf8'))
     .replace('</head>', `${preloads}</head>`)
     .replace(/(href|src)="([\w-]+\.(?:css|svg|ts))"/g, (_, attribute: string, file: string) => {
       const name = file === `${page}.ts` ? script!.fileName : writeAsset(file)

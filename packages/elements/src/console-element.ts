@@ -19,9 +19,12 @@ import {
   mayOpenAgain,
   mayTakeOver,
   reasonOf,
+  sentenceOf,
   waitingWords,
   wasTakenOver,
 } from './console-end.ts'
+import { languageOf, useLanguage } from './language/load.ts'
+import { t } from './language/texts/elements.ts'
 import type { MintConsole } from './new-console.ts'
 import { createOverlay, type Overlay, type OverlayAction } from './overlay.ts'
 import { type ConsoleAddress, newPageKey } from './page-key.ts'
@@ -98,7 +101,7 @@ export interface SessionEvents {
  * Subclasses implement how a session is opened and displayed.
  */
 export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLElement {
-  static readonly observedAttributes: readonly string[] = ['url', 'path']
+  static readonly observedAttributes: readonly string[] = ['url', 'path', 'lang']
 
   protected readonly root: ShadowRoot
   readonly #overlay: Overlay
@@ -268,6 +271,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   attributeChangedCallback(name: string, before: string | null, after: string | null): void {
     if (before === after) return
     if (name === 'url' || name === 'path') this.#forgetConsole()
+    else if (name === 'lang') this.#changeLanguage()
     else this.applySettings()
   }
 
@@ -339,10 +343,20 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   #dialSoon(): void {
     if (this.#dialling || !this.isConnected) return
     this.#dialling = true
-    queueMicrotask(() => {
+    const dial = () => {
       this.#dialling = false
       if (this.isConnected) this.reconnectNow()
-    })
+    }
+    const loading = useLanguage(languageOf(this))
+    if (loading === undefined) queueMicrotask(dial)
+    else void loading.then(dial)
+  }
+
+  /** Texts that are shown stay as they are until they change. */
+  async #changeLanguage(): Promise<void> {
+    if (!this.isConnected) return
+    await useLanguage(languageOf(this))
+    this.applySettings()
   }
 
   #dialAnew(takesOver: boolean): void {
@@ -430,10 +444,10 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
 
   #showAttempt(): void {
     this.#become('connecting')
-    const text = this.#plan.wasConnected ? 'Reconnecting…' : 'Opening the console…'
+    const text = t(this.#plan.wasConnected ? 'reconnecting' : 'opening')
     this.#overlay.show({ tone: 'busy', text })
     this.#slow = setTimeout(() => {
-      this.#overlay.show({ tone: 'busy', text, advice: 'This takes longer than usual. Still waiting for an answer…' })
+      this.#overlay.show({ tone: 'busy', text, advice: t('slow') })
     }, slowAfterMs)
   }
 
@@ -511,7 +525,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   }
 
   async #askInvitations(request: InvitationRequest): Promise<InvitationAnswer> {
-    if (this.#link === undefined) throw new Error('The console is not connected. Try again once it is.')
+    if (this.#link === undefined) throw new Error(t('error.not-connected-yet'))
     return this.#link.ask(request)
   }
 
@@ -536,11 +550,11 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   }
 
   #actionsAfter(end: ConsoleEnd): readonly OverlayAction[] {
-    const takeOver = { label: 'Take over', act: () => this.takeOver() }
+    const takeOver = { label: t('take-over'), act: () => this.takeOver() }
     if (wasTakenOver(end)) return [takeOver]
-    if (this.#offersNewConsole(end)) return [{ label: 'New console', act: () => this.#dialNewConsole() }]
+    if (this.#offersNewConsole(end)) return [{ label: t('new-console'), act: () => this.#dialNewConsole() }]
     if (!mayOpenAgain(end)) return []
-    const label = end.remedy === 'new-console' || end.refusal !== undefined ? 'Try again' : 'Reconnect'
+    const label = t(end.remedy === 'new-console' || end.refusal !== undefined ? 'try-again' : 'reconnect')
     const again = { label, act: () => this.reconnectNow() }
     return mayTakeOver(end) ? [takeOver, again] : [again]
   }
@@ -551,10 +565,10 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
 
   #wait(end: ConsoleEnd, pauseMs: number): void {
     const words = waitingWords(end, this.#plan.wasConnected)
-    const text = end.remedy === 'reconnect' ? words.text : 'The console does not answer yet.'
+    const text = end.remedy === 'reconnect' ? words.text : t('no-answer-yet')
     // Copy the picture now: the session is about to remove its canvas.
     if (this.#state === 'connected') this.#overlay.showStill(this.still())
-    const label = this.#plan.wasConnected ? 'Reconnect now' : 'Try now'
+    const label = t(this.#plan.wasConnected ? 'reconnect-now' : 'try-now')
     const now = { label, act: () => this.#dialAnew(this.#takesOver) }
     this.#overlay.show({ tone: 'waiting', ...words, text, actions: [now] })
     this.#become('waiting')
@@ -613,6 +627,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
 
 const disconnection = (end: ConsoleEnd, willRetry: boolean): Disconnection => ({
   ...end,
+  text: sentenceOf(end),
   reason: reasonOf(end),
   willRetry,
 })

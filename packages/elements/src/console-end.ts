@@ -9,6 +9,8 @@ import {
   readRefusal,
   ticketSubprotocol,
 } from '@oriel/contract'
+import { elementTexts, t } from './language/texts/elements.ts'
+import { translation } from './language/translate.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { plainLine } from './plain-line.ts'
 
@@ -16,7 +18,7 @@ import { plainLine } from './plain-line.ts'
 export interface ConsoleEnd {
   /** WebSocket close code, or 0 if no connection was tried. */
   readonly code: number
-  /** A sentence for the user. It may come from the server: show it as text, never as markup. */
+  /** An English sentence. It may come from the server: show it as text, never as markup. */
   readonly text: string
   /** What the user can do next: nothing, open the same address again, or request a new console. */
   readonly remedy: Remedy
@@ -36,7 +38,7 @@ export interface ConsoleEnd {
   readonly cause?: unknown
 }
 
-/** An end, and whether the element dials again by itself: the detail of `disconnect`. */
+/** An end with its sentence in the language of the page, and whether the element dials again by itself: the detail of `disconnect`. */
 export interface Disconnection extends ConsoleEnd {
   /** The name of the reason in `docs/close-reasons.md`, of an end that the page detected, or `closed` for a code of another server. */
   readonly reason: string
@@ -74,33 +76,42 @@ export interface SocketEnd {
 export const localEnds = {
   did_not_open: {
     code: 1006,
-    text: 'The console did not open: the proxy cannot be reached, or the address has expired.',
+    text: elementTexts['end.did_not_open'],
     remedy: 'new-console',
   },
-  no_answer: { code: 1006, text: 'The console did not answer in time.', remedy: 'reconnect' },
-  connection_lost: { code: 1006, text: 'The connection to the console was lost.', remedy: 'reconnect' },
+  no_answer: { code: 1006, text: elementTexts['end.no_answer'], remedy: 'reconnect' },
+  connection_lost: { code: 1006, text: elementTexts['end.connection_lost'], remedy: 'reconnect' },
   link_silent: { code: 1006, text: closeReasons.client_lost.text, remedy: 'reconnect' },
   unsupported_data: {
     code: 1002,
-    text: 'The machine sent data that this page does not support.',
+    text: elementTexts['end.unsupported_data'],
     remedy: 'none',
   },
   needs_password: {
     code: 1002,
-    text: 'The machine requires a console password, which is not supported.',
+    text: elementTexts['end.needs_password'],
     remedy: 'none',
   },
-  not_created: { code: 0, text: 'A new console could not be created.', remedy: 'new-console' },
-  not_loaded: { code: 0, text: 'A part of this page could not be loaded.', remedy: 'reconnect' },
-  bad_address: { code: 0, text: 'This is not the address of a console.', remedy: 'new-console' },
+  not_created: { code: 0, text: elementTexts['end.not_created'], remedy: 'new-console' },
+  not_loaded: { code: 0, text: elementTexts['end.not_loaded'], remedy: 'reconnect' },
+  bad_address: { code: 0, text: elementTexts['end.bad_address'], remedy: 'new-console' },
 } as const satisfies Record<string, Omit<ConsoleEnd, 'clean'>>
 
-/** What the user can do next, as a sentence by remedy. Empty where the reason suffices. */
-export const advice = {
-  none: '',
-  reconnect: 'You can open it again.',
-  'new-console': 'Go back to where you opened it and open a new console.',
-} as const satisfies Record<Remedy, string>
+/** Returns the sentence of an end in the language of the page; that of the server if it names no reason that is known. */
+export function sentenceOf(end: ConsoleEnd): string {
+  const by = wasTakenOver(end) ? TOOK_OVER.exec(end.text)?.[1] : undefined
+  if (by !== undefined && end.text !== closeReasons.taken_over.text) return t('took-over', { name: by })
+  const key = end.refusal === undefined ? `end.${reasonOf(end)}` : `refusal.${end.refusal}`
+  return translation(end.watches ? `${key}_watching` : key) ?? end.text
+}
+
+/** The sentence in which the proxy says who took a console over. */
+const TOOK_OVER = /^(.+) took this console over\.$/
+
+/** Returns what the user can do next. Empty where the reason suffices. */
+export function adviceOf(remedy: Remedy): string {
+  return remedy === 'none' ? '' : t(`advice.${remedy}`)
+}
 
 /** The text of the card that is shown after an end: what happened, and what to do next. */
 export interface Words {
@@ -113,27 +124,26 @@ export interface Words {
 /** Returns the card's text for an end after which the user decides what to do. */
 export function finalWords(end: ConsoleEnd): Words {
   const { text, rest } = sentences(end)
-  if (wasTakenOver(end)) return { text, advice: 'You can take it back.' }
-  if (end.by !== undefined) return { text: `${plainLine(end.by, 64)} has this console.`, advice: rest }
-  if (end.allow !== undefined) return { text, advice: allowAdvice, code: `origin.allowed = ["${end.allow}"]` }
+  if (wasTakenOver(end)) return { text, advice: t('advice.take-back') }
+  if (end.by !== undefined) return { text: t('has-console', { name: plainLine(end.by, 64) }), advice: rest }
+  if (end.allow !== undefined) return { text, advice: t('advice.allow'), code: `origin.allowed = ["${end.allow}"]` }
   // The proxy's advice is for all clients; the page's advice is more specific.
-  return { text, advice: end.remedy === 'new-console' ? advice['new-console'] : rest || advice[end.remedy] }
+  return { text, advice: end.remedy === 'new-console' ? adviceOf('new-console') : rest || adviceOf(end.remedy) }
 }
 
 /** Returns the card's text for an end after which the element dials again. `before`: whether it has been connected. */
 export function waitingWords(end: ConsoleEnd, before: boolean): Words {
   const { text, rest } = sentences(end)
-  const again = before ? 'Reconnecting…' : 'Trying again…'
-  return { text, advice: rest.endsWith('?') ? `${rest} ${again}` : again }
+  const again = t(before ? 'reconnecting' : 'trying-again')
+  return { text, advice: /[?？]$/.test(rest) ? `${rest} ${again}` : again }
 }
 
 /** Splits a refusal's text into its first sentence, which says what happened, and the `rest`, which says what to do. */
-function sentences({ text, refusal }: ConsoleEnd): { text: string; rest: string } {
-  const end = refusal === undefined ? -1 : text.indexOf('. ')
-  return end < 0 ? { text, rest: '' } : { text: text.slice(0, end + 1), rest: text.slice(end + 2) }
+function sentences(end: ConsoleEnd): { text: string; rest: string } {
+  const text = sentenceOf(end)
+  const [, first, rest] = (end.refusal === undefined ? null : /^(.*?(?:\. |。))(.+)$/s.exec(text)) ?? []
+  return first === undefined ? { text, rest: '' } : { text: first.trimEnd(), rest: rest! }
 }
-
-const allowAdvice = 'If it should, the operator of the console proxy adds its origin to the configuration:'
 
 /** Whether another viewer took the console over. `text` then says who, if the proxy does. */
 export const wasTakenOver = ({ code }: ConsoleEnd): boolean => code === closeReasons.taken_over.code

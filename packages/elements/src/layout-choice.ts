@@ -1,5 +1,13 @@
 /** Which keyboard layout a machine has: the one that was chosen for it before, or a guess by the browser's languages and keyboard. */
-import { type LayoutName, layoutLabels, layoutNames, type UntypableCharacter, UntypableError } from '@oriel/console'
+import {
+  GuestStalled,
+  type LayoutName,
+  layoutLabels,
+  layoutNames,
+  type UntypableCharacter,
+  UntypableError,
+} from '@oriel/console'
+import { t } from './language/texts/typing.ts'
 
 /** `KeyboardEvent.code` → the character that the key types in the browser. */
 export type KeyboardMap = Pick<ReadonlyMap<string, string>, 'get'>
@@ -13,6 +21,12 @@ export function layoutOptions(): { readonly name: string; readonly label: string
 const maxCharacters = 12
 const maxLayouts = 3
 
+/** Returns why a text was not typed; `undefined` for an error that only says itself. */
+export function typingTrouble(error: unknown): string | undefined {
+  if (error instanceof GuestStalled) return t('typing.stalled')
+  return untypableText(error)
+}
+
 /** Names the characters that a layout lacks, and layouts that have all of them; `undefined` for another error. */
 export function untypableText(error: unknown): string | undefined {
   if (!(error instanceof UntypableError)) return undefined
@@ -22,10 +36,13 @@ export function untypableText(error: unknown): string | undefined {
   const able = characters.map(({ layouts }) => layouts).reduce((a, b) => a.filter((name) => b.includes(name)))
   const others = able.slice(0, maxLayouts).map(labelOf)
   const hint =
-    others.length === 0 ? '' : ` These layouts have ${more || names.length > 1 ? 'them' : 'it'}: ${others.join(', ')}.`
-  return `Nothing was typed: ${layouts.map(labelOf).join(' with ')} has no ${names.join(' ')}${more}.${hint}`
+    others.length === 0 ? '' : ` ${t('typing.layouts', { count: characters.length, layouts: others.join(', ') })}`
+  return (
+    t('typing.lacks', { layout: layouts.map(labelOf).reduce(withLayout), characters: names.join(' ') + more }) + hint
+  )
 }
 
+const withLayout = (layout: string, other: string) => t('typing.layout-with', { layout, other })
 const labelOf = (name: string) => (isLayout(name) ? layoutLabels[name] : name)
 
 // Control and combining characters would disturb the sentence.

@@ -10,7 +10,9 @@ import { pictureOf, type Shown, type TypingOptions, textOf, typeInto } from './c
 import { consoleStyles } from './console/styles.ts'
 import { isTool, type Tool } from './console/tools.ts'
 import type { ConsoleState, StateChange } from './console-element.ts'
-import { type ConsoleEnd, type Disconnection, finalWords, localEnd, reasonOf } from './console-end.ts'
+import { type ConsoleEnd, type Disconnection, finalWords, localEnd, reasonOf, sentenceOf } from './console-end.ts'
+import { languageOf, useLanguage } from './language/load.ts'
+import { t } from './language/texts/elements.ts'
 import { type MintConsole, mintedUrl } from './new-console.ts'
 import { createOverlay, type Overlay } from './overlay.ts'
 
@@ -58,7 +60,7 @@ const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement)
  * ```
  */
 export class OrielConsole extends Base {
-  static readonly observedAttributes: readonly string[] = ['url', 'kind', 'toolbar', ...passedOn]
+  static readonly observedAttributes: readonly string[] = ['url', 'kind', 'toolbar', 'lang', ...passedOn]
 
   readonly #root: ShadowRoot
   readonly #place = document.createElement('div')
@@ -165,6 +167,7 @@ export class OrielConsole extends Base {
   attributeChangedCallback(name: string, before: string | null, after: string | null): void {
     if (before === after) return
     if (name === 'toolbar') void this.#showBar()
+    else if (name === 'lang') void this.#changeLanguage()
     else if (name === 'url' || name === 'kind') this.#updateSoon()
     else this.#passOn(name)
   }
@@ -224,7 +227,7 @@ export class OrielConsole extends Base {
   }
 
   #requireConnected(): Shown {
-    if (this.#shown === undefined || this.state !== 'connected') throw new Error('The console is not connected.')
+    if (this.#shown === undefined || this.state !== 'connected') throw new Error(t('error.not-connected'))
     return this.#shown
   }
 
@@ -232,10 +235,19 @@ export class OrielConsole extends Base {
   #updateSoon(): void {
     if (this.#updating || !this.isConnected) return
     this.#updating = true
-    queueMicrotask(() => {
+    const update = () => {
       this.#updating = false
       if (this.isConnected) this.#update()
-    })
+    }
+    const loading = useLanguage(languageOf(this))
+    if (loading === undefined) queueMicrotask(update)
+    else void loading.then(update)
+  }
+
+  async #changeLanguage(): Promise<void> {
+    if (!this.isConnected) return
+    await useLanguage(languageOf(this))
+    await this.#showBar()
   }
 
   #update(): void {
@@ -250,7 +262,7 @@ export class OrielConsole extends Base {
 
   async #mintFirst(signal: AbortSignal): Promise<void> {
     if (this.#mint === undefined || this.#shown !== undefined) return
-    this.#overlay.show({ tone: 'busy', text: 'Opening the console…' })
+    this.#overlay.show({ tone: 'busy', text: t('opening') })
     try {
       const url = await mintedUrl(this.#mint, signal)
       if (!signal.aborted) this.url = url
@@ -322,9 +334,9 @@ export class OrielConsole extends Base {
   /** Shows an end that no inner element can show. */
   #fail(end: ConsoleEnd): void {
     this.#drop()
-    const again = { label: 'Try again', act: () => this.#updateSoon() }
+    const again = { label: t('try-again'), act: () => this.#updateSoon() }
     this.#overlay.show({ tone: 'ended', ...finalWords(end), actions: end.code === 0 && this.url !== '' ? [] : [again] })
-    this.#emit('disconnect', { ...end, reason: reasonOf(end), willRetry: false })
+    this.#emit('disconnect', { ...end, text: sentenceOf(end), reason: reasonOf(end), willRetry: false })
   }
 
   async #showBar(): Promise<void> {

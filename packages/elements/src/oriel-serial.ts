@@ -5,6 +5,7 @@
  */
 import { copyText } from './clipboard.ts'
 import { ConsoleElement, type ConsoleEventMap, type SessionEvents } from './console-element.ts'
+import { t } from './language/texts/elements.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { plainLine } from './plain-line.ts'
 import { bufferText } from './serial/buffer-text.ts'
@@ -229,7 +230,10 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
   }
 
   protected override applySettings(): void {
-    if (this.#terminal) this.#terminal.terminal.options.disableStdin = !this.sendsInput
+    if (this.#terminal === undefined) return
+    const { options, textarea } = this.#terminal.terminal
+    options.disableStdin = !this.sendsInput
+    textarea?.setAttribute('aria-label', t('terminal'))
   }
 
   #createTerminal(): SerialTerminal {
@@ -247,7 +251,7 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     })
     terminal.onResize(({ cols, rows }) => this.emit('sizechange', { columns: cols, rows }))
     terminal.onBell(() => this.emit('bell', null))
-    terminal.textarea?.setAttribute('aria-label', 'Terminal of the machine. Ctrl+Alt+Shift leaves it.')
+    terminal.textarea?.setAttribute('aria-label', t('terminal'))
     return created
   }
 
@@ -279,7 +283,7 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
 
   async #paste(text: string, options: PasteOptions): Promise<void> {
     const session = this.session
-    if (session === undefined || this.state !== 'connected') throw new Error('The console is not connected.')
+    if (session === undefined || this.state !== 'connected') throw new Error(t('error.not-connected'))
     this.#typedMeanwhile = []
     try {
       const target = {
@@ -296,8 +300,8 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
   }
 
   #requireInput(): void {
-    if (this.viewOnly) throw new Error('This page only shows the console.')
-    if (!this.hasControl) throw new Error('Another participant has control.')
+    if (this.viewOnly) throw new Error(t('error.view-only'))
+    if (!this.hasControl) throw new Error(t('error.no-control'))
   }
 
   get #isBracketed(): boolean {

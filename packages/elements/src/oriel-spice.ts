@@ -1,5 +1,6 @@
 /** `<oriel-spice>`: the screen, keyboard and mouse of a machine over SPICE. A page can hold only one. */
 import { ConsoleElement, type ConsoleEventMap, type SessionEvents } from './console-element.ts'
+import { t } from './language/texts/elements.ts'
 import { stillOf } from './overlay.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { SpiceKeyboard } from './spice/keyboard.ts'
@@ -85,7 +86,7 @@ export class OrielSpice extends ConsoleElement<SpiceSession> {
   async screenshot(type = 'image/png'): Promise<Blob> {
     const screen = this.state === 'connected' ? this.#screen() : null
     const picture = await new Promise<Blob | null>((done) => (screen === null ? done(null) : screen.toBlob(done, type)))
-    if (picture === null) throw new Error('The console shows no picture.')
+    if (picture === null) throw new Error(t('error.no-picture'))
     return picture
   }
 
@@ -104,8 +105,8 @@ export class OrielSpice extends ConsoleElement<SpiceSession> {
   }
 
   #requireInput(): void {
-    if (this.state !== 'connected') throw new Error('The console is not connected.')
-    if (this.viewOnly) throw new Error('This page only shows the console.')
+    if (this.state !== 'connected') throw new Error(t('error.not-connected'))
+    if (this.viewOnly) throw new Error(t('error.view-only'))
   }
 
   /** Presses and releases Ctrl+Alt+Del. */
@@ -139,6 +140,7 @@ export class OrielSpice extends ConsoleElement<SpiceSession> {
 
   protected override applySettings(): void {
     this.#stage.inert = this.viewOnly
+    this.#stage.setAttribute('aria-label', t('screen'))
     this.#scaleScreen()
   }
 
@@ -205,7 +207,7 @@ function createStage(): HTMLDivElement {
   stage.tabIndex = 0
   stage.style.outline = 'none'
   stage.setAttribute('role', 'application')
-  stage.setAttribute('aria-label', 'Screen of the machine. Ctrl+Alt+Shift leaves it.')
+  stage.setAttribute('aria-label', t('screen'))
   // The library focuses each new canvas, and the canvas under the mouse, even while its user types elsewhere.
   stage.appendChild = (node) => {
     if (node instanceof HTMLCanvasElement) node.focus = () => {}

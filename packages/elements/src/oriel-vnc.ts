@@ -4,6 +4,7 @@
  * It needs a browser: noVNC touches the document when it is loaded, so import this on the client side only.
  */
 import { ConsoleElement, type ConsoleEventMap, type SessionEvents } from './console-element.ts'
+import { t } from './language/texts/elements.ts'
 import { stillOf } from './overlay.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { plainLine } from './plain-line.ts'
@@ -172,7 +173,7 @@ export class OrielVnc extends ConsoleElement<VncSession> {
   async screenshot(type = 'image/png'): Promise<Blob> {
     const { rfb } = this.#connected()
     const picture = await new Promise<Blob | null>((resolve) => rfb.toBlob(resolve, type))
-    if (picture === null) throw new Error('The console shows no picture.')
+    if (picture === null) throw new Error(t('error.no-picture'))
     return picture
   }
 
@@ -210,12 +211,12 @@ export class OrielVnc extends ConsoleElement<VncSession> {
   }
 
   #connected(): VncSession {
-    if (this.session === undefined || this.state !== 'connected') throw new Error('The console is not connected.')
+    if (this.session === undefined || this.state !== 'connected') throw new Error(t('error.not-connected'))
     return this.session
   }
 
   #requireControl(): void {
-    if (!this.hasControl) throw new Error('Another participant has control.')
+    if (!this.hasControl) throw new Error(t('error.no-control'))
   }
 
   /** The machine would repeat a key whose release goes elsewhere, or take the next keys for shortcuts. */
@@ -282,7 +283,7 @@ export class OrielVnc extends ConsoleElement<VncSession> {
     if (screen === null) return
     screen.tabIndex = 0
     screen.setAttribute('role', 'application')
-    screen.setAttribute('aria-label', `Screen of ${this.#name || 'the machine'}. Ctrl+Alt+Shift leaves it.`)
+    screen.setAttribute('aria-label', this.#name === '' ? t('screen') : t('screen-of', { name: this.#name }))
   }
 }
 

@@ -1,7 +1,7 @@
 import { closeReasons, type RefusalDetail, type RefusalName, refusal, refusalClose, refusals } from '@oriel/contract'
 import { describe, expect, it } from 'vitest'
 import {
-  advice,
+  adviceOf,
   type ConsoleEnd,
   describeEnd,
   finalWords,
@@ -112,7 +112,7 @@ describe('the text of a card', () => {
 
   it('advises where to get a new console if the address is no longer usable', () => {
     for (const name of ['unknown_token', 'console_moved', 'missing_token', 'wrong_console_type'] as const)
-      expect(finalWords(refused(name)).advice).toBe(advice['new-console'])
+      expect(finalWords(refused(name)).advice).toBe(adviceOf('new-console'))
     expect(finalWords(refused('unknown_token')).text).toBe('This console address is not valid or not valid any more.')
   })
 
@@ -133,14 +133,14 @@ describe('the text of a card', () => {
 
   it('keeps the text of an end that is not a refusal in one piece', () => {
     const end = closed(1011)
-    expect(finalWords(end)).toEqual({ text: closeReasons.proxy_error.text, advice: advice.reconnect })
+    expect(finalWords(end)).toEqual({ text: closeReasons.proxy_error.text, advice: adviceOf('reconnect') })
   })
 })
 
-it('advice has a text for every remedy except for none', () => {
-  expect(advice.none).toBe('')
-  expect(advice.reconnect).not.toBe('')
-  expect(advice['new-console']).not.toBe('')
+it('adviceOf returns a text for every remedy except for none', () => {
+  expect(adviceOf('none')).toBe('')
+  expect(adviceOf('reconnect')).not.toBe('')
+  expect(adviceOf('new-console')).not.toBe('')
 })
 
 describe('plainLine', () => {

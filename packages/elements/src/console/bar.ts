@@ -1,17 +1,11 @@
 /** The tools of `<oriel-console>`: a bar of buttons, most of them with a panel. Loaded only for an element that has tools. */
 import { copyText } from '../clipboard.ts'
 import type { ConsoleState } from '../console-element.ts'
-import { chosenLayout, layoutOptions, rememberLayout, untypableText } from '../layout-choice.ts'
+import { type barTexts, t } from '../language/texts/bar.ts'
+import { t as typingText } from '../language/texts/typing.ts'
+import { chosenLayout, layoutOptions, rememberLayout, typingTrouble } from '../layout-choice.ts'
 import type { Shown } from './shown.ts'
 import type { Tool } from './tools.ts'
-
-const labels: Readonly<Record<Tool, string>> = {
-  keys: 'Keys',
-  type: 'Type',
-  clipboard: 'Clipboard',
-  view: 'View',
-  full: 'Full screen',
-}
 
 /** The members of `<oriel-console>` that its tools use. */
 export interface BarOwner extends HTMLElement {
@@ -29,7 +23,7 @@ export interface BarOwner extends HTMLElement {
 
 /** Creates the bar. Its buttons are enabled while the console is connected, and those for input while it takes input. */
 export function createBar(owner: BarOwner, shown: Shown, tools: readonly Tool[]): HTMLElement {
-  const bar = create('div', { className: 'bar', role: 'toolbar', ariaLabel: 'Console' })
+  const bar = create('div', { className: 'bar', role: 'toolbar', ariaLabel: t('bar.console') })
   bar.part.add('toolbar')
   for (const tool of tools) if (offers(shown, tool)) bar.append(...builders[tool](owner, shown))
   const follow = () => {
@@ -68,7 +62,7 @@ const textConsoles = Array.from({ length: 6 }, (_, i) => `Ctrl+Alt+F${i + 1}`)
 function keysTool(owner: BarOwner, { kind }: Shown): Node[] {
   const note = createNote()
   const press = (key: string) => owner.sendKeys(key).then(() => note.tell(''), note.fail)
-  const key = (name: string) => button(name.replace('Arrow', ''), () => void press(name))
+  const key = (name: string) => button(keyName(name), () => void press(name))
   const rows = kind === 'serial' ? [terminalKeys, arrows] : [screenKeys, arrows, functionKeys, textConsoles]
   const { opener, panel } = panelTool('keys')
   panel.append(...rows.map((names) => create('div', { className: 'row' }, ...names.map(key))))
@@ -77,10 +71,22 @@ function keysTool(owner: BarOwner, { kind }: Shown): Node[] {
   return [opener, panel]
 }
 
+/** Returns the name of a key or of a chord for people: a letter and `F1` are their own. */
+function keyName(keys: string): string {
+  return keys
+    .split('+')
+    .map((key) => (isNamed(key) ? t(`key.${key}`) : key))
+    .join('+')
+}
+
+const named = [...screenKeys, ...arrows, 'Ctrl']
+type NamedKey = keyof typeof barTexts extends infer K ? (K extends `key.${infer Name}` ? Name : never) : never
+const isNamed = (key: string): key is NamedKey => named.includes(key)
+
 /** Asks first: the keys restart many machines. */
 function ctrlAltDel(press: (key: string) => void): HTMLButtonElement {
-  const first = 'Ctrl+Alt+Del'
-  const sure = 'Ctrl+Alt+Del restarts many machines. Press again to send it.'
+  const first = t('bar.ctrl-alt-del')
+  const sure = t('bar.sure')
   const made = button(first, () => {
     const isSure = made.textContent === sure
     made.textContent = isSure ? first : sure
@@ -95,32 +101,36 @@ function ctrlAltDel(press: (key: string) => void): HTMLButtonElement {
 
 function typeTool(owner: BarOwner, { kind }: Shown): Node[] {
   const { opener, panel } = panelTool('type')
-  const text = create('textarea', { rows: 4, ariaLabel: 'Text to type', spellcheck: false })
+  const text = create('textarea', { rows: 4, ariaLabel: typingText('typing.text-label'), spellcheck: false })
   const layout = create('select', {})
   const note = createNote()
   let typing: AbortController | undefined
   const type = async () => {
     if (typing !== undefined || text.value === '') return
     typing = new AbortController()
-    note.tell('Typing…')
+    note.tell(t('bar.typing'))
     try {
       const { skipped } = await owner.typeText(text.value, { layout: layout.value || 'us', signal: typing.signal })
-      note.tell(skipped.length === 0 ? 'Typed.' : `Typed, without ${skipped.join(' ')}`)
+      note.tell(
+        skipped.length === 0
+          ? typingText('typing.done')
+          : typingText('typing.done-without', { characters: skipped.join(' ') }),
+      )
     } catch (error) {
-      note.tell(untypableText(error) ?? (typing.signal.aborted ? 'Stopped.' : messageOf(error)))
+      note.tell(typing.signal.aborted ? typingText('typing.stopped') : (typingTrouble(error) ?? messageOf(error)))
     } finally {
       typing = undefined
     }
   }
   panel.append(text)
-  if (kind !== 'serial') panel.append(create('label', { className: 'row' }, 'Keyboard layout of the machine', layout))
-  const stop = create('button', { type: 'button', textContent: 'Stop' })
+  if (kind !== 'serial') panel.append(create('label', { className: 'row' }, typingText('typing.layout-label'), layout))
+  const stop = create('button', { type: 'button', textContent: typingText('typing.stop') })
   stop.addEventListener('click', () => typing?.abort())
   panel.append(
     create(
       'div',
       { className: 'row' },
-      button('Type it', () => void type()),
+      button(typingText('typing.type'), () => void type()),
       stop,
     ),
     note.element,
@@ -139,24 +149,23 @@ async function fillLayouts(layout: HTMLSelectElement, owner: BarOwner): Promise<
 
 function clipboardTool(_: BarOwner, { element }: Shown): Node[] {
   const { opener, panel } = panelTool('clipboard', 'console')
-  const text = create('textarea', { rows: 4, ariaLabel: 'Clipboard text', spellcheck: false })
+  const text = create('textarea', { rows: 4, ariaLabel: t('bar.clipboard-text'), spellcheck: false })
   const note = createNote()
   const send = () => {
     try {
       if (!('sendClipboard' in element)) return
       const { replaced } = element.sendClipboard(text.value)
-      note.tell(replaced.length === 0 ? 'Sent.' : `Sent, with "?" in place of ${replaced.join(' ')}`)
+      note.tell(replaced.length === 0 ? t('bar.sent') : t('bar.sent-replaced', { characters: replaced.join(' ') }))
     } catch (error) {
       note.fail(error)
     }
   }
-  const copy = async () =>
-    note.tell((await copyText(text.value)) ? 'Copied.' : 'The browser does not allow to copy. Select the text.')
+  const copy = async () => note.tell((await copyText(text.value)) ? t('bar.copied') : t('bar.copy-refused-select'))
   element.addEventListener('clipboard', (event) => {
     text.value = (event as CustomEvent<{ text: string }>).detail.text
-    note.tell('Received from the machine.')
+    note.tell(t('bar.received'))
   })
-  const row = [button('Send to the machine', send), button('Copy', () => void copy(), 'console')]
+  const row = [button(t('bar.send'), send), button(t('bar.copy'), () => void copy(), 'console')]
   panel.append(text, create('div', { className: 'row' }, ...row), note.element)
   return [opener, panel]
 }
@@ -166,9 +175,10 @@ function viewTool(owner: BarOwner, { kind, element }: Shown): Node[] {
   const note = createNote()
   const row = create('div', { className: 'row' })
   if ('scale' in element) row.append(actualSize(owner))
-  if (kind !== 'serial') row.append(button('Save a picture', () => void savePicture(owner).catch(note.fail), 'console'))
+  if (kind !== 'serial')
+    row.append(button(t('bar.save-picture'), () => void savePicture(owner).catch(note.fail), 'console'))
   if (kind !== 'spice')
-    row.append(button('Copy the text', () => void copyOutput(owner, note).catch(note.fail), 'console'))
+    row.append(button(t('bar.copy-text'), () => void copyOutput(owner, note).catch(note.fail), 'console'))
   panel.append(row, note.element)
   return [opener, panel]
 }
@@ -176,7 +186,7 @@ function viewTool(owner: BarOwner, { kind, element }: Shown): Node[] {
 function actualSize(owner: BarOwner): HTMLButtonElement {
   const fitted = owner.scale === 'none' ? 'fit' : owner.scale
   const made = button(
-    'Actual size',
+    t('bar.actual-size'),
     () => {
       owner.scale = owner.scale === 'none' ? fitted : 'none'
       made.ariaPressed = String(owner.scale === 'none')
@@ -195,12 +205,12 @@ async function savePicture(owner: BarOwner): Promise<void> {
 
 async function copyOutput(owner: BarOwner, note: Note): Promise<void> {
   const text = await owner.text()
-  if (text.trim() === '') note.tell('The screen has no text in a font of text consoles.')
-  else note.tell((await copyText(text)) ? 'Copied.' : 'The browser does not allow to copy.')
+  if (text.trim() === '') note.tell(t('bar.no-text'))
+  else note.tell((await copyText(text)) ? t('bar.copied') : t('bar.copy-refused'))
 }
 
 function fullTool(owner: BarOwner): Node[] {
-  const made = create('button', { type: 'button', textContent: labels.full })
+  const made = create('button', { type: 'button', textContent: t('bar.full') })
   made.addEventListener('click', async () => {
     if (document.fullscreenElement === null) await owner.requestFullscreen({ navigationUI: 'hide' })
     else await document.exitFullscreen()
@@ -211,9 +221,9 @@ function fullTool(owner: BarOwner): Node[] {
 
 /** Creates a button of the bar and the panel that it opens below itself. */
 function panelTool(tool: Tool, needs: 'input' | 'console' = 'input') {
-  const opener = create('button', { type: 'button', textContent: labels[tool] })
+  const opener = create('button', { type: 'button', textContent: t(`bar.${tool}`) })
   opener.dataset.needs = needs
-  const panel = create('div', { className: 'panel', popover: 'auto', ariaLabel: labels[tool], role: 'group' })
+  const panel = create('div', { className: 'panel', popover: 'auto', ariaLabel: t(`bar.${tool}`), role: 'group' })
   panel.part.add('panel')
   opener.popoverTargetElement = panel
   panel.addEventListener('toggle', (event) => {

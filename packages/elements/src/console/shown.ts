@@ -1,4 +1,5 @@
 /** What pages and `<oriel-console>` can do with the element that shows a console. */
+import { t } from '../language/texts/elements.ts'
 import type { OrielSerial } from '../oriel-serial.ts'
 import type { OrielSpice } from '../oriel-spice.ts'
 import type { OrielVnc } from '../oriel-vnc.ts'
@@ -31,7 +32,7 @@ async function typeIntoTerminal(element: OrielSerial, text: string, { signal }: 
 
 /** @throws Error for a serial port, which has no picture, and when the console is not connected */
 export async function pictureOf(shown: Shown, type: string): Promise<Blob> {
-  if (shown.kind === 'serial') throw new Error('A serial console has no picture. Read its text.')
+  if (shown.kind === 'serial') throw new Error(t('error.serial-picture'))
   return shown.element.screenshot(type)
 }
 
@@ -39,5 +40,5 @@ export async function pictureOf(shown: Shown, type: string): Promise<Blob> {
 export async function textOf(shown: Shown): Promise<string> {
   if (shown.kind === 'serial') return shown.element.output
   if (shown.kind === 'vnc') return shown.element.text()
-  throw new Error('The text of a SPICE console cannot be read. Take a screenshot.')
+  throw new Error(t('error.spice-text'))
 }

@@ -7,6 +7,7 @@
 
 import { pictureOf, type Shown, textOf, typeInto } from '../console/shown.ts'
 import type { ConsoleElement, ConsoleSession } from '../console-element.ts'
+import { t } from '../language/texts/elements.ts'
 
 /** The version of the protocol: the member `oriel` of each message. */
 export const PROTOCOL = 1
@@ -105,7 +106,7 @@ function layoutOf(options: unknown): string {
 }
 
 function requireConnected(shown: Shown): Shown {
-  if (shown.element.state !== 'connected') throw new Error('The console is not connected.')
+  if (shown.element.state !== 'connected') throw new Error(t('error.not-connected'))
   return shown
 }
 

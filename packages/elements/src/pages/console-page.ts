@@ -1,6 +1,7 @@
 /** The common parts of the console pages: the bar with name, state and tools, panels, copying and full screen. */
 import { resumableUrl } from '../address.ts'
-import type { ConsoleElement, ConsoleEventMap, ConsoleSession, ConsoleState } from '../console-element.ts'
+import type { ConsoleElement, ConsoleEventMap, ConsoleSession } from '../console-element.ts'
+import { t } from '../language/texts/pages.ts'
 import type { TicketStore } from '../resumption.ts'
 import { byId, onClick, setText } from './dom.ts'
 import type { PageQuery } from './page-query.ts'
@@ -49,8 +50,8 @@ const ticketStoreOf = ({ location, parent, self, navigator }: Window): TicketSto
 /** Shows the machine's name from the page's URL. The returned function sets the name if the URL has none. */
 export function showName({ name, detail }: PageQuery): (name: string) => void {
   const show = (shown: string) => {
-    setText(byId('name', HTMLElement), shown || 'Console')
-    document.title = shown === '' ? 'Console' : `${shown} · Console`
+    setText(byId('name', HTMLElement), shown || t('console'))
+    document.title = shown === '' ? t('console') : t('title.machine', { name: shown })
   }
   show(name)
   setText(byId('detail', HTMLElement), detail)
@@ -91,19 +92,11 @@ export function followState(screen: Console): void {
   })
 }
 
-const sentences = {
-  idle: 'No console',
-  connecting: 'Opening…',
-  connected: 'Connected',
-  waiting: 'Trying again…',
-  ended: 'Not connected',
-} as const satisfies Record<ConsoleState, string>
-
 function sentenceOf(screen: Console): string {
-  if (screen.state !== 'connected') return sentences[screen.state]
-  if (screen.presencePending) return sentences.connecting
-  if (!screen.hasControl) return 'Watching'
-  return screen.viewOnly ? 'Connected, view only' : sentences.connected
+  if (screen.state !== 'connected') return t(`state.${screen.state}`)
+  if (screen.presencePending) return t('state.connecting')
+  if (!screen.hasControl) return t('state.watching')
+  return t(screen.viewOnly ? 'state.view-only' : 'state.connected')
 }
 
 /**

@@ -1,6 +1,8 @@
 /** The home page of a proxy: lists the machines, with buttons that open their consoles. */
+import { t } from '../language/texts/list.ts'
 import { byId, onClick, onSubmit, setText } from './dom.ts'
 import { type ListQuery, type ListState, PAGE_SIZE, pagesOf, readListState, withListState } from './list-query.ts'
+import { startLanguage, withLanguage } from './page-language.ts'
 import { createServerList } from './server-list.ts'
 import type { ServerPage } from './server-page.ts'
 import { type Servers, serversAt, type Trouble, troubleOf } from './servers.ts'
@@ -14,6 +16,7 @@ const typingMs = 200
 /** The parts of the page, of which one is shown at a time. `trouble` may be shown above an older list. */
 type View = 'servers' | 'empty' | 'no-match' | 'sign-in' | 'proxy-only' | 'none'
 
+await startLanguage()
 await start()
 
 async function start(): Promise<void> {
@@ -24,7 +27,7 @@ async function start(): Promise<void> {
   } catch {
     onClick('retry', () => location.reload())
     show('none', '')
-    showTrouble({ text: 'The console proxy does not answer.', requestId: undefined })
+    showTrouble({ text: t('list.proxy-silent'), requestId: undefined })
   }
 }
 
@@ -36,7 +39,7 @@ function listServers(apiUrl: string, { consoles }: Settings): void {
   let next: ReturnType<typeof setTimeout> | undefined
   let typing: ReturnType<typeof setTimeout> | undefined
   const list = createServerList(byId('servers', HTMLUListElement), consoles, {
-    mint: (server, type, role) => servers.openConsole(server, type, role),
+    mint: async (server, type, role) => withLanguage(await servers.openConsole(server, type, role)),
     endSession: (id) => servers.endSession(id),
     loadScreen: (id, signal) => servers.screen(id, signal),
   })
@@ -175,14 +178,18 @@ function show(view: View, lead: string): void {
 
 /** Such as `300 machines`, or `12 machines match`. */
 function leadOf({ total, may }: ServerPage, { search, status }: ListQuery): string {
-  const machines = total === 1 ? '1 machine' : `${total} machines`
-  const count = search.trim() === '' && status === '' ? machines : `${machines} ${total === 1 ? 'matches' : 'match'}`
-  return may.open.length > 0 ? count : `${count}. Your roles do not allow you to open consoles.`
+  const isAll = search.trim() === '' && status === ''
+  const count = t(isAll ? 'list.machines' : 'list.matches', { count: total })
+  return may.open.length > 0 ? count : t('list.may-not-open', { count })
 }
 
 function noMatchText({ search, status }: ListQuery): string {
-  const named = search.trim() === '' ? 'No machine' : `No machine with “${search.trim()}” in its name or id`
-  return status === '' ? `${named}.` : `${named} is ${statusWord(status).toLowerCase()}.`
+  const text = search.trim()
+  const word = statusWord(status)
+  if (status === '') return text === '' ? t('list.none') : t('list.none-named', { search: text })
+  return text === ''
+    ? t('list.none-status', { status: word })
+    : t('list.none-named-status', { search: text, status: word })
 }
 
 /** Offers the statuses that machines have, and the chosen one. */
@@ -192,8 +199,11 @@ function showStatuses({ statuses }: ServerPage, { status }: ListQuery): void {
   const options =
     statuses.some((each) => each.status === status) || status === '' ? statuses : [...statuses, { status, servers: 0 }]
   const wanted = [
-    { value: '', text: `All statuses (${all})` },
-    ...options.map((each) => ({ value: each.status, text: `${statusWord(each.status)} (${each.servers})` })),
+    { value: '', text: t('list.all-statuses', { count: all }) },
+    ...options.map((each) => ({
+      value: each.status,
+      text: t('list.status', { status: statusWord(each.status), count: each.servers }),
+    })),
   ]
   for (const [i, { value, text }] of wanted.entries()) {
     const option = select.options[i] ?? select.appendChild(document.createElement('option'))
@@ -207,7 +217,7 @@ function showStatuses({ statuses }: ServerPage, { status }: ListQuery): void {
 function showPager(total: number, { page }: ListQuery): void {
   const first = (page - 1) * PAGE_SIZE + 1
   byId('pager', HTMLElement).hidden = pagesOf(total) === 1
-  setText(byId('range', HTMLElement), `${first}–${Math.min(first + PAGE_SIZE - 1, total)} of ${total}`)
+  setText(byId('range', HTMLElement), t('list.range', { first, last: Math.min(first + PAGE_SIZE - 1, total), total }))
   byId('previous', HTMLButtonElement).disabled = page === 1
   byId('next', HTMLButtonElement).disabled = page === pagesOf(total)
 }

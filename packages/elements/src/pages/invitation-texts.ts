@@ -1,5 +1,7 @@
 /** The texts of the invitations in the people panel. */
 import type { PresenceInvitation, PresenceState } from '@oriel/contract'
+import { t } from '../language/texts/people.ts'
+import { currentLocale } from '../language/translate.ts'
 import { plainLine } from '../plain-line.ts'
 
 const maxNameLength = 64
@@ -20,18 +22,22 @@ export function shownInvitations(invitations: Invitations, nowMs: number, locale
   const list = invitations?.list ?? []
   return list.map((invitation, i) => ({
     id: invitation.id,
-    name: invitation.label === null ? `Guest ${list.length - i}` : plainLine(invitation.label, maxNameLength),
+    name:
+      invitation.label === null
+        ? t('invite.guest', { number: list.length - i })
+        : plainLine(invitation.label, maxNameLength),
     detail: detailOf(invitation, nowMs, locale),
   }))
 }
 
 function detailOf({ role, expires_at, is_used }: PresenceInvitation, nowMs: number, locale?: string): string {
-  const what = role === 'watch' ? 'May watch' : 'May control'
-  if (is_used) return `${what}, link used`
+  const what = t(role === 'watch' ? 'people.may-watch' : 'people.may-control')
+  if (is_used) return t('invite.used', { what })
   const expires = new Date(expires_at)
   if (Number.isNaN(expires.getTime())) return what
-  if (expires.getTime() <= nowMs) return 'Link expired'
-  return `${what}, link valid until ${expires.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit' })}`
+  if (expires.getTime() <= nowMs) return t('invite.expired')
+  const time = expires.toLocaleTimeString(locale ?? currentLocale(), { hour: '2-digit', minute: '2-digit' })
+  return t('invite.valid', { what, time })
 }
 
 /** Returns how long it is until the next link expires, or `undefined` if there is no unused one. */
@@ -47,7 +53,7 @@ export function nextExpiryMs(invitations: Invitations, nowMs: number): number | 
 export function limitText(invitations: Invitations): string {
   const max = invitations?.max_invitations
   if (max === undefined || (invitations?.list.length ?? 0) < max) return ''
-  return `There are ${max} invitations, the most that are possible. Revoke one to invite somebody else.`
+  return t('invite.limit', { count: max })
 }
 
 export interface Lifetime {
@@ -64,11 +70,7 @@ export function lifetimesOf(invitations: Invitations): readonly Lifetime[] {
 }
 
 function durationText(seconds: number): string {
-  const [count, unit] =
-    seconds % hour === 0
-      ? [seconds / hour, 'hour']
-      : seconds % minute === 0
-        ? [seconds / minute, 'minute']
-        : [seconds, 'second']
-  return `${count} ${unit}${count === 1 ? '' : 's'}`
+  if (seconds % hour === 0) return t('invite.hours', { count: seconds / hour })
+  if (seconds % minute === 0) return t('invite.minutes', { count: seconds / minute })
+  return t('invite.seconds', { count: seconds })
 }

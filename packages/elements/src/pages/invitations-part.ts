@@ -1,4 +1,5 @@
 /** The elements of the people panel's part for invitations. Not in the pages' HTML, since most pages never show them. */
+import { t } from '../language/texts/people.ts'
 
 /** Returns the hidden part. Only its first step is shown in it. */
 export function invitationsPart(): HTMLElement {
@@ -6,9 +7,9 @@ export function invitationsPart(): HTMLElement {
   list.setAttribute('aria-labelledby', 'invitations-title')
   const note = create('p', { className: 'note', id: 'invite-note' })
   note.setAttribute('role', 'status')
-  const heading = create('h3', { id: 'invitations-title', hidden: true }, 'Invitations')
+  const heading = create('h3', { id: 'invitations-title', hidden: true }, t('invite.title'))
   const limit = create('p', { className: 'note', id: 'invite-limit', hidden: true })
-  const steps = [button('invite-open', 'Invite…'), formStep(), linkStep()]
+  const steps = [button('invite-open', t('invite.open')), formStep(), linkStep()]
   return create('div', { className: 'invite', id: 'invite', hidden: true }, heading, list, ...steps, limit, note)
 }
 
@@ -17,23 +18,23 @@ function formStep(): HTMLFormElement {
   const form = create(
     'form',
     { className: 'invite-step', id: 'invite-form', hidden: true },
-    create('label', { className: 'field' }, 'Name of the guest, which others see ', name),
+    create('label', { className: 'field' }, `${t('invite.name')} `, name),
     create(
       'fieldset',
       { className: 'choices' },
-      create('legend', {}, 'The guest may'),
-      choice('invite-watch', 'watch', true),
-      choice('invite-control', 'control', false),
+      create('legend', {}, t('invite.may')),
+      choice('invite-watch', t('invite.watch'), true),
+      choice('invite-control', t('invite.control'), false),
     ),
     create(
       'label',
       { className: 'field', id: 'invite-lifetime' },
-      'The link can be opened for ',
+      `${t('invite.lifetime')} `,
       create('select', { id: 'invite-ttl' }),
     ),
-    row(submitButton('invite-create', 'Create link'), button('invite-cancel', 'Cancel')),
+    row(submitButton('invite-create', t('invite.create')), button('invite-cancel', t('invite.cancel'))),
   )
-  form.setAttribute('aria-label', 'Invite somebody')
+  form.setAttribute('aria-label', t('invite.form'))
   return form
 }
 
@@ -42,8 +43,8 @@ function linkStep(): HTMLElement {
   return create(
     'div',
     { className: 'invite-step', id: 'invite-link', hidden: true },
-    create('label', { className: 'field' }, 'Link, shown only now. It opens the console once. ', url),
-    row(primary(button('invite-copy', 'Copy')), button('invite-done', 'Done')),
+    create('label', { className: 'field' }, `${t('invite.link')} `, url),
+    row(primary(button('invite-copy', t('invite.copy'))), button('invite-done', t('invite.done'))),
   )
 }
 

@@ -2,6 +2,7 @@
 import type { ConsoleRole, PresenceState } from '@oriel/contract'
 import { copyText } from '../clipboard.ts'
 import type { ConsoleElement, ConsoleSession } from '../console-element.ts'
+import { t } from '../language/texts/people.ts'
 import { byId, onClick, onSubmit, setText } from './dom.ts'
 import {
   type Lifetime,
@@ -61,7 +62,7 @@ function showStep(step: keyof typeof steps): void {
 async function create(screen: Console): Promise<void> {
   const button = byId('invite-create', HTMLButtonElement)
   button.disabled = true
-  note('Creating the link…')
+  note(t('invite.creating'))
   try {
     const { url } = await screen.invite(wanted())
     byId('invite-form', HTMLFormElement).reset()
@@ -84,14 +85,14 @@ function wanted() {
 async function copyLink(): Promise<void> {
   const field = byId('invite-url', HTMLInputElement)
   field.select()
-  note((await copyText(field.value)) ? 'Copied.' : 'The link is selected: copy it with Ctrl+C.')
+  note((await copyText(field.value)) ? t('invite.copied') : t('invite.selected'))
 }
 
 async function revoke(screen: Console, id: string): Promise<void> {
   note('')
   try {
     await screen.revokeInvitation(id)
-    note('Revoked.')
+    note(t('invite.revoked'))
   } catch (error) {
     note((error as Error).message)
   }
@@ -119,7 +120,7 @@ function showList(list: HTMLUListElement, shown: readonly ShownInvitation[], rev
     const item = items.get(invitation.id) ?? createItem(invitation.id, revokeOne)
     setText(item.querySelector<HTMLElement>('.person-name')!, invitation.name)
     setText(item.querySelector<HTMLElement>('.person-detail')!, invitation.detail)
-    item.querySelector('button')!.setAttribute('aria-label', `Revoke the invitation of ${invitation.name}`)
+    item.querySelector('button')!.setAttribute('aria-label', t('invite.revoke-of', { name: invitation.name }))
     return item
   })
   const hadFocus = list.contains(document.activeElement)
@@ -139,7 +140,7 @@ function createItem(id: string, revokeOne: (id: string) => void): HTMLLIElement 
   detail.className = 'person-detail'
   const button = document.createElement('button')
   button.type = 'button'
-  button.textContent = 'Revoke'
+  button.textContent = t('invite.revoke')
   button.addEventListener('click', () => revokeOne(id))
   item.append(who, detail, button)
   return item

@@ -1,5 +1,6 @@
 /** Says how the keyboard leaves the console, once in each browser. */
 import type { ConsoleElement, ConsoleSession } from '../console-element.ts'
+import { t } from '../language/texts/panels.ts'
 import { byId, setText } from './dom.ts'
 
 const storageKey = 'oriel.keyboard-hint'
@@ -9,7 +10,7 @@ const shownMs = 8_000
 export function hintAtKeyboard(screen: ConsoleElement<ConsoleSession>): void {
   if (matchMedia('(pointer: coarse)').matches || wasShown()) return
   const hint = byId('keyboard-hint', HTMLElement)
-  setText(hint, 'The keyboard goes to the machine. Ctrl+Alt+Shift leaves it.')
+  setText(hint, t('keyboard-hint'))
   hint.hidden = false
   const hide = () => {
     clearTimeout(timer)

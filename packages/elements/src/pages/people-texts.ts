@@ -1,5 +1,7 @@
 /** The texts of the people panel: who is here, and who has control. */
 import type { PresenceParticipant, PresenceState } from '@oriel/contract'
+import { t } from '../language/texts/people.ts'
+import { currentLocale } from '../language/translate.ts'
 import { plainLine } from '../plain-line.ts'
 
 const maxNameLength = 64
@@ -37,42 +39,43 @@ export function namesOf({ you, participants }: PresenceState): ReadonlyMap<strin
   return new Map(
     participants.map(({ id, label }) => {
       const name = label === null ? '' : plainLine(label, maxNameLength)
-      if (id === you) return [id, name === '' ? 'You' : `${name} (you)`]
+      if (id === you) return [id, name === '' ? t('people.you') : t('people.name-you', { name })]
       if (name !== '') return [id, name]
       unnamed += 1
-      return [id, unnamed === 1 ? 'Somebody' : `Somebody ${unnamed}`]
+      return [id, unnamed === 1 ? t('people.somebody') : t('people.somebody-number', { number: unnamed })]
     }),
   )
 }
 
 function detailOf({ role, since }: PresenceParticipant, locale: string | undefined): string {
   const time = clock(since, locale)
-  const what = role === 'watch' ? 'May watch' : 'May control'
-  return time === undefined ? what : `${what}, here since ${time}`
+  const what = t(role === 'watch' ? 'people.may-watch' : 'people.may-control')
+  return time === undefined ? what : t('people.since', { what, time })
 }
 
 /** Returns a sentence about who has control. */
 export function controlText(state: PresenceState): string {
   const { you, control, participants } = state
-  if (control.held_by === you) return 'You alone have control.'
-  if (control.held_by !== null) return `${namesOf(state).get(control.held_by) ?? 'Somebody'} has control.`
+  if (control.held_by === you) return t('people.you-alone')
+  if (control.held_by !== null)
+    return t('people.has-control', { name: namesOf(state).get(control.held_by) ?? t('people.somebody') })
   const others = participants.filter(({ id, has_control }) => id !== you && has_control).length
   const own = participants.find(({ id }) => id === you)?.has_control === true
-  if (own) return others === 0 ? 'You have control.' : 'You have control, and so do others.'
-  return others === 0 ? 'No one has control.' : 'You are watching.'
+  if (own) return t(others === 0 ? 'people.you-have-control' : 'people.you-and-others')
+  return t(others === 0 ? 'people.no-control' : 'people.watching')
 }
 
 /** Returns when the session ends and how long its round trips take; empty if both are unknown. */
 export function factsText({ ends_at, latency_ms }: PresenceState, locale?: string): string {
   const end = ends_at === null ? undefined : clock(ends_at, locale)
   return [
-    ...(end === undefined ? [] : [`This console closes at ${end} at the latest.`]),
-    ...(typeof latency_ms === 'number' ? [`Round trip to the proxy: ${Math.round(latency_ms)} ms.`] : []),
+    ...(end === undefined ? [] : [t('people.closes', { time: end })]),
+    ...(typeof latency_ms === 'number' ? [t('people.latency', { ms: Math.round(latency_ms) })] : []),
   ].join(' ')
 }
 
 function clock(time: string, locale: string | undefined): string | undefined {
   const date = new Date(time)
   if (Number.isNaN(date.getTime())) return undefined
-  return date.toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit' })
+  return date.toLocaleTimeString(locale ?? currentLocale(), { hour: '2-digit', minute: '2-digit' })
 }

@@ -1,6 +1,7 @@
 /** The people button of a console page, its panel, and the notice of a request for control. */
 import type { PresenceState } from '@oriel/contract'
 import type { ConsoleElement, ConsoleSession } from '../console-element.ts'
+import { t } from '../language/texts/people.ts'
 import { byId, onClick, setText } from './dom.ts'
 import { offerInvitations } from './invitations.ts'
 import { controlText, factsText, namesOf, type Person, peopleOf } from './people-texts.ts'
@@ -39,7 +40,7 @@ function showPanel(screen: Console, state: PresenceState): void {
   const people = peopleOf(state)
   const count = people.length
   setText(byId('people-count', HTMLElement), String(count))
-  byId('people-button', HTMLButtonElement).setAttribute('aria-label', `People: ${count}`)
+  byId('people-button', HTMLButtonElement).setAttribute('aria-label', t('people.count', { count }))
   setText(byId('people-control', HTMLElement), controlText(state))
   setText(byId('people-facts', HTMLElement), factsText(state))
   showList(byId('people-list', HTMLUListElement), people, (id) => screen.giveControl(id))
@@ -81,7 +82,7 @@ function createItem(id: string, give: (id: string) => void): HTMLLIElement {
   item.dataset.id = id
   const button = document.createElement('button')
   button.type = 'button'
-  button.textContent = 'Give control'
+  button.textContent = t('people.give')
   button.addEventListener('click', () => give(id))
   const who = document.createElement('p')
   who.append(span('person-name'), ' ', span('person-state'))
@@ -101,13 +102,13 @@ function showPerson(item: HTMLLIElement, { name, detail, hasControl, requests, c
   setText(item.querySelector<HTMLElement>('.person-name')!, name)
   setText(
     item.querySelector<HTMLElement>('.person-state')!,
-    requests ? 'Requests control' : hasControl ? 'In control' : '',
+    requests ? t('people.requests') : hasControl ? t('people.in-control') : '',
   )
   setText(item.querySelector<HTMLElement>('.person-detail')!, detail)
   item.dataset.control = String(hasControl)
   const button = item.querySelector('button')!
   button.hidden = !canReceive
-  button.setAttribute('aria-label', `Give control to ${name}`)
+  button.setAttribute('aria-label', t('people.give-to', { name }))
 }
 
 /** The notice that another participant requests control, which covers a console in full screen too. */
@@ -120,7 +121,7 @@ function createNotice(screen: Console) {
     for (const id of dismissed) if (!requests.includes(id)) dismissed.delete(id)
     asking = requests.find((id) => !dismissed.has(id) && id !== state?.you)
     const name = asking === undefined || state === undefined ? undefined : namesOf(state).get(asking)
-    setText(byId('control-notice-text', HTMLElement), name === undefined ? '' : `${name} requests control.`)
+    setText(byId('control-notice-text', HTMLElement), name === undefined ? '' : t('people.request', { name }))
     element.togglePopover(name !== undefined)
   }
   onClick('control-notice-give', () => {

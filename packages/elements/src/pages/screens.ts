@@ -1,4 +1,5 @@
 /** Pictures of the machines' screens in the list. Only those in view are loaded, once, and again when the user asks. */
+import { t } from '../language/texts/list.ts'
 import { setText } from './dom.ts'
 import { LoadQueue } from './load-queue.ts'
 import { noScreenText, screenTroubleText } from './screen-texts.ts'
@@ -119,7 +120,7 @@ class ScreenSlot {
     const mine = new AbortController()
     this.#loading = mine
     this.#element.ariaBusy = 'true'
-    if (this.#pictureUrl === undefined) this.#showText('Loading…')
+    if (this.#pictureUrl === undefined) this.#showText(t('screens.loading'))
     const isMine = () => mine === this.#loading
     const show = await this.#ask(server.id, mine.signal, () => isMine() && this.#isInView).then(
       (picture) => picture && (() => this.#showPicture(picture, server)),
@@ -137,7 +138,7 @@ class ScreenSlot {
     const now = timeOf(new Date().toISOString())
     const url = URL.createObjectURL(picture)
     image.src = url
-    image.alt = `Screen of ${server.name || server.id} at ${now}`
+    image.alt = t('screens.screen-of', { name: server.name || server.id, time: now })
     const time = document.createElement('span')
     time.textContent = now
     time.ariaHidden = 'true'

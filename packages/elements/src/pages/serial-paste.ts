@@ -1,10 +1,9 @@
 /** The paste panel of the serial page. It also shows a paste that needs a look before the machine gets it. */
+import { t } from '../language/texts/serial-page.ts'
 import type { OrielSerial } from '../oriel-serial.ts'
 import { cleanPaste, type PastedText } from '../serial/pasted.ts'
 import { onClick, onSubmit, submitOnCtrlEnter } from './console-page.ts'
 import { byId, setText } from './dom.ts'
-
-const hint = 'Ctrl+Shift+V pastes straight into the terminal. Here you can look at the text before it is sent.'
 
 export function offerPaste(terminal: OrielSerial): void {
   const text = byId('paste-text', HTMLTextAreaElement)
@@ -19,7 +18,7 @@ export function offerPaste(terminal: OrielSerial): void {
   })
   text.addEventListener('input', () => showRemoved(cleanPaste(text.value).removed))
   byId('paste-panel', HTMLFormElement).addEventListener('beforetoggle', ({ newState }) => {
-    if (newState === 'closed') setText(byId('paste-hint', HTMLElement), hint)
+    if (newState === 'closed') setText(byId('paste-hint', HTMLElement), t('paste.hint'))
   })
   submitOnCtrlEnter(text, 'paste-panel')
   sendOnSubmit(terminal, text)
@@ -33,10 +32,7 @@ function showPaste({ text, removed, lines }: PastedText): void {
   field.value = text
   note('')
   showRemoved(removed)
-  setText(
-    byId('paste-hint', HTMLElement),
-    lines > 1 ? `The machine gets ${lines} lines, and may run each of them.` : hint,
-  )
+  setText(byId('paste-hint', HTMLElement), lines > 1 ? t('paste.lines', { count: lines }) : t('paste.hint'))
   byId('paste-panel', HTMLElement).showPopover()
   byId('paste-send', HTMLButtonElement).focus()
 }
@@ -44,7 +40,7 @@ function showPaste({ text, removed, lines }: PastedText): void {
 function showRemoved(removed: readonly string[]): void {
   const line = byId('paste-removed', HTMLElement)
   line.hidden = removed.length === 0
-  setText(line, removed.length === 0 ? '' : `Control characters are taken out: ${removed.join(', ')}.`)
+  setText(line, removed.length === 0 ? '' : t('paste.removed', { names: removed.join(', ') }))
 }
 
 function sendOnSubmit(terminal: OrielSerial, field: HTMLTextAreaElement): void {
@@ -57,13 +53,13 @@ function sendOnSubmit(terminal: OrielSerial, field: HTMLTextAreaElement): void {
     busy(true)
     try {
       await terminal.paste(field.value, { signal: pasting.signal, onProgress: progress })
-      note('Pasted.')
+      note(t('paste.done'))
       field.value = ''
       showRemoved([])
       panel.hidePopover()
       terminal.focus()
     } catch (error) {
-      note(pasting.signal.aborted ? 'Stopped.' : error instanceof Error ? error.message : String(error))
+      note(pasting.signal.aborted ? t('paste.stopped') : error instanceof Error ? error.message : String(error))
     } finally {
       pasting = undefined
       busy(false)
@@ -78,7 +74,7 @@ function busy(on: boolean): void {
   const hadFocus = document.activeElement === (on ? send : stop)
   send.disabled = on
   stop.hidden = !on
-  if (on) note('Pasting…')
+  if (on) note(t('paste.busy'))
   // Disabling or hiding the focused button would leave the page without a focus.
   if (hadFocus) (on ? stop : send).focus()
 }

@@ -1,4 +1,5 @@
 /** The *View* panel of a serial console: font size, search, saving of the output. */
+import { t } from '../language/texts/panels.ts'
 import type { OrielSerial } from '../oriel-serial.ts'
 import { machineName, onClick, onSubmit, saveFile } from './console-page.ts'
 import { byId, setText } from './dom.ts'
@@ -36,8 +37,8 @@ function offerFontSize(terminal: OrielSerial): void {
 function offerSearch(terminal: OrielSerial): void {
   const [text, note] = [byId('find-text', HTMLInputElement), byId('find-note', HTMLElement)]
   const find = async (direction: 'previous' | 'next') => {
-    if (text.value === '') return setText(note, 'Write a text to look for.')
-    setText(note, (await terminal.find(text.value, direction)) ? '' : 'Not in the output.')
+    if (text.value === '') return setText(note, t('find.empty'))
+    setText(note, (await terminal.find(text.value, direction)) ? '' : t('find.none'))
   }
   onSubmit('view-panel', () => void find('previous'))
   onClick('find-next', () => void find('next'))

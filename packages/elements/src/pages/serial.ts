@@ -1,4 +1,6 @@
 /** The console page of serial consoles: `serial.html`, served as `serial_auto.html` too. */
+import { t as pageText } from '../language/texts/pages.ts'
+import { t } from '../language/texts/serial-page.ts'
 import { OrielSerial } from '../oriel-serial.ts'
 import { isSerialKey } from '../serial/keys.ts'
 import {
@@ -14,9 +16,11 @@ import {
   showName,
 } from './console-page.ts'
 import { byId, setText } from './dom.ts'
+import { startLanguage } from './page-language.ts'
 import { readPageQuery } from './page-query.ts'
 import { offerPaste } from './serial-paste.ts'
 
+await startLanguage()
 const terminal = byId('console', OrielSerial)
 const query = readPageQuery(location.href)
 
@@ -29,7 +33,7 @@ offerPaste(terminal)
 offerCopy()
 offerClear()
 onFirstOpen('view-panel', async () => (await import('./serial-view.ts')).offerView(terminal))
-offerSession(terminal, () => [['Terminal', `${terminal.columns} columns, ${terminal.rows} rows`]])
+offerSession(terminal, () => [[t('session.terminal'), t('session.terminal-size', terminalSize())]])
 offerFullScreen(terminal)
 offerPeopleOnceConnected(terminal)
 followState(terminal)
@@ -47,13 +51,15 @@ function offerKeys(): void {
 function followSilence(): void {
   const hint = byId('silent', HTMLElement)
   terminal.addEventListener('silencechange', ({ detail: { silent } }) => {
-    setText(hint, silent ? 'Connected. Nothing printed yet: press Enter.' : '')
+    setText(hint, silent ? t('serial.silent') : '')
     hint.hidden = !silent
   })
 }
 
+const terminalSize = () => ({ columns: terminal.columns, rows: terminal.rows })
+
 function offerSize(): void {
-  const show = () => setText(byId('size', HTMLElement), `${terminal.columns} columns and ${terminal.rows} rows`)
+  const show = () => setText(byId('size', HTMLElement), t('serial.size', terminalSize()))
   terminal.addEventListener('sizechange', show)
   onSubmit('keys-panel', () => terminal.send(`stty rows ${terminal.rows} cols ${terminal.columns}\r`))
   show()
@@ -95,6 +101,6 @@ function offerCopy(): void {
   })
   onSubmit('copy-panel', async () => {
     text.select()
-    setText(note, (await copy(text.value)) ? 'Copied.' : 'The text is selected: copy it with Ctrl+C.')
+    setText(note, (await copy(text.value)) ? pageText('copied') : pageText('copy-selected'))
   })
 }

@@ -1,5 +1,7 @@
 /** The list of machines. A refresh keeps the existing rows, so that focus and messages stay where they are. */
 import { type ConsoleRole, consoleTypes, type OpenableConsoleType } from '@oriel/contract'
+import { t } from '../language/texts/list.ts'
+import { consoleName } from './console-names.ts'
 import { byId, setText } from './dom.ts'
 import { type LoadScreen, Screens } from './screens.ts'
 import type { ServerPage, ServerRow, SessionRow } from './server-page.ts'
@@ -147,9 +149,9 @@ function createButton(row: Row, type: OpenableConsoleType, { mint }: ServerActio
 }
 
 function label(button: HTMLButtonElement, { server, role }: Row, type: OpenableConsoleType): void {
-  const name = role === 'watch' ? `Watch ${consoleTypes[type].label.toLowerCase()}` : consoleTypes[type].label
+  const name = role === 'watch' ? t('list.watch', { console: consoleName(type, 'inside') }) : consoleName(type)
   setText(button, name)
-  button.setAttribute('aria-label', `${name} of ${nameOf(server)}`)
+  button.setAttribute('aria-label', t('list.console-of', { console: name, name: nameOf(server) }))
   // Not `disabled`: the keyboard must still reach the button, whose description says why it does nothing.
   button.setAttribute('aria-disabled', String(server.unavailable !== null))
 }

@@ -13,6 +13,7 @@ import {
   staticToken,
   Unauthorized,
 } from '@oriel/sdk'
+import { t } from '../language/texts/list.ts'
 import { type ListQuery, PAGE_SIZE } from './list-query.ts'
 import { listOfNova } from './nova-servers.ts'
 import type { ServerPage, ServerRow, SessionRow } from './server-page.ts'
@@ -113,17 +114,17 @@ export function troubleOf(error: unknown): Trouble {
   if (error instanceof FaultError) return { text: error.message, requestId: error.requestId, signIn }
   if (error instanceof ConnectionError) {
     return {
-      text: 'The API does not answer. Check that it runs and that it allows this page (cors.allowed_origins).',
+      text: t('list.api-silent'),
       requestId: undefined,
       signIn,
     }
   }
-  const text = error instanceof OrielError ? error.message : `This page failed: ${String(error)}`
+  const text = error instanceof OrielError ? error.message : t('list.failed', { error: String(error) })
   return { text, requestId: undefined, signIn }
 }
 
 /** A failure in one line. */
 export function troubleLine(error: unknown): string {
   const { text, requestId } = troubleOf(error)
-  return requestId === undefined ? text : `${text} (request ${requestId})`
+  return requestId === undefined ? text : t('list.trouble', { text, id: requestId })
 }

@@ -1,5 +1,6 @@
 /** The open sessions of a machine in the list: who is connected, and *End* for those who may. */
-import { consoleTypes, isOpenable } from '@oriel/contract'
+import { t } from '../language/texts/list.ts'
+import { consoleName } from './console-names.ts'
 import { setText } from './dom.ts'
 import type { SessionRow } from './server-page.ts'
 import { timeOf } from './status-words.ts'
@@ -39,7 +40,7 @@ export function createSessionList(details: HTMLDetailsElement, owner: SessionLis
         item.querySelector('button')!.hidden = !mayEnd
         if (list.children[i] !== item) list.insertBefore(item, list.children[i] ?? null)
       }
-      setText(summary, sessions.length === 1 ? '1 session' : `${sessions.length} sessions`)
+      setText(summary, t('list.sessions', { count: sessions.length }))
       details.hidden = sessions.length === 0
     },
   }
@@ -53,28 +54,28 @@ function createItem(session: SessionRow, { name, end }: SessionListOwner): HTMLL
   button.type = 'button'
   const label = (word: string) => {
     button.textContent = word
-    button.setAttribute('aria-label', `${word}: session of ${personOf(session)} at ${name}`)
+    button.setAttribute('aria-label', t('list.session-of', { action: word, person: personOf(session), name }))
   }
-  label('End')
+  label(t('list.end'))
   let timer: ReturnType<typeof setTimeout> | undefined
   const ask = () => {
-    label('Really end?')
+    label(t('list.really-end'))
     button.classList.add('danger')
     timer = setTimeout(withdraw, QUESTION_MS)
   }
   const withdraw = () => {
     clearTimeout(timer)
     timer = undefined
-    label('End')
+    label(t('list.end'))
     button.classList.remove('danger')
   }
   const request = async () => {
     withdraw()
     button.disabled = true
-    label('Ending…')
+    label(t('list.ending'))
     if (await end(session.id)) return
     button.disabled = false
-    label('End')
+    label(t('list.end'))
   }
   button.addEventListener('click', () => (timer === undefined ? ask() : void request()))
   item.append(text, button)
@@ -84,9 +85,10 @@ function createItem(session: SessionRow, { name, end }: SessionListOwner): HTMLL
 /** Such as `Bea · Screen, watches · since 10:12 · 198.51.100.7`. */
 export function sessionText(session: SessionRow): string {
   const type = consoleName(session.type)
-  const use = session.role === 'watch' ? `${type}, watches` : type
-  return [personOf(session), use, `since ${timeOf(session.started_at)}`, session.client_address].join(' · ')
+  const use = session.role === 'watch' ? t('list.watches', { console: type }) : type
+  return [personOf(session), use, t('list.since', { time: timeOf(session.started_at) }), session.client_address].join(
+    ' · ',
+  )
 }
 
 const personOf = ({ label, user_id }: SessionRow) => label || user_id
-const consoleName = (type: string) => (isOpenable(type) ? consoleTypes[type].label : type)

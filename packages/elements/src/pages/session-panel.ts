@@ -1,5 +1,6 @@
 /** The panel of the session: what it shows, since when, over which connection, and a button that ends it. */
 import type { ConsoleElement, ConsoleSession } from '../console-element.ts'
+import { t } from '../language/texts/panels.ts'
 import { byId, onClick, setText } from './dom.ts'
 
 /** A fact about the session, and its name. */
@@ -39,12 +40,12 @@ function factsOf(screen: ConsoleElement<ConsoleSession>, { state, connectedAt, f
   const isConnected = screen.state === 'connected'
   byId('session-leave', HTMLButtonElement).disabled = screen.state === 'ended' || screen.state === 'idle'
   return [
-    ['State', state],
+    [t('session.state'), state],
     ...(isConnected && connectedAt !== undefined
-      ? [['Connected for', durationText(Date.now() - connectedAt.getTime())] as const]
+      ? [[t('session.connected-for'), durationText(Date.now() - connectedAt.getTime())] as const]
       : []),
     ...(isConnected ? facts : []),
-    ['Connection', location.protocol === 'https:' ? 'Encrypted to the proxy' : 'Not encrypted'],
+    [t('session.connection'), t(location.protocol === 'https:' ? 'session.encrypted' : 'session.plain')],
   ]
 }
 
@@ -69,7 +70,8 @@ function line(tag: 'dt' | 'dd', text: string): HTMLElement {
 /** Formats a time for people: `42 s`, `5 min`, `2 h 5 min`. */
 export function durationText(ms: number): string {
   const seconds = Math.floor(ms / 1_000)
-  if (seconds < 60) return `${seconds} s`
+  if (seconds < 60) return t('session.seconds', { seconds })
   const minutes = Math.floor(seconds / 60)
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+  if (minutes < 60) return t('session.minutes', { minutes })
+  return t('session.hours', { hours: Math.floor(minutes / 60), minutes: minutes % 60 })
 }

@@ -1,10 +1,13 @@
 /** Statuses and reasons of machines, for people. */
+import { t } from '../language/texts/list.ts'
+import { currentLocale, translation } from '../language/translate.ts'
 import type { ServerRow } from './server-page.ts'
 
-/** `ACTIVE` as `Active`, `VERIFY_RESIZE` as `Verify resize`, `SHUTOFF` as `Shut off`. */
+/** `ACTIVE` as `Active`, `VERIFY_RESIZE` as `Verify resize`, `SHUTOFF` as `Shut off`; in another language by its catalogue. */
 export function statusWord(status: string): string {
-  if (status === 'SHUTOFF') return 'Shut off'
-  const words = status.toLowerCase().replaceAll('_', ' ')
+  const translated = translation(`status.${status}`)
+  if (translated !== undefined) return translated
+  const words = status.replace('SHUTOFF', 'SHUT_OFF').toLowerCase().replaceAll('_', ' ')
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
@@ -18,21 +21,17 @@ export function toneOf(status: string): Tone {
 
 /** What the user must know before opening a console of the machine: why none can be opened, or that the state is old. */
 export function reasonOf(row: Pick<ServerRow, 'unavailable' | 'unanswered_since'>): string {
-  if (row.unavailable !== null) return reasons[row.unavailable]
+  if (row.unavailable !== null) return t(`list.${row.unavailable}`)
   if (row.unanswered_since === null) return ''
-  return `Its hypervisor has not answered since ${timeOf(row.unanswered_since)}.`
+  return t('list.unanswered', { time: timeOf(row.unanswered_since) })
 }
-
-const reasons = {
-  off: 'The machine is off. Its consoles open once it runs.',
-  building: 'The machine is being built. Its consoles open once it runs.',
-  moving: 'The machine is being moved to another host. Its consoles open again after that.',
-  deleting: 'The machine is being deleted.',
-} as const satisfies Record<NonNullable<ServerRow['unavailable']>, string>
 
 /** The time of day for a time of today, and else the date too. */
 export function timeOf(iso: string, now = new Date()): string {
   const time = new Date(iso)
   const isToday = time.toDateString() === now.toDateString()
-  return time.toLocaleString([], isToday ? { timeStyle: 'short' } : { dateStyle: 'medium', timeStyle: 'short' })
+  return time.toLocaleString(
+    currentLocale(),
+    isToday ? { timeStyle: 'short' } : { dateStyle: 'medium', timeStyle: 'short' },
+  )
 }

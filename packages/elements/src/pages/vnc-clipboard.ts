@@ -1,4 +1,6 @@
 /** The *Clipboard* panel of a VNC console, which also copies the text on the screen and saves its picture. */
+import { t as pageText } from '../language/texts/pages.ts'
+import { t } from '../language/texts/vnc-page.ts'
 import type { OrielVnc } from '../oriel-vnc.ts'
 import { copy, machineName, onClick, onSubmit, saveFile } from './console-page.ts'
 import { byId, setText } from './dom.ts'
@@ -9,7 +11,7 @@ export function offerClipboard(screen: OrielVnc): void {
   onSubmit('clipboard-panel', () => {
     try {
       const { replaced } = screen.sendClipboard(text.value)
-      setText(note, replaced.length === 0 ? 'Sent.' : lossText(replaced))
+      setText(note, replaced.length === 0 ? t('clipboard.sent') : lossText(replaced))
     } catch (error) {
       setText(note, messageOf(error))
     }
@@ -27,13 +29,13 @@ function offerReceived(screen: OrielVnc, text: HTMLTextAreaElement, note: HTMLEl
     // The browser may change line ends.
     shown = text.value
     button.hidden = true
-    setText(note, 'Received from the machine.')
+    setText(note, t('clipboard.received'))
   }
   screen.addEventListener('clipboard', ({ detail }) => {
     received = detail.text
     if (text.value === '' || text.value === shown) return show()
     button.hidden = false
-    setText(note, 'The machine has copied a text. Your text is still here.')
+    setText(note, t('clipboard.kept'))
   })
   button.addEventListener('click', () => {
     show()
@@ -45,10 +47,10 @@ function offerScreen(screen: OrielVnc): void {
   const [text, note] = [byId('screen-text', HTMLTextAreaElement), byId('screen-note', HTMLElement)]
   const tell = (failure: unknown) => setText(note, messageOf(failure))
   const read = async () => {
-    setText(note, 'Reading…')
+    setText(note, t('clipboard.reading'))
     text.value = await screen.text()
     text.hidden = text.value === ''
-    if (text.hidden) setText(note, 'The screen has no text in a font of text consoles.')
+    if (text.hidden) setText(note, t('clipboard.no-text'))
     else await copyFrom(text, note)
   }
   onClick('screen-copy', () => void read().catch(tell))
@@ -65,10 +67,10 @@ async function save(screen: OrielVnc): Promise<void> {
 
 async function copyFrom(text: HTMLTextAreaElement, note: HTMLElement): Promise<void> {
   text.select()
-  setText(note, (await copy(text.value)) ? 'Copied.' : 'The text is selected: copy it with Ctrl+C.')
+  setText(note, (await copy(text.value)) ? pageText('copied') : pageText('copy-selected'))
 }
 
 const lossText = (replaced: readonly string[]) =>
-  `Sent, with "?" in place of ${replaced.slice(0, 12).join(' ')}${replaced.length > 12 ? ' …' : ''}: the console server takes only Western European characters.`
+  t('clipboard.sent-replaced', { characters: replaced.slice(0, 12).join(' ') + (replaced.length > 12 ? ' …' : '') })
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))

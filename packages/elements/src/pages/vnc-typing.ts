@@ -1,4 +1,5 @@
 /** The *Type text* panel of a VNC console, and the notice that shows the progress while the panel is closed. */
+import { t } from '../language/texts/vnc-page.ts'
 import type { OrielVnc } from '../oriel-vnc.ts'
 import { onSubmit, submitOnCtrlEnter } from './console-page.ts'
 import { byId, setText } from './dom.ts'
@@ -21,11 +22,15 @@ export function offerTyping(screen: OrielVnc, server: () => string): void {
         onProgress: (typed, total) => view.progress(typed / total),
       })
       text.value = ''
-      view.end(skipped.length === 0 ? 'Typed.' : `Typed, without ${skipped.join(' ')}`, 'good')
+      view.end(
+        skipped.length === 0 ? t('type.done') : t('type.done-without', { characters: skipped.join(' ') }),
+        'good',
+      )
     } catch (error) {
-      const lacking = (await loadLayouts()).untypableText(error)
+      const { typingTrouble, untypableText } = await loadLayouts()
+      const lacking = untypableText(error)
       if (lacking !== undefined) view.untypable(lacking)
-      else view.end(signal.aborted ? 'Stopped. A part of the text may have arrived.' : messageOf(error), 'bad')
+      else view.end(signal.aborted ? t('type.stopped') : (typingTrouble(error) ?? messageOf(error)), 'bad')
     } finally {
       typing = undefined
     }
@@ -89,7 +94,7 @@ function createView(text: HTMLTextAreaElement) {
     begin() {
       busy(true)
       progress(0)
-      say('Typing. Keys that you press are not sent meanwhile.')
+      say(t('type.busy'))
       notice.showPopover()
     },
     progress,

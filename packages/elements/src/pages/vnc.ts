@@ -1,4 +1,5 @@
 /** The console page of noVNC consoles: `vnc.html`, served as `vnc_lite.html` and `vnc_auto.html` too. */
+import { t } from '../language/texts/vnc-page.ts'
 import { OrielVnc } from '../oriel-vnc.ts'
 import {
   dial,
@@ -10,12 +11,14 @@ import {
   showName,
 } from './console-page.ts'
 import { byId } from './dom.ts'
+import { startLanguage } from './page-language.ts'
 import { readPageQuery } from './page-query.ts'
 import { offerSoftKeyboard } from './soft-keyboard.ts'
 import { offerClipboard } from './vnc-clipboard.ts'
 import { offerKeys } from './vnc-keys.ts'
 import { offerTyping } from './vnc-typing.ts'
 
+await startLanguage()
 const screen = byId('console', OrielVnc)
 const query = readPageQuery(location.href)
 
@@ -31,7 +34,7 @@ offerClipboard(screen)
 onFirstOpen('view-panel', async () => (await import('./vnc-view.ts')).offerView(screen))
 offerSession(screen, () => {
   const { width, height } = screen.resolution
-  return [['Resolution', `${width} × ${height}`]]
+  return [[t('session.resolution'), `${width} × ${height}`]]
 })
 offerFullScreen(screen)
 offerPeopleOnceConnected(screen)

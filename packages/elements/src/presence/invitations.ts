@@ -1,5 +1,6 @@
 /** The requests of a page about invitations that wait for an answer. */
 import type { PresenceInvitationRequest, PresenceInvited } from '@oriel/contract'
+import { t } from '../language/texts/elements.ts'
 
 /** How long a request waits for its answer. The proxy's own deadline is shorter. */
 export const answerTimeoutMs = 30_000
@@ -34,9 +35,9 @@ export class InvitationRequests {
     this.#last += 1
     const ref = String(this.#last)
     const { promise, resolve, reject } = Promise.withResolvers<InvitationAnswer>()
-    const deadline = setTimeout(() => this.#fail(ref, 'The proxy did not answer. Try again.'), answerTimeoutMs)
+    const deadline = setTimeout(() => this.#fail(ref, t('error.no-answer')), answerTimeoutMs)
     this.#waiting.set(ref, { resolve, reject, deadline })
-    if (!send({ ...request, ref })) this.#fail(ref, 'The console is not connected. Try again once it is.')
+    if (!send({ ...request, ref })) this.#fail(ref, t('error.not-connected-yet'))
     return promise
   }
 
@@ -55,8 +56,7 @@ export class InvitationRequests {
 
   /** Fails all requests, because the connection that would bring their answers is lost. */
   lost(): void {
-    for (const ref of [...this.#waiting.keys()])
-      this.#fail(ref, 'The connection was lost before the answer came. See the list of invitations.')
+    for (const ref of [...this.#waiting.keys()]) this.#fail(ref, t('error.answer-lost'))
   }
 
   #fail(ref: string, text: string): void {
@@ -85,6 +85,6 @@ export function invitedBy(answer: InvitationAnswer): CreatedInvitation {
   const isLink = typeof url === 'string' && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
   const expiresAt = new Date(String(invitation?.expires_at))
   if (!isLink || typeof invitation?.id !== 'string' || Number.isNaN(expiresAt.getTime()))
-    throw new Error('The answer has no link.')
+    throw new Error(t('error.no-link'))
   return { id: invitation.id, url, expiresAt }
 }

@@ -1,6 +1,7 @@
 /** One connection to a serial port, from dialling to its end. */
 import type { ConsoleSession, SessionEvents } from '../console-element.ts'
 import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
+import { t } from '../language/texts/elements.ts'
 import type { ConsoleAddress } from '../page-key.ts'
 
 /** How long dialling may take. */
@@ -72,7 +73,7 @@ export function openSerialSession(to: ConsoleAddress, events: SerialSessionEvent
     },
     async sentUpTo(bytes) {
       while (!ended && socket.bufferedAmount > bytes) await new Promise((resolve) => setTimeout(resolve, pollMs))
-      if (ended) throw new Error('The console was lost.')
+      if (ended) throw new Error(t('error.lost'))
     },
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { ConsoleSession, SessionEvents } from '../console-element.ts'
 import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
+import { t } from '../language/texts/elements.ts'
 import type { ConsoleAddress } from '../page-key.ts'
 import { KeyboardLights } from './lights.ts'
 import { OrielRfb } from './rfb.ts'
@@ -13,8 +14,6 @@ import type { KeySink, Typist } from './typist.ts'
 export const openTimeoutMs = 20_000
 /** The longest clipboard text that is accepted from a machine, in UTF-16 units. Longer text is cut. */
 export const maxClipboardLength = 1_048_576
-
-const lostWhileTyping = 'The console was lost while typing.'
 
 export interface VncSessionEvents extends SessionEvents {
   desktopName(name: string): void
@@ -71,7 +70,7 @@ export function openVncSession(target: HTMLElement, to: ConsoleAddress, events: 
     if (ended) return
     ended = true
     clearTimeout(deadline)
-    lights.close(new Error(lostWhileTyping))
+    lights.close(new Error(t('error.lost-while-typing')))
     events.end(how)
   }
   const hangUp = (how: ConsoleEnd) => {
@@ -114,7 +113,7 @@ export function openVncSession(target: HTMLElement, to: ConsoleAddress, events: 
       return socket.bufferedAmount
     },
     sendKey(keysym, code, down) {
-      if (ended) throw new Error(lostWhileTyping)
+      if (ended) throw new Error(t('error.lost-while-typing'))
       events.requireControl()
       rfb.sendKey(keysym, code, down)
     },

@@ -9,6 +9,7 @@ import {
   planTyping,
   UntypableError,
 } from '@oriel/console'
+import { t } from '../language/texts/typing.ts'
 import type { KeyboardLights, Light } from './lights.ts'
 
 /** Typing by time pauses while the WebSocket buffers more than this. */
@@ -93,8 +94,7 @@ export class Typist {
     if (!light?.isOn) return type()
     const changes = light.changes + 1
     this.#send(capsLock)
-    if (!(await light.hasChanged(changes, capsLockTimeoutMs)))
-      throw new Error('Caps Lock is on in the machine and does not turn off. Turn it off there, and type again.')
+    if (!(await light.hasChanged(changes, capsLockTimeoutMs))) throw new Error(t('typing.caps-lock'))
     try {
       await type()
     } finally {

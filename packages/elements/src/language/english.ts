@@ -1,0 +1,24 @@
+/** All English texts together, for the build and for tests. Scripts import only the texts that they use. */
+import { barTexts } from './texts/bar.ts'
+import { elementTexts } from './texts/elements.ts'
+import { htmlTexts } from './texts/html.ts'
+import { listTexts } from './texts/list.ts'
+import { pageTexts } from './texts/pages.ts'
+import { panelTexts } from './texts/panels.ts'
+import { peopleTexts } from './texts/people.ts'
+import { serialPageTexts } from './texts/serial-page.ts'
+import { typingTexts } from './texts/typing.ts'
+import { vncPageTexts } from './texts/vnc-page.ts'
+
+export const english = {
+  ...barTexts,
+  ...elementTexts,
+  ...htmlTexts,
+  ...listTexts,
+  ...pageTexts,
+  ...panelTexts,
+  ...peopleTexts,
+  ...serialPageTexts,
+  ...typingTexts,
+  ...vncPageTexts,
+} as const
