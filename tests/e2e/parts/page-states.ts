@@ -2,7 +2,7 @@
 import { freePort, startProgram, temporaryFolder } from '@oriel/testkit'
 import type { BrowserContext, Page } from 'playwright-core'
 import { programFile } from './oriel.ts'
-import { openConsole } from './page.ts'
+import { opened } from './page.ts'
 
 /** A page in one of its states. It stays so until the next one is asked for. */
 export interface PageState {
@@ -30,35 +30,42 @@ export async function startPages(): Promise<Pages> {
   return { home: `http://127.0.0.1:${proxyPort}/`, [Symbol.asyncDispose]: () => parts.disposeAsync() }
 }
 
-/** Yields the list of machines, then each console with each of its panels open, and then ended. */
-export async function* pageStates(context: BrowserContext, home: string): AsyncGenerator<PageState> {
+/**
+ * Yields the list of machines, then each console with each of its panels open, and then ended. The pages may be in any language.
+ * @param query of the address of the list, such as `?language=de`
+ */
+export async function* pageStates(context: BrowserContext, home: string, query = ''): AsyncGenerator<PageState> {
   const list = await context.newPage()
-  await list.goto(home)
-  await list.getByRole('button', { name: 'Screen of demo' }).waitFor()
+  await list.goto(home + query)
+  const demo = list.locator('.server').filter({ has: list.locator('.name', { hasText: /^demo$/ }) })
+  const consoles = demo.locator('.consoles button')
+  await consoles.first().waitFor()
   yield { name: 'list', page: list }
-  await list.getByLabel('Show screens').check()
-  await list.getByRole('img', { name: /^Screen of demo at / }).waitFor()
+  await list.locator('#screens').check()
+  await list.locator('.screen img').waitFor()
   yield { name: 'list screens', page: list }
-  for (const [name, label] of Object.entries({ vnc: 'Screen of demo', serial: 'Serial of demo' })) {
-    const page = await openConsole(list, label)
-    await page.locator('#status-text', { hasText: /^Connected$/ }).waitFor()
+  for (const [name, place] of Object.entries({ vnc: 0, serial: 1 })) {
+    const page = await opened(list, () => consoles.nth(place).click())
+    await untilState(page, 'connected')
     yield { name, page }
     yield* panelStates(name, page)
     await page.locator('#status-text').click()
-    await page.getByRole('button', { name: 'Leave' }).click()
-    await page.getByText('Not connected', { exact: true }).waitFor()
+    await page.locator('#session-leave').click()
+    await untilState(page, 'ended')
     yield { name: `${name} ended`, page }
     await page.close()
   }
   const refused = await context.newPage()
   for (const [name, path] of Object.entries({ vnc: 'novnc/vnc_lite.html', spice: 'spice-html5/spice_auto.html' })) {
-    await refused.goto(new URL(path, home).href)
-    await refused.getByText('Not connected', { exact: true }).waitFor()
+    await refused.goto(new URL(path + query, home).href)
+    await untilState(refused, 'ended')
     yield { name: `${name} refused`, page: refused }
   }
   await refused.close()
   await list.close()
 }
+
+const untilState = (page: Page, state: string) => page.locator(`#status[data-state=${state}]`).waitFor()
 
 async function* panelStates(name: string, page: Page): AsyncGenerator<PageState> {
   for (const panel of await page.locator('.panel').all()) {

@@ -41,9 +41,14 @@ async function pixelsOf(page: Page): Promise<RgbPicture | undefined> {
  * Clicks the button with this label on the home page. Resolves with the new tab once it has loaded the console's page.
  */
 export async function openConsole(home: Page, label: string): Promise<Page> {
-  const opened = home.context().waitForEvent('page')
-  await home.getByRole('button', { name: label }).click()
-  const console = await opened
+  return opened(home, () => home.getByRole('button', { name: label }).click())
+}
+
+/** Returns the console that `open` opens from the list in another tab. */
+export async function opened(home: Page, open: () => Promise<void>): Promise<Page> {
+  const opening = home.context().waitForEvent('page')
+  await open()
+  const console = await opening
   await console.waitForURL(/^http:/)
   return console
 }

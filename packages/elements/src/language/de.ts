@@ -319,6 +319,7 @@ export const german: Catalogue = {
   'html.keyboard-open': 'Die Tastatur dieses Geräts öffnen',
   'html.type': 'Text<i> eingeben …</i>',
   'html.type-about': 'Text in die Maschine eingeben',
+  'html.clipboard-tool': 'Ablage',
   'html.clipboard-about': 'Die Zwischenablage mit der Maschine teilen',
   'html.paste': 'Einfügen<i> …</i>',
   'html.paste-about': 'Text in das Terminal einfügen',

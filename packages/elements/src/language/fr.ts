@@ -16,7 +16,8 @@ export const french: Catalogue = {
   'advice.reconnect': 'Vous pouvez la rouvrir.',
   'advice.new-console': 'Revenez là où vous l’avez ouverte et ouvrez une nouvelle console.',
   'advice.take-back': 'Vous pouvez la reprendre.',
-  'advice.allow': 'Si elle devrait le pouvoir, l’opérateur du proxy de consoles ajoute son origine à la configuration :',
+  'advice.allow':
+    'Si elle devrait le pouvoir, l’opérateur du proxy de consoles ajoute son origine à la configuration :',
   'has-console': '{name} utilise cette console.',
   'took-over': '{name} a pris la main sur cette console.',
   'end.did_not_open': 'La console ne s’est pas ouverte : le proxy est injoignable, ou l’adresse a expiré.',
@@ -63,8 +64,7 @@ export const french: Catalogue = {
   'refusal.security_failed': 'La machine et le proxy de consoles n’ont pas pu s’accorder sur la sécurité.',
   'refusal.authority_unavailable': 'Le service qui connaît cette console ne répond pas. Réessayez dans un instant.',
   'refusal.draining': 'Le proxy de consoles redémarre. Réessayez dans un instant.',
-  'refusal.console_timeout':
-    'La console de cette machine n’a pas répondu à temps. La machine est-elle en marche ?',
+  'refusal.console_timeout': 'La console de cette machine n’a pas répondu à temps. La machine est-elle en marche ?',
   'error.not-connected': 'La console n’est pas connectée.',
   'error.not-connected-yet': 'La console n’est pas connectée. Réessayez quand elle le sera.',
   'error.no-control': 'Un autre participant a le contrôle.',
@@ -252,8 +252,7 @@ export const french: Catalogue = {
   'list.none': 'Aucune machine.',
   'list.none-named': 'Aucune machine avec « {search} » dans son nom ou son identifiant.',
   'list.none-status': 'Aucune machine n’a l’état « {status} ».',
-  'list.none-named-status':
-    'Aucune machine avec « {search} » dans son nom ou son identifiant n’a l’état « {status} ».',
+  'list.none-named-status': 'Aucune machine avec « {search} » dans son nom ou son identifiant n’a l’état « {status} ».',
   'list.all-statuses': 'Tous les états ({count})',
   'list.status': '{status} ({count})',
   'list.range': '{first}–{last} sur {total}',
@@ -318,6 +317,7 @@ export const french: Catalogue = {
   'html.keyboard-open': 'Ouvrir le clavier de cet appareil',
   'html.type': 'Saisir<i> du texte…</i>',
   'html.type-about': 'Saisir du texte dans la machine',
+  'html.clipboard-tool': 'Presse-papiers',
   'html.clipboard-about': 'Partager le presse-papiers avec la machine',
   'html.paste': 'Coller<i>…</i>',
   'html.paste-about': 'Coller du texte dans le terminal',

@@ -6,6 +6,9 @@ import { currentLanguage, speak } from './translate.ts'
 /** Loads the messages of a language. */
 export const catalogues = {
   de: async () => (await import('./de.ts')).german,
+  fr: async () => (await import('./fr.ts')).french,
+  es: async () => (await import('./es.ts')).spanish,
+  ja: async () => (await import('./ja.ts')).japanese,
 } as const satisfies Record<Exclude<Language, 'en'>, () => Promise<Catalogue>>
 
 /** How long a language may take to load before the page is English. */

@@ -9,6 +9,7 @@ export const htmlTexts = {
   'html.keyboard-open': 'Open the keyboard of this device',
   'html.type': 'Type<i> text…</i>',
   'html.type-about': 'Type text into the machine',
+  'html.clipboard-tool': 'Clipboard',
   'html.clipboard-about': 'Share the clipboard with the machine',
   'html.paste': 'Paste<i>…</i>',
   'html.paste-about': 'Paste text into the terminal',
