@@ -99,6 +99,28 @@ describe.skipIf(skip)(`Oriel with a real Keystone${reason}`, () => {
     },
   )
 
+  it.for([
+    ['accepts the service user', 'service', 'service', []],
+    [
+      'names the missing role of another user',
+      'member',
+      'blue',
+      [
+        'auth.keystone.username: Keystone does not let this user look tokens up. Give it the role service: openstack role add --user ada --user-domain Default --project blue --project-domain Default service',
+      ],
+    ],
+  ] as const)('%s in the check of the configuration', async ([, user, project, faults]) => {
+    const keystone = cloud.credentials(cloud[user], project)
+    const config = {
+      ...apiConfig(0, 6080, []),
+      auth: { method: 'keystone', keystone },
+      tokens: { store: 'sqlite::memory:' },
+    }
+    await using program = await startApp('api', config, {}, '--check-config', '--online')
+    const { code } = await program.exited
+    expect([code, program.stderr.split('\n').filter(Boolean)]).toEqual([faults.length === 0 ? 0 : 2, faults])
+  })
+
   it('logs no password and no token', async () => {
     const token = await cloud.keystone.token(cloud.member, cloud.project)
     const { headers } = await cloud.create(token)

@@ -1,6 +1,7 @@
 /** `--check-config --online`: checks that the services in the configuration can be used. Creates and changes nothing. */
 import { ConfigError, type ConfigFault, deadline, silentLogger } from '@oriel/runtime'
 import { createAuthenticator } from './auth/create.ts'
+import { RoleMissing } from './auth/keystone-role.ts'
 import type { ApiConfig } from './config.ts'
 import { reachStore } from './database/open.ts'
 import type { SourceConfig } from './sources/config.ts'
@@ -10,7 +11,8 @@ import { createLibvirtSource } from './sources/libvirt/source.ts'
 const AUTH_TIMEOUT_MS = 15_000
 
 /**
- * Connects to the store, signs in at Keystone or fetches the issuer's keys, and lists the domains of each libvirt connection.
+ * Connects to the store, signs in at Keystone and asks whether it may look tokens up, or fetches the issuer's keys, and lists the
+ * domains of each libvirt connection.
  * Leaves QMP sockets alone: each serves one client, which may be the running API.
  * @param signal ends the check of the store and of authentication; libvirt has its own deadlines
  */
@@ -34,8 +36,10 @@ async function authFaults({ auth }: ApiConfig, signal: AbortSignal): Promise<rea
   try {
     await using authenticator = await createAuthenticator(auth, { log: silentLogger() })
     await authenticator.check?.(limit.signal)
+    await authenticator.verify?.(limit.signal)
     return []
   } catch (error) {
+    if (error instanceof RoleMissing) return [{ path: `auth.keystone.${error.key}`, message: error.message }]
     const message = messageOf(error)
     return [{ path: authKey({ auth }, message), message }]
   }

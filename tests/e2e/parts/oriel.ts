@@ -25,13 +25,18 @@ export const programFile = (app: 'api' | 'proxy' | 'oriel') =>
   fileURLToPath(new URL(`../../../apps/${app}/dist/main.js`, import.meta.url))
 
 /** Starts a program with `config` as its file in a temporary folder, which is deleted with the program. */
-export async function startApp(app: 'api' | 'proxy' | 'oriel', config: Toml, env: NodeJS.ProcessEnv = {}) {
+export async function startApp(
+  app: 'api' | 'proxy' | 'oriel',
+  config: Toml,
+  env: NodeJS.ProcessEnv = {},
+  ...args: readonly string[]
+) {
   await using scope = new AsyncDisposableStack()
   const folder = scope.use(await temporaryFolder())
   const file = join(folder.path, `${app}.toml`)
   await writeFile(file, stringify(config))
   const program = scope.use(
-    await startProgram({ file: programFile(app), args: ['--config', file], env, cwd: folder.path }),
+    await startProgram({ file: programFile(app), args: ['--config', file, ...args], env, cwd: folder.path }),
   )
   const rest = scope.move()
   return Object.assign(program, { folder: folder.path, [Symbol.asyncDispose]: () => rest.disposeAsync() })

@@ -32,6 +32,8 @@ export interface Authenticator extends AsyncDisposable {
   authenticate(request: AuthenticationRequest): Promise<Identity>
   /** Throws while no caller can be authenticated. Absent: always ready. */
   check?(signal?: AbortSignal): Promise<void>
+  /** Throws if the identity service would refuse to authenticate callers for the API. Absent: {@link check} shows it. */
+  verify?(signal?: AbortSignal): Promise<void>
 }
 
 /** Thrown when the client has no valid token: 401. The message only goes to the log. */

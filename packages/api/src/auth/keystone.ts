@@ -12,6 +12,7 @@ import type { ApiMetrics, KeystoneOperation, KeystoneResult } from '../metrics.t
 import { type Authenticator, AuthUnavailable, type Identity, Unauthenticated } from './authenticator.ts'
 import { ExpiringMap } from './expiring-map.ts'
 import type { KeystoneConfig } from './keystone-config.ts'
+import { RoleMissing } from './keystone-role.ts'
 import { createSession } from './keystone-session.ts'
 import { type JsonRequest, type JsonResponse, jsonClient } from './request-json.ts'
 
@@ -153,6 +154,14 @@ export function createKeystoneAuthenticator(
       using limit = ownDeadline()
       await abandonable(session.token(), signal)
       await abandonable(ask('', { signal: limit.signal }), signal)
+    },
+    async verify(signal) {
+      using limit = ownDeadline()
+      const headers = { 'X-Auth-Token': await abandonable(session.token(), signal) }
+      // Keystone checks the right to look tokens up first, and only then whether the request names a token. It would let any
+      // user look up a token of its own.
+      const response = await abandonable(ask('/auth/tokens?nocatalog', { headers, signal: limit.signal }), signal)
+      if (response.status === 403) throw new RoleMissing(config)
     },
     async [Symbol.asyncDispose]() {
       closing.abort(new AuthUnavailable('The API is about to stop'))

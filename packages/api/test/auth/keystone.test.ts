@@ -410,6 +410,64 @@ describe('an unavailable Keystone', () => {
   })
 })
 
+describe('the check of its role', () => {
+  const remedyFor = async (config: object) => {
+    await using keystone = await fakeKeystone({ config })
+    keystone.lookupAnswer = { status: 403, body: {} }
+    return await keystone.authenticator.verify!().catch(({ key, message }) => [
+      key,
+      message.split('role service: ').at(-1),
+    ])
+  }
+
+  test('asks without a token to look up, since Keystone lets any user look up its own', async () => {
+    await using keystone = await fakeKeystone()
+    keystone.lookupAnswer = { status: 404, body: {} }
+    await expect(keystone.authenticator.verify?.()).resolves.toBeUndefined()
+    expect(keystone.lookups()).toMatchObject([{ path: '/v3/auth/tokens?nocatalog' }])
+    expect(keystone.lookups()[0]!.headers).not.toHaveProperty('x-subject-token')
+  })
+
+  test.for([
+    [
+      {},
+      'username',
+      'openstack role add --user oriel --user-domain Default --project service --project-domain default service',
+    ],
+    [
+      { username: "o'riel x", user_domain_name: 'Default', project_domain_id: undefined },
+      'username',
+      "openstack role add --user 'o'\\''riel x' --user-domain Default --project service service",
+    ],
+    [
+      {
+        ...nothing('username', 'project_name', 'project_domain_id', 'user_domain_name'),
+        user_id: 'u1',
+        project_id: 'p1',
+      },
+      'user_id',
+      'openstack role add --user u1 --project p1 service',
+    ],
+    [
+      { ...nothing('project_name', 'project_domain_id'), system_scope: 'all' },
+      'username',
+      'openstack role add --user oriel --user-domain Default --system all service',
+    ],
+    [
+      { ...nothing('project_name', 'project_domain_id'), domain_name: 'Cloud' },
+      'username',
+      'openstack role add --user oriel --user-domain Default --domain Cloud service',
+    ],
+    [
+      { ...noPassword, application_credential_id: 'ac', application_credential_secret: 's' },
+      'application_credential_id',
+      'then create the application credential again, with that role',
+    ],
+  ] as const)('names the key and the remedy for %o', async ([config, key, remedy]) => {
+    expect(await remedyFor(config)).toEqual([key, remedy])
+  })
+})
+
 describe('X-Service-Token', () => {
   test('causes 401 if invalid beside a valid user token', async () => {
     await using keystone = await fakeKeystone()
