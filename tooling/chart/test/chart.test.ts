@@ -92,8 +92,41 @@ describe.skipIf(skip)(`the Helm chart${reason}`, () => {
     expect(find(moved, 'Service', 'oriel-api').spec.ports).toEqual([{ name: 'api', port: 80, targetPort: 'api' }])
     const secure = await renderWith('api.config.tls.cert=/run/tls/tls.crt')
     expect(proxyOf(secure, files).authority.endpoint).toBe('https://oriel-api:8774/v2.1')
+    const certified = await renderWith('api.tls.existingSecret=api-tls', 'api.tls.ca.name=api-tls')
+    await using certificates = await mountedFiles(certified)
+    expect(apiOf(certified, certificates).tls).toMatchObject({ cert: expect.stringContaining('BEGIN CERTIFICATE') })
+    expect(proxyOf(certified, certificates).authority).toMatchObject({
+      endpoint: 'https://oriel-api:8774/v2.1',
+      cafile: expect.stringContaining('BEGIN CERTIFICATE'),
+    })
     const other = await renderWith('api.enabled=false', 'proxy.config.authority.endpoint=https://api.example/v2.1')
     expect(proxyOf(other, files).authority).toMatchObject({ kind: 'oriel', endpoint: 'https://api.example/v2.1' })
+  })
+
+  it('lets the API take screenshots at the Service of the proxy, or at its public name if it has a certificate', async () => {
+    const manifests = await render()
+    await using files = await mountedFiles(manifests)
+    const proxyUrlOf = async (...settings: string[]) =>
+      apiOf(await renderWith(...settings), files).screenshots.proxy_url
+    expect(await proxyUrlOf()).toBe('http://oriel-proxy:6080/novnc/vnc_lite.html')
+    expect(await proxyUrlOf(listening('novnc'), 'proxy.service.ports.6080=80')).toBe(
+      'http://oriel-proxy:80/vnc_lite.html',
+    )
+    expect(await proxyUrlOf('api.config.screenshots.proxy_url=http://10.0.0.9/vnc_lite.html')).toContain('10.0.0.9')
+    for (const setting of [listening('serial'), 'proxy.tls.existingSecret=tls', 'proxy.enabled=false'])
+      expect([setting, await proxyUrlOf(setting)]).toEqual([setting, undefined])
+  })
+
+  it('lets the API reach the proxies, and the proxies the API, through network policies with other peers', async () => {
+    const manifests = await render(...valuesOf('ingress'))
+    const policies = (['api', 'proxy'] as const).map((name) => find(manifests, 'NetworkPolicy', `oriel-${name}`).spec)
+    const peer = (name: string) => ({
+      podSelector: { matchLabels: expect.objectContaining({ 'app.kubernetes.io/component': name }) },
+    })
+    const [api, proxy] = policies as [Manifest, Manifest]
+    expect(api.ingress[0].from[0]).toEqual(peer('proxy'))
+    expect(api.egress[1]).toEqual({ to: [peer('proxy')] })
+    expect(proxy.ingress[0].from[0]).toEqual(peer('api'))
   })
 
   it.each(all)('runs pods without rights, with the values %s', async (example) => {

@@ -82,6 +82,24 @@ The configuration files. Values become TOML; secrets become `…_file` keys that
 {{- range .Values.proxy.config.listen -}}{{- if has "spice-direct" .consoles -}}true{{- end -}}{{- end -}}
 {{- end -}}
 
+{{/* Sets `tls` of a table to the mounted Secret of `tls.existingSecret`. Takes a dict: table, values (`proxy` or `api`). */}}
+{{- define "oriel.certify" -}}
+{{- if and .values.tls.existingSecret (not .table.tls) -}}
+{{- $_ := set .table "tls" (dict "cert" "/run/secrets/oriel-tls/tls.crt" "key" "/run/secrets/oriel-tls/tls.key") -}}
+{{- end -}}
+{{- end -}}
+
+{{/* `https` if the API has TLS, else `http`. */}}
+{{- define "oriel.apiScheme" -}}
+{{- if or .Values.api.config.tls .Values.api.tls.existingSecret -}}https{{- else -}}http{{- end -}}
+{{- end -}}
+
+{{/* Not empty if the proxies need the mounted CA of `api.tls.ca`. */}}
+{{- define "oriel.apiCa" -}}
+{{- $authority := .Values.proxy.config.authority -}}
+{{- if and .Values.api.enabled .Values.api.tls.ca.name (not $authority.endpoint) (not $authority.cafile) -}}true{{- end -}}
+{{- end -}}
+
 {{- define "oriel.proxyToml" -}}
 {{- $proxy := .Values.proxy -}}
 {{- $config := deepCopy $proxy.config -}}
@@ -92,16 +110,14 @@ The configuration files. Values become TOML; secrets become `…_file` keys that
     {{- fail "proxy.config.authority: without the API of this release, set kind and endpoint" -}}
   {{- end -}}
   {{- $api := include "oriel.component" (dict "root" . "name" "api") -}}
-  {{- $_ := set $authority "endpoint" (printf "%s://%s:%s/v2.1" (ternary "https" "http" (hasKey .Values.api.config "tls")) $api (include "oriel.apiServicePort" .)) -}}
+  {{- $_ := set $authority "endpoint" (printf "%s://%s:%s/v2.1" (include "oriel.apiScheme" .) $api (include "oriel.apiServicePort" .)) -}}
 {{- end -}}
 {{- $first := first $config.listen -}}
 {{- if not $first.base_url -}}{{- $_ := set $first "base_url" $proxy.publicUrl -}}{{- end -}}
-{{- if $proxy.tls.existingSecret -}}
-  {{- $pair := dict "cert" "/run/secrets/oriel-tls/tls.crt" "key" "/run/secrets/oriel-tls/tls.key" -}}
-  {{- range $config.listen -}}{{- if not .tls -}}{{- $_ := set . "tls" (deepCopy $pair) -}}{{- end -}}{{- end -}}
-  {{- with $config.spice -}}
-    {{- if and .tls_listen (not .tls) -}}{{- $_ := set . "tls" (deepCopy $pair) -}}{{- end -}}
-  {{- end -}}
+{{- if include "oriel.apiCa" . -}}{{- $_ := set $authority "cafile" "/run/secrets/oriel-api-ca/ca.crt" -}}{{- end -}}
+{{- range $config.listen -}}{{- include "oriel.certify" (dict "table" . "values" $proxy) -}}{{- end -}}
+{{- with $config.spice -}}
+  {{- if .tls_listen -}}{{- include "oriel.certify" (dict "table" . "values" $proxy) -}}{{- end -}}
 {{- end -}}
 {{- include "oriel.toml" (dict "config" $config "secrets" $proxy.secrets "path" "proxy") -}}
 {{- end -}}
@@ -128,7 +144,11 @@ The configuration files. Values become TOML; secrets become `…_file` keys that
   {{- if not $tokens.store -}}{{- $_ := set $tokens "store" "sqlite:/var/lib/oriel/oriel.db" -}}{{- end -}}
   {{- $_ := set $config "tokens" $tokens -}}
 {{- end -}}
-{{- if .Values.proxy.enabled -}}{{- include "oriel.consoleUrls" (dict "root" . "config" $config) -}}{{- end -}}
+{{- include "oriel.certify" (dict "table" $config "values" $api) -}}
+{{- if .Values.proxy.enabled -}}
+  {{- include "oriel.consoleUrls" (dict "root" . "config" $config) -}}
+  {{- include "oriel.screenshotUrl" (dict "root" . "config" $config) -}}
+{{- end -}}
 {{- include "oriel.toml" (dict "config" $config "secrets" $api.secrets "path" "api") -}}
 {{- end -}}
 
@@ -155,6 +175,24 @@ The configuration files. Values become TOML; secrets become `…_file` keys that
     {{- if eq $type "serial" -}}{{- $origin = regexReplaceAll "^http" $origin "ws" -}}{{- end -}}
     {{- $_ := set $console "base_url" (printf "%s/%s%s" $origin $prefix $page) -}}
   {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Fills in `screenshots.proxy_url`: the Service of the proxy, since pods may not reach the public address. A first listener with
+TLS has a certificate for the public name alone, so the API then uses that name.
+*/}}
+{{- define "oriel.screenshotUrl" -}}
+{{- $proxy := .root.Values.proxy -}}
+{{- $first := first $proxy.config.listen -}}
+{{- $novnc := .config.consoles.novnc -}}
+{{- $screenshots := default (dict) .config.screenshots -}}
+{{- $plain := not (or $first.tls $proxy.tls.existingSecret) -}}
+{{- if and $plain $novnc.enabled (has "novnc" $first.consoles) (not $screenshots.proxy_url) (ne (default "oriel" $proxy.config.authority.kind) "nova") -}}
+  {{- $service := include "oriel.component" (dict "root" .root "name" "proxy") -}}
+  {{- $prefix := ternary "novnc/" "" (gt (len $first.consoles) 1) -}}
+  {{- $_ := set $screenshots "proxy_url" (printf "http://%s:%s/%svnc_lite.html" $service (include "oriel.publicPort" .root) $prefix) -}}
+  {{- $_ := set .config "screenshots" $screenshots -}}
 {{- end -}}
 {{- end -}}
 

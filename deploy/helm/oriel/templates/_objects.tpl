@@ -122,6 +122,9 @@ readinessProbe:
 {{- define "oriel.volumeMounts" -}}
 - { name: config, mountPath: /etc/oriel, readOnly: true }
 - { name: secrets, mountPath: /run/secrets/oriel, readOnly: true }
+{{- if .values.tls.existingSecret }}
+- { name: tls, mountPath: /run/secrets/oriel-tls, readOnly: true }
+{{- end }}
 {{- with .values.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -145,6 +148,12 @@ readinessProbe:
       {{- else }}
       []
       {{- end }}
+{{- with .values.tls.existingSecret }}
+- name: tls
+  secret:
+    secretName: {{ . }}
+    defaultMode: 288 # 0440
+{{- end }}
 {{- with .values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}

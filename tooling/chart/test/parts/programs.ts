@@ -17,7 +17,7 @@ const secretValues: Readonly<Record<string, string>> = {
 }
 const certificates: Readonly<Record<string, string>> = {
   ...{ ca: 'ca-cert.pem', cert: 'client-cert.pem', key: 'client-key.pem' },
-  ...{ 'tls.crt': 'server-cert.pem', 'tls.key': 'server-key.pem' },
+  ...{ 'tls.crt': 'server-cert.pem', 'tls.key': 'server-key.pem', 'ca.crt': 'ca-cert.pem' },
 }
 
 /** Reads the proxy's file with the variables of its container. @throws ConfigError for a fault */
@@ -45,7 +45,8 @@ export async function mountedFiles(manifests: readonly Manifest[]): Promise<Temp
   const pki = await temporaryPki({ names: ['consoles.example.org'] })
   const pods = manifests.filter(({ kind }) => kind === 'Deployment').map(({ spec }) => spec.template.spec)
   const names = pods.flatMap(({ volumes }) => volumes.flatMap(secretFiles))
-  for (const folder of ['oriel', 'oriel-tls']) await mkdir(join(pki.path, 'run/secrets', folder), { recursive: true })
+  for (const folder of ['oriel', 'oriel-tls', 'oriel-api-ca'])
+    await mkdir(join(pki.path, 'run/secrets', folder), { recursive: true })
   for (const name of names) await writeFile(join(pki.path, 'run/secrets', name), await contentOf(pki, name))
   return pki
 }
@@ -57,14 +58,16 @@ interface Volume {
 
 function secretFiles({ name, projected }: Volume): string[] {
   if (name === 'tls') return ['oriel-tls/tls.crt', 'oriel-tls/tls.key']
+  if (name === 'api-ca') return ['oriel-api-ca/ca.crt']
   const items = projected?.sources.flatMap(({ secret }) => secret.items) ?? []
   return items.map(({ path }) => `oriel/${path}`)
 }
 
 async function contentOf(pki: TemporaryFolder, name: string): Promise<string> {
-  const key = name.startsWith('oriel-tls/') ? name.slice('oriel-tls/'.length) : name.split('.').at(-1)!
-  const file = certificates[key]
-  if (file !== undefined) return readFile(join(pki.path, file), 'utf8')
+  const [folder, file] = name.split('/') as [string, string]
+  const key = folder === 'oriel' ? file.split('.').at(-1)! : file
+  const certificate = certificates[key]
+  if (certificate !== undefined) return readFile(join(pki.path, certificate), 'utf8')
   if (secretValues[key] === undefined) throw new Error(`There is no value for the Secret of ${name}.`)
   return `${secretValues[key]}\n`
 }
