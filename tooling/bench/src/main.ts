@@ -1,13 +1,14 @@
 /**
  * Runs the measurements and writes their results into docs/performance.md. `--only` selects measurements by name.
  * `--quick` runs small ones and writes nothing. `--soak MINUTES` runs mixed load instead; `--chaos MINUTES` injects
- * faults in random order, which `--seed N` repeats. `--boots N` sets how many guests the measurement `boots` boots.
+ * faults in random order, which `--seed N` repeats. `--boots N` sets how many guests the measurement `boots` boots, and
+ * `--minutes N` how long `typing` types.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { comparesBuilds } from './candidates.ts'
 import { chaos } from './chaos/run.ts'
-import type { Measurement } from './measurement.ts'
+import type { Measurement, Settings } from './measurement.ts'
 import { isMeasurement, type MeasurementName, measurements } from './registry.ts'
 import { type Measured, replaceSection, section } from './report.ts'
 import { soak } from './soak.ts'
@@ -22,12 +23,16 @@ const { values } = parseArgs({
     chaos: { type: 'string' },
     seed: { type: 'string' },
     boots: { type: 'string' },
+    minutes: { type: 'string' },
   },
 })
 const script = process.env.npm_lifecycle_event ?? 'bench'
 const command = ['npm run', script, ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ')
 
-const settings = values.boots === undefined ? {} : { boots: countOf(values.boots) }
+const settings: Settings = {
+  ...(values.boots !== undefined && { boots: countOf(values.boots) }),
+  ...(values.minutes !== undefined && { minutes: minutesOf('minutes', values.minutes) }),
+}
 
 if (values.soak !== undefined) await runSoak(minutesOf('soak', values.soak))
 else if (values.chaos !== undefined) await runChaos(minutesOf('chaos', values.chaos), seedOf(values.seed))

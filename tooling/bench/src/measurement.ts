@@ -25,6 +25,8 @@ export interface Outcome {
 export interface Settings {
   /** How many guests `boots` boots. */
   readonly boots?: number
+  /** For how many minutes `typing` types. */
+  readonly minutes?: number
 }
 
 export interface Measurement {
@@ -38,8 +40,9 @@ export interface Measurement {
 export type Rounds<T> = ReadonlyMap<CandidateName, readonly T[]>
 
 /**
- * Measures the candidates in turn, round by round, so that other load on the machine affects all of them alike.
- * Discards the first rounds, in which compilers and caches warm up, because a proxy runs for weeks.
+ * Measures the candidates in turn, round by round, so that other load on the machine affects all of them alike. Each round has the
+ * opposite order of the one before, because a turn may gain or lose by the one before it. Discards the first rounds, in which
+ * compilers and caches warm up, because a proxy runs for weeks.
  */
 export async function alternate<E extends { readonly name: CandidateName }, T>(
   entrants: readonly E[],
@@ -49,13 +52,41 @@ export async function alternate<E extends { readonly name: CandidateName }, T>(
 ): Promise<Rounds<T>> {
   const values = new Map<CandidateName, T[]>(entrants.map(({ name }) => [name, []]))
   for (let round = -warmUpRounds; round < rounds; round += 1) {
-    for (const entrant of entrants) {
+    for (const entrant of inRound(entrants, round)) {
       const value = await measure(entrant)
       if (round >= 0) values.get(entrant.name)!.push(value)
     }
   }
   return values
 }
+
+/** Candidates that run at the same time. */
+interface Running<E> extends AsyncDisposable {
+  readonly entrants: readonly E[]
+}
+
+/**
+ * Measures candidates of which the first turn would change the next: starts all of them anew for each of two rounds, of which
+ * the second has the opposite order.
+ */
+export async function alternateFresh<E extends { readonly name: CandidateName }, C extends Running<E>, T>(
+  start: () => Promise<C>,
+  measure: (entrant: E, running: C) => Promise<T>,
+): Promise<Rounds<T>> {
+  const values = new Map<CandidateName, T[]>()
+  for (const round of [0, 1]) {
+    await using running = await start()
+    for (const entrant of inRound(running.entrants, round)) {
+      const earlier = values.get(entrant.name) ?? []
+      values.set(entrant.name, [...earlier, await measure(entrant, running)])
+    }
+  }
+  return values
+}
+
+/** Returns the order in a round: as given in even rounds, and reversed in odd ones. */
+export const inRound = <T>(items: readonly T[], round: number): readonly T[] =>
+  round % 2 === 0 ? items : items.toReversed()
 
 /** Returns the quotient of `name` and `peer` for each round, or `undefined` if the peer is absent. */
 export function ratios(rounds: Rounds<number>, name: CandidateName, peer: CandidateName): number[] | undefined {

@@ -13,6 +13,8 @@ export function quantile(values: readonly number[], share: number): number {
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5)
 
+export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
+
 /** Formats with three significant digits, without an exponent. */
 export function digits(value: number): string {
   if (value === 0 || !Number.isFinite(value)) return String(value)

@@ -11,10 +11,12 @@ import { spiceThroughput } from './measurements/spice-throughput.ts'
 import { stalledClient } from './measurements/stalled-client.ts'
 import { throughput } from './measurements/throughput.ts'
 import { tokens } from './measurements/tokens.ts'
+import { typing } from './measurements/typing.ts'
 import { upload } from './measurements/upload.ts'
 
 export const measurements = {
   distance,
+  typing,
   tokens,
   throughput,
   upload,

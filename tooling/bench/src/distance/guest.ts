@@ -3,9 +3,8 @@
  * than black, and noise that cannot be compressed. A key inverts a second colour at once. QEMU looks at the screen every
  * 30 ms, so that it finds another picture each time.
  */
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { type QemuGuest, startQemu, temporaryFolder } from '@oriel/testkit'
+import type { QemuGuest } from '@oriel/testkit'
+import { startBootSector } from './boot-sector.ts'
 
 export interface Painting {
   /** Whether the number of the picture grows. Default: true. */
@@ -16,9 +15,6 @@ export interface Painting {
 
 /** The squares of 16 × 16 pixels of which a page reads one each. */
 export const squares = { picture: { x: 8, y: 8 }, key: { x: 40, y: 8 } } as const
-
-/** The name that the bench's authority gives each server. */
-const NAME = 'instance-00000001'
 
 /** A boot sector at 0x7c00 for QEMU's VGA, in a mode of 400 × 300 pixels of 32 bits, in banks of 64 KiB at 0xa0000. */
 const program = ({ moving = true, noisePixels = 0 }: Painting) => [
@@ -74,21 +70,5 @@ function littleEndian(value: number, bytes: 2 | 4): string {
 }
 
 /** Starts the guest. Resolves when it has painted its first picture. */
-export async function startPaintingGuest(painting: Painting): Promise<QemuGuest> {
-  await using scope = new AsyncDisposableStack()
-  const folder = scope.use(await temporaryFolder())
-  const disk = join(folder.path, 'paints.img')
-  await writeFile(disk, bootSector(program(painting)))
-  const args = ['-drive', `file=${disk},format=raw,if=ide`, '-boot', 'order=c,menu=off']
-  const guest = scope.use(await startQemu({ name: NAME, args }))
-  await guest.untilPicture(({ width, height }) => width === 400 && height === 300)
-  const rest = scope.move()
-  return { ...guest, [Symbol.asyncDispose]: () => rest.disposeAsync() }
-}
-
-function bootSector(code: readonly string[]): Buffer {
-  const sector = Buffer.alloc(512)
-  Buffer.from(code.join('').replaceAll(' ', ''), 'hex').copy(sector)
-  sector.writeUInt16LE(0xaa55, 510)
-  return sector
-}
+export const startPaintingGuest = (painting: Painting): Promise<QemuGuest> =>
+  startBootSector(program(painting), 400, 300)

@@ -3,9 +3,9 @@ import { hasQemu } from '@oriel/testkit'
 import { hasChromium, startChromium } from '@oriel/testkit/chromium'
 import type { CandidateName } from '../candidates.ts'
 import { seeded } from '../chaos/random.ts'
+import { type FarLink, openFar } from '../distance/far.ts'
 import { type Painting, startPaintingGuest } from '../distance/guest.ts'
 import { type Browser, openWatched } from '../distance/page.ts'
-import { startPart } from '../fork.ts'
 import { type Contest, type Entrant, openContest } from '../lab.ts'
 import {
   alternate,
@@ -19,19 +19,11 @@ import {
 import { digits, median, quantile, times } from '../numbers.ts'
 
 const MBIT = 1_000_000
-/** What may wait in front of the bottleneck, as in a small router: 50 ms at 10 Mbit/s. */
-const QUEUE_BYTES = 64 * 1024
-
-interface Link {
-  readonly roundTripMs: number
-  /** Bits per second towards the client. Default: unlimited. */
-  readonly rate?: number
-}
 
 /** A guest, the links over which it is watched, and how tables name it. */
 interface Scene extends Painting {
   readonly title: string
-  readonly links: readonly Link[]
+  readonly links: readonly FarLink[]
 }
 
 const scenes = {
@@ -59,11 +51,11 @@ interface Size {
   readonly rounds: number
   readonly scenes: readonly SceneName[]
   /** Which links of a scene are tried. */
-  links(scene: Scene): readonly Link[]
+  links(scene: Scene): readonly FarLink[]
 }
 
 const sizes = {
-  full: { keys: 30, rounds: 3, scenes: ['busy', 'still', 'saturated'], links: ({ links }) => links },
+  full: { keys: 25, rounds: 4, scenes: ['busy', 'still', 'saturated'], links: ({ links }) => links },
   quick: { keys: 2, rounds: 1, scenes: ['busy'], links: ({ links }) => links.slice(1, 2) },
 } as const satisfies Record<Scale, Size>
 
@@ -88,7 +80,7 @@ export const distance: Measurement = {
 /** The figures of one scene over one link. */
 interface Found {
   readonly scene: SceneName
-  readonly link: Link
+  readonly link: FarLink
   readonly rounds: Rounds<Watch>
 }
 
@@ -108,22 +100,16 @@ async function watchScene(name: SceneName, browser: Browser, { entrants }: Conte
   return found
 }
 
-/** Each console is opened with another token and thus another server, because limits apply to each. */
-let sessions = 0
-
 async function watchConsole(
   browser: Browser,
-  { target }: Entrant,
+  entrant: Entrant,
   vncPort: number,
-  link: Link,
+  link: FarLink,
   keys: number,
 ): Promise<Watch> {
-  const { roundTripMs, rate = Infinity } = link
-  sessions += 1
-  await using relay = await startPart('distant', [target.port, roundTripMs / 2, rate, QUEUE_BYTES].map(String))
-  const path = encodeURIComponent(`?token=${vncPort}.${sessions}`)
-  await using page = await openWatched(browser, `http://127.0.0.1:${relay.ports.tcp}/vnc_lite.html?path=${path}`)
-  const random = seeded(sessions)
+  await using far = await openFar(entrant, vncPort, link)
+  await using page = await openWatched(browser, far.url)
+  const random = seeded(vncPort)
   // The first keys run code of the page that no compiler has seen, and fences have no round trip to go by.
   for (let key = 0; key < WARM_UP_KEYS; key += 1) await page.pressKey()
   const before = await page.drawn()

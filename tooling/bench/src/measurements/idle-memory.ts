@@ -4,14 +4,21 @@ import type { CandidateName } from '../candidates.ts'
 import { collectGarbage } from '../collect-garbage.ts'
 import { ConsoleClient, type Target } from '../console-client.ts'
 import { type Entrant, openContest } from '../lab.ts'
-import { type Measurement, type Outcome, type Scale, settlingMs, titleOf } from '../measurement.ts'
-import { digits, KIB } from '../numbers.ts'
+import { alternateFresh, type Measurement, type Outcome, type Scale, settlingMs, titleOf } from '../measurement.ts'
+import { digits, KIB, mean } from '../numbers.ts'
 import { memoryBytes, processCount } from '../process-tree.ts'
 import { settled } from '../settled.ts'
 
 const GOAL_KIB = 32
-const CONTESTANTS: readonly CandidateName[] = ['oriel', 'bare', 'websockify']
+
+/** The consoles that are open at once, and the candidates that hold them. websockify forks a process for each. */
+const CROWDS: readonly Crowd[] = [
+  { sessions: 2000, names: ['oriel', 'bare', 'websockify'] },
+  { sessions: 8000, names: ['oriel', 'haproxy', 'bare'], patient: true },
+]
 const RUNS_ON_NODE: readonly CandidateName[] = ['oriel', 'baseline', 'bare']
+/** The share of the consoles in a quick run. */
+const QUICK_SHARE = 0.01
 /** Longer than any deadline of a handshake: until then its timer keeps objects alive. */
 const REST_MS = 12_000
 /** websockify forks a process for each console, so fewer consoles give an exact figure. */
@@ -23,25 +30,46 @@ export const idleMemory: Measurement = {
     "Opens consoles and leaves them alone until their handshakes are long over; the growth of the process tree's " +
     'memory (PSS without files) is divided by their number. Node collects no garbage while it is idle, so the ' +
     'bench makes it collect before and after; the last column is the figure without that, with the garbage from ' +
-    'opening.',
+    'opening. Every candidate is started anew for each of two rounds of opposite order; the figures are their mean.',
   async run(scale) {
-    const sessions = scale === 'full' ? 2000 : 20
-    await using contest = await openContest(CONTESTANTS, 'silent', { inspected: true })
+    const share = scale === 'full' ? 1 : QUICK_SHARE
     const found: Found[] = []
-    for (const entrant of contest.entrants) found.push(await grow(entrant, sessions, scale))
+    for (const crowd of CROWDS) found.push(...(await growAll(crowd, crowd.sessions * share, scale)))
     return outcome(found, scale === 'full')
   },
 }
 
-interface Found {
-  readonly name: CandidateName
+interface Crowd {
+  readonly sessions: number
+  readonly names: readonly CandidateName[]
+  /** Whether oriel-proxy has longer deadlines. Default: no. */
+  readonly patient?: boolean
+}
+
+interface Grown {
   readonly sessions: number
   readonly eachKib: number
   readonly uncollectedKib: number
   readonly processes: number
 }
 
-async function grow(entrant: Entrant, most: number, scale: Scale): Promise<Found> {
+interface Found extends Grown {
+  readonly name: CandidateName
+}
+
+/** Returns the mean of each candidate. */
+async function growAll({ names, patient = false }: Crowd, sessions: number, scale: Scale): Promise<Found[]> {
+  const start = () => openContest(names, 'silent', { inspected: true, patient })
+  const rounds = await alternateFresh(start, (entrant: Entrant) => grow(entrant, sessions, scale))
+  return [...rounds].map(([name, grown]) => ({
+    ...grown[0]!,
+    name,
+    eachKib: mean(grown.map(({ eachKib }) => eachKib)),
+    uncollectedKib: mean(grown.map(({ uncollectedKib }) => uncollectedKib)),
+  }))
+}
+
+async function grow(entrant: Entrant, most: number, scale: Scale): Promise<Grown> {
   const { name, pid, target } = entrant
   const sessions = name === 'websockify' ? most / FEWER.websockify : most
   // Warm-up: code that the first sessions load is not part of a session's cost.
@@ -56,7 +84,7 @@ async function grow(entrant: Entrant, most: number, scale: Scale): Promise<Found
     number,
     number,
   ]
-  return { name, sessions, eachKib, uncollectedKib, processes: processCount(pid) }
+  return { sessions, eachKib, uncollectedKib, processes: processCount(pid) }
 }
 
 /** Returns the memory after garbage collection. */

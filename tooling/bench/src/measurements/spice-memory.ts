@@ -1,8 +1,8 @@
 /** Measures the memory of an open, idle channel of native SPICE. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { collectGarbage } from '../collect-garbage.ts'
-import { type Measurement, type Outcome, type Scale, settlingMs } from '../measurement.ts'
-import { digits, KIB } from '../numbers.ts'
+import { alternateFresh, type Measurement, type Outcome, type Rounds, type Scale, settlingMs } from '../measurement.ts'
+import { digits, KIB, mean } from '../numbers.ts'
 import { memoryBytes } from '../process-tree.ts'
 import { settled } from '../settled.ts'
 import { SpiceClient } from '../spice/client.ts'
@@ -19,24 +19,22 @@ export const spiceMemory: Measurement = {
     'Opens sessions of four channels each (main, display, inputs and cursor) over TLS and leaves them alone; the ' +
     "connection to the hypervisor has no TLS. The growth of the process tree's memory (PSS without files) is " +
     'divided by the number of channels. If a candidate runs on Node, its garbage is collected before and after; ' +
-    'the last column is the figure without that.',
+    'the last column is the figure without that. Every candidate is started anew for each of two rounds of opposite order; the ' +
+    'figures are their mean.',
   async run(scale) {
     const sessions = scale === 'full' ? 125 : 3
-    await using contest = await openSpiceContest({ inspected: true })
-    const found: Found[] = []
-    for (const entrant of contest.entrants) found.push(await grow(entrant, sessions, scale))
-    return outcome(found)
+    const start = () => openSpiceContest({ inspected: true })
+    return outcome(await alternateFresh(start, (entrant: SpiceEntrant) => grow(entrant, sessions, scale)))
   },
 }
 
-interface Found {
-  readonly name: SpiceEntrant['name']
+interface Grown {
   readonly channels: number
   readonly eachKib: number
   readonly uncollectedKib: number
 }
 
-async function grow(entrant: SpiceEntrant, sessions: number, scale: Scale): Promise<Found> {
+async function grow(entrant: SpiceEntrant, sessions: number, scale: Scale): Promise<Grown> {
   // Warm-up: code that the first sessions load is not part of a session's cost.
   for (let i = 0; i < 10; i += 1) await (await SpiceClient.open(await entrant.next(), OTHERS)).close()
   const before = await collected(entrant, scale)
@@ -50,7 +48,7 @@ async function grow(entrant: SpiceEntrant, sessions: number, scale: Scale): Prom
   const channels = opened.reduce((sum, { openChannels }) => sum + openChannels, 0)
   if (channels < sessions * CHANNELS_EACH) throw new Error(`${channels} channels are still open`)
   const each = (bytes: number) => (bytes - before) / channels / KIB
-  return { name: entrant.name, channels, eachKib: each(after), uncollectedKib: each(uncollected) }
+  return { channels, eachKib: each(after), uncollectedKib: each(uncollected) }
 }
 
 /** Returns the memory after garbage collection. */
@@ -59,12 +57,12 @@ async function collected({ name, pid, inspectorPort }: SpiceEntrant, scale: Scal
   return settled(() => memoryBytes(pid), settlingMs[scale])
 }
 
-function outcome(found: readonly Found[]): Outcome {
-  const rows = found.map(({ name, channels, eachKib, uncollectedKib }) => [
-    titles[name],
-    String(channels),
-    digits(eachKib),
-    digits(uncollectedKib),
+function outcome(rounds: Rounds<Grown>): Outcome {
+  const rows = [...rounds].map(([name, grown]) => [
+    titles[name as SpiceEntrant['name']],
+    String(grown[0]!.channels),
+    digits(mean(grown.map(({ eachKib }) => eachKib))),
+    digits(mean(grown.map(({ uncollectedKib }) => uncollectedKib))),
   ])
   return { columns: ['channels', 'KiB each', 'KiB each, with garbage'], rows, verdicts: [] }
 }

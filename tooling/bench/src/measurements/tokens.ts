@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { freePort, temporaryFolder } from '@oriel/testkit'
 import { baseline, comparesBuilds } from '../candidates.ts'
 import { type HttpLane, openLane, requestText } from '../http-lane.ts'
-import type { Measurement } from '../measurement.ts'
+import { inRound, type Measurement } from '../measurement.ts'
 import { digits, median, quantile } from '../numbers.ts'
 import { cpuSeconds } from '../process-tree.ts'
 import { builtApp, startServer } from '../server.ts'
@@ -24,7 +24,7 @@ const SERVER = '52b2e44e-e561-464c-88f3-2fc6a1ecea2b'
 const PROJECT = '6f70656e737461636b206d6174746572'
 const HEADERS = { 'OpenStack-API-Version': 'compute 2.99', 'X-Auth-Token': 'bench' }
 const CONCURRENCY = [1, 16]
-/** The number of rounds. The kinds of work alternate in each round, so that other load affects all of them alike. */
+/** The number of rounds. The stores and kinds of work alternate in each round, so that other load affects all of them alike. */
 const ROUNDS = { full: 5, quick: 1 } as const
 
 export const tokens: Measurement = {
@@ -34,9 +34,7 @@ export const tokens: Measurement = {
     'remote-consoles by a member, looking up is GET os-console-auth-tokens of one of the tokens just created.',
   async run(scale) {
     const rows: string[][] = []
-    for (const [title, store] of Object.entries(stores)) {
-      for (const lanes of CONCURRENCY) rows.push(...(await measure(title, store, lanes, scale)))
-    }
+    for (const lanes of CONCURRENCY) rows.push(...(await measure(lanes, scale)))
     return {
       columns: ['at a time', 'per second', 'p50, ms', 'p99, ms', 'per CPU-second of the API'],
       rows,
@@ -52,20 +50,22 @@ interface Load {
   readonly p99Ms: number
 }
 
-async function measure(title: string, storeIn: Store, count: number, scale: keyof typeof ROUNDS): Promise<string[][]> {
+async function measure(count: number, scale: keyof typeof ROUNDS): Promise<string[][]> {
   await using opened = new AsyncDisposableStack()
   const builds: Build[] = []
-  for (const [suffix, checkout] of Object.entries(checkouts)) {
-    const folder = opened.use(await temporaryFolder())
-    const store = storeIn(folder.path)
-    if (store === undefined) return []
-    const port = await freePort()
-    const { pid } = opened.use(await startApi(folder.path, port, store, checkout))
-    builds.push({ title: `${title}${suffix}`, pid, port, rounds: [] })
+  for (const [title, store] of Object.entries(stores)) {
+    for (const [suffix, checkout] of Object.entries(checkouts)) {
+      const folder = opened.use(await temporaryFolder())
+      const url = store(folder.path)
+      if (url === undefined) continue
+      const port = await freePort()
+      const { pid } = opened.use(await startApi(folder.path, port, url, checkout))
+      builds.push({ title: `${title}${suffix}`, pid, port, rounds: [] })
+    }
   }
   const seconds = scale === 'full' ? 3 : 0.2
   for (let round = 0; round <= ROUNDS[scale]; round += 1) {
-    for (const build of builds) {
+    for (const build of inRound(builds, round)) {
       const loads = await runLoads(build, count, seconds)
       if (round > 0) build.rounds.push(loads)
     }
