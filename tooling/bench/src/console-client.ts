@@ -1,6 +1,8 @@
 /** A client for all candidates. It needs little CPU time, so that a measurement shows the candidate. */
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { readFileSync } from 'node:fs'
+import { connect, type Socket, type TcpNetConnectOpts } from 'node:net'
+import { type ConnectionOptions, connect as connectTls, createSecureContext, type SecureContext } from 'node:tls'
 import { within } from '@oriel/testkit'
 import { clientFrame, FrameReader, longFrame, opcodes } from './frames.ts'
 
@@ -11,6 +13,8 @@ export interface Target {
   readonly path?: (session: number) => string
   /** Whether the candidate performs an RFB handshake with its client. */
   readonly rfb: boolean
+  /** The CA of the candidate's certificate. Absent: no TLS. */
+  readonly caFile?: string
 }
 
 const TIMEOUT_MS = 30_000
@@ -47,7 +51,7 @@ export class ConsoleClient implements Disposable {
   private constructor(target: Target, session: number) {
     this.#target = target
     this.#session = session
-    this.#socket = connect({
+    this.#socket = open(target, {
       host: '127.0.0.1',
       port: target.port,
       localAddress: `127.0.0.${2 + (session % SOURCES)}`,
@@ -108,7 +112,7 @@ export class ConsoleClient implements Disposable {
 
   async #handshake(): Promise<void> {
     const { path, rfb } = this.#target
-    await once(this.#socket, 'connect')
+    await once(this.#socket, this.#target.caFile ? 'secureConnect' : 'connect')
     if (path) await this.#upgrade(path(this.#session))
     if (rfb) await this.#rfbHandshake()
   }
@@ -173,6 +177,21 @@ export class ConsoleClient implements Disposable {
       })
     }
   }
+}
+
+function open({ caFile }: Target, options: TcpNetConnectOpts): Socket {
+  if (caFile === undefined) return connect(options)
+  // Node documents `onread` for TLS as well; its types lack it.
+  return connectTls({ ...options, secureContext: contextOf(caFile) } as ConnectionOptions)
+}
+
+/** Shared by all clients: parsing a CA takes longer than a handshake. */
+const contexts = new Map<string, SecureContext>()
+
+function contextOf(caFile: string): SecureContext {
+  const context = contexts.get(caFile) ?? createSecureContext({ ca: readFileSync(caFile) })
+  contexts.set(caFile, context)
+  return context
 }
 
 const SWITCHING = Buffer.from('HTTP/1.1 101 ')

@@ -66,15 +66,16 @@ interface Running<E> extends AsyncDisposable {
 }
 
 /**
- * Measures candidates of which the first turn would change the next: starts all of them anew for each of two rounds, of which
- * the second has the opposite order.
+ * Measures candidates of which the first turn would change the next: starts all of them anew for each round, of which the second
+ * has the opposite order.
  */
 export async function alternateFresh<E extends { readonly name: CandidateName }, C extends Running<E>, T>(
   start: () => Promise<C>,
   measure: (entrant: E, running: C) => Promise<T>,
+  scale: Scale,
 ): Promise<Rounds<T>> {
   const values = new Map<CandidateName, T[]>()
-  for (const round of [0, 1]) {
+  for (const round of scale === 'full' ? [0, 1] : [0]) {
     await using running = await start()
     for (const entrant of inRound(running.entrants, round)) {
       const earlier = values.get(entrant.name) ?? []

@@ -10,6 +10,7 @@ import { spiceMemory } from './measurements/spice-memory.ts'
 import { spiceThroughput } from './measurements/spice-throughput.ts'
 import { stalledClient } from './measurements/stalled-client.ts'
 import { throughput } from './measurements/throughput.ts'
+import { tlsMemory, tlsThroughput } from './measurements/tls.ts'
 import { tokens } from './measurements/tokens.ts'
 import { typing } from './measurements/typing.ts'
 import { upload } from './measurements/upload.ts'
@@ -23,6 +24,8 @@ export const measurements = {
   'open-close': openClose,
   'round-trip': roundTrip,
   'idle-memory': idleMemory,
+  'tls-throughput': tlsThroughput,
+  'tls-memory': tlsMemory,
   'stalled-client': stalledClient,
   'many-sessions': manySessions,
   'spice-throughput': spiceThroughput,

@@ -36,7 +36,10 @@ const SPARE_HANDLES = 4
 export async function soak({ minutes, say, restMs = 20_000 }: SoakOptions): Promise<Measured> {
   await using lab = await openLab()
   const inspectorPort = await freePort()
-  await using proxy = await candidates.oriel.start(lab, 'echo', [`--inspect=127.0.0.1:${inspectorPort}`])
+  await using proxy = await candidates.oriel.start(lab, {
+    guest: 'echo',
+    nodeArgs: [`--inspect=127.0.0.1:${inspectorPort}`],
+  })
   const sample = async (): Promise<Sample> => {
     await collectGarbage(inspectorPort)
     return { memoryMib: memoryBytes(proxy.pid) / MIB, handles: openHandles(proxy.pid) }

@@ -6,6 +6,7 @@ import { seeded } from '../src/chaos/random.ts'
 import { chaos } from '../src/chaos/run.ts'
 import { TickReader, tickMessage } from '../src/chaos/ticks.ts'
 import { clientFrame, FrameReader, opcodes } from '../src/frames.ts'
+import { alternate, alternateFresh } from '../src/measurement.ts'
 import { digits, median, quantile } from '../src/numbers.ts'
 import { cpuSeconds, memoryBytes, openHandles, processCount } from '../src/process-tree.ts'
 import { isMeasurement, measurements } from '../src/registry.ts'
@@ -73,6 +74,36 @@ describe.skipIf(skip)(`a quick run${reason}`, () => {
     expect(order(7)).toEqual(order(7))
     expect(order(7)).not.toEqual(order(8))
     expect(order(7).toSorted()).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+  })
+})
+
+describe('candidates that take turns', () => {
+  const entrants = [{ name: 'oriel' }, { name: 'asking' }] as const
+
+  it('have the opposite order in each round', async () => {
+    const turns: string[] = []
+    const measure = async ({ name }: (typeof entrants)[number]) => turns.push(name)
+    const rounds = await alternate(entrants, 2, measure, 1)
+    expect(turns).toEqual(['asking', 'oriel', 'oriel', 'asking', 'asking', 'oriel'])
+    expect([...rounds]).toEqual([
+      ['oriel', [3, 6]],
+      ['asking', [4, 5]],
+    ])
+  })
+
+  it('are started anew for each of two rounds of opposite order, and stopped after it', async () => {
+    const events: string[] = []
+    const start = async () => {
+      events.push('start')
+      return { entrants, [Symbol.asyncDispose]: async () => void events.push('stop') }
+    }
+    const measure = async ({ name }: (typeof entrants)[number]) => events.push(name)
+    const rounds = await alternateFresh(start, measure, 'full')
+    expect(events).toEqual(['start', 'oriel', 'asking', 'stop', 'start', 'asking', 'oriel', 'stop'])
+    expect([...rounds]).toEqual([
+      ['oriel', [2, 7]],
+      ['asking', [3, 6]],
+    ])
   })
 })
 

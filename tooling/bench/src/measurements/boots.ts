@@ -25,7 +25,7 @@ export const boots: Measurement = {
   async run(scale, { boots: count = DEFAULT_BOOTS } = {}) {
     if (!hasQemu()) return notTried
     await using lab = await openLab()
-    await using proxy = await candidates.oriel.start(lab, 'silent', [])
+    await using proxy = await candidates.oriel.start(lab, { guest: 'silent' })
     await using clock = new SerialClock()
     const warmUp = await boot(proxy, clock, 0)
     const results: Result[] = 'failure' in warmUp ? [warmUp] : []

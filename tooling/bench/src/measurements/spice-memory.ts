@@ -24,7 +24,7 @@ export const spiceMemory: Measurement = {
   async run(scale) {
     const sessions = scale === 'full' ? 125 : 3
     const start = () => openSpiceContest({ inspected: true })
-    return outcome(await alternateFresh(start, (entrant: SpiceEntrant) => grow(entrant, sessions, scale)))
+    return outcome(await alternateFresh(start, (entrant: SpiceEntrant) => grow(entrant, sessions, scale), scale))
   },
 }
 

@@ -22,7 +22,7 @@ export const stalledClient: Measurement = {
     "system's four sockets. Every candidate is started anew for each of two rounds of opposite order; the figures are their mean.",
   async run(scale) {
     const start = () => openContest(CONTESTANTS, 'offer')
-    const rounds = await alternateFresh(start, (entrant: Entrant, { lab }) => stall(lab, entrant, scale))
+    const rounds = await alternateFresh(start, (entrant: Entrant, { lab }) => stall(lab, entrant, scale), scale)
     const meanOf = (name: CandidateName, key: keyof Stalled) => mean(rounds.get(name)!.map((one) => one[key]))
     const grownMib = meanOf('oriel', 'grownMib')
     return {

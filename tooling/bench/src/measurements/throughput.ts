@@ -23,7 +23,7 @@ export const throughput: Measurement = {
 }
 
 /** Returns the throughput in GiB per CPU-second. */
-async function stream({ pid, target }: Entrant, bytes: number): Promise<number> {
+export async function stream({ pid, target }: Entrant, bytes: number): Promise<number> {
   using client = await ConsoleClient.open(target)
   const before = cpuSeconds(pid)
   let received = 0

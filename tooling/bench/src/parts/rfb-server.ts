@@ -17,3 +17,11 @@ export function handshake(socket: Socket, done: () => void): void {
   }
   next()
 }
+
+/** Answers ClientInit, and calls `done` after ServerInit. */
+export function initialise(socket: Socket, done: () => void): void {
+  socket.once('data', () => {
+    socket.write(SERVER_INIT)
+    done()
+  })
+}

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { freePort, startNovaStub, temporaryFolder, temporaryPki } from '@oriel/testkit'
 import { installed } from '../candidates.ts'
+import { startPart } from '../fork.ts'
 import { builtApp, type RunningServer, startServer } from '../server.ts'
 import type { SpiceTarget } from './client.ts'
 import { instanceOf } from './wire.ts'
@@ -42,7 +43,7 @@ interface Site {
   readonly nodeArgs: readonly string[]
 }
 
-type Started = RunningServer & Pick<SpiceEntrant, 'next'>
+type Started = AsyncDisposable & Pick<SpiceEntrant, 'pid' | 'next'>
 
 const starters = { oriel: startOriel, haproxy: startHaproxy, bare: startBareRelay } as const satisfies Record<
   Contestant,
@@ -61,7 +62,7 @@ export async function openSpiceContest({ inspected = false } = {}): Promise<Spic
   const entrants: SpiceEntrant[] = []
   for (const name of installed(Object.keys(titles) as Contestant[]) as Contestant[]) {
     const [consolePort, inspectorPort] = [await freePort(), await freePort()]
-    opened.use(await startNode('spice-server', [String(consolePort)], consolePort, folder))
+    opened.use(await startSpiceServer(consolePort, folder))
     const nodeArgs = inspected ? [`--inspect=127.0.0.1:${inspectorPort}`] : []
     const { pid, next } = opened.use(await starters[name]({ pki, folder, ca, consolePort, nodeArgs }))
     entrants.push({ name, pid, next, inspectorPort })
@@ -152,22 +153,14 @@ listen consoles
   server hypervisor 127.0.0.1:${consolePort}
 `
 
-async function startBareRelay({ pki, folder, ca, consolePort, nodeArgs }: Site): Promise<Started> {
-  const port = await freePort()
-  const pems = ['server-cert.pem', 'server-key.pem'].map((name) => join(pki, name))
-  const server = await startNode('tls-relay', [String(port), String(consolePort), ...pems], port, folder, nodeArgs)
-  return { ...server, next: async () => ({ port, ca, ticket: '' }) }
+async function startBareRelay({ pki, ca, consolePort, nodeArgs }: Site): Promise<Started> {
+  const part = await startPart('relay', [String(consolePort), 'client', pki], nodeArgs)
+  return { ...part, next: async () => ({ port: part.ports.tcp!, ca, ticket: '' }) }
 }
 
-/** Starts a program of `parts/`. */
-function startNode(
-  name: string,
-  args: readonly string[],
-  port: number,
-  folder: string,
-  nodeArgs: readonly string[] = [],
-): Promise<RunningServer> {
-  const file = fileURLToPath(new URL(`../parts/${name}.ts`, import.meta.url))
-  const logFile = join(folder, `${name}-${port}.log`)
-  return startServer({ command: process.execPath, args: [...nodeArgs, file, ...args], port, logFile })
+/** Starts the SPICE server. */
+function startSpiceServer(port: number, folder: string): Promise<RunningServer> {
+  const file = fileURLToPath(new URL('../parts/spice-server.ts', import.meta.url))
+  const logFile = join(folder, `spice-server-${port}.log`)
+  return startServer({ command: process.execPath, args: [file, String(port)], port, logFile })
 }
