@@ -7,6 +7,8 @@ interface Way {
   readonly rate: number
   /** How long the client takes to process an update. */
   readonly clientMs?: number
+  /** How long the hypervisor takes to encode an update. */
+  readonly encodeMs?: number
 }
 
 /** An event of the simulation. */
@@ -50,6 +52,9 @@ function simulate(pacing: UpdatePacing, way: Way, updateBytes: (nowMs: number) =
     at(nowMs + QEMU_LOOKS_EVERY_MS, look)
     if (!isRequested) return
     isRequested = false
+    at(nowMs + (way.encodeMs ?? 0), update)
+  }
+  const update = () => {
     const bytes = updateBytes(nowMs)
     if (nowMs > 2000) {
       seen.updates += 1
@@ -90,6 +95,20 @@ describe('the pacing of updates', () => {
       // Each takes 82 ms, after which QEMU needs up to 30 ms to look at its screen.
       expect(perSecond).toBeGreaterThan(8)
       expect(mostQueuedMs).toBeLessThanOrEqual(roundTripMs / 2)
+    },
+  )
+
+  it.each([
+    { encodeMs: 2, clientMs: 2, least: 11, most: 11.2 },
+    { encodeMs: 10, clientMs: 10, least: 9, most: 11.2 },
+    { encodeMs: 20, clientMs: 20, least: 8, most: 11.2 },
+  ])(
+    'misses few looks of QEMU on that link with $encodeMs ms for encoding and decoding',
+    ({ least, most, ...times }) => {
+      const way = { roundTripMs: 20, rate: 10 * MBIT, ...times }
+      const { perSecond } = simulate(new UpdatePacing(30), way, always(102_300), 60_000)
+      expect(perSecond).toBeGreaterThanOrEqual(least)
+      expect(perSecond).toBeLessThanOrEqual(most)
     },
   )
 
