@@ -51,3 +51,11 @@ test('rejects an instruction before the first stage, and an argument without a v
     'Containerfile: no value for $VERSION',
   )
 })
+
+test('the image with virsh runs the API as its own image does', () => {
+  const derived = readFileSync(new URL('../../../deploy/libvirt-hosts/Containerfile', import.meta.url), 'utf8')
+  const shared = /^(?:USER|WORKDIR|STOPSIGNAL|EXPOSE|HEALTHCHECK|ENTRYPOINT|CMD) .*$/gm
+  const api = ours.split(/^FROM /m).find((stage) => stage.startsWith('base AS oriel-api\n'))!
+  const base = ours.split(/^FROM /m).find((stage) => stage.startsWith('scratch AS base\n'))!
+  expect(derived.match(shared)!.toSorted()).toEqual([...base.match(shared)!, ...api.match(shared)!].toSorted())
+})

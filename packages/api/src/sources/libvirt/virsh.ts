@@ -211,7 +211,8 @@ function startFailure(cause: Error): Error | undefined {
 }
 
 const START_REMEDIES: Readonly<Record<string, string>> = {
-  ENOENT: 'install libvirt-clients (Fedora: libvirt-client), or put its folder on the PATH of this service',
+  ENOENT:
+    'install libvirt-clients (Fedora: libvirt-client), or put its folder on the PATH of this service; in a container, build the image of deploy/libvirt-hosts/Containerfile',
   EACCES: 'the user of this service may not execute it',
 }
 

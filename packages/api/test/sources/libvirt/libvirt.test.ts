@@ -376,7 +376,7 @@ describe('an unavailable libvirt', () => {
     expect(await source.list()).toEqual([])
     await expect(source.check?.()).rejects.toThrow('libvirt does not answer')
     const reason =
-      '/nonexistent/virsh cannot be started (ENOENT): install libvirt-clients (Fedora: libvirt-client), or put its folder on the PATH of this service'
+      '/nonexistent/virsh cannot be started (ENOENT): install libvirt-clients (Fedora: libvirt-client), or put its folder on the PATH of this service; in a container, build the image of deploy/libvirt-hosts/Containerfile'
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ reason }])
   })
 })
