@@ -1,6 +1,7 @@
 /** `<oriel-spice>`: the screen, keyboard and mouse of a machine over SPICE. A page can hold only one. */
 import { ConsoleElement, type ConsoleEventMap, type SessionEvents } from './console-element.ts'
 import { t } from './language/texts/elements.ts'
+import { t as screenText } from './language/texts/screens.ts'
 import { stillOf } from './overlay.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { SpiceKeyboard } from './spice/keyboard.ts'
@@ -86,7 +87,7 @@ export class OrielSpice extends ConsoleElement<SpiceSession> {
   async screenshot(type = 'image/png'): Promise<Blob> {
     const screen = this.state === 'connected' ? this.#screen() : null
     const picture = await new Promise<Blob | null>((done) => (screen === null ? done(null) : screen.toBlob(done, type)))
-    if (picture === null) throw new Error(t('error.no-picture'))
+    if (picture === null) throw new Error(screenText('error.no-picture'))
     return picture
   }
 
@@ -140,7 +141,7 @@ export class OrielSpice extends ConsoleElement<SpiceSession> {
 
   protected override applySettings(): void {
     this.#stage.inert = this.viewOnly
-    this.#stage.setAttribute('aria-label', t('screen'))
+    this.#stage.setAttribute('aria-label', screenText('screen'))
     this.#scaleScreen()
   }
 
@@ -207,7 +208,7 @@ function createStage(): HTMLDivElement {
   stage.tabIndex = 0
   stage.style.outline = 'none'
   stage.setAttribute('role', 'application')
-  stage.setAttribute('aria-label', t('screen'))
+  stage.setAttribute('aria-label', screenText('screen'))
   // The library focuses each new canvas, and the canvas under the mouse, even while its user types elsewhere.
   stage.appendChild = (node) => {
     if (node instanceof HTMLCanvasElement) node.focus = () => {}

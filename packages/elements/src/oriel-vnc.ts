@@ -5,6 +5,7 @@
  */
 import { ConsoleElement, type ConsoleEventMap, type SessionEvents } from './console-element.ts'
 import { t } from './language/texts/elements.ts'
+import { t as screenText } from './language/texts/screens.ts'
 import { stillOf } from './overlay.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { plainLine } from './plain-line.ts'
@@ -173,7 +174,7 @@ export class OrielVnc extends ConsoleElement<VncSession> {
   async screenshot(type = 'image/png'): Promise<Blob> {
     const { rfb } = this.#connected()
     const picture = await new Promise<Blob | null>((resolve) => rfb.toBlob(resolve, type))
-    if (picture === null) throw new Error(t('error.no-picture'))
+    if (picture === null) throw new Error(screenText('error.no-picture'))
     return picture
   }
 
@@ -283,7 +284,10 @@ export class OrielVnc extends ConsoleElement<VncSession> {
     if (screen === null) return
     screen.tabIndex = 0
     screen.setAttribute('role', 'application')
-    screen.setAttribute('aria-label', this.#name === '' ? t('screen') : t('screen-of', { name: this.#name }))
+    screen.setAttribute(
+      'aria-label',
+      this.#name === '' ? screenText('screen') : screenText('screen-of', { name: this.#name }),
+    )
   }
 }
 

@@ -1,5 +1,5 @@
 /** What pages and `<oriel-console>` can do with the element that shows a console. */
-import { t } from '../language/texts/elements.ts'
+import { t } from '../language/texts/screens.ts'
 import type { OrielSerial } from '../oriel-serial.ts'
 import type { OrielSpice } from '../oriel-spice.ts'
 import type { OrielVnc } from '../oriel-vnc.ts'

@@ -5,7 +5,9 @@ import { htmlTexts } from './texts/html.ts'
 import { listTexts } from './texts/list.ts'
 import { pageTexts } from './texts/pages.ts'
 import { panelTexts } from './texts/panels.ts'
+import { pasteTexts } from './texts/paste.ts'
 import { peopleTexts } from './texts/people.ts'
+import { screenTexts } from './texts/screens.ts'
 import { serialPageTexts } from './texts/serial-page.ts'
 import { typingTexts } from './texts/typing.ts'
 import { vncPageTexts } from './texts/vnc-page.ts'
@@ -17,7 +19,9 @@ export const english = {
   ...listTexts,
   ...pageTexts,
   ...panelTexts,
+  ...pasteTexts,
   ...peopleTexts,
+  ...screenTexts,
   ...serialPageTexts,
   ...typingTexts,
   ...vncPageTexts,

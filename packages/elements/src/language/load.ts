@@ -79,12 +79,14 @@ export function useLanguage(language: Language, load = loadCatalogue): Promise<v
   return mine.done
 }
 
-/** @throws Error if the catalogue cannot be loaded, or not in time */
-async function loadCatalogue(language: Exclude<Language, 'en'>): Promise<Catalogue> {
+const loadCatalogue = (language: Exclude<Language, 'en'>): Promise<Catalogue> => inTime(catalogues[language]())
+
+/** Settles as `loaded` does. @throws Error after {@link loadTimeoutMs} */
+export async function inTime<T>(loaded: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject(new Error(`timeout for the language ${language}`)), loadTimeoutMs)
+  const timer = setTimeout(() => late.reject(new Error('timeout')), loadTimeoutMs)
   try {
-    return await Promise.race([catalogues[language](), late.promise])
+    return await Promise.race([loaded, late.promise])
   } finally {
     clearTimeout(timer)
   }

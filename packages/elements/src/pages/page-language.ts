@@ -1,7 +1,6 @@
 /** Shows a page in the language of its user. */
-import { chooseLanguage, useLanguage } from '../language/load.ts'
+import { catalogues, chooseLanguage, inTime, useLanguage } from '../language/load.ts'
 import { currentLanguage } from '../language/translate.ts'
-import { translateHtml } from './html-texts.ts'
 
 /**
  * Chooses the language by the parameter `language` of the page's address, which Skyline appends, and then by the languages of the
@@ -9,10 +8,17 @@ import { translateHtml } from './html-texts.ts'
  * loaded, the page is English.
  */
 export async function startLanguage(): Promise<void> {
-  await useLanguage(chooseLanguage([new URL(location.href).searchParams.get('language'), ...navigator.languages]))
+  let translate: ((root: ParentNode) => void) | undefined
+  const wanted = new URL(location.href).searchParams.get('language')
+  await useLanguage(chooseLanguage([wanted, ...navigator.languages]), async (language) => {
+    // Not for English, whose texts are in the HTML.
+    const [messages, html] = await inTime(Promise.all([catalogues[language](), import('./html-texts.ts')]))
+    translate = html.translateHtml
+    return messages
+  })
   const { documentElement } = document
   documentElement.lang = currentLanguage()
-  translateHtml(document)
+  translate?.(document)
   delete documentElement.dataset.untranslated
 }
 

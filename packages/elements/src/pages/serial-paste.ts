@@ -1,32 +1,40 @@
 /** The paste panel of the serial page. It also shows a paste that needs a look before the machine gets it. */
-import { t } from '../language/texts/serial-page.ts'
+import { t } from '../language/texts/paste.ts'
 import type { OrielSerial } from '../oriel-serial.ts'
 import { cleanPaste, type PastedText } from '../serial/pasted.ts'
-import { onClick, onSubmit, submitOnCtrlEnter } from './console-page.ts'
+import { onClick, submitOnCtrlEnter } from './console-page.ts'
 import { byId, setText } from './dom.ts'
 
-export function offerPaste(terminal: OrielSerial): void {
+/** What the page asks of the panel. */
+export interface PastePanel {
+  /** Opens the panel with a paste that was withheld. */
+  show(pasted: PastedText): void
+  /** Opens the panel with the reason why a paste failed. */
+  fail(text: string): void
+  /** Sends the text in the panel. */
+  send(): Promise<void>
+}
+
+/** Offers the panel, once. */
+export function offerPaste(terminal: OrielSerial): PastePanel {
   const text = byId('paste-text', HTMLTextAreaElement)
-  terminal.addEventListener('pastecheck', (event) => {
-    if (event.detail.removed.length === 0 && !byId('paste-ask', HTMLInputElement).checked) return
-    event.preventDefault()
-    showPaste(event.detail)
-  })
-  terminal.addEventListener('pastefailed', ({ detail }) => {
-    byId('paste-panel', HTMLElement).showPopover()
-    note(detail.text)
-  })
   text.addEventListener('input', () => showRemoved(cleanPaste(text.value).removed))
   byId('paste-panel', HTMLFormElement).addEventListener('beforetoggle', ({ newState }) => {
     if (newState === 'closed') setText(byId('paste-hint', HTMLElement), t('paste.hint'))
   })
   submitOnCtrlEnter(text, 'paste-panel')
-  sendOnSubmit(terminal, text)
+  return {
+    show: showPaste,
+    fail(reason) {
+      byId('paste-panel', HTMLElement).showPopover()
+      note(reason)
+    },
+    send: sender(terminal, text),
+  }
 }
 
 const note = (text: string) => setText(byId('paste-note', HTMLElement), text)
 
-/** Opens the panel with a paste that was withheld. */
 function showPaste({ text, removed, lines }: PastedText): void {
   const field = byId('paste-text', HTMLTextAreaElement)
   field.value = text
@@ -43,10 +51,12 @@ function showRemoved(removed: readonly string[]): void {
   setText(line, removed.length === 0 ? '' : t('paste.removed', { names: removed.join(', ') }))
 }
 
-function sendOnSubmit(terminal: OrielSerial, field: HTMLTextAreaElement): void {
+/** Returns the function that sends the text of `field`, one at a time. */
+function sender(terminal: OrielSerial, field: HTMLTextAreaElement): () => Promise<void> {
   const panel = byId('paste-panel', HTMLFormElement)
   let pasting: AbortController | undefined
-  onSubmit('paste-panel', async () => {
+  onClick('paste-stop', () => pasting?.abort())
+  return async () => {
     if (field.value === '' || pasting !== undefined) return
     pasting = new AbortController()
     const progress = (sent: number, total: number) => showShare(total === 0 ? 0 : sent / total)
@@ -65,8 +75,7 @@ function sendOnSubmit(terminal: OrielSerial, field: HTMLTextAreaElement): void {
       busy(false)
       showShare(0)
     }
-  })
-  onClick('paste-stop', () => pasting?.abort())
+  }
 }
 
 function busy(on: boolean): void {

@@ -18,7 +18,7 @@ import {
 import { byId, setText } from './dom.ts'
 import { startLanguage } from './page-language.ts'
 import { readPageQuery } from './page-query.ts'
-import { offerPaste } from './serial-paste.ts'
+import type { PastePanel } from './serial-paste.ts'
 
 await startLanguage()
 const terminal = byId('console', OrielSerial)
@@ -29,7 +29,7 @@ terminal.addEventListener('titlechange', ({ detail }) => rename(detail.title))
 offerKeys()
 followSilence()
 offerSize()
-offerPaste(terminal)
+offerPaste()
 offerCopy()
 offerClear()
 onFirstOpen('view-panel', async () => (await import('./serial-view.ts')).offerView(terminal))
@@ -90,6 +90,23 @@ function offerClear(): void {
     close()
   })
   onClick('cleared-close', close)
+}
+
+/** Offers to paste. The code of the panel is loaded once the console is connected, or when it is needed before. */
+function offerPaste(): void {
+  let loading: Promise<PastePanel> | undefined
+  const panel = () => {
+    loading ??= import('./serial-paste.ts').then(({ offerPaste }) => offerPaste(terminal))
+    return loading
+  }
+  terminal.addEventListener('pastecheck', async (event) => {
+    if (event.detail.removed.length === 0 && !byId('paste-ask', HTMLInputElement).checked) return
+    event.preventDefault()
+    ;(await panel()).show(event.detail)
+  })
+  terminal.addEventListener('pastefailed', async ({ detail }) => (await panel()).fail(detail.text))
+  terminal.addEventListener('connect', () => void panel(), { once: true })
+  onSubmit('paste-panel', async () => (await panel()).send())
 }
 
 function offerCopy(): void {

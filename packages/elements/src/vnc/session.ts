@@ -4,7 +4,7 @@
  */
 import type { ConsoleSession, SessionEvents } from '../console-element.ts'
 import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
-import { t } from '../language/texts/elements.ts'
+import { t } from '../language/texts/screens.ts'
 import type { ConsoleAddress } from '../page-key.ts'
 import { KeyboardLights } from './lights.ts'
 import { OrielRfb } from './rfb.ts'

@@ -31,16 +31,10 @@ export const elementTexts = {
   'error.not-connected-yet': 'The console is not connected. Try again once it is.',
   'error.no-control': 'Another participant has control.',
   'error.view-only': 'This page only shows the console.',
-  'error.no-picture': 'The console shows no picture.',
-  'error.serial-picture': 'A serial console has no picture. Read its text.',
-  'error.spice-text': 'The text of a SPICE console cannot be read. Take a screenshot.',
   'error.lost': 'The console was lost.',
-  'error.lost-while-typing': 'The console was lost while typing.',
   'error.no-answer': 'The proxy did not answer. Try again.',
   'error.answer-lost': 'The connection was lost before the answer came. See the list of invitations.',
   'error.no-link': 'The answer has no link.',
-  'screen-of': 'Screen of {name}. Ctrl+Alt+Shift leaves it.',
-  screen: 'Screen of the machine. Ctrl+Alt+Shift leaves it.',
   terminal: 'Terminal of the machine. Ctrl+Alt+Shift leaves it.',
 } as const
 
