@@ -15,7 +15,7 @@ import {
   temporaryFolder,
 } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
-import type { Browser } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { tickingDisk } from './parts/counting-guest.ts'
@@ -59,6 +59,35 @@ describe.skipIf(skip)(`a machine that is migrated to another real QEMU${reason}`
     const records = oriel.proxy.records.filter(({ msg }) => msg === 'session ended' || msg === 'session opened')
     expect(records.map(({ msg, reason: why }) => why ?? msg)).toEqual(['session opened', 'moved', 'session opened'])
     await page.close()
+  }, 90_000)
+
+  it('shows pages that it is switched off, which open its consoles again once it is on, if they are seen', async () => {
+    await using folder = await temporaryFolder()
+    const qmp = ['-qmp', `unix:${join(folder.path, 'web-1')}.qmp,server=on,wait=off`]
+    // Each run is at other ports.
+    const start = () => startQemu({ name: 'web-1', uuid: ID, serial: true, args: qmp })
+    const first = await start()
+    await using oriel = await startBoth(folder.path)
+    const [vnc, serial] = [await browser.newPage(), await browser.newPage()]
+    await vnc.goto((await oriel.client.createConsole(ID, 'novnc')).url)
+    await serial.goto(await mintSerial(oriel))
+    // The pages have tickets.
+    for (const page of [vnc, serial]) await page.waitForURL((url) => !url.search.includes('token'))
+    await first[Symbol.asyncDispose]()
+    for (const page of [vnc, serial]) {
+      await page.getByText('The machine is switched off.').waitFor()
+      await page.locator('#status-text', { hasText: 'Switched off' }).waitFor()
+    }
+    await oriel.api.waitForLog(({ msg }) => msg === 'console tokens revoked')
+    await vnc.evaluate(SEEN, false)
+    await using second = await start()
+    await connected(serial)
+    expect(await vnc.locator('#status-text').textContent()).toBe('Switched off')
+    await vnc.evaluate(SEEN, true)
+    await connected(vnc)
+    await untilShows(vnc, second)
+    expect(oriel.proxy.records.filter(({ refusal }) => refusal === 'unknown_token')).toEqual([])
+    for (const page of [vnc, serial]) await page.close()
   }, 90_000)
 
   it('ends the session of noVNC as published, which then opens a new console at the other one', async () => {
@@ -144,6 +173,15 @@ describe.skipIf(skip)(`a machine that is migrated to another real QEMU${reason}`
   }, 90_000)
 })
 
+/** Lets the browser say whether the page is seen. */
+const SEEN = (isSeen: boolean) => {
+  const page = globalThis as unknown as { document: EventTarget & { visibilityState: string } }
+  Object.defineProperty(page.document, 'visibilityState', { value: isSeen ? 'visible' : 'hidden', configurable: true })
+  page.document.dispatchEvent(new Event('visibilitychange'))
+}
+
+const connected = (page: Page) => page.locator('#status-text', { hasText: /^Connected/ }).waitFor()
+
 const MOVED = /\[moved to another host\]\r\n[\s\S]*\d{8}.\r\n/
 
 /** Starts two QEMUs for one machine, of which the second waits for the state of the first. */
@@ -177,11 +215,10 @@ async function startOriel(
   folder: string,
   serial?: { readonly port: number; readonly standing: boolean; readonly workers?: number },
 ): Promise<Pair> {
-  const source = { kind: 'qemu', qmp: join(folder, '*.qmp'), host: '127.0.0.1', answer_timeout_ms: 15_000 }
   const oriel = await startPair({
     servers: [],
     api: {
-      sources: [{ ...source, project_id: PROJECT }],
+      sources: [sourceIn(folder)],
       ...(serial && { consoles: { serial: { base_url: `ws://127.0.0.1:${serial.port}/` } } }),
     },
     proxy: {
@@ -194,9 +231,38 @@ async function startOriel(
       }),
     },
   })
-  const names = async () => (await oriel.client.at('2.99').listServers()).servers.map(({ name }) => name)
-  await expect.poll(names, { timeout: 20_000 }).toEqual(['web-1'])
+  await listed(oriel)
   return oriel
+}
+
+/** Starts a pair whose addresses lead to the pages of VNC and serial consoles, and which soon takes a stop for one. */
+async function startBoth(folder: string): Promise<Pair> {
+  const port = await freePort()
+  const at = (path: string) => ({ base_url: `http://127.0.0.1:${port}/${path}` })
+  const oriel = await startPair({
+    servers: [],
+    api: {
+      sources: [{ ...sourceIn(folder), restart_seconds: 0.2 }],
+      consoles: { novnc: at('novnc/vnc_lite.html'), serial: at('serial/serial.html') },
+    },
+    proxy: {
+      authority: { kind: 'oriel' },
+      hypervisor: { identity: 'enforce' },
+      listen: [{ address: `127.0.0.1:${port}`, consoles: ['novnc', 'serial'] }],
+    },
+  })
+  await listed(oriel)
+  return oriel
+}
+
+const sourceIn = (folder: string) => ({
+  ...{ kind: 'qemu', qmp: join(folder, '*.qmp'), host: '127.0.0.1', answer_timeout_ms: 15_000 },
+  project_id: PROJECT,
+})
+
+async function listed({ client }: Pair): Promise<void> {
+  const names = async () => (await client.at('2.99').listServers()).servers.map(({ name }) => name)
+  await expect.poll(names, { timeout: 20_000 }).toEqual(['web-1'])
 }
 
 async function viewersOf(guest: QemuGuest): Promise<number> {

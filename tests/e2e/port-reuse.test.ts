@@ -86,7 +86,7 @@ describe.skipIf(skip).each(['fresh', 'state'] as const)(
       await answersOutdated()
       for (const type of TYPES) {
         const { status, received } = await opened(type)
-        expect({ type, status, received }).toEqual({ type, status: 502, received: Buffer.alloc(0) })
+        expect({ type, status, received }).toEqual({ type, status: 503, received: Buffer.alloc(0) })
       }
       expect(await connectedSerial(b)).toBe(false)
     }, 60_000)

@@ -174,8 +174,8 @@ describe.skipIf(skip)(`real QEMU guests as servers${reason}`, () => {
       await once(viewer, 'close')
 
       await using other = await one.start({ name: 'db-1', uuid: B, vnc: false, args: vnc })
-      // 502 until the API has noticed that B has the port: A may be about to restart.
-      expect([403, 502]).toContain(await refusalOf(proxy.open(token)))
+      // 503 until the API has noticed that B has the port: A may be about to restart.
+      expect([403, 503]).toContain(await refusalOf(proxy.open(token)))
       expect(await other.qmp('query-vnc')).toMatchObject({ clients: [] })
       expect(proxy.program.records.filter(({ msg }) => msg === 'session opened')).toHaveLength(1)
       await guest[Symbol.asyncDispose]()
@@ -220,7 +220,7 @@ describe.skipIf(skip)(`real QEMU guests as servers${reason}`, () => {
     process.kill(guest.pid, 'SIGKILL')
     await once(viewer, 'close')
     await guest[Symbol.asyncDispose]()
-    expect(await refusalOf(proxy.open(token))).toBe(502)
+    expect(await refusalOf(proxy.open(token))).toBe(503)
     expect(await one.api.connectInfo(token)).toBeUndefined()
 
     await using _ = await one.start({ name: 'web-1', uuid: A, vnc: false, args: vnc })

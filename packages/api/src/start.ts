@@ -19,7 +19,7 @@ import { listen } from './listen.ts'
 import { type ApiMetrics, createApiMetrics } from './metrics.ts'
 import { ScreenThread } from './screenshots/screen-thread.ts'
 import { startKeeper } from './sessions/keeper.ts'
-import { revokeServer } from './sessions/revoke.ts'
+import { endAfter, revokeServer } from './sessions/revoke.ts'
 import { createSources, reloadableSourceKeys } from './sources/create.ts'
 import type { ServerChange } from './sources/source.ts'
 import { openStores } from './stores.ts'
@@ -73,8 +73,8 @@ export async function startApi(config: ApiConfig, { log, internal, signal }: Api
   const { source } = sources
   const stores = stack.use(await openStores(config.tokens.store, storeOptions(config, { log, signal, metrics })))
   const { tokens, sessions, invitations, serialPorts, ports, control } = stores
-  const revokeChanged = async (id: string, change: ServerChange['kind']) =>
-    (await revokeServer({ tokens, sessions }, id, change === 'moved' ? 'moved' : 'revoked')).revoked
+  const revokeChanged = async (serverId: string, kind: ServerChange['kind']) =>
+    (await revokeServer({ tokens, sessions }, serverId, endAfter({ serverId, kind }, source))).revoked
   stack.use(startSweeper(tokens, { intervalSeconds: config.tokens.sweep_seconds, log }))
   stack.use(startRevoker(source, { revokeServer: revokeChanged }, { log }))
   stack.use(startKeeper(sessions, keeperOptions(config, log)))

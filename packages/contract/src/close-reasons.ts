@@ -28,6 +28,7 @@ export const closeReasons = {
   wrong_instance: { code: 4009, text: 'Another machine answered in place of yours.', remedy: 'new-console' },
   taken_over: { code: 4010, text: 'Another client took this console over.', remedy: 'none' },
   moved: { code: 4011, text: 'The machine moved to another host.', remedy: 'reconnect' },
+  switched_off: { code: 4012, text: 'The machine is switched off.', remedy: 'reconnect' },
 } as const satisfies Record<string, CloseReason>
 
 /** The name of a close reason, as in the log and the audit trail. */

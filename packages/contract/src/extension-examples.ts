@@ -74,7 +74,7 @@ export const extensionExamples: { readonly [Name in ExtensionRouteName]: Extensi
     },
     refusals: {
       404: 'The token is unknown, expired, used up or revoked, or the session may not be resumed.',
-      409: 'The console has moved since the token was created.',
+      409: 'The console has moved since the token was created, or its machine is switched off (switchedOff).',
     },
   },
   locateConsole: {

@@ -13,6 +13,7 @@ import {
   openableConsoleTypes,
   type Protocol,
 } from './console-types.ts'
+import { KNOWN_REASONS, REASONS_HEADER } from './known-reasons.ts'
 import { consoleLabel } from './label.ts'
 import type { RefusalName } from './remedies.ts'
 import { type ConsoleRole, consoleRoles, ROLES_HEADER } from './roles.ts'
@@ -222,6 +223,8 @@ const whereabouts = Type.Object({
   console: Type.Object({
     moving: Type.Boolean({ description: 'Whether the server is being migrated to another host.' }),
     address: nullable(Type.Object({ host: Type.String(), port: nullable(Type.Integer()) })),
+    // The server is switched off.
+    off: Type.Optional(Type.Literal(true)),
   }),
 })
 
@@ -236,7 +239,7 @@ export const extensionRoutes = {
     path: '/sessions',
     policy: 'oriel:sessions:admit',
     summary: 'Admit a session: returns the console of a token, or of an earlier session that a page resumes',
-    headers: { [ROLES_HEADER]: consoleRoles.join(', ') },
+    headers: { [ROLES_HEADER]: consoleRoles.join(', '), [REASONS_HEADER]: KNOWN_REASONS },
     body: Type.Union([
       closed({ token: Type.String({ minLength: 1, maxLength: 256 }), ...proxyAndClient }),
       closed({ resume: closed({ session_id: id }), ...proxyAndClient }),
@@ -262,6 +265,7 @@ export const extensionRoutes = {
     path: '/proxies/{proxy_id}',
     policy: 'oriel:sessions:admit',
     summary: "A proxy's heartbeat: reports its open and ended sessions, and returns those to close",
+    headers: { [REASONS_HEADER]: KNOWN_REASONS },
     body: closed({
       open: Type.Array(closed(counts), { maxItems: 100_000 }),
       ended: Type.Array(closed({ ...counts, ended_at: time, reason: endReason }), { maxItems: 100_000 }),

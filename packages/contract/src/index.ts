@@ -57,6 +57,7 @@ export {
   faultSchema,
   readFault,
 } from './faults.ts'
+export { KNOWN_REASONS, type KnownReason, REASONS_HEADER, SWITCHED_OFF_FAULT } from './known-reasons.ts'
 export {
   API_VERSION,
   BASE_PATH,

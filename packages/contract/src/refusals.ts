@@ -64,6 +64,7 @@ export const refusals = {
     status: 409,
     text: 'Another client has this console. Take it over, or try again once it is free.',
   },
+  switched_off: { status: 503, text: 'The machine is switched off. The console opens once it is on.' },
   too_many: { status: 429, text: 'Too many consoles are open. Close one and try again.' },
   too_many_attempts: { status: 429, text: 'Too many attempts from your address. Try again in a moment.' },
   console_unreachable: { status: 502, text: 'The console of this machine cannot be reached. Is the machine running?' },

@@ -19,6 +19,7 @@ export const remedies = {
   not_found: 'new-console',
   console_moved: 'new-console',
   in_use: 'none',
+  switched_off: 'reconnect',
   too_many: 'reconnect',
   too_many_attempts: 'reconnect',
   console_unreachable: 'reconnect',

@@ -15,6 +15,7 @@ import {
   type Disconnection,
   finalWords,
   isAddressDead,
+  isSwitchedOff,
   localEnd,
   mayOpenAgain,
   mayTakeOver,
@@ -443,9 +444,12 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
   }
 
   #showAttempt(): void {
-    this.#become('connecting')
     const text = t(this.#plan.wasConnected ? 'reconnecting' : 'opening')
-    this.#overlay.show({ tone: 'busy', text })
+    // Attempts while the machine is off change nothing that the user sees.
+    if (!this.#waitsForMachine) {
+      this.#become('connecting')
+      this.#overlay.show({ tone: 'busy', text })
+    }
     this.#slow = setTimeout(() => {
       this.#overlay.show({ tone: 'busy', text, advice: t('slow') })
     }, slowAfterMs)
@@ -563,16 +567,27 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends HTMLEleme
     return this.#mint !== undefined && remedy === 'new-console'
   }
 
+  /** Whether the element waits until the machine is on. */
+  get #waitsForMachine(): boolean {
+    return this.#state === 'waiting' && this.#plan.waitsForMachine
+  }
+
   #wait(end: ConsoleEnd, pauseMs: number): void {
     const words = waitingWords(end, this.#plan.wasConnected)
     const text = end.remedy === 'reconnect' ? words.text : t('no-answer-yet')
     // Copy the picture now: the session is about to remove its canvas.
     if (this.#state === 'connected') this.#overlay.showStill(this.still())
-    const label = t(this.#plan.wasConnected ? 'reconnect-now' : 'try-now')
+    const isOff = isSwitchedOff(end)
+    const label = t(this.#plan.wasConnected && !isOff ? 'reconnect-now' : 'try-now')
     const now = { label, act: () => this.#dialAnew(this.#takesOver) }
-    this.#overlay.show({ tone: 'waiting', ...words, text, actions: [now] })
+    this.#overlay.show({ tone: isOff ? 'off' : 'waiting', ...words, text, actions: [now] })
     this.#become('waiting')
-    this.#retry = setTimeout(() => this.#dial(), pauseMs)
+    this.#retry = setTimeout(() => this.#dialIfWanted(), pauseMs)
+  }
+
+  /** A page in a hidden tab does not dial while the machine is off. It dials as soon as the tab is visible. */
+  #dialIfWanted(): void {
+    if (!this.#waitsForMachine || document.visibilityState === 'visible') this.#dial()
   }
 
   readonly #retryAtOnce = () => {

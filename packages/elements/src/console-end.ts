@@ -134,6 +134,7 @@ export function finalWords(end: ConsoleEnd): Words {
 /** Returns the card's text for an end after which the element dials again. `before`: whether it has been connected. */
 export function waitingWords(end: ConsoleEnd, before: boolean): Words {
   const { text, rest } = sentences(end)
+  if (isSwitchedOff(end)) return { text, advice: t('advice.once-on') }
   const again = t(before ? 'reconnecting' : 'trying-again')
   return { text, advice: /[?？]$/.test(rest) ? `${rest} ${again}` : again }
 }
@@ -151,6 +152,10 @@ export const wasTakenOver = ({ code }: ConsoleEnd): boolean => code === closeRea
 /** Whether the viewer may take the console over after this end, or take it back. A watcher would be refused again. */
 export const mayTakeOver = (end: ConsoleEnd): boolean =>
   wasTakenOver(end) || (end.refusal === 'in_use' && end.watches !== true)
+
+/** Whether the machine is switched off. */
+export const isSwitchedOff = ({ refusal, code }: Pick<ConsoleEnd, 'refusal' | 'code'>): boolean =>
+  refusal === 'switched_off' || code === closeReasons.switched_off.code
 
 /** Whether the proxy does not know the token, or no longer. */
 export const isAddressDead = ({ refusal }: ConsoleEnd): boolean =>

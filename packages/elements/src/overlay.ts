@@ -1,7 +1,7 @@
 /** Covers a console that is not connected, and shows its state, advice and a button. */
 /** The overlay's texts. */
 export interface OverlayText {
-  readonly tone: 'busy' | 'waiting' | 'ended'
+  readonly tone: 'busy' | 'waiting' | 'off' | 'ended'
   readonly text: string
   readonly advice?: string
   /** A line that the user may want to copy, below the advice. */
@@ -184,6 +184,7 @@ p, .code { overflow-wrap: anywhere }
   border-top-color: var(--_accent);
   animation: turn .9s linear infinite;
 }
+.overlay[data-tone=off] .mark { border-color: var(--_muted) }
 .overlay[data-tone=ended] .mark {
   border: 0;
   background: light-dark(#c9372c, #ff8f85);

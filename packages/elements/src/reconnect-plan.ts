@@ -2,7 +2,7 @@
  * Decides when an element dials again after it has lost a console: with growing pauses, and a limited number of times.
  */
 import { closeReasons } from '@oriel/contract'
-import type { ConsoleEnd } from './console-end.ts'
+import { type ConsoleEnd, isSwitchedOff } from './console-end.ts'
 
 /** Pause before the first retry; it doubles from one retry to the next. */
 export const firstPauseMs = 1_000
@@ -15,6 +15,8 @@ export const maxAttempts = 10
 export const firstResumeMs = 300
 /** Pause between retries with a ticket after those. */
 export const slowPauseMs = 60_000
+/** The longest pause while the machine is switched off. */
+export const longestOffPauseMs = 8_000
 /** After a connection that lasted this long, the pauses start from the first one again. */
 export const stableAfterMs = 10_000
 
@@ -30,6 +32,8 @@ export interface Loss {
 export class ReconnectPlan {
   readonly #random: () => number
   #attempts = 0
+  /** Attempts in a row for which the machine was switched off. */
+  #offAttempts = 0
   #wasConnected = false
 
   constructor(random: () => number = Math.random) {
@@ -46,6 +50,11 @@ export class ReconnectPlan {
     return this.#wasConnected
   }
 
+  /** Whether the last end was that of a machine that is switched off. */
+  get waitsForMachine(): boolean {
+    return this.#offAttempts > 0
+  }
+
   /**
    * Returns the pause before the next attempt, milliseconds, or `undefined` if the user should decide. The pause is at
    * least as long as the proxy asked for, up to {@link longestWaitSeconds}.
@@ -53,6 +62,8 @@ export class ReconnectPlan {
   next({ end, connectedMs, canResume = false }: Loss): number | undefined {
     if (connectedMs > 0) this.#wasConnected = true
     if (connectedMs >= stableAfterMs) this.#attempts = 0
+    if (isSwitchedOff(end)) return this.#pauseWhileOff()
+    this.#offAttempts = 0
     if (!this.#worthRetrying(end) || (this.#attempts >= maxAttempts && !canResume)) return undefined
     const pauseMs = this.#pauseAfter(end, canResume)
     this.#attempts += 1
@@ -64,6 +75,14 @@ export class ReconnectPlan {
     this.#attempts = 0
   }
 
+  /** Waits for as long as the page is open. The attempts begin anew once the machine is on, since it may take a while to start. */
+  #pauseWhileOff(): number {
+    this.#attempts = 0
+    const pauseMs = Math.min(firstPauseMs * 2 ** this.#offAttempts, longestOffPauseMs)
+    this.#offAttempts += 1
+    return this.#spread(pauseMs)
+  }
+
   #pauseAfter({ code, retryAfterSeconds }: ConsoleEnd, canResume: boolean): number {
     const isFirst = this.#attempts === 0
     // A machine that moved is ready: the proxy has waited for it.
@@ -71,6 +90,10 @@ export class ReconnectPlan {
     if (isFirst && canResume && retryAfterSeconds === undefined) return Math.round(firstResumeMs * this.#random())
     const growing = Math.min(firstPauseMs * 2 ** this.#attempts, longestPauseMs)
     const pauseMs = this.#attempts >= maxAttempts ? slowPauseMs : growing
+    return this.#spread(pauseMs)
+  }
+
+  #spread(pauseMs: number): number {
     return Math.round(pauseMs * (0.75 + this.#random() / 2))
   }
 

@@ -131,6 +131,12 @@ describe('the text of a card', () => {
     expect(waitingWords(refused('console_unreachable'), true).advice).toBe('Is the machine running? Reconnecting…')
   })
 
+  it('says of a machine that is switched off when the console opens again, whether it was open or not', () => {
+    const words = { text: 'The machine is switched off.', advice: 'The console opens again once it is on.' }
+    expect(waitingWords(refused('switched_off'), false)).toEqual(words)
+    expect(waitingWords(closed(closeReasons.switched_off.code), true)).toEqual(words)
+  })
+
   it('keeps the text of an end that is not a refusal in one piece', () => {
     const end = closed(1011)
     expect(finalWords(end)).toEqual({ text: closeReasons.proxy_error.text, advice: adviceOf('reconnect') })

@@ -4,6 +4,7 @@ import { localEnd } from '../src/console-end.ts'
 import {
   firstPauseMs,
   firstResumeMs,
+  longestOffPauseMs,
   longestPauseMs,
   maxAttempts,
   ReconnectPlan,
@@ -49,6 +50,22 @@ describe('ReconnectPlan', () => {
     const plan = new ReconnectPlan(middle)
     expect(plan.next({ end: { ...closeReasons.moved, clean: true }, connectedMs: 60_000 })).toBe(0)
     expect(plan.next({ end: refused, connectedMs: 0 })).toBe(2_000)
+  })
+
+  it('waits for a machine that is off for as long as it takes, and then begins anew', () => {
+    const plan = new ReconnectPlan(middle)
+    const off = { ...closeReasons.switched_off, clean: true }
+    const still = { ...refusal('switched_off'), code: 4503, refusal: 'switched_off', clean: true } as const
+    for (let i = 0; i < maxAttempts - 1; i += 1) plan.next({ end: lost, connectedMs: 0 })
+    const pauses = [off, ...Array.from({ length: 3 * maxAttempts }, () => still)].map((end) =>
+      plan.next({ end, connectedMs: 0 }),
+    )
+    expect(pauses.slice(0, 4)).toEqual([1_000, 2_000, 4_000, longestOffPauseMs])
+    expect([...new Set(pauses.slice(3))]).toEqual([longestOffPauseMs])
+    expect(plan.waitsForMachine).toBe(true)
+    expect(plan.next({ end: lost, connectedMs: 0 })).toBe(firstPauseMs)
+    expect(plan.waitsForMachine).toBe(false)
+    expect(plan.next({ end: off, connectedMs: 0 })).toBe(firstPauseMs)
   })
 
   it('spreads the pauses by up to a quarter', () => {
@@ -108,7 +125,7 @@ describe('ReconnectPlan', () => {
       ...refusal(name),
     })
     const again = [
-      ...['too_many', 'too_many_attempts', 'console_unreachable'],
+      ...['switched_off', 'too_many', 'too_many_attempts', 'console_unreachable'],
       ...['authority_unavailable', 'draining', 'console_timeout'],
     ]
 

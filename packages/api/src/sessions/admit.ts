@@ -9,6 +9,7 @@ import { auditTo } from './audit.ts'
 import { type ConsoleNow, consoleNow } from './console-now.ts'
 import type { SessionDeps } from './deps.ts'
 import { requireEnforcedRole } from './enforced-role.ts'
+import { knows, switchedOff } from './known-reasons.ts'
 import { requireOwnProxy } from './proxy-owner.ts'
 import { resumeSession } from './resume.ts'
 import { sharedConsoleOf } from './shared-consoles.ts'
@@ -50,6 +51,7 @@ async function admitToken(deps: SessionDeps, call: Call) {
   await requireUsableInvitation(deps, call, found)
   const now = await consoleNow(deps, found, call.signal)
   const mayRestart = now.difference !== undefined && now.mayRestart
+  if (mayRestart && now.isSwitchedOff && knows(call.headers, 'switched_off')) throw switchedOff()
   const { server, address } = mayRestart ? placeOfRestarting(found.serverId) : await requireSame(deps, call, found, now)
   // The console of a server that restarts cannot be opened now, so its token stays unused.
   const token = mayRestart ? { ...found, singleUse: false } : found

@@ -29,8 +29,8 @@ export interface Place {
 }
 
 /**
- * The place of a server that may be restarting. No proxy can dial it, and each refuses its client as `console_unreachable`, so
- * that the page tries again.
+ * The place of a server that may be restarting, for a proxy to which the API cannot say that it is switched off. No proxy can dial
+ * it, and each refuses its client as `console_unreachable`, so that the page tries again.
  */
 export const placeOfRestarting = (name: string): Place => ({
   server: { name },

@@ -6,6 +6,7 @@ import { auditTo } from './audit.ts'
 import { auditControl, toSpan } from './control.ts'
 import type { SessionDeps } from './deps.ts'
 import { lostAfterMs } from './keeper.ts'
+import { knownReason } from './known-reasons.ts'
 import { proxyIdOf, requireOwnProxy } from './proxy-owner.ts'
 import { type Beat, type EndedSession, type SessionRecord, UNOPENED_ENDS } from './store.ts'
 
@@ -30,12 +31,13 @@ export function beat(deps: SessionDeps): ExtensionOperations['beat'] {
       if (usedTokenId !== null) await tokens.release(usedTokenId)
     }
     for (const { serverId } of [...ended, ...returned]) consoleNews.notify(serverId)
+    const known = end.map(({ id, reason }) => ({ id, reason: knownReason(call.headers, reason) }))
     const shares_consoles = await control.sharesAny(proxyId, lostAfterMs(beat_seconds))
     const yielding = await ports.yielding(proxyId)
     const takenOver = yielding.flatMap((hold) => hold.sessions.map(({ id }) => ({ id, reason: 'taken_over' as const })))
     const release = yielding.filter((hold) => hold.proxyId === proxyId).map(({ holdId }) => holdId)
     return {
-      ...{ beat_seconds, takes_control: true, end: [...end, ...takenOver] },
+      ...{ beat_seconds, takes_control: true, end: [...known, ...takenOver] },
       ...(release.length > 0 && { release }),
       ...(shares_consoles && { shares_consoles }),
     }

@@ -1,7 +1,7 @@
 /** Where the console of a token or of an earlier session is now. */
 
 import { SourceError } from '../sources/errors.ts'
-import type { Server } from '../sources/server.ts'
+import { isSwitchedOff, type Server } from '../sources/server.ts'
 import type { SourceConsole } from '../sources/source.ts'
 import { withinDeadline } from '../sources/within-deadline.ts'
 import type { SessionDeps } from './deps.ts'
@@ -15,6 +15,8 @@ export type ConsoleNow =
   | { readonly server: Server; readonly address: SourceConsole; readonly difference?: never }
   | {
       readonly difference: string
+      /** Whether the server is switched off, as its source last saw it. It may still be the caller's when it is on again. */
+      readonly isSwitchedOff: boolean
       /** Whether the server has stopped just now, and may be about to run again as it was. */
       readonly mayRestart: boolean
     }
@@ -27,13 +29,20 @@ export async function consoleNow(
   then: ConsoleThen,
   signal: AbortSignal,
 ): Promise<ConsoleNow> {
-  const missing = (difference: string) => ({ difference, mayRestart: source.mayRestart?.(then.serverId) ?? false })
+  const missing = (difference: string) => ({
+    difference,
+    isSwitchedOff: source.switchedOff?.(then.serverId)?.projectId === then.projectId,
+    mayRestart: source.mayRestart?.(then.serverId) ?? false,
+  })
   const server = await withinDeadline(signal, source.find(then.serverId, { signal }))
   if (!server || server.vmState === 'deleted') return missing('the server is gone')
-  if (server.projectId !== then.projectId) return { difference: 'the server has another owner', mayRestart: false }
+  if (server.projectId !== then.projectId)
+    return { difference: 'the server has another owner', isSwitchedOff: false, mayRestart: false }
   try {
     const asking = source.console(server, then.protocol, then.type, { signal, withPassword: true })
-    return { server, address: await withinDeadline(signal, asking) }
+    const address = await withinDeadline(signal, asking)
+    // A configured server has its address also while it is off.
+    return isSwitchedOff(server.vmState) ? missing('the server is switched off') : { server, address }
   } catch (error) {
     if (error instanceof SourceError && NO_CONSOLE.has(error.code))
       return missing('the server has no such console any more')

@@ -11,6 +11,7 @@ import type { SessionRecord } from './store.ts'
 export type Located = ExtensionResponse<'locateConsole'>['console']
 
 const GONE: Located = { moving: false, address: null }
+const SWITCHED_OFF: Located = { moving: false, address: null, off: true }
 const MOVING: Located = { moving: true, address: null }
 
 /**
@@ -30,7 +31,7 @@ export function locateConsole(deps: SessionDeps): ExtensionOperations['locateCon
 /** Asks the source where the console of a session is. `GONE` also if the server has another owner. */
 export async function locate(deps: SessionDeps, session: SessionRecord, signal: AbortSignal): Promise<Located> {
   const now = await consoleNow(deps, session, signal)
-  if (now.difference !== undefined) return GONE
+  if (now.difference !== undefined) return now.isSwitchedOff ? SWITCHED_OFF : GONE
   const { server, address } = now
   if (server.taskState === 'migrating') return MOVING
   if (isOff(server.vmState)) return GONE

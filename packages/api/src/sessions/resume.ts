@@ -10,11 +10,12 @@ import { auditTo } from './audit.ts'
 import { consoleNow } from './console-now.ts'
 import type { SessionDeps } from './deps.ts'
 import { requireEnforcedRole } from './enforced-role.ts'
+import { knows, switchedOff } from './known-reasons.ts'
 import type { SessionRecord } from './store.ts'
 
 type Call = Pick<ExtensionCall<'admitSession'>, 'headers' | 'signal' | 'log'> & { readonly body: AdmittedClient }
 
-/** @throws HttpFault 404 if the session was ended or revoked, ended long ago, or its server is gone or has another owner */
+/** @throws HttpFault 409 while the server is switched off; 404 if the session was ended or revoked, ended long ago, or its server is gone or has another owner */
 export async function resumeSession(deps: SessionDeps, call: Call, sessionId: string) {
   const earlier = await requireResumable(deps, call, sessionId)
   requireEnforcedRole(call, earlier)
@@ -40,6 +41,7 @@ async function requireResumable({ sessions }: SessionDeps, call: Call, id: strin
 async function requirePlace(deps: SessionDeps, call: Call, earlier: SessionRecord): Promise<Place> {
   const now = await consoleNow(deps, earlier, call.signal)
   if (now.difference === undefined) return now
+  if (now.isSwitchedOff && knows(call.headers, 'switched_off')) throw switchedOff()
   if (now.mayRestart) return placeOfRestarting(earlier.serverName)
   throw refused(call, earlier, now.difference)
 }

@@ -1,8 +1,10 @@
 /** DELETE /oriel/v1/servers/{server_id}/console-auth-tokens. */
+import type { CloseReasonName } from '@oriel/contract'
 import type { ConsoleAuthTokenStore } from '../console-auth-tokens/store.ts'
 import type { ExtensionOperations } from '../http/mount-extension.ts'
 import { isAdmin } from '../policy/enforce.ts'
 import { lookUp } from '../servers/look-up.ts'
+import type { ServerChange, Source } from '../sources/source.ts'
 import { auditTo } from './audit.ts'
 import type { SessionDeps } from './deps.ts'
 import type { SessionStore } from './store.ts'
@@ -21,15 +23,28 @@ export function revokeTokens(deps: SessionDeps): ExtensionOperations['revokeToke
   }
 }
 
+/** Why the sessions of a server end. After `moved` and `switched_off` they may be resumed. */
+type ServerEnd = Extract<CloseReasonName, 'revoked' | 'moved' | 'switched_off'>
+
+/**
+ * Returns why the sessions end after a change of the server. A server that is switched off may be the same user's when it is on
+ * again: an admission decides that.
+ */
+export function endAfter({ kind, serverId }: ServerChange, source: Pick<Source, 'switchedOff'>): ServerEnd {
+  if (kind === 'moved') return 'moved'
+  const mayBeOff = kind === 'stopped' || kind === 'gone'
+  return mayBeOff && source.switchedOff?.(serverId) ? 'switched_off' : 'revoked'
+}
+
 /**
  * Revokes the tokens of a server, and requests the end of its sessions. Tokens first: a session that is admitted between the
  * two steps is refused, because its token is gone.
- * @param reason `moved`: the sessions may be resumed where the server is now. Default: `revoked`
+ * @param reason default: `revoked`
  */
 export async function revokeServer(
   { tokens, sessions }: { readonly tokens: ConsoleAuthTokenStore; readonly sessions: SessionStore },
   serverId: string,
-  reason: 'revoked' | 'moved' = 'revoked',
+  reason: ServerEnd = 'revoked',
 ): Promise<{ readonly revoked: number; readonly ending: number }> {
   const revoked = await tokens.revokeServer(serverId)
   return { revoked, ending: await sessions.wantServerEnd(serverId, reason) }

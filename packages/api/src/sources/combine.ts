@@ -51,6 +51,11 @@ export function combineSources(sources: readonly Source[], onTwin: (twin: TwinSe
       return source.output(server, options)
     },
     mayRestart: (id) => sources.some((source) => owners.concerns(source, id) && source.mayRestart?.(id)),
+    switchedOff: (id) =>
+      sources
+        .filter((source) => owners.concerns(source, id))
+        .map((source) => source.switchedOff?.(id))
+        .find((server) => server !== undefined),
     async serialPorts() {
       // Decides first which source each id belongs to.
       await list()

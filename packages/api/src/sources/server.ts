@@ -21,6 +21,10 @@ export type VmState = (typeof vmStates)[number]
 export const isOff = (vmState: VmState): boolean => OFF.has(vmState)
 const OFF: ReadonlySet<VmState> = new Set(['stopped', 'deleted', 'soft-delete', 'shelved', 'shelved_offloaded'])
 
+/** Whether a server in this state is switched off, and may be switched on again. */
+export const isSwitchedOff = (vmState: VmState): boolean => SWITCHED_OFF.has(vmState)
+const SWITCHED_OFF: ReadonlySet<VmState> = new Set(['stopped', 'shelved', 'shelved_offloaded'])
+
 /** A server of a source. Times are milliseconds since the epoch. */
 export interface Server {
   /** Compared exactly; usually a UUID in lower case. */

@@ -72,6 +72,11 @@ export interface Source extends AsyncDisposable {
    */
   mayRestart?(id: string): boolean
   /**
+   * Returns the server with this id if it is switched off, as the source last saw it, also if its end removed it from the
+   * list. `undefined` for a server that runs, has left for another host, or is unknown. Absent: the source does not know.
+   */
+  switchedOff?(id: string): Pick<Server, 'projectId'> | undefined
+  /**
    * Returns the serial consoles of all servers that run or may restart, without asking their hypervisors. A server whose guest is paused
    * counts as running; one that another process is about to run, or runs already, does not. Absent: there are none.
    */

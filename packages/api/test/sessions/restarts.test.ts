@@ -1,6 +1,9 @@
 /** Tokens and sessions of a server that has stopped just now, and may be about to run again. */
-import { expect, test } from 'vitest'
+import { REASONS_HEADER } from '@oriel/contract'
+import { describe, expect, test } from 'vitest'
 import { type Source, SourceError } from '../../src/index.ts'
+import { endAfter, revokeServer } from '../../src/sessions/revoke.ts'
+import type { VmState } from '../../src/sources/server.ts'
 import {
   address,
   consolesPath,
@@ -21,7 +24,8 @@ interface Admitted {
 
 /** A source of one server, which stops and runs as `state` says. */
 function stoppable() {
-  const state = { isOn: true, mayRestart: false, isListed: true, projectId: server().projectId, port: address.port }
+  const { projectId } = server()
+  const state = { isOn: true, mayRestart: false, isSeenOff: false, isListed: true, projectId, port: address.port }
   const source = fakeSource([], {
     find: async () => (state.isListed ? server({ projectId: state.projectId }) : undefined),
     console: async () => {
@@ -29,13 +33,16 @@ function stoppable() {
       return { ...address, port: state.port }
     },
     mayRestart: () => state.mayRestart,
+    switchedOff: () => (state.isSeenOff ? { projectId } : undefined),
   } satisfies Partial<Source>)
   return { source, state, stop: (how: object = {}) => Object.assign(state, { isOn: false, mayRestart: true, ...how }) }
 }
 
-const restarted = { isOn: true, mayRestart: false, isListed: true }
-const admit = (api: TestApi, credential: object) =>
-  api.call('POST', SESSIONS, { as: 'service', body: { ...credential, ...PROXY } })
+const restarted = { isOn: true, mayRestart: false, isSeenOff: false, isListed: true }
+/** Admits through a proxy that does not know `switched_off`, unless `headers` say so. */
+const admit = (api: TestApi, credential: object, headers: Readonly<Record<string, string>> = {}) =>
+  api.call('POST', SESSIONS, { as: 'service', body: { ...credential, ...PROXY }, headers })
+const knowing = { [REASONS_HEADER]: 'other, switched_off' }
 const sessionOf = ({ body }: { readonly body: unknown }) => (body as Admitted).session
 
 async function minted(api: TestApi, options?: object): Promise<string> {
@@ -96,6 +103,98 @@ test('a page resumes its session during a restart, and reaches the console only 
   expect(sessionOf(await admit(api, resume)).console).toMatchObject({ host: address.host, port: address.port })
   stop({ mayRestart: false })
   expect((await admit(api, resume)).status).toBe(404)
+})
+
+describe('while a server is switched off, a proxy that knows the reason', () => {
+  const off = { body: { switchedOff: { code: 409, message: 'The server is switched off.' } }, status: 409 }
+  const sessionsOf = async (api: TestApi) => (await api.deps.sessions.list({ limit: 10 })).length
+
+  test.each([
+    ['listed', true],
+    ['not listed', false],
+  ])('gets that answer for a token, without a session and without using it up, if it is %s', async (_, isListed) => {
+    const { source, state, stop } = stoppable()
+    await using api = await testApi({ source })
+    const token = await minted(api, { single_use: true })
+    stop({ isSeenOff: true, isListed })
+    expect(await admit(api, { token }, knowing)).toMatchObject(off)
+    expect(await sessionsOf(api)).toBe(0)
+    Object.assign(state, restarted)
+    expect(sessionOf(await admit(api, { token }, knowing)).console).toMatchObject({ port: address.port })
+  })
+
+  test('gets it for a session to resume, also after the time for a restart, and the console once it is on', async () => {
+    const { source, state, stop } = stoppable()
+    await using api = await testApi({ source })
+    const { id } = sessionOf(await admit(api, { token: await minted(api) }))
+    const resume = { resume: { session_id: id } }
+    const located = async () => (await api.call('GET', `${SESSIONS}/${id}/console`, { as: 'service' })).body
+    stop({ isSeenOff: true, isListed: false })
+    expect(await admit(api, resume, knowing)).toMatchObject(off)
+    stop({ mayRestart: false })
+    await revokeServer(api.deps, server().id, endAfter({ kind: 'gone', serverId: server().id }, source))
+    expect(await admit(api, resume, knowing)).toMatchObject(off)
+    expect(await located()).toEqual({ console: { moving: false, address: null, off: true } })
+    expect(await sessionsOf(api)).toBe(1)
+    Object.assign(state, restarted, { port: 5999 })
+    expect(sessionOf(await admit(api, resume, knowing)).console).toMatchObject({ port: 5999 })
+  })
+
+  test('gets 404 for a session to resume if the server was another owner’s when it was switched off', async () => {
+    const { source, stop } = stoppable()
+    const ofOther = { ...source, switchedOff: () => ({ projectId: OTHER_PROJECT }) }
+    await using api = await testApi({ source: ofOther })
+    const { id } = sessionOf(await admit(api, { token: await minted(api) }))
+    stop({ mayRestart: false, isListed: false })
+    expect((await admit(api, { resume: { session_id: id } }, knowing)).status).toBe(404)
+  })
+
+  test('gets 404 for a session that was revoked', async () => {
+    const { source, state, stop } = stoppable()
+    await using api = await testApi({ source })
+    const { id } = sessionOf(await admit(api, { token: await minted(api) }))
+    stop({ isSeenOff: true })
+    await revokeServer(api.deps, server().id)
+    expect((await admit(api, { resume: { session_id: id } }, knowing)).status).toBe(404)
+    Object.assign(state, restarted)
+    expect((await admit(api, { resume: { session_id: id } }, knowing)).status).toBe(404)
+  })
+
+  test('gets it for a configured server that has an address', async () => {
+    const found = { vmState: 'active' as VmState }
+    const source = fakeSource([], {
+      find: async () => server(found),
+      switchedOff: () => (found.vmState === 'stopped' ? server(found) : undefined),
+    })
+    await using api = await testApi({ source })
+    const { id } = sessionOf(await admit(api, { token: await minted(api) }))
+    found.vmState = 'stopped'
+    expect(await admit(api, { resume: { session_id: id } }, knowing)).toMatchObject(off)
+  })
+
+  test.each([
+    ['as switched off', knowing, 'switched_off'],
+    ['as closed, for a proxy that does not know the reason,', {}, 'console_closed'],
+  ])('ends its open sessions %s with its next beat', async (_, headers, reason) => {
+    await using api = await testApi()
+    const { id } = sessionOf(await admit(api, { token: await minted(api) }))
+    await revokeServer(api.deps, server().id, 'switched_off')
+    const body = { open: [{ id, bytes_to_client: 0, bytes_to_console: 0 }], ended: [] }
+    const { body: answer } = await api.call('PUT', '/oriel/v1/proxies/proxy-1', { as: 'service', body, headers })
+    expect(answer).toMatchObject({ end: [{ id, reason }] })
+  })
+})
+
+test.each([
+  ['moved', true, 'moved'],
+  ['stopped', true, 'switched_off'],
+  ['gone', true, 'switched_off'],
+  ['stopped', false, 'revoked'],
+  ['gone', false, 'revoked'],
+  ['reassigned', true, 'revoked'],
+] as const)('sessions of a server that is %s, and switched off: %s, end as %s', (kind, isOff, reason) => {
+  const switchedOff = () => (isOff ? server() : undefined)
+  expect(endAfter({ kind, serverId: 'any' }, { switchedOff })).toBe(reason)
 })
 
 test("Nova's route finds no token of a server that may restart, and finds it again after the restart", async () => {

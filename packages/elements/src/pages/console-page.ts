@@ -93,6 +93,7 @@ export function followState(screen: Console): void {
 }
 
 function sentenceOf(screen: Console): string {
+  if (screen.state === 'waiting' && screen.lastEnd?.reason === 'switched_off') return t('state.off')
   if (screen.state !== 'connected') return t(`state.${screen.state}`)
   if (screen.presencePending) return t('state.connecting')
   if (!screen.hasControl) return t('state.watching')

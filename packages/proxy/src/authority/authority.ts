@@ -72,8 +72,13 @@ export interface LostConsole {
 /** The address of a console, validated as that of an admission. */
 export type ConsoleAddress = Pick<Admission, 'host' | 'port' | 'socket'>
 
-/** Where a console is: at an address, on its way to another host, or nowhere. `unknown`: the authority cannot say. */
-export type Whereabouts = ({ readonly is: 'at' } & ConsoleAddress) | { readonly is: 'moving' | 'gone' | 'unknown' }
+/**
+ * Where a console is: at an address, on its way to another host, or nowhere, since its machine is switched `off` or for another
+ * reason. `unknown`: the authority cannot say.
+ */
+export type Whereabouts =
+  | ({ readonly is: 'at' } & ConsoleAddress)
+  | { readonly is: 'moving' | 'off' | 'gone' | 'unknown' }
 
 /** A serial port that the proxy must stay attached to. */
 export interface StandingPort {
@@ -153,7 +158,8 @@ export interface Authority extends AsyncDisposable {
   readonly namesBreaker?: Pick<Breaker, 'state'>
   /**
    * Resolves `token` on behalf of a client.
-   * @throws Refused `unknown_token`, `console_moved` or `authority_unavailable`; the signal's reason once it aborts
+   * @throws Refused `unknown_token`, `console_moved`, `switched_off` or `authority_unavailable`; the signal's reason once it
+   *   aborts
    */
   admit(token: Secret, client: { readonly address: string }, signal: AbortSignal): Promise<Admission>
   /**

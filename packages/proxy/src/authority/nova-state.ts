@@ -58,4 +58,15 @@ export function stateObjection(server: NovaServer): string | undefined {
   return undefined
 }
 
+/** Whether the server is switched off, and may be switched on again. */
+export function isSwitchedOff(server: NovaServer): boolean {
+  if (SWITCHED_OFF.has(server['OS-EXT-STS:vm_state'])) return true
+  const hasGuest = WITH_GUEST.has(server['OS-EXT-STS:vm_state'])
+  return hasGuest && SHUT_DOWN.has(server['OS-EXT-STS:power_state']) && !isRebooting(server['OS-EXT-STS:task_state'])
+}
+
+const SWITCHED_OFF: ReadonlySet<string> = new Set(['stopped', 'shelved', 'shelved_offloaded'])
+/** Shut down, crashed. */
+const SHUT_DOWN: ReadonlySet<number> = new Set([4, 6])
+
 const isRebooting = (taskState: string | null) => taskState?.includes('reboot') ?? false

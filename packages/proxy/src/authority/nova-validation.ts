@@ -11,7 +11,7 @@ import type { Admission, ConsoleClaim, Validation } from './authority.ts'
 import type { Diagnose } from './diagnose.ts'
 import { shareFlights } from './flights.ts'
 import { type FreshConsole, freshConsole } from './nova-fresh.ts'
-import { type NovaServer, stateObjection } from './nova-state.ts'
+import { isSwitchedOff, type NovaServer, stateObjection } from './nova-state.ts'
 
 /** The key `authority.validate`; absent: the strictest that the credential permits. */
 export type ValidateSetting = 'fresh' | 'state' | 'off' | undefined
@@ -83,7 +83,7 @@ export class NovaValidation {
   /** Creates a new console of the instance. Uses no kept answer: the instance may have moved since. @throws Refused */
   async current(instance: string, type: OpenableConsoleType): Promise<Admission> {
     const fresh = await this.#known(instance, await this.#ask(instance, type, { anew: true }))
-    if (fresh.is !== 'here') throw fresh.refused
+    if (fresh.is !== 'here') throw await this.#whyNot(instance, fresh)
     return { ...fresh.admission, type, isCurrent: true }
   }
 
@@ -149,6 +149,13 @@ export class NovaValidation {
     return new Refused('console_unreachable', "the server's compute host has no guest for it", { cause })
   }
 
+  /** Nova's refusal to create a console does not say whether the server is switched off. */
+  async #whyNot(instance: string, { is, refused }: Exclude<KnownConsole, { is: 'here' }>): Promise<Refused> {
+    if (is !== 'absent' || refused.refusal !== 'console_unreachable') return refused
+    const server = await this.#server(instance).catch(() => undefined)
+    return server && isSwitchedOff(server) ? new Refused('switched_off', refused.message) : refused
+  }
+
   #server(instance: string): Promise<NovaServer> {
     return this.#servers(instance, () => this.#options.server(instance))
   }
@@ -157,7 +164,8 @@ export class NovaValidation {
   async #byState({ admission, tokenDigest }: ConsoleClaim): Promise<Admission> {
     const server = await this.#server(admission.instance)
     const objection = stateObjection(server)
-    if (objection !== undefined) throw new Refused('console_unreachable', objection)
+    if (objection !== undefined)
+      throw new Refused(isSwitchedOff(server) ? 'switched_off' : 'console_unreachable', objection)
     // The connect info has an address and the server a host id, which cannot be compared; so compare host ids over time.
     const token = this.#tokens.of(tokenDigest)
     token.hostId ??= server.hostId
@@ -167,7 +175,7 @@ export class NovaValidation {
 
   /** Returns the console's current address. Compares host and port only, as Nova does: each token may have its own path. */
   async #agreed(claim: ConsoleClaim, fresh: KnownConsole) {
-    if (fresh.is !== 'here') throw fresh.refused
+    if (fresh.is !== 'here') throw await this.#whyNot(claim.admission.instance, fresh)
     const { admission, type } = claim
     if (!isSameAddress(admission, fresh.admission)) await this.#requireType(claim)
     this.#tokens.of(claim.tokenDigest).type = type

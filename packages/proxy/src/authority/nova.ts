@@ -13,7 +13,7 @@ import { type AuthorityKeys, DEFAULT_KEYS, diagnosing, followSignIn } from './di
 import { shareFlights } from './flights.ts'
 import { novaConnectInfo } from './nova-connect-info.ts'
 import { judgeServer, namesOf } from './nova-names.ts'
-import { type NovaServer, stateObjection } from './nova-state.ts'
+import { isSwitchedOff, type NovaServer, stateObjection } from './nova-state.ts'
 import { NovaValidation, type ValidateSetting } from './nova-validation.ts'
 import { judgeToken, probe, type Verdict } from './verdict.ts'
 import { Watch, type WatchTimes } from './watch.ts'
@@ -121,6 +121,7 @@ export function novaAuthority(options: NovaAuthorityOptions): Authority {
   async function locate({ instance, type }: LostConsole, signal: AbortSignal): Promise<Whereabouts> {
     const server = await serverOf(instance, signal)
     if (server['OS-EXT-STS:task_state'] === 'migrating') return { is: 'moving' }
+    if (isSwitchedOff(server)) return { is: 'off' }
     if (stateObjection(server) !== undefined) return { is: 'gone' }
     const { host, port } = await within(signal, validation.current(instance, type))
     return { is: 'at', host, port }

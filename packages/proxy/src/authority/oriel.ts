@@ -126,9 +126,9 @@ export function orielAuthority(options: OrielAuthorityOptions): Authority {
     signal: AbortSignal,
   ): Promise<Whereabouts> {
     const until = AbortSignal.any([signal, closing.signal])
-    const { moving, address } = (await ask({ session_id: sessionId }, { signal: until })).console
+    const { moving, address, off } = (await ask({ session_id: sessionId }, { signal: until })).console
     if (moving) return { is: 'moving' }
-    if (address === null) return { is: 'gone' }
+    if (address === null) return { is: off ? 'off' : 'gone' }
     const info = { instance_uuid: instance, type, ...address, internal_access_path: null, tls_port: null }
     const { instance: _, ...at } = addressOf(info, sockets)
     return { is: 'at', ...at }

@@ -4,6 +4,7 @@
  * would then refuse all other tenants.
  */
 
+import { SWITCHED_OFF_FAULT } from '@oriel/contract'
 import { faultLine } from '@oriel/runtime'
 import { AnswerError, BadRequest, Conflict, FaultError, NotFound } from '@oriel/sdk'
 import { Refused } from '../refused.ts'
@@ -36,6 +37,9 @@ export interface TokenLookUp {
 export function judgeToken(cause: unknown, lookUp: TokenLookUp): Verdict {
   const { service } = lookUp
   if (isUnknown(cause)) return refusedByService('unknown_token', `${service} knows no such token`, cause)
+  // Without the cause, which would make a warning of each attempt of a page that waits.
+  if (isSwitchedOff(cause))
+    return { refused: new Refused('switched_off', 'the machine is switched off'), evidence: 'answer' }
   if (isMoved(cause)) return refusedByService('console_moved', "the console has moved from the token's address", cause)
   if (isMalformed(cause)) return refusedByService('unknown_token', `${service} rejects the token as malformed`, cause)
   const unusable = unusableAnswer(cause)
@@ -93,6 +97,7 @@ export function unusableAnswer(cause: unknown): string | undefined {
 }
 
 const isMoved = (error: unknown): error is Conflict => error instanceof Conflict && error.key === 'conflictingRequest'
+const isSwitchedOff = (error: unknown) => error instanceof Conflict && error.key === SWITCHED_OFF_FAULT
 const isMalformed = (error: unknown): error is BadRequest => error instanceof BadRequest && error.key === 'badRequest'
 
 /** Whether the service refused this one request with its own fault, because of the server's state or the request's form. */

@@ -18,9 +18,9 @@ export class LegMover implements ConsoleMover {
     this.#type = type
   }
 
-  async find({ instance, host, port }: ConsolePlace, sessionId: string): Promise<ConsolePlace | undefined> {
+  async find({ instance, host, port }: ConsolePlace, sessionId: string): Promise<ConsolePlace | 'off' | undefined> {
     const found = await this.#moves.find({ instance, type: this.#type, sessionId, host, port })
-    return found && { instance, ...found }
+    return found && found !== 'off' ? { instance, ...found } : found
   }
 
   admits({ instance, ...found }: ConsolePlace, sessionId: string): Promise<boolean> {

@@ -30,8 +30,11 @@ export interface MovesOptions {
 /** A console to which the connection has ended, and its address. */
 export type EndedConsole = LostConsole & Pick<Admission, 'host' | 'port'>
 
+/** Where a console was found. `off`: its machine is switched off. `undefined`: the authority names no place. */
+export type FoundConsole = ConsoleAddress | 'off' | undefined
+
 interface Search {
-  readonly found: ConsoleAddress | undefined
+  readonly found: FoundConsole
   readonly wasMoving: boolean
 }
 
@@ -39,7 +42,7 @@ export class Moves {
   readonly #options: MovesOptions
   readonly #times: MoveTimes
   /** The searches in progress, by instance and address. */
-  readonly #searches = new Map<string, Promise<ConsoleAddress | undefined>>()
+  readonly #searches = new Map<string, Promise<FoundConsole>>()
 
   constructor(options: MovesOptions) {
     this.#options = options
@@ -47,20 +50,18 @@ export class Moves {
   }
 
   /**
-   * Resolves once it is certain whether the machine runs on another host now. All sessions of one console share the questions.
-   * Never rejects: without an answer, the console counts as where it was. So does a console whose migration the authority has
-   * not noticed yet; its page opens it again a moment later, as after any other end.
+   * Resolves once it is certain whether the machine runs on another host now, or is switched off. All sessions of one console
+   * share the questions. Never rejects: without an answer, the console counts as where it was. So does a console whose migration
+   * or stop the authority has not noticed yet; its page opens it again a moment later, as after any other end.
    */
-  async hasMoved(console: EndedConsole): Promise<boolean> {
+  async fateOf(console: EndedConsole): Promise<'moved' | 'switched_off' | undefined> {
     const found = await this.find(console)
-    return found !== undefined && !isSamePlace(found, console)
+    if (found === 'off') return 'switched_off'
+    return found !== undefined && !isSamePlace(found, console) ? 'moved' : undefined
   }
 
-  /**
-   * Resolves with the address of the console once no migration is in progress, which may be the same as before; with
-   * `undefined` if the authority names none. Never rejects.
-   */
-  find(console: EndedConsole): Promise<ConsoleAddress | undefined> {
+  /** Resolves with where the console is once no migration is in progress, which may be where it was. Never rejects. */
+  find(console: EndedConsole): Promise<FoundConsole> {
     const key = `${console.instance} ${console.type} ${console.host} ${console.port}`
     const search = this.#searches.get(key) ?? this.#search(console).finally(() => this.#searches.delete(key))
     this.#searches.set(key, search)
@@ -75,10 +76,11 @@ export class Moves {
     return where.is === 'at' && isSamePlace(where, found)
   }
 
-  async #search(console: EndedConsole): Promise<ConsoleAddress | undefined> {
+  async #search(console: EndedConsole): Promise<FoundConsole> {
     const { found, wasMoving } = await this.#findAddress(console)
-    const isElsewhere = found !== undefined && !isSamePlace(found, console)
-    const result = isElsewhere ? 'arrived' : found ? 'stayed' : 'lost'
+    const isFound = found !== undefined && found !== 'off'
+    const isElsewhere = isFound && !isSamePlace(found, console)
+    const result = isElsewhere ? 'arrived' : isFound ? 'stayed' : 'lost'
     if (isElsewhere || wasMoving) this.#options.onResult?.(console.type, result)
     return found
   }
@@ -89,6 +91,7 @@ export class Moves {
     while (!arrival.aborted) {
       const where = await this.#ask(console, this.#options.authority.locate!)
       if (where.is === 'at') return { found: where, wasMoving: isMoving }
+      if (where.is === 'off') return { found: 'off', wasMoving: isMoving }
       if (where.is === 'gone' || (where.is === 'unknown' && !isMoving)) return { found: undefined, wasMoving: isMoving }
       isMoving = true
       await delay(this.#times.pauseMs * (1 - JITTER + 2 * JITTER * Math.random()), undefined, { ref: false })

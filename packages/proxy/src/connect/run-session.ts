@@ -96,8 +96,8 @@ async function startRelay(context: ConnectContext, session: Session, opened: Ope
 }
 
 /**
- * Returns how the relay ends the session: as `moved` if the console has ended the connection because its machine runs on
- * another host now. Keeps the console's address alone, since a session may last for days. A leg that sessions share follows the
+ * Returns how the relay ends the session: as `moved` or `switched_off` if the console has ended the connection because its
+ * machine runs on another host now, or is off. Keeps the console's address alone, since a session may last for days. A leg that sessions share follows the
  * machine itself.
  */
 function endingOf({ moves }: ConnectContext, session: Session, { host, port }: Admission): (ending: Ending) => void {
@@ -105,8 +105,8 @@ function endingOf({ moves }: ConnectContext, session: Session, { host, port }: A
   if (!moves || !kindOf(type).followsMoves) return (ending) => session.end(ending)
   return (ending) => {
     if (!CONSOLE_ENDS.has(ending.reason)) return void session.end(ending)
-    const search = moves.hasMoved({ instance, type, sessionId: session.id, host, port })
-    void search.then((hasMoved) => session.end(hasMoved ? { reason: 'moved' } : ending))
+    const search = moves.fateOf({ instance, type, sessionId: session.id, host, port })
+    void search.then((reason) => session.end(reason ? { reason } : ending))
   }
 }
 

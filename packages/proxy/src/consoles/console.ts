@@ -52,11 +52,11 @@ export type ConsolePlace = Pick<Admission, 'instance' | 'host' | 'port' | 'socke
 /** Follows consoles whose machines move to another host. */
 export interface ConsoleMover {
   /**
-   * Resolves with the place of a console once no migration is in progress, which may be the same as before; with `undefined` if
-   * the authority names none. Never rejects.
+   * Resolves with the place of a console once no migration is in progress, which may be the same as before; with `off` if its
+   * machine is switched off, and `undefined` if the authority names no place. Never rejects.
    * @param sessionId a session of the console, by which to ask
    */
-  find(console: ConsolePlace, sessionId: string): Promise<ConsolePlace | undefined>
+  find(console: ConsolePlace, sessionId: string): Promise<ConsolePlace | 'off' | undefined>
   /** Resolves with whether a session may go on there. Never rejects. */
   admits(console: ConsolePlace, sessionId: string): Promise<boolean>
   /**

@@ -44,10 +44,10 @@ class MovingPort implements PortFinder {
     this.#at = { instance, host, port }
   }
 
-  async find(sessionId: string): Promise<PortPlace | undefined> {
+  async find(sessionId: string): Promise<PortPlace | 'off' | undefined> {
     const mover = this.#mover
     const to = await mover.find(this.#at, sessionId)
-    if (!to) return undefined
+    if (!to || to === 'off') return to
     return {
       portId: portIdOf(to),
       open: (session, signal) => mover.open(to, session, signal),

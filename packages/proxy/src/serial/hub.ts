@@ -35,8 +35,8 @@ export interface Joining {
 
 /** Finds the machine of a port, again and again. */
 export interface PortFinder {
-  /** Resolves with the place of the port, or `undefined` if the authority names none. Never rejects. */
-  find(sessionId: string): Promise<PortPlace | undefined>
+  /** Resolves with the place of the port, or `off` or `undefined` as `UpstreamPort.find` does. Never rejects. */
+  find(sessionId: string): Promise<PortPlace | 'off' | undefined>
 }
 
 export interface PortPlace extends Pick<Destination, 'open' | 'admits' | 'reached'> {
@@ -102,7 +102,8 @@ export class SerialHub {
     return port
   }
 
-  #destinationOf(port: Port, place: PortPlace | undefined): Destination | undefined {
+  #destinationOf(port: Port, place: PortPlace | 'off' | undefined): Destination | 'off' | undefined {
+    if (place === 'off') return place
     if (!place || port.stays) return undefined
     return {
       ...place,
@@ -146,7 +147,7 @@ interface PortEvents {
   closed(port: Port): void
   /** Called when the output is not kept any longer. */
   forgotten(port: Port): void
-  destinationOf(port: Port, place: PortPlace | undefined): Destination | undefined
+  destinationOf(port: Port, place: PortPlace | 'off' | undefined): Destination | 'off' | undefined
 }
 
 /** A port's output, and its connection while a session needs it. */
@@ -181,7 +182,7 @@ class Port implements UpstreamPort {
     return this.#finder !== undefined
   }
 
-  async find(sessionId: string): Promise<Destination | undefined> {
+  async find(sessionId: string): Promise<Destination | 'off' | undefined> {
     return this.#on.destinationOf(this, await this.#finder?.find(sessionId))
   }
 

@@ -2,7 +2,7 @@
  * The leg of one reader of a serial port. While the reader keeps up it receives the upstream's own buffers, which all readers
  * share. A reader that paused continues from the ring; output that the ring no longer has is left out, and a line says so.
  */
-import type { HypervisorSocket, TakeBytes } from '../hypervisor/leg.ts'
+import { type HypervisorSocket, LegFault, type TakeBytes } from '../hypervisor/leg.ts'
 import type { Ring } from './ring.ts'
 
 /** The upstream as a reader sees it. */
@@ -146,11 +146,12 @@ export class Reader implements HypervisorSocket {
     this.#drained?.()
   }
 
-  /** Reports the end of the upstream. A reader that is behind receives the rest of the output first. */
+  /** Reports the end of the upstream. A reader that is behind receives the rest of the output first, unless the upstream failed. */
   end(cause: Error | undefined): void {
     this.#ended = { cause }
     const isBehind = this.state !== 'flowing' && this.#position !== this.#upstream.ring.end
-    if (!isBehind || cause) this.#closed.resolve(cause)
+    const isFailure = cause !== undefined && !(cause instanceof LegFault && cause.reason === 'switched_off')
+    if (!isBehind || isFailure) this.#closed.resolve(cause)
   }
 
   /** Ends the leg at once: passes on all output even if the reader wants no more, and none that is printed later. */

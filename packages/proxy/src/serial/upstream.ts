@@ -48,8 +48,8 @@ export interface UpstreamPort {
   lost(): void
   /** Whether `find` can find the machine. Otherwise the port ends with its connection. */
   readonly canMove: boolean
-  /** Finds the machine. Resolves with `undefined` if the authority names no place. Never rejects. */
-  find(sessionId: string): Promise<Destination | undefined>
+  /** Finds the machine. Resolves with `off` if it is switched off, `undefined` if the authority names no place. Never rejects. */
+  find(sessionId: string): Promise<Destination | 'off' | undefined>
 }
 
 /** Marks the place in the output at which the port was closed. QEMU drops output while the port has no connection. */
@@ -210,7 +210,8 @@ export class Upstream implements ReaderUpstream {
     if (asking === undefined) return
     const destination = await this.#port.find(asking)
     if (this.#state !== 'moving') return
-    if (destination && !destination.isPresent()) this.#goOn(destination)
+    if (destination === 'off') this.#end(new LegFault('switched_off', 'the machine is switched off'))
+    else if (destination && !destination.isPresent()) this.#goOn(destination)
     else this.#end(cause)
   }
 
@@ -218,6 +219,7 @@ export class Upstream implements ReaderUpstream {
   async #check(reader: Reader, sessionId: string): Promise<void> {
     const destination = await this.#port.find(sessionId)
     if (this.#state === 'moving' || this.#state === 'over') return
+    if (destination === 'off') return this.#drop(reader, 'the machine is switched off', 'switched_off')
     if (destination?.isPresent()) await this.#checkReader(destination, reader)
     else if (destination && this.#startMoving(undefined) !== undefined) this.#goOn(destination)
     else if (!destination) this.#drop(reader, 'the authority cannot say where the console is')
@@ -279,8 +281,8 @@ export class Upstream implements ReaderUpstream {
     return undefined
   }
 
-  #drop(reader: Reader, detail: string): void {
-    reader.drop(new LegFault('moved', detail))
+  #drop(reader: Reader, detail: string, reason: LegFault['reason'] = 'moved'): void {
+    reader.drop(new LegFault(reason, detail))
     this.leave(reader)
   }
 

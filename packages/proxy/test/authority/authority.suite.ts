@@ -163,6 +163,7 @@ export function authoritySuite(name: string, { service, open, sessions }: Author
       ['knows no such token', service.unknown, 'unknown_token', 'answer'],
       ['finds the token malformed', faultOf(400, 'badRequest'), 'unknown_token', 'answer'],
       ['answers that the console has moved', faultOf(409, 'conflictingRequest'), 'console_moved', 'answer'],
+      ['answers that the machine is off', faultOf(409, 'switchedOff'), 'switched_off', 'answer'],
       ['limits requests', faultOf(429, 'overLimit'), 'authority_unavailable', 'answer'],
       ['answers 429 through a load balancer', { status: 429, body: 'slow down' }, 'authority_unavailable', 'answer'],
       ['refuses the credential', faultOf(401, 'unauthorized'), 'authority_unavailable', 'fault'],

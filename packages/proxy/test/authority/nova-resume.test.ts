@@ -64,6 +64,15 @@ describe('resuming with Nova', () => {
     await expect(it.resume()).rejects.toEqual(refused('console_moved'))
   })
 
+  it('refuses a server that is switched off until it is on again, with renew', async () => {
+    await using it = await started({ renew: true })
+    it.nova.tokens.clear()
+    it.nova.servers.set(INSTANCE, { ...it.server, vmState: 'stopped', consoles: { novnc: 409 } })
+    await expect(it.resume()).rejects.toEqual(refused('switched_off'))
+    it.nova.servers.set(INSTANCE, it.server)
+    expect(await it.resume()).toMatchObject({ instance: INSTANCE })
+  })
+
   it('refuses while Nova forbids the proxy to create consoles, and while Nova does not answer', async () => {
     await using it = await started({ renew: true })
     it.nova.behave(500)
@@ -98,15 +107,17 @@ describe('finding a console again with Nova', () => {
     expect(it.created()).toBe(1)
   })
 
-  it.each(['stopped', 'suspended', 'error'])(
-    'says that the console of a server that is %s is gone',
-    async (vmState) => {
-      await using it = await started({ renew: true })
-      it.nova.servers.set(INSTANCE, { ...it.server, vmState })
-      expect(await it.authority.locate!(LOST, never)).toEqual({ is: 'gone' })
-      expect(it.created()).toBe(0)
-    },
-  )
+  it.each([
+    ['stopped', 'off'],
+    ['shelved', 'off'],
+    ['suspended', 'gone'],
+    ['error', 'gone'],
+  ])('says of a server that is %s that its console is %s', async (vmState, is) => {
+    await using it = await started({ renew: true })
+    it.nova.servers.set(INSTANCE, { ...it.server, vmState })
+    expect(await it.authority.locate!(LOST, never)).toEqual({ is })
+    expect(it.created()).toBe(0)
+  })
 
   it('fails while Nova does not answer', async () => {
     await using it = await started({ renew: true })

@@ -316,6 +316,7 @@ describe('finding a console again with oriel-api', () => {
   it.each([
     [{ moving: true, address: null }, { is: 'moving' }],
     [{ moving: false, address: null }, { is: 'gone' }],
+    [{ moving: false, address: null, off: true }, { is: 'off' }],
     [
       { moving: false, address: { host: '10.0.0.6', port: 5907 } },
       { is: 'at', host: '10.0.0.6', port: 5907 },

@@ -98,6 +98,22 @@ describe.each<ValidateSetting>(['fresh', undefined])('with validate = %s, a cons
     expect(it.authority.breaker!.state).toBe('closed')
   })
 
+  it.each<[string, 409 | NovaAddress]>([
+    ['Nova refuses', 409],
+    ['Nova gives the port -1', { ...SERIAL, port: -1 }],
+  ])('is refused as switched off if its instance is stopped, where %s', async (_, serial) => {
+    await using it = await started({ validate, server: { vmState: 'stopped', consoles: { serial } } })
+    await expect(it.validate()).rejects.toEqual(refused('switched_off'))
+  })
+
+  it('is refused as unreachable if Nova refuses it and does not show its instance', async () => {
+    const isServer = (url: URL | string, method?: string) => method !== 'POST' && String(url).endsWith(INSTANCE)
+    const fetch: Fetch = async (url, init) =>
+      isServer(url, init.method) ? new Response('', { status: 500 }) : globalThis.fetch(url, init)
+    await using it = await started({ validate, fetch, server: { vmState: 'stopped', consoles: { serial: 409 } } })
+    await expect(it.validate()).rejects.toEqual(refused('console_unreachable'))
+  })
+
   it('is refused as moved when its instance is gone', async () => {
     await using it = await started({ validate })
     const admission = await it.admit()
@@ -255,7 +271,7 @@ describe('with a Nova that forbids the proxy to create consoles', () => {
     expect(await it.validate()).toMatchObject(SERIAL)
     it.change({ vmState: 'stopped' })
     it.later(1000)
-    await expect(it.validate()).rejects.toEqual(refused('console_unreachable', 'stopped'))
+    await expect(it.validate()).rejects.toEqual(refused('switched_off', 'stopped'))
   })
 
   it('the server’s state decides if the route answers 404 for a server that exists', async () => {
@@ -272,13 +288,18 @@ describe('with validate = "state"', () => {
     expect(it.created()).toBe(0)
   })
 
-  it.each(['building', 'stopped', 'suspended', 'shelved', 'shelved_offloaded', 'soft-delete', 'deleted', 'error'])(
+  it.each(['building', 'suspended', 'soft-delete', 'deleted', 'error'])(
     'a server that is %s has no console',
     async (vmState) => {
       await using it = await started({ validate: 'state', server: { vmState } })
       await expect(it.validate()).rejects.toEqual(refused('console_unreachable', vmState))
     },
   )
+
+  it.each(['stopped', 'shelved', 'shelved_offloaded'])('a server that is %s is switched off', async (vmState) => {
+    await using it = await started({ validate: 'state', server: { vmState } })
+    await expect(it.validate()).rejects.toEqual(refused('switched_off', vmState))
+  })
 
   it.each(['deleting', 'powering-off', 'suspending', 'shelving', 'rebuilding', 'resize_migrating', 'soft-deleting'])(
     'an active server that is %s has no console',
@@ -297,9 +318,13 @@ describe('with validate = "state"', () => {
     },
   )
 
-  it('an active server whose guest was shut down from inside has no console', async () => {
-    await using it = await started({ validate: 'state', server: { powerState: 4 } })
-    await expect(it.validate()).rejects.toEqual(refused('console_unreachable', 'power state is 4'))
+  it.each([
+    [4, 'switched_off'],
+    [6, 'switched_off'],
+    [7, 'console_unreachable'],
+  ] as const)('an active server whose power state is %i is refused as %s', async (powerState, refusal) => {
+    await using it = await started({ validate: 'state', server: { powerState } })
+    await expect(it.validate()).rejects.toEqual(refused(refusal, `power state is ${powerState}`))
   })
 
   it('a server without a host has no console', async () => {

@@ -10,7 +10,8 @@ import { capture, INSTANCE, open, type Running, running, shakeThen } from '../fi
 const CONSOLE = { instance: INSTANCE, type: 'novnc', sessionId: 's1', host: 'compute-1', port: 5901 } as const
 const HERE = { is: 'at', host: 'compute-1', port: 5901 } as const
 const THERE = { is: 'at', host: 'compute-2', port: 5900 } as const
-const [MOVING, GONE, UNKNOWN] = [{ is: 'moving' }, { is: 'gone' }, { is: 'unknown' }] as const
+const [MOVING, OFF, GONE] = [{ is: 'moving' }, { is: 'off' }, { is: 'gone' }] as const
+const UNKNOWN = { is: 'unknown' } as const
 
 /** An authority that gives these answers in order, and repeats the last one. */
 function answering(answers: readonly (Whereabouts | Error)[], times: Partial<MoveTimes> = { pauseMs: 1 }) {
@@ -26,31 +27,33 @@ function answering(answers: readonly (Whereabouts | Error)[], times: Partial<Mov
 }
 
 describe('a machine', () => {
-  it.each<[string, readonly (Whereabouts | Error)[], boolean, string[]]>([
-    ['has moved if its console has another address', [THERE], true, ['arrived']],
-    ['has moved if it is first migrated', [MOVING, MOVING, THERE], true, ['arrived']],
+  it.each<[string, readonly (Whereabouts | Error)[], 'moved' | 'switched_off' | undefined, string[]]>([
+    ['has moved if its console has another address', [THERE], 'moved', ['arrived']],
+    ['has moved if it is first migrated', [MOVING, MOVING, THERE], 'moved', ['arrived']],
     [
       'has moved if the authority fails while it is migrated',
       [MOVING, new Error('away'), UNKNOWN, THERE],
-      true,
+      'moved',
       ['arrived'],
     ],
-    ['has moved if only the port is another', [{ ...HERE, port: 5902 }], true, ['arrived']],
-    ['has not moved if it is gone', [GONE], false, []],
-    ['has not moved if it is gone after a migration', [MOVING, GONE], false, ['lost']],
-    ['has not moved if its address is the same', [HERE, THERE], false, []],
-    ['has not moved if a migration has failed', [MOVING, HERE], false, ['stayed']],
-    ['has not moved if the authority knows no place at first', [UNKNOWN, THERE], false, []],
-    ['has not moved if the authority fails at first', [new Error('away'), THERE], false, []],
-  ])('%s', async (_, answers, hasMoved, results) => {
+    ['has moved if only the port is another', [{ ...HERE, port: 5902 }], 'moved', ['arrived']],
+    ['has not moved if it is gone', [GONE], undefined, []],
+    ['is switched off if the authority says so', [OFF], 'switched_off', []],
+    ['is switched off if it is after a migration', [MOVING, OFF], 'switched_off', ['lost']],
+    ['has not moved if it is gone after a migration', [MOVING, GONE], undefined, ['lost']],
+    ['has not moved if its address is the same', [HERE, THERE], undefined, []],
+    ['has not moved if a migration has failed', [MOVING, HERE], undefined, ['stayed']],
+    ['has not moved if the authority knows no place at first', [UNKNOWN, THERE], undefined, []],
+    ['has not moved if the authority fails at first', [new Error('away'), THERE], undefined, []],
+  ])('%s', async (_, answers, fate, results) => {
     const { moves, onResult } = answering(answers)
-    expect(await Promise.all([moves.hasMoved(CONSOLE), moves.hasMoved(CONSOLE)])).toEqual([hasMoved, hasMoved])
+    expect(await Promise.all([moves.fateOf(CONSOLE), moves.fateOf(CONSOLE)])).toEqual([fate, fate])
     expect(onResult.mock.calls).toEqual(results.map((result) => ['novnc', result]))
   })
 
   it('has not moved if it does not arrive before the deadline, and the log says so', async () => {
     const { moves, log, onResult } = answering([MOVING], { pauseMs: 1, deadlineMs: 20 })
-    expect(await moves.hasMoved(CONSOLE)).toBe(false)
+    expect(await moves.fateOf(CONSOLE)).toBeUndefined()
     expect(onResult.mock.calls).toEqual([['novnc', 'lost']])
     expect(log.records('a machine that is being migrated has not arrived in time')).toMatchObject([
       { instance: INSTANCE },
@@ -60,20 +63,20 @@ describe('a machine', () => {
   it('has not moved if the authority does not answer in time', async () => {
     const locate = () => new Promise<never>(() => {})
     const moves = new Moves({ authority: { locate }, log: capture().logger, times: { answerMs: 1 } })
-    expect(await moves.hasMoved(CONSOLE)).toBe(false)
+    expect(await moves.fateOf(CONSOLE)).toBeUndefined()
   })
 
   it('is looked for once for all its sessions, and anew for a later one', async () => {
     const { moves, locate } = answering([THERE])
-    const all = await Promise.all(['s1', 's2', 's3'].map((sessionId) => moves.hasMoved({ ...CONSOLE, sessionId })))
-    expect([all, locate.mock.calls.length]).toEqual([[true, true, true], 1])
-    await moves.hasMoved(CONSOLE)
+    const all = await Promise.all(['s1', 's2', 's3'].map((sessionId) => moves.fateOf({ ...CONSOLE, sessionId })))
+    expect([all, locate.mock.calls.length]).toEqual([['moved', 'moved', 'moved'], 1])
+    await moves.fateOf(CONSOLE)
     expect(locate).toHaveBeenCalledTimes(2)
   })
 
   it('is looked for apart from the same machine at another address', async () => {
     const { moves, locate } = answering([THERE])
-    await Promise.all([moves.hasMoved(CONSOLE), moves.hasMoved({ ...CONSOLE, port: 10_001 })])
+    await Promise.all([moves.fateOf(CONSOLE), moves.fateOf({ ...CONSOLE, port: 10_001 })])
     expect(locate).toHaveBeenCalledTimes(2)
   })
 })
@@ -90,6 +93,7 @@ describe('a session whose connection to the console ends', () => {
 
   it.each<[string, readonly Whereabouts[], CloseReasonName]>([
     ['ends as moved once the machine is elsewhere', [MOVING, THERE], 'moved'],
+    ['ends as switched off once the machine is off', [MOVING, OFF], 'switched_off'],
     ['ends as before if the machine is gone', [GONE], 'console_closed'],
   ])('%s', async (_, answers, reason) => {
     expect(await closing(answers)).toBe(closeReasons[reason].code)

@@ -42,7 +42,7 @@ function playedMachine(settings: Partial<ReplaySettings> = {}) {
   })
   const find = vi.fn<PortFinder['find']>(async () => {
     const portId = await found.promise
-    return portId === undefined ? undefined : placeAt(portId)
+    return portId === undefined || portId === 'off' ? portId : placeAt(portId)
   })
   let sessions = 0
   const join = ({ portId = 'old', replay = true, sessionId = `s${++sessions}` } = {}) =>
@@ -57,7 +57,7 @@ function playedMachine(settings: Partial<ReplaySettings> = {}) {
       port().end(cause)
       await settled()
     },
-    /** Gives the authority's answer: where the machine is. */
+    /** Gives the authority's answer: where the machine is, or `off`. */
     arrive: async (portId: string | undefined) => {
       found.resolve(portId)
       await settled()
@@ -113,6 +113,26 @@ describe('the readers of a serial port whose machine moves', () => {
     for (const bytes of held) stalled.giveBack(bytes)
     expect(it.dialled[1]!.port.lent()).toBe(0)
     expect(stalled.lentBytes).toBe(0)
+  })
+
+  it('end as switched off if the machine is, and one that is behind receives the rest of the output first', async () => {
+    const it = playedMachine()
+    const [viewer, stalled] = [await it.join(), await it.join()]
+    const held: Buffer[] = []
+    viewer.take(() => true)
+    stalled.take((bytes) => {
+      held.push(bytes)
+      return false
+    })
+    it.say('one')
+    it.say(' two')
+    await it.lose()
+    await it.arrive('off')
+    expect(await viewer.closed).toMatchObject({ reason: 'switched_off' })
+    stalled.resume()
+    expect(await stalled.closed).toMatchObject({ reason: 'switched_off' })
+    expect(String(Buffer.concat(held))).toBe('one two')
+    expect(it.dialled.map(({ portId }) => portId)).toEqual(['old'])
   })
 
   it('go on with a machine that moves on and back', async () => {
@@ -391,6 +411,13 @@ describe('a machine that has moved according to the authority', () => {
     const reader = await it.join()
     await notified(it, reader, undefined)
     expect(await reader.closed).toMatchObject({ reason: 'moved' })
+  })
+
+  it('ends the session if the machine is switched off', async () => {
+    const it = playedMachine()
+    const reader = await it.join()
+    await notified(it, reader, 'off')
+    expect(await reader.closed).toMatchObject({ reason: 'switched_off' })
   })
 
   it('is not followed by a port that nobody can find', async () => {

@@ -1,6 +1,7 @@
 /** The guests of a source, one for each id, and the reports of their changes. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Protocol } from '@oriel/contract'
+import { isSwitchedOff, type Server } from '../server.ts'
 import type { SerialPort, ServerChange } from '../source.ts'
 import type { Found, Guest, GuestLocation } from './guest.ts'
 import { isNextRun, Restarts, type Stop } from './restarts.ts'
@@ -23,6 +24,9 @@ export interface RosterOptions {
 
 type Listener = (change: ServerChange) => void
 
+/** The oldest are forgotten first. */
+const MAX_SWITCHED_OFF = 10_000
+
 /**
  * Guests by location and by id. During a migration an id is in two locations, and the guest in charge counts. If two guests run
  * with one id, one of them uses it by mistake or to impersonate the other: the first keeps the id, and the second is
@@ -36,6 +40,8 @@ export class Roster implements Disposable {
   /** The location that each id belongs to. */
   readonly #owners = new Map<string, GuestLocation>()
   readonly #refused = new Set<GuestLocation>()
+  /** Guests without a location whose process has ended, by id. */
+  readonly #switchedOff = new Map<string, Server>()
   readonly #listeners = new Set<Listener>()
   readonly #portListeners = new Set<() => void>()
   readonly #onTwin: (twin: Twin) => void
@@ -93,6 +99,28 @@ export class Roster implements Disposable {
     this.#beginRestart(guest.server.id, { kind: 'stopped', was: { location, guest }, isOff: false })
   }
 
+  /** Removes the guest in this location because its process has ended. It counts as switched off until it runs again. */
+  switchOff(location: GuestLocation): void {
+    const guest = this.#byLocation.get(location)
+    // First, because listeners ask for it.
+    if (guest && !guest.standIn && this.#owners.get(guest.server.id) === location) this.#noteSwitchedOff(guest.server)
+    this.set(location, undefined)
+    if (guest && this.find(guest.server.id)) this.#switchedOff.delete(guest.server.id)
+  }
+
+  #noteSwitchedOff(server: Server): void {
+    this.#switchedOff.set(server.id, server)
+    const [oldest] = this.#switchedOff.keys()
+    if (this.#switchedOff.size > MAX_SWITCHED_OFF) this.#switchedOff.delete(oldest!)
+  }
+
+  /** The server with this id, if its guest is switched off, although it may be about to run again. */
+  switchedOff(id: string): Server | undefined {
+    const guest = this.find(id)?.guest
+    if (!guest) return this.#switchedOff.get(id)
+    return !guest.live && !guest.standIn && isSwitchedOff(guest.server.vmState) ? guest.server : undefined
+  }
+
   /** Whether the guest with this id has stopped and the report is delayed, in case it restarts. */
   mayRestart(id: string): boolean {
     return this.#restarts.get(id) !== undefined
@@ -122,6 +150,7 @@ export class Roster implements Disposable {
 
   #put(location: GuestLocation, guest: Guest): void {
     const { id } = guest.server
+    this.#switchedOff.delete(id)
     this.#byLocation.set(location, guest)
     this.#byId.set(id, (this.#byId.get(id) ?? new Map()).set(location, guest))
   }

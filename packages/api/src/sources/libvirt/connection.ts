@@ -271,7 +271,7 @@ export class Connection implements AsyncDisposable {
       consoles: consoles ?? {},
       ...(listed.runId !== undefined && { run: listed.runId }),
       // During a migration, the side that does not run the guest is not in charge.
-      ...(meaning.live && meaning.taskState === 'migrating' && { standIn: true }),
+      ...(((meaning.live && meaning.taskState === 'migrating') || meaning.hasLeft) && { standIn: true }),
     }
   }
 

@@ -6,6 +6,8 @@ export interface DomainStateMeaning {
   readonly taskState: string | null
   /** Whether a process runs the domain. */
   readonly live: boolean
+  /** The domain runs on another host now. */
+  readonly hasLeft?: boolean
   readonly reason: string
 }
 
@@ -69,7 +71,7 @@ export const shutoffReasons = [
   { ...stopped, reason: 'Shut down.' },
   { ...stopped, reason: 'Destroyed.' },
   { ...stopped, reason: 'Off after a crash.' },
-  { ...stopped, reason: 'Has left by migration.' },
+  { ...stopped, hasLeft: true, reason: 'Has left by migration.' },
   { ...stopped, vmState: 'suspended', reason: 'Saved to a file.' },
   { ...stopped, reason: 'Did not start.' },
   { ...stopped, reason: 'Off after a snapshot was restored.' },

@@ -38,6 +38,7 @@ export async function createLibvirtSource(config: LibvirtSourceConfig, context: 
     check: async () => checkAll(connections),
     subscribe: (listener) => roster.subscribe(listener),
     mayRestart: (id) => roster.mayRestart(id),
+    switchedOff: (id) => roster.switchedOff(id),
     serialPorts: async () => roster.serialPorts(),
     onSerialPorts: (listener) => roster.onSerialPorts(listener),
     async [Symbol.asyncDispose]() {

@@ -13,8 +13,10 @@ export interface MonitorOptions {
   readonly config: QemuSourceConfig
   readonly reach: Reach
   readonly log: Logger
-  /** Called with the guest's state after each query, and with `undefined` when the connection has ended. */
-  readonly onGuest: (guest: Guest | undefined) => void
+  /** Called with the guest's state after each query. */
+  readonly onGuest: (guest: Guest) => void
+  /** Called when the connection has ended. @param isQemuOver whether QEMU ended it, which it does when it exits */
+  readonly onEnd: (isQemuOver: boolean) => void
 }
 
 /** Events after which the guest is queried again at once. The next poll notices all other changes. */
@@ -52,7 +54,7 @@ export class Monitor implements Disposable {
     qmp.ended.then((reason) => {
       // Not for a socket that never had a guest: the source reports that one, once instead of at each retry.
       if (this.#condition) this.#log('info', 'guest gone', { reason: reason?.message })
-      this.#options.onGuest(undefined)
+      this.#options.onEnd(qmp.isClosedByQemu)
     })
   }
 

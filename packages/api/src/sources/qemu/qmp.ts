@@ -53,6 +53,7 @@ export class QmpConnection implements Disposable {
   readonly #messages = new JsonStream({ maxCharacters: MAX_MESSAGE_CHARACTERS, maxDepth: MAX_MESSAGE_DEPTH })
   #lastId = 0
   #end: Error | undefined
+  #isClosedByQemu = false
 
   private constructor(socket: Socket, { timeoutMs }: QmpLimits, onEvent: (event: string) => void) {
     this.#socket = socket
@@ -65,8 +66,8 @@ export class QmpConnection implements Disposable {
       (cause) => this.#finish(new Error(`QEMU sent a malformed message: ${cause.message}`, { cause })),
     )
     socket.on('data', read)
-    socket.on('error', (cause) => this.#finish(cause))
-    socket.on('close', () => this.#finish(new Error('QEMU closed its monitor')))
+    socket.on('error', (cause) => this.#finish(cause, true))
+    socket.on('close', () => this.#finish(new Error('QEMU closed its monitor'), true))
   }
 
   /**
@@ -89,6 +90,11 @@ export class QmpConnection implements Disposable {
   /** Resolves to the reason when the connection ends. */
   get ended(): Promise<Error | undefined> {
     return this.#ended.promise
+  }
+
+  /** Whether QEMU ended the connection. */
+  get isClosedByQemu(): boolean {
+    return this.#isClosedByQemu
   }
 
   /**
@@ -144,8 +150,9 @@ export class QmpConnection implements Disposable {
     else owed.reject(refusal(owed.command, message.error))
   }
 
-  #finish(reason: Error | undefined): void {
+  #finish(reason: Error | undefined, isClosedByQemu = false): void {
     if (this.#end) return
+    this.#isClosedByQemu = isClosedByQemu
     this.#end = reason ?? new Error('the connection was closed')
     this.#onEvent = () => {}
     this.#socket.destroy()

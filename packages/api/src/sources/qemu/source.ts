@@ -87,6 +87,10 @@ class QemuSource implements Source {
     return this.#roster.mayRestart(id)
   }
 
+  switchedOff(id: string): Pick<Server, 'projectId'> | undefined {
+    return this.#roster.switchedOff(id)
+  }
+
   async serialPorts(): Promise<readonly SerialPort[]> {
     return this.#roster.serialPorts()
   }
@@ -144,6 +148,11 @@ class QemuSource implements Source {
         log: this.#log,
         // When the source itself closes, its guests have not changed.
         onGuest: (guest) => void (this.#over || this.#roster.set(location, guest)),
+        onEnd: (isQemuOver) => {
+          if (this.#over) return
+          if (isQemuOver) this.#roster.switchOff(location)
+          else this.#roster.set(location, undefined)
+        },
       })
       if (this.#over) monitor[Symbol.dispose]()
       void monitor.ended.then(forget)

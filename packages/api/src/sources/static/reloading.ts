@@ -62,6 +62,7 @@ export function createReloadingSource(config: StaticSourceConfig, context: Reloa
     protocols: (server) => current.protocols!(server),
     output: (server, options) => current.output!(server, options),
     subscribe: (listener) => roster.subscribe(listener),
+    switchedOff: (id) => roster.switchedOff(id),
     serialPorts: async () => roster.serialPorts(),
     onSerialPorts: (listener) => roster.onSerialPorts(listener),
     reload: (servers) => reload('configuration reloaded', servers),

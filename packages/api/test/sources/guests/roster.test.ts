@@ -327,3 +327,60 @@ describe('a guest that stops and may restart', () => {
     expect(reports).toBe(before + 1)
   })
 })
+
+describe('a guest that is switched off', () => {
+  const stopped = guest({ live: false, server: server({ vmState: 'stopped' }) })
+  const leaving = guest({ live: false, standIn: true, server: server({ vmState: 'stopped' }) })
+
+  function bench() {
+    const roster = new Roster()
+    const seen: unknown[] = []
+    roster.set('a', guest())
+    roster.subscribe(({ kind, serverId }) => seen.push([kind, roster.switchedOff(serverId)?.id]))
+    return { roster, seen }
+  }
+
+  test('is known with its owner after its process has ended, already to listeners, until it runs again', () => {
+    const { roster, seen } = bench()
+    expect(roster.switchedOff(SERVER_ID)).toBeUndefined()
+    roster.switchOff('a')
+    expect(seen).toEqual([['gone', SERVER_ID]])
+    expect(roster.switchedOff(SERVER_ID)).toMatchObject({ projectId: guest().server.projectId })
+    roster.set('b', guest())
+    expect(roster.switchedOff(SERVER_ID)).toBeUndefined()
+    roster.set('b', undefined)
+    expect(roster.switchedOff(SERVER_ID)).toBeUndefined()
+  })
+
+  test('is known if it stays listed', () => {
+    const { roster, seen } = bench()
+    roster.set('a', stopped)
+    expect(seen).toEqual([['stopped', SERVER_ID]])
+    expect(roster.switchedOff(SERVER_ID)).toBeDefined()
+    roster.switchOff('a')
+    expect(roster.switchedOff(SERVER_ID)).toBeDefined()
+  })
+
+  test.each([
+    ['is gone', undefined],
+    ['has left by migration', leaving],
+    ['is suspended', guest({ live: false, server: server({ vmState: 'suspended' }) })],
+  ])('is not one that %s', (_, after) => {
+    const { roster } = bench()
+    roster.set('a', after)
+    expect(roster.switchedOff(SERVER_ID)).toBeUndefined()
+  })
+
+  test('is not one whose process ends after a migration, or while a copy runs', () => {
+    const { roster } = bench()
+    roster.set('a', leaving)
+    roster.switchOff('a')
+    expect(roster.switchedOff(SERVER_ID)).toBeUndefined()
+    roster.set('b', guest())
+    roster.set('c', guest())
+    roster.switchOff('b')
+    expect(roster.switchedOff(SERVER_ID)).toBeUndefined()
+    roster.set('c', undefined)
+    expect(roster.switchedOff(SERVER_ID)).toBeUndefined()
+  })
+})

@@ -342,6 +342,22 @@ describe('the source', () => {
     await expect.poll(() => states(one.source)).toEqual(['active'])
   })
 
+  test('knows that a guest is switched off once QEMU has ended the connection, until it answers again', async () => {
+    await using one = await bench()
+    expect(one.source.switchedOff!(ID)).toBeUndefined()
+    one.qemu.cut()
+    await expect.poll(() => one.source.switchedOff!(ID)?.projectId).toBe('p')
+    await expect.poll(() => one.source.switchedOff!(ID)).toBeUndefined()
+    expect(await states(one.source)).toEqual(['active'])
+  })
+
+  test('does not take a guest for switched off whose monitor sends what QEMU does not', async () => {
+    await using one = await bench()
+    one.qemu.send('no JSON')
+    await expect.poll(() => one.changes).toEqual([{ serverId: ID, kind: 'gone' }])
+    expect(one.source.switchedOff!(ID)).toBeUndefined()
+  })
+
   test('reports nothing if the connection breaks and the same guest answers again', async () => {
     const { lines, log } = recorder()
     await using one = await bench({ keys: 'poll_seconds = 0.1\nrestart_seconds = 3600', log })

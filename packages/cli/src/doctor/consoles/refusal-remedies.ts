@@ -61,6 +61,7 @@ const remedies = (setting: string, { isOriel }: CloudFacts) =>
       side: 'client',
       remedy: 'Close the other session (`oriel sessions`), or try again later.',
     },
+    switched_off: { side: 'client', remedy: 'Start the machine, and run oriel doctor again.' },
     too_many: {
       side: 'oriel-proxy',
       remedy: 'Close sessions (`oriel sessions`), or raise sessions.max_total, max_per_instance or max_per_client.',
@@ -111,4 +112,5 @@ const ends = {
     remedy:
       'Correct the address of this console in its source: another guest answers there. The log of oriel-proxy names that guest; hypervisor.identity is the check.',
   },
+  4012: { side: 'client', remedy: 'Start the machine, and run oriel doctor again.' },
 } as const satisfies Record<number, Remedy>

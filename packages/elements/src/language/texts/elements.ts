@@ -16,6 +16,7 @@ export const elementTexts = {
   'advice.reconnect': 'You can open it again.',
   'advice.new-console': 'Go back to where you opened it and open a new console.',
   'advice.take-back': 'You can take it back.',
+  'advice.once-on': 'The console opens again once it is on.',
   'advice.allow': 'If it should, the operator of the console proxy adds its origin to the configuration:',
   'has-console': '{name} has this console.',
   'took-over': '{name} took this console over.',

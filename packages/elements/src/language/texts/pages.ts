@@ -8,6 +8,7 @@ export const pageTexts = {
   'state.connecting': 'Opening…',
   'state.connected': 'Connected',
   'state.waiting': 'Trying again…',
+  'state.off': 'Switched off',
   'state.ended': 'Not connected',
   'state.watching': 'Watching',
   'state.view-only': 'Connected, view only',
