@@ -56,7 +56,9 @@ function followSilence(): void {
   })
 }
 
-const terminalSize = () => ({ columns: terminal.columns, rows: terminal.rows })
+function terminalSize() {
+  return { columns: terminal.columns, rows: terminal.rows }
+}
 
 function offerSize(): void {
   const show = () => setText(byId('size', HTMLElement), t('serial.size', terminalSize()))
