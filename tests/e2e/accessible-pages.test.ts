@@ -1,4 +1,4 @@
-/** Examines all pages with axe-core, in each state, in both colour schemes and at both sizes. */
+/** Examines all pages with axe-core, in each state, in both colour schemes and at both sizes; and which language they speak. */
 import { createRequire } from 'node:module'
 import { requires } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
@@ -32,6 +32,54 @@ describe.skipIf(skip)(`axe-core in Chromium${reason}`, () => {
       if (found.length > 0) findings[name] = found
     }
     expect(findings).toEqual({})
+    await context.close()
+  })
+
+  it('speaks the language of the address, and does not show English before', async () => {
+    const context = await browser.newContext({ locale: 'fr-CH' })
+    const page = await context.newPage()
+    const released = Promise.withResolvers<void>()
+    let held = 0
+    await page.route('**/assets/*.js', async (route) => {
+      const response = await route.fetch()
+      if ((await response.text()).includes('Konsole wird geöffnet')) {
+        held += 1
+        await released.promise
+      }
+      await route.fulfill({ response })
+    })
+    await page.goto(`${pages.home}?language=de_DE`, { waitUntil: 'commit' })
+    await expect.poll(() => held).toBe(1)
+    expect(await page.locator('h1').isVisible()).toBe(false)
+    released.resolve()
+    await page.getByRole('heading', { name: 'Konsolen' }).waitFor()
+    await page.getByRole('button', { name: 'Bildschirm von demo' }).waitFor()
+    expect(await page.locator('html').getAttribute('lang')).toBe('de')
+    await context.close()
+  })
+
+  it.each([
+    ['ja-JP', '', 'ja', 'コンソール'],
+    ['nl-NL', '?language=zh-hans', 'en', 'Consoles'],
+  ])('speaks with a browser in %s and the query "%s" the language %s', async (locale, query, language, title) => {
+    const context = await browser.newContext({ locale })
+    const page = await context.newPage()
+    await page.goto(pages.home + query)
+    await page.getByRole('heading', { name: title, exact: true }).waitFor()
+    expect(await page.locator('html').getAttribute('lang')).toBe(language)
+    await context.close()
+  })
+
+  it('is English if its language cannot be loaded', async () => {
+    const context = await browser.newContext({ locale: 'es-ES' })
+    const page = await context.newPage()
+    await page.route('**/assets/*.js', async (route) => {
+      const response = await route.fetch()
+      return (await response.text()).includes('Abriendo la consola') ? route.abort() : route.fulfill({ response })
+    })
+    await page.goto(pages.home)
+    await page.getByRole('heading', { name: 'Consoles', exact: true }).waitFor()
+    expect(await page.locator('html').getAttribute('lang')).toBe('en')
     await context.close()
   })
 

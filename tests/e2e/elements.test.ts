@@ -15,6 +15,7 @@ import { PROMPT, requiresShell, startShellPort } from './parts/shell-port.ts'
 /** The part of `<oriel-console>` that these tests use, because they are compiled for Node. */
 interface OrielConsole {
   url: string
+  lang: string
   disconnect(): void
   sendKeys(...keys: string[]): Promise<void>
   typeText(text: string, options?: { layout?: string }): Promise<{ skipped: string[] }>
@@ -136,6 +137,15 @@ describe.skipIf(skip || shell.skip)(`<oriel-console> in a portal${reason}${shell
     })
     await element().getByText('This is not the address of a console.').waitFor()
     expect(complaints).toEqual([])
+  })
+
+  it('speaks the language of its `lang`', async () => {
+    await element().evaluate((node) => {
+      const screen = node as unknown as OrielConsole
+      screen.lang = 'de'
+      screen.url = 'https://portal.example/other'
+    })
+    await element().getByText('Dies ist nicht die Adresse einer Konsole.').waitFor()
   })
 
   it('follows and drives a console page in a frame by messages', async () => {
