@@ -42,7 +42,7 @@ export async function* pageStates(context: BrowserContext, home: string, query =
   await consoles.first().waitFor()
   yield { name: 'list', page: list }
   await list.locator('#screens').check()
-  await list.locator('.screen img').waitFor()
+  await demo.locator('.screen img').waitFor()
   yield { name: 'list screens', page: list }
   for (const [name, place] of Object.entries({ vnc: 0, serial: 1 })) {
     const page = await opened(list, () => consoles.nth(place).click())
