@@ -4,7 +4,8 @@
  * It needs a browser: import this on the client side only.
  */
 import { copyText } from './clipboard.ts'
-import { ConsoleElement, type ConsoleEventMap, type SessionEvents } from './console-element.ts'
+import { ConsoleElement } from './console-element.ts'
+import type { ConsoleEventMap, SessionEvents } from './console-events.ts'
 import { t } from './language/texts/elements.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { plainLine } from './plain-line.ts'

@@ -1,5 +1,6 @@
 /** `<oriel-spice>`: the screen, keyboard and mouse of a machine over SPICE. A page can hold only one. */
-import { ConsoleElement, type ConsoleEventMap, type SessionEvents } from './console-element.ts'
+import { ConsoleElement } from './console-element.ts'
+import type { ConsoleEventMap, SessionEvents } from './console-events.ts'
 import { t } from './language/texts/elements.ts'
 import { t as screenText } from './language/texts/screens.ts'
 import { stillOf } from './overlay.ts'

@@ -3,7 +3,8 @@
  *
  * It needs a browser: noVNC touches the document when it is loaded, so import this on the client side only.
  */
-import { ConsoleElement, type ConsoleEventMap, type SessionEvents } from './console-element.ts'
+import { ConsoleElement } from './console-element.ts'
+import type { ConsoleEventMap, SessionEvents } from './console-events.ts'
 import { t } from './language/texts/elements.ts'
 import { t as screenText } from './language/texts/screens.ts'
 import { stillOf } from './overlay.ts'

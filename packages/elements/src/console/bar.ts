@@ -1,6 +1,6 @@
 /** The tools of `<oriel-console>`: a bar of buttons, most of them with a panel. Loaded only for an element that has tools. */
 import { copyText } from '../clipboard.ts'
-import type { ConsoleState } from '../console-element.ts'
+import type { ConsoleState } from '../console-events.ts'
 import { type barTexts, t } from '../language/texts/bar.ts'
 import { t as typingText } from '../language/texts/typing.ts'
 import { chosenLayout, layoutOptions, rememberLayout, typingTrouble } from '../layout-choice.ts'

@@ -6,7 +6,8 @@
  */
 
 import { pictureOf, type Shown, textOf, typeInto } from '../console/shown.ts'
-import type { ConsoleElement, ConsoleSession } from '../console-element.ts'
+import type { ConsoleElement } from '../console-element.ts'
+import type { ConsoleSession } from '../console-events.ts'
 import { t } from '../language/texts/elements.ts'
 
 /** The version of the protocol: the member `oriel` of each message. */

@@ -1,6 +1,7 @@
 /** The common parts of the console pages: the bar with name, state and tools, panels, copying and full screen. */
 import { resumableUrl } from '../address.ts'
-import type { ConsoleElement, ConsoleEventMap, ConsoleSession } from '../console-element.ts'
+import type { ConsoleElement } from '../console-element.ts'
+import type { ConsoleEventMap, ConsoleSession } from '../console-events.ts'
 import { t } from '../language/texts/pages.ts'
 import type { TicketStore } from '../resumption.ts'
 import { byId, onClick, setText } from './dom.ts'

@@ -1,7 +1,8 @@
 /** The part of the people panel in which the user invites somebody with a link, and revokes invitations. */
 import type { ConsoleRole, PresenceState } from '@oriel/contract'
 import { copyText } from '../clipboard.ts'
-import type { ConsoleElement, ConsoleSession } from '../console-element.ts'
+import type { ConsoleElement } from '../console-element.ts'
+import type { ConsoleSession } from '../console-events.ts'
 import { t } from '../language/texts/people.ts'
 import { byId, onClick, onSubmit, setText } from './dom.ts'
 import {

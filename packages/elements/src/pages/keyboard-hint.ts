@@ -1,5 +1,6 @@
 /** Says how the keyboard leaves the console, once in each browser. */
-import type { ConsoleElement, ConsoleSession } from '../console-element.ts'
+import type { ConsoleElement } from '../console-element.ts'
+import type { ConsoleSession } from '../console-events.ts'
 import { t } from '../language/texts/panels.ts'
 import { byId, setText } from './dom.ts'
 

@@ -1,6 +1,7 @@
 /** The people button of a console page, its panel, and the notice of a request for control. */
 import type { PresenceState } from '@oriel/contract'
-import type { ConsoleElement, ConsoleSession } from '../console-element.ts'
+import type { ConsoleElement } from '../console-element.ts'
+import type { ConsoleSession } from '../console-events.ts'
 import { t } from '../language/texts/people.ts'
 import { byId, onClick, setText } from './dom.ts'
 import { offerInvitations } from './invitations.ts'

@@ -1,5 +1,6 @@
 /** The panel of the session: what it shows, since when, over which connection, and a button that ends it. */
-import type { ConsoleElement, ConsoleSession } from '../console-element.ts'
+import type { ConsoleElement } from '../console-element.ts'
+import type { ConsoleSession } from '../console-events.ts'
 import { t } from '../language/texts/panels.ts'
 import { byId, onClick, setText } from './dom.ts'
 

@@ -1,6 +1,7 @@
 /** One connection to a serial port, from dialling to its end. */
-import type { ConsoleSession, SessionEvents } from '../console-element.ts'
+
 import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
+import type { ConsoleSession, SessionEvents } from '../console-events.ts'
 import { t } from '../language/texts/elements.ts'
 import type { ConsoleAddress } from '../page-key.ts'
 

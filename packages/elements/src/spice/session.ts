@@ -2,8 +2,9 @@
  * One SPICE console, from dialling to its end, drawn by spice-html5. That library is under the LGPL, so it is not
  * bundled: the page loads it at run time, unmodified, from separate files that an operator can replace.
  */
-import type { ConsoleSession, SessionEvents } from '../console-element.ts'
+
 import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
+import type { ConsoleSession, SessionEvents } from '../console-events.ts'
 import type { ConsoleAddress } from '../page-key.ts'
 import { type ChannelMessage, keyMessage } from './scancodes.ts'
 import { sendWholeTickets } from './tickets.ts'

@@ -2,8 +2,8 @@
  * One noVNC connection to one console, from dialling to its end. It creates the WebSocket itself, so that it sees the
  * close event.
  */
-import type { ConsoleSession, SessionEvents } from '../console-element.ts'
 import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
+import type { ConsoleSession, SessionEvents } from '../console-events.ts'
 import { t } from '../language/texts/screens.ts'
 import type { ConsoleAddress } from '../page-key.ts'
 import { KeyboardLights } from './lights.ts'
