@@ -1,5 +1,5 @@
 /** The states and events of the console elements, and the session that each opens. */
-import type { PresenceState } from '@oriel/contract'
+import type { PresenceParticipant, PresenceState } from '@oriel/contract'
 import type { ConsoleEnd, Disconnection } from './console-end.ts'
 
 /** `idle`: there is no address. `waiting`: a pause before the next attempt. `ended`: the user must act. */
@@ -9,6 +9,12 @@ export type ConsoleState = 'idle' | 'connecting' | 'connected' | 'waiting' | 'en
 export type StateChange =
   | { readonly state: 'idle' | 'connecting' | 'connected' }
   | ({ readonly state: 'waiting' | 'ended' } & Disconnection)
+
+/** The sessions that have a console open, the oldest first, and the id of this one among them. */
+export interface Viewers {
+  readonly viewers: readonly PresenceParticipant[]
+  readonly you: string | undefined
+}
 
 /** The events of every console element. None of them bubbles. */
 export interface ConsoleEventMap {
@@ -23,6 +29,10 @@ export interface ConsoleEventMap {
    * The participants of this console, or control of it, have changed. `null`: the proxy has no presence for this console.
    */
   presence: CustomEvent<{ state: PresenceState | null }>
+  /** Who has the console open has changed. Empty: the proxy does not say so. Show labels as text, never as markup. */
+  viewers: CustomEvent<Viewers>
+  /** The round trip between page and proxy has been measured, and has changed. */
+  latency: CustomEvent<{ ms: number }>
   /** The proxy refused a request for control. Show `text` as text, never as markup. */
   presencerefused: CustomEvent<{ text: string }>
   /** A reload of the page comes back to the console if the page's address has `handle` in place of the token. */

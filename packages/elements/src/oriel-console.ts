@@ -3,14 +3,13 @@
  *
  * Unlike the other elements, it can be imported on a server, where it defines nothing.
  */
-import type { PresenceParticipant } from '@oriel/contract'
 import { createShown } from './console/create.ts'
 import { type ConsoleKind, isKind, kindOf } from './console/kind.ts'
 import { pictureOf, type Shown, type TypingOptions, textOf, typeInto } from './console/shown.ts'
 import { consoleStyles } from './console/styles.ts'
 import { isTool, type Tool } from './console/tools.ts'
 import { type ConsoleEnd, type Disconnection, finalWords, localEnd, reasonOf, sentenceOf } from './console-end.ts'
-import type { ConsoleState, StateChange } from './console-events.ts'
+import type { ConsoleState, StateChange, Viewers } from './console-events.ts'
 import { languageOf, useLanguage } from './language/load.ts'
 import { t } from './language/texts/elements.ts'
 import { type MintConsole, mintedUrl } from './new-console.ts'
@@ -21,12 +20,14 @@ export interface OrielConsoleEventMap {
   statechange: CustomEvent<StateChange>
   connect: CustomEvent<null>
   disconnect: CustomEvent<Disconnection>
-  /** The size of the screen in pixels, or of the terminal in characters. SPICE: none. */
+  /** The size of the screen in pixels, or of the terminal in characters. */
   resize: CustomEvent<ScreenSize>
   /** The machine has copied a text. VNC only. */
   clipboard: CustomEvent<{ text: string }>
-  /** Who has the console open. Empty: the proxy does not say so. Show labels as text, never as markup. */
-  viewers: CustomEvent<{ viewers: readonly PresenceParticipant[]; you: string | undefined }>
+  /** Who has the console open has changed. Empty: the proxy does not say so. Show labels as text, never as markup. VNC and serial. */
+  viewers: CustomEvent<Viewers>
+  /** The round trip between page and proxy has been measured, and has changed. */
+  latency: CustomEvent<{ ms: number }>
   bell: CustomEvent<null>
   /** The user pressed Ctrl+Alt+Shift to leave the console. */
   release: CustomEvent<null>
@@ -39,7 +40,9 @@ export type ScreenSize =
 /** Attributes that are those of the inner element. */
 const passedOn = ['path', 'reconnect', 'view-only', 'scale'] as const
 /** Events of the inner element that are also those of this one. */
-const forwarded = ['statechange', 'connect', 'disconnect', 'clipboard', 'resize', 'bell', 'release'] as const
+const forwarded = [
+  ...['statechange', 'connect', 'disconnect', 'clipboard', 'resize', 'viewers', 'latency', 'bell', 'release'],
+] as const
 
 // A server has no HTMLElement. The class is then only a name in a program that never creates an element.
 const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement)
@@ -306,9 +309,6 @@ export class OrielConsole extends Base {
     for (const type of forwarded)
       target.addEventListener(type, (event) => this.#emit(type, (event as CustomEvent<unknown>).detail))
     target.addEventListener('sizechange', (event) => this.#emit('resize', (event as CustomEvent<ScreenSize>).detail))
-    element.addEventListener('presence', () =>
-      this.#emit('viewers', { viewers: element.participants, you: element.presence?.you }),
-    )
   }
 
   /** A new console may be of another kind: then its element replaces this one. */

@@ -193,6 +193,17 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
   }
 
   /**
+   * Types `text`, whose lines run as they arrive: unlike `paste`, it never marks the text as a paste.
+   * @returns the control characters that were left out
+   * @throws as {@link OrielSerial.paste}
+   */
+  async typeText(text: string, options: Pick<PasteOptions, 'signal'> = {}): Promise<{ skipped: readonly string[] }> {
+    const { signal } = options
+    const { removed } = await this.paste(text, { marked: false, ...(signal !== undefined && { signal }) })
+    return { skipped: removed }
+  }
+
+  /**
    * Removes all output except for the cursor's line.
    * @returns a function that brings the output back, above what was printed since; `undefined` if there was none
    */

@@ -10,7 +10,10 @@ import { openSpiceSession, type SpiceLibrary, type SpiceSession } from './spice/
 import type { Typed, TypeOptions, Typist } from './vnc/typist.ts'
 
 /** The events of `<oriel-spice>`. None of them bubbles. */
-export interface OrielSpiceEventMap extends ConsoleEventMap {}
+export interface OrielSpiceEventMap extends ConsoleEventMap {
+  /** The machine's resolution is known, or has changed. */
+  resize: CustomEvent<{ width: number; height: number }>
+}
 
 /**
  * A SPICE console, like `<oriel-vnc>` but without clipboard.
@@ -31,6 +34,7 @@ export class OrielSpice extends ConsoleElement<SpiceSession> {
   static loadLibrary: (() => Promise<SpiceLibrary>) | undefined
 
   #keys: Typist | undefined
+  #resolution = ''
   readonly #stage = createStage()
   readonly #keyboard = new SpiceKeyboard((code, down) => this.session?.sendKey(code, down), navigator.platform)
   readonly #resized = new ResizeObserver(() => this.#scaleScreen())
@@ -183,6 +187,15 @@ export class OrielSpice extends ConsoleElement<SpiceSession> {
     // The library positions its videos with a `style` attribute, which a strict Content-Security-Policy ignores.
     for (const video of this.#stage.querySelectorAll('video')) video.style.cssText = video.getAttribute('style') ?? ''
     this.#scaleScreen()
+    this.#reportSize()
+  }
+
+  #reportSize(): void {
+    const { width = 0, height = 0 } = this.#screen() ?? {}
+    const resolution = `${width}×${height}`
+    if (width === 0 || resolution === this.#resolution) return
+    this.#resolution = resolution
+    this.emit('resize', { width, height })
   }
 
   /** Scales with a transform, because the library reads mouse positions in the canvas's own pixels. */

@@ -6,6 +6,7 @@ import type {
   PresenceRequest,
   PresenceState,
 } from '@oriel/contract'
+import type { Viewers } from './console-events.ts'
 import { t } from './language/texts/elements.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { plainLine } from './plain-line.ts'
@@ -32,6 +33,7 @@ export abstract class SharedElement extends HTMLElement {
   #link: PresenceLink | undefined
   #presence: PresenceState | undefined
   #presencePending = false
+  #latencyMs: number | undefined
   #role: ConsoleRole | undefined
 
   /** Who has this console open and who has control; `undefined` if the proxy does not say so, or has not yet. */
@@ -45,6 +47,10 @@ export abstract class SharedElement extends HTMLElement {
   /** The sessions that have this console open at the same proxy, the oldest first. Show labels as text, never as markup. */
   get participants(): readonly PresenceParticipant[] {
     return this.#presence?.participants ?? []
+  }
+  /** The last round trip between page and proxy, in milliseconds; `undefined` if it is not known. */
+  get latencyMs(): number | undefined {
+    return this.#latencyMs
   }
   /** The role of this session, once it is known. */
   get consoleRole(): ConsoleRole | undefined {
@@ -119,9 +125,13 @@ export abstract class SharedElement extends HTMLElement {
     })
   }
 
-  /** Opens a presence WebSocket only to notice that the link is lost. */
+  /** Opens a presence WebSocket only to notice that the link is lost, and how long it takes. */
   protected watchLink(to: ConsoleAddress): void {
-    this.#link = new PresenceLink(to, { state: () => {}, refused: () => {}, silent: () => this.linkFellSilent() })
+    this.#link = new PresenceLink(to, {
+      state: (state) => this.#showLatency(state),
+      refused: () => {},
+      silent: () => this.linkFellSilent(),
+    })
   }
 
   /** Finds out whether the link to the proxy still works. */
@@ -134,21 +144,38 @@ export abstract class SharedElement extends HTMLElement {
   }
 
   #showPresence(state: PresenceState | undefined): void {
+    const before = this.#presence
     this.#presencePending = false
     this.#presence = state
     this.#role = state?.participants.find(({ id }) => id === state.you)?.role ?? this.#role
     this.presenceChanged()
     this.emit('presence', { state: state ?? null })
+    this.#emitViewersSince(before)
+    this.#showLatency(state)
   }
 
   protected closePresence(): void {
-    const shown = this.#presence !== undefined
+    const before = this.#presence
     this.#link?.close()
     this.#link = undefined
     this.#presence = undefined
     this.#presencePending = false
+    this.#latencyMs = undefined
     this.#role = undefined
-    if (shown) this.emit('presence', { state: null })
+    if (before !== undefined) this.emit('presence', { state: null })
+    this.#emitViewersSince(before)
+  }
+
+  #emitViewersSince(before: PresenceState | undefined): void {
+    const viewers = viewersOf(this.#presence)
+    if (JSON.stringify(viewers) !== JSON.stringify(viewersOf(before))) this.emit('viewers', viewers)
+  }
+
+  #showLatency(state: PresenceState | undefined): void {
+    const ms = state?.latency_ms
+    if (typeof ms !== 'number' || ms === this.#latencyMs) return
+    this.#latencyMs = ms
+    this.emit('latency', { ms })
   }
 
   #ask(request: PresenceRequest): void {
@@ -160,3 +187,8 @@ export abstract class SharedElement extends HTMLElement {
     return this.#link.ask(request)
   }
 }
+
+const viewersOf = (state: PresenceState | undefined): Viewers => ({
+  viewers: state?.participants ?? [],
+  you: state?.you,
+})

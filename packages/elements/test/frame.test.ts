@@ -23,6 +23,21 @@ describe('serveFrame', () => {
     ])
   })
 
+  it('sends who is there and the latency at once, with the members of the protocol alone', () => {
+    const { element, sent, hear } = framed()
+    const viewer = { id: 's1', label: null, role: 'control', since: '2026-03-01T09:30:00.000Z', has_control: true }
+    element.participants = [{ ...viewer, secret: 'x' }]
+    element.presence = { you: 's1' }
+    element.latencyMs = 12
+    hear({ oriel: 1, type: 'hello' })
+    element.dispatchEvent(new CustomEvent('viewers', { detail: { viewers: [], you: undefined } }))
+    expect(sent.slice(2).map(([message]) => message)).toEqual([
+      { oriel: 1, type: 'event', name: 'viewers', detail: { viewers: [viewer], you: 's1' } },
+      { oriel: 1, type: 'event', name: 'latency', detail: { ms: 12 } },
+      { oriel: 1, type: 'event', name: 'viewers', detail: { viewers: [] } },
+    ])
+  })
+
   it('calls the element, and sends the result or the error with the id of the call', async () => {
     const { element, sent, hear } = framed()
     hear({ oriel: 1, type: 'hello' })
@@ -88,6 +103,9 @@ function framed() {
   const element = Object.assign(new EventTarget(), {
     localName: 'oriel-vnc',
     state: 'connected',
+    participants: [] as object[],
+    presence: undefined as object | undefined,
+    latencyMs: undefined as number | undefined,
     sendKeys: vi.fn(async () => undefined),
     typeText: vi.fn(async () => ({ skipped: ['ä'] })),
     text: async () => 'login:',

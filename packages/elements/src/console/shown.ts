@@ -19,15 +19,11 @@ export interface TypingOptions {
 
 /** Types `text`, without the characters that the layout lacks, which are returned. */
 export async function typeInto(shown: Shown, text: string, options: TypingOptions): Promise<readonly string[]> {
-  if (shown.kind === 'serial') return typeIntoTerminal(shown.element, text, options)
-  const { skipped } = await shown.element.typeText(text, { ...options, untypable: 'skip' })
-  return skipped
-}
-
-async function typeIntoTerminal(element: OrielSerial, text: string, { signal }: TypingOptions) {
-  // Typed lines run, unlike those of a paste.
-  const { removed } = await element.paste(text, { marked: false, ...(signal !== undefined && { signal }) })
-  return removed
+  const typed =
+    shown.kind === 'serial'
+      ? shown.element.typeText(text, options)
+      : shown.element.typeText(text, { ...options, untypable: 'skip' })
+  return (await typed).skipped
 }
 
 /** @throws Error for a serial port, which has no picture, and when the console is not connected */

@@ -21,17 +21,21 @@ export interface FrameWindow {
 
 type Method = (shown: Shown, args: readonly unknown[]) => unknown
 
-/** Events of the element that the parent gets, with the members of their details. */
-const events: Readonly<Record<string, readonly string[]>> = {
+/** Events of the element that the parent gets, with the members of their details. Of a list, those of its entries. */
+const events: Readonly<Record<string, readonly Member[]>> = {
   statechange: ['state', 'reason', 'text', 'remedy', 'willRetry'],
   connect: [],
   disconnect: ['reason', 'text', 'remedy', 'willRetry', 'code'],
   clipboard: ['text'],
   resize: ['width', 'height'],
   sizechange: ['columns', 'rows'],
+  viewers: ['you', ['viewers', ['id', 'label', 'role', 'since', 'has_control']]],
+  latency: ['ms'],
   bell: [],
   release: [],
 }
+
+type Member = string | readonly [list: string, members: readonly Member[]]
 
 const methods: Readonly<Record<string, Method>> = {
   sendKeys: ({ element }, keys) => element.sendKeys(...keys.map(textArgument)),
@@ -57,19 +61,20 @@ export function serveFrame(element: ConsoleElement<ConsoleSession>, window: Fram
   const send = (message: object) => {
     if (origin !== undefined) parent.postMessage({ oriel: PROTOCOL, ...message }, origin)
   }
+  const sendEvent = (name: string, detail: unknown) =>
+    send({ type: 'event', name, detail: pick(detail, events[name] ?? []) })
   window.addEventListener('message', (event) => {
     // A page without an origin of its own, such as one in a sandbox, cannot be answered alone.
     if (event.source !== parent || event.origin === 'null' || !isMessage(event.data)) return
     if (event.data.type === 'hello') {
       origin = event.origin
       send({ type: 'state', kind: shown.kind, state: shown.element.state, ...lastEnd(shown) })
+      for (const [name, detail] of known(shown)) sendEvent(name, detail)
     } else if (event.data.type === 'call' && event.origin === origin) void answer(shown, event.data, send)
   })
-  for (const [name, members] of Object.entries(events)) {
+  for (const name of Object.keys(events)) {
     const target: EventTarget = element
-    target.addEventListener(name, ({ detail }: CustomEventInit) =>
-      send({ type: 'event', name, detail: pick(detail, members) }),
-    )
+    target.addEventListener(name, ({ detail }: CustomEventInit) => sendEvent(name, detail))
   }
   // Says nothing about the console, because the parent's origin is not known yet.
   parent.postMessage({ oriel: PROTOCOL, type: 'ready' }, '*')
@@ -117,8 +122,23 @@ function lastEnd({ element }: Shown): object {
   return pick(end, ['reason', 'text', 'remedy', 'willRetry'])
 }
 
+/** Returns the events that a parent has missed which says hello late: those that repeat only at a change. */
+function known({ element }: Shown): [name: string, detail: object][] {
+  const { participants: viewers, presence, latencyMs: ms } = element
+  return [
+    ...(viewers.length > 0 ? [['viewers', { viewers, you: presence?.you }] satisfies [string, object]] : []),
+    ...(ms === undefined ? [] : [['latency', { ms }] satisfies [string, object]]),
+  ]
+}
+
 /** Copies the members that the protocol has: a detail may have others, which cannot be copied to another page. */
-function pick(detail: unknown, members: readonly string[]): object {
-  const known = Object.entries(detail ?? {}).filter(([name]) => members.includes(name))
-  return Object.fromEntries(known)
+function pick(detail: unknown, members: readonly Member[]): object {
+  const all = (detail ?? {}) as Readonly<Record<string, unknown>>
+  const copied = members.flatMap((member): [string, unknown][] => {
+    const [name, inner] = typeof member === 'string' ? [member] : member
+    const value = all[name]
+    if (value === undefined) return []
+    return [[name, inner === undefined || !Array.isArray(value) ? value : value.map((entry) => pick(entry, inner))]]
+  })
+  return Object.fromEntries(copied)
 }
