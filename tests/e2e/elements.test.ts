@@ -16,6 +16,7 @@ import { PROMPT, requiresShell, startShellPort } from './parts/shell-port.ts'
 interface OrielConsole {
   url: string
   lang: string
+  readonly screen: { readonly latencyMs?: number; readonly participants: readonly unknown[] }
   disconnect(): void
   sendKeys(...keys: string[]): Promise<void>
   typeText(text: string, options?: { layout?: string }): Promise<{ skipped: string[] }>
@@ -83,6 +84,34 @@ describe.skipIf(skip || shell.skip)(`<oriel-console> in a portal${reason}${shell
     const { width, height } = await guest.screendump()
     expect(await decodePng(Uint8Array.from(png))).toMatchObject({ width, height })
     expect(await ask((screen) => screen.text())).toMatch(/SeaBIOS|iPXE/)
+  })
+
+  it('reports the latency and who has the console open', async () => {
+    const [latency, viewers] = await ask((screen) => {
+      const known = screen.screen.latencyMs
+      const latency = new Promise<unknown>((resolve) =>
+        known === undefined
+          ? screen.addEventListener('latency', ({ detail }) => resolve(detail))
+          : resolve({ ms: known }),
+      )
+      return Promise.all([latency, screen.screen.participants.length])
+    })
+    expect(latency).toEqual({ ms: expect.any(Number) })
+    expect(viewers).toBe(1)
+  })
+
+  it('reaches each tool by arrow keys, which a panel keeps for itself', async () => {
+    const button = (name: string) => page.getByRole('button', { name })
+    const focused = () => page.locator('oriel-console button:focus').textContent()
+    await button('Keys').focus()
+    for (const key of ['ArrowLeft', 'ArrowRight', 'ArrowRight']) await page.keyboard.press(key)
+    expect(await focused()).toBe('Type')
+    expect(await page.locator('oriel-console .bar > button[tabindex="0"]').allTextContents()).toEqual(['Type'])
+    await page.keyboard.press('Enter')
+    await page.getByRole('textbox', { name: 'Text to type' }).press('ArrowRight')
+    await button('Stop').press('ArrowRight')
+    expect(await focused()).toBe('Stop')
+    await page.keyboard.press('Escape')
   })
 
   it('presses keys by its tools, and types without the characters that the layout lacks', async () => {

@@ -4,6 +4,7 @@ import type { ConsoleState } from '../console-events.ts'
 import { type barTexts, t } from '../language/texts/bar.ts'
 import { t as typingText } from '../language/texts/typing.ts'
 import { chosenLayout, layoutOptions, rememberLayout, typingTrouble } from '../layout-choice.ts'
+import { offerArrowKeys } from '../roving-focus.ts'
 import type { Shown } from './shown.ts'
 import type { Tool } from './tools.ts'
 
@@ -35,6 +36,7 @@ export function createBar(owner: BarOwner, shown: Shown, tools: readonly Tool[])
   shown.element.addEventListener('statechange', follow)
   shown.element.addEventListener('presence', follow)
   follow()
+  offerArrowKeys(bar)
   return bar
 }
 
@@ -210,7 +212,7 @@ async function copyOutput(owner: BarOwner, note: Note): Promise<void> {
 }
 
 function fullTool(owner: BarOwner): Node[] {
-  const made = create('button', { type: 'button', textContent: t('bar.full') })
+  const made = create('button', { type: 'button', className: 'tool', textContent: t('bar.full') })
   made.addEventListener('click', async () => {
     if (document.fullscreenElement === null) await owner.requestFullscreen({ navigationUI: 'hide' })
     else await document.exitFullscreen()
@@ -221,7 +223,7 @@ function fullTool(owner: BarOwner): Node[] {
 
 /** Creates a button of the bar and the panel that it opens below itself. */
 function panelTool(tool: Tool, needs: 'input' | 'console' = 'input') {
-  const opener = create('button', { type: 'button', textContent: t(`bar.${tool}`) })
+  const opener = create('button', { type: 'button', className: 'tool', textContent: t(`bar.${tool}`) })
   opener.dataset.needs = needs
   const panel = create('div', { className: 'panel', popover: 'auto', ariaLabel: t(`bar.${tool}`), role: 'group' })
   panel.part.add('panel')

@@ -4,10 +4,10 @@ import type { ConsoleElement } from '../console-element.ts'
 import type { ConsoleEventMap, ConsoleSession } from '../console-events.ts'
 import { t } from '../language/texts/pages.ts'
 import type { TicketStore } from '../resumption.ts'
+import { offerArrowKeys } from '../roving-focus.ts'
 import { byId, onClick, setText } from './dom.ts'
 import type { PageQuery } from './page-query.ts'
 import type { Fact } from './session-panel.ts'
-import { offerArrowKeys } from './toolbar.ts'
 
 export { onClick, onSubmit } from './dom.ts'
 

@@ -1,6 +1,6 @@
 /** Arrow keys in the bar: Tab reaches one tool, as in every toolbar (WAI-ARIA Authoring Practices, toolbar pattern). */
 
-/** Lets the arrow keys, Home and End move between the tools of `toolbar`. */
+/** Lets the arrow keys, Home and End move between the elements of class `tool` in `toolbar`. Panels between them keep their keys. */
 export function offerArrowKeys(toolbar: HTMLElement): void {
   let current: HTMLElement | undefined
   const follow = () => {
@@ -9,12 +9,13 @@ export function offerArrowKeys(toolbar: HTMLElement): void {
     for (const tool of toolbar.querySelectorAll<HTMLElement>('.tool')) tool.tabIndex = tool === current ? 0 : -1
   }
   toolbar.addEventListener('focusin', ({ target }) => {
-    current = (target as HTMLElement).closest<HTMLElement>('.tool') ?? undefined
+    current = (target as HTMLElement).closest<HTMLElement>('.tool') ?? current
     follow()
   })
   toolbar.addEventListener('keydown', (event) => {
     const tools = usableTools(toolbar)
-    const next = tools[neighbour(event.key, tools.indexOf(document.activeElement as HTMLElement), tools.length)]
+    const at = tools.indexOf(event.target as HTMLElement)
+    const next = at < 0 ? undefined : tools[neighbour(event.key, at, tools.length)]
     if (next === undefined) return
     event.preventDefault()
     next.focus()

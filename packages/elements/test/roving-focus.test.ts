@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { neighbour } from '../src/pages/toolbar.ts'
+import { neighbour } from '../src/roving-focus.ts'
 
 it.each([
   ['ArrowRight', 0, 1],
