@@ -1,7 +1,8 @@
 /**
  * Checks that the published packages work outside this workspace. Packs them, lints the tarballs, and installs
- * them into a copy of each fixture beside this file, in a temporary folder. There they must compile without
- * `skipLibCheck`, and run. Exits with 1 at the first fault. An argument names a folder with tarballs to check instead.
+ * them into a copy of each fixture beside this file and of each example app, in a temporary folder. There they must compile
+ * without `skipLibCheck`, and run; the examples are driven in Chromium against the built demo. Exits with 1 at the first fault. An
+ * argument names a folder with tarballs to check instead.
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -30,6 +31,7 @@ try {
   run('node_modules/.bin/vue-tsc', ['-p', 'tsconfig.json'], installed('vue', tarballs))
   say('react-19, react-18, vue: their templates compile')
   await runCommand()
+  runExamples(tarballs)
   say('The published packages compile and run outside the workspace.')
 } catch (error) {
   say((error as Error).message)
@@ -81,10 +83,12 @@ async function compileAndRun(name: string, tarballs: string[], more: string[], s
   say(`${name}: compiles and runs`)
 }
 
-/** Copies a fixture, and installs the tarballs and `more` into the copy. Returns its folder. */
-function installed(name: string, tarballs: string[], more: string[] = []): string {
+/**
+ * Copies a fixture, or a folder of `from`, and installs the tarballs and `more` into the copy. Returns its folder.
+ */
+function installed(name: string, tarballs: string[], more: string[] = [], from = import.meta.dirname): string {
   const consumer = join(folder, name)
-  cpSync(join(import.meta.dirname, name), consumer, { recursive: true })
+  cpSync(join(from, name), consumer, { recursive: true, filter: (path) => !/\/(node_modules|dist)$/.test(path) })
   const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock']
   run('npm', ['install', ...quiet, ...tarballs, ...more], consumer)
   return consumer
@@ -115,6 +119,14 @@ async function runCommand(): Promise<void> {
   run('npm', ['install', '--offline', '--no-audit', '--no-fund', '--ignore-scripts', tarball], consumer)
   run(join(consumer, 'node_modules/.bin/oriel'), ['--version'], consumer)
   say('cli: installs alone and runs')
+}
+
+/** Installs the example apps by their own `package.json`, builds those that have something to build, and drives them in Chromium. */
+function runExamples(tarballs: string[]): void {
+  const needed = { html: tarballs, react: tarballs, hono: tarballs.slice(0, 2), express: tarballs.slice(0, 2) }
+  for (const [name, packages] of Object.entries(needed))
+    run('npm', ['run', '--silent', '--if-present', 'build'], installed(name, packages, [], join(root, 'examples')))
+  say(run(process.execPath, ['--conditions=@oriel/source', 'tests/e2e/examples/main.ts', folder]).trimEnd())
 }
 
 /** Bundles `entry` for browsers. Node can run the result, because it uses only the web's standard objects. */

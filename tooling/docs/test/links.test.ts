@@ -9,6 +9,7 @@ const pages = [
     'SECURITY.md',
     'VERSIONING.md',
     'tests/conformance/README.md',
+    ...['', 'html/', 'react/', 'hono/', 'express/'].map((folder) => `examples/${folder}README.md`),
     'packages/cli/README.md',
     'packages/console/README.md',
     'packages/elements/README.md',

@@ -7,7 +7,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { findings } from './findings.ts'
 
-const FOLDERS: readonly string[] = ['apps', 'packages', 'tests', 'tooling']
+const FOLDERS: readonly string[] = ['apps', 'examples', 'packages', 'tests', 'tooling']
 
 const cwd = fileURLToPath(new URL('../../../', import.meta.url))
 const found = filesIn(FOLDERS).flatMap((file) =>
