@@ -28,8 +28,21 @@ const built = fileURLToPath(new URL('dist/pages', import.meta.url))
 const target = `${built}.new`
 const pages = readdirSync(source).flatMap((file) => (file.endsWith('.html') ? [file.slice(0, -'.html'.length)] : []))
 const scripted = pages.filter((page) => existsSync(join(source, `${page}.ts`)))
-/** Modules that share a chunk, because each chunk costs a request: almost every page needs these at once. */
-const together = [{ name: 'language', test: /\/src\/language\/(\w+|texts\/(elements|pages))\.ts$/, minShareCount: 3 }]
+/** Modules that share a chunk, because each chunk costs a request, and compresses alone: first those of almost every page, then those of consoles. */
+const together = [
+  {
+    name: 'every-page',
+    test: /\/(language\/(\w+|texts\/(elements|pages))|pages\/(dom|page-language)|plain-line|contract\/src\/(access-url|remedies|refusals|close-reasons|resume))\.ts$/,
+    minShareCount: 3,
+    priority: 2,
+  },
+  {
+    name: 'console-pages',
+    test: /\/(contract\/src\/(page-key|socket-address)|elements\/src\/(address|clipboard|console-(card|element|end)|overlay|page-key|presence\/link|reconnect-plan|resumption|roving-focus|shared-element|pages\/(console-page|page-query)))\.ts$/,
+    minShareCount: 3,
+    priority: 1,
+  },
+]
 const notice = '/*! Licences: THIRD-PARTY-NOTICES.txt */'
 
 rmSync(target, { recursive: true, force: true })
@@ -57,7 +70,7 @@ async function bundleScripts(): Promise<OutputChunk[]> {
     codeSplitting: { groups: together },
     minify: true,
     sourcemap: process.argv.includes('--link-maps') ? true : 'hidden',
-    postBanner: notice,
+    postBanner: ({ modules }) => (Object.keys(modules).some((id) => id.includes('/node_modules/')) ? notice : ''),
   })
   return output.filter((file) => file.type === 'chunk')
 }

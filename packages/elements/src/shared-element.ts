@@ -10,12 +10,7 @@ import type { Viewers } from './console-events.ts'
 import { t } from './language/texts/elements.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { plainLine } from './plain-line.ts'
-import {
-  type CreatedInvitation,
-  type InvitationAnswer,
-  type InvitationRequest,
-  invitedBy,
-} from './presence/invitations.ts'
+import type { CreatedInvitation, InvitationAnswer, InvitationRequest } from './presence/invitations.ts'
 import { PresenceLink } from './presence/link.ts'
 
 /** An invitation to the open session. */
@@ -98,7 +93,9 @@ export abstract class SharedElement extends HTMLElement {
    */
   async invite({ role, ttlSeconds, label }: InviteOptions): Promise<CreatedInvitation> {
     const optional = { ...(ttlSeconds === undefined ? {} : { ttl_seconds: ttlSeconds }), ...(label ? { label } : {}) }
-    return invitedBy(await this.#askInvitations({ type: 'invite', role, ...optional }))
+    const answer = await this.#askInvitations({ type: 'invite', role, ...optional })
+    const { invitedBy } = await import('./presence/invitations.ts')
+    return invitedBy(answer)
   }
 
   /**

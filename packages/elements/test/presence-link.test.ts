@@ -259,6 +259,7 @@ describe('a request about invitations', () => {
   it('gets the answer with its own ref, in any order', async () => {
     const it = link()
     const [one, other] = [it.link.ask(INVITE), it.link.ask({ type: 'revoke_invitation', id: 'i1' })]
+    await vi.dynamicImportSettled()
     const [first, second] = sent()
     expect(first).toEqual({ ...INVITE, ref: expect.any(String) })
     newest().receive({ type: 'invitation_revoked', ref: second!.ref, id: 'i1' })
@@ -270,6 +271,7 @@ describe('a request about invitations', () => {
   it('fails with the sentence of its refusal, which no event repeats', async () => {
     const it = link()
     const error = errorOf(it.link.ask(INVITE))
+    await vi.dynamicImportSettled()
     newest().receive({ type: 'refused', request: 'invite', ref: sent()[0]!.ref, text: 'Too many\ninvitations.' })
     expect(await error).toBe('Too many invitations.')
     expect(it.refused).toEqual([])
@@ -281,16 +283,19 @@ describe('a request about invitations', () => {
     const it = link()
     newest().receive(STATE)
     const late = errorOf(it.link.ask(INVITE))
+    await vi.dynamicImportSettled()
     vi.advanceTimersByTime(answerTimeoutMs)
     expect(await late).toMatch(/did not answer/)
     const again = link()
     const lost = errorOf(again.link.ask(INVITE))
+    await vi.dynamicImportSettled()
     newest().readyState = 3
     newest().lose()
     expect(await lost).toMatch(/was lost/)
     expect(await errorOf(again.link.ask(INVITE))).toMatch(/not connected/)
     const closed = link()
     const dropped = errorOf(closed.link.ask(INVITE))
+    await vi.dynamicImportSettled()
     closed.link.close()
     expect(await dropped).toMatch(/was lost/)
   })

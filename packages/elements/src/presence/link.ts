@@ -13,7 +13,7 @@ import {
 } from '@oriel/contract'
 import type { ConsoleAddress } from '../page-key.ts'
 import { plainLine } from '../plain-line.ts'
-import { type InvitationAnswer, type InvitationRequest, InvitationRequests } from './invitations.ts'
+import type { InvitationAnswer, InvitationRequest, InvitationRequests } from './invitations.ts'
 
 /** Pause before the first retry; it doubles from one retry to the next. */
 export const firstPauseMs = 1_000
@@ -55,7 +55,8 @@ export class PresenceLink {
   #retry: ReturnType<typeof setTimeout> | undefined
   #probing: ReturnType<typeof setTimeout> | undefined
   #probes: ReturnType<typeof setInterval> | undefined
-  readonly #invitations = new InvitationRequests()
+  /** Loaded for the first request about invitations. */
+  #invitations: InvitationRequests | undefined
   #attempts = 0
   #misses = 0
   #hadState = false
@@ -85,7 +86,9 @@ export class PresenceLink {
   }
 
   /** Sends a request about invitations and waits for its answer. @throws Error with a sentence for the user */
-  ask(request: InvitationRequest): Promise<InvitationAnswer> {
+  async ask(request: InvitationRequest): Promise<InvitationAnswer> {
+    const { InvitationRequests } = await import('./invitations.ts')
+    this.#invitations ??= new InvitationRequests()
     return this.#invitations.ask(request, (sent) => this.send(sent))
   }
 
@@ -97,7 +100,7 @@ export class PresenceLink {
     clearInterval(this.#probes)
     this.#answered()
     this.#socket?.close()
-    this.#invitations.lost()
+    this.#invitations?.lost()
   }
 
   #dial(): void {
@@ -111,7 +114,7 @@ export class PresenceLink {
     socket.addEventListener('close', ({ code, reason }) => {
       if (this.#closed) return
       this.#answered()
-      this.#invitations.lost()
+      this.#invitations?.lost()
       if (readRefusal(code, reason)?.refusal === 'unknown_token') this.#missed()
       else this.#lost(code)
     })
@@ -142,7 +145,7 @@ export class PresenceLink {
       this.#attempts = 0
       this.#misses = 0
       this.#events.state(message)
-    } else if (message && this.#invitations.answered(message, (text) => plainLine(String(text)))) return
+    } else if (message && this.#invitations?.answered(message, (text) => plainLine(String(text)))) return
     // An older proxy refuses a ping. The refusal is an answer, too.
     else if (message?.type === 'refused' && message.request !== 'ping') this.#events.refused(String(message.text))
   }
