@@ -110,7 +110,7 @@ describe('dialling with a ticket', () => {
     const server = { name: 'web-1', instanceName: 'instance-0000002a', vmState: 'stopped' }
     await using it = await running({ toml: sessions(), server, hypervisor: (peer) => peer.closed() })
     it.nova.forbidden.add('os-remote-consoles')
-    expect(await statusWith(it, ticket())).toBe(502)
+    expect(await statusWith(it, ticket())).toBe(503)
   })
 
   it('counts towards the limit of the token that opened the first session', async () => {
