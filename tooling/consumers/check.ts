@@ -4,17 +4,19 @@
  * without `skipLibCheck`, and run; the examples are driven in Chromium against the built demo. Exits with 1 at the first fault. An
  * argument names a folder with tarballs to check instead.
  */
-import { spawnSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 
 const root = join(import.meta.dirname, '../..')
 const published = ['contract', 'sdk', 'console', 'elements']
 const [released] = process.argv.slice(2)
 const TIMEOUT_MS = 180_000
+const execute = promisify(execFile)
 
 const folder = mkdtempSync(join(tmpdir(), 'oriel-consumers-'))
 try {
@@ -26,12 +28,9 @@ try {
   )
   await compileAndRun('bundler', libraries, [], async (out) => run(process.execPath, [await bundle(out)]))
   await compileAndRun('elements', tarballs, [], checkElements)
-  for (const framework of ['react-19', 'react-18'])
-    run(bin('tsc'), ['-p', 'tsconfig.json'], installed(framework, tarballs))
-  run('node_modules/.bin/vue-tsc', ['-p', 'tsconfig.json'], installed('vue', tarballs))
-  say('react-19, react-18, vue: their templates compile')
+  await compileTemplates(tarballs)
   await runCommand()
-  runExamples(tarballs)
+  await runExamples(tarballs)
   say('The published packages compile and run outside the workspace.')
 } catch (error) {
   say((error as Error).message)
@@ -77,20 +76,29 @@ function checkContents(tarball: string): void {
 }
 
 async function compileAndRun(name: string, tarballs: string[], more: string[], start: (out: string) => unknown) {
-  const consumer = installed(name, tarballs, more)
+  const consumer = await installed(name, tarballs, more)
   run(bin('tsc'), ['-p', 'tsconfig.json'], consumer)
   await start(join(consumer, 'out/main.js'))
   say(`${name}: compiles and runs`)
 }
 
+async function compileTemplates(tarballs: string[]): Promise<void> {
+  const frameworks = ['react-19', 'react-18', 'vue']
+  const consumers = await Promise.all(frameworks.map((name) => installed(name, tarballs)))
+  const compilers = [bin('tsc'), bin('tsc'), 'node_modules/.bin/vue-tsc']
+  for (const [index, consumer] of consumers.entries()) run(compilers[index]!, ['-p', 'tsconfig.json'], consumer)
+  say(`${frameworks.join(', ')}: their templates compile`)
+}
+
 /**
- * Copies a fixture, or a folder of `from`, and installs the tarballs and `more` into the copy. Returns its folder.
+ * Copies a fixture, or a folder of `from`, and installs the tarballs and `more` into the copy. Resolves to its folder. Most of
+ * the time npm waits for the registry, so several of these can run at once.
  */
-function installed(name: string, tarballs: string[], more: string[] = [], from = import.meta.dirname): string {
+async function installed(name: string, tarballs: string[], more: string[] = [], from = import.meta.dirname) {
   const consumer = join(folder, name)
   cpSync(join(from, name), consumer, { recursive: true, filter: (path) => !/\/(node_modules|dist)$/.test(path) })
   const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--no-package-lock']
-  run('npm', ['install', ...quiet, ...tarballs, ...more], consumer)
+  await execute('npm', ['install', ...quiet, ...tarballs, ...more], { cwd: consumer, timeout: TIMEOUT_MS })
   return consumer
 }
 
@@ -122,10 +130,11 @@ async function runCommand(): Promise<void> {
 }
 
 /** Installs the example apps by their own `package.json`, builds those that have something to build, and drives them in Chromium. */
-function runExamples(tarballs: string[]): void {
+async function runExamples(tarballs: string[]): Promise<void> {
   const needed = { html: tarballs, react: tarballs, hono: tarballs.slice(0, 2), express: tarballs.slice(0, 2) }
-  for (const [name, packages] of Object.entries(needed))
-    run('npm', ['run', '--silent', '--if-present', 'build'], installed(name, packages, [], join(root, 'examples')))
+  const from = join(root, 'examples')
+  const installing = Object.entries(needed).map(([name, packages]) => installed(name, packages, [], from))
+  for (const app of await Promise.all(installing)) run('npm', ['run', '--silent', '--if-present', 'build'], app)
   say(run(process.execPath, ['--conditions=@oriel/source', 'tests/e2e/examples/main.ts', folder]).trimEnd())
 }
 
