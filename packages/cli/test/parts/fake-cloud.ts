@@ -145,7 +145,7 @@ function acceptConsoles(server: Server, refusal: FakeProxyOptions['refusal'], sp
   })
 }
 
-export const ORIELS_PAGE = '<title>Console</title><p id="status-text">Opening…</p>'
+export const ORIELS_PAGE = '<title data-t="console">Console</title><p id="status-text">Opening…</p>'
 
 function sendPage({ url = '' }: IncomingMessage, response: ServerResponse): void {
   const isPage = /^\/(vnc_lite|spice_auto|serial)\.html/.test(url)

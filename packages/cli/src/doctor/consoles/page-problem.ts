@@ -23,7 +23,7 @@ export interface WantedPage {
 /** Recognises the program that served a page. */
 export function makerOf({ status, text }: Reply): ServedPage['by'] {
   if (status !== 200) return 'unknown'
-  if (/<title>Console<\/title>/.test(text) && /<oriel-|id="status-text"/.test(text)) return 'oriel'
+  if (/<title[^>]*>Console<\/title>/.test(text) && /<oriel-|id="status-text"/.test(text)) return 'oriel'
   return /noVNC|spice-html5/i.test(text) ? 'novnc' : 'unknown'
 }
 
