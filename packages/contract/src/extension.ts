@@ -66,7 +66,7 @@ const sharedConsole = Type.Object(
       description:
         'Whether that session may send input. Not yet while the proxy of the session that lost control has still to withhold its input.',
     }),
-    requested_by: Type.Array(Type.String(), { description: 'The sessions that request control, the earliest first.' }),
+    requested_by: Type.Array(Type.String(), { description: 'Sessions that request control, the earliest first.' }),
   },
   { description: 'A console that sessions at several proxies have open.' },
 )
@@ -94,7 +94,7 @@ const admittedConsole = Type.Object({
   role: Type.Optional(role),
   label: Type.Optional(nullable(Type.String())),
   single_use: Type.Optional(
-    Type.Boolean({ description: 'Whether the token is used up once its console is open. Absent: the proxy decides.' }),
+    Type.Boolean({ description: 'Whether the token is used up once its console is open.' }),
   ),
   invited: Type.Optional(
     Type.Boolean({ description: "Whether it came with an invitation to another user's session." }),
@@ -161,7 +161,7 @@ const pageInvitation = Type.Object({
 const source = Type.Object({
   kind: Type.String({ description: 'The configured kind of source, such as qemu.' }),
   servers: Type.Integer({ minimum: 0 }),
-  answers: Type.Boolean({ description: 'Whether it responds. If not, its servers are in their last known state.' }),
+  answers: Type.Boolean({ description: 'If not, its servers are in their last known state.' }),
   unanswered: Type.Array(Type.Object({ server_id: Type.String(), since: time }), {
     description: 'Servers whose hypervisor does not respond, in their last known state.',
   }),
@@ -303,7 +303,7 @@ export const extensionRoutes = {
       'The consoles that a proxy has open together with other proxies; waits while they are those that the proxy knows',
     body: closed({
       version: Type.Optional(
-        Type.String({ maxLength: 64, description: 'The version of the last answer, which the proxy applies.' }),
+        Type.String({ maxLength: 64, description: 'The version of the last answer.' }),
       ),
       wait_seconds: Type.Optional(
         Type.Integer({ minimum: 0, maximum: 25, description: 'How long to wait for a change. Absent: 0.' }),
@@ -517,7 +517,7 @@ export const extensionRoutes = {
       role: Type.Optional(role),
       ttl_seconds: Type.Optional(ttlSeconds),
       single_use: Type.Optional(
-        Type.Boolean({ description: 'Whether the URL opens one console only. Absent: the proxy decides.' }),
+        Type.Boolean({ description: 'Whether the URL opens one console only.' }),
       ),
       may_invite: Type.Optional(
         Type.Boolean({
