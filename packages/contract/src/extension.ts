@@ -489,7 +489,7 @@ export const extensionRoutes = {
     summary: "List the invitations to a proxy's session that may be used or were used, newest first",
     response: Type.Object({
       invitations: Type.Array(pageInvitation),
-      max_ttl_seconds: Type.Integer({ minimum: 0, description: 'How long a new one may be opened at most.' }),
+      max_ttl_seconds: Type.Integer({ minimum: 0, description: 'At most.' }),
       max_invitations: Type.Integer({ minimum: 1, description: 'How many a session may have.' }),
     }),
   },
@@ -535,7 +535,7 @@ export const extensionRoutes = {
     policy: 'oriel:servers:list',
     summary: "List the caller's servers by name, with the consoles that each has",
     query: closed({
-      search: Type.Optional(Type.String({ maxLength: 255, description: 'A part of the name or of the id.' })),
+      search: Type.Optional(Type.String({ maxLength: 255, description: 'Part of name or id.' })),
       status: Type.Optional(Type.String({ maxLength: 32 })),
       limit: Type.Optional(Type.String({ pattern: '^[0-9]{1,4}$', description: 'At most 1000, the default.' })),
       offset: Type.Optional(Type.String({ pattern: '^[0-9]{1,7}$', description: 'How many to skip. Absent: 0.' })),
