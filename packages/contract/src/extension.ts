@@ -64,7 +64,7 @@ const sharedConsole = Type.Object(
     ),
     ready: Type.Boolean({
       description:
-        'Whether that session may send input. Not yet while the proxy of the session that lost control has still to withhold its input.',
+        'Whether that session may send input: not before the proxy of the one that lost control withholds its input.',
     }),
     requested_by: Type.Array(Type.String(), { description: 'Sessions that request control, the earliest first.' }),
   },
@@ -86,7 +86,7 @@ const admittedConsole = Type.Object({
   tls_port: nullable(Type.Integer()),
   internal_access_path: nullable(Type.String()),
   password: Type.Optional(
-    Type.String({ description: "The password of the console on its hypervisor, if the source knows it. VNC's." }),
+    Type.String({ description: 'The password of a VNC console on its hypervisor, if the source knows it.' }),
   ),
   base_url: Type.String({ description: "The page's address; its scheme must be the Origin's." }),
   // When the token expires. Absent for a session that resumes another: it has no token.
@@ -94,7 +94,7 @@ const admittedConsole = Type.Object({
   role: Type.Optional(role),
   label: Type.Optional(nullable(Type.String())),
   single_use: Type.Optional(
-    Type.Boolean({ description: 'Whether the token is used up once its console is open.' }),
+    Type.Boolean({ description: 'Whether the token is used up once its console is open. Absent: the proxy decides.' }),
   ),
   invited: Type.Optional(
     Type.Boolean({ description: "Whether it came with an invitation to another user's session." }),
@@ -161,7 +161,7 @@ const pageInvitation = Type.Object({
 const source = Type.Object({
   kind: Type.String({ description: 'The configured kind of source, such as qemu.' }),
   servers: Type.Integer({ minimum: 0 }),
-  answers: Type.Boolean({ description: 'If not, its servers are in their last known state.' }),
+  answers: Type.Boolean({ description: 'Whether it responds. If not, its servers are in their last known state.' }),
   unanswered: Type.Array(Type.Object({ server_id: Type.String(), since: time }), {
     description: 'Servers whose hypervisor does not respond, in their last known state.',
   }),
@@ -209,12 +209,12 @@ const port = Type.Object({
     Type.String({ description: 'The hold of this proxy. Null: another proxy holds the port, see held_by.' }),
   ),
   ready: Type.Boolean({
-    description: 'Whether the proxy may dial the port: not before an earlier holder has closed it.',
+    description: 'Whether to dial the port: not before an earlier holder has closed it.',
   }),
   wait_seconds: Type.Integer({
     minimum: 0,
     description:
-      'How long it may take at most until the port is ready; without a hold, how long to ask again, because the holder may be lost.',
+      'The longest time until the port is ready; without a hold, how long to ask again, as the holder may be lost.',
   }),
   held_by: nullable(portHolder),
 })
@@ -273,7 +273,7 @@ export const extensionRoutes = {
         Type.Array(closed({ id, since: time, until: Type.Optional(time) }), {
           maxItems: 10_000,
           description:
-            'The spans during which sessions had control, for the audit trail: when one starts, and when it ends. Only for an API whose last answer had takes_control.',
+            'Spans of control, for the audit trail, at their start and end. Only after an answer with takes_control.',
         }),
       ),
     }),
@@ -299,12 +299,9 @@ export const extensionRoutes = {
     method: 'POST',
     path: '/proxies/{proxy_id}/shared-consoles',
     policy: 'oriel:sessions:admit',
-    summary:
-      'The consoles that a proxy has open together with other proxies; waits while they are those that the proxy knows',
+    summary: 'The consoles that a proxy shares with other proxies; waits while they are those that it knows',
     body: closed({
-      version: Type.Optional(
-        Type.String({ maxLength: 64, description: 'The version of the last answer.' }),
-      ),
+      version: Type.Optional(Type.String({ maxLength: 64, description: 'The version of the last answer.' })),
       wait_seconds: Type.Optional(
         Type.Integer({ minimum: 0, maximum: 25, description: 'How long to wait for a change. Absent: 0.' }),
       ),
@@ -400,7 +397,7 @@ export const extensionRoutes = {
         exclusive: Type.Optional(
           Type.Boolean({
             description:
-              'Whether to hold the right of the one session that controls the console, instead of the connection to it. Not for watchers.',
+              'Whether to hold the right to control the console instead of the connection to it. Not for watchers.',
           }),
         ),
       }),
@@ -489,7 +486,7 @@ export const extensionRoutes = {
     summary: "List the invitations to a proxy's session that may be used or were used, newest first",
     response: Type.Object({
       invitations: Type.Array(pageInvitation),
-      max_ttl_seconds: Type.Integer({ minimum: 0, description: 'At most.' }),
+      max_ttl_seconds: Type.Integer({ minimum: 0, description: 'How long a new one may be opened at most.' }),
       max_invitations: Type.Integer({ minimum: 1, description: 'How many a session may have.' }),
     }),
   },
@@ -517,7 +514,7 @@ export const extensionRoutes = {
       role: Type.Optional(role),
       ttl_seconds: Type.Optional(ttlSeconds),
       single_use: Type.Optional(
-        Type.Boolean({ description: 'Whether the URL opens one console only.' }),
+        Type.Boolean({ description: 'Whether the URL opens one console only. Absent: the proxy decides.' }),
       ),
       may_invite: Type.Optional(
         Type.Boolean({
@@ -535,7 +532,7 @@ export const extensionRoutes = {
     policy: 'oriel:servers:list',
     summary: "List the caller's servers by name, with the consoles that each has",
     query: closed({
-      search: Type.Optional(Type.String({ maxLength: 255, description: 'Part of name or id.' })),
+      search: Type.Optional(Type.String({ maxLength: 255, description: 'A part of the name or id.' })),
       status: Type.Optional(Type.String({ maxLength: 32 })),
       limit: Type.Optional(Type.String({ pattern: '^[0-9]{1,4}$', description: 'At most 1000, the default.' })),
       offset: Type.Optional(Type.String({ pattern: '^[0-9]{1,7}$', description: 'How many to skip. Absent: 0.' })),
