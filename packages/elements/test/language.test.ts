@@ -142,7 +142,7 @@ describe('a text', () => {
 })
 
 describe('the end of a console', () => {
-  it('is told in the language of the page, by its reason', async () => {
+  it('is translated by its reason into the language of the page', async () => {
     speak('de', await catalogues.de())
     expect(sentenceOf(localEnd('bad_address'))).toBe('Dies ist nicht die Adresse einer Konsole.')
     const idle = describeEnd({ code: 4004, reason: closeReasons.idle.text, wasClean: true, opened: true })

@@ -15,7 +15,7 @@ export const catalogues = {
 export const loadTimeoutMs = 5_000
 
 /**
- * Returns the first of the wanted languages that there is, and English if there is none. Takes tags of BCP 47 in any spelling, such as
+ * Returns the first of the wanted languages that the pages speak, or English. Takes tags of BCP 47 in any spelling, such as
  * `de`, `de-AT` and `de_DE`; the region is ignored. Ignores `null`.
  */
 export function chooseLanguage(wanted: readonly (string | null)[]): Language {
