@@ -140,12 +140,23 @@ describe.skipIf(skip)(`a console page in Chromium${reason}`, () => {
   })
 
   it('shows the origin to allow if a balancer changes the Host header', async () => {
-    await using balancer = await hostChangingBalancer(ports.novnc)
+    await using balancer = await startGateway(ports.novnc, { host: 'backend.internal' })
     await page.goto(address(balancer.port))
     await card('ended').getByText('This page may not open consoles here.').waitFor()
     await card('ended').getByText('origin.allowed = ["http://127.0.0.1"]').waitFor()
     const line = 'origin.allowed = ["http://127.0.0.1"]'
     await proxy.waitForLog((record) => record.level === 'warn' && record.line === line)
+  })
+
+  it('says that the proxy cannot be reached while a gateway answers for it, and opens the console after that', async () => {
+    let isDown = true
+    await using gateway = await startGateway(ports.novnc, { answersItself: () => isDown })
+    await page.goto(address(gateway.port))
+    await card('waiting').getByText('The console proxy cannot be reached.').waitFor()
+    isDown = false
+    await connected()
+    // The gateway cannot close connections that carry a WebSocket.
+    await page.goto('about:blank')
   })
 
   it('retries while the proxy restarts, and opens the console at the new process', async () => {
@@ -199,17 +210,29 @@ describe.skipIf(skip)(`a console page in Chromium${reason}`, () => {
   })
 })
 
-/** Starts a balancer that forwards everything to `port` with another Host header, as nginx does by default. */
-async function hostChangingBalancer(port: number) {
-  const server = createServer(async ({ url = '/' }, response) => {
+interface GatewayOptions {
+  /** The Host header that the proxy gets, because nginx changes it by default. Default: that of the browser. */
+  readonly host?: string
+  /** Whether it answers for the proxy with a page of its own, to all but requests for pages. */
+  readonly answersItself?: () => boolean
+}
+
+/** Starts a gateway that forwards to `port`. */
+async function startGateway(port: number, { host, answersItself = () => false }: GatewayOptions) {
+  const badGateway = '<h1>502 Bad Gateway</h1>'
+  const server = createServer(async ({ url = '/', headers: { accept } }, response) => {
+    if (answersItself() && accept === 'application/json')
+      return void response.writeHead(502, { 'Content-Type': 'text/html' }).end(badGateway)
     const answer = await fetch(`http://127.0.0.1:${port}${url}`)
     const headers = ['content-type', 'content-security-policy'].map((name) => [name, answer.headers.get(name) ?? ''])
     response.writeHead(answer.status, Object.fromEntries(headers)).end(Buffer.from(await answer.arrayBuffer()))
   }).listen(0, '127.0.0.1')
   server.on('upgrade', ({ method, url, rawHeaders }, socket) => {
+    if (answersItself())
+      return void socket.end(`HTTP/1.1 502 Bad Gateway\r\nContent-Length: ${badGateway.length}\r\n\r\n${badGateway}`)
     const lines = rawHeaders.flatMap((name, i) => {
       if (i % 2 === 1) return []
-      return [`${name}: ${name.toLowerCase() === 'host' ? 'backend.internal' : rawHeaders[i + 1]}`]
+      return [`${name}: ${(name.toLowerCase() === 'host' ? host : undefined) ?? rawHeaders[i + 1]}`]
     })
     const backend = connect({ port, host: '127.0.0.1' })
     backend.write([`${method} ${url} HTTP/1.1`, ...lines, '', ''].join('\r\n'))

@@ -3,6 +3,7 @@ import {
   type ConsoleEnd,
   finalWords,
   isSwitchedOff,
+  isUnexplained,
   mayOpenAgain,
   mayTakeOver,
   waitingWords,
@@ -54,7 +55,7 @@ export class ConsoleCard {
   /** Shows why the console is not connected, until the next attempt. */
   waiting(end: ConsoleEnd, { wasConnected, still, retry }: Waiting): void {
     const words = waitingWords(end, wasConnected)
-    const text = end.remedy === 'reconnect' ? words.text : t('no-answer-yet')
+    const text = isUnexplained(end) ? t('no-answer-yet') : words.text
     const isOff = isSwitchedOff(end)
     const now = { label: t(wasConnected && !isOff ? 'reconnect-now' : 'try-now'), act: retry }
     clearTimeout(this.#slow)

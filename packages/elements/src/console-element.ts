@@ -6,6 +6,7 @@ import {
   closedByPerson,
   type Disconnection,
   isAddressDead,
+  isUnexplained,
   localEnd,
   reasonOf,
   sentenceOf,
@@ -39,7 +40,8 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends SharedEle
   /** Whether to take the console over from the viewer who has it. Only once for each decision of the user. */
   #takesOver = false
   #mint: MintConsole | undefined
-  #minting: AbortController | undefined
+  /** Aborts the creation of a console, or the question why one did not open. */
+  #underWay: AbortController | undefined
   /** Whether `mint` was called for a dead address and no console has opened since. */
   #renewed = false
 
@@ -141,7 +143,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends SharedEle
   disconnect(): void {
     clearTimeout(this.#retry)
     if (this.#session !== undefined) this.#session.close()
-    else if (this.#minting !== undefined) this.#stopMinting()
+    else if (this.#underWay !== undefined) this.#stopWaiting()
     else if (this.#state === 'waiting' && this.#lastEnd !== undefined) this.#showEnd(this.#lastEnd)
   }
 
@@ -232,25 +234,25 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends SharedEle
     this.#drop()
     if (mint === undefined) return
     const minting = new AbortController()
-    this.#minting = minting
+    this.#underWay = minting
     this.#attempt()
     try {
       const { mintedUrl } = await import('./new-console.ts')
       const url = await mintedUrl(mint, minting.signal)
       if (minting.signal.aborted) return
-      this.#minting = undefined
+      this.#underWay = undefined
       if (url === this.url) this.reconnectNow()
       else this.url = url
     } catch (cause) {
       if (minting.signal.aborted) return
-      this.#minting = undefined
+      this.#underWay = undefined
       this.#onEnd({ ...localEnd('not_created'), cause }, 0)
     }
   }
 
-  #stopMinting(): void {
-    this.#minting?.abort()
-    this.#minting = undefined
+  #stopWaiting(): void {
+    this.#underWay?.abort()
+    this.#underWay = undefined
     this.#onEnd(closedByPerson(), 0)
   }
 
@@ -275,6 +277,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends SharedEle
           resumption.closed()
           if (end.refusal === 'unknown_token' && resumption.forget() && hasToken(address)) this.#dial()
           else if (this.#mint !== undefined && !this.#renewed && isAddressDead(end)) this.#renew()
+          else if (isUnexplained(end)) void this.#explain(end, address)
           else this.#onEnd(end, session.connectedMs())
         },
       })
@@ -283,6 +286,19 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends SharedEle
     } catch {
       this.#onEnd(localEnd('bad_address'), 0)
     }
+  }
+
+  /** Ends with the reason of a server on the way, if that tells one. */
+  async #explain(end: ConsoleEnd, address: URL): Promise<void> {
+    const asking = new AbortController()
+    this.#underWay = asking
+    const { signal } = asking
+    const why = await loadUnopened()
+      .then(({ whyUnopened }) => whyUnopened(address, { signal, page: location.href }))
+      .catch(() => undefined)
+    if (signal.aborted) return
+    this.#underWay = undefined
+    this.#onEnd(why ?? end, 0)
   }
 
   /** Replaces a dead address. Once only, so that a `mint` that returns dead addresses is not called without end. */
@@ -321,6 +337,8 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends SharedEle
     this.#card.clear()
     this.#become('connected')
     this.emit('connect', null)
+    // Once the console is lost, the proxy may be unable to serve it.
+    loadUnopened().catch(() => undefined)
   }
 
   /** Dials again: a connection over a dead link stays open until the browser gives up, which takes minutes. */
@@ -392,7 +410,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends SharedEle
   // Closes the session without a `disconnect` event.
   #drop(): void {
     clearTimeout(this.#retry)
-    this.#minting?.abort()
+    this.#underWay?.abort()
     const session = this.#session
     this.#session = undefined
     this.#resumption?.closed()
@@ -424,6 +442,8 @@ const disconnection = (end: ConsoleEnd, willRetry: boolean): Disconnection => ({
   reason: reasonOf(end),
   willRetry,
 })
+
+const loadUnopened = () => import('./unopened.ts')
 
 const hasToken = ({ searchParams }: URL) => searchParams.has('token')
 

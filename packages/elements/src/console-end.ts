@@ -36,6 +36,8 @@ export interface ConsoleEnd {
   readonly watches?: true
   /** For a console that could not be created: what `mint` rejected with. */
   readonly cause?: unknown
+  /** The name of the reason, if a server on the way to the proxy is it. */
+  readonly reason?: string
 }
 
 /** An end with its sentence in the language of the page, and whether the element dials again by itself: the detail of `disconnect`. */
@@ -46,10 +48,10 @@ export interface Disconnection extends ConsoleEnd {
 }
 
 /** Returns the name of an end's reason, see {@link Disconnection.reason}. */
-export function reasonOf({ refusal, code, text }: ConsoleEnd): string {
+export function reasonOf({ refusal, code, text, reason }: ConsoleEnd): string {
   const [name] = Object.entries({ ...closeReasons, ...localEnds }).find(([, reason]) => reason.text === text) ?? []
   // With this code the proxy sends another text.
-  return refusal ?? name ?? (code === closeReasons.taken_over.code ? 'taken_over' : 'closed')
+  return reason ?? refusal ?? name ?? (code === closeReasons.taken_over.code ? 'taken_over' : 'closed')
 }
 
 /**
@@ -152,6 +154,9 @@ export const wasTakenOver = ({ code }: ConsoleEnd): boolean => code === closeRea
 /** Whether the viewer may take the console over after this end, or take it back. A watcher would be refused again. */
 export const mayTakeOver = (end: ConsoleEnd): boolean =>
   wasTakenOver(end) || (end.refusal === 'in_use' && end.watches !== true)
+
+/** Whether it is not known why the console did not open. */
+export const isUnexplained = ({ text }: ConsoleEnd): boolean => text === localEnds.did_not_open.text
 
 /** Whether the machine is switched off. */
 export const isSwitchedOff = ({ refusal, code }: Pick<ConsoleEnd, 'refusal' | 'code'>): boolean =>

@@ -148,7 +148,7 @@ export class Resumption {
 }
 
 /** Returns a copy of `address` without token and handle. */
-function withoutCredential(address: URL): URL {
+export function withoutCredential(address: URL): URL {
   const copy = new URL(address)
   copy.searchParams.delete('token')
   copy.searchParams.delete(RESUME_PARAMETER)

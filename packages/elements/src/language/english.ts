@@ -1,6 +1,7 @@
 /** All English texts together, for the build and for tests. Scripts import only the texts that they use. */
 import { barTexts } from './texts/bar.ts'
 import { elementTexts } from './texts/elements.ts'
+import { gatewayTexts } from './texts/gateway.ts'
 import { htmlTexts } from './texts/html.ts'
 import { listTexts } from './texts/list.ts'
 import { pageTexts } from './texts/pages.ts'
@@ -15,6 +16,7 @@ import { vncPageTexts } from './texts/vnc-page.ts'
 export const english = {
   ...barTexts,
   ...elementTexts,
+  ...gatewayTexts,
   ...htmlTexts,
   ...listTexts,
   ...pageTexts,

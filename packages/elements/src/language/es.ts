@@ -28,6 +28,12 @@ export const spanish: Catalogue = {
   'end.not_created': 'No se pudo crear una consola nueva.',
   'end.not_loaded': 'No se pudo cargar una parte de esta página.',
   'end.bad_address': 'Esta no es la dirección de una consola.',
+  'end.proxy_unreachable': 'No se puede acceder al proxy de consolas.',
+  'end.too_many_requests': 'Llegaron demasiadas peticiones desde su dirección.',
+  'end.sign_in_needed':
+    'Un servidor en el camino a la consola pide que inicie sesión. Recargue la página para hacerlo.',
+  'end.gateway_refused': 'Un servidor en el camino a la consola no deja pasar a esta página.',
+  'end.no_console': 'No hay ninguna consola en esta dirección, o ya no la hay.',
   'end.client_closed': 'Ha cerrado la consola.',
   'end.console_closed': 'La máquina cerró la consola.',
   'end.draining': 'El proxy de consolas se está reiniciando.',

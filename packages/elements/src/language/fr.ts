@@ -29,6 +29,12 @@ export const french: Catalogue = {
   'end.not_created': 'Impossible de créer une nouvelle console.',
   'end.not_loaded': 'Une partie de cette page n’a pas pu être chargée.',
   'end.bad_address': 'Ce n’est pas l’adresse d’une console.',
+  'end.proxy_unreachable': 'Le proxy de consoles est injoignable.',
+  'end.too_many_requests': 'Trop de requêtes sont venues de votre adresse.',
+  'end.sign_in_needed':
+    'Un serveur sur le chemin de la console vous demande de vous authentifier. Rechargez la page pour le faire.',
+  'end.gateway_refused': 'Un serveur sur le chemin de la console ne laisse pas passer cette page.',
+  'end.no_console': 'Il n’y a pas de console à cette adresse, ou il n’y en a plus.',
   'end.client_closed': 'Vous avez fermé la console.',
   'end.console_closed': 'La machine a fermé la console.',
   'end.draining': 'Le proxy de consoles redémarre.',

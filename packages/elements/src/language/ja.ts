@@ -28,6 +28,12 @@ export const japanese: Catalogue = {
   'end.not_created': '新しいコンソールを作成できませんでした。',
   'end.not_loaded': 'このページの一部を読み込めませんでした。',
   'end.bad_address': 'これはコンソールのアドレスではありません。',
+  'end.proxy_unreachable': 'コンソールプロキシに接続できません。',
+  'end.too_many_requests': 'このアドレスからのリクエストが多すぎます。',
+  'end.sign_in_needed':
+    'コンソールまでの経路にあるサーバーがサインインを求めています。ページを再読み込みしてサインインしてください。',
+  'end.gateway_refused': 'コンソールまでの経路にあるサーバーが、このページの接続を許可していません。',
+  'end.no_console': 'このアドレスにコンソールはありません。またはなくなりました。',
   'end.client_closed': 'コンソールを閉じました。',
   'end.console_closed': 'マシンがコンソールを閉じました。',
   'end.draining': 'コンソールプロキシが再起動しています。',
