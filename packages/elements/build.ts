@@ -32,13 +32,13 @@ const scripted = pages.filter((page) => existsSync(join(source, `${page}.ts`)))
 const together = [
   {
     name: 'every-page',
-    test: /\/(language\/(\w+|texts\/(elements|pages))|pages\/(dom|page-language)|plain-line|contract\/src\/(access-url|remedies|refusals|close-reasons|resume))\.ts$/,
+    test: /\/(language\/(\w+|texts\/(elements|pages))|pages\/(dom|page-language)|plain-line|contract\/src\/(remedies|refusals|close-reasons|resume))\.ts$/,
     minShareCount: 3,
     priority: 2,
   },
   {
     name: 'console-pages',
-    test: /\/(contract\/src\/(page-key|socket-address)|elements\/src\/(address|clipboard|console-(card|element|end)|overlay|page-key|presence\/link|reconnect-plan|resumption|roving-focus|shared-element|pages\/(console-page|page-query)))\.ts$/,
+    test: /\/(contract\/src\/(page-key|server-parameter|socket-address)|elements\/src\/(address|console-(card|element|end)|overlay|page-key|presence\/link|reconnect-plan|resumption|shared-element|pages\/(console-page|page-query)))\.ts$/,
     minShareCount: 3,
     priority: 1,
   },

@@ -1,17 +1,12 @@
 /** Access URLs, which open a console and contain its console auth token. */
 import { type ConsoleType, consoleTypes } from './console-types.ts'
+import { SERVER_PARAMETER } from './server-parameter.ts'
 
 /**
  * The response header in which Oriel's API tells when a created access URL expires, in ISO 8601 and UTC. Nova's body has no
  * member for it.
  */
 export const EXPIRES_HEADER = 'Oriel-Console-Expires'
-
-/**
- * The query parameter with the server's id, beside the token. A balancer that chooses the proxy by it brings all viewers of a
- * server to the same one. Proxies and pages of other projects ignore it.
- */
-export const SERVER_PARAMETER = 'server'
 
 /**
  * Builds the access URL of a console.

@@ -2,7 +2,7 @@
  * The contract of Oriel: Nova's Server Consoles API at every microversion, and the types that API, proxy, pages and SDK
  * share.
  */
-export { accessUrl, EXPIRES_HEADER, SERVER_PARAMETER, tokenOf } from './access-url.ts'
+export { accessUrl, EXPIRES_HEADER, tokenOf } from './access-url.ts'
 export type {
   BodyAt,
   ConnectInfo,
@@ -133,6 +133,7 @@ export {
   ticketSubprotocol,
 } from './resume.ts'
 export { type ConsoleRole, consoleRoles, ROLES_HEADER } from './roles.ts'
+export { SERVER_PARAMETER } from './server-parameter.ts'
 export { pathAddress, socketAddress } from './socket-address.ts'
 export { type Alive, type At, alive, at, minor, type StaticAt } from './versioned.ts'
 export { versionDocument, versionList } from './versions.ts'

@@ -1,6 +1,6 @@
 /** Derives WebSocket addresses from access URLs, from WebSocket URLs, and from noVNC's `path` parameter. */
-import { SERVER_PARAMETER } from './access-url.ts'
 import { RESUME_PARAMETER } from './resume.ts'
+import { SERVER_PARAMETER } from './server-parameter.ts'
 
 /**
  * Returns the WebSocket URL for a console address, or `undefined` if `url` is not a console address.

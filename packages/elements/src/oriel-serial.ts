@@ -3,7 +3,6 @@
  *
  * It needs a browser: import this on the client side only.
  */
-import { copyText } from './clipboard.ts'
 import { ConsoleElement } from './console-element.ts'
 import type { ConsoleEventMap, SessionEvents } from './console-events.ts'
 import { t } from './language/texts/elements.ts'
@@ -12,9 +11,9 @@ import { plainLine } from './plain-line.ts'
 import { bufferText } from './serial/buffer-text.ts'
 import { keySequence, type SerialKey } from './serial/keys.ts'
 import { cleanPaste, type PastedText } from './serial/pasted.ts'
-import { type PasteOptions, sendPaste } from './serial/send-paste.ts'
+import type { PasteOptions } from './serial/send-paste.ts'
 import { openSerialSession, type SerialSession } from './serial/session.ts'
-import { createSerialTerminal, defaultFontSize, type SerialTerminal } from './serial/terminal.ts'
+import { copySelection, createSerialTerminal, defaultFontSize, type SerialTerminal } from './serial/terminal.ts'
 
 /** How long a port may print nothing before the element says so: a shell prints its prompt again when Enter is pressed. */
 const silentAfterMs = 3_000
@@ -259,7 +258,7 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     })
     const { terminal } = created
     terminal.onSelectionChange(() => {
-      if (this.copyOnSelect && terminal.hasSelection()) void copyText(terminal.getSelection())
+      if (this.copyOnSelect) void copySelection(terminal)
     })
     terminal.onResize(({ cols, rows }) => this.emit('sizechange', { columns: cols, rows }))
     terminal.onBell(() => this.emit('bell', null))
@@ -298,6 +297,7 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     if (session === undefined || this.state !== 'connected') throw new Error(t('error.not-connected'))
     this.#typedMeanwhile = []
     try {
+      const { sendPaste } = await import('./serial/send-paste.ts')
       const target = {
         session,
         bracketed: options.marked !== false && this.#isBracketed,

@@ -2,10 +2,11 @@
 
 /** Lets the arrow keys, Home and End move between the elements of class `tool` in `toolbar`. Panels between them keep their keys. */
 export function offerArrowKeys(toolbar: HTMLElement): void {
-  let current: HTMLElement | undefined
+  // The focus may be there already: pages load this code after their tools.
+  let current = (toolbar.getRootNode() as Document | ShadowRoot).activeElement as HTMLElement | null
   const follow = () => {
     const tools = usableTools(toolbar)
-    if (current === undefined || !tools.includes(current)) current = tools[0]
+    if (current === null || !tools.includes(current)) current = tools[0] ?? null
     for (const tool of toolbar.querySelectorAll<HTMLElement>('.tool')) tool.tabIndex = tool === current ? 0 : -1
   }
   toolbar.addEventListener('focusin', ({ target }) => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { cleanPaste, pasteBytes } from '../src/serial/pasted.ts'
+import { cleanPaste } from '../src/serial/pasted.ts'
+import { pasteBytes } from '../src/serial/send-paste.ts'
 
 describe('cleanPaste', () => {
   it('takes out C0, DEL and C1, and names each once', () => {

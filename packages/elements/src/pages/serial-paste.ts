@@ -1,7 +1,7 @@
 /** The paste panel of the serial page. It also shows a paste that needs a look before the machine gets it. */
 import { t } from '../language/texts/paste.ts'
 import type { OrielSerial } from '../oriel-serial.ts'
-import { cleanPaste, type PastedText } from '../serial/pasted.ts'
+import type { cleanPaste, PastedText } from '../serial/pasted.ts'
 import { onClick, submitOnCtrlEnter } from './console-page.ts'
 import { byId, setText } from './dom.ts'
 
@@ -15,10 +15,10 @@ export interface PastePanel {
   send(): Promise<void>
 }
 
-/** Offers the panel, once. */
-export function offerPaste(terminal: OrielSerial): PastePanel {
+/** Offers the panel, once. `clean` is an argument because an import would divide the code of the page, which loads before. */
+export function offerPaste(terminal: OrielSerial, clean: typeof cleanPaste): PastePanel {
   const text = byId('paste-text', HTMLTextAreaElement)
-  text.addEventListener('input', () => showRemoved(cleanPaste(text.value).removed))
+  text.addEventListener('input', () => showRemoved(clean(text.value).removed))
   byId('paste-panel', HTMLFormElement).addEventListener('beforetoggle', ({ newState }) => {
     if (newState === 'closed') setText(byId('paste-hint', HTMLElement), t('paste.hint'))
   })

@@ -3,6 +3,7 @@ import { t as pageText } from '../language/texts/pages.ts'
 import { t } from '../language/texts/serial-page.ts'
 import { OrielSerial } from '../oriel-serial.ts'
 import { isSerialKey } from '../serial/keys.ts'
+import { cleanPaste } from '../serial/pasted.ts'
 import {
   copy,
   dial,
@@ -31,7 +32,7 @@ followSilence()
 offerSize()
 offerPaste()
 offerCopy()
-offerClear()
+onClick('clear', async () => (await import('./serial-clear.ts')).clear(terminal))
 onFirstOpen('view-panel', async () => (await import('./serial-view.ts')).offerView(terminal))
 offerSession(terminal, () => [[t('session.terminal'), t('session.terminal-size', terminalSize())]])
 offerFullScreen(terminal)
@@ -67,38 +68,11 @@ function offerSize(): void {
   show()
 }
 
-/** How long *Undo* is offered. */
-const undoMs = 20_000
-
-/** Clears the terminal, and offers to bring its output back. */
-function offerClear(): void {
-  const notice = byId('cleared-notice', HTMLElement)
-  let restore: (() => void) | undefined
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const close = () => {
-    clearTimeout(timer)
-    notice.hidePopover()
-    terminal.focus()
-  }
-  onClick('clear', async () => {
-    restore = await terminal.clear()
-    if (restore !== undefined) notice.showPopover()
-    clearTimeout(timer)
-    timer = setTimeout(() => notice.hidePopover(), undoMs)
-    terminal.focus()
-  })
-  onClick('cleared-undo', () => {
-    restore?.()
-    close()
-  })
-  onClick('cleared-close', close)
-}
-
 /** Offers to paste. The code of the panel is loaded once the console is connected, or when it is needed before. */
 function offerPaste(): void {
   let loading: Promise<PastePanel> | undefined
   const panel = () => {
-    loading ??= import('./serial-paste.ts').then(({ offerPaste }) => offerPaste(terminal))
+    loading ??= import('./serial-paste.ts').then(({ offerPaste }) => offerPaste(terminal, cleanPaste))
     return loading
   }
   terminal.addEventListener('pastecheck', async (event) => {

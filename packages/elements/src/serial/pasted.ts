@@ -1,4 +1,4 @@
-/** Prepares pasted text for a shell: without control characters, and as the bytes that a terminal sends. */
+/** Takes control characters out of pasted text. */
 
 /** Pasted text after {@link cleanPaste}. */
 export interface PastedText {
@@ -22,16 +22,6 @@ export function cleanPaste(text: string): PastedText {
   })
   return { text: clean, removed: [...removed], lines: clean.replace(/\n$/, '').split('\n').length }
 }
-
-/** Returns the bytes of a paste, in which each line end is Enter. `bracketed`: the shell asked for the marks of a paste. */
-export function pasteBytes(text: string, bracketed: boolean): Uint8Array {
-  const typed = text.replaceAll('\n', '\r')
-  return new TextEncoder().encode(bracketed ? `${pasteStart}${typed}${pasteEnd}` : typed)
-}
-
-const pasteStart = '\x1b[200~'
-/** Ends a bracketed paste. */
-export const pasteEnd = '\x1b[201~'
 
 /** C0 without tab and line feed, DEL, and C1. */
 const controls = /[^\P{Cc}\t\n]/gu

@@ -1,6 +1,5 @@
 /** Sends a paste completely, however slowly the machine reads. */
-import { pasteBytes, pasteEnd } from './pasted.ts'
-import { maxFrameBytes, type SerialSession } from './session.ts'
+import type { SerialSession } from './session.ts'
 
 export interface PasteOptions {
   /** Stops the paste: the text that was not sent yet is dropped. */
@@ -21,6 +20,8 @@ export interface PasteTarget {
   readonly requireInput: () => void
 }
 
+/** How much to send at a time, after which the paste can be stopped. */
+const stepBytes = 64 * 1024
 /** Sent to the browser beyond what the network has taken, at most, so that a paste can be stopped. */
 const aheadBytes = 256 * 1024
 
@@ -34,11 +35,11 @@ export async function sendPaste(text: string, target: PasteTarget, options: Past
   const bytes = pasteBytes(text, bracketed)
   let sent = 0
   try {
-    for (; sent < bytes.length; sent += maxFrameBytes) {
+    for (; sent < bytes.length; sent += stepBytes) {
       signal?.throwIfAborted()
       requireInput()
-      session.send(bytes.subarray(sent, sent + maxFrameBytes))
-      onProgress?.(Math.min(sent + maxFrameBytes, bytes.length), bytes.length)
+      session.send(bytes.subarray(sent, sent + stepBytes))
+      onProgress?.(Math.min(sent + stepBytes, bytes.length), bytes.length)
       await session.sentUpTo(aheadBytes)
     }
     await session.sentUpTo(0)
@@ -48,3 +49,13 @@ export async function sendPaste(text: string, target: PasteTarget, options: Past
     throw error
   }
 }
+
+/** Returns the bytes of a paste, in which each line end is Enter. `bracketed`: the shell asked for the marks of a paste. */
+export function pasteBytes(text: string, bracketed: boolean): Uint8Array {
+  const typed = text.replaceAll('\n', '\r')
+  return new TextEncoder().encode(bracketed ? `${pasteStart}${typed}${pasteEnd}` : typed)
+}
+
+const pasteStart = '\x1b[200~'
+/** Ends a bracketed paste. */
+const pasteEnd = '\x1b[201~'

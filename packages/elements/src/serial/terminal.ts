@@ -1,7 +1,6 @@
 /** The terminal of a serial console. Output from the machine affects only the terminal, never the page around it. */
 import { FitAddon } from '@xterm/addon-fit'
 import { Terminal } from '@xterm/xterm'
-import { copyText } from '../clipboard.ts'
 import { unicodeProvider } from './character-width.ts'
 import { OutputQueue } from './output-queue.ts'
 import { openStrictly } from './strict-style.ts'
@@ -62,6 +61,8 @@ export function createSerialTerminal(
   terminal.onData((text) => input(encoder.encode(text)))
   terminal.onBinary((text) => input(Uint8Array.from(text, (character) => character.charCodeAt(0))))
   terminal.onTitleChange(title)
+  // Before a key asks for it: a browser grants the clipboard to a key for a short time only.
+  terminal.onSelectionChange(() => void loadClipboard())
   terminal.attachCustomKeyEventHandler((event) => !copies(event, terminal))
   takePastes(stage, paste)
   scrollByFinger(stage, terminal, (text) => input(encoder.encode(text)))
@@ -116,11 +117,19 @@ function takePastes(stage: HTMLElement, paste: (text: string) => void): void {
 function copies(event: KeyboardEvent, terminal: Terminal): boolean {
   if (!(event.ctrlKey && event.shiftKey && event.code === 'KeyC')) return false
   event.preventDefault()
-  if (event.type === 'keydown' && terminal.hasSelection()) {
-    void copyText(terminal.getSelection())
-  }
+  if (event.type === 'keydown') void copySelection(terminal)
   return true
 }
+
+/** Copies the selected text, if there is one. */
+export async function copySelection(terminal: Terminal): Promise<void> {
+  if (!terminal.hasSelection()) return
+  const text = terminal.getSelection()
+  const { copyText } = await loadClipboard()
+  await copyText(text)
+}
+
+const loadClipboard = () => import('../clipboard.ts')
 
 const theme = {
   background: '#0b0e14',
