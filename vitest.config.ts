@@ -23,7 +23,9 @@ export default defineConfig({
       project('e2e', ['tests/e2e/**/*.test.ts'], {
         testTimeout: 120_000,
         hookTimeout: 120_000,
-        fileParallelism: false,
+        // They wait for programs and deadlines about half of their time. More at once would make browsers and guests too slow.
+        maxWorkers: 2,
+        sequence: { groupOrder: 1 },
       }),
     ],
   },
