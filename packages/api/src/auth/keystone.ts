@@ -1,6 +1,7 @@
 /**
  * The authenticator `keystone`: Keystone's tokens (Identity API v3). Looks each token up at Keystone, authorised by our
- * service token, and caches the result by the token's SHA-256 digest for `cache_seconds`, but not beyond its expiry.
+ * service token, and caches the result by the token's SHA-256 digest for `cache_seconds`, but not beyond its expiry. From then
+ * on it refuses the token without a look-up, by our clock, as Nova's keystonemiddleware does.
  *
  * Refuses tokens that are restricted by access rules: Keystone only validates these for services that declare that they
  * enforce such rules.
@@ -60,6 +61,7 @@ export function createKeystoneAuthenticator(
   const session = createSession(config, signIn, now)
   const known = new ExpiringMap<Identity>(maxRemembered)
   const refused = new ExpiringMap<true>(maxRemembered)
+  const expiries = new ExpiringMap<number>(maxRemembered)
   const lookups = new Map<string, Promise<Identity>>()
 
   async function ask(path: string, request: JsonRequest): Promise<JsonResponse> {
@@ -101,6 +103,8 @@ export function createKeystoneAuthenticator(
     const remembered = known.get(key, now())
     if (remembered) return Promise.resolve(remembered)
     if (refused.get(key, now())) throw new Unauthenticated('Keystone refused this token a moment ago')
+    if ((expiries.get(key, now()) ?? Number.POSITIVE_INFINITY) <= now())
+      throw new Unauthenticated('The token has expired since Keystone described it')
     const running = lookups.get(key)
     if (running) return running
     if (lookups.size >= maxLookups) throw new AuthUnavailable(`${maxLookups} look-ups are already in progress`, 1)
@@ -120,9 +124,14 @@ export function createKeystoneAuthenticator(
       throw new AuthUnavailable('Keystone sent a malformed description of the token')
     const { token: described } = response.body
     const identity = identityOf(described)
-    const cacheEndMs = now() + 1000 * config.cache_seconds
-    const expiresAtMs = Date.parse(described.expires_at)
-    known.set(key, identity, allowExpired ? cacheEndMs : Math.min(cacheEndMs, expiresAtMs || 0), now())
+    const cacheMs = 1000 * config.cache_seconds
+    if (allowExpired) known.set(key, identity, now() + cacheMs, now())
+    else {
+      const expiresAtMs = Date.parse(described.expires_at) || 0
+      known.set(key, identity, Math.min(now() + cacheMs, expiresAtMs), now())
+      // If it has expired already, our clock is ahead of Keystone's, which must then decide each time.
+      if (expiresAtMs > now()) expiries.set(key, expiresAtMs, expiresAtMs + cacheMs, now())
+    }
     return identity
   }
 

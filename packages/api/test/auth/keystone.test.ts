@@ -235,7 +235,35 @@ describe('the cache', () => {
     await keystone.identify('ada')
     keystone.pass(11)
     await expect(keystone.identify('ada')).rejects.toThrow(Unauthenticated)
+    expect(keystone.lookups()).toHaveLength(1)
+  })
+
+  test('refuses a token that has expired with 401, not 503, while Keystone is stopped', async () => {
+    await using keystone = await fakeKeystone({ tokenSeconds: 1000, config: { cache_seconds: 300 } })
+    await keystone.identify('ada')
+    await keystone.stop()
+    keystone.pass(999)
+    await expect(keystone.identify('ada')).rejects.toThrow(AuthUnavailable)
+    keystone.pass(2)
+    await expect(keystone.identify('ada')).rejects.toThrow(Unauthenticated)
+  })
+
+  test('lets Keystone decide about a token that has expired by our clock when Keystone describes it', async () => {
+    await using keystone = await fakeKeystone()
+    const expired = { ...ada, expires_at: new Date(Date.now() - 60_000).toISOString() }
+    keystone.lookupAnswer = { status: 200, body: { token: expired } }
+    for (const _ of [1, 2]) expect(await keystone.identify('ada')).toMatchObject({ userId: 'ada' })
     expect(keystone.lookups()).toHaveLength(2)
+  })
+
+  test('lets Keystone decide about an expired token beside a service token', async () => {
+    await using keystone = await fakeKeystone({ tokenSeconds: 10 })
+    await keystone.identify('ada')
+    keystone.pass(11)
+    const described = { ...nova, expires_at: '2100-01-01T00:00:00Z' }
+    keystone.lookupAnswer = { status: 200, body: { token: described } }
+    await keystone.identify('ada', { serviceToken: 'nova' })
+    expect(keystone.lookups().at(-1)?.path).toBe('/v3/auth/tokens?nocatalog&allow_expired=1')
   })
 
   test('keeps nothing with cache_seconds = 0', async () => {
