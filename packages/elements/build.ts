@@ -38,7 +38,7 @@ const together = [
   },
   {
     name: 'console-pages',
-    test: /\/(contract\/src\/(page-key|server-parameter|socket-address)|elements\/src\/(address|console-(card|element|end)|overlay|page-key|presence\/link|reconnect-plan|resumption|shared-element|pages\/(console-page|page-query)))\.ts$/,
+    test: /\/(contract\/src\/(page-key|server-parameter|socket-address)|elements\/src\/(address|console-(card|element|end)|overlay|page-key|presence\/link|reconnect-plan|resumption|roving-focus|shared-element|pages\/(console-page|page-query)))\.ts$/,
     minShareCount: 3,
     priority: 1,
   },

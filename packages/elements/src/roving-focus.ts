@@ -2,11 +2,10 @@
 
 /** Lets the arrow keys, Home and End move between the elements of class `tool` in `toolbar`. Panels between them keep their keys. */
 export function offerArrowKeys(toolbar: HTMLElement): void {
-  // The focus may be there already: pages load this code after their tools.
-  let current = (toolbar.getRootNode() as Document | ShadowRoot).activeElement as HTMLElement | null
+  let current: HTMLElement | undefined
   const follow = () => {
     const tools = usableTools(toolbar)
-    if (current === null || !tools.includes(current)) current = tools[0] ?? null
+    if (current === undefined || !tools.includes(current)) current = tools[0]
     for (const tool of toolbar.querySelectorAll<HTMLElement>('.tool')) tool.tabIndex = tool === current ? 0 : -1
   }
   toolbar.addEventListener('focusin', ({ target }) => {

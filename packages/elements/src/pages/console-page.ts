@@ -4,6 +4,7 @@ import type { ConsoleElement } from '../console-element.ts'
 import type { ConsoleEventMap, ConsoleSession } from '../console-events.ts'
 import { t } from '../language/texts/pages.ts'
 import type { TicketStore } from '../resumption.ts'
+import { offerArrowKeys } from '../roving-focus.ts'
 import { byId, onClick, setText } from './dom.ts'
 import type { PageQuery } from './page-query.ts'
 import type { Fact } from './session-panel.ts'
@@ -86,14 +87,11 @@ export function followState(screen: Console): void {
   // After the chord that leaves the console no element has the focus; Tab should go on from the tools.
   screen.addEventListener('release', () => firstTool()?.focus())
   follow()
-  screen.addEventListener('connect', offerArrowsInBar, { once: true })
+  offerArrowKeys(byId('tools', HTMLElement))
   screen.addEventListener('focusin', async () => (await import('./keyboard-hint.ts')).hintAtKeyboard(screen), {
     once: true,
   })
 }
-
-/** Before a console is connected, almost every tool is disabled. Until the code is loaded, Tab reaches each tool. */
-const offerArrowsInBar = async () => (await import('../roving-focus.ts')).offerArrowKeys(byId('tools', HTMLElement))
 
 function sentenceOf(screen: Console): string {
   if (screen.state === 'waiting' && screen.lastEnd?.reason === 'switched_off') return t('state.off')
