@@ -24,3 +24,10 @@ test('would be refused with a misspelt output', async () => {
   await writeFile(join(folder.path, 'release.yml'), release.replace('outputs.publish ==', 'outputs.publsh =='))
   await expect(lint(folder.path)).rejects.toMatchObject({ stdout: expect.stringContaining('"publsh" is not defined') })
 })
+
+// `requires` in tests/e2e/examples/main.ts throws without it, because GitHub sets CI=true.
+test('install what the release needs beyond Node: binutils for the images, and Chromium for the example apps', async () => {
+  const release = await readFile(join(workspace, '.github/workflows/release.yml'), 'utf8')
+  const build = release.slice(release.indexOf('\n  build:'), release.indexOf('\n  publish:'))
+  expect(/apt-get install (?:-\S+ )*(.*)/.exec(build)?.[1]).toBe('binutils chromium')
+})
