@@ -4,6 +4,9 @@ import { requires } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { focusedNode, namedNodes, recordAnnouncements } from './parts/accessibility-tree.ts'
+import { leaveScreen, moveTo, press, untilAnnounced, untilFocused } from './parts/keyboard.ts'
+import { opened, untilTerminal } from './parts/page.ts'
 import { type Pages, pageStates, startPages } from './parts/page-states.ts'
 
 const { skip, reason } = requires('chromium')
@@ -81,6 +84,215 @@ describe.skipIf(skip)(`axe-core in Chromium${reason}`, () => {
     await page.getByRole('heading', { name: 'Consoles', exact: true }).waitFor()
     expect(await page.locator('html').getAttribute('lang')).toBe('en')
     await context.close()
+  })
+
+  describe('with the keyboard alone, and a screen reader,', () => {
+    let list: Page
+
+    beforeAll(async () => {
+      const context = await browser.newContext({ viewport: { width: 1280, height: 800 } })
+      await recordAnnouncements(context)
+      list = await context.newPage()
+      await list.goto(pages.home)
+      await list.getByRole('button', { name: 'Screen of demo', exact: true }).waitFor()
+    })
+
+    it('the list of machines is searched and filtered, and shows screens', async () => {
+      await untilAnnounced(list, /^2 machines$/)
+      await press(list, '/')
+      await untilFocused(list, /^searchbox "Search by name or id"/)
+      await list.keyboard.type('nothing')
+      await untilAnnounced(list, /^0 machines match$/)
+      await moveTo(list, /^button "Show all machines"/)
+      await press(list, 'Enter')
+      await untilFocused(list, /^searchbox/)
+      await untilAnnounced(list, /^2 machines$/)
+      await moveTo(list, /^combobox "Status"/)
+      await press(list, 'ArrowDown', 'ArrowUp', 'Tab')
+      await untilFocused(list, /^checkbox "Show screens" checked=false/)
+      await press(list, 'Space')
+      await expect.poll(() => namedNodes(list)).toContainEqual(expect.stringMatching(/^image "Screen of demo at /))
+      await press(list, 'Space')
+    })
+
+    it('a screen is opened, left, given keys and text, and closed', async () => {
+      await moveTo(list, /^button "Screen of demo"/)
+      const page = await opened(list, () => press(list, 'Enter'))
+      await untilFocused(page, /^application "Screen of demo\b.*Ctrl\+Alt\+Shift leaves it\."/)
+      const either = /^Connected$|Ctrl\+Alt\+Shift leaves it/
+      await untilAnnounced(page, either, either)
+      await leaveScreen(page)
+      await untilFocused(page, /^button "Keys…" expanded=false/)
+
+      await press(page, 'Enter')
+      await untilFocused(page, /^button "Ctrl" pressed=false/)
+      await press(page, 'Space')
+      await untilFocused(page, /^button "Ctrl" pressed=true/)
+      await moveTo(page, /^button "Esc"/)
+      await press(page, 'Enter')
+      await expect.poll(() => namedNodes(page)).toContain('button "Ctrl" pressed=false')
+      await press(page, 'Escape')
+      await untilFocused(page, /^button "Keys…" expanded=false/)
+
+      await press(page, 'ArrowRight', 'Enter')
+      await untilFocused(page, /^textbox "Text to type"/)
+      await page.keyboard.insertText('x'.repeat(2000))
+      await press(page, 'Control+Enter')
+      await untilAnnounced(page, /^Typing\./)
+      await moveTo(page, /^button "Stop"/)
+      await press(page, 'Enter')
+      await untilAnnounced(page, /^Stopped\./)
+      await untilFocused(page, /^textbox "Text to type"/)
+      await press(page, 'Control+A')
+      await page.keyboard.insertText('y'.repeat(30))
+      await press(page, 'Control+Enter', 'Escape')
+      await untilFocused(page, /^button "Type text…"/)
+      await untilAnnounced(page, /^Typing\./, /^Typing\. .*Stop$/, /^Typed\./)
+
+      await press(page, 'ArrowRight', 'Enter')
+      await untilFocused(page, /^textbox "Clipboard text"/)
+      await page.keyboard.type('hello')
+      await moveTo(page, /^button "Send to the machine"/)
+      await press(page, 'Enter')
+      await untilAnnounced(page, /^Sent\.$/)
+      await press(page, 'Escape')
+      await untilFocused(page, /^button "Clipboard"/)
+
+      await press(page, 'ArrowRight', 'Enter')
+      await untilFocused(page, /^heading "View"/)
+      await moveTo(page, /^radio "Fit to the window" checked=true/)
+      await press(page, 'ArrowDown')
+      await untilFocused(page, /^radio "Actual size" checked=true/)
+      await press(page, 'Escape')
+      await untilFocused(page, /^button "View…"/)
+
+      await press(page, 'End')
+      await untilFocused(page, /^button "Full screen" pressed=false/)
+      await press(page, 'Enter')
+      await untilFocused(page, /^application "Screen of demo/)
+      // Chromium drops keys while it changes to full screen.
+      const leave = () => leaveScreen(page).then(() => focusedNode(page))
+      await expect.poll(leave).toMatch(/^button "Keys…"/)
+      await press(page, 'End')
+      await untilFocused(page, /^button "Full screen" pressed=true/)
+      await press(page, 'Enter')
+      await untilFocused(page, /^button "Full screen" pressed=false/)
+
+      await moveTo(page, /^button "Connected"/, 'Shift+Tab')
+      await press(page, 'Enter')
+      await untilFocused(page, /^heading "This session"/)
+      await moveTo(page, /^button "Leave"/)
+      await press(page, 'Enter')
+      await untilFocused(page, /^button "Not connected"/)
+      await untilAnnounced(page, /Reconnect$/)
+      await moveTo(page, /^button "Reconnect"/)
+      await press(page, 'Enter')
+      await untilFocused(page, /^application "Screen of demo/)
+      await untilAnnounced(page, /^Opening the console…$/, /^Connected$/)
+
+      await page.evaluate('document.querySelector("oriel-vnc").disconnect()')
+      // The card has the focus, without a name: its live region says the text.
+      await untilFocused(page, /^group ""/)
+      await untilAnnounced(page, /Reconnect$/)
+      await press(page, 'Tab')
+      await untilFocused(page, /^button "Reconnect"/)
+      await page.close()
+    })
+
+    it('people share a screen, and each hears who has control', async () => {
+      const consoles = [
+        await opened(list, () => press(list, 'Enter')),
+        await opened(list, () => press(list, 'Enter')),
+      ] as const
+      const [owner, other] = consoles
+      for (const page of consoles) {
+        await untilFocused(page, /^application "Screen of demo/)
+        await untilAnnounced(page, /^Connected$/)
+        await leaveScreen(page)
+        await press(page, 'End', 'ArrowLeft')
+        await untilFocused(page, /^button "People: \d"/)
+        await press(page, 'Enter')
+        await untilFocused(page, /^heading "People"/)
+      }
+      await moveTo(owner, /^button "Take control"/)
+      await press(owner, 'Enter')
+      await untilAnnounced(other, /^Watching$/)
+      await moveTo(other, /^button "(Request|Take) control"/)
+      await press(owner, 'Escape')
+      await untilFocused(owner, /^button "People: \d"/)
+      await moveTo(owner, /^application/)
+      await moveTo(other, /^button "Invite…"/)
+      await press(other, 'Enter')
+      await untilFocused(other, /^textbox "Name of the guest, which others see"/)
+      await moveTo(other, /^button "Create link"/)
+      await press(other, 'Enter')
+      await untilFocused(other, /^button "Copy"/)
+      await press(other, 'Enter')
+      await untilAnnounced(other, /^Creating the link…$/, /^Copied\.$|^The link is selected/)
+      await moveTo(other, /^button "Revoke the invitation/, 'Shift+Tab')
+      await press(other, 'Enter')
+      await untilFocused(other, /^button "Done"|^button "Copy"|^textbox/)
+      await untilAnnounced(other, /^Revoked\.$/)
+      await other.close()
+
+      await owner.close()
+    })
+
+    it('a terminal is read, searched, pasted into and cleared', async () => {
+      await press(list, 'ArrowRight')
+      const page = await opened(list, () => press(list, 'Enter'))
+      await untilFocused(page, /^textbox "Terminal of the machine\. Ctrl\+Alt\+Shift leaves it\."/)
+      await untilAnnounced(page, /^Connected$/)
+      await untilTerminal(page, /demo\$/)
+      await leaveScreen(page)
+      await untilFocused(page, /^button "Keys…" expanded=false/)
+      await press(page, 'Enter')
+      await untilFocused(page, /^heading "Keys"/)
+      await moveTo(page, /^button "Enter"/)
+      await press(page, 'Enter')
+      await untilTerminal(page, /demo\$\s+demo\$/)
+      await press(page, 'Escape')
+      await untilFocused(page, /^button "Keys…"/)
+
+      await press(page, 'ArrowRight', 'Enter')
+      await untilFocused(page, /^textbox "Text to paste"/)
+      await page.keyboard.insertText('help\u001b\n')
+      await untilAnnounced(page, /^Control characters are taken out: ESC\./)
+      await press(page, 'Control+Enter')
+      await untilFocused(page, /^textbox "Terminal of the machine/)
+      await untilTerminal(page, /demo\$ help/)
+      await leaveScreen(page)
+
+      await press(page, 'ArrowRight', 'ArrowRight', 'Enter')
+      await untilFocused(page, /^textbox "Text of the terminal"/)
+      await press(page, 'Escape', 'ArrowRight')
+      await untilFocused(page, /^button "Clear"/)
+      await press(page, 'Enter')
+      await untilFocused(page, /^textbox "Terminal of the machine/)
+      await untilAnnounced(page, /^Pasting…$/, /^The terminal is cleared\. Undo Close$/)
+      await leaveScreen(page)
+      await moveTo(page, /^button "Undo"/)
+      await press(page, 'Enter')
+      await untilFocused(page, /^textbox "Terminal of the machine/)
+      await untilTerminal(page, /demo\$ help/)
+
+      await leaveScreen(page)
+      await moveTo(page, /^button "View…"/, 'ArrowRight')
+      await press(page, 'Enter')
+      await untilFocused(page, /^searchbox "Find in the output"/)
+      await page.keyboard.type('nowhere')
+      await press(page, 'Enter')
+      await untilAnnounced(page, /^Not in the output\.$/)
+      await moveTo(page, /^checkbox "Screen readers read the output" checked=false/)
+      await press(page, 'Space', 'Escape')
+      await untilFocused(page, /^button "View…"/)
+      await moveTo(page, /^textbox "Terminal/)
+      await page.keyboard.type('uptime')
+      await press(page, 'Enter')
+      await expect.poll(() => page.locator('oriel-serial .live-region').textContent()).not.toBe('')
+      await page.getByRole('listitem').filter({ hasText: 'demo$ uptime' }).waitFor()
+      await page.close()
+    })
   })
 
   it('finds an image without a text, as a control', async () => {

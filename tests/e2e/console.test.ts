@@ -137,7 +137,7 @@ describe.skipIf(skip)(`noVNC to a real QEMU guest in Chromium${reason}`, () => {
     await page.context().close()
   })
 
-  it('types what a soft keyboard enters, with its deletions', async () => {
+  it('types what a soft keyboard enters, with its deletions, and with held modifiers', async () => {
     const page = await open({ hasTouch: true, isMobile: true, viewport: { width: 390, height: 844 } })
     const before = (await keysOfGuest()).length
     await page.getByRole('button', { name: 'Keyboard', exact: true }).tap()
@@ -146,7 +146,12 @@ describe.skipIf(skip)(`noVNC to a real QEMU guest in Chromium${reason}`, () => {
     await page.keyboard.press('Enter')
     const keys = ['a down', 'a up', 'shift down', 'b down', 'b up', 'shift up']
     const rest = ['backspace down', 'backspace up', 'ret down', 'ret up']
-    await expect.poll(async () => (await keysOfGuest()).slice(before)).toEqual([...keys, ...rest])
+    await page.getByRole('button', { name: 'Keys…' }).tap()
+    await page.getByRole('button', { name: 'Ctrl', exact: true }).tap()
+    await page.getByRole('button', { name: 'Keyboard', exact: true }).tap()
+    await page.keyboard.type('cd')
+    const held = ['ctrl down', 'c down', 'c up', 'ctrl up', 'd down', 'd up']
+    await expect.poll(async () => (await keysOfGuest()).slice(before)).toEqual([...keys, ...rest, ...held])
     await page.context().close()
   })
 

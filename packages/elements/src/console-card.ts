@@ -72,6 +72,14 @@ export class ConsoleCard {
     this.#overlay.show({ tone: 'ended', ...words, advice, actions: buttonsAfter(end, actions) })
   }
 
+  get hasFocus(): boolean {
+    return this.#overlay.hasFocus
+  }
+
+  focus(): void {
+    this.#overlay.focus()
+  }
+
   /** Uncovers the console. */
   clear(): void {
     clearTimeout(this.#slow)

@@ -161,7 +161,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends SharedEle
   /** Removes the focus from the console. */
   protected abstract leave(): void
 
-  /** Called when a session has been opened, and when an observed attribute other than the address changes. */
+  /** Called when a session has been opened, and when the state, or an observed attribute other than the address, changes. */
   protected applySettings(): void {}
 
   /** Returns the last picture of the console, which stays visible under the overlay while the element waits. */
@@ -334,8 +334,10 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends SharedEle
     this.#renewed = false
     if (this.sharesControl) this.openPresence(to)
     else this.watchLink(to)
+    const hadFocus = this.#card.hasFocus
     this.#card.clear()
     this.#become('connected')
+    if (hadFocus) this.focus({ preventScroll: true })
     this.emit('connect', null)
     // Once the console is lost, the proxy may be unable to serve it.
     loadUnopened().catch(() => undefined)
@@ -353,11 +355,14 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends SharedEle
 
   #onEnd(end: ConsoleEnd, connectedMs: number): void {
     this.#lastEnd = end
+    // The screen is about to be removed, or to be covered: the person must find the card's button.
+    const hadFocus = this.matches(':focus-within')
     const pauseMs = this.reconnect
       ? this.#plan.next({ end, connectedMs, canResume: this.#resumption?.isValid === true })
       : undefined
     if (pauseMs === undefined) this.#showEnd(end)
     else this.#wait(end, pauseMs)
+    if (hadFocus) this.#card.focus()
     this.closePresence()
     this.emit('disconnect', disconnection(end, pauseMs !== undefined))
   }
@@ -422,6 +427,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends SharedEle
     if (state === 'idle') this.#card.clear()
     if (state === this.#state) return
     this.#state = state
+    this.applySettings()
     const isOver = state === 'waiting' || state === 'ended'
     this.emit('statechange', isOver ? { state, ...this.lastEnd } : { state })
   }

@@ -38,7 +38,7 @@ export type ScreenSize =
   | { readonly columns: number; readonly rows: number }
 
 /** Attributes that are those of the inner element. */
-const passedOn = ['path', 'reconnect', 'view-only', 'scale'] as const
+const passedOn = ['path', 'reconnect', 'view-only', 'scale', 'screen-reader'] as const
 /** Events of the inner element that are also those of this one. */
 const forwarded = [
   ...['statechange', 'connect', 'disconnect', 'clipboard', 'resize', 'viewers', 'latency', 'bell', 'release'],
@@ -55,7 +55,7 @@ const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement)
  * | `url` | `url` | the access URL as the API returns it, or a `ws:`/`wss:` URL |
  * | `kind` | `kind` | `vnc`, `serial` or `spice`. Default: by the URL, see {@link kindOf} |
  * | `toolbar` | `toolbar` | the tools above the console, of `keys type clipboard view full`. Default: none |
- * | `reconnect`, `view-only`, `scale`, `path` | | as in the element for the kind |
+ * | `reconnect`, `view-only`, `scale`, `path`, `screen-reader` | | as in the element for the kind |
  *
  * @example
  * ```html

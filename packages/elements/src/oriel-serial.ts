@@ -44,6 +44,7 @@ export interface OrielSerialEventMap extends ConsoleEventMap {
  * | `url` | `url` | the access URL as the API returns it, or a `ws:`/`wss:` URL |
  * | `path` | `path` | instead of `url`: a WebSocket path on the page's own host, such as `?token=…` |
  * | `view-only` | `viewOnly` | sends nothing |
+ * | `screen-reader` | `screenReader` | screen readers announce the output, and find its lines |
  * | `reconnect` | `reconnect` | dials again by itself when the connection is lost: for about two minutes, or for as long as the proxy lets it come back |
  *
  * It shows as many columns and rows as fit, keeps 10,000 lines, copies with Ctrl+Shift+C and works with a
@@ -57,7 +58,7 @@ export interface OrielSerialEventMap extends ConsoleEventMap {
  * ```
  */
 export class OrielSerial extends ConsoleElement<SerialSession> {
-  static override readonly observedAttributes = [...ConsoleElement.observedAttributes, 'view-only']
+  static override readonly observedAttributes = [...ConsoleElement.observedAttributes, 'view-only', 'screen-reader']
 
   readonly #stage = document.createElement('div')
   readonly #resized = new ResizeObserver(() => this.#fit())
@@ -116,6 +117,13 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     if (this.#terminal === undefined) return
     this.#terminal.terminal.options.fontSize = Math.min(32, Math.max(8, Math.round(pixels)))
     this.#fit()
+  }
+
+  get screenReader(): boolean {
+    return this.hasAttribute('screen-reader')
+  }
+  set screenReader(on: boolean) {
+    this.toggleAttribute('screen-reader', on)
   }
 
   /** Whether a selected text is copied at once. Default: no. */
@@ -244,6 +252,9 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     if (this.#terminal === undefined) return
     const { options, textarea } = this.#terminal.terminal
     options.disableStdin = !this.sendsInput
+    options.screenReaderMode = this.screenReader
+    // Under the card the terminal would take the keys, with Tab.
+    this.#stage.inert = this.state !== 'connected'
     textarea?.setAttribute('aria-label', t('terminal'))
   }
 

@@ -145,7 +145,7 @@ export class OrielSpice extends ConsoleElement<SpiceSession> {
   }
 
   protected override applySettings(): void {
-    this.#stage.inert = this.viewOnly
+    this.#stage.inert = this.viewOnly || this.state !== 'connected'
     this.#stage.setAttribute('aria-label', screenText('screen'))
     this.#scaleScreen()
   }

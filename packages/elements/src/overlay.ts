@@ -16,6 +16,10 @@ export interface OverlayAction {
 }
 
 export interface Overlay {
+  /** Whether the card, or a button on it, has the focus. */
+  readonly hasFocus: boolean
+  /** Moves the focus to the card: the next Tab reaches its button, and no key of a person who types presses it. */
+  focus(): void
   show(text: OverlayText): void
   hide(): void
   /** Shows a picture under the overlay; `undefined` removes it. */
@@ -33,16 +37,33 @@ export function createOverlay(root: ShadowRoot, into: ParentNode = root): Overla
   const first = createButton('action')
   const second = createButton('action other')
   const buttons = element('div', 'actions', first.button, second.button)
-  const card = element('div', 'card', element('div', 'mark'), element('div', 'words', text, advice, code), buttons)
+  const card: HTMLElement = element(
+    'div',
+    'card',
+    element('div', 'mark'),
+    element('div', 'words', text, advice, code),
+    buttons,
+  )
   card.part.add('card')
+  card.tabIndex = -1
+  // Without a name: the live region says the texts.
+  card.setAttribute('role', 'group')
   const overlay = element('div', 'overlay', card)
   overlay.part.add('overlay')
-  overlay.setAttribute('role', 'status')
   overlay.hidden = true
   const under = element('div', 'under')
-  into.append(under, overlay)
+  // A screen reader does not announce a live region that appears together with its text.
+  const live = element('div', 'live', overlay)
+  live.setAttribute('role', 'status')
+  into.append(under, live)
+  const hasFocus = () => card.contains(root.activeElement)
   return {
+    get hasFocus() {
+      return hasFocus()
+    },
+    focus: () => card.focus(),
     show(what) {
+      const focused = root.activeElement
       overlay.dataset.tone = what.tone
       setText(text, what.text)
       setText(advice, what.advice ?? '')
@@ -51,6 +72,7 @@ export function createOverlay(root: ShadowRoot, into: ParentNode = root): Overla
       second.show(what.actions?.[1])
       buttons.hidden = !what.actions?.length
       overlay.hidden = false
+      if (card.contains(focused) && focused?.checkVisibility() === false) card.focus()
     },
     hide() {
       overlay.hidden = true
@@ -144,6 +166,7 @@ const css = `
   background: var(--_scrim);
   overflow: auto;
 }
+.card:focus { outline: none }
 .card {
   box-sizing: border-box;
   display: grid;

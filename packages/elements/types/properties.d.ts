@@ -14,7 +14,7 @@ export interface OrielElements {
     events: OrielConsoleEventMap
   }
   'oriel-vnc': { element: OrielVnc; settable: Shared | 'scale'; events: OrielVncEventMap }
-  'oriel-serial': { element: OrielSerial; settable: Shared; events: OrielSerialEventMap }
+  'oriel-serial': { element: OrielSerial; settable: Shared | 'screenReader'; events: OrielSerialEventMap }
   'oriel-spice': { element: OrielSpice; settable: Shared | 'scale'; events: OrielSpiceEventMap }
 }
 
@@ -32,6 +32,7 @@ export interface Attributes {
   /** An empty string sets it. React 18 would write `false` as an attribute, which sets it too. */
   'view-only'?: '' | undefined
   reconnect?: '' | undefined
+  'screen-reader'?: '' | undefined
   scale?: string | undefined
   /** Of `<oriel-console>`. */
   kind?: string | undefined

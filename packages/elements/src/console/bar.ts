@@ -227,6 +227,9 @@ function panelTool(tool: Tool, needs: 'input' | 'console' = 'input') {
   opener.dataset.needs = needs
   const panel = create('div', { className: 'panel', popover: 'auto', ariaLabel: t(`bar.${tool}`), role: 'group' })
   panel.part.add('panel')
+  // Takes the focus when it opens, and gives it back when it closes.
+  panel.tabIndex = -1
+  panel.autofocus = true
   opener.popoverTargetElement = panel
   panel.addEventListener('toggle', (event) => {
     opener.ariaExpanded = String(event.newState === 'open')

@@ -426,6 +426,7 @@ export const german: Catalogue = {
   'html.quality-low': 'Weniger Daten, für ein langsames Netz',
   'html.dot': 'Einen Punkt zeigen, wo die Maschine ihren Mauszeiger verbirgt',
   'html.view-only-screen': 'Nur ansehen: weder Tasten noch Maus senden',
+  'html.screen-reader': 'Screenreader lesen die Ausgabe vor',
   'html.view-only-serial': 'Nur ansehen: keine Tasten senden',
   'html.paste-title': 'Einfügen',
   'html.paste-text': 'Einzufügender Text',

@@ -424,6 +424,7 @@ export const spanish: Catalogue = {
   'html.quality-low': 'Menos datos, para una red lenta',
   'html.dot': 'Mostrar un punto donde la máquina oculta su puntero',
   'html.view-only-screen': 'Solo lectura: no enviar teclas ni ratón',
+  'html.screen-reader': 'Los lectores de pantalla leen la salida',
   'html.view-only-serial': 'Solo lectura: no enviar teclas',
   'html.paste-title': 'Pegar',
   'html.paste-text': 'Texto que se pegará',

@@ -426,6 +426,7 @@ export const french: Catalogue = {
   'html.quality-low': 'Moins de données, pour un réseau lent',
   'html.dot': 'Afficher un point là où la machine cache son pointeur',
   'html.view-only-screen': 'Lecture seule : n’envoyer ni touches ni souris',
+  'html.screen-reader': 'Les lecteurs d’écran lisent la sortie',
   'html.view-only-serial': 'Lecture seule : n’envoyer aucune touche',
   'html.paste-title': 'Coller',
   'html.paste-text': 'Texte à coller',

@@ -416,6 +416,7 @@ export const japanese: Catalogue = {
   'html.quality-low': 'データ量を節約 (低速なネットワーク向け)',
   'html.dot': 'マシンがポインターを隠している場所に点を表示する',
   'html.view-only-screen': '表示のみ: キーもマウスも送信しない',
+  'html.screen-reader': 'スクリーンリーダーで出力を読み上げる',
   'html.view-only-serial': '表示のみ: キーを送信しない',
   'html.paste-title': '貼り付け',
   'html.paste-text': '貼り付けるテキスト',

@@ -68,7 +68,10 @@ export function showName({ name, detail }: PageQuery): (name: string) => void {
  */
 export function followState(screen: Console): void {
   const follow = () => {
-    byId('status', HTMLElement).dataset.state = screen.state
+    const status = byId('status', HTMLElement)
+    status.dataset.state = screen.state
+    // The card over the screen announces the other states.
+    status.ariaLive = screen.state === 'connected' && !screen.presencePending ? 'polite' : 'off'
     setText(byId('status-text', HTMLElement), sentenceOf(screen))
     for (const button of document.querySelectorAll<HTMLButtonElement>('button[data-needs]')) {
       const lacksKeys = screen.viewOnly || screen.presencePending || !screen.hasControl
@@ -88,9 +91,8 @@ export function followState(screen: Console): void {
   screen.addEventListener('release', () => firstTool()?.focus())
   follow()
   offerArrowKeys(byId('tools', HTMLElement))
-  screen.addEventListener('focusin', async () => (await import('./keyboard-hint.ts')).hintAtKeyboard(screen), {
-    once: true,
-  })
+  const follower = async () => (await import('./keyboard-hint.ts')).followFocus(screen)
+  document.addEventListener('focusin', follower, { once: true })
 }
 
 function sentenceOf(screen: Console): string {

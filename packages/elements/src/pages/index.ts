@@ -1,6 +1,7 @@
 /** The home page of a proxy: lists the machines, with buttons that open their consoles. */
 import { t } from '../language/texts/list.ts'
 import { byId, onClick, onSubmit, setText } from './dom.ts'
+import { keepFocus } from './kept-focus.ts'
 import { type ListQuery, type ListState, PAGE_SIZE, pagesOf, readListState, withListState } from './list-query.ts'
 import { startLanguage, withLanguage } from './page-language.ts'
 import { createServerList } from './server-list.ts'
@@ -17,6 +18,7 @@ const typingMs = 200
 type View = 'servers' | 'empty' | 'no-match' | 'sign-in' | 'proxy-only' | 'none'
 
 await startLanguage()
+keepFocus(() => document.querySelector<HTMLElement>('main :is(input, button)')!)
 await start()
 
 async function start(): Promise<void> {
@@ -104,6 +106,8 @@ function listServers(apiUrl: string, { consoles }: Settings): void {
     const address = withListState(location.href, state)
     if (address !== location.href) history[isNewEntry ? 'pushState' : 'replaceState'](history.state, '', address)
     byId('main', HTMLElement).ariaBusy = 'true'
+    // The line with the number of machines announces a search.
+    byId('range', HTMLElement).ariaLive = isNewEntry ? 'polite' : 'off'
     return refresh()
   }
   const turn = async (pages: number) => {

@@ -62,7 +62,9 @@ function showStep(step: keyof typeof steps): void {
 
 async function create(screen: Console): Promise<void> {
   const button = byId('invite-create', HTMLButtonElement)
-  button.disabled = true
+  if (button.ariaBusy === 'true') return
+  // Disabling the button would take its focus.
+  button.ariaBusy = 'true'
   note(t('invite.creating'))
   try {
     const { url } = await screen.invite(wanted())
@@ -72,7 +74,7 @@ async function create(screen: Console): Promise<void> {
   } catch (error) {
     note((error as Error).message)
   } finally {
-    button.disabled = false
+    button.ariaBusy = 'false'
   }
 }
 
@@ -124,10 +126,7 @@ function showList(list: HTMLUListElement, shown: readonly ShownInvitation[], rev
     item.querySelector('button')!.setAttribute('aria-label', t('invite.revoke-of', { name: invitation.name }))
     return item
   })
-  const hadFocus = list.contains(document.activeElement)
   list.replaceChildren(...kept)
-  // Removing the focused item, or moving it, takes its focus.
-  if (hadFocus && !list.contains(document.activeElement)) byId('people-panel', HTMLElement).focus()
 }
 
 function createItem(id: string, revokeOne: (id: string) => void): HTMLLIElement {

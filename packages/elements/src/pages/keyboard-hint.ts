@@ -3,19 +3,26 @@ import type { ConsoleElement } from '../console-element.ts'
 import type { ConsoleSession } from '../console-events.ts'
 import { t } from '../language/texts/panels.ts'
 import { byId, setText } from './dom.ts'
+import { keepFocus } from './kept-focus.ts'
 
 const storageKey = 'oriel.keyboard-hint'
 const shownMs = 8_000
 
-/** Shows the hint for some seconds, or until the user has left the console. Call it when the console first has the focus. */
-export function hintAtKeyboard(screen: ConsoleElement<ConsoleSession>): void {
+/** Keeps the place of the keyboard, and shows the hint once the console has the focus. Call it when an element first has the focus. */
+export function followFocus(screen: ConsoleElement<ConsoleSession>): void {
+  keepFocus(() => screen)
+  if (screen.matches(':focus-within')) hintAtKeyboard(screen)
+  else screen.addEventListener('focusin', () => hintAtKeyboard(screen), { once: true })
+}
+
+/** Shows the hint for some seconds, or until the user has left the console. */
+function hintAtKeyboard(screen: ConsoleElement<ConsoleSession>): void {
   if (matchMedia('(pointer: coarse)').matches || wasShown()) return
   const hint = byId('keyboard-hint', HTMLElement)
   setText(hint, t('keyboard-hint'))
-  hint.hidden = false
   const hide = () => {
     clearTimeout(timer)
-    hint.hidden = true
+    setText(hint, '')
   }
   const timer = setTimeout(hide, shownMs)
   screen.addEventListener('release', hide, { once: true })

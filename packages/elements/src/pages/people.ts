@@ -21,12 +21,10 @@ export function offerPeople(screen: Console): void {
       showPanel(screen, presence)
       showInvitations(presence)
     }
-    notice.show(presence)
+    // The open panel covers the notice.
+    note(notice.show(presence))
   }
-  screen.addEventListener('presence', () => {
-    note('')
-    show()
-  })
+  screen.addEventListener('presence', show)
   screen.addEventListener('presencerefused', (event) => note((event as CustomEvent<{ text: string }>).detail.text))
   onClick('control-take', () => screen.takeControl())
   onClick('control-request', () => screen.requestControl())
@@ -58,11 +56,7 @@ function showActions({ you, participants, control }: PresenceState, hasControl: 
 }
 
 function show(id: string, shown: boolean): void {
-  const button = byId(id, HTMLButtonElement)
-  const hadFocus = document.activeElement === button
-  button.hidden = !shown
-  // Hiding the focused button would leave the page without a focus.
-  if (hadFocus && !shown) byId('people-panel', HTMLElement).focus()
+  byId(id, HTMLButtonElement).hidden = !shown
 }
 
 /** Keeps the existing items, so that the focus stays where it is. */
@@ -117,13 +111,16 @@ function createNotice(screen: Console) {
   const element = byId('control-notice', HTMLElement)
   const dismissed = new Set<string>()
   let asking: string | undefined
-  const display = (state: PresenceState | undefined) => {
+  /** Returns the text of the notice. */
+  const display = (state: PresenceState | undefined): string => {
     const requests = state === undefined || !screen.hasControl ? [] : state.control.requested_by
     for (const id of dismissed) if (!requests.includes(id)) dismissed.delete(id)
     asking = requests.find((id) => !dismissed.has(id) && id !== state?.you)
     const name = asking === undefined || state === undefined ? undefined : namesOf(state).get(asking)
-    setText(byId('control-notice-text', HTMLElement), name === undefined ? '' : t('people.request', { name }))
+    const text = name === undefined ? '' : t('people.request', { name })
+    setText(byId('control-notice-text', HTMLElement), text)
     element.togglePopover(name !== undefined)
+    return text
   }
   onClick('control-notice-give', () => {
     if (asking !== undefined) screen.giveControl(asking)

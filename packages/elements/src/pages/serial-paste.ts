@@ -27,7 +27,8 @@ export function offerPaste(terminal: OrielSerial, clean: typeof cleanPaste): Pas
     show: showPaste,
     fail(reason) {
       byId('paste-panel', HTMLElement).showPopover()
-      note(reason)
+      // A screen reader announces only what a live region shows after it has appeared.
+      requestAnimationFrame(() => note(reason))
     },
     send: sender(terminal, text),
   }
@@ -46,9 +47,8 @@ function showPaste({ text, removed, lines }: PastedText): void {
 }
 
 function showRemoved(removed: readonly string[]): void {
-  const line = byId('paste-removed', HTMLElement)
-  line.hidden = removed.length === 0
-  setText(line, removed.length === 0 ? '' : t('paste.removed', { names: removed.join(', ') }))
+  const text = removed.length === 0 ? '' : t('paste.removed', { names: removed.join(', ') })
+  setText(byId('paste-removed', HTMLElement), text)
 }
 
 /** Returns the function that sends the text of `field`, one at a time. */

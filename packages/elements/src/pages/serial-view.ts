@@ -13,6 +13,9 @@ export function offerView(terminal: OrielSerial): void {
   follow('copy-on-select', terminal.copyOnSelect, (on) => {
     terminal.copyOnSelect = on
   })
+  follow('screen-reader', terminal.screenReader, (on) => {
+    terminal.screenReader = on
+  })
   follow('view-only', terminal.viewOnly, (on) => {
     terminal.viewOnly = on
   })

@@ -50,11 +50,9 @@ function offerKeys(): void {
 
 /** Shows that a silent port is connected: an empty terminal looks like a broken one. */
 function followSilence(): void {
-  const hint = byId('silent', HTMLElement)
-  terminal.addEventListener('silencechange', ({ detail: { silent } }) => {
-    setText(hint, silent ? t('serial.silent') : '')
-    hint.hidden = !silent
-  })
+  terminal.addEventListener('silencechange', ({ detail: { silent } }) =>
+    setText(byId('silent', HTMLElement), silent ? t('serial.silent') : ''),
+  )
 }
 
 function terminalSize() {

@@ -162,8 +162,10 @@ async function open(
   mint: () => Promise<string>,
   type: OpenableConsoleType,
 ) {
+  if (button.ariaBusy === 'true') return
   hideMessage(item)
-  button.disabled = true
+  // Disabling the button would take its focus.
+  button.ariaBusy = 'true'
   // Open the tab before awaiting anything: after the click has been handled, the browser blocks it as a pop-up.
   const tab = consoleTypes[type].page === null ? null : window.open('', '_blank')
   try {
@@ -172,7 +174,7 @@ async function open(
     tab?.close()
     showFailure(item, error)
   } finally {
-    button.disabled = false
+    button.ariaBusy = 'false'
   }
 }
 
@@ -186,12 +188,11 @@ function go(tab: Window | null, page: string): void {
 /** Shows why the last action at a machine failed. */
 function showFailure(item: HTMLElement, error: unknown): false {
   setText(part(item, '.message'), troubleLine(error))
-  part(item, '.message').hidden = false
   return false
 }
 
 function hideMessage(item: HTMLElement): void {
-  part(item, '.message').hidden = true
+  setText(part(item, '.message'), '')
 }
 
 /** Moves the focus between the console buttons by the arrow keys. */

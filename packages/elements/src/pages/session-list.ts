@@ -71,13 +71,18 @@ function createItem(session: SessionRow, { name, end }: SessionListOwner): HTMLL
   }
   const request = async () => {
     withdraw()
-    button.disabled = true
+    // Disabling the button would take its focus.
+    button.ariaBusy = 'true'
     label(t('list.ending'))
     if (await end(session.id)) return
-    button.disabled = false
+    button.ariaBusy = 'false'
     label(t('list.end'))
   }
-  button.addEventListener('click', () => (timer === undefined ? ask() : void request()))
+  button.addEventListener('click', () => {
+    if (button.ariaBusy === 'true') return
+    if (timer === undefined) ask()
+    else void request()
+  })
   item.append(text, button)
   return item
 }

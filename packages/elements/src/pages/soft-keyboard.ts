@@ -5,8 +5,12 @@ import { byId } from './dom.ts'
 /** A text in the field lets Backspace delete something. */
 const PADDING = ' '.repeat(64)
 
-/** Offers a button for it, if the device has a touch screen. @param layout the keyboard layout of the machine */
-export function offerSoftKeyboard(screen: OrielVnc, layout: () => Promise<string>): void {
+/**
+ * Offers a button for it.
+ * @param layout the keyboard layout of the machine
+ * @param takeHeld returns the modifiers that are held for the next key, and releases them
+ */
+export function offerSoftKeyboard(screen: OrielVnc, layout: () => Promise<string>, takeHeld: () => string[]): void {
   const button = byId('soft-keyboard', HTMLButtonElement)
   const field = byId('soft-keyboard-field', HTMLTextAreaElement)
   let last = PADDING
@@ -17,15 +21,18 @@ export function offerSoftKeyboard(screen: OrielVnc, layout: () => Promise<string
     field.value = PADDING
     field.setSelectionRange(PADDING.length, PADDING.length)
   }
-  button.hidden = !matchMedia('(pointer: coarse)').matches
+  button.hidden = false
   button.addEventListener('click', () => field.focus({ preventScroll: true }))
   field.addEventListener('focus', reset)
+  // The keyboard was closed.
+  field.addEventListener('blur', takeHeld)
   field.addEventListener('input', (event) => {
     const change = changeOf(last, field.value)
     last = field.value
     // A composition refers to the text before it, so that has to stay.
     if (!(event as InputEvent).isComposing) reset()
-    turn = turn.then(() => type(screen, change, layout))
+    const { chord, rest } = withHeld(takeHeld(), change)
+    turn = turn.then(() => type(screen, { chord, ...rest }, layout))
   })
 }
 
@@ -43,8 +50,23 @@ export function changeOf(before: string, after: string): Change {
   return { deleted: old.length - kept, added: now.slice(kept).join('') }
 }
 
-async function type(screen: OrielVnc, { deleted, added }: Change, layout: () => Promise<string>): Promise<void> {
+/** Returns the chord of held modifiers with the first key of a change, if both exist, and the rest of the change. */
+export function withHeld(held: readonly string[], change: Change): { chord: string | undefined; rest: Change } {
+  const { deleted, added } = change
+  const [first, ...others] = added
+  if (held.length === 0 || (deleted === 0 && first === undefined)) return { chord: undefined, rest: change }
+  const chord = (key: string) => [...held, key].join('+')
+  if (deleted > 0) return { chord: chord('Backspace'), rest: { deleted: deleted - 1, added } }
+  return { chord: chord(first === '\n' ? 'Enter' : first!), rest: { deleted, added: others.join('') } }
+}
+
+async function type(
+  screen: OrielVnc,
+  { chord, deleted, added }: Change & { readonly chord: string | undefined },
+  layout: () => Promise<string>,
+): Promise<void> {
   try {
+    if (chord !== undefined) await screen.sendKeys(chord)
     const name = await layout()
     if (deleted > 0) await screen.sendKeys(...Array<string>(deleted).fill('Backspace'))
     if (added !== '') await screen.typeText(added, { layout: name, untypable: 'skip' })

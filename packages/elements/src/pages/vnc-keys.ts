@@ -3,28 +3,33 @@ import type { OrielVnc } from '../oriel-vnc.ts'
 import { offerCtrlAltDel } from './ctrl-alt-del.ts'
 import { byId, setText } from './dom.ts'
 
-/** Offers the panel. A held modifier goes with the next key, so that none stays down in the machine. */
-export function offerKeys(screen: OrielVnc): void {
+/**
+ * Offers the panel. A held modifier goes with the next key of the panel or of the soft keyboard, so that none stays down in the machine.
+ * @returns a function that releases the held modifiers and returns their names, for the next key
+ */
+export function offerKeys(screen: OrielVnc): () => string[] {
   const modifiers = [...document.querySelectorAll<HTMLButtonElement>('button[data-hold]')]
   const release = () => {
     for (const button of modifiers) hold(button, false)
   }
+  const take = () => {
+    const held = modifiers.filter(isHeld).map(({ dataset }) => dataset.hold ?? '')
+    release()
+    return held
+  }
   for (const button of modifiers) button.addEventListener('click', () => hold(button, !isHeld(button)))
   for (const button of document.querySelectorAll<HTMLButtonElement>('button[data-key]')) {
-    button.addEventListener('click', () => {
-      const held = modifiers.filter(isHeld).map(({ dataset }) => dataset.hold ?? '')
-      release()
-      send(screen, [...held, button.dataset.key ?? ''].join('+'))
-    })
+    button.addEventListener('click', () => send(screen, [...take(), button.dataset.key ?? ''].join('+')))
   }
-  byId('keys-panel', HTMLElement).addEventListener('beforetoggle', () => {
-    release()
-    note('')
-  })
+  byId('keys-panel', HTMLElement).addEventListener('beforetoggle', () => note(''))
+  // The keys of the screen go to the machine as they are.
+  screen.addEventListener('focusin', release)
+  screen.addEventListener('statechange', release)
   offerCtrlAltDel(() => {
     send(screen, 'Control+Alt+Delete')
     screen.focus()
   })
+  return take
 }
 
 const isHeld = (button: HTMLButtonElement) => button.getAttribute('aria-pressed') === 'true'

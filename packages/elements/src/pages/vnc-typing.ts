@@ -90,11 +90,13 @@ function createView(text: HTMLTextAreaElement) {
     send.style.setProperty('--share', `${Math.round(share * 100)}%`)
   }
   close.addEventListener('click', () => notice.hidePopover())
+  let closing: ReturnType<typeof setTimeout> | undefined
   return {
     begin() {
       busy(true)
       progress(0)
       say(t('type.busy'))
+      clearTimeout(closing)
       notice.showPopover()
     },
     progress,
@@ -103,7 +105,8 @@ function createView(text: HTMLTextAreaElement) {
       progress(0)
       say(sentence)
       // A success needs no answer. A failure that happened out of sight stays until it is read.
-      if (tone === 'good' || isPanelOpen()) notice.hidePopover()
+      if (isPanelOpen()) notice.hidePopover()
+      else if (tone === 'good') closing = setTimeout(() => notice.hidePopover(), successMs)
     },
     untypable(sentence: string) {
       this.end(sentence, 'bad')
@@ -115,5 +118,8 @@ function createView(text: HTMLTextAreaElement) {
     },
   }
 }
+
+/** How long a success is shown that happened out of sight. */
+const successMs = 4_000
 
 const isPanelOpen = () => byId('type-panel', HTMLElement).matches(':popover-open')

@@ -13,7 +13,6 @@ import {
 import { byId } from './dom.ts'
 import { startLanguage } from './page-language.ts'
 import { readPageQuery } from './page-query.ts'
-import { offerSoftKeyboard } from './soft-keyboard.ts'
 import { offerClipboard } from './vnc-clipboard.ts'
 import { offerKeys } from './vnc-keys.ts'
 import { offerTyping } from './vnc-typing.ts'
@@ -27,9 +26,9 @@ const server = () => query.detail || query.name || screen.desktopName
 
 const rename = showName(query)
 screen.addEventListener('desktopname', ({ detail }) => rename(detail.name))
-offerKeys(screen)
+const takeHeld = offerKeys(screen)
 offerTyping(screen, server)
-offerSoftKeyboard(screen, async () => (await import('../layout-choice.ts')).chosenLayout(server()))
+if (matchMedia('(pointer: coarse)').matches) void loadSoftKeyboard()
 offerClipboard(screen)
 onFirstOpen('view-panel', async () => (await import('./vnc-view.ts')).offerView(screen))
 offerSession(screen, () => {
@@ -42,3 +41,8 @@ followState(screen)
 screen.scale = query.scale
 screen.dotCursor = true
 dial(screen, query)
+
+async function loadSoftKeyboard(): Promise<void> {
+  const { offerSoftKeyboard } = await import('./soft-keyboard.ts')
+  offerSoftKeyboard(screen, async () => (await import('../layout-choice.ts')).chosenLayout(server()), takeHeld)
+}

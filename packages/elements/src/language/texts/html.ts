@@ -107,6 +107,7 @@ export const htmlTexts = {
   'html.quality-low': 'Less data, for a slow network',
   'html.dot': 'Show a dot where the machine hides its pointer',
   'html.view-only-screen': 'View only: send neither keys nor mouse',
+  'html.screen-reader': 'Screen readers read the output',
   'html.view-only-serial': 'View only: send no keys',
   'html.paste-title': 'Paste',
   'html.paste-text': 'Text to paste',
