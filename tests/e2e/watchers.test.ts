@@ -175,6 +175,7 @@ describe.skipIf(skip)(`a watcher of a real QEMU guest${reason}`, () => {
     await cid.roundTrip()
     expect(await inputOfGuest()).toEqual(meanwhile)
 
+    await expect.poll(() => stepsOf('Bea')).toEqual(['admitted', 'ended proxy_lost'])
     link.mend()
     expect(await cid.closed).toBe(closeReasons.revoked.code)
     for (const page of [annPage, beaPage, danPage]) {

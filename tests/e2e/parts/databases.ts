@@ -120,6 +120,8 @@ export async function startMariadb(options: DatabaseServerOptions = {}): Promise
         args: [
           ...['--no-defaults', `--datadir=${join(data, 'data')}`, `--socket=${socketPath}`, `--port=${port}`],
           ...['--bind-address=127.0.0.1', '--skip-name-resolve', `--pid-file=${join(data, 'pid')}`],
+          // A server that starts deletes the temporary tables that it finds there, those of others too.
+          `--tmpdir=${data}`,
           ...['--innodb-log-file-size=4M', '--innodb-buffer-pool-size=32M', '--max-connections=50'],
           // As PostgreSQL's `fsync=off` above.
           ...['--innodb-flush-method=nosync', '--debug-no-sync'],
