@@ -2,7 +2,13 @@ import { availableParallelism } from 'node:os'
 import { ClosingLine } from '@oriel/vitest'
 import { defineConfig } from 'vitest/config'
 
+/** Files of tests/e2e whose guests are counted on to read each key in time. */
+const alone = ['tests/e2e/typing.test.ts']
+
 const source = { conditions: ['@oriel/source', 'module', 'node', 'development|production'] }
+
+const excluded = ['**/node_modules/**', '**/dist/**']
+const e2e = { testTimeout: 120_000, hookTimeout: 120_000 }
 
 /** One run for the whole workspace: one pool, one summary, one closing line. */
 export default defineConfig({
@@ -21,16 +27,17 @@ export default defineConfig({
       project('unit', ['packages/*/test/**/*.test.ts', 'tooling/*/test/**/*.test.ts']),
       project('conformance', ['tests/conformance/**/*.test.ts']),
       project('e2e', ['tests/e2e/**/*.test.ts'], {
-        testTimeout: 120_000,
-        hookTimeout: 120_000,
+        ...e2e,
+        exclude: [...excluded, ...alone],
         // They wait for programs and deadlines about half of their time. More at once would make browsers and guests too slow.
         maxWorkers: 2,
         sequence: { groupOrder: 1 },
       }),
+      project('e2e-alone', alone, { ...e2e, fileParallelism: false, sequence: { groupOrder: 2 } }),
     ],
   },
 })
 
 function project(name: string, include: string[], test: object = {}) {
-  return { extends: true as const, test: { name, include, exclude: ['**/node_modules/**', '**/dist/**'], ...test } }
+  return { extends: true as const, test: { name, include, exclude: excluded, ...test } }
 }
