@@ -6,7 +6,7 @@ const focusable = 'button,summary,a[href],input,select,textarea:not([tabindex]),
 /**
  * Moves the focus on when the focused element is removed, hidden or disabled. The browser would leave it nowhere, so that Tab would
  * begin at the top of the page. The focus goes to the closest element around that is still there, or to the first one in it that takes
- * it; to `fallback` if there is none but the page.
+ * it; to `fallback` if only the page is around it.
  */
 export function keepFocus(fallback: () => HTMLElement): void {
   let place: readonly HTMLElement[] = withParents(document.activeElement as HTMLElement | null)
