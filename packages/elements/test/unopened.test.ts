@@ -86,7 +86,7 @@ it('says that the proxy cannot be reached if no server answers', async () => {
   expect(waitingWords(end!, false)).toEqual({ text: 'The console proxy cannot be reached.', advice: 'Trying again…' })
 })
 
-it('says where to get another console if there is none at the address', async () => {
+it('says where to get another console if the address has none', async () => {
   expect(finalWords((await answered(404))!)).toEqual({
     text: 'There is no console at this address, or no longer.',
     advice: 'Go back to where you opened it and open a new console.',
