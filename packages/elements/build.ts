@@ -18,9 +18,10 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
+import { brotliCompressSync, constants } from 'node:zlib'
 import { type OutputChunk, rolldown } from 'rolldown'
 import { englishHtml } from './english-html.ts'
+import { smallestGzip, stripped, stripStyles } from './smaller.ts'
 
 const source = fileURLToPath(new URL('src/pages/', import.meta.url))
 const built = fileURLToPath(new URL('dist/pages', import.meta.url))
@@ -38,7 +39,7 @@ const together = [
   },
   {
     name: 'console-pages',
-    test: /\/(contract\/src\/(page-key|server-parameter|socket-address)|elements\/src\/(address|console-(card|element|end)|overlay|page-key|presence\/link|reconnect-plan|resumption|roving-focus|shared-element|pages\/(console-page|page-query)))\.ts$/,
+    test: /\/(contract\/src\/(page-key|server-parameter|socket-address)|elements\/src\/(address|console-(card|element|end)|load-part|overlay|page-key|presence\/link|reconnect-plan|resumption|roving-focus|shared-element|pages\/(console-page|page-query)))\.ts$/,
     minShareCount: 3,
     priority: 1,
   },
@@ -61,6 +62,7 @@ async function bundleScripts(): Promise<OutputChunk[]> {
     platform: 'browser',
     resolve: { conditionNames: ['@oriel/source', 'import', 'browser', 'default'] },
     logLevel: 'warn',
+    plugins: [stripped],
   })
   const { output } = await build.write({
     dir: join(target, 'assets'),
@@ -94,14 +96,6 @@ function stripHtml(html: string): string {
   return html.replace(/\n\s+/g, '\n')
 }
 
-/** Removes comments, and blanks that separate nothing. */
-function stripStyles(css: string): string {
-  return css
-    .replace(/\/\*[\s\S]*?\*\//g, '')
-    .replace(/\s*([{};,])\s*/g, '$1')
-    .replace(/: /g, ':')
-}
-
 function writeAsset(file: string): string {
   const content = file.endsWith('.css')
     ? stripStyles(readFileSync(join(source, file), 'utf8'))
@@ -125,12 +119,6 @@ function compressAll(folder: string): void {
     for (const [suffix, copy] of Object.entries(copies))
       if (copy.length < content.length * 0.9) writeFileSync(join(folder, `${file}.${suffix}`), copy)
   }
-}
-
-/** The memory decides how long the blocks are that zlib compresses with one table, and no length is the best for all files. */
-function smallestGzip(content: Buffer): Buffer {
-  const copies = [6, 7, 8, 9].map((memLevel) => gzipSync(content, { level: 9, memLevel }))
-  return copies.reduce((best, copy) => (copy.length < best.length ? copy : best))
 }
 
 /** Returns the licence text and the source's address of every package in the bundles. */

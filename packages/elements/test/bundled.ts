@@ -1,6 +1,7 @@
 /** Bundles scripts of this package for browsers, in memory. */
 import { fileURLToPath } from 'node:url'
 import { type InputOptions, type OutputChunk, rolldown } from 'rolldown'
+import { stripped } from '../smaller.ts'
 
 const source = new URL('../src/', import.meta.url)
 
@@ -40,6 +41,7 @@ async function chunksOf(options: InputOptions): Promise<OutputChunk[]> {
     ...options,
     platform: 'browser',
     resolve: { conditionNames: ['@oriel/source', 'import', 'browser', 'default'] },
+    plugins: [stripped, options.plugins],
     logLevel: 'silent',
   })
   const { output } = await bundle.generate({ format: 'esm', minify: true })
