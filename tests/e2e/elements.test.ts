@@ -168,6 +168,24 @@ describe.skipIf(skip || shell.skip)(`<oriel-console> in a portal${reason}${shell
     expect(complaints).toEqual([])
   })
 
+  it('says in place of its tools that they could not be loaded, and loads them when told to', async () => {
+    const html = await readFile(example('plain.html'), 'utf8')
+    await using portal = await startPortal({
+      html: html.replace(/ toolbar="[^"]*"/, ''),
+      script: example('plain.ts'),
+      mint: async () => (await oriel.client.createConsole(ID, 'novnc')).url,
+    })
+    await using bare = await page.context().browser()!.newPage()
+    await bare.goto(portal.href)
+    await bare.getByRole('status').getByText('connected').waitFor()
+    await bare.route('**/*.js', (route) => route.fulfill({ status: 404 }))
+    await bare.locator('oriel-console').evaluate((screen) => screen.setAttribute('toolbar', 'keys'))
+    await bare.getByRole('alert').getByText('A part of this page could not be loaded.').waitFor()
+    await bare.unroute('**/*.js')
+    await bare.getByRole('button', { name: 'Try again' }).click()
+    await bare.getByRole('button', { name: 'Keys' }).waitFor()
+  })
+
   it('speaks the language of its `lang`', async () => {
     await element().evaluate((node) => {
       const screen = node as unknown as OrielConsole

@@ -172,6 +172,27 @@ describe.skipIf(skip)(`a console page in Chromium${reason}`, () => {
     await connected()
   })
 
+  it('retries while not even the code that asks for the reason can be loaded', async () => {
+    nova.behave('hang')
+    const asked = nova.requests.length
+    await page.goto(address())
+    await nova.requested(asked + 1)
+    const refused = page.waitForEvent('requestfailed', (request) => request.url().includes('/assets/'))
+    await proxy.stop()
+    await refused
+    await card('waiting').getByText('The console does not answer yet.').waitFor()
+    nova.behave('answer')
+    proxy = await startProxy()
+    await connected()
+  })
+
+  it('says that the library which draws a SPICE screen cannot be loaded, and tries again', async () => {
+    await page.route('**/spice-html5/**', (route) => route.fulfill({ status: 404 }))
+    await page.goto(`http://127.0.0.1:${ports.spice}/spice_auto.html?token=${token}`)
+    await card('waiting').getByText('A part of this page could not be loaded.').waitFor()
+    await page.waitForRequest('**/spice-html5/**')
+  })
+
   it('does not retry after the machine was deleted', async () => {
     await using doomed = await scriptedServer(serveScreen)
     nova.tokens.set(token, { instance_uuid: token, host: doomed.host, port: doomed.port })

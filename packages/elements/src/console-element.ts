@@ -13,6 +13,7 @@ import {
 } from './console-end.ts'
 import type { ConsoleSession, ConsoleState, SessionEvents } from './console-events.ts'
 import { languageOf, useLanguage } from './language/load.ts'
+import { loadPart, PartNotLoaded } from './load-part.ts'
 import type { MintConsole } from './new-console.ts'
 import { type ConsoleAddress, newPageKey } from './page-key.ts'
 import { probeTimeoutMs } from './presence/link.ts'
@@ -237,7 +238,7 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends SharedEle
     this.#underWay = minting
     this.#attempt()
     try {
-      const { mintedUrl } = await import('./new-console.ts')
+      const { mintedUrl } = await loadPart(() => import('./new-console.ts'))
       const url = await mintedUrl(mint, minting.signal)
       if (minting.signal.aborted) return
       this.#underWay = undefined
@@ -246,7 +247,8 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends SharedEle
     } catch (cause) {
       if (minting.signal.aborted) return
       this.#underWay = undefined
-      this.#onEnd({ ...localEnd('not_created'), cause }, 0)
+      const reason = cause instanceof PartNotLoaded ? 'not_loaded' : 'not_created'
+      this.#onEnd({ ...localEnd(reason), cause }, 0)
     }
   }
 
@@ -288,14 +290,17 @@ export abstract class ConsoleElement<S extends ConsoleSession> extends SharedEle
     }
   }
 
-  /** Ends with the reason of a server on the way, if that tells one. */
+  /**
+   * Ends with the reason of a server on the way, if that tells one. Dials again if the code that asks cannot be loaded: then the
+   * page's server has gone meanwhile, and a proxy that restarts comes back.
+   */
   async #explain(end: ConsoleEnd, address: URL): Promise<void> {
     const asking = new AbortController()
     this.#underWay = asking
     const { signal } = asking
     const why = await loadUnopened()
       .then(({ whyUnopened }) => whyUnopened(address, { signal, page: location.href }))
-      .catch(() => undefined)
+      .catch(() => ({ ...end, remedy: 'reconnect' as const }))
     if (signal.aborted) return
     this.#underWay = undefined
     this.#onEnd(why ?? end, 0)

@@ -12,6 +12,7 @@ import { type ConsoleEnd, type Disconnection, finalWords, localEnd, reasonOf, se
 import type { ConsoleState, StateChange, Viewers } from './console-events.ts'
 import { languageOf, useLanguage } from './language/load.ts'
 import { t } from './language/texts/elements.ts'
+import { loadPart, PartNotLoaded } from './load-part.ts'
 import { type MintConsole, mintedUrl } from './new-console.ts'
 import { createOverlay, type Overlay } from './overlay.ts'
 
@@ -344,16 +345,41 @@ export class OrielConsole extends Base {
     const shown = this.#shown
     const tools = this.toolbar.split(/\s+/).filter((name): name is Tool => isTool(name))
     if (tools.length === 0 || shown === undefined) return
-    const { createBar } = await import('./console/bar.ts')
+    const bar = await this.#createBar(shown, tools)
     if (shown !== this.#shown) return
     this.#bar?.remove()
-    this.#bar = createBar(this, shown, tools)
+    this.#bar = bar
     this.#root.prepend(this.#bar)
+  }
+
+  async #createBar(shown: Shown, tools: readonly Tool[]): Promise<HTMLElement> {
+    try {
+      return (await loadPart(() => import('./console/bar.ts'))).createBar(this, shown, tools)
+    } catch (error) {
+      if (!(error instanceof PartNotLoaded)) throw error
+      return missingBar(error.message, () => void this.#showBar())
+    }
   }
 
   #emit(name: string, detail: unknown): void {
     this.dispatchEvent(new CustomEvent(name, { detail }))
   }
+}
+
+/** Stands in place of a bar that could not be loaded. The console works without it. */
+function missingBar(text: string, tryAgain: () => void): HTMLElement {
+  const bar = document.createElement('div')
+  const note = document.createElement('p')
+  const button = document.createElement('button')
+  bar.className = 'bar'
+  note.className = 'note'
+  note.role = 'alert'
+  note.textContent = text
+  button.type = 'button'
+  button.textContent = t('try-again')
+  button.addEventListener('click', tryAgain)
+  bar.append(note, button)
+  return bar
 }
 
 type AllEvents = Omit<HTMLElementEventMap, keyof OrielConsoleEventMap> & OrielConsoleEventMap

@@ -6,6 +6,7 @@
 import { ConsoleElement } from './console-element.ts'
 import type { ConsoleEventMap, SessionEvents } from './console-events.ts'
 import { t } from './language/texts/elements.ts'
+import { loadPart } from './load-part.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { plainLine } from './plain-line.ts'
 import { bufferText } from './serial/buffer-text.ts'
@@ -176,7 +177,7 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
    * @throws TypeError if a terminal has no bytes for a key; then none is sent
    */
   async sendKeys(...keys: string[]): Promise<void> {
-    const { chordSequence } = await import('./serial/chords.ts')
+    const { chordSequence } = await loadPart(() => import('./serial/chords.ts'))
     this.send(keys.map((key) => chordSequence(key, (named) => this.#bytesOf(named))).join(''))
   }
 
@@ -308,7 +309,7 @@ export class OrielSerial extends ConsoleElement<SerialSession> {
     if (session === undefined || this.state !== 'connected') throw new Error(t('error.not-connected'))
     this.#typedMeanwhile = []
     try {
-      const { sendPaste } = await import('./serial/send-paste.ts')
+      const { sendPaste } = await loadPart(() => import('./serial/send-paste.ts'))
       const target = {
         session,
         bracketed: options.marked !== false && this.#isBracketed,

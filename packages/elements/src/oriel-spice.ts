@@ -3,6 +3,7 @@ import { ConsoleElement } from './console-element.ts'
 import type { ConsoleEventMap, SessionEvents } from './console-events.ts'
 import { t } from './language/texts/elements.ts'
 import { t as screenText } from './language/texts/screens.ts'
+import { loadPart } from './load-part.ts'
 import { stillOf } from './overlay.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { SpiceKeyboard } from './spice/keyboard.ts'
@@ -98,7 +99,7 @@ export class OrielSpice extends ConsoleElement<SpiceSession> {
 
   async #typist(): Promise<Typist> {
     this.#requireInput()
-    const { Typist } = await import('./vnc/typist.ts')
+    const { Typist } = await loadPart(() => import('./vnc/typist.ts'))
     this.#keys ??= new Typist({
       bufferedBytes: 0,
       sendKey: (_, code, down) => {

@@ -7,6 +7,7 @@ import { ConsoleElement } from './console-element.ts'
 import type { ConsoleEventMap, SessionEvents } from './console-events.ts'
 import { t } from './language/texts/elements.ts'
 import { t as screenText } from './language/texts/screens.ts'
+import { loadPart } from './load-part.ts'
 import { stillOf } from './overlay.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { plainLine } from './plain-line.ts'
@@ -186,7 +187,7 @@ export class OrielVnc extends ConsoleElement<VncSession> {
    */
   async text(): Promise<string> {
     const picture = this.#connected().rfb.getImageData()
-    const { textOf } = await import('./vnc/screen-text.ts')
+    const { textOf } = await loadPart(() => import('./vnc/screen-text.ts'))
     return textOf(picture)
   }
 

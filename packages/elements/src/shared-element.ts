@@ -8,6 +8,7 @@ import type {
 } from '@oriel/contract'
 import type { Viewers } from './console-events.ts'
 import { t } from './language/texts/elements.ts'
+import { loadPart } from './load-part.ts'
 import type { ConsoleAddress } from './page-key.ts'
 import { plainLine } from './plain-line.ts'
 import type { CreatedInvitation, InvitationAnswer, InvitationRequest } from './presence/invitations.ts'
@@ -93,8 +94,8 @@ export abstract class SharedElement extends HTMLElement {
    */
   async invite({ role, ttlSeconds, label }: InviteOptions): Promise<CreatedInvitation> {
     const optional = { ...(ttlSeconds === undefined ? {} : { ttl_seconds: ttlSeconds }), ...(label ? { label } : {}) }
+    const { invitedBy } = await loadPart(() => import('./presence/invitations.ts'))
     const answer = await this.#askInvitations({ type: 'invite', role, ...optional })
-    const { invitedBy } = await import('./presence/invitations.ts')
     return invitedBy(answer)
   }
 

@@ -34,6 +34,20 @@ it.each(files.filter((file) => file.endsWith('.ts')))(
   },
 )
 
+/** Their importers do without them, or report in another way that they are missing. */
+const loadedWithoutReport = [
+  ...['./de.ts', './fr.ts', './es.ts', './ja.ts', './html-texts.ts', './unopened.ts'].map((file) => `'${file}'`),
+  ...['../vnc.ts', '../serial.ts', '../spice.ts', '@spice-project/spice-html5'].map((file) => `'${file}'`),
+  'address',
+]
+
+it('loads every part through loadPart, which reports one that is missing', () => {
+  const scripts = files.filter((file) => file.endsWith('.ts')).map(read)
+  const bare = /(?<!loadPart\(\(\) => )import\((?:\/\*.*?\*\/ )*([^)]+)\)/g
+  const found = scripts.flatMap((script) => [...script.matchAll(bare)].map(([, part]) => part))
+  expect(found.sort()).toEqual(loadedWithoutReport.sort())
+})
+
 it('CVE-2017-18635 noVNC: the bundled noVNC is a fixed version', () => {
   const manifest = new URL('../package.json', import.meta.resolve('@novnc/novnc'))
   const [major, minor] = JSON.parse(readFileSync(manifest, 'utf8')).version.split('.').map(Number)

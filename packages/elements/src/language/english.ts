@@ -4,6 +4,7 @@ import { elementTexts } from './texts/elements.ts'
 import { gatewayTexts } from './texts/gateway.ts'
 import { htmlTexts } from './texts/html.ts'
 import { listTexts } from './texts/list.ts'
+import { missingPartTexts } from './texts/missing-part.ts'
 import { pageTexts } from './texts/pages.ts'
 import { panelTexts } from './texts/panels.ts'
 import { pasteTexts } from './texts/paste.ts'
@@ -19,6 +20,7 @@ export const english = {
   ...gatewayTexts,
   ...htmlTexts,
   ...listTexts,
+  ...missingPartTexts,
   ...pageTexts,
   ...panelTexts,
   ...pasteTexts,

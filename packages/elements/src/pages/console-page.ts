@@ -3,6 +3,7 @@ import { resumableUrl } from '../address.ts'
 import type { ConsoleElement } from '../console-element.ts'
 import type { ConsoleEventMap, ConsoleSession } from '../console-events.ts'
 import { t } from '../language/texts/pages.ts'
+import { loadPart, once, PartNotLoaded } from '../load-part.ts'
 import type { TicketStore } from '../resumption.ts'
 import { offerArrowKeys } from '../roving-focus.ts'
 import { byId, onClick, setText } from './dom.ts'
@@ -12,7 +13,8 @@ import type { Fact } from './session-panel.ts'
 export { onClick, onSubmit } from './dom.ts'
 
 /** Copies `text` to the user's clipboard. Returns `false` if the browser does not allow that. */
-export const copy = async (text: string): Promise<boolean> => (await import('../clipboard.ts')).copyText(text)
+export const copy = async (text: string): Promise<boolean> =>
+  (await loadPart(() => import('../clipboard.ts'))).copyText(text)
 
 /** Saves `content` in the downloads of the user. The time of now precedes the suffix of `name`. */
 export function saveFile(content: Blob, name: string): void {
@@ -40,7 +42,8 @@ export function dial(screen: Console, query: PageQuery): void {
     const { detail } = event as ConsoleEventMap['resumable']
     history.replaceState(history.state, '', resumableUrl(location.href, detail.handle))
   })
-  if (parent !== window) void import('../frame/serve.ts').then(({ serveFrame }) => serveFrame(screen, window))
+  if (parent !== window)
+    loadNow(screen, async () => (await loadPart(() => import('../frame/serve.ts'))).serveFrame(screen, window))
   screen.url = location.href
 }
 
@@ -91,8 +94,8 @@ export function followState(screen: Console): void {
   screen.addEventListener('release', () => firstTool()?.focus())
   follow()
   offerArrowKeys(byId('tools', HTMLElement))
-  const follower = async () => (await import('./keyboard-hint.ts')).followFocus(screen)
-  document.addEventListener('focusin', follower, { once: true })
+  loadAt(screen, 'connect', async () => (await loadPart(() => import('./missing-part.ts'))).tellOfMissingParts())
+  loadAt(document, 'focusin', async () => (await loadPart(() => import('./keyboard-hint.ts'))).followFocus(screen))
 }
 
 function sentenceOf(screen: Console): string {
@@ -127,18 +130,35 @@ export function offerScale<S extends string>(screen: Console & { scale: S | 'non
 
 /** Loads the people panel after the console, which should not wait for it. */
 export function offerPeopleOnceConnected(screen: Console): void {
-  screen.addEventListener('connect', async () => (await import('./people.ts')).offerPeople(screen), { once: true })
+  loadAt(screen, 'connect', async () => (await loadPart(() => import('./people.ts'))).offerPeople(screen))
 }
 
-/** Loads the code of a panel when the panel is opened for the first time. */
+/** Loads a part now. If that fails, tries again once the console is connected. */
+export function loadNow(screen: Console, load: () => Promise<void>): void {
+  load().catch(() => loadAt(screen, 'connect', load))
+}
+
+/** Loads a part at an event for which the user does not expect anything. If that fails, tries again at the next one. */
+function loadAt(target: EventTarget, type: string, load: () => Promise<void>): void {
+  const attempt = () =>
+    load().catch((error: unknown) => {
+      loadAt(target, type, load)
+      if (!(error instanceof PartNotLoaded)) throw error
+    })
+  target.addEventListener(type, attempt, { once: true })
+}
+
+/** Loads the code of a panel when the panel is opened. Without its code the panel would do nothing, so it is closed. */
 export function onFirstOpen(panelId: string, load: () => Promise<void>): void {
   const panel = byId(panelId, HTMLElement)
-  const open = (event: ToggleEvent) => {
-    if (event.newState !== 'open') return
-    panel.removeEventListener('beforetoggle', open)
-    void load()
-  }
-  panel.addEventListener('beforetoggle', open)
+  const loaded = once(load)
+  panel.addEventListener('beforetoggle', ({ newState }) => {
+    if (newState !== 'open') return
+    loaded().catch((error: unknown) => {
+      panel.hidePopover()
+      throw error
+    })
+  })
 }
 
 /** Offers the panel of the session. `facts` returns those that only this kind of console has, each with its name. */
@@ -148,7 +168,7 @@ export function offerSession(screen: Console, facts: () => readonly Fact[]): voi
     connectedAt = new Date()
   })
   onFirstOpen('session-panel', async () => {
-    const { showSession } = await import('./session-panel.ts')
+    const { showSession } = await loadPart(() => import('./session-panel.ts'))
     showSession(screen, () => ({ state: sentenceOf(screen), connectedAt, facts: facts() }))
   })
 }

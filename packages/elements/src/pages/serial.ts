@@ -1,6 +1,7 @@
 /** The console page of serial consoles: `serial.html`, served as `serial_auto.html` too. */
 import { t as pageText } from '../language/texts/pages.ts'
 import { t } from '../language/texts/serial-page.ts'
+import { loadPart, once } from '../load-part.ts'
 import { OrielSerial } from '../oriel-serial.ts'
 import { isSerialKey } from '../serial/keys.ts'
 import { cleanPaste } from '../serial/pasted.ts'
@@ -19,7 +20,6 @@ import {
 import { byId, setText } from './dom.ts'
 import { startLanguage } from './page-language.ts'
 import { readPageQuery } from './page-query.ts'
-import type { PastePanel } from './serial-paste.ts'
 
 await startLanguage()
 const terminal = byId('console', OrielSerial)
@@ -32,8 +32,8 @@ followSilence()
 offerSize()
 offerPaste()
 offerCopy()
-onClick('clear', async () => (await import('./serial-clear.ts')).clear(terminal))
-onFirstOpen('view-panel', async () => (await import('./serial-view.ts')).offerView(terminal))
+onClick('clear', async () => (await loadPart(() => import('./serial-clear.ts'))).clear(terminal))
+onFirstOpen('view-panel', async () => (await loadPart(() => import('./serial-view.ts'))).offerView(terminal))
 offerSession(terminal, () => [[t('session.terminal'), t('session.terminal-size', terminalSize())]])
 offerFullScreen(terminal)
 offerPeopleOnceConnected(terminal)
@@ -68,18 +68,14 @@ function offerSize(): void {
 
 /** Offers to paste. The code of the panel is loaded once the console is connected, or when it is needed before. */
 function offerPaste(): void {
-  let loading: Promise<PastePanel> | undefined
-  const panel = () => {
-    loading ??= import('./serial-paste.ts').then(({ offerPaste }) => offerPaste(terminal, cleanPaste))
-    return loading
-  }
+  const panel = once(async () => (await loadPart(() => import('./serial-paste.ts'))).offerPaste(terminal, cleanPaste))
   terminal.addEventListener('pastecheck', async (event) => {
     if (event.detail.removed.length === 0 && !byId('paste-ask', HTMLInputElement).checked) return
     event.preventDefault()
     ;(await panel()).show(event.detail)
   })
   terminal.addEventListener('pastefailed', async ({ detail }) => (await panel()).fail(detail.text))
-  terminal.addEventListener('connect', () => void panel(), { once: true })
+  terminal.addEventListener('connect', () => void panel().catch(() => undefined), { once: true })
   onSubmit('paste-panel', async () => (await panel()).send())
 }
 

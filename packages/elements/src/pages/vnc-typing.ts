@@ -1,5 +1,6 @@
 /** The *Type text* panel of a VNC console, and the notice that shows the progress while the panel is closed. */
 import { t } from '../language/texts/vnc-page.ts'
+import { loadPart, once } from '../load-part.ts'
 import type { OrielVnc } from '../oriel-vnc.ts'
 import { onSubmit, submitOnCtrlEnter } from './console-page.ts'
 import { byId, setText } from './dom.ts'
@@ -8,8 +9,10 @@ import { byId, setText } from './dom.ts'
 export function offerTyping(screen: OrielVnc, server: () => string): void {
   const [text, layout] = [byId('type-text', HTMLTextAreaElement), byId('type-layout', HTMLSelectElement)]
   const view = createView(text)
+  const layouts = offerLayouts(layout, server)
   let typing: AbortController | undefined
   const type = async (untypable: 'refuse' | 'skip') => {
+    const { typingTrouble, untypableText } = await layouts()
     if (text.value === '' || typing !== undefined) return
     typing = new AbortController()
     const { signal } = typing
@@ -27,7 +30,6 @@ export function offerTyping(screen: OrielVnc, server: () => string): void {
         'good',
       )
     } catch (error) {
-      const { typingTrouble, untypableText } = await loadLayouts()
       const lacking = untypableText(error)
       if (lacking !== undefined) view.untypable(lacking)
       else view.end(signal.aborted ? t('type.stopped') : (typingTrouble(error) ?? messageOf(error)), 'bad')
@@ -35,7 +37,6 @@ export function offerTyping(screen: OrielVnc, server: () => string): void {
       typing = undefined
     }
   }
-  offerLayouts(layout, server)
   onSubmit('type-panel', () => type('refuse'))
   byId('type-rest', HTMLButtonElement).addEventListener('click', () => type('skip'))
   for (const id of ['type-stop', 'typing-stop'])
@@ -47,18 +48,20 @@ export function offerTyping(screen: OrielVnc, server: () => string): void {
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
 
 /** The tables of layouts are not part of the page's first script. */
-const loadLayouts = () => import('../layout-choice.ts')
+const loadLayouts = () => loadPart(() => import('../layout-choice.ts'))
 
-function offerLayouts(select: HTMLSelectElement, server: () => string): void {
-  const offer = async () => {
-    const { chosenLayout, layoutOptions } = await loadLayouts()
-    const chosen = await chosenLayout(server())
-    if (select.options.length > 0) return
-    select.append(...layoutOptions().map(({ label, name }) => new Option(label, name)))
+/** @returns a function that loads the layouts, of which one is chosen then */
+function offerLayouts(select: HTMLSelectElement, server: () => string): () => ReturnType<typeof loadLayouts> {
+  const offer = once(async () => {
+    const layouts = await loadLayouts()
+    const chosen = await layouts.chosenLayout(server())
+    select.append(...layouts.layoutOptions().map(({ label, name }) => new Option(label, name)))
     select.value = chosen
-  }
+    return layouts
+  })
   byId('type-panel', HTMLElement).addEventListener('beforetoggle', offer)
-  select.addEventListener('change', async () => (await loadLayouts()).rememberLayout(server(), select.value))
+  select.addEventListener('change', async () => (await offer()).rememberLayout(server(), select.value))
+  return offer
 }
 
 /** Shows typing in the panel and in the notice. */

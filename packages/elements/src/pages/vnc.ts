@@ -1,9 +1,11 @@
 /** The console page of noVNC consoles: `vnc.html`, served as `vnc_lite.html` and `vnc_auto.html` too. */
 import { t } from '../language/texts/vnc-page.ts'
+import { loadPart } from '../load-part.ts'
 import { OrielVnc } from '../oriel-vnc.ts'
 import {
   dial,
   followState,
+  loadNow,
   offerFullScreen,
   offerPeopleOnceConnected,
   offerSession,
@@ -28,9 +30,9 @@ const rename = showName(query)
 screen.addEventListener('desktopname', ({ detail }) => rename(detail.name))
 const takeHeld = offerKeys(screen)
 offerTyping(screen, server)
-if (matchMedia('(pointer: coarse)').matches) void loadSoftKeyboard()
+if (matchMedia('(pointer: coarse)').matches) loadNow(screen, loadSoftKeyboard)
 offerClipboard(screen)
-onFirstOpen('view-panel', async () => (await import('./vnc-view.ts')).offerView(screen))
+onFirstOpen('view-panel', async () => (await loadPart(() => import('./vnc-view.ts'))).offerView(screen))
 offerSession(screen, () => {
   const { width, height } = screen.resolution
   return [[t('session.resolution'), `${width} × ${height}`]]
@@ -43,6 +45,7 @@ screen.dotCursor = true
 dial(screen, query)
 
 async function loadSoftKeyboard(): Promise<void> {
-  const { offerSoftKeyboard } = await import('./soft-keyboard.ts')
-  offerSoftKeyboard(screen, async () => (await import('../layout-choice.ts')).chosenLayout(server()), takeHeld)
+  const { offerSoftKeyboard } = await loadPart(() => import('./soft-keyboard.ts'))
+  const layout = async () => (await loadPart(() => import('../layout-choice.ts'))).chosenLayout(server())
+  offerSoftKeyboard(screen, layout, takeHeld)
 }

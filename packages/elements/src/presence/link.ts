@@ -11,6 +11,7 @@ import {
   readRefusal,
   SERVER_PARAMETER,
 } from '@oriel/contract'
+import { loadPart } from '../load-part.ts'
 import type { ConsoleAddress } from '../page-key.ts'
 import { plainLine } from '../plain-line.ts'
 import type { InvitationAnswer, InvitationRequest, InvitationRequests } from './invitations.ts'
@@ -87,7 +88,7 @@ export class PresenceLink {
 
   /** Sends a request about invitations and waits for its answer. @throws Error with a sentence for the user */
   async ask(request: InvitationRequest): Promise<InvitationAnswer> {
-    const { InvitationRequests } = await import('./invitations.ts')
+    const { InvitationRequests } = await loadPart(() => import('./invitations.ts'))
     this.#invitations ??= new InvitationRequests()
     return this.#invitations.ask(request, (sent) => this.send(sent))
   }

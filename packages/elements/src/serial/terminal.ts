@@ -1,6 +1,7 @@
 /** The terminal of a serial console. Output from the machine affects only the terminal, never the page around it. */
 import { FitAddon } from '@xterm/addon-fit'
 import { Terminal } from '@xterm/xterm'
+import { loadPart, once } from '../load-part.ts'
 import { unicodeProvider } from './character-width.ts'
 import { OutputQueue } from './output-queue.ts'
 import { openStrictly } from './strict-style.ts'
@@ -62,7 +63,7 @@ export function createSerialTerminal(
   terminal.onBinary((text) => input(Uint8Array.from(text, (character) => character.charCodeAt(0))))
   terminal.onTitleChange(title)
   // Before a key asks for it: a browser grants the clipboard to a key for a short time only.
-  terminal.onSelectionChange(() => void loadClipboard())
+  terminal.onSelectionChange(() => void loadClipboard().catch(() => undefined))
   terminal.attachCustomKeyEventHandler((event) => !copies(event, terminal))
   takePastes(stage, paste)
   scrollByFinger(stage, terminal, (text) => input(encoder.encode(text)))
@@ -96,11 +97,10 @@ function writer(terminal: Terminal): Pick<SerialTerminal, 'write' | 'reset'> {
 }
 
 function toolsOf(terminal: Terminal): () => Promise<TerminalTools> {
-  let tools: Promise<TerminalTools> | undefined
-  return () => {
-    tools ??= import('./terminal-tools.ts').then(({ TerminalTools }) => new TerminalTools(terminal))
-    return tools
-  }
+  return once(async () => {
+    const { TerminalTools } = await loadPart(() => import('./terminal-tools.ts'))
+    return new TerminalTools(terminal)
+  })
 }
 
 /** Withholds pastes from xterm.js, which passes control characters on to the machine. */
@@ -129,7 +129,7 @@ export async function copySelection(terminal: Terminal): Promise<void> {
   await copyText(text)
 }
 
-const loadClipboard = () => import('../clipboard.ts')
+const loadClipboard = () => loadPart(() => import('../clipboard.ts'))
 
 const theme = {
   background: '#0b0e14',

@@ -79,7 +79,7 @@ export function openSpiceSession(
     },
   })
 
-  library().then(start, () => end(localEnd('no_answer')))
+  library().then(start, () => end(localEnd('not_loaded')))
   return {
     connectedMs: () => (connectedAt === undefined ? 0 : Math.max(1, performance.now() - connectedAt)),
     close: () => end(closedByPerson()),

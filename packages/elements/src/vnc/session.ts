@@ -5,6 +5,7 @@
 import { type ConsoleEnd, carriesConsole, closedByPerson, describeEnd, localEnd, subprotocols } from '../console-end.ts'
 import type { ConsoleSession, SessionEvents } from '../console-events.ts'
 import { t } from '../language/texts/screens.ts'
+import { loadPart } from '../load-part.ts'
 import type { ConsoleAddress } from '../page-key.ts'
 import { KeyboardLights } from './lights.ts'
 import { OrielRfb } from './rfb.ts'
@@ -121,7 +122,7 @@ export function openVncSession(target: HTMLElement, to: ConsoleAddress, events: 
   }
   let typist: Typist | undefined
   const loadTypist = async () => {
-    const { Typist } = await import('./typist.ts')
+    const { Typist } = await loadPart(() => import('./typist.ts'))
     typist ??= new Typist(keys)
     return typist
   }
