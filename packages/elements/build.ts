@@ -20,8 +20,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliCompressSync, constants } from 'node:zlib'
 import { type OutputChunk, rolldown } from 'rolldown'
+import { filesBefore, smallestGzip, stripped, stripStyles } from './assets.ts'
 import { englishHtml } from './english-html.ts'
-import { smallestGzip, stripped, stripStyles } from './smaller.ts'
 
 const source = fileURLToPath(new URL('src/pages/', import.meta.url))
 const built = fileURLToPath(new URL('dist/pages', import.meta.url))
@@ -80,7 +80,7 @@ async function bundleScripts(): Promise<OutputChunk[]> {
 /** Returns the page's HTML, with every `href` and `src` of a neighbouring file replaced by that of the built asset. */
 function buildPage(page: string, chunks: readonly OutputChunk[]): string {
   const script = chunks.find((chunk) => chunk.isEntry && chunk.name === page)
-  const preloads = (script?.imports ?? [])
+  const preloads = (script === undefined ? [] : filesBefore(script, chunks))
     .map((file) => `  <link rel="modulepreload" href="assets/${file}">\n`)
     .join('')
   return stripHtml(englishHtml(readFileSync(join(source, `${page}.html`), 'utf8')))

@@ -1,7 +1,7 @@
 /** The pages' sources, held to what their Content-Security-Policy allows and to the rule that texts are never markup. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { smallestGzip } from '../smaller.ts'
+import { filesBefore, smallestGzip } from '../assets.ts'
 import { modulesOf, scriptsAtOnce } from './bundled.ts'
 
 /** Compressed: the scripts that a browser loads before it can show a screen. Layouts and fonts come later. */
@@ -57,6 +57,22 @@ it('CVE-2017-18635 noVNC: the bundled noVNC is a fixed version', () => {
 it('loads at most 75 kB of scripts before a VNC screen can be shown', async () => {
   const sizes = (await scriptsAtOnce('pages/vnc.ts')).map((code) => smallestGzip(Buffer.from(code)).byteLength)
   expect(sizes.reduce((sum, size) => sum + size)).toBeLessThanOrEqual(MAX_VNC_SCRIPT_BYTES)
+})
+
+it('names the imports of imports too, so that no script waits until another one is read', () => {
+  const chunks = [
+    { fileName: 'screen.js', imports: ['texts.js', 'dom.js'] },
+    { fileName: 'texts.js', imports: ['translate.js'] },
+    { fileName: 'dom.js', imports: [] },
+    { fileName: 'translate.js', imports: ['texts.js'] },
+    { fileName: 'later.js', imports: [] },
+  ]
+  expect(filesBefore({ imports: ['dom.js', 'screen.js'] }, chunks).toSorted()).toEqual([
+    'dom.js',
+    'screen.js',
+    'texts.js',
+    'translate.js',
+  ])
 })
 
 it.each(['vnc', 'serial', 'spice_auto'])('keeps spice-html5 out of the bundle of %s.html', async (page) => {

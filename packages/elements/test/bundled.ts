@@ -1,7 +1,7 @@
 /** Bundles scripts of this package for browsers, in memory. */
 import { fileURLToPath } from 'node:url'
 import { type InputOptions, type OutputChunk, rolldown } from 'rolldown'
-import { stripped } from '../smaller.ts'
+import { stripped } from '../assets.ts'
 
 const source = new URL('../src/', import.meta.url)
 

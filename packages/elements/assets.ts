@@ -1,7 +1,7 @@
-/** Makes what the pages load smaller: for the build, and for tests that hold the pages to a size. */
+/** How the pages load fast: for the build, and for tests that hold the pages to a size. */
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import type { Plugin } from 'rolldown'
+import type { OutputChunk, Plugin } from 'rolldown'
 
 const source = fileURLToPath(new URL('src/', import.meta.url))
 
@@ -26,4 +26,18 @@ export function stripStyles(css: string): string {
 export function smallestGzip(content: Buffer): Buffer {
   const copies = [6, 7, 8, 9].map((memLevel) => gzipSync(content, { level: 9, memLevel }))
   return copies.reduce((best, copy) => (copy.length < best.length ? copy : best))
+}
+
+/**
+ * Returns the files that a browser needs before it runs `script`, also those that only its imports import. Unless the page names them,
+ * it asks for those only once it has the imports.
+ */
+export function filesBefore(
+  script: Pick<OutputChunk, 'imports'>,
+  chunks: readonly Pick<OutputChunk, 'fileName' | 'imports'>[],
+): readonly string[] {
+  const files = new Set(script.imports)
+  for (const file of files)
+    for (const next of chunks.find(({ fileName }) => fileName === file)?.imports ?? []) files.add(next)
+  return [...files]
 }
