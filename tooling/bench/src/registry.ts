@@ -2,6 +2,7 @@
 import type { Measurement } from './measurement.ts'
 import { boots } from './measurements/boots.ts'
 import { distance } from './measurements/distance.ts'
+import { firstScreen } from './measurements/first-screen.ts'
 import { idleMemory } from './measurements/idle-memory.ts'
 import { manySessions } from './measurements/many-sessions.ts'
 import { openClose } from './measurements/open-close.ts'
@@ -16,6 +17,7 @@ import { typing } from './measurements/typing.ts'
 import { upload } from './measurements/upload.ts'
 
 export const measurements = {
+  'first-screen': firstScreen,
   distance,
   typing,
   tokens,

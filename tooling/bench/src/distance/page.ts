@@ -32,9 +32,21 @@ export async function openWatched(browser: Browser, url: string): Promise<Watche
   }
 }
 
+/**
+ * Opens the console at `url` in a new tab without a cache. Resolves with the milliseconds from the navigation until the page has drawn
+ * the screen of the guest of `guest.ts`.
+ */
+export async function firstScreenMs(browser: Browser, url: string): Promise<number> {
+  await using page = await browser.newPage()
+  await page.addInitScript(watch, squares)
+  await page.goto(url, { timeout: PATIENCE_MS })
+  return await page.evaluate(() => (globalThis as unknown as Watching).watched.shown)
+}
+
 interface Watching {
   readonly watched: {
-    readonly shown: Promise<void>
+    /** When the page has first drawn the screen, in its own time, which begins with the navigation. */
+    readonly shown: Promise<number>
     drawn(): { readonly pictures: number; readonly atMs: number }
     expectKey(): void
     keyPicture(timeoutMs: number): Promise<number>
@@ -58,7 +70,7 @@ function watch({ picture, key }: typeof squares): void {
     watched: Watching['watched']
     addEventListener(type: 'keydown', listener: () => void, capture: boolean): void
   }
-  const shown = Promise.withResolvers<void>()
+  const shown = Promise.withResolvers<number>()
   let [pictures, lastPicture, lastKey] = [0, -1, -1]
   let pressedAtMs: number | undefined
   let answer = Promise.withResolvers<number>()
@@ -96,6 +108,6 @@ function watch({ picture, key }: typeof squares): void {
     if (number !== lastPicture) pictures += 1
     if (colour !== lastKey && pressedAtMs !== undefined) answer.resolve(performance.now() - pressedAtMs)
     ;[lastPicture, lastKey] = [number!, colour!]
-    shown.resolve()
+    shown.resolve(performance.now())
   }
 }
