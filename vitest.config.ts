@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { ClosingLine } from '@oriel/vitest'
+import { LongestFirst } from '@oriel/vitest/sequencer'
 import { defineConfig } from 'vitest/config'
 
 /** Files of tests/e2e whose guests are counted on to read each key in time. */
@@ -17,6 +18,7 @@ export default defineConfig({
   test: {
     reporters: ['default', new ClosingLine()],
     environment: 'node',
+    sequence: { sequencer: LongestFirst },
     // Vitest would leave one core free, and on two cores run one file after another. Most files wait for programs and deadlines.
     maxWorkers: availableParallelism(),
     // These end what hangs and measure nothing: they leave room for a machine that does other things as well.
