@@ -78,6 +78,7 @@ export function diagnosing({ service, rule, keys, signIn }: DiagnoseOptions): Di
     ) {
       return refused('authority.auth', `Keystone refuses the sign-in with ${cause.status}: ${cause.message}`)
     }
+    if (cause instanceof ServerFault) return unusable('authority.auth.auth_url', failing('Keystone', cause))
     const what = isAnswer(cause) ? 'no Keystone answers there' : 'Keystone does not answer'
     return unusable('authority.auth.auth_url', `${what}: ${messageOf(cause)}`)
   }
@@ -90,6 +91,7 @@ export function diagnosing({ service, rule, keys, signIn }: DiagnoseOptions): Di
       return refused(keys.credential, why)
     }
     if (cause instanceof Forbidden) return forbidden(cause)
+    if (cause instanceof ServerFault) return unusable(keys.endpoint, failing(service, cause))
     const what = isAnswer(cause) ? `${service} does not answer there` : `${service} does not answer`
     return unusable(keys.endpoint, `${what}: ${messageOf(cause)}`)
   }
@@ -102,6 +104,12 @@ export function diagnosing({ service, rule, keys, signIn }: DiagnoseOptions): Di
     )
   }
 }
+
+/** An error of OpenStack's form comes from the service. Load balancers answer in other forms while the service behind them is down. */
+const failing = (service: string, { key, status, message }: ServerFault): string =>
+  key === undefined
+    ? `${service} does not answer: a server before it answers ${status}`
+    : `${service} answers ${status}: ${message}`
 
 const refused = (path: string, message: string): Diagnosis => ({ path, message, isRefusal: true })
 const unusable = (path: string, message: string): Diagnosis => ({ path, message, isRefusal: false })

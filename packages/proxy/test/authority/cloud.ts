@@ -29,7 +29,7 @@ export interface Cloud extends AsyncDisposable {
   catalog: CatalogEntry[]
   /** The paths of requests to Nova, oldest first. */
   readonly asked: readonly string[]
-  /** The number of sign-ins. Below `/refusing`, every credential is refused. */
+  /** The number of sign-ins. Below `/refusing`, every credential is refused; below `/balancer`, a load balancer has no server. */
   readonly signIns: () => number
   /** Invalidates the tokens that Keystone has issued. */
   revoke(): void
@@ -81,6 +81,8 @@ export async function startCloud({ tls = false, names = ['localhost'] } = {}): P
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.url!.startsWith('/refusing/')) return void response.writeHead(401).end('{}')
+    if (request.url!.startsWith('/balancer/'))
+      return void response.writeHead(503, { 'Content-Type': 'text/html' }).end('<h1>503 Service Unavailable</h1>')
     if (request.url === '/v3/auth/tokens') return signIn(response, JSON.stringify(await json(request)))
     const path = request.url!.replace(/^\/region-two/, '')
     const token = request.headers['x-auth-token']

@@ -64,6 +64,12 @@ describe('a proxy that starts with a wrong setting', () => {
       (cloud) => `${novaAt(cloud)}\n${signInAt(`${cloud.origin}/elsewhere`)}`,
     ],
     [
+      'the address of Keystone, whose load balancer has no server',
+      'authority.auth.auth_url',
+      /Keystone does not answer: a server before it answers 503/,
+      (cloud) => `${novaAt(cloud)}\n${signInAt(`${cloud.origin}/balancer`)}`,
+    ],
+    [
       'the endpoint, where nothing listens',
       'authority.endpoint',
       /Nova does not answer: .*cannot be reached/,
@@ -74,6 +80,12 @@ describe('a proxy that starts with a wrong setting', () => {
       'authority.endpoint',
       /Nova does not answer there/,
       (cloud) => `endpoint = "${cloud.origin}/elsewhere"\n${signInAt(cloud.origin)}`,
+    ],
+    [
+      'the endpoint, whose load balancer has no server',
+      'authority.endpoint',
+      /Nova does not answer: a server before it answers 503/,
+      (cloud) => `endpoint = "${cloud.origin}/balancer/v2.1"\n${signInAt(cloud.origin)}`,
     ],
     [
       'the region',
