@@ -240,6 +240,28 @@ describe.skipIf(skip)(`axe-core in Chromium${reason}`, () => {
       await owner.close()
     })
 
+    it('a session is ended in the list of sessions', async () => {
+      const page = await opened(list, () => press(list, 'Enter'))
+      await untilFocused(page, /^application "Screen of demo/)
+      await untilAnnounced(page, /^Connected$/)
+      const openAgain = /^button "Screen of demo"/
+      await untilFocused(list, openAgain)
+      await moveTo(list, /^button "Refresh"/, 'Shift+Tab')
+      await expect
+        .poll(() => press(list, 'Enter').then(() => list.getByText('1 session', { exact: true }).count()))
+        .toBe(1)
+      await moveTo(list, /^DisclosureTriangle "1 session"/)
+      await press(list, 'Enter')
+      await moveTo(list, /^button "End: session of anonymous at demo"/)
+      await press(list, 'Enter')
+      await untilFocused(list, /^button "Really end\?: session of anonymous at demo"/)
+      await press(list, 'Enter')
+      await untilAnnounced(list, /^The session of anonymous was ended\.$/)
+      await untilAnnounced(page, /ended this session/)
+      await untilFocused(list, openAgain)
+      await page.close()
+    })
+
     it('a terminal is read, searched, pasted into and cleared', async () => {
       await press(list, 'ArrowRight')
       const page = await opened(list, () => press(list, 'Enter'))
@@ -250,7 +272,8 @@ describe.skipIf(skip)(`axe-core in Chromium${reason}`, () => {
       await untilFocused(page, /^button "Keys…" expanded=false/)
       await press(page, 'Enter')
       await untilFocused(page, /^heading "Keys"/)
-      await moveTo(page, /^button "Enter"/)
+      await moveTo(page, /^button "Esc"/)
+      await moveTo(page, /^button "Enter"/, 'ArrowRight')
       await press(page, 'Enter')
       await untilTerminal(page, /demo\$\s+demo\$/)
       await press(page, 'Escape')

@@ -6,6 +6,7 @@ import { type QemuGuest, type RgbPicture, requires, startQemu, temporaryFolder }
 import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { leaveScreen, moveTo, press, untilFocused } from './parts/keyboard.ts'
 import { type Pair, startPair } from './parts/oriel.ts'
 import { canvasOf, untilPicture, untilShows } from './parts/page.ts'
 import { samePicture, settled } from './parts/pictures.ts'
@@ -134,6 +135,42 @@ describe.skipIf(skip)(`noVNC to a real QEMU guest in Chromium${reason}`, () => {
     await page.getByRole('button', { name: 'Send Ctrl+Alt+Del' }).tap()
     const keys = ['ctrl down', 'alt down', 'delete down', 'delete up', 'alt up', 'ctrl up']
     await expect.poll(async () => (await keysOfGuest()).slice(before)).toEqual(keys)
+    await page.context().close()
+  })
+
+  it('gets Ctrl+Alt+Del from the keyboard, at once or after the question of a touch', async () => {
+    const page = await open({ hasTouch: true, viewport: { width: 1280, height: 800 } })
+    const before = (await keysOfGuest()).length
+    const keys = ['ctrl down', 'alt down', 'delete down', 'delete up', 'alt up', 'ctrl up']
+    await untilFocused(page, /^application/)
+    await leaveScreen(page)
+    const chord = ['ctrl down', 'alt down', 'ctrl up', 'alt up']
+    await expect.poll(async () => (await keysOfGuest()).slice(before)).toEqual(chord)
+    await untilFocused(page, /^button "Keys…"/)
+    await press(page, 'Enter')
+    await untilFocused(page, /^button "Ctrl" pressed=false/)
+    const rows = ['Tab', 'Tab', 'Tab', 'Tab', 'Tab', 'Tab']
+    await press(page, 'End')
+    await untilFocused(page, /^button "Win" pressed=false/)
+    await press(page, ...rows)
+    await untilFocused(page, /^button "Ctrl\+Alt\+Del"/)
+    await press(page, 'Enter')
+    await untilFocused(page, /^application/)
+    await expect.poll(async () => (await keysOfGuest()).slice(before)).toEqual([...chord, ...keys])
+
+    await leaveScreen(page)
+    await press(page, 'Enter')
+    await page.getByRole('button', { name: 'Ctrl+Alt+Del', exact: true }).tap()
+    await untilFocused(page, /^button "Cancel"/)
+    await press(page, 'Enter')
+    await untilFocused(page, /^button "Keys…" expanded=false/)
+    await press(page, 'Enter')
+    await page.getByRole('button', { name: 'Ctrl+Alt+Del', exact: true }).tap()
+    await untilFocused(page, /^button "Cancel"/)
+    await moveTo(page, /^button "Send Ctrl\+Alt\+Del"/)
+    await press(page, 'Enter')
+    await untilFocused(page, /^application/)
+    await expect.poll(async () => (await keysOfGuest()).slice(before)).toEqual([...chord, ...keys, ...chord, ...keys])
     await page.context().close()
   })
 

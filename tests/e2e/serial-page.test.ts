@@ -5,6 +5,7 @@ import { freePort, type Peer, requires, scriptedServer } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { moveTo, untilFocused } from './parts/keyboard.ts'
 import { type Pair, startPair } from './parts/oriel.ts'
 import { terminalText, untilTerminal } from './parts/page.ts'
 import { PROMPT, requiresShell, startShellPort } from './parts/shell-port.ts'
@@ -87,6 +88,27 @@ describe.skipIf(skip || shell.skip)(`the serial page${reason}${shell.reason}`, (
     // The focus is back in the terminal.
     await page.keyboard.type('echo typed-$((6*7))\n')
     await untilTerminal(page, /^typed-42$/m)
+    await page.close()
+  })
+
+  it('asks about a paste of several lines with the keyboard alone, and a screen reader', async () => {
+    const page = await openShell()
+    await page.keyboard.type("bind 'set enable-bracketed-paste off'; echo off-$((6*7))\n")
+    await untilTerminal(page, /^off-42$/m)
+    await setClipboard('echo one-$((6*7))\necho two-$((6*7))\n')
+    await page.keyboard.press('Shift+Insert')
+    const send = page.getByRole('button', { name: 'Paste it', description: /^The machine gets 2 lines/ })
+    await send.waitFor()
+    await untilFocused(page, /^button "Paste it"/)
+    await page.keyboard.press('Escape')
+    await untilFocused(page, /^textbox "Terminal of the machine/)
+    await page.keyboard.press('Shift+Insert')
+    await untilFocused(page, /^button "Paste it"/)
+    await moveTo(page, /^textbox "Text to paste"/, 'Shift+Tab')
+    await moveTo(page, /^button "Paste it"/)
+    await page.keyboard.press('Space')
+    await untilTerminal(page, /^one-42$[\s\S]*^two-42$/m)
+    await untilFocused(page, /^textbox "Terminal of the machine/)
     await page.close()
   })
 

@@ -4,6 +4,8 @@ import { freePort, requires } from '@oriel/testkit'
 import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { recordAnnouncements } from './parts/accessibility-tree.ts'
+import { moveTo, press, untilAnnounced, untilFocused } from './parts/keyboard.ts'
 import { apiConfig, MEMBER_TOKEN, merge, READER_TOKEN, startApp } from './parts/oriel.ts'
 import { complaintsOf } from './parts/page.ts'
 
@@ -41,6 +43,7 @@ describe.skipIf(skip)(`the list of machines${reason}`, () => {
   /** Opens the page and signs in. */
   async function open(query = '', token = MEMBER_TOKEN): Promise<Page> {
     const page = await browser.newPage()
+    await recordAnnouncements(page.context())
     await page.goto(home + query)
     await page.getByLabel('Token').fill(token)
     await page.getByRole('button', { name: 'Show my machines' }).click()
@@ -140,6 +143,33 @@ describe.skipIf(skip)(`the list of machines${reason}`, () => {
     const page = await open('?screens=1', READER_TOKEN)
     expect(await page.getByLabel('Show screens').isVisible()).toBe(false)
     expect(await page.locator('.screen:visible').count()).toBe(0)
+    await page.close()
+  })
+
+  it('is turned page by page with the keyboard alone, and a screen reader', async () => {
+    const page = await open()
+    await untilFocused(page, /^searchbox "Search by name or id"/)
+    await untilAnnounced(page, /^60 machines$/)
+    await press(page, 'ArrowDown')
+    await untilFocused(page, /^button "Screen of db-1"/)
+    await press(page, 'End')
+    await untilFocused(page, /^button "Screen of web-38"/)
+    await press(page, 'Home')
+    await untilFocused(page, /^button "Screen of db-1"/)
+    await press(page, 'End')
+    await moveTo(page, /^button "Next"/)
+    await press(page, 'Enter')
+    await untilAnnounced(page, /^51–60 of 60$/)
+    await untilFocused(page, /^button "Previous"/)
+    await page.goBack()
+    await untilAnnounced(page, /^1–50 of 60$/)
+    await untilFocused(page, /^button "Next"/)
+    await press(page, 'Enter')
+    await untilAnnounced(page, /^51–60 of 60$/)
+    await untilFocused(page, /^button "Previous"/)
+    await press(page, 'Enter')
+    await untilAnnounced(page, /^1–50 of 60$/)
+    await untilFocused(page, /^button "Next"/)
     await page.close()
   })
 

@@ -6,6 +6,8 @@ import { freePort, type QemuGuest, type RunningProgram, requires, startQemu, tem
 import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { recordAnnouncements } from './parts/accessibility-tree.ts'
+import { leaveScreen, moveTo, press as pressKeys, untilAnnounced, untilFocused } from './parts/keyboard.ts'
 import { apiConfig, listening, MEMBER_TOKEN, merge, proxyConfig, startApp } from './parts/oriel.ts'
 import { canvasOf, complaintsOf, untilShows, untilTerminal } from './parts/page.ts'
 import { settled } from './parts/pictures.ts'
@@ -195,6 +197,63 @@ describe.skipIf(skip)(`control of a real QEMU guest's console${reason}`, () => {
     for (const page of [ann, bob, late]) await page.context().close()
   })
 
+  it('is requested, given and dismissed with the keyboard alone, and a screen reader', async () => {
+    const [ann, cid] = [await openAs(browsers[0], 'control', 'Ann'), await openAs(browsers[1], 'watch', 'Cid')]
+    for (const page of [ann, cid]) await untilFocused(page, /^application/)
+    const either = /^Connected$|^The keyboard goes to the machine\./
+    await untilAnnounced(ann, either, either)
+    // The keyboard of a watcher goes nowhere.
+    await untilAnnounced(cid, /^Watching$/)
+    await leaveScreen(cid)
+    await moveTo(cid, /^button "People: 2"/, 'ArrowRight')
+    await pressKeys(cid, 'Enter')
+    await untilFocused(cid, /^heading "People"/)
+
+    await moveTo(cid, /^button "Request control"/)
+    await pressKeys(cid, 'Enter')
+    await untilFocused(cid, /^button "Withdraw request"/)
+    await untilAnnounced(ann, /^Cid requests control\.$/)
+    await untilFocused(ann, /^application/)
+    await leaveScreen(ann)
+    await moveTo(ann, /^button "Not now"/)
+    await pressKeys(ann, 'Enter')
+    await untilFocused(ann, /^application/)
+
+    await pressKeys(cid, 'Enter')
+    await untilFocused(cid, /^button "Request control"/)
+    await pressKeys(cid, 'Enter')
+    await untilAnnounced(ann, /^Cid requests control\.$/)
+    await leaveScreen(ann)
+    await moveTo(ann, /^button "Give"/)
+    await untilFocused(cid, /^button "Withdraw request"/)
+    await pressKeys(cid, 'Enter')
+    // Not the screen: a key for the notice would reach the machine.
+    await untilFocused(ann, /^button "People: 2"/)
+
+    await untilFocused(cid, /^button "Request control"/)
+    await pressKeys(cid, 'Enter')
+    await untilAnnounced(ann, /^Cid requests control\.$/)
+    await moveTo(ann, /^button "Give"/)
+    await pressKeys(ann, 'Enter')
+    await untilAnnounced(ann, /^Watching$/)
+    await untilFocused(ann, /^button "People: 2"/)
+    await untilAnnounced(cid, /^Connected$/)
+    await untilFocused(cid, /^button "Give back"/)
+
+    await pressKeys(ann, 'Enter')
+    await untilFocused(ann, /^heading "People"/)
+    await pressKeys(cid, 'Enter')
+    await untilAnnounced(ann, /^Connected$/)
+    await untilFocused(cid, /^button "Request control"/)
+    await moveTo(ann, /^button "Give control to Cid"/)
+    await pressKeys(ann, 'Enter')
+    await untilFocused(ann, /^region "People"/)
+    await untilAnnounced(ann, /^Watching$/)
+    await pressKeys(ann, 'Escape')
+    await untilFocused(ann, /^button "People: 2"/)
+    for (const page of [ann, cid]) await page.context().close()
+  })
+
   it('of a serial port goes to a watcher, whose keys then reach the firmware', async () => {
     const ann = await openAs(browsers[0], 'control', 'Ann', 'serial')
     await statusOf(ann, 'Connected')
@@ -225,7 +284,9 @@ describe.skipIf(skip)(`control of a real QEMU guest's console${reason}`, () => {
   }
 
   async function openAt(browser: Browser, url: string): Promise<Page> {
-    const page = await (await browser.newContext()).newPage()
+    const context = await browser.newContext()
+    await recordAnnouncements(context)
+    const page = await context.newPage()
     await page.goto(url)
     return page
   }

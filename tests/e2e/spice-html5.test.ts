@@ -6,7 +6,9 @@ import { startChromium } from '@oriel/testkit/chromium'
 import type { Browser, CDPSession, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
+import { recordAnnouncements } from './parts/accessibility-tree.ts'
 import { startGate } from './parts/gate.ts'
+import { leaveScreen, moveTo, press as pressKeys, untilAnnounced, untilFocused } from './parts/keyboard.ts'
 import { type LinuxGuest, requiresLinux, startLinux } from './parts/linux-guest.ts'
 import { type Pair, startPair } from './parts/oriel.ts'
 import { canvasOf, complaintsOf, untilShows } from './parts/page.ts'
@@ -80,6 +82,52 @@ describe.skipIf(skip)(`spice-html5 to a real QEMU guest in Chromium${reason}`, (
     await page.getByRole('button', { name: 'Keys…' }).click()
     await page.getByRole('button', { name: 'Ctrl+Alt+Del' }).click()
     await reset
+    await page.close()
+  })
+
+  it('is worked with the keyboard alone, and a screen reader', async () => {
+    const page = await browser.newPage()
+    await recordAnnouncements(page.context())
+    await page.goto(await mint())
+    await untilFocused(page, /^application "Screen\b.*Ctrl\+Alt\+Shift leaves it\."/)
+    const either = /^Connected$|^The keyboard goes to the machine\./
+    await untilAnnounced(page, either, either)
+    await leaveScreen(page)
+    await untilFocused(page, /^button "Keys…" expanded=false/)
+    await pressKeys(page, 'Enter')
+    await untilFocused(page, /^heading "Keys"/)
+    await pressKeys(page, 'Escape')
+    await untilFocused(page, /^button "Keys…" expanded=false/)
+    const reset = nextEvent(guest, 'RESET')
+    await pressKeys(page, 'Enter')
+    await moveTo(page, /^button "Ctrl\+Alt\+Del"/)
+    await pressKeys(page, 'Enter')
+    await reset
+    await untilFocused(page, /^application "Screen/)
+
+    await leaveScreen(page)
+    await pressKeys(page, 'ArrowRight')
+    await untilFocused(page, /^button "Actual size" pressed=false/)
+    await pressKeys(page, 'Space')
+    await untilFocused(page, /^button "Actual size" pressed=true/)
+    await pressKeys(page, 'ArrowRight')
+    await untilFocused(page, /^button "Full screen" pressed=false/)
+    await pressKeys(page, 'ArrowRight')
+    await untilFocused(page, /^link "/)
+    await moveTo(page, /^button "Connected"/, 'Shift+Tab')
+    await pressKeys(page, 'Enter')
+    await untilFocused(page, /^heading "This session"/)
+    await moveTo(page, /^button "Leave"/)
+    await pressKeys(page, 'Enter')
+    await untilFocused(page, /^button "Not connected"/)
+    await untilAnnounced(page, /Reconnect$/)
+    await moveTo(page, /^button "Reconnect"/)
+    await pressKeys(page, 'Enter')
+    await untilFocused(page, /^application "Screen/)
+    await untilAnnounced(page, /^Opening the console…$/, /^Connected$/)
+    await page.evaluate('document.querySelector("oriel-spice").disconnect()')
+    await untilFocused(page, /^group ""/)
+    await untilAnnounced(page, /Reconnect$/)
     await page.close()
   })
 

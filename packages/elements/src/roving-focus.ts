@@ -1,19 +1,19 @@
 /** Arrow keys in the bar: Tab reaches one tool, as in every toolbar (WAI-ARIA Authoring Practices, toolbar pattern). */
 
-/** Lets the arrow keys, Home and End move between the elements of class `tool` in `toolbar`. Panels between them keep their keys. */
-export function offerArrowKeys(toolbar: HTMLElement): void {
+/** Lets the arrow keys, Home and End move between the elements in `toolbar` that match `tool`. Panels between them keep their keys. */
+export function offerArrowKeys(toolbar: HTMLElement, tool = '.tool'): void {
   let current: HTMLElement | undefined
   const follow = () => {
-    const tools = usableTools(toolbar)
+    const tools = usableTools(toolbar, tool)
     if (current === undefined || !tools.includes(current)) current = tools[0]
-    for (const tool of toolbar.querySelectorAll<HTMLElement>('.tool')) tool.tabIndex = tool === current ? 0 : -1
+    for (const each of toolbar.querySelectorAll<HTMLElement>(tool)) each.tabIndex = each === current ? 0 : -1
   }
   toolbar.addEventListener('focusin', ({ target }) => {
-    current = (target as HTMLElement).closest<HTMLElement>('.tool') ?? current
+    current = (target as HTMLElement).closest<HTMLElement>(tool) ?? current
     follow()
   })
   toolbar.addEventListener('keydown', (event) => {
-    const tools = usableTools(toolbar)
+    const tools = usableTools(toolbar, tool)
     const at = tools.indexOf(event.target as HTMLElement)
     const next = at < 0 ? undefined : tools[neighbour(event.key, at, tools.length)]
     if (next === undefined) return
@@ -24,8 +24,8 @@ export function offerArrowKeys(toolbar: HTMLElement): void {
   follow()
 }
 
-const usableTools = (toolbar: HTMLElement) => [
-  ...toolbar.querySelectorAll<HTMLElement>('.tool:not(:disabled):not([hidden])'),
+const usableTools = (toolbar: HTMLElement, tool: string) => [
+  ...toolbar.querySelectorAll<HTMLElement>(`${tool}:not(:disabled):not([hidden])`),
 ]
 
 /** Returns the index of the tool to which `key` leads from that at `index`, of `count`; -1 for every other key. */

@@ -276,6 +276,7 @@ export const german: Catalogue = {
   'list.end': 'Beenden',
   'list.really-end': 'Wirklich beenden?',
   'list.ending': 'Wird beendet …',
+  'list.ended': 'Die Sitzung von {person} wurde beendet.',
   'list.session-of': '{action}: Sitzung von {person} an {name}',
   'list.watches': '{console}, sieht zu',
   'list.since': 'seit {time}',

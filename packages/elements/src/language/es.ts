@@ -274,6 +274,7 @@ export const spanish: Catalogue = {
   'list.end': 'Finalizar',
   'list.really-end': '¿Finalizar de verdad?',
   'list.ending': 'Finalizando…',
+  'list.ended': 'La sesión de {person} ha finalizado.',
   'list.session-of': '{action}: sesión de {person} en {name}',
   'list.watches': '{console}, solo mira',
   'list.since': 'desde {time}',

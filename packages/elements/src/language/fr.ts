@@ -275,6 +275,7 @@ export const french: Catalogue = {
   'list.end': 'Terminer',
   'list.really-end': 'Vraiment terminer ?',
   'list.ending': 'Fermeture…',
+  'list.ended': 'La session de {person} est terminée.',
   'list.session-of': '{action} : session de {person} sur {name}',
   'list.watches': '{console}, spectateur',
   'list.since': 'depuis {time}',

@@ -266,6 +266,7 @@ export const japanese: Catalogue = {
   'list.end': '終了',
   'list.really-end': '本当に終了しますか?',
   'list.ending': '終了しています…',
+  'list.ended': '{person} のセッションを終了しました。',
   'list.session-of': '{action}: {name} の {person} のセッション',
   'list.watches': '{console}、閲覧',
   'list.since': '{time} から',

@@ -120,10 +120,11 @@ function mayTakeFocus(screen: Console): boolean {
 export function offerScale<S extends string>(screen: Console & { scale: S | 'none' }, fitted: S): void {
   const button = byId('scale', HTMLButtonElement)
   const show = () => button.setAttribute('aria-pressed', String(screen.scale === 'none'))
-  button.addEventListener('click', () => {
+  button.addEventListener('click', ({ detail }) => {
     screen.scale = screen.scale === 'none' ? fitted : 'none'
     show()
-    screen.focus()
+    // The keyboard stays at the button, so that a screen reader says its state.
+    if (detail > 0) screen.focus()
   })
   screen.addEventListener('statechange', show)
 }

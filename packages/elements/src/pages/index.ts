@@ -102,12 +102,13 @@ function listServers(apiUrl: string, { consoles }: Settings): void {
     return refresh()
   }
   const go = (wanted: ListState, isNewEntry = false): Promise<void> => {
+    const isTurn = wanted.page !== state.page && wanted.search === state.search && wanted.status === state.status
     state = wanted
     const address = withListState(location.href, state)
     if (address !== location.href) history[isNewEntry ? 'pushState' : 'replaceState'](history.state, '', address)
     byId('main', HTMLElement).ariaBusy = 'true'
     // The line with the number of machines announces a search.
-    byId('range', HTMLElement).ariaLive = isNewEntry ? 'polite' : 'off'
+    byId('range', HTMLElement).ariaLive = isTurn ? 'polite' : 'off'
     return refresh()
   }
   const turn = async (pages: number) => {
@@ -140,10 +141,10 @@ function listServers(apiUrl: string, { consoles }: Settings): void {
     search.select()
   })
   addEventListener('popstate', () => {
-    state = readListState(location.href)
-    search.value = state.search
-    screens.checked = state.screens
-    void go(state)
+    const wanted = readListState(location.href)
+    search.value = wanted.search
+    screens.checked = wanted.screens
+    void go(wanted)
   })
   onClick('previous', () => void turn(-1))
   onClick('next', () => void turn(1))

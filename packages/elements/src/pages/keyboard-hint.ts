@@ -2,18 +2,31 @@
 import type { ConsoleElement } from '../console-element.ts'
 import type { ConsoleSession } from '../console-events.ts'
 import { t } from '../language/texts/panels.ts'
+import { offerArrowKeys } from '../roving-focus.ts'
 import { byId, setText } from './dom.ts'
 import { keepFocus } from './kept-focus.ts'
 
 const storageKey = 'oriel.keyboard-hint'
 const shownMs = 8_000
 
-/** Keeps the place of the keyboard, and shows the hint once the console has the focus. Call it when an element first has the focus. */
+/**
+ * Keeps the place of the keyboard, lets the arrow keys move in the rows of the panel *Keys*, and shows the hint once the console has the
+ * focus and takes keys. Call it when an element first has the focus.
+ */
 export function followFocus(screen: ConsoleElement<ConsoleSession>): void {
   keepFocus(() => screen)
-  if (screen.matches(':focus-within')) hintAtKeyboard(screen)
-  else screen.addEventListener('focusin', () => hintAtKeyboard(screen), { once: true })
+  for (const row of document.querySelectorAll<HTMLElement>('.keys')) offerArrowKeys(row, 'button')
+  const hint = () => {
+    if (!screen.matches(':focus-within') || !takesKeys(screen)) return
+    for (const type of ['focusin', 'presence']) screen.removeEventListener(type, hint)
+    hintAtKeyboard(screen)
+  }
+  for (const type of ['focusin', 'presence']) screen.addEventListener(type, hint)
+  hint()
 }
+
+const takesKeys = ({ state, viewOnly, presencePending, hasControl }: ConsoleElement<ConsoleSession>) =>
+  state === 'connected' && !viewOnly && !presencePending && hasControl
 
 /** Shows the hint for some seconds, or until the user has left the console. */
 function hintAtKeyboard(screen: ConsoleElement<ConsoleSession>): void {

@@ -119,7 +119,10 @@ function createNotice(screen: Console) {
     const name = asking === undefined || state === undefined ? undefined : namesOf(state).get(asking)
     const text = name === undefined ? '' : t('people.request', { name })
     setText(byId('control-notice-text', HTMLElement), text)
+    const hadFocus = element.contains(document.activeElement)
     element.togglePopover(name !== undefined)
+    // Not the screen: a key that was meant for the notice would reach the machine.
+    if (hadFocus && name === undefined) byId('people-button', HTMLButtonElement).focus()
     return text
   }
   onClick('control-notice-give', () => {

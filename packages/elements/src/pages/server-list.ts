@@ -91,10 +91,10 @@ function createRow(server: ServerRow, { endSession }: ServerActions): Row {
   const item = content.querySelector('li')!
   setText(part(item, '.id'), server.id)
   part(item, '.reason').id = `reason-${server.id}`
-  const end = async (id: string) => {
+  const end = async (id: string, ended: string) => {
     hideMessage(item)
     return endSession(id).then(
-      () => true,
+      () => showEnded(item, ended),
       (error: unknown) => showFailure(item, error),
     )
   }
@@ -185,8 +185,16 @@ function go(tab: Window | null, page: string): void {
   else tab.location.replace(page)
 }
 
+/** Says to screen readers that a session was ended. Others see it go from the list. */
+function showEnded(item: HTMLElement, text: string): true {
+  part(item, '.message').classList.add('hidden-label')
+  setText(part(item, '.message'), text)
+  return true
+}
+
 /** Shows why the last action at a machine failed. */
 function showFailure(item: HTMLElement, error: unknown): false {
+  part(item, '.message').classList.remove('hidden-label')
   setText(part(item, '.message'), troubleLine(error))
   return false
 }
@@ -195,7 +203,7 @@ function hideMessage(item: HTMLElement): void {
   setText(part(item, '.message'), '')
 }
 
-/** Moves the focus between the console buttons by the arrow keys. */
+/** Moves the focus between the console buttons by the arrow keys, and to the first and the last machine by Home and End. */
 function moveFocus(list: HTMLElement, event: KeyboardEvent): void {
   const button = event.target as HTMLElement
   const box = button.closest('.consoles')
@@ -215,6 +223,8 @@ function nextButton(boxes: readonly Element[], box: Element, column: number, key
   }
   if (key === 'ArrowDown') return at(row + 1, column)
   if (key === 'ArrowUp') return at(row - 1, column)
+  if (key === 'Home') return at(0, column)
+  if (key === 'End') return at(boxes.length - 1, column)
   if (key === 'ArrowRight') return at(row, column + 1)
   if (key === 'ArrowLeft') return at(row, Math.max(column - 1, 0))
   return undefined

@@ -16,8 +16,8 @@ const QUESTION_MS = 6000
 export interface SessionListOwner {
   /** The machine's name. */
   readonly name: string
-  /** Requests the end of a session. Returns `false` if that failed, which it has shown. */
-  readonly end: (id: string) => Promise<boolean>
+  /** Requests the end of a session. Says `ended` then, or returns `false` if that failed, which it has shown. */
+  readonly end: (id: string, ended: string) => Promise<boolean>
 }
 
 /** Fills `details` with the sessions of a machine, and hides it while there are none. */
@@ -74,7 +74,7 @@ function createItem(session: SessionRow, { name, end }: SessionListOwner): HTMLL
     // Disabling the button would take its focus.
     button.ariaBusy = 'true'
     label(t('list.ending'))
-    if (await end(session.id)) return
+    if (await end(session.id, t('list.ended', { person: personOf(session) }))) return
     button.ariaBusy = 'false'
     label(t('list.end'))
   }

@@ -22,6 +22,7 @@ export const listTexts = {
   'list.end': 'End',
   'list.really-end': 'Really end?',
   'list.ending': 'Ending…',
+  'list.ended': 'The session of {person} was ended.',
   'list.session-of': '{action}: session of {person} at {name}',
   'list.watches': '{console}, watches',
   'list.since': 'since {time}',
