@@ -118,7 +118,9 @@ describe('the units in deploy/systemd/', () => {
       expect(store).toMatch(`sqlite:/var/lib/${(await service(app)).StateDirectory}/`)
     }
     expect(await service('proxy')).not.toHaveProperty('StateDirectory')
-    expect(await readFile(unitFile('oriel'), 'utf8')).toMatch(/^Conflicts=oriel-api\.service oriel-proxy\.service$/m)
+    const oriel = await readFile(unitFile('oriel'), 'utf8')
+    expect(oriel).toMatch(/^Conflicts=oriel-api\.service oriel-proxy\.service$/m)
+    expect(oriel).toMatch(/^After=.* oriel-api\.service oriel-proxy\.service$/m)
   })
 
   it('allow a proxy two file descriptors for each session, and time to drain', async () => {
