@@ -1,6 +1,6 @@
 /** Leads each page of `oriel --demo` through its states, for checks that look at all of them. */
 import { freePort, startProgram, temporaryFolder } from '@oriel/testkit'
-import type { BrowserContext, Page } from 'playwright-core'
+import type { BrowserContext, Locator, Page } from 'playwright-core'
 import { programFile } from './oriel.ts'
 import { opened } from './page.ts'
 
@@ -31,7 +31,8 @@ export async function startPages(): Promise<Pages> {
 }
 
 /**
- * Yields the list of machines, then each console with each of its panels open, and then ended. The pages may be in any language.
+ * Yields the list of machines, then each console with a panel that cannot be loaded, with each of its panels open, and then
+ * ended. The pages may be in any language.
  * @param query of the address of the list, such as `?language=de`
  */
 export async function* pageStates(context: BrowserContext, home: string, query = ''): AsyncGenerator<PageState> {
@@ -48,6 +49,7 @@ export async function* pageStates(context: BrowserContext, home: string, query =
     const page = await opened(list, () => consoles.nth(place).click())
     await untilState(page, 'connected')
     yield { name, page }
+    yield* missingPartState(name, page)
     yield* panelStates(name, page)
     await page.locator('#status-text').click()
     await page.locator('#session-leave').click()
@@ -67,12 +69,30 @@ export async function* pageStates(context: BrowserContext, home: string, query =
 
 const untilState = (page: Page, state: string) => page.locator(`#status[data-state=${state}]`).waitFor()
 
+/** Opens a panel whose code cannot be loaded. The code of the notice has to be there. */
+async function* missingPartState(name: string, page: Page): AsyncGenerator<PageState> {
+  await page.waitForLoadState('networkidle')
+  await page.route('**/assets/*.js', (route) => route.fulfill({ status: 404 }))
+  await toggle(page.locator('#view-panel'), true)
+  const notice = page.locator('.notice:popover-open')
+  await notice.waitFor()
+  yield { name: `${name} missing part`, page }
+  await page.unroute('**/assets/*.js')
+  await toggle(notice, false)
+}
+
 async function* panelStates(name: string, page: Page): AsyncGenerator<PageState> {
   for (const panel of await page.locator('.panel').all()) {
     const id = await panel.getAttribute('id')
-    await panel.evaluate((element) => (element as unknown as { showPopover(): void }).showPopover())
+    await toggle(panel, true)
     await panel.waitFor()
     yield { name: `${name} ${id}`, page }
-    await panel.evaluate((element) => (element as unknown as { hidePopover(): void }).hidePopover())
+    await toggle(panel, false)
   }
 }
+
+/** Shows or hides a popover, without a mouse, over which the screen would show the pointer of its machine. */
+const toggle = (popover: Locator, open: boolean) =>
+  popover.evaluate((element, open) => {
+    ;(element as unknown as { togglePopover(open: boolean): void }).togglePopover(open)
+  }, open)
