@@ -12,6 +12,7 @@ export const long = [
   'tests/e2e/openstack-clients.test.ts',
   'tests/e2e/keystone.test.ts',
   'tests/e2e/first-start.test.ts',
+  'tests/e2e/systemd.test.ts',
   'tests/e2e/store-load.test.ts',
 ]
 

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Requirement, requirement } from '@oriel/testkit'
 import { type CpioFile, cpio } from './cpio.ts'
+import { CONTROL_LOOP } from './guest-control.ts'
 
 /** Where `tests/install-debian-packages` unpacks packages. */
 export const unpacked = process.env.ORIEL_TEST_PARTS ?? '/usr/local/share/oriel-test-parts'
@@ -50,7 +51,7 @@ export async function initramfs(fonts: readonly string[], files: readonly CpioFi
       { path: 'etc/profile', content: "PS1='guest# '\n" },
       await program('bin/busybox'),
       ...(await Promise.all(programs.map(program))),
-      ...(await libraries()),
+      ...(await libraries(programs.map((path) => join(unpacked, path)))),
       ...(await keymaps()),
       ...(await Promise.all(fonts.map(font))),
       { path: 'install', content: INSTALLER, mode: 0o755 },
@@ -76,12 +77,9 @@ async function keymaps(): Promise<CpioFile[]> {
   )
 }
 
-/** Returns the shared libraries of {@link programs}, from this machine. */
-async function libraries(): Promise<CpioFile[]> {
-  const { stdout } = await promisify(execFile)(
-    'ldd',
-    programs.map((path) => join(unpacked, path)),
-  )
+/** Returns the shared libraries of programs of this machine. */
+export async function libraries(files: readonly string[]): Promise<CpioFile[]> {
+  const { stdout } = await promisify(execFile)('ldd', files)
   const paths = new Set([...stdout.matchAll(/(\/lib\S*) \(0x/g)].map(([, path]) => path!))
   return Promise.all(
     [...paths].map(async (path) => ({ path: path.slice(1), content: await readFile(path), mode: 0o755 })),
@@ -113,7 +111,7 @@ if [ "$(argument tty1)" = record ]; then
   : > /tmp/typed
 fi
 stty -F /dev/ttyS1 raw -echo
-(printf '\\0040\\n'; while IFS= read -r line; do (eval "$line") 2>&1 </dev/null; printf '\\004%d\\n' $?; done) </dev/ttyS1 >/dev/ttyS1 &
+(${CONTROL_LOOP}) </dev/ttyS1 >/dev/ttyS1 &
 while :; do TERM=vt220 setsid sh -c 'exec sh -i </dev/ttyS0 >/dev/ttyS0 2>&1'; sleep 1; done &
 if [ "$(argument tty1)" = install ]; then setsid cttyhack sh -c 'exec /install </dev/tty1 >/dev/tty1 2>&1'; fi
 if [ "$(argument tty1)" = record ]; then

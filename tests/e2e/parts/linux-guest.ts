@@ -6,13 +6,12 @@
  * await guest.sendKey('y')
  * expect(await guest.run('cat /tmp/typed')).toBe('z')
  */
-import { on } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { createConnection } from 'node:net'
 import { join } from 'node:path'
-import { type QemuGuest, type QemuOptions, startQemu, temporaryFolder, type WaitOptions, within } from '@oriel/testkit'
+import { type QemuGuest, type QemuOptions, startQemu, temporaryFolder } from '@oriel/testkit'
 import type { CpioFile } from './cpio.ts'
 import { type GrubScreen, grubDisks } from './grub-disk.ts'
+import { type GuestControl, openControl } from './guest-control.ts'
 import { initramfs, kernelPath } from './linux-files.ts'
 
 export { CKBCOMP, requiresLinux } from './linux-files.ts'
@@ -41,17 +40,8 @@ export interface LinuxOptions extends Partial<Omit<QemuOptions, 'firmware' | 'pa
   readonly files?: readonly CpioFile[]
 }
 
-export interface LinuxGuest extends QemuGuest {
-  /**
-   * Runs a line of shell script in the guest, apart from its terminals, and resolves with its stdout and stderr.
-   * Waits for the guest to start: it may be called at once, and one after the other.
-   * @throws Error if its exit status is not zero, or at the deadline: 60 s by default.
-   */
-  run(line: string, options?: WaitOptions): Promise<string>
-}
+export interface LinuxGuest extends QemuGuest, GuestControl {}
 
-/** Longer than a start under TCG, 10 s, on a busy machine. */
-const runTimeoutMs = 60_000
 const memoryMib = 160
 
 /**
@@ -75,7 +65,7 @@ export async function startLinux(options: LinuxOptions = {}): Promise<LinuxGuest
       ],
     }),
   )
-  const run = await openControl(control, scope)
+  const { run } = await openControl(control, scope)
   const rest = scope.move()
   return { ...guest, run, [Symbol.asyncDispose]: () => rest.disposeAsync() }
 }
@@ -94,37 +84,4 @@ function commandLine({ keymap, font, tty1 }: LinuxOptions): string {
   const words = { keymap, font, tty1 }
   const given = Object.entries(words).filter(([, value]) => value !== undefined)
   return ['quiet', 'console=tty0', 'mitigations=off', ...given.map(([name, value]) => `${name}=${value}`)].join(' ')
-}
-
-/** Connects to COM2, on which the guest ends each answer, and its greeting, with the byte 4, a status and a line end. */
-async function openControl(path: string, scope: AsyncDisposableStack): Promise<LinuxGuest['run']> {
-  const socket = createConnection(path)
-  scope.defer(() => void socket.destroy())
-  const chunks = on(socket.setEncoding('utf8'), 'data', { close: ['close'] })
-  // What is sent before the guest reads is lost: the kernel clears the port when it finds it.
-  let turn: Promise<unknown> = answer(chunks)
-  turn.catch(() => {})
-  return (line, { timeoutMs = runTimeoutMs } = {}) => {
-    if (line.includes('\n')) throw new TypeError(`Not one line: ${line}`)
-    const output = turn.then(() => {
-      socket.write(`${line}\n`)
-      return answer(chunks)
-    })
-    turn = output.catch(() => {})
-    return within(output, timeoutMs, () => `The guest has not run: ${line}`)
-  }
-}
-
-/** Reads one answer. */
-async function answer(chunks: AsyncIterator<string[]>): Promise<string> {
-  let received = ''
-  for (;;) {
-    const { value, done } = await chunks.next()
-    if (done) throw new Error(`The guest ended: ${received}`)
-    received += value[0]
-    const [output, status] = received.split('\x04')
-    if (!status?.endsWith('\n')) continue
-    if (status === '0\n') return output!
-    throw new Error(`The command ended with status ${status.trim()}: ${output}`)
-  }
 }
