@@ -54,6 +54,15 @@ function legOf(
 }
 
 /**
+ * Frees the memory of a record that has been copied. V8 would free it only when enough megabytes have gathered to start a full
+ * collection. A busy console would then cause 25 of those for each GiB, which cost a quarter of the CPU time.
+ */
+function freeMemory({ buffer, length }: Buffer): void {
+  // Memory that another buffer may share is left to V8.
+  if (length === buffer.byteLength) (buffer as ArrayBuffer).transfer(0)
+}
+
+/**
  * Copies the TLS records of one turn of the event loop into one read buffer. Node supports `onread` for plain TCP only, and
  * gives each record, of at most 16 KiB, its own buffer; a WebSocket frame for each would cost an eighth more CPU time.
  */
@@ -111,6 +120,7 @@ class GatheredPieces {
     let rest = piece
     while (rest.length > 0 && !this.#paused) rest = this.#copy(rest)
     if (rest.length > 0) this.#socket.unshift(rest)
+    else freeMemory(piece)
     this.#flushSoon()
   }
 

@@ -71,6 +71,27 @@ describe('a leg over TLS', () => {
     expect(opened.leg.lentBytes).toBe(0)
   })
 
+  it('frees the memory of each record at once, instead of leaving it to the collector', async () => {
+    const piece = randomBytes(1024 * 1024)
+    await using server = await vencryptServer({
+      folder: pki.path,
+      guest: (socket) => sendRepeatedly(socket, piece, 48),
+    })
+    using opened = await secured(server)
+    const before = memoryBytes()
+    let got = opened.rest.length
+    let peak = before
+    opened.leg.take((bytes) => {
+      got += bytes.length
+      peak = Math.max(peak, memoryBytes())
+      opened.leg.giveBack(bytes)
+      return true
+    })
+    expect(await opened.leg.closed).toBeUndefined()
+    expect(got).toBe(48 * piece.length)
+    expect(peak - before).toBeLessThan(8 * 1024 * 1024)
+  })
+
   it('keeps all bytes when the receiver pauses after every piece', async () => {
     const sent = randomBytes(700_001)
     await using server = await vencryptServer({ folder: pki.path, guest: (socket) => socket.end(sent) })
@@ -242,6 +263,12 @@ describe('the relay over TLS', () => {
 })
 
 const memoryBytes = () => process.memoryUsage().arrayBuffers
+
+/** Sends `piece` `times` times, each after the one before has left, and ends. */
+function sendRepeatedly(socket: TLSSocket, piece: Buffer, times: number): void {
+  if (times === 0) socket.end()
+  else socket.write(piece, () => sendRepeatedly(socket, piece, times - 1))
+}
 
 function count(socket: TLSSocket, tell: (bytes: number) => void): void {
   let total = 0
