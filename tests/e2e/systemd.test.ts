@@ -69,7 +69,8 @@ describe.skipIf(skip)(`the units in deploy/systemd/ under systemd${reason}`, { t
     await run('until [ -s /tmp/console ]; do sleep 0.1; done')
     expect(await run('cat /tmp/console')).toBe('open\n')
     await run('systemctl reload oriel-api oriel-proxy')
-    await run('until [ $(journalctl -o cat | grep -c "configuration reloaded") = 2 ]; do sleep 1; done')
+    const reloads = `journalctl -o cat | grep -c '"msg":"configuration reloaded"'`
+    await run(`until [ $(${reloads}) = 2 ]; do sleep 1; done`)
     expect(await run('cat /tmp/console')).toBe('open\n')
     await journal()
     await run('systemctl stop oriel-proxy oriel-api')
