@@ -1,4 +1,4 @@
-/** Says how the keyboard leaves the console, once in each browser. */
+/** What a page offers to those who use the keyboard: its place is kept, arrow keys move in rows, and a hint says how to leave the console. */
 import type { ConsoleElement } from '../console-element.ts'
 import type { ConsoleSession } from '../console-events.ts'
 import { t } from '../language/texts/panels.ts'
