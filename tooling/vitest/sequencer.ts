@@ -9,6 +9,7 @@ export const long = [
   'packages/proxy/test/security-heap.test.ts',
   'tooling/bench/test/bench.test.ts',
   'packages/api/test/upgrades.test.ts',
+  'tests/e2e/stranger.test.ts',
   'tests/e2e/openstack-clients.test.ts',
   'tests/e2e/keystone.test.ts',
   'tests/e2e/first-start.test.ts',
