@@ -240,14 +240,14 @@ describe.skipIf(skip)(`axe-core in Chromium${reason}`, () => {
     })
 
     it('a session is ended in the list of sessions', async () => {
-      // Each refresh ends the one before, so they need time.
+      // A refresh aborts the one before, so each is given time.
       const untilListed = (sessions: number) =>
         expect
           .poll(() => press(list, 'Enter').then(() => list.locator('.sessions li').count()), { interval: 500 })
           .toBe(sessions)
       const openAgain = /^button "Screen of demo"/
       await moveTo(list, /^button "Refresh"/, 'Shift+Tab')
-      // Those of the consoles before end when the proxy has reported it.
+      // The sessions of the earlier consoles stay in the list until the proxy has reported their end.
       await untilListed(0)
       await moveTo(list, openAgain)
       const page = await opened(list, () => press(list, 'Enter'))

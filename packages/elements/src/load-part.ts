@@ -4,7 +4,7 @@
  */
 import { t } from './language/texts/elements.ts'
 
-/** Says that a part is missing, in the language of the user. `cause` is what the browser says, in which no two agree. */
+/** Says that a part is missing, in the language of the user. `cause` is the error of the browser, whose text differs between browsers. */
 export class PartNotLoaded extends Error {
   constructor(cause: unknown) {
     super(t('end.not_loaded'), { cause })

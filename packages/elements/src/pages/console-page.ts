@@ -95,7 +95,7 @@ export function followState(screen: Console): void {
   follow()
   offerArrowKeys(byId('tools', HTMLElement))
   loadAt(screen, 'connect', async () => (await loadPart(() => import('./missing-part.ts'))).tellOfMissingParts())
-  loadAt(document, 'focusin', async () => (await loadPart(() => import('./keyboard-hint.ts'))).followFocus(screen))
+  loadAt(document, 'focusin', async () => (await loadPart(() => import('./keyboard-help.ts'))).followFocus(screen))
 }
 
 function sentenceOf(screen: Console): string {

@@ -1,4 +1,4 @@
-/** What a page offers to those who use the keyboard: its place is kept, arrow keys move in rows, and a hint says how to leave the console. */
+/** Helps those who use the keyboard: keeps its place, moves it in rows of keys, and says once in each browser how it leaves the console. */
 import type { ConsoleElement } from '../console-element.ts'
 import type { ConsoleSession } from '../console-events.ts'
 import { t } from '../language/texts/panels.ts'
