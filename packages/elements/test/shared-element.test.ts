@@ -1,5 +1,5 @@
 import type { PresenceState } from '@oriel/contract'
-import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest'
 
 const SOMEBODY = {
   id: 'a',
@@ -47,6 +47,7 @@ async function shared() {
   for (const type of ['viewers', 'latency'])
     element.addEventListener(type, (event) => heard.push([type, (event as CustomEvent).detail]))
   element.open()
+  onTestFinished(() => element.lose())
   const receive = (change: object) => {
     const data = JSON.stringify({ ...STATE, ...change } satisfies Partial<PresenceState>)
     socket.dispatchEvent(Object.assign(new Event('message'), { data }))
