@@ -73,16 +73,19 @@ const halfWays = [
 /** Removes the names that the migrator and the database create. */
 const ours = (names: readonly string[]) => names.filter((name) => !/^kysely|^PRIMARY$|_pkey$|^sqlite_/.test(name))
 
-describeStores('postgres', startPostgres, {
-  ...{ off: 'sslmode=disable', ca: 'sslrootcert', transactional: true },
-  definitions: "select relname as name from pg_class where relnamespace = 'public'::regnamespace",
-})
-describeStores('mariadb', startMariadb, {
-  ...{ off: 'ssl-mode=DISABLED', ca: 'ssl-ca', transactional: false },
-  definitions: `select distinct name from (
+// Both servers at the same time, and the tests of each one after another: a test waits for its server, or the server for it.
+describe.concurrent('PostgreSQL', () =>
+  describeStores('postgres', startPostgres, {
+    ...{ off: 'sslmode=disable', ca: 'sslrootcert', transactional: true },
+    definitions: "select relname as name from pg_class where relnamespace = 'public'::regnamespace",
+  }))
+describe.concurrent('MariaDB', () =>
+  describeStores('mariadb', startMariadb, {
+    ...{ off: 'ssl-mode=DISABLED', ca: 'ssl-ca', transactional: false },
+    definitions: `select distinct name from (
     select table_name as name from information_schema.tables where table_schema = database() union all
     select index_name from information_schema.statistics where table_schema = database()) as both_kinds`,
-})
+  }))
 
 interface Words {
   readonly off: string
@@ -126,7 +129,7 @@ function describeStores(
   words: Words,
 ): void {
   const { skip, reason } = requires(part)
-  describe.skipIf(skip)(`a real ${part}${reason}`, () => {
+  describe.skipIf(skip)(`a real ${part}${reason}`, { concurrent: false }, () => {
     const parts = new AsyncDisposableStack()
     let server: DatabaseServer
     beforeAll(async () => {
@@ -134,10 +137,25 @@ function describeStores(
     })
     afterAll(() => parts.disposeAsync())
 
-    consoleAuthTokenStoreSuite(part, async (now) => openTokenStore(await server.createDatabase(), { now }))
-    sessionStoreSuite(part, async (now) => openStores(await server.createDatabase(), { now }))
-    controlStoreSuite(part, async (now) => openStores(await server.createDatabase(), { now }))
-    serialPortStoreSuite(part, async (now) => openStores(await server.createDatabase(), { now }))
+    const emptied: string[] = []
+    /** Opens stores in a new database or one that an earlier test has left, since creating and migrating one takes longer than a test. */
+    async function openEmpty<T extends AsyncDisposable>(open: (url: string) => Promise<T>): Promise<T> {
+      const url = emptied.pop() ?? (await server.createDatabase())
+      const stores = await open(url)
+      return {
+        ...stores,
+        async [Symbol.asyncDispose]() {
+          await stores[Symbol.asyncDispose]()
+          await server.empty(url)
+          emptied.push(url)
+        },
+      }
+    }
+
+    consoleAuthTokenStoreSuite(part, (now) => openEmpty((url) => openTokenStore(url, { now })))
+    sessionStoreSuite(part, (now) => openEmpty((url) => openStores(url, { now })))
+    controlStoreSuite(part, (now) => openEmpty((url) => openStores(url, { now })))
+    serialPortStoreSuite(part, (now) => openEmpty((url) => openStores(url, { now })))
 
     it('lets eight processes migrate an empty database concurrently', async () => {
       const url = await server.createDatabase()
@@ -278,7 +296,7 @@ function describeStores(
     })
   })
 
-  describe.skipIf(skip)(`a real ${part} with TLS${reason}`, () => {
+  describe.skipIf(skip)(`a real ${part} with TLS${reason}`, { concurrent: false }, () => {
     it('is accepted only with a certificate of the CA and for its name', async () => {
       await using pki = await temporaryPki({ addresses: [], names: ['localhost'] })
       await using other = await temporaryPki()

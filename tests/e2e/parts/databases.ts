@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import { freePort, type RunningProgram, startProgram, temporaryFolder, within } from '@oriel/testkit'
 import { createConnection } from 'mysql2/promise'
 import pg from 'pg'
+import { copyKept } from './kept-folder.ts'
 
 export interface DatabaseServerOptions {
   /** The folder of `temporaryPki` with the server's certificate. Default: no TLS. */
@@ -22,6 +23,8 @@ export interface DatabaseServer extends AsyncDisposable {
   readonly folder: string
   /** Creates an empty database, owned by a user with a password, and returns its URL. Default name: a random one. */
   createDatabase(name?: string): Promise<string>
+  /** Deletes the rows of all tables in the database of `url`, except for those of the migrator. */
+  empty(url: string): Promise<void>
   /** Makes the database read-only for that user, as when a primary becomes a replica. */
   becomeReadOnly(): Promise<void>
   /** Makes the database writable again. */
@@ -52,6 +55,7 @@ export const moved = (url: string, changes: { host?: string; port?: number; pass
 
 const USER = { name: 'oriel', password: 'p@ss:w/rd#?' } as const
 const ADMIN_PASSWORD = 'password-of-the-administrator'
+const MARIADBD = '/usr/sbin/mariadbd'
 const setUpTimeoutMs = 60_000
 const startTimeoutMs = 30_000
 const stopTimeoutMs = 30_000
@@ -66,6 +70,7 @@ export async function startPostgres(options: DatabaseServerOptions = {}): Promis
     account: 'postgres',
     port,
     stopSignal: 'SIGINT',
+    version: () => versionOf(join(bin, 'postgres')),
     async setUp(data) {
       const secret = join(data, 'password')
       await writeFile(secret, ADMIN_PASSWORD, { mode: 0o644 })
@@ -90,9 +95,11 @@ export async function startPostgres(options: DatabaseServerOptions = {}): Promis
     query: (database, sql) => queryPostgres({ port, database: database || 'postgres' }, sql),
     lock: (database, table) => lockPostgres({ port, database }, table),
     prepare: `create role ${USER.name} login password '${USER.password}'`,
-    create: (name) => [`create database ${name} owner ${USER.name}`],
+    // Without the strategy, the whole template goes through the write-ahead log.
+    create: (name) => [`create database ${name} owner ${USER.name} strategy file_copy`],
     count: (name) =>
       `select count(*)::int as n from pg_stat_activity where datname = '${name}' and usename = '${USER.name}'`,
+    tables: "select tablename as name from pg_tables where schemaname = 'public'",
     readOnly: ['alter system set default_transaction_read_only = on', 'select pg_reload_conf()'],
     writable: ['alter system reset default_transaction_read_only', 'select pg_reload_conf()'],
     scheme: 'postgres',
@@ -105,6 +112,7 @@ export async function startMariadb(options: DatabaseServerOptions = {}): Promise
   let socketPath = ''
   return startServer(options, {
     account: 'mysql',
+    version: () => versionOf(MARIADBD),
     port,
     stopSignal: 'SIGTERM',
     async setUp(data) {
@@ -116,7 +124,7 @@ export async function startMariadb(options: DatabaseServerOptions = {}): Promise
     command(data, tls) {
       socketPath = join(data, 'socket')
       return {
-        command: '/usr/sbin/mariadbd',
+        command: MARIADBD,
         args: [
           ...['--no-defaults', `--datadir=${join(data, 'data')}`, `--socket=${socketPath}`, `--port=${port}`],
           ...['--bind-address=127.0.0.1', '--skip-name-resolve', `--pid-file=${join(data, 'pid')}`],
@@ -138,6 +146,7 @@ export async function startMariadb(options: DatabaseServerOptions = {}): Promise
     create: (name) => [`create database ${name}`, `grant all on ${name}.* to ${USER.name}@'%'`],
     count: (name) =>
       `select count(*) as n from information_schema.processlist where db = '${name}' and user = '${USER.name}'`,
+    tables: 'select table_name as name from information_schema.tables where table_schema = database()',
     readOnly: ['set global read_only = 1'],
     writable: ['set global read_only = 0'],
     scheme: 'mysql',
@@ -147,9 +156,11 @@ export async function startMariadb(options: DatabaseServerOptions = {}): Promise
 interface Kind {
   /** The system account of the server if the test runs as root. */
   readonly account: string
+  version(): Promise<string>
   readonly port: number
   /** Stops the server without waiting for its clients. */
   readonly stopSignal: NodeJS.Signals
+  /** Initialises an empty folder, so that copies of it are the files of a new server. */
   setUp(data: string): Promise<void>
   command(data: string, tls: string | undefined): { command: string; args: string[] }
   query(database: string, sql: string): Promise<Record<string, unknown>[]>
@@ -157,6 +168,8 @@ interface Kind {
   readonly prepare: string
   create(name: string): readonly string[]
   count(name: string): string
+  /** A query for the names of the tables in a database. */
+  readonly tables: string
   readonly readOnly: readonly string[]
   readonly writable: readonly string[]
   readonly scheme: string
@@ -167,9 +180,14 @@ async function startServer({ tls, folder }: DatabaseServerOptions, kind: Kind): 
   const home = folder ?? scope.use(await temporaryFolder()).path
   await chmod(home, 0o711)
   const data = join(home, 'server')
-  await mkdir(data)
-  await give(data, kind.account)
-  await kind.setUp(data)
+  await copyKept(
+    [await kind.version(), process.getuid?.(), kind.setUp.toString()],
+    async (folder) => {
+      await give(folder, kind.account)
+      await kind.setUp(folder)
+    },
+    data,
+  )
   const certificates = tls === undefined ? undefined : await takeCertificates(tls, join(data, 'tls'), kind.account)
   let program: RunningProgram | undefined
   const end = async (signal: NodeJS.Signals) => {
@@ -205,6 +223,11 @@ async function startServer({ tls, folder }: DatabaseServerOptions, kind: Kind): 
       for (const sql of kind.create(name)) await kind.query('', sql)
       const user = `${USER.name}:${encodeURIComponent(USER.password)}`
       return `${kind.scheme}://${user}@127.0.0.1:${kind.port}/${name}`
+    },
+    async empty(url) {
+      const names = (await kind.query(nameIn(url), kind.tables)).map(({ name }) => String(name))
+      const emptied = names.filter((name) => !name.startsWith('kysely_'))
+      await kind.query(nameIn(url), emptied.map((name) => `delete from ${name}`).join('; '))
     },
     query: (url, sql) => kind.query(nameIn(url), sql),
     lock: (url, table) => kind.lock(nameIn(url), table),
@@ -311,6 +334,8 @@ async function lockMariadb(where: MariadbPlace, table: string): Promise<AsyncDis
 // The system
 
 const run = promisify(execFile)
+
+const versionOf = async (program: string) => (await run(program, ['--version'])).stdout
 
 /** Runs a command as another account if the tests run as root, otherwise as the current user. */
 function as(account: string, command: string, args: string[]): { command: string; args: string[] } {
