@@ -29,7 +29,7 @@ export interface ProxyMetrics {
   sessionEnded(facts: KindOfSession, reason: string): void
   /** Counts a console whose machine has moved, or was being migrated. */
   moved(type: string, result: MoveResult): void
-  /** Returns the counter of a console type; call once for each session. */
+  /** Returns the counter of a console type, which its sessions share. */
   counter(type: string): ByteCount
   /** Adds the gauge of the serial ports that the proxy stays attached to. */
   standingPorts(counts: () => { readonly attached: number; readonly detached: number }): void
@@ -124,8 +124,22 @@ function stopwatches(registers: prom.Registry[]): ProxyMetrics['timed'] {
 }
 
 /** Adds to plain numbers, which become metrics only at a scrape, because the relay counts every chunk. */
+class ByteCounter {
+  bytesToClient = 0
+  bytesToConsole = 0
+
+  toClient(bytes: number): void {
+    this.bytesToClient += bytes
+  }
+
+  toConsole(bytes: number): void {
+    this.bytesToConsole += bytes
+  }
+}
+
+/** Returns the same counter to all sessions of a type. */
 function byteCounters(registers: prom.Registry[]): ProxyMetrics['counter'] {
-  const totals = new Map<string, { to_client: number; to_console: number }>()
+  const counters = new Map<string, ByteCounter>()
   new prom.Counter({
     name: 'oriel_proxy_relayed_bytes_total',
     help: 'Bytes of console protocols, without WebSocket framing.',
@@ -133,22 +147,16 @@ function byteCounters(registers: prom.Registry[]): ProxyMetrics['counter'] {
     registers,
     collect() {
       this.reset()
-      for (const [type, sums] of totals) {
-        for (const [direction, sum] of Object.entries(sums)) this.inc({ type, direction }, sum)
+      for (const [type, { bytesToClient, bytesToConsole }] of counters) {
+        this.inc({ type, direction: 'to_client' }, bytesToClient)
+        this.inc({ type, direction: 'to_console' }, bytesToConsole)
       }
     },
   })
   return (type) => {
-    const sums = totals.get(type) ?? { to_client: 0, to_console: 0 }
-    totals.set(type, sums)
-    return {
-      toClient: (bytes) => {
-        sums.to_client += bytes
-      },
-      toConsole: (bytes) => {
-        sums.to_console += bytes
-      },
-    }
+    const counter = counters.get(type) ?? new ByteCounter()
+    counters.set(type, counter)
+    return counter
   }
 }
 

@@ -3,7 +3,7 @@ import { networkOf } from '@oriel/runtime'
 import { kindOf } from '../consoles/kinds.ts'
 import { Refused } from '../refused.ts'
 import type { SessionParties } from '../session/open-session.ts'
-import { type Seat, Sharing, type SharingRules, type Viewer } from './sharing.ts'
+import { type Seat, Sharing, type SharingRules, type TakenOverListener, type Viewer } from './sharing.ts'
 import { SingleUse, type Use } from './single-use.ts'
 
 export interface SessionLimits extends SharingRules {
@@ -52,6 +52,12 @@ export class Limits implements Slots {
   readonly #singleUse = new SingleUse()
   readonly #sharing: Sharing
   readonly #notResumable = new Set<string>()
+  readonly #events: SlotEvents = {
+    left: (parties) => {
+      for (const { key } of this.#countersOf(parties)) this.#leave(key)
+    },
+    resumeForbidden: ({ tokenDigest }) => this.#forbidResume(tokenDigest),
+  }
 
   constructor(limits: SessionLimits) {
     this.#limits = limits
@@ -71,21 +77,7 @@ export class Limits implements Slots {
     const use = undo.use(kindOf(entrant.type).tokenUsedBy === 'session' ? this.use(entrant) : UNLIMITED)
     undo.move()
     for (const { key } of counters) this.#counts.set(key, this.#count(key) + 1)
-    let held = true
-    return {
-      opened: () => {
-        use.opened()
-        seat.opened()
-      },
-      onTakenOver: (listener) => seat.onTakenOver(listener),
-      forbidResume: () => this.#forbidResume(entrant.tokenDigest),
-      [Symbol.dispose]: () => {
-        if (held) for (const { key } of counters) this.#leave(key)
-        held = false
-        use[Symbol.dispose]()
-        seat[Symbol.dispose]()
-      },
-    }
+    return new TakenSlot(entrant, use, seat, this.#events)
   }
 
   /**
@@ -121,5 +113,46 @@ export class Limits implements Slots {
     const left = this.#count(key) - 1
     if (left > 0) this.#counts.set(key, left)
     else this.#counts.delete(key)
+  }
+}
+
+interface SlotEvents {
+  left(parties: SessionParties): void
+  resumeForbidden(parties: SessionParties): void
+}
+
+/** Keeps only what the end of the session needs, which may be days away. */
+class TakenSlot implements Slot {
+  readonly #parties: SessionParties
+  readonly #use: Use
+  readonly #seat: Seat
+  readonly #events: SlotEvents
+  #isHeld = true
+
+  constructor({ tokenDigest, instance, client }: SessionParties, use: Use, seat: Seat, events: SlotEvents) {
+    this.#parties = { tokenDigest, instance, client }
+    this.#use = use
+    this.#seat = seat
+    this.#events = events
+  }
+
+  opened(): void {
+    this.#use.opened()
+    this.#seat.opened()
+  }
+
+  onTakenOver(listener: TakenOverListener): void {
+    this.#seat.onTakenOver(listener)
+  }
+
+  forbidResume(): void {
+    this.#events.resumeForbidden(this.#parties)
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isHeld) this.#events.left(this.#parties)
+    this.#isHeld = false
+    this.#use[Symbol.dispose]()
+    this.#seat[Symbol.dispose]()
   }
 }

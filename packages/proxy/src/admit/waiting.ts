@@ -67,6 +67,8 @@ export class Waiting {
     const late = new AbortController()
     const settled = () => {
       clearTimeout(timer)
+      // A console may be open for days: without its listener, nothing of the slot stays in memory.
+      socket.off('close', settled)
       leave()
       if (this.#slots.get(key) === slot) this.#slots.delete(key)
     }
@@ -82,7 +84,7 @@ export class Waiting {
     }
     const timer = this.#limit(() => drop('no console in time'))
     this.#slots.set(key, slot)
-    socket.once('close', settled)
+    socket.on('close', settled)
   }
 
   slotOf(socket: Socket): WaitingSlot | undefined {

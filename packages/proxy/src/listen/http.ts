@@ -100,18 +100,30 @@ export async function startListener(
  * Tracks connections that are not consoles, from the TCP connection on: the HTTP server knows them only after TLS and the
  * PROXY header. Keyed by the connection's two endpoints, because a TLS server emits another socket object than the TCP server.
  */
-function trackSockets(server: Server): ReadonlyMap<string, Socket> {
-  const sockets = new Map<string, Socket>()
+function trackSockets(server: Server): ReadonlyMap<string, Tracked> {
+  const sockets = new Map<string, Tracked>()
   server.on('connection', (socket: Socket) => {
     const peer = endpointsOf(socket)
-    sockets.set(peer, socket)
-    socket.once('close', () => sockets.delete(peer))
+    const forget = () => void sockets.delete(peer)
+    sockets.set(peer, { socket, forget })
+    socket.on('close', forget)
   })
-  server.on('upgrade', ({ socket }) => sockets.delete(endpointsOf(socket)))
+  server.on('upgrade', ({ socket }) => {
+    const tracked = sockets.get(endpointsOf(socket))
+    tracked?.socket.off('close', tracked.forget)
+    tracked?.forget()
+  })
   return sockets
 }
 
-function closers(server: Server, sockets: ReadonlyMap<string, Socket>): Pick<Listener, 'stop' | 'close'> {
+interface Tracked {
+  /** The TCP connection, beneath TLS if the listener has that. */
+  readonly socket: Socket
+  /** Its listener for `close`. */
+  readonly forget: () => void
+}
+
+function closers(server: Server, sockets: ReadonlyMap<string, Tracked>): Pick<Listener, 'stop' | 'close'> {
   const { promise: closed, resolve } = Promise.withResolvers<void>()
   return {
     stop: () => {
@@ -119,7 +131,7 @@ function closers(server: Server, sockets: ReadonlyMap<string, Socket>): Pick<Lis
     },
     close: () => {
       server.closeAllConnections()
-      for (const socket of sockets.values()) socket.destroy()
+      for (const { socket } of sockets.values()) socket.destroy()
       return closed
     },
   }
