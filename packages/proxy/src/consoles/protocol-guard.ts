@@ -10,7 +10,7 @@
 import type { Logger } from '@oriel/runtime'
 import type { IdentitySetting } from '../hypervisor/config.ts'
 import {
-  decorateLeg,
+  ForwardingLeg,
   type HypervisorSocket,
   LegFault,
   observeLeg,
@@ -113,13 +113,7 @@ const HOLD_MS = 100
  * @param read the bytes that the server sent before. Default: none
  */
 export function guardProtocol(leg: HypervisorSocket, rule: ProtocolRule, read: Buffer = NOTHING): HypervisorSocket {
-  const guard = new ProtocolGuard(leg, rule, read)
-  return decorateLeg(leg, {
-    take: (taker) => guard.take(taker),
-    giveBack: (bytes) => guard.giveBack(bytes),
-    write: (bytes) => guard.write(bytes),
-    closed: guard.closed,
-  })
+  return new ProtocolGuard(leg, rule, read)
 }
 
 /**
@@ -127,9 +121,7 @@ export function guardProtocol(leg: HypervisorSocket, rule: ProtocolRule, read: B
  * a server that other clients are connected to as well, so that its first bytes may already be theirs.
  */
 export function guardInput(leg: SharedLeg, rule: ProtocolRule): HypervisorSocket {
-  if (!leg.silent) return leg
-  const guard = new InputGuard(leg, rule)
-  return decorateLeg(leg, { write: (bytes) => guard.write(bytes) })
+  return leg.silent ? new InputGuard(leg, rule) : leg
 }
 
 /** Relays everything, and calls `onForeign` once if either side begins with a protocol that `rule` forbids. */
@@ -139,35 +131,33 @@ export function watchProtocol(
   onForeign: (detail: string) => void,
   read: Buffer = NOTHING,
 ): HypervisorSocket {
-  let first: Buffer | undefined = NOTHING
+  let first = NOTHING
   const watch = (bytes: Buffer) => {
-    if (first === undefined) return
     first = Buffer.concat([first, bytes.subarray(0, LONGEST)])
     const verdict = judgeProtocol(rule, 'server', first)
-    if (verdict === 'undecided') return
-    first = undefined
-    if (verdict !== 'fits') onForeign(verdict.foreign)
+    if (typeof verdict === 'object') onForeign(verdict.foreign)
+    return verdict === 'undecided'
   }
-  watch(read)
-  return observeLeg(leg, watch)
+  return watch(read) ? observeLeg(leg, watch) : leg
 }
 
-class InputGuard {
-  readonly #leg: SharedLeg
+class InputGuard extends ForwardingLeg {
+  readonly #shared: SharedLeg
   readonly #rule: ProtocolRule
   /** The client's first bytes, kept until they are judged. */
   #first: Buffer | undefined = NOTHING
   #isForeign = false
 
   constructor(leg: SharedLeg, rule: ProtocolRule) {
-    this.#leg = leg
+    super(leg)
+    this.#shared = leg
     this.#rule = rule
   }
 
-  write(bytes: Uint8Array): boolean {
-    if (!this.#leg.silent) this.#first = undefined
+  override write(bytes: Uint8Array): boolean {
+    if (!this.#shared.silent) this.#first = undefined
     if (this.#first) this.#judge(this.#first, bytes)
-    return this.#isForeign || this.#leg.write(bytes)
+    return this.#isForeign || this.#shared.write(bytes)
   }
 
   #judge(before: Buffer, bytes: Uint8Array): void {
@@ -176,14 +166,13 @@ class InputGuard {
     this.#first = verdict === 'undecided' ? first : undefined
     if (typeof verdict === 'string') return
     this.#isForeign = true
-    this.#leg.fail(new LegFault('protocol_error', verdict.foreign))
+    this.#shared.fail(new LegFault('protocol_error', verdict.foreign))
   }
 }
 
-class ProtocolGuard {
-  readonly #leg: HypervisorSocket
+class ProtocolGuard extends ForwardingLeg {
   readonly #rule: ProtocolRule
-  readonly #end = Promise.withResolvers<Error | undefined>()
+  readonly #close: (cause: Error | undefined) => void
   #state: 'undecided' | 'open' | 'closed' = 'undecided'
   /** The first bytes of each side, kept until they are judged. */
   #fromServer = NOTHING
@@ -197,7 +186,9 @@ class ProtocolGuard {
   #taker: TakeBytes = () => false
 
   constructor(leg: HypervisorSocket, rule: ProtocolRule, read: Buffer) {
-    this.#leg = leg
+    const { promise, resolve } = Promise.withResolvers<Error | undefined>()
+    super(leg, promise)
+    this.#close = resolve
     this.#rule = rule
     this.#judgeRead(read)
     leg.closed.then((cause) => {
@@ -213,23 +204,19 @@ class ProtocolGuard {
     else if (verdict !== 'undecided') this.#endWith(new LegFault('wrong_instance', verdict.foreign))
   }
 
-  get closed(): Promise<Error | undefined> {
-    return this.#end.promise
-  }
-
-  take(taker: TakeBytes): void {
+  override take(taker: TakeBytes): void {
     this.#taker = taker
-    this.#leg.take(this.#state === 'open' ? taker : (bytes) => this.#judge(bytes))
+    this.leg.take(this.#state === 'open' ? taker : (bytes) => this.#judge(bytes))
   }
 
-  giveBack(bytes: Buffer): void {
-    if (!this.#copies.delete(bytes)) this.#leg.giveBack(bytes)
+  override giveBack(bytes: Buffer): void {
+    if (!this.#copies.delete(bytes)) this.leg.giveBack(bytes)
   }
 
-  write(bytes: Uint8Array): boolean {
+  override write(bytes: Uint8Array): boolean {
     if (this.#state === 'closed') return true
     if (this.#state === 'undecided' && this.#fromClient && !this.#mayPass(this.#fromClient, bytes)) return true
-    return this.#leg.write(bytes)
+    return this.leg.write(bytes)
   }
 
   /** Judges the client's first bytes. Ends the leg and returns `false` if they are forbidden. */
@@ -245,14 +232,14 @@ class ProtocolGuard {
   /** Judges the server's first bytes. Returns whether to continue reading. */
   #judge(bytes: Buffer): boolean {
     if (this.#state === 'closed') {
-      this.#leg.giveBack(bytes)
+      this.leg.giveBack(bytes)
       return false
     }
     this.#fromServer = Buffer.concat([this.#fromServer, bytes.subarray(0, LONGEST)])
     const verdict = judgeProtocol(this.#rule, 'server', this.#fromServer)
     if (verdict === 'undecided') return this.#hold(bytes)
     if (verdict === 'fits') return this.#open(bytes)
-    this.#leg.giveBack(bytes)
+    this.leg.giveBack(bytes)
     this.#endWith(new LegFault('wrong_instance', verdict.foreign))
     return false
   }
@@ -260,7 +247,7 @@ class ProtocolGuard {
   #hold(bytes: Buffer): boolean {
     if (this.#overdue) return this.#taker(bytes)
     this.#held = Buffer.concat([this.#held, bytes])
-    this.#leg.giveBack(bytes)
+    this.leg.giveBack(bytes)
     this.#timer ??= setTimeout(() => this.#release(), HOLD_MS)
     return true
   }
@@ -279,7 +266,7 @@ class ProtocolGuard {
     this.#release()
     this.#state = 'open'
     this.#fromClient = undefined
-    this.#leg.take(this.#taker)
+    this.leg.take(this.#taker)
     return this.#taker(bytes)
   }
 
@@ -287,6 +274,6 @@ class ProtocolGuard {
     clearTimeout(this.#timer)
     if (this.#state === 'undecided') this.#state = 'closed'
     this.#held = NOTHING
-    this.#end.resolve(cause)
+    this.#close(cause)
   }
 }

@@ -4,7 +4,8 @@
  *
  *     hypervisor ── TCP or TLS leg ── decorator ── decorator ── relay ── client
  *
- * A decorator is a function that takes a leg and returns one, and is built by {@link decorateLeg} or {@link observeLeg}.
+ * A decorator is a leg that forwards to another: a class that extends {@link ForwardingLeg}, or built by {@link decorateLeg} or
+ * {@link observeLeg}.
  * `consoles/secure.ts` composes the decorators of each console type, the innermost first. The relay sees
  * the last leg only. New features take their place by what they have to see or change:
  *
@@ -99,67 +100,87 @@ export class LegFault extends Error {
 }
 
 /**
- * Returns a leg that forwards to `leg`, except for `replaced`. Bytes that arrive pass without an extra call unless `take` is
- * replaced, because the forwarded `take` gives the relay's own function to the socket.
+ * Forwards to a leg, except for the methods that a subclass overrides. Has methods on the prototype: as closures they would
+ * cost every idle session half a KiB. Bytes that arrive pass without an extra call unless `take` is overridden, because the
+ * forwarded `take` gives the relay's own function to the socket.
  */
+export class ForwardingLeg implements HypervisorSocket {
+  readonly closed: Promise<Error | undefined>
+  protected readonly leg: HypervisorSocket
+
+  constructor(leg: HypervisorSocket, closed = leg.closed) {
+    this.leg = leg
+    this.closed = closed
+  }
+
+  take(taker: TakeBytes): void {
+    this.leg.take(taker)
+  }
+
+  giveBack(bytes: Buffer): void {
+    this.leg.giveBack(bytes)
+  }
+
+  get lentBytes(): number {
+    return this.leg.lentBytes
+  }
+
+  pause(): void {
+    this.leg.pause()
+  }
+
+  resume(): void {
+    this.leg.resume()
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.leg.write(bytes)
+  }
+
+  onDrain(drained: () => void): void {
+    this.leg.onDrain(drained)
+  }
+
+  machineMoved(): boolean {
+    return this.leg.machineMoved?.() ?? false
+  }
+
+  [Symbol.dispose](): void {
+    this.leg[Symbol.dispose]()
+  }
+}
+
+/** Returns a leg that forwards to `leg`, except for `replaced`. */
 export function decorateLeg(leg: HypervisorSocket, replaced: Partial<HypervisorSocket>): HypervisorSocket {
   return Object.assign(new ForwardingLeg(leg), replaced)
 }
 
-/** Has methods on the prototype: closures would cost every idle session half a KiB. */
-class ForwardingLeg implements HypervisorSocket {
-  readonly closed: Promise<Error | undefined>
-  readonly #leg: HypervisorSocket
+/** Looks at the hypervisor's bytes before they pass on, and copies what it keeps. Returns whether it wants to see more. */
+export type Observe = (bytes: Buffer) => boolean
 
-  constructor(leg: HypervisorSocket) {
-    this.#leg = leg
-    this.closed = leg.closed
-  }
-
-  take(taker: TakeBytes): void {
-    this.#leg.take(taker)
-  }
-
-  giveBack(bytes: Buffer): void {
-    this.#leg.giveBack(bytes)
-  }
-
-  get lentBytes(): number {
-    return this.#leg.lentBytes
-  }
-
-  pause(): void {
-    this.#leg.pause()
-  }
-
-  resume(): void {
-    this.#leg.resume()
-  }
-
-  write(bytes: Uint8Array): boolean {
-    return this.#leg.write(bytes)
-  }
-
-  onDrain(drained: () => void): void {
-    this.#leg.onDrain(drained)
-  }
-
-  machineMoved(): boolean {
-    return this.#leg.machineMoved?.() ?? false
-  }
-
-  [Symbol.dispose](): void {
-    this.#leg[Symbol.dispose]()
-  }
+/** Returns a leg that shows `observe` the hypervisor's bytes for as long as it wants to see them. */
+export function observeLeg(leg: HypervisorSocket, observe: Observe): HypervisorSocket {
+  return new ObservedLeg(leg, observe)
 }
 
-/** Returns a leg that calls `observe` with the hypervisor's bytes before it passes them on. `observe` copies what it keeps. */
-export function observeLeg(leg: HypervisorSocket, observe: (bytes: Buffer) => void): HypervisorSocket {
-  return decorateLeg(leg, {
-    take: (taker) =>
-      leg.take((bytes) => {
-        observe(bytes)
-        return taker(bytes)
-      }),
-  })
+class ObservedLeg extends ForwardingLeg {
+  /** Released once it has seen enough, because a session may last for days. */
+  #observe: Observe | undefined
+
+  constructor(leg: HypervisorSocket, observe: Observe) {
+    super(leg)
+    this.#observe = observe
+  }
+
+  override take(taker: TakeBytes): void {
+    this.leg.take(this.#observe ? (bytes) => this.#show(bytes, taker) : taker)
+  }
+
+  #show(bytes: Buffer, taker: TakeBytes): boolean {
+    if (!this.#observe!(bytes)) {
+      this.#observe = undefined
+      this.leg.take(taker)
+    }
+    return taker(bytes)
+  }
 }

@@ -51,9 +51,9 @@ export async function established(
 
 /** Resolves when `socket` ends: with its error, or `undefined`. Its errors no longer end the process. */
 export function endOf(socket: Socket): Promise<Error | undefined> {
-  const { promise, resolve } = Promise.withResolvers<Error | undefined>()
-  socket.once('error', resolve)
-  socket.once('end', () => resolve(undefined))
-  socket.once('close', () => resolve(undefined))
-  return promise
+  return new Promise((resolve) => {
+    const ended = () => resolve(undefined)
+    // Not `once`, whose wrappers would stay as long as the socket is open: a promise ignores what follows the first result.
+    socket.on('error', resolve).on('end', ended).on('close', ended)
+  })
 }

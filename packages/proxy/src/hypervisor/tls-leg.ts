@@ -29,28 +29,7 @@ export async function startTls(
   })
   const closed = endOf(secure)
   await established(secure, 'secureConnect', signal)
-  return legOf(secure, closed, readLimit)
-}
-
-function legOf(
-  socket: TLSSocket,
-  closed: Promise<Error | undefined>,
-  readLimit: (() => number) | undefined,
-): HypervisorSocket {
-  const pieces = new GatheredPieces(socket, readLimit)
-  return {
-    take: (bytes) => pieces.take(bytes),
-    giveBack: (bytes) => pieces.giveBack(bytes),
-    get lentBytes() {
-      return pieces.lentBytes
-    },
-    pause: () => pieces.pause(),
-    resume: () => pieces.resume(),
-    write: (bytes) => socket.write(bytes),
-    onDrain: (drained) => void socket.on('drain', drained),
-    closed,
-    [Symbol.dispose]: () => void socket.destroy(),
-  }
+  return new TlsLeg(secure, closed, readLimit)
 }
 
 /**
@@ -66,7 +45,8 @@ function freeMemory({ buffer, length }: Buffer): void {
  * Copies the TLS records of one turn of the event loop into one read buffer. Node supports `onread` for plain TCP only, and
  * gives each record, of at most 16 KiB, its own buffer; a WebSocket frame for each would cost an eighth more CPU time.
  */
-class GatheredPieces {
+class TlsLeg implements HypervisorSocket {
+  readonly closed: Promise<Error | undefined>
   readonly #socket: TLSSocket
   readonly #buffers: ReadBuffers
   #taker: TakeBytes | undefined
@@ -76,7 +56,8 @@ class GatheredPieces {
   #due: NodeJS.Immediate | undefined
   readonly #flush: () => void
 
-  constructor(socket: TLSSocket, readLimit: (() => number) | undefined) {
+  constructor(socket: TLSSocket, closed: Promise<Error | undefined>, readLimit: (() => number) | undefined) {
+    this.closed = closed
     this.#socket = socket
     this.#buffers = new ReadBuffers(readLimit)
     const drop = (cause: Error) => void socket.destroy(cause)
@@ -86,7 +67,7 @@ class GatheredPieces {
       guardPeer((piece: Buffer) => this.#gather(piece), drop),
     )
     // The taker must receive all bytes before `closed` resolves.
-    for (const event of ['end', 'error', 'close']) socket.on(event, () => this.#flush())
+    for (const event of ['end', 'error', 'close']) socket.on(event, this.#flush)
     // A listener for 'data' starts the reading.
     socket.pause()
   }
@@ -116,6 +97,18 @@ class GatheredPieces {
     this.#socket.resume()
   }
 
+  write(bytes: Uint8Array): boolean {
+    return this.#socket.write(bytes)
+  }
+
+  onDrain(drained: () => void): void {
+    this.#socket.on('drain', drained)
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.destroy()
+  }
+
   #gather(piece: Buffer): void {
     let rest = piece
     while (rest.length > 0 && !this.#paused) rest = this.#copy(rest)
@@ -134,7 +127,7 @@ class GatheredPieces {
   }
 
   #flushSoon(): void {
-    if (this.#length > 0) this.#due ??= setImmediate(() => this.#flush())
+    if (this.#length > 0) this.#due ??= setImmediate(this.#flush)
   }
 
   #handOver(): void {

@@ -80,7 +80,6 @@ export class ContinuousUpdates {
     this.#leg = leg
     this.#messages = new OwnMessages(leg)
     this.#maxPerSecond = maxPerSecond
-    leg.closed.then(() => this.#stop())
   }
 
   get #spacingMs(): number {
@@ -338,7 +337,8 @@ export class ContinuousUpdates {
     this.#pacing = undefined
   }
 
-  #stop(): void {
+  /** To be called once the leg has ended. */
+  stop(): void {
     clearTimeout(this.#timer)
     this.#turnOff()
   }

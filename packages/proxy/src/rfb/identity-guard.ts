@@ -2,7 +2,7 @@
  * Decorators of a leg to a VNC server that read the desktop's name from ServerInit. The enforcing one holds ServerInit back
  * until the name is verified, and until then passes only ClientInit from the client: the server waits for that message.
  */
-import { decorateLeg, type HypervisorSocket, LegFault, observeLeg, type TakeBytes } from '../hypervisor/leg.ts'
+import { ForwardingLeg, type HypervisorSocket, LegFault, observeLeg, type TakeBytes } from '../hypervisor/leg.ts'
 import { type InstanceNames, nameObjection } from './identity.ts'
 import { NameTooLong, ServerInitReader } from './server-init.ts'
 
@@ -19,21 +19,13 @@ export function watchDesktopName(
   early: Buffer,
   onName: (name: string | NameTooLong) => void,
 ): HypervisorSocket {
-  // Released after the call, because a session may last for days.
-  let watched: { readonly serverInit: ServerInitReader; readonly report: typeof onName } | undefined = {
-    serverInit: new ServerInitReader(),
-    report: onName,
-  }
+  const serverInit = new ServerInitReader()
   const watch = (bytes: Buffer) => {
-    if (!watched) return
-    const { serverInit, report } = watched
     const name = nameOf(serverInit, bytes)
-    if (name === undefined) return
-    watched = undefined
-    report(name)
+    if (name !== undefined) onName(name)
+    return name === undefined
   }
-  watch(early)
-  return observeLeg(leg, watch)
+  return watch(early) ? observeLeg(leg, watch) : leg
 }
 
 function nameOf(serverInit: ServerInitReader, bytes: Buffer): string | NameTooLong | undefined {
@@ -58,22 +50,13 @@ export interface GuardOptions {
  * @param early the bytes that were read from `leg` before. They are held back and passed on with the others.
  */
 export function guardIdentity(leg: HypervisorSocket, early: Buffer, options: GuardOptions): HypervisorSocket {
-  const guard = new IdentityGuard(leg, early, options)
-  return decorateLeg(leg, {
-    take: (taker) => guard.take(taker),
-    giveBack: (bytes) => guard.giveBack(bytes),
-    resume: () => guard.resume(),
-    write: (bytes) => guard.write(bytes),
-    onDrain: (drained) => guard.onDrain(drained),
-    closed: guard.closed,
-  })
+  return new IdentityGuard(leg, early, options)
 }
 
-class IdentityGuard {
-  readonly #leg: HypervisorSocket
+class IdentityGuard extends ForwardingLeg {
   readonly #options: GuardOptions
   readonly #serverInit = new ServerInitReader()
-  readonly #end = Promise.withResolvers<Error | undefined>()
+  readonly #close: (cause: Error | undefined) => void
   #state: 'held' | 'open' | 'closed' = 'held'
   /** Bytes from the hypervisor that are held back. */
   #output: Buffer
@@ -85,51 +68,49 @@ class IdentityGuard {
   readonly #drained: (() => void)[] = []
 
   constructor(leg: HypervisorSocket, early: Buffer, options: GuardOptions) {
-    this.#leg = leg
+    const { promise, resolve } = Promise.withResolvers<Error | undefined>()
+    super(leg, promise)
+    this.#close = resolve
     this.#options = options
     this.#output = early
     leg.closed.then((cause) => this.#endWith(cause))
   }
 
-  get closed(): Promise<Error | undefined> {
-    return this.#end.promise
-  }
-
-  take(taker: TakeBytes): void {
+  override take(taker: TakeBytes): void {
     this.#taker = taker
-    if (this.#state === 'open') this.#leg.take(taker)
+    if (this.#state === 'open') this.leg.take(taker)
     else this.#hold()
   }
 
-  giveBack(bytes: Buffer): void {
+  override giveBack(bytes: Buffer): void {
     if (bytes === this.#output) this.#output = NOTHING
-    else this.#leg.giveBack(bytes)
+    else this.leg.giveBack(bytes)
   }
 
-  resume(): void {
-    if (this.#state === 'open') this.#leg.resume()
+  override resume(): void {
+    if (this.#state === 'open') this.leg.resume()
   }
 
-  write(bytes: Uint8Array): boolean {
-    if (this.#state === 'open') return this.#leg.write(bytes)
+  override write(bytes: Uint8Array): boolean {
+    if (this.#state === 'open') return this.leg.write(bytes)
     const passedBytes = this.#clientInitSent ? 0 : CLIENT_INIT_BYTES
     if (passedBytes > 0) this.#sendClientInit(bytes.subarray(0, passedBytes))
     this.#input = Buffer.concat([this.#input, bytes.subarray(passedBytes)])
     return this.#input.length === 0
   }
 
-  onDrain(drained: () => void): void {
+  override onDrain(drained: () => void): void {
     this.#drained.push(drained)
-    this.#leg.onDrain(drained)
+    this.leg.onDrain(drained)
   }
 
   #hold(): void {
-    this.#leg.take((bytes) => {
+    this.leg.take((bytes) => {
       this.#output = Buffer.concat([this.#output, bytes])
-      this.#leg.giveBack(bytes)
+      this.leg.giveBack(bytes)
       return this.#inspect(bytes)
     })
-    if (!this.#inspect(this.#output)) this.#leg.pause()
+    if (!this.#inspect(this.#output)) this.leg.pause()
   }
 
   #sendClientInit(bytes: Uint8Array): void {
@@ -138,7 +119,7 @@ class IdentityGuard {
     const { timeoutMs } = this.#options
     const late = () => this.#endWith(new LegFault('console_lost', `no ServerInit within ${timeoutMs} ms`))
     this.#timer = setTimeout(late, timeoutMs)
-    this.#leg.write(bytes)
+    this.leg.write(bytes)
   }
 
   /** Reads the name from `bytes`, and opens or ends the leg once it is complete. Returns whether to continue reading. */
@@ -155,8 +136,8 @@ class IdentityGuard {
   #open(): boolean {
     this.#state = 'open'
     clearTimeout(this.#timer)
-    this.#leg.take(this.#taker)
-    if (this.#input.length > 0 && this.#leg.write(this.#input)) for (const drained of this.#drained) drained()
+    this.leg.take(this.#taker)
+    if (this.#input.length > 0 && this.leg.write(this.#input)) for (const drained of this.#drained) drained()
     this.#input = NOTHING
     return this.#taker(this.#output)
   }
@@ -164,6 +145,6 @@ class IdentityGuard {
   #endWith(cause: Error | undefined): void {
     clearTimeout(this.#timer)
     if (this.#state === 'held') this.#state = 'closed'
-    this.#end.resolve(cause)
+    this.#close(cause)
   }
 }

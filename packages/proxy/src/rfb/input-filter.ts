@@ -11,7 +11,7 @@
  */
 import { Gathered } from '../hypervisor/gathered.ts'
 import type { InputPermission } from '../hypervisor/input-permission.ts'
-import { decorateLeg, type HypervisorSocket, LegFault, type TakeBytes } from '../hypervisor/leg.ts'
+import { ForwardingLeg, type HypervisorSocket, LegFault, type TakeBytes } from '../hypervisor/leg.ts'
 import { ClientMessageParser } from './client-message-parser.ts'
 import type { ContinuousUpdates } from './continuous-updates.ts'
 import { PassedBytes } from './passed-bytes.ts'
@@ -40,11 +40,8 @@ export function filterInput(
 ): HypervisorSocket {
   const filter = new InputFilter(leg, permission, updates)
   permission.onWithheld = () => filter.releaseAll()
-  const filtered = { write: (bytes: Uint8Array) => filter.write(bytes), closed: filter.closed }
-  if (!updates) return decorateLeg(leg, filtered)
-  updates.onRequest = (message) => filter.insert(message)
-  const take = (taker: TakeBytes) => updates.take(taker)
-  return decorateLeg(leg, { ...filtered, take, giveBack: (bytes) => updates.giveBack(bytes) })
+  if (updates) updates.onRequest = (message) => filter.insert(message)
+  return filter
 }
 
 /**
@@ -54,12 +51,11 @@ export function filterInput(
  */
 type Fate = 'pass' | 'pass-known' | 'drop' | 'rewrite' | 'ask'
 
-class InputFilter {
-  readonly #leg: HypervisorSocket
+class InputFilter extends ForwardingLeg {
   readonly #permission: InputPermission
   readonly #updates: ContinuousUpdates | undefined
   readonly #parser = new ClientMessageParser()
-  readonly #end = Promise.withResolvers<Error | undefined>()
+  readonly #close: (cause: Error | undefined) => void
   /** The fate of the message that the parser is in. */
   #fate: Fate = 'pass'
   /** Whether the message that the parser is in is read once it is complete. */
@@ -80,21 +76,30 @@ class InputFilter {
   #unfinished: NodeJS.Timeout | undefined
 
   constructor(leg: HypervisorSocket, permission: InputPermission, updates: ContinuousUpdates | undefined) {
-    this.#leg = leg
+    const { promise, resolve } = Promise.withResolvers<Error | undefined>()
+    super(leg, promise)
+    this.#close = resolve
     this.#permission = permission
     this.#updates = updates
     leg.closed.then((cause) => {
       this.#stop()
-      this.#end.resolve(cause)
+      updates?.stop()
+      this.#close(cause)
     })
   }
 
-  get closed(): Promise<Error | undefined> {
-    return this.#end.promise
+  override take(taker: TakeBytes): void {
+    if (this.#updates) this.#updates.take(taker)
+    else this.leg.take(taker)
+  }
+
+  override giveBack(bytes: Buffer): void {
+    if (this.#updates) this.#updates.giveBack(bytes)
+    else this.leg.giveBack(bytes)
   }
 
   /** Dropped bytes count as written. */
-  write(bytes: Uint8Array): boolean {
+  override write(bytes: Uint8Array): boolean {
     const passed = new PassedBytes(asBuffer(bytes))
     this.#isWriting = true
     let at = 0
@@ -105,13 +110,13 @@ class InputFilter {
       if (this.#inserted && this.#isBetweenPassed) passed.insert(this.#takeInserted())
     }
     this.#isWriting = false
-    return passed.writeTo(this.#leg)
+    return passed.writeTo(this.leg)
   }
 
   /** Sends a message of the proxy to the server, at once or after the client's message. Replaces one that still waits. */
   insert(message: Buffer): void {
     this.#inserted = message
-    if (!this.#isWriting && this.#isBetweenPassed && !this.#hasEnded) this.#leg.write(this.#takeInserted())
+    if (!this.#isWriting && this.#isBetweenPassed && !this.#hasEnded) this.leg.write(this.#takeInserted())
   }
 
   #takeInserted(): Buffer {
@@ -122,7 +127,7 @@ class InputFilter {
 
   /** Releases what the client holds, or leaves that to the end of the message that the server is reading. */
   releaseAll(): void {
-    if (this.#mustRelease) this.#leg.write(this.#pressed.takeReleases())
+    if (this.#mustRelease) this.leg.write(this.#pressed.takeReleases())
     if (this.#isWithinPassed) this.#awaitEndOfMessage()
   }
 
@@ -268,7 +273,7 @@ class InputFilter {
 
   #endAsFault(sent: string): void {
     this.#stop()
-    this.#end.resolve(new LegFault('protocol_error', `the client sent ${sent}`))
+    this.#close(new LegFault('protocol_error', `the client sent ${sent}`))
   }
 }
 

@@ -12,8 +12,8 @@ export class OwnMessages {
   readonly #leg: HypervisorSocket
   /** Where the relay takes bytes. */
   taker: TakeBytes | undefined
-  /** The buffers of the proxy that the relay has, with the lent bytes that each is a copy of. */
-  readonly #own = new Map<Buffer, Buffer | undefined>()
+  /** The buffers of the proxy that the relay has, with the lent bytes that each is a copy of. `undefined` before the first one. */
+  #own: Map<Buffer, Buffer | undefined> | undefined
 
   constructor(leg: HypervisorSocket) {
     this.#leg = leg
@@ -21,7 +21,7 @@ export class OwnMessages {
 
   /** The number of the proxy's buffers that the client has not taken yet. */
   get pending(): number {
-    return this.#own.size
+    return this.#own?.size ?? 0
   }
 
   /** Passes bytes that are lent by the leg, with a message inserted. Returns as {@link TakeBytes}. */
@@ -41,8 +41,8 @@ export class OwnMessages {
   /** As of {@link HypervisorSocket.giveBack}. */
   giveBack(bytes: Buffer): void {
     // The original was lent until now, so that its copy counts towards the memory of a client that does not read.
-    const original = this.#own.has(bytes) ? this.#own.get(bytes) : bytes
-    this.#own.delete(bytes)
+    const original = this.#own?.has(bytes) ? this.#own.get(bytes) : bytes
+    this.#own?.delete(bytes)
     if (original) this.#leg.giveBack(original)
   }
 
@@ -54,6 +54,7 @@ export class OwnMessages {
   }
 
   #pass(payload: Buffer, original: Buffer | undefined): boolean {
+    this.#own ??= new Map()
     this.#own.set(payload, original)
     return this.taker!(payload)
   }

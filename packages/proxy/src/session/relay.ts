@@ -153,12 +153,15 @@ export class Relay implements Buffering {
     this.#hypervisor.resume()
   }
 
-  readonly #fromClient = guardPeer(
-    (data: RawData, isBinary: boolean): void => {
-      if (isBinary || this.#options.acceptsText) this.#toConsole(data as Buffer)
-      else this.#end({ reason: 'protocol_error', detail: 'the client sent a text frame' })
+  readonly #fromClient = (data: RawData, isBinary: boolean): void => Relay.#receive(this, data, isBinary)
+
+  /** One guard for all relays: each session would keep four closures for its own. */
+  static readonly #receive = guardPeer(
+    (relay: Relay, data: RawData, isBinary: boolean): void => {
+      if (isBinary || relay.#options.acceptsText) relay.#toConsole(data as Buffer)
+      else relay.#end({ reason: 'protocol_error', detail: 'the client sent a text frame' })
     },
-    (cause) => this.#end({ reason: 'proxy_error', detail: cause.message, cause }),
+    (cause, relay) => relay.#end({ reason: 'proxy_error', detail: cause.message, cause }),
   )
 
   #toConsole(bytes: Buffer): void {

@@ -12,11 +12,13 @@ export class TooManyBytes extends Error {
   override readonly name = 'TooManyBytes'
 }
 
-/** Allows one pending `read` at a time. */
+const NOTHING = Buffer.alloc(0)
+
+/** Allows one pending `read` at a time. Keeps nothing after the handshake, because its legs may keep it for days. */
 export class ByteReader {
   readonly #maxBytes: number
   #signal: AbortSignal | undefined
-  #held: Buffer = Buffer.alloc(0)
+  #held: Buffer = NOTHING
   #failure: { readonly cause: unknown } | undefined
   #waiting: { readonly length: number; readonly got: PromiseWithResolvers<Buffer> } | undefined
 
@@ -75,7 +77,7 @@ export class ByteReader {
     this.#signal?.removeEventListener('abort', this.#aborted)
     this.#signal = undefined
     const rest = this.#held
-    this.#held = Buffer.alloc(0)
+    this.#held = NOTHING
     return rest
   }
 
