@@ -9,7 +9,7 @@ import { kindOf } from '../consoles/kinds.ts'
 import type { HypervisorSocket } from '../hypervisor/leg.ts'
 import type { Seat } from '../presence/shared-consoles.ts'
 import { type Ending, takenOverText } from '../session/ending.ts'
-import type { SessionFacts } from '../session/open-session.ts'
+import type { SessionFacts, SessionRecord } from '../session/open-session.ts'
 import { Relay } from '../session/relay.ts'
 import { Session } from '../session/session.ts'
 import { startSessionTimers } from '../session/timers.ts'
@@ -38,37 +38,73 @@ export interface Opened {
   /** The session's place at a console that sessions share. */
   readonly seat: Seat | undefined
   /** What the session holds until it ends. */
-  readonly resources: Disposable
+  readonly resources: DisposableStack
 }
 
 /** Starts the session without awaiting it, so that `connect` can release its locals: a session may last for days. */
 export function startSession(context: ConnectContext, opened: Opened): void {
   runSession(context, opened).catch((err) => {
-    context.log.error({ err }, 'a session failed with an unexpected error of the proxy')
+    reportFailure(context, err)
     opened.client.terminate()
+    opened.resources[Symbol.dispose]()
   })
 }
 
-/** Releases the session's resources as soon as it ends, without waiting for the client's answer to the close frame. */
+const reportFailure = ({ log }: ConnectContext, err: unknown) =>
+  log.error({ err }, 'a session failed with an unexpected error of the proxy')
+
+/** Resolves once the relay has started, and with it releases all that only opening the session needed. */
 async function runSession(context: ConnectContext, opened: Opened): Promise<void> {
-  using _resources = opened.resources
   const { id, client, facts, admission, maxMs } = opened
   const { timing, metrics, sessions } = context
   const session = new Session(id, facts, client, context.log, admission.record)
+  endWith(context, session, opened)
   session.handle = opened.handle
   if (opened.resumes && !consoleTypes[facts.type].channelsShareToken) context.endEarlier(pageSessionOf(session))
   metrics.sessionOpened(facts)
-  sessions.add(
-    session,
-    session.ended.then((ending) => session.close(ending, timing.closeTimeoutMs)),
-  )
+  sessions.add(session)
   opened.slot.onTakenOver((by) => session.end({ reason: 'taken_over', text: takenOverText(by) }))
-  const limits = { ...timing, maxSessionMs: maxMs }
-  startSessionTimers(session, client, limits, context.enforceTokenExpiry ? admission.expiresAt : undefined)
+  startSessionTimers(session, client, {
+    timing: { ...timing, maxSessionMs: maxMs },
+    expiresAt: context.enforceTokenExpiry ? admission.expiresAt : undefined,
+    resources: opened.resources,
+  })
   await startRelay(context, session, opened)
-  const { reason } = await session.ended
-  if (reason === 'ended' || reason === 'revoked') opened.slot.forbidResume()
-  opened.seat?.leave(reason)
+}
+
+/** What the end of a session needs. Kept in place of {@link Opened}, because a session may last for days. */
+interface Held extends Pick<Opened, 'slot' | 'seat' | 'resources'> {
+  readonly record: SessionRecord | undefined
+}
+
+function endWith(context: ConnectContext, session: Session, { admission, slot, seat, resources }: Opened): void {
+  const held = { record: admission.record, slot, seat, resources }
+  session.ended.then((ending) => endSession(context, session, held, ending))
+}
+
+/** Releases the session's resources as soon as it ends, without waiting for the client's answer to the close frame. */
+async function endSession(context: ConnectContext, session: Session, held: Held, ending: Ending): Promise<void> {
+  try {
+    const closed = session.close(ending, context.timing.closeTimeoutMs)
+    release(context, session, held, ending.reason)
+    await closed
+  } catch (err) {
+    reportFailure(context, err)
+  } finally {
+    context.sessions.remove(session)
+  }
+}
+
+function release(
+  { metrics }: ConnectContext,
+  { facts }: Session,
+  { record, slot, seat, resources }: Held,
+  reason: CloseReasonName,
+): void {
+  using _resources = resources
+  record?.ended(reason)
+  if (reason === 'ended' || reason === 'revoked') slot.forbidResume()
+  seat?.leave(reason)
   metrics.sessionEnded(facts, reason)
 }
 
@@ -79,8 +115,11 @@ async function startRelay(context: ConnectContext, session: Session, opened: Ope
   const { timing, metrics, budget } = context
   const { client, stream, hypervisor, console, rest } = opened
   try {
-    const greeted = await console.greet(client, { timeoutMs: timing.clientHandshakeMs, signal: session.signal })
-    session.relay = new Relay(hypervisor, client, {
+    const greeted = await console.greet(client, {
+      timeoutMs: timing.clientHandshakeMs,
+      signal: session.handshakeSignal,
+    })
+    const relay = new Relay(hypervisor, client, {
       acceptsText: console.acceptsText,
       stalledAfterMs: timing.stalledAfterMs,
       stream,
@@ -88,7 +127,7 @@ async function startRelay(context: ConnectContext, session: Session, opened: Ope
       end: console.share ? (ending) => session.end(ending) : endingOf(context, session, opened.admission),
       count: metrics.counter(session.facts.type),
     })
-    session.relay.start({ fromHypervisor: rest, fromClient: greeted.rest })
+    session.startRelay(relay, { fromHypervisor: rest, fromClient: greeted.rest })
   } catch (cause) {
     const reason = cause instanceof ClientFault ? cause.reason : 'proxy_error'
     session.end({ reason, detail: (cause as Error).message, cause })
@@ -101,9 +140,9 @@ async function startRelay(context: ConnectContext, session: Session, opened: Ope
  * machine itself.
  */
 function endingOf({ moves }: ConnectContext, session: Session, { host, port }: Admission): (ending: Ending) => void {
-  const { type, instance } = session.facts
-  if (!moves || !kindOf(type).followsMoves) return (ending) => session.end(ending)
+  if (!moves || !kindOf(session.facts.type).followsMoves) return (ending) => session.end(ending)
   return (ending) => {
+    const { type, instance } = session.facts
     if (!CONSOLE_ENDS.has(ending.reason)) return void session.end(ending)
     const search = moves.fateOf({ instance, type, sessionId: session.id, host, port })
     void search.then((reason) => session.end(reason ? { reason } : ending))

@@ -4,21 +4,25 @@ import type { Logger } from '@oriel/runtime'
 import type { WebSocket } from 'ws'
 import { type Ending, endingOfClose, endingOfError } from './ending.ts'
 import type { SessionFacts, SessionRecord, SessionView } from './open-session.ts'
-import type { Relay } from './relay.ts'
+import type { EarlyBytes, Relay } from './relay.ts'
 
 export class Session {
   readonly id: string
-  readonly startedAt = new Date()
   readonly facts: SessionFacts
+  /** Resolves when the session ends. */
+  readonly ended: Promise<Ending>
   /** Names the tickets of the session's page, if it has one. */
   handle: string | undefined
-  /** Set after both handshakes. */
-  relay: Relay | undefined
   readonly #client: WebSocket
   readonly #log: Logger
+  readonly #startedMs = Date.now()
   readonly #openedMs = performance.now()
-  readonly #ending = new AbortController()
-  readonly #ended = Promise.withResolvers<Ending>()
+  /** Released when the relay starts: an idle session would keep half a KiB for its signal. */
+  #handshake: AbortController | undefined = new AbortController()
+  /** Present after both handshakes. */
+  #relay: Relay | undefined
+  #hasEnded = false
+  readonly #resolveEnded: (ending: Ending) => void
 
   constructor(id: string, facts: SessionFacts, client: WebSocket, log: Logger, record?: SessionRecord) {
     this.id = id
@@ -26,47 +30,60 @@ export class Session {
     this.#client = client
     // Not a child logger, which would keep the serialized facts in memory while the session idles.
     this.#log = log
+    const { promise, resolve } = Promise.withResolvers<Ending>()
+    this.ended = promise
+    this.#resolveEnded = resolve
     client.on('close', (code) => this.end(endingOfClose(code)))
     client.on('error', (cause) => this.end(endingOfError(cause)))
     this.#log.info(this.#named, 'session opened')
     record?.opened(this)
-    this.#ended.promise.then(({ reason }) => record?.ended(reason))
   }
 
-  /** Aborts when the session ends. */
-  get signal(): AbortSignal {
-    return this.#ending.signal
+  get startedAt(): Date {
+    return new Date(this.#startedMs)
   }
 
-  /** Resolves when the session ends. */
-  get ended(): Promise<Ending> {
-    return this.#ended.promise
+  /** Aborts when the session ends before its relay has started. */
+  get handshakeSignal(): AbortSignal {
+    return this.#handshake!.signal
+  }
+
+  get relay(): Relay | undefined {
+    return this.#relay
+  }
+
+  /** Relays from now on, until the session ends. */
+  startRelay(relay: Relay, early: EarlyBytes): void {
+    this.#relay = relay
+    this.#handshake = undefined
+    relay.start(early)
   }
 
   get view(): SessionView {
-    const { bytesToClient = 0, bytesToConsole = 0 } = this.relay ?? {}
+    const { bytesToClient = 0, bytesToConsole = 0 } = this.#relay ?? {}
     return { id: this.id, startedAt: this.startedAt, ...this.facts, bytesToClient, bytesToConsole }
   }
 
   get lastInputMs(): number {
-    return this.relay?.lastInputMs ?? this.#openedMs
+    return this.#relay?.lastInputMs ?? this.#openedMs
   }
 
   get bufferedBytes(): number {
-    return this.relay?.bufferedBytes ?? 0
+    return this.#relay?.bufferedBytes ?? 0
   }
 
   machineMoved(): boolean {
-    return this.relay?.machineMoved() ?? false
+    return this.#relay?.machineMoved() ?? false
   }
 
   /** Ends the session. Later calls have no effect. */
   end(ending: Ending): void {
-    if (this.#ending.signal.aborted) return
-    this.relay?.stop()
-    this.#ending.abort(new Error(`the session ended: ${ending.reason}`))
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    this.#relay?.stop()
+    this.#handshake?.abort(new Error(`the session ended: ${ending.reason}`))
     this.#logEnd(ending)
-    this.#ended.resolve(ending)
+    this.#resolveEnded(ending)
   }
 
   /** Sends the close frame, and drops the connection if the client does not answer in time. */

@@ -13,12 +13,19 @@ export interface LaterSession {
 }
 
 export class Sessions {
-  readonly #open = new Map<string, { readonly session: OpenSession; readonly closed: Promise<void> }>()
+  readonly #open = new Map<string, OpenSession>()
+  /** Resolves when no session is left. Only a proxy that stops waits for that. */
+  #emptied: PromiseWithResolvers<void> | undefined
 
-  /** Adds `session` until `closed` settles. */
-  add(session: OpenSession, closed: Promise<void>): void {
-    this.#open.set(session.id, { session, closed })
-    closed.finally(() => this.#open.delete(session.id))
+  /** Adds a session until {@link remove}. */
+  add(session: OpenSession): void {
+    this.#open.set(session.id, session)
+  }
+
+  /** Removes a session, because its client's connection is closed. */
+  remove(session: OpenSession): void {
+    if (this.#open.get(session.id) === session) this.#open.delete(session.id)
+    if (this.#open.size === 0) this.#emptied?.resolve()
   }
 
   get size(): number {
@@ -26,18 +33,18 @@ export class Sessions {
   }
 
   list(): readonly SessionView[] {
-    return [...this.#open.values()].map(({ session }) => session.view)
+    return this.open().map(({ view }) => view)
   }
 
   open(): readonly OpenSession[] {
-    return [...this.#open.values()].map(({ session }) => session)
+    return [...this.#open.values()]
   }
 
   /** Ends the session with this id. Returns whether it existed. */
   end(id: string, ending: Ending): boolean {
-    const found = this.#open.get(id)
-    found?.session.end(ending)
-    return found !== undefined
+    const session = this.#open.get(id)
+    session?.end(ending)
+    return session !== undefined
   }
 
   /**
@@ -45,7 +52,7 @@ export class Sessions {
    * needs that.
    */
   endEarlier(later: LaterSession): void {
-    for (const { session } of this.#open.values()) {
+    for (const session of this.#open.values()) {
       if (session.handle === later.handle && isEarlier(session.view, later))
         session.end({ reason: 'taken_over', detail: `by session ${later.id}, which resumed it` })
     }
@@ -53,15 +60,16 @@ export class Sessions {
 
   /** Ends every session as `draining`, waits up to `deadlineMs` for the clients to close, and drops the others. */
   async drain(deadlineMs: number): Promise<void> {
-    const open = [...this.#open.values()]
-    for (const { session } of open) session.end({ reason: 'draining' })
-    const closed = Promise.all(open.map((entry) => entry.closed))
+    if (this.#open.size === 0) return
+    this.#emptied = Promise.withResolvers()
+    const emptied = this.#emptied.promise
+    for (const session of this.open()) session.end({ reason: 'draining' })
     const late = new AbortController()
     const deadline = delay(deadlineMs, undefined, { signal: late.signal }).catch(() => {})
-    await Promise.race([closed, deadline])
+    await Promise.race([emptied, deadline])
     late.abort()
-    for (const { session } of this.#open.values()) session.terminate()
-    await closed
+    for (const session of this.open()) session.terminate()
+    await emptied
   }
 }
 

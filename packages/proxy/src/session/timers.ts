@@ -7,22 +7,23 @@ import type { Session } from './session.ts'
 /** The number of unanswered pings after which a client counts as lost. */
 const MAX_UNANSWERED = 2
 
-/** Starts the session's timers, which stop when it ends. Pass `expiresAt` only if the token's expiry must end it. */
-export function startSessionTimers(session: Session, client: WebSocket, timing: Timing, expiresAt?: Date): void {
-  const { pingIntervalMs, idleTimeoutMs, maxSessionMs } = timing
-  const pings = pingIntervalMs > 0 ? setInterval(pinger(session, client), pingIntervalMs) : undefined
-  const deadlines = [
-    maxSessionMs > 0 && after(maxSessionMs, () => session.end({ reason: 'time_limit' })),
-    expiresAt && after(expiresAt.getTime() - Date.now(), () => session.end({ reason: 'token_expired' })),
-  ]
-  if (idleTimeoutMs > 0) watchIdle(session, idleTimeoutMs)
-  stopAtEnd(session, () => {
-    clearInterval(pings)
-    for (const deadline of deadlines) if (deadline) deadline[Symbol.dispose]()
-  })
+export interface SessionTimersOptions {
+  readonly timing: Timing
+  /** When the token expires. Absent if that must not end the session. */
+  readonly expiresAt?: Date | undefined
+  /** Stops the timers on disposal. */
+  readonly resources: DisposableStack
 }
 
-const stopAtEnd = (session: Session, stop: () => void) => session.signal.addEventListener('abort', stop, { once: true })
+/** Starts the session's timers. */
+export function startSessionTimers(session: Session, client: WebSocket, options: SessionTimersOptions): void {
+  const { timing, expiresAt, resources } = options
+  const { pingIntervalMs, idleTimeoutMs, maxSessionMs } = timing
+  if (pingIntervalMs > 0) resources.adopt(setInterval(pinger(session, client), pingIntervalMs), clearInterval)
+  if (maxSessionMs > 0) resources.use(after(maxSessionMs, () => session.end({ reason: 'time_limit' })))
+  if (expiresAt) resources.use(after(expiresAt.getTime() - Date.now(), () => session.end({ reason: 'token_expired' })))
+  if (idleTimeoutMs > 0) resources.use(watchIdle(session, idleTimeoutMs))
+}
 
 /** Counts no pings while the relay is blocked: a pong may wait behind other bytes, and the relay has a deadline for that. */
 function pinger(session: Session, client: WebSocket): () => void {
@@ -39,8 +40,8 @@ function pinger(session: Session, client: WebSocket): () => void {
   }
 }
 
-/** Ends an idle session. Reschedules the timer only when it fires, so that input costs no timer. */
-function watchIdle(session: Session, idleTimeoutMs: number): void {
+/** Ends an idle session, unless disposed. Reschedules the timer only when it fires, so that input costs no timer. */
+function watchIdle(session: Session, idleTimeoutMs: number): Disposable {
   const openedMs = performance.now()
   let timer: Disposable
   const check = () => {
@@ -49,5 +50,5 @@ function watchIdle(session: Session, idleTimeoutMs: number): void {
     else timer = after(Math.ceil(leftMs), check)
   }
   timer = after(idleTimeoutMs, check)
-  stopAtEnd(session, () => timer[Symbol.dispose]())
+  return { [Symbol.dispose]: () => timer[Symbol.dispose]() }
 }

@@ -121,10 +121,13 @@ function register(
   expiresAt: Date | undefined,
 ): void {
   const { facts } = session
-  const closed = session.ended.then(({ reason }) => metrics.sessionEnded(facts, reason))
+  session.ended.then(({ reason }) => {
+    metrics.sessionEnded(facts, reason)
+    sessions.remove(session)
+  })
   metrics.admission('admitted')
   metrics.sessionOpened(facts)
-  sessions.add(session, closed)
+  sessions.add(session)
   startTimers(session, timing, expiresAt)
   countBuffered(session, budget)
 }
