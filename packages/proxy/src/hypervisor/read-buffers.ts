@@ -20,7 +20,8 @@ export function allocatePayload(size: number): Buffer {
 export const hasHeadroom = (payload: Buffer): boolean =>
   payload.byteOffset === HEADROOM_BYTES && withHeadroom.has(payload.buffer)
 
-export const MIN_READ_BYTES = 2 * 1024
+/** The update of a typed key fits. Two of these are what an idle session keeps for reads. */
+export const MIN_READ_BYTES = 512
 export const MAX_READ_BYTES = 512 * 1024
 /** The maximum number of buffers kept for the next reads: the relay uses two at a time. */
 const MAX_SPARES = 2
