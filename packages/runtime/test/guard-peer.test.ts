@@ -52,6 +52,17 @@ describe('a value of a foreign peer', () => {
     expect(ended.every((cause) => cause instanceof Error)).toBe(true)
   })
 
+  test('is passed to fail with the arguments of the call, so that one guard serves many peers', () => {
+    const handler = guardPeer(
+      (_peer: string): string => {
+        throw new Error('malformed')
+      },
+      (cause, peer) => `${peer}: ${cause.message}`,
+    )
+    expect(handler('a')).toBe('a: malformed')
+    expect(handler('b')).toBe('b: malformed')
+  })
+
   test('reaches a handler that does not throw, with all arguments', () => {
     const handler = guardPeer(
       (a: number, b: number) => a + b,
