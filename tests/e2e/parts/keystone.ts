@@ -7,6 +7,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { freePort, type RunningProgram, startProgram, temporaryFolder } from '@oriel/testkit'
+import { copyKept } from './kept-folder.ts'
 
 export const ADMIN = { name: 'admin', password: 'admin-password-of-the-tests', project: 'admin' } as const
 
@@ -50,7 +51,7 @@ const region = 'RegionOne'
 
 export async function startKeystone({ tokenSeconds = 3600 }: KeystoneOptions = {}): Promise<Keystone> {
   await using scope = new AsyncDisposableStack()
-  const { path: folder } = scope.use(await temporaryFolder())
+  const folder = join(scope.use(await temporaryFolder()).path, 'keystone')
   const port = await freePort()
   const authUrl = `http://127.0.0.1:${port}/v3`
   await setUp(folder, authUrl, tokenSeconds)
@@ -81,23 +82,32 @@ export async function startKeystone({ tokenSeconds = 3600 }: KeystoneOptions = {
 // The process
 
 async function setUp(folder: string, authUrl: string, tokenSeconds: number): Promise<void> {
-  const file = join(folder, 'keystone.conf')
+  const { stdout: installed } = await promisify(execFile)('dpkg-query', ['--status', 'keystone'])
+  await copyKept([installed, userInfo().uid, initialise.toString()], initialise, folder)
+  await writeFile(fileIn(folder), configuration(folder, tokenSeconds))
+  const urls = ['public', 'internal', 'admin'].flatMap((kind) => [`--bootstrap-${kind}-url`, authUrl])
+  await manage(folder, 'bootstrap', '--bootstrap-password', ADMIN.password, '--bootstrap-region-id', region, ...urls)
+}
+
+/** Creates the database and the keys of a Keystone, without any project or user. */
+async function initialise(folder: string): Promise<void> {
   for (const name of ['fernet', 'credential']) await mkdir(join(folder, name), { mode: 0o700 })
-  await writeFile(file, configuration(folder, tokenSeconds))
-  const manage = (...args: string[]) =>
-    promisify(execFile)('keystone-manage', ['--config-file', file, ...args], { timeout: setUpTimeoutMs })
+  await writeFile(fileIn(folder), configuration(folder, 0))
   const { stdout: group } = await promisify(execFile)('id', ['-gn'])
   const owner = ['--keystone-user', userInfo().username, '--keystone-group', group.trim()]
   await Promise.all([
     // Debian's Keystone 22 fails with an AttributeError at the end of this command, after all work is done.
-    manage('db_sync'),
-    manage('fernet_setup', ...owner),
-    manage('credential_setup', ...owner),
+    manage(folder, 'db_sync'),
+    manage(folder, 'fernet_setup', ...owner),
+    manage(folder, 'credential_setup', ...owner),
   ])
   letReadersNotBlockWriters(join(folder, 'keystone.db'))
-  const urls = ['public', 'internal', 'admin'].flatMap((kind) => [`--bootstrap-${kind}-url`, authUrl])
-  await manage('bootstrap', '--bootstrap-password', ADMIN.password, '--bootstrap-region-id', region, ...urls)
 }
+
+const fileIn = (folder: string) => join(folder, 'keystone.conf')
+
+const manage = (folder: string, ...args: string[]) =>
+  promisify(execFile)('keystone-manage', ['--config-file', fileIn(folder), ...args], { timeout: setUpTimeoutMs })
 
 /**
  * Sets WAL mode, which the file keeps: Keystone leaves reads open, so that its own writes would find a locked database.
