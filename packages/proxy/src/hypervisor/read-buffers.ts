@@ -16,6 +16,11 @@ export function allocatePayload(size: number): Buffer {
   return memory.subarray(HEADROOM_BYTES)
 }
 
+/**
+ * Frees memory that is not needed any more. V8 would free it only when enough megabytes have gathered to start a full collection.
+ */
+export const freeMemory = ({ buffer }: Buffer): void => void (buffer as ArrayBuffer).transfer(0)
+
 /** Whether `payload` is the start of memory from {@link allocatePayload}, so that a header may be written before it. */
 export const hasHeadroom = (payload: Buffer): boolean =>
   payload.byteOffset === HEADROOM_BYTES && withHeadroom.has(payload.buffer)
@@ -23,6 +28,13 @@ export const hasHeadroom = (payload: Buffer): boolean =>
 /** The update of a typed key fits. Two of these are what an idle session keeps for reads. */
 export const MIN_READ_BYTES = 512
 export const MAX_READ_BYTES = 512 * 1024
+/**
+ * More than the system's buffers of a connection hold: at most 4 MiB in a sending Linux, and 6 MiB in a receiving one. A receiver
+ * that has returned less may pass the bytes on to a client that never reads.
+ */
+export const PROVING_BYTES = 16 * 1024 * 1024
+/** The largest read for such a receiver. */
+export const MAX_UNPROVEN_READ_BYTES = 32 * 1024
 /** The maximum number of buffers kept for the next reads: the relay uses two at a time. */
 const MAX_SPARES = 2
 
@@ -31,6 +43,7 @@ export class ReadBuffers {
   #size = MIN_READ_BYTES
   #spare: Buffer[] = []
   #lentBytes = 0
+  #returnedBytes = 0
 
   /** @param limit the current limit on the size of a read, at least `MIN_READ_BYTES`. Default: `MAX_READ_BYTES` */
   constructor(limit: () => number = () => MAX_READ_BYTES) {
@@ -44,35 +57,38 @@ export class ReadBuffers {
 
   /** Returns a buffer for the next read, preferably the last returned one, which is still in the processor's cache. */
   next(): Buffer {
-    this.#resize(Math.min(this.#size, this.#limit()))
+    this.#resize(this.#size)
     return this.#spare.pop() ?? allocatePayload(this.#size)
   }
 
   /** Lends the first `length` bytes of `buffer` after a read. */
   lend(buffer: Uint8Array, length: number): Buffer {
     this.#lentBytes += buffer.buffer.byteLength
-    this.#adapt(length, buffer.length)
+    this.#resize(sizeAfter(length, buffer.length))
     return Buffer.from(buffer.buffer as ArrayBuffer, HEADROOM_BYTES, length)
   }
 
   /** Takes lent bytes back. Keeps the buffer if its size is current: allocating a new one costs more than the read itself. */
   giveBack(bytes: Buffer): void {
     this.#lentBytes -= bytes.buffer.byteLength
+    this.#returnedBytes += bytes.length
     if (bytes.buffer.byteLength === HEADROOM_BYTES + this.#size && this.#spare.length < MAX_SPARES) {
       this.#spare.push(Buffer.from(bytes.buffer as ArrayBuffer, HEADROOM_BYTES))
-    }
+    } else freeMemory(bytes)
   }
 
-  #adapt(read: number, capacity: number): void {
-    this.#resize(sizeAfter(read, capacity))
-  }
-
-  #resize(size: number): void {
+  #resize(wanted: number): void {
+    const size = Math.min(wanted, this.#limit(), maxReadAfter(this.#returnedBytes))
     if (size === this.#size) return
     this.#size = size
+    for (const buffer of this.#spare) freeMemory(buffer)
     this.#spare = []
   }
 }
+
+/** The largest read for a receiver that has returned so many bytes. */
+const maxReadAfter = (returnedBytes: number): number =>
+  returnedBytes < PROVING_BYTES ? MAX_UNPROVEN_READ_BYTES : MAX_READ_BYTES
 
 /** Returns four times the size after a read that filled its buffer, and a quarter after one that left most of it empty. */
 function sizeAfter(read: number, capacity: number): number {

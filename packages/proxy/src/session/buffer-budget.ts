@@ -13,8 +13,8 @@ export interface Buffering {
   drop(): void
 }
 
-/** Two of the largest reads. Measured: with more, the relay is not faster. */
-export const MAX_LENT_BYTES = 1024 * 1024
+/** One of the largest reads. Measured: with more, the relay is not faster, and with smaller ones slower. */
+export const MAX_LENT_BYTES = 512 * 1024
 /** With less, the relay makes a system call for each few KiB. */
 export const MIN_LENT_BYTES = 16 * 1024
 /** Clients that pause for less are never dropped: a browser may be drawing, or TCP retransmitting. */
@@ -42,8 +42,8 @@ export class BufferBudget {
     return Math.max(MIN_LENT_BYTES, Math.floor((MAX_LENT_BYTES * 2 * room) / this.maxBytes))
   }
 
-  /** Half of the limit, so that one read goes out while the next one comes. */
-  readonly readLimit = (): number => Math.floor(this.lentLimit / 2)
+  /** The limit of one read. While the client keeps up, the system takes it before the next one comes. */
+  readonly readLimit = (): number => this.lentLimit
 
   /** Reports that the session's client does not keep up. May be called repeatedly. */
   blocked(session: Buffering): void {

@@ -9,6 +9,7 @@ import type { Writable } from 'node:stream'
 import { guardPeer } from '@oriel/runtime'
 import type { RawData, WebSocket } from 'ws'
 import type { HypervisorSocket } from '../hypervisor/leg.ts'
+import { MAX_UNPROVEN_READ_BYTES, PROVING_BYTES } from '../hypervisor/read-buffers.ts'
 import { BufferBudget, type Buffering } from './buffer-budget.ts'
 import { type Ending, endingOf } from './ending.ts'
 import { framed } from './frame.ts'
@@ -44,6 +45,8 @@ export class Relay implements Buffering {
   lastInputMs = performance.now()
   /** When a blocked client last read something, on the monotonic clock. */
   stalledSinceMs = 0
+  /** The bytes that the system has taken for the client. */
+  #takenBytes = 0
   readonly #hypervisor: HypervisorSocket
   readonly #client: WebSocket
   readonly #options: RelayOptions
@@ -110,9 +113,15 @@ export class Relay implements Buffering {
     this.#options.count?.toClient(bytes.length)
     this.#budget.bytes += bytes.buffer.byteLength
     this.#send(bytes)
-    if (this.#hypervisor.lentBytes < this.#budget.lentLimit) return true
+    if (this.#hypervisor.lentBytes < this.#lentLimit) return true
     this.#blockedOnClient()
     return false
+  }
+
+  /** A client that may never have read gets two small reads, and no more until it takes them. */
+  get #lentLimit(): number {
+    const { lentLimit } = this.#budget
+    return this.#takenBytes < PROVING_BYTES ? Math.min(lentLimit, 2 * MAX_UNPROVEN_READ_BYTES) : lentLimit
   }
 
   #blockedOnClient(): void {
@@ -139,10 +148,11 @@ export class Relay implements Buffering {
 
   #sent(bytes: Buffer): void {
     if (!this.#dropped) this.#budget.bytes -= bytes.buffer.byteLength
+    this.#takenBytes += bytes.length
     this.#hypervisor.giveBack(bytes)
     if (this.#outputStall === undefined || this.#stopped) return
     this.#outputStall.refresh()
-    if (this.#hypervisor.lentBytes > this.#budget.lentLimit / 2) this.#blockedOnClient()
+    if (this.#hypervisor.lentBytes > this.#lentLimit / 2) this.#blockedOnClient()
     else this.#clientKeepsUp()
   }
 

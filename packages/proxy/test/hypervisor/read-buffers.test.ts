@@ -1,17 +1,35 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { MAX_READ_BYTES, MIN_READ_BYTES, ReadBuffers } from '../../src/hypervisor/read-buffers.ts'
+import {
+  MAX_READ_BYTES,
+  MAX_UNPROVEN_READ_BYTES,
+  MIN_READ_BYTES,
+  PROVING_BYTES,
+  ReadBuffers,
+} from '../../src/hypervisor/read-buffers.ts'
 
 describe('the read buffers of a socket', () => {
-  it('grow from 512 bytes to 512 KiB while reads fill them, and shrink again', () => {
+  it('grow from 512 bytes while reads fill them, up to 32 KiB until 16 MiB were returned and then up to 512 KiB, and shrink again', () => {
     const buffers = new ReadBuffers()
-    const sizes = []
-    for (const share of [1, 1, 1, 1, 1, 0.5, 0.1, 0.1, 0.1]) {
-      const buffer = buffers.next()
-      sizes.push(buffer.length / 1024)
-      buffers.giveBack(buffers.lend(buffer, buffer.length * share))
-    }
-    expect(sizes).toEqual([0.5, 2, 8, 32, 128, 512, 512, 128, 32])
+    const sizesOf = (shares: readonly number[]) =>
+      shares.map((share) => {
+        const buffer = buffers.next()
+        const { length } = buffer
+        buffers.giveBack(buffers.lend(buffer, length * share))
+        return length / 1024
+      })
+    expect(sizesOf([1, 1, 1, 1, 1])).toEqual([0.5, 2, 8, 32, 32])
+    const first = (0.5 + 2 + 8 + 32 + 32) * 1024
+    const untilProven = Math.ceil((PROVING_BYTES - first) / MAX_UNPROVEN_READ_BYTES)
+    expect(new Set(sizesOf(Array(untilProven).fill(1)))).toEqual(new Set([32]))
+    expect(sizesOf([1, 1, 1, 0.5, 0.1, 0.1, 0.1])).toEqual([32, 128, 512, 512, 512, 128, 32])
+  })
+
+  it('stay at 32 KiB while what was read is not returned', () => {
+    const buffers = new ReadBuffers()
+    const lend = () => buffers.lend(buffers.next(), buffers.next().length)
+    for (let bytes = 0; bytes < 2 * PROVING_BYTES; bytes += lend().length);
+    expect(lend()).toHaveLength(MAX_UNPROVEN_READ_BYTES)
   })
 
   it('are never handed out while lent, and count by their capacity', () => {
@@ -37,5 +55,14 @@ describe('the read buffers of a socket', () => {
     const first = buffers.next()
     buffers.giveBack(buffers.lend(first, MIN_READ_BYTES / 2))
     expect(buffers.next().buffer).toBe(first.buffer)
+  })
+
+  it('are freed at once when they are returned and no longer needed', () => {
+    const buffers = new ReadBuffers()
+    const [full, small] = [buffers.next(), buffers.next()]
+    const lent = [buffers.lend(small, 1), buffers.lend(full, full.length)]
+    for (const bytes of lent) buffers.giveBack(bytes)
+    expect(lent.map(({ buffer }) => buffer.byteLength)).toEqual([0, 0])
+    expect(buffers.lentBytes).toBe(0)
   })
 })

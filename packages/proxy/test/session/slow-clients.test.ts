@@ -8,7 +8,12 @@ import { parseListen } from '@oriel/runtime'
 import { startNovaStub, startProgram, temporaryFolder } from '@oriel/testkit'
 import { describe, expect, it } from 'vitest'
 import { WebSocketServer } from 'ws'
-import { MAX_READ_BYTES } from '../../src/hypervisor/read-buffers.ts'
+import {
+  HEADROOM_BYTES,
+  MAX_READ_BYTES,
+  MAX_UNPROVEN_READ_BYTES,
+  PROVING_BYTES,
+} from '../../src/hypervisor/read-buffers.ts'
 import { connectHypervisor } from '../../src/hypervisor/tcp-leg.ts'
 import { BufferBudget } from '../../src/session/buffer-budget.ts'
 import { Relay } from '../../src/session/relay.ts'
@@ -16,10 +21,10 @@ import { ADMIN_TOKEN, dial, INSTANCE, OTHER_TOKEN, TOKEN, UPGRADE } from '../fix
 
 const file = fileURLToPath(new URL('../fixtures/proxy-program.ts', import.meta.url))
 const STALLED = 40
-const BUDGET_MIB = 4
+const BUDGET_MIB = 1
 const MIB = 1024 * 1024
-/** The bytes that may be lent above the budget for a moment: one read of maximum size for each session. */
-const SLACK_BYTES = STALLED * MAX_READ_BYTES
+/** The bytes that may be lent above the budget for a moment: one read for each session. */
+const SLACK_BYTES = STALLED * MAX_UNPROVEN_READ_BYTES
 
 /** A TCP server on loopback whose connections `serve` handles. */
 async function server(serve: (socket: Socket) => void) {
@@ -105,6 +110,43 @@ function stall(address: string): Socket {
   return socket
 }
 
+/** A client that opens the flooding console, and reads only so many bytes of it. */
+function stallAfter(address: string, bytes: number): Socket {
+  const socket = stall(address).resume()
+  socket.on('data', () => {
+    if (socket.bytesRead >= bytes) socket.pause()
+  })
+  return socket
+}
+
+/** Relays in this process, between a console that floods and every client. */
+async function relaying() {
+  await using opened = new AsyncDisposableStack()
+  const flooding = opened.use(await server(flood))
+  const budget = new BufferBudget(BUDGET_MIB * 8 * MIB)
+  const accepting = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false })
+  opened.defer(() => accepting.close())
+  const relays: Relay[] = []
+  accepting.on('connection', async (client, { socket }) => {
+    const address = { host: '127.0.0.1', port: flooding.port }
+    const hypervisor = await connectHypervisor(address, AbortSignal.timeout(10_000), budget.readLimit)
+    const relay = new Relay(hypervisor, client, {
+      ...{ acceptsText: false, stalledAfterMs: 60_000, stream: socket, budget },
+      end: () => relay.stop(),
+    })
+    client.on('error', () => {}).on('close', () => hypervisor[Symbol.dispose]())
+    relay.start({ fromHypervisor: Buffer.alloc(0), fromClient: Buffer.alloc(0) })
+    relays.push(relay)
+  })
+  await once(accepting, 'listening')
+  const close = opened.move()
+  return {
+    ...{ budget, relays, clients: () => accepting.clients.values() },
+    address: `127.0.0.1:${(accepting.address() as AddressInfo).port}`,
+    [Symbol.asyncDispose]: () => close.disposeAsync(),
+  }
+}
+
 describe('clients that read nothing from a console that floods', { timeout: 180_000 }, () => {
   it('use at most sessions.max_buffered_mib in total: those that stalled first are dropped, others go on', async () => {
     await using it = await running(`max_buffered_mib = ${BUDGET_MIB}`)
@@ -132,35 +174,27 @@ describe('clients that read nothing from a console that floods', { timeout: 180_
   })
 
   it('no longer count once their connections are closed', async () => {
-    await using flooding = await server(flood)
-    const budget = new BufferBudget(BUDGET_MIB * MIB)
-    const accepting = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false })
-    await using _accepting = { [Symbol.asyncDispose]: async () => accepting.close() }
-    const relays: Relay[] = []
-    accepting.on('connection', async (client, { socket }) => {
-      const hypervisor = await connectHypervisor(
-        { host: '127.0.0.1', port: flooding.port },
-        AbortSignal.timeout(10_000),
-        budget.readLimit,
-      )
-      const relay = new Relay(hypervisor, client, {
-        ...{ acceptsText: false, stalledAfterMs: 60_000, stream: socket, budget },
-        end: () => relay.stop(),
-      })
-      client.on('error', () => {}).on('close', () => hypervisor[Symbol.dispose]())
-      relay.start({ fromHypervisor: Buffer.alloc(0), fromClient: Buffer.alloc(0) })
-      relays.push(relay)
-    })
-    await once(accepting, 'listening')
-    const address = `127.0.0.1:${(accepting.address() as AddressInfo).port}`
-    const sockets = [stall(address), stall(address), stall(address)]
-    await expect.poll(() => relays.filter(({ blocked }) => blocked).length).toBe(3)
-    expect(budget.bytes).toBe(relays.reduce((sum, { bufferedBytes }) => sum + bufferedBytes, 0))
-    relays[0]!.drop()
-    accepting.clients.values().next().value!.terminate()
+    await using it = await relaying()
+    const sockets = [stall(it.address), stall(it.address), stall(it.address)]
+    await expect.poll(() => it.relays.filter(({ blocked }) => blocked).length).toBe(3)
+    expect(it.budget.bytes).toBe(it.relays.reduce((sum, { bufferedBytes }) => sum + bufferedBytes, 0))
+    it.relays[0]!.drop()
+    it.clients().next().value!.terminate()
     for (const socket of sockets.slice(1)) socket.destroy()
-    await expect.poll(() => budget.bytes).toBe(0)
+    await expect.poll(() => it.budget.bytes).toBe(0)
     sockets[0]!.destroy()
+  })
+
+  it('are lent two small reads at most if they may never have read, and one large read if they have', async () => {
+    await using it = await relaying()
+    const sockets = [stall(it.address), stallAfter(it.address, PROVING_BYTES * 2)]
+    await once(sockets[1]!, 'pause')
+    await expect.poll(() => it.relays.filter(({ blocked }) => blocked).length).toBe(2)
+    const [small, large] = it.relays.map(({ bufferedBytes }) => bufferedBytes).toSorted((a, b) => a - b)
+    expect(small).toBeLessThanOrEqual(2 * (MAX_UNPROVEN_READ_BYTES + HEADROOM_BYTES))
+    expect(large).toBeGreaterThan(2 * (MAX_UNPROVEN_READ_BYTES + HEADROOM_BYTES))
+    expect(large).toBeLessThan(2 * MAX_READ_BYTES)
+    for (const socket of sockets) socket.destroy()
   })
 
   it('share the budget of their worker', async () => {
