@@ -2,7 +2,6 @@
 import {
   alive,
   negotiate as askedVersion,
-  at,
   EARLIEST,
   type ExtensionRoute,
   type ExtensionRouteName,
@@ -132,7 +131,7 @@ const novaCalls =
     if (reply.status === 406) versions.forget()
     const body = jsonOf(reply)
     checkVersion(reply, microversion)
-    checkShape(reply, at(route.response, microversion), body)
+    checkShape(reply, route.response, body, microversion)
     return { body, reply }
   }
 
@@ -161,7 +160,7 @@ function checkVersion(reply: Reply, microversion: Microversion): void {
   throw new AnswerError(`requested microversion ${microversion}, but the response has another`, circumstances(reply))
 }
 
-function checkShape(reply: Reply, schema: Parameters<typeof misfit>[0], body: unknown): void {
-  const missing = misfit(schema, body)
+function checkShape(reply: Reply, schema: object, body: unknown, microversion?: Microversion): void {
+  const missing = misfit(schema, body, microversion)
   if (missing !== undefined) throw new AnswerError(`the answer lacks ${missing}`, { ...circumstances(reply), missing })
 }

@@ -1,7 +1,6 @@
 /** Creates consoles, with the route of the API's microversion. */
 import {
   alive,
-  at,
   consoleTypes,
   EXPIRES_HEADER,
   type Microversion,
@@ -79,9 +78,9 @@ const creatorAt = (v: Microversion, type: OpenableConsoleType) =>
 
 // Each body is an object with one member: an object with the enumeration `type`.
 function typesOf({ body }: Route, v: Microversion): readonly unknown[] {
-  const [inner] = Object.values((at(body!, v) as Nested).properties)
+  const [inner] = Object.values((body as unknown as Nested).properties)
   const { anyOf = [inner!.properties.type!] } = inner!.properties.type!
-  return anyOf.map((literal) => literal.const)
+  return anyOf.filter((literal) => alive(literal, v)).map((literal) => literal.const)
 }
 interface Nested {
   readonly properties: Readonly<Record<string, { readonly properties: Readonly<Record<string, Enumeration>> }>>

@@ -1,7 +1,6 @@
 /** Fetches the API's range of microversions once, and finds the highest that both sides support. */
 import {
   API_VERSION,
-  at,
   EARLIEST,
   type Microversion,
   microversions,
@@ -67,7 +66,7 @@ export function servedVersions(via: Transport, endpointOf: EndpointOf, timeoutMs
 
 function rangeOf(reply: Reply): Range {
   const body = jsonOf(reply)
-  const missing = misfit(at(routes.showVersion.response, EARLIEST), body)
+  const missing = misfit(routes.showVersion.response, body, EARLIEST)
   if (missing !== undefined) {
     throw new AnswerError(`no version document; does the endpoint end in /${API_VERSION}?`, circumstances(reply))
   }
