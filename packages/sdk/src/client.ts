@@ -20,7 +20,7 @@ import { type Auth, noAuth } from './auth.ts'
 import type { AnyInput, CallOptions, ClientAt } from './client-at.ts'
 import { type Console, createConsole } from './console.ts'
 import { AnswerError, circumstances, faultOf, type Reply, SettingsError } from './errors.ts'
-import { DEFAULT_TIMEOUT_MS, jsonOf, type TransportOptions, transport } from './exchange.ts'
+import { blobOf, DEFAULT_TIMEOUT_MS, jsonOf, type TransportOptions, transport } from './exchange.ts'
 import { extensionUrl, type OrielOperations, orielOperations } from './oriel.ts'
 import { prepare } from './prepare.ts'
 import { type ServedVersions, servedVersions } from './served-versions.ts'
@@ -84,10 +84,13 @@ export function createClient(options: ClientOptions): Client {
   const versions = servedVersions(via, endpointOf, timeoutMs)
   const callRoute = novaCalls(send, versions)
   const call: Call = async (...parameters) => (await callRoute(...parameters)).body
+  const clients = new Map<Microversion, object>()
   const client: Client = {
     at: (microversion) => {
       if (!isMicroversion(microversion)) throw new RangeError(`Microversion ${String(microversion)} is not known`)
-      return operationsAt(microversion, call) as ClientAt<typeof microversion>
+      const operations = clients.get(microversion) ?? operationsAt(microversion, call)
+      clients.set(microversion, operations)
+      return operations as ClientAt<typeof microversion>
     },
     negotiate: async ({ min = EARLIEST, max = LATEST, signal } = {}) =>
       client.at(await versions.highest(min, max, signal)),
@@ -142,7 +145,7 @@ const orielCalls =
     const unsigned = { operation, ...prepare(route, input), headers: route.headers ?? {}, secrets, base: extensionUrl }
     const reply = await send(unsigned, signal)
     if (reply.status === MULTIPLE_CHOICES) throw faultOf({ ...reply, status: 404, text: '' })
-    if (route.media && reply.status === 200) return reply.blob
+    if (route.media && reply.status === 200) return blobOf(reply)
     const body = NO_BODY.has(reply.status) ? null : jsonOf(reply)
     checkShape(reply, route.response, body)
     return body

@@ -158,9 +158,10 @@ export interface Reply {
   readonly operation: string
   readonly status: number
   readonly headers: Headers
-  readonly text: string
   /** The body. */
-  readonly blob?: Blob
+  readonly chunks: Uint8Array<ArrayBuffer>[]
+  /** The body, decoded as UTF-8. */
+  readonly text: string
   /** Values of the request that must not appear in a message. */
   readonly secrets: readonly string[]
 }

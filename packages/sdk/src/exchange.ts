@@ -50,11 +50,21 @@ export async function exchange(via: Transport, request: Request, limit: Deadline
   const { origin } = new URL(request.url)
   const response = await within(limit, origin, reach(origin, request, send(via, request, limit)))
   const base = { operation: request.operation, secrets: request.secrets }
-  const reply = { ...base, status: response.status, headers: response.headers, text: '' }
+  const reply = { ...base, status: response.status, headers: response.headers, chunks: [], text: '' }
   if (leadsElsewhere(response)) throw new AnswerError('the API answered with a redirect', circumstances(reply))
   const reading = reach(origin, request, readBody(response, via.maxResponseBytes, reply))
-  const blob = await within(limit, origin, reading)
-  return { ...reply, blob, text: await blob.text() }
+  const chunks = await within(limit, origin, reading)
+  return { ...reply, chunks, text: textOf(chunks) }
+}
+
+/** Returns the body of a response as it was sent. */
+export const blobOf = ({ chunks, headers }: Reply): Blob =>
+  new Blob(chunks, { type: headers.get('Content-Type') ?? '' })
+
+// Not by `Blob.text()`, which takes Node about 15 µs more for a short response.
+function textOf(chunks: Reply['chunks']): string {
+  const decoder = new TextDecoder()
+  return chunks.map((chunk) => decoder.decode(chunk, { stream: true })).join('') + decoder.decode()
 }
 
 /**
@@ -135,13 +145,13 @@ function withoutAddress(error: unknown, request: Request, depth = 0): Error {
 }
 type NodeFault = Error & { readonly code: string }
 
-async function readBody(response: Response, maxBytes: number, reply: Reply): Promise<Blob> {
+async function readBody(response: Response, maxBytes: number, reply: Reply): Promise<Reply['chunks']> {
   const reader = response.body?.getReader()
-  const chunks: Uint8Array<ArrayBuffer>[] = []
+  const chunks: Reply['chunks'][number][] = []
   let bytes = 0
   for (;;) {
     const { done, value } = (await reader?.read()) ?? { done: true as const, value: undefined }
-    if (done || reader === undefined) return new Blob(chunks, { type: response.headers.get('Content-Type') ?? '' })
+    if (done || reader === undefined) return chunks
     bytes += value.byteLength
     if (bytes > maxBytes) {
       reader.cancel().catch(() => {})

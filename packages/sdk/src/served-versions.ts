@@ -35,13 +35,16 @@ export interface ServedVersions {
 /** Creates a cache, which fetches the range when it is first used. */
 export function servedVersions(via: Transport, endpointOf: EndpointOf, timeoutMs: number): ServedVersions {
   let range: Promise<Range> | undefined
+  let known: Range | undefined
   return {
     highest: async (min, max, signal) => {
       const ask = (limit: Deadline) => within(limit, 'The compute API', served())
-      return highestOf(await withDeadline(timeoutMs, signal, ask), min, max)
+      known ??= await withDeadline(timeoutMs, signal, ask)
+      return highestOf(known, min, max)
     },
     forget: () => {
       range = undefined
+      known = undefined
     },
   }
 
