@@ -1,5 +1,5 @@
 /** Secrets: a wrapper that prints as `***`, and comparisons in constant time. */
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import { inspect } from 'node:util'
 
 const MASK = '***'
@@ -40,7 +40,7 @@ export class Secret {
 
 /** The SHA-256 digest of UTF-8 `text` as 64 lower-case hexadecimal digits, the form in which tokens are stored. */
 export function sha256Hex(text: string): string {
-  return sha256(text).toString('hex')
+  return hash('sha256', text, 'hex')
 }
 
 /** Whether `text` has this SHA-256 digest (hexadecimal, either case). False for a malformed digest. */
@@ -50,5 +50,5 @@ export function matchesSha256(text: string, digestHex: string): boolean {
 }
 
 function sha256(text: string): Buffer {
-  return createHash('sha256').update(text, 'utf8').digest()
+  return hash('sha256', text, 'buffer')
 }

@@ -22,10 +22,16 @@ export async function accept(
     maxPayload,
     handleProtocols: () => subprotocol ?? false,
   })
-  server.handleUpgrade(request, socket, head, (client) => {
-    socket.off('close', unopened)
-    onOpen(client)
-    resolve()
-  })
+  // Joins the 101 and the first message of the console's handshake into one write.
+  socket.cork()
+  try {
+    server.handleUpgrade(request, socket, head, (client) => {
+      socket.off('close', unopened)
+      onOpen(client)
+      resolve()
+    })
+  } finally {
+    socket.uncork()
+  }
   await promise
 }
