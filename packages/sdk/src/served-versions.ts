@@ -39,8 +39,7 @@ export function servedVersions(via: Transport, endpointOf: EndpointOf, timeoutMs
   return {
     highest: async (min, max, signal) => {
       const ask = (limit: Deadline) => within(limit, 'The compute API', served())
-      known ??= await withDeadline(timeoutMs, signal, ask)
-      return highestOf(known, min, max)
+      return highestOf(known ?? (await withDeadline(timeoutMs, signal, ask)), min, max)
     },
     forget: () => {
       range = undefined
@@ -50,11 +49,21 @@ export function servedVersions(via: Transport, endpointOf: EndpointOf, timeoutMs
 
   // Concurrent callers share this request, so it obeys only the deadline, not the signal of one caller.
   function served(): Promise<Range> {
-    range ??= withDeadline(timeoutMs, undefined, fetchRange).catch((error) => {
-      range = undefined
-      throw error
-    })
+    range ??= kept(withDeadline(timeoutMs, undefined, fetchRange))
     return range
+  }
+
+  /** A range that arrives after `forget` counts only for those who wait for it. */
+  function kept(asked: Promise<Range>): Promise<Range> {
+    asked.then(
+      (found) => {
+        if (range === asked) known = found
+      },
+      () => {
+        if (range === asked) range = undefined
+      },
+    )
+    return asked
   }
 
   // Sends no token and no version: the document needs no authentication, and the supported versions are not known yet.
