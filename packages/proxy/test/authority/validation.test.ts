@@ -130,7 +130,7 @@ describe.each<ValidateSetting>(['fresh', undefined])('with validate = %s, a cons
   })
 
   it.each(['hang', 'reset', 500, 503] as const)('is never dialled while Nova answers with %s', async (behaviour) => {
-    await using it = await started({ validate, timeoutMs: behaviour === 'hang' ? 200 : 60_000 })
+    await using it = await started({ validate, timeoutMs: behaviour === 'hang' ? 1_000 : 60_000 })
     const admission = await it.admit()
     it.nova.behave(behaviour)
     await expect(it.confirm(admission)).rejects.toEqual(refused('authority_unavailable'))
