@@ -9,7 +9,7 @@ import { digits, KIB, mean } from '../numbers.ts'
 import { memoryBytes, processCount } from '../process-tree.ts'
 import { settled } from '../settled.ts'
 
-const GOAL_KIB = 32
+const GOAL_KIB = 16
 
 /** The consoles that are open at once, and the candidates that hold them. websockify forks a process for each. */
 const CROWDS: readonly Crowd[] = [
