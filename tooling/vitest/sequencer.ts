@@ -15,6 +15,7 @@ export const long = [
   'tests/e2e/first-start.test.ts',
   'tests/e2e/systemd.test.ts',
   'tests/e2e/store-load.test.ts',
+  'tests/e2e/typing.test.ts',
 ]
 
 /**
