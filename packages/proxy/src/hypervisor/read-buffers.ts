@@ -16,11 +16,6 @@ export function allocatePayload(size: number): Buffer {
   return memory.subarray(HEADROOM_BYTES)
 }
 
-/**
- * Frees memory that is not needed any more. V8 would free it only when enough megabytes have gathered to start a full collection.
- */
-export const freeMemory = ({ buffer }: Buffer): void => void (buffer as ArrayBuffer).transfer(0)
-
 /** Whether `payload` is the start of memory from {@link allocatePayload}, so that a header may be written before it. */
 export const hasHeadroom = (payload: Buffer): boolean =>
   payload.byteOffset === HEADROOM_BYTES && withHeadroom.has(payload.buffer)
@@ -74,14 +69,13 @@ export class ReadBuffers {
     this.#returnedBytes += bytes.length
     if (bytes.buffer.byteLength === HEADROOM_BYTES + this.#size && this.#spare.length < MAX_SPARES) {
       this.#spare.push(Buffer.from(bytes.buffer as ArrayBuffer, HEADROOM_BYTES))
-    } else freeMemory(bytes)
+    }
   }
 
   #resize(wanted: number): void {
     const size = Math.min(wanted, this.#limit(), maxReadAfter(this.#returnedBytes))
     if (size === this.#size) return
     this.#size = size
-    for (const buffer of this.#spare) freeMemory(buffer)
     this.#spare = []
   }
 }

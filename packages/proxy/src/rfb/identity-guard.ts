@@ -107,8 +107,9 @@ class IdentityGuard extends ForwardingLeg {
   #hold(): void {
     this.leg.take((bytes) => {
       this.#output = Buffer.concat([this.#output, bytes])
+      const goesOn = this.#inspect(bytes)
       this.leg.giveBack(bytes)
-      return this.#inspect(bytes)
+      return goesOn
     })
     if (!this.#inspect(this.#output)) this.leg.pause()
   }
