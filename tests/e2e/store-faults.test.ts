@@ -36,16 +36,15 @@ const fakeTimeLibrary = ['x86_64', 'aarch64']
   .map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketimeMT.so.1`)
   .find(existsSync)
 
-// Both servers at the same time, and the tests of each one after another, which mostly wait.
-describe.concurrent('PostgreSQL', () => describeServer('postgres', startPostgres))
-describe.concurrent('MariaDB', () => describeServer('mariadb', startMariadb))
+describeServer('postgres', startPostgres)
+describeServer('mariadb', startMariadb)
 
 function describeServer(
   part: 'postgres' | 'mariadb',
   startServer: (options?: DatabaseServerOptions) => Promise<DatabaseServer>,
 ): void {
   const { skip, reason } = requires(part)
-  describe.skipIf(skip)(`a real ${part}${reason}`, { concurrent: false }, () => {
+  describe.skipIf(skip)(`a real ${part}${reason}`, () => {
     const parts = new AsyncDisposableStack()
     let server: DatabaseServer
     beforeAll(async () => {
@@ -176,7 +175,7 @@ function describeServer(
   })
 
   const needs = skip ? { skip, reason } : mount()
-  describe.skipIf(needs.skip)(`a real ${part} on a small disk${needs.reason}`, { concurrent: false }, () => {
+  describe.skipIf(needs.skip)(`a real ${part} on a small disk${needs.reason}`, () => {
     it('answers 503 while the disk is full, loses no token, and recovers when there is space', async () => {
       await using disk = await smallDisk(200)
       await using server = await startServer({ folder: disk.path })
@@ -262,66 +261,62 @@ const clockFaker: Requirement = requirement(
   fakeTimeLibrary !== undefined,
   'run tests/install-debian-packages',
 )
-describe.skipIf(clockFaker.skip)(
-  `the API with a clock that is set back${clockFaker.reason}`,
-  { concurrent: true },
-  () => {
-    it('keeps the lifetime of tokens in SQLite', async () => {
-      await using folder = await temporaryFolder()
-      await setClockBack(`sqlite:${join(folder.path, 'oriel.db')}`)
+describe.skipIf(clockFaker.skip)(`the API with a clock that is set back${clockFaker.reason}`, () => {
+  it('keeps the lifetime of tokens in SQLite', async () => {
+    await using folder = await temporaryFolder()
+    await setClockBack(`sqlite:${join(folder.path, 'oriel.db')}`)
+  })
+
+  for (const [part, startServer] of [
+    ['postgres', startPostgres],
+    ['mariadb', startMariadb],
+  ] as const) {
+    const { skip, reason } = requires(part)
+    it.skipIf(skip)(`keeps the lifetime of tokens in ${part}${reason}`, async () => {
+      await using server = await startServer()
+      await setClockBack(await server.createDatabase())
     })
+  }
 
-    for (const [part, startServer] of [
-      ['postgres', startPostgres],
-      ['mariadb', startMariadb],
-    ] as const) {
-      const { skip, reason } = requires(part)
-      it.skipIf(skip)(`keeps the lifetime of tokens in ${part}${reason}`, async () => {
-        await using server = await startServer()
-        await setClockBack(await server.createDatabase())
+  /** Sets the clock of the API back by an hour while `store` contains valid tokens. */
+  async function setClockBack(store: string): Promise<void> {
+    await using folder = await temporaryFolder()
+    const clock = join(folder.path, 'clock')
+    await writeFile(clock, '+0')
+    const ttlSeconds = 5
+    const replica = () =>
+      startReplica({
+        store,
+        tokens: { ttl_seconds: ttlSeconds },
+        env: {
+          LD_PRELOAD: fakeTimeLibrary,
+          FAKETIME_TIMESTAMP_FILE: clock,
+          FAKETIME_NO_CACHE: '1',
+          // The monotonic clock must not be changed: the system guarantees that it never goes back.
+          FAKETIME_DONT_FAKE_MONOTONIC: '1',
+        },
       })
-    }
-
-    /** Sets the clock of the API back by an hour while `store` contains valid tokens. */
-    async function setClockBack(store: string): Promise<void> {
-      await using folder = await temporaryFolder()
-      const clock = join(folder.path, 'clock')
-      await writeFile(clock, '+0')
-      const ttlSeconds = 5
-      const replica = () =>
-        startReplica({
-          store,
-          tokens: { ttl_seconds: ttlSeconds },
-          env: {
-            LD_PRELOAD: fakeTimeLibrary,
-            FAKETIME_TIMESTAMP_FILE: clock,
-            FAKETIME_NO_CACHE: '1',
-            // The monotonic clock must not be changed: the system guarantees that it never goes back.
-            FAKETIME_DONT_FAKE_MONOTONIC: '1',
-          },
-        })
-      await using first = await replica()
-      const bornBefore = performance.now()
-      const before = await minted(first)
-      await writeFile(clock, '-3600')
-      expect(await first.use(before)).toBe(200)
-      const bornAfter = performance.now()
-      const after = await minted(first)
-      expect(await first.use(after)).toBe(200)
-      // Must expire after its lifetime, neither an hour later nor earlier.
-      await expect.poll(() => first.use(before), { timeout: 60_000 }).toBe(404)
-      expect(performance.now() - bornBefore).toBeGreaterThan(ttlSeconds * 1000 - 10)
-      await expect.poll(() => first.use(after), { timeout: 60_000 }).toBe(404)
-      expect(performance.now() - bornAfter).toBeGreaterThan(ttlSeconds * 1000 - 10)
-      const last = await minted(first)
-      await first.kill()
-      await using second = await replica()
-      expect(await second.use(last)).toBe(404)
-      expect((await readFile(clock, 'utf8')).trim()).toBe('-3600')
-      expect(await second.use(await minted(second))).toBe(200)
-    }
-  },
-)
+    await using first = await replica()
+    const bornBefore = performance.now()
+    const before = await minted(first)
+    await writeFile(clock, '-3600')
+    expect(await first.use(before)).toBe(200)
+    const bornAfter = performance.now()
+    const after = await minted(first)
+    expect(await first.use(after)).toBe(200)
+    // Must expire after its lifetime, neither an hour later nor earlier.
+    await expect.poll(() => first.use(before), { timeout: 60_000 }).toBe(404)
+    expect(performance.now() - bornBefore).toBeGreaterThan(ttlSeconds * 1000 - 10)
+    await expect.poll(() => first.use(after), { timeout: 60_000 }).toBe(404)
+    expect(performance.now() - bornAfter).toBeGreaterThan(ttlSeconds * 1000 - 10)
+    const last = await minted(first)
+    await first.kill()
+    await using second = await replica()
+    expect(await second.use(last)).toBe(404)
+    expect((await readFile(clock, 'utf8')).trim()).toBe('-3600')
+    expect(await second.use(await minted(second))).toBe(200)
+  }
+})
 
 /** Fills the disk of the API's store under load, and checks that the API recovers. */
 async function fullDisk(

@@ -73,19 +73,16 @@ const halfWays = [
 /** Removes the names that the migrator and the database create. */
 const ours = (names: readonly string[]) => names.filter((name) => !/^kysely|^PRIMARY$|_pkey$|^sqlite_/.test(name))
 
-// Both servers at the same time, and the tests of each one after another: a test waits for its server, or the server for it.
-describe.concurrent('PostgreSQL', () =>
-  describeStores('postgres', startPostgres, {
-    ...{ off: 'sslmode=disable', ca: 'sslrootcert', transactional: true },
-    definitions: "select relname as name from pg_class where relnamespace = 'public'::regnamespace",
-  }))
-describe.concurrent('MariaDB', () =>
-  describeStores('mariadb', startMariadb, {
-    ...{ off: 'ssl-mode=DISABLED', ca: 'ssl-ca', transactional: false },
-    definitions: `select distinct name from (
+describeStores('postgres', startPostgres, {
+  ...{ off: 'sslmode=disable', ca: 'sslrootcert', transactional: true },
+  definitions: "select relname as name from pg_class where relnamespace = 'public'::regnamespace",
+})
+describeStores('mariadb', startMariadb, {
+  ...{ off: 'ssl-mode=DISABLED', ca: 'ssl-ca', transactional: false },
+  definitions: `select distinct name from (
     select table_name as name from information_schema.tables where table_schema = database() union all
     select index_name from information_schema.statistics where table_schema = database()) as both_kinds`,
-  }))
+})
 
 interface Words {
   readonly off: string
@@ -129,7 +126,7 @@ function describeStores(
   words: Words,
 ): void {
   const { skip, reason } = requires(part)
-  describe.skipIf(skip)(`a real ${part}${reason}`, { concurrent: false }, () => {
+  describe.skipIf(skip)(`a real ${part}${reason}`, () => {
     const parts = new AsyncDisposableStack()
     let server: DatabaseServer
     beforeAll(async () => {
@@ -296,7 +293,7 @@ function describeStores(
     })
   })
 
-  describe.skipIf(skip)(`a real ${part} with TLS${reason}`, { concurrent: false }, () => {
+  describe.skipIf(skip)(`a real ${part} with TLS${reason}`, () => {
     it('is accepted only with a certificate of the CA and for its name', async () => {
       await using pki = await temporaryPki({ addresses: [], names: ['localhost'] })
       await using other = await temporaryPki()
