@@ -14,8 +14,8 @@ export interface LaterSession {
 
 export class Sessions {
   readonly #open = new Map<string, OpenSession>()
-  /** Resolves when no session is left. Only a proxy that stops waits for that. */
-  #emptied: PromiseWithResolvers<void> | undefined
+  /** The sessions that a stopping proxy still waits for. Others may open meanwhile. */
+  #draining: { readonly left: Set<OpenSession>; readonly drained: () => void } | undefined
 
   /** Adds a session until {@link remove}. */
   add(session: OpenSession): void {
@@ -25,7 +25,8 @@ export class Sessions {
   /** Removes a session, because its client's connection is closed. */
   remove(session: OpenSession): void {
     if (this.#open.get(session.id) === session) this.#open.delete(session.id)
-    if (this.#open.size === 0) this.#emptied?.resolve()
+    this.#draining?.left.delete(session)
+    if (this.#draining?.left.size === 0) this.#draining.drained()
   }
 
   get size(): number {
@@ -60,16 +61,17 @@ export class Sessions {
 
   /** Ends every session as `draining`, waits up to `deadlineMs` for the clients to close, and drops the others. */
   async drain(deadlineMs: number): Promise<void> {
-    if (this.#open.size === 0) return
-    this.#emptied = Promise.withResolvers()
-    const emptied = this.#emptied.promise
-    for (const session of this.open()) session.end({ reason: 'draining' })
+    const open = this.open()
+    if (open.length === 0) return
+    const { promise: closed, resolve: drained } = Promise.withResolvers<void>()
+    this.#draining = { left: new Set(open), drained }
+    for (const session of open) session.end({ reason: 'draining' })
     const late = new AbortController()
     const deadline = delay(deadlineMs, undefined, { signal: late.signal }).catch(() => {})
-    await Promise.race([emptied, deadline])
+    await Promise.race([closed, deadline])
     late.abort()
     for (const session of this.open()) session.terminate()
-    await emptied
+    await closed
   }
 }
 
