@@ -24,8 +24,8 @@ export const hasHeadroom = (payload: Buffer): boolean =>
 export const MIN_READ_BYTES = 512
 export const MAX_READ_BYTES = 512 * 1024
 /**
- * More than the system's buffers of a connection hold: at most 4 MiB in a sending Linux, and 6 MiB in a receiving one. A receiver
- * that has returned less may pass the bytes on to a client that never reads.
+ * More than the system's buffers hold of a connection whose client never reads: by default Linux sends up to 4 MiB ahead, and
+ * receives up to 6 MiB. Measured were 8 MiB. A receiver that has returned less may pass the bytes on to such a client.
  */
 export const PROVING_BYTES = 16 * 1024 * 1024
 /** The largest read for such a receiver. */
