@@ -1,13 +1,12 @@
 /** Measures the memory of an open, idle console. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { CandidateName } from '../candidates.ts'
-import { collectGarbage } from '../collect-garbage.ts'
+import { collectedMemory } from '../collect-garbage.ts'
 import { ConsoleClient, type Target } from '../console-client.ts'
 import { type Entrant, openContest } from '../lab.ts'
-import { alternateFresh, type Measurement, type Outcome, type Scale, settlingMs, titleOf } from '../measurement.ts'
+import { alternateFresh, type Measurement, type Outcome, type Scale, titleOf } from '../measurement.ts'
 import { digits, KIB, mean } from '../numbers.ts'
 import { memoryBytes, processCount } from '../process-tree.ts'
-import { settled } from '../settled.ts'
 
 const GOAL_KIB = 16
 
@@ -16,7 +15,6 @@ const CROWDS: readonly Crowd[] = [
   { sessions: 2000, names: ['oriel', 'bare', 'websockify'] },
   { sessions: 8000, names: ['oriel', 'haproxy', 'bare'], patient: true },
 ]
-const RUNS_ON_NODE: readonly CandidateName[] = ['oriel', 'baseline', 'bare']
 /** The share of the consoles in a quick run. */
 const QUICK_SHARE = 0.01
 /** Longer than any deadline of a handshake: until then its timer keeps objects alive. */
@@ -76,23 +74,17 @@ export async function grow(entrant: Entrant, most: number, scale: Scale): Promis
   const sessions = name === 'websockify' ? most / FEWER.websockify : most
   // Warm-up: code that the first sessions load is not part of a session's cost.
   for (let i = 0; i < 10; i += 1) await (await ConsoleClient.open(target, i)).close()
-  const before = await collected(entrant, scale)
+  const before = await collectedMemory(entrant, scale)
   using clients = await openMany(target, sessions)
   if (scale === 'full') await delay(REST_MS)
   const uncollected = memoryBytes(pid)
-  const after = await collected(entrant, scale)
+  const after = await collectedMemory(entrant, scale)
   clients.checkOpen()
   const [eachKib, uncollectedKib] = [after, uncollected].map((bytes) => (bytes - before) / sessions / KIB) as [
     number,
     number,
   ]
   return { sessions, eachKib, uncollectedKib, processes: processCount(pid) }
-}
-
-/** Returns the memory after garbage collection. */
-async function collected({ name, pid, inspectorPort }: Entrant, scale: Scale): Promise<number> {
-  if (RUNS_ON_NODE.includes(name)) await collectGarbage(inspectorPort)
-  return settled(() => memoryBytes(pid), settlingMs[scale])
 }
 
 /** Opens consoles, a few at a time. */

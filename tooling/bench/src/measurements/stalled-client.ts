@@ -1,21 +1,13 @@
 /** Measures the memory that the proxy buffers for a client that does not read. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { CandidateName } from '../candidates.ts'
+import { collectedMemory } from '../collect-garbage.ts'
 import { ConsoleClient } from '../console-client.ts'
 import type { Lab } from '../guest.ts'
 import { type Entrant, openContest } from '../lab.ts'
-import {
-  alternateFresh,
-  type Measurement,
-  type Rounds,
-  type Scale,
-  settlingMs,
-  titleOf,
-  type Verdict,
-} from '../measurement.ts'
+import { alternateFresh, type Measurement, type Rounds, type Scale, titleOf, type Verdict } from '../measurement.ts'
 import { digits, KIB, MIB, mean } from '../numbers.ts'
 import { memoryBytes } from '../process-tree.ts'
-import { settled } from '../settled.ts'
 
 const OFFERED_MIB = 512
 const CLIENTS = 32
@@ -31,18 +23,19 @@ export const stalledClient: Measurement = {
   title: 'A client that stalls',
   method:
     `${CLIENTS} clients open a console that offers ${OFFERED_MIB} MiB to each. They read nothing, or 64 MiB and then nothing. Counted ` +
-    'are the greatest growth of the process tree (PSS without files), and what left the hypervisor beyond what was read, which is also ' +
-    "in the buffers of the system's four sockets. Every candidate is started anew for each of two rounds of opposite order; the " +
-    'figures are their mean.',
+    'are the greatest growth of the process tree (PSS without files), its growth after a collection of garbage if it runs on Node, and ' +
+    "what left the hypervisor beyond what was read, which is also in the buffers of the system's four sockets. Every candidate is " +
+    'started anew for each of two rounds of opposite order; the figures are their mean.',
   async run(scale) {
     const found = []
     for (const one of cases) found.push({ one, rounds: await stallAll(one, scale) })
     return {
-      columns: ['KiB in the process, per client', 'MiB that left the hypervisor, per client'],
+      columns: ['KiB in the process, per client', 'KiB after a collection', 'MiB that left the hypervisor, per client'],
       rows: found.flatMap(({ one, rounds }) =>
         [...rounds].map(([name, figures]) => [
           `${one.name}: ${titleOf(name)}`,
           digits(meanOf(figures, 'grownKib')),
+          digits(meanOf(figures, 'collectedKib')),
           digits(meanOf(figures, 'sentMib')),
         ]),
       ),
@@ -53,6 +46,7 @@ export const stalledClient: Measurement = {
 
 interface Stalled {
   readonly grownKib: number
+  readonly collectedKib: number
   readonly sentMib: number
 }
 
@@ -67,21 +61,24 @@ function verdictOf({ name, goalKib }: Case, grownKib: number): Verdict {
 }
 
 function stallAll(one: Case, scale: Scale): Promise<Rounds<Stalled>> {
-  const start = () => openContest(CONTESTANTS, 'offer')
+  const start = () => openContest(CONTESTANTS, 'offer', { inspected: true })
   return alternateFresh(start, (entrant: Entrant, { lab }) => stall(lab, entrant, one.readMib * MIB, scale), scale)
 }
 
-async function stall({ hypervisor }: Lab, { pid, target }: Entrant, readBytes: number, scale: Scale): Promise<Stalled> {
+async function stall({ hypervisor }: Lab, entrant: Entrant, readBytes: number, scale: Scale): Promise<Stalled> {
+  const { pid, target } = entrant
   await (await ConsoleClient.open(target)).close()
-  const before = await settled(() => memoryBytes(pid), settlingMs[scale])
+  const before = await collectedMemory(entrant, scale)
   const { sentBytes: sentBefore } = await hypervisor.ask<{ sentBytes: number }>()
   using clients = new DisposableStack()
   const count = scale === 'full' ? CLIENTS : 4
   for (let i = 0; i < count; i += 1) await stallAfter(readBytes, clients.use(await ConsoleClient.open(target, i)))
   const greatest = await greatestOf(() => memoryBytes(pid), scale === 'full' ? 10 : 0.5)
   const { sentBytes } = await hypervisor.ask<{ sentBytes: number }>()
+  const eachKib = (bytes: number) => (bytes - before) / count / KIB
   return {
-    grownKib: (greatest - before) / count / KIB,
+    grownKib: eachKib(greatest),
+    collectedKib: eachKib(await collectedMemory(entrant, scale)),
     sentMib: ((sentBytes - sentBefore) / count - readBytes) / MIB,
   }
 }

@@ -13,7 +13,7 @@ const CONTESTANTS: readonly CandidateName[] = ['oriel', 'websockify', 'haproxy',
 export const throughput: Measurement = {
   title: 'Bytes from console to client',
   method:
-    'One session streams as fast as the client reads, in pieces of 64 KiB. The figures are payload bytes by CPU- ' +
+    'One session streams as fast as the client reads, in pieces of 64 KiB. The figures are payload bytes by CPU-' +
     'seconds of the whole process tree, from the request of the first byte until the last one is read.',
   async run(scale) {
     const [bytes, rounds, warmUp] = scale === 'full' ? [2 * GIB, 9, 3] : [64 * MIB, 1, 0]
