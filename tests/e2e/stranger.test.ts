@@ -24,7 +24,7 @@ const steps = {
     ['node_modules/typescript/bin/tsc', '-p', 'packages/elements/tsconfig.json'],
   ],
   'passes the unit tests': [
-    vitest('unit', [
+    vitest('unit*', [
       'packages/contract/test/',
       'packages/sdk/test/types.test.ts',
       'packages/sdk/test/package.test.ts',

@@ -17,7 +17,7 @@ const [unit, e2e] = [tests.filter((test) => !isE2e(test)), tests.filter(isE2e)]
 for (const file of withoutCode) process.stdout.write(`needs no test, only comments or layout differ: ${file}\n`)
 for (const file of e2e) process.stdout.write(`quotes a changed text, run it after a build: ${file}\n`)
 if (unit.length === 0) process.stdout.write('no unit test is near the changes\n')
-else process.exitCode = spawnSync('vitest', ['run', '--project', 'unit', ...unit], { stdio: 'inherit' }).status ?? 1
+else process.exitCode = spawnSync('vitest', ['run', '--project', 'unit*', ...unit], { stdio: 'inherit' }).status ?? 1
 
 function changes(): Change[] {
   const changed = [
