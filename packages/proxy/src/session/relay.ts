@@ -54,6 +54,8 @@ export class Relay implements Buffering {
   #outputStall: NodeJS.Timeout | undefined
   #inputStall: NodeJS.Timeout | undefined
   #stopped = false
+  /** The bytes that the budget counts for this session. */
+  #budgetedBytes = 0
   /** Whether `drop` was called. From then on the budget does not count this session's bytes, even while some are unsent. */
   #dropped = false
 
@@ -104,14 +106,14 @@ export class Relay implements Buffering {
   /** Ends the session because the memory for slow clients is full. */
   drop(): void {
     this.#dropped = true
-    this.#budget.bytes -= this.bufferedBytes
+    this.#budget.bytes -= this.#budgetedBytes
     this.#end({ reason: 'client_stalled', detail: 'sessions.max_buffered_mib is reached', drop: true })
   }
 
   readonly #fromHypervisor = (bytes: Buffer): boolean => {
     this.bytesToClient += bytes.length
     this.#options.count?.toClient(bytes.length)
-    this.#budget.bytes += bytes.buffer.byteLength
+    this.#addToBudget(bytes.buffer.byteLength)
     this.#send(bytes)
     if (this.#hypervisor.lentBytes < this.#lentLimit) return true
     this.#blockedOnClient()
@@ -132,12 +134,23 @@ export class Relay implements Buffering {
 
   /** Builds the frame in place if possible: ws would need two writes and several objects for each frame. */
   #send(bytes: Buffer): void {
-    const sent = () => this.#sent(bytes)
     const { stream } = this.#options
     // Once the client is closing, leave the bytes to ws: no frame may follow the close frame.
     const frame = stream && this.#client.readyState === this.#client.OPEN ? framed(bytes) : undefined
-    if (stream && frame) stream.write(frame, sent)
-    else this.#client.send(bytes, BINARY, sent)
+    if (stream && frame) this.#write(stream, frame, bytes)
+    else this.#client.send(bytes, BINARY, () => this.#sent(bytes))
+  }
+
+  /** Returns the bytes at once if the system has taken them: the callback comes only after the leg has chosen its next buffer. */
+  #write(stream: Writable, frame: Buffer, bytes: Buffer): void {
+    let isLent = true
+    const sent = () => {
+      if (!isLent) return
+      isLent = false
+      this.#sent(bytes)
+    }
+    stream.write(frame, sent)
+    if (stream.writableLength === 0) sent()
   }
 
   #sendCopy(bytes: Buffer): void {
@@ -147,13 +160,18 @@ export class Relay implements Buffering {
   }
 
   #sent(bytes: Buffer): void {
-    if (!this.#dropped) this.#budget.bytes -= bytes.buffer.byteLength
+    if (!this.#dropped) this.#addToBudget(-bytes.buffer.byteLength)
     this.#takenBytes += bytes.length
     this.#hypervisor.giveBack(bytes)
     if (this.#outputStall === undefined || this.#stopped) return
     this.#outputStall.refresh()
     if (this.#hypervisor.lentBytes > this.#lentLimit / 2) this.#blockedOnClient()
     else this.#clientKeepsUp()
+  }
+
+  #addToBudget(bytes: number): void {
+    this.#budget.bytes += bytes
+    this.#budgetedBytes += bytes
   }
 
   #clientKeepsUp(): void {
