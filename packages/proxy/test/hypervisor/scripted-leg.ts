@@ -1,6 +1,6 @@
 /** A leg to a hypervisor whose other side is a test. */
 import type { HypervisorSocket, TakeBytes } from '../../src/hypervisor/leg.ts'
-import { allocatePayload } from '../../src/hypervisor/read-buffers.ts'
+import { allocatePayload, HEADROOM_BYTES, hasHeadroom } from '../../src/hypervisor/read-buffers.ts'
 
 /** A leg whose other side is a test. Its bytes are lent, as those of a socket are. */
 export function scriptedLeg() {
@@ -20,7 +20,8 @@ export function scriptedLeg() {
       // Decorators may have written behind the bytes, into the memory that the read left unused.
       const at = lent.findIndex(({ buffer, byteOffset }) => buffer === bytes.buffer && byteOffset === bytes.byteOffset)
       if (at < 0) throw new Error('a decorator gave bytes back that were not lent')
-      lent.splice(at, 1)
+      // The next read overwrites them.
+      for (const returned of lent.splice(at, 1)) returned.fill(0xa5)
     },
     get lentBytes() {
       return lentBytes()
@@ -41,12 +42,21 @@ export function scriptedLeg() {
     closed,
     [Symbol.dispose]: () => end(undefined),
   }
-  const say = (bytes: Buffer) => {
+  const say = (said: Buffer) => {
+    const bytes = inOwnMemory(said)
     lent.push(bytes)
     if (!taker(bytes)) isPaused = true
   }
   const heard = () => Buffer.concat(written)
   return { leg, say, end, heard, lent: lentBytes, isPaused: () => isPaused, drain: () => drained() }
+}
+
+/** Copies `bytes`, with the same room before and behind them. */
+function inOwnMemory(bytes: Buffer): Buffer {
+  if (!hasHeadroom(bytes)) return Buffer.from(bytes)
+  const memory = allocatePayload(bytes.buffer.byteLength - HEADROOM_BYTES)
+  bytes.copy(memory)
+  return memory.subarray(0, bytes.length)
 }
 
 /** Collects the bytes that a relay would receive from `leg`, and returns each buffer at once. */

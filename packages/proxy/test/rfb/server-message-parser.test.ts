@@ -13,12 +13,13 @@ const recorded = readdirSync(streams)
   .filter((name) => name.endsWith('.gz'))
   .map((name) => [name.replace('.rfb.gz', ''), gunzipSync(readFileSync(new URL(name, streams)))] as const)
 
-/** Parses pieces. Returns the offsets at which messages end, and the state after the last byte. */
+/** Parses pieces, each in memory that is reused afterwards. Returns the offsets at which messages end, and the state after the last byte. */
 function parsed(pieces: readonly Buffer[], parser = new ServerMessageParser()) {
   const ends: number[] = []
   const types: (number | undefined)[] = []
   let before = 0
-  for (const piece of pieces) {
+  for (const given of pieces) {
+    const piece = Buffer.from(given)
     for (let at = 0; at < piece.length; ) {
       const end = parser.advance(piece, at)
       expect(end).toBeGreaterThan(at)
@@ -29,6 +30,7 @@ function parsed(pieces: readonly Buffer[], parser = new ServerMessageParser()) {
       types.push(parser.type)
     }
     before += piece.length
+    piece.fill(0xa5)
   }
   return { ends, types, state: parser.state }
 }

@@ -35,9 +35,10 @@ export const serverMessages: Readonly<Record<number, (context: StreamContext) =>
 
 /** Width and height, the pixel format, and the name. Returns the format. */
 export function* serverInit(): Reading<PixelFormat> {
-  const header = yield 4 + PIXEL_FORMAT_BYTES
+  // Before the name: what arrives next may reuse the memory.
+  const format = pixelFormatAt(yield 4 + PIXEL_FORMAT_BYTES, 4)
   yield* skipSized()
-  return pixelFormatAt(header, 4)
+  return format
 }
 
 function* framebufferUpdate(context: StreamContext): Reading {
