@@ -6,7 +6,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '@oriel/testkit'
 import { candidates } from './candidates.ts'
-import { collectGarbage } from './collect-garbage.ts'
+import { collectGarbage } from './inspector.ts'
 import { openLab } from './lab.ts'
 import type { Outcome, Verdict } from './measurement.ts'
 import { digits, MIB, median } from './numbers.ts'

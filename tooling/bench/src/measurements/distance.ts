@@ -154,7 +154,9 @@ function verdictsOf(found: readonly Found[]): Verdict[] {
     const toPeer = (share: number) => peer && own(share) / keyMs(rounds, peer, share)
     const perSecond = perSecondOf(rounds, 'oriel')
     if (scene === 'still')
-      return [ratioVerdict(`${place}: key to picture p50 as without continuous updates`, toPeer(0.5), 1.1)]
+      return [
+        ratioVerdict(`${place}: key to picture p50 at most 1.1× that without continuous updates`, toPeer(0.5), 1.1),
+      ]
     if (scene === 'saturated')
       return [
         rateVerdict(`${place}: at least 11 pictures per second`, perSecond, 11),

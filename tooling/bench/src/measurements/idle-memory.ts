@@ -1,14 +1,15 @@
 /** Measures the memory of an open, idle console. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { CandidateName } from '../candidates.ts'
-import { collectedMemory } from '../collect-garbage.ts'
 import { ConsoleClient, type Target } from '../console-client.ts'
+import { collectedMemory, eventLoopDelayMs, runsOnNode } from '../inspector.ts'
 import { type Entrant, openContest } from '../lab.ts'
-import { alternateFresh, type Measurement, type Outcome, type Scale, titleOf } from '../measurement.ts'
+import { alternateFresh, type Measurement, type Outcome, type Scale, titleOf, type Verdict } from '../measurement.ts'
 import { digits, KIB, mean } from '../numbers.ts'
 import { memoryBytes, processCount } from '../process-tree.ts'
 
 const GOAL_KIB = 16
+const GOAL_DELAY_MS = 2
 
 /** The consoles that are open at once, and the candidates that hold them. websockify forks a process for each. */
 const CROWDS: readonly Crowd[] = [
@@ -27,8 +28,8 @@ export const idleMemory: Measurement = {
   method:
     "Opens consoles and leaves them alone until their handshakes are long over; the growth of the process tree's " +
     'memory (PSS without files) is divided by their number. Node collects no garbage while it is idle, so the ' +
-    'bench makes it collect before and after; the last column is the figure without that, with the garbage from ' +
-    'opening. Every candidate is started anew for each of two rounds of opposite order; the figures are their mean.',
+    'bench makes it collect before and after; the figure with garbage is without that. The delay is that of the ' +
+    'event loop during ten idle seconds before the collection. Every candidate is started anew for each of two rounds of opposite order; the figures are their mean.',
   async run(scale) {
     const share = scale === 'full' ? 1 : QUICK_SHARE
     const found: Found[] = []
@@ -49,6 +50,8 @@ export interface Grown {
   readonly sessions: number
   readonly eachKib: number
   readonly uncollectedKib: number
+  /** Of 99 of 100 turns of the event loop, at most. `NaN` of a candidate that does not run on Node. */
+  readonly delayMs: number
   readonly processes: number
 }
 
@@ -65,6 +68,7 @@ async function growAll({ names, patient = false }: Crowd, sessions: number, scal
     name,
     eachKib: mean(grown.map(({ eachKib }) => eachKib)),
     uncollectedKib: mean(grown.map(({ uncollectedKib }) => uncollectedKib)),
+    delayMs: mean(grown.map(({ delayMs }) => delayMs)),
   }))
 }
 
@@ -78,13 +82,14 @@ export async function grow(entrant: Entrant, most: number, scale: Scale): Promis
   using clients = await openMany(target, sessions)
   if (scale === 'full') await delay(REST_MS)
   const uncollected = memoryBytes(pid)
+  const delayMs = runsOnNode(entrant) ? await eventLoopDelayMs(entrant.inspectorPort, scale) : Number.NaN
   const after = await collectedMemory(entrant, scale)
   clients.checkOpen()
   const [eachKib, uncollectedKib] = [after, uncollected].map((bytes) => (bytes - before) / sessions / KIB) as [
     number,
     number,
   ]
-  return { sessions, eachKib, uncollectedKib, processes: processCount(pid) }
+  return { sessions, eachKib, uncollectedKib, delayMs, processes: processCount(pid) }
 }
 
 /** Opens consoles, a few at a time. */
@@ -115,20 +120,29 @@ export async function openMany(
 }
 
 function outcome(found: readonly Found[], isFull: boolean): Outcome {
-  const rows = found.map(({ name, sessions, eachKib, uncollectedKib, processes }) => [
+  const rows = found.map(({ name, sessions, eachKib, uncollectedKib, delayMs, processes }) => [
     titleOf(name),
     String(sessions),
     String(processes),
     digits(eachKib),
     digits(uncollectedKib),
+    Number.isNaN(delayMs) ? '–' : digits(delayMs),
   ])
-  const { eachKib, sessions } = found[0]!
-  const goal = `at most ${GOAL_KIB} KiB each`
   return {
-    columns: ['sessions', 'processes', 'KiB each', 'KiB each, with garbage'],
+    columns: ['sessions', 'processes', 'KiB each', 'KiB each, with garbage', 'event-loop delay p99, ms'],
     rows,
-    verdicts: [
-      { goal, found: `${digits(eachKib)} KiB over ${sessions} sessions`, ...(isFull && { met: eachKib <= GOAL_KIB }) },
-    ],
+    verdicts: found.filter(({ name }) => name === 'oriel').flatMap((one) => verdictsOf(one, isFull)),
   }
+}
+
+function verdictsOf({ sessions, eachKib, delayMs }: Found, isFull: boolean): Verdict[] {
+  const verdict = (goal: string, found: string, met: boolean) => ({
+    goal: `${sessions} sessions: ${goal}`,
+    found,
+    ...(isFull && { met }),
+  })
+  return [
+    verdict(`at most ${GOAL_KIB} KiB each`, `${digits(eachKib)} KiB`, eachKib <= GOAL_KIB),
+    verdict(`event-loop delay p99 below ${GOAL_DELAY_MS} ms`, `${digits(delayMs)} ms`, delayMs < GOAL_DELAY_MS),
+  ]
 }

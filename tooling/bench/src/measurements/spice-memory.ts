@@ -1,6 +1,6 @@
 /** Measures the memory of an open, idle channel of native SPICE. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { collectGarbage } from '../collect-garbage.ts'
+import { collectGarbage } from '../inspector.ts'
 import { alternateFresh, type Measurement, type Outcome, type Rounds, type Scale, settlingMs } from '../measurement.ts'
 import { digits, KIB, mean } from '../numbers.ts'
 import { memoryBytes } from '../process-tree.ts'

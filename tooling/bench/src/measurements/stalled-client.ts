@@ -1,9 +1,9 @@
 /** Measures the memory that the proxy buffers for a client that does not read. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { CandidateName } from '../candidates.ts'
-import { collectedMemory } from '../collect-garbage.ts'
 import { ConsoleClient } from '../console-client.ts'
 import type { Lab } from '../guest.ts'
+import { collectedMemory } from '../inspector.ts'
 import { type Entrant, openContest } from '../lab.ts'
 import { alternateFresh, type Measurement, type Rounds, type Scale, titleOf, type Verdict } from '../measurement.ts'
 import { digits, KIB, MIB, mean } from '../numbers.ts'
