@@ -20,7 +20,7 @@ export function allocatePayload(size: number): Buffer {
 export const hasHeadroom = (payload: Buffer): boolean =>
   payload.byteOffset === HEADROOM_BYTES && withHeadroom.has(payload.buffer)
 
-/** The update of a typed key fits. Two of these are what an idle session keeps for reads. */
+/** The update of a typed key fits. An idle session keeps one of these for reads, or two if writes to its client complete late, as with TLS. */
 export const MIN_READ_BYTES = 512
 export const MAX_READ_BYTES = 512 * 1024
 /**
@@ -30,7 +30,7 @@ export const MAX_READ_BYTES = 512 * 1024
 export const PROVING_BYTES = 16 * 1024 * 1024
 /** The largest read for such a receiver. */
 export const MAX_UNPROVEN_READ_BYTES = 32 * 1024
-/** The maximum number of buffers kept for the next reads: the relay uses two at a time. */
+/** The maximum number of buffers kept for the next reads: while a write waits, the relay uses two. */
 const MAX_SPARES = 2
 
 export class ReadBuffers {

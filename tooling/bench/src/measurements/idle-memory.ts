@@ -29,7 +29,8 @@ export const idleMemory: Measurement = {
     "Opens consoles and leaves them alone until their handshakes are long over; the growth of the process tree's " +
     'memory (PSS without files) is divided by their number. Node collects no garbage while it is idle, so the ' +
     'bench makes it collect before and after; the figure with garbage is without that. The delay is that of the ' +
-    'event loop during ten idle seconds before the collection. Every candidate is started anew for each of two rounds of opposite order; the figures are their mean.',
+    'event loop during ten idle seconds before the collection. Every candidate is started anew for each of two ' +
+    'rounds of opposite order; the figures are their mean.',
   async run(scale) {
     const share = scale === 'full' ? 1 : QUICK_SHARE
     const found: Found[] = []
